@@ -1,0 +1,296 @@
+//! The enclave's checked side of the host calls.
+//!
+//! [`Boundary`] is the only thing in the enclave that talks to the host. Each method
+//! makes one host call, checks what came back and returns a value of a type that can
+//! only hold what was checked: a pointer becomes a [`HostSlice`] once it is known to lie
+//! outside the enclave, a count is compared with what was asked for, a code is looked up.
+//! What lies behind a pointer is copied in once and read from the copy alone.
+//!
+//! The crate builds natively too, where its tests play a hostile host.
+
+mod memory;
+
+pub use memory::{HostSlice, PointerError};
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use twine_protocol::calls::{RawCall, stub};
+use twine_protocol::launch::{DecodeError, Launch, Outcome};
+use twine_protocol::wire::{
+    Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, PollRecord, Status, StreamKind,
+    TRANSFER_BUFFER_SIZE,
+};
+
+/// Why something that the host should have given could not be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A pointer or length of the host's was refused.
+    #[error("the host gave a bad address for {what}: {source}")]
+    Pointer {
+        /// What the pointer was for.
+        what: &'static str,
+        /// Why it was refused.
+        source: PointerError,
+    },
+    /// The launch request could not be decoded.
+    #[error("the host's launch request can't be read: {0}")]
+    Launch(#[from] DecodeError),
+    /// Enclave memory does not suffice for a copy.
+    #[error("{what} of {length} bytes is larger than the enclave memory that is free")]
+    Memory {
+        /// What was to be copied.
+        what: &'static str,
+        /// Its size.
+        length: usize,
+    },
+    /// The host refused a call.
+    #[error("the host refused {what}: {status:?}")]
+    Refused {
+        /// What was asked.
+        what: &'static str,
+        /// Its answer.
+        status: Status,
+    },
+}
+
+/// The host, as seen from inside.
+#[derive(Debug)]
+pub struct Boundary<R> {
+    raw: R,
+    enclave: Range<usize>,
+    /// The latest monotonic time that was given to anyone.
+    monotonic: AtomicU64,
+}
+
+thread_local! {
+    static TRANSFER: Cell<Option<HostSlice>> = const { Cell::new(None) };
+}
+
+fn status(code: u64) -> Result<(), Status> {
+    match Status::from_code(code) {
+        Some(Status::Ok) => Ok(()),
+        Some(other) => Err(other),
+        None => Err(Status::Io),
+    }
+}
+
+/// A count of the host's is believed only when it is at most what was asked for.
+fn count(count: u64, asked: usize) -> Result<usize, Status> {
+    usize::try_from(count).ok().filter(|&count| count <= asked).ok_or(Status::Io)
+}
+
+impl<R: RawCall> Boundary<R> {
+    /// The host behind `raw`, of an enclave that occupies the addresses `enclave`
+    /// (ELRANGE).
+    pub fn new(raw: R, enclave: Range<usize>) -> Self {
+        Boundary { raw, enclave, monotonic: AtomicU64::new(0) }
+    }
+
+    /// A pointer and a length of the host's, as a range of host memory.
+    fn slice(
+        &self,
+        what: &'static str,
+        (pointer, length): (u64, u64),
+        most: u64,
+    ) -> Result<HostSlice, Error> {
+        HostSlice::check(pointer, length, most, &self.enclave)
+            .map_err(|source| Error::Pointer { what, source })
+    }
+
+    fn copy(&self, what: &'static str, answer: (u64, u64), most: u64) -> Result<Vec<u8>, Error> {
+        let slice = self.slice(what, answer, most)?;
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(slice.len())
+            .map_err(|_| Error::Memory { what, length: slice.len() })?;
+        bytes.resize(slice.len(), 0);
+        slice.copy_in(&mut bytes);
+        Ok(bytes)
+    }
+
+    /// This thread's transfer buffer. The host gives it once; it is kept.
+    fn transfer(&self) -> Result<HostSlice, Error> {
+        TRANSFER.with(|kept| match kept.get().filter(|slice| slice.outside(&self.enclave)) {
+            Some(slice) => Ok(slice),
+            None => {
+                let answer = stub::transfer_buffer(&self.raw);
+                let slice = self.slice("the transfer buffer", answer, TRANSFER_BUFFER_SIZE)?;
+                kept.set(Some(slice));
+                Ok(slice)
+            }
+        })
+    }
+
+    fn transfer_of(&self, length: usize) -> Result<HostSlice, Status> {
+        let buffer = self.transfer().map_err(|_| Status::Io)?;
+        let part = buffer.first(length);
+        if part.is_empty() && length != 0 { Err(Status::Io) } else { Ok(part) }
+    }
+
+    /// Leaves and comes back, for nothing.
+    pub fn nothing(&self) {
+        stub::nothing(&self.raw);
+    }
+
+    /// The launch request.
+    ///
+    /// # Errors
+    /// When its address is refused or it can't be decoded.
+    pub fn launch(&self) -> Result<Launch, Error> {
+        let bytes = self.copy("the launch request", stub::launch_request(&self.raw), MAX_LAUNCH)?;
+        Ok(Launch::decode(&bytes)?)
+    }
+
+    /// A copy of the program's bytes, in enclave memory.
+    ///
+    /// # Errors
+    /// When its address is refused or the enclave has no memory for it.
+    pub fn program(&self) -> Result<Vec<u8>, Error> {
+        self.copy("the program", stub::program(&self.raw), MAX_PROGRAM)
+    }
+
+    /// Reports what came of the run.
+    ///
+    /// # Errors
+    /// When the host takes no report.
+    pub fn report(&self, outcome: &Outcome) -> Result<(), Error> {
+        let bytes = outcome.encode();
+        let refused = |status| Error::Refused { what: "the outcome", status };
+        if bytes.len() as u64 > MAX_OUTCOME {
+            return Err(refused(Status::Invalid));
+        }
+        let part = self.transfer()?.first(bytes.len());
+        if part.len() != bytes.len() {
+            return Err(refused(Status::Invalid));
+        }
+        part.copy_out(&bytes);
+        let (code, _) = stub::report(&self.raw, part.address(), part.len() as u64);
+        status(code).map_err(refused)
+    }
+
+    /// Tells that an allocation of `size` bytes failed. Allocates nothing itself.
+    pub fn memory_exhausted(&self, size: usize) {
+        stub::memory_exhausted(&self.raw, size as u64);
+    }
+
+    /// Tells where in its source the enclave panicked: the place, never the message, for
+    /// a message may hold what the program keeps secret.
+    pub fn panicked(&self, place: &str) {
+        if let Ok(part) = self.transfer_of(place.len()) {
+            part.copy_out(&place.as_bytes()[..part.len()]);
+            stub::panicked(&self.raw, part.address(), part.len() as u64);
+        }
+    }
+
+    /// Reads from a stream into `bytes`: at least one byte, or none at the end.
+    ///
+    /// # Errors
+    /// The host's status; [`Status::Io`] when its answer makes no sense.
+    pub fn read(&self, stream: u64, bytes: &mut [u8]) -> Result<usize, Status> {
+        let part = self.transfer_of(bytes.len())?;
+        let (code, read) = stub::stream_read(&self.raw, stream, part.address(), part.len() as u64);
+        status(code)?;
+        let read = count(read, part.len())?;
+        part.first(read).copy_in(&mut bytes[..read]);
+        Ok(read)
+    }
+
+    /// Writes `bytes` to a stream; how many were taken.
+    ///
+    /// # Errors
+    /// The host's status; [`Status::Io`] when its answer makes no sense.
+    pub fn write(&self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
+        let part = self.transfer_of(bytes.len())?;
+        part.copy_out(&bytes[..part.len()]);
+        let (code, written) =
+            stub::stream_write(&self.raw, stream, part.address(), part.len() as u64);
+        status(code)?;
+        count(written, part.len())
+    }
+
+    /// What a stream is connected to.
+    ///
+    /// # Errors
+    /// The host's status; [`Status::Io`] when its answer makes no sense.
+    pub fn stream_kind(&self, stream: u64) -> Result<StreamKind, Status> {
+        let (code, kind) = stub::stream_kind(&self.raw, stream);
+        status(code)?;
+        StreamKind::from_code(kind).ok_or(Status::Io)
+    }
+
+    /// Waits for streams, at most `timeout` nanoseconds, and fills in `records`: only
+    /// their `events` and `bytes` are taken from the host's answer.
+    ///
+    /// # Errors
+    /// The host's status; [`Status::Invalid`] for too many records.
+    pub fn poll(&self, records: &mut [PollRecord], timeout: u64) -> Result<(), Status> {
+        if records.len() as u64 > MAX_POLL_RECORDS {
+            return Err(Status::Invalid);
+        }
+        let bytes: Vec<u8> = records.iter().flat_map(|record| record.to_bytes()).collect();
+        let part = self.transfer_of(bytes.len())?;
+        if part.len() != bytes.len() {
+            return Err(Status::Io);
+        }
+        part.copy_out(&bytes);
+        let (code, _) = stub::poll(&self.raw, part.address(), records.len() as u64, timeout);
+        status(code)?;
+        let mut answer = bytes;
+        part.copy_in(&mut answer);
+        for (record, bytes) in records.iter_mut().zip(answer.as_chunks().0) {
+            let answered = PollRecord::from_bytes(bytes);
+            record.events = answered.events;
+            record.bytes = answered.bytes;
+        }
+        Ok(())
+    }
+
+    /// The time of a clock in nanoseconds, as the host says it; the monotonic clock never
+    /// goes back, whatever the host says.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn time(&self, clock: Clock) -> Result<u64, Status> {
+        let (code, time) = stub::clock_time(&self.raw, clock.code());
+        status(code)?;
+        match clock {
+            Clock::Monotonic => Ok(self.monotonic.fetch_max(time, Ordering::SeqCst).max(time)),
+            _ => Ok(time),
+        }
+    }
+
+    /// The resolution of a clock in nanoseconds; never 0.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn resolution(&self, clock: Clock) -> Result<u64, Status> {
+        let (code, resolution) = stub::clock_resolution(&self.raw, clock.code());
+        status(code)?;
+        Ok(resolution.max(1))
+    }
+
+    /// Lets other threads run.
+    pub fn yield_now(&self) {
+        stub::yield_now(&self.raw);
+    }
+
+    /// Asks for fewer permissions on pages of the enclave. EACCEPT tells if it was done.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn restrict_pages(&self, pages: Range<usize>, permissions: u64) -> Result<(), Status> {
+        let length = (pages.end - pages.start) as u64;
+        status(stub::restrict_pages(&self.raw, pages.start as u64, length, permissions).0)
+    }
+
+    /// Asks for page tables that allow what the enclave has extended.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn extend_pages(&self, pages: Range<usize>, permissions: u64) -> Result<(), Status> {
+        let length = (pages.end - pages.start) as u64;
+        status(stub::extend_pages(&self.raw, pages.start as u64, length, permissions).0)
+    }
+}

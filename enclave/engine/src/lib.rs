@@ -1,0 +1,35 @@
+//! Compiles and runs WebAssembly programs.
+//!
+//! The life of a program is in the types: bytes become an [`Identified`] program (they
+//! were hashed), that becomes a [`Compiled`] one (it was validated and compiled from the
+//! very bytes that were hashed), and that runs once, with a system and a launch request,
+//! to an [`Outcome`].
+//!
+//! ```no_run
+//! # fn f(bytes: Vec<u8>, system: Box<dyn twine_wasi::System>) -> Result<(), twine_engine::Error> {
+//! use twine_protocol::launch::Launch;
+//! let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
+//! let platform = twine_engine::Platform::default();
+//! let program = twine_engine::Identified::new(bytes).compile(&launch.limits, &platform)?;
+//! let end = program.link(system, &launch)?.run(|| ());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The crate is the same inside the enclave and natively; only where memory comes from
+//! differs. Bounds checks are explicit and never off.
+//!
+//! [`Outcome`]: twine_protocol::launch::Outcome
+
+mod config;
+mod error;
+mod invoke;
+mod limits;
+mod memory;
+mod program;
+mod run;
+
+pub use config::{Platform, configuration};
+pub use error::Error;
+pub use program::{Compiled, Identified};
+pub use run::{Interrupter, Linked};

@@ -1,0 +1,53 @@
+//! Limits of one run, enforced where memories and tables are made and grown.
+
+use wasmtime::ResourceLimiter;
+
+/// Most elements of one table: a table takes enclave memory as soon as it is made.
+const MOST_TABLE_ELEMENTS: usize = 10_000_000;
+
+/// Holds all memories of a program together to a number of bytes.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    most: u64,
+    used: u64,
+    /// What the first refused request would have made of `used`, if one was refused.
+    pub(crate) refused: Option<u64>,
+}
+
+impl Limiter {
+    pub(crate) fn new(most: Option<u64>) -> Self {
+        Limiter { most: most.unwrap_or(u64::MAX), used: 0, refused: None }
+    }
+
+    pub(crate) fn most(&self) -> u64 {
+        self.most
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let used = self.used.saturating_add((desired - current) as u64);
+        if used > self.most {
+            self.refused.get_or_insert(used);
+            return Ok(false);
+        }
+        if maximum.is_none_or(|maximum| desired <= maximum) {
+            self.used = used;
+        }
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= MOST_TABLE_ELEMENTS)
+    }
+}

@@ -1,0 +1,115 @@
+//! A program, from bytes to compiled code.
+
+use crate::config::{Platform, configuration};
+use crate::error::Error;
+use sha2::{Digest, Sha256};
+use std::any::Any;
+use twine_protocol::launch::Limits;
+use wasmtime::{Engine, Module};
+
+/// A program whose bytes were hashed. Only it can be compiled, so what runs is what was
+/// identified.
+#[derive(Debug)]
+pub struct Identified {
+    bytes: Vec<u8>,
+    sha256: [u8; 32],
+}
+
+impl Identified {
+    /// Takes the bytes of a program and hashes them.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let sha256 = Sha256::digest(&bytes).into();
+        Identified { bytes, sha256 }
+    }
+
+    /// The SHA-256 of the program's bytes: its identity.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.sha256
+    }
+
+    /// Validates and compiles the program.
+    ///
+    /// # Errors
+    /// When the bytes are no module that this engine runs, or its code does not fit.
+    pub fn compile(self, limits: &Limits, platform: &Platform) -> Result<Compiled, Error> {
+        self.check_preamble()?;
+        let engine = Engine::new(&configuration(limits, platform))
+            .map_err(|error| Error::Engine(one_line(&error)))?;
+        // Cranelift asks for the time around each of its passes; in an enclave that would be
+        // an exit each time.
+        cranelift_codegen::timing::set_thread_profiler(Box::new(NoProfiler));
+        let module = Module::from_binary(&engine, &self.bytes)
+            .map_err(|error| compile_error(&error, platform))?;
+        Ok(Compiled { module, sha256: self.sha256, limits: *limits })
+    }
+
+    /// Magic, version and layer, so that what isn't a module is called what it is.
+    fn check_preamble(&self) -> Result<(), Error> {
+        let magic = b"\0asm";
+        let Some((start, rest)) = self.bytes.split_first_chunk::<4>() else {
+            let prefix = !self.bytes.is_empty() && magic.starts_with(&self.bytes);
+            return Err(if prefix { truncated(self.bytes.len()) } else { Error::NotWasm });
+        };
+        if start != magic {
+            return Err(Error::NotWasm);
+        }
+        let Some(&[version, version_high, layer, layer_high]) = rest.first_chunk::<4>() else {
+            return Err(truncated(self.bytes.len()));
+        };
+        match (u16::from_le_bytes([version, version_high]), [layer, layer_high]) {
+            (_, [1, 0]) => Err(Error::Component),
+            (1, [0, 0]) => Ok(()),
+            (version, _) => Err(Error::Version(version)),
+        }
+    }
+}
+
+struct NoProfiler;
+
+impl cranelift_codegen::timing::Profiler for NoProfiler {
+    fn start_pass(&self, _: cranelift_codegen::timing::Pass) -> Box<dyn Any> {
+        Box::new(())
+    }
+}
+
+fn truncated(length: usize) -> Error {
+    Error::Truncated(format!("it ends after {length} bytes"))
+}
+
+fn compile_error(error: &wasmtime::Error, platform: &Platform) -> Error {
+    if let Some(wanted) = (platform.code_refused)() {
+        return Error::CodeTooLarge { wanted, arena: platform.code_memory };
+    }
+    let message = one_line(error);
+    if message.contains("unexpected end") {
+        return Error::Truncated(message);
+    }
+    Error::Invalid(message)
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain() {
+        if !message.is_empty() {
+            message += ": ";
+        }
+        message += &cause.to_string();
+    }
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A compiled program, which can be linked and run.
+#[derive(Debug)]
+pub struct Compiled {
+    pub(crate) module: Module,
+    pub(crate) limits: Limits,
+    sha256: [u8; 32],
+}
+
+impl Compiled {
+    /// The SHA-256 of the bytes it was compiled from.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.sha256
+    }
+}

@@ -1,0 +1,235 @@
+//! Linking a compiled program to its system and running it.
+
+use crate::error::Error;
+use crate::invoke;
+use crate::limits::Limiter;
+use crate::program::{Compiled, one_line};
+use twine_protocol::launch::{End, Launch};
+use twine_wasi::{Exit, System, Wasi};
+use wasmtime::{
+    Engine, ExternType, Func, Instance, InstancePre, Linker, Store, Trap, Val, WasmBacktrace,
+};
+
+/// What a store of ours holds.
+pub(crate) struct World {
+    wasi: Wasi,
+    limiter: Limiter,
+}
+
+/// Interrupts a running program, from another thread.
+#[derive(Clone)]
+pub struct Interrupter(Engine);
+
+impl Interrupter {
+    /// Makes the program trap at the next loop or call.
+    pub fn interrupt(&self) {
+        self.0.increment_epoch();
+    }
+}
+
+impl std::fmt::Debug for Interrupter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interrupter")
+    }
+}
+
+/// What a run starts with.
+#[derive(Debug)]
+enum Start {
+    /// `_start`, as commands have it.
+    Command,
+    /// An export and the values for its parameters.
+    Invoke(String, Vec<Val>),
+}
+
+/// A program that is linked: nothing is missing and it fits, it only has to be
+/// instantiated and run.
+pub struct Linked {
+    store: Store<World>,
+    instance: InstancePre<World>,
+    start: Start,
+}
+
+impl std::fmt::Debug for Linked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Linked").field("start", &self.start).finish_non_exhaustive()
+    }
+}
+
+impl Compiled {
+    /// Links the program to its system, by a launch request.
+    ///
+    /// # Errors
+    /// When imports are missing, there is nothing to start, or the arguments don't fit.
+    pub fn link(self, system: Box<dyn System>, launch: &Launch) -> Result<Linked, Error> {
+        let engine = self.module.engine();
+        let wasi = Wasi::new(system, launch.arguments.clone(), launch.environment.clone())?;
+        let limiter = Limiter::new(self.limits.memory);
+        let mut store = Store::new(engine, World { wasi, limiter });
+        store.limiter(|world| &mut world.limiter);
+        let set_up = |error: wasmtime::Error| Error::Engine(one_line(&error));
+        if let Some(fuel) = self.limits.fuel {
+            store.set_fuel(fuel).map_err(set_up)?;
+        }
+        if self.limits.timeout.is_some() {
+            store.set_epoch_deadline(1);
+        }
+
+        let mut linker = Linker::new(engine);
+        twine_wasi::add_to_linker(&mut linker, |world: &mut World| &mut world.wasi)
+            .map_err(set_up)?;
+        self.check_imports(&linker, &mut store)?;
+        let start = self.start(launch)?;
+        let instance = linker
+            .instantiate_pre(&self.module)
+            .map_err(|error| Error::Instantiate(one_line(&error)))?;
+        Ok(Linked { store, instance, start })
+    }
+
+    /// Names all imports that are missing, not just the first.
+    fn check_imports(
+        &self,
+        linker: &Linker<World>,
+        store: &mut Store<World>,
+    ) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for import in self.module.imports() {
+            let name = format!("{}::{}", import.module(), import.name());
+            match linker.get(&mut *store, import.module(), import.name()) {
+                Err(_) => missing.push(name),
+                Ok(provided) => {
+                    let expected = import.ty();
+                    let provided = provided.ty(&*store);
+                    if let (ExternType::Func(expected), ExternType::Func(provided)) =
+                        (&expected, &provided)
+                        && provided.matches(expected)
+                    {
+                        continue;
+                    }
+                    return Err(Error::ImportType {
+                        import: name,
+                        expected: describe(&expected),
+                        provided: describe(&provided),
+                    });
+                }
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Error::UnknownImports(missing)) }
+    }
+
+    fn start(&self, launch: &Launch) -> Result<Start, Error> {
+        let function = |name: &str| match self.module.get_export(name) {
+            Some(ExternType::Func(ty)) => Ok(ty),
+            _ => Err(Error::NoFunction(name.into())),
+        };
+        let Some(invoke) = &launch.invoke else {
+            let ty = function("_start")?;
+            if ty.params().len() != 0 || ty.results().len() != 0 {
+                return Err(Error::StartType);
+            }
+            return Ok(Start::Command);
+        };
+        let ty = function(&invoke.function)?;
+        let values = invoke::parse(&invoke.function, &ty, &invoke.arguments)?;
+        Ok(Start::Invoke(invoke.function.clone(), values))
+    }
+}
+
+fn describe(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(ty) => ty.to_string(),
+        ExternType::Global(_) => "a global".into(),
+        ExternType::Table(_) => "a table".into(),
+        ExternType::Memory(_) => "a memory".into(),
+        ExternType::Tag(_) => "a tag".into(),
+    }
+}
+
+impl Linked {
+    /// What can interrupt this program.
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(self.store.engine().clone())
+    }
+
+    /// Instantiates the program and runs it to its end. `instantiated` is called between
+    /// the two.
+    pub fn run(mut self, instantiated: impl FnOnce()) -> End {
+        let instance = match self.instance.instantiate(&mut self.store) {
+            Ok(instance) => instance,
+            Err(error) => return self.instantiation_failed(&error),
+        };
+        instantiated();
+        match self.call(instance) {
+            Ok(results) => End::Exited { code: 0, results },
+            Err(error) => ended(&error),
+        }
+    }
+
+    fn call(&mut self, instance: Instance) -> wasmtime::Result<Vec<String>> {
+        let mut function = |name: &str| -> Option<Func> { instance.get_func(&mut self.store, name) };
+        match &self.start {
+            Start::Command => {
+                let start = function("_start").expect("`start` found it in the module");
+                start.call(&mut self.store, &[], &mut [])?;
+                Ok(Vec::new())
+            }
+            Start::Invoke(name, arguments) => {
+                let initialize = function("_initialize");
+                let function = function(name).expect("`start` found it in the module");
+                if let Some(initialize) = initialize {
+                    initialize.call(&mut self.store, &[], &mut [])?;
+                }
+                let ty = function.ty(&self.store);
+                let mut results: Vec<Val> = ty
+                    .results()
+                    .map(|ty| Val::default_for_ty(&ty).unwrap_or(Val::I32(0)))
+                    .collect();
+                function.call(&mut self.store, arguments, &mut results)?;
+                Ok(results.iter().map(invoke::show).collect())
+            }
+        }
+    }
+
+    fn instantiation_failed(&self, error: &wasmtime::Error) -> End {
+        if error.is::<Exit>() || error.is::<Trap>() {
+            return ended(error);
+        }
+        let limiter = &self.store.data().limiter;
+        let message = one_line(error);
+        let error = match limiter.refused {
+            Some(wanted) => Error::MemoryLimit { wanted, limit: limiter.most() },
+            None if message.contains("memory") || message.contains("table") => {
+                Error::NoMemory(message)
+            }
+            None => Error::Instantiate(message),
+        };
+        End::Refused { cause: error.to_string(), remedy: error.remedy() }
+    }
+}
+
+/// What a call's error says about the end of the program.
+fn ended(error: &wasmtime::Error) -> End {
+    if let Some(Exit(code)) = error.downcast_ref() {
+        return End::Exited { code: *code, results: Vec::new() };
+    }
+    let cause = match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => "wasm trap: interrupt: the time given by --timeout is over".into(),
+        Some(trap) => format!("wasm trap: {}", trap_text(*trap)),
+        None => error.root_cause().to_string(),
+    };
+    // Its `Display` has a headline, then a line for each frame with demangled names.
+    let backtrace = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+        .lines()
+        .skip(1)
+        .map(|line| line.trim().to_owned())
+        .collect();
+    End::Trapped { cause, backtrace }
+}
+
+fn trap_text(trap: Trap) -> String {
+    let text = trap.to_string();
+    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}

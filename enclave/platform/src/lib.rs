@@ -1,0 +1,24 @@
+//! Where the enclave meets SGX.
+//!
+//! The one place that knows that there is an enclave: leaving it for a host call
+//! ([`host`]), the permissions of its pages, the code arena and what wasmtime asks of an
+//! operating system. Everything else in `enclave/` builds and runs natively too.
+//!
+//! Natively this crate holds only what can be tested there: the bookkeeping of the arena.
+
+mod arena;
+#[cfg(target_env = "sgx")]
+mod heap;
+#[cfg(target_env = "sgx")]
+mod host;
+#[cfg(target_env = "sgx")]
+mod image;
+#[cfg(target_env = "sgx")]
+mod page;
+#[cfg(target_env = "sgx")]
+mod wasmtime_sys;
+
+#[cfg(target_env = "sgx")]
+pub use host::{HostSystem, Outside, host, report_panics};
+#[cfg(target_env = "sgx")]
+pub use wasmtime_sys::{code_memory, code_refused, writable_code_pages};

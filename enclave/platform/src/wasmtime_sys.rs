@@ -1,0 +1,184 @@
+//! What wasmtime asks of an operating system (its `custom` platform): code memory from the
+//! arena, and one thread-local pointer.
+//!
+//! Code is written to pages of the arena while they are writable and runs once they are
+//! not: [`wasmtime_mprotect`] narrows them with EMODPR (by the host) and believes it when
+//! EACCEPT does. Where the machine has no SGX2, pages of the arena stay readable, writable
+//! and executable, and [`writable_code_pages`] says so.
+
+use crate::arena::{Arena, PAGE};
+use crate::host::host;
+use crate::{image, page};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::cell::Cell;
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use twine_protocol::wire::Status;
+use twine_protocol::wire::permission::{READ, WRITE};
+
+static ARENA: LazyLock<Mutex<Arena>> = LazyLock::new(|| Mutex::new(Arena::new(image::arena())));
+
+/// Bytes that the last refused request would have needed in all; 0 if none was refused.
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// Set once the host said that this machine can't narrow permissions.
+static STAYS_WRITABLE: AtomicBool = AtomicBool::new(false);
+
+fn arena() -> MutexGuard<'static, Arena> {
+    ARENA.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes of code memory in all.
+pub fn code_memory() -> u64 {
+    arena().size() as u64
+}
+
+/// Bytes of code memory that would have been enough for the last request that was refused;
+/// `None` if none was.
+pub fn code_refused() -> Option<u64> {
+    Some(REFUSED.load(Ordering::Relaxed)).filter(|&bytes| bytes != 0)
+}
+
+/// Whether pages of published code are still writable, because the machine has no SGX2.
+pub fn writable_code_pages() -> bool {
+    STAYS_WRITABLE.load(Ordering::Relaxed)
+}
+
+const OK: i32 = 0;
+const ENOMEM: i32 = 12;
+const EPERM: i32 = 1;
+const ENOSYS: i32 = 38;
+
+fn heap_layout(size: usize) -> Option<Layout> {
+    Layout::from_size_align(size.next_multiple_of(PAGE), PAGE).ok()
+}
+
+/// Memory that is only reserved (shared linear memories) comes from the heap; memory that
+/// is readable and writable at once holds code and comes from the arena.
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_mmap_new(size: usize, permissions: u32, result: &mut *mut u8) -> i32 {
+    if permissions == 0 {
+        let Some(layout) = heap_layout(size.max(1)) else { return ENOMEM };
+        // SAFETY: the layout is not empty.
+        *result = unsafe { alloc_zeroed(layout) };
+        return if result.is_null() { ENOMEM } else { OK };
+    }
+    let mut arena = arena();
+    let Some(range) = arena.allocate(size) else {
+        let used = arena.size() - arena.free_bytes();
+        REFUSED.store((used + size) as u64, Ordering::Relaxed);
+        return ENOMEM;
+    };
+    if protect(&mut arena, range.clone(), u64::from(permissions) & (READ | WRITE)).is_err() {
+        arena.release(range);
+        return EPERM;
+    }
+    // SAFETY: the arena gave the range to this caller alone and it is writable. What was
+    // in it (old code, or what the host put into an unmeasured page) is cleared.
+    unsafe { ptr::write_bytes(range.start as *mut u8, 0, range.len()) };
+    *result = range.start as *mut u8;
+    OK
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_munmap(address: *mut u8, size: usize) -> i32 {
+    let range = pages(address, size);
+    let mut arena = arena();
+    if arena.holds(&range) {
+        arena.release(range);
+    } else if let Some(layout) = heap_layout(size.max(1)) {
+        drop(arena);
+        // SAFETY: wasmtime gives back what `wasmtime_mmap_new` gave it, with its size.
+        unsafe { dealloc(address, layout) };
+    }
+    OK
+}
+
+fn pages(address: *mut u8, size: usize) -> Range<usize> {
+    let start = address as usize;
+    start..start + size.next_multiple_of(PAGE)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_mprotect(address: *mut u8, size: usize, permissions: u32) -> i32 {
+    let range = pages(address, size);
+    let mut arena = arena();
+    // What isn't in the arena is heap: always readable and writable.
+    if !arena.holds(&range) {
+        return OK;
+    }
+    match protect(&mut arena, range, u64::from(permissions)) {
+        Ok(()) => OK,
+        Err(Status::Denied) => EPERM,
+        Err(_) => ENOMEM,
+    }
+}
+
+/// Gives pages of the arena these permissions, in the EPCM where the machine can.
+fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), Status> {
+    if writable_code_pages() {
+        return Ok(());
+    }
+    for (pages, change) in arena.changes(range.clone(), wanted) {
+        if let Some(permissions) = change.restrict {
+            match host().restrict_pages(pages.clone(), permissions) {
+                Ok(()) => {}
+                Err(Status::NotSupported) => {
+                    STAYS_WRITABLE.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(status) => return Err(status),
+            }
+            // The host's word is nothing; the EPCM's is.
+            page::accept_restricted(pages.clone(), permissions).map_err(|_| Status::Denied)?;
+            arena.set(pages.clone(), permissions);
+        }
+        if let Some(permissions) = change.extend {
+            page::extend(pages.clone(), permissions);
+            host().extend_pages(pages.clone(), permissions)?;
+            arena.set(pages, permissions);
+        }
+    }
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_mmap_remap(_address: *mut u8, _size: usize, _permissions: u32) -> i32 {
+    ENOSYS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_page_size() -> usize {
+    PAGE
+}
+
+/// There are no images of memories: each is filled from its data segments.
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_memory_image_new(_: *const u8, _: usize, image: &mut *mut u8) -> i32 {
+    *image = ptr::null_mut();
+    OK
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_memory_image_map_at(_: *mut u8, _: *mut u8, _: usize) -> i32 {
+    ENOSYS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_memory_image_free(_: *mut u8) {}
+
+thread_local! {
+    static SLOT: Cell<*mut u8> = const { Cell::new(ptr::null_mut()) };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_tls_get(_slot: usize) -> *mut u8 {
+    SLOT.get()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn wasmtime_tls_set(_slot: usize, pointer: *mut u8) {
+    SLOT.set(pointer);
+}

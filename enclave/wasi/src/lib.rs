@@ -1,0 +1,123 @@
+//! The system interface that Twine gives to programs: WASI preview 1.
+//!
+//! [`Wasi`] is what one program sees: its arguments, environment, descriptors, clocks
+//! and randomness. Everything that needs the world outside goes through a [`System`];
+//! in the enclave that is the checked boundary to the host, in tests it is memory.
+//!
+//! ```no_run
+//! # fn f(engine: &wasmtime::Engine, system: Box<dyn twine_wasi::System>) -> wasmtime::Result<()> {
+//! let mut linker = wasmtime::Linker::<twine_wasi::Wasi>::new(engine);
+//! twine_wasi::add_to_linker(&mut linker, |wasi| wasi)?;
+//! let wasi = twine_wasi::Wasi::new(system, vec!["app".into()], vec![])?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Randomness comes from the CPU (RDRAND, by way of the `getrandom` crate), never from
+//! the host. Clocks come from the host and are not trusted; the monotonic one is checked
+//! never to go back.
+#![forbid(unsafe_code)]
+
+mod descriptor;
+mod link;
+mod poll;
+mod preview1;
+mod system;
+
+pub use link::add_to_linker;
+pub use system::System;
+
+use descriptor::Descriptors;
+
+/// A program called `proc_exit`: travels as the error that ends its execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the program exited with code {0}")]
+pub struct Exit(
+    /// The exit code it gave.
+    pub u32,
+);
+
+/// Why arguments or an environment can't be given to a program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// C strings end at a NUL, so none may hold one.
+    #[error("{0} holds a NUL character")]
+    Nul(String),
+    /// A name of the environment is empty or holds an equals sign.
+    #[error("the environment's name {0:?} is empty or holds '='")]
+    Name(String),
+    /// Sizes are 32 bits wide in WASI preview 1.
+    #[error("{0} have more than 4 GiB")]
+    TooLarge(&'static str),
+}
+
+/// A list of strings as `args_get` and `environ_get` hand them out.
+struct Strings {
+    strings: Vec<Vec<u8>>,
+    /// Bytes of all strings, each with its NUL.
+    size: u32,
+}
+
+impl Strings {
+    fn new(what: &'static str, strings: Vec<String>) -> Result<Self, SetupError> {
+        if let Some(bad) = strings.iter().find(|string| string.contains('\0')) {
+            return Err(SetupError::Nul(format!("{bad:?}, one of the {what},")));
+        }
+        let strings: Vec<Vec<u8>> = strings
+            .into_iter()
+            .map(|string| {
+                let mut bytes = string.into_bytes();
+                bytes.push(0);
+                bytes
+            })
+            .collect();
+        let size = strings.iter().try_fold(0u32, |sum, string| {
+            sum.checked_add(u32::try_from(string.len()).ok()?)
+        });
+        let size = size.ok_or(SetupError::TooLarge(what))?;
+        u32::try_from(strings.len()).map_err(|_| SetupError::TooLarge(what))?;
+        Ok(Strings { strings, size })
+    }
+}
+
+/// What one program sees of the world.
+pub struct Wasi {
+    system: Box<dyn System>,
+    arguments: Strings,
+    environment: Strings,
+    descriptors: Descriptors,
+}
+
+impl Wasi {
+    /// A world with the three standard streams of `system`, these arguments (the
+    /// program's name first) and this environment.
+    ///
+    /// # Errors
+    /// When a string can't be handed to a program.
+    pub fn new(
+        system: Box<dyn System>,
+        arguments: Vec<String>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, SetupError> {
+        if let Some((name, _)) =
+            environment.iter().find(|(name, _)| name.is_empty() || name.contains('='))
+        {
+            return Err(SetupError::Name(name.clone()));
+        }
+        let environment =
+            environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Ok(Wasi {
+            system,
+            arguments: Strings::new("arguments", arguments)?,
+            environment: Strings::new("environment variables", environment)?,
+            descriptors: Descriptors::standard(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Wasi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wasi").field("descriptors", &self.descriptors).finish_non_exhaustive()
+    }
+}

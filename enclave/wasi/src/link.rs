@@ -1,0 +1,98 @@
+//! The link between the generated glue and wasmtime: one line for each function, with its
+//! WebAssembly type.
+
+use crate::Wasi;
+use crate::preview1::wasi_snapshot_preview1 as generated;
+use wasmtime::{Caller, Extern, Linker, Result, bail};
+use wiggle::GuestMemory;
+
+/// Calls `body` with the program's memory and its WASI.
+fn with_memory<T, R>(
+    caller: &mut Caller<'_, T>,
+    wasi: impl Fn(&mut T) -> &mut Wasi,
+    body: impl FnOnce(&mut Wasi, &mut GuestMemory<'_>) -> Result<R>,
+) -> Result<R> {
+    match caller.get_export("memory") {
+        Some(Extern::Memory(memory)) => {
+            let (bytes, data) = memory.data_and_store_mut(caller);
+            body(wasi(data), &mut GuestMemory::Unshared(bytes))
+        }
+        Some(Extern::SharedMemory(memory)) => {
+            body(wasi(caller.data_mut()), &mut GuestMemory::Shared(memory.data()))
+        }
+        _ => bail!("a program that calls WASI must export its memory as `memory`"),
+    }
+}
+
+macro_rules! functions {
+    ($($name:ident($($argument:ident: $ty:ty),*);)+) => {
+        /// Defines all functions of `wasi_snapshot_preview1`.
+        ///
+        /// # Errors
+        /// When one of them is defined already.
+        pub fn add_to_linker<T: 'static>(
+            linker: &mut Linker<T>,
+            wasi: impl Fn(&mut T) -> &mut Wasi + Send + Sync + Copy + 'static,
+        ) -> Result<()> {
+            $(linker.func_wrap(
+                "wasi_snapshot_preview1",
+                stringify!($name),
+                move |mut caller: Caller<'_, T> $(, $argument: $ty)*| {
+                    with_memory(&mut caller, wasi, |wasi, memory| {
+                        generated::$name(wasi, memory $(, $argument)*)
+                    })
+                },
+            )?;)+
+            Ok(())
+        }
+    };
+}
+
+functions! {
+    args_get(a: i32, b: i32);
+    args_sizes_get(a: i32, b: i32);
+    clock_res_get(a: i32, b: i32);
+    clock_time_get(a: i32, b: i64, c: i32);
+    environ_get(a: i32, b: i32);
+    environ_sizes_get(a: i32, b: i32);
+    fd_advise(a: i32, b: i64, c: i64, d: i32);
+    fd_allocate(a: i32, b: i64, c: i64);
+    fd_close(a: i32);
+    fd_datasync(a: i32);
+    fd_fdstat_get(a: i32, b: i32);
+    fd_fdstat_set_flags(a: i32, b: i32);
+    fd_fdstat_set_rights(a: i32, b: i64, c: i64);
+    fd_filestat_get(a: i32, b: i32);
+    fd_filestat_set_size(a: i32, b: i64);
+    fd_filestat_set_times(a: i32, b: i64, c: i64, d: i32);
+    fd_pread(a: i32, b: i32, c: i32, d: i64, e: i32);
+    fd_prestat_dir_name(a: i32, b: i32, c: i32);
+    fd_prestat_get(a: i32, b: i32);
+    fd_pwrite(a: i32, b: i32, c: i32, d: i64, e: i32);
+    fd_read(a: i32, b: i32, c: i32, d: i32);
+    fd_readdir(a: i32, b: i32, c: i32, d: i64, e: i32);
+    fd_renumber(a: i32, b: i32);
+    fd_seek(a: i32, b: i64, c: i32, d: i32);
+    fd_sync(a: i32);
+    fd_tell(a: i32, b: i32);
+    fd_write(a: i32, b: i32, c: i32, d: i32);
+    path_create_directory(a: i32, b: i32, c: i32);
+    path_filestat_get(a: i32, b: i32, c: i32, d: i32, e: i32);
+    path_filestat_set_times(a: i32, b: i32, c: i32, d: i32, e: i64, f: i64, g: i32);
+    path_link(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32);
+    path_open(a: i32, b: i32, c: i32, d: i32, e: i32, f: i64, g: i64, h: i32, i: i32);
+    path_readlink(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32);
+    path_remove_directory(a: i32, b: i32, c: i32);
+    path_rename(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32);
+    path_symlink(a: i32, b: i32, c: i32, d: i32, e: i32);
+    path_unlink_file(a: i32, b: i32, c: i32);
+    poll_oneoff(a: i32, b: i32, c: i32, d: i32);
+    proc_exit(a: i32);
+    proc_raise(a: i32);
+    random_get(a: i32, b: i32);
+    sched_yield();
+    sock_accept(a: i32, b: i32, c: i32);
+    sock_recv(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32);
+    sock_send(a: i32, b: i32, c: i32, d: i32, e: i32);
+    sock_shutdown(a: i32, b: i32);
+}

@@ -1,0 +1,152 @@
+//! `poll_oneoff`: waiting for clocks and streams.
+
+use crate::Wasi;
+use crate::preview1::types::{
+    Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Rights, Size,
+    Subclockflags, Subscription, SubscriptionClock, SubscriptionU,
+};
+use crate::preview1::clock;
+use twine_protocol::wire::{Clock, MAX_POLL_RECORDS, PollRecord, poll};
+use wiggle::{GuestMemory, GuestPtr};
+
+/// What one subscription waits for.
+enum Wait {
+    /// A time of the monotonic clock.
+    Until(u64),
+    /// The record with that index.
+    Record(usize),
+    /// It never will: the event is this error, at once.
+    Failed(Errno),
+}
+
+fn event(subscription: &Subscription, error: Errno, bytes: u64, hangup: bool) -> Event {
+    let flags = if hangup { Eventrwflags::FD_READWRITE_HANGUP } else { Eventrwflags::empty() };
+    Event {
+        userdata: subscription.userdata,
+        error,
+        type_: match subscription.u {
+            SubscriptionU::Clock(_) => Eventtype::Clock,
+            SubscriptionU::FdRead(_) => Eventtype::FdRead,
+            SubscriptionU::FdWrite(_) => Eventtype::FdWrite,
+        },
+        fd_readwrite: EventFdReadwrite { nbytes: bytes, flags },
+    }
+}
+
+impl Wasi {
+    pub(crate) fn poll(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        subscriptions: GuestPtr<Subscription>,
+        events: GuestPtr<Event>,
+        count: Size,
+    ) -> Result<Size, Error> {
+        // With nothing to wait for it would wait for ever.
+        if count == 0 || u64::from(count) > MAX_POLL_RECORDS {
+            return Err(Errno::Inval.into());
+        }
+        let subscriptions = subscriptions
+            .as_array(count)
+            .iter()
+            .map(|pointer| Ok(memory.read(pointer?)?))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let mut records = Vec::new();
+        let waits = subscriptions
+            .iter()
+            .map(|subscription| self.wait(subscription, &mut records))
+            .collect::<Result<Vec<_>, Errno>>()?;
+
+        let happened = self.happen(&subscriptions, &waits, &mut records)?;
+        for (event, pointer) in happened.iter().zip(events.as_array(count).iter()) {
+            memory.write(pointer?, event.clone())?;
+        }
+        Ok(happened.len() as Size)
+    }
+
+    fn wait(
+        &mut self,
+        subscription: &Subscription,
+        records: &mut Vec<PollRecord>,
+    ) -> Result<Wait, Errno> {
+        let (fd, right, events) = match &subscription.u {
+            SubscriptionU::Clock(clock) => return self.wait_for_clock(clock),
+            SubscriptionU::FdRead(fd) => (fd.file_descriptor, Rights::FD_READ, poll::READ),
+            SubscriptionU::FdWrite(fd) => (fd.file_descriptor, Rights::FD_WRITE, poll::WRITE),
+        };
+        Ok(match self.descriptors.stream(fd.into()) {
+            Ok(stream) if stream.rights.contains(right) => {
+                records.push(PollRecord { stream: stream.number, events, bytes: 0 });
+                Wait::Record(records.len() - 1)
+            }
+            Ok(_) | Err(_) => Wait::Failed(Errno::Badf),
+        })
+    }
+
+    fn wait_for_clock(&mut self, subscription: &SubscriptionClock) -> Result<Wait, Errno> {
+        if !matches!(subscription.id, Clockid::Realtime | Clockid::Monotonic) {
+            return Ok(Wait::Failed(Errno::Inval));
+        }
+        let absolute =
+            subscription.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
+        let timeout = match absolute {
+            true => subscription.timeout.saturating_sub(self.system.time(clock(subscription.id))?),
+            false => subscription.timeout,
+        };
+        Ok(Wait::Until(self.system.time(Clock::Monotonic)?.saturating_add(timeout)))
+    }
+
+    /// Waits until something happened, and says what.
+    fn happen(
+        &mut self,
+        subscriptions: &[Subscription],
+        waits: &[Wait],
+        records: &mut [PollRecord],
+    ) -> Result<Vec<Event>, Errno> {
+        let failed = waits.iter().any(|wait| matches!(wait, Wait::Failed(_)));
+        let first = waits.iter().filter_map(|wait| match wait {
+            Wait::Until(time) => Some(*time),
+            _ => None,
+        });
+        let first = first.min();
+        let asked = records.to_vec();
+        loop {
+            let timeout = match first {
+                _ if failed => 0,
+                None => u64::MAX,
+                Some(time) => time.saturating_sub(self.system.time(Clock::Monotonic)?),
+            };
+            if !records.is_empty() || timeout > 0 {
+                records.copy_from_slice(&asked);
+                self.system.poll(records, timeout)?;
+            }
+            let now = match first {
+                Some(_) => self.system.time(Clock::Monotonic)?,
+                None => 0,
+            };
+            let happened: Vec<Event> = subscriptions
+                .iter()
+                .zip(waits)
+                .filter_map(|(subscription, wait)| match *wait {
+                    Wait::Failed(error) => Some(event(subscription, error, 0, false)),
+                    Wait::Until(time) => {
+                        (now >= time).then(|| event(subscription, Errno::Success, 0, false))
+                    }
+                    Wait::Record(at) => match records[at] {
+                        PollRecord { events: 0, .. } => None,
+                        PollRecord { events, .. } if events & poll::BAD != 0 => {
+                            Some(event(subscription, Errno::Badf, 0, false))
+                        }
+                        PollRecord { events, bytes, .. } => {
+                            let hangup = events & poll::HANGUP != 0;
+                            Some(event(subscription, Errno::Success, bytes, hangup))
+                        }
+                    },
+                })
+                .collect();
+            // The host may wake early; a program is told only of what happened.
+            if !happened.is_empty() {
+                return Ok(happened);
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! `twine image`.
+
+use crate::failure::Failure;
+use crate::size;
+use clap::{Args, Subcommand};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use twine_image::{
+    Date, Manifest, Mrenclave, SigningKey, SigningRequest, VerifyingKey, build_file, inspect_file,
+    read_signature, sign, write_signature,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make an image of an enclave program (ELF for x86_64-fortanix-unknown-sgx)
+    Build(Build),
+    /// Sign an image, in one step or, for a key that is kept offline, in two
+    Sign(Sign),
+    /// Show an image's MRENCLAVE
+    Measure(Measure),
+    /// Show what is in an image
+    Inspect(Inspect),
+}
+
+/// Build: sizes on the command line win over the manifest.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The enclave program, as cargo builds it
+    elf: PathBuf,
+
+    /// The layout and identity of the image (TOML)
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+
+    /// Where to write the image [default: the program's name with .sgxs]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Bytes of heap: program memories, the compiler's work (512MiB)
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    heap_size: Option<u64>,
+
+    /// Bytes of memory for compiled code (64MiB)
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    code_arena_size: Option<u64>,
+
+    /// The most threads inside at once
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The image
+    image: PathBuf,
+
+    /// The signing key: RSA with 3072 bits and exponent 3, PEM [default: a development key of
+    /// this user's, made at first use]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// The manifest with the identity (prod-id, svn, debug, ...)
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+
+    /// The date in the signature, as 2026-01-31 [default: the manifest's, SOURCE_DATE_EPOCH, or
+    /// today]
+    #[arg(long, value_name = "DATE")]
+    date: Option<Date>,
+
+    /// First of two steps: write what is to be signed (256 bytes, for RSA PKCS #1 v1.5 with
+    /// SHA-256), and sign nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "signature", "public_key"])]
+    request: Option<PathBuf>,
+
+    /// Second of two steps: the signature made of the request
+    #[arg(long, value_name = "FILE", requires_all = ["public_key", "from_request"])]
+    signature: Option<PathBuf>,
+
+    /// Second of two steps: the request that was signed
+    #[arg(long, value_name = "FILE", requires = "signature")]
+    from_request: Option<PathBuf>,
+
+    /// Second of two steps: the public key, PEM
+    #[arg(long, value_name = "FILE", requires = "signature")]
+    public_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Measure {
+    /// The image
+    image: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The image
+    image: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Build(arguments) => build(arguments)?,
+        Command::Sign(arguments) => sign_image(&arguments)?,
+        Command::Measure(arguments) => measure(&arguments)?,
+        Command::Inspect(arguments) => inspect(&arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manifest(path: Option<&Path>) -> Result<Manifest, Failure> {
+    Ok(path.map_or_else(|| Ok(Manifest::default()), Manifest::from_file)?)
+}
+
+fn build(arguments: Build) -> Result<(), Failure> {
+    let mut manifest = manifest(arguments.manifest.as_deref())?;
+    if let Some(size) = arguments.heap_size {
+        manifest.heap_size = size;
+    }
+    if let Some(size) = arguments.code_arena_size {
+        manifest.code_arena_size = size;
+    }
+    if let Some(threads) = arguments.threads {
+        manifest.threads = threads;
+    }
+    let output = arguments.output.unwrap_or_else(|| arguments.elf.with_extension("sgxs"));
+    let built = build_file(&arguments.elf, &manifest, &output)?;
+    // The layout decides what is signed; keeping it beside the image saves naming it again.
+    let beside = manifest_path(&output);
+    if let Some(from) = &arguments.manifest {
+        std::fs::copy(from, &beside).map_err(|error| cannot_write(&beside, &error))?;
+    }
+    if arguments.json {
+        let value = serde_json::json!({
+            "image": output, "mrenclave": built.mrenclave, "size": built.file_size,
+            "elrange": built.elrange_size, "threads": built.tcs_count,
+        });
+        println!("{value:#}");
+    } else {
+        println!("{}  {}", built.mrenclave, output.display());
+    }
+    Ok(())
+}
+
+/// Where the manifest that an image was built with is kept.
+fn manifest_path(image: &Path) -> PathBuf {
+    image.with_extension("toml")
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        format!("{} can't be written: {error}", path.display()),
+        "check the folder and its permissions",
+    )
+}
+
+/// Where this user's development key is kept: `$XDG_DATA_HOME/twine` or
+/// `~/.local/share/twine`.
+fn development_key() -> Result<PathBuf, Failure> {
+    let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
+        env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"))
+    });
+    data.map(|data| data.join("twine/development-key.pem")).ok_or_else(|| {
+        Failure::new("there is no HOME for a development key", "name a key with --key, or set HOME")
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::new(format!("{} can't be read: {error}", path.display()), "check the path")
+    })
+}
+
+fn sign_image(arguments: &Sign) -> Result<(), Failure> {
+    let image = &arguments.image;
+    let beside = manifest_path(image);
+    let named = arguments.manifest.as_deref().or_else(|| beside.exists().then_some(&*beside));
+    let manifest = manifest(named)?;
+    let mrenclave = mrenclave(image)?;
+    let date = || Date::choose(arguments.date, &manifest);
+
+    if let Some(path) = &arguments.request {
+        let request = SigningRequest::new(mrenclave, &manifest, date()?)?;
+        std::fs::write(path, request.as_bytes()).map_err(|error| cannot_write(path, &error))?;
+        println!("sign {} with RSA PKCS #1 v1.5 and SHA-256, then give --signature", path.display());
+        return Ok(());
+    }
+    let (sigstruct, signer) = match (&arguments.signature, &arguments.from_request, &arguments.public_key) {
+        (Some(signature), Some(request), Some(key)) => {
+            let key = VerifyingKey::from_file(key)?;
+            let request = SigningRequest::from_bytes(&read(request)?)?;
+            let sigstruct = request.complete(&read(signature)?, &key)?;
+            if sigstruct.enclavehash != mrenclave.0 {
+                return Err(Failure::new(
+                    "the request was made for another image",
+                    "make the request again: `twine image sign --request FILE IMAGE`",
+                ));
+            }
+            (sigstruct, key)
+        }
+        _ => {
+            let key = match &arguments.key {
+                Some(path) => SigningKey::from_file(path)?,
+                None => SigningKey::development_key(development_key()?)?,
+            };
+            (sign(mrenclave, &manifest, date()?, &key)?, key.verifying_key()?)
+        }
+    };
+    write_signature(image, &sigstruct)?;
+    println!("{}  signer of {}", signer.mrsigner(), image.display());
+    Ok(())
+}
+
+fn mrenclave(image: &Path) -> Result<Mrenclave, Failure> {
+    let file = std::fs::File::open(image).map_err(|error| {
+        Failure::new(format!("{} can't be read: {error}", image.display()), "check the path")
+    })?;
+    Ok(twine_image::measure(std::io::BufReader::with_capacity(1 << 20, file))?)
+}
+
+fn measure(arguments: &Measure) -> Result<(), Failure> {
+    let mrenclave = mrenclave(&arguments.image)?;
+    let signed = read_signature(&arguments.image)?.is_some();
+    if arguments.json {
+        println!("{:#}", serde_json::json!({ "mrenclave": mrenclave, "signed": signed }));
+    } else {
+        println!("{mrenclave}");
+    }
+    Ok(())
+}
+
+fn inspect(arguments: &Inspect) -> Result<(), Failure> {
+    let inspection = inspect_file(&arguments.image)?;
+    if arguments.json {
+        println!("{:#}", serde_json::json!(inspection));
+    } else {
+        print!("{inspection}");
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The `twine` command.
+#![forbid(unsafe_code)]
+
+mod failure;
+mod image;
+mod info;
+mod locate;
+mod measure;
+mod program;
+mod run;
+mod size;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Runs unmodified WebAssembly programs inside Intel SGX enclaves.
+///
+/// A program is a WebAssembly command for WASI preview 1, as compilers make it for the target
+/// wasm32-wasip1. It runs inside an enclave, where the machine's owner can neither read nor
+/// change it. On a machine without SGX the very same enclave runs on software SGX, which
+/// protects nothing and says so.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a program in an enclave
+    Run(run::Arguments),
+    /// Show what this machine offers, and why SGX is not used if it is not
+    Info(info::Arguments),
+    /// Show the identity under which a program and the image will be known
+    Measure(measure::Arguments),
+    /// Build, sign, measure and inspect enclave images
+    #[command(subcommand)]
+    Image(image::Command),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Info(arguments) => info::run(&arguments),
+        Command::Measure(arguments) => measure::run(&arguments),
+        Command::Image(command) => image::run(command),
+    };
+    result.unwrap_or_else(|failure: Failure| failure.show())
+}

@@ -1,0 +1,51 @@
+//! `twine measure`.
+
+use crate::failure::Failure;
+use crate::{locate, program};
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use twine_image::inspect_file;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The program: a .wasm or .wat file
+    program: PathBuf,
+
+    /// The enclave image [default: the one beside this command]
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let program = program::read(&arguments.program)?;
+    let program = hex(&Sha256::digest(program));
+    let image = locate::image(arguments.image.clone())?;
+    let image = inspect_file(image.path())?;
+    let mrsigner = image.signature.as_ref().map(|signature| signature.mrsigner.to_string());
+    if arguments.json {
+        println!(
+            "{:#}",
+            serde_json::json!({
+                "program_sha256": program,
+                "mrenclave": image.mrenclave.to_string(),
+                "mrsigner": mrsigner,
+            })
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("program SHA-256  {program}");
+    println!("MRENCLAVE        {}", image.mrenclave);
+    println!("MRSIGNER         {}", mrsigner.as_deref().unwrap_or("not signed"));
+    Ok(ExitCode::SUCCESS)
+}

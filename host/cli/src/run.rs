@@ -1,0 +1,217 @@
+//! `twine run`.
+
+use crate::failure::Failure;
+use crate::{locate, program, size};
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
+use std::thread;
+use std::time::Duration;
+use twine_host::{Platform, Report, Tee};
+use twine_protocol::launch::{End, Invoke, Launch, Limits};
+
+/// A trap ends the command as `abort` would: 128 + SIGABRT, as wasmtime does.
+const TRAPPED: u8 = 134;
+
+/// How long an enclave may take beyond `--timeout` to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The program: a .wasm or .wat file
+    program: PathBuf,
+
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+
+    /// Give the program an environment variable; without a value, this command's own
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    environment: Vec<String>,
+
+    /// Call this exported function instead of `_start`; the arguments are its parameters
+    #[arg(long, value_name = "FUNCTION")]
+    invoke: Option<String>,
+
+    /// Interrupt the program after this time (5s, 100ms, 2m)
+    #[arg(long, value_name = "TIME", value_parser = size::time)]
+    timeout: Option<Duration>,
+
+    /// Most memory the program may have, all its linear memories together (64MiB)
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    max_memory: Option<u64>,
+
+    /// Stop the program after this many units of fuel, about one for each instruction
+    #[arg(long, value_name = "N")]
+    fuel: Option<u64>,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// Print counts and times of the run to stderr when it is over
+    #[arg(long)]
+    stats: bool,
+
+    /// Write counts and times of the run to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    stats_json: Option<PathBuf>,
+
+    /// Don't say that SGX is simulated
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Where to run.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Which SGX to run on: the CPU's, software, or the CPU's where it can be used
+    #[arg(long, value_enum, default_value = "auto")]
+    tee: TeeName,
+
+    /// The enclave image [default: the one beside this command]
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TeeName {
+    Auto,
+    Sgx,
+    Sim,
+}
+
+impl From<TeeName> for Tee {
+    fn from(name: TeeName) -> Self {
+        match name {
+            TeeName::Auto => Tee::Auto,
+            TeeName::Sgx => Tee::Sgx,
+            TeeName::Sim => Tee::Sim,
+        }
+    }
+}
+
+fn environment(variables: &[String]) -> Vec<(String, String)> {
+    variables
+        .iter()
+        .filter_map(|variable| match variable.split_once('=') {
+            Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+            None => std::env::var(variable).ok().map(|value| (variable.clone(), value)),
+        })
+        .collect()
+}
+
+fn launch(arguments: &Arguments) -> Launch {
+    let name = arguments.program.file_name().unwrap_or(arguments.program.as_os_str());
+    let name = name.to_string_lossy().into_owned();
+    let (invoke, rest) = match &arguments.invoke {
+        Some(function) => {
+            let arguments = arguments.arguments.clone();
+            (Some(Invoke { function: function.clone(), arguments }), Vec::new())
+        }
+        None => (None, arguments.arguments.clone()),
+    };
+    Launch {
+        arguments: [vec![name], rest].concat(),
+        environment: environment(&arguments.environment),
+        invoke,
+        limits: Limits {
+            memory: arguments.max_memory,
+            fuel: arguments.fuel,
+            timeout: arguments.timeout.map(|time| time.as_nanos().min(u64::MAX.into()) as u64),
+        },
+        timings: arguments.stats || arguments.stats_json.is_some(),
+    }
+}
+
+/// Ends this command when an enclave goes on long after its time: one that waits in a host
+/// call is not interrupted by its own clock.
+fn watch(timeout: Duration) {
+    thread::spawn(move || {
+        thread::sleep(timeout.saturating_add(GRACE));
+        eprintln!("error: the program went on for {GRACE:?} after the time given by --timeout");
+        eprintln!("  help: it waits for input or output; close its streams, or give it more time");
+        process::exit(TRAPPED.into());
+    });
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let program = program::read(&arguments.program)?;
+    let launch = launch(&arguments);
+    let platform = Tee::from(arguments.place.tee).choose()?;
+    let image = locate::image(arguments.place.image)?;
+    if platform == Platform::Simulated && !arguments.quiet {
+        eprintln!("twine: SGX is simulated: nothing is protected from this machine");
+    }
+    if let Some(timeout) = arguments.timeout {
+        watch(timeout);
+    }
+    let report = twine_host::run(&image, platform, &launch, program)?;
+    let code = end(&arguments.program, &report)?;
+    if arguments.stats {
+        show(&report);
+    }
+    if let Some(path) = &arguments.stats_json {
+        std::fs::write(path, format!("{:#}\n", json(&report))).map_err(|error| {
+            Failure::new(format!("{} can't be written: {error}", path.display()), "name another file")
+        })?;
+    }
+    Ok(code)
+}
+
+fn end(program: &Path, report: &Report) -> Result<ExitCode, Failure> {
+    match &report.outcome.end {
+        End::Exited { code, results } => {
+            let mut out = std::io::stdout().lock();
+            for result in results {
+                // A reader that went away wants no more results.
+                let _ = writeln!(out, "{result}");
+            }
+            Ok(ExitCode::from(*code as u8))
+        }
+        End::Trapped { cause, backtrace } => {
+            eprintln!("error: {}: {cause}", program.display());
+            for frame in backtrace {
+                eprintln!("  {frame}");
+            }
+            Ok(ExitCode::from(TRAPPED))
+        }
+        End::Refused { cause, remedy } => {
+            Err(Failure::new(format!("{}: {cause}", program.display()), remedy.clone()))
+        }
+    }
+}
+
+/// The phases of a run in milliseconds.
+fn phases(report: &Report) -> Vec<(&'static str, f64)> {
+    let inside = report.outcome.timings.unwrap_or_default();
+    let known = inside.receive + inside.compile + inside.instantiate + inside.run;
+    let whole = report.phases.inside.as_nanos() as u64;
+    let milliseconds = |nanoseconds: u64| nanoseconds as f64 / 1e6;
+    vec![
+        ("load", report.phases.load.as_secs_f64() * 1e3),
+        ("enter and leave", milliseconds(whole.saturating_sub(known))),
+        ("receive", milliseconds(inside.receive)),
+        ("compile", milliseconds(inside.compile)),
+        ("instantiate", milliseconds(inside.instantiate)),
+        ("run", milliseconds(inside.run)),
+    ]
+}
+
+fn show(report: &Report) {
+    for (phase, time) in phases(report) {
+        eprintln!("{phase:>16} {time:>10.2} ms");
+    }
+    eprintln!("{:>16} {:>10}", "exits", report.stats.exits);
+    for (call, count) in &report.stats.calls {
+        eprintln!("{call:>16} {count:>10}");
+    }
+}
+
+fn json(report: &Report) -> serde_json::Value {
+    let phases: serde_json::Map<_, _> =
+        phases(report).into_iter().map(|(phase, time)| (phase.replace(' ', "_"), time.into())).collect();
+    let calls: serde_json::Map<_, _> =
+        report.stats.calls.iter().map(|&(call, count)| (call.to_owned(), count.into())).collect();
+    serde_json::json!({ "milliseconds": phases, "exits": report.stats.exits, "calls": calls })
+}

@@ -1,0 +1,342 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::path::Path;
+
+/// Why an image could not be built, signed, measured or inspected.
+///
+/// The message is one line that names the cause; [`Error::remedy`] is one line that says
+/// what to do, where there is something to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or stream could not be read or written.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, with the path where there is one.
+        what: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+
+    /// The manifest is not TOML, has a key that is not known, or a value of the wrong type.
+    #[error("the image manifest can't be read: {message}")]
+    ManifestSyntax {
+        /// The parser's words, on one line.
+        message: String,
+    },
+    /// A manifest value has the right type but can't be used.
+    #[error("manifest key `{key}` {problem}")]
+    ManifestValue {
+        /// The key as it is written in the manifest.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+        /// What would be right.
+        remedy: String,
+    },
+    /// A date is not `YYYY-MM-DD`, or not one that SIGSTRUCT can hold.
+    #[error("`{text}` is not a date")]
+    Date {
+        /// What was given.
+        text: String,
+    },
+
+    /// The input is no ELF file, or a damaged one.
+    #[error("the program is not a readable ELF file: {reason}")]
+    Elf {
+        /// What could not be read.
+        reason: String,
+    },
+    /// An ELF file, but not one for x86-64.
+    #[error("the program is linked for ELF machine {found}, not for x86-64 (62)")]
+    Machine {
+        /// `e_machine`.
+        found: u16,
+    },
+    /// An ELF file, but not a position-independent executable.
+    #[error("the program has ELF type {found}, not position-independent (ET_DYN, 3)")]
+    FileType {
+        /// `e_type`.
+        found: u16,
+    },
+    /// A section every EDP program has is not there.
+    #[error("the program has no section `{name}`")]
+    MissingSection {
+        /// The section's name.
+        name: &'static str,
+    },
+    /// The standard library's contract with image writers is newer than this one.
+    #[error(
+        "the program was made for version {found} of the EDP toolchain contract; version {supported} is known"
+    )]
+    ToolchainVersion {
+        /// The version in the program's note.
+        found: u32,
+        /// The newest version that this writer knows.
+        supported: u32,
+    },
+    /// A symbol every EDP program has is not there.
+    #[error("the program does not export `{name}`")]
+    MissingSymbol {
+        /// The symbol's name.
+        name: String,
+    },
+    /// The manifest asks for a region of which the program can't learn where it is.
+    #[error(
+        "manifest key `{key}` asks for a region, but the program has no symbol `{name}` to hold its place"
+    )]
+    MissingLayoutSymbol {
+        /// The missing symbol.
+        name: &'static str,
+        /// The manifest key.
+        key: &'static str,
+    },
+    /// Two symbols of one name lie at different places.
+    #[error("the program has more than one symbol `{name}`")]
+    AmbiguousSymbol {
+        /// The symbol's name.
+        name: String,
+    },
+    /// A symbol to be filled in has the wrong size.
+    #[error("symbol `{name}` is {found} bytes long, not {expected}")]
+    SymbolSize {
+        /// The symbol's name.
+        name: String,
+        /// The size it must have.
+        expected: u64,
+        /// The size it has.
+        found: u64,
+    },
+    /// A symbol to be filled in does not lie in the loaded program.
+    #[error("symbol `{name}` at {address:#x} is not in a loaded segment")]
+    SymbolPlace {
+        /// The symbol's name.
+        name: String,
+        /// Its address.
+        address: u64,
+    },
+    /// The entry symbol does not lie in executable memory.
+    #[error("entry symbol `{name}` at {address:#x} is not in an executable segment")]
+    EntryNotCode {
+        /// The symbol's name.
+        name: String,
+        /// Its address.
+        address: u64,
+    },
+    /// The program needs a symbol that nothing inside it defines.
+    #[error("the program needs `{name}` from outside, and an enclave has no dynamic linker")]
+    UndefinedSymbol {
+        /// The symbol's name.
+        name: String,
+    },
+    /// The program can only run with relocations in read-only memory.
+    #[error("the program has relocations in read-only memory (DT_TEXTREL)")]
+    TextRelocations,
+    /// The dynamic section asks for something an enclave's start code does not do.
+    #[error(
+        "the program's dynamic section has {tag}, which nothing inside an enclave would act on"
+    )]
+    UnsupportedDynamic {
+        /// The entry's name in the ELF specification.
+        tag: &'static str,
+    },
+    /// A relocation is not of the one kind that EDP's start code applies.
+    #[error(
+        "relocation at {address:#x} has type {kind} and symbol {symbol}; only R_X86_64_RELATIVE is applied inside"
+    )]
+    Relocation {
+        /// Where it applies.
+        address: u64,
+        /// Its ELF type.
+        kind: u32,
+        /// Its symbol index.
+        symbol: u32,
+    },
+    /// A relocation would write outside the program's writable memory.
+    #[error("relocation at {address:#x} is not in a writable segment")]
+    RelocationPlace {
+        /// Where it applies.
+        address: u64,
+    },
+    /// A relocation would make a pointer that leaves the program.
+    #[error("relocation at {address:#x} points to {target:#x}, outside the program")]
+    RelocationTarget {
+        /// Where it applies.
+        address: u64,
+        /// Where it points.
+        target: u64,
+    },
+    /// The relocation table is inconsistent.
+    #[error("the relocation table is inconsistent: {reason}")]
+    RelocationTable {
+        /// In which way.
+        reason: String,
+    },
+    /// A segment's permissions can't be given to enclave pages.
+    #[error("the segment at {address:#x} is {permissions}")]
+    SegmentPermissions {
+        /// The segment's address.
+        address: u64,
+        /// Its permissions, as `rwx`.
+        permissions: String,
+    },
+    /// Two segments share a page.
+    #[error("the segment at {address:#x} shares a page with the one before it, or is out of order")]
+    SegmentOverlap {
+        /// The later segment's address.
+        address: u64,
+    },
+    /// Code on the enclave's first page.
+    #[error("the first page of the enclave would be executable")]
+    FirstPageExecutable,
+    /// The program asks for a loader feature that enclaves don't have.
+    #[error("the program has {what}, which an enclave can't have")]
+    UnsupportedSegment {
+        /// What it asks for.
+        what: &'static str,
+    },
+    /// More program than this writer will measure.
+    #[error("the program takes {size} bytes of measured memory; the limit is {limit}")]
+    ProgramTooLarge {
+        /// What it takes.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// More address space than an x86-64 process has.
+    #[error("the image needs {needed} bytes of address space; the limit is {limit}")]
+    ElrangeTooLarge {
+        /// What it needs.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+    },
+
+    /// The stream is not SGXS, or not canonical.
+    #[error("not a valid SGXS image: {reason}, at byte {at}")]
+    Sgxs {
+        /// Offset in the stream.
+        at: u64,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+
+    /// A key could not be read.
+    #[error("the key can't be read: {reason}")]
+    Key {
+        /// Why.
+        reason: String,
+    },
+    /// SGX signs with RSA-3072 only.
+    #[error("the key has {bits} bits; SGX signs with RSA keys of 3072 bits only")]
+    KeySize {
+        /// The size of the key's modulus.
+        bits: u32,
+    },
+    /// SGX signs with the public exponent 3 only.
+    #[error("the key's public exponent is {exponent}; SGX verifies with 3 only")]
+    KeyExponent {
+        /// The key's public exponent, in decimal.
+        exponent: String,
+    },
+    /// Others may read a private key.
+    #[error("the private key {path} may be read by others (mode {mode:03o})")]
+    KeyPermissions {
+        /// The key file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The bytes are not a request made by [`crate::SigningRequest`].
+    #[error("not a signing request: {reason}")]
+    Request {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The bytes are not a SIGSTRUCT, or its signature does not hold.
+    #[error("the signature is not valid: {reason}")]
+    Signature {
+        /// What does not hold.
+        reason: &'static str,
+    },
+    /// The machine can't give what the signature fixes.
+    #[error("the signature requires XFRM bits {missing:#x} that this machine does not enable")]
+    Xfrm {
+        /// The bits that are missing in XCR0.
+        missing: u64,
+    },
+    /// OpenSSL failed, in a way that no input explains.
+    #[error("cryptographic operation failed: {0}")]
+    Crypto(#[from] openssl::error::ErrorStack),
+}
+
+impl Error {
+    /// One line that says what to do about it, where there is something to do.
+    pub fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Error::ManifestValue { remedy, .. } => remedy.clone(),
+            Error::ManifestSyntax { .. } => {
+                "correct the manifest; the keys are listed in the documentation of twine_image::Manifest".into()
+            }
+            Error::Date { .. } => "write it as YYYY-MM-DD, for example 2026-01-31".into(),
+            Error::Elf { .. } | Error::Machine { .. } | Error::FileType { .. } => {
+                "give the file that cargo built with --target x86_64-fortanix-unknown-sgx".into()
+            }
+            Error::MissingSection { .. } => {
+                "build with --target x86_64-fortanix-unknown-sgx and do not strip sections afterwards".into()
+            }
+            Error::ToolchainVersion { .. } => "update twine, or build the program with an older Rust".into(),
+            Error::MissingSymbol { name } => format!(
+                "build with --target x86_64-fortanix-unknown-sgx; if `{name}` is a symbol of your own, \
+                 declare it #[unsafe(no_mangle)] and do not strip the file"
+            ),
+            Error::MissingLayoutSymbol { name, key } => format!(
+                "define `{name}` as an 8-byte object in the program and do not strip the file, or remove `{key}`"
+            ),
+            Error::AmbiguousSymbol { name } => format!("keep one definition of `{name}`"),
+            Error::SymbolSize { name, expected, .. } => {
+                format!("declare `{name}` as an object of {expected} bytes (in assembly: .size {name}, {expected})")
+            }
+            Error::SymbolPlace { .. } => "define the symbol in .rodata or .data".into(),
+            Error::EntryNotCode { .. } => "put the entry stub into .text".into(),
+            Error::UndefinedSymbol { .. } => "link the library that defines it statically".into(),
+            Error::TextRelocations | Error::Relocation { .. } | Error::RelocationPlace { .. } => {
+                "build all objects, assembly included, position-independent (-fPIE, RIP-relative)".into()
+            }
+            Error::UnsupportedDynamic { .. } => {
+                "link statically, without constructors, and without packed relocations (-z pack-relative-relocs)".into()
+            }
+            Error::SegmentPermissions { .. } => {
+                "make segments readable and never both writable and executable; use `code-arena-size` for generated code"
+                    .into()
+            }
+            Error::SegmentOverlap { .. } => "link with -z separate-code and a page size of 4096".into(),
+            Error::FirstPageExecutable => "link with a read-only segment first, as lld does by default".into(),
+            Error::UnsupportedSegment { .. } => "link statically and without ELF thread-local storage".into(),
+            Error::ProgramTooLarge { .. } => {
+                "take large zeroed buffers from the heap, and code memory from `code-arena-size`".into()
+            }
+            Error::ElrangeTooLarge { .. } => "lower heap-size, code-arena-size, guard-size or elrange".into(),
+            Error::Sgxs { .. } => "build the image anew".into(),
+            Error::Key { .. } => "give an unencrypted RSA key in PEM form".into(),
+            Error::KeySize { .. } | Error::KeyExponent { .. } => {
+                "make a key with: openssl genrsa -3 -out key.pem 3072".into()
+            }
+            Error::KeyPermissions { path, .. } => format!("chmod 600 {path}, and replace the key if others had access"),
+            Error::Request { .. } => "make the request anew".into(),
+            Error::Signature { .. } => "sign the image anew".into(),
+            Error::Xfrm { .. } => "run on a machine that has them, or sign with a smaller `xfrm-required`".into(),
+            Error::Io { .. } | Error::RelocationTarget { .. } | Error::RelocationTable { .. } | Error::Crypto(_) => {
+                return None;
+            }
+        })
+    }
+
+    pub(crate) fn io(what: &str, path: &Path, source: io::Error) -> Error {
+        Error::Io {
+            what: format!("{what} {}", path.display()),
+            source,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Serving host calls.
+
+use crate::device::Platform;
+use crate::hardware;
+use crate::service::Service;
+use crate::streams;
+use twine_protocol::calls::HostCalls;
+use twine_protocol::wire::{MAX_POLL_RECORDS, PollRecord, Status};
+
+/// One thread of an enclave that made a host call.
+pub(crate) struct Caller<'a> {
+    pub service: &'a Service,
+    pub tcs: u64,
+}
+
+fn done(result: Result<u64, Status>) -> (u64, u64) {
+    match result {
+        Ok(value) => (Status::Ok.code(), value),
+        Err(status) => (status.code(), 0),
+    }
+}
+
+impl Caller<'_> {
+    /// Bytes of this thread's transfer buffer.
+    fn bytes(&mut self, pointer: u64, length: u64) -> Result<&mut [u8], Status> {
+        if !self.service.in_transfer(self.tcs, pointer, length) {
+            return Err(Status::Invalid);
+        }
+        // SAFETY: the range is within the buffer of this TCS, which lives as long as the
+        // service. The thread with this TCS is here and not in the enclave, and no other
+        // thread was given the buffer.
+        Ok(unsafe { std::slice::from_raw_parts_mut(pointer as *mut u8, length as usize) })
+    }
+
+    /// Where pages lie in the enclave, if they are pages of it.
+    fn offset(&self, address: u64, length: u64) -> Option<u64> {
+        let elrange = self.service.elrange.get()?;
+        let offset = address.checked_sub(elrange.base as u64)?;
+        let inside = offset.checked_add(length)? <= elrange.size as u64;
+        (inside && (address | length).is_multiple_of(4096)).then_some(offset)
+    }
+}
+
+impl HostCalls for Caller<'_> {
+    fn nothing(&mut self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn transfer_buffer(&mut self) -> (u64, u64) {
+        self.service.transfer(self.tcs)
+    }
+
+    fn launch_request(&mut self) -> (u64, u64) {
+        self.service.launch()
+    }
+
+    fn program(&mut self) -> (u64, u64) {
+        self.service.program()
+    }
+
+    fn report(&mut self, pointer: u64, length: u64) -> (u64, u64) {
+        let result = self.bytes(pointer, length).map(|bytes| bytes.to_vec());
+        done(result.map(|outcome| {
+            self.service.said().outcome = Some(outcome);
+            0
+        }))
+    }
+
+    fn memory_exhausted(&mut self, size: u64) -> (u64, u64) {
+        self.service.said().exhausted = Some(size);
+        (0, 0)
+    }
+
+    fn panicked(&mut self, pointer: u64, length: u64) -> (u64, u64) {
+        if let Ok(bytes) = self.bytes(pointer, length) {
+            let place = String::from_utf8_lossy(bytes).into_owned();
+            self.service.said().panic_place = Some(place);
+        }
+        (0, 0)
+    }
+
+    fn stream_read(&mut self, stream: u64, pointer: u64, length: u64) -> (u64, u64) {
+        done(self.bytes(pointer, length).and_then(|bytes| streams::read(stream, bytes)))
+    }
+
+    fn stream_write(&mut self, stream: u64, pointer: u64, length: u64) -> (u64, u64) {
+        done(self.bytes(pointer, length).and_then(|bytes| streams::write(stream, bytes)))
+    }
+
+    fn stream_kind(&mut self, stream: u64) -> (u64, u64) {
+        done(streams::kind(stream).map(|kind| kind.code()))
+    }
+
+    fn poll(&mut self, pointer: u64, count: u64, timeout: u64) -> (u64, u64) {
+        if count > MAX_POLL_RECORDS {
+            return done(Err(Status::Invalid));
+        }
+        let bytes = match self.bytes(pointer, count * PollRecord::SIZE as u64) {
+            Ok(bytes) => bytes,
+            Err(status) => return done(Err(status)),
+        };
+        let mut records: Vec<PollRecord> =
+            bytes.as_chunks().0.iter().map(PollRecord::from_bytes).collect();
+        let result = streams::poll(&mut records, timeout);
+        for (bytes, record) in bytes.as_chunks_mut().0.iter_mut().zip(&records) {
+            *bytes = record.to_bytes();
+        }
+        done(result)
+    }
+
+    fn clock_time(&mut self, clock: u64) -> (u64, u64) {
+        done(streams::time(clock))
+    }
+
+    fn clock_resolution(&mut self, clock: u64) -> (u64, u64) {
+        done(streams::resolution(clock))
+    }
+
+    fn yield_now(&mut self) -> (u64, u64) {
+        std::thread::yield_now();
+        done(Ok(0))
+    }
+
+    fn restrict_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
+        let status = match (self.offset(address, length), self.service.platform) {
+            (None, _) => Status::Invalid,
+            (Some(offset), Platform::Hardware) => hardware::restrict(offset, length, permissions),
+            (Some(_), Platform::Simulated) => simulated(sgx_sim::restrict_permissions(
+                address as usize,
+                length as usize,
+                sgx_sim::Permissions::from_bits_truncate(permissions),
+            )),
+        };
+        (status.code(), 0)
+    }
+
+    fn extend_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
+        let status = match (self.offset(address, length), self.service.platform) {
+            (None, _) => Status::Invalid,
+            (Some(_), Platform::Hardware) => hardware::protect(address, length, permissions & 7),
+            (Some(_), Platform::Simulated) => simulated(sgx_sim::protect(
+                address as usize,
+                length as usize,
+                sgx_sim::Permissions::from_bits_truncate(permissions),
+            )),
+        };
+        (status.code(), 0)
+    }
+}
+
+fn simulated(result: Result<(), sgx_sim::Error>) -> Status {
+    result.map_or(Status::Denied, |()| Status::Ok)
+}

@@ -1,0 +1,179 @@
+//! Hardware or software: which SGX this machine has.
+
+use crate::error::Error;
+use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
+use sgxs::sgxs::SgxsRead;
+use std::ffi::c_void;
+use std::path::Path;
+use twine_image::{Attributes, Sigstruct};
+
+/// Which SGX a user wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tee {
+    /// Hardware where it can be used, else software.
+    #[default]
+    Auto,
+    /// Hardware or nothing.
+    Sgx,
+    /// Software.
+    Sim,
+}
+
+/// Which SGX an enclave runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// The CPU's.
+    Hardware,
+    /// The software one, which protects nothing.
+    Simulated,
+}
+
+/// The device of Linux's own driver.
+pub(crate) const DEVICE: &str = "/dev/sgx_enclave";
+
+/// What this machine has of SGX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The CPU has SGX1 (CPUID leaf 12H).
+    pub sgx1: bool,
+    /// The CPU has SGX2: permissions and pages can change while an enclave runs.
+    pub sgx2: bool,
+    /// The kernel's device is there.
+    pub device: bool,
+    /// Why hardware is not used, if it can't be.
+    pub why_not: Option<String>,
+}
+
+impl Machine {
+    /// Looks at the CPU and the kernel.
+    pub fn look() -> Self {
+        use std::arch::x86_64::{__cpuid, __cpuid_count};
+        let sgx = __cpuid(0).eax >= 0x12 && __cpuid_count(7, 0).ebx & (1 << 2) != 0;
+        let leaf = if sgx { __cpuid_count(0x12, 0).eax } else { 0 };
+        let (sgx1, sgx2) = (leaf & 1 != 0, leaf & 2 != 0);
+        let device = Path::new(DEVICE).exists();
+        let why_not = if !sgx {
+            Some("the CPU has no SGX".to_owned())
+        } else if !sgx1 {
+            Some("the firmware has SGX switched off".to_owned())
+        } else if !device {
+            Some(format!("the kernel has no {DEVICE}: it wants Linux 5.11 or later with SGX"))
+        } else {
+            match std::fs::OpenOptions::new().read(true).write(true).open(DEVICE) {
+                Ok(_) => None,
+                Err(error) => Some(format!("{DEVICE} can't be opened: {error}")),
+            }
+        };
+        Machine { sgx1, sgx2, device, why_not }
+    }
+}
+
+impl Tee {
+    /// The SGX to run on.
+    ///
+    /// # Errors
+    /// When hardware is asked for and can't be used.
+    pub fn choose(self) -> Result<Platform, Error> {
+        let machine = || Machine::look().why_not;
+        match self {
+            Tee::Sim => Ok(Platform::Simulated),
+            Tee::Sgx => machine().map_or(Ok(Platform::Hardware), |why| Err(Error::NoSgx(why))),
+            Tee::Auto => {
+                Ok(if machine().is_none() { Platform::Hardware } else { Platform::Simulated })
+            }
+        }
+    }
+}
+
+/// The addresses of a loaded enclave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Elrange {
+    pub base: usize,
+    pub size: usize,
+}
+
+/// Either device, as `enclave-runner` loads with; it also tells where the enclave came to
+/// lie.
+pub(crate) struct Device {
+    inner: Inner,
+    loaded: Box<dyn FnMut(Elrange) + Send>,
+}
+
+enum Inner {
+    Hardware(sgxs_loaders::isgx::Device),
+    Simulated(sgx_sim::Device),
+}
+
+impl Device {
+    pub(crate) fn open(
+        platform: Platform,
+        loaded: impl FnMut(Elrange) + Send + 'static,
+    ) -> Result<Self, Error> {
+        let inner = match platform {
+            Platform::Hardware => Inner::Hardware(
+                sgxs_loaders::isgx::Device::new()
+                    .map_err(|error| Error::NoSgx(error.to_string()))?
+                    .build(),
+            ),
+            Platform::Simulated => Inner::Simulated(
+                sgx_sim::Device::new().map_err(|error| Error::Refused(error.to_string()))?,
+            ),
+        };
+        Ok(Device { inner, loaded: Box::new(loaded) })
+    }
+}
+
+/// A TCS of either device.
+#[derive(Debug)]
+pub(crate) struct AnyTcs(Box<dyn Tcs>);
+
+impl Tcs for AnyTcs {
+    fn address(&self) -> *mut c_void {
+        self.0.address()
+    }
+}
+
+/// What either device says of a loaded enclave.
+#[derive(Debug)]
+pub(crate) struct AnyInfo(Box<dyn MappingInfo>);
+
+impl MappingInfo for AnyInfo {
+    fn address(&self) -> *mut c_void {
+        self.0.address()
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+}
+
+fn erase<L: Load>(mapping: Mapping<L>) -> Mapping<Device> {
+    Mapping {
+        info: AnyInfo(Box::new(mapping.info)),
+        tcss: mapping.tcss.into_iter().map(|tcs| AnyTcs(Box::new(tcs))).collect(),
+    }
+}
+
+impl Load for Device {
+    type MappingInfo = AnyInfo;
+    type Tcs = AnyTcs;
+
+    fn load<R: SgxsRead>(
+        &mut self,
+        reader: &mut R,
+        sigstruct: &Sigstruct,
+        attributes: Attributes,
+        miscselect: sgx_isa::Miscselect,
+    ) -> Result<Mapping<Self>, anyhow::Error> {
+        let mapping = match &mut self.inner {
+            Inner::Hardware(device) => {
+                erase(device.load(reader, sigstruct, attributes, miscselect)?)
+            }
+            Inner::Simulated(device) => {
+                erase(device.load(reader, sigstruct, attributes, miscselect)?)
+            }
+        };
+        (self.loaded)(Elrange { base: mapping.info.address() as usize, size: mapping.info.size() });
+        Ok(mapping)
+    }
+}

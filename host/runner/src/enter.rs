@@ -1,0 +1,193 @@
+//! Entering the enclave: the symbol `__vdso_sgx_enter_enclave`, which `enclave-runner-sgx`
+//! calls where it exists.
+//!
+//! It enters through the kernel's vDSO for hardware and through `sgx-sim` for software.
+//! When the enclave leaves with the number of a host call, the call is served here, on the
+//! same thread, and the enclave is entered again; `enclave-runner` sees only EDP's own
+//! usercalls. An enclave that ends badly is noted and shown to `enclave-runner` as one that
+//! exits, so that the error is told in one place.
+
+use crate::call::Caller;
+use crate::service::{self, Abnormal};
+use sgx_isa::Enclu;
+use std::arch::global_asm;
+use std::mem::offset_of;
+use twine_protocol::calls::{USER_DEFINED, dispatch};
+
+macro_rules! number_usercalls {
+    ($(fn $name:ident($($argument:ident: $ty:ty),*) $(-> $result:tt)*;)*) => {
+        /// EDP's usercalls by number, in the order of its ABI, which starts at 1.
+        #[expect(non_camel_case_types, dead_code, reason = "they have the names of the calls")]
+        #[repr(u64)]
+        enum Usercall { none, $($name,)* }
+    };
+}
+fortanix_sgx_abi::invoke_with_usercalls!(number_usercalls);
+
+/// Registers around an entry, on the stack of the thread that enters.
+#[repr(C, align(16))]
+struct Frame {
+    rdi: u64,
+    rsi: u64,
+    rdx: u64,
+    rcx: u64,
+    r8: u64,
+    r9: u64,
+    r10: u64,
+    run: *mut sgx_sim::EnclaveRun,
+    target: Option<sgx_sim::EnterFn>,
+    result: i64,
+    mxcsr: u32,
+    control_word: u32,
+}
+
+/// Linux's `EINVAL`: there is nothing to enter with.
+const NO_TARGET: i32 = -libc::EINVAL;
+
+global_asm!(
+    ".globl __vdso_sgx_enter_enclave",
+    ".type __vdso_sgx_enter_enclave, @function",
+    "__vdso_sgx_enter_enclave:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    // The frame, and padding that keeps the stack aligned to 16 with the pushes above.
+    "sub rsp, {size} + 8",
+    "mov [rsp + {rdi}], rdi",
+    "mov [rsp + {rsi}], rsi",
+    "mov [rsp + {rdx}], rdx",
+    "mov [rsp + {rcx}], rcx",
+    "mov [rsp + {r8}], r8",
+    "mov [rsp + {r9}], r9",
+    "mov [rsp + {r10}], r10",
+    "mov rax, [rbp + 16]",
+    "mov [rsp + {run}], rax",
+    "stmxcsr [rsp + {mxcsr}]",
+    "fnstcw [rsp + {control_word}]",
+    "mov rdi, rsp",
+    "call {prepare}",
+    "2:",
+    "mov rdi, [rsp + {rdi}]",
+    "mov rsi, [rsp + {rsi}]",
+    "mov rdx, [rsp + {rdx}]",
+    "mov ecx, [rsp + {rcx}]",
+    "mov r8, [rsp + {r8}]",
+    "mov r9, [rsp + {r9}]",
+    "mov r10, [rsp + {r10}]",
+    "mov eax, {no_target}",
+    "mov r11, [rsp + {target}]",
+    "test r11, r11",
+    "jz 3f",
+    // The one argument on the stack, with padding to keep it aligned.
+    "push rax",
+    "push qword ptr [rsp + {run} + 8]",
+    "call r11",
+    "add rsp, 16",
+    "3:",
+    "cld",
+    "ldmxcsr [rsp + {mxcsr}]",
+    "fldcw [rsp + {control_word}]",
+    "mov [rsp + {rdi}], rdi",
+    "mov [rsp + {rsi}], rsi",
+    "mov [rsp + {rdx}], rdx",
+    "mov [rsp + {r8}], r8",
+    "mov [rsp + {r9}], r9",
+    "movsxd rax, eax",
+    "mov [rsp + {result}], rax",
+    "mov rdi, rsp",
+    "call {left}",
+    "test al, al",
+    "jnz 2b",
+    "mov rdi, [rsp + {rdi}]",
+    "mov rsi, [rsp + {rsi}]",
+    "mov rdx, [rsp + {rdx}]",
+    "mov r8, [rsp + {r8}]",
+    "mov r9, [rsp + {r9}]",
+    "mov rax, [rsp + {result}]",
+    "add rsp, {size} + 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    ".cfi_def_cfa rsp, 8",
+    "ret",
+    ".cfi_endproc",
+    ".size __vdso_sgx_enter_enclave, . - __vdso_sgx_enter_enclave",
+    size = const size_of::<Frame>(),
+    rdi = const offset_of!(Frame, rdi),
+    rsi = const offset_of!(Frame, rsi),
+    rdx = const offset_of!(Frame, rdx),
+    rcx = const offset_of!(Frame, rcx),
+    r8 = const offset_of!(Frame, r8),
+    r9 = const offset_of!(Frame, r9),
+    r10 = const offset_of!(Frame, r10),
+    run = const offset_of!(Frame, run),
+    target = const offset_of!(Frame, target),
+    result = const offset_of!(Frame, result),
+    mxcsr = const offset_of!(Frame, mxcsr),
+    control_word = const offset_of!(Frame, control_word),
+    no_target = const NO_TARGET,
+    prepare = sym prepare,
+    left = sym left,
+);
+
+// Five registers are pushed after RBP: with the frame and 8 bytes of padding the stack
+// stays aligned to 16 only if the frame's size is a multiple of 16.
+const _: () = assert!(size_of::<Frame>().is_multiple_of(16));
+
+/// Finds what to enter with: the simulator for its own, the kernel for all others.
+extern "C" fn prepare(frame: &mut Frame) {
+    // SAFETY: the caller of the symbol passes a valid `sgx_enclave_run`, by the vDSO's ABI.
+    let tcs = unsafe { (*frame.run).tcs };
+    frame.target = if sgx_sim::owns_tcs(tcs as *const _) {
+        Some(sgx_sim::enter_enclave_fn())
+    } else {
+        sgx_sim::kernel_vdso_enter()
+    };
+}
+
+/// Deals with an exit; whether to enter again.
+extern "C" fn left(frame: &mut Frame) -> bool {
+    // SAFETY: as in `prepare`; nobody else uses it while this thread is here.
+    let run = unsafe { &mut *frame.run };
+    let Some(service) = service::of_tcs(run.tcs) else { return false };
+    let abnormal = if frame.result != 0 {
+        Abnormal::NotEntered(frame.result as i32)
+    } else if run.function != Enclu::EExit as u32 {
+        Abnormal::Exception { vector: run.exception_vector, address: run.exception_addr }
+    } else {
+        service.counters.exit();
+        if frame.rdi >= USER_DEFINED {
+            let mut caller = Caller { service: &service, tcs: run.tcs };
+            let arguments = [frame.rsi, frame.rdx, frame.r8, frame.r9];
+            service.counters.call(frame.rdi);
+            if let Some((first, second)) = dispatch(&mut caller, frame.rdi, arguments) {
+                (frame.rdi, frame.rsi, frame.rdx) = (0, first, second);
+                (frame.r8, frame.r9) = (0, 0);
+                frame.rcx = Enclu::EEnter as u64;
+                return true;
+            }
+        }
+        if frame.rdi != Usercall::exit as u64 || frame.rsi == 0 {
+            return false;
+        }
+        Abnormal::Panicked
+    };
+    service.said().abnormal.get_or_insert(abnormal);
+    // A clean `exit`, as far as `enclave-runner` is concerned.
+    frame.result = 0;
+    run.function = Enclu::EExit as u32;
+    (frame.rdi, frame.rsi, frame.rdx) = (Usercall::exit as u64, 0, 0);
+    (frame.r8, frame.r9) = (0, 0);
+    false
+}

@@ -1,0 +1,32 @@
+//! The untrusted side of Twine: loads an enclave image on SGX, or on software SGX where
+//! there is none, and serves the enclave's host calls.
+//!
+//! ```no_run
+//! use twine_host::{Image, Tee, run};
+//! use twine_protocol::launch::Launch;
+//!
+//! let image = Image::open("twine.sgxs")?;
+//! let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
+//! let report = run(&image, Tee::Auto.choose()?, &launch, std::fs::read("app.wasm").unwrap())?;
+//! println!("{:?}", report.outcome.end);
+//! # Ok::<(), twine_host::Error>(())
+//! ```
+//!
+//! Nothing here is trusted by the enclave, and a bug here can only deny service.
+
+mod call;
+mod device;
+mod enter;
+mod error;
+mod hardware;
+mod image;
+mod run;
+mod service;
+mod stats;
+mod streams;
+
+pub use device::{Machine, Platform, Tee};
+pub use error::Error;
+pub use image::Image;
+pub use run::{Phases, Report, run};
+pub use stats::Stats;

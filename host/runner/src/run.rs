@@ -1,0 +1,150 @@
+//! Running one program in an enclave.
+
+use crate::device::{Device, Platform};
+use crate::error::Error;
+use crate::image::Image;
+use crate::service::{self, Abnormal, Said, Service};
+use crate::stats::Stats;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use twine_protocol::launch::{Launch, Outcome};
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What the enclave reported.
+    pub outcome: Outcome,
+    /// The host calls it made.
+    pub stats: Stats,
+    /// How long the host took for its phases.
+    pub phases: Phases,
+}
+
+/// How long the phases of the host's side took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Phases {
+    /// Reading, measuring and loading the image.
+    pub load: Duration,
+    /// From the first entry to the last exit.
+    pub inside: Duration,
+}
+
+/// Threads of the host that may be inside at once: at least as many as any image has TCSs,
+/// so that one that waits in a host call never keeps another one out.
+const WORKERS: usize = 64;
+
+/// Runs `program` in an enclave of `image` as `launch` says, to its end.
+///
+/// # Errors
+/// When the image can't be loaded or the enclave does not end as it should. A program that
+/// traps or is refused is no error: the outcome says so.
+pub fn run(
+    image: &Image,
+    platform: Platform,
+    launch: &Launch,
+    program: Vec<u8>,
+) -> Result<Report, Error> {
+    let service = Arc::new(Service::new(platform, &launch.encode(), &program));
+    drop(program);
+    let registration = Arc::new(Mutex::new(None));
+
+    let start = Instant::now();
+    let device = {
+        let (service, registration) = (service.clone(), registration.clone());
+        Device::open(platform, move |elrange| {
+            let _ = service.elrange.set(elrange);
+            let registered = service::register(elrange, service.clone());
+            if let Ok(mut registration) = registration.lock() {
+                *registration = Some(registered);
+            }
+        })?
+    };
+    let attributes = twine_image::launch_attributes(&image.sigstruct, xcr0())
+        .map_err(|error| Error::Refused(error.to_string()))?;
+    // Read at once: the loader reads record by record, 64 bytes at a time.
+    let sgxs = std::fs::read(&image.path)
+        .map_err(|source| Error::Read { path: image.path.clone(), source })?;
+    let mut builder = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&sgxs);
+    builder.sigstruct(image.sigstruct.clone()).attributes(attributes);
+    let mut builder = enclave_runner::EnclaveBuilder::new(builder);
+    builder.num_worker_threads(WORKERS);
+    let command: enclave_runner::Command = builder.build(device).map_err(load_error)?;
+    drop(sgxs);
+    let load = start.elapsed();
+
+    let start = Instant::now();
+    let result = command.run();
+    let inside = start.elapsed();
+    drop(registration);
+
+    let said = std::mem::take(&mut *service.said());
+    let stats = service.counters.read();
+    let outcome = outcome(said, result)?;
+    Ok(Report { outcome, stats, phases: Phases { load, inside } })
+}
+
+/// XCR0, the processor state that the operating system has switched on.
+fn xcr0() -> u64 {
+    #[target_feature(enable = "xsave")]
+    fn read() -> u64 {
+        // SAFETY: XCR0 is there wherever XSAVE is, which the caller has checked.
+        unsafe { std::arch::x86_64::_xgetbv(0) }
+    }
+    if !std::is_x86_feature_detected!("xsave") {
+        return 3;
+    }
+    // SAFETY: the CPU has XSAVE.
+    unsafe { read() }
+}
+
+fn load_error(error: anyhow::Error) -> Error {
+    let memory = error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.raw_os_error() == Some(libc::ENOMEM))
+    });
+    let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    if memory { Error::NoMemory(message) } else { Error::Refused(message) }
+}
+
+fn outcome(said: Said, result: anyhow::Result<()>) -> Result<Outcome, Error> {
+    if let Some(bytes) = said.outcome {
+        return Ok(Outcome::decode(&bytes)?);
+    }
+    // An allocation that failed is why it panicked, if it did.
+    if let (Some(size), Some(_)) = (said.exhausted, &said.abnormal) {
+        return Err(Error::Exhausted { size });
+    }
+    Err(match said.abnormal {
+        Some(Abnormal::Panicked) => Error::Panicked {
+            place: said.panic_place.map(|place| format!(" at {place}")).unwrap_or_default(),
+        },
+        Some(Abnormal::Exception { vector, address }) => {
+            Error::Exception { vector, name: exception_name(vector), address }
+        }
+        Some(Abnormal::NotEntered(errno)) => {
+            Error::Runner(std::io::Error::from_raw_os_error(-errno).to_string())
+        }
+        None => match result {
+            Ok(()) => Error::NoReport,
+            Err(error) => Error::Runner(format!("{error:#}")),
+        },
+    })
+}
+
+/// The name of an exception (SDM Vol. 3A, table 6-1).
+fn exception_name(vector: u16) -> &'static str {
+    match vector {
+        0 => "divide error",
+        1 => "debug",
+        3 => "breakpoint",
+        5 => "bound range",
+        6 => "invalid opcode",
+        13 => "general protection",
+        14 => "page fault",
+        16 => "x87 floating point",
+        17 => "alignment check",
+        19 => "SIMD floating point",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,124 @@
+//! What one enclave is served with, and what it said.
+
+use crate::device::{Elrange, Platform};
+use crate::stats::Counters;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use twine_protocol::wire::TRANSFER_BUFFER_SIZE;
+
+/// How an enclave ended when it did not end well.
+#[derive(Debug, Clone)]
+pub(crate) enum Abnormal {
+    /// It made EDP's `exit` call with `panic` set.
+    Panicked,
+    /// An exception that it does not handle.
+    Exception { vector: u16, address: u64 },
+    /// It could not be entered.
+    NotEntered(i32),
+}
+
+/// What an enclave said of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub outcome: Option<Vec<u8>>,
+    pub exhausted: Option<u64>,
+    pub panic_place: Option<String>,
+    pub abnormal: Option<Abnormal>,
+}
+
+/// Host memory, aligned to words, that stays where it is.
+type Buffer = Box<[u64]>;
+
+/// What one enclave is served with.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub platform: Platform,
+    launch: Buffer,
+    launch_length: u64,
+    program: Buffer,
+    program_length: u64,
+    /// One transfer buffer for each TCS, for the life of the enclave.
+    transfers: Mutex<HashMap<u64, Buffer>>,
+    said: Mutex<Said>,
+    pub counters: Counters,
+    pub elrange: OnceLock<Elrange>,
+}
+
+fn words(bytes: &[u8]) -> Buffer {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    whole.iter().chain([&last]).map(|word| u64::from_le_bytes(*word)).collect()
+}
+
+impl Service {
+    pub(crate) fn new(platform: Platform, launch: &[u8], program: &[u8]) -> Self {
+        Service {
+            platform,
+            launch: words(launch),
+            launch_length: launch.len() as u64,
+            program: words(program),
+            program_length: program.len() as u64,
+            transfers: Mutex::default(),
+            said: Mutex::default(),
+            counters: Counters::new(),
+            elrange: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn launch(&self) -> (u64, u64) {
+        (self.launch.as_ptr() as u64, self.launch_length)
+    }
+
+    pub(crate) fn program(&self) -> (u64, u64) {
+        (self.program.as_ptr() as u64, self.program_length)
+    }
+
+    /// The transfer buffer of the thread with that TCS.
+    pub(crate) fn transfer(&self, tcs: u64) -> (u64, u64) {
+        let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = TRANSFER_BUFFER_SIZE as usize;
+        let buffer = transfers.entry(tcs).or_insert_with(|| vec![0; length / 8].into());
+        (buffer.as_ptr() as u64, TRANSFER_BUFFER_SIZE)
+    }
+
+    /// Whether these bytes lie in the transfer buffer of that TCS: a host call of a sane
+    /// enclave names no others.
+    pub(crate) fn in_transfer(&self, tcs: u64, pointer: u64, length: u64) -> bool {
+        let (start, size) = self.transfer(tcs);
+        pointer >= start && pointer.checked_add(length).is_some_and(|end| end <= start + size)
+    }
+}
+
+static SERVICES: RwLock<Vec<(Elrange, Arc<Service>)>> = RwLock::new(Vec::new());
+
+/// Serves the enclave at these addresses from now on, until the guard is dropped.
+pub(crate) struct Registered(usize);
+
+pub(crate) fn register(elrange: Elrange, service: Arc<Service>) -> Registered {
+    SERVICES.write().unwrap_or_else(PoisonError::into_inner).push((elrange, service));
+    Registered(elrange.base)
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        SERVICES
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(elrange, _)| elrange.base != self.0);
+    }
+}
+
+/// The service of the enclave that this TCS belongs to.
+pub(crate) fn of_tcs(tcs: u64) -> Option<Arc<Service>> {
+    SERVICES
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .find(|(elrange, _)| (tcs as usize).wrapping_sub(elrange.base) < elrange.size)
+        .map(|(_, service)| service.clone())
+}

@@ -1,0 +1,198 @@
+//! What the host asks the enclave to run, and what came of it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Why bytes are not a launch request or an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes start with another version of the protocol.
+    Version(u32),
+    /// The bytes are not what this version writes.
+    Malformed,
+}
+
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            DecodeError::Version(found) => {
+                write!(f, "protocol version {found} where {} is spoken", crate::VERSION)
+            }
+            DecodeError::Malformed => f.write_str("bytes that are not a message of the protocol"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// A launch request: which program to run and how. The program itself comes by the host
+/// call `program`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The arguments that the program sees, its name first.
+    pub arguments: Vec<String>,
+    /// The environment that the program sees, as names and values.
+    pub environment: Vec<(String, String)>,
+    /// The exported function to call instead of `_start`, its arguments as text.
+    pub invoke: Option<Invoke>,
+    /// Limits that the enclave holds the program to.
+    pub limits: Limits,
+    /// Report how long each phase took.
+    pub timings: bool,
+}
+
+/// A call of an exported function (`--invoke`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoke {
+    /// The name of the export.
+    pub function: String,
+    /// One text for each parameter: a number as Rust or C writes it.
+    pub arguments: Vec<String>,
+}
+
+/// Limits of one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Most bytes of all linear memories together; `None`: what the enclave has.
+    pub memory: Option<u64>,
+    /// Units of fuel (wasmtime's: about one for each instruction).
+    pub fuel: Option<u64>,
+    /// Nanoseconds after which the program is interrupted, by the host's clock.
+    pub timeout: Option<u64>,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// Nanoseconds by phase, if the launch asked for them.
+    pub timings: Option<Timings>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// The program returned or called `proc_exit`. With `--invoke`, the results as text.
+    Exited {
+        /// The exit code.
+        code: u32,
+        /// Results of the invoked function.
+        results: Vec<String>,
+    },
+    /// The program trapped.
+    Trapped {
+        /// What happened, in one line.
+        cause: String,
+        /// The WebAssembly frames, innermost first, a line each.
+        backtrace: Vec<String>,
+    },
+    /// The program never started.
+    Refused {
+        /// What is wrong, in one line.
+        cause: String,
+        /// What to do about it, in one line.
+        remedy: String,
+    },
+}
+
+/// Nanoseconds that the phases of a run took, by the host's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Copying and hashing the program.
+    pub receive: u64,
+    /// Compiling it.
+    pub compile: u64,
+    /// Linking and instantiating it.
+    pub instantiate: u64,
+    /// Running it.
+    pub run: u64,
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let bytes = crate::VERSION.to_le_bytes().to_vec();
+    postcard::to_extend(value, bytes).expect("writing to a Vec has no error of its own")
+}
+
+fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
+    let (version, rest) = bytes.split_first_chunk::<4>().ok_or(DecodeError::Malformed)?;
+    let version = u32::from_le_bytes(*version);
+    if version != crate::VERSION {
+        return Err(DecodeError::Version(version));
+    }
+    match postcard::take_from_bytes(rest) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(DecodeError::Malformed),
+    }
+}
+
+impl Launch {
+    /// The request as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The request in these bytes, all of them.
+    ///
+    /// # Errors
+    /// When they are of another version or not a launch request.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes)
+    }
+}
+
+impl Outcome {
+    /// The outcome as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The outcome in these bytes, all of them.
+    ///
+    /// # Errors
+    /// When they are of another version or not an outcome.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn launch() -> Launch {
+        Launch {
+            arguments: vec!["app".into(), "--flag".into()],
+            environment: vec![("HOME".into(), "/".into())],
+            invoke: Some(Invoke { function: "add".into(), arguments: vec!["1".into()] }),
+            limits: Limits { memory: Some(1 << 20), fuel: None, timeout: Some(5) },
+            timings: true,
+        }
+    }
+
+    #[test]
+    fn a_launch_request_survives_the_wire() {
+        assert_eq!(Launch::decode(&launch().encode()), Ok(launch()));
+    }
+
+    #[test]
+    fn another_version_is_refused_by_name() {
+        let mut bytes = launch().encode();
+        bytes[0] = 99;
+        assert_eq!(Launch::decode(&bytes), Err(DecodeError::Version(99)));
+    }
+
+    #[test]
+    fn every_prefix_and_every_extension_of_a_request_is_refused() {
+        let bytes = launch().encode();
+        for length in 0..bytes.len() {
+            assert!(Launch::decode(&bytes[..length]).is_err(), "prefix of {length} bytes");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert_eq!(Launch::decode(&longer), Err(DecodeError::Malformed));
+    }
+}

@@ -1,0 +1,26 @@
+//! What the Twine enclave and its untrusted host say to each other.
+//!
+//! Three things and no logic:
+//!
+//! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's
+//!   dispatch and `docs/host-calls.md` are all made from that declaration.
+//! - [`launch`]: the launch request, which the host hands to the enclave when it
+//!   starts a program, and the outcome, which comes back.
+//! - [`wire`]: the few plain values that calls pass in registers or in memory:
+//!   status codes, poll records, clocks, page permissions.
+//!
+//! Nothing here is trusted by itself: the enclave checks every value that it gets
+//! from the host before it uses it (the `twine-boundary` crate does that).
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod calls;
+pub mod document;
+pub mod launch;
+pub mod wire;
+
+/// Version of everything in this crate. An enclave refuses a launch request of
+/// another version by name.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,158 @@
+//! Plain values that cross the boundary in registers or in host memory.
+
+/// Most bytes of a launch request.
+pub const MAX_LAUNCH: u64 = 4 << 20;
+
+/// Most bytes of a program.
+pub const MAX_PROGRAM: u64 = 1 << 30;
+
+/// Bytes of the transfer buffer that the host gives to each thread.
+pub const TRANSFER_BUFFER_SIZE: u64 = 256 << 10;
+
+/// Most poll records in one call.
+pub const MAX_POLL_RECORDS: u64 = 1024;
+
+/// Most bytes of an encoded outcome.
+pub const MAX_OUTCOME: u64 = TRANSFER_BUFFER_SIZE;
+
+macro_rules! coded {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u64)]
+        pub enum $name { $($(#[$doc])* $variant = $code,)+ }
+
+        impl $name {
+            /// All values, in the order of their codes.
+            pub const ALL: &[$name] = &[$($name::$variant),+];
+
+            /// The value with that code, if there is one.
+            pub fn from_code(code: u64) -> Option<Self> {
+                match code {
+                    $($code => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The code that is sent.
+            pub fn code(self) -> u64 {
+                self as u64
+            }
+        }
+    };
+}
+
+coded! {
+    /// How a host call ended. What the enclave does not know it takes for [`Status::Io`].
+    Status {
+        /// It was done.
+        Ok = 0,
+        /// An input or output error.
+        Io = 1,
+        /// The stream is not open.
+        BadStream = 2,
+        /// Nobody reads the other end.
+        BrokenPipe = 3,
+        /// No space left on the device.
+        NoSpace = 4,
+        /// It would have to wait.
+        WouldBlock = 5,
+        /// A signal came first.
+        Interrupted = 6,
+        /// An argument is wrong.
+        Invalid = 7,
+        /// This host or machine can't do it.
+        NotSupported = 8,
+        /// Not permitted.
+        Denied = 9,
+        /// The host is out of memory.
+        NoMemory = 10,
+        /// The file may not grow any more.
+        FileTooBig = 11,
+    }
+}
+
+coded! {
+    /// What a stream is connected to.
+    StreamKind {
+        /// A terminal.
+        Terminal = 0,
+        /// A regular file.
+        File = 1,
+        /// A pipe or a socket.
+        Pipe = 2,
+        /// Another character device, such as `/dev/null`.
+        Device = 3,
+    }
+}
+
+coded! {
+    /// The clocks of WASI preview 1 (`clockid` in its witx).
+    Clock {
+        /// Time since the Unix epoch.
+        Realtime = 0,
+        /// Never goes back.
+        Monotonic = 1,
+        /// CPU time of the process.
+        ProcessCpu = 2,
+        /// CPU time of the thread.
+        ThreadCpu = 3,
+    }
+}
+
+/// Bits of page permissions, as in `SECINFO.FLAGS` (SDM Vol. 3D, 34.11).
+pub mod permission {
+    /// Readable.
+    pub const READ: u64 = 1;
+    /// Writable.
+    pub const WRITE: u64 = 2;
+    /// Executable.
+    pub const EXECUTE: u64 = 4;
+}
+
+/// One stream to wait for: three little-endian words in host memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollRecord {
+    /// The stream: 0, 1 or 2.
+    pub stream: u64,
+    /// What is waited for, and after the call what is ready: bits of [`poll`].
+    pub events: u64,
+    /// After the call: bytes ready to be read, where that is known, else 1.
+    pub bytes: u64,
+}
+
+/// Bits of [`PollRecord::events`].
+pub mod poll {
+    /// There is something to read, or the end was reached.
+    pub const READ: u64 = 1;
+    /// There is room to write.
+    pub const WRITE: u64 = 2;
+    /// The other end is gone (result only).
+    pub const HANGUP: u64 = 4;
+    /// The stream is not open (result only).
+    pub const BAD: u64 = 8;
+}
+
+impl PollRecord {
+    /// Bytes of one record in host memory.
+    pub const SIZE: usize = 24;
+
+    /// The record as it lies in memory.
+    pub fn to_bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        bytes[..8].copy_from_slice(&self.stream.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.events.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.bytes.to_le_bytes());
+        bytes
+    }
+
+    /// The record that lies in these bytes.
+    pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(word)
+        };
+        PollRecord { stream: word(0), events: word(8), bytes: word(16) }
+    }
+}

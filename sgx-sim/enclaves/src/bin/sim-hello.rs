@@ -1,0 +1,14 @@
+//! Prints its arguments: memory, streams and arguments work.
+
+use std::collections::BTreeMap;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let counted = words.iter().fold(BTreeMap::new(), |mut counts, word| {
+        *counts.entry(word.as_str()).or_insert(0u32) += 1;
+        counts
+    });
+    println!("hello from inside: {counted:?}");
+    let text = format!("{:.3}", words.len() as f64 / 3.0);
+    println!("floating point: {text}");
+}

@@ -1,0 +1,259 @@
+//! A loaded enclave: its SECS, its pages and its threads' control structures.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sgx_isa::{Attributes, Miscselect, PageType};
+
+use crate::epcm::{Entry, Epcm, PAGE, Permissions};
+use crate::error::Error;
+use crate::leaf::key::Platform;
+use crate::registry;
+
+/// The fields of SECS that software can observe (SDM Vol. 3D, "SGX Enclave Control Structure").
+#[derive(Clone, Debug)]
+pub(crate) struct Secs {
+    pub(crate) base: usize,
+    pub(crate) size: usize,
+    /// Bytes of one SSA frame: SSAFRAMESIZE pages.
+    pub(crate) ssa_frame: usize,
+    pub(crate) miscselect: Miscselect,
+    pub(crate) attributes: Attributes,
+    pub(crate) mrenclave: [u8; 32],
+    pub(crate) mrsigner: [u8; 32],
+    pub(crate) isvprodid: u16,
+    pub(crate) isvsvn: u16,
+    pub(crate) isvextprodid: [u8; 16],
+    pub(crate) isvfamilyid: [u8; 16],
+    pub(crate) configid: [u8; 64],
+    pub(crate) configsvn: u16,
+}
+
+/// A Thread Control Structure after EADD: its page is the processor's alone, so its
+/// contents live here.
+#[derive(Debug)]
+pub(crate) struct ThreadControl {
+    pub(crate) address: usize,
+    pub(crate) oentry: usize,
+    pub(crate) fs_base: usize,
+    pub(crate) gs_base: usize,
+    /// Address of the first SSA frame.
+    pub(crate) ossa: usize,
+    pub(crate) nssa: u32,
+    pub(crate) cssa: AtomicU32,
+    /// STATE: whether a processor is inside with it.
+    pub(crate) busy: AtomicBool,
+    /// The enclave that owns this structure, set once that has its final address.
+    pub(crate) enclave: *const Enclave,
+}
+
+// SAFETY: `enclave` points to the enclave that owns the structure, which is `Sync`, and is
+// written only before the enclave is shared.
+unsafe impl Send for ThreadControl {}
+// SAFETY: as for `Send`; all fields that change are atomic.
+unsafe impl Sync for ThreadControl {}
+
+impl ThreadControl {
+    pub(crate) fn enclave(&self) -> &Enclave {
+        // SAFETY: `enclave` is the owner of `self`, which therefore is alive.
+        unsafe { &*self.enclave }
+    }
+
+    /// Address of SSA frame number `index`.
+    pub(crate) fn frame(&self, index: u32) -> usize {
+        self.ossa + index as usize * self.enclave().secs.ssa_frame
+    }
+}
+
+/// Address space reserved for an enclave (ELRANGE), given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    pub(crate) base: usize,
+    pub(crate) size: usize,
+}
+
+impl Reservation {
+    /// Reserves `size` bytes, a power of two, naturally aligned as ECREATE demands.
+    pub(crate) fn reserve(size: usize) -> Result<Self, Error> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let wanted = size
+            .checked_mul(2)
+            .ok_or(Error::Create("SIZE is beyond the address space"))?;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), wanted, libc::PROT_NONE, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(Error::last_os("mmap of ELRANGE"));
+        }
+        let start = start as usize;
+        let base = start.next_multiple_of(size);
+        for (from, to) in [(start, base), (base + size, start + wanted)] {
+            if from < to {
+                // SAFETY: the ends of the mapping just made, which nothing refers to.
+                unsafe { libc::munmap(from as *mut _, to - from) };
+            }
+        }
+        Ok(Reservation { base, size })
+    }
+
+    /// Sets the page table's permissions.
+    pub(crate) fn protect(
+        &self,
+        pages: Range<usize>,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        let address = (self.base + pages.start * PAGE) as *mut _;
+        // SAFETY: callers pass page numbers inside the reservation, which is ours.
+        let done = unsafe {
+            libc::mprotect(address, pages.len() * PAGE, permissions.bits() as libc::c_int)
+        };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(Error::last_os("mprotect of enclave pages"))
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the reservation is ours, and its owner is gone.
+        unsafe { libc::munmap(self.base as *mut _, self.size) };
+    }
+}
+
+/// A loaded enclave. Unregistered and unmapped when dropped.
+pub(crate) struct Enclave {
+    pub(crate) secs: Secs,
+    pub(crate) epcm: Epcm,
+    /// By address.
+    pub(crate) threads: Box<[ThreadControl]>,
+    pub(crate) platform: Platform,
+    range: Reservation,
+    paging: Mutex<()>,
+}
+
+impl std::fmt::Debug for Enclave {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enclave")
+            .field("secs", &self.secs)
+            .field("threads", &self.threads.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Enclave {
+    /// Puts the parts together; the caller has checked them all.
+    pub(crate) fn new(
+        secs: Secs,
+        epcm: Epcm,
+        threads: Vec<ThreadControl>,
+        platform: Platform,
+        range: Reservation,
+    ) -> std::sync::Arc<Self> {
+        std::sync::Arc::new_cyclic(|weak| {
+            let mut threads = threads.into_boxed_slice();
+            for thread in &mut threads {
+                thread.enclave = weak.as_ptr();
+            }
+            Enclave {
+                secs,
+                epcm,
+                threads,
+                platform,
+                range,
+                paging: Mutex::new(()),
+            }
+        })
+    }
+
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.secs.base) < self.secs.size
+    }
+
+    /// Whether `len` bytes at `address` lie in ELRANGE.
+    pub(crate) fn contains_range(&self, address: usize, len: usize) -> bool {
+        self.contains(address) && len <= self.secs.size - (address - self.secs.base)
+    }
+
+    pub(crate) fn page(&self, address: usize) -> usize {
+        address.wrapping_sub(self.secs.base) / PAGE
+    }
+
+    pub(crate) fn entry(&self, address: usize) -> Entry {
+        self.epcm.get(self.page(address))
+    }
+
+    pub(crate) fn thread(&self, address: usize) -> Option<&ThreadControl> {
+        let index = self
+            .threads
+            .binary_search_by_key(&address, |thread| thread.address)
+            .ok()?;
+        self.threads.get(index)
+    }
+
+    /// Taken by whoever changes EPCM entries and page tables together.
+    pub(crate) fn lock_paging(&self) -> MutexGuard<'_, ()> {
+        self.paging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores an entry, and lets the page table follow. Under [`Self::lock_paging`].
+    pub(crate) fn update(&self, page: usize, entry: Entry) -> Result<(), Error> {
+        let before = self.epcm.get(page);
+        self.epcm.set(page, entry);
+        if before.effective() != entry.effective() {
+            self.range.protect(page..page + 1, entry.effective())?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::update`] for consecutive pages, with few system calls.
+    pub(crate) fn update_all(
+        &self,
+        pages: Range<usize>,
+        mut change: impl FnMut(Entry) -> Entry,
+    ) -> Result<(), Error> {
+        let mut run: Option<(usize, Permissions)> = None;
+        for page in pages.clone() {
+            let entry = change(self.epcm.get(page));
+            self.epcm.set(page, entry);
+            let permissions = entry.effective();
+            match run {
+                Some((_, same)) if same == permissions => {}
+                Some((start, other)) => {
+                    self.range.protect(start..page, other)?;
+                    run = Some((page, permissions));
+                }
+                None => run = Some((page, permissions)),
+            }
+        }
+        match run {
+            Some((start, permissions)) => self.range.protect(start..pages.end, permissions),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes pages read as zero again, as EAUG's are.
+    pub(crate) fn clear(&self, pages: Range<usize>) -> Result<(), Error> {
+        let address = (self.range.base + pages.start * PAGE) as *mut _;
+        // SAFETY: callers pass page numbers inside the reservation, which is ours.
+        let done = unsafe { libc::madvise(address, pages.len() * PAGE, libc::MADV_DONTNEED) };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(Error::last_os("madvise of enclave pages"))
+        }
+    }
+
+    /// Whether page number `page` holds a thread control structure.
+    pub(crate) fn is_thread_page(&self, page: usize) -> bool {
+        self.epcm.get(page).is(PageType::Tcs)
+    }
+}
+
+impl Drop for Enclave {
+    fn drop(&mut self) {
+        registry::remove(self.secs.base);
+    }
+}

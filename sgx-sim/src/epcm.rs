@@ -1,0 +1,220 @@
+//! The Enclave Page Cache Map: what the processor knows of each page (SDM Vol. 3D, "Enclave
+//! Page Cache Map"), and what Linux's page tables say of it, in two bytes per page.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use sgx_isa::PageType;
+
+/// Bytes of a page.
+pub(crate) const PAGE: usize = 4096;
+
+/// Read, write, execute: SECINFO's bits 0 to 2, which are also `PROT_READ`, `PROT_WRITE`
+/// and `PROT_EXEC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permissions(u16);
+
+impl Permissions {
+    /// No access.
+    pub const NONE: Self = Permissions(0);
+    /// Readable.
+    pub const R: Self = Permissions(1);
+    /// Readable and writable.
+    pub const RW: Self = Permissions(3);
+    /// Readable and executable.
+    pub const RX: Self = Permissions(5);
+    /// Readable, writable and executable.
+    pub const RWX: Self = Permissions(7);
+
+    /// From SECINFO.FLAGS or `PROT_*`: the low three bits.
+    pub const fn from_bits_truncate(bits: u64) -> Self {
+        Permissions((bits & 7) as u16)
+    }
+
+    /// The low three bits of SECINFO.FLAGS, or `PROT_*`.
+    pub const fn bits(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// Whether all of `other` is allowed.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What both allow.
+    pub const fn intersection(self, other: Self) -> Self {
+        Permissions(self.0 & other.0)
+    }
+
+    /// What either allows.
+    pub const fn union(self, other: Self) -> Self {
+        Permissions(self.0 | other.0)
+    }
+
+    /// The processor refuses pages that can be written but not read.
+    pub(crate) const fn writable_only(self) -> bool {
+        self.0 & 3 == 2
+    }
+}
+
+/// One page's entry.
+///
+/// Bits 0 to 2: EPCM.R/W/X; 3 PENDING, 4 MODIFIED, 5 PR (all as in SECINFO.FLAGS); 6 to 8: the
+/// page table's permissions; 9 to 11: the most that Linux lets those become; 12 to 14: EPCM.PT;
+/// 15: EPCM.VALID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry(u16);
+
+impl Entry {
+    pub(crate) const PENDING: u16 = 1 << 3;
+    pub(crate) const MODIFIED: u16 = 1 << 4;
+    pub(crate) const PR: u16 = 1 << 5;
+    const STATE: u16 = Self::PENDING | Self::MODIFIED | Self::PR;
+    const TABLE_SHIFT: u32 = 6;
+    const MAX_SHIFT: u32 = 9;
+    const TYPE_SHIFT: u32 = 12;
+    const VALID: u16 = 1 << 15;
+    const INVALID: Self = Entry(0);
+
+    /// A page added before EINIT.
+    pub(crate) fn added(page_type: PageType, permissions: Permissions) -> Self {
+        Entry(
+            permissions.0
+                | permissions.0 << Self::TABLE_SHIFT
+                | permissions.0 << Self::MAX_SHIFT
+                | (page_type as u16) << Self::TYPE_SHIFT
+                | Self::VALID,
+        )
+    }
+
+    /// A page that EAUG added: the enclave must accept it. Linux lets its page table
+    /// permissions become anything, since the EPCM decides.
+    pub(crate) fn augmented() -> Self {
+        Entry(
+            Permissions::RW.0
+                | Self::PENDING
+                | Permissions::RW.0 << Self::TABLE_SHIFT
+                | Permissions::RWX.0 << Self::MAX_SHIFT
+                | (PageType::Reg as u16) << Self::TYPE_SHIFT
+                | Self::VALID,
+        )
+    }
+
+    pub(crate) fn valid(self) -> bool {
+        self.0 & Self::VALID != 0
+    }
+
+    pub(crate) fn permissions(self) -> Permissions {
+        Permissions(self.0 & 7)
+    }
+
+    pub(crate) fn table(self) -> Permissions {
+        Permissions(self.0 >> Self::TABLE_SHIFT & 7)
+    }
+
+    pub(crate) fn max(self) -> Permissions {
+        Permissions(self.0 >> Self::MAX_SHIFT & 7)
+    }
+
+    pub(crate) fn is(self, page_type: PageType) -> bool {
+        self.valid() && self.0 >> Self::TYPE_SHIFT & 7 == page_type as u16
+    }
+
+    /// PENDING, MODIFIED and PR.
+    pub(crate) fn state(self) -> u16 {
+        self.0 & Self::STATE
+    }
+
+    /// The low 16 bits that SECINFO.FLAGS would have for this page.
+    pub(crate) fn secinfo_flags(self) -> u64 {
+        u64::from(self.0 & 7 | self.state()) | u64::from(self.0 >> Self::TYPE_SHIFT & 7) << 8
+    }
+
+    pub(crate) fn with_permissions(self, permissions: Permissions) -> Self {
+        Entry(self.0 & !7 | permissions.0)
+    }
+
+    pub(crate) fn with_table(self, permissions: Permissions) -> Self {
+        Entry(self.0 & !(7 << Self::TABLE_SHIFT) | permissions.0 << Self::TABLE_SHIFT)
+    }
+
+    pub(crate) fn with_type(self, page_type: PageType) -> Self {
+        Entry(self.0 & !(7 << Self::TYPE_SHIFT) | (page_type as u16) << Self::TYPE_SHIFT)
+    }
+
+    pub(crate) fn with_state(self, state: u16) -> Self {
+        Entry(self.0 & !Self::STATE | state)
+    }
+
+    /// A regular page which the enclave may use.
+    pub(crate) fn usable(self) -> bool {
+        self.is(PageType::Reg) && self.0 & (Self::PENDING | Self::MODIFIED) == 0
+    }
+
+    /// What code inside the enclave can do with the page.
+    pub(crate) fn effective(self) -> Permissions {
+        if self.usable() {
+            self.permissions().intersection(self.table())
+        } else {
+            Permissions::NONE
+        }
+    }
+}
+
+/// The entries of an enclave's pages, by page number from its base.
+pub(crate) struct Epcm {
+    entries: Box<[AtomicU16]>,
+}
+
+impl Epcm {
+    /// All pages invalid. The memory is not touched until pages are added.
+    pub(crate) fn new(pages: usize) -> Self {
+        // SAFETY: zero is a valid `AtomicU16`.
+        let entries = unsafe { Box::new_zeroed_slice(pages).assume_init() };
+        Epcm { entries }
+    }
+
+    /// Invalid for pages beyond the enclave.
+    pub(crate) fn get(&self, page: usize) -> Entry {
+        match self.entries.get(page) {
+            Some(entry) => Entry(entry.load(Ordering::Acquire)),
+            None => Entry::INVALID,
+        }
+    }
+
+    pub(crate) fn set(&self, page: usize, entry: Entry) {
+        if let Some(slot) = self.entries.get(page) {
+            slot.store(entry.0, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn remove(&self, page: usize) {
+        self.set(page, Entry::INVALID);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pending_page_is_inaccessible_until_accepted() {
+        let page = Entry::augmented();
+        assert_eq!(page.effective(), Permissions::NONE);
+        assert_eq!(page.with_state(0).effective(), Permissions::RW);
+        assert_eq!(page.max(), Permissions::RWX);
+    }
+
+    #[test]
+    fn secinfo_flags_read_back_as_they_were_added() {
+        let page = Entry::added(PageType::Reg, Permissions::RX);
+        assert_eq!(page.secinfo_flags(), 0x205);
+        assert_eq!(page.with_state(Entry::PR).secinfo_flags(), 0x225);
+        assert_eq!(page.with_type(PageType::Trim).secinfo_flags(), 0x405);
+    }
+
+    #[test]
+    fn thread_control_structures_are_never_accessible() {
+        let page = Entry::added(PageType::Tcs, Permissions::RW);
+        assert_eq!(page.effective(), Permissions::NONE);
+    }
+}

@@ -1,0 +1,71 @@
+//! EREPORT (SDM Vol. 3D, EREPORT; "Report", "Report Target Info").
+
+use sgx_isa::Report;
+
+use super::key::{Target, report_mac};
+use super::{all_zero, check, field, read, write};
+use crate::SIMULATED_CPUSVN;
+use crate::enclave::Enclave;
+use crate::epcm::Permissions;
+use crate::exception::{Exception, GP};
+
+const TARGETINFO: usize = 512;
+const REPORTDATA_ALIGN: usize = 128;
+const REPORT_ALIGN: usize = 512;
+
+/// ENCLU\[EREPORT\]: RBX a TARGETINFO, RCX 64 bytes of REPORTDATA, RDX where the report goes.
+pub(super) fn ereport(
+    enclave: &Enclave,
+    rbx: usize,
+    rcx: usize,
+    rdx: usize,
+) -> Result<(), Exception> {
+    check(
+        enclave,
+        rdx,
+        Report::UNPADDED_SIZE,
+        REPORT_ALIGN,
+        Permissions::RW,
+    )?;
+    let target = parse_target(&read(enclave, rbx, TARGETINFO)?)?;
+    let reportdata = read::<64>(enclave, rcx, REPORTDATA_ALIGN)?;
+
+    let secs = &enclave.secs;
+    let platform = &enclave.platform;
+    let mut report = Report {
+        cpusvn: SIMULATED_CPUSVN,
+        miscselect: secs.miscselect,
+        isvextnprodid: secs.isvextprodid,
+        attributes: secs.attributes,
+        mrenclave: secs.mrenclave,
+        mrsigner: secs.mrsigner,
+        configid: secs.configid,
+        isvprodid: secs.isvprodid,
+        isvsvn: secs.isvsvn,
+        configsvn: secs.configsvn,
+        isvfamilyid: secs.isvfamilyid,
+        reportdata,
+        keyid: platform.report_keyid,
+        ..Report::default()
+    };
+    report.mac = report_mac(platform, &target, report.mac_data());
+    write(rdx, report.as_ref())
+}
+
+/// #GP for what the SDM reserves.
+fn parse_target(bytes: &[u8; TARGETINFO]) -> Result<Target, Exception> {
+    // CET_ATTRIBUTES (byte 48) is reserved on a processor without CET.
+    if !(all_zero(&bytes[48..50]) && all_zero(&bytes[56..64]) && all_zero(&bytes[128..])) {
+        return Err(GP);
+    }
+    Ok(Target {
+        measurement: field(bytes, 0),
+        attributes: [
+            u64::from_le_bytes(field(bytes, 32)),
+            u64::from_le_bytes(field(bytes, 40)),
+        ],
+        configsvn: u16::from_le_bytes(field(bytes, 50)),
+        miscselect: u32::from_le_bytes(field(bytes, 52)),
+        configid: field(bytes, 64),
+    })
+}

@@ -1,0 +1,79 @@
+//! Access to enclave memory on the enclave's behalf.
+//!
+//! The EPCM is consulted first, but the host may have narrowed the page tables behind our
+//! back, so that every access may fault. The copy loop is one routine whose faults the signal
+//! handler turns into a result.
+
+use std::arch::global_asm;
+use std::mem::MaybeUninit;
+
+/// The access faulted at the page table.
+#[derive(Debug)]
+pub(crate) struct Fault;
+
+global_asm!(
+    ".pushsection .text.sgx_sim_copy,\"ax\",@progbits",
+    ".hidden sgx_sim_copy",
+    ".globl sgx_sim_copy",
+    ".type sgx_sim_copy,@function",
+    // rdi: to, rsi: from, rdx: length. Result in eax: 0, or 1 after a fault.
+    "sgx_sim_copy:",
+    "    mov rcx, rdx",
+    ".hidden sgx_sim_copy_start",
+    ".globl sgx_sim_copy_start",
+    "sgx_sim_copy_start:",
+    "    rep movsb",
+    ".hidden sgx_sim_copy_end",
+    ".globl sgx_sim_copy_end",
+    "sgx_sim_copy_end:",
+    "    xor eax, eax",
+    "    ret",
+    ".hidden sgx_sim_copy_fault",
+    ".globl sgx_sim_copy_fault",
+    "sgx_sim_copy_fault:",
+    "    mov eax, 1",
+    "    ret",
+    ".size sgx_sim_copy, . - sgx_sim_copy",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn sgx_sim_copy(to: usize, from: usize, len: usize) -> u32;
+    fn sgx_sim_copy_start();
+    fn sgx_sim_copy_end();
+    fn sgx_sim_copy_fault();
+}
+
+/// Copies `len` bytes. One side is enclave memory; the other is the caller's own.
+pub(crate) fn copy(to: usize, from: usize, len: usize) -> Result<(), Fault> {
+    // SAFETY: enclave memory belongs to no Rust object, and a fault there is caught.
+    match unsafe { sgx_sim_copy(to, from, len) } {
+        0 => Ok(()),
+        _ => Err(Fault),
+    }
+}
+
+/// Reads a `T` from enclave memory.
+///
+/// # Safety
+/// Every bit pattern is a valid `T`.
+pub(crate) unsafe fn read<T: Copy>(from: usize) -> Result<T, Fault> {
+    let mut value = MaybeUninit::<T>::uninit();
+    copy(value.as_mut_ptr() as usize, from, size_of::<T>())?;
+    // SAFETY: filled, and valid by the caller's promise.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// Writes a `T` to enclave memory.
+pub(crate) fn write<T: Copy>(to: usize, value: &T) -> Result<(), Fault> {
+    copy(to, std::ptr::from_ref(value) as usize, size_of::<T>())
+}
+
+/// Where execution continues after a fault at `rip`, if `rip` is in the copy loop.
+pub(crate) fn fixup(rip: usize) -> Option<usize> {
+    let start = sgx_sim_copy_start as *const () as usize;
+    let end = sgx_sim_copy_end as *const () as usize;
+    (start..end)
+        .contains(&rip)
+        .then_some(sgx_sim_copy_fault as *const () as usize)
+}

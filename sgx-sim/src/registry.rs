@@ -1,0 +1,94 @@
+//! Which addresses belong to which simulated enclave.
+//!
+//! Entry and fault handling look an enclave up by address without locks: a fixed table of
+//! address ranges. Functions that stand for the operating system go through a lock and get
+//! a counted reference, so that they may race with unloading.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::enclave::Enclave;
+use crate::error::Error;
+
+const CAPACITY: usize = 1024;
+
+struct Slot {
+    /// Zero when the slot is free.
+    base: AtomicUsize,
+    end: AtomicUsize,
+    enclave: AtomicPtr<Enclave>,
+}
+
+static SLOTS: [Slot; CAPACITY] = [const {
+    Slot {
+        base: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        enclave: AtomicPtr::new(ptr::null_mut()),
+    }
+}; CAPACITY];
+/// Slots from here on were never used.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+static LOADED: Mutex<Vec<(usize, Weak<Enclave>)>> = Mutex::new(Vec::new());
+
+/// Makes an enclave known to entry and fault handling.
+pub(crate) fn insert(enclave: &Arc<Enclave>) -> Result<(), Error> {
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = SLOTS
+        .iter()
+        .position(|slot| slot.base.load(Ordering::Relaxed) == 0)
+        .ok_or(Error::TooManyEnclaves)?;
+    let slot = &SLOTS[index];
+    let secs = &enclave.secs;
+    slot.enclave
+        .store(Arc::as_ptr(enclave).cast_mut(), Ordering::Relaxed);
+    slot.end.store(secs.base + secs.size, Ordering::Relaxed);
+    slot.base.store(secs.base, Ordering::Release);
+    USED.fetch_max(index + 1, Ordering::Release);
+    loaded.push((secs.base, Arc::downgrade(enclave)));
+    Ok(())
+}
+
+/// Forgets the enclave at `base`, if it was known.
+pub(crate) fn remove(base: usize) {
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    loaded.retain(|(other, _)| *other != base);
+    for slot in &SLOTS {
+        if slot.base.load(Ordering::Relaxed) == base {
+            slot.base.store(0, Ordering::Release);
+            slot.end.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// The enclave around `address`. Alive as long as the caller knows it to be: a caller that
+/// holds one of its TCSs, or runs inside it.
+pub(crate) fn find(address: usize) -> Option<*const Enclave> {
+    let used = USED.load(Ordering::Acquire);
+    SLOTS[..used].iter().find_map(|slot| {
+        let base = slot.base.load(Ordering::Acquire);
+        if base == 0 || address < base || address >= slot.end.load(Ordering::Acquire) {
+            return None;
+        }
+        let enclave = slot.enclave.load(Ordering::Acquire);
+        // The slot may have been given to another enclave between these loads.
+        (slot.base.load(Ordering::Acquire) == base).then_some(enclave.cast_const())
+    })
+}
+
+/// A counted reference to the enclave around `address`.
+pub(crate) fn get(address: usize) -> Result<Arc<Enclave>, Error> {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    loaded
+        .iter()
+        .filter_map(|(_, enclave)| enclave.upgrade())
+        .find(|enclave| enclave.contains(address))
+        .ok_or(Error::NotAnEnclave(address))
+}
+
+/// Whether `address` (of a TCS) belongs to a simulated enclave rather than to the
+/// processor's. Takes no lock and reads a few words.
+pub fn owns_tcs(address: *const core::ffi::c_void) -> bool {
+    find(address as usize).is_some()
+}

@@ -1,0 +1,1 @@
+//! Example programs: built from source or fetched from package registries.

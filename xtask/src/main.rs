@@ -1,0 +1,59 @@
+//! `cargo xtask`: sets up, builds, runs and checks Twine. It depends on nothing but the
+//! toolchain, so that it builds in seconds on a new machine.
+#![forbid(unsafe_code)]
+
+mod check;
+mod demo;
+mod enclave;
+mod guests;
+mod process;
+mod toolchain;
+
+use process::{Failure, Result};
+use std::path::{Path, PathBuf};
+
+const HELP: &str = "\
+Sets up, builds, runs and checks Twine.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  demo     Install what is missing, build the image and the `twine` command, run a program
+  test     Check everything: format, lints, tests outside and inside the enclave, documents
+  image    Build the enclave image and sign it with the development key
+  guests   Build or fetch the example programs, into target/guests
+  docs     Write the documents that are made from the source
+  help     Show this text
+";
+
+/// The folder of the project.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let root = root();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["demo"] => demo::run(&root),
+        ["test"] => check::everything(&root),
+        ["image"] => enclave::image(&root).map(drop),
+        ["guests"] => guests::all(&root),
+        ["docs"] => check::write_documents(&root),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(Failure::new(format!(
+            "no such command: `cargo xtask {}`; `cargo xtask help` lists them",
+            arguments.join(" ")
+        ))),
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Err(failure) = run(&arguments) {
+        eprintln!("xtask: {failure}");
+        std::process::exit(1);
+    }
+}
