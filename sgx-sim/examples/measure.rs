@@ -37,6 +37,11 @@ fn round_trips() {
         enclave.enter(0, [0; 5]);
     });
     println!("EENTER and EEXIT:             {time:?}");
+    let enclave = Spec::new(Entry::Echo).load_on(common::device().quick_exits(true));
+    let time = best(100_000, || {
+        enclave.enter(0, [0; 5]);
+    });
+    println!("EENTER and EEXIT, quick:      {time:?}");
 }
 
 fn leaves() {
@@ -45,9 +50,7 @@ fn leaves() {
     let data = enclave.data(0);
     enclave.poke(data, [0u8; PAGE as usize]);
     let time = best(50_000, || {
-        enclave
-            .leaf(EREPORT, data, data + 1024, data + 2048)
-            .unwrap();
+        enclave.leaf(EREPORT, data, data + 1024, data + 2048).unwrap();
     });
     println!("EENTER, EREPORT, EEXIT:       {time:?}");
 }
@@ -65,14 +68,9 @@ fn load() {
     const MEASURED: usize = 15 << 20;
     const UNMEASURED_PAGES: usize = 300_000;
     let mut image = Vec::new();
-    let create = MeasECreate {
-        ssaframesize: 1,
-        size: 4 << 30,
-    };
+    let create = MeasECreate { ssaframesize: 1, size: 4 << 30 };
     let mut writer = CanonicalSgxsWriter::new(&mut image, create, true).unwrap();
-    let secinfo = |flags: SecinfoFlags| SecinfoTruncated {
-        flags: flags | PageType::Reg.into(),
-    };
+    let secinfo = |flags: SecinfoFlags| SecinfoTruncated { flags: flags | PageType::Reg.into() };
     let code: Vec<u8> = (0..MEASURED as u32).map(|i| i as u8 | 1).collect();
     writer
         .write_pages(
@@ -83,9 +81,7 @@ fn load() {
         )
         .unwrap();
     let heap = secinfo(SecinfoFlags::R | SecinfoFlags::W);
-    writer
-        .write_pages(None::<&mut &[u8]>, UNMEASURED_PAGES, None, heap)
-        .unwrap();
+    writer.write_pages(None::<&mut &[u8]>, UNMEASURED_PAGES, None, heap).unwrap();
 
     let spec = Spec::new(Entry::Echo);
     let hash = best(1, || {
@@ -94,9 +90,7 @@ fn load() {
     let sig = spec.sign(&image);
     let mut device = common::device();
     let time = best(1, || {
-        device
-            .load(&mut &image[..], &sig, spec.attributes, spec.miscselect)
-            .unwrap();
+        device.load(&mut &image[..], &sig, spec.attributes, spec.miscselect).unwrap();
     });
     println!("load and unload, 15 MiB measured, 300,000 pages not: {time:?}");
     println!("(hashing it with the sgxs crate and OpenSSL: {hash:?})");
@@ -104,9 +98,7 @@ fn load() {
     let (image, mut device) = (small.image(), common::device());
     let sig = small.sign(&image);
     let time = best(1000, || {
-        device
-            .load(&mut &image[..], &sig, small.attributes, small.miscselect)
-            .unwrap();
+        device.load(&mut &image[..], &sig, small.attributes, small.miscselect).unwrap();
     });
     println!("load and unload, 12 pages:    {time:?}");
 }

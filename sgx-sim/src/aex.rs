@@ -84,10 +84,7 @@ fn try_save(
     frame.write_gpr(&gpr).ok()?;
     save_extended(processor, secs.attributes.xfrm, &frame, context)?.ok()?;
     thread.cssa.store(cssa + 1, Ordering::Relaxed);
-    Some(Outside {
-        ursp: outside.ursp,
-        urbp: outside.urbp,
-    })
+    Some(Outside { ursp: outside.ursp, urbp: outside.urbp })
 }
 
 fn save_extended(
@@ -135,9 +132,7 @@ pub(crate) fn load_synthetic_state(
 
 /// Marks the thread as outside, the TCS as free for the next entry.
 pub(crate) fn set_outside(processor: &Processor, thread: &ThreadControl) {
-    processor
-        .current
-        .store(std::ptr::null_mut(), Ordering::Release);
+    processor.current.store(std::ptr::null_mut(), Ordering::Release);
     thread.busy.store(false, Ordering::Release);
 }
 

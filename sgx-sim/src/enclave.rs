@@ -8,6 +8,7 @@ use sgx_isa::{Attributes, Miscselect, PageType};
 
 use crate::epcm::{Entry, Epcm, PAGE, Permissions};
 use crate::error::Error;
+use crate::exits::Exits;
 use crate::leaf::key::Platform;
 use crate::registry;
 
@@ -77,9 +78,8 @@ impl Reservation {
     /// Reserves `size` bytes, a power of two, naturally aligned as ECREATE demands.
     pub(crate) fn reserve(size: usize) -> Result<Self, Error> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let wanted = size
-            .checked_mul(2)
-            .ok_or(Error::Create("SIZE is beyond the address space"))?;
+        let wanted =
+            size.checked_mul(2).ok_or(Error::Create("SIZE is beyond the address space"))?;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let start =
             unsafe { libc::mmap(std::ptr::null_mut(), wanted, libc::PROT_NONE, flags, -1, 0) };
@@ -108,11 +108,7 @@ impl Reservation {
         let done = unsafe {
             libc::mprotect(address, pages.len() * PAGE, permissions.bits() as libc::c_int)
         };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(Error::last_os("mprotect of enclave pages"))
-        }
+        if done == 0 { Ok(()) } else { Err(Error::last_os("mprotect of enclave pages")) }
     }
 }
 
@@ -130,6 +126,7 @@ pub(crate) struct Enclave {
     /// By address.
     pub(crate) threads: Box<[ThreadControl]>,
     pub(crate) platform: Platform,
+    pub(crate) exits: Exits,
     range: Reservation,
     paging: Mutex<()>,
 }
@@ -150,6 +147,7 @@ impl Enclave {
         epcm: Epcm,
         threads: Vec<ThreadControl>,
         platform: Platform,
+        exits: Exits,
         range: Reservation,
     ) -> std::sync::Arc<Self> {
         std::sync::Arc::new_cyclic(|weak| {
@@ -157,14 +155,7 @@ impl Enclave {
             for thread in &mut threads {
                 thread.enclave = weak.as_ptr();
             }
-            Enclave {
-                secs,
-                epcm,
-                threads,
-                platform,
-                range,
-                paging: Mutex::new(()),
-            }
+            Enclave { secs, epcm, threads, platform, exits, range, paging: Mutex::new(()) }
         })
     }
 
@@ -186,10 +177,7 @@ impl Enclave {
     }
 
     pub(crate) fn thread(&self, address: usize) -> Option<&ThreadControl> {
-        let index = self
-            .threads
-            .binary_search_by_key(&address, |thread| thread.address)
-            .ok()?;
+        let index = self.threads.binary_search_by_key(&address, |thread| thread.address).ok()?;
         self.threads.get(index)
     }
 
@@ -206,6 +194,16 @@ impl Enclave {
             self.range.protect(page..page + 1, entry.effective())?;
         }
         Ok(())
+    }
+
+    /// Lets the page table say something else than the EPCM. Under [`Self::lock_paging`], which
+    /// is to be held until it is undone.
+    pub(crate) fn protect_temporarily(
+        &self,
+        page: usize,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        self.range.protect(page..page + 1, permissions)
     }
 
     /// As [`Self::update`] for consecutive pages, with few system calls.
@@ -239,11 +237,7 @@ impl Enclave {
         let address = (self.range.base + pages.start * PAGE) as *mut _;
         // SAFETY: callers pass page numbers inside the reservation, which is ours.
         let done = unsafe { libc::madvise(address, pages.len() * PAGE, libc::MADV_DONTNEED) };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(Error::last_os("madvise of enclave pages"))
-        }
+        if done == 0 { Ok(()) } else { Err(Error::last_os("madvise of enclave pages")) }
     }
 
     /// Whether page number `page` holds a thread control structure.

@@ -370,7 +370,7 @@ global_asm!(
 /// state, which EEXIT promises nothing of, into its initial configuration.
 ///
 /// # Safety
-/// In the SIGILL handler, with the host's segment bases loaded, the thread marked as outside,
+/// In the handler of ENCLU's trap, with the host's segment bases loaded, the thread marked as outside,
 /// and `registers` those of an enclave that executed EEXIT.
 pub(crate) unsafe fn leave(registers: &[i64; 23]) -> ! {
     // SAFETY: the caller's promise.
@@ -412,9 +412,7 @@ pub(crate) fn in_window(rip: usize) -> bool {
         (sgx_sim_enter_window as *const (), sgx_sim_enter_window_end as *const ()),
         (sgx_sim_resume_window as *const (), sgx_sim_resume_window_end as *const ()),
     ];
-    windows
-        .iter()
-        .any(|(start, end)| (*start as usize..*end as usize).contains(&rip))
+    windows.iter().any(|(start, end)| (*start as usize..*end as usize).contains(&rip))
 }
 
 /// Does what EENTER and ERESUME do before the first instruction inside.
@@ -485,15 +483,9 @@ fn begin(
         thread.busy.store(false, Ordering::Release);
         return prepared;
     }
-    processor
-        .host_fs
-        .store(thread::fs_base(), Ordering::Relaxed);
-    processor
-        .host_gs
-        .store(thread::gs_base(), Ordering::Relaxed);
-    processor
-        .current
-        .store(std::ptr::from_ref(thread).cast_mut(), Ordering::Release);
+    processor.host_fs.store(thread::fs_base(), Ordering::Relaxed);
+    processor.host_gs.store(thread::gs_base(), Ordering::Relaxed);
+    processor.current.store(std::ptr::from_ref(thread).cast_mut(), Ordering::Release);
     Ok(())
 }
 
@@ -512,9 +504,7 @@ fn prepare_enter(
         return Err(GP);
     }
     let unwritable = |_: memory::Fault| Exception::page_fault(thread.frame(cssa), PF_USER);
-    frame(thread, cssa)?
-        .write_outside_stack(ursp, urbp)
-        .map_err(unwritable)?;
+    frame(thread, cssa)?.write_outside_stack(ursp, urbp).map_err(unwritable)?;
     locals.cssa = cssa.into();
     locals.tcs = thread.address as u64;
     locals.fs_base = thread.fs_base as u64;

@@ -87,10 +87,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn last_os(call: &'static str) -> Self {
-        Error::System {
-            call,
-            source: io::Error::last_os_error(),
-        }
+        Error::System { call, source: io::Error::last_os_error() }
     }
 }
 

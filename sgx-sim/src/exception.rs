@@ -33,19 +33,11 @@ pub(crate) struct Exception {
 }
 
 /// #GP(0).
-pub(crate) const GP: Exception = Exception {
-    vector: vector::GP,
-    error_code: 0,
-    address: 0,
-};
+pub(crate) const GP: Exception = Exception { vector: vector::GP, error_code: 0, address: 0 };
 
 impl Exception {
     pub(crate) fn page_fault(address: usize, error_code: u32) -> Self {
-        Exception {
-            vector: vector::PF,
-            error_code,
-            address,
-        }
+        Exception { vector: vector::PF, error_code, address }
     }
 
     /// The address that software outside sees: the page's (SDM Vol. 3D, "Synthetic State for

@@ -25,13 +25,7 @@ use crate::memory;
 use crate::thread::{self, Processor};
 
 /// Signals by which the kernel reports exceptions.
-const FAULTS: [i32; 5] = [
-    libc::SIGILL,
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGTRAP,
-];
+const FAULTS: [i32; 5] = [libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGTRAP];
 /// Signals 32 and 33 belong to the C library, which hides them.
 const C_LIBRARY: [i32; 2] = [32, 33];
 const SIGNALS: usize = 65;
@@ -79,9 +73,7 @@ fn adopt(signal: i32) -> Result<(), Error> {
     }
     let is_fault = FAULTS.contains(&signal);
     let has_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&found.sa_sigaction);
-    let is_ours = HANDLERS
-        .iter()
-        .any(|ours| *ours as *const () as usize == found.sa_sigaction);
+    let is_ours = HANDLERS.iter().any(|ours| *ours as *const () as usize == found.sa_sigaction);
     if is_ours || !is_fault && !has_handler {
         return Ok(());
     }
@@ -89,8 +81,7 @@ fn adopt(signal: i32) -> Result<(), Error> {
         .iter()
         .position(|of| of[signal as usize].load(Ordering::Relaxed).is_null())
         .ok_or(Error::TooManyHandlers(signal))?;
-    PREVIOUS[generation][signal as usize]
-        .store(Box::into_raw(Box::new(found)), Ordering::Release);
+    PREVIOUS[generation][signal as usize].store(Box::into_raw(Box::new(found)), Ordering::Release);
 
     let mut ours = found;
     ours.sa_sigaction = HANDLERS[generation] as *const () as usize;
@@ -160,11 +151,7 @@ unsafe fn dispatch(
     };
     let current = processor.current.load(Ordering::Relaxed);
     if current.is_null() {
-        return if is_fault && fix_copy(context) {
-            Outcome::Done
-        } else {
-            Outcome::Chain
-        };
+        return if is_fault && fix_copy(context) { Outcome::Done } else { Outcome::Chain };
     }
     processor.load_host_bases();
     // SAFETY: the thread is inside with this TCS, so its enclave is loaded.
@@ -221,6 +208,7 @@ fn exception_inside(thread: &ThreadControl, context: &libc::ucontext_t) -> Event
     };
     match exception.vector {
         vector::UD if is_enclu(thread, get(libc::REG_RIP)) => return Event::Enclu,
+        vector::GP if thread.enclave().exits.contains(get(libc::REG_RIP)) => return Event::Enclu,
         vector::PF => {
             exception.address = get(libc::REG_CR2);
             if denied_by_epcm(thread, &exception) {
@@ -266,8 +254,10 @@ fn enclu(
         if target << 16 >> 16 != target {
             return Err(GP);
         }
+        let enclave = thread.enclave();
+        enclave.exits.learn(enclave, registers[libc::REG_RIP as usize] as usize);
         aex::set_outside(processor, thread);
-        // SAFETY: this is SIGILL's handler, the host's bases are loaded, the thread is
+        // SAFETY: this is the trap's handler, the host's bases are loaded, the thread is
         // outside now.
         unsafe { enter::leave(registers) }
     }

@@ -8,13 +8,24 @@
 //! derive from a file. What it makes says so: see [`SIMULATED_CPUSVN`].
 //!
 //! ```no_run
-//! let device = sgx_sim::Device::new()?;
-//! let enclave = enclave_runner_sgx::EnclaveBuilder::new("image.sgxs".as_ref());
+//! let image = std::fs::read("image.sgxs")?;
+//! let enclave = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&image);
 //! let command: enclave_runner::Command =
-//!     enclave_runner::EnclaveBuilder::new(enclave).build(device)?;
+//!     enclave_runner::EnclaveBuilder::new(enclave).build(sgx_sim::Device::new()?)?;
 //! command.run()?;
 //! # Ok::<(), anyhow::Error>(())
 //! ```
+//!
+//! - [`Device`] loads enclaves: it is the `sgxs` crate's `Load`.
+//! - [`sgx_sim_enter_enclave`] enters them, with the ABI of the kernel's
+//!   `__vdso_sgx_enter_enclave`; the feature `vdso` (on by default) defines that symbol too.
+//! - [`restrict_permissions`], [`protect`], [`augment`], [`trim`] and [`remove`] stand for what
+//!   Linux does to the pages of a running enclave.
+//! - [`adopt_signal_handlers`] lets a program's signal handlers run while its threads are
+//!   inside.
+//!
+//! The README says what behaves as on hardware and what does not. "SDM" in these pages is the
+//! Intel 64 and IA-32 Architectures Software Developer's Manual.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("sgx-sim runs on x86-64 Linux only");
@@ -26,6 +37,7 @@ mod enter;
 mod epcm;
 mod error;
 mod exception;
+mod exits;
 mod fault;
 mod leaf;
 mod load;
@@ -54,3 +66,7 @@ pub use vdso::kernel_vdso_enter;
 /// No processor has this value: its first 15 bytes spell "SGX SIMULATED", and the last is
 /// the simulator's security version. A verifier that sees it holds no evidence of anything.
 pub const SIMULATED_CPUSVN: [u8; 16] = *b"SGX SIMULATED\0\0\x01";
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,6 +11,7 @@ use sgxs::sgxs::{Meas, MeasEAdd, MeasECreate, SgxsRead};
 use crate::enclave::{Enclave, Reservation, Secs, ThreadControl};
 use crate::epcm::{Entry, Epcm, PAGE, Permissions};
 use crate::error::Error;
+use crate::exits::Exits;
 use crate::leaf::key::Platform;
 use crate::measure::Measurement;
 use crate::xsave;
@@ -19,6 +20,7 @@ use crate::{registry, sigstruct, ssa};
 /// What the device allows.
 pub(crate) struct Policy {
     pub(crate) provision_key: bool,
+    pub(crate) quick_exits: bool,
 }
 
 /// Loads an enclave and makes it known.
@@ -59,15 +61,14 @@ pub(crate) fn load<R: SgxsRead>(
         configid: [0; 64],
         configsvn: 0,
     };
-    let enclave = Enclave::new(secs, built.epcm, built.threads, platform, built.range);
+    let exits = Exits::new(policy.quick_exits);
+    let enclave = Enclave::new(secs, built.epcm, built.threads, platform, exits, built.range);
     registry::insert(&enclave)?;
     Ok(enclave)
 }
 
 fn next<R: SgxsRead>(reader: &mut R) -> Result<Option<Meas>, Error> {
-    reader
-        .read_meas()
-        .map_err(|error| Error::Stream(format!("{error:#}")))
+    reader.read_meas().map_err(|error| Error::Stream(format!("{error:#}")))
 }
 
 /// An enclave between ECREATE and EINIT.
@@ -185,10 +186,7 @@ impl Builder {
         }
 
         self.measurement.eadd(offset, flags.bits());
-        self.page = Some(CurrentPage {
-            offset,
-            chunks_seen: 0,
-        });
+        self.page = Some(CurrentPage { offset, chunks_seen: 0 });
         let page = offset as usize / PAGE;
         if page_type == PageType::Tcs {
             self.threads.push(page);
@@ -201,11 +199,7 @@ impl Builder {
         self.epcm.set(page, entry);
         match self.runs.last_mut() {
             Some(run) if run.end == page && run.entry == entry => run.end = page + 1,
-            _ => self.runs.push(Run {
-                start: page,
-                end: page + 1,
-                entry,
-            }),
+            _ => self.runs.push(Run { start: page, end: page + 1, entry }),
         }
     }
 
@@ -253,8 +247,7 @@ impl Builder {
             self.range.protect(window.clone(), Permissions::NONE)?;
         }
         for run in &self.runs {
-            self.range
-                .protect(run.start..run.end, run.entry.effective())?;
+            self.range.protect(run.start..run.end, run.entry.effective())?;
         }
         Ok(Built {
             mrenclave: self.measurement.finish(),
@@ -289,10 +282,7 @@ impl Builder {
         if !inside(tcs.oentry) {
             return refuse("TCS.OENTRY is outside ELRANGE");
         }
-        if ![tcs.ofsbasgx, tcs.ogsbasgx]
-            .iter()
-            .all(|field| inside(*field) && aligned(*field))
-        {
+        if ![tcs.ofsbasgx, tcs.ogsbasgx].iter().all(|field| inside(*field) && aligned(*field)) {
             return refuse("TCS.OFSBASGX or OGSBASGX is not a page of ELRANGE");
         }
         let frames = u64::from(tcs.nssa).saturating_mul(self.ssa_frame as u64);
@@ -342,9 +332,7 @@ fn check_attributes(attributes: Attributes, policy: &Policy) -> Result<(), Error
         return Err(Error::Create("ATTRIBUTES.MODE64BIT is not set"));
     }
     if flags.contains(AttributesFlags::PROVISIONKEY) && !policy.provision_key {
-        return Err(Error::InvalidAttribute(
-            "this device does not grant the provisioning key",
-        ));
+        return Err(Error::InvalidAttribute("this device does not grant the provisioning key"));
     }
     if !xsave::layout()?.permits(attributes.xfrm) {
         return Err(Error::Create(

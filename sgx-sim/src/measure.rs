@@ -22,11 +22,8 @@ pub(crate) struct Measurement {
 impl Measurement {
     /// ECREATE: 8 bytes "ECREATE\0", SSAFRAMESIZE (4), SIZE (8), zeros.
     pub(crate) fn ecreate(ssaframesize: u32, size: u64) -> Self {
-        let mut measurement = Measurement {
-            hash: Sha256::new(),
-            pending: Box::new([0; BATCH]),
-            filled: 0,
-        };
+        let mut measurement =
+            Measurement { hash: Sha256::new(), pending: Box::new([0; BATCH]), filled: 0 };
         let record = measurement.record(MEAS_ECREATE);
         record[8..12].copy_from_slice(&ssaframesize.to_le_bytes());
         record[12..20].copy_from_slice(&size.to_le_bytes());
@@ -83,20 +80,12 @@ mod tests {
     #[test]
     fn a_stream_measures_as_the_sgxs_crate_writes_it() {
         let mut stream = Vec::new();
-        let ecreate = MeasECreate {
-            ssaframesize: 1,
-            size: 0x10000,
-        };
-        stream
-            .write_meas(&sgxs::sgxs::Meas::ECreate(ecreate))
-            .unwrap();
-        let secinfo = SecinfoTruncated {
-            flags: sgx_isa::SecinfoFlags::R | sgx_isa::PageType::Reg.into(),
-        };
+        let ecreate = MeasECreate { ssaframesize: 1, size: 0x10000 };
+        stream.write_meas(&sgxs::sgxs::Meas::ECreate(ecreate)).unwrap();
+        let secinfo =
+            SecinfoTruncated { flags: sgx_isa::SecinfoFlags::R | sgx_isa::PageType::Reg.into() };
         let page: Vec<u8> = (0..4096u32).map(|i| (i * 7) as u8).collect();
-        stream
-            .write_page(Some(&mut &page[..]), 0x1000, secinfo)
-            .unwrap();
+        stream.write_page(Some(&mut &page[..]), 0x1000, secinfo).unwrap();
         for i in 0..500 {
             stream
                 .write_meas(&sgxs::sgxs::Meas::EAdd(MeasEAdd {

@@ -73,7 +73,5 @@ pub(crate) fn write<T: Copy>(to: usize, value: &T) -> Result<(), Fault> {
 pub(crate) fn fixup(rip: usize) -> Option<usize> {
     let start = sgx_sim_copy_start as *const () as usize;
     let end = sgx_sim_copy_end as *const () as usize;
-    (start..end)
-        .contains(&rip)
-        .then_some(sgx_sim_copy_fault as *const () as usize)
+    (start..end).contains(&rip).then_some(sgx_sim_copy_fault as *const () as usize)
 }

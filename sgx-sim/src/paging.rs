@@ -23,10 +23,7 @@ pub fn restrict_permissions(
     permissions: Permissions,
 ) -> Result<(), Error> {
     if !permissions.contains(Permissions::R) {
-        return Err(Error::Permissions {
-            address,
-            reason: "EMODPR needs at least R",
-        });
+        return Err(Error::Permissions { address, reason: "EMODPR needs at least R" });
     }
     change(
         address,
@@ -60,11 +57,7 @@ pub fn protect(address: usize, len: usize, permissions: Permissions) -> Result<(
             }
         },
         |entry| {
-            if entry.valid() {
-                entry.with_table(permissions)
-            } else {
-                entry
-            }
+            if entry.valid() { entry.with_table(permissions) } else { entry }
         },
     )
 }
@@ -76,13 +69,13 @@ pub fn protect(address: usize, len: usize, permissions: Permissions) -> Result<(
 pub fn augment(address: usize, len: usize) -> Result<(), Error> {
     let (enclave, pages) = pages(address, len)?;
     let _paging = enclave.lock_paging();
-    require(&enclave, &pages, |entry| {
-        if entry.valid() {
-            Err("there is a page already")
-        } else {
-            Ok(())
-        }
-    })?;
+    require(
+        &enclave,
+        &pages,
+        |entry| {
+            if entry.valid() { Err("there is a page already") } else { Ok(()) }
+        },
+    )?;
     enclave.clear(pages.clone())?;
     enclave.update_all(pages, |_| Entry::augmented())
 }
@@ -156,16 +149,10 @@ fn require(
 fn pages(address: usize, len: usize) -> Result<(Arc<Enclave>, Range<usize>), Error> {
     let enclave = registry::get(address)?;
     if !address.is_multiple_of(PAGE) || !len.is_multiple_of(PAGE) {
-        return Err(Error::Permissions {
-            address,
-            reason: "not whole pages",
-        });
+        return Err(Error::Permissions { address, reason: "not whole pages" });
     }
     if !enclave.contains_range(address, len) {
-        return Err(Error::Permissions {
-            address,
-            reason: "the range leaves the enclave",
-        });
+        return Err(Error::Permissions { address, reason: "the range leaves the enclave" });
     }
     let first = enclave.page(address);
     Ok((enclave, first..first + len / PAGE))

@@ -41,8 +41,7 @@ pub(crate) fn insert(enclave: &Arc<Enclave>) -> Result<(), Error> {
         .ok_or(Error::TooManyEnclaves)?;
     let slot = &SLOTS[index];
     let secs = &enclave.secs;
-    slot.enclave
-        .store(Arc::as_ptr(enclave).cast_mut(), Ordering::Relaxed);
+    slot.enclave.store(Arc::as_ptr(enclave).cast_mut(), Ordering::Relaxed);
     slot.end.store(secs.base + secs.size, Ordering::Relaxed);
     slot.base.store(secs.base, Ordering::Release);
     USED.fetch_max(index + 1, Ordering::Release);

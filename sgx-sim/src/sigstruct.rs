@@ -1,7 +1,7 @@
 //! What EINIT checks of SIGSTRUCT and SECS (SDM Vol. 3D, EINIT; SIGSTRUCT's table).
 
-use sgx_isa::{Attributes, AttributesFlags, Miscselect, SIGSTRUCT_HEADER1, SIGSTRUCT_HEADER2};
 use sgx_isa::Sigstruct;
+use sgx_isa::{Attributes, AttributesFlags, Miscselect, SIGSTRUCT_HEADER1, SIGSTRUCT_HEADER2};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -57,17 +57,11 @@ pub(crate) fn authenticate(sig: &Sigstruct) -> Result<[u8; 32], Error> {
         return Err(Error::InvalidSigStruct("a reserved field is not zero"));
     }
     if sig.cet_attributes != 0 || sig.cet_attributes_mask != 0 {
-        return Err(Error::InvalidSigStruct(
-            "CET_ATTRIBUTES on a processor without CET",
-        ));
+        return Err(Error::InvalidSigStruct("CET_ATTRIBUTES on a processor without CET"));
     }
 
     let (first, second) = sig.signature_data();
-    let digest: [u8; 32] = Sha256::new()
-        .chain_update(first)
-        .chain_update(second)
-        .finalize()
-        .into();
+    let digest: [u8; 32] = Sha256::new().chain_update(first).chain_update(second).finalize().into();
     rsa::verify(&sig.modulus, &sig.signature, &sig.q1, &sig.q2, &digest)
         .map_err(Error::InvalidSignature)?;
     Ok(Sha256::digest(sig.modulus).into())
@@ -81,16 +75,11 @@ pub(crate) fn match_enclave(
     miscselect: Miscselect,
 ) -> Result<(), Error> {
     if *measured != sig.enclavehash {
-        return Err(Error::InvalidMeasurement {
-            measured: *measured,
-            signed: sig.enclavehash,
-        });
+        return Err(Error::InvalidMeasurement { measured: *measured, signed: sig.enclavehash });
     }
     let [flags_mask, xfrm_mask] = sig.attributemask;
     if (attributes.flags.bits() ^ sig.attributes.flags.bits()) & flags_mask != 0 {
-        return Err(Error::InvalidAttribute(
-            "ATTRIBUTES.FLAGS differ from those that were signed",
-        ));
+        return Err(Error::InvalidAttribute("ATTRIBUTES.FLAGS differ from those that were signed"));
     }
     if (attributes.xfrm ^ sig.attributes.xfrm) & xfrm_mask != 0 {
         return Err(Error::InvalidAttribute(
@@ -101,9 +90,7 @@ pub(crate) fn match_enclave(
         return Err(Error::InvalidAttribute("SIGSTRUCT asks for INIT"));
     }
     if (miscselect.bits() ^ sig.miscselect.bits()) & sig.miscmask != 0 {
-        return Err(Error::InvalidAttribute(
-            "MISCSELECT differs from the one that was signed",
-        ));
+        return Err(Error::InvalidAttribute("MISCSELECT differs from the one that was signed"));
     }
     Ok(())
 }

@@ -48,7 +48,9 @@ static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 pub(crate) fn fs_base() -> usize {
     let base;
     // SAFETY: `Device` is only made where the kernel permits FSGSBASE instructions.
-    unsafe { core::arch::asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags))
+    };
     base
 }
 
@@ -57,7 +59,9 @@ pub(crate) fn fs_base() -> usize {
 pub(crate) fn gs_base() -> usize {
     let base;
     // SAFETY: as for `fs_base`.
-    unsafe { core::arch::asm!("rdgsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("rdgsbase {}", out(reg) base, options(nomem, nostack, preserves_flags))
+    };
     base
 }
 
@@ -94,10 +98,7 @@ impl Processor {
     pub(crate) fn load_host_bases(&self) {
         // SAFETY: these are the bases under which all code of the host runs.
         unsafe {
-            set_bases(
-                self.host_fs.load(Ordering::Relaxed),
-                self.host_gs.load(Ordering::Relaxed),
-            )
+            set_bases(self.host_fs.load(Ordering::Relaxed), self.host_gs.load(Ordering::Relaxed))
         };
     }
 }
@@ -190,11 +191,7 @@ fn attach() -> Option<*mut Processor> {
                 0,
             )
         };
-        let arena = if arena == libc::MAP_FAILED {
-            0
-        } else {
-            arena as usize
-        };
+        let arena = if arena == libc::MAP_FAILED { 0 } else { arena as usize };
         BASE.store(arena, Ordering::Release);
         arena
     });
@@ -202,16 +199,11 @@ fn attach() -> Option<*mut Processor> {
         return None;
     }
     let slot = take_slot(base)?;
-    let stack = libc::stack_t {
-        ss_sp: (slot + PAGE) as *mut _,
-        ss_flags: 0,
-        ss_size: PROCESSOR - PAGE,
-    };
+    let stack =
+        libc::stack_t { ss_sp: (slot + PAGE) as *mut _, ss_flags: 0, ss_size: PROCESSOR - PAGE };
     // SAFETY: the slot is this thread's alone until its `Guard` is dropped.
     if unsafe { libc::sigaltstack(&stack, ptr::null_mut()) } != 0 {
-        FREE.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(slot);
+        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
         return None;
     }
     let processor = (slot + PROCESSOR) as *mut Processor;
@@ -235,11 +227,7 @@ fn take_slot(base: usize) -> Option<usize> {
     let slot = base + index * SLOT;
     // SAFETY: a part of the reservation that no thread uses yet.
     let done = unsafe {
-        libc::mprotect(
-            (slot + PAGE) as *mut _,
-            SLOT - PAGE,
-            libc::PROT_READ | libc::PROT_WRITE,
-        )
+        libc::mprotect((slot + PAGE) as *mut _, SLOT - PAGE, libc::PROT_READ | libc::PROT_WRITE)
     };
     if done != 0 {
         return None;
@@ -249,11 +237,7 @@ fn take_slot(base: usize) -> Option<usize> {
 }
 
 fn release(slot: usize) {
-    let mut stack = libc::stack_t {
-        ss_sp: ptr::null_mut(),
-        ss_flags: 0,
-        ss_size: 0,
-    };
+    let mut stack = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     // SAFETY: asks for the present alternate stack; disables it if it is the one that ends
     // here; then gives the memory back, which no one else refers to.
     unsafe {
@@ -264,9 +248,7 @@ fn release(slot: usize) {
         }
         libc::madvise((slot + PAGE) as *mut _, SLOT - PAGE, libc::MADV_DONTNEED);
     }
-    FREE.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(slot);
+    FREE.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
 }
 
 /// Whether `address` lies in this thread's alternate stack.

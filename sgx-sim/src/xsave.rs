@@ -62,11 +62,7 @@ impl Layout {
                 *component = (leaf.ebx as usize, leaf.eax as usize);
             }
         }
-        Some(Layout {
-            xcr0,
-            components,
-            mxcsr_mask: mxcsr_mask(),
-        })
+        Some(Layout { xcr0, components, mxcsr_mask: mxcsr_mask() })
     }
 
     /// Whether ECREATE accepts `xfrm` as ATTRIBUTES.XFRM on this processor.
@@ -77,9 +73,7 @@ impl Layout {
         const AVX: u64 = 1 << 2;
         xfrm & LEGACY_FEATURES == LEGACY_FEATURES
             && xfrm & !self.xcr0 == 0
-            && TOGETHER
-                .iter()
-                .all(|group| xfrm & group == 0 || xfrm & group == *group)
+            && TOGETHER.iter().all(|group| xfrm & group == 0 || xfrm & group == *group)
             && (xfrm & TOGETHER[0] == 0 || xfrm & AVX != 0)
             && self.size(xfrm) <= MAX_SIZE
     }

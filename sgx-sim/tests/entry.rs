@@ -53,10 +53,7 @@ fn addresses_that_are_no_tcs_are_page_faults() {
 fn resuming_without_a_frame_is_refused() {
     let enclave = Spec::new(Entry::Echo).load();
     let exit = enclave.resume(0);
-    assert_eq!(
-        (exit.result, exit.function, exit.vector),
-        (0, ERESUME, 13)
-    );
+    assert_eq!((exit.result, exit.function, exit.vector), (0, ERESUME, 13));
     assert_eq!(enclave.enter(0, [1, 0, 0, 0, 0]).rdi, 2);
 }
 
@@ -109,7 +106,7 @@ fn tcss_are_told_from_other_addresses() {
 }
 
 extern "C" fn count_exits(
-    rdi: u64,
+    _rdi: u64,
     _rsi: u64,
     _rdx: u64,
     _rsp: u64,
@@ -121,7 +118,7 @@ extern "C" fn count_exits(
     assert_eq!(run.function, EEXIT);
     match run.user_data {
         1..3 => EENTER as i32,
-        3 => rdi as i32 - rdi as i32,
+        3 => 0,
         _ => -1,
     }
 }
@@ -133,4 +130,27 @@ fn a_user_handler_can_enter_again() {
     run.user_handler = count_exits as *const () as u64;
     let exit = enter_with(&mut run, EENTER, [0; 5]);
     assert_eq!((exit.result, run.user_data), (0, 3));
+}
+
+#[test]
+fn quick_exits_behave_like_others() {
+    let mut spec = Spec::new(Entry::Echo);
+    spec.threads = 4;
+    let enclave = &spec.load_on(common::device().quick_exits(true));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for i in 0..5_000 {
+                    let exit = enclave.enter(thread, [i, 0, 0, 0, 0]);
+                    assert_eq!((exit.result, exit.function, exit.rdi), (0, EEXIT, i + 1));
+                }
+            });
+        }
+    });
+    // An HLT of the enclave's own is still a fault.
+    let enclave = Spec::new(Entry::Trap).load_on(common::device().quick_exits(true));
+    for _ in 0..3 {
+        assert_eq!(enclave.enter(0, [5, 0, 0, 0, 0]).vector, 13);
+        assert_eq!(enclave.skip(0, 1).rdi, 0);
+    }
 }

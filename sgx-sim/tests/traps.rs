@@ -143,3 +143,50 @@ fn ten_thousand_faults_in_a_row() {
         assert_eq!(enclave.skip(0, 3).rdi, 0);
     }
 }
+
+/// AVX and AVX-512 state passes through SSA frames, where this machine has it.
+#[test]
+fn wide_registers_survive_and_are_saved() {
+    const AVX: u64 = 7;
+    const AVX512: u64 = 0xe7;
+    let has = |avx512| match avx512 {
+        true => is_x86_feature_detected!("avx512bw"),
+        false => is_x86_feature_detected!("avx"),
+    };
+    for (wide, xfrm) in [(0, AVX), (1, AVX512)] {
+        if !has(wide == 1) {
+            continue;
+        }
+        let mut spec = Spec::new(Entry::Wide);
+        spec.attributes.xfrm = xfrm;
+        let enclave = spec.load();
+        let pattern: [u64; 8] = std::array::from_fn(|i| PATTERN.rotate_left(i as u32));
+        enclave.poke(enclave.data(0) + 512, pattern);
+        assert_eq!(enclave.enter(0, [wide, 0, 0, 0, 0]).vector, 6);
+        let header = enclave.tcs(0) + at::SSA + 512;
+        let components = enclave.peek::<u64>(header);
+        assert_eq!(components & !xfrm, 0);
+        assert_ne!(components & 4, 0, "AVX state is in use");
+        let resumed = enclave.skip(0, 2);
+        assert_eq!((resumed.function, resumed.rdi), (EEXIT, 0));
+        let saved: [u64; 8] = enclave.peek(enclave.data(0) + 1024);
+        let lanes = if wide == 1 { 8 } else { 4 };
+        assert_eq!(saved[..lanes], pattern[..lanes]);
+        if wide == 1 {
+            let mask: u16 = enclave.peek(enclave.data(0) + 1088);
+            assert_eq!(mask, pattern[0] as u16);
+        }
+    }
+}
+
+#[test]
+fn state_beyond_xfrm_is_not_saved() {
+    if !is_x86_feature_detected!("avx") {
+        return;
+    }
+    let enclave = Spec::new(Entry::Wide).load();
+    assert_eq!(enclave.enter(0, [0; 5]).vector, 6);
+    let header = enclave.tcs(0) + at::SSA + 512;
+    assert_eq!(enclave.peek::<u64>(header) & !3, 0);
+    assert_eq!(enclave.peek::<[u64; 8]>(header + 64), [0; 8]);
+}

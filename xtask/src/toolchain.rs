@@ -99,7 +99,13 @@ impl Toolchain {
             rustup.args(["target", "add", TARGET]);
             // Without its servers rustup waits and tries again for minutes.
             rustup.env("RUSTUP_MAX_RETRIES", "0");
-            if succeeds(Command::new("timeout").arg("120").arg("rustup").args(rustup.get_args()).current_dir(root)) {
+            if succeeds(
+                Command::new("timeout")
+                    .arg("120")
+                    .arg("rustup")
+                    .args(rustup.get_args())
+                    .current_dir(root),
+            ) {
                 say(format_args!("installed the target {TARGET} with rustup"));
                 return Ok(Toolchain::Rustup);
             }

@@ -59,14 +59,19 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Boundary<R> {
     raw: R,
+    /// Tells this boundary's kept transfer buffers from another's.
+    id: u64,
     enclave: Range<usize>,
     /// The latest monotonic time that was given to anyone.
     monotonic: AtomicU64,
 }
 
 thread_local! {
-    static TRANSFER: Cell<Option<HostSlice>> = const { Cell::new(None) };
+    /// The transfer buffer of this thread, and of which boundary it is.
+    static TRANSFER: Cell<Option<(u64, HostSlice)>> = const { Cell::new(None) };
 }
+
+static BOUNDARIES: AtomicU64 = AtomicU64::new(0);
 
 fn status(code: u64) -> Result<(), Status> {
     match Status::from_code(code) {
@@ -85,7 +90,8 @@ impl<R: RawCall> Boundary<R> {
     /// The host behind `raw`, of an enclave that occupies the addresses `enclave`
     /// (ELRANGE).
     pub fn new(raw: R, enclave: Range<usize>) -> Self {
-        Boundary { raw, enclave, monotonic: AtomicU64::new(0) }
+        let id = BOUNDARIES.fetch_add(1, Ordering::Relaxed);
+        Boundary { raw, id, enclave, monotonic: AtomicU64::new(0) }
     }
 
     /// A pointer and a length of the host's, as a range of host memory.
@@ -112,12 +118,12 @@ impl<R: RawCall> Boundary<R> {
 
     /// This thread's transfer buffer. The host gives it once; it is kept.
     fn transfer(&self) -> Result<HostSlice, Error> {
-        TRANSFER.with(|kept| match kept.get().filter(|slice| slice.outside(&self.enclave)) {
-            Some(slice) => Ok(slice),
-            None => {
+        TRANSFER.with(|kept| match kept.get() {
+            Some((id, slice)) if id == self.id => Ok(slice),
+            _ => {
                 let answer = stub::transfer_buffer(&self.raw);
                 let slice = self.slice("the transfer buffer", answer, TRANSFER_BUFFER_SIZE)?;
-                kept.set(Some(slice));
+                kept.set(Some((self.id, slice)));
                 Ok(slice)
             }
         })

@@ -74,12 +74,6 @@ impl HostSlice {
         Ok(slice)
     }
 
-    /// Whether the range lies outside these addresses.
-    pub(crate) fn outside(&self, enclave: &Range<usize>) -> bool {
-        let end = self.address + self.length.next_multiple_of(8).max(1);
-        self.address >= enclave.end || end <= enclave.start
-    }
-
     /// The first `length` bytes of it, or all of it if it is shorter.
     pub fn first(&self, length: usize) -> Self {
         HostSlice { address: self.address, length: self.length.min(length) }

@@ -43,7 +43,9 @@ pub enum Error {
     #[error("{0}")]
     Invoke(String),
     /// Memories want more than is allowed.
-    #[error("the program's memory wants {wanted} bytes at its start, more than the {limit} allowed")]
+    #[error(
+        "the program's memory wants {wanted} bytes at its start, more than the {limit} allowed"
+    )]
     MemoryLimit {
         /// Bytes that it wants.
         wanted: u64,

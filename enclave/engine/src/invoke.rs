@@ -37,7 +37,11 @@ fn integer(text: &str) -> Option<i128> {
     if digits.starts_with(['+', '-']) {
         return None;
     }
-    Some(sign * i128::from(u128::from_str_radix(digits, radix).ok().and_then(|n| u64::try_from(n).ok())?))
+    Some(
+        sign * i128::from(
+            u128::from_str_radix(digits, radix).ok().and_then(|n| u64::try_from(n).ok())?,
+        ),
+    )
 }
 
 fn value(ty: &ValType, text: &str) -> Option<Val> {

@@ -21,6 +21,7 @@
 //!
 //! [`Outcome`]: twine_protocol::launch::Outcome
 
+mod backtrace;
 mod config;
 mod error;
 mod invoke;

@@ -103,8 +103,8 @@ unsafe impl MemoryCreator for HeapMemory {
             return Err(format!("heap memories have no guard of {guard} bytes"));
         }
         let capacity = minimum.max(reserved.unwrap_or(0));
-        let base = allocate(capacity)
-            .ok_or_else(|| format!("no enclave memory for {capacity} bytes"))?;
+        let base =
+            allocate(capacity).ok_or_else(|| format!("no enclave memory for {capacity} bytes"))?;
         Ok(Box::new(Allocation { base, size: minimum, capacity, maximum }))
     }
 }

@@ -1,5 +1,6 @@
 //! Linking a compiled program to its system and running it.
 
+use crate::backtrace;
 use crate::error::Error;
 use crate::invoke;
 use crate::limits::Limiter;
@@ -87,11 +88,7 @@ impl Compiled {
     }
 
     /// Names all imports that are missing, not just the first.
-    fn check_imports(
-        &self,
-        linker: &Linker<World>,
-        store: &mut Store<World>,
-    ) -> Result<(), Error> {
+    fn check_imports(&self, linker: &Linker<World>, store: &mut Store<World>) -> Result<(), Error> {
         let mut missing = Vec::new();
         for import in self.module.imports() {
             let name = format!("{}::{}", import.module(), import.name());
@@ -166,7 +163,8 @@ impl Linked {
     }
 
     fn call(&mut self, instance: Instance) -> wasmtime::Result<Vec<String>> {
-        let mut function = |name: &str| -> Option<Func> { instance.get_func(&mut self.store, name) };
+        let mut function =
+            |name: &str| -> Option<Func> { instance.get_func(&mut self.store, name) };
         match &self.start {
             Start::Command => {
                 let start = function("_start").expect("`start` found it in the module");
@@ -217,15 +215,9 @@ fn ended(error: &wasmtime::Error) -> End {
         Some(trap) => format!("wasm trap: {}", trap_text(*trap)),
         None => error.root_cause().to_string(),
     };
-    // Its `Display` has a headline, then a line for each frame with demangled names.
-    let backtrace = error
-        .downcast_ref::<WasmBacktrace>()
-        .map(ToString::to_string)
-        .unwrap_or_default()
-        .lines()
-        .skip(1)
-        .map(|line| line.trim().to_owned())
-        .collect();
+    let frames = error.downcast_ref().map(WasmBacktrace::frames).unwrap_or_default();
+    let backtrace =
+        frames.iter().enumerate().map(|(at, frame)| backtrace::line(at, frame)).collect();
     End::Trapped { cause, backtrace }
 }
 

@@ -11,6 +11,8 @@ fn main() {
 
 #[cfg(not(target_env = "sgx"))]
 fn main() {
-    eprintln!("twine-enclave: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask image` does it");
+    eprintln!(
+        "twine-enclave: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask image` does it"
+    );
     std::process::exit(2);
 }

@@ -84,7 +84,11 @@ impl Arena {
 
     /// What makes the permissions of these addresses `wanted`, run by run of pages that
     /// have the same ones now.
-    pub(crate) fn changes(&self, addresses: Range<usize>, wanted: u64) -> Vec<(Range<usize>, Change)> {
+    pub(crate) fn changes(
+        &self,
+        addresses: Range<usize>,
+        wanted: u64,
+    ) -> Vec<(Range<usize>, Change)> {
         let mut changes: Vec<(Range<usize>, Change)> = Vec::new();
         for page in addresses.start / PAGE..addresses.end.div_ceil(PAGE) {
             let now = u64::from(self.permissions[page - self.pages.start]);

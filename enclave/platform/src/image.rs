@@ -35,7 +35,10 @@ pub(crate) fn elrange() -> Range<usize> {
 pub(crate) fn arena() -> Range<usize> {
     // SAFETY: as above, for the two words of this module.
     let (offset, size) = unsafe {
-        ((&raw const TWINE_ARENA_BASE).read_volatile(), (&raw const TWINE_ARENA_SIZE).read_volatile())
+        (
+            (&raw const TWINE_ARENA_BASE).read_volatile(),
+            (&raw const TWINE_ARENA_SIZE).read_volatile(),
+        )
     };
     let start = base() + offset as usize;
     start..start + size as usize

@@ -72,9 +72,9 @@ impl Strings {
                 bytes
             })
             .collect();
-        let size = strings.iter().try_fold(0u32, |sum, string| {
-            sum.checked_add(u32::try_from(string.len()).ok()?)
-        });
+        let size = strings
+            .iter()
+            .try_fold(0u32, |sum, string| sum.checked_add(u32::try_from(string.len()).ok()?));
         let size = size.ok_or(SetupError::TooLarge(what))?;
         u32::try_from(strings.len()).map_err(|_| SetupError::TooLarge(what))?;
         Ok(Strings { strings, size })

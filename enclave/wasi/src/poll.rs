@@ -1,11 +1,11 @@
 //! `poll_oneoff`: waiting for clocks and streams.
 
 use crate::Wasi;
+use crate::preview1::clock;
 use crate::preview1::types::{
     Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Rights, Size,
     Subclockflags, Subscription, SubscriptionClock, SubscriptionU,
 };
-use crate::preview1::clock;
 use twine_protocol::wire::{Clock, MAX_POLL_RECORDS, PollRecord, poll};
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -86,8 +86,7 @@ impl Wasi {
         if !matches!(subscription.id, Clockid::Realtime | Clockid::Monotonic) {
             return Ok(Wait::Failed(Errno::Inval));
         }
-        let absolute =
-            subscription.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
+        let absolute = subscription.flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
         let timeout = match absolute {
             true => subscription.timeout.saturating_sub(self.system.time(clock(subscription.id))?),
             false => subscription.timeout,

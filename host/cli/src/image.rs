@@ -170,9 +170,9 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 /// Where this user's development key is kept: `$XDG_DATA_HOME/twine` or
 /// `~/.local/share/twine`.
 fn development_key() -> Result<PathBuf, Failure> {
-    let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
-        env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"))
-    });
+    let data = env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     data.map(|data| data.join("twine/development-key.pem")).ok_or_else(|| {
         Failure::new("there is no HOME for a development key", "name a key with --key, or set HOME")
     })
@@ -195,30 +195,34 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
     if let Some(path) = &arguments.request {
         let request = SigningRequest::new(mrenclave, &manifest, date()?)?;
         std::fs::write(path, request.as_bytes()).map_err(|error| cannot_write(path, &error))?;
-        println!("sign {} with RSA PKCS #1 v1.5 and SHA-256, then give --signature", path.display());
+        println!(
+            "sign {} with RSA PKCS #1 v1.5 and SHA-256, then give --signature",
+            path.display()
+        );
         return Ok(());
     }
-    let (sigstruct, signer) = match (&arguments.signature, &arguments.from_request, &arguments.public_key) {
-        (Some(signature), Some(request), Some(key)) => {
-            let key = VerifyingKey::from_file(key)?;
-            let request = SigningRequest::from_bytes(&read(request)?)?;
-            let sigstruct = request.complete(&read(signature)?, &key)?;
-            if sigstruct.enclavehash != mrenclave.0 {
-                return Err(Failure::new(
-                    "the request was made for another image",
-                    "make the request again: `twine image sign --request FILE IMAGE`",
-                ));
+    let (sigstruct, signer) =
+        match (&arguments.signature, &arguments.from_request, &arguments.public_key) {
+            (Some(signature), Some(request), Some(key)) => {
+                let key = VerifyingKey::from_file(key)?;
+                let request = SigningRequest::from_bytes(&read(request)?)?;
+                let sigstruct = request.complete(&read(signature)?, &key)?;
+                if sigstruct.enclavehash != mrenclave.0 {
+                    return Err(Failure::new(
+                        "the request was made for another image",
+                        "make the request again: `twine image sign --request FILE IMAGE`",
+                    ));
+                }
+                (sigstruct, key)
             }
-            (sigstruct, key)
-        }
-        _ => {
-            let key = match &arguments.key {
-                Some(path) => SigningKey::from_file(path)?,
-                None => SigningKey::development_key(development_key()?)?,
-            };
-            (sign(mrenclave, &manifest, date()?, &key)?, key.verifying_key()?)
-        }
-    };
+            _ => {
+                let key = match &arguments.key {
+                    Some(path) => SigningKey::from_file(path)?,
+                    None => SigningKey::development_key(development_key()?)?,
+                };
+                (sign(mrenclave, &manifest, date()?, &key)?, key.verifying_key()?)
+            }
+        };
     write_signature(image, &sigstruct)?;
     println!("{}  signer of {}", signer.mrsigner(), image.display());
     Ok(())

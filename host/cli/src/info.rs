@@ -41,6 +41,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         None => println!("programs run on  SGX"),
         Some(why) => println!("programs run on  software SGX, which protects nothing: {why}"),
     }
-    println!("image        {}", image_path.as_deref().unwrap_or("none; `cargo xtask image` builds it"));
+    println!(
+        "image        {}",
+        image_path.as_deref().unwrap_or("none; `cargo xtask image` builds it")
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -46,6 +46,9 @@ fn is_text(bytes: &[u8]) -> bool {
 fn text_to_binary(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     wat::Parser::new().parse_bytes(Some(path), bytes).map(Vec::from).map_err(|error| {
         let cause = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
-        Failure::new(format!("{} is no WebAssembly text: {cause}", path.display()), "correct the text")
+        Failure::new(
+            format!("{} is no WebAssembly text: {cause}", path.display()),
+            "correct the text",
+        )
     })
 }

@@ -153,7 +153,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     if let Some(path) = &arguments.stats_json {
         std::fs::write(path, format!("{:#}\n", json(&report))).map_err(|error| {
-            Failure::new(format!("{} can't be written: {error}", path.display()), "name another file")
+            Failure::new(
+                format!("{} can't be written: {error}", path.display()),
+                "name another file",
+            )
         })?;
     }
     Ok(code)
@@ -209,8 +212,10 @@ fn show(report: &Report) {
 }
 
 fn json(report: &Report) -> serde_json::Value {
-    let phases: serde_json::Map<_, _> =
-        phases(report).into_iter().map(|(phase, time)| (phase.replace(' ', "_"), time.into())).collect();
+    let phases: serde_json::Map<_, _> = phases(report)
+        .into_iter()
+        .map(|(phase, time)| (phase.replace(' ', "_"), time.into()))
+        .collect();
     let calls: serde_json::Map<_, _> =
         report.stats.calls.iter().map(|&(call, count)| (call.to_owned(), count.into())).collect();
     serde_json::json!({ "milliseconds": phases, "exits": report.stats.exits, "calls": calls })

@@ -24,19 +24,12 @@ impl Date {
             return Ok(date);
         }
         match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(text) => text
-                .trim()
-                .parse()
-                .ok()
-                .and_then(Date::from_unix)
-                .ok_or(Error::Date { text }),
+            Ok(text) => {
+                text.trim().parse().ok().and_then(Date::from_unix).ok_or(Error::Date { text })
+            }
             Err(_) => {
-                let now = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(0, |d| d.as_secs());
-                Date::from_unix(now).ok_or_else(|| Error::Date {
-                    text: now.to_string(),
-                })
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+                Date::from_unix(now).ok_or_else(|| Error::Date { text: now.to_string() })
             }
         }
     }
@@ -57,11 +50,7 @@ impl Date {
             day -= days_in_month(year, month);
             month += 1;
         }
-        Some(Date {
-            year,
-            month,
-            day: day as u8 + 1,
-        })
+        Some(Date { year, month, day: day as u8 + 1 })
     }
 
     /// Year, month and day.
@@ -72,9 +61,7 @@ impl Date {
     /// The date in a SIGSTRUCT: `0xYYYYMMDD`, in binary-coded decimal.
     pub(crate) fn from_bcd(bcd: u32) -> Option<Date> {
         let text = format!("{bcd:08x}");
-        format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..])
-            .parse()
-            .ok()
+        format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]).parse().ok()
     }
 }
 
@@ -86,9 +73,7 @@ impl FromStr for Date {
             let mut parts = text.split('-');
             let mut next = |length| {
                 let part = parts.next().filter(|p| p.len() == length)?;
-                part.bytes()
-                    .all(|b| b.is_ascii_digit())
-                    .then(|| part.parse::<u16>().ok())?
+                part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u16>().ok())?
             };
             let (year, month, day) = (next(4)?, next(2)? as u8, next(2)? as u8);
             let valid = parts.next().is_none()
@@ -140,10 +125,7 @@ mod tests {
             (253_402_300_799, "9999-12-31"),
         ] {
             assert_eq!(Date::from_unix(seconds).unwrap().to_string(), text);
-            assert_eq!(
-                text.parse::<Date>().unwrap(),
-                Date::from_unix(seconds).unwrap()
-            );
+            assert_eq!(text.parse::<Date>().unwrap(), Date::from_unix(seconds).unwrap());
         }
         assert_eq!(Date::from_unix(253_402_300_800), None);
         assert_eq!(Date::from_unix(u64::MAX), None);
@@ -169,20 +151,14 @@ mod tests {
     #[test]
     fn a_date_argument_comes_before_the_manifests() {
         let (given, other) = ("2026-05-06".parse().unwrap(), "2025-01-01".parse().unwrap());
-        let manifest = Manifest {
-            date: Some(other),
-            ..Manifest::default()
-        };
+        let manifest = Manifest { date: Some(other), ..Manifest::default() };
         assert_eq!(Date::choose(Some(given), &manifest).unwrap(), given);
         assert_eq!(Date::choose(None, &manifest).unwrap(), other);
     }
 
     #[test]
     fn a_date_survives_its_encoding() {
-        assert_eq!(
-            Date::from_bcd(0x20260131).unwrap().to_string(),
-            "2026-01-31"
-        );
+        assert_eq!(Date::from_bcd(0x20260131).unwrap().to_string(), "2026-01-31");
         assert_eq!(Date::from_bcd(0x2026013a), None);
     }
 }

@@ -21,18 +21,11 @@ pub(crate) fn read_dynamic(
     headers: &[elf::ProgramHeader64<LE>],
     file: &[u8],
 ) -> Result<Option<RelocationTable>, Error> {
-    let inconsistent = |reason: &str| Error::RelocationTable {
-        reason: reason.into(),
-    };
+    let inconsistent = |reason: &str| Error::RelocationTable { reason: reason.into() };
     let Some(header) = headers.iter().find(|h| h.p_type(LE) == elf::PT_DYNAMIC) else {
-        return Err(Error::Elf {
-            reason: "it has no dynamic section".into(),
-        });
+        return Err(Error::Elf { reason: "it has no dynamic section".into() });
     };
-    let entries = header
-        .dynamic(LE, file)
-        .map_err(unreadable)?
-        .unwrap_or_default();
+    let entries = header.dynamic(LE, file).map_err(unreadable)?.unwrap_or_default();
     let mut found = BTreeMap::new();
     for entry in entries.iter().take_while(|e| e.tag(LE) != elf::DT_NULL) {
         let tag = entry.tag(LE);
@@ -54,24 +47,13 @@ pub(crate) fn read_dynamic(
             if entry_size != Some(size_of::<elf::Rela64<LE>>() as u64) {
                 return Err(inconsistent("DT_RELAENT is not 24"));
             }
-            Ok(Some(RelocationTable {
-                address,
-                size,
-                count: count.unwrap_or(0),
-            }))
+            Ok(Some(RelocationTable { address, size, count: count.unwrap_or(0) }))
         }
-        _ => Err(inconsistent(
-            "of DT_RELA, DT_RELASZ and DT_RELACOUNT not all are there",
-        )),
+        _ => Err(inconsistent("of DT_RELA, DT_RELASZ and DT_RELACOUNT not all are there")),
     }
 }
 
-const RELA_TAGS: [i64; 4] = [
-    elf::DT_RELA,
-    elf::DT_RELASZ,
-    elf::DT_RELACOUNT,
-    elf::DT_RELAENT,
-];
+const RELA_TAGS: [i64; 4] = [elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELACOUNT, elf::DT_RELAENT];
 
 const REFUSED: [(i64, &str); 16] = [
     (elf::DT_NEEDED, "DT_NEEDED"),
@@ -122,16 +104,9 @@ pub(crate) fn check_relocations(
         let (address, target) = (entry.r_offset(LE), entry.r_addend(LE) as u64);
         let (kind, symbol) = (entry.r_type(LE, false), entry.r_sym(LE, false));
         if (kind, symbol) != (elf::R_X86_64_RELATIVE, 0) {
-            return Err(Error::Relocation {
-                address,
-                kind,
-                symbol,
-            });
+            return Err(Error::Relocation { address, kind, symbol });
         }
-        if !segments
-            .iter()
-            .any(|s| s.write && s.memory.contains(address, 8))
-        {
+        if !segments.iter().any(|s| s.write && s.memory.contains(address, 8)) {
             return Err(Error::RelocationPlace { address });
         }
         if target > end {

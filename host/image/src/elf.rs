@@ -27,12 +27,8 @@ const TOOLCHAIN_NOTE: &str = ".note.x86_64-fortanix-unknown-sgx";
 pub(crate) const MAX_PROGRAM: u64 = 512 << 20;
 
 /// The symbols of an image's own that a program may define; see [`crate::build`].
-pub(crate) const LAYOUT_SYMBOLS: [&str; 4] = [
-    "TWINE_ARENA_BASE",
-    "TWINE_ARENA_SIZE",
-    "TWINE_GUARD_BASE",
-    "TWINE_GUARD_SIZE",
-];
+pub(crate) const LAYOUT_SYMBOLS: [&str; 4] =
+    ["TWINE_ARENA_BASE", "TWINE_ARENA_SIZE", "TWINE_GUARD_BASE", "TWINE_GUARD_SIZE"];
 
 /// The symbols that every program of the target has, and their sizes (`entry.S`).
 pub(crate) const EDP_SYMBOLS: [(&str, u64); 13] = [
@@ -83,10 +79,7 @@ impl Segment<'_> {
     /// The pages it lies on.
     pub(crate) fn pages(&self) -> Extent {
         let start = self.memory.start / PAGE * PAGE;
-        Extent {
-            start,
-            size: self.memory.end().next_multiple_of(PAGE) - start,
-        }
+        Extent { start, size: self.memory.end().next_multiple_of(PAGE) - start }
     }
 }
 
@@ -114,14 +107,10 @@ impl<'a> Program<'a> {
         let header = Header::parse(file).map_err(unreadable)?;
         header.endian().map_err(unreadable)?;
         if header.e_machine(LE) != elf::EM_X86_64 {
-            return Err(Error::Machine {
-                found: header.e_machine(LE),
-            });
+            return Err(Error::Machine { found: header.e_machine(LE) });
         }
         if header.e_type(LE) != elf::ET_DYN {
-            return Err(Error::FileType {
-                found: header.e_type(LE),
-            });
+            return Err(Error::FileType { found: header.e_type(LE) });
         }
         let sections = header.sections(LE, file).map_err(unreadable)?;
         check_toolchain(&sections, file)?;
@@ -156,25 +145,15 @@ impl<'a> Program<'a> {
 }
 
 pub(crate) fn unreadable(error: object::read::Error) -> Error {
-    Error::Elf {
-        reason: error.to_string(),
-    }
+    Error::Elf { reason: error.to_string() }
 }
 
 fn check_toolchain(sections: &SectionTable<'_, Header>, file: &[u8]) -> Result<(), Error> {
-    let missing = Error::MissingSection {
-        name: TOOLCHAIN_NOTE,
-    };
-    let (_, section) = sections
-        .section_by_name(LE, TOOLCHAIN_NOTE.as_bytes())
-        .ok_or(missing)?;
-    let damaged = || Error::Elf {
-        reason: format!("section `{TOOLCHAIN_NOTE}` holds no toolchain version"),
-    };
-    let mut notes = section
-        .notes(LE, file)
-        .map_err(unreadable)?
-        .ok_or_else(damaged)?;
+    let missing = Error::MissingSection { name: TOOLCHAIN_NOTE };
+    let (_, section) = sections.section_by_name(LE, TOOLCHAIN_NOTE.as_bytes()).ok_or(missing)?;
+    let damaged =
+        || Error::Elf { reason: format!("section `{TOOLCHAIN_NOTE}` holds no toolchain version") };
+    let mut notes = section.notes(LE, file).map_err(unreadable)?.ok_or_else(damaged)?;
     let note = notes
         .next()
         .map_err(unreadable)?
@@ -182,10 +161,7 @@ fn check_toolchain(sections: &SectionTable<'_, Header>, file: &[u8]) -> Result<(
         .ok_or_else(damaged)?;
     let found = u32::from_le_bytes(note.desc().try_into().map_err(|_| damaged())?);
     if found > TOOLCHAIN_VERSION {
-        return Err(Error::ToolchainVersion {
-            found,
-            supported: TOOLCHAIN_VERSION,
-        });
+        return Err(Error::ToolchainVersion { found, supported: TOOLCHAIN_VERSION });
     }
     Ok(())
 }
@@ -200,9 +176,7 @@ fn read_segments<'a>(
         match header.p_type(LE) {
             elf::PT_LOAD => {}
             elf::PT_INTERP => {
-                return Err(Error::UnsupportedSegment {
-                    what: "an interpreter (PT_INTERP)",
-                });
+                return Err(Error::UnsupportedSegment { what: "an interpreter (PT_INTERP)" });
             }
             elf::PT_TLS if header.p_memsz(LE) > 0 => {
                 return Err(Error::UnsupportedSegment {
@@ -211,35 +185,22 @@ fn read_segments<'a>(
             }
             _ => continue,
         }
-        let memory = Extent {
-            start: header.p_vaddr(LE),
-            size: header.p_memsz(LE),
-        };
+        let memory = Extent { start: header.p_vaddr(LE), size: header.p_memsz(LE) };
         if memory.size == 0 {
             continue;
         }
         let segment = read_segment(header, memory, file)?;
         total += segment.pages().size;
         if total > MAX_PROGRAM {
-            return Err(Error::ProgramTooLarge {
-                size: total,
-                limit: MAX_PROGRAM,
-            });
+            return Err(Error::ProgramTooLarge { size: total, limit: MAX_PROGRAM });
         }
-        if segments
-            .last()
-            .is_some_and(|last| segment.pages().start < last.pages().end())
-        {
-            return Err(Error::SegmentOverlap {
-                address: memory.start,
-            });
+        if segments.last().is_some_and(|last| segment.pages().start < last.pages().end()) {
+            return Err(Error::SegmentOverlap { address: memory.start });
         }
         segments.push(segment);
     }
     if segments.is_empty() {
-        return Err(Error::Elf {
-            reason: "it has no loadable segments".into(),
-        });
+        return Err(Error::Elf { reason: "it has no loadable segments".into() });
     }
     Ok(segments)
 }
@@ -249,22 +210,16 @@ fn read_segment<'a>(
     memory: Extent,
     file: &'a [u8],
 ) -> Result<Segment<'a>, Error> {
-    let damaged = |what| Error::Elf {
-        reason: format!("the segment at {:#x} {what}", memory.start),
-    };
+    let damaged =
+        |what| Error::Elf { reason: format!("the segment at {:#x} {what}", memory.start) };
     if memory.size > MAX_PROGRAM {
-        return Err(Error::ProgramTooLarge {
-            size: memory.size,
-            limit: MAX_PROGRAM,
-        });
+        return Err(Error::ProgramTooLarge { size: memory.size, limit: MAX_PROGRAM });
     }
     // All sizes are bounded from here on, so sums of them can't wrap.
     if memory.start > MAX_ELRANGE {
         return Err(damaged("lies outside any address space"));
     }
-    let data = header
-        .data(LE, file)
-        .map_err(|()| damaged("lies outside the file"))?;
+    let data = header.data(LE, file).map_err(|()| damaged("lies outside the file"))?;
     if data.len() as u64 > memory.size {
         return Err(damaged("is larger in the file than in memory"));
     }
@@ -278,12 +233,7 @@ fn read_segment<'a>(
             permissions: permissions.iter().collect(),
         });
     }
-    let segment = Segment {
-        memory,
-        data,
-        write,
-        execute,
-    };
+    let segment = Segment { memory, data, write, execute };
     // Against load value injection: address 0 must not be a place to jump to.
     if execute && segment.pages().start == 0 {
         return Err(Error::FirstPageExecutable);
@@ -301,23 +251,15 @@ fn find_section(
     };
     let (start, size) = (section.sh_addr(LE), section.sh_size(LE));
     if !segments.iter().any(|s| s.memory.contains(start, size)) {
-        return Err(Error::Elf {
-            reason: format!("section `{name}` is not in a loaded segment"),
-        });
+        return Err(Error::Elf { reason: format!("section `{name}` is not in a loaded segment") });
     }
     Ok(Some(Extent { start, size }))
 }
 
 fn find_entry(names: &Names, segments: &[Segment<'_>], name: &str) -> Result<u64, Error> {
     let address = names.require(name, None)?;
-    if !segments
-        .iter()
-        .any(|s| s.execute && s.memory.contains(address, 1))
-    {
-        return Err(Error::EntryNotCode {
-            name: name.into(),
-            address,
-        });
+    if !segments.iter().any(|s| s.execute && s.memory.contains(address, 1)) {
+        return Err(Error::EntryNotCode { name: name.into(), address });
     }
     Ok(address)
 }
@@ -334,10 +276,7 @@ fn find_symbols(
     for (name, size) in EDP_SYMBOLS.into_iter().chain(own) {
         let address = names.require(name, Some(size))?;
         if !segments.iter().any(|s| s.memory.contains(address, size)) {
-            return Err(Error::SymbolPlace {
-                name: name.into(),
-                address,
-            });
+            return Err(Error::SymbolPlace { name: name.into(), address });
         }
         symbols.insert(name, address);
     }
@@ -390,11 +329,9 @@ impl Names {
         match self.found.get(&name()).map(Vec::as_slice) {
             None | Some([]) => Err(Error::MissingSymbol { name: name() }),
             Some(&[(address, found)]) => match size {
-                Some(expected) if expected != found => Err(Error::SymbolSize {
-                    name: name(),
-                    expected,
-                    found,
-                }),
+                Some(expected) if expected != found => {
+                    Err(Error::SymbolSize { name: name(), expected, found })
+                }
                 _ => Ok(address),
             },
             Some(_) => Err(Error::AmbiguousSymbol { name: name() }),

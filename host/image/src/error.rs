@@ -334,9 +334,6 @@ impl Error {
     }
 
     pub(crate) fn io(what: &str, path: &Path, source: io::Error) -> Error {
-        Error::Io {
-            what: format!("{what} {}", path.display()),
-            source,
-        }
+        Error::Io { what: format!("{what} {}", path.display()), source }
     }
 }

@@ -76,18 +76,9 @@ impl Draft {
             draft.push(name);
             draft.push(format!(".{}.{attempt}", std::process::id()));
             let draft = path.with_file_name(draft);
-            match OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&draft)
-            {
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft) {
                 Ok(file) => {
-                    return Ok(Draft {
-                        file,
-                        draft,
-                        path: path.into(),
-                    });
+                    return Ok(Draft { file, draft, path: path.into() });
                 }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
                 Err(e) => return Err(e),

@@ -127,16 +127,11 @@ pub fn inspect(sgxs: impl Read, sigstruct: Option<&Sigstruct>) -> Result<Inspect
     let (mut elrange_size, mut ssa_frame_pages) = (0, 0);
     while let Some(record) = records.next()? {
         match record {
-            Record::Create {
-                ssa_frame_pages: frame,
-                elrange,
-            } => (ssa_frame_pages, elrange_size) = (frame, elrange),
+            Record::Create { ssa_frame_pages: frame, elrange } => {
+                (ssa_frame_pages, elrange_size) = (frame, elrange)
+            }
             Record::Page { offset, flags } => pages.begin(offset, flags),
-            Record::Chunk {
-                index,
-                measured,
-                data,
-            } => pages.chunk(index, measured, data),
+            Record::Chunk { index, measured, data } => pages.chunk(index, measured, data),
         }
     }
     pages.finish();
@@ -181,12 +176,7 @@ struct Page {
 impl Pages {
     fn begin(&mut self, offset: u64, flags: SecinfoFlags) {
         self.finish();
-        self.current = Some(Page {
-            offset,
-            flags,
-            measured_chunks: 0,
-            fields: [0; 72],
-        });
+        self.current = Some(Page { offset, flags, measured_chunks: 0, fields: [0; 72] });
     }
 
     fn chunk(&mut self, index: usize, measured: bool, data: &[u8]) {
@@ -217,18 +207,11 @@ impl Pages {
             self.threads.push(page.thread());
         }
         let has = |flag, letter| {
-            if page.flags.contains(flag) {
-                letter
-            } else {
-                '-'
-            }
+            if page.flags.contains(flag) { letter } else { '-' }
         };
         let page_type = if is_tcs { "TCS" } else { "REG" };
-        let permissions = [
-            has(SecinfoFlags::R, 'r'),
-            has(SecinfoFlags::W, 'w'),
-            has(SecinfoFlags::X, 'x'),
-        ];
+        let permissions =
+            [has(SecinfoFlags::R, 'r'), has(SecinfoFlags::W, 'w'), has(SecinfoFlags::X, 'x')];
         match self.regions.last_mut() {
             Some(last)
                 if last.offset + last.size == page.offset
@@ -309,11 +292,7 @@ impl fmt::Display for Inspection {
         let mut end = 0;
         for region in &self.regions {
             if region.offset > end {
-                writeln!(
-                    f,
-                    "{end:#12x}  {:>10}  none",
-                    Bytes(region.offset - end).to_string()
-                )?;
+                writeln!(f, "{end:#12x}  {:>10}  none", Bytes(region.offset - end).to_string())?;
             }
             end = region.offset + region.size;
             let content = match region.measured {
@@ -321,37 +300,16 @@ impl fmt::Display for Inspection {
                 Coverage::Part => "measured in part",
                 Coverage::None => "not measured",
             };
-            let (size, kind, access) = (
-                Bytes(region.size).to_string(),
-                region.page_type,
-                &region.permissions,
-            );
-            writeln!(
-                f,
-                "{:#12x}  {size:>10}  {kind:4}  {access:6}  {content}",
-                region.offset
-            )?;
+            let (size, kind, access) =
+                (Bytes(region.size).to_string(), region.page_type, &region.permissions);
+            writeln!(f, "{:#12x}  {size:>10}  {kind:4}  {access:6}  {content}", region.offset)?;
         }
         if end < self.elrange_size {
-            writeln!(
-                f,
-                "{end:#12x}  {:>10}  none",
-                Bytes(self.elrange_size - end).to_string()
-            )?;
+            writeln!(f, "{end:#12x}  {:>10}  none", Bytes(self.elrange_size - end).to_string())?;
         }
-        writeln!(
-            f,
-            "\n         TCS       entry         SSA  frames     FS base     GS base"
-        )?;
+        writeln!(f, "\n         TCS       entry         SSA  frames     FS base     GS base")?;
         for thread in &self.threads {
-            let ThreadInfo {
-                offset,
-                entry,
-                ssa,
-                ssa_frames,
-                fs_base,
-                gs_base,
-            } = thread;
+            let ThreadInfo { offset, entry, ssa, ssa_frames, fs_base, gs_base } = thread;
             writeln!(
                 f,
                 "{offset:#12x}{entry:#12x}{ssa:#12x}{ssa_frames:8}{fs_base:#12x}{gs_base:#12x}"
@@ -370,33 +328,13 @@ impl fmt::Display for SignatureInfo {
         };
         writeln!(f, "MRSIGNER   {}", self.mrsigner)?;
         writeln!(f, "signature  {state}")?;
-        writeln!(
-            f,
-            "signed on  {}",
-            self.date.as_deref().unwrap_or("no valid date")
-        )?;
-        writeln!(
-            f,
-            "identity   ISVPRODID {}, ISVSVN {}",
-            self.prod_id, self.svn
-        )?;
-        let debug = if self.debug {
-            " (DEBUG: protects nothing)"
-        } else {
-            ""
-        };
-        writeln!(
-            f,
-            "attributes {}, mask {}{debug}",
-            self.attributes, self.attributes_mask
-        )?;
+        writeln!(f, "signed on  {}", self.date.as_deref().unwrap_or("no valid date"))?;
+        writeln!(f, "identity   ISVPRODID {}, ISVSVN {}", self.prod_id, self.svn)?;
+        let debug = if self.debug { " (DEBUG: protects nothing)" } else { "" };
+        writeln!(f, "attributes {}, mask {}{debug}", self.attributes, self.attributes_mask)?;
         writeln!(f, "XFRM       {}, mask {}", self.xfrm, self.xfrm_mask)?;
         let exinfo = if self.exinfo { " (EXINFO)" } else { "" };
-        writeln!(
-            f,
-            "MISCSELECT {}, mask {}{exinfo}",
-            self.miscselect, self.miscselect_mask
-        )
+        writeln!(f, "MISCSELECT {}, mask {}{exinfo}", self.miscselect, self.miscselect_mask)
     }
 }
 

@@ -36,9 +36,7 @@ impl SigningKey {
     /// Makes a new key. This takes a moment.
     pub fn generate() -> Result<SigningKey, Error> {
         let exponent = BigNum::from_u32(3)?;
-        Ok(SigningKey {
-            rsa: Rsa::generate_with_e(BITS, &exponent)?,
-        })
+        Ok(SigningKey { rsa: Rsa::generate_with_e(BITS, &exponent)? })
     }
 
     /// Reads an unencrypted PEM file, PKCS #1 or PKCS #8.
@@ -50,18 +48,14 @@ impl SigningKey {
             Ok(0)
         });
         let rsa = match key {
-            Ok(key) => key.rsa().map_err(|_| Error::Key {
-                reason: "it is not an RSA key".into(),
-            })?,
+            Ok(key) => {
+                key.rsa().map_err(|_| Error::Key { reason: "it is not an RSA key".into() })?
+            }
             Err(_) if encrypted => {
-                return Err(Error::Key {
-                    reason: "it is encrypted".into(),
-                });
+                return Err(Error::Key { reason: "it is encrypted".into() });
             }
             Err(_) => {
-                return Err(Error::Key {
-                    reason: "it is not a private key in PEM form".into(),
-                });
+                return Err(Error::Key { reason: "it is not a private key in PEM form".into() });
             }
         };
         check(&rsa)?;
@@ -75,10 +69,7 @@ impl SigningKey {
         let file = File::open(path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(Error::KeyPermissions {
-                path: path.display().to_string(),
-                mode,
-            });
+            return Err(Error::KeyPermissions { path: path.display().to_string(), mode });
         }
         SigningKey::from_pem(&files::read_all(file).map_err(failed)?)
     }
@@ -97,11 +88,7 @@ impl SigningKey {
         }
         if let Some(parent) = path.parent() {
             let failed = |e| Error::io("making the directory", parent, e);
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(parent)
-                .map_err(failed)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         }
         let pem = SigningKey::generate()?.rsa.private_key_to_pem()?;
         let draft = files::Draft::create(path, 0o600).and_then(|mut draft| {
@@ -129,9 +116,7 @@ impl VerifyingKey {
     pub fn from_pem(pem: &[u8]) -> Result<VerifyingKey, Error> {
         let rsa = PKey::public_key_from_pem(pem)
             .and_then(|key| key.rsa())
-            .map_err(|_| Error::Key {
-                reason: "it is not an RSA public key in PEM form".into(),
-            })?;
+            .map_err(|_| Error::Key { reason: "it is not an RSA public key in PEM form".into() })?;
         check(&rsa)?;
         Ok(VerifyingKey { rsa })
     }
@@ -196,9 +181,7 @@ fn check<T: HasPublic>(rsa: &RsaRef<T>) -> Result<(), Error> {
         return Err(Error::KeySize { bits });
     }
     if *rsa.e() != BigNum::from_u32(3)? {
-        return Err(Error::KeyExponent {
-            exponent: rsa.e().to_dec_str()?.to_string(),
-        });
+        return Err(Error::KeyExponent { exponent: rsa.e().to_dec_str()?.to_string() });
     }
     Ok(())
 }

@@ -89,10 +89,7 @@ impl<'a> Layout<'a> {
             });
         }
 
-        let mut plan = Cursor {
-            next: program.end(),
-            regions,
-        };
+        let mut plan = Cursor { next: program.end(), regions };
         plan.guard();
         // std's allocator (`sys/alloc/sgx.rs`) does not take fresh heap for zeroed.
         let heap = plan.place(manifest.heap_size, RW, Content::Unmeasured)?;
@@ -109,23 +106,13 @@ impl<'a> Layout<'a> {
 
         let elrange = used.max(manifest.elrange).next_power_of_two();
         if elrange > MAX_ELRANGE {
-            return Err(Error::ElrangeTooLarge {
-                needed: used,
-                limit: MAX_ELRANGE,
-            });
+            return Err(Error::ElrangeTooLarge { needed: used, limit: MAX_ELRANGE });
         }
         let nothing_is_at_zero = |(offset, size)| if size == 0 { (0, 0) } else { (offset, size) };
         let (arena, guard) = (nothing_is_at_zero(arena), nothing_is_at_zero(guard));
         let mut patches = edp_patches(program, heap, used, elrange, manifest.debug);
         patches.extend(layout_patches(program, arena, guard));
-        Ok(Layout {
-            regions,
-            patches,
-            elrange,
-            heap,
-            arena,
-            guard,
-        })
+        Ok(Layout { regions, patches, elrange, heap, arena, guard })
     }
 }
 
@@ -157,19 +144,10 @@ impl<'a> Cursor<'a> {
         let offset = self.next;
         self.next += size;
         if self.next > MAX_ELRANGE {
-            return Err(Error::ElrangeTooLarge {
-                needed: self.next,
-                limit: MAX_ELRANGE,
-            });
+            return Err(Error::ElrangeTooLarge { needed: self.next, limit: MAX_ELRANGE });
         }
         if size > 0 {
-            self.regions.push(Region {
-                offset,
-                size,
-                skew: 0,
-                permissions,
-                content,
-            });
+            self.regions.push(Region { offset, size, skew: 0, permissions, content });
         }
         Ok((offset, size))
     }
@@ -177,11 +155,7 @@ impl<'a> Cursor<'a> {
     /// One thread's memory, as `std`'s `entry.S` expects it: the TLS page right above the
     /// stack, FS and GS on it.
     fn place_thread(&mut self, main: bool, entry: u64, manifest: &Manifest) -> Result<(), Error> {
-        let stack_size = if main {
-            manifest.stack_size
-        } else {
-            manifest.thread_stack_size
-        };
+        let stack_size = if main { manifest.stack_size } else { manifest.thread_stack_size };
         // Compiled code writes a stack slot before it reads it; the first thing on the
         // stack is what `entry.S` pushes.
         let (stack, _) = self.place(stack_size, RW, Content::Unmeasured)?;
@@ -225,22 +199,12 @@ fn tls_page(top_of_stack: u64, main: bool) -> Box<[u8; PAGE as usize]> {
 
 fn check_layout_symbols(program: &Program<'_>, manifest: &Manifest) -> Result<(), Error> {
     let needs = [
-        (
-            "TWINE_ARENA_BASE",
-            "code-arena-size",
-            manifest.code_arena_size,
-        ),
-        (
-            "TWINE_ARENA_SIZE",
-            "code-arena-size",
-            manifest.code_arena_size,
-        ),
+        ("TWINE_ARENA_BASE", "code-arena-size", manifest.code_arena_size),
+        ("TWINE_ARENA_SIZE", "code-arena-size", manifest.code_arena_size),
         ("TWINE_GUARD_BASE", "guard-size", manifest.guard_size),
         ("TWINE_GUARD_SIZE", "guard-size", manifest.guard_size),
     ];
-    match needs
-        .into_iter()
-        .find(|(name, _, size)| *size > 0 && !program.symbols.contains_key(name))
+    match needs.into_iter().find(|(name, _, size)| *size > 0 && !program.symbols.contains_key(name))
     {
         Some((name, key, _)) => Err(Error::MissingLayoutSymbol { name, key }),
         None => Ok(()),
@@ -274,17 +238,11 @@ fn edp_patches(
     let mut patches = Vec::new();
     for (name, size) in EDP_SYMBOLS {
         let bytes = value(name).to_le_bytes()[..size as usize].to_vec();
-        patches.push(Patch {
-            address: program.symbols[name],
-            bytes,
-        });
+        patches.push(Patch { address: program.symbols[name], bytes });
     }
     const INT3: u8 = 0xcc;
     let removed = program.text_no_sgx;
-    patches.push(Patch {
-        address: removed.start,
-        bytes: vec![INT3; removed.size as usize],
-    });
+    patches.push(Patch { address: removed.start, bytes: vec![INT3; removed.size as usize] });
     patches
 }
 
@@ -298,10 +256,7 @@ fn layout_patches(program: &Program<'_>, arena: (u64, u64), guard: (u64, u64)) -
     .into_iter()
     .filter_map(|(name, value)| {
         let address = *program.symbols.get(name)?;
-        Some(Patch {
-            address,
-            bytes: value.to_le_bytes().to_vec(),
-        })
+        Some(Patch { address, bytes: value.to_le_bytes().to_vec() })
     })
     .collect()
 }

@@ -123,9 +123,8 @@ impl Default for Manifest {
 impl Manifest {
     /// Reads and checks a manifest.
     pub fn from_toml_str(text: &str) -> Result<Manifest, Error> {
-        let written: Written = toml::from_str(text).map_err(|error| Error::ManifestSyntax {
-            message: syntax_message(text, &error),
-        })?;
+        let written: Written = toml::from_str(text)
+            .map_err(|error| Error::ManifestSyntax { message: syntax_message(text, &error) })?;
         let manifest = written.into_manifest()?;
         manifest.check()?;
         Ok(manifest)
@@ -214,19 +213,11 @@ fn check_range(key: &'static str, value: u64, least: u64, most: u64) -> Result<(
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(wrong(
-        key,
-        format!("is {value}"),
-        format!("give a number from {least} to {most}"),
-    ))
+    Err(wrong(key, format!("is {value}"), format!("give a number from {least} to {most}")))
 }
 
 fn wrong(key: &'static str, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
-    Error::ManifestValue {
-        key,
-        problem: problem.into(),
-        remedy: remedy.into(),
-    }
+    Error::ManifestValue { key, problem: problem.into(), remedy: remedy.into() }
 }
 
 /// The manifest as it is written, before its values are understood.
@@ -252,10 +243,7 @@ struct Written {
 }
 
 #[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a number, or a string with a number and a unit"
-)]
+#[serde(untagged, expecting = "expected a number, or a string with a number and a unit")]
 enum Number {
     Plain(i64),
     Text(String),
@@ -339,11 +327,9 @@ fn number<T: TryFrom<i64>>(
                 "give a number that is neither negative nor too large for the key",
             )
         }),
-        Some(Number::Text(text)) => Err(wrong(
-            key,
-            format!("is \"{text}\""),
-            "give a number without quotes and unit",
-        )),
+        Some(Number::Text(text)) => {
+            Err(wrong(key, format!("is \"{text}\""), "give a number without quotes and unit"))
+        }
     }
 }
 
@@ -425,11 +411,7 @@ mod tests {
             ("heap-size = \"99999999TiB\"", "heap-size", "MiB"),
             ("heap-size = \"65TiB\"", "heap-size", "64TiB"),
             ("stack-size = 4096", "stack-size", "at least 16384"),
-            (
-                "thread-stack-size = 4096",
-                "thread-stack-size",
-                "at least 16384",
-            ),
+            ("thread-stack-size = 4096", "thread-stack-size", "at least 16384"),
             ("code-arena-size = 1", "code-arena-size", "4096"),
             ("guard-size = 1", "guard-size", "4096"),
             ("threads = 0", "threads", "from 1 to 4096"),
@@ -445,11 +427,7 @@ mod tests {
             ("xfrm = 0x27", "xfrm", "0xe7"),
             ("xfrm = 0x60007", "xfrm", "0xe7"),
             ("xfrm-required = 0x1", "xfrm-required", "0x3"),
-            (
-                "xfrm = 0x7\nxfrm-required = 0xe7",
-                "xfrm-required",
-                "part of",
-            ),
+            ("xfrm = 0x7\nxfrm-required = 0xe7", "xfrm-required", "part of"),
         ] {
             let (message, advice) = problem_of(text);
             assert!(message.contains(&format!("`{key}`")), "{text}: {message}");
@@ -467,10 +445,7 @@ mod tests {
             ("threads = 1\n=", "line 2"),
         ] {
             let (message, _) = problem_of(text);
-            assert!(
-                message.contains(word) && message.contains("line 2"),
-                "{text}: {message}"
-            );
+            assert!(message.contains(word) && message.contains("line 2"), "{text}: {message}");
             assert!(!message.contains('\n'));
         }
     }

@@ -79,11 +79,7 @@ pub(crate) enum Record<'a> {
     /// EADD: a page.
     Page { offset: u64, flags: SecinfoFlags },
     /// 256 bytes of the last page's content, measured by EEXTEND or not.
-    Chunk {
-        index: usize,
-        measured: bool,
-        data: &'a [u8],
-    },
+    Chunk { index: usize, measured: bool, data: &'a [u8] },
 }
 
 const HEADER: usize = 64;
@@ -127,9 +123,7 @@ impl<R: Read> Records<R> {
         }
         let tag = self.field(0);
         if self.elrange.is_none() != matches!(tag, MEAS_ECREATE | MEAS_UNSIZED) {
-            return Err(refuse(
-                "ECREATE is not the first record and the only one of its kind",
-            ));
+            return Err(refuse("ECREATE is not the first record and the only one of its kind"));
         }
         match tag {
             MEAS_ECREATE => self.create().map_err(refuse)?,
@@ -144,11 +138,7 @@ impl<R: Read> Records<R> {
                     self.hasher.update(&self.buffer)?;
                 }
                 let index = (self.field(8) % PAGE) as usize / CHUNK;
-                return Ok(Some(Record::Chunk {
-                    index,
-                    measured,
-                    data: &self.buffer[HEADER..],
-                }));
+                return Ok(Some(Record::Chunk { index, measured, data: &self.buffer[HEADER..] }));
             }
             MEAS_UNSIZED => return Err(refuse("its address range has no size yet")),
             _ => return Err(refuse("the record's tag is not known")),
@@ -156,16 +146,10 @@ impl<R: Read> Records<R> {
         self.hasher.update(&self.buffer[..HEADER])?;
         if tag == MEAS_ECREATE {
             let ssa_frame_pages = self.field(8) as u32;
-            return Ok(Some(Record::Create {
-                ssa_frame_pages,
-                elrange: self.field(12),
-            }));
+            return Ok(Some(Record::Create { ssa_frame_pages, elrange: self.field(12) }));
         }
         let flags = SecinfoFlags::from_bits_truncate(self.field(16));
-        Ok(Some(Record::Page {
-            offset: self.field(8),
-            flags,
-        }))
+        Ok(Some(Record::Page { offset: self.field(8), flags }))
     }
 
     /// The measurement of the records read so far.
@@ -227,18 +211,12 @@ impl<R: Read> Records<R> {
     fn fill(&mut self, start: usize, size: usize) -> Result<usize, Error> {
         let mut count = 0;
         while count < size {
-            match self
-                .input
-                .read(&mut self.buffer[start + count..start + size])
-            {
+            match self.input.read(&mut self.buffer[start + count..start + size]) {
                 Ok(0) => break,
                 Ok(n) => count += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
-                    return Err(Error::Io {
-                        what: "reading the image".into(),
-                        source,
-                    });
+                    return Err(Error::Io { what: "reading the image".into(), source });
                 }
             }
         }

@@ -104,13 +104,10 @@ impl SigningRequest {
 
     /// Reads a request again.
     pub fn from_bytes(bytes: &[u8]) -> Result<SigningRequest, Error> {
-        let bytes: [u8; 256] = bytes.try_into().map_err(|_| Error::Request {
-            reason: "it is not 256 bytes long",
-        })?;
+        let bytes: [u8; 256] =
+            bytes.try_into().map_err(|_| Error::Request { reason: "it is not 256 bytes long" })?;
         if bytes[..16] != SIGSTRUCT_HEADER1 || bytes[24..40] != SIGSTRUCT_HEADER2 {
-            return Err(Error::Request {
-                reason: "it does not begin like a SIGSTRUCT",
-            });
+            return Err(Error::Request { reason: "it does not begin like a SIGSTRUCT" });
         }
         Ok(SigningRequest { bytes })
     }
@@ -124,9 +121,7 @@ impl SigningRequest {
     /// A signature that does not verify is refused.
     pub fn complete(&self, signature: &[u8], key: &VerifyingKey) -> Result<Sigstruct, Error> {
         if signature.len() != RSA_SIZE {
-            return Err(Error::Signature {
-                reason: "an RSA-3072 signature is 384 bytes long",
-            });
+            return Err(Error::Signature { reason: "an RSA-3072 signature is 384 bytes long" });
         }
         if !key.verifies(&self.bytes, signature)? {
             return Err(Error::Signature {
@@ -184,10 +179,7 @@ pub fn launch_attributes(sigstruct: &Sigstruct, xcr0: u64) -> Result<Attributes,
     let available = if has_avx512 { xcr0 } else { xcr0 & !AVX512 };
     let required = xfrm & sigstruct.attributemask[1];
     match required & !available {
-        0 => Ok(Attributes {
-            flags,
-            xfrm: xfrm & available,
-        }),
+        0 => Ok(Attributes { flags, xfrm: xfrm & available }),
         missing => Err(Error::Xfrm { missing }),
     }
 }
@@ -198,7 +190,6 @@ pub(crate) fn claimed_mrsigner(sigstruct: &Sigstruct) -> Mrsigner {
 }
 
 pub(crate) fn sigstruct_from_bytes(bytes: &[u8]) -> Result<Sigstruct, Error> {
-    Sigstruct::try_copy_from(bytes).ok_or(Error::Signature {
-        reason: "a SIGSTRUCT is 1808 bytes long",
-    })
+    Sigstruct::try_copy_from(bytes)
+        .ok_or(Error::Signature { reason: "a SIGSTRUCT is 1808 bytes long" })
 }

@@ -75,16 +75,9 @@ pub fn build(elf: &[u8], manifest: &Manifest, out: &mut impl Write) -> Result<Bu
     let program = Program::parse(elf, &manifest.entry)?;
     let layout = Layout::plan(&program, manifest)?;
 
-    let mut tee = Tee {
-        out,
-        hasher: Hasher::new(MessageDigest::sha256())?,
-        written: 0,
-    };
+    let mut tee = Tee { out, hasher: Hasher::new(MessageDigest::sha256())?, written: 0 };
     let mut buffer = BufWriter::with_capacity(1 << 20, &mut tee);
-    let ecreate = MeasECreate {
-        size: layout.elrange,
-        ssaframesize: SSA_FRAME_PAGES,
-    };
+    let ecreate = MeasECreate { size: layout.elrange, ssaframesize: SSA_FRAME_PAGES };
     let mut writer =
         CanonicalSgxsWriter::new(&mut buffer, ecreate, true).map_err(|e| failed(e.downcast()))?;
     let (mut pages, mut measured_bytes) = (0, 0);
@@ -140,21 +133,14 @@ fn write_region<W: sgxs::sgxs::SgxsWrite>(
             image[region.skew..region.skew + data.len()].copy_from_slice(data);
             for patch in patches {
                 // The planner has checked that a patch lies in one segment as a whole.
-                if let Some(start) = patch
-                    .address
-                    .checked_sub(region.offset)
-                    .filter(|s| *s < region.size)
+                if let Some(start) =
+                    patch.address.checked_sub(region.offset).filter(|s| *s < region.size)
                 {
                     image[start as usize..start as usize + patch.bytes.len()]
                         .copy_from_slice(&patch.bytes);
                 }
             }
-            writer.write_pages(
-                Some(&mut image.as_slice()),
-                count,
-                Some(region.offset),
-                secinfo,
-            )
+            writer.write_pages(Some(&mut image.as_slice()), count, Some(region.offset), secinfo)
         }
     }
     .map_err(|e| failed(e.downcast()))
@@ -164,10 +150,7 @@ fn write_region<W: sgxs::sgxs::SgxsWrite>(
 /// order, which a [`Layout`] is not.
 fn failed<E: std::fmt::Display>(error: Result<io::Error, E>) -> Error {
     let source = error.unwrap_or_else(|other| io::Error::other(other.to_string()));
-    Error::Io {
-        what: "writing the image".into(),
-        source,
-    }
+    Error::Io { what: "writing the image".into(), source }
 }
 
 /// Hashes and counts what it passes on.

@@ -9,10 +9,8 @@ use twine_image::{Manifest, Mrenclave};
 
 fn edp_program() -> Option<Vec<u8>> {
     let built = "../../target/sgx/x86_64-fortanix-unknown-sgx/release/sgx-sim-hello";
-    let path = std::env::var_os("TWINE_TEST_PROGRAM").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join(built),
-        PathBuf::from,
-    );
+    let path = std::env::var_os("TWINE_TEST_PROGRAM")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(built), PathBuf::from);
     let program = std::fs::read(&path).ok();
     if program.is_none() {
         eprintln!("skipped: {} has not been built", path.display());
@@ -38,12 +36,8 @@ fn a_truncated_program_of_rustcs_never_panics() {
     let Some(program) = edp_program() else { return };
     for length in (0..program.len()).step_by(997) {
         assert!(
-            twine_image::build(
-                &program[..length],
-                &Manifest::default(),
-                &mut std::io::sink()
-            )
-            .is_err()
+            twine_image::build(&program[..length], &Manifest::default(), &mut std::io::sink())
+                .is_err()
         );
     }
 }

@@ -21,11 +21,7 @@ fn date() -> Date {
 
 /// The `sgxs` crate's opinion.
 fn measured_by_others(mut sgxs: &[u8]) -> Mrenclave {
-    Mrenclave(
-        EnclaveHash::from_stream::<_, Hasher>(&mut sgxs)
-            .unwrap()
-            .hash(),
-    )
+    Mrenclave(EnclaveHash::from_stream::<_, Hasher>(&mut sgxs).unwrap().hash())
 }
 
 fn image() -> Vec<u8> {
@@ -62,37 +58,17 @@ fn content_that_is_not_measured_does_not_change_the_measurement() {
         .unwrap();
     let mut poisoned = plain[..record + 64].to_vec();
     let header = MeasEExtend { offset: heap };
-    poisoned
-        .write_meas(&Meas::Unmeasured {
-            header,
-            data: [0xff; 256],
-        })
-        .unwrap();
+    poisoned.write_meas(&Meas::Unmeasured { header, data: [0xff; 256] }).unwrap();
     poisoned.extend(&plain[record + 64..]);
-    assert_eq!(
-        measure(&poisoned[..]).unwrap(),
-        measure(&plain[..]).unwrap()
-    );
-    assert_eq!(
-        measure(&poisoned[..]).unwrap(),
-        measured_by_others(&poisoned)
-    );
+    assert_eq!(measure(&poisoned[..]).unwrap(), measure(&plain[..]).unwrap());
+    assert_eq!(measure(&poisoned[..]).unwrap(), measured_by_others(&poisoned));
     // Measured, it does.
     let mut other = plain[..record + 64].to_vec();
-    other
-        .write_meas(&Meas::EExtend {
-            header,
-            data: [0xff; 256],
-        })
-        .unwrap();
+    other.write_meas(&Meas::EExtend { header, data: [0xff; 256] }).unwrap();
     other.extend(&plain[record + 64..]);
     assert_ne!(measure(&other[..]).unwrap(), measure(&plain[..]).unwrap());
     assert!(
-        inspect(&other[..], None)
-            .unwrap()
-            .regions
-            .iter()
-            .any(|r| r.measured == Coverage::Part)
+        inspect(&other[..], None).unwrap().regions.iter().any(|r| r.measured == Coverage::Part)
     );
 }
 
@@ -114,17 +90,9 @@ fn every_setting_that_matters_changes_the_measurement() {
     ] {
         let small = "heap-size = 4096\nthreads = 1\nstack-size = 16384\nthread-stack-size = 16384";
         let key = text.split(' ').next().unwrap();
-        let kept: Vec<&str> = small
-            .lines()
-            .filter(|line| !line.starts_with(key))
-            .chain([text])
-            .collect();
-        seen.push(
-            build(&file, &manifest(&kept.join("\n")))
-                .unwrap()
-                .0
-                .mrenclave,
-        );
+        let kept: Vec<&str> =
+            small.lines().filter(|line| !line.starts_with(key)).chain([text]).collect();
+        seen.push(build(&file, &manifest(&kept.join("\n"))).unwrap().0.mrenclave);
     }
     let count = seen.len();
     seen.sort();
@@ -138,23 +106,14 @@ fn an_inspection_shows_the_whole_address_range() {
         "heap-size = \"1MiB\"\nthreads = 2\ncode-arena-size = \"1MiB\"\nguard-size = \"1GiB\"";
     let (built, sgxs) = build(&Program::default().bytes(), &manifest(text)).unwrap();
     let inspection = inspect(&sgxs[..], None).unwrap();
-    let Inspection {
-        mrenclave,
-        elrange_size,
-        pages,
-        ref threads,
-        ref regions,
-        ..
-    } = inspection;
+    let Inspection { mrenclave, elrange_size, pages, ref threads, ref regions, .. } = inspection;
     assert_eq!(
         (mrenclave, elrange_size, pages),
         (built.mrenclave, built.elrange_size, built.pages)
     );
     assert_eq!(inspection.measured_pages * 4096, built.measured_bytes);
-    let shown: Vec<_> = regions
-        .iter()
-        .map(|r| (r.size >> 12, r.page_type, &*r.permissions, r.measured))
-        .collect();
+    let shown: Vec<_> =
+        regions.iter().map(|r| (r.size >> 12, r.page_type, &*r.permissions, r.measured)).collect();
     use Coverage::{All, None as No};
     let thread = |stack| {
         [
@@ -176,14 +135,8 @@ fn an_inspection_shows_the_whole_address_range() {
     assert_eq!(shown, expected);
     assert_eq!(threads.len(), 2);
     let tcs = &threads[0];
-    assert_eq!(
-        (tcs.entry, tcs.ssa_frames, tcs.ssa),
-        (common::ENTRY, 2, tcs.offset + 4096)
-    );
-    assert_eq!(
-        (tcs.fs_base, tcs.gs_base),
-        (tcs.offset - 4096, tcs.offset - 4096)
-    );
+    assert_eq!((tcs.entry, tcs.ssa_frames, tcs.ssa), (common::ENTRY, 2, tcs.offset + 4096));
+    assert_eq!((tcs.fs_base, tcs.gs_base), (tcs.offset - 4096, tcs.offset - 4096));
 }
 
 #[test]
@@ -276,43 +229,22 @@ fn a_stream_that_is_not_canonical_is_an_error() {
     let cases = [
         (unsized_image, "no size yet"),
         (with_reserved_byte(image[..64].to_vec()), "reserved"),
-        (
-            after(&[with_reserved_byte(record(add, 0, 0x203))]),
-            "reserved",
-        ),
+        (after(&[with_reserved_byte(record(add, 0, 0x203))]), "reserved"),
         (image[64..].to_vec(), "first record"),
         (after(&[image[..64].to_vec()]), "first record"),
         (after(&[record(b"EREMOVE\0", 0, 0)]), "tag"),
         (after(&[record(add, 1, 0x203)]), "page boundary"),
         (after(&[record(add, 1 << 40, 0x203)]), "page boundary"),
-        (
-            after(&[record(add, 4096, 0x203), record(add, 4096, 0x203)]),
-            "follow",
-        ),
-        (
-            after(&[record(add, 4096, 0x203), record(add, 0, 0x203)]),
-            "follow",
-        ),
+        (after(&[record(add, 4096, 0x203), record(add, 4096, 0x203)]), "follow"),
+        (after(&[record(add, 4096, 0x203), record(add, 0, 0x203)]), "follow"),
         (after(&[record(add, 0, 0x103)]), "type or permissions"),
         (after(&[record(add, 0, 0x303)]), "type or permissions"),
         (after(&[record(add, 0, 0x202)]), "type or permissions"),
         (after(&[record(add, 0, 1 << 40)]), "flags"),
-        (
-            after(&[record(extend, 0, 0), data.clone()]),
-            "follow its page",
-        ),
-        (
-            after(&[record(add, 0, 0x203), record(extend, 4096, 0), data.clone()]),
-            "follow its page",
-        ),
-        (
-            after(&[record(add, 0, 0x203), record(extend, 1, 0), data.clone()]),
-            "256",
-        ),
-        (
-            after(&[record(add, 0, 0x203), record(extend, 0, 1), data.clone()]),
-            "reserved",
-        ),
+        (after(&[record(extend, 0, 0), data.clone()]), "follow its page"),
+        (after(&[record(add, 0, 0x203), record(extend, 4096, 0), data.clone()]), "follow its page"),
+        (after(&[record(add, 0, 0x203), record(extend, 1, 0), data.clone()]), "256"),
+        (after(&[record(add, 0, 0x203), record(extend, 0, 1), data.clone()]), "reserved"),
         (
             after(&[
                 record(add, 0, 0x203),
@@ -340,42 +272,22 @@ fn image_and_signature_lie_side_by_side() {
 
     let built = twine_image::build_file(&elf, &small(), &sgxs).unwrap();
     assert_eq!(fs::read(&sgxs).unwrap(), image());
-    assert!(
-        twine_image::inspect_file(&sgxs)
-            .unwrap()
-            .signature
-            .is_none()
-    );
+    assert!(twine_image::inspect_file(&sgxs).unwrap().signature.is_none());
 
     let sigstruct = twine_image::sign(built.mrenclave, &small(), date(), &KEY).unwrap();
     twine_image::write_signature(&sgxs, &sigstruct).unwrap();
     assert_eq!(twine_image::signature_path(&sgxs), folder.join("a.b.sig"));
-    assert_eq!(
-        fs::read(folder.join("a.b.sig")).unwrap(),
-        sigstruct.as_ref() as &[u8]
-    );
+    assert_eq!(fs::read(folder.join("a.b.sig")).unwrap(), sigstruct.as_ref() as &[u8]);
     let read = twine_image::read_signature(&sgxs).unwrap().unwrap();
     assert_eq!(read.as_ref() as &[u8], sigstruct.as_ref() as &[u8]);
-    assert!(
-        twine_image::inspect_file(&sgxs)
-            .unwrap()
-            .signature
-            .unwrap()
-            .valid
-    );
+    assert!(twine_image::inspect_file(&sgxs).unwrap().signature.unwrap().valid);
 
     fs::write(folder.join("a.b.sig"), [0; 1807]).unwrap();
-    assert!(matches!(
-        twine_image::inspect_file(&sgxs),
-        Err(Error::Signature { .. })
-    ));
+    assert!(matches!(twine_image::inspect_file(&sgxs), Err(Error::Signature { .. })));
 
     // What fails leaves what was there, and nothing besides.
     fs::write(&elf, "no program").unwrap();
-    assert!(matches!(
-        twine_image::build_file(&elf, &small(), &sgxs),
-        Err(Error::Elf { .. })
-    ));
+    assert!(matches!(twine_image::build_file(&elf, &small(), &sgxs), Err(Error::Elf { .. })));
     assert_eq!(fs::read(&sgxs).unwrap(), image());
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
     let missing = twine_image::build_file(folder.join("missing"), &small(), &sgxs).unwrap_err();

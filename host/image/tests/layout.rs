@@ -14,11 +14,9 @@ fn image(program: &Program, text: &str) -> Image {
 fn the_program_lies_at_its_elf_addresses_with_its_permissions() {
     let program = Program::default();
     let (image, file) = (image(&program, ""), program.bytes());
-    for (pages, permissions) in [
-        (0..0x3000, "r"),
-        (0x3000..0x4000, "rx"),
-        (0x4000..PROGRAM_END, "rw"),
-    ] {
+    for (pages, permissions) in
+        [(0..0x3000, "r"), (0x3000..0x4000, "rx"), (0x4000..PROGRAM_END, "rw")]
+    {
         for offset in pages.step_by(4096) {
             let page = &image.pages[&offset];
             assert_eq!(
@@ -45,10 +43,7 @@ fn what_the_file_does_not_hold_is_measured_zeros() {
 fn relocations_are_left_to_the_enclave() {
     let image = image(&Program::default(), "");
     assert_eq!(image.at(common::DATA, 16), [0; 16]);
-    assert_eq!(
-        (image.value("RELA"), image.value("RELACOUNT")),
-        (common::RELA, 2)
-    );
+    assert_eq!((image.value("RELA"), image.value("RELACOUNT")), (common::RELA, 2));
 }
 
 #[test]
@@ -59,21 +54,12 @@ fn the_standard_librarys_symbols_are_filled_in() {
     assert_eq!(image.value("ENCLAVE_SIZE"), image.elrange);
     assert!(image.value("CFGDATA_BASE") > *image.pages.keys().last().unwrap());
     assert_eq!(image.value("DEBUG"), 1);
+    assert_eq!((image.value("TEXT_BASE"), image.value("TEXT_SIZE")), common::TEXT);
     assert_eq!(
-        (image.value("TEXT_BASE"), image.value("TEXT_SIZE")),
-        common::TEXT
-    );
-    assert_eq!(
-        (
-            image.value("EH_FRM_HDR_OFFSET"),
-            image.value("EH_FRM_HDR_LEN")
-        ),
+        (image.value("EH_FRM_HDR_OFFSET"), image.value("EH_FRM_HDR_LEN")),
         common::EH_FRAME_HDR
     );
-    assert_eq!(
-        (image.value("EH_FRM_OFFSET"), image.value("EH_FRM_LEN")),
-        common::EH_FRAME
-    );
+    assert_eq!((image.value("EH_FRM_OFFSET"), image.value("EH_FRM_LEN")), common::EH_FRAME);
 }
 
 #[test]
@@ -107,10 +93,7 @@ fn each_thread_has_stack_tls_tcs_and_ssa_in_this_order() {
         let stack_size = if main { 0x10000 } else { 0x8000 };
         for offset in (tls - stack_size..tls).step_by(4096) {
             assert_eq!(
-                (
-                    image.pages[&offset].permissions(),
-                    image.pages[&offset].measured
-                ),
+                (image.pages[&offset].permissions(), image.pages[&offset].measured),
                 ("rw", 0)
             );
         }
@@ -118,10 +101,7 @@ fn each_thread_has_stack_tls_tcs_and_ssa_in_this_order() {
         expected[..8].copy_from_slice(&tls.to_le_bytes());
         expected[8] = !main as u8;
         assert_eq!(image.at(tls, 4096), expected);
-        assert_eq!(
-            (image.pages[&tls].permissions(), image.pages[&tls].measured),
-            ("rw", 0xffff)
-        );
+        assert_eq!((image.pages[&tls].permissions(), image.pages[&tls].measured), ("rw", 0xffff));
 
         let page = &image.pages[&tcs];
         assert_eq!((page.permissions(), page.measured), ("", 0xffff));
@@ -135,10 +115,7 @@ fn each_thread_has_stack_tls_tcs_and_ssa_in_this_order() {
 
         for offset in (ssa..ssa + 3 * 4096).step_by(4096) {
             let page = &image.pages[&offset];
-            assert_eq!(
-                (page.permissions(), page.measured, page.data),
-                ("rw", 0xffff, [0; 4096])
-            );
+            assert_eq!((page.permissions(), page.measured, page.data), ("rw", 0xffff, [0; 4096]));
         }
     }
 }
@@ -165,11 +142,8 @@ fn no_region_touches_another() {
 #[test]
 fn the_first_tcs_is_the_main_threads() {
     let image = image(&Program::default(), "threads = 4");
-    let secondary: Vec<u8> = image
-        .tcss()
-        .iter()
-        .map(|tcs| image.at(tcs - 0x1000 + 8, 1)[0])
-        .collect();
+    let secondary: Vec<u8> =
+        image.tcss().iter().map(|tcs| image.at(tcs - 0x1000 + 8, 1)[0]).collect();
     assert_eq!(secondary, [0, 1, 1, 1]);
 }
 
@@ -181,42 +155,20 @@ fn the_code_arena_is_writable_and_executable_and_the_program_knows_its_place() {
     )
     .unwrap();
     let image = Image::read(&bytes);
-    let (base, size) = (
-        image.value("TWINE_ARENA_BASE"),
-        image.value("TWINE_ARENA_SIZE"),
-    );
+    let (base, size) = (image.value("TWINE_ARENA_BASE"), image.value("TWINE_ARENA_SIZE"));
     assert_eq!((base, size), built.arena);
     assert_eq!(size, 1 << 20);
     for offset in (base..base + size).step_by(4096) {
-        assert_eq!(
-            (
-                image.pages[&offset].permissions(),
-                image.pages[&offset].measured
-            ),
-            ("rwx", 0)
-        );
+        assert_eq!((image.pages[&offset].permissions(), image.pages[&offset].measured), ("rwx", 0));
     }
-    let executable = image
-        .pages
-        .values()
-        .filter(|p| p.permissions() == "rwx")
-        .count();
+    let executable = image.pages.values().filter(|p| p.permissions() == "rwx").count();
     assert_eq!(executable, 256);
 
     assert_eq!(
-        (
-            image.value("TWINE_GUARD_BASE"),
-            image.value("TWINE_GUARD_SIZE")
-        ),
+        (image.value("TWINE_GUARD_BASE"), image.value("TWINE_GUARD_SIZE")),
         (base + size, 4 << 30)
     );
-    assert_eq!(
-        (
-            image.value("TWINE_GUARD_BASE"),
-            image.value("TWINE_GUARD_SIZE")
-        ),
-        built.guard
-    );
+    assert_eq!((image.value("TWINE_GUARD_BASE"), image.value("TWINE_GUARD_SIZE")), built.guard);
     assert!(image.pages.range(base + size..).next().is_none());
     assert_eq!(image.elrange, 8 << 30);
 }
@@ -224,12 +176,7 @@ fn the_code_arena_is_writable_and_executable_and_the_program_knows_its_place() {
 #[test]
 fn without_an_arena_nothing_is_writable_and_executable() {
     let image = image(&Program::default(), "");
-    for name in [
-        "TWINE_ARENA_BASE",
-        "TWINE_ARENA_SIZE",
-        "TWINE_GUARD_BASE",
-        "TWINE_GUARD_SIZE",
-    ] {
+    for name in ["TWINE_ARENA_BASE", "TWINE_ARENA_SIZE", "TWINE_GUARD_BASE", "TWINE_GUARD_SIZE"] {
         assert_eq!(image.value(name), 0);
     }
     assert!(image.pages.values().all(|p| p.permissions() != "rwx"));
@@ -260,14 +207,8 @@ fn symbols_that_are_not_exported_are_found_too() {
 fn elrange_is_the_least_power_of_two_unless_more_is_reserved() {
     let small = image(&Program::default(), "heap-size = \"1MiB\"\nthreads = 1");
     assert_eq!(small.elrange, 4 << 20);
-    let large = image(
-        &Program::default(),
-        "heap-size = \"1MiB\"\nthreads = 1\nelrange = \"5GiB\"",
-    );
-    assert_eq!(
-        (large.elrange, large.value("ENCLAVE_SIZE")),
-        (8 << 30, 8 << 30)
-    );
+    let large = image(&Program::default(), "heap-size = \"1MiB\"\nthreads = 1\nelrange = \"5GiB\"");
+    assert_eq!((large.elrange, large.value("ENCLAVE_SIZE")), (8 << 30, 8 << 30));
 }
 
 #[test]
@@ -282,17 +223,11 @@ fn the_last_region_does_not_border_on_memory_of_the_hosts() {
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     let file = Program::default().bytes();
-    assert_eq!(
-        build(&file, &small()).unwrap(),
-        build(&file, &small()).unwrap()
-    );
+    assert_eq!(build(&file, &small()).unwrap(), build(&file, &small()).unwrap());
     // Wherever the program lies in memory.
     let mut shifted = vec![0];
     shifted.extend(&file);
-    assert_eq!(
-        build(&file, &small()).unwrap(),
-        build(&shifted[1..], &small()).unwrap()
-    );
+    assert_eq!(build(&file, &small()).unwrap(), build(&shifted[1..], &small()).unwrap());
 }
 
 #[test]
@@ -303,11 +238,7 @@ fn the_numbers_returned_are_those_of_the_image() {
     assert_eq!(built.pages, image.pages.len() as u64);
     assert_eq!(
         built.measured_bytes,
-        4096 * image
-            .pages
-            .values()
-            .filter(|p| p.measured == 0xffff)
-            .count() as u64
+        4096 * image.pages.values().filter(|p| p.measured == 0xffff).count() as u64
     );
     assert_eq!((built.tcs_count, built.elrange_size), (1, image.elrange));
     assert_eq!(built.heap, (image.value("HEAP_BASE"), 4096));

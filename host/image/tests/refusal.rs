@@ -27,20 +27,11 @@ fn a_program_for_another_machine_is_refused() {
     refused("type 2", |p| p.file_type = 2);
     let mut big_endian = Program::default().bytes();
     big_endian[5] = 2;
-    assert!(matches!(
-        build(&big_endian, &small()),
-        Err(Error::Elf { .. })
-    ));
+    assert!(matches!(build(&big_endian, &small()), Err(Error::Elf { .. })));
     let mut small_class = Program::default().bytes();
     small_class[4] = 1;
-    assert!(matches!(
-        build(&small_class, &small()),
-        Err(Error::Elf { .. })
-    ));
-    assert!(matches!(
-        build(b"#!/bin/sh\n", &small()),
-        Err(Error::Elf { .. })
-    ));
+    assert!(matches!(build(&small_class, &small()), Err(Error::Elf { .. })));
+    assert!(matches!(build(b"#!/bin/sh\n", &small()), Err(Error::Elf { .. })));
     assert!(matches!(build(b"", &small()), Err(Error::Elf { .. })));
 }
 
@@ -51,37 +42,23 @@ fn a_program_of_a_newer_toolchain_is_refused() {
 
 #[test]
 fn every_section_of_the_contract_is_needed() {
-    for name in [
-        ".text",
-        ".eh_frame",
-        ".eh_frame_hdr",
-        ".note.x86_64-fortanix-unknown-sgx",
-    ] {
+    for name in [".text", ".eh_frame", ".eh_frame_hdr", ".note.x86_64-fortanix-unknown-sgx"] {
         refused(name, |p| p.without.push(name));
     }
 }
 
 #[test]
 fn every_symbol_of_the_contract_is_needed() {
-    for name in common::CELL_NAMES
-        .into_iter()
-        .filter(|n| !n.starts_with("TWINE_"))
-        .chain(["sgx_entry"])
+    for name in
+        common::CELL_NAMES.into_iter().filter(|n| !n.starts_with("TWINE_")).chain(["sgx_entry"])
     {
-        refused(&format!("does not export `{name}`"), |p| {
-            *p = p.clone().without_symbol(name)
-        });
+        refused(&format!("does not export `{name}`"), |p| *p = p.clone().without_symbol(name));
     }
 }
 
 #[test]
 fn an_arena_needs_symbols_that_say_where_it_is() {
-    for name in [
-        "TWINE_ARENA_BASE",
-        "TWINE_ARENA_SIZE",
-        "TWINE_GUARD_BASE",
-        "TWINE_GUARD_SIZE",
-    ] {
+    for name in ["TWINE_ARENA_BASE", "TWINE_ARENA_SIZE", "TWINE_GUARD_BASE", "TWINE_GUARD_SIZE"] {
         let file = Program::default().without_symbol(name).bytes();
         build(&file, &small()).unwrap();
         let both = manifest("code-arena-size = 4096\nguard-size = 4096");
@@ -94,50 +71,28 @@ fn an_arena_needs_symbols_that_say_where_it_is() {
 
 #[test]
 fn a_symbol_must_be_one_thing_of_the_right_size_in_the_program() {
-    refused("`HEAP_BASE` is 4 bytes long", |p| {
-        p.symbol("HEAP_BASE").size = 4
-    });
-    refused("`TWINE_ARENA_SIZE` is 0 bytes long", |p| {
-        p.symbol("TWINE_ARENA_SIZE").size = 0
-    });
+    refused("`HEAP_BASE` is 4 bytes long", |p| p.symbol("HEAP_BASE").size = 4);
+    refused("`TWINE_ARENA_SIZE` is 0 bytes long", |p| p.symbol("TWINE_ARENA_SIZE").size = 0);
     refused("`RELA` at 0x9000", |p| p.symbol("RELA").address = 0x9000);
-    refused("`RELA` at 0xfffffffffffffffc", |p| {
-        p.symbol("RELA").address = u64::MAX - 3
-    });
+    refused("`RELA` at 0xfffffffffffffffc", |p| p.symbol("RELA").address = u64::MAX - 3);
     // Across the end of a segment.
     refused("`RELA` at 0x2ffc", |p| p.symbol("RELA").address = 0x2ffc);
     refused("more than one symbol `RELA`", |p| {
-        let other = Symbol {
-            address: 0x2100,
-            ..p.symbol("RELA").clone()
-        };
+        let other = Symbol { address: 0x2100, ..p.symbol("RELA").clone() };
         p.symbols.push(other);
     });
     refused("needs `memcpy`", |p| {
-        p.symbols.push(Symbol {
-            name: "memcpy".into(),
-            address: 0,
-            size: 0,
-            defined: false,
-        });
+        p.symbols.push(Symbol { name: "memcpy".into(), address: 0, size: 0, defined: false });
     });
 }
 
 #[test]
 fn the_entry_must_be_code() {
-    refused("`sgx_entry` at 0x4100", |p| {
-        p.symbol("sgx_entry").address = common::DATA
-    });
-    let error = build(
-        &Program::default().bytes(),
-        &manifest("entry = \"nowhere\""),
-    )
-    .map(|_| ())
-    .unwrap_err();
-    assert!(
-        matches!(&error, Error::MissingSymbol { name } if name == "nowhere"),
-        "{error}"
-    );
+    refused("`sgx_entry` at 0x4100", |p| p.symbol("sgx_entry").address = common::DATA);
+    let error = build(&Program::default().bytes(), &manifest("entry = \"nowhere\""))
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(&error, Error::MissingSymbol { name } if name == "nowhere"), "{error}");
 }
 
 #[test]
@@ -162,31 +117,21 @@ fn what_only_a_dynamic_linker_does_is_refused() {
 fn a_relocation_that_the_enclave_would_not_apply_is_refused() {
     refused("type 6", |p| p.relocations[1].1 = 6);
     refused("symbol 1", |p| p.relocations[1].1 = (1 << 32) | 8);
-    refused("0x2000 is not in a writable segment", |p| {
-        p.relocations[0].0 = 0x2000
-    });
-    refused("0x63fc is not in a writable segment", |p| {
-        p.relocations[0].0 = 0x63fc
-    });
+    refused("0x2000 is not in a writable segment", |p| p.relocations[0].0 = 0x2000);
+    refused("0x63fc is not in a writable segment", |p| p.relocations[0].0 = 0x63fc);
     refused("points to 0x7001", |p| p.relocations[0].2 = 0x7001);
     refused("relocation table", |p| p.dynamic[3].1 = 3);
     refused("relocation table", |p| p.dynamic[3].1 = u64::MAX);
     refused("relocation table", |p| p.dynamic[1].1 = 72);
     refused("relocation table", |p| p.dynamic[2].1 = 16);
     refused("relocation table", |p| p.dynamic[0].1 = 0x9000);
-    refused("relocation table", |p| {
-        p.dynamic.retain(|(tag, _)| *tag != 7)
-    });
+    refused("relocation table", |p| p.dynamic.retain(|(tag, _)| *tag != 7));
     refused("relocation table", |p| p.dynamic.push((7, common::RELA)));
 }
 
 #[test]
 fn a_program_without_relocations_is_fine() {
-    let program = Program {
-        dynamic: vec![],
-        relocations: vec![],
-        ..Program::default()
-    };
+    let program = Program { dynamic: vec![], relocations: vec![], ..Program::default() };
     build(&program.bytes(), &small()).unwrap();
 }
 
@@ -201,9 +146,7 @@ fn segments_must_be_readable_ordered_and_never_writable_code() {
     refused("outside the file", |p| p.segments[2].3 = 0x2000);
     refused("limit", |p| p.segments[2].4 = 1 << 30);
     refused("limit", |p| p.segments[2].4 = u64::MAX);
-    refused("outside any address space", |p| {
-        p.segments.push((1, 4, u64::MAX - 0xfff, 0, 0x1000))
-    });
+    refused("outside any address space", |p| p.segments.push((1, 4, u64::MAX - 0xfff, 0, 0x1000)));
     refused("no loadable segments", |p| p.segments.retain(|s| s.0 != 1));
 }
 
@@ -218,10 +161,7 @@ fn more_address_space_than_there_is_is_refused() {
         if text.contains("elrange") {
             assert!(matches!(result, Err(Error::Io { .. })));
         } else {
-            assert!(
-                matches!(result, Err(Error::ElrangeTooLarge { .. })),
-                "{text}"
-            );
+            assert!(matches!(result, Err(Error::ElrangeTooLarge { .. })), "{text}");
         }
     }
 }
@@ -273,10 +213,7 @@ struct Limited(usize);
 
 impl std::io::Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 = self
-            .0
-            .checked_sub(bytes.len())
-            .ok_or(std::io::ErrorKind::StorageFull)?;
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {

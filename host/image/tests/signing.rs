@@ -22,10 +22,7 @@ const MRENCLAVE: Mrenclave = Mrenclave([0x5a; 32]);
 fn rsa_pem(bits: u32, exponent: u32) -> (Vec<u8>, Vec<u8>) {
     let rsa =
         Rsa::generate_with_e(bits, &openssl::bn::BigNum::from_u32(exponent).unwrap()).unwrap();
-    (
-        rsa.private_key_to_pem().unwrap(),
-        rsa.public_key_to_pem().unwrap(),
-    )
+    (rsa.private_key_to_pem().unwrap(), rsa.public_key_to_pem().unwrap())
 }
 
 fn key() -> SigningKey {
@@ -58,35 +55,17 @@ fn a_signature_says_what_the_manifest_says() {
     let sigstruct = signed();
     assert_eq!(sigstruct.enclavehash, MRENCLAVE.0);
     assert_eq!((sigstruct.isvprodid, sigstruct.isvsvn), (258, 772));
-    assert_eq!(
-        (sigstruct.date, sigstruct.vendor, sigstruct.swdefined),
-        (0x20260131, 0, 0)
-    );
+    assert_eq!((sigstruct.date, sigstruct.vendor, sigstruct.swdefined), (0x20260131, 0, 0));
     assert_eq!((sigstruct.miscselect.bits(), sigstruct.miscmask), (1, !0));
-    assert_eq!(
-        (
-            sigstruct.attributes.flags.bits(),
-            sigstruct.attributemask[0]
-        ),
-        (4, !0)
-    );
-    assert_eq!(
-        (sigstruct.attributes.xfrm, sigstruct.attributemask[1]),
-        (0xe7, !0xe0)
-    );
+    assert_eq!((sigstruct.attributes.flags.bits(), sigstruct.attributemask[0]), (4, !0));
+    assert_eq!((sigstruct.attributes.xfrm, sigstruct.attributemask[1]), (0xe7, !0xe0));
 }
 
 #[test]
 fn a_debug_image_is_fixed_to_be_one() {
     let manifest = Manifest::from_toml_str("debug = true").unwrap();
     let sigstruct = twine_image::sign(MRENCLAVE, &manifest, date(), &key()).unwrap();
-    assert_eq!(
-        (
-            sigstruct.attributes.flags.bits(),
-            sigstruct.attributemask[0]
-        ),
-        (6, !0)
-    );
+    assert_eq!((sigstruct.attributes.flags.bits(), sigstruct.attributemask[0]), (6, !0));
 }
 
 #[test]
@@ -99,9 +78,7 @@ fn others_verify_the_signature() {
     let mut hasher = Hasher::new(MessageDigest::sha256()).unwrap();
     hasher.update(sigstruct.signature_data().0).unwrap();
     hasher.update(sigstruct.signature_data().1).unwrap();
-    let (s, q1, q2) = rsa
-        .sign_sha256_pkcs1v1_5_with_q1_q2(hasher.finish().unwrap())
-        .unwrap();
+    let (s, q1, q2) = rsa.sign_sha256_pkcs1v1_5_with_q1_q2(hasher.finish().unwrap()).unwrap();
     assert!(
         sigstruct.signature.starts_with(&s)
             && sigstruct.q1.starts_with(&q1)
@@ -115,9 +92,7 @@ fn signing_in_two_steps_gives_the_same_bytes() {
     // The request goes elsewhere and comes back.
     let request = SigningRequest::from_bytes(request.as_bytes()).unwrap();
     let signature = sign_elsewhere(&request, &PEM.0);
-    let sigstruct = request
-        .complete(&signature, &VerifyingKey::from_pem(&PEM.1).unwrap())
-        .unwrap();
+    let sigstruct = request.complete(&signature, &VerifyingKey::from_pem(&PEM.1).unwrap()).unwrap();
     assert_eq!(sigstruct.as_ref() as &[u8], signed().as_ref() as &[u8]);
     assert_eq!(request.digest(), openssl::sha::sha256(request.as_bytes()));
 }
@@ -127,37 +102,23 @@ fn a_signature_by_another_key_or_of_another_request_is_refused() {
     let request = SigningRequest::new(MRENCLAVE, &manifest(), date()).unwrap();
     let public = VerifyingKey::from_pem(&PEM.1).unwrap();
     let by_another = sign_elsewhere(&request, &OTHER_PEM.0);
-    assert!(matches!(
-        request.complete(&by_another, &public),
-        Err(Error::Signature { .. })
-    ));
+    assert!(matches!(request.complete(&by_another, &public), Err(Error::Signature { .. })));
     let other = SigningRequest::new(Mrenclave([1; 32]), &manifest(), date()).unwrap();
     let of_another = sign_elsewhere(&other, &PEM.0);
-    assert!(matches!(
-        request.complete(&of_another, &public),
-        Err(Error::Signature { .. })
-    ));
+    assert!(matches!(request.complete(&of_another, &public), Err(Error::Signature { .. })));
     for malformed in [vec![], vec![0xff; 384], vec![0; 384], vec![1; 385]] {
-        assert!(matches!(
-            request.complete(&malformed, &public),
-            Err(Error::Signature { .. })
-        ));
+        assert!(matches!(request.complete(&malformed, &public), Err(Error::Signature { .. })));
     }
 }
 
 #[test]
 fn bytes_that_are_no_request_are_refused() {
-    let request = *SigningRequest::new(MRENCLAVE, &manifest(), date())
-        .unwrap()
-        .as_bytes();
+    let request = *SigningRequest::new(MRENCLAVE, &manifest(), date()).unwrap().as_bytes();
     assert!(SigningRequest::from_bytes(&request[..255]).is_err());
     for at in [0, 15, 24, 39] {
         let mut damaged = request;
         damaged[at] ^= 1;
-        assert!(matches!(
-            SigningRequest::from_bytes(&damaged),
-            Err(Error::Request { .. })
-        ));
+        assert!(matches!(SigningRequest::from_bytes(&damaged), Err(Error::Request { .. })));
     }
 }
 
@@ -170,10 +131,7 @@ fn every_byte_of_a_signature_counts() {
         damaged[at] ^= 0x10;
         let sigstruct = Sigstruct::try_copy_from(&damaged).unwrap();
         assert!(
-            matches!(
-                twine_image::verify(&sigstruct),
-                Err(Error::Signature { .. })
-            ),
+            matches!(twine_image::verify(&sigstruct), Err(Error::Signature { .. })),
             "byte {at}"
         );
     }
@@ -183,14 +141,8 @@ fn every_byte_of_a_signature_counts() {
 fn mrsigner_is_the_hash_of_the_modulus() {
     let expected = openssl::sha::sha256(&signed().modulus);
     assert_eq!(key().verifying_key().unwrap().mrsigner().0, expected);
-    assert_eq!(
-        VerifyingKey::from_pem(&PEM.1).unwrap().mrsigner().0,
-        expected
-    );
-    assert_eq!(
-        twine_image::verify(&signed()).unwrap().mrsigner().0,
-        expected
-    );
+    assert_eq!(VerifyingKey::from_pem(&PEM.1).unwrap().mrsigner().0, expected);
+    assert_eq!(twine_image::verify(&signed()).unwrap().mrsigner().0, expected);
 }
 
 #[test]
@@ -228,9 +180,8 @@ fn keys_that_sgx_does_not_take_are_refused_with_a_remedy() {
 
 #[test]
 fn both_forms_of_pem_are_read() {
-    let pkcs8 = PKey::private_key_from_pem(&PEM.0)
-        .and_then(|key| key.private_key_to_pem_pkcs8())
-        .unwrap();
+    let pkcs8 =
+        PKey::private_key_from_pem(&PEM.0).and_then(|key| key.private_key_to_pem_pkcs8()).unwrap();
     let key = SigningKey::from_pem(&pkcs8).unwrap();
     let sigstruct = twine_image::sign(MRENCLAVE, &manifest(), date(), &key).unwrap();
     assert_eq!(sigstruct.as_ref() as &[u8], signed().as_ref() as &[u8]);
@@ -241,39 +192,16 @@ fn a_development_key_is_made_once_for_all_who_ask() {
     let folder = Folder::new("development-key");
     let path = folder.0.join("not/there/yet/key.pem");
     let signers = std::thread::scope(|scope| {
-        let ask = || {
-            SigningKey::development_key(&path)
-                .unwrap()
-                .verifying_key()
-                .unwrap()
-                .mrsigner()
-        };
+        let ask =
+            || SigningKey::development_key(&path).unwrap().verifying_key().unwrap().mrsigner();
         let both = [scope.spawn(ask), scope.spawn(ask)];
         both.map(|thread| thread.join().unwrap())
     });
-    let again = SigningKey::development_key(&path)
-        .unwrap()
-        .verifying_key()
-        .unwrap()
-        .mrsigner();
+    let again = SigningKey::development_key(&path).unwrap().verifying_key().unwrap().mrsigner();
     assert_eq!(signers, [again; 2]);
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    assert_eq!(
-        fs::metadata(path.parent().unwrap())
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
-        0o700
-    );
-    assert_eq!(
-        fs::read_dir(path.parent().unwrap()).unwrap().count(),
-        1,
-        "nothing else is left"
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
 }
 
 #[test]
@@ -289,10 +217,7 @@ fn a_key_that_others_may_read_is_refused() {
     SigningKey::from_file(&path).unwrap();
     // A damaged key is not replaced.
     fs::write(&path, "-----BEGIN").unwrap();
-    assert!(matches!(
-        SigningKey::development_key(&path),
-        Err(Error::Key { .. })
-    ));
+    assert!(matches!(SigningKey::development_key(&path), Err(Error::Key { .. })));
 }
 
 #[test]
@@ -301,17 +226,9 @@ fn one_signature_launches_with_and_without_avx_512() {
     const SAPPHIRE_RAPIDS: u64 = 0x602e7;
     const ZEN_3: u64 = 0x207;
     let sigstruct = signed();
-    for (xcr0, xfrm) in [
-        (ICE_LAKE, 0xe7),
-        (SAPPHIRE_RAPIDS, 0xe7),
-        (ZEN_3, 0x7),
-        (0x27, 0x7),
-    ] {
+    for (xcr0, xfrm) in [(ICE_LAKE, 0xe7), (SAPPHIRE_RAPIDS, 0xe7), (ZEN_3, 0x7), (0x27, 0x7)] {
         let attributes = twine_image::launch_attributes(&sigstruct, xcr0).unwrap();
-        assert_eq!(
-            (attributes.xfrm, attributes.flags),
-            (xfrm, sigstruct.attributes.flags)
-        );
+        assert_eq!((attributes.xfrm, attributes.flags), (xfrm, sigstruct.attributes.flags));
         // What EINIT compares.
         let mask = sigstruct.attributemask[1];
         assert_eq!(attributes.xfrm & mask, sigstruct.attributes.xfrm & mask);

@@ -171,7 +171,8 @@ extern "C" fn left(frame: &mut Frame) -> bool {
             let mut caller = Caller { service: &service, tcs: run.tcs };
             let arguments = [frame.rsi, frame.rdx, frame.r8, frame.r9];
             service.counters.call(frame.rdi);
-            if let Some((first, second)) = dispatch(&mut caller, frame.rdi, arguments) {
+            if let Some(honest) = dispatch(&mut caller, frame.rdi, arguments) {
+                let (first, second) = service.answer(run.tcs, frame.rdi, arguments, honest);
                 (frame.rdi, frame.rsi, frame.rdx) = (0, first, second);
                 (frame.r8, frame.r9) = (0, 0);
                 frame.rcx = Enclu::EEnter as u64;

@@ -26,7 +26,11 @@ const RESTRICT_PERMISSIONS: libc::c_ulong =
 fn enclave_descriptor() -> Option<RawFd> {
     fs::read_dir("/proc/self/fd").ok()?.flatten().find_map(|entry| {
         let target = fs::read_link(entry.path()).ok()?;
-        (target == Path::new(crate::device::DEVICE)).then(|| entry.file_name())?.to_str()?.parse().ok()
+        (target == Path::new(crate::device::DEVICE))
+            .then(|| entry.file_name())?
+            .to_str()?
+            .parse()
+            .ok()
     })
 }
 

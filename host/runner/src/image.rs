@@ -20,11 +20,12 @@ impl Image {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         std::fs::File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        let sigstruct = twine_image::read_signature(&path)
-            .map_err(Error::Signature)?
-            .ok_or_else(|| Error::NotSigned {
-                signature: twine_image::signature_path(&path),
-                image: path.clone(),
+        let sigstruct =
+            twine_image::read_signature(&path).map_err(Error::Signature)?.ok_or_else(|| {
+                Error::NotSigned {
+                    signature: twine_image::signature_path(&path),
+                    image: path.clone(),
+                }
             })?;
         Ok(Image { path, sigstruct })
     }

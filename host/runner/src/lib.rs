@@ -28,5 +28,6 @@ mod streams;
 pub use device::{Machine, Platform, Tee};
 pub use error::Error;
 pub use image::Image;
-pub use run::{Phases, Report, run};
+pub use run::{Phases, Report, run, run_interposed};
+pub use service::{Call, Interposer};
 pub use stats::Stats;

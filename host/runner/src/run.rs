@@ -3,7 +3,7 @@
 use crate::device::{Device, Platform};
 use crate::error::Error;
 use crate::image::Image;
-use crate::service::{self, Abnormal, Said, Service};
+use crate::service::{self, Abnormal, Interposer, Said, Service};
 use crate::stats::Stats;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -44,7 +44,31 @@ pub fn run(
     launch: &Launch,
     program: Vec<u8>,
 ) -> Result<Report, Error> {
-    let service = Arc::new(Service::new(platform, &launch.encode(), &program));
+    run_with(image, platform, launch, program, None)
+}
+
+/// As [`run`], with an interposer between the enclave and this host.
+///
+/// # Errors
+/// As [`run`]; an interposer can make an enclave end in any way.
+pub fn run_interposed(
+    image: &Image,
+    platform: Platform,
+    launch: &Launch,
+    program: Vec<u8>,
+    interposer: Arc<dyn Interposer>,
+) -> Result<Report, Error> {
+    run_with(image, platform, launch, program, Some(interposer))
+}
+
+fn run_with(
+    image: &Image,
+    platform: Platform,
+    launch: &Launch,
+    program: Vec<u8>,
+    interposer: Option<Arc<dyn Interposer>>,
+) -> Result<Report, Error> {
+    let service = Arc::new(Service::new(platform, &launch.encode(), &program, interposer));
     drop(program);
     let registration = Arc::new(Mutex::new(None));
 

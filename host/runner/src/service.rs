@@ -6,6 +6,33 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use twine_protocol::wire::TRANSFER_BUFFER_SIZE;
 
+/// One host call, as an [`Interposer`] sees it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Call {
+    /// The TCS of the thread that made it.
+    pub tcs: u64,
+    /// Its number, one of [`twine_protocol::calls::number`].
+    pub number: u64,
+    /// Its arguments.
+    pub arguments: [u64; 4],
+    /// The addresses of the enclave.
+    pub elrange: std::ops::Range<usize>,
+}
+
+/// Sees every host call after it was served, and may answer otherwise: for tracing, and for
+/// tests that play a hostile host.
+pub trait Interposer: Send + Sync {
+    /// The answer that the enclave gets, where the host itself would have given `honest`.
+    fn answer(&self, call: &Call, honest: (u64, u64)) -> (u64, u64);
+}
+
+impl std::fmt::Debug for dyn Interposer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interposer")
+    }
+}
+
 /// How an enclave ended when it did not end well.
 #[derive(Debug, Clone)]
 pub(crate) enum Abnormal {
@@ -42,6 +69,7 @@ pub(crate) struct Service {
     said: Mutex<Said>,
     pub counters: Counters,
     pub elrange: OnceLock<Elrange>,
+    pub interposer: Option<Arc<dyn Interposer>>,
 }
 
 fn words(bytes: &[u8]) -> Buffer {
@@ -52,7 +80,12 @@ fn words(bytes: &[u8]) -> Buffer {
 }
 
 impl Service {
-    pub(crate) fn new(platform: Platform, launch: &[u8], program: &[u8]) -> Self {
+    pub(crate) fn new(
+        platform: Platform,
+        launch: &[u8],
+        program: &[u8],
+        interposer: Option<Arc<dyn Interposer>>,
+    ) -> Self {
         Service {
             platform,
             launch: words(launch),
@@ -63,6 +96,24 @@ impl Service {
             said: Mutex::default(),
             counters: Counters::new(),
             elrange: OnceLock::new(),
+            interposer,
+        }
+    }
+
+    /// The answer to a call, once the host itself has served it.
+    pub(crate) fn answer(
+        &self,
+        tcs: u64,
+        number: u64,
+        arguments: [u64; 4],
+        honest: (u64, u64),
+    ) -> (u64, u64) {
+        match (&self.interposer, self.elrange.get()) {
+            (Some(interposer), Some(elrange)) => {
+                let elrange = elrange.base..elrange.base + elrange.size;
+                interposer.answer(&Call { tcs, number, arguments, elrange }, honest)
+            }
+            _ => honest,
         }
     }
 

@@ -196,11 +196,7 @@ impl Request {
         let policy_allowed = request.keypolicy & !policy::ALL == 0
             && (kss || request.keypolicy & policy::KSS == 0)
             && (kss || request.configsvn == 0);
-        if reserved_clear && policy_allowed {
-            Ok(request)
-        } else {
-            Err(GP)
-        }
+        if reserved_clear && policy_allowed { Ok(request) } else { Err(GP) }
     }
 
     fn has(&self, bit: u16) -> bool {
@@ -295,11 +291,7 @@ fn derive(platform: &Platform, secs: &Secs, request: &Request) -> Result<[u8; KE
 }
 
 fn authorised(flags: AttributesFlags, needed: AttributesFlags) -> Result<(), ErrorCode> {
-    if flags.contains(needed) {
-        Ok(())
-    } else {
-        Err(ErrorCode::InvalidAttribute)
-    }
+    if flags.contains(needed) { Ok(()) } else { Err(ErrorCode::InvalidAttribute) }
 }
 
 /// What the request's masks select, common to all keys but the report key.
@@ -324,19 +316,11 @@ fn masked(keyname: Keyname, secs: &Secs, request: &Request) -> Dependencies {
 fn with_policy(dependencies: Dependencies, secs: &Secs, request: &Request) -> Dependencies {
     let chosen = |bit| request.has(bit);
     Dependencies {
-        isvprodid: if chosen(policy::NOISVPRODID) {
-            0
-        } else {
-            secs.isvprodid
-        },
+        isvprodid: if chosen(policy::NOISVPRODID) { 0 } else { secs.isvprodid },
         isvextprodid: select(chosen(policy::ISVEXTPRODID), secs.isvextprodid),
         isvfamilyid: select(chosen(policy::ISVFAMILYID), secs.isvfamilyid),
         configid: select(chosen(policy::CONFIGID), secs.configid),
-        configsvn: if chosen(policy::CONFIGID) {
-            request.configsvn
-        } else {
-            0
-        },
+        configsvn: if chosen(policy::CONFIGID) { request.configsvn } else { 0 },
         ..dependencies
     }
 }

@@ -17,11 +17,7 @@ pub(crate) type Registers = [i64; 23];
 /// Executes the leaf in EAX, other than EEXIT.
 pub(crate) fn execute(enclave: &Enclave, registers: &mut Registers) -> Result<(), Exception> {
     let operand = |register: i32| registers[register as usize] as usize;
-    let (rbx, rcx, rdx) = (
-        operand(libc::REG_RBX),
-        operand(libc::REG_RCX),
-        operand(libc::REG_RDX),
-    );
+    let (rbx, rcx, rdx) = (operand(libc::REG_RBX), operand(libc::REG_RCX), operand(libc::REG_RDX));
     let result = match Enclu::try_from(operand(libc::REG_RAX) as u32) {
         Ok(Enclu::EReport) => return report::ereport(enclave, rbx, rcx, rdx),
         Ok(Enclu::EGetkey) => key::egetkey(enclave, rbx, rcx)?,
@@ -73,11 +69,7 @@ fn check(
 }
 
 fn denied(address: usize, access: Permissions) -> Exception {
-    let write = if access.contains(Permissions::RW) {
-        PF_WRITE
-    } else {
-        0
-    };
+    let write = if access.contains(Permissions::RW) { PF_WRITE } else { 0 };
     Exception::page_fault(address, PF_USER | write)
 }
 

@@ -82,9 +82,7 @@ pub(super) fn eaccept(
     if entry.secinfo_flags() != expected.flags {
         return Ok(Err(ErrorCode::PageAttributesMismatch));
     }
-    enclave
-        .update(page, entry.with_state(0))
-        .map_err(stuck(rcx))?;
+    enclave.update(page, entry.with_state(0)).map_err(stuck(rcx))?;
     Ok(Ok(()))
 }
 
@@ -114,9 +112,7 @@ pub(super) fn eacceptcopy(
     let writable = accepted.with_table(Permissions::RW);
     enclave.update(page, writable).map_err(stuck(rcx))?;
     memory::copy(rcx, rdx, PAGE).map_err(|_| denied(rdx, Permissions::R))?;
-    enclave
-        .update(page, accepted.with_permissions(wanted.permissions()))
-        .map_err(stuck(rcx))?;
+    enclave.update(page, accepted.with_permissions(wanted.permissions())).map_err(stuck(rcx))?;
     Ok(Ok(()))
 }
 
@@ -133,7 +129,5 @@ pub(super) fn emodpe(enclave: &Enclave, rbx: usize, rcx: usize) -> Result<(), Ex
     if permissions.writable_only() {
         return Err(GP);
     }
-    enclave
-        .update(page, entry.with_permissions(permissions))
-        .map_err(stuck(rcx))
+    enclave.update(page, entry.with_permissions(permissions)).map_err(stuck(rcx))
 }

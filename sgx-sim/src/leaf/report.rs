@@ -20,13 +20,7 @@ pub(super) fn ereport(
     rcx: usize,
     rdx: usize,
 ) -> Result<(), Exception> {
-    check(
-        enclave,
-        rdx,
-        Report::UNPADDED_SIZE,
-        REPORT_ALIGN,
-        Permissions::RW,
-    )?;
+    check(enclave, rdx, Report::UNPADDED_SIZE, REPORT_ALIGN, Permissions::RW)?;
     let target = parse_target(&read(enclave, rbx, TARGETINFO)?)?;
     let reportdata = read::<64>(enclave, rcx, REPORTDATA_ALIGN)?;
 
@@ -60,10 +54,7 @@ fn parse_target(bytes: &[u8; TARGETINFO]) -> Result<Target, Exception> {
     }
     Ok(Target {
         measurement: field(bytes, 0),
-        attributes: [
-            u64::from_le_bytes(field(bytes, 32)),
-            u64::from_le_bytes(field(bytes, 40)),
-        ],
+        attributes: [u64::from_le_bytes(field(bytes, 32)), u64::from_le_bytes(field(bytes, 40))],
         configsvn: u16::from_le_bytes(field(bytes, 50)),
         miscselect: u32::from_le_bytes(field(bytes, 52)),
         configid: field(bytes, 64),

@@ -56,6 +56,7 @@ ENTRY tiny_leaf
     mov rdi, rax
     lahf
     movzx esi, ah
+    OUTSIDE_STACK
     EEXIT r15
 
 # Reads, writes or executes: RDI 0: load from RSI, 1: store RDX to RSI, 2: call RSI.
@@ -192,6 +193,27 @@ ENTRY tiny_trap
 29: # two-byte interrupt 3
     .byte 0xcd, 3
 40: VERIFY
+    OUTSIDE_STACK
+    EEXIT r15
+
+# Fills YMM15, and ZMM31 and K1 if RDI is 1, from the data page at 512; raises #UD; RDI is then 0
+# if they survived.
+ENTRY tiny_wide
+    mov r15, rcx
+    mov r14, rdi
+    vmovdqu ymm15, gs:[512]
+    test r14, r14
+    jz 2f
+    vmovdqu64 zmm31, gs:[512]
+    kmovw k1, gs:[512]
+2:  ud2
+    vmovdqu gs:[1024], ymm15
+    test r14, r14
+    jz 3f
+    vmovdqu64 gs:[1024], zmm31
+    kmovw gs:[1088], k1
+3:  mov rdi, gs:[512 + 24]
+    xor rdi, gs:[1024 + 24]
     OUTSIDE_STACK
     EEXIT r15
 

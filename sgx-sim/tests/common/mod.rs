@@ -49,6 +49,7 @@ unsafe extern "C" {
     fn tiny_trap();
     fn tiny_spin();
     fn tiny_touch();
+    fn tiny_wide();
 }
 
 /// An entry point in `enclave.s`.
@@ -59,6 +60,7 @@ pub enum Entry {
     Trap,
     Spin,
     Touch,
+    Wide,
 }
 
 impl Entry {
@@ -69,6 +71,7 @@ impl Entry {
             Entry::Trap => tiny_trap,
             Entry::Spin => tiny_spin,
             Entry::Touch => tiny_touch,
+            Entry::Wide => tiny_wide,
         };
         at::CODE + (symbol as usize - tiny_start as *const () as usize) as u64
     }
@@ -117,25 +120,16 @@ impl Spec {
     /// The SGXS stream.
     pub fn image(&self) -> Vec<u8> {
         let mut image = Vec::new();
-        let create = MeasECreate {
-            ssaframesize: self.ssaframesize,
-            size: at::SIZE,
-        };
+        let create = MeasECreate { ssaframesize: self.ssaframesize, size: at::SIZE };
         let mut writer = CanonicalSgxsWriter::new(&mut image, create, true).unwrap();
-        let reg = |flags: SecinfoFlags| SecinfoTruncated {
-            flags: flags | PageType::Reg.into(),
-        };
-        let tcs = SecinfoTruncated {
-            flags: PageType::Tcs.into(),
-        };
+        let reg = |flags: SecinfoFlags| SecinfoTruncated { flags: flags | PageType::Reg.into() };
+        let tcs = SecinfoTruncated { flags: PageType::Tcs.into() };
         let (r, w, x) = (SecinfoFlags::R, SecinfoFlags::W, SecinfoFlags::X);
 
         let code = code();
         let pages = code.len().div_ceil(PAGE as usize);
         assert!(pages as u64 * PAGE <= at::THREADS);
-        writer
-            .write_pages(Some(&mut &code[..]), pages, Some(at::CODE), reg(r | x))
-            .unwrap();
+        writer.write_pages(Some(&mut &code[..]), pages, Some(at::CODE), reg(r | x)).unwrap();
         for thread in 0..self.threads {
             let base = at::THREADS + thread * at::THREAD_SIZE;
             let mut page = sgx_isa::Tcs {
@@ -149,25 +143,17 @@ impl Spec {
                 ..Default::default()
             };
             (self.tcs)(&mut page);
-            writer
-                .write_page(Some(&mut page.as_ref()), Some(base), tcs)
-                .unwrap();
-            writer
-                .write_pages(None::<&mut &[u8]>, 2, Some(base + at::SSA), reg(r | w))
-                .unwrap();
+            writer.write_page(Some(&mut page.as_ref()), Some(base), tcs).unwrap();
+            writer.write_pages(None::<&mut &[u8]>, 2, Some(base + at::SSA), reg(r | w)).unwrap();
             // Unmeasured contents, but for one chunk.
             let mut chunks = [PageChunk::Included; 16];
             chunks[15] = PageChunk::IncludedMeasured;
             let data = vec![self.salt; PAGE as usize];
-            writer
-                .write_page((&mut &data[..], chunks), Some(base + at::DATA), reg(r | w))
-                .unwrap();
+            writer.write_page((&mut &data[..], chunks), Some(base + at::DATA), reg(r | w)).unwrap();
         }
         for page in 0..4 {
             let offset = at::SPARE + page * PAGE;
-            writer
-                .write_page(None::<&mut &[u8]>, Some(offset), reg(self.spare))
-                .unwrap();
+            writer.write_page(None::<&mut &[u8]>, Some(offset), reg(self.spare)).unwrap();
         }
         image
     }
@@ -185,9 +171,7 @@ impl Spec {
     }
 
     pub fn sign(&self, image: &[u8]) -> Sigstruct {
-        self.signer(image)
-            .sign::<_, Hasher>(&**(self.key)())
-            .unwrap()
+        self.signer(image).sign::<_, Hasher>(&**(self.key)()).unwrap()
     }
 
     pub fn load(&self) -> Enclave {
@@ -197,8 +181,7 @@ impl Spec {
     pub fn load_on(&self, device: Device) -> Enclave {
         let image = self.image();
         let sig = self.sign(&image);
-        self.try_load(device, &image, &sig)
-            .unwrap_or_else(|error| panic!("{error:#}"))
+        self.try_load(device, &image, &sig).unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     pub fn try_load(

@@ -77,19 +77,11 @@ pub struct Program {
 
 impl Default for Program {
     fn default() -> Program {
-        let symbol = |name: &str, address, size| Symbol {
-            name: name.into(),
-            address,
-            size,
-            defined: true,
-        };
+        let symbol =
+            |name: &str, address, size| Symbol { name: name.into(), address, size, defined: true };
         let mut symbols = vec![symbol("sgx_entry", ENTRY, 0), symbol("stub", STUB, 0)];
         for (index, name) in CELL_NAMES.into_iter().enumerate() {
-            symbols.push(symbol(
-                name,
-                cell_address(index),
-                if name == "DEBUG" { 1 } else { 8 },
-            ));
+            symbols.push(symbol(name, cell_address(index), if name == "DEBUG" { 1 } else { 8 }));
         }
         let relocations = vec![(DATA, 8, TEXT.0), (DATA + 8, 8, 0x2000)];
         Program {
@@ -138,19 +130,14 @@ impl Program {
         put(&mut file, 20, &[1]);
         put(&mut file, 32, &[64]);
         put(&mut file, 40, &SECTION_HEADERS.to_le_bytes());
-        put(
-            &mut file,
-            52,
-            &[64, 0, 56, 0, self.segments.len() as u8, 0, 64],
-        );
+        put(&mut file, 52, &[64, 0, 56, 0, self.segments.len() as u8, 0, 64]);
         for (index, &(kind, flags, address, in_file, in_memory)) in self.segments.iter().enumerate()
         {
             let at = 64 + 56 * index;
             put(&mut file, at, &kind.to_le_bytes());
             put(&mut file, at + 4, &flags.to_le_bytes());
-            for (field, value) in [address, address, address, in_file, in_memory, 0x1000]
-                .into_iter()
-                .enumerate()
+            for (field, value) in
+                [address, address, address, in_file, in_memory, 0x1000].into_iter().enumerate()
             {
                 put(&mut file, at + 8 + 8 * field, &value.to_le_bytes());
             }
@@ -159,34 +146,18 @@ impl Program {
         for address in TEXT.0..TEXT.0 + TEXT.1 {
             file[address as usize] = 0x90;
         }
-        put(
-            &mut file,
-            TEXT_NO_SGX.0 as usize,
-            &[0x0f; TEXT_NO_SGX.1 as usize],
-        );
-        put(
-            &mut file,
-            DATA as usize,
-            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0initialised",
-        );
+        put(&mut file, TEXT_NO_SGX.0 as usize, &[0x0f; TEXT_NO_SGX.1 as usize]);
+        put(&mut file, DATA as usize, b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0initialised");
         let symbols = put_symbols(&mut file, &self.symbols, DYNSYM, DYNSTR);
         let more_symbols = put_symbols(&mut file, &self.more_symbols, SYMTAB, STRTAB);
         for (index, (offset, info, addend)) in self.relocations.iter().enumerate() {
             for (field, value) in [offset, info, addend].into_iter().enumerate() {
-                put(
-                    &mut file,
-                    RELA as usize + 24 * index + 8 * field,
-                    &value.to_le_bytes(),
-                );
+                put(&mut file, RELA as usize + 24 * index + 8 * field, &value.to_le_bytes());
             }
         }
         for (index, (tag, value)) in self.dynamic.iter().enumerate() {
             put(&mut file, DYNAMIC as usize + 16 * index, &tag.to_le_bytes());
-            put(
-                &mut file,
-                DYNAMIC as usize + 16 * index + 8,
-                &value.to_le_bytes(),
-            );
+            put(&mut file, DYNAMIC as usize + 16 * index + 8, &value.to_le_bytes());
         }
         put(&mut file, NOTE as usize, &[18, 0, 0, 0, 4, 0, 0, 0, 1]);
         put(&mut file, NOTE as usize + 12, b"toolchain-version\0");
@@ -207,46 +178,21 @@ impl Program {
             (".symtab", 2, 0, SYMTAB, more_symbols, 5),
             (".strtab", 3, 0, STRTAB, 0x800, 0),
             (".text", 1, TEXT.0, TEXT.0, TEXT.1, 0),
-            (
-                ".text_no_sgx",
-                1,
-                TEXT_NO_SGX.0,
-                TEXT_NO_SGX.0,
-                TEXT_NO_SGX.1,
-                0,
-            ),
-            (
-                ".eh_frame_hdr",
-                1,
-                EH_FRAME_HDR.0,
-                EH_FRAME_HDR.0,
-                EH_FRAME_HDR.1,
-                0,
-            ),
+            (".text_no_sgx", 1, TEXT_NO_SGX.0, TEXT_NO_SGX.0, TEXT_NO_SGX.1, 0),
+            (".eh_frame_hdr", 1, EH_FRAME_HDR.0, EH_FRAME_HDR.0, EH_FRAME_HDR.1, 0),
             (".eh_frame", 1, EH_FRAME.0, EH_FRAME.0, EH_FRAME.1, 0),
             (note, 7, 0, NOTE, 36, 0),
         ];
-        let kept: Vec<_> = all
-            .into_iter()
-            .filter(|s| !self.without.contains(&s.0))
-            .collect();
+        let kept: Vec<_> = all.into_iter().filter(|s| !self.without.contains(&s.0)).collect();
         put(file, 60, &[kept.len() as u8, 0, 3, 0]);
         let mut name_at = 1;
         for (index, (name, kind, address, offset, size, link)) in kept.into_iter().enumerate() {
             let at = SECTION_HEADERS as usize + 64 * index;
             put(file, SHSTRTAB as usize + name_at, name.as_bytes());
-            put(
-                file,
-                at,
-                &(if name.is_empty() { 0 } else { name_at as u32 }).to_le_bytes(),
-            );
+            put(file, at, &(if name.is_empty() { 0 } else { name_at as u32 }).to_le_bytes());
             put(file, at + 4, &[kind]);
             for (field, value) in [(16, address), (24, offset), (32, size), (40, link), (48, 4)] {
-                put(
-                    file,
-                    at + field,
-                    &u64::to_le_bytes(value)[..if field == 40 { 4 } else { 8 }],
-                );
+                put(file, at + field, &u64::to_le_bytes(value)[..if field == 40 { 4 } else { 8 }]);
             }
             name_at += name.len() + 1;
         }
@@ -323,18 +269,10 @@ impl Image {
         assert!(sized);
         let mut pages = BTreeMap::new();
         while let Some((eadd, measured, data)) = reader.read_page().unwrap() {
-            let page = Page {
-                flags: eadd.secinfo.flags,
-                measured: measured.0,
-                data,
-            };
+            let page = Page { flags: eadd.secinfo.flags, measured: measured.0, data };
             assert!(pages.insert(eadd.offset, page).is_none());
         }
-        Image {
-            elrange: ecreate.size,
-            ssa_frame_pages: ecreate.ssaframesize,
-            pages,
-        }
+        Image { elrange: ecreate.size, ssa_frame_pages: ecreate.ssaframesize, pages }
     }
 
     /// The bytes at an address; they must be loaded.
@@ -355,10 +293,6 @@ impl Image {
 
     /// The addresses of all TCSs.
     pub fn tcss(&self) -> Vec<u64> {
-        self.pages
-            .iter()
-            .filter(|(_, p)| p.is_tcs())
-            .map(|(offset, _)| *offset)
-            .collect()
+        self.pages.iter().filter(|(_, p)| p.is_tcs()).map(|(offset, _)| *offset).collect()
     }
 }

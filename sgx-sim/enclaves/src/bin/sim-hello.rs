@@ -9,6 +9,5 @@ fn main() {
         counts
     });
     println!("hello from inside: {counted:?}");
-    let text = format!("{:.3}", words.len() as f64 / 3.0);
-    println!("floating point: {text}");
+    println!("floating point: {:.3}", words.len() as f64 / 3.0);
 }

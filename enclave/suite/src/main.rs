@@ -1,0 +1,17 @@
+//! The enclave program that runs the tests.
+
+#[cfg(target_env = "sgx")]
+mod own;
+#[cfg(target_env = "sgx")]
+mod suite;
+
+#[cfg(target_env = "sgx")]
+fn main() {
+    suite::main();
+}
+
+#[cfg(not(target_env = "sgx"))]
+fn main() {
+    eprintln!("twine-suite: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask test` does it");
+    std::process::exit(2);
+}

@@ -1,0 +1,5 @@
+//! Prints `docs/host-calls.md`.
+
+fn main() {
+    print!("{}", twine_protocol::document::host_calls());
+}

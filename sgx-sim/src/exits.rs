@@ -1,0 +1,66 @@
+//! Cheaper traps for exits, where the owner of the [`Device`](crate::Device) wants them.
+//!
+//! An invalid opcode is a dear trap where a hypervisor intercepts it, as KVM does on AMD
+//! processors: it decodes the instruction to see whether it should emulate it. HLT, which
+//! user mode may not execute, is one byte long and raises #GP without that detour. So the
+//! first byte of an ENCLU that has executed EEXIT is overwritten with HLT, and its address
+//! remembered. That is a change to measured code after it was measured, which the enclave
+//! could read: hence the choice.
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use crate::enclave::Enclave;
+use crate::epcm::Permissions;
+
+const HLT: u8 = 0xf4;
+/// EDP's entry code has one place that exits. Others have few.
+const SITES: usize = 8;
+
+/// Where an enclave exits by HLT.
+pub(crate) struct Exits {
+    wanted: bool,
+    /// Addresses; zero where free.
+    sites: [AtomicUsize; SITES],
+}
+
+impl Exits {
+    pub(crate) fn new(wanted: bool) -> Self {
+        Exits { wanted, sites: [const { AtomicUsize::new(0) }; SITES] }
+    }
+
+    /// Whether HLT at `address` stands for ENCLU.
+    #[inline(always)]
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        self.wanted && self.sites.iter().any(|site| site.load(Ordering::Acquire) == address)
+    }
+
+    /// Makes the ENCLU at `address` trap by HLT from now on, if that is wanted, and possible.
+    #[inline(always)]
+    pub(crate) fn learn(&self, enclave: &Enclave, address: usize) {
+        if self.wanted && !self.contains(address) {
+            self.replace(enclave, address);
+        }
+    }
+
+    #[cold]
+    fn replace(&self, enclave: &Enclave, address: usize) {
+        let _paging = enclave.lock_paging();
+        let page = enclave.page(address);
+        let permissions = enclave.epcm.get(page).effective();
+        let known = self.contains(address);
+        let free = |site: &&AtomicUsize| site.load(Ordering::Relaxed) == 0;
+        let Some(site) = self.sites.iter().find(free).filter(|_| !known) else {
+            return;
+        };
+        let writable = permissions.union(Permissions::RW);
+        if enclave.protect_temporarily(page, writable).is_err() {
+            return;
+        }
+        // Known before it can trap. One byte changes, so that other threads see one
+        // instruction or the other.
+        site.store(address, Ordering::Release);
+        // SAFETY: the byte lies in the enclave, in a page that is writable now.
+        unsafe { (*(address as *const AtomicU8)).store(HLT, Ordering::Release) };
+        let _ = enclave.protect_temporarily(page, permissions);
+    }
+}

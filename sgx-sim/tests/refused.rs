@@ -1,0 +1,274 @@
+//! Images that EINIT, EADD or ECREATE refuse, each for its reason.
+
+mod common;
+
+use common::{Entry, Spec, at, device};
+use openssl::hash::Hasher;
+use sgx_isa::{AttributesFlags, Miscselect, PageType, SecinfoFlags, Sigstruct};
+use sgxs::sgxs::{Meas, MeasEAdd, MeasECreate, MeasEExtend, SecinfoTruncated, SgxsWrite};
+
+fn refusal(spec: &Spec, image: &[u8], sig: &Sigstruct) -> String {
+    match spec.try_load(device(), image, sig) {
+        Ok(_) => String::from("loaded"),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+/// The refusal of an image with a correct signature.
+fn signed(spec: &Spec, image: &[u8]) -> String {
+    refusal(spec, image, &spec.sign(image))
+}
+
+fn refusal_of(change: impl FnOnce(&mut Spec)) -> String {
+    let mut spec = Spec::new(Entry::Echo);
+    change(&mut spec);
+    signed(&spec, &spec.image())
+}
+
+/// Changes a SIGSTRUCT after signing.
+fn tampered(change: impl FnOnce(&mut Sigstruct)) -> String {
+    let spec = Spec::new(Entry::Echo);
+    let image = spec.image();
+    let mut sig = spec.sign(&image);
+    change(&mut sig);
+    refusal(&spec, &image, &sig)
+}
+
+#[track_caller]
+fn assert_begins(text: String, expected: &str) {
+    assert!(text.starts_with(expected), "{text:?}");
+}
+
+#[test]
+fn a_good_image_loads() {
+    assert_eq!(refusal_of(|_| {}), "loaded");
+}
+
+#[test]
+fn malformed_sigstructs() {
+    let expected = "SGX_INVALID_SIG_STRUCT";
+    assert_begins(tampered(|sig| sig.header[0] ^= 1), expected);
+    assert_begins(tampered(|sig| sig.header2[0] ^= 1), expected);
+    assert_begins(tampered(|sig| sig.vendor = 1), expected);
+    assert_begins(tampered(|sig| sig.exponent = 65537), expected);
+    assert_begins(tampered(|sig| sig._reserved1[83] = 1), expected);
+    assert_begins(tampered(|sig| sig._reserved3[0] = 1), expected);
+    assert_begins(tampered(|sig| sig._reserved4[11] = 1), expected);
+    assert_begins(tampered(|sig| sig.cet_attributes = 1), expected);
+}
+
+#[test]
+fn bad_signatures() {
+    let expected = "SGX_INVALID_SIGNATURE";
+    assert_begins(tampered(|sig| sig.signature[0] ^= 1), expected);
+    assert_begins(tampered(|sig| sig.signature = [0xff; 384]), expected);
+    assert_begins(tampered(|sig| sig.q1[0] ^= 1), expected);
+    assert_begins(tampered(|sig| sig.q2[383] ^= 1), expected);
+    assert_begins(tampered(|sig| sig.modulus[5] ^= 1), expected);
+    assert_begins(tampered(|sig| sig.enclavehash[0] ^= 1), expected);
+    assert_begins(tampered(|sig| sig.isvsvn ^= 1), expected);
+    assert_begins(tampered(|sig| sig.swdefined ^= 1), expected);
+    assert_begins(tampered(|sig| sig.isvfamilyid[0] ^= 1), expected);
+    assert_begins(
+        tampered(|sig| {
+            sig.signature = [0; 384];
+            sig.q1 = [0; 384];
+            sig.q2 = [0; 384];
+        }),
+        expected,
+    );
+}
+
+#[test]
+fn another_image_than_the_signed_one() {
+    let spec = Spec::new(Entry::Echo);
+    let mut image = spec.image();
+    let sig = spec.sign(&image);
+    // A byte of code: after ECREATE, EADD and the EEXTEND header.
+    image[3 * 64] ^= 1;
+    assert_begins(refusal(&spec, &image, &sig), "SGX_INVALID_MEASUREMENT");
+}
+
+#[test]
+fn unmeasured_contents_may_differ() {
+    let spec = Spec::new(Entry::Echo);
+    let mut image = spec.image();
+    let sig = spec.sign(&image);
+    let tag = sgxs::sgxs::MEAS_UNMEASRD.to_le_bytes();
+    let chunk = image.windows(8).position(|window| window == tag).expect("an unmeasured chunk");
+    image[chunk + 64] ^= 1;
+    assert_eq!(refusal(&spec, &image, &sig), "loaded");
+}
+
+#[test]
+fn other_attributes_than_the_signed_ones() {
+    let expected = "SGX_INVALID_ATTRIBUTE";
+    let spec = Spec::new(Entry::Echo);
+    let image = spec.image();
+    let sig = spec.sign(&image);
+    let mut production = spec.clone();
+    production.attributes.flags.remove(AttributesFlags::DEBUG);
+    assert_begins(refusal(&production, &image, &sig), expected);
+    let mut misc = spec.clone();
+    misc.miscselect = Miscselect::empty();
+    assert_begins(refusal(&misc, &image, &sig), expected);
+    // What the mask leaves out may differ.
+    let lenient = spec
+        .signer(&image)
+        .attributes_flags(spec.attributes.flags, !AttributesFlags::DEBUG.bits())
+        .clone()
+        .sign::<_, Hasher>(&**common::key())
+        .unwrap();
+    assert_eq!(refusal(&production, &image, &lenient), "loaded");
+}
+
+#[test]
+fn attributes_that_no_enclave_may_have() {
+    let flags = |flags| refusal_of(|spec| spec.attributes.flags = flags);
+    let mode = AttributesFlags::MODE64BIT;
+    assert_begins(flags(mode | AttributesFlags::INIT), "#GP in ECREATE");
+    assert_begins(flags(AttributesFlags::DEBUG), "#GP in ECREATE");
+    assert_begins(flags(mode | AttributesFlags::CET), "#GP in ECREATE");
+    // SAFETY: every bit pattern is a value of the bit set's integer.
+    let reserved = unsafe { AttributesFlags::from_bits_unchecked(1 << 3) };
+    assert_begins(flags(mode | reserved), "#GP in ECREATE");
+    for xfrm in [0, 1, 2, 3 | 1 << 5, 3 | 1 << 62] {
+        assert_begins(
+            refusal_of(|spec| spec.attributes.xfrm = xfrm),
+            "#GP in ECREATE: ATTRIBUTES.XFRM",
+        );
+    }
+    // SAFETY: as above.
+    let misc = unsafe { Miscselect::from_bits_unchecked(3) };
+    assert_begins(refusal_of(|spec| spec.miscselect = misc), "#GP in ECREATE: MISCSELECT");
+    assert_begins(refusal_of(|spec| spec.ssaframesize = 0), "#GP in ECREATE: SSAFRAMESIZE");
+}
+
+#[test]
+fn the_provisioning_key_can_be_withheld() {
+    let mut spec = Spec::new(Entry::Echo);
+    spec.attributes.flags |= AttributesFlags::PROVISIONKEY;
+    let image = spec.image();
+    let sig = spec.sign(&image);
+    assert!(spec.try_load(device(), &image, &sig).is_ok());
+    let error = spec.try_load(device().allow_provision_key(false), &image, &sig).err().unwrap();
+    assert_begins(error.to_string(), "SGX_INVALID_ATTRIBUTE");
+}
+
+#[test]
+fn malformed_thread_control_structures() {
+    let tcs = |tcs| refusal_of(|spec| spec.tcs = tcs);
+    let expected = "#GP in EADD at offset 0x4000: TCS";
+    assert_begins(tcs(|tcs| tcs._reserved1 = 1), expected);
+    assert_begins(tcs(|tcs| tcs._reserved3[4023] = 1), expected);
+    assert_begins(tcs(|tcs| tcs.cssa = 1), expected);
+    assert_begins(tcs(|tcs| tcs.flags = sgx_isa::TcsFlags::DBGOPTIN), expected);
+    assert_begins(tcs(|tcs| tcs.oentry = at::SIZE), expected);
+    assert_begins(tcs(|tcs| tcs.ofsbasgx = at::SIZE), expected);
+    assert_begins(tcs(|tcs| tcs.ogsbasgx += 8), expected);
+    assert_begins(tcs(|tcs| tcs.ossa = at::SIZE), expected);
+    assert_begins(tcs(|tcs| tcs.ossa += 8), expected);
+    assert_begins(tcs(|tcs| tcs.nssa = u32::MAX), expected);
+}
+
+fn create(size: u64) -> Meas {
+    Meas::ECreate(MeasECreate { ssaframesize: 1, size })
+}
+
+fn add(offset: u64, flags: SecinfoFlags) -> Meas {
+    Meas::EAdd(MeasEAdd { offset, secinfo: SecinfoTruncated { flags } })
+}
+
+fn stream(records: &[Meas]) -> String {
+    let mut image = Vec::new();
+    for record in records {
+        image.write_meas(record).unwrap();
+    }
+    let spec = Spec::new(Entry::Echo);
+    let sig = spec.sign(&spec.image());
+    refusal(&spec, &image, &sig)
+}
+
+#[test]
+fn streams_that_build_no_enclave() {
+    let reg: SecinfoFlags = PageType::Reg.into();
+    let (r, w) = (SecinfoFlags::R, SecinfoFlags::W);
+    let size = 0x10000;
+    assert_begins(stream(&[]), "not a canonical SGXS stream");
+    assert_begins(stream(&[add(0, reg | r)]), "not a canonical SGXS stream");
+    assert_begins(stream(&[create(0x3000)]), "#GP in ECREATE: SIZE");
+    assert_begins(stream(&[create(0x1000)]), "#GP in ECREATE: SIZE");
+    assert_begins(stream(&[create(1 << 63)]), "#GP in ECREATE: SIZE");
+    assert_begins(stream(&[create(size), create(size)]), "not a canonical SGXS stream");
+    let page = |offset, flags| stream(&[create(size), add(offset, flags)]);
+    assert_begins(page(0x800, reg | r), "#GP in EADD at offset 0x800");
+    assert_begins(page(size, reg | r), "#GP in EADD at offset 0x10000");
+    assert_begins(page(0, reg | w), "#GP in EADD at offset 0x0: writable");
+    assert_begins(page(0, r), "#GP in EADD");
+    assert_begins(page(0, reg | r | SecinfoFlags::PENDING), "#GP in EADD");
+    assert_begins(page(0, SecinfoFlags::from(PageType::Trim)), "#GP in EADD");
+    assert_begins(page(0, SecinfoFlags::from(PageType::Tcs) | r), "#GP in EADD");
+    assert_begins(
+        stream(&[create(size), add(0x1000, reg | r), add(0, reg | r)]),
+        "not a canonical SGXS stream",
+    );
+    let chunk = |offset| Meas::EExtend { header: MeasEExtend { offset }, data: [1; 256] };
+    for offset in [0x1000, 0x80] {
+        assert_begins(
+            stream(&[create(size), add(0, reg | r), chunk(offset)]),
+            "not a canonical SGXS stream",
+        );
+    }
+    assert_begins(
+        stream(&[create(size), add(0, reg | r), chunk(0), chunk(0)]),
+        "not a canonical SGXS stream: chunks overlap",
+    );
+}
+
+#[test]
+fn a_truncated_stream_is_an_error() {
+    let spec = Spec::new(Entry::Echo);
+    let image = spec.image();
+    let sig = spec.sign(&image);
+    let refused = refusal(&spec, &image[..image.len() - 10], &sig);
+    assert_begins(refused, "cannot read the SGXS stream");
+    let refused = refusal(&spec, &image[..image.len() - 64], &sig);
+    assert_ne!(refused, "loaded");
+}
+
+#[test]
+fn refusals_leave_nothing_mapped() {
+    let spec = Spec::new(Entry::Echo);
+    let image = spec.image();
+    let mut sig = spec.sign(&image);
+    sig.enclavehash[0] ^= 1;
+    let before = mappings();
+    for _ in 0..200 {
+        assert_ne!(refusal(&spec, &image, &sig), "loaded");
+    }
+    assert!(mappings() < before + 50);
+}
+
+#[test]
+fn enclaves_are_unloaded_when_dropped() {
+    let mut spec = Spec::new(Entry::Echo);
+    spec.threads = 2;
+    let image = spec.image();
+    let sig = spec.sign(&image);
+    let before = mappings();
+    for i in 0..3_000 {
+        let mut enclave = spec.try_load(device(), &image, &sig).unwrap();
+        assert_eq!(enclave.enter(0, [i, 0, 0, 0, 0]).rdi, i + 1);
+        let base = enclave.base();
+        let last = enclave.tcss.pop();
+        drop(enclave);
+        assert!(sgx_sim::owns_tcs(base as *const _), "a TCS keeps it loaded");
+        drop(last);
+        assert!(!sgx_sim::owns_tcs(base as *const _));
+    }
+    assert!(mappings() < before + 50);
+}
+
+fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+}

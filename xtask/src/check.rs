@@ -1,0 +1,143 @@
+//! The second command of the README: everything that must hold before a change lands.
+
+use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
+use crate::{enclave, guests};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Packages whose tests run natively.
+const NATIVE: &[&str] = &[
+    "twine",
+    "twine-bench",
+    "twine-boundary",
+    "twine-engine",
+    "twine-host",
+    "twine-image",
+    "twine-platform",
+    "twine-protocol",
+    "twine-wasi",
+    "xtask",
+];
+
+/// Sums of the closing lines of test runs.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    runs: u64,
+}
+
+impl Tally {
+    /// Takes in one line of `cargo test`'s output, if it is a closing line.
+    fn read(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        self.runs += 1;
+        for part in result.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            let number = words.next().and_then(|word| word.parse::<u64>().ok());
+            match (number, words.next()) {
+                (Some(number), Some("passed")) => self.passed += number,
+                (Some(number), Some("failed")) => self.failed += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs `cargo test` and adds up what it says.
+fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
+    let mut cargo = command("cargo", root);
+    cargo.arg("test").args(arguments).stdout(Stdio::piped());
+    let mut child = cargo.spawn()?;
+    let out = child.stdout.take().ok_or_else(|| Failure::new("cargo test has no output"))?;
+    for line in BufReader::new(out).lines() {
+        let line = line?;
+        println!("{line}");
+        tally.read(&line);
+    }
+    if !child.wait()?.success() && tally.failed == 0 {
+        return Err(Failure::new(format!("`cargo test {}` failed", arguments.join(" "))));
+    }
+    Ok(())
+}
+
+fn packages<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    names.iter().flat_map(|name| ["--package", name]).collect()
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut cargo = command("cargo", root);
+    cargo.args(arguments);
+    cargo
+}
+
+/// Formats, lints, builds, tests and documents everything; prints the sums at the end.
+pub(crate) fn everything(root: &Path) -> Result<()> {
+    crate::toolchain::host_packages()?;
+    say("checking the format");
+    succeed(&mut cargo(root, &["fmt", "--all", "--check"]))?;
+
+    enclave::image(root)?;
+    enclave::build(root, &["twine-suite", "sgx-sim-enclaves"])?;
+    guests::all(root)?;
+
+    say("linting");
+    // One package at a time would build in as many ways; these two sets differ in the
+    // features of sgx-sim.
+    let deny = ["--", "--deny", "warnings"];
+    let lint = |set: &[&str]| {
+        let arguments = [&["clippy", "--all-targets"], &packages(set)[..], &deny].concat();
+        succeed(&mut cargo(root, &arguments))
+    };
+    lint(NATIVE)?;
+    lint(&["sgx-sim"])?;
+
+    let mut tally = Tally::default();
+    say("testing, natively and inside the enclave");
+    test(root, &mut tally, &packages(NATIVE))?;
+    say("testing the software SGX");
+    test(root, &mut tally, &packages(&["sgx-sim"]))?;
+
+    say("building the documents");
+    let arguments = [&["doc", "--no-deps"], &packages(NATIVE)[..]].concat();
+    succeed(cargo(root, &arguments).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    let arguments = ["doc", "--no-deps", "--package", "sgx-sim"];
+    succeed(cargo(root, &arguments).env("RUSTDOCFLAGS", "--deny warnings"))?;
+
+    if succeeds(&mut cargo(root, &["deny", "--version"])) {
+        say("checking licences and duplicates of dependencies");
+        succeed(&mut cargo(root, &["deny", "--offline", "check", "bans", "licenses", "sources"]))?;
+    } else {
+        say("cargo-deny is not installed: licences and duplicates of dependencies not checked");
+    }
+
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    match tally {
+        Tally { failed: 0, runs: 1.., passed: 1.. } => Ok(()),
+        Tally { failed: 0, .. } => Err(Failure::new("no test was run")),
+        _ => Err(Failure::new(format!("{} tests failed", tally.failed))),
+    }
+}
+
+/// Writes the documents that are made from the source.
+pub(crate) fn write_documents(root: &Path) -> Result<()> {
+    let mut cargo = cargo(root, &["run", "--quiet", "--package", "twine-protocol"]);
+    let text = output(cargo.args(["--example", "host_calls"]))?;
+    std::fs::write(root.join("docs/host-calls.md"), text)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_added_up_and_others_are_not() {
+        let mut tally = Tally::default();
+        tally.read("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
+        tally.read("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured");
+        tally.read("test a_test ... ok");
+        assert_eq!((tally.passed, tally.failed, tally.runs), (15, 2, 2));
+    }
+}
