@@ -92,6 +92,8 @@ impl Load for Device {
     type MappingInfo = Info;
     type Tcs = Tcs;
 
+    /// Loads an enclave, or refuses it as the processor or Linux would. The error is an
+    /// [`Error`], to which it downcasts.
     fn load<R: SgxsRead>(
         &mut self,
         reader: &mut R,

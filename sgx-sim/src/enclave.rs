@@ -97,17 +97,20 @@ impl Reservation {
         Ok(Reservation { base, size })
     }
 
-    /// Sets the page table's permissions.
+    /// Sets the page table's permissions. Pages with X alone become readable too: the
+    /// simulator must recognise ENCLU there, and Linux might use a protection key against that.
     pub(crate) fn protect(
         &self,
         pages: Range<usize>,
         permissions: Permissions,
     ) -> Result<(), Error> {
         let address = (self.base + pages.start * PAGE) as *mut _;
-        // SAFETY: callers pass page numbers inside the reservation, which is ours.
-        let done = unsafe {
-            libc::mprotect(address, pages.len() * PAGE, permissions.bits() as libc::c_int)
+        let bits = match permissions.bits() as libc::c_int {
+            libc::PROT_EXEC => libc::PROT_EXEC | libc::PROT_READ,
+            bits => bits,
         };
+        // SAFETY: callers pass page numbers inside the reservation, which is ours.
+        let done = unsafe { libc::mprotect(address, pages.len() * PAGE, bits) };
         if done == 0 { Ok(()) } else { Err(Error::last_os("mprotect of enclave pages")) }
     }
 }

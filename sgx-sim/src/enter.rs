@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use sgx_isa::Enclu;
 
+use crate::aex;
 use crate::enclave::ThreadControl;
 use crate::epcm::PAGE;
 use crate::exception::{Exception, GP, PF_USER};
@@ -434,8 +435,11 @@ unsafe extern "C" fn prepare(
     let Some(processor) = thread::current() else {
         return -i64::from(libc::EAGAIN);
     };
-    if thread::on_handler_stack(processor, ursp as usize) {
-        // The enclave's first signal would be delivered over the handler that calls us.
+    // On the alternate stack, the enclave's first signal would be delivered over the handler
+    // that calls us. With a TCS, that handler has interrupted this very function.
+    if thread::on_handler_stack(processor, ursp as usize)
+        || !processor.current.load(Ordering::Relaxed).is_null()
+    {
         return -i64::from(libc::EDEADLK);
     }
     let resume = leaf == Enclu::EResume as u32;
@@ -474,19 +478,18 @@ fn begin(
     if thread.busy.swap(true, Ordering::Acquire) {
         return Err(GP);
     }
+    processor.host_fs.store(thread::fs_base(), Ordering::Relaxed);
+    processor.host_gs.store(thread::gs_base(), Ordering::Relaxed);
+    processor.current.store(std::ptr::from_ref(thread).cast_mut(), Ordering::Release);
     let prepared = if resume {
         prepare_resume(thread, processor, ursp, urbp, locals)
     } else {
         prepare_enter(thread, ursp, urbp, locals)
     };
     if prepared.is_err() {
-        thread.busy.store(false, Ordering::Release);
-        return prepared;
+        aex::set_outside(processor, thread);
     }
-    processor.host_fs.store(thread::fs_base(), Ordering::Relaxed);
-    processor.host_gs.store(thread::gs_base(), Ordering::Relaxed);
-    processor.current.store(std::ptr::from_ref(thread).cast_mut(), Ordering::Release);
-    Ok(())
+    prepared
 }
 
 fn frame(thread: &ThreadControl, index: u32) -> Result<Frame, Exception> {

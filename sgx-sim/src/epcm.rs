@@ -75,12 +75,15 @@ impl Entry {
     const VALID: u16 = 1 << 15;
     const INVALID: Self = Entry(0);
 
-    /// A page added before EINIT.
+    /// A page added before EINIT. Linux lets its page table permissions become what SECINFO
+    /// allows; those of a TCS, which only the processor uses, become RW.
     pub(crate) fn added(page_type: PageType, permissions: Permissions) -> Self {
+        let max =
+            if page_type as u8 == PageType::Tcs as u8 { Permissions::RW } else { permissions };
         Entry(
             permissions.0
                 | permissions.0 << Self::TABLE_SHIFT
-                | permissions.0 << Self::MAX_SHIFT
+                | max.0 << Self::MAX_SHIFT
                 | (page_type as u16) << Self::TYPE_SHIFT
                 | Self::VALID,
         )

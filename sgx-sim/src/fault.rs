@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::exception::{Exception, GP, PF_SGX, PF_WRITE, vector};
 use crate::leaf;
 use crate::memory;
+use crate::relay;
 use crate::thread::{self, Processor};
 
 /// Signals by which the kernel reports exceptions.
@@ -112,9 +113,9 @@ unsafe extern "C" fn on_signal<const GENERATION: usize>(
         match dispatch(signal, info, context, bases) {
             Outcome::Done => {}
             Outcome::Resume => thread::set_bases(bases.0, bases.1),
-            Outcome::Chain => chain(previous, signal, info, context),
+            Outcome::Chain => chain(previous, signal, info, context, true),
             Outcome::ChainThenResume => {
-                chain(previous, signal, info, context);
+                chain(previous, signal, info, context, false);
                 thread::set_bases(bases.0, bases.1);
             }
         }
@@ -268,7 +269,9 @@ fn enclu(
     Ok(())
 }
 
-/// Does what the kernel would have done with the signal had we not been in between.
+/// Does what the kernel would have done with the signal had we not been in between. If it
+/// `may_move`, the host's handler runs on the stack that it would have run on, and this does
+/// not return.
 ///
 /// # Safety
 /// With a signal handler's arguments, and the host's segment bases loaded.
@@ -277,6 +280,7 @@ unsafe fn chain(
     signal: i32,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
+    may_move: bool,
 ) {
     // SAFETY: never freed, and stored before our handler was installed.
     let action = unsafe { *previous.load(Ordering::Acquire) };
@@ -297,6 +301,15 @@ unsafe fn chain(
             }
             if FAULTS.contains(&signal) {
                 block(&action, signal);
+            }
+            // SAFETY: a handler's third argument.
+            let kernel_context = unsafe { &*context.cast::<libc::ucontext_t>() };
+            if may_move
+                && action.sa_flags & libc::SA_ONSTACK == 0
+                && relay::moved_to_alternate_stack(kernel_context)
+            {
+                // SAFETY: checked, and the arguments are the kernel's.
+                unsafe { relay::run(handler, signal, info, context.cast()) }
             }
             // SAFETY: what the host installed, called as its flags say; signal handlers of
             // either kind take their arguments in the same registers.

@@ -45,6 +45,7 @@ mod measure;
 mod memory;
 mod paging;
 mod registry;
+mod relay;
 mod rsa;
 mod sigstruct;
 mod ssa;

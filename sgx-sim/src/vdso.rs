@@ -112,7 +112,7 @@ mod elf {
     }
 }
 
-/// Makes the linker keep our definition of the symbol.
+/// Makes the linker look at our definition of the symbol.
 #[cfg(feature = "vdso")]
 pub(crate) fn link() {
     std::hint::black_box(symbol::__vdso_sgx_enter_enclave as *const ());
@@ -136,7 +136,8 @@ mod symbol {
 
     global_asm!(
         ".pushsection .text.__vdso_sgx_enter_enclave,\"ax\",@progbits",
-        ".globl __vdso_sgx_enter_enclave",
+        // Weak: a program's own definition wins, also where Cargo has united the features.
+        ".weak __vdso_sgx_enter_enclave",
         ".type __vdso_sgx_enter_enclave,@function",
         "__vdso_sgx_enter_enclave:",
         "    .cfi_startproc",

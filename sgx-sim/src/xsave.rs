@@ -67,14 +67,16 @@ impl Layout {
 
     /// Whether ECREATE accepts `xfrm` as ATTRIBUTES.XFRM on this processor.
     pub(crate) fn permits(&self, xfrm: u64) -> bool {
-        /// XCR0 bits that must be all set or all clear (SDM Vol. 1, "Enabling the XSAVE
-        /// Feature Set"): AVX-512's three, AMX's two.
-        const TOGETHER: [u64; 2] = [0b1110_0000, 0b11 << 17];
         const AVX: u64 = 1 << 2;
+        const MPX: u64 = 0b11 << 3;
+        const AVX512: u64 = 0b111 << 5;
+        const AMX: u64 = 0b11 << 17;
+        // XCR0's own rules (SDM Vol. 1, "Enabling the XSAVE Feature Set").
+        let whole = |group| xfrm & group == 0 || xfrm & group == group;
         xfrm & LEGACY_FEATURES == LEGACY_FEATURES
             && xfrm & !self.xcr0 == 0
-            && TOGETHER.iter().all(|group| xfrm & group == 0 || xfrm & group == *group)
-            && (xfrm & TOGETHER[0] == 0 || xfrm & AVX != 0)
+            && [MPX, AVX512, AMX].into_iter().all(whole)
+            && (xfrm & AVX512 == 0 || xfrm & AVX != 0)
             && self.size(xfrm) <= MAX_SIZE
     }
 
@@ -164,6 +166,26 @@ impl<'a> SignalFrame<'a> {
         if self.image.len() >= LEGACY_SIZE + HEADER_SIZE {
             let kept = self.features() & !xfrm;
             self.image[LEGACY_SIZE..LEGACY_SIZE + 8].copy_from_slice(&kept.to_le_bytes());
+        }
+    }
+}
+
+/// Bytes of the extended state in a signal frame, from its start to the end of the second
+/// magic number; zero for a null pointer.
+///
+/// # Safety
+/// `start` is null, or what the kernel gave a running signal handler.
+pub(crate) unsafe fn signal_frame_size(start: *const u8) -> usize {
+    if start.is_null() {
+        return 0;
+    }
+    // SAFETY: as in `SignalFrame::of`.
+    unsafe {
+        let software = start.add(SOFTWARE_BYTES).cast::<u32>();
+        if software.read_unaligned() == MAGIC1 {
+            software.add(1).read_unaligned() as usize
+        } else {
+            LEGACY_SIZE
         }
     }
 }

@@ -154,3 +154,22 @@ fn quick_exits_behave_like_others() {
         assert_eq!(enclave.skip(0, 1).rdi, 0);
     }
 }
+
+#[cfg(feature = "vdso")]
+#[test]
+fn the_vdso_symbol_enters_simulated_enclaves() {
+    unsafe extern "C" {
+        fn __vdso_sgx_enter_enclave();
+    }
+    let enclave = Spec::new(Entry::Echo).load();
+    let mut run = EnclaveRun::new(enclave.tcs(0) as *mut _);
+    let registers = [1, 2, 3, 4, 5];
+    let exit = common::enter_through(__vdso_sgx_enter_enclave, &mut run, EENTER, registers);
+    assert_eq!((exit.result, exit.function, exit.rdi), (0, EEXIT, 2));
+
+    // Anything else is the kernel's; without SGX it has no such function, or refuses.
+    let mut page = Box::new([0u64; 1024]);
+    let mut run = EnclaveRun::new(page.as_mut_ptr().cast());
+    let exit = common::enter_through(__vdso_sgx_enter_enclave, &mut run, 0, registers);
+    assert!(exit.result < 0, "{exit:?}");
+}

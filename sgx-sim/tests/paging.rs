@@ -237,3 +237,31 @@ fn malformed_operands_fault() {
     assert_eq!(pages.accept(REG | R | W | MODIFIED), gp);
     assert_eq!(pages.accept(TRIM), gp);
 }
+
+#[test]
+fn thread_control_structures_stay_inaccessible() {
+    let pages = Pages::new(RW);
+    let tcs = pages.enclave.tcs(0);
+    sgx_sim::protect(tcs as usize, PAGE as usize, Permissions::RW).unwrap();
+    assert_eq!(mapped(tcs), "---");
+    assert!(sgx_sim::protect(tcs as usize, PAGE as usize, Permissions::RX).is_err());
+    assert!(sgx_sim::restrict_permissions(tcs as usize, PAGE as usize, Permissions::R).is_err());
+    assert_eq!(pages.leaf(EMODPE, REG | R, tcs, 0), 1014);
+}
+
+#[test]
+fn ranges_that_are_not_whole_pages_of_one_enclave_are_refused() {
+    let pages = Pages::new(RW);
+    let (page, len) = (pages.page as usize, PAGE as usize);
+    for (address, len) in [
+        (page + 1, len),
+        (page, len + 1),
+        (page, usize::MAX & !0xfff),
+        (pages.enclave.base() as usize + at::SIZE as usize, len),
+        (0x1000, len),
+    ] {
+        assert!(sgx_sim::protect(address, len, Permissions::R).is_err());
+    }
+    sgx_sim::protect(page, 0, Permissions::R).unwrap();
+    assert_eq!(pages.mapped(), "rw-");
+}

@@ -152,7 +152,8 @@ fn the_provisioning_key_can_be_withheld() {
     let sig = spec.sign(&image);
     assert!(spec.try_load(device(), &image, &sig).is_ok());
     let error = spec.try_load(device().allow_provision_key(false), &image, &sig).err().unwrap();
-    assert_begins(error.to_string(), "SGX_INVALID_ATTRIBUTE");
+    let error = error.downcast::<sgx_sim::Error>().unwrap();
+    assert!(matches!(error, sgx_sim::Error::InvalidAttribute(_)), "{error}");
 }
 
 #[test]

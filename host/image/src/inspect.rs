@@ -8,7 +8,7 @@ use std::path::Path;
 use sgx_isa::{AttributesFlags, Miscselect, PageType, SecinfoFlags, Sigstruct};
 
 use crate::manifest::PAGE;
-use crate::measure::{CHUNKS_PER_PAGE, Mrenclave, Mrsigner, Record, Records};
+use crate::measure::{CHUNKS_PER_PAGE, Measurement, Mrenclave, Mrsigner, Record, Records};
 use crate::{Date, Error, files, sign};
 
 /// An image, seen from outside. `Display` gives a text for people, serde a form for machines.
@@ -122,7 +122,8 @@ pub struct SignatureInfo {
 ///
 /// A signature that is wrong is a finding, not an error.
 pub fn inspect(sgxs: impl Read, sigstruct: Option<&Sigstruct>) -> Result<Inspection, Error> {
-    let mut records = Records::new(sgxs)?;
+    let mut records = Records::new(sgxs);
+    let mut measurement = Measurement::new()?;
     let mut pages = Pages::default();
     let (mut elrange_size, mut ssa_frame_pages) = (0, 0);
     while let Some(record) = records.next()? {
@@ -133,9 +134,10 @@ pub fn inspect(sgxs: impl Read, sigstruct: Option<&Sigstruct>) -> Result<Inspect
             Record::Page { offset, flags } => pages.begin(offset, flags),
             Record::Chunk { index, measured, data } => pages.chunk(index, measured, data),
         }
+        measurement.add(&records)?;
     }
     pages.finish();
-    let mrenclave = records.mrenclave()?;
+    let mrenclave = measurement.finish()?;
     Ok(Inspection {
         mrenclave,
         elrange_size,

@@ -50,7 +50,7 @@ pub use inspect::{
 };
 pub use key::{SigningKey, VerifyingKey};
 pub use manifest::Manifest;
-pub use measure::{Mrenclave, Mrsigner, measure};
+pub use measure::{Mrenclave, Mrsigner, check, measure};
 pub use sgx_isa::{Attributes, Sigstruct};
 pub use sign::{SigningRequest, launch_attributes, sign, verify};
 pub use write::{Built, build};

@@ -66,9 +66,41 @@ impl Mrenclave {
 
 /// Computes MRENCLAVE of an image. Any canonical SGXS stream will do.
 pub fn measure(sgxs: impl Read) -> Result<Mrenclave, Error> {
-    let mut records = Records::new(sgxs)?;
+    let mut records = Records::new(sgxs);
+    let mut measurement = Measurement::new()?;
+    while records.next()?.is_some() {
+        measurement.add(&records)?;
+    }
+    measurement.finish()
+}
+
+/// Checks the form of an image, as [`measure`] does, without measuring it: loaders pass over
+/// reserved fields, so that bytes there could be changed and nobody would notice.
+///
+/// # Errors
+/// When the stream is not canonical.
+pub fn check(sgxs: impl Read) -> Result<(), Error> {
+    let mut records = Records::new(sgxs);
     while records.next()?.is_some() {}
-    records.mrenclave()
+    Ok(())
+}
+
+/// MRENCLAVE in the making.
+pub(crate) struct Measurement(Hasher);
+
+impl Measurement {
+    pub(crate) fn new() -> Result<Measurement, Error> {
+        Ok(Measurement(Hasher::new(MessageDigest::sha256())?))
+    }
+
+    /// Adds the record that was read last.
+    pub(crate) fn add<R>(&mut self, records: &Records<R>) -> Result<(), Error> {
+        Ok(self.0.update(&records.buffer[..records.measured])?)
+    }
+
+    pub(crate) fn finish(self) -> Result<Mrenclave, Error> {
+        Mrenclave::finish(self.0)
+    }
 }
 
 /// One record of a stream, checked.
@@ -86,12 +118,13 @@ const HEADER: usize = 64;
 const CHUNK: usize = 256;
 pub(crate) const CHUNKS_PER_PAGE: usize = PAGE as usize / CHUNK;
 
-/// Reads and measures records, and sees to it that the stream is canonical: one ECREATE,
+/// Reads records, and sees to it that the stream is canonical: one ECREATE,
 /// first; pages in ascending order, inside ELRANGE; content behind its page, no part twice.
 pub(crate) struct Records<R> {
     input: BufReader<R>,
-    hasher: Hasher,
     buffer: [u8; HEADER + CHUNK],
+    /// Bytes of the buffer that are measured.
+    measured: usize,
     position: u64,
     elrange: Option<u64>,
     page: Option<u64>,
@@ -99,16 +132,16 @@ pub(crate) struct Records<R> {
 }
 
 impl<R: Read> Records<R> {
-    pub(crate) fn new(input: R) -> Result<Records<R>, Error> {
-        Ok(Records {
+    pub(crate) fn new(input: R) -> Records<R> {
+        Records {
             input: BufReader::with_capacity(1 << 20, input),
-            hasher: Hasher::new(MessageDigest::sha256())?,
             buffer: [0; HEADER + CHUNK],
+            measured: 0,
             position: 0,
             elrange: None,
             page: None,
             chunks_seen: 0,
-        })
+        }
     }
 
     /// The next record, or `None` at the end of the stream.
@@ -134,27 +167,20 @@ impl<R: Read> Records<R> {
                 }
                 self.extend().map_err(refuse)?;
                 let measured = tag == MEAS_EEXTEND;
-                if measured {
-                    self.hasher.update(&self.buffer)?;
-                }
+                self.measured = if measured { HEADER + CHUNK } else { 0 };
                 let index = (self.field(8) % PAGE) as usize / CHUNK;
                 return Ok(Some(Record::Chunk { index, measured, data: &self.buffer[HEADER..] }));
             }
             MEAS_UNSIZED => return Err(refuse("its address range has no size yet")),
             _ => return Err(refuse("the record's tag is not known")),
         }
-        self.hasher.update(&self.buffer[..HEADER])?;
+        self.measured = HEADER;
         if tag == MEAS_ECREATE {
             let ssa_frame_pages = self.field(8) as u32;
             return Ok(Some(Record::Create { ssa_frame_pages, elrange: self.field(12) }));
         }
         let flags = SecinfoFlags::from_bits_truncate(self.field(16));
         Ok(Some(Record::Page { offset: self.field(8), flags }))
-    }
-
-    /// The measurement of the records read so far.
-    pub(crate) fn mrenclave(self) -> Result<Mrenclave, Error> {
-        Mrenclave::finish(self.hasher)
     }
 
     fn create(&mut self) -> Result<(), &'static str> {

@@ -88,6 +88,7 @@ fn run_with(
     // Read at once: the loader reads record by record, 64 bytes at a time.
     let sgxs = std::fs::read(&image.path)
         .map_err(|source| Error::Read { path: image.path.clone(), source })?;
+    twine_image::check(&sgxs[..]).map_err(|error| Error::Refused(error.to_string()))?;
     let mut builder = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&sgxs);
     builder.sigstruct(image.sigstruct.clone()).attributes(attributes);
     let mut builder = enclave_runner::EnclaveBuilder::new(builder);

@@ -308,6 +308,16 @@ pub fn enter(tcs: u64, leaf: u32, registers: [u64; 5]) -> Exit {
 }
 
 pub fn enter_with(run: &mut EnclaveRun, leaf: u32, registers: [u64; 5]) -> Exit {
+    enter_through(sgx_sim::enter_enclave_fn(), run, leaf, registers)
+}
+
+/// Calls an entry function with the vDSO's ABI.
+pub fn enter_through(
+    function: sgx_sim::EnterFn,
+    run: &mut EnclaveRun,
+    leaf: u32,
+    registers: [u64; 5],
+) -> Exit {
     let [mut rdi, mut rsi, mut rdx, mut r8, mut r9] = registers;
     let mut r10 = 0x1010;
     let result: u64;
@@ -315,9 +325,8 @@ pub fn enter_with(run: &mut EnclaveRun, leaf: u32, registers: [u64; 5]) -> Exit 
         asm!(
             "sub rsp, 8",
             "push rax",
-            "call {enter}",
+            "call r11",
             "add rsp, 16",
-            enter = sym sgx_sim::sgx_sim_enter_enclave,
             inout("rax") std::ptr::from_mut(run) as u64 => result,
             inout("ecx") leaf => _,
             inout("rdi") rdi,
@@ -326,6 +335,7 @@ pub fn enter_with(run: &mut EnclaveRun, leaf: u32, registers: [u64; 5]) -> Exit 
             inout("r8") r8,
             inout("r9") r9,
             inout("r10") r10,
+            inout("r11") function => _,
             clobber_abi("C"),
         )
     };

@@ -1,0 +1,243 @@
+//! What a user gets for a program that can't be run, or that misbehaves: one line of cause and
+//! one of remedy, never a panic or a hang.
+
+mod common;
+
+use common::{Ended, Folder, run, twine};
+use std::time::{Duration, Instant};
+
+/// Runs a program in text format, with options before it.
+fn run_text(options: &[&str], text: &str) -> Ended {
+    let folder = Folder::new();
+    let program = folder.file("program.wat", text);
+    run(twine().args(["run", "--quiet"]).args(options).arg(program))
+}
+
+/// Runs a file with these bytes.
+fn run_bytes(bytes: &[u8]) -> Ended {
+    let folder = Folder::new();
+    let program = folder.file("program.wasm", bytes);
+    run(twine().args(["run", "--quiet"]).arg(program))
+}
+
+#[test]
+fn what_is_not_webassembly_is_called_so() {
+    run_bytes(b"int main(void) { return 0; }").failed_with(1, "not a WebAssembly binary");
+    run_bytes(b"").failed_with(1, "not a WebAssembly binary");
+    run_bytes(b"\x7fELF\x02\x01\x01\0").failed_with(1, "not a WebAssembly binary");
+}
+
+#[test]
+fn truncated_programs_are_called_so_wherever_they_end() {
+    run_bytes(b"\0as").failed_with(1, "truncated");
+    run_bytes(b"\0asm\x01\0").failed_with(1, "truncated");
+    let whole = wat::parse_str(
+        r#"(module (memory 1) (data (i32.const 0) "abc") (func (export "_start") (nop) (nop)))"#,
+    )
+    .unwrap();
+    run_bytes(&whole).printed("");
+    for length in [9, 11, whole.len() - 3, whole.len() - 1] {
+        run_bytes(&whole[..length]).failed_with(1, "truncated");
+    }
+}
+
+#[test]
+fn other_versions_and_components_are_named() {
+    run_bytes(b"\0asm\x02\0\0\0").failed_with(1, "version 2");
+    run_bytes(b"\0asm\x0d\0\x01\0").failed_with(1, "component");
+}
+
+#[test]
+fn a_program_that_does_not_validate_says_where() {
+    run_bytes(b"\0asm\x01\0\0\0\xff\x01\0").failed_with(1, "not valid");
+    run_text(&[], "(module (func (export \"_start\") (i32.add)))").failed_with(1, "not valid");
+}
+
+#[test]
+fn text_with_an_error_is_called_so() {
+    run_text(&[], "(module (func (export \"_start\")").failed_with(1, "expected `)`");
+}
+
+#[test]
+fn missing_files_and_folders_are_named() {
+    run(twine().args(["run", "/nonexistent/app.wasm"])).failed_with(1, "No such file");
+    run(twine().args(["run", "/"])).failed_with(1, "Is a directory");
+}
+
+#[test]
+fn all_unknown_imports_are_named_at_once() {
+    let ended = run_text(
+        &[],
+        r#"(module (import "env" "one" (func)) (import "env" "two" (memory 1))
+             (import "wasi_snapshot_preview1" "fd_tell" (func (param i32 i32) (result i32)))
+             (import "env" "three" (global i32)) (func (export "_start")))"#,
+    );
+    ended.failed_with(1, "env::one, env::two, env::three");
+}
+
+#[test]
+fn an_import_of_another_type_shows_both_types() {
+    let ended = run_text(
+        &[],
+        r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32) (result i32)))
+             (func (export "_start")))"#,
+    );
+    ended.failed_with(1, "(param i32 i32 i32 i32)");
+}
+
+#[test]
+fn a_module_without_a_start_says_what_to_do() {
+    let ended = run_text(&[], r#"(module (func (export "other")))"#);
+    ended.failed_with(1, "`_start`");
+    assert!(ended.err.contains("--invoke"));
+    run_text(&[], r#"(module (func (export "_start") (param i32)))"#).failed_with(1, "`_start`");
+}
+
+#[test]
+fn invoke_checks_the_function_and_its_arguments() {
+    let text = r#"(module (func (export "add") (param i32 i64) (result i64)
+        (i64.add (i64.extend_i32_s (local.get 0)) (local.get 1))))"#;
+    let folder = Folder::new();
+    let program = folder.file("add.wat", text);
+    let invoke = |arguments: &[&str]| {
+        run(twine()
+            .args(["run", "-q", "--invoke"])
+            .arg(arguments[0])
+            .arg(&program)
+            .args(&arguments[1..]))
+    };
+    invoke(&["add", "-2", "44"]).printed("42\n");
+    invoke(&["add", "0xff", "1"]).printed("256\n");
+    invoke(&["add", "1"]).failed_with(1, "takes 2 arguments");
+    invoke(&["add", "1", "two"]).failed_with(1, "\"two\"");
+    invoke(&["sub", "1", "2"]).failed_with(1, "`sub`");
+}
+
+#[test]
+fn memory_that_cannot_be_had_is_refused_before_the_program_starts() {
+    let big = r#"(module (memory 65536) (func (export "_start")))"#;
+    run_text(&[], big).failed_with(1, "no enclave memory");
+    run_text(&["--max-memory", "1MiB"], big).failed_with(1, "1048576 allowed");
+    run_text(&[], r#"(module (table 4000000000 funcref) (func (export "_start")))"#)
+        .failed_with(1, "table");
+}
+
+#[test]
+fn growing_beyond_the_limit_fails_in_the_program_alone() {
+    // 16 pages are allowed: from 1, growing by 10 works once.
+    let text = r#"(module (memory 1) (func (export "grow") (result i32 i32)
+        (memory.grow (i32.const 10)) (memory.grow (i32.const 10))))"#;
+    run_text(&["--max-memory", "1MiB", "--invoke", "grow"], text).printed("1\n-1\n");
+}
+
+#[test]
+fn code_that_does_not_fit_says_which_size_would() {
+    // Twenty thousand stores of constants: more than 64 KiB of code.
+    let stores: String = (0..20_000)
+        .map(|n| format!("(i64.store (i32.const {n}) (i64.const {}))", (n as i64) << 40))
+        .collect();
+    let text = format!("(module (memory 1) (func (export \"_start\") {stores}))");
+    let folder = Folder::new();
+    let program = folder.file("large.wat", text);
+    let image = folder.path().join("small.sgxs");
+    let elf = common::built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
+    let manifest = common::root().join("enclave/entry/image.toml");
+    let built = run(twine()
+        .args(["image", "build", "--code-arena-size", "64KiB", "--manifest"])
+        .arg(manifest)
+        .arg("--output")
+        .arg(&image)
+        .arg(elf));
+    assert_eq!(built.code, Some(0), "{built:?}");
+    let signed = run(twine().args(["image", "sign"]).arg(&image));
+    assert_eq!(signed.code, Some(0), "{signed:?}");
+    let ended = run(twine().args(["run", "-q", "--image"]).arg(&image).arg(program));
+    ended.failed_with(1, "this image has 65536 in all");
+    assert!(ended.err.contains("--code-arena-size"), "{ended:?}");
+}
+
+#[test]
+fn traps_exit_with_134_and_name_the_functions() {
+    let ended = run_text(
+        &[],
+        r#"(module (func $inner unreachable) (func $outer (export "_start") (call $inner)))"#,
+    );
+    ended.trapped_with("unreachable");
+    assert!(ended.err.contains("inner") && ended.err.contains("outer"), "{ended:?}");
+    run_text(
+        &[],
+        r#"(module (memory 1) (func (export "_start") (drop (i32.load (i32.const 65536)))))"#,
+    )
+    .trapped_with("out of bounds memory access");
+    run_text(
+        &[],
+        r#"(module (func (export "_start") (drop (i32.div_s (i32.const 1) (i32.const 0)))))"#,
+    )
+    .trapped_with("integer divide by zero");
+    run_text(
+        &[],
+        r#"(module (table 1 funcref) (func (export "_start") (call_indirect (i32.const 0))))"#,
+    )
+    .trapped_with("uninitialized element");
+}
+
+#[test]
+fn endless_recursion_is_a_trap() {
+    run_text(&[], r#"(module (func $f (export "_start") (call $f)))"#)
+        .trapped_with("call stack exhausted");
+}
+
+const LOOP: &str = r#"(module (func (export "_start") (loop $l (br $l))))"#;
+
+#[test]
+fn an_endless_loop_ends_with_its_time_or_its_fuel() {
+    run_text(&["--timeout", "200ms"], LOOP).trapped_with("--timeout");
+    run_text(&["--fuel", "100000"], LOOP).trapped_with("fuel");
+}
+
+#[test]
+fn a_timeout_also_ends_a_start_function_that_loops() {
+    let text = r#"(module (func $s (loop $l (br $l))) (start $s) (func (export "_start")))"#;
+    run_text(&["--timeout", "200ms"], text).trapped_with("--timeout");
+}
+
+#[test]
+fn interrupting_the_command_ends_it_at_once() {
+    let folder = Folder::new();
+    let program = folder.file("loop.wat", LOOP);
+    let mut child = twine().args(["run", "--quiet"]).arg(program).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(child.try_wait().unwrap(), None, "it should still be running");
+    let killed = run(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]));
+    assert_eq!(killed.code, Some(0));
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), None, "it ends by the signal: {status}");
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [
+        &[][..],
+        &["run"],
+        &["run", "--nonsense", "a.wasm"],
+        &["run", "--timeout", "soon", "a.wasm"],
+        &["fly"],
+    ] {
+        let ended = run(twine().args(arguments));
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+}
+
+#[test]
+fn hardware_that_is_not_there_is_refused_by_name() {
+    if run(twine().args(["info", "--json"])).out.contains(r#""tee": "sgx""#) {
+        return;
+    }
+    let ended = run_text(&["--tee", "sgx"], LOOP);
+    ended.failed_with(1, "SGX can't be used");
+}

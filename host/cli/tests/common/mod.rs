@@ -1,0 +1,123 @@
+//! Running the `twine` command as a user would.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The folder of the project.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// A file of the build's, which must be there.
+pub fn built(path: &str) -> PathBuf {
+    let path = root().join("target").join(path);
+    assert!(path.exists(), "{} is missing: `cargo xtask test` builds it", path.display());
+    path
+}
+
+/// The `twine` command as it is released.
+pub fn twine() -> Command {
+    let mut command = Command::new(built("release/twine"));
+    command.env_remove("TWINE_IMAGE").stdin(Stdio::null());
+    command
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+pub fn ended(output: Output) -> Ended {
+    Ended {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ended {
+    ended(command.output().unwrap())
+}
+
+/// Runs a command with something on its standard input.
+pub fn run_with_input(command: &mut Command, input: &[u8]) -> Ended {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // From another thread: the program may write before it has read everything.
+    let writer = std::thread::spawn(move || {
+        // A program that ends early closes the pipe.
+        let _ = pipe.write_all(&input);
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    ended(output)
+}
+
+impl Ended {
+    /// It failed as a command should: one line of cause that has `cause` in it, one of remedy,
+    /// nothing else.
+    #[track_caller]
+    pub fn failed_with(&self, code: i32, cause: &str) {
+        let lines: Vec<&str> = self.err.lines().collect();
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_eq!(lines.len(), 2, "{self:?}");
+        assert!(lines[0].starts_with("error: ") && lines[0].contains(cause), "{self:?}");
+        assert!(lines[1].starts_with("  help: ") && lines[1].len() > 12, "{self:?}");
+    }
+
+    /// It trapped: exit code 134, the cause and a backtrace.
+    #[track_caller]
+    pub fn trapped_with(&self, cause: &str) {
+        let mut lines = self.err.lines();
+        assert_eq!(self.code, Some(134), "{self:?}");
+        let first = lines.next().unwrap_or_default();
+        assert!(first.starts_with("error: ") && first.contains(cause), "{self:?}");
+        assert!(lines.all(|line| line.starts_with("  ")), "{self:?}");
+    }
+
+    /// It succeeded and printed this.
+    #[track_caller]
+    pub fn printed(&self, out: &str) {
+        assert_eq!((self.code, self.out.as_str()), (Some(0), out), "{self:?}");
+    }
+}
+
+/// A folder that is removed when the test is over.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("twine-test-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    /// Writes a file into the folder.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,183 @@
+//! Images that are not as they should be are refused, with cause and remedy.
+
+mod common;
+
+use common::{Ended, Folder, built, run, twine};
+use std::path::{Path, PathBuf};
+
+/// A copy of the image and its signature.
+fn copy(folder: &Folder) -> (PathBuf, PathBuf) {
+    let image = folder.path().join("copy.sgxs");
+    let signature = folder.path().join("copy.sig");
+    std::fs::copy(built("release/twine.sgxs"), &image).unwrap();
+    std::fs::copy(built("release/twine.sig"), &signature).unwrap();
+    (image, signature)
+}
+
+fn run_in(image: &Path) -> Ended {
+    let folder = Folder::new();
+    let program = folder.file("program.wat", r#"(module (func (export "_start")))"#);
+    run(twine().args(["run", "--quiet", "--image"]).arg(image).arg(program))
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_copy_runs_as_the_original_does() {
+    let folder = Folder::new();
+    run_in(&copy(&folder).0).printed("");
+}
+
+#[test]
+fn an_image_without_a_signature_is_refused() {
+    let folder = Folder::new();
+    let (image, signature) = copy(&folder);
+    std::fs::remove_file(signature).unwrap();
+    run_in(&image).failed_with(1, "not signed");
+}
+
+#[test]
+fn an_image_changed_by_one_byte_is_refused() {
+    let folder = Folder::new();
+    let (image, _) = copy(&folder);
+    let length = std::fs::metadata(&image).unwrap().len() as usize;
+    // A tag, a reserved field, and content somewhere.
+    for at in [64, 127, length / 8, length / 4, length / 2, length * 3 / 4, length - 1] {
+        flip(&image, at);
+        run_in(&image).failed_with(1, "refused");
+        flip(&image, at);
+    }
+    run_in(&image).printed("");
+}
+
+#[test]
+fn a_truncated_image_is_refused() {
+    let folder = Folder::new();
+    let (image, _) = copy(&folder);
+    let bytes = std::fs::read(&image).unwrap();
+    for length in [0, 63, 64, 1000, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&image, &bytes[..length]).unwrap();
+        run_in(&image).failed_with(1, "refused");
+    }
+}
+
+#[test]
+fn a_signature_changed_by_one_byte_is_refused() {
+    let folder = Folder::new();
+    let (image, signature) = copy(&folder);
+    // Header, modulus, signature, attributes, enclave hash, Q1 (SDM: SIGSTRUCT).
+    for at in [0, 200, 600, 930, 970, 1100] {
+        flip(&signature, at);
+        let ended = run_in(&image);
+        assert_eq!(ended.code, Some(1), "byte {at}: {ended:?}");
+        assert_eq!(ended.err.lines().count(), 2, "byte {at}: {ended:?}");
+        flip(&signature, at);
+    }
+}
+
+#[test]
+fn the_signature_of_another_image_is_refused() {
+    let folder = Folder::new();
+    let (image, signature) = copy(&folder);
+    let other = folder.path().join("other.sgxs");
+    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
+    let ended = run(twine()
+        .args(["image", "build", "--heap-size", "32MiB", "--output"])
+        .arg(&other)
+        .arg(elf));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(run(twine().args(["image", "sign"]).arg(&other)).code, Some(0));
+    std::fs::copy(other.with_extension("sig"), signature).unwrap();
+    run_in(&image).failed_with(1, "refused");
+}
+
+#[test]
+fn a_file_that_is_no_image_is_refused() {
+    let folder = Folder::new();
+    let (_, signature) = copy(&folder);
+    let image = folder.file("copy.sgxs", "this is no image, though it has a signature");
+    assert!(signature.exists());
+    run_in(&image).failed_with(1, "refused");
+    run_in(Path::new("/nonexistent.sgxs")).failed_with(1, "can't be read");
+}
+
+#[test]
+fn an_enclave_that_runs_out_of_heap_says_so() {
+    let folder = Folder::new();
+    let image = folder.path().join("small.sgxs");
+    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
+    let manifest = common::root().join("enclave/entry/image.toml");
+    let ended = run(twine()
+        .args(["image", "build", "--heap-size", "64KiB", "--manifest"])
+        .arg(manifest)
+        .arg("--output")
+        .arg(&image)
+        .arg(elf));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(run(twine().args(["image", "sign"]).arg(&image)).code, Some(0));
+    let ended = run_in(&image);
+    ended.failed_with(1, "ran out of memory");
+    assert!(ended.err.contains("--heap-size"), "{ended:?}");
+}
+
+#[test]
+fn signing_in_two_steps_gives_the_signature_of_one_step() {
+    let folder = Folder::new();
+    let (image, signature) = copy(&folder);
+    let path = |name: &str| folder.path().join(name);
+    let openssl = |arguments: &[&str]| {
+        let ended =
+            run(std::process::Command::new("openssl").current_dir(folder.path()).args(arguments));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    };
+    openssl(&["genrsa", "-3", "-out", "key.pem", "3072"]);
+    openssl(&["rsa", "-in", "key.pem", "-pubout", "-out", "public.pem"]);
+    let sign = |arguments: &[&str]| {
+        let ended = run(twine()
+            .current_dir(folder.path())
+            .args(["image", "sign", "--date", "2026-01-31", "copy.sgxs"])
+            .args(arguments));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        std::fs::read(&signature).unwrap()
+    };
+    let once = sign(&["--key", "key.pem"]);
+    std::fs::remove_file(&signature).unwrap();
+    let request = run(twine().current_dir(folder.path()).args([
+        "image",
+        "sign",
+        "--date",
+        "2026-01-31",
+        "--request",
+        "request",
+        "copy.sgxs",
+    ]));
+    assert_eq!(request.code, Some(0), "{request:?}");
+    assert!(!signature.exists());
+    openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "signed", "request"]);
+    let twice =
+        sign(&["--signature", "signed", "--from-request", "request", "--public-key", "public.pem"]);
+    assert_eq!(once, twice);
+    assert!(path("request").exists());
+    // A manifest beside the image would say prod-id 1; without one the default identity is signed
+    // and still runs.
+    run_in(&image).printed("");
+}
+
+#[test]
+fn measuring_names_the_program_and_the_image() {
+    let folder = Folder::new();
+    let program = folder.file("program.wasm", b"\0asm\x01\0\0\0");
+    let ended = run(twine().args(["measure", "--json"]).arg(program));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // SHA-256 of the eight bytes.
+    assert!(
+        ended.out.contains("93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"),
+        "{ended:?}"
+    );
+    let image = run(twine().args(["image", "measure"]).arg(built("release/twine.sgxs")));
+    assert!(ended.out.contains(image.out.trim()), "{ended:?}");
+}

@@ -1,0 +1,81 @@
+//! Running a host's signal handler on the stack where the kernel would have run it.
+//!
+//! Signals that arrive inside an enclave must be delivered to the alternate stack, so that
+//! our handlers ask for it. A handler of the host's that did not ask may need more stack than
+//! the alternate stack has. So the signal's frame is copied to where the kernel would have
+//! put it, below the interrupted stack, and the handler started there: when it returns,
+//! `rt_sigreturn` takes that copy (Linux `arch/x86/kernel/signal_64.c`).
+
+use std::ptr;
+
+use crate::xsave;
+
+/// Bytes below RSP that belong to the interrupted function (System V ABI).
+const RED_ZONE: usize = 128;
+/// Bytes of the kernel's `struct ucontext`, which is shorter than the C library's.
+const UCONTEXT: usize = 304;
+const SIGINFO: usize = size_of::<libc::siginfo_t>();
+/// XSAVE areas are aligned to this.
+const XSAVE_ALIGN: usize = 64;
+const STACK_ALIGN: usize = 16;
+
+/// Whether the handler that has this context runs on an alternate stack, and what it
+/// interrupted did not.
+pub(crate) fn moved_to_alternate_stack(context: &libc::ucontext_t) -> bool {
+    let here = 0u8;
+    let stack = &context.uc_stack;
+    let on_it = |address: usize| address.wrapping_sub(stack.ss_sp as usize) < stack.ss_size;
+    let interrupted = context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize;
+    on_it(&raw const here as usize) && !on_it(interrupted)
+}
+
+/// Leaves the present handler, whose arguments these are, for `handler`.
+///
+/// # Safety
+/// The context is the kernel's own, on the present stack, [`moved_to_alternate_stack`], and
+/// `handler` is what the host has installed.
+pub(crate) unsafe fn run(
+    handler: usize,
+    signal: i32,
+    info: *const libc::siginfo_t,
+    context: *const libc::ucontext_t,
+) -> ! {
+    // SAFETY: the kernel's frame is complete: the return address lies in front of the
+    // context. Below the interrupted stack pointer and red zone the stack is unused.
+    let (frame, info, context) = unsafe {
+        let state = (*context).uc_mcontext.fpregs.cast::<u8>();
+        let rsp = (*context).uc_mcontext.gregs[libc::REG_RSP as usize] as usize;
+        let state_size = xsave::signal_frame_size(state);
+        let new_state = (rsp - RED_ZONE - state_size) & !(XSAVE_ALIGN - 1);
+        let new_info = (new_state - SIGINFO) & !(STACK_ALIGN - 1);
+        let new_context = new_info - UCONTEXT;
+        let frame = new_context - size_of::<usize>();
+
+        ptr::copy_nonoverlapping(state, new_state as *mut u8, state_size);
+        ptr::copy_nonoverlapping(info.cast(), new_info as *mut u8, SIGINFO);
+        ptr::copy_nonoverlapping(context.cast(), new_context as *mut u8, UCONTEXT);
+        let copy = new_context as *mut libc::ucontext_t;
+        if !state.is_null() {
+            (&raw mut (*copy).uc_mcontext.fpregs).write(new_state as *mut _);
+        }
+        let return_address = context.cast::<usize>().sub(1).read();
+        (frame as *mut usize).write(return_address);
+        (frame, new_info, new_context)
+    };
+    // SAFETY: as the kernel starts a handler. The frames that are left behind own nothing.
+    unsafe {
+        core::arch::asm!(
+            "mov rsp, {frame}",
+            "xor eax, eax",
+            "jmp {handler}",
+            frame = in(reg) frame,
+            handler = in(reg) handler,
+            in("edi") signal,
+            in("rsi") info,
+            in("rdx") context,
+            options(noreturn),
+        )
+    }
+}
+
+const _: () = assert!(UCONTEXT.is_multiple_of(STACK_ALIGN));
