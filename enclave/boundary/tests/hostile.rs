@@ -1,0 +1,319 @@
+//! A hostile host: it answers every call with anything, and changes shared memory at will.
+//! Nothing but a clean error may follow, and nothing of the enclave's may be read or written.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use twine_boundary::{Boundary, Error, PointerError};
+use twine_protocol::calls::{RawCall, number};
+use twine_protocol::launch::{DecodeError, End, Launch, Outcome};
+use twine_protocol::wire::{
+    Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_PROGRAM, PollRecord, Status, StreamKind,
+    TRANSFER_BUFFER_SIZE,
+};
+
+/// Answers calls by a function.
+struct Host<F>(F);
+
+impl<F: Fn(u64, [u64; 4]) -> (u64, u64)> RawCall for Host<F> {
+    fn raw_call(&self, number: u64, arguments: [u64; 4]) -> (u64, u64) {
+        (self.0)(number, arguments)
+    }
+}
+
+fn boundary<F: Fn(u64, [u64; 4]) -> (u64, u64)>(
+    enclave: &Range<usize>,
+    answer: F,
+) -> Boundary<Host<F>> {
+    Boundary::new(Host(answer), enclave.clone())
+}
+
+/// Memory that plays the enclave: a secret in the middle of a page-aligned range.
+struct Enclave {
+    words: Vec<u64>,
+}
+
+const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
+
+impl Enclave {
+    fn new() -> Self {
+        Enclave { words: vec![SECRET; 1 << 14] }
+    }
+
+    fn range(&self) -> Range<usize> {
+        let start = self.words.as_ptr() as usize;
+        start..start + self.words.len() * 8
+    }
+
+    /// Pointers that a host must not give: null, unaligned, inside, across either edge,
+    /// beyond the address space, of the kernel's half.
+    fn bad_pointers(&self, length: u64) -> Vec<u64> {
+        let (start, end) = (self.range().start as u64, self.range().end as u64);
+        let mut pointers = vec![
+            0,
+            1,
+            start,
+            start + 8,
+            start + 1,
+            end - 8,
+            end - 4,
+            u64::MAX,
+            u64::MAX - 7,
+            1 << 47,
+            0xffff_8000_0000_0000,
+        ];
+        if length > 8 {
+            pointers.extend([start - 8, (1 << 47) - 8]);
+        }
+        pointers
+    }
+
+    fn assert_untouched(&self) {
+        assert!(self.words.iter().all(|&word| word == SECRET), "the enclave's memory was written");
+    }
+}
+
+/// A transfer buffer that the host sees.
+struct Shared(RefCell<Vec<u64>>);
+
+impl Shared {
+    fn new() -> Self {
+        Shared(RefCell::new(vec![0; TRANSFER_BUFFER_SIZE as usize / 8]))
+    }
+
+    fn answer(&self) -> (u64, u64) {
+        (self.0.borrow().as_ptr() as u64, TRANSFER_BUFFER_SIZE)
+    }
+
+    fn holds_secret(&self) -> bool {
+        self.0.borrow().contains(&SECRET)
+    }
+}
+
+#[test]
+fn no_bad_pointer_is_taken_for_the_launch_request_or_the_program() {
+    let enclave = Enclave::new();
+    for length in [0, 1, 8, 9, 4096, MAX_LAUNCH] {
+        for pointer in enclave.bad_pointers(length) {
+            let host = boundary(&enclave.range(), |_, _| (pointer, length));
+            assert!(
+                matches!(host.launch(), Err(Error::Pointer { .. })),
+                "launch at {pointer:#x}, {length} bytes"
+            );
+            assert!(
+                matches!(host.program(), Err(Error::Pointer { .. })),
+                "program at {pointer:#x}, {length} bytes"
+            );
+        }
+    }
+    enclave.assert_untouched();
+}
+
+#[test]
+fn lengths_beyond_the_bounds_are_refused_before_anything_is_read() {
+    let enclave = Enclave::new();
+    for length in [MAX_PROGRAM + 1, 1 << 40, u64::MAX / 2, u64::MAX - 8, u64::MAX] {
+        let host = boundary(&enclave.range(), |_, _| (8, length));
+        for error in [host.launch().map(drop), host.program().map(drop)] {
+            assert!(
+                matches!(error, Err(Error::Pointer { source: PointerError::TooLong { .. }, .. })),
+                "{length}: {error:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_bad_transfer_buffer_is_written_to() {
+    let enclave = Enclave::new();
+    for length in [0, 8, 64, 4096, TRANSFER_BUFFER_SIZE] {
+        for pointer in enclave.bad_pointers(length) {
+            let host = boundary(&enclave.range(), |call, _| match call {
+                number::transfer_buffer => (pointer, length),
+                _ => (0, 1),
+            });
+            assert_eq!(host.write(1, b"text that must not go there"), Err(Status::Io));
+            assert_eq!(host.read(0, &mut [0; 64]), Err(Status::Io));
+            let outcome = Outcome { end: End::Exited { code: 0, results: vec![] }, timings: None };
+            assert!(host.report(&outcome).is_err());
+            let mut records = [PollRecord { stream: 0, events: 1, bytes: 0 }];
+            assert_eq!(host.poll(&mut records, 0), Err(Status::Io));
+            host.panicked("somewhere");
+        }
+    }
+    enclave.assert_untouched();
+}
+
+#[test]
+fn a_short_transfer_buffer_makes_calls_short_and_nothing_else() {
+    let enclave = Enclave::new();
+    let buffer = [0u64; 2];
+    let host = boundary(&enclave.range(), |call, arguments| match call {
+        number::transfer_buffer => (buffer.as_ptr() as u64, 10),
+        number::stream_write | number::stream_read => (0, arguments[2]),
+        _ => (0, 0),
+    });
+    assert_eq!(host.write(1, &[7; 100]), Ok(10));
+    let mut bytes = [9; 100];
+    assert_eq!(host.read(0, &mut bytes), Ok(10));
+    assert_eq!(bytes[10..], [9; 90]);
+    let outcome = Outcome {
+        end: End::Refused { cause: "a long cause".into(), remedy: "a remedy".into() },
+        timings: None,
+    };
+    assert!(host.report(&outcome).is_err());
+    assert_eq!(host.poll(&mut [PollRecord { stream: 0, events: 1, bytes: 0 }], 0), Err(Status::Io));
+}
+
+#[test]
+fn counts_above_what_was_asked_for_are_refused() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    for count in [101, TRANSFER_BUFFER_SIZE, 1 << 32, u64::MAX / 2, u64::MAX] {
+        let host = boundary(&enclave.range(), |call, _| match call {
+            number::transfer_buffer => shared.answer(),
+            _ => (0, count),
+        });
+        assert_eq!(host.read(0, &mut [0; 100]), Err(Status::Io));
+        assert_eq!(host.write(1, &[0; 100]), Err(Status::Io));
+    }
+}
+
+#[test]
+fn codes_that_do_not_exist_are_errors() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    for code in [12, 99, 1 << 31, 1 << 32, u64::MAX, u64::MAX - 11] {
+        let host = boundary(&enclave.range(), |call, _| match call {
+            number::transfer_buffer => shared.answer(),
+            _ => (code, 0),
+        });
+        assert_eq!(host.read(0, &mut [0; 8]), Err(Status::Io));
+        assert_eq!(host.write(1, &[0; 8]), Err(Status::Io));
+        assert_eq!(host.stream_kind(0), Err(Status::Io));
+        assert_eq!(host.time(Clock::Realtime), Err(Status::Io));
+        assert_eq!(host.resolution(Clock::Realtime), Err(Status::Io));
+        assert_eq!(host.poll(&mut [], 0), Err(Status::Io));
+        assert_eq!(host.restrict_pages(0..4096, 1), Err(Status::Io));
+        assert_eq!(host.extend_pages(0..4096, 1), Err(Status::Io));
+    }
+    let host = boundary(&enclave.range(), |_, _| (0, 77));
+    assert_eq!(host.stream_kind(0), Err(Status::Io));
+    let host = boundary(&enclave.range(), |_, _| (0, 0));
+    assert_eq!(host.stream_kind(0), Ok(StreamKind::Terminal));
+    assert_eq!(host.resolution(Clock::Monotonic), Ok(1), "a resolution of 0 does not exist");
+}
+
+#[test]
+fn poll_takes_results_only_and_never_more_records_than_it_gave() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let host = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => shared.answer(),
+        _ => {
+            shared.0.borrow_mut().fill(u64::MAX);
+            (0, u64::MAX)
+        }
+    });
+    let mut records = [PollRecord { stream: 1, events: 2, bytes: 0 }; 3];
+    assert_eq!(host.poll(&mut records, 0), Ok(()));
+    for record in records {
+        assert_eq!(record.stream, 1, "the stream is the caller's, not the host's");
+        assert_eq!((record.events, record.bytes), (u64::MAX, u64::MAX));
+    }
+    let mut many = vec![PollRecord { stream: 0, events: 1, bytes: 0 }; 2000];
+    assert_eq!(host.poll(&mut many, 0), Err(Status::Invalid));
+}
+
+#[test]
+fn the_monotonic_clock_never_goes_back() {
+    let enclave = Enclave::new();
+    let times = RefCell::new(vec![u64::MAX - 1, 3, 0, u64::MAX, 5, 100, 7, 10]);
+    let host = boundary(&enclave.range(), |_, _| (0, times.borrow_mut().pop().unwrap_or(0)));
+    let mut last = 0;
+    for _ in 0..20 {
+        let time = host.time(Clock::Monotonic).unwrap();
+        assert!(time >= last, "{time} after {last}");
+        last = time;
+    }
+}
+
+#[test]
+fn what_the_host_changes_after_the_copy_changes_nothing() {
+    let enclave = Enclave::new();
+    let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
+    let mut bytes = launch.encode();
+    let length = bytes.len() as u64;
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let memory: RefCell<Vec<u64>> = RefCell::new(
+        bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect(),
+    );
+    let host = boundary(&enclave.range(), |_, _| (memory.borrow().as_ptr() as u64, length));
+    let taken = host.launch().unwrap();
+    memory.borrow_mut().fill(u64::MAX);
+    assert_eq!(taken, launch);
+    assert!(matches!(host.launch(), Err(Error::Launch(DecodeError::Version(u32::MAX)))));
+}
+
+#[test]
+fn no_flipped_bit_and_no_truncation_of_a_launch_request_panics() {
+    let enclave = Enclave::new();
+    let launch = Launch {
+        arguments: vec!["app".into(), "x".repeat(300)],
+        environment: vec![("HOME".into(), "/".into())],
+        ..Launch::default()
+    };
+    let bytes = launch.encode();
+    let check = |bytes: &[u8]| {
+        let mut padded = bytes.to_vec();
+        padded.resize(bytes.len().next_multiple_of(8) + 8, 0);
+        let memory: Vec<u64> =
+            padded.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+        let answer = (memory.as_ptr() as u64, bytes.len() as u64);
+        // An error or another request: both are the host's to choose.
+        let _ = boundary(&enclave.range(), |_, _| answer).launch();
+    };
+    for at in 0..bytes.len() {
+        check(&bytes[..at]);
+        for bit in 0..8 {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << bit;
+            check(&changed);
+        }
+    }
+}
+
+#[test]
+fn only_what_is_written_leaves_the_enclave() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let host = boundary(&enclave.range(), |call, arguments| match call {
+        number::transfer_buffer => shared.answer(),
+        number::stream_write => (0, arguments[2]),
+        _ => (0, 0),
+    });
+    for length in 0..64 {
+        // What follows the bytes in the enclave's memory is secret.
+        let mut bytes = SECRET.to_le_bytes().repeat(16);
+        bytes[..length].fill(0);
+        assert_eq!(host.write(1, &bytes[..length]), Ok(length));
+        assert!(!shared.holds_secret(), "{length} bytes");
+    }
+    let outcome = Outcome { end: End::Exited { code: 0, results: vec![] }, timings: None };
+    assert!(host.report(&outcome).is_ok());
+    assert!(!shared.holds_secret());
+    assert!(outcome.encode().len() as u64 <= MAX_OUTCOME);
+    enclave.assert_untouched();
+}
+
+#[test]
+fn an_outcome_that_is_too_long_for_the_buffer_is_refused_whole() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let host = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => shared.answer(),
+        _ => (0, 0),
+    });
+    let cause = "x".repeat(MAX_OUTCOME as usize);
+    let outcome = Outcome { end: End::Trapped { cause, backtrace: vec![] }, timings: None };
+    assert!(matches!(host.report(&outcome), Err(Error::Refused { .. })));
+}
