@@ -63,7 +63,7 @@ impl HostSlice {
         let end = length
             .checked_next_multiple_of(8)
             .and_then(|padded| pointer.checked_add(padded))
-            .filter(|&end| end <= USER_END)
+            .filter(|&end| pointer < USER_END && end <= USER_END)
             .ok_or(PointerError::Wraps)?;
         let slice = HostSlice { address: pointer as usize, length: length as usize };
         // An empty range counts as its first byte, so that it can't point inside either.
