@@ -66,7 +66,8 @@ unsafe extern "C" {
     /// (2) or ERESUME (3); on the stack, a pointer to [`EnclaveRun`]. Out: `eax` zero, with
     /// `EnclaveRun` filled and, after EEXIT, the enclave's `rdi`, `rsi`, `rdx`, `r8`, `r9` and
     /// `r10` in the registers; or `eax` negative: `-EINVAL` for a bad leaf or reserved field,
-    /// `-EAGAIN` when no alternate stack could be made, `-EDEADLK` on an alternate signal stack.
+    /// `-EAGAIN` when no alternate stack could be made, `-EDEADLK` in a signal
+    /// handler that runs on the alternate stack or has interrupted an entry.
     ///
     /// # Safety
     /// The pointer is to an `EnclaveRun`; its TCS is one that the caller holds the
