@@ -1,7 +1,7 @@
 //! The second command of the README: everything that must hold before a change lands.
 
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
-use crate::{enclave, guests};
+use crate::{enclave, guests, reproduce};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -98,6 +98,8 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     test(root, &mut tally, &packages(NATIVE))?;
     say("testing the software SGX");
     test(root, &mut tally, &packages(&["sgx-sim"]))?;
+
+    reproduce::check(root)?;
 
     say("building the documents");
     let arguments = [&["doc", "--no-deps"], &packages(NATIVE)[..]].concat();

@@ -30,21 +30,23 @@ pub(crate) fn command_line(root: &Path) -> Result<PathBuf> {
     Ok(root.join("target/release/twine"))
 }
 
-/// Builds the image next to the `twine` command and signs it; the command's path.
+/// The images and the manifests of their layouts: for most programs, and with more memory for
+/// large ones.
+const IMAGES: &[(&str, &str)] = &[
+    ("twine.sgxs", "enclave/entry/image.toml"),
+    ("twine-large.sgxs", "enclave/entry/image-large.toml"),
+];
+
+/// Builds the images next to the `twine` command and signs them; the command's path.
 pub(crate) fn image(root: &Path) -> Result<PathBuf> {
     let elf = build(root, &["twine-enclave"])?.join("twine-enclave");
     let twine = command_line(root)?;
-    let image = twine.with_file_name("twine.sgxs");
     let path = |path: &Path| path.display().to_string();
-    succeed(command(&path(&twine), root).args([
-        "image",
-        "build",
-        &path(&elf),
-        "--manifest",
-        "enclave/entry/image.toml",
-        "--output",
-        &path(&image),
-    ]))?;
-    succeed(command(&path(&twine), root).args(["image", "sign", &path(&image)]))?;
+    for (name, manifest) in IMAGES {
+        let image = path(&twine.with_file_name(name));
+        let build = ["image", "build", &path(&elf), "--manifest", manifest, "--output", &image];
+        succeed(command(&path(&twine), root).args(build))?;
+        succeed(command(&path(&twine), root).args(["image", "sign", &image]))?;
+    }
     Ok(twine)
 }

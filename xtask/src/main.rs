@@ -7,6 +7,7 @@ mod demo;
 mod enclave;
 mod guests;
 mod process;
+mod reproduce;
 mod toolchain;
 
 use process::{Failure, Result};
@@ -18,12 +19,13 @@ Sets up, builds, runs and checks Twine.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  demo     Install what is missing, build the image and the `twine` command, run a program
-  test     Check everything: format, lints, tests outside and inside the enclave, documents
-  image    Build the enclave image and sign it with the development key
-  guests   Build or fetch the example programs, into target/guests
-  docs     Write the documents that are made from the source
-  help     Show this text
+  demo       Install what is missing, build the image and the `twine` command, run a program
+  test       Check everything: format, lints, tests outside and inside the enclave, documents
+  image      Build the enclave image and sign it with the development key
+  guests     Build or fetch the example programs, into target/guests
+  reproduce  Build the image a second time in another folder and compare its measurement
+  docs       Write the documents that are made from the source
+  help       Show this text
 ";
 
 /// The folder of the project.
@@ -38,6 +40,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["test"] => check::everything(&root),
         ["image"] => enclave::image(&root).map(drop),
         ["guests"] => guests::all(&root),
+        ["reproduce"] => reproduce::check(&root),
         ["docs"] => check::write_documents(&root),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");

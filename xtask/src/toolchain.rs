@@ -22,7 +22,7 @@ pub(crate) enum Toolchain {
 }
 
 /// Debian's compiler, where `rustc-web` puts it.
-const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 /// What is there once `rust-web-src` is installed.
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
@@ -84,7 +84,7 @@ pub(crate) fn host_packages() -> Result<()> {
     packages(&["gcc", "libssl-dev", "pkg-config"])
 }
 
-fn sysroot(root: &Path) -> Result<PathBuf> {
+pub(crate) fn sysroot(root: &Path) -> Result<PathBuf> {
     Ok(output(command("rustc", root).args(["--print", "sysroot"]))?.trim().into())
 }
 
@@ -134,14 +134,12 @@ impl Toolchain {
             flags += &format!(" -L{}", library.display());
         }
         // The folders of this machine must not show in the image: its measurement has to be
-        // the same everywhere.
+        // the same everywhere. Paths of this project's own files are relative already.
         let cargo_home = std::env::var("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|_| std::env::var("HOME").map(|home| PathBuf::from(home).join(".cargo")))
             .map_err(|_| Failure::new("neither CARGO_HOME nor HOME is set"))?;
-        for (folder, name) in [(root, "/twine"), (&cargo_home, "/cargo")] {
-            flags += &format!(" --remap-path-prefix={}={name}", folder.display());
-        }
+        flags += &format!(" --remap-path-prefix={}=/cargo", cargo_home.display());
         cargo
             .env("CARGO_TARGET_X86_64_FORTANIX_UNKNOWN_SGX_RUSTFLAGS", flags)
             .env_remove("RUSTFLAGS")

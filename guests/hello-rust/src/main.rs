@@ -35,7 +35,8 @@ fn report() -> std::io::Result<()> {
         [] => (Vec::new(), "none".to_owned()),
         words => (words.join(" ").into_bytes(), words.join(" ")),
     };
-    let none_or = |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(" ") };
+    let none_or =
+        |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(" ") };
 
     let start = Instant::now();
     let primes = primes_below(LIMIT);
@@ -49,7 +50,15 @@ fn report() -> std::io::Result<()> {
     row("environment", &none_or(environment))?;
     row("clock", &utc(SystemTime::now()))?;
     row("random", &format!("{:016x}", RandomState::new().hash_one(0)))?;
-    row("primes", &format!("{} below {}, counted in {} ms", grouped(primes), grouped(LIMIT), time.as_millis()))
+    row(
+        "primes",
+        &format!(
+            "{} below {}, counted in {} ms",
+            grouped(primes),
+            grouped(LIMIT),
+            time.as_millis()
+        ),
+    )
 }
 
 /// The number of primes below a limit, by Eratosthenes' sieve of the odd numbers.
@@ -77,7 +86,7 @@ fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -89,7 +98,9 @@ fn grouped(number: usize) -> String {
 fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (mut days, second) = (seconds / 86_400, seconds % 86_400);
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));

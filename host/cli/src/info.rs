@@ -15,8 +15,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let machine = Machine::look();
-    let image = locate::image(None).ok();
-    let image_path = image.as_ref().map(|image| image.path().display().to_string());
+    let images: Vec<String> =
+        locate::images()?.iter().map(|path| path.display().to_string()).collect();
     // Without hardware `auto` is software.
     let simulated = Tee::Auto.choose()? == twine_host::Platform::Simulated;
     if arguments.json {
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             "device": machine.device,
             "why_not_hardware": machine.why_not,
             "tee": if simulated { "sim" } else { "sgx" },
-            "image": image_path,
+            "images": images,
         });
         println!("{value:#}");
         return Ok(ExitCode::SUCCESS);
@@ -41,9 +41,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         None => println!("programs run on  SGX"),
         Some(why) => println!("programs run on  software SGX, which protects nothing: {why}"),
     }
-    println!(
-        "image        {}",
-        image_path.as_deref().unwrap_or("none; `cargo xtask image` builds it")
-    );
+    match &images[..] {
+        [] => println!("image        none; `cargo xtask image` builds it"),
+        images => images.iter().for_each(|image| println!("image        {image}")),
+    }
     Ok(ExitCode::SUCCESS)
 }

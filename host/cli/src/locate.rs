@@ -5,15 +5,18 @@ use std::env;
 use std::path::PathBuf;
 use twine_host::Image;
 
-/// The name of the image's file.
+/// The image for most programs.
 const NAME: &str = "twine.sgxs";
 
-/// Opens the image: the one that was named, else by `TWINE_IMAGE`, else beside the command
-/// or in `../lib/twine` of it.
-pub(crate) fn image(named: Option<PathBuf>) -> Result<Image, Failure> {
-    if let Some(path) = named.or_else(|| env::var_os("TWINE_IMAGE").map(PathBuf::from)) {
-        return Ok(Image::open(path)?);
-    }
+/// The image for large programs: the same code with more memory, which takes longer to load.
+const LARGE: &str = "twine-large.sgxs";
+
+/// Programs of more bytes run in the large image: compiling them takes more than the other
+/// one's heap.
+const SMALL_PROGRAM: usize = 1 << 20;
+
+/// Where images are looked for: beside the command and in `../lib/twine` of it.
+fn folders() -> Result<[PathBuf; 2], Failure> {
     let command = env::current_exe().and_then(|path| path.canonicalize()).map_err(|error| {
         Failure::new(
             format!("the folder of this command can't be found: {error}"),
@@ -21,8 +24,26 @@ pub(crate) fn image(named: Option<PathBuf>) -> Result<Image, Failure> {
         )
     })?;
     let folder = command.parent().unwrap_or(&command);
-    let places = [folder.join(NAME), folder.join("../lib/twine").join(NAME)];
-    match places.iter().find(|place| place.exists()) {
+    Ok([folder.to_owned(), folder.join("../lib/twine")])
+}
+
+/// The images that are there.
+pub(crate) fn images() -> Result<Vec<PathBuf>, Failure> {
+    let places = folders()?;
+    let all = places.iter().flat_map(|folder| [NAME, LARGE].map(|name| folder.join(name)));
+    Ok(all.filter(|place| place.exists()).collect())
+}
+
+/// Opens the image for a program of that size: the one that was named, else by `TWINE_IMAGE`,
+/// else the smallest one that is there and that the program fits in.
+pub(crate) fn image(named: Option<PathBuf>, program: usize) -> Result<Image, Failure> {
+    if let Some(path) = named.or_else(|| env::var_os("TWINE_IMAGE").map(PathBuf::from)) {
+        return Ok(Image::open(path)?);
+    }
+    let images = images()?;
+    let wanted = if program > SMALL_PROGRAM { LARGE } else { NAME };
+    let fitting = images.iter().find(|path| path.ends_with(wanted));
+    match fitting.or(images.first()) {
         Some(place) => Ok(Image::open(place)?),
         None => Err(Failure::new(
             format!("there is no enclave image {NAME} beside this command"),

@@ -29,8 +29,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let program = program::read(&arguments.program)?;
+    let image = locate::image(arguments.image.clone(), program.len())?;
     let program = hex(&Sha256::digest(program));
-    let image = locate::image(arguments.image.clone())?;
     let image = inspect_file(image.path())?;
     let mrsigner = image.signature.as_ref().map(|signature| signature.mrsigner.to_string());
     if arguments.json {

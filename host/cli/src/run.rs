@@ -19,12 +19,14 @@ const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program: a .wasm or .wat file
-    program: PathBuf,
-
-    /// Arguments for the program
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    /// The program, a .wasm or .wat file, and its arguments: all that follows it is its own
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_names = ["PROGRAM", "ARGUMENTS"]
+    )]
+    program: Vec<String>,
 
     /// Give the program an environment variable; without a value, this command's own
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
@@ -38,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = size::time)]
     timeout: Option<Duration>,
 
-    /// Most memory the program may have, all its linear memories together (64MiB)
+    /// Most memory the program may have, all its linear memories together, as 64MiB
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     max_memory: Option<u64>,
 
@@ -101,15 +103,14 @@ fn environment(variables: &[String]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn launch(arguments: &Arguments) -> Launch {
-    let name = arguments.program.file_name().unwrap_or(arguments.program.as_os_str());
-    let name = name.to_string_lossy().into_owned();
+fn launch(arguments: &Arguments, program: &Path, rest: &[String]) -> Launch {
+    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     let (invoke, rest) = match &arguments.invoke {
         Some(function) => {
-            let arguments = arguments.arguments.clone();
-            (Some(Invoke { function: function.clone(), arguments }), Vec::new())
+            let invoke = Invoke { function: function.clone(), arguments: rest.to_vec() };
+            (Some(invoke), Vec::new())
         }
-        None => (None, arguments.arguments.clone()),
+        None => (None, rest.to_vec()),
     };
     Launch {
         arguments: [vec![name], rest].concat(),
@@ -136,10 +137,12 @@ fn watch(timeout: Duration) {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let program = program::read(&arguments.program)?;
-    let launch = launch(&arguments);
+    let (path, rest) = arguments.program.split_first().expect("clap wants one at least");
+    let path = Path::new(path);
+    let program = program::read(path)?;
+    let launch = launch(&arguments, path, rest);
     let platform = Tee::from(arguments.place.tee).choose()?;
-    let image = locate::image(arguments.place.image)?;
+    let image = locate::image(arguments.place.image.clone(), program.len())?;
     if platform == Platform::Simulated && !arguments.quiet {
         eprintln!("twine: SGX is simulated: nothing is protected from this machine");
     }
@@ -147,7 +150,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         watch(timeout);
     }
     let report = twine_host::run(&image, platform, &launch, program)?;
-    let code = end(&arguments.program, &report)?;
+    let code = end(path, &report)?;
     if arguments.stats {
         show(&report);
     }

@@ -273,7 +273,7 @@ def chunks():
     finally:
         print("closed")
 
-print(max(Point(1, 2), Point(1)), fib(90), b"".join(chunks()))
+print(max(Point(1, 2), Point(1)), fib(20), b"".join(chunks()))
 try:
     {}["missing"]
 except KeyError as error:
@@ -291,7 +291,7 @@ ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
 somewhere at someone
 2.1666666666666665 [0, 1, 3, 6, 10, 15]
 closed
-Point(x=1, y=2) 2880067194370816120 b'ab'
+Point(x=1, y=2) 6765 b'ab'
 KeyError('missing')
 b'h\\xc3\\xa9llo' 333328333350000
 ",
