@@ -1,1 +1,143 @@
-fn main() {}
+//! The measurements: what Twine costs, each beside its rival, as a table and as JSON.
+//!
+//! `cargo run --release -p twine-bench -- --help`; `README.md` says how to read it.
+//!
+//! All that is timed runs as a process of its own, new each time: `twine run`, and for the
+//! rivals outside of an enclave this program itself in its hidden mode `native-run`.
+#![forbid(unsafe_code)]
+
+mod call;
+mod compile;
+mod error;
+mod kernel;
+mod machine;
+mod native;
+mod process;
+mod report;
+mod start;
+mod statistics;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use error::{Result, about};
+use machine::Machine;
+use process::Place;
+use report::{Report, Section};
+use statistics::Effort;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Measures what Twine costs, each beside its rival.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
+struct Command {
+    #[command(subcommand)]
+    hidden: Option<Hidden>,
+
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Hidden {
+    /// Run a program outside of any enclave
+    #[command(hide = true)]
+    NativeRun(native::Arguments),
+}
+
+#[derive(Debug, Args)]
+struct Arguments {
+    /// What to measure [default: all]
+    #[arg(value_enum)]
+    names: Vec<Name>,
+
+    /// How often each rival runs, if there is time
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    runs: usize,
+
+    /// Write all values to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Few runs of small cases: whether it works, not how fast it is
+    #[arg(long)]
+    quick: bool,
+
+    /// The `twine` command [default: target/release/twine]; its image is the one beside it
+    #[arg(long, value_name = "FILE")]
+    twine: Option<PathBuf>,
+
+    /// The folder of the example programs [default: target/guests]
+    #[arg(long, value_name = "FOLDER")]
+    guests: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// The whole process, against wasmtime outside
+    Start,
+    /// Compute kernels, inside and outside
+    Kernel,
+    /// The compiler, inside and outside
+    Compile,
+    /// Host calls, and how many a line of output takes
+    Call,
+}
+
+impl Arguments {
+    /// How often to run: at least three times what takes long.
+    fn effort(&self) -> Effort {
+        match self.quick {
+            true => Effort { runs: self.runs.min(3), least: 1, budget: Duration::from_secs(5) },
+            false => Effort { runs: self.runs, least: 3, budget: Duration::from_secs(30) },
+        }
+    }
+
+    fn measure(&self, name: Name, place: &Place) -> Section {
+        let (effort, quick) = (self.effort(), self.quick);
+        match name {
+            Name::Start => start::measure(place, effort),
+            Name::Kernel => kernel::measure(place, effort, quick),
+            Name::Compile => compile::measure(place, effort, quick),
+            Name::Call => call::measure(place, effort, quick),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    if let Some(Hidden::NativeRun(arguments)) = command.hidden {
+        return native::run(&arguments);
+    }
+    match run(&command.arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if cfg!(debug_assertions) {
+        eprintln!(
+            "twine-bench: not built with --release: the rivals outside are slower than they are"
+        );
+    }
+    let place = Place::find(arguments.twine.clone(), arguments.guests.clone())?;
+    let machine = Machine::look(&place)?;
+    println!("{machine}");
+    let names = if arguments.names.is_empty() { Name::value_variants() } else { &arguments.names };
+    let mut measurements = Vec::new();
+    for &name in names {
+        let section = arguments.measure(name, &place);
+        println!("{section}");
+        measurements.push(section);
+    }
+    if let Some(path) = &arguments.json {
+        let report = Report { machine, measurements };
+        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::other);
+        about(path.display(), json.and_then(|json| std::fs::write(path, json + "\n")))?;
+    }
+    Ok(())
+}

@@ -28,6 +28,8 @@ pub struct Result {
     pub superseded: Vec<String>,
     /// What does not hold, each as `LINE: WHY`.
     pub failed: Vec<String>,
+    /// How long it took, by the host's clock.
+    pub milliseconds: u64,
 }
 
 /// Scripts as the bytes of a "program".

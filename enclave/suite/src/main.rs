@@ -1,6 +1,10 @@
 //! The enclave program that runs the tests.
 
 #[cfg(target_env = "sgx")]
+mod die;
+#[cfg(target_env = "sgx")]
+mod echo;
+#[cfg(target_env = "sgx")]
 mod own;
 #[cfg(target_env = "sgx")]
 mod suite;
@@ -12,6 +16,8 @@ fn main() {
 
 #[cfg(not(target_env = "sgx"))]
 fn main() {
-    eprintln!("twine-suite: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask test` does it");
+    eprintln!(
+        "twine-suite: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask test` does it"
+    );
     std::process::exit(2);
 }

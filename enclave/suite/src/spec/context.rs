@@ -82,7 +82,11 @@ impl Context {
         Ok(forked)
     }
 
-    pub(super) fn define(&mut self, name: Option<&str>, file: &WasmFile<'_>) -> Result<(), Failure> {
+    pub(super) fn define(
+        &mut self,
+        name: Option<&str>,
+        file: &WasmFile<'_>,
+    ) -> Result<(), Failure> {
         let module = self.modules.compile(file)?;
         self.definitions.insert(owned(name), module);
         Ok(())
@@ -117,9 +121,7 @@ impl Context {
     fn export(&mut self, module: Option<&str>, name: &str) -> Result<Extern, Failure> {
         let found = match module {
             Some(module) => self.linker.get(&mut self.store, module, name).ok(),
-            None => {
-                self.current.and_then(|current| current.get_export(&mut self.store, name))
-            }
+            None => self.current.and_then(|current| current.get_export(&mut self.store, name)),
         };
         found.ok_or_else(|| format!("no export `{name}` of {}", module.unwrap_or("the instance")))
     }

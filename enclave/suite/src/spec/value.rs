@@ -3,8 +3,8 @@
 use super::Failure;
 use super::context::World;
 use json_from_wast::{
-    AnyRef as Any, CoreConst, ExnRef as Exn, ExternRef as Extern, Float, FloatConst, FuncRef as Func,
-    V128,
+    AnyRef as Any, CoreConst, ExnRef as Exn, ExternRef as Extern, Float, FloatConst,
+    FuncRef as Func, V128,
 };
 use std::fmt::{Debug, LowerHex};
 use wasmtime::{AnyRef, ExternRef, Store, Val};

@@ -1,0 +1,65 @@
+//! `compile`: how long the compiler takes inside and outside.
+
+use crate::error::{Result, about};
+use crate::process::{Job, Place, Runner};
+use crate::report::{Bar, Case, Section};
+use crate::statistics::{Effort, interleaved};
+use std::fs;
+
+const BAR: Bar = Bar::AtMost(1.3);
+
+/// Programs from small to large, with arguments that make them end soon.
+const PROGRAMS: &[(&str, &[&str])] = &[
+    ("hello", &[]),
+    ("kernels", &[]),
+    ("report", &[]),
+    ("lua", &[]),
+    ("coremark", &[]),
+    ("go", &[]),
+    ("ripgrep", &["--version"]),
+    ("python", &["--version"]),
+];
+
+/// Larger programs are left out when it must be quick.
+const QUICK: u64 = 4 << 20;
+
+pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+    let mut section = Section::new(
+        "compile",
+        "validation and compilation by one thread; the same engine inside and outside",
+    );
+    for &(name, arguments) in PROGRAMS {
+        let program = match place.guest(name) {
+            Ok(program) => program,
+            Err(error) => {
+                section.skip(name, error.to_string());
+                continue;
+            }
+        };
+        let size = fs::metadata(&program).map_or(0, |file| file.len());
+        if quick && size > QUICK {
+            section.skip(name, "it takes long: without --quick it is measured");
+            continue;
+        }
+        section.add(name, case(place, effort, name, &Job::new(program, arguments)));
+    }
+    section
+}
+
+fn case(place: &Place, effort: Effort, name: &str, job: &Job) -> Result<Case> {
+    let bytes = about(job.program.display(), fs::metadata(&job.program))?.len();
+    let timed = |runner: Runner| {
+        move || -> Result<f64> {
+            // How it ends is its own business.
+            Ok(place.run(runner, job, true)?.stats.milliseconds.compile)
+        }
+    };
+    let rivals = [Runner::Enclave, Runner::Outside];
+    let [mut a, mut b] = rivals.map(timed);
+    let samples = interleaved(effort, &mut [&mut a, &mut b])?;
+    let mib = bytes as f64 / f64::from(1 << 20);
+    let speed = samples.first().map(|sample| mib / (sample.median / 1e3));
+    let names = rivals.map(Runner::name);
+    let case = Case::new(format!("{name}.wasm"), "ms", names.into_iter().zip(samples), Some(BAR));
+    Ok(case.detail("KiB", bytes as f64 / 1024.0).detail("MiB/s inside", speed.unwrap_or(0.0)))
+}

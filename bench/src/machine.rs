@@ -1,0 +1,202 @@
+//! The machine that the numbers are of.
+
+use crate::error::{Error, Result, about};
+use crate::process::Place;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What must be known of numbers before they are compared with others.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
+    pub cpu: String,
+    pub cores: usize,
+    /// Whether this is a virtual machine.
+    pub virtual_machine: bool,
+    pub memory_mib: u64,
+    pub kernel: String,
+    /// `always`, `madvise` or `never`: it changes what first touches of memory cost.
+    pub huge_pages: String,
+    /// Processes that ran or wanted to, over the last minute, when the measurements began.
+    pub load_average: f64,
+    pub sgx: Sgx,
+    pub versions: Versions,
+}
+
+/// Which SGX was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sgx {
+    Hardware,
+    Software,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Versions {
+    pub twine: String,
+    /// The commit of the checkout, with a `+` where files differ from it.
+    pub commit: String,
+    pub mrenclave: String,
+    pub image_mib: f64,
+    pub wasmtime: String,
+    pub rustc: String,
+}
+
+/// What `twine info --json` says.
+#[derive(Deserialize)]
+struct Info {
+    version: String,
+    tee: String,
+    image: Option<std::path::PathBuf>,
+}
+
+impl Machine {
+    /// # Errors
+    /// When the `twine` command doesn't work or has no image.
+    pub(crate) fn look(place: &Place) -> Result<Self> {
+        let info = run(Command::new(&place.twine).args(["info", "--json"]))?;
+        let info: Info =
+            serde_json::from_str(&info).map_err(|error| Error::Program(error.to_string()))?;
+        let image =
+            info.image.ok_or_else(|| Error::NotBuilt(place.twine.with_extension("sgxs")))?;
+        let measure = run(Command::new(&place.twine).args(["image", "measure"]).arg(&image))?;
+        let cpuinfo = read("/proc/cpuinfo");
+        let system = rustix::system::uname();
+        let load = read("/proc/loadavg");
+        let memory = field(&read("/proc/meminfo"), "MemTotal");
+        Ok(Machine {
+            cpu: cpu(&cpuinfo),
+            cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+            virtual_machine: field(&cpuinfo, "flags").split(' ').any(|flag| flag == "hypervisor"),
+            memory_mib: memory.trim_end_matches(" kB").parse().unwrap_or(0) / 1024,
+            kernel: format!(
+                "{} {}",
+                system.sysname().to_string_lossy(),
+                system.release().to_string_lossy()
+            ),
+            huge_pages: chosen(&read("/sys/kernel/mm/transparent_hugepage/enabled")),
+            load_average: load.split(' ').next().and_then(|one| one.parse().ok()).unwrap_or(0.0),
+            sgx: if info.tee == "sim" { Sgx::Software } else { Sgx::Hardware },
+            versions: Versions {
+                twine: info.version,
+                commit: commit(&place.root),
+                mrenclave: measure.split_whitespace().last().unwrap_or("?").to_owned(),
+                image_mib: about(image.display(), fs::metadata(&image))?.len() as f64
+                    / f64::from(1 << 20),
+                wasmtime: locked("wasmtime"),
+                rustc: run(Command::new("rustc").arg("--version").current_dir(&place.root))
+                    .unwrap_or_else(|_| "?".into()),
+            },
+        })
+    }
+
+    /// Whether others use this machine so much that its times say little.
+    pub(crate) fn busy(&self) -> bool {
+        self.load_average > self.cores as f64 / 2.0
+    }
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let name = command.get_program().display().to_string();
+    let output = about(&name, command.output())?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::Failed { command: name, why });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// The value of the first `name: value`.
+fn field(text: &str, name: &str) -> String {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.trim() == name)
+        .map_or_else(|| "?".to_owned(), |(_, value)| value.trim().to_owned())
+}
+
+fn cpu(cpuinfo: &str) -> String {
+    let field = |name| field(cpuinfo, name);
+    format!(
+        "{} (family {}, model {}, stepping {})",
+        field("model name"),
+        field("cpu family"),
+        field("model"),
+        field("stepping")
+    )
+}
+
+/// Of `always [madvise] never`, the one in brackets.
+fn chosen(text: &str) -> String {
+    let chosen = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    chosen.map_or("?", |(chosen, _)| chosen).to_owned()
+}
+
+/// The version of a package in the lock file that this program was built with.
+fn locked(package: &str) -> String {
+    let wanted = format!("name = \"{package}\"");
+    let mut lines = include_str!("../../Cargo.lock").lines();
+    let version = lines.find(|line| *line == wanted).and_then(|_| lines.next());
+    let version = version.and_then(|line| line.strip_prefix("version = "));
+    version.unwrap_or("?").trim_matches('"').to_owned()
+}
+
+fn commit(root: &Path) -> String {
+    let git = |arguments: &[&str]| run(Command::new("git").args(arguments).current_dir(root));
+    match git(&["rev-parse", "--short=12", "HEAD"]) {
+        Ok(commit) => {
+            let changed = git(&["status", "--porcelain"]).is_ok_and(|files| !files.is_empty());
+            if changed { commit + "+" } else { commit }
+        }
+        Err(_) => "?".into(),
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { cpu, cores, memory_mib, kernel, huge_pages, versions, .. } = self;
+        let machine = if self.virtual_machine { ", virtual machine" } else { "" };
+        writeln!(f, "machine   {cpu}, {cores} cores, {memory_mib} MiB{machine}")?;
+        writeln!(f, "kernel    {kernel}, huge pages: {huge_pages}")?;
+        write!(f, "load      {:.2}", self.load_average)?;
+        writeln!(f, "{}", if self.busy() { ": busy, so times say little" } else { "" })?;
+        writeln!(f, "twine     {}, commit {}", versions.twine, versions.commit)?;
+        writeln!(f, "image     MRENCLAVE {}, {:.1} MiB", versions.mrenclave, versions.image_mib)?;
+        writeln!(f, "built by  {}, wasmtime {}", versions.rustc, versions.wasmtime)?;
+        match self.sgx {
+            Sgx::Hardware => writeln!(f, "SGX       hardware"),
+            Sgx::Software => writeln!(
+                f,
+                "SGX       software: its times hold nothing of EPC paging, of memory encryption \
+                 or of what a real EENTER and EEXIT cost"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_and_choices_are_found_where_linux_puts_them() {
+        let text =
+            "processor\t: 0\nmodel name\t: Some CPU\ncpu family\t: 25\nflags\t\t: fpu hypervisor\n";
+        assert_eq!(field(text, "model name"), "Some CPU");
+        assert_eq!(field(text, "missing"), "?");
+        assert_eq!(cpu(text), "Some CPU (family 25, model ?, stepping ?)");
+        assert_eq!(chosen("always [madvise] never\n"), "madvise");
+        assert_eq!(chosen(""), "?");
+    }
+
+    #[test]
+    fn the_version_of_wasmtime_is_the_locked_one() {
+        assert!(locked("wasmtime").starts_with("48."));
+        assert_eq!(locked("no-such-package"), "?");
+    }
+}

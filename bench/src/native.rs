@@ -1,0 +1,315 @@
+//! The rivals outside of an enclave: the hidden mode `native-run` of this program.
+//!
+//! It runs a program with Twine's engine and settings, or with wasmtime as its crate sets it
+//! up: guard pages, signals for traps, linear memories initialised copy-on-write. Both are
+//! compiled with the features of the workspace, which leave out `parallel-compilation`: one
+//! thread compiles, as in the enclave. WASI is Twine's in both cases, over [`Native`].
+
+use crate::process::{Milliseconds, Stats};
+use clap::Args;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::time::ClockId;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+use twine_engine::{Identified, Platform};
+use twine_protocol::launch::{End, Invoke, Launch};
+use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
+use twine_wasi::{Exit, System, Wasi};
+use wasmtime::{Engine, Linker, Module, Store, Val, ValType};
+
+/// For WebAssembly frames, of the 8 MiB that a main thread has.
+const WASM_STACK: usize = 4 << 20;
+
+/// How `twine run` ends after a trap.
+const TRAPPED: u32 = 134;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// wasmtime's own settings instead of Twine's
+    #[arg(long)]
+    own_settings: bool,
+
+    #[arg(long, value_name = "FUNCTION")]
+    invoke: Option<String>,
+
+    #[arg(long, value_name = "FILE")]
+    stats_json: Option<PathBuf>,
+
+    program: PathBuf,
+
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// What a run came to: its exit code and its results, if a function was called.
+struct Ended {
+    code: u32,
+    results: Vec<String>,
+}
+
+/// Runs the program; its exit code.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    match run_here(arguments) {
+        Ok(ended) => {
+            for result in ended.results {
+                println!("{result}");
+            }
+            ExitCode::from(ended.code as u8)
+        }
+        Err(cause) => {
+            eprintln!("error: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_here(arguments: &Arguments) -> Result<Ended, String> {
+    let bytes = fs::read(&arguments.program)
+        .map_err(|error| format!("{}: {error}", arguments.program.display()))?;
+    let launch = launch(arguments);
+    let mut milliseconds = Milliseconds::default();
+    let ended = if arguments.own_settings {
+        with_own_settings(&bytes, &launch, &mut milliseconds)?
+    } else {
+        with_our_settings(bytes, &launch, &mut milliseconds)?
+    };
+    if let Some(path) = &arguments.stats_json {
+        let stats = Stats { milliseconds, ..Stats::default() };
+        write_stats(path, &stats).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(ended)
+}
+
+fn write_stats(path: &Path, stats: &Stats) -> io::Result<()> {
+    fs::write(path, serde_json::to_vec(stats)?)
+}
+
+/// The request that `twine run` makes for the same arguments.
+fn launch(arguments: &Arguments) -> Launch {
+    let name = arguments.program.file_name().unwrap_or(arguments.program.as_os_str());
+    let name = name.to_string_lossy().into_owned();
+    let given = arguments.arguments.clone();
+    let (invoke, rest) = match &arguments.invoke {
+        Some(function) => {
+            (Some(Invoke { function: function.clone(), arguments: given }), Vec::new())
+        }
+        None => (None, given),
+    };
+    Launch { arguments: [vec![name], rest].concat(), invoke, ..Launch::default() }
+}
+
+/// Milliseconds since the last call.
+fn lap(last: &mut Instant) -> f64 {
+    let now = Instant::now();
+    (now - std::mem::replace(last, now)).as_secs_f64() * 1e3
+}
+
+fn with_our_settings(
+    bytes: Vec<u8>,
+    launch: &Launch,
+    milliseconds: &mut Milliseconds,
+) -> Result<Ended, String> {
+    let mut last = Instant::now();
+    let program = Identified::new(bytes);
+    milliseconds.receive = lap(&mut last);
+    let platform = Platform { wasm_stack: WASM_STACK, ..Platform::default() };
+    let compiled = program.compile(&launch.limits, &platform).map_err(|error| error.to_string())?;
+    milliseconds.compile = lap(&mut last);
+    let linked = compiled.link(Box::new(Native), launch).map_err(|error| error.to_string())?;
+    let end = linked.run(|| milliseconds.instantiate = lap(&mut last));
+    milliseconds.run = lap(&mut last);
+    match end {
+        End::Exited { code, results } => Ok(Ended { code, results }),
+        End::Trapped { cause, .. } => {
+            eprintln!("error: {cause}");
+            Ok(Ended { code: TRAPPED, results: Vec::new() })
+        }
+        End::Refused { cause, .. } => Err(cause),
+    }
+}
+
+fn with_own_settings(
+    bytes: &[u8],
+    launch: &Launch,
+    milliseconds: &mut Milliseconds,
+) -> Result<Ended, String> {
+    let mut last = Instant::now();
+    let shown = |error: wasmtime::Error| format!("{error:#}");
+    let engine = Engine::default();
+    let module = Module::from_binary(&engine, bytes).map_err(shown)?;
+    milliseconds.compile = lap(&mut last);
+
+    let wasi = Wasi::new(Box::new(Native), launch.arguments.clone(), launch.environment.clone())
+        .map_err(|error| error.to_string())?;
+    let mut linker = Linker::new(&engine);
+    twine_wasi::add_to_linker(&mut linker, |wasi| wasi).map_err(shown)?;
+    let mut store = Store::new(&engine, wasi);
+    let instance = linker.instantiate(&mut store, &module).map_err(shown)?;
+    let name = launch.invoke.as_ref().map_or("_start", |invoke| &invoke.function);
+    let function = instance
+        .get_func(&mut store, name)
+        .ok_or_else(|| format!("the program has no function `{name}`"))?;
+    let ty = function.ty(&store);
+    let texts = launch.invoke.iter().flat_map(|invoke| &invoke.arguments);
+    let values = ty.params().zip(texts).map(|(ty, text)| value(&ty, text));
+    let values = values.collect::<Option<Vec<_>>>().ok_or("arguments that are no integers")?;
+    let mut results = vec![Val::I32(0); ty.results().len()];
+    milliseconds.instantiate = lap(&mut last);
+
+    let ended = function.call(&mut store, &values, &mut results);
+    milliseconds.run = lap(&mut last);
+    match ended {
+        Ok(()) => Ok(Ended { code: 0, results: results.iter().map(show).collect() }),
+        Err(error) => match error.downcast_ref() {
+            Some(Exit(code)) => Ok(Ended { code: *code, results: Vec::new() }),
+            None => {
+                eprintln!("error: {error:#}");
+                Ok(Ended { code: TRAPPED, results: Vec::new() })
+            }
+        },
+    }
+}
+
+/// Integers are all that the programs of the measurements take and return.
+fn value(ty: &ValType, text: &str) -> Option<Val> {
+    match ty {
+        ValType::I32 => text.parse().ok().map(Val::I32),
+        ValType::I64 => text.parse().ok().map(Val::I64),
+        _ => None,
+    }
+}
+
+fn show(value: &Val) -> String {
+    match value {
+        Val::I32(n) => n.to_string(),
+        Val::I64(n) => n.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The world outside, straight from the system.
+struct Native;
+
+fn status(error: &io::Error) -> Status {
+    match Errno::from_io_error(error) {
+        Some(Errno::BADF) => Status::BadStream,
+        Some(Errno::PIPE) => Status::BrokenPipe,
+        Some(Errno::NOSPC | Errno::DQUOT) => Status::NoSpace,
+        Some(Errno::AGAIN) => Status::WouldBlock,
+        Some(Errno::INTR) => Status::Interrupted,
+        Some(Errno::INVAL) => Status::Invalid,
+        _ => Status::Io,
+    }
+}
+
+/// One of the three standard streams.
+fn descriptor(stream: u64) -> Result<BorrowedFd<'static>, Status> {
+    match stream {
+        0 => Ok(rustix::stdio::stdin()),
+        1 => Ok(rustix::stdio::stdout()),
+        2 => Ok(rustix::stdio::stderr()),
+        _ => Err(Status::BadStream),
+    }
+}
+
+/// The stream as a file of its own, which does not buffer.
+fn file(stream: u64) -> Result<fs::File, Status> {
+    let owned = descriptor(stream)?.try_clone_to_owned().map_err(|error| status(&error))?;
+    Ok(owned.into())
+}
+
+fn clock(clock: Clock) -> ClockId {
+    match clock {
+        Clock::Realtime => ClockId::Realtime,
+        Clock::Monotonic => ClockId::Monotonic,
+        Clock::ProcessCpu => ClockId::ProcessCPUTime,
+        Clock::ThreadCpu => ClockId::ThreadCPUTime,
+    }
+}
+
+fn nanoseconds(time: Timespec) -> u64 {
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+impl System for Native {
+    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, Status> {
+        loop {
+            match rustix::io::read(descriptor(stream)?, &mut *bytes) {
+                Err(Errno::INTR) => {}
+                result => return result.map_err(|error| status(&error.into())),
+            }
+        }
+    }
+
+    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
+        loop {
+            match rustix::io::write(descriptor(stream)?, bytes) {
+                Err(Errno::INTR) => {}
+                result => return result.map_err(|error| status(&error.into())),
+            }
+        }
+    }
+
+    fn kind(&mut self, stream: u64) -> Result<StreamKind, Status> {
+        let file = file(stream)?;
+        let kind = file.metadata().map_err(|error| status(&error))?.file_type();
+        Ok(if kind.is_file() {
+            StreamKind::File
+        } else if file.is_terminal() {
+            StreamKind::Terminal
+        } else if kind.is_char_device() {
+            StreamKind::Device
+        } else {
+            StreamKind::Pipe
+        })
+    }
+
+    fn poll(&mut self, records: &mut [PollRecord], timeout: u64) -> Result<(), Status> {
+        let mut polls = Vec::with_capacity(records.len());
+        for record in records.iter() {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, record.events & poll::READ != 0);
+            flags.set(PollFlags::OUT, record.events & poll::WRITE != 0);
+            polls.push(PollFd::from_borrowed_fd(descriptor(record.stream)?, flags));
+        }
+        let limit = (timeout != u64::MAX).then_some(Timespec {
+            tv_sec: (timeout / 1_000_000_000) as i64,
+            tv_nsec: (timeout % 1_000_000_000) as _,
+        });
+        match rustix::event::poll(&mut polls, limit.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(status(&error.into())),
+        }
+        for (record, polled) in records.iter_mut().zip(&polls) {
+            let happened = polled.revents();
+            let bit = |flags, bit| if happened.intersects(flags) { bit } else { 0 };
+            record.events = bit(PollFlags::IN, poll::READ)
+                | bit(PollFlags::OUT, poll::WRITE)
+                | bit(PollFlags::HUP | PollFlags::ERR, poll::HANGUP)
+                | bit(PollFlags::NVAL, poll::BAD);
+            record.bytes = match rustix::io::ioctl_fionread(polled) {
+                Ok(bytes) if record.events & poll::READ != 0 => bytes.max(1),
+                _ => record.events.min(1),
+            };
+        }
+        Ok(())
+    }
+
+    fn time(&mut self, which: Clock) -> Result<u64, Status> {
+        Ok(nanoseconds(rustix::time::clock_gettime(clock(which))))
+    }
+
+    fn resolution(&mut self, which: Clock) -> Result<u64, Status> {
+        Ok(nanoseconds(rustix::time::clock_getres(clock(which))))
+    }
+
+    fn yield_now(&mut self) {
+        std::thread::yield_now();
+    }
+}

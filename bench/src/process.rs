@@ -1,0 +1,222 @@
+//! The rivals as processes, each run new: what a user waits for, with nothing left over from
+//! the run before.
+
+use crate::error::{Error, Result, about};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Who runs a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runner {
+    /// `twine run`.
+    Enclave,
+    /// Twine's engine with Twine's settings, outside of any enclave.
+    Outside,
+    /// wasmtime as its crate sets it up, outside of any enclave.
+    Wasmtime,
+}
+
+impl Runner {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Runner::Enclave => "in the enclave",
+            Runner::Outside => "outside, same settings",
+            Runner::Wasmtime => "outside, wasmtime's own settings",
+        }
+    }
+}
+
+/// Milliseconds of the phases of one run; 0 for what a runner doesn't have.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Milliseconds {
+    pub load: f64,
+    pub enter_and_leave: f64,
+    pub receive: f64,
+    pub compile: f64,
+    pub instantiate: f64,
+    pub run: f64,
+}
+
+/// What a runner tells of one run, as `twine run --stats-json` writes it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Stats {
+    pub milliseconds: Milliseconds,
+    /// Times that a thread left the enclave on purpose.
+    pub exits: u64,
+    /// Host calls by name.
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub program: PathBuf,
+    /// An export instead of `_start`.
+    pub invoke: Option<String>,
+    pub arguments: Vec<String>,
+    /// Throw the output away instead of keeping it.
+    pub quiet: bool,
+}
+
+impl Job {
+    pub(crate) fn new(program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
+        Job {
+            program: program.into(),
+            invoke: None,
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+            quiet: false,
+        }
+    }
+
+    pub(crate) fn invoke(program: impl Into<PathBuf>, function: &str, argument: u64) -> Self {
+        let job = Job::new(program, &[&argument.to_string()]);
+        Job { invoke: Some(function.to_owned()), ..job }
+    }
+}
+
+/// One run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// From the start of the process to its end.
+    pub wall: Duration,
+    pub stdout: Vec<u8>,
+    pub code: Option<i32>,
+    /// What was told of it, if it was asked for.
+    pub stats: Stats,
+}
+
+/// Where everything is.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The checkout.
+    pub root: PathBuf,
+    /// The `twine` command.
+    pub twine: PathBuf,
+    /// The folder of the example programs.
+    pub guests: PathBuf,
+    /// A folder for files of a run.
+    scratch: PathBuf,
+    /// This program.
+    own: PathBuf,
+}
+
+impl Place {
+    /// # Errors
+    /// When the `twine` command has not been built.
+    pub(crate) fn find(twine: Option<PathBuf>, guests: Option<PathBuf>) -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+        let twine = twine.unwrap_or_else(|| root.join("target/release/twine"));
+        if !twine.exists() {
+            return Err(Error::NotBuilt(twine));
+        }
+        let own = about("the path of this program", std::env::current_exe())?;
+        let scratch = std::env::temp_dir().join(format!("twine-bench-{}", std::process::id()));
+        about(scratch.display(), fs::create_dir_all(&scratch))?;
+        Ok(Place {
+            root: root.to_owned(),
+            twine,
+            guests: guests.unwrap_or_else(|| root.join("target/guests")),
+            scratch,
+            own,
+        })
+    }
+
+    /// The example program of that name.
+    pub(crate) fn guest(&self, name: &str) -> Result<PathBuf> {
+        let path = self.guests.join(name).with_extension("wasm");
+        if path.exists() { Ok(path) } else { Err(Error::NoProgram(path)) }
+    }
+
+    /// A program of the measurements' own, from its text.
+    pub(crate) fn own_program(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.scratch.join(name).with_extension("wasm");
+        let binary = wat::parse_str(text).map_err(|error| Error::Program(error.to_string()))?;
+        about(path.display(), fs::write(&path, binary))?;
+        Ok(path)
+    }
+
+    /// Runs a job to its end. Without `stats`, nothing is asked that a user would not ask.
+    ///
+    /// # Errors
+    /// When it does not run. A program may end as it likes.
+    pub(crate) fn run(&self, runner: Runner, job: &Job, stats: bool) -> Result<Run> {
+        let told = self.scratch.join("stats.json");
+        let mut command = self.command(runner, job);
+        if stats {
+            let _ = fs::remove_file(&told);
+            command.arg("--stats-json").arg(&told);
+        }
+        command.arg(&job.program).args(&job.arguments);
+        command.stdin(Stdio::null());
+        if job.quiet {
+            command.stdout(Stdio::null());
+        }
+        let start = Instant::now();
+        let output = about(runner.name(), command.output())?;
+        let wall = start.elapsed();
+
+        let stats = if stats { fs::read(&told).ok() } else { Some(b"{}".to_vec()) };
+        let stats = stats.and_then(|json| serde_json::from_slice(&json).ok());
+        let code = output.status.code();
+        let failed = |why: String| Error::Failed { command: runner.name().into(), why };
+        match (stats, code) {
+            (Some(stats), Some(_)) => Ok(Run { wall, stdout: output.stdout, code, stats }),
+            _ => Err(failed(cause(&output.stderr, output.status))),
+        }
+    }
+
+    fn command(&self, runner: Runner, job: &Job) -> Command {
+        let mut command = match runner {
+            Runner::Enclave => {
+                let mut command = Command::new(&self.twine);
+                command.args(["run", "--quiet"]);
+                command
+            }
+            Runner::Outside | Runner::Wasmtime => {
+                let mut command = Command::new(&self.own);
+                command.arg("native-run");
+                if runner == Runner::Wasmtime {
+                    command.arg("--own-settings");
+                }
+                command
+            }
+        };
+        if let Some(function) = &job.invoke {
+            command.args(["--invoke", function]);
+        }
+        command
+    }
+
+    /// Runs a job, and fails unless the program ended well.
+    pub(crate) fn run_well(&self, runner: Runner, job: &Job, stats: bool) -> Result<Run> {
+        let run = self.run(runner, job, stats)?;
+        match run.code {
+            Some(0) => Ok(run),
+            code => Err(Error::Failed {
+                command: format!("{}, {}", job.program.display(), runner.name()),
+                why: format!("exit code {code:?}"),
+            }),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+/// Why a process failed, in one line.
+fn cause(stderr: &[u8], status: std::process::ExitStatus) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    match text.lines().find(|line| !line.trim().is_empty()) {
+        Some(line) => line.trim_start_matches("error: ").to_owned(),
+        None => status.to_string(),
+    }
+}

@@ -1,0 +1,109 @@
+//! The heap: when it is used up that is an error, and what is freed comes back.
+
+use super::{Verdict, engine, ensure, failure, instance, tests};
+use std::hint::black_box;
+
+tests!(
+    an_allocation_that_is_larger_than_the_heap_is_an_error,
+    a_heap_that_was_used_up_is_whole_once_all_is_freed,
+    new_memories_are_zero_whatever_the_heap_held_before,
+    a_memory_grows_until_there_is_no_more_and_keeps_what_it_holds,
+    a_memory_that_does_not_fit_is_an_error,
+);
+
+const MIB: usize = 1 << 20;
+
+/// Takes chunks of that size until there are no more.
+pub(super) fn take_all(chunk: usize) -> Vec<Vec<u8>> {
+    let mut taken = Vec::with_capacity(1 << 16);
+    loop {
+        let mut bytes = Vec::new();
+        if taken.len() == taken.capacity() || bytes.try_reserve_exact(chunk).is_err() {
+            return taken;
+        }
+        taken.push(black_box(bytes));
+    }
+}
+
+/// Bytes of the heap that are free, in chunks of 64 KiB.
+pub(super) fn free() -> usize {
+    const CHUNK: usize = 64 << 10;
+    take_all(CHUNK).len() * CHUNK
+}
+
+fn an_allocation_that_is_larger_than_the_heap_is_an_error() -> Verdict {
+    for size in [2 << 30, 1 << 46, isize::MAX as usize] {
+        let mut bytes: Vec<u8> = Vec::new();
+        ensure!(bytes.try_reserve_exact(size).is_err(), "{size} bytes were to be had");
+    }
+    Ok(())
+}
+
+fn a_heap_that_was_used_up_is_whole_once_all_is_freed() -> Verdict {
+    let first = take_all(MIB).len();
+    ensure!(first > 256, "only {first} MiB were free");
+    for round in 0..10 {
+        let chunks = take_all(MIB).len();
+        ensure!(chunks == first, "{first} MiB were free at first, {chunks} after {round} rounds");
+    }
+    Ok(())
+}
+
+fn new_memories_are_zero_whatever_the_heap_held_before() -> Verdict {
+    let dirt: Vec<Vec<u8>> = (0..256).map(|_| black_box(vec![0xaa; MIB])).collect();
+    drop(black_box(dirt));
+    let (mut store, instance) = instance(&engine()?, r#"(module (memory (export "m") 100))"#)?;
+    let memory = instance.get_memory(&mut store, "m").ok_or("no memory")?;
+    for _ in 0..10 {
+        let zero = memory.data(&store).iter().all(|&byte| byte == 0);
+        ensure!(zero, "{} bytes are not all zero", memory.data_size(&store));
+        memory.grow(&mut store, 100).map_err(failure)?;
+    }
+    Ok(())
+}
+
+fn a_memory_grows_until_there_is_no_more_and_keeps_what_it_holds() -> Verdict {
+    let free = free();
+    let (mut store, instance) = instance(
+        &engine()?,
+        r#"(module (memory (export "m") 1)
+            (func (export "fill") (result i32)
+                (i32.store (i32.const 65532) (i32.const -1))
+                (loop $again
+                    (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1))
+                        (then
+                            ;; The number of each page is at its end.
+                            (i32.store
+                                (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 4))
+                                (memory.size))
+                            (br $again))))
+                (memory.size)))"#,
+    )?;
+    let fill = instance.get_typed_func::<(), i32>(&mut store, "fill").map_err(failure)?;
+    let pages = fill.call(&mut store, ()).map_err(failure)? as usize;
+    // A memory moves when it grows, so half of what is free can't always be had.
+    ensure!(pages << 16 > free / 4, "it ended at {pages} pages of {free} free bytes");
+    let memory = instance.get_memory(&mut store, "m").ok_or("no memory")?;
+    for (page, bytes) in (1..).zip(memory.data(&store).chunks_exact(65536)) {
+        let (start, end) = bytes.split_at(65532);
+        let expected = if page == 1 { -1 } else { page };
+        ensure!(end == i32::to_le_bytes(expected), "page {page} ends with {end:?}");
+        ensure!(start.iter().all(|&byte| byte == 0), "page {page} is not zero");
+    }
+    // Nobody needs half of it to go on.
+    drop(store);
+    let left = self::free();
+    ensure!(left + MIB > free, "{free} bytes were free before and {left} after");
+    Ok(())
+}
+
+fn a_memory_that_does_not_fit_is_an_error() -> Verdict {
+    let engine = engine()?;
+    for text in ["(module (memory 65536))", "(module (table 4000000000 funcref))"] {
+        match instance(&engine, text) {
+            Ok(_) => return Err(format!("{text} fits")),
+            Err(why) => ensure!(!why.is_empty(), "no reason is given"),
+        }
+    }
+    Ok(())
+}
