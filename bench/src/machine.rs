@@ -5,7 +5,7 @@ use crate::process::Place;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What must be known of numbers before they are compared with others.
@@ -38,10 +38,17 @@ pub(crate) struct Versions {
     pub twine: String,
     /// The commit of the checkout, with a `+` where files differ from it.
     pub commit: String,
-    pub mrenclave: String,
-    pub image_mib: f64,
+    /// The images that `twine run` chooses from by a program's size.
+    pub images: Vec<Image>,
     pub wasmtime: String,
     pub rustc: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Image {
+    pub name: String,
+    pub mrenclave: String,
+    pub mib: f64,
 }
 
 /// What `twine info --json` says.
@@ -49,7 +56,7 @@ pub(crate) struct Versions {
 struct Info {
     version: String,
     tee: String,
-    image: Option<std::path::PathBuf>,
+    images: Vec<PathBuf>,
 }
 
 impl Machine {
@@ -59,9 +66,14 @@ impl Machine {
         let info = run(Command::new(&place.twine).args(["info", "--json"]))?;
         let info: Info =
             serde_json::from_str(&info).map_err(|error| Error::Program(error.to_string()))?;
-        let image =
-            info.image.ok_or_else(|| Error::NotBuilt(place.twine.with_extension("sgxs")))?;
-        let measure = run(Command::new(&place.twine).args(["image", "measure"]).arg(&image))?;
+        // The one that is named this way is used for all programs.
+        let images = match std::env::var_os("TWINE_IMAGE") {
+            Some(image) => vec![image.into()],
+            None => info.images,
+        };
+        if images.is_empty() {
+            return Err(Error::NotBuilt(place.twine.with_extension("sgxs")));
+        }
         let cpuinfo = read("/proc/cpuinfo");
         let system = rustix::system::uname();
         let load = read("/proc/loadavg");
@@ -82,9 +94,7 @@ impl Machine {
             versions: Versions {
                 twine: info.version,
                 commit: commit(&place.root),
-                mrenclave: measure.split_whitespace().last().unwrap_or("?").to_owned(),
-                image_mib: about(image.display(), fs::metadata(&image))?.len() as f64
-                    / f64::from(1 << 20),
+                images: images.iter().map(|path| image(place, path)).collect::<Result<_>>()?,
                 wasmtime: locked("wasmtime"),
                 rustc: run(Command::new("rustc").arg("--version").current_dir(&place.root))
                     .unwrap_or_else(|_| "?".into()),
@@ -96,6 +106,16 @@ impl Machine {
     pub(crate) fn busy(&self) -> bool {
         self.load_average > self.cores as f64 / 2.0
     }
+}
+
+fn image(place: &Place, path: &Path) -> Result<Image> {
+    let shown = run(Command::new(&place.twine).args(["image", "measure"]).arg(path))?;
+    let bytes = about(path.display(), fs::metadata(path))?.len();
+    Ok(Image {
+        name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        mrenclave: shown.split_whitespace().last().unwrap_or("?").to_owned(),
+        mib: bytes as f64 / f64::from(1 << 20),
+    })
 }
 
 fn run(command: &mut Command) -> Result<String> {
@@ -166,7 +186,9 @@ impl fmt::Display for Machine {
         write!(f, "load      {:.2}", self.load_average)?;
         writeln!(f, "{}", if self.busy() { ": busy, so times say little" } else { "" })?;
         writeln!(f, "twine     {}, commit {}", versions.twine, versions.commit)?;
-        writeln!(f, "image     MRENCLAVE {}, {:.1} MiB", versions.mrenclave, versions.image_mib)?;
+        for Image { name, mrenclave, mib } in &versions.images {
+            writeln!(f, "image     {name}, {mib:.1} MiB, MRENCLAVE {mrenclave}")?;
+        }
         writeln!(f, "built by  {}, wasmtime {}", versions.rustc, versions.wasmtime)?;
         match self.sgx {
             Sgx::Hardware => writeln!(f, "SGX       hardware"),

@@ -66,10 +66,10 @@ pub(crate) unsafe fn run(
     unsafe {
         core::arch::asm!(
             "mov rsp, {frame}",
-            "xor eax, eax",
             "jmp {handler}",
             frame = in(reg) frame,
             handler = in(reg) handler,
+            in("rax") 0usize,
             in("edi") signal,
             in("rsi") info,
             in("rdx") context,

@@ -16,6 +16,7 @@ const NATIVE: &[&str] = &[
     "twine-image",
     "twine-platform",
     "twine-protocol",
+    "twine-suite",
     "twine-wasi",
     "xtask",
 ];

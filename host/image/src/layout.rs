@@ -160,7 +160,7 @@ impl<'a> Cursor<'a> {
         // stack is what `entry.S` pushes.
         let (stack, _) = self.place(stack_size, RW, Content::Unmeasured)?;
         let top = stack + stack_size;
-        let (tls, _) = self.place(PAGE, RW, Content::Page(tls_page(top, main)))?;
+        let (tls, _) = self.place(PAGE, RW, Content::Page(tls_page(top - ENTRY_ROOM, main)))?;
         let ssa_size = u64::from(manifest.ssa_frames) * u64::from(SSA_FRAME_PAGES) * PAGE;
         let tcs = Tcs {
             ossa: tls + 2 * PAGE,
@@ -182,6 +182,10 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 }
+
+/// Bytes at the top of each stack that stay free. `entry.S` aligns with `orq $8, %rsp` when an
+/// aborted enclave is entered again, which from the very top would reach into the TLS page.
+const ENTRY_ROOM: u64 = 16;
 
 /// The first page that FS and GS reach: `tcsls_*` in `entry.S`. It must be measured: with
 /// `last_rsp` not 0, a first entry would pass for a return from a call to the host. Its

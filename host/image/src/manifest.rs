@@ -13,6 +13,9 @@ pub(crate) const PAGE: u64 = 4096;
 /// A process has 47 bits of address space, and ELRANGE is naturally aligned.
 pub(crate) const MAX_ELRANGE: u64 = 1 << 46;
 
+/// EDP's entry point, which does not look at CSSA.
+const EDP_ENTRY: &str = "sgx_entry";
+
 /// XCR0 bits that an enclave of ours may use: x87, SSE, AVX, the three of AVX-512, PKRU.
 /// With all of them the XSAVE area (2696 bytes), EXINFO (16) and GPRSGX (184) fit into one
 /// page, see [`crate::SSA_FRAME_PAGES`]. AMX (bits 17 and 18) would need three.
@@ -33,7 +36,7 @@ const XFRM_AVX512: u64 = 0xe0;
 /// thread-stack-size = "512KiB"  # stack of each other thread
 /// code-arena-size = "64MiB"     # read-write-execute memory for generated code
 /// guard-size = "4GiB"           # address space that never has pages, after the arena
-/// ssa-frames = 2                # how deep exceptions may nest, plus one
+/// ssa-frames = 2                # with a stub only: how deep exceptions may nest, plus one
 /// exinfo = true                 # report fault addresses to the enclave
 /// entry = "twine_sgx_entry"     # an entry stub in front of `sgx_entry`
 /// prod-id = 1
@@ -44,7 +47,7 @@ const XFRM_AVX512: u64 = 0xe0;
 /// ```
 /// let manifest = twine_image::Manifest::from_toml_str("heap-size = \"256MiB\"\nthreads = 8")?;
 /// assert_eq!(manifest.heap_size, 256 << 20);
-/// assert_eq!(manifest.ssa_frames, 2);
+/// assert_eq!(manifest.ssa_frames, 1);
 /// # Ok::<(), twine_image::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +71,9 @@ pub struct Manifest {
     /// The program learns the place from the symbols `TWINE_GUARD_BASE` and
     /// `TWINE_GUARD_SIZE`, see [`crate::build()`].
     pub guard_size: u64,
-    /// SSA frames of each TCS. Handling an exception inside takes two. Default: 2.
+    /// SSA frames of each TCS. Default: 1, with which the processor refuses to enter a thread
+    /// again that an exception or an interrupt has stopped, until it was resumed. More are for an
+    /// [`Manifest::entry`] of one's own that looks at CSSA and handles exceptions.
     pub ssa_frames: u32,
     /// The symbol at which every TCS is entered. Default: `sgx_entry`, the one of Rust's
     /// standard library.
@@ -106,8 +111,8 @@ impl Default for Manifest {
             thread_stack_size: 512 << 10,
             code_arena_size: 0,
             guard_size: 0,
-            ssa_frames: 2,
-            entry: "sgx_entry".into(),
+            ssa_frames: 1,
+            entry: EDP_ENTRY.into(),
             debug: false,
             exinfo: false,
             xfrm: XFRM_LEGACY | XFRM_AVX | XFRM_AVX512,
@@ -147,6 +152,14 @@ impl Manifest {
         check_size("guard-size", self.guard_size, 0)?;
         check_range("threads", self.threads.into(), 1, 4096)?;
         check_range("ssa-frames", self.ssa_frames.into(), 1, 16)?;
+        if self.ssa_frames > 1 && self.entry == EDP_ENTRY {
+            return Err(wrong(
+                "ssa-frames",
+                "is more than 1 without an entry stub: `sgx_entry` takes an entry after an \
+                 exception for a new one, and would run over the interrupted thread's stack",
+                "leave the key out, or name a stub that looks at CSSA with `entry`",
+            ));
+        }
         if self.entry.is_empty() || self.entry.contains('\0') {
             return Err(wrong(
                 "entry",

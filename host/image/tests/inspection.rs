@@ -83,7 +83,7 @@ fn every_setting_that_matters_changes_the_measurement() {
         "stack-size = 20480",
         "code-arena-size = 4096",
         "guard-size = 4096",
-        "ssa-frames = 3",
+        "ssa-frames = 3\nentry = \"stub\"",
         "entry = \"stub\"",
         "debug = true",
         "elrange = \"1GiB\"",
@@ -135,7 +135,7 @@ fn an_inspection_shows_the_whole_address_range() {
     assert_eq!(shown, expected);
     assert_eq!(threads.len(), 2);
     let tcs = &threads[0];
-    assert_eq!((tcs.entry, tcs.ssa_frames, tcs.ssa), (common::ENTRY, 2, tcs.offset + 4096));
+    assert_eq!((tcs.entry, tcs.ssa_frames, tcs.ssa), (common::ENTRY, 1, tcs.offset + 4096));
     assert_eq!((tcs.fs_base, tcs.gs_base), (tcs.offset - 4096, tcs.offset - 4096));
 }
 

@@ -83,7 +83,7 @@ fn the_heap_is_writable_and_its_content_not_measured() {
 fn each_thread_has_stack_tls_tcs_and_ssa_in_this_order() {
     let image = image(
         &Program::default(),
-        "threads = 3\nstack-size = 0x10000\nthread-stack-size = 0x8000\nssa-frames = 3",
+        "threads = 3\nstack-size = 0x10000\nthread-stack-size = 0x8000\nssa-frames = 3\nentry = \"stub\"",
     );
     assert_eq!(image.ssa_frame_pages, 1);
     let tcss = image.tcss();
@@ -98,7 +98,7 @@ fn each_thread_has_stack_tls_tcs_and_ssa_in_this_order() {
             );
         }
         let mut expected = vec![0; 4096];
-        expected[..8].copy_from_slice(&tls.to_le_bytes());
+        expected[..8].copy_from_slice(&(tls - 16).to_le_bytes());
         expected[8] = !main as u8;
         assert_eq!(image.at(tls, 4096), expected);
         assert_eq!((image.pages[&tls].permissions(), image.pages[&tls].measured), ("rw", 0xffff));
@@ -106,7 +106,7 @@ fn each_thread_has_stack_tls_tcs_and_ssa_in_this_order() {
         let page = &image.pages[&tcs];
         assert_eq!((page.permissions(), page.measured), ("", 0xffff));
         let mut expected = vec![0; 4096];
-        for (at, value) in [(16, ssa), (32, common::ENTRY), (48, tls), (56, tls)] {
+        for (at, value) in [(16, ssa), (32, common::STUB), (48, tls), (56, tls)] {
             expected[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
         }
         expected[28] = 3;

@@ -145,6 +145,16 @@ global_asm!(
 // stays aligned to 16 only if the frame's size is a multiple of 16.
 const _: () = assert!(size_of::<Frame>().is_multiple_of(16));
 
+unsafe extern "C" {
+    fn __vdso_sgx_enter_enclave();
+}
+
+/// Makes sure that the symbol is in the program: `enclave-runner-sgx` refers to it weakly, for
+/// which no linker takes it out of a library.
+pub(crate) fn link() {
+    std::hint::black_box(__vdso_sgx_enter_enclave as *const ());
+}
+
 /// Finds what to enter with: the simulator for its own, the kernel for all others.
 extern "C" fn prepare(frame: &mut Frame) {
     // SAFETY: the caller of the symbol passes a valid `sgx_enclave_run`, by the vDSO's ABI.

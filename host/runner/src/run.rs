@@ -1,6 +1,7 @@
 //! Running one program in an enclave.
 
 use crate::device::{Device, Platform};
+use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
 use crate::service::{self, Abnormal, Interposer, Said, Service};
@@ -68,6 +69,7 @@ fn run_with(
     program: Vec<u8>,
     interposer: Option<Arc<dyn Interposer>>,
 ) -> Result<Report, Error> {
+    enter::link();
     let service = Arc::new(Service::new(platform, &launch.encode(), &program, interposer));
     drop(program);
     let registration = Arc::new(Mutex::new(None));

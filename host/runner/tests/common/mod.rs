@@ -29,14 +29,7 @@ pub fn suite() -> &'static Suite {
     SUITE.get_or_init(|| make().unwrap_or_else(|error| panic!("{error}")))
 }
 
-unsafe extern "C" {
-    /// How `enclave-runner` enters: `twine-host` defines it, `enclave-runner` refers to it only
-    /// weakly, so that the linker leaves it out of a program where nobody else does.
-    fn __vdso_sgx_enter_enclave();
-}
-
 fn make() -> Result<Suite, Box<dyn std::error::Error>> {
-    std::hint::black_box(__vdso_sgx_enter_enclave as *const ());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let elf = root.join("target/sgx/x86_64-fortanix-unknown-sgx/release/twine-suite");
     if !elf.exists() {

@@ -1,0 +1,155 @@
+//! A hostile host around the real image, on software SGX.
+//!
+//! A program in the enclave computes a secret and makes every kind of call; the host answers with
+//! wrong pointers, lengths, counts and codes, changes shared memory while the enclave looks at it, and
+//! enters out of order. Each case runs in a child process, so that an abort, a fault or a hang of
+//! it is seen. Nothing but a clean outcome, a typed error or an exception of the enclave's may follow;
+//! what the program reports must be true; and no word of the secret may be found in the memory of
+//! the process outside of the enclave.
+//!
+//! - `answers`: the host of `twine-host` with an interposer that lies.
+//! - `raw`, `entries`: a host of the tests' own, which serves the enclave, loads and enters it itself:
+//!   page permissions, unmeasured pages, memory that changes, EDP's calls, registers, order.
+//! - `scan`: the search. Software SGX leaves words of an interrupted enclave on its alternate stacks,
+//!   where hardware has the SSA: they are counted apart, and are no finding.
+//! - `child`: processes, endings, verdicts. `program`: what runs inside.
+//!
+//! The image is the one that `cargo xtask image` builds, or that of `TWINE_IMAGE`.
+//!
+//! What it can't show: side channels, and whatever of the processor software SGX does not have. The
+//! flags and the stack pointer of an entry are set by code that is put in front of the image's entry,
+//! since the simulator does not pass the host's on.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+#[path = "hostile/answers.rs"]
+mod answers;
+#[path = "hostile/child.rs"]
+mod child;
+#[path = "hostile/entries.rs"]
+mod entries;
+#[path = "hostile/program.rs"]
+mod program;
+#[path = "hostile/raw.rs"]
+mod raw;
+#[path = "hostile/scan.rs"]
+mod scan;
+
+use answers::Case;
+
+/// The cases of a group, by the name that its test has.
+fn cases(group: &str) -> Vec<Case> {
+    match group {
+        "controls" => answers::controls(),
+        "copied_once" => answers::copied_once(),
+        "transfer_buffers" => answers::transfer_buffers(),
+        "codes" => answers::codes(),
+        "counts" => answers::counts(),
+        "poll_records" => answers::poll_records(),
+        "clocks" => answers::clocks(),
+        "others" => answers::others(),
+        "noise" => answers::noise(),
+        "pages" => entries::pages(),
+        "changing_memory" => entries::changing_memory(),
+        "usercalls" => entries::usercalls(),
+        "registers" => entries::registers(),
+        "state" => entries::state(),
+        "order" => entries::order(),
+        _ => Vec::new(),
+    }
+}
+
+/// Not a test of its own: what the others run in a process of its own.
+#[test]
+fn child() {
+    child::run(cases);
+}
+
+fn check(group: &str) {
+    let summary = child::group(group);
+    println!(
+        "{group}: {} cases, {} MB searched, {} words in frames of software SGX",
+        summary.cases, summary.searched, summary.frames
+    );
+    for (ending, count) in &summary.endings {
+        println!("{count:6} {ending}");
+    }
+    assert!(summary.cases > 0, "{group} has no cases");
+    let problems: Vec<String> =
+        summary.problems.iter().map(|(case, problem)| format!("{case}: {problem}")).collect();
+    assert!(problems.is_empty(), "{group}:\n{}", problems.join("\n"));
+}
+
+#[test]
+fn the_search_finds_a_secret_that_is_told_and_none_otherwise() {
+    check("controls");
+}
+
+#[test]
+fn no_bad_address_or_length_of_the_launch_request_or_the_program_is_taken() {
+    check("copied_once");
+}
+
+#[test]
+fn no_bad_transfer_buffer_is_taken() {
+    check("transfer_buffers");
+}
+
+#[test]
+fn no_code_or_value_does_more_than_fail_a_call() {
+    check("codes");
+}
+
+#[test]
+fn no_count_above_what_was_asked_for_is_taken() {
+    check("counts");
+}
+
+#[test]
+fn poll_records_are_taken_for_what_they_can_mean() {
+    check("poll_records");
+}
+
+#[test]
+fn no_clock_breaks_a_program() {
+    check("clocks");
+}
+
+#[test]
+fn page_permissions_are_believed_to_the_processor_alone() {
+    check("others");
+}
+
+#[test]
+fn no_noise_breaks_the_enclave() {
+    check("noise");
+}
+
+#[test]
+fn pages_are_what_the_processor_says_and_nothing_is_read_before_it_is_written() {
+    check("pages");
+}
+
+#[test]
+fn memory_that_changes_between_check_and_use_breaks_nothing() {
+    check("changing_memory");
+}
+
+#[test]
+fn no_answer_to_a_call_of_edp_breaks_the_enclave() {
+    check("usercalls");
+}
+
+#[test]
+fn no_register_of_an_entry_is_believed() {
+    check("registers");
+}
+
+#[test]
+fn no_flag_stack_pointer_or_floating_point_state_of_an_entry_is_kept() {
+    check("state");
+}
+
+#[test]
+fn no_entry_out_of_order_is_let_in() {
+    check("order");
+}

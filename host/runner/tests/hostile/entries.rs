@@ -1,0 +1,859 @@
+//! Entries that no honest host makes, and what a host can do that serves the enclave itself.
+
+use crate::answers::{Case, bad_pointers, inspection};
+use crate::child::{Ending, Expect, Result};
+use crate::program::{self, Variant};
+use crate::raw::{
+    self, EENTER, ERESUME, Enclave, Exit, GP, Host, Lie, enter, honest, leak, plain, usercall,
+};
+use crate::scan::{Found, Search};
+use std::arch::global_asm;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+use twine_protocol::calls::number;
+use twine_protocol::launch::{Launch, Limits};
+use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
+
+fn case(
+    name: impl Into<String>,
+    expect: Expect,
+    run: impl FnOnce(&'static Search) -> Result + 'static,
+) -> Case {
+    Case { name: name.into(), expect, run: Box::new(run) }
+}
+
+/// An enclave and its host.
+struct Pair {
+    enclave: Arc<Enclave>,
+    host: Arc<Host>,
+}
+
+impl Pair {
+    fn new(launch: &Launch, variant: Variant, search: &'static Search) -> Self {
+        let host = Host::new(launch, &program::binary(variant), search);
+        Pair { enclave: Enclave::load(), host }
+    }
+
+    fn keeper(search: &'static Search) -> Self {
+        Pair::new(&program::launch(), Variant::Keeper, search)
+    }
+
+    fn main(&self) -> u64 {
+        self.enclave.tcs[0]
+    }
+
+    fn run(&self, lie: &Arc<Lie>) -> Ending {
+        self.host.run(&self.enclave, self.main(), [0; 6], lie)
+    }
+
+    /// What a case brings: the search is made while the enclave is there.
+    fn result(&self, ending: Ending, problem: Option<String>) -> Result {
+        self.host.search();
+        Result { ending, output: Some(self.host.output()), found: self.host.found(), problem }
+    }
+}
+
+/// A run with a lie.
+fn lying(name: impl Into<String>, expect: Expect, honest_output: bool, lie: Arc<Lie>) -> Case {
+    case(name, expect, move |search| {
+        let pair = Pair::keeper(search);
+        let ending = pair.run(&lie);
+        let mut result = pair.result(ending, None);
+        result.output = result.output.filter(|_| honest_output);
+        result
+    })
+}
+
+/// A word made of another.
+type Word = fn(u64) -> u64;
+
+/// What the host puts into pages that MRENCLAVE does not cover, and what it says of pages.
+pub fn pages() -> Vec<Case> {
+    let fills: [(&str, Word); 4] = [
+        ("ones", |_| u64::MAX),
+        ("noise", |address| (address ^ 0x5bd1_e995).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        ("their own addresses", |address| address),
+        ("what looks like a free piece of heap", |address| (address & 0xfff0) | 3),
+    ];
+    let mut cases: Vec<Case> = fills
+        .into_iter()
+        .map(|(name, fill)| {
+            case(format!("unmeasured pages full of {name}"), Expect::Good, move |search| {
+                let pair = Pair::keeper(search);
+                pair.enclave.fill_unmeasured(fill);
+                let ending = pair.run(&honest());
+                pair.result(ending, None)
+            })
+        })
+        .collect();
+    cases.push(lying("a raw host that is honest", Expect::Good, true, honest()));
+    let instead = |name: &str, expect, call, answer: fn([u64; 4]) -> (u64, u64)| {
+        let lie: Arc<Lie> = Arc::new(move |_, _, _, number, arguments, serve| {
+            plain(if number == call { answer(arguments) } else { serve() })
+        });
+        lying(name, expect, true, lie)
+    };
+    cases.extend([
+        instead(
+            "pages not restricted, but said to be",
+            Expect::NotGood,
+            number::restrict_pages,
+            |_| (0, 0),
+        ),
+        instead("the first page restricted alone", Expect::NotGood, number::restrict_pages, |a| {
+            let _ = sgx_sim::restrict_permissions(
+                a[0] as usize,
+                4096,
+                sgx_sim::Permissions::from_bits_truncate(a[2]),
+            );
+            (0, 0)
+        }),
+        instead("another page restricted", Expect::NotGood, number::restrict_pages, |a| {
+            let _ = sgx_sim::restrict_permissions(
+                a[0] as usize + 4096,
+                a[1] as usize - 4096,
+                sgx_sim::Permissions::from_bits_truncate(a[2]),
+            );
+            (0, 0)
+        }),
+        instead(
+            "pages restricted to nothing but reading",
+            Expect::NotGood,
+            number::restrict_pages,
+            |a| {
+                let _ = sgx_sim::restrict_permissions(
+                    a[0] as usize,
+                    a[1] as usize,
+                    sgx_sim::Permissions::R,
+                );
+                (0, 0)
+            },
+        ),
+        instead(
+            "pages removed from the page tables",
+            Expect::NotGood,
+            number::restrict_pages,
+            |a| {
+                let _ = sgx_sim::protect(a[0] as usize, a[1] as usize, sgx_sim::Permissions::NONE);
+                (0, 0)
+            },
+        ),
+        // The enclave itself has extended them (EMODPE), and the page tables never said otherwise.
+        instead("pages not extended, but said to be", Expect::Good, number::extend_pages, |_| {
+            (0, 0)
+        }),
+        // Documented: without SGX2, pages stay as they are, by the host's word.
+        instead("no SGX2, it says", Expect::Good, number::restrict_pages, |_| {
+            (Status::NotSupported.code(), 0)
+        }),
+    ]);
+    cases
+}
+
+/// Writes to memory for as long as it lives.
+struct Scribbler(Arc<AtomicBool>, Option<thread::JoinHandle<()>>);
+
+impl Scribbler {
+    /// `write` gets a count; the address is the caller's to answer for.
+    fn start(mut write: impl FnMut(u64) + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = stop.clone();
+        let thread = thread::spawn(move || {
+            let mut n = 0;
+            while !seen.load(Ordering::Relaxed) {
+                write(n);
+                n += 1;
+            }
+        });
+        Scribbler(stop, Some(thread))
+    }
+}
+
+impl Drop for Scribbler {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.1.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(address: u64, word: u64) {
+    // SAFETY: callers pass addresses of memory that is never given back (`leak`). That others read
+    // it at the same time is the test.
+    unsafe { (address as *mut u64).write_volatile(word) };
+}
+
+/// Memory that changes while the enclave looks at it.
+pub fn changing_memory() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let values: [(&str, Word); 3] = [
+        ("zeros and ones", |n| if n.is_multiple_of(2) { 0 } else { u64::MAX }),
+        ("counts", |n| n),
+        ("small counts", |n| n % 64),
+    ];
+    for (name, value) in values {
+        cases.push(case(
+            format!("a transfer buffer rewritten with {name}"),
+            Expect::Clean,
+            move |search| {
+                let pair = Pair::keeper(search);
+                let buffer = pair.host.transfer(pair.main());
+                let scribbler = Scribbler::start(move |n| write(buffer + n * 8 % 4096, value(n)));
+                let ending = pair.run(&honest());
+                drop(scribbler);
+                let mut result = pair.result(ending, None);
+                result.output = None;
+                result
+            },
+        ));
+        cases.push(case(
+            format!("a launch request rewritten with {name}"),
+            Expect::Clean,
+            move |search| {
+                let pair = Pair::keeper(search);
+                let (launch, length) = pair.host.launch;
+                let scribbler =
+                    Scribbler::start(move |n| write(launch + n * 8 % length / 8 * 8, value(n)));
+                let ending = pair.run(&honest());
+                drop(scribbler);
+                let mut result = pair.result(ending, None);
+                result.output = None;
+                result
+            },
+        ));
+        cases.push(case(
+            format!("a program rewritten with {name}"),
+            Expect::Clean,
+            move |search| {
+                let pair = Pair::keeper(search);
+                let (program, length) = pair.host.program;
+                let scribbler =
+                    Scribbler::start(move |n| write(program + n * 8 % length / 8 * 8, value(n)));
+                let ending = pair.run(&honest());
+                drop(scribbler);
+                let mut result = pair.result(ending, None);
+                result.output = None;
+                result
+            },
+        ));
+    }
+    // Flips between what it is and what it is not, word by word, so that some of it is valid.
+    cases.push(case("a program that flips in one word", Expect::Clean, |search| {
+        let pair = Pair::keeper(search);
+        let (program, length) = pair.host.program;
+        let at = program + length / 2 / 8 * 8;
+        // SAFETY: the word is within the program, which is never given back.
+        let word = unsafe { (at as *const u64).read_volatile() };
+        let scribbler =
+            Scribbler::start(move |n| write(at, if n.is_multiple_of(2) { word } else { !word }));
+        let ending = pair.run(&honest());
+        drop(scribbler);
+        let mut result = pair.result(ending, None);
+        result.output = None;
+        result
+    }));
+    cases.push(case("a program changed after it was copied", Expect::Good, |search| {
+        let pair = Pair::keeper(search);
+        let lie: Arc<Lie> = Arc::new(|host, _, _, call, _, serve| {
+            if call != number::program && call != number::launch_request {
+                for (at, length) in [host.program, host.launch] {
+                    (0..length / 8).for_each(|word| write(at + word * 8, u64::MAX));
+                }
+            }
+            plain(serve())
+        });
+        let ending = pair.run(&lie);
+        pair.result(ending, None)
+    }));
+    cases.push(lying(
+        "a transfer buffer that overlaps the program",
+        Expect::Clean,
+        false,
+        Arc::new(|host, _, _, call, _, serve| match call {
+            number::transfer_buffer => [0, host.program.0, host.program.1, 0, 0, 0],
+            _ => plain(serve()),
+        }),
+    ));
+    cases
+}
+
+fn timed() -> Launch {
+    let limits = Limits { timeout: Some(30_000_000), ..Limits::default() };
+    Launch { limits, ..program::launch() }
+}
+
+/// EDP's own calls, which start a thread and let threads wait for each other.
+pub fn usercalls() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let threaded = |name: String, expect, lie: Arc<Lie>| {
+        case(name, expect, move |search| {
+            let pair = Pair::new(&timed(), Variant::Busy, search);
+            let ending = pair.run(&lie);
+            let mut result = pair.result(ending, None);
+            result.output = None;
+            result
+        })
+    };
+    cases.push(threaded("an honest host and two threads".into(), Expect::NotGood, honest()));
+    for answer in [1, 2, 11, 12, 999, i32::MAX as u64, u64::from(u32::MAX), u64::MAX] {
+        cases.push(threaded(
+            format!("a thread that is answered with {answer:#x}"),
+            Expect::Clean,
+            Arc::new(move |_, _, _, call, _, serve| match call {
+                usercall::LAUNCH_THREAD => [0, answer, 0, 0, 0, 0],
+                _ => plain(serve()),
+            }),
+        ));
+    }
+    cases.push(threaded(
+        "a thread with a second result".into(),
+        Expect::Clean,
+        Arc::new(|_, _, _, call, _, serve| match call {
+            usercall::LAUNCH_THREAD => [0, 0, u64::MAX, 0, 0, 0],
+            _ => plain(serve()),
+        }),
+    ));
+    cases.push(threaded(
+        "two threads for the one that was asked for".into(),
+        Expect::Clean,
+        Arc::new(|host, enclave, _, call, _, serve| {
+            let answer = plain(serve());
+            if call == usercall::LAUNCH_THREAD {
+                let (host, enclave) = (host.clone(), enclave.clone());
+                thread::spawn(move || host.run(&enclave, enclave.tcs[3], [0; 6], &honest()));
+            }
+            answer
+        }),
+    ));
+    cases.push(threaded(
+        "both threads with one transfer buffer".into(),
+        Expect::Clean,
+        Arc::new(|host, enclave, _, call, _, serve| match call {
+            number::transfer_buffer => {
+                [0, host.transfer(enclave.tcs[0]), TRANSFER_BUFFER_SIZE, 0, 0, 0]
+            }
+            _ => plain(serve()),
+        }),
+    ));
+    for (what, call) in [("wait", usercall::WAIT), ("send", usercall::SEND)] {
+        for answer in [0, 1, 12, u64::MAX] {
+            cases.push(threaded(
+                format!("{what} answered with {answer:#x}"),
+                Expect::Clean,
+                Arc::new(move |_, _, _, made, _, serve| match made == call {
+                    true => [0, answer, answer, 0, 0, 0],
+                    false => plain(serve()),
+                }),
+            ));
+        }
+    }
+    cases
+}
+
+/// First entries and returns with registers that no honest host gives.
+pub fn registers() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for at in 0..6 {
+        for value in [1, 8, 1 << 47, u64::MAX] {
+            cases.push(case(
+                format!("a first entry with {value:#x} in register {at}"),
+                Expect::Clean,
+                move |search| {
+                    let pair = Pair::keeper(search);
+                    let mut first = [0; 6];
+                    first[at] = value;
+                    let ending = pair.host.run(&pair.enclave, pair.main(), first, &honest());
+                    pair.result(ending, None)
+                },
+            ));
+        }
+    }
+    // EDP's `main` takes arguments: RDI points to pieces of memory, RSI counts them.
+    for at in 0..bad_pointers(&(0x10_0000..0x20_0000), 0, 0).len() {
+        let name = bad_pointers(&(0x10_0000..0x20_0000), 0, 0)[at].0;
+        cases.push(case(format!("arguments of EDP's at {name}"), Expect::Clean, move |search| {
+            let pair = Pair::keeper(search);
+            let list = leak(&[0; 32], 0);
+            let pointers = bad_pointers(&pair.enclave.range, pair.main(), list.as_ptr() as u64);
+            list.copy_from_slice(&[pointers[at].1, 64, pointers[at].1, u64::MAX]);
+            // The list is bad on the first entry; its pieces are on the next.
+            let first = [pointers[at].1, 2, 0, 0, 0, 0];
+            let ending = pair.host.run(&pair.enclave, pair.main(), first, &honest());
+            let other = Pair::keeper(search);
+            let first = [list.as_ptr() as u64, 2, 0, 0, 0, 0];
+            let second = other.host.run(&other.enclave, other.main(), first, &honest());
+            other.host.search();
+            let mut result = pair.result(ending, None);
+            result.found.outside.extend(other.host.found().outside);
+            if let Ending::Exited(program::BROKEN..) = second {
+                result.ending = second;
+            }
+            result
+        }));
+    }
+    for value in [1, 0x8000_0000, u64::MAX, 1 << 47] {
+        cases.push(lying(
+            format!("returns with {value:#x} in all other registers"),
+            Expect::Good,
+            true,
+            Arc::new(move |_, _, _, _, _, serve| {
+                let (first, second) = serve();
+                [value, first, second, value, value, value]
+            }),
+        ));
+    }
+    cases
+}
+
+// What the processor's EENTER leaves alone and the simulator, on its way in, does not pass on:
+// flags and the stack pointer. The first two instructions of the image's entry are replaced by a jump
+// to this, which does them in its own way. It runs as if inside.
+global_asm!(
+    ".pushsection .text.twine_hostile_entry,\"ax\",@progbits",
+    ".type twine_hostile_entry,@function",
+    "twine_hostile_entry:",
+    "fninit",
+    "fld1",
+    "fld1",
+    "fld1",
+    "fld1",
+    "fld1",
+    "fld1",
+    "fld1",
+    "fld1",
+    "pcmpeqd xmm0, xmm0",
+    "pcmpeqd xmm7, xmm7",
+    "pcmpeqd xmm15, xmm15",
+    "fldcw [rip + {control}]",
+    "ldmxcsr [rip + {mxcsr}]",
+    "pushfq",
+    "push rax",
+    "mov rax, [rip + {flags}]",
+    "or [rsp + 8], rax",
+    "pop rax",
+    "popfq",
+    // mov %rcx,%gs:0x30; mov %rsp,%gs:0x28
+    "mov gs:[0x30], rcx",
+    "cmp qword ptr [rip + {stack}], 0",
+    "je 2f",
+    "mov rsp, [rip + {stack}]",
+    "2:",
+    "mov gs:[0x28], rsp",
+    "jmp [rip + {resume}]",
+    ".size twine_hostile_entry, . - twine_hostile_entry",
+    ".popsection",
+    control = sym CONTROL,
+    mxcsr = sym MXCSR,
+    flags = sym FLAGS,
+    stack = sym STACK,
+    resume = sym AFTER,
+);
+
+unsafe extern "C" {
+    fn twine_hostile_entry();
+}
+
+static CONTROL: AtomicU64 = AtomicU64::new(0);
+static MXCSR: AtomicU64 = AtomicU64::new(0);
+static FLAGS: AtomicU64 = AtomicU64::new(0);
+static STACK: AtomicU64 = AtomicU64::new(0);
+static AFTER: AtomicU64 = AtomicU64::new(0);
+
+/// `mov %rcx,%gs:0x30` and `mov %rsp,%gs:0x28`, with which `sgx_entry` begins.
+const FIRST_INSTRUCTIONS: [u8; 18] =
+    [0x65, 0x48, 0x89, 0x0c, 0x25, 0x30, 0, 0, 0, 0x65, 0x48, 0x89, 0x24, 0x25, 0x28, 0, 0, 0];
+
+/// Puts the jump in the place of the image's first instructions; whether they are the known ones.
+fn divert(enclave: &Enclave) -> bool {
+    let entry = enclave.range.start as u64 + inspection().threads[0].entry;
+    let page = entry & !4095;
+    // SAFETY: the pages are the enclave's, which nobody has entered; the bytes are code that is
+    // replaced by code.
+    unsafe {
+        let known = std::slice::from_raw_parts(entry as *const u8, 18) == FIRST_INSTRUCTIONS;
+        let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        if !known || libc::mprotect(page as *mut _, 8192, all) != 0 {
+            return false;
+        }
+        let mut jump = [0xff, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        jump[6..].copy_from_slice(&(twine_hostile_entry as *const () as u64).to_le_bytes());
+        (entry as *mut u8).copy_from(jump.as_ptr(), jump.len());
+    }
+    AFTER.store(entry + 18, Ordering::Relaxed);
+    true
+}
+
+/// The stack pointer to enter with, 0 for the one that there is.
+type Stack = Box<dyn Fn(&Enclave) -> u64>;
+
+/// Flags, stack pointers and floating-point state on every entry.
+pub fn state() -> Vec<Case> {
+    const DF: u64 = 1 << 10;
+    const AC: u64 = 1 << 18;
+    const ID: u64 = 1 << 21;
+    const ARITHMETIC: u64 = 0x8d5;
+    /// Everything masked, as the ABI has it.
+    const USUAL: (u64, u64) = (0x37f, 0x1f80);
+    let kept = |_: &Enclave| 0;
+    let table: Vec<(&str, u64, (u64, u64), Stack)> = vec![
+        ("nothing unusual", 0, USUAL, Box::new(kept)),
+        ("DF", DF, USUAL, Box::new(kept)),
+        ("AC", AC, USUAL, Box::new(kept)),
+        ("DF, AC, ID and all arithmetic flags", DF | AC | ID | ARITHMETIC, USUAL, Box::new(kept)),
+        ("all floating-point exceptions unmasked", 0, (0x340, 0), Box::new(kept)),
+        ("rounding down, zero for denormals", 0, (0x77f, 0xbfc0), Box::new(kept)),
+        ("rounding to zero, single precision", AC, (0xc7f, 0x7fbf), Box::new(kept)),
+        ("a stack pointer of 8", 0, USUAL, Box::new(|_| 8)),
+        ("a stack pointer that is not canonical", 0, USUAL, Box::new(|_| 1 << 47)),
+        ("a stack pointer in the kernel", 0, USUAL, Box::new(|_| u64::MAX - 7)),
+        ("an odd stack pointer", 0, USUAL, Box::new(|_| 4097)),
+        (
+            "a stack pointer in the enclave's own stack",
+            DF,
+            USUAL,
+            Box::new(|enclave| enclave.range.start as u64 + inspection().threads[0].fs_base - 256),
+        ),
+        (
+            "a stack pointer in the thread's local storage",
+            AC,
+            USUAL,
+            Box::new(|enclave| enclave.range.start as u64 + inspection().threads[0].fs_base + 0x40),
+        ),
+        (
+            "a stack pointer in the state save area",
+            0,
+            (0x340, 0),
+            Box::new(|enclave| enclave.range.start as u64 + inspection().threads[0].ssa + 8192),
+        ),
+    ];
+    table
+        .into_iter()
+        .map(|(name, flags, (control, mxcsr), stack)| {
+            case(format!("entries with {name}"), Expect::Good, move |search| {
+                let pair = Pair::keeper(search);
+                if !divert(&pair.enclave) {
+                    let problem = "the image's entry begins otherwise: see FIRST_INSTRUCTIONS";
+                    return pair.result(Ending::Failed("not run".into()), Some(problem.into()));
+                }
+                CONTROL.store(control, Ordering::Relaxed);
+                MXCSR.store(mxcsr, Ordering::Relaxed);
+                FLAGS.store(flags, Ordering::Relaxed);
+                STACK.store(stack(&pair.enclave), Ordering::Relaxed);
+                let ending = pair.run(&honest());
+                pair.result(ending, None)
+            })
+        })
+        .collect()
+}
+
+/// Whether an exit is one of an enclave that refuses to go on: EDP's `exit`, or an exception.
+fn exits(exit: &Exit) -> bool {
+    matches!(exit, Exit::Call(usercall::EXIT, _) | Exit::Exception { .. })
+}
+
+fn refused(exit: &Exit) -> bool {
+    matches!(exit, Exit::Exception { inside: false, .. })
+}
+
+/// `problem` unless it holds for all.
+fn unless(holds: bool, problem: impl FnOnce() -> String) -> Option<String> {
+    (!holds).then(problem)
+}
+
+const ENTER: [u64; 6] = [0; 6];
+
+/// An attempt to enter over an interrupted thread: 0 where none was made, 1 where it was refused,
+/// else the number with which the enclave left, plus 2.
+static ATTEMPT: AtomicU64 = AtomicU64::new(0);
+static VICTIM: AtomicU64 = AtomicU64::new(0);
+/// Where the interrupted thread is to go on: the simulator's asynchronous exit pointer.
+static AEP: AtomicU64 = AtomicU64::new(0);
+
+// A hostile asynchronous exit: the thread has left the enclave, its state is in the SSA, and instead of
+// ERESUME comes EENTER. RBP and RSP are the host's.
+global_asm!(
+    ".pushsection .text.twine_hostile_aep,\"ax\",@progbits",
+    ".type twine_hostile_aep,@function",
+    "twine_hostile_aep:",
+    "push rbp",
+    "mov rbp, rsp",
+    "and rsp, -16",
+    "call {again}",
+    "mov rsp, rbp",
+    "pop rbp",
+    "mov eax, 3",
+    "jmp [rip + {aep}]",
+    ".size twine_hostile_aep, . - twine_hostile_aep",
+    ".popsection",
+    again = sym enter_again,
+    aep = sym AEP,
+);
+
+unsafe extern "C" {
+    fn twine_hostile_aep();
+}
+
+/// Searches while the thread is interrupted: what its frames hold is software SGX's own.
+static SEARCH: OnceLock<&Search> = OnceLock::new();
+static INTERRUPTED: Mutex<Option<Found>> = Mutex::new(None);
+
+extern "C" fn enter_again() {
+    crate::answers::note_frames();
+    if let (Some(search), Ok(mut found)) = (SEARCH.get(), INTERRUPTED.lock()) {
+        *found = Some(search.process(&raw::loaded(), &crate::answers::frames()));
+    }
+    match enter(VICTIM.load(Ordering::SeqCst), EENTER, ENTER) {
+        Exit::Call(number, _) => {
+            ATTEMPT.store(number + 2, Ordering::SeqCst);
+            // What was interrupted would go on with another's frames on its stack.
+            loop {
+                thread::sleep(Duration::from_secs(1));
+            }
+        }
+        exit if refused(&exit) => ATTEMPT.store(1, Ordering::SeqCst),
+        _ => ATTEMPT.store(2, Ordering::SeqCst),
+    }
+}
+
+/// Sends an interrupted enclave thread to [`twine_hostile_aep`].
+extern "C" fn divert_aep(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the third argument of such a handler.
+    let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    // As the simulator leaves them: ERESUME is next, with the TCS in RBX.
+    let leaf = registers[libc::REG_RAX as usize] as u64;
+    let tcs = registers[libc::REG_RBX as usize] as u64;
+    if leaf == ERESUME && tcs == VICTIM.load(Ordering::SeqCst) {
+        let rip = &mut registers[libc::REG_RIP as usize];
+        AEP.store(*rip as u64, Ordering::SeqCst);
+        *rip = twine_hostile_aep as *const () as i64;
+    }
+}
+
+/// What a thread left with, where a handler of exits saw it: the handler's registers are lost.
+static LEFT_WITH: AtomicU64 = AtomicU64::new(0);
+static FAULTS: AtomicU64 = AtomicU64::new(0);
+static PLACE: AtomicU64 = AtomicU64::new(0);
+static REQUEST: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// Resumes after each fault, and gives the memory that is missing after the third.
+extern "C" fn resume(
+    rdi: u64,
+    _rsi: u64,
+    _rdx: u64,
+    _rsp: u64,
+    _r8: u64,
+    _r9: u64,
+    run: &sgx_sim::EnclaveRun,
+) -> libc::c_int {
+    if u64::from(run.function) != ERESUME {
+        LEFT_WITH.store(rdi, Ordering::SeqCst);
+        return 0;
+    }
+    if FAULTS.fetch_add(1, Ordering::SeqCst) == 2 {
+        let place = PLACE.load(Ordering::SeqCst);
+        let [launch, length] = [0, 1].map(|at| REQUEST[at].load(Ordering::SeqCst));
+        // SAFETY: the page was reserved for this, and the bytes are the request's.
+        unsafe {
+            libc::mprotect(place as *mut _, 4096, libc::PROT_READ | libc::PROT_WRITE);
+            (place as *mut u8).copy_from(launch as *const u8, length as usize);
+        }
+    }
+    ERESUME as libc::c_int
+}
+
+/// Entries out of order.
+pub fn order() -> Vec<Case> {
+    vec![
+        case("a secondary thread before the main one", Expect::NotGood, |search| {
+            let pair = Pair::keeper(search);
+            let exit = enter(pair.enclave.tcs[1], EENTER, ENTER);
+            let problem = unless(exits(&exit), || format!("it was let in: {exit:?}"));
+            let ending = pair.run(&honest());
+            pair.result(ending, problem)
+        }),
+        case("secondary threads that nobody asked for", Expect::NotGood, |search| {
+            let pair = Pair::keeper(search);
+            let tried = AtomicU64::new(0);
+            let lie: Arc<Lie> = Arc::new(move |_, enclave, _, call, _, serve| {
+                let turn = tried.fetch_add(1, Ordering::Relaxed) as usize;
+                if call == number::stream_write && (20..23).contains(&turn) {
+                    let exit = enter(enclave.tcs[turn - 19], EENTER, ENTER);
+                    assert!(exits(&exit), "it was let in: {exit:?}");
+                }
+                if call == number::clock_time {
+                    let exit = enter(enclave.tcs[2], EENTER, [u64::MAX; 6]);
+                    assert!(exits(&exit), "it was let in: {exit:?}");
+                }
+                plain(serve())
+            });
+            let ending = pair.run(&lie);
+            pair.result(ending, None)
+        }),
+        case("all threads again after the end", Expect::Good, |search| {
+            let pair = Pair::keeper(search);
+            let ending = pair.run(&honest());
+            let again: Vec<Exit> = (0..3)
+                .flat_map(|_| pair.enclave.tcs.clone())
+                .map(|tcs| enter(tcs, EENTER, ENTER))
+                .collect();
+            let problem = unless(again.iter().all(exits), || format!("let in: {again:?}"));
+            pair.result(ending, problem)
+        }),
+        case("a return from the last call of all", Expect::Good, |search| {
+            let pair = Pair::keeper(search);
+            let ending = pair.run(&honest());
+            let again: Vec<Exit> =
+                (0..4).map(|value| enter(pair.main(), EENTER, [value, 0, 0, 0, 0, 0])).collect();
+            let problem = unless(again.iter().all(exits), || format!("let in: {again:?}"));
+            pair.result(ending, problem)
+        }),
+        case("all threads after a panic", Expect::NotGood, |search| {
+            let pair = Pair::keeper(search);
+            // EDP's entry refuses a third argument.
+            let first = [0, 0, 1, 0, 0, 0];
+            let ending = pair.host.run(&pair.enclave, pair.main(), first, &honest());
+            let again: Vec<Exit> = (0..3)
+                .flat_map(|_| pair.enclave.tcs.clone())
+                .map(|tcs| enter(tcs, EENTER, ENTER))
+                .collect();
+            let problem = unless(again.iter().all(exits), || format!("let in: {again:?}"));
+            pair.result(ending, problem)
+        }),
+        case("resuming what was not interrupted", Expect::Good, |search| {
+            let pair = Pair::keeper(search);
+            let at_first = enter(pair.main(), ERESUME, ENTER);
+            let lie: Arc<Lie> = Arc::new(|_, enclave, tcs, call, _, serve| {
+                if call == number::stream_read {
+                    for tcs in [tcs, enclave.tcs[1]] {
+                        let exit = enter(tcs, ERESUME, [u64::MAX; 6]);
+                        assert!(refused(&exit), "resumed: {exit:?}");
+                    }
+                }
+                plain(serve())
+            });
+            let ending = pair.run(&lie);
+            let at_last = enter(pair.main(), ERESUME, ENTER);
+            let problem = unless(refused(&at_first) && refused(&at_last), || {
+                format!("resumed: {at_first:?}, {at_last:?}")
+            });
+            pair.result(ending, problem)
+        }),
+        case("one thread twice at once", Expect::Good, |search| {
+            let pair = Pair::new(&program::launch(), Variant::Busy, search);
+            let (host, enclave, tcs) = (pair.host.clone(), pair.enclave.clone(), pair.main());
+            let thread = thread::spawn(move || host.run(&enclave, tcs, ENTER, &honest()));
+            thread::sleep(Duration::from_millis(200));
+            let exits: Vec<Exit> =
+                [EENTER, ERESUME].into_iter().map(|leaf| enter(tcs, leaf, ENTER)).collect();
+            let problem = unless(exits.iter().all(refused), || format!("let in: {exits:?}"));
+            let ending = thread.join().expect("it did not panic");
+            pair.result(ending, problem)
+        }),
+        case("what is no TCS", Expect::Good, |search| {
+            let pair = Pair::keeper(search);
+            let start = pair.enclave.range.start as u64;
+            let size = pair.enclave.range.len() as u64;
+            let main = pair.main();
+            let exits: Vec<Exit> =
+                [0, 8, start, start + size - 4096, main + 8, main - 4096, main + 4096]
+                    .into_iter()
+                    .flat_map(|tcs| [enter(tcs, EENTER, ENTER), enter(tcs, ERESUME, ENTER)])
+                    .collect();
+            let problem = unless(exits.iter().all(refused), || format!("let in: {exits:?}"));
+            let ending = pair.run(&honest());
+            pair.result(ending, problem)
+        }),
+        case("entering after a fault inside", Expect::NotGood, |search| {
+            let pair = Pair::keeper(search);
+            // The launch request is said to lie where there is no memory.
+            let lie: Arc<Lie> = Arc::new(|_, _, _, call, _, serve| match call {
+                number::launch_request => [0, 4096, 64, 0, 0, 0],
+                _ => plain(serve()),
+            });
+            let ending = pair.run(&lie);
+            let again = enter(pair.main(), EENTER, ENTER);
+            let gp = matches!(again, Exit::Exception { inside: false, vector: GP });
+            let problem = unless(gp, || format!("let in over the interrupted thread: {again:x?}"));
+            pair.result(ending, problem)
+        }),
+        case("resuming after a fault, and with memory at last", Expect::Good, |search| {
+            let pair = Pair::keeper(search);
+            // SAFETY: reserves addresses of its own.
+            let place = unsafe {
+                let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+                libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_NONE, flags, -1, 0)
+            } as u64;
+            PLACE.store(place, Ordering::SeqCst);
+            let (launch, length) = pair.host.launch;
+            REQUEST[0].store(launch, Ordering::SeqCst);
+            REQUEST[1].store(length, Ordering::SeqCst);
+            let main = pair.main();
+            let first = enter(main, EENTER, ENTER);
+            let asked = matches!(first, Exit::Call(number::launch_request, _));
+            let answer = [0, place, length, 0, 0, 0];
+            raw::enter_with(main, EENTER, answer, resume as *const () as u64);
+            let (left, faults) = (LEFT_WITH.load(Ordering::SeqCst), FAULTS.load(Ordering::SeqCst));
+            let problem = unless(asked && left == number::program && faults == 3, || {
+                format!("{first:x?}, {faults} faults, left with {left:#x}")
+            });
+            // From here on all is as ever.
+            let (program, length) = pair.host.program;
+            let registers = [0, program, length, 0, 0, 0];
+            let ending = pair.host.run(&pair.enclave, main, registers, &honest());
+            pair.result(ending, problem)
+        }),
+        // The last: if it is let in, its thread never comes back.
+        case("entering after an interrupt inside", Expect::Good, |search| {
+            let pair = Pair::new(&program::launch(), Variant::Busy, search);
+            let _ = SEARCH.set(search);
+            // SAFETY: the handler changes where the thread goes on, and nothing else.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = divert_aep as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut());
+            }
+            sgx_sim::adopt_signal_handlers().expect("it can be wrapped");
+            let id = Arc::new(AtomicU64::new(0));
+            let (host, enclave, tcs) = (pair.host.clone(), pair.enclave.clone(), pair.main());
+            let told = id.clone();
+            let thread = thread::spawn(move || {
+                // SAFETY: asks for this thread's own handle.
+                told.store(unsafe { libc::pthread_self() } as u64, Ordering::SeqCst);
+                host.run(&enclave, tcs, ENTER, &honest())
+            });
+            // By then it computes, without a call, for a second.
+            thread::sleep(Duration::from_millis(300));
+            VICTIM.store(tcs, Ordering::SeqCst);
+            // SAFETY: the thread is running, or not joined.
+            unsafe {
+                libc::pthread_kill(id.load(Ordering::SeqCst) as libc::pthread_t, libc::SIGUSR1)
+            };
+            let begin = Instant::now();
+            while ATTEMPT.load(Ordering::SeqCst) == 0 && begin.elapsed() < Duration::from_secs(10) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            match ATTEMPT.load(Ordering::SeqCst) {
+                1 => {
+                    let ending = thread.join().expect("it did not panic");
+                    let mut result = pair.result(ending, None);
+                    let interrupted = INTERRUPTED.lock().expect("nobody panicked").take();
+                    let interrupted = interrupted.expect("it was interrupted");
+                    result.found.outside.extend(interrupted.outside);
+                    result.found.frames += interrupted.frames;
+                    result
+                }
+                attempt => {
+                    let problem = format!(
+                        "let in over the interrupted thread: left with {:#x}",
+                        attempt.wrapping_sub(2)
+                    );
+                    pair.result(Ending::Failed("entered".into()), Some(problem))
+                }
+            }
+        }),
+    ]
+}

@@ -1,0 +1,539 @@
+//! A host of the tests' own: it loads the image, enters it with whatever registers it likes, and
+//! serves its calls itself.
+
+use crate::answers::{image, image_path, inspection, note_frames};
+use crate::child::Ending;
+use crate::program;
+use crate::scan::{Found, Search};
+use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
+use std::arch::global_asm;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use twine_protocol::calls::{HostCalls, USER_DEFINED, dispatch};
+use twine_protocol::launch::{Launch, Outcome};
+use twine_protocol::wire::{PollRecord, Status, StreamKind, TRANSFER_BUFFER_SIZE};
+
+/// ENCLU leaves (SDM Vol. 3D).
+pub const EENTER: u64 = 2;
+pub const ERESUME: u64 = 3;
+const EEXIT: u32 = 4;
+
+/// The general protection exception.
+pub const GP: u16 = 13;
+
+/// EDP's usercalls that the image makes, by their numbers in its ABI.
+pub mod usercall {
+    pub const LAUNCH_THREAD: u64 = 9;
+    pub const EXIT: u64 = 10;
+    pub const WAIT: u64 = 11;
+    pub const SEND: u64 = 12;
+    pub const INSECURE_TIME: u64 = 13;
+    pub const ALLOC: u64 = 14;
+}
+
+/// What the enclave is entered with, and what it leaves with.
+#[repr(C)]
+struct Registers {
+    leaf: u64,
+    rdi: u64,
+    rsi: u64,
+    rdx: u64,
+    r8: u64,
+    r9: u64,
+    r10: u64,
+    run: *mut sgx_sim::EnclaveRun,
+    result: i64,
+}
+
+global_asm!(
+    ".pushsection .text.twine_hostile_enter,\"ax\",@progbits",
+    ".type twine_hostile_enter,@function",
+    "twine_hostile_enter:",
+    "push rbx",
+    "mov rbx, rdi",
+    "mov rcx, [rbx]",
+    "mov rdi, [rbx + 8]",
+    "mov rsi, [rbx + 16]",
+    "mov rdx, [rbx + 24]",
+    "mov r8, [rbx + 32]",
+    "mov r9, [rbx + 40]",
+    "mov r10, [rbx + 48]",
+    "push rax",
+    "push qword ptr [rbx + 56]",
+    "call {enter}",
+    "add rsp, 16",
+    "mov [rbx + 8], rdi",
+    "mov [rbx + 16], rsi",
+    "mov [rbx + 24], rdx",
+    "mov [rbx + 32], r8",
+    "mov [rbx + 40], r9",
+    "movsxd rax, eax",
+    "mov [rbx + 64], rax",
+    "pop rbx",
+    "ret",
+    ".size twine_hostile_enter, . - twine_hostile_enter",
+    ".popsection",
+    enter = sym sgx_sim::sgx_sim_enter_enclave,
+);
+
+unsafe extern "C" {
+    fn twine_hostile_enter(registers: *mut Registers);
+}
+
+/// How a thread came out of the enclave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// By EEXIT with these in RDI and RSI, RDX, R8, R9.
+    Call(u64, [u64; 4]),
+    /// By an exception; `inside` unless it was not let in.
+    Exception { inside: bool, vector: u16 },
+    /// Not entered.
+    Error(i64),
+}
+
+/// Enters with any registers: RDI, RSI, RDX, R8, R9, R10.
+pub fn enter(tcs: u64, leaf: u64, registers: [u64; 6]) -> Exit {
+    enter_with(tcs, leaf, registers, 0)
+}
+
+/// Enters with a handler of exits, by the vDSO's ABI; 0 for none.
+pub fn enter_with(tcs: u64, leaf: u64, registers: [u64; 6], handler: u64) -> Exit {
+    note_frames();
+    let mut run = sgx_sim::EnclaveRun::new(tcs as *mut _);
+    run.user_handler = handler;
+    let [rdi, rsi, rdx, r8, r9, r10] = registers;
+    let mut registers =
+        Registers { leaf, rdi, rsi, rdx, r8, r9, r10, run: &raw mut run, result: 0 };
+    // SAFETY: both structures are valid for the call. What the enclave does is what is tested.
+    unsafe { twine_hostile_enter(&raw mut registers) };
+    note_frames();
+    match registers.result {
+        0 if run.function == EEXIT => {
+            Exit::Call(registers.rdi, [registers.rsi, registers.rdx, registers.r8, registers.r9])
+        }
+        // The simulator says EENTER for a refused entry, ERESUME for an exception inside.
+        0 => Exit::Exception {
+            inside: u64::from(run.function) == ERESUME && leaf == EENTER,
+            vector: run.exception_vector,
+        },
+        error => Exit::Error(error),
+    }
+}
+
+/// A loaded image.
+pub struct Enclave {
+    pub range: Range<usize>,
+    pub tcs: Vec<u64>,
+    mapping: Option<Mapping<sgx_sim::Device>>,
+}
+
+/// The addresses of all enclaves of this module that are loaded.
+static LOADED: Mutex<Vec<Range<usize>>> = Mutex::new(Vec::new());
+
+pub fn loaded() -> Vec<Range<usize>> {
+    LOADED.lock().map(|loaded| loaded.clone()).unwrap_or_default()
+}
+
+impl Drop for Enclave {
+    fn drop(&mut self) {
+        drop(self.mapping.take());
+        if let Ok(mut loaded) = LOADED.lock() {
+            loaded.retain(|range| *range != self.range);
+        }
+    }
+}
+
+// SAFETY: the mapping is only kept; the simulator's enclaves may be entered by any thread.
+unsafe impl Sync for Enclave {}
+// SAFETY: as above.
+unsafe impl Send for Enclave {}
+
+#[target_feature(enable = "xsave")]
+fn xcr0() -> u64 {
+    // SAFETY: register 0 is there wherever XSAVE is.
+    unsafe { std::arch::x86_64::_xgetbv(0) }
+}
+
+impl Enclave {
+    pub fn load() -> Arc<Self> {
+        let bytes = std::fs::read(image_path()).expect("the image is there");
+        let image = image();
+        let sigstruct = image.sigstruct();
+        // SAFETY: every processor that the simulator runs on has XSAVE.
+        let attributes = twine_image::launch_attributes(sigstruct, unsafe { xcr0() });
+        let mapping = sgx_sim::Device::new()
+            .expect("the simulator runs here")
+            .load(
+                &mut &bytes[..],
+                sigstruct,
+                attributes.expect("the processor has what the image wants"),
+                sigstruct.miscselect,
+            )
+            .expect("the image is good");
+        let start = mapping.info.address() as usize;
+        let range = start..start + mapping.info.size();
+        if let Ok(mut loaded) = LOADED.lock() {
+            loaded.push(range.clone());
+        }
+        let tcs = mapping.tcss.iter().map(|tcs| tcs.address() as u64).collect();
+        Arc::new(Enclave { range, tcs, mapping: Some(mapping) })
+    }
+
+    /// Fills the pages whose content MRENCLAVE does not cover, as a host may that loads the
+    /// image: the first part of each region and its last pages.
+    pub fn fill_unmeasured(&self, mut word: impl FnMut(u64) -> u64) {
+        const FIRST: u64 = 48 << 20;
+        const LAST: u64 = 1 << 20;
+        let unmeasured = |region: &&twine_image::RegionInfo| {
+            region.measured == twine_image::Coverage::None && region.page_type == "REG"
+        };
+        for region in inspection().regions.iter().filter(unmeasured) {
+            let start = self.range.start as u64 + region.offset;
+            let end = start + region.size;
+            let first = start..end.min(start + FIRST);
+            let last = first.end.max(end - LAST.min(region.size))..end;
+            for address in first.step_by(8).chain(last.step_by(8)) {
+                // SAFETY: the page is writable, and nothing has been entered yet.
+                unsafe { (address as *mut u64).write_volatile(word(address)) };
+            }
+        }
+    }
+}
+
+/// Words of memory that are never given back, so that other threads may write to them at will.
+pub fn leak(bytes: &[u8], room: usize) -> &'static mut [u64] {
+    let mut words = vec![0_u64; bytes.len().div_ceil(8) + room];
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        *word = u64::from_le_bytes(whole);
+    }
+    words.leak()
+}
+
+/// What the enclave is served with.
+pub struct Host {
+    pub launch: (u64, u64),
+    pub program: (u64, u64),
+    pub search: &'static Search,
+    transfers: Mutex<HashMap<u64, u64>>,
+    input: AtomicUsize,
+    state: Mutex<State>,
+    events: Condvar,
+    start: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    output: Vec<u8>,
+    outcome: Option<Vec<u8>>,
+    events: HashMap<u64, u64>,
+    threads: usize,
+    found: Found,
+}
+
+impl Host {
+    pub fn new(launch: &Launch, program: &[u8], search: &'static Search) -> Arc<Self> {
+        let launch = launch.encode();
+        let place = |bytes: &[u8]| (leak(bytes, 1).as_ptr() as u64, bytes.len() as u64);
+        Arc::new(Host {
+            launch: place(&launch),
+            program: place(program),
+            search,
+            transfers: Mutex::default(),
+            input: AtomicUsize::new(0),
+            state: Mutex::default(),
+            events: Condvar::new(),
+            start: Instant::now(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn transfer(&self, tcs: u64) -> u64 {
+        let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        *transfers
+            .entry(tcs)
+            .or_insert_with(|| leak(&[], TRANSFER_BUFFER_SIZE as usize / 8).as_ptr() as u64)
+    }
+
+    pub fn output(&self) -> Vec<u8> {
+        self.state().output.clone()
+    }
+
+    pub fn found(&self) -> Found {
+        std::mem::take(&mut self.state().found)
+    }
+
+    pub fn reported(&self) -> Option<Ending> {
+        let outcome = self.state().outcome.clone()?;
+        Some(Outcome::decode(&outcome).map_or_else(
+            |error| Ending::Failed(format!("the report can't be read: {error}")),
+            Ending::from,
+        ))
+    }
+
+    /// EDP's own calls.
+    fn usercall(
+        self: &Arc<Self>,
+        enclave: &Arc<Enclave>,
+        tcs: u64,
+        number: u64,
+        arguments: [u64; 4],
+        lie: &Arc<Lie>,
+    ) -> (u64, u64) {
+        const WOULD_BLOCK: u64 = fortanix_sgx_abi::Error::WouldBlock as u64;
+        const TIMED_OUT: u64 = fortanix_sgx_abi::Error::TimedOut as u64;
+        match number {
+            usercall::LAUNCH_THREAD => {
+                let mut state = self.state();
+                state.threads += 1;
+                let Some(&tcs) = enclave.tcs.get(state.threads) else {
+                    return (WOULD_BLOCK, 0);
+                };
+                let (host, enclave, lie) = (self.clone(), enclave.clone(), lie.clone());
+                thread::spawn(move || host.run(&enclave, tcs, [0; 6], &lie));
+                (0, 0)
+            }
+            usercall::WAIT => {
+                let [mask, timeout, ..] = arguments;
+                let limit = match timeout {
+                    0 => Duration::ZERO,
+                    _ => Duration::from_nanos(timeout).min(Duration::from_secs(20)),
+                };
+                let begin = Instant::now();
+                let mut state = self.state();
+                loop {
+                    let pending = state.events.entry(tcs).or_default();
+                    let ready = *pending & mask;
+                    if ready != 0 {
+                        *pending &= !ready;
+                        return (0, ready);
+                    }
+                    let left = limit.saturating_sub(begin.elapsed());
+                    if left.is_zero() {
+                        return (if timeout == 0 { WOULD_BLOCK } else { TIMED_OUT }, 0);
+                    }
+                    state = self
+                        .events
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                }
+            }
+            usercall::SEND => {
+                let [events, to, ..] = arguments;
+                let mut state = self.state();
+                for tcs in enclave.tcs.iter().filter(|tcs| to == 0 || **tcs == to) {
+                    *state.events.entry(*tcs).or_default() |= events;
+                }
+                self.events.notify_all();
+                (0, 0)
+            }
+            usercall::INSECURE_TIME => (self.start.elapsed().as_nanos() as u64, 0),
+            usercall::ALLOC => (0, leak(&[], arguments[0] as usize / 8 + 1).as_ptr() as u64),
+            _ => (0, 0),
+        }
+    }
+
+    /// Runs a thread of the enclave to its end.
+    pub fn run(
+        self: &Arc<Self>,
+        enclave: &Arc<Enclave>,
+        tcs: u64,
+        first: [u64; 6],
+        lie: &Arc<Lie>,
+    ) -> Ending {
+        let mut registers = first;
+        loop {
+            match enter(tcs, EENTER, registers) {
+                Exit::Call(0, _) => return Ending::Failed("the thread ended".into()),
+                Exit::Call(usercall::EXIT, [panicked, ..]) => {
+                    return self.reported().unwrap_or_else(|| {
+                        Ending::Failed(
+                            match panicked {
+                                0 => "the enclave exited without a report",
+                                _ => "the enclave panicked",
+                            }
+                            .into(),
+                        )
+                    });
+                }
+                Exit::Call(number, arguments) => {
+                    let hits = self.transfers.lock().map_or(Vec::new(), |transfers| {
+                        let range = |at: &u64| *at as usize..(at + TRANSFER_BUFFER_SIZE) as usize;
+                        transfers.values().flat_map(|at| self.search.range(range(at))).collect()
+                    });
+                    for hit in hits {
+                        self.state().found.outside.push(format!("{hit:#x} (a transfer buffer)"));
+                    }
+                    registers = lie(self, enclave, tcs, number, arguments, &|| {
+                        if number < USER_DEFINED {
+                            return self.usercall(enclave, tcs, number, arguments, lie);
+                        }
+                        let mut caller = Caller { host: self, tcs };
+                        dispatch(&mut caller, number, arguments).unwrap_or((0, 0))
+                    });
+                }
+                Exit::Exception { vector, .. } => {
+                    return self
+                        .reported()
+                        .unwrap_or_else(|| Ending::Failed(format!("exception {vector}")));
+                }
+                Exit::Error(error) => return Ending::Failed(format!("not entered: {error}")),
+            }
+        }
+    }
+
+    /// A search of the process while the enclave is there.
+    pub fn search(&self) {
+        let now = self.search.process(&loaded(), &crate::answers::frames());
+        let found = &mut self.state().found;
+        found.outside.extend(now.outside);
+        found.frames += now.frames;
+        found.searched += now.searched;
+    }
+}
+
+/// What the enclave is entered with after a call: RDI, RSI, RDX, R8, R9, R10. The last argument
+/// serves the call as an honest host would.
+pub type Lie = dyn Fn(&Arc<Host>, &Arc<Enclave>, u64, u64, [u64; 4], &dyn Fn() -> (u64, u64)) -> [u64; 6]
+    + Send
+    + Sync;
+
+/// An answer as an honest host gives it.
+pub fn plain((first, second): (u64, u64)) -> [u64; 6] {
+    [0, first, second, 0, 0, 0]
+}
+
+/// No lie.
+pub fn honest() -> Arc<Lie> {
+    Arc::new(|_, _, _, _, _, serve| plain(serve()))
+}
+
+struct Caller<'a> {
+    host: &'a Host,
+    tcs: u64,
+}
+
+impl Caller<'_> {
+    fn bytes(&mut self, pointer: u64, length: u64) -> Option<&mut [u8]> {
+        let start = self.host.transfer(self.tcs);
+        let inside = pointer >= start
+            && pointer.checked_add(length).is_some_and(|end| end <= start + TRANSFER_BUFFER_SIZE);
+        // SAFETY: the range is within a buffer that is never given back; what other threads write
+        // to it meanwhile is bytes.
+        inside
+            .then(|| unsafe { std::slice::from_raw_parts_mut(pointer as *mut u8, length as usize) })
+    }
+}
+
+const DONE: u64 = Status::Ok as u64;
+const INVALID: (u64, u64) = (Status::Invalid as u64, 0);
+
+fn simulated(result: Result<(), sgx_sim::Error>) -> (u64, u64) {
+    (result.map_or(Status::Denied, |()| Status::Ok).code(), 0)
+}
+
+impl HostCalls for Caller<'_> {
+    fn nothing(&mut self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn transfer_buffer(&mut self) -> (u64, u64) {
+        (self.host.transfer(self.tcs), TRANSFER_BUFFER_SIZE)
+    }
+
+    fn launch_request(&mut self) -> (u64, u64) {
+        self.host.launch
+    }
+
+    fn program(&mut self) -> (u64, u64) {
+        self.host.program
+    }
+
+    fn report(&mut self, pointer: u64, length: u64) -> (u64, u64) {
+        let Some(bytes) = self.bytes(pointer, length) else { return INVALID };
+        let bytes = bytes.to_vec();
+        self.host.state().outcome = Some(bytes);
+        (DONE, 0)
+    }
+
+    fn memory_exhausted(&mut self, _: u64) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn panicked(&mut self, _: u64, _: u64) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn stream_read(&mut self, _: u64, pointer: u64, length: u64) -> (u64, u64) {
+        let input = program::input();
+        let at = self.host.input.load(Ordering::Relaxed);
+        let Some(bytes) = self.bytes(pointer, length) else { return INVALID };
+        let count = bytes.len().min(input.len() - at);
+        bytes[..count].copy_from_slice(&input[at..at + count]);
+        self.host.input.store(at + count, Ordering::Relaxed);
+        (DONE, count as u64)
+    }
+
+    fn stream_write(&mut self, stream: u64, pointer: u64, length: u64) -> (u64, u64) {
+        let Some(bytes) = self.bytes(pointer, length) else { return INVALID };
+        let bytes = bytes.to_vec();
+        if stream == 1 {
+            self.host.state().output.extend(bytes);
+        }
+        (DONE, length)
+    }
+
+    fn stream_kind(&mut self, _: u64) -> (u64, u64) {
+        (DONE, StreamKind::Pipe.code())
+    }
+
+    fn poll(&mut self, pointer: u64, count: u64, timeout: u64) -> (u64, u64) {
+        let length = count.saturating_mul(PollRecord::SIZE as u64);
+        let Some(bytes) = self.bytes(pointer, length) else { return INVALID };
+        for bytes in bytes.as_chunks_mut().0 {
+            let record = PollRecord::from_bytes(bytes);
+            *bytes = PollRecord { bytes: 1, ..record }.to_bytes();
+        }
+        if count == 0 {
+            thread::sleep(Duration::from_nanos(timeout).min(Duration::from_secs(20)));
+        }
+        (DONE, count)
+    }
+
+    fn clock_time(&mut self, _: u64) -> (u64, u64) {
+        (DONE, self.host.start.elapsed().as_nanos() as u64)
+    }
+
+    fn clock_resolution(&mut self, _: u64) -> (u64, u64) {
+        (DONE, 1)
+    }
+
+    fn yield_now(&mut self) -> (u64, u64) {
+        (DONE, 0)
+    }
+
+    fn restrict_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
+        simulated(sgx_sim::restrict_permissions(
+            address as usize,
+            length as usize,
+            sgx_sim::Permissions::from_bits_truncate(permissions),
+        ))
+    }
+
+    fn extend_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
+        simulated(sgx_sim::protect(
+            address as usize,
+            length as usize,
+            sgx_sim::Permissions::from_bits_truncate(permissions),
+        ))
+    }
+}
