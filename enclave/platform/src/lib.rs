@@ -14,6 +14,8 @@ mod host;
 #[cfg(target_env = "sgx")]
 mod image;
 #[cfg(target_env = "sgx")]
+mod memory;
+#[cfg(target_env = "sgx")]
 mod page;
 #[cfg(target_env = "sgx")]
 mod wasmtime_sys;

@@ -75,14 +75,20 @@ pub fn measure(sgxs: impl Read) -> Result<Mrenclave, Error> {
 }
 
 /// Checks the form of an image, as [`measure`] does, without measuring it: loaders pass over
-/// reserved fields, so that bytes there could be changed and nobody would notice.
+/// reserved fields, so that bytes there could be changed and nobody would notice. Returns the
+/// number of its threads (TCSs).
 ///
 /// # Errors
 /// When the stream is not canonical.
-pub fn check(sgxs: impl Read) -> Result<(), Error> {
+pub fn check(sgxs: impl Read) -> Result<usize, Error> {
     let mut records = Records::new(sgxs);
-    while records.next()?.is_some() {}
-    Ok(())
+    let mut threads = 0;
+    while let Some(record) = records.next()? {
+        if let Record::Page { flags, .. } = record {
+            threads += usize::from(flags.page_type() == PageType::Tcs as u8);
+        }
+    }
+    Ok(threads)
 }
 
 /// MRENCLAVE in the making.

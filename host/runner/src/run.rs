@@ -30,10 +30,6 @@ pub struct Phases {
     pub inside: Duration,
 }
 
-/// Threads of the host that may be inside at once: at least as many as any image has TCSs,
-/// so that one that waits in a host call never keeps another one out.
-const WORKERS: usize = 64;
-
 /// Runs `program` in an enclave of `image` as `launch` says, to its end.
 ///
 /// # Errors
@@ -88,13 +84,14 @@ fn run_with(
     let attributes = twine_image::launch_attributes(&image.sigstruct, xcr0())
         .map_err(|error| Error::Refused(error.to_string()))?;
     // Read at once: the loader reads record by record, 64 bytes at a time.
-    let sgxs = std::fs::read(&image.path)
-        .map_err(|source| Error::Read { path: image.path.clone(), source })?;
-    twine_image::check(&sgxs[..]).map_err(|error| Error::Refused(error.to_string()))?;
+    let sgxs = image.read()?;
+    let threads =
+        twine_image::check(&sgxs[..]).map_err(|error| Error::Refused(error.to_string()))?;
     let mut builder = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&sgxs);
     builder.sigstruct(image.sigstruct.clone()).attributes(attributes);
     let mut builder = enclave_runner::EnclaveBuilder::new(builder);
-    builder.num_worker_threads(WORKERS);
+    // As many as can be inside at once: one that waits in a host call keeps no other one out.
+    builder.num_worker_threads(threads.max(1));
     let command: enclave_runner::Command = builder.build(device).map_err(load_error)?;
     drop(sgxs);
     let load = start.elapsed();

@@ -3,6 +3,7 @@
 mod code;
 mod hard;
 mod heap;
+mod memory;
 mod outside;
 mod threads;
 mod traps;
@@ -43,7 +44,15 @@ use ensure;
 
 /// Runs the tests whose sentence has `filter` in it.
 pub(crate) fn run(filter: &str) -> Vec<TestResult> {
-    let all = [threads::TESTS, outside::TESTS, traps::TESTS, code::TESTS, heap::TESTS, hard::TESTS];
+    let all = [
+        threads::TESTS,
+        outside::TESTS,
+        traps::TESTS,
+        code::TESTS,
+        heap::TESTS,
+        memory::TESTS,
+        hard::TESTS,
+    ];
     let mut results = Vec::new();
     for test in all.into_iter().flatten() {
         let name = test.name.replace('_', " ");
