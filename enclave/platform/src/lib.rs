@@ -6,6 +6,7 @@
 //!
 //! Natively this crate holds only what can be tested there: the bookkeeping of the arena.
 
+#[cfg(any(test, target_env = "sgx"))]
 mod arena;
 #[cfg(target_env = "sgx")]
 mod heap;

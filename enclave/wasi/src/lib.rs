@@ -21,6 +21,7 @@
 mod descriptor;
 mod link;
 mod poll;
+#[allow(clippy::too_many_arguments, reason = "the functions are those of the witx")]
 mod preview1;
 mod system;
 

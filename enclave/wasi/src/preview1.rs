@@ -32,12 +32,12 @@ impl From<GuestError> for Error {
                 Errno::Inval.into()
             }
             // The witx conventions say that a function traps for these.
-            GuestError::PtrOverflow { .. }
+            GuestError::PtrOverflow
             | GuestError::PtrOutOfBounds { .. }
             | GuestError::PtrNotAligned { .. } => Error::trap(error.into()),
             GuestError::InvalidUtf8 { .. } => Errno::Ilseq.into(),
             GuestError::TryFromIntError { .. } => Errno::Overflow.into(),
-            GuestError::SliceLengthsDiffer { .. } => Errno::Fault.into(),
+            GuestError::SliceLengthsDiffer => Errno::Fault.into(),
             GuestError::InFunc { err, .. } => Error::from(*err),
         }
     }
