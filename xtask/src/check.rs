@@ -49,7 +49,7 @@ impl Tally {
 /// Runs `cargo test` and adds up what it says.
 fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
     let mut cargo = command("cargo", root);
-    cargo.arg("test").args(arguments).stdout(Stdio::piped());
+    cargo.args(["test", "--no-fail-fast"]).args(arguments).stdout(Stdio::piped());
     let mut child = cargo.spawn()?;
     let out = child.stdout.take().ok_or_else(|| Failure::new("cargo test has no output"))?;
     for line in BufReader::new(out).lines() {

@@ -23,7 +23,6 @@ pub(crate) struct Arguments {
     #[arg(
         required = true,
         trailing_var_arg = true,
-        allow_hyphen_values = true,
         value_names = ["PROGRAM", "ARGUMENTS"]
     )]
     program: Vec<String>,
