@@ -27,7 +27,7 @@ impl Default for Platform {
 /// The settings that all programs are compiled with.
 ///
 /// All proposals that wasmtime turns on by default stay on. Checks are explicit: no
-/// signals, no guard pages. Memories are of [`HeapMemory`].
+/// signals, no guard pages. Memories lie on the heap.
 pub fn configuration(limits: &Limits, platform: &Platform) -> Config {
     let mut config = Config::new();
     config

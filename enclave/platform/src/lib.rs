@@ -1,7 +1,7 @@
 //! Where the enclave meets SGX.
 //!
 //! The one place that knows that there is an enclave: leaving it for a host call
-//! ([`host`]), the permissions of its pages, the code arena and what wasmtime asks of an
+//! (`host()`), the permissions of its pages, the code arena and what wasmtime asks of an
 //! operating system. Everything else in `enclave/` builds and runs natively too.
 //!
 //! Natively this crate holds only what can be tested there: the bookkeeping of the arena.

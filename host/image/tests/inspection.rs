@@ -120,7 +120,7 @@ fn an_inspection_shows_the_whole_address_range() {
             (stack, "REG", "rw-", No),
             (1, "REG", "rw-", All),
             (1, "TCS", "---", All),
-            (2, "REG", "rw-", All),
+            (1, "REG", "rw-", All),
         ]
     };
     let mut expected = vec![

@@ -214,7 +214,7 @@ fn elrange_is_the_least_power_of_two_unless_more_is_reserved() {
 #[test]
 fn the_last_region_does_not_border_on_memory_of_the_hosts() {
     // An arena that would end where 1 MiB does.
-    let text = "threads = 1\nstack-size = 0x4000\nheap-size = 0xc0000\ncode-arena-size = 4096";
+    let text = "threads = 1\nstack-size = 0x4000\nheap-size = 0xc1000\ncode-arena-size = 4096";
     let image = image(&Program::default(), text);
     assert_eq!(*image.pages.keys().last().unwrap(), (1 << 20) - 4096);
     assert_eq!(image.elrange, 2 << 20);
