@@ -76,6 +76,8 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
 /// Formats, lints, builds, tests and documents everything; prints the sums at the end.
 pub(crate) fn everything(root: &Path) -> Result<()> {
     crate::toolchain::host_packages()?;
+    // Tests sign images with it, as a user with an offline key does.
+    crate::toolchain::packages(&["openssl"])?;
     say("checking the format");
     succeed(&mut cargo(root, &["fmt", "--all", "--check"]))?;
 
