@@ -95,17 +95,10 @@ impl Toolchain {
             return Ok(Toolchain::Rustup);
         }
         if !Path::new(DEBIAN_SOURCE).exists() {
-            let mut rustup = command("rustup", root);
-            rustup.args(["target", "add", TARGET]);
             // Without its servers rustup waits and tries again for minutes.
-            rustup.env("RUSTUP_MAX_RETRIES", "0");
-            if succeeds(
-                Command::new("timeout")
-                    .arg("120")
-                    .arg("rustup")
-                    .args(rustup.get_args())
-                    .current_dir(root),
-            ) {
+            let mut rustup = command("timeout", root);
+            rustup.args(["120", "rustup", "target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "0");
+            if succeeds(&mut rustup) {
                 say(format_args!("installed the target {TARGET} with rustup"));
                 return Ok(Toolchain::Rustup);
             }
