@@ -30,11 +30,14 @@ pub(crate) fn command_line(root: &Path) -> Result<PathBuf> {
     Ok(root.join("target/release/twine"))
 }
 
-/// The images and the manifests of their layouts: for most programs, and with more memory for
-/// large ones.
-const IMAGES: &[(&str, &str)] = &[
-    ("twine.sgxs", "enclave/entry/image.toml"),
-    ("twine-large.sgxs", "enclave/entry/image-large.toml"),
+/// The layout of the images.
+const MANIFEST: &str = "enclave/entry/image.toml";
+
+/// The images, and in what each differs from the manifest: one for most programs, one with more
+/// memory for large ones. Compiling CPython takes 1.1 GiB of heap.
+const IMAGES: &[(&str, &[&str])] = &[
+    ("twine.sgxs", &[]),
+    ("twine-large.sgxs", &["--heap-size", "1536MiB", "--code-arena-size", "128MiB"]),
 ];
 
 /// Builds the images next to the `twine` command and signs them; the command's path.
@@ -42,10 +45,10 @@ pub(crate) fn image(root: &Path) -> Result<PathBuf> {
     let elf = build(root, &["twine-enclave"])?.join("twine-enclave");
     let twine = command_line(root)?;
     let path = |path: &Path| path.display().to_string();
-    for (name, manifest) in IMAGES {
+    for (name, sizes) in IMAGES {
         let image = path(&twine.with_file_name(name));
-        let build = ["image", "build", &path(&elf), "--manifest", manifest, "--output", &image];
-        succeed(command(&path(&twine), root).args(build))?;
+        let build = ["image", "build", &path(&elf), "--manifest", MANIFEST, "--output", &image];
+        succeed(command(&path(&twine), root).args(build).args(*sizes))?;
         succeed(command(&path(&twine), root).args(["image", "sign", &image]))?;
     }
     Ok(twine)

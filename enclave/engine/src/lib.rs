@@ -32,5 +32,6 @@ mod run;
 
 pub use config::{Platform, configuration};
 pub use error::Error;
-pub use program::{Compiled, Identified};
+pub use limits::MOST_TABLE_ELEMENTS;
+pub use program::{Compiled, Identified, stop_profiling};
 pub use run::{Interrupter, Linked};

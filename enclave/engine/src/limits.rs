@@ -3,7 +3,7 @@
 use wasmtime::ResourceLimiter;
 
 /// Most elements of one table: a table takes enclave memory as soon as it is made.
-const MOST_TABLE_ELEMENTS: usize = 10_000_000;
+pub const MOST_TABLE_ELEMENTS: usize = 10_000_000;
 
 /// Holds all memories of a program together to a number of bytes.
 #[derive(Debug)]

@@ -35,9 +35,7 @@ impl Identified {
         self.check_preamble()?;
         let engine = Engine::new(&configuration(limits, platform))
             .map_err(|error| Error::Engine(one_line(&error)))?;
-        // Cranelift asks for the time around each of its passes; in an enclave that would be
-        // an exit each time.
-        cranelift_codegen::timing::set_thread_profiler(Box::new(NoProfiler));
+        stop_profiling();
         let module = Module::from_binary(&engine, &self.bytes)
             .map_err(|error| compile_error(&error, platform))?;
         Ok(Compiled { module, sha256: self.sha256, limits: *limits })
@@ -62,6 +60,12 @@ impl Identified {
             (version, _) => Err(Error::Version(version)),
         }
     }
+}
+
+/// Keeps Cranelift from asking for the time around each of its passes, on this thread: in an
+/// enclave that would be an exit each time.
+pub fn stop_profiling() {
+    cranelift_codegen::timing::set_thread_profiler(Box::new(NoProfiler));
 }
 
 struct NoProfiler;

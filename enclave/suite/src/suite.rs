@@ -1,7 +1,6 @@
 //! From the launch request to the outcome.
 
 use crate::{die, echo, own};
-use std::any::Any;
 use twine_engine::Platform;
 use twine_platform::{code_memory, code_refused, host, report_panics};
 use twine_protocol::launch::{End, Launch, Outcome};
@@ -26,7 +25,7 @@ pub(crate) fn main_configuration() -> wasmtime::Config {
 /// Does what the first argument says, and reports.
 pub(crate) fn main() {
     report_panics();
-    without_profiler();
+    twine_engine::stop_profiling();
     let end = match host().launch() {
         Ok(launch) => run(&launch),
         Err(error) => refused(error.to_string()),
@@ -101,19 +100,5 @@ fn ended(mut results: Vec<TestResult>) -> End {
         for failure in results.iter_mut().flat_map(|result| &mut result.failed) {
             *failure = failure.chars().take(most).collect();
         }
-    }
-}
-
-/// Keeps Cranelift from asking for the time around each of its passes, as the engine does:
-/// in an enclave that would be an exit each time. For the thread that calls it.
-pub(crate) fn without_profiler() {
-    cranelift_codegen::timing::set_thread_profiler(Box::new(NoProfiler));
-}
-
-struct NoProfiler;
-
-impl cranelift_codegen::timing::Profiler for NoProfiler {
-    fn start_pass(&self, _: cranelift_codegen::timing::Pass) -> Box<dyn Any> {
-        Box::new(())
     }
 }

@@ -139,18 +139,8 @@ fn code_that_does_not_fit_says_which_size_would() {
     let text = format!("(module (memory 1) (func (export \"_start\") {stores}))");
     let folder = Folder::new();
     let program = folder.file("large.wat", text);
-    let image = folder.path().join("small.sgxs");
-    let elf = common::built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
-    let manifest = common::root().join("enclave/entry/image.toml");
-    let built = run(twine()
-        .args(["image", "build", "--code-arena-size", "64KiB", "--manifest"])
-        .arg(manifest)
-        .arg("--output")
-        .arg(&image)
-        .arg(elf));
-    assert_eq!(built.code, Some(0), "{built:?}");
-    let signed = run(twine().args(["image", "sign"]).arg(&image));
-    assert_eq!(signed.code, Some(0), "{signed:?}");
+    let options = ["--code-arena-size", "64KiB", "--manifest", &common::manifest()];
+    let image = common::image(&folder, "small.sgxs", &options);
     let ended = run(twine().args(["run", "-q", "--image"]).arg(&image).arg(program));
     ended.failed_with(1, "this image has 65536 in all");
     assert!(ended.err.contains("--code-arena-size"), "{ended:?}");

@@ -83,14 +83,7 @@ fn a_signature_changed_by_one_byte_is_refused() {
 fn the_signature_of_another_image_is_refused() {
     let folder = Folder::new();
     let (image, signature) = copy(&folder);
-    let other = folder.path().join("other.sgxs");
-    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
-    let ended = run(twine()
-        .args(["image", "build", "--heap-size", "32MiB", "--output"])
-        .arg(&other)
-        .arg(elf));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(run(twine().args(["image", "sign"]).arg(&other)).code, Some(0));
+    let other = common::image(&folder, "other.sgxs", &["--heap-size", "32MiB"]);
     std::fs::copy(other.with_extension("sig"), signature).unwrap();
     run_in(&image).failed_with(1, "refused");
 }
@@ -108,17 +101,8 @@ fn a_file_that_is_no_image_is_refused() {
 #[test]
 fn an_enclave_that_runs_out_of_heap_says_so() {
     let folder = Folder::new();
-    let image = folder.path().join("small.sgxs");
-    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
-    let manifest = common::root().join("enclave/entry/image.toml");
-    let ended = run(twine()
-        .args(["image", "build", "--heap-size", "64KiB", "--manifest"])
-        .arg(manifest)
-        .arg("--output")
-        .arg(&image)
-        .arg(elf));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(run(twine().args(["image", "sign"]).arg(&image)).code, Some(0));
+    let options = ["--heap-size", "64KiB", "--manifest", &common::manifest()];
+    let image = common::image(&folder, "small.sgxs", &options);
     let ended = run_in(&image);
     ended.failed_with(1, "ran out of memory");
     assert!(ended.err.contains("--heap-size"), "{ended:?}");

@@ -1,10 +1,10 @@
 //! Threads inside.
 
 use super::{Verdict, engine_with_stack, ensure, failure, instance, tests};
-use crate::suite::without_profiler;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::thread;
+use twine_engine::stop_profiling;
 use twine_platform::host;
 use wasmtime::{Engine, Trap};
 
@@ -92,7 +92,7 @@ fn waiting_threads_are_woken() -> Verdict {
 
 /// Compiles and runs modules that no other thread has.
 fn compile(engine: &Engine, thread: usize) -> Verdict {
-    without_profiler();
+    stop_profiling();
     for at in 0..60 {
         let number = (thread * 1000 + at) as i32;
         let text = format!(

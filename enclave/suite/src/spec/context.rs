@@ -5,13 +5,11 @@ use super::{Failure, spectest, value};
 use json_from_wast::{Action, Const, WasmFile};
 use std::collections::HashMap;
 use std::sync::Arc;
+use twine_engine::MOST_TABLE_ELEMENTS;
 use wasmtime::{Error, Extern, Instance, Linker, Module, ResourceLimiter, Store, Val};
 
 /// Holds tables to what a program's are held to: a table takes memory as soon as it is made.
 pub(super) struct World;
-
-/// As in the engine's own limits.
-const MOST_TABLE_ELEMENTS: usize = 10_000_000;
 
 impl ResourceLimiter for World {
     fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {

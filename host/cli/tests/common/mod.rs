@@ -25,6 +25,24 @@ pub fn twine() -> Command {
     command
 }
 
+/// Builds the enclave's program into an image in a folder, with these options, and signs it.
+#[track_caller]
+pub fn image(folder: &Folder, name: &str, options: &[&str]) -> PathBuf {
+    let image = folder.path().join(name);
+    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
+    let built =
+        run(twine().args(["image", "build", "--output"]).arg(&image).args(options).arg(elf));
+    assert_eq!(built.code, Some(0), "{built:?}");
+    let signed = run(twine().args(["image", "sign"]).arg(&image));
+    assert_eq!(signed.code, Some(0), "{signed:?}");
+    image
+}
+
+/// The manifest of the image that programs run in.
+pub fn manifest() -> String {
+    root().join("enclave/entry/image.toml").display().to_string()
+}
+
 /// What a command left behind.
 #[derive(Debug)]
 pub struct Ended {
