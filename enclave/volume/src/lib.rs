@@ -1,0 +1,2 @@
+//! The protected volume.
+#![forbid(unsafe_code)]
