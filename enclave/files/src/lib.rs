@@ -8,10 +8,17 @@
 //! An [`Inode`] that a call returns is *held*: it stays valid, also when its last name is
 //! removed, until it has been given to [`FileSystem::release`] as often as it was
 //! returned.
+//!
+//! [`Memory`] is such a tree in memory. What every implementation must pass is in
+//! `conformance`, behind the feature `testing`.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod memory;
 mod types;
 
+pub use memory::Memory;
 pub use types::{Attributes, Change, Entry, Error, FileKind, Inode, MOST_NAME_BYTES, Stamp, Usage};
 
 /// What operations give.

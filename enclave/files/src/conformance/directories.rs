@@ -1,0 +1,146 @@
+//! Reading directories.
+
+use super::{Files, directory, file, list};
+use crate::{FileKind, Inode};
+use std::collections::BTreeMap;
+
+fn number(name: &str) -> usize {
+    name.strip_prefix("file ").and_then(|number| number.parse().ok()).expect(name)
+}
+
+/// Makes `file 0` and so on.
+fn fill(files: Files<'_>, directory: Inode, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        file(files, directory, &format!("file {number}"), b"");
+    }
+}
+
+/// The next `count` entries after `cookie`.
+fn some(files: Files<'_>, directory: Inode, cookie: u64, count: usize) -> Vec<(String, u64)> {
+    let mut entries = Vec::new();
+    let listed = files.entries(directory, cookie, &mut |entry| {
+        if entries.len() == count {
+            return false;
+        }
+        entries.push((entry.name.to_string(), entry.cookie));
+        true
+    });
+    assert_eq!(listed, Ok(()));
+    entries
+}
+
+/// Each entry once, in pieces of all sizes, with cookies of its own above 3.
+pub fn a_large_directory_is_read_in_pieces(files: Files<'_>) {
+    let root = files.root();
+    fill(files, root, 0..500);
+    for size in [1, 7, 100, 499, 500, 501] {
+        let mut seen = BTreeMap::new();
+        let mut cookie = 0;
+        loop {
+            let piece = some(files, root, cookie, size);
+            let Some((_, last)) = piece.last() else { break };
+            cookie = *last;
+            for (name, cookie) in piece {
+                assert!(cookie > 3, "{name} has cookie {cookie}");
+                assert_eq!(seen.insert(number(&name), cookie), None, "{name} came twice");
+            }
+        }
+        assert_eq!(seen.len(), 500);
+        let mut cookies: Vec<_> = seen.into_values().collect();
+        cookies.sort();
+        cookies.dedup();
+        assert_eq!(cookies.len(), 500, "each has its own");
+    }
+}
+
+/// Kinds and inodes are those of the names.
+pub fn entries_say_what_they_stand_for(files: Files<'_>) {
+    let root = files.root();
+    file(files, root, "file", b"x");
+    files.create_directory(root, "directory").expect("directory");
+    files.create_symbolic_link(root, "link", "file").expect("link");
+    let entries = list(files, root, 0);
+    assert_eq!(entries.len(), 3);
+    for (name, inode, kind, _) in entries {
+        let expected = match name.as_str() {
+            "file" => FileKind::File,
+            "directory" => FileKind::Directory,
+            _ => FileKind::SymbolicLink,
+        };
+        assert_eq!(kind, expected, "{name}");
+        let found = files.lookup(root, &name).expect(&name);
+        assert_eq!(found, inode, "{name}");
+        files.release(found);
+    }
+}
+
+/// What is there all the time comes once, whatever is made and removed in between.
+pub fn cookies_stay_good_under_change(files: Files<'_>) {
+    let root = files.root();
+    fill(files, root, 0..300);
+    let mut seen = BTreeMap::new();
+    let mut cookie = 0;
+    let mut made = 300;
+    loop {
+        let piece = some(files, root, cookie, 10);
+        let Some((_, last)) = piece.last() else { break };
+        cookie = *last;
+        for (name, _) in &piece {
+            *seen.entry(number(name)).or_insert(0) += 1;
+        }
+        // What came is removed, also the entry that the cookie is of; a few that did not come
+        // go too. For some time there are new ones.
+        for (name, _) in &piece {
+            files.unlink(root, name).expect(name);
+        }
+        for number in (0..300).filter(|number| number % 50 == 3).take(2) {
+            if !seen.contains_key(&number) {
+                let _ = files.unlink(root, &format!("file {number}"));
+            }
+        }
+        if made < 400 {
+            fill(files, root, made..made + 5);
+            made += 5;
+        }
+    }
+    for number in (0..300).filter(|number| number % 50 != 3) {
+        assert_eq!(seen.get(&number), Some(&1), "file {number}");
+    }
+    assert!(seen.values().all(|&count| count == 1));
+}
+
+/// The entry at which `each` stopped comes first the next time.
+pub fn an_entry_that_was_refused_is_given_again(files: Files<'_>) {
+    let root = files.root();
+    let below = directory(files, root, "below");
+    fill(files, below, 0..3);
+    let everything = list(files, below, 0);
+    let mut first = None;
+    let stopped = files.entries(below, 0, &mut |entry| {
+        first = Some(entry.name.to_string());
+        false
+    });
+    assert_eq!(stopped, Ok(()));
+    assert_eq!(first.as_ref(), Some(&everything[0].0));
+    assert_eq!(list(files, below, 0), everything);
+    assert_eq!(list(files, below, everything[0].3), everything[1..]);
+    assert_eq!(list(files, below, everything[2].3), []);
+    assert_eq!(list(files, root, u64::MAX), []);
+    files.release(below);
+}
+
+/// A program that replaces a file by renaming, while another reads the directory.
+pub fn a_replaced_name_is_read_once(files: Files<'_>) {
+    let root = files.root();
+    fill(files, root, 0..6);
+    let first = some(files, root, 0, 3);
+    for number in 0..6 {
+        let name = format!("file {number}");
+        file(files, root, "new", b"new");
+        files.rename(root, "new", root, &name).expect("rename");
+    }
+    let rest = some(files, root, first[2].1, 100);
+    let mut all: Vec<_> = first.iter().chain(&rest).map(|(name, _)| number(name)).collect();
+    all.sort();
+    assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+}

@@ -1,0 +1,93 @@
+//! A directory in memory: a map for names, and a list in the order of cookies for reading.
+
+use crate::{Error, Inode, Result};
+use std::collections::HashMap;
+
+/// Cookies below are not given.
+const FIRST_COOKIE: u64 = 4;
+
+/// What the entry of a name costs: it is kept twice, with its places in map and list.
+pub(super) fn entry_cost(name: &str) -> u64 {
+    2 * name.len() as u64 + 160
+}
+
+/// A place in the list. The name of a removed entry is empty.
+#[derive(Debug)]
+struct Slot {
+    cookie: u64,
+    name: String,
+    inode: Inode,
+}
+
+/// Names and what they stand for. An entry keeps its cookie as long as it has its name.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// The directory that this one is in; of the root, itself.
+    pub parent: Inode,
+    cookies: HashMap<String, u64>,
+    /// By cookie, with gaps where entries were removed.
+    slots: Vec<Slot>,
+    next: u64,
+}
+
+/// A name in memory of its own.
+fn owned(name: &str) -> Result<String> {
+    let mut string = String::new();
+    string.try_reserve_exact(name.len()).map_err(|_| Error::NoMemory)?;
+    string.push_str(name);
+    Ok(string)
+}
+
+impl Directory {
+    pub(super) fn new(parent: Inode) -> Self {
+        Directory { parent, cookies: HashMap::new(), slots: Vec::new(), next: FIRST_COOKIE }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.cookies.is_empty()
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        let cookie = self.cookies.get(name)?;
+        self.slots.binary_search_by_key(cookie, |slot| slot.cookie).ok()
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Inode> {
+        self.position(name).map(|at| self.slots[at].inode)
+    }
+
+    /// Adds a name that is not there.
+    pub(super) fn insert(&mut self, name: &str, inode: Inode) -> Result<()> {
+        let (key, name) = (owned(name)?, owned(name)?);
+        self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.cookies.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.cookies.insert(key, self.next);
+        self.slots.push(Slot { cookie: self.next, name, inode });
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Lets a name that is there stand for another inode.
+    pub(super) fn replace(&mut self, name: &str, inode: Inode) {
+        if let Some(at) = self.position(name) {
+            self.slots[at].inode = inode;
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        let Some(at) = self.position(name) else { return };
+        self.cookies.remove(name);
+        self.slots[at].name = String::new();
+        // Gaps go when they are the most, so that removing costs little each time.
+        if self.slots.len() > 2 * self.cookies.len() {
+            self.slots.retain(|slot| !slot.name.is_empty());
+        }
+    }
+
+    /// The entries after `cookie`: name, inode, cookie.
+    pub(super) fn after(&self, cookie: u64) -> impl Iterator<Item = (&str, Inode, u64)> {
+        let start = self.slots.partition_point(|slot| slot.cookie <= cookie);
+        let slots = self.slots[start..].iter().filter(|slot| !slot.name.is_empty());
+        slots.map(|slot| (slot.name.as_str(), slot.inode, slot.cookie))
+    }
+}

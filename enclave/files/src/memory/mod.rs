@@ -1,0 +1,460 @@
+//! A file tree in memory, for `--tmpfs`: gone with the program.
+
+mod directory;
+mod pages;
+
+use crate::{
+    Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Result, Stamp, Usage, check_name,
+};
+use directory::{Directory, entry_cost};
+use pages::Pages;
+use std::collections::HashMap;
+
+/// What a file, directory or symbolic link costs beside its contents and names.
+const NODE_COST: u64 = 256;
+/// Most bytes of a symbolic link's target.
+const MOST_TARGET: usize = 4095;
+const ROOT: Inode = Inode(1);
+
+#[derive(Debug)]
+enum Body {
+    File(Pages),
+    Directory(Directory),
+    SymbolicLink(String),
+}
+
+#[derive(Debug)]
+struct Node {
+    body: Body,
+    /// Names; the root has one of its own.
+    links: u64,
+    /// How often it is held.
+    holds: u64,
+    accessed: u64,
+    modified: u64,
+    changed: u64,
+}
+
+impl Node {
+    fn kind(&self) -> FileKind {
+        match self.body {
+            Body::File(_) => FileKind::File,
+            Body::Directory(_) => FileKind::Directory,
+            Body::SymbolicLink(_) => FileKind::SymbolicLink,
+        }
+    }
+
+    fn cost(&self) -> u64 {
+        NODE_COST
+            + match &self.body {
+                Body::File(pages) => pages.cost(),
+                Body::Directory(_) => 0,
+                Body::SymbolicLink(target) => target.len() as u64,
+            }
+    }
+
+    fn touch(&mut self, now: u64) {
+        self.modified = now;
+        self.changed = now;
+    }
+}
+
+/// A file tree in memory.
+///
+/// All that it keeps, with a sum for each name and inode, counts against a limit; beyond it
+/// is [`Error::NoSpace`]. Memory that can't be had is [`Error::NoMemory`], never an abort.
+/// Times of reading are kept as Linux does with `relatime`: set when a file was changed
+/// since the last one, so that reading asks for the time rarely.
+pub struct Memory {
+    nodes: HashMap<u64, Node>,
+    next: u64,
+    used: u64,
+    limit: u64,
+    clock: Box<dyn Fn() -> u64 + Send>,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Memory { used, limit, .. } = self;
+        f.debug_struct("Memory").field("used", used).field("limit", limit).finish_non_exhaustive()
+    }
+}
+
+impl Memory {
+    /// An empty tree that takes at most `limit` bytes; `clock` gives nanoseconds since 1970
+    /// and is asked at each change.
+    pub fn new(limit: u64, clock: Box<dyn Fn() -> u64 + Send>) -> Self {
+        let now = clock();
+        let body = Body::Directory(Directory::new(ROOT));
+        let root = Node { body, links: 1, holds: 0, accessed: now, modified: now, changed: now };
+        Memory {
+            nodes: HashMap::from([(ROOT.0, root)]),
+            next: ROOT.0 + 1,
+            used: NODE_COST,
+            limit,
+            clock,
+        }
+    }
+
+    fn node(&self, inode: Inode) -> Result<&Node> {
+        self.nodes.get(&inode.0).ok_or(Error::NotFound)
+    }
+
+    fn node_mut(&mut self, inode: Inode) -> Result<&mut Node> {
+        self.nodes.get_mut(&inode.0).ok_or(Error::NotFound)
+    }
+
+    fn directory(&self, inode: Inode) -> Result<&Directory> {
+        match &self.node(inode)?.body {
+            Body::Directory(directory) => Ok(directory),
+            _ => Err(Error::NotDirectory),
+        }
+    }
+
+    /// The directory, to be changed at the time `now`.
+    fn directory_mut(&mut self, inode: Inode, now: u64) -> Result<&mut Directory> {
+        let node = self.node_mut(inode)?;
+        node.touch(now);
+        match &mut node.body {
+            Body::Directory(directory) => Ok(directory),
+            _ => Err(Error::NotDirectory),
+        }
+    }
+
+    fn pages(&mut self, inode: Inode) -> Result<&mut Pages> {
+        match &mut self.node_mut(inode)?.body {
+            Body::File(pages) => Ok(pages),
+            Body::Directory(_) => Err(Error::IsDirectory),
+            Body::SymbolicLink(_) => Err(Error::Invalid),
+        }
+    }
+
+    fn child(&self, directory: Inode, name: &str) -> Result<Inode> {
+        check_name(name)?;
+        self.directory(directory)?.get(name).ok_or(Error::NotFound)
+    }
+
+    fn kind(&self, inode: Inode) -> Result<FileKind> {
+        self.node(inode).map(Node::kind)
+    }
+
+    fn budget(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+
+    /// Checks that `directory` can take `name` for `cost` more.
+    fn check_new(&self, directory: Inode, name: &str, cost: u64) -> Result<()> {
+        match self.child(directory, name) {
+            Ok(_) => return Err(Error::Exists),
+            Err(Error::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        // A directory that was removed takes nothing in.
+        if self.node(directory)?.links == 0 {
+            return Err(Error::NotFound);
+        }
+        if cost > self.budget() { Err(Error::NoSpace) } else { Ok(()) }
+    }
+
+    /// Makes something new of one name.
+    fn create(&mut self, directory: Inode, name: &str, body: Body) -> Result<Inode> {
+        let now = (self.clock)();
+        let inode = Inode(self.next);
+        let node = Node { body, links: 1, holds: 0, accessed: now, modified: now, changed: now };
+        let cost = node.cost() + entry_cost(name);
+        self.check_new(directory, name, cost)?;
+        self.nodes.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.directory_mut(directory, now)?.insert(name, inode)?;
+        self.nodes.insert(inode.0, node);
+        self.next += 1;
+        self.used += cost;
+        Ok(inode)
+    }
+
+    fn hold(&mut self, inode: Inode) -> Result<Inode> {
+        self.node_mut(inode)?.holds += 1;
+        Ok(inode)
+    }
+
+    /// Takes a name away from an inode.
+    fn drop_link(&mut self, inode: Inode, now: u64) -> Result<()> {
+        let node = self.node_mut(inode)?;
+        node.links -= 1;
+        node.changed = now;
+        self.forget(inode);
+        Ok(())
+    }
+
+    /// Frees an inode that has neither names nor holds.
+    fn forget(&mut self, inode: Inode) {
+        if let Some(node) = self.nodes.get(&inode.0)
+            && node.links == 0
+            && node.holds == 0
+        {
+            self.used -= node.cost();
+            self.nodes.remove(&inode.0);
+        }
+    }
+
+    fn remove_name(&mut self, directory: Inode, name: &str, inode: Inode) -> Result<()> {
+        let now = (self.clock)();
+        self.directory_mut(directory, now)?.remove(name);
+        self.used -= entry_cost(name);
+        self.drop_link(inode, now)
+    }
+
+    /// Whether `inode` is `directory` or one that it lies in.
+    fn contains(&self, inode: Inode, mut directory: Inode) -> Result<bool> {
+        while directory != inode {
+            let parent = self.directory(directory)?.parent;
+            if parent == directory {
+                return Ok(false);
+            }
+            directory = parent;
+        }
+        Ok(true)
+    }
+
+    /// Checks that `moved` can take the place of `target`.
+    fn check_replace(&self, moved: Inode, target: Inode) -> Result<()> {
+        match (self.kind(moved)?, self.kind(target)?) {
+            (FileKind::Directory, FileKind::Directory) => {
+                match self.directory(target)?.is_empty() {
+                    true => Ok(()),
+                    false => Err(Error::NotEmpty),
+                }
+            }
+            (FileKind::Directory, _) => Err(Error::NotDirectory),
+            (_, FileKind::Directory) => Err(Error::IsDirectory),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FileSystem for Memory {
+    fn root(&self) -> Inode {
+        ROOT
+    }
+
+    fn read_only(&self) -> bool {
+        false
+    }
+
+    fn lookup(&mut self, directory: Inode, name: &str) -> Result<Inode> {
+        let inode = self.child(directory, name)?;
+        self.hold(inode)
+    }
+
+    fn release(&mut self, inode: Inode) {
+        if inode != ROOT
+            && let Some(node) = self.nodes.get_mut(&inode.0)
+        {
+            node.holds = node.holds.saturating_sub(1);
+            self.forget(inode);
+        }
+    }
+
+    fn attributes(&mut self, inode: Inode) -> Result<Attributes> {
+        let node = self.node(inode)?;
+        let size = match &node.body {
+            Body::File(pages) => pages.size(),
+            Body::Directory(_) => 0,
+            Body::SymbolicLink(target) => target.len() as u64,
+        };
+        let &Node { links, accessed, modified, changed, .. } = node;
+        Ok(Attributes { kind: node.kind(), size, links, accessed, modified, changed })
+    }
+
+    fn set_times(&mut self, inode: Inode, accessed: Stamp, modified: Stamp) -> Result<()> {
+        let now = (self.clock)();
+        let node = self.node_mut(inode)?;
+        for (stamp, time) in [(accessed, &mut node.accessed), (modified, &mut node.modified)] {
+            match stamp {
+                Stamp::Keep => {}
+                Stamp::Now => *time = now,
+                Stamp::At(at) => *time = at,
+            }
+        }
+        node.changed = now;
+        Ok(())
+    }
+
+    fn create_file(&mut self, directory: Inode, name: &str) -> Result<Inode> {
+        let inode = self.create(directory, name, Body::File(Pages::default()))?;
+        self.hold(inode)
+    }
+
+    fn create_directory(&mut self, directory: Inode, name: &str) -> Result<()> {
+        self.create(directory, name, Body::Directory(Directory::new(directory))).map(drop)
+    }
+
+    fn create_symbolic_link(&mut self, directory: Inode, name: &str, target: &str) -> Result<()> {
+        if target.len() > MOST_TARGET {
+            return Err(Error::NameTooLong);
+        }
+        let mut owned = String::new();
+        owned.try_reserve_exact(target.len()).map_err(|_| Error::NoMemory)?;
+        owned.push_str(target);
+        self.create(directory, name, Body::SymbolicLink(owned)).map(drop)
+    }
+
+    fn read_link(&mut self, inode: Inode) -> Result<String> {
+        match &self.node(inode)?.body {
+            Body::SymbolicLink(target) => Ok(target.clone()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    fn link(&mut self, inode: Inode, directory: Inode, name: &str) -> Result<()> {
+        if self.kind(inode)? == FileKind::Directory {
+            return Err(Error::NotPermitted);
+        }
+        self.check_new(directory, name, entry_cost(name))?;
+        if self.node(inode)?.links == 0 {
+            return Err(Error::NotFound);
+        }
+        let now = (self.clock)();
+        self.directory_mut(directory, now)?.insert(name, inode)?;
+        self.used += entry_cost(name);
+        let node = self.node_mut(inode)?;
+        node.links += 1;
+        node.changed = now;
+        Ok(())
+    }
+
+    fn unlink(&mut self, directory: Inode, name: &str) -> Result<()> {
+        let inode = self.child(directory, name)?;
+        match self.kind(inode)? {
+            FileKind::Directory => Err(Error::IsDirectory),
+            FileKind::File | FileKind::SymbolicLink => self.remove_name(directory, name, inode),
+        }
+    }
+
+    fn remove_directory(&mut self, directory: Inode, name: &str) -> Result<()> {
+        let inode = self.child(directory, name)?;
+        if !self.directory(inode)?.is_empty() {
+            return Err(Error::NotEmpty);
+        }
+        self.remove_name(directory, name, inode)
+    }
+
+    fn rename(&mut self, from: Inode, from_name: &str, to: Inode, to_name: &str) -> Result<()> {
+        let inode = self.child(from, from_name)?;
+        let is_directory = self.kind(inode)? == FileKind::Directory;
+        if is_directory && self.contains(inode, to)? {
+            return Err(Error::Invalid);
+        }
+        let target = match self.child(to, to_name) {
+            Ok(target) => Some(target),
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let now = (self.clock)();
+        match target {
+            Some(target) if target == inode => return Ok(()),
+            Some(target) => {
+                self.check_replace(inode, target)?;
+                // The entry keeps its cookie: who reads the directory meets the name once.
+                self.directory_mut(to, now)?.replace(to_name, inode);
+                self.drop_link(target, now)?;
+            }
+            None => {
+                let more = entry_cost(to_name).saturating_sub(entry_cost(from_name));
+                self.check_new(to, to_name, more)?;
+                self.directory_mut(to, now)?.insert(to_name, inode)?;
+                self.used += entry_cost(to_name);
+            }
+        }
+        self.directory_mut(from, now)?.remove(from_name);
+        self.used -= entry_cost(from_name);
+        let node = self.node_mut(inode)?;
+        node.changed = now;
+        if let Body::Directory(directory) = &mut node.body {
+            directory.parent = to;
+        }
+        Ok(())
+    }
+
+    fn entries(
+        &mut self,
+        directory: Inode,
+        cookie: u64,
+        each: &mut dyn FnMut(Entry<'_>) -> bool,
+    ) -> Result<()> {
+        for (name, inode, cookie) in self.directory(directory)?.after(cookie) {
+            let kind = self.kind(inode)?;
+            if !each(Entry { name, inode, kind, cookie }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> Result<usize> {
+        let read = self.pages(inode)?.read(offset, bytes);
+        let node = self.node(inode)?;
+        if read > 0 && node.accessed <= node.modified.max(node.changed) {
+            let now = (self.clock)();
+            self.node_mut(inode)?.accessed = now;
+        }
+        Ok(read)
+    }
+
+    fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> Result<usize> {
+        let budget = self.budget();
+        let pages = self.pages(inode)?;
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let end = offset.checked_add(bytes.len() as u64).ok_or(Error::FileTooBig)?;
+        let before = pages.cost();
+        let fresh = pages.prepare(offset, end, budget)?;
+        pages.take(fresh, end);
+        pages.write(offset, bytes);
+        let more = pages.cost() - before;
+        self.used += more;
+        let now = (self.clock)();
+        self.node_mut(inode)?.touch(now);
+        Ok(bytes.len())
+    }
+
+    fn set_size(&mut self, inode: Inode, size: u64) -> Result<()> {
+        let pages = self.pages(inode)?;
+        let before = pages.cost();
+        pages.set_size(size)?;
+        let less = before - pages.cost();
+        self.used -= less;
+        let now = (self.clock)();
+        self.node_mut(inode)?.touch(now);
+        Ok(())
+    }
+
+    fn allocate(&mut self, inode: Inode, offset: u64, length: u64) -> Result<()> {
+        let budget = self.budget();
+        let pages = self.pages(inode)?;
+        if length == 0 {
+            return Err(Error::Invalid);
+        }
+        let end = offset.checked_add(length).ok_or(Error::FileTooBig)?;
+        let before = pages.cost();
+        let fresh = pages.prepare(offset, end, budget)?;
+        pages.take(fresh, end);
+        let more = pages.cost() - before;
+        self.used += more;
+        let now = (self.clock)();
+        self.node_mut(inode)?.changed = now;
+        Ok(())
+    }
+
+    fn sync(&mut self, inode: Inode, _change: Change) -> Result<()> {
+        self.node(inode).map(drop)
+    }
+
+    fn sync_all(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn usage(&mut self) -> Result<Usage> {
+        Ok(Usage { used: self.used, size: self.limit })
+    }
+}
