@@ -154,4 +154,28 @@ host_calls! {
     /// Asks the operating system to let the pages from `address` on be used with
     /// `permissions` in its page tables, after the enclave has extended them (EMODPE).
     0x31 extend_pages(address, length, permissions) -> (status);
+
+    /// Bytes of the file behind storage `storage`, a number of the launch request's.
+    0x40 storage_size(storage) -> (status, size);
+
+    /// Makes that file `size` bytes long; what is added reads as zero.
+    0x41 storage_resize(storage, size) -> (status);
+
+    /// A mapping of that file for reading, from its start on. It may be longer than the
+    /// file: what lies beyond its end must not be read. The host keeps it until the
+    /// enclave ends. The enclave copies from it what it wants to read, with no call.
+    0x42 storage_map(storage) -> (pointer, length);
+
+    /// Writes the `length` bytes at `pointer`, in the transfer buffer, at byte `offset` of
+    /// that file; all of them or an error.
+    0x43 storage_write(storage, offset, pointer, length) -> (status);
+
+    /// Returns when all that was written to that file is durable (`fdatasync`).
+    0x44 storage_sync(storage) -> (status);
+
+    /// An operation on folder `folder` of the host's, a number of the launch request's. The
+    /// transfer buffer holds a `folder::Request` of `length` bytes, encoded, and after
+    /// it what is to be written; after the call, an encoded `folder::Answer` of `count`
+    /// bytes, and after it what was read.
+    0x50 folder(folder, pointer, length) -> (status, count);
 }

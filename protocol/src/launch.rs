@@ -37,10 +37,80 @@ pub struct Launch {
     pub environment: Vec<(String, String)>,
     /// The exported function to call instead of `_start`, its arguments as text.
     pub invoke: Option<Invoke>,
+    /// The file trees that the program sees.
+    pub mounts: Vec<Mount>,
     /// Limits that the enclave holds the program to.
     pub limits: Limits,
     /// Report how long each phase took.
     pub timings: bool,
+}
+
+/// A file tree for the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// The path at which the program sees it.
+    pub guest: String,
+    /// What it is.
+    pub source: Source,
+    /// Whether all changes are refused.
+    pub read_only: bool,
+}
+
+/// Where the files of a mount are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// In a protected volume.
+    Volume(VolumeSource),
+    /// In a folder of the host's, which protects nothing: its number for `calls::folder`.
+    Folder(u64),
+    /// In the enclave's memory, at most this many bytes.
+    Memory(u64),
+}
+
+/// A protected volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSource {
+    /// The storage that holds it: its number for the `storage_...` calls.
+    pub storage: u64,
+    /// What opens it.
+    pub key: VolumeKey,
+    /// Make it, for the storage is empty.
+    pub create: bool,
+    /// Bytes of enclave memory for its cache; `None`: the enclave's own choice.
+    pub cache: Option<u64>,
+}
+
+/// What opens a volume.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VolumeKey {
+    /// A key that only an enclave can derive.
+    Sealed(Sealing),
+    /// The contents of a key file.
+    File(Vec<u8>),
+    /// A passphrase.
+    Passphrase(String),
+}
+
+impl core::fmt::Debug for VolumeKey {
+    /// Without the secret.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            VolumeKey::Sealed(sealing) => f.debug_tuple("Sealed").field(sealing).finish(),
+            VolumeKey::File(_) => f.write_str("File"),
+            VolumeKey::Passphrase(_) => f.write_str("Passphrase"),
+        }
+    }
+}
+
+/// Which enclaves, running which programs, can derive a sealing key. It is asked for when
+/// a volume is made or a key is added; the volume itself says it afterwards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealing {
+    /// Enclaves of this very image only (KEYPOLICY.MRENCLAVE), not all newer ones of its
+    /// signer (KEYPOLICY.MRSIGNER).
+    pub this_image: bool,
+    /// Any program, not just the one that runs.
+    pub any_program: bool,
 }
 
 /// A call of an exported function (`--invoke`).
@@ -168,6 +238,16 @@ mod tests {
             arguments: vec!["app".into(), "--flag".into()],
             environment: vec![("HOME".into(), "/".into())],
             invoke: Some(Invoke { function: "add".into(), arguments: vec!["1".into()] }),
+            mounts: vec![Mount {
+                guest: "/data".into(),
+                source: Source::Volume(VolumeSource {
+                    storage: 0,
+                    key: VolumeKey::Sealed(Sealing::default()),
+                    create: true,
+                    cache: Some(1 << 24),
+                }),
+                read_only: false,
+            }],
             limits: Limits { memory: Some(1 << 20), fuel: None, timeout: Some(5) },
             timings: true,
         }

@@ -1,9 +1,10 @@
 //! What the Twine enclave and its untrusted host say to each other.
 //!
-//! Three things and no logic:
+//! Four things and no logic:
 //!
 //! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's
 //!   dispatch and `docs/host-calls.md` are all made from that declaration.
+//! - [`folder`]: what the enclave asks of an ordinary folder of the host's.
 //! - [`launch`]: the launch request, which the host hands to the enclave when it
 //!   starts a program, and the outcome, which comes back.
 //! - [`wire`]: the few plain values that calls pass in registers or in memory:
@@ -18,9 +19,10 @@ extern crate alloc;
 
 pub mod calls;
 pub mod document;
+pub mod folder;
 pub mod launch;
 pub mod wire;
 
 /// Version of everything in this crate. An enclave refuses a launch request of
 /// another version by name.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

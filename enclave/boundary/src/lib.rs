@@ -8,9 +8,13 @@
 //!
 //! The crate builds natively too, where its tests play a hostile host.
 
+mod folder;
 mod memory;
+mod storage;
 
+pub use folder::FolderError;
 pub use memory::{HostSlice, PointerError};
+pub use storage::MappedFile;
 
 use std::cell::Cell;
 use std::ops::Range;

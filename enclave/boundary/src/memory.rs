@@ -79,6 +79,14 @@ impl HostSlice {
         HostSlice { address: self.address, length: self.length.min(length) }
     }
 
+    /// The `length` bytes of it from `offset` on, where it has them and they start at a
+    /// whole word.
+    pub fn part(&self, offset: u64, length: usize) -> Option<Self> {
+        let offset = usize::try_from(offset).ok().filter(|offset| offset.is_multiple_of(8))?;
+        let inside = offset.checked_add(length)? <= self.length;
+        inside.then(|| HostSlice { address: self.address + offset, length })
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> usize {
         self.length

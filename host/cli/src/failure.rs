@@ -29,6 +29,12 @@ impl From<twine_host::Error> for Failure {
     }
 }
 
+impl From<twine_host::StorageError> for Failure {
+    fn from(error: twine_host::StorageError) -> Self {
+        Failure::new(&error, error.remedy())
+    }
+}
+
 impl From<twine_image::Error> for Failure {
     fn from(error: twine_image::Error) -> Self {
         let remedy = error.remedy().unwrap_or_else(|| "see `twine image --help`".into());

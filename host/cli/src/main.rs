@@ -4,8 +4,10 @@
 mod failure;
 mod image;
 mod info;
+mod key;
 mod locate;
 mod measure;
+mod mounts;
 mod program;
 mod run;
 mod size;

@@ -1,6 +1,7 @@
 //! `twine run`.
 
 use crate::failure::Failure;
+use crate::mounts::{self, Prepared};
 use crate::{locate, program, size};
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -9,7 +10,7 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 use twine_host::{Platform, Report, Tee};
-use twine_protocol::launch::{End, Invoke, Launch, Limits};
+use twine_protocol::launch::{End, Invoke, Launch, Limits, Mount};
 
 /// A trap ends the command as `abort` would: 128 + SIGABRT, as wasmtime does.
 const TRAPPED: u8 = 134;
@@ -46,6 +47,9 @@ pub(crate) struct Arguments {
     /// Stop the program after this many units of fuel, about one for each instruction
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
+
+    #[command(flatten)]
+    files: mounts::Arguments,
 
     #[command(flatten)]
     place: Place,
@@ -102,7 +106,7 @@ fn environment(variables: &[String]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn launch(arguments: &Arguments, program: &Path, rest: &[String]) -> Launch {
+fn launch(arguments: &Arguments, program: &Path, rest: &[String], mounts: Vec<Mount>) -> Launch {
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     let (invoke, rest) = match &arguments.invoke {
         Some(function) => {
@@ -115,6 +119,7 @@ fn launch(arguments: &Arguments, program: &Path, rest: &[String]) -> Launch {
         arguments: [vec![name], rest].concat(),
         environment: environment(&arguments.environment),
         invoke,
+        mounts,
         limits: Limits {
             memory: arguments.max_memory,
             fuel: arguments.fuel,
@@ -139,16 +144,19 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let (path, rest) = arguments.program.split_first().expect("clap wants one at least");
     let path = Path::new(path);
     let program = program::read(path)?;
-    let launch = launch(&arguments, path, rest);
     let platform = Tee::from(arguments.place.tee).choose()?;
     let image = locate::image(arguments.place.image.clone(), program.len())?;
     if platform == Platform::Simulated && !arguments.quiet {
         eprintln!("twine: SGX is simulated: nothing is protected from this machine");
     }
+    let Prepared { mounts, resources, made } = arguments.files.prepare(arguments.quiet)?;
+    let launch = launch(&arguments, path, rest, mounts);
     if let Some(timeout) = arguments.timeout {
         watch(timeout);
     }
-    let report = twine_host::run(&image, platform, &launch, program)?;
+    let report = twine_host::run(&image, platform, &launch, program, resources);
+    drop(made);
+    let report = report?;
     let code = end(path, &report)?;
     if arguments.stats {
         show(&report);

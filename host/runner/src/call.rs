@@ -3,9 +3,10 @@
 use crate::device::Platform;
 use crate::hardware;
 use crate::service::Service;
+use crate::storage::Storage;
 use crate::streams;
 use twine_protocol::calls::HostCalls;
-use twine_protocol::wire::{MAX_POLL_RECORDS, PollRecord, Status};
+use twine_protocol::wire::{MAX_POLL_RECORDS, PollRecord, Status, TRANSFER_BUFFER_SIZE};
 
 /// One thread of an enclave that made a host call.
 pub(crate) struct Caller<'a> {
@@ -119,6 +120,46 @@ impl HostCalls for Caller<'_> {
     fn yield_now(&mut self) -> (u64, u64) {
         std::thread::yield_now();
         done(Ok(0))
+    }
+
+    fn storage_size(&mut self, storage: u64) -> (u64, u64) {
+        done(self.service.storage(storage).and_then(Storage::size))
+    }
+
+    fn storage_resize(&mut self, storage: u64, size: u64) -> (u64, u64) {
+        done(self.service.storage(storage).and_then(|storage| storage.resize(size)).map(|()| 0))
+    }
+
+    fn storage_map(&mut self, storage: u64) -> (u64, u64) {
+        // A null pointer, where it can't be mapped: the enclave refuses it.
+        self.service.storage(storage).and_then(Storage::map).unwrap_or((0, 0))
+    }
+
+    fn storage_write(
+        &mut self,
+        storage: u64,
+        offset: u64,
+        pointer: u64,
+        length: u64,
+    ) -> (u64, u64) {
+        let service = self.service;
+        let result = service.storage(storage).and_then(|storage| {
+            storage.write(offset, self.bytes(pointer, length)?)?;
+            Ok(0)
+        });
+        done(result)
+    }
+
+    fn storage_sync(&mut self, storage: u64) -> (u64, u64) {
+        done(self.service.storage(storage).and_then(Storage::sync).map(|()| 0))
+    }
+
+    fn folder(&mut self, folder: u64, pointer: u64, length: u64) -> (u64, u64) {
+        let service = self.service;
+        let result = service.folder(folder).and_then(|folder| {
+            folder.serve(self.bytes(pointer, TRANSFER_BUFFER_SIZE)?, length as usize)
+        });
+        done(result)
     }
 
     fn restrict_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {

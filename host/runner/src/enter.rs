@@ -41,6 +41,9 @@ struct Frame {
     control_word: u32,
 }
 
+/// The vector of a page fault, and of what Linux makes a SIGBUS of.
+const PAGE_FAULT: u16 = 14;
+
 /// Linux's `EINVAL`: there is nothing to enter with.
 const NO_TARGET: i32 = -libc::EINVAL;
 
@@ -174,6 +177,10 @@ extern "C" fn left(frame: &mut Frame) -> bool {
     let abnormal = if frame.result != 0 {
         Abnormal::NotEntered(frame.result as i32)
     } else if run.function != Enclu::EExit as u32 {
+        if run.exception_vector == PAGE_FAULT && service.patch(run.exception_addr) {
+            frame.rcx = Enclu::EResume as u64;
+            return true;
+        }
         Abnormal::Exception { vector: run.exception_vector, address: run.exception_addr }
     } else {
         service.counters.exit();

@@ -2,12 +2,13 @@
 //! there is none, and serves the enclave's host calls.
 //!
 //! ```no_run
-//! use twine_host::{Image, Tee, run};
+//! use twine_host::{Image, Resources, Tee, run};
 //! use twine_protocol::launch::Launch;
 //!
 //! let image = Image::open("twine.sgxs")?;
 //! let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
-//! let report = run(&image, Tee::Auto.choose()?, &launch, std::fs::read("app.wasm").unwrap())?;
+//! let program = std::fs::read("app.wasm").unwrap();
+//! let report = run(&image, Tee::Auto.choose()?, &launch, program, Resources::default())?;
 //! println!("{:?}", report.outcome.end);
 //! # Ok::<(), twine_host::Error>(())
 //! ```
@@ -18,16 +19,20 @@ mod call;
 mod device;
 mod enter;
 mod error;
+mod folder;
 mod hardware;
 mod image;
 mod run;
 mod service;
 mod stats;
+mod storage;
 mod streams;
 
 pub use device::{Machine, Platform, Tee};
 pub use error::Error;
+pub use folder::Folder;
 pub use image::Image;
 pub use run::{Phases, Report, run, run_interposed};
-pub use service::{Call, Interposer};
+pub use service::{Call, Interposer, Resources};
 pub use stats::Stats;
+pub use storage::{Access, Storage, StorageError};

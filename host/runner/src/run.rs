@@ -4,7 +4,7 @@ use crate::device::{Device, Platform};
 use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
-use crate::service::{self, Abnormal, Interposer, Said, Service};
+use crate::service::{self, Abnormal, Interposer, Resources, Said, Service};
 use crate::stats::Stats;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,7 +30,8 @@ pub struct Phases {
     pub inside: Duration,
 }
 
-/// Runs `program` in an enclave of `image` as `launch` says, to its end.
+/// Runs `program` in an enclave of `image` as `launch` says, to its end. The storages and
+/// folders that its mounts name by number are those of `resources`.
 ///
 /// # Errors
 /// When the image can't be loaded or the enclave does not end as it should. A program that
@@ -40,8 +41,9 @@ pub fn run(
     platform: Platform,
     launch: &Launch,
     program: Vec<u8>,
+    resources: Resources,
 ) -> Result<Report, Error> {
-    run_with(image, platform, launch, program, None)
+    run_with(image, platform, launch, program, resources, None)
 }
 
 /// As [`run`], with an interposer between the enclave and this host.
@@ -53,9 +55,10 @@ pub fn run_interposed(
     platform: Platform,
     launch: &Launch,
     program: Vec<u8>,
+    resources: Resources,
     interposer: Arc<dyn Interposer>,
 ) -> Result<Report, Error> {
-    run_with(image, platform, launch, program, Some(interposer))
+    run_with(image, platform, launch, program, resources, Some(interposer))
 }
 
 fn run_with(
@@ -63,10 +66,12 @@ fn run_with(
     platform: Platform,
     launch: &Launch,
     program: Vec<u8>,
+    resources: Resources,
     interposer: Option<Arc<dyn Interposer>>,
 ) -> Result<Report, Error> {
     enter::link();
-    let service = Arc::new(Service::new(platform, &launch.encode(), &program, interposer));
+    let service =
+        Arc::new(Service::new(platform, &launch.encode(), &program, resources, interposer));
     drop(program);
     let registration = Arc::new(Mutex::new(None));
 

@@ -1,10 +1,12 @@
 //! What one enclave is served with, and what it said.
 
 use crate::device::{Elrange, Platform};
+use crate::folder::Folder;
 use crate::stats::Counters;
+use crate::storage::Storage;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use twine_protocol::wire::TRANSFER_BUFFER_SIZE;
+use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
 
 /// One host call, as an [`Interposer`] sees it.
 #[derive(Debug, Clone)]
@@ -56,10 +58,20 @@ pub(crate) struct Said {
 /// Host memory, aligned to words, that stays where it is.
 type Buffer = Box<[u64]>;
 
+/// What of this machine an enclave may use, by the numbers that the launch request has for it.
+#[derive(Debug, Default)]
+pub struct Resources {
+    /// Files that hold volumes.
+    pub storages: Vec<Storage>,
+    /// Ordinary folders.
+    pub folders: Vec<Folder>,
+}
+
 /// What one enclave is served with.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub platform: Platform,
+    resources: Resources,
     launch: Buffer,
     launch_length: u64,
     program: Buffer,
@@ -84,10 +96,12 @@ impl Service {
         platform: Platform,
         launch: &[u8],
         program: &[u8],
+        resources: Resources,
         interposer: Option<Arc<dyn Interposer>>,
     ) -> Self {
         Service {
             platform,
+            resources,
             launch: words(launch),
             launch_length: launch.len() as u64,
             program: words(program),
@@ -127,6 +141,21 @@ impl Service {
 
     pub(crate) fn program(&self) -> (u64, u64) {
         (self.program.as_ptr() as u64, self.program_length)
+    }
+
+    pub(crate) fn storage(&self, number: u64) -> Result<&Storage, Status> {
+        let number = usize::try_from(number).ok();
+        number.and_then(|number| self.resources.storages.get(number)).ok_or(Status::Invalid)
+    }
+
+    pub(crate) fn folder(&self, number: u64) -> Result<&Folder, Status> {
+        let number = usize::try_from(number).ok();
+        number.and_then(|number| self.resources.folders.get(number)).ok_or(Status::Invalid)
+    }
+
+    /// Whether a fault at this address was in a mapping of a storage and is mended.
+    pub(crate) fn patch(&self, address: u64) -> bool {
+        self.resources.storages.iter().any(|storage| storage.patch(address))
     }
 
     /// The transfer buffer of the thread with that TCS.

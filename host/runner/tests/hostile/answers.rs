@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use twine_host::{Call, Image, Interposer, Platform, run_interposed};
+use twine_host::{Call, Image, Interposer, Platform, Resources, run_interposed};
 use twine_protocol::calls::number;
 use twine_protocol::launch::Launch;
 use twine_protocol::wire::{MAX_LAUNCH, MAX_PROGRAM, TRANSFER_BUFFER_SIZE};
@@ -138,8 +138,14 @@ fn launching(
                 transfer: AtomicU64::new(0),
                 found: Mutex::default(),
             });
-            let report =
-                run_interposed(&image(), Platform::Simulated, &launch, program, liar.clone());
+            let report = run_interposed(
+                &image(),
+                Platform::Simulated,
+                &launch,
+                program,
+                Resources::default(),
+                liar.clone(),
+            );
             let ending = report.map_or_else(Ending::from, |report| report.outcome.into());
             let found = std::mem::take(&mut *liar.found.lock().expect("nobody panicked"));
             let output = honest_output.then(Vec::new);

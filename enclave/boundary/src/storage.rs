@@ -1,0 +1,93 @@
+//! A file of the host's that holds a volume.
+
+use crate::{Boundary, HostSlice, status};
+use twine_protocol::calls::{RawCall, stub};
+use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
+
+/// Most bytes of a mapping: more than any address space has.
+const MOST_MAPPING: u64 = 1 << 46;
+
+/// A file of the host's, read through a mapping of it and written by host calls. Nothing
+/// that it holds is to be trusted, and nothing that is read twice is the same.
+#[derive(Debug)]
+pub struct MappedFile<'a, R> {
+    boundary: &'a Boundary<R>,
+    number: u64,
+    mapping: Option<HostSlice>,
+}
+
+impl<'a, R: RawCall> MappedFile<'a, R> {
+    /// The file with that number in the launch request.
+    pub fn new(boundary: &'a Boundary<R>, number: u64) -> Self {
+        MappedFile { boundary, number, mapping: None }
+    }
+
+    /// Its size in bytes, as the host says.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn size(&mut self) -> Result<u64, Status> {
+        let (code, size) = stub::storage_size(&self.boundary.raw, self.number);
+        status(code)?;
+        Ok(size)
+    }
+
+    /// Makes it that long.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn resize(&mut self, size: u64) -> Result<(), Status> {
+        status(stub::storage_resize(&self.boundary.raw, self.number, size).0)
+    }
+
+    /// Copies `bytes` from `offset`, a multiple of 8, out of the mapping: no host call,
+    /// unless the file has grown beyond what is mapped.
+    ///
+    /// # Errors
+    /// [`Status::Io`] when the host maps less, or nothing at all that may be read.
+    pub fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), Status> {
+        let mapped = self.mapping.and_then(|mapping| mapping.part(offset, bytes.len()));
+        let part = match mapped {
+            Some(part) => part,
+            None => self.map()?.part(offset, bytes.len()).ok_or(Status::Io)?,
+        };
+        part.copy_in(bytes);
+        Ok(())
+    }
+
+    fn map(&mut self) -> Result<HostSlice, Status> {
+        let answer = stub::storage_map(&self.boundary.raw, self.number);
+        let mapping =
+            self.boundary.slice("a mapping", answer, MOST_MAPPING).map_err(|_| Status::Io)?;
+        self.mapping = Some(mapping);
+        Ok(mapping)
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// The host's status; a part may have been written.
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
+        let mut offset = offset;
+        for piece in bytes.chunks(TRANSFER_BUFFER_SIZE as usize) {
+            let part = self.boundary.transfer_of(piece.len())?;
+            if part.len() != piece.len() {
+                return Err(Status::Io);
+            }
+            part.copy_out(piece);
+            let length = piece.len() as u64;
+            let raw = &self.boundary.raw;
+            status(stub::storage_write(raw, self.number, offset, part.address(), length).0)?;
+            offset = offset.checked_add(length).ok_or(Status::Invalid)?;
+        }
+        Ok(())
+    }
+
+    /// Returns when what was written is durable.
+    ///
+    /// # Errors
+    /// The host's status: then it may not be.
+    pub fn sync(&mut self) -> Result<(), Status> {
+        status(stub::storage_sync(&self.boundary.raw, self.number).0)
+    }
+}

@@ -1,0 +1,184 @@
+//! What opens a volume, as a user says it.
+
+use crate::failure::Failure;
+use std::fmt;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use twine_protocol::launch::{Sealing, VolumeKey};
+
+/// Where a key comes from: `sealed`, `file:PATH` or `passphrase`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    Sealed(Sealing),
+    File(PathBuf),
+    Passphrase(Option<Source>),
+}
+
+/// Where a passphrase comes from, if nobody is to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Environment(String),
+    File(PathBuf),
+}
+
+/// The ways to write a key, for messages.
+pub(crate) const WAYS: &str = "write sealed, sealed:image, sealed:any-program, \
+    sealed:image:any-program, file:PATH, passphrase, passphrase:env:NAME or passphrase:file:PATH";
+
+/// Fewest bytes of a key file: it is a key, no passphrase.
+const KEY_FILE_BYTES: usize = 32;
+
+/// Most bytes of a key file.
+const MOST_KEY_FILE_BYTES: u64 = 64 << 10;
+
+impl FromStr for Key {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text:?} is no key; {WAYS}");
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        match kind {
+            "sealed" => {
+                let mut sealing = Sealing::default();
+                for word in rest.split(':').filter(|word| !word.is_empty()) {
+                    match word {
+                        "image" => sealing.this_image = true,
+                        "any-program" => sealing.any_program = true,
+                        _ => return Err(bad()),
+                    }
+                }
+                Ok(Key::Sealed(sealing))
+            }
+            "file" if !rest.is_empty() => Ok(Key::File(rest.into())),
+            "passphrase" if rest.is_empty() => Ok(Key::Passphrase(None)),
+            "passphrase" => match rest.split_once(':') {
+                Some(("env", name)) if !name.is_empty() => {
+                    Ok(Key::Passphrase(Some(Source::Environment(name.to_owned()))))
+                }
+                Some(("file", path)) if !path.is_empty() => {
+                    Ok(Key::Passphrase(Some(Source::File(path.into()))))
+                }
+                _ => Err(bad()),
+            },
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    /// What it means for a new volume.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Sealed(sealing) => {
+                let enclaves =
+                    if sealing.this_image { "this image" } else { "its signer's images" };
+                let programs = if sealing.any_program { "any program" } else { "this program" };
+                write!(f, "sealed to {programs} in {enclaves}")
+            }
+            Key::File(path) => write!(f, "opened by the key file {}", path.display()),
+            Key::Passphrase(_) => f.write_str("opened by a passphrase"),
+        }
+    }
+}
+
+impl Key {
+    /// The key for the volume `volume`; a passphrase for a new one is asked for twice.
+    pub(crate) fn get(&self, volume: &Path, new: bool) -> Result<VolumeKey, Failure> {
+        match self {
+            Key::Sealed(sealing) => Ok(VolumeKey::Sealed(*sealing)),
+            Key::File(path) => key_file(path).map(VolumeKey::File),
+            Key::Passphrase(source) => {
+                let passphrase = match source {
+                    Some(Source::Environment(name)) => std::env::var(name).map_err(|error| {
+                        Failure::new(format!("${name}: {error}"), "set it to the passphrase")
+                    })?,
+                    Some(Source::File(path)) => {
+                        let text =
+                            fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+                        text.strip_suffix('\n').unwrap_or(&text).to_owned()
+                    }
+                    None => ask(volume, new)?,
+                };
+                if passphrase.is_empty() {
+                    return Err(Failure::new("the passphrase is empty", "choose a long one"));
+                }
+                Ok(VolumeKey::Passphrase(passphrase))
+            }
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        format!("{} can't be read: {error}", path.display()),
+        "check the path and its permissions",
+    )
+}
+
+fn key_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let length = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    let make = format!("make one: head -c 32 /dev/urandom > {}", path.display());
+    if length > MOST_KEY_FILE_BYTES {
+        return Err(Failure::new(
+            format!("{} is too large for a key file: {length} bytes", path.display()),
+            make,
+        ));
+    }
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    if bytes.len() < KEY_FILE_BYTES {
+        return Err(Failure::new(
+            format!(
+                "{} is too short for a key file: {} bytes where {KEY_FILE_BYTES} are needed",
+                path.display(),
+                bytes.len()
+            ),
+            make,
+        ));
+    }
+    Ok(bytes)
+}
+
+fn ask(volume: &Path, new: bool) -> Result<String, Failure> {
+    if !std::io::stderr().is_terminal() {
+        return Err(Failure::new(
+            "there is no terminal to ask for a passphrase on",
+            "give it by passphrase:env:NAME or passphrase:file:PATH",
+        ));
+    }
+    let prompt = |text: &str| {
+        rpassword::prompt_password(format!("{text} {}: ", volume.display()))
+            .map_err(|error| Failure::new(format!("no passphrase was read: {error}"), "try again"))
+    };
+    let passphrase = prompt(if new { "New passphrase for" } else { "Passphrase for" })?;
+    if new && prompt("Once more, for")? != passphrase {
+        return Err(Failure::new("the two passphrases differ", "try again"));
+    }
+    Ok(passphrase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_they_are_written_in_the_help() {
+        let sealed = |this_image, any_program| Key::Sealed(Sealing { this_image, any_program });
+        for (text, key) in [
+            ("sealed", sealed(false, false)),
+            ("sealed:image", sealed(true, false)),
+            ("sealed:any-program", sealed(false, true)),
+            ("sealed:image:any-program", sealed(true, true)),
+            ("file:a:b", Key::File("a:b".into())),
+            ("passphrase", Key::Passphrase(None)),
+            ("passphrase:env:P", Key::Passphrase(Some(Source::Environment("P".into())))),
+            ("passphrase:file:p", Key::Passphrase(Some(Source::File("p".into())))),
+        ] {
+            assert_eq!(text.parse(), Ok(key), "{text}");
+        }
+        for text in ["", "seal", "sealed:x", "file", "file:", "passphrase:x", "passphrase:env:"] {
+            assert!(text.parse::<Key>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Mounts: `--dir`, `--plain-dir`, `--tmpfs` and what goes with them.
+
+use crate::failure::Failure;
+use crate::key::Key;
+use crate::size;
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+use twine_host::{Access, Folder, Resources, Storage};
+use twine_protocol::launch::{Mount, Source, VolumeSource};
+
+/// The files a program sees.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Give the program a protected volume, kept in the file HOST, at GUEST (/ if not named);
+    /// it is made if it is not there
+    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    volumes: Vec<String>,
+
+    /// Give the program an ordinary folder of this machine, which may read and change all of
+    /// it: nothing in it is protected
+    #[arg(long = "plain-dir", value_name = "HOST[::GUEST]")]
+    folders: Vec<String>,
+
+    /// Give the program a file tree in the enclave's memory, gone at the end
+    #[arg(long = "tmpfs", value_name = "GUEST[=SIZE]")]
+    memories: Vec<String>,
+
+    /// What opens the volumes, and is their key if they are made: see `twine volume --help`
+    #[arg(long, value_name = "KEY", default_value = "sealed")]
+    key: Key,
+
+    /// Refuse all changes to volumes and folders
+    #[arg(long)]
+    read_only: bool,
+
+    /// Enclave memory for the cache of each volume [default: 32MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    cache: Option<u64>,
+}
+
+/// Bytes of a tree in memory when nothing is said.
+const MEMORY_SIZE: u64 = 64 << 20;
+
+/// Mounts, and what of this machine they need.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub mounts: Vec<Mount>,
+    pub resources: Resources,
+    /// Files that were made for volumes that don't exist yet.
+    pub made: Made,
+}
+
+/// Files that hold nothing yet: removed again if no volume came to be in them.
+#[derive(Debug, Default)]
+pub(crate) struct Made(Vec<PathBuf>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            if fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
+                // Nothing depends on it: the next run takes an empty file for a new volume.
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// `HOST::GUEST`, or HOST alone.
+fn split(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once("::") {
+        Some((host, guest)) => (host, Some(guest)),
+        None => (text, None),
+    }
+}
+
+impl Arguments {
+    /// Opens what the mounts need. What is new is told, unless `quiet`.
+    pub(crate) fn prepare(&self, quiet: bool) -> Result<Prepared, Failure> {
+        let mut prepared = Prepared::default();
+        for text in &self.volumes {
+            let (host, guest) = split(text);
+            prepared.volume(Path::new(host), guest.unwrap_or("/"), self, quiet)?;
+        }
+        for text in &self.folders {
+            let (host, guest) = split(text);
+            prepared.folder(Path::new(host), guest.unwrap_or(host), self.read_only)?;
+        }
+        for text in &self.memories {
+            let (guest, size) = match text.split_once('=') {
+                Some((guest, size)) => {
+                    (guest, size::bytes(size).map_err(|error| bad_size(text, &error))?)
+                }
+                None => (text.as_str(), MEMORY_SIZE),
+            };
+            prepared.mount(guest, Source::Memory(size), false)?;
+        }
+        Ok(prepared)
+    }
+}
+
+fn bad_size(text: &str, error: &str) -> Failure {
+    Failure::new(format!("--tmpfs {text}: {error}"), "give it as --tmpfs /tmp=64MiB")
+}
+
+impl Prepared {
+    fn mount(&mut self, guest: &str, source: Source, read_only: bool) -> Result<(), Failure> {
+        if guest.is_empty() || guest.contains('\0') {
+            return Err(Failure::new(
+                format!("{guest:?} is no path for a program"),
+                "name it as HOST::GUEST",
+            ));
+        }
+        if self.mounts.iter().any(|mount| mount.guest == guest) {
+            return Err(Failure::new(
+                format!("two mounts have the same path {guest}"),
+                "give each its own, as HOST::GUEST",
+            ));
+        }
+        self.mounts.push(Mount { guest: guest.to_owned(), source, read_only });
+        Ok(())
+    }
+
+    fn volume(
+        &mut self,
+        host: &Path,
+        guest: &str,
+        arguments: &Arguments,
+        quiet: bool,
+    ) -> Result<(), Failure> {
+        let access = if arguments.read_only { Access::Read } else { Access::Create };
+        let new = !host.exists();
+        let storage = Storage::open(host, access)?;
+        let create = storage.is_empty() && access == Access::Create;
+        if new {
+            self.made.0.push(host.to_owned());
+        }
+        let key = arguments.key.get(host, create)?;
+        if create && !quiet {
+            eprintln!("twine: {} is made: a new volume, {}", host.display(), arguments.key);
+        }
+        let number = self.resources.storages.len() as u64;
+        self.resources.storages.push(storage);
+        let source = VolumeSource { storage: number, key, create, cache: arguments.cache };
+        self.mount(guest, Source::Volume(source), arguments.read_only)
+    }
+
+    fn folder(&mut self, host: &Path, guest: &str, read_only: bool) -> Result<(), Failure> {
+        let folder = Folder::open(host, read_only).map_err(|error| {
+            Failure::new(
+                format!("the folder {} can't be opened: {error}", host.display()),
+                "check the path; it must be a folder that you may read",
+            )
+        })?;
+        let number = self.resources.folders.len() as u64;
+        self.resources.folders.push(folder);
+        self.mount(guest, Source::Folder(number), read_only)
+    }
+}

@@ -1,0 +1,367 @@
+//! Ordinary folders of this machine, passed through to a program by the host call `folder`.
+//!
+//! Inodes are held open by descriptors that stand for the file itself (`O_PATH`), so that
+//! a name that changes meanwhile is never walked twice. Names are single components and
+//! no symbolic link is followed; the enclave walks paths.
+
+use rustix::fs::{
+    self, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat, Timespec,
+    Timestamps,
+};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use twine_protocol::folder::{
+    Answer, Attributes, Entry, Failure, Kind, MOST_DATA, MOST_MESSAGE, Request, Time,
+};
+use twine_protocol::wire::Status;
+
+/// A folder of this machine that a program may use.
+#[derive(Debug)]
+pub struct Folder {
+    root: u64,
+    device: u64,
+    read_only: bool,
+    held: Mutex<HashMap<u64, Held>>,
+}
+
+/// An inode that the enclave holds.
+#[derive(Debug)]
+struct Held {
+    /// Stands for the inode, whatever becomes of its names.
+    path: OwnedFd,
+    /// Opened for its data, once it was asked for.
+    data: Option<OwnedFd>,
+    count: u64,
+}
+
+type Result<T, E = Errno> = std::result::Result<T, E>;
+
+const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// What an entry of a directory takes in an answer beside its name, at most.
+const ENTRY_BYTES: usize = 40;
+
+/// Cookies of the enclave's are those of the system with this added: the first few are its
+/// own.
+const FIRST_COOKIE: u64 = 4;
+
+impl Folder {
+    /// The folder at `path`.
+    ///
+    /// # Errors
+    /// When it can't be opened, or is none.
+    pub fn open(path: &Path, read_only: bool) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let path = fs::open(path, flags, Mode::empty())?;
+        let stat = fs::fstat(&path)?;
+        let root = stat.st_ino;
+        let held = HashMap::from([(root, Held { path, data: None, count: 1 })]);
+        Ok(Folder { root, device: stat.st_dev, read_only, held: Mutex::new(held) })
+    }
+
+    /// Serves the request in the first `length` bytes of `buffer`, and leaves the answer
+    /// there; how many bytes that has, without the data after it.
+    pub(crate) fn serve(&self, buffer: &mut [u8], length: usize) -> Result<u64, Status> {
+        let (request, data) =
+            Request::decode(buffer.get(..length).ok_or(Status::Invalid)?).ok_or(Status::Invalid)?;
+        let mut read = Vec::new();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = Tree { folder: self, held: &mut held }
+            .answer(request, data, &mut read)
+            .unwrap_or_else(|errno| Answer::Failed(failure(errno)));
+        let message = answer.encode();
+        let at = message.len().next_multiple_of(8);
+        if message.len() > MOST_MESSAGE || at + read.len() > buffer.len() {
+            return Err(Status::Invalid);
+        }
+        buffer[..message.len()].copy_from_slice(&message);
+        buffer[at..at + read.len()].copy_from_slice(&read);
+        Ok(message.len() as u64)
+    }
+
+    /// The enclave's number for an inode: the system's, and another bit where a mount lies
+    /// below the folder.
+    fn number(&self, stat: &Stat) -> u64 {
+        if stat.st_dev == self.device {
+            stat.st_ino
+        } else {
+            stat.st_ino ^ stat.st_dev.rotate_right(16) ^ (1 << 63)
+        }
+    }
+}
+
+struct Tree<'a> {
+    folder: &'a Folder,
+    held: &'a mut HashMap<u64, Held>,
+}
+
+impl Tree<'_> {
+    fn answer(&mut self, request: Request, data: &[u8], read: &mut Vec<u8>) -> Result<Answer> {
+        if self.folder.read_only && changes(&request) {
+            return Err(Errno::ROFS);
+        }
+        match request {
+            Request::Root => return Ok(Answer::Inode(self.folder.root)),
+            Request::Lookup(directory, name) => {
+                let path =
+                    fs::openat(self.path(directory)?, component(&name)?, PATH, Mode::empty())?;
+                return Ok(Answer::Inode(self.hold(path, None)?));
+            }
+            Request::Release(inode) => self.release(inode),
+            Request::Attributes(inode) => {
+                return Ok(Answer::Attributes(attributes(&fs::fstat(self.path(inode)?)?)?));
+            }
+            Request::SetTimes(inode, accessed, modified) => {
+                let times =
+                    Timestamps { last_access: time(accessed)?, last_modification: time(modified)? };
+                fs::utimensat(fs::CWD, proc_path(self.path(inode)?), &times, AtFlags::empty())?;
+            }
+            Request::CreateFile(directory, name) => {
+                return Ok(Answer::Inode(self.create_file(directory, &name)?));
+            }
+            Request::CreateDirectory(directory, name) => {
+                fs::mkdirat(self.path(directory)?, component(&name)?, Mode::from_raw_mode(0o777))?;
+            }
+            Request::CreateSymbolicLink(directory, name, target) => {
+                fs::symlinkat(target, self.path(directory)?, component(&name)?)?;
+            }
+            Request::ReadLink(inode) => {
+                let target = fs::readlinkat(self.path(inode)?, "", Vec::new())?;
+                return Ok(Answer::Target(target.into_string().map_err(|_| Errno::ILSEQ)?));
+            }
+            Request::Link(inode, directory, name) => {
+                let (old, new) = (proc_path(self.path(inode)?), self.path(directory)?);
+                fs::linkat(fs::CWD, old, new, component(&name)?, AtFlags::SYMLINK_FOLLOW)?;
+            }
+            Request::Unlink(directory, name) => {
+                fs::unlinkat(self.path(directory)?, component(&name)?, AtFlags::empty())?;
+            }
+            Request::RemoveDirectory(directory, name) => {
+                fs::unlinkat(self.path(directory)?, component(&name)?, AtFlags::REMOVEDIR)?;
+            }
+            Request::Rename(from, from_name, to, to_name) => {
+                let (from, to) = (self.path(from)?, self.path(to)?);
+                fs::renameat(from, component(&from_name)?, to, component(&to_name)?)?;
+            }
+            Request::Entries(directory, cookie) => {
+                return Ok(Answer::Entries(self.entries(directory, cookie)?));
+            }
+            Request::Read(inode, offset, length) => {
+                read.resize((length as usize).min(MOST_DATA), 0);
+                let file = self.data(inode)?;
+                let count = rustix::io::pread(file, &mut read[..], offset)?;
+                read.truncate(count);
+                return Ok(Answer::Count(count as u64));
+            }
+            Request::Write(inode, offset, length) => {
+                let data = data.get(..length as usize).ok_or(Errno::INVAL)?;
+                let count = rustix::io::pwrite(self.data(inode)?, data, offset)?;
+                return Ok(Answer::Count(count as u64));
+            }
+            Request::SetSize(inode, size) => fs::ftruncate(self.data(inode)?, size)?,
+            Request::Allocate(inode, offset, length) => {
+                fs::fallocate(self.data(inode)?, FallocateFlags::empty(), offset, length)?;
+            }
+            Request::Sync(inode, true) => fs::fdatasync(self.data(inode)?)?,
+            Request::Sync(inode, false) => fs::fsync(self.data(inode)?)?,
+            Request::Usage => {
+                let stat = fs::fstatvfs(self.path(self.folder.root)?)?;
+                let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+                let used = bytes(stat.f_blocks.saturating_sub(stat.f_bfree));
+                return Ok(Answer::Usage(used, bytes(stat.f_blocks)));
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    fn path(&self, inode: u64) -> Result<BorrowedFd<'_>> {
+        self.held.get(&inode).map(|held| held.path.as_fd()).ok_or(Errno::INVAL)
+    }
+
+    /// Holds what a descriptor stands for; its number.
+    fn hold(&mut self, path: OwnedFd, data: Option<OwnedFd>) -> Result<u64> {
+        let stat = fs::fstat(&path)?;
+        kind(&stat)?;
+        let number = self.folder.number(&stat);
+        match self.held.entry(number) {
+            Slot::Occupied(mut held) => held.get_mut().count += 1,
+            Slot::Vacant(slot) => {
+                slot.insert(Held { path, data, count: 1 });
+            }
+        }
+        Ok(number)
+    }
+
+    fn release(&mut self, inode: u64) {
+        if inode == self.folder.root {
+            return;
+        }
+        if let Slot::Occupied(mut held) = self.held.entry(inode) {
+            held.get_mut().count -= 1;
+            if held.get().count == 0 {
+                held.remove();
+            }
+        }
+    }
+
+    fn create_file(&mut self, directory: u64, name: &str) -> Result<u64> {
+        let flags =
+            OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        let data = fs::openat(self.path(directory)?, component(name)?, flags, mode)?;
+        let path =
+            fs::open(proc_path(data.as_fd()), PATH.difference(OFlags::NOFOLLOW), Mode::empty())?;
+        self.hold(path, Some(data))
+    }
+
+    /// A descriptor for the data of a file or the entries of a directory, for writing too
+    /// where that is possible.
+    fn data(&mut self, inode: u64) -> Result<BorrowedFd<'_>> {
+        let writable = !self.folder.read_only;
+        let held = self.held.get_mut(&inode).ok_or(Errno::INVAL)?;
+        if held.data.is_none() {
+            let stat = fs::fstat(&held.path)?;
+            if kind(&stat)? == Kind::SymbolicLink {
+                return Err(Errno::INVAL);
+            }
+            let path = proc_path(held.path.as_fd());
+            let open = |flags| fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty());
+            let opened = if writable && kind(&stat)? == Kind::File {
+                match open(OFlags::RDWR) {
+                    Err(Errno::ACCESS | Errno::ROFS | Errno::PERM | Errno::TXTBSY) => {
+                        open(OFlags::RDONLY)
+                    }
+                    opened => opened,
+                }
+            } else {
+                open(OFlags::RDONLY)
+            };
+            held.data = Some(opened?);
+        }
+        held.data.as_ref().map(AsFd::as_fd).ok_or(Errno::INVAL)
+    }
+
+    fn entries(&mut self, directory: u64, cookie: u64) -> Result<Vec<Entry>> {
+        let (folder, fd) = (self.folder, self.data(directory)?);
+        fs::seek(fd, SeekFrom::Start(cookie.saturating_sub(FIRST_COOKIE)))?;
+        let mut space = [const { MaybeUninit::uninit() }; 16 << 10];
+        let mut entries = Vec::new();
+        let mut room = MOST_MESSAGE - ENTRY_BYTES;
+        let mut names = RawDir::new(fd, &mut space);
+        while let Some(entry) = names.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            let Some(rest) = room.checked_sub(name.count_bytes() + ENTRY_BYTES) else { break };
+            // Gone meanwhile, of a kind or with a name that programs can't have.
+            let Ok(stat) = fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let (Ok(kind), Ok(name)) = (kind(&stat), name.to_str()) else { continue };
+            room = rest;
+            entries.push(Entry {
+                name: name.to_owned(),
+                inode: folder.number(&stat),
+                kind,
+                cookie: entry.next_entry_cookie().saturating_add(FIRST_COOKIE),
+            });
+        }
+        Ok(entries)
+    }
+}
+
+/// Whether an operation is one that a read-only folder refuses.
+fn changes(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::Root
+            | Request::Lookup(..)
+            | Request::Release(_)
+            | Request::Attributes(_)
+            | Request::ReadLink(_)
+            | Request::Entries(..)
+            | Request::Read(..)
+            | Request::Sync(..)
+            | Request::Usage
+    )
+}
+
+/// A single name, and no way out of its directory.
+fn component(name: &str) -> Result<&str> {
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        return Err(Errno::INVAL);
+    }
+    Ok(name)
+}
+
+/// A path that names what a descriptor stands for.
+fn proc_path(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+fn kind(stat: &Stat) -> Result<Kind> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(Kind::File),
+        FileType::Directory => Ok(Kind::Directory),
+        FileType::Symlink => Ok(Kind::SymbolicLink),
+        _ => Err(Errno::OPNOTSUPP),
+    }
+}
+
+fn attributes(stat: &Stat) -> Result<Attributes> {
+    let kind = kind(stat)?;
+    let time = |seconds: i64, nanoseconds: u64| {
+        u64::try_from(seconds)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000_000)
+            .saturating_add(nanoseconds)
+    };
+    Ok(Attributes {
+        kind,
+        size: if kind == Kind::Directory { 0 } else { stat.st_size as u64 },
+        links: stat.st_nlink,
+        accessed: time(stat.st_atime, stat.st_atime_nsec),
+        modified: time(stat.st_mtime, stat.st_mtime_nsec),
+        changed: time(stat.st_ctime, stat.st_ctime_nsec),
+    })
+}
+
+fn time(time: Time) -> Result<Timespec> {
+    Ok(match time {
+        Time::Keep => Timespec { tv_sec: 0, tv_nsec: fs::UTIME_OMIT },
+        Time::Now => Timespec { tv_sec: 0, tv_nsec: fs::UTIME_NOW },
+        Time::At(at) => Timespec {
+            tv_sec: (at / 1_000_000_000).cast_signed(),
+            tv_nsec: (at % 1_000_000_000).cast_signed(),
+        },
+    })
+}
+
+fn failure(errno: Errno) -> Failure {
+    match errno {
+        Errno::NOENT => Failure::NotFound,
+        Errno::EXIST => Failure::Exists,
+        Errno::NOTDIR => Failure::NotDirectory,
+        Errno::ISDIR => Failure::IsDirectory,
+        Errno::NOTEMPTY => Failure::NotEmpty,
+        Errno::NAMETOOLONG => Failure::NameTooLong,
+        Errno::INVAL | Errno::ILSEQ => Failure::Invalid,
+        Errno::PERM => Failure::NotPermitted,
+        Errno::ACCESS | Errno::BADF => Failure::Denied,
+        Errno::ROFS => Failure::ReadOnly,
+        Errno::NOSPC | Errno::DQUOT => Failure::NoSpace,
+        Errno::FBIG => Failure::FileTooBig,
+        Errno::MLINK => Failure::TooManyLinks,
+        Errno::LOOP => Failure::Loop,
+        Errno::MFILE | Errno::NFILE => Failure::TooManyOpen,
+        Errno::NOMEM => Failure::NoMemory,
+        Errno::OPNOTSUPP => Failure::NotSupported,
+        _ => Failure::Io,
+    }
+}

@@ -1,0 +1,341 @@
+//! Files of this machine that hold volumes: locked, mapped for the enclave to read, written
+//! by its host calls.
+
+use crate::streams::last_status;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use twine_protocol::wire::Status;
+
+/// Why a file can't hold a volume for this process.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// It can't be opened or made.
+    #[error("the volume {path} can't be opened: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not there.
+    #[error("there is no volume {path}")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is a folder or a device.
+    #[error("{path} is {what}, and no volume")]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// Another process has it open.
+    #[error("the volume {path} is in use{by}")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// Who has it, as " by NAME (process N)", where that is known.
+        by: String,
+    },
+}
+
+impl StorageError {
+    /// What to do about it, in one line.
+    pub fn remedy(&self) -> String {
+        match self {
+            StorageError::Open { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "check who may read and write the file and its folder".into()
+                }
+                io::ErrorKind::ReadOnlyFilesystem => "mount it with --read-only".into(),
+                _ => "check the path; its folder must exist".into(),
+            },
+            StorageError::Missing { .. } => "make it first: `twine volume create`".into(),
+            StorageError::NotAFile { what: "a folder", path } => format!(
+                "name a file; to pass an ordinary folder through unprotected: --plain-dir {}",
+                path.display()
+            ),
+            StorageError::NotAFile { .. } => "name an ordinary file".into(),
+            StorageError::InUse { .. } => {
+                "wait for the other process or end it: one process at a time can have a volume"
+                    .into()
+            }
+        }
+    }
+}
+
+/// How a volume's file is to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It is there, and only read.
+    Read,
+    /// It is there, and written too.
+    Write,
+    /// It is made where it is not there.
+    Create,
+}
+
+/// A file that holds a volume, or will hold one. It is locked until it is dropped.
+#[derive(Debug)]
+pub struct Storage {
+    file: File,
+    path: PathBuf,
+    writable: bool,
+    empty: bool,
+    mappings: Mutex<Vec<Mapping>>,
+}
+
+#[derive(Debug)]
+struct Mapping {
+    address: usize,
+    length: usize,
+}
+
+/// Address space costs nothing: so much is mapped that a volume seldom outgrows it.
+const ROOM: u64 = 64 << 30;
+
+const PAGE: u64 = 4096;
+
+impl Storage {
+    /// Opens and locks the file.
+    ///
+    /// # Errors
+    /// When it can't be opened, is no file, or somebody else has it.
+    pub fn open(path: impl Into<PathBuf>, access: Access) -> Result<Self, StorageError> {
+        let path = path.into();
+        let open = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound if access != Access::Create => {
+                StorageError::Missing { path: path.clone() }
+            }
+            _ => StorageError::Open { path: path.clone(), source },
+        };
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(StorageError::NotAFile { path, what: "a folder" });
+            }
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(StorageError::NotAFile { path, what: "a device" });
+            }
+            _ => {}
+        }
+        let writable = access != Access::Read;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(writable)
+            .create(access == Access::Create)
+            .truncate(false)
+            .open(&path)
+            .map_err(open)?;
+        let locked = if writable { file.try_lock() } else { file.try_lock_shared() };
+        match locked {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let by = owner(&file).unwrap_or_default();
+                return Err(StorageError::InUse { path, by });
+            }
+            Err(TryLockError::Error(source)) => return Err(open(source)),
+        }
+        let empty = file.metadata().map_err(open)?.len() == 0;
+        Ok(Storage { file, path, writable, empty, mappings: Mutex::default() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether nothing was in it when it was opened: a volume is to be made.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    fn mappings(&self) -> MutexGuard<'_, Vec<Mapping>> {
+        self.mappings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn size(&self) -> Result<u64, Status> {
+        self.file.metadata().map(|metadata| metadata.len()).map_err(|error| status(&error))
+    }
+
+    pub(crate) fn resize(&self, size: u64) -> Result<(), Status> {
+        self.writable()?;
+        self.file.set_len(size).map_err(|error| status(&error))
+    }
+
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
+        self.writable()?;
+        self.file.write_all_at(bytes, offset).map_err(|error| status(&error))
+    }
+
+    pub(crate) fn sync(&self) -> Result<(), Status> {
+        self.writable()?;
+        self.file.sync_data().map_err(|error| status(&error))
+    }
+
+    fn writable(&self) -> Result<(), Status> {
+        if self.writable { Ok(()) } else { Err(Status::Denied) }
+    }
+
+    /// A mapping that covers the file as long as it is now.
+    pub(crate) fn map(&self) -> Result<(u64, u64), Status> {
+        let size = self.size()?.next_multiple_of(PAGE).max(PAGE);
+        let mut mappings = self.mappings();
+        if let Some(mapping) = mappings.last()
+            && mapping.length as u64 >= size
+        {
+            return Ok((mapping.address as u64, mapping.length as u64));
+        }
+        let roomy = size.checked_mul(2).unwrap_or(size).max(ROOM);
+        let mapping = self.map_length(roomy).or_else(|_| self.map_length(size))?;
+        let answer = (mapping.address as u64, mapping.length as u64);
+        mappings.push(mapping);
+        Ok(answer)
+    }
+
+    fn map_length(&self, length: u64) -> Result<Mapping, Status> {
+        let length = usize::try_from(length).map_err(|_| Status::NoMemory)?;
+        // SAFETY: a new mapping, at an address of the system's choice, that no reference of
+        // this process is ever made to.
+        let address = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                libc::PROT_READ,
+                libc::MAP_SHARED | libc::MAP_NORESERVE,
+                self.file.as_raw_fd(),
+                0,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(last_status());
+        }
+        Ok(Mapping { address: address as usize, length })
+    }
+
+    /// Puts a page of zeros where an access to a mapping found no file, because somebody
+    /// made it shorter. The enclave then finds that the block is not authentic. Whether
+    /// the address is of a mapping.
+    pub(crate) fn patch(&self, address: u64) -> bool {
+        let page = (address & !(PAGE - 1)) as usize;
+        let inside = |mapping: &Mapping| page.wrapping_sub(mapping.address) < mapping.length;
+        if !self.mappings().iter().any(inside) {
+            return false;
+        }
+        // SAFETY: the page is one of a mapping of ours, that no reference was made to.
+        let patched = unsafe {
+            libc::mmap(
+                page as *mut libc::c_void,
+                PAGE as usize,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+                -1,
+                0,
+            )
+        };
+        patched != libc::MAP_FAILED
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        for mapping in self.mappings().drain(..) {
+            // SAFETY: the enclave that read it is gone, and nobody else has its address.
+            unsafe { libc::munmap(mapping.address as *mut libc::c_void, mapping.length) };
+        }
+    }
+}
+
+fn status(error: &io::Error) -> Status {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => Status::NoSpace,
+        Some(libc::EFBIG) => Status::FileTooBig,
+        Some(libc::EROFS | libc::EACCES | libc::EPERM | libc::EBADF) => Status::Denied,
+        Some(libc::ENOMEM) => Status::NoMemory,
+        Some(libc::EINVAL) => Status::Invalid,
+        _ => Status::Io,
+    }
+}
+
+/// Who holds a lock on the file, as `/proc/locks` says (proc(5)).
+fn owner(file: &File) -> Option<String> {
+    let metadata = file.metadata().ok()?;
+    let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
+    let wanted = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let process: u32 = locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        match fields[..] {
+            [_, "FLOCK", _, _, process, inode, ..] if inode == wanted => process.parse().ok(),
+            _ => None,
+        }
+    })?;
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(format!(" by {} (process {process})", name.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder =
+            std::env::temp_dir().join(format!("twine-storage-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_is_written_is_seen_in_the_mapping_also_beyond_its_first_end() {
+        let folder = folder("map");
+        let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
+        assert!(storage.is_empty());
+        storage.resize(8192).unwrap();
+        let (address, length) = storage.map().unwrap();
+        assert!(length >= 8192);
+        storage.resize(1 << 20).unwrap();
+        storage.write((1 << 20) - 8, &7u64.to_le_bytes()).unwrap();
+        storage.sync().unwrap();
+        // SAFETY: the word is within the mapping and the file.
+        let seen = unsafe { ((address + (1 << 20) - 8) as *const u64).read_volatile() };
+        assert_eq!(seen, 7);
+        drop(storage);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_second_opener_is_told_who_has_it_and_readers_share() {
+        let folder = folder("lock");
+        let path = folder.join("volume");
+        let first = Storage::open(&path, Access::Create).unwrap();
+        let error = Storage::open(&path, Access::Write).unwrap_err();
+        let process = std::process::id();
+        assert!(error.to_string().contains(&format!("process {process}")), "{error}");
+        drop(first);
+        let one = Storage::open(&path, Access::Read).unwrap();
+        let two = Storage::open(&path, Access::Read).unwrap();
+        assert!(Storage::open(&path, Access::Write).is_err());
+        assert_eq!(one.write(0, &[1]), Err(Status::Denied));
+        drop((one, two));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn folders_and_missing_files_are_told_apart() {
+        let folder = folder("kinds");
+        let open = |path: &Path, access| Storage::open(path, access).unwrap_err();
+        assert!(matches!(open(&folder, Access::Create), StorageError::NotAFile { .. }));
+        assert!(matches!(open(&folder.join("no"), Access::Write), StorageError::Missing { .. }));
+        assert!(matches!(
+            open(&folder.join("no/volume"), Access::Create),
+            StorageError::Open { .. }
+        ));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
