@@ -521,6 +521,32 @@ impl HostCalls for Caller<'_> {
         (DONE, 0)
     }
 
+    // The program of these cases has no files.
+
+    fn storage_size(&mut self, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn storage_resize(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn storage_map(&mut self, _: u64) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn storage_write(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn storage_sync(&mut self, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn folder(&mut self, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
     fn restrict_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
         simulated(sgx_sim::restrict_permissions(
             address as usize,
