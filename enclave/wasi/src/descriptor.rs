@@ -4,7 +4,8 @@
 //! here, and the functions of [`crate::preview1`] ask the table which kind they have
 //! before they do anything.
 
-use crate::preview1::types::{Errno, Fdflags, Rights};
+use crate::preview1::types::{Errno, Rights};
+use crate::stream::Stream;
 use std::collections::BTreeMap;
 
 /// What a descriptor number stands for.
@@ -12,23 +13,6 @@ use std::collections::BTreeMap;
 pub(crate) enum Descriptor {
     /// One of the host's standard streams.
     Stream(Stream),
-}
-
-/// A standard stream of the host.
-#[derive(Debug, Clone)]
-pub(crate) struct Stream {
-    /// The host's number: 0, 1 or 2.
-    pub number: u64,
-    /// What the program may do with it.
-    pub rights: Rights,
-    /// Of `fd_fdstat_set_flags`, the only flag that means something here: don't wait.
-    pub nonblocking: bool,
-}
-
-impl Stream {
-    pub(crate) fn flags(&self) -> Fdflags {
-        if self.nonblocking { Fdflags::NONBLOCK } else { Fdflags::empty() }
-    }
 }
 
 /// Numbers to descriptors.

@@ -19,16 +19,20 @@
 #![forbid(unsafe_code)]
 
 mod descriptor;
+mod errno;
 mod link;
 mod poll;
 #[allow(clippy::too_many_arguments, reason = "the functions are those of the witx")]
 mod preview1;
+mod stream;
+mod strings;
 mod system;
 
 pub use link::add_to_linker;
 pub use system::System;
 
 use descriptor::Descriptors;
+use strings::Strings;
 
 /// A program called `proc_exit`: travels as the error that ends its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,35 +55,6 @@ pub enum SetupError {
     /// Sizes are 32 bits wide in WASI preview 1.
     #[error("{0} have more than 4 GiB")]
     TooLarge(&'static str),
-}
-
-/// A list of strings as `args_get` and `environ_get` hand them out.
-struct Strings {
-    strings: Vec<Vec<u8>>,
-    /// Bytes of all strings, each with its NUL.
-    size: u32,
-}
-
-impl Strings {
-    fn new(what: &'static str, strings: Vec<String>) -> Result<Self, SetupError> {
-        if let Some(bad) = strings.iter().find(|string| string.contains('\0')) {
-            return Err(SetupError::Nul(format!("{bad:?}, one of the {what},")));
-        }
-        let strings: Vec<Vec<u8>> = strings
-            .into_iter()
-            .map(|string| {
-                let mut bytes = string.into_bytes();
-                bytes.push(0);
-                bytes
-            })
-            .collect();
-        let size = strings
-            .iter()
-            .try_fold(0u32, |sum, string| sum.checked_add(u32::try_from(string.len()).ok()?));
-        let size = size.ok_or(SetupError::TooLarge(what))?;
-        u32::try_from(strings.len()).map_err(|_| SetupError::TooLarge(what))?;
-        Ok(Strings { strings, size })
-    }
 }
 
 /// What one program sees of the world.

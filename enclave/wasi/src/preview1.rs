@@ -1,9 +1,9 @@
 //! The functions of WASI preview 1, each with the errno that POSIX has for the case.
 
-use crate::descriptor::{Descriptor, Stream};
-use crate::{Exit, Strings, Wasi};
-use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
-use wiggle::{GuestError, GuestMemory, GuestPtr};
+use crate::descriptor::Descriptor;
+use crate::{Exit, Wasi};
+use twine_protocol::wire::Clock;
+use wiggle::{GuestMemory, GuestPtr};
 
 wiggle::from_witx!({
     witx: ["witx/wasi_snapshot_preview1.witx"],
@@ -14,59 +14,7 @@ wiggle::from_witx!({
 
 use types::{Errno, Error, Fd};
 
-type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Most bytes of one read or write; a program gets a short count beyond.
-const MOST_BYTES: usize = twine_protocol::wire::TRANSFER_BUFFER_SIZE as usize;
-
-impl wiggle::GuestErrorType for Errno {
-    fn success() -> Self {
-        Errno::Success
-    }
-}
-
-impl From<GuestError> for Error {
-    fn from(error: GuestError) -> Self {
-        match error {
-            GuestError::InvalidFlagValue { .. } | GuestError::InvalidEnumValue { .. } => {
-                Errno::Inval.into()
-            }
-            // The witx conventions say that a function traps for these.
-            GuestError::PtrOverflow
-            | GuestError::PtrOutOfBounds { .. }
-            | GuestError::PtrNotAligned { .. } => Error::trap(error.into()),
-            GuestError::InvalidUtf8 { .. } => Errno::Ilseq.into(),
-            GuestError::TryFromIntError { .. } => Errno::Overflow.into(),
-            GuestError::SliceLengthsDiffer => Errno::Fault.into(),
-            GuestError::InFunc { err, .. } => Error::from(*err),
-        }
-    }
-}
-
-impl From<Status> for Errno {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Ok => Errno::Success,
-            Status::Io => Errno::Io,
-            Status::BadStream => Errno::Badf,
-            Status::BrokenPipe => Errno::Pipe,
-            Status::NoSpace => Errno::Nospc,
-            Status::WouldBlock => Errno::Again,
-            Status::Interrupted => Errno::Intr,
-            Status::Invalid => Errno::Inval,
-            Status::NotSupported => Errno::Notsup,
-            Status::Denied => Errno::Acces,
-            Status::NoMemory => Errno::Nomem,
-            Status::FileTooBig => Errno::Fbig,
-        }
-    }
-}
-
-impl From<Status> for Error {
-    fn from(status: Status) -> Self {
-        Errno::from(status).into()
-    }
-}
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 pub(crate) fn clock(id: types::Clockid) -> Clock {
     match id {
@@ -77,35 +25,7 @@ pub(crate) fn clock(id: types::Clockid) -> Clock {
     }
 }
 
-impl Strings {
-    fn sizes(&self) -> (types::Size, types::Size) {
-        (self.strings.len() as u32, self.size)
-    }
-
-    fn write(
-        &self,
-        memory: &mut GuestMemory<'_>,
-        mut pointers: GuestPtr<GuestPtr<u8>>,
-        mut bytes: GuestPtr<u8>,
-    ) -> Result<()> {
-        for string in &self.strings {
-            let length = string.len() as u32;
-            memory.write(pointers, bytes)?;
-            memory.copy_from_slice(string, bytes.as_array(length))?;
-            pointers = pointers.add(1)?;
-            bytes = bytes.add(length)?;
-        }
-        Ok(())
-    }
-}
-
 impl Wasi {
-    /// A stream that may be used so, or why not.
-    fn stream_for(&mut self, fd: Fd, right: types::Rights) -> Result<&mut Stream> {
-        let stream = self.descriptors.stream(fd.into())?;
-        if stream.rights.contains(right) { Ok(stream) } else { Err(Errno::Badf.into()) }
-    }
-
     /// An open descriptor that can't be the directory a path starts from.
     fn not_a_directory<T>(&self, fd: Fd) -> Result<T> {
         match self.descriptors.get(fd.into())? {
@@ -118,21 +38,6 @@ impl Wasi {
         match self.descriptors.get(fd.into())? {
             Descriptor::Stream(_) => Err(errno.into()),
         }
-    }
-
-    fn file_type(&mut self, number: u64) -> Result<types::Filetype, Errno> {
-        Ok(match self.system.kind(number)? {
-            StreamKind::Terminal | StreamKind::Device => types::Filetype::CharacterDevice,
-            StreamKind::File => types::Filetype::RegularFile,
-            StreamKind::Pipe => types::Filetype::Unknown,
-        })
-    }
-
-    /// With `NONBLOCK` set, says `AGAIN` where a call would have to wait.
-    fn ready_or_again(&mut self, stream: u64, events: u64) -> Result<()> {
-        let mut records = [PollRecord { stream, events, bytes: 0 }];
-        self.system.poll(&mut records, 0)?;
-        if records[0].events == 0 { Err(Errno::Again.into()) } else { Ok(()) }
     }
 }
 
@@ -323,39 +228,7 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         fd: Fd,
         iovs: types::IovecArray,
     ) -> Result<types::Size> {
-        let stream = self.stream_for(fd, types::Rights::FD_READ)?.clone();
-        let mut targets = Vec::new();
-        let mut room = 0usize;
-        for iov in iovs.iter() {
-            let iov = memory.read(iov?)?;
-            let length = (iov.buf_len as usize).min(MOST_BYTES - room);
-            if length > 0 {
-                let target = iov.buf.as_array(length as u32);
-                // A buffer out of bounds traps before a byte is taken from the stream.
-                memory.as_cow(target)?;
-                targets.push(target);
-                room += length;
-            }
-            if room == MOST_BYTES {
-                break;
-            }
-        }
-        if room == 0 {
-            return Ok(0);
-        }
-        if stream.nonblocking {
-            self.ready_or_again(stream.number, poll::READ)?;
-        }
-        let mut bytes = vec![0; room];
-        let read = self.system.read(stream.number, &mut bytes)?;
-        let mut rest = &bytes[..read];
-        for target in targets {
-            let length = rest.len().min(target.len() as usize);
-            let (part, after) = rest.split_at(length);
-            memory.copy_from_slice(part, target.as_ptr().as_array(length as u32))?;
-            rest = after;
-        }
-        Ok(read as types::Size)
+        self.read_stream(memory, fd, iovs)
     }
 
     fn fd_readdir(
@@ -397,24 +270,7 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         fd: Fd,
         ciovs: types::CiovecArray,
     ) -> Result<types::Size> {
-        let stream = self.stream_for(fd, types::Rights::FD_WRITE)?.clone();
-        // All pieces leave in one host call: a line of `printf` is one exit.
-        let mut bytes = Vec::new();
-        for ciov in ciovs.iter() {
-            let ciov = memory.read(ciov?)?;
-            let length = (ciov.buf_len as usize).min(MOST_BYTES - bytes.len());
-            bytes.extend_from_slice(&memory.as_cow(ciov.buf.as_array(length as u32))?);
-            if bytes.len() == MOST_BYTES {
-                break;
-            }
-        }
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        if stream.nonblocking {
-            self.ready_or_again(stream.number, poll::WRITE)?;
-        }
-        Ok(self.system.write(stream.number, &bytes)? as types::Size)
+        self.write_stream(memory, fd, ciovs)
     }
 
     fn path_create_directory(

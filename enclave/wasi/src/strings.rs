@@ -1,0 +1,57 @@
+//! Arguments and environment.
+
+use crate::SetupError;
+use crate::preview1::Result;
+use crate::preview1::types::Size;
+use wiggle::{GuestMemory, GuestPtr};
+
+/// A list of strings as `args_get` and `environ_get` hand them out.
+pub(crate) struct Strings {
+    strings: Vec<Vec<u8>>,
+    /// Bytes of all strings, each with its NUL.
+    size: u32,
+}
+
+impl Strings {
+    pub(crate) fn new(what: &'static str, strings: Vec<String>) -> Result<Self, SetupError> {
+        if let Some(bad) = strings.iter().find(|string| string.contains('\0')) {
+            return Err(SetupError::Nul(format!("{bad:?}, one of the {what},")));
+        }
+        let strings: Vec<Vec<u8>> = strings
+            .into_iter()
+            .map(|string| {
+                let mut bytes = string.into_bytes();
+                bytes.push(0);
+                bytes
+            })
+            .collect();
+        let size = strings
+            .iter()
+            .try_fold(0u32, |sum, string| sum.checked_add(u32::try_from(string.len()).ok()?));
+        let size = size.ok_or(SetupError::TooLarge(what))?;
+        u32::try_from(strings.len()).map_err(|_| SetupError::TooLarge(what))?;
+        Ok(Strings { strings, size })
+    }
+
+    /// How many, and their bytes.
+    pub(crate) fn sizes(&self) -> (Size, Size) {
+        (self.strings.len() as u32, self.size)
+    }
+
+    /// Writes pointers and bytes as C wants them.
+    pub(crate) fn write(
+        &self,
+        memory: &mut GuestMemory<'_>,
+        mut pointers: GuestPtr<GuestPtr<u8>>,
+        mut bytes: GuestPtr<u8>,
+    ) -> Result<()> {
+        for string in &self.strings {
+            let length = string.len() as u32;
+            memory.write(pointers, bytes)?;
+            memory.copy_from_slice(string, bytes.as_array(length))?;
+            pointers = pointers.add(1)?;
+            bytes = bytes.add(length)?;
+        }
+        Ok(())
+    }
+}
