@@ -67,7 +67,10 @@ impl Folder {
 
     /// Serves the request in the first `length` bytes of `buffer`, and leaves the answer
     /// there; how many bytes that has, without the data after it.
-    pub(crate) fn serve(&self, buffer: &mut [u8], length: usize) -> Result<u64, Status> {
+    ///
+    /// # Errors
+    /// [`Status::Invalid`] for what is no request. What the system refuses is an answer.
+    pub fn serve(&self, buffer: &mut [u8], length: usize) -> Result<u64, Status> {
         let (request, data) =
             Request::decode(buffer.get(..length).ok_or(Status::Invalid)?).ok_or(Status::Invalid)?;
         let mut read = Vec::new();
@@ -132,6 +135,7 @@ impl Tree<'_> {
                 fs::symlinkat(target, self.path(directory)?, component(&name)?)?;
             }
             Request::ReadLink(inode) => {
+                self.must_be(inode, Kind::SymbolicLink)?;
                 let target = fs::readlinkat(self.path(inode)?, "", Vec::new())?;
                 return Ok(Answer::Target(target.into_string().map_err(|_| Errno::ILSEQ)?));
             }
@@ -154,19 +158,19 @@ impl Tree<'_> {
             }
             Request::Read(inode, offset, length) => {
                 read.resize((length as usize).min(MOST_DATA), 0);
-                let file = self.data(inode)?;
+                let file = self.file(inode)?;
                 let count = rustix::io::pread(file, &mut read[..], offset)?;
                 read.truncate(count);
                 return Ok(Answer::Count(count as u64));
             }
             Request::Write(inode, offset, length) => {
                 let data = data.get(..length as usize).ok_or(Errno::INVAL)?;
-                let count = rustix::io::pwrite(self.data(inode)?, data, offset)?;
+                let count = rustix::io::pwrite(self.file(inode)?, data, offset)?;
                 return Ok(Answer::Count(count as u64));
             }
-            Request::SetSize(inode, size) => fs::ftruncate(self.data(inode)?, size)?,
+            Request::SetSize(inode, size) => fs::ftruncate(self.file(inode)?, size)?,
             Request::Allocate(inode, offset, length) => {
-                fs::fallocate(self.data(inode)?, FallocateFlags::empty(), offset, length)?;
+                fs::fallocate(self.file(inode)?, FallocateFlags::empty(), offset, length)?;
             }
             Request::Sync(inode, true) => fs::fdatasync(self.data(inode)?)?,
             Request::Sync(inode, false) => fs::fsync(self.data(inode)?)?,
@@ -220,27 +224,44 @@ impl Tree<'_> {
         self.hold(path, Some(data))
     }
 
-    /// A descriptor for the data of a file or the entries of a directory, for writing too
-    /// where that is possible.
+    /// Checks what an inode is, before the system says so in other words.
+    fn must_be(&self, inode: u64, wanted: Kind) -> Result<()> {
+        match (kind(&fs::fstat(self.path(inode)?)?)?, wanted) {
+            (kind, wanted) if kind == wanted => Ok(()),
+            (_, Kind::Directory) => Err(Errno::NOTDIR),
+            (Kind::Directory, Kind::File) => Err(Errno::ISDIR),
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    /// A descriptor for the contents of a file.
+    fn file(&mut self, inode: u64) -> Result<BorrowedFd<'_>> {
+        self.must_be(inode, Kind::File)?;
+        self.data(inode)
+    }
+
+    /// A descriptor for the contents of a file or a directory, for writing too where that
+    /// is possible.
     fn data(&mut self, inode: u64) -> Result<BorrowedFd<'_>> {
         let writable = !self.folder.read_only;
         let held = self.held.get_mut(&inode).ok_or(Errno::INVAL)?;
         if held.data.is_none() {
-            let stat = fs::fstat(&held.path)?;
-            if kind(&stat)? == Kind::SymbolicLink {
-                return Err(Errno::INVAL);
-            }
             let path = proc_path(held.path.as_fd());
             let open = |flags| fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty());
-            let opened = if writable && kind(&stat)? == Kind::File {
-                match open(OFlags::RDWR) {
+            let opened = match kind(&fs::fstat(&held.path)?)? {
+                Kind::SymbolicLink => Err(Errno::INVAL),
+                // Also one that was removed.
+                Kind::Directory => {
+                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                    fs::openat(&held.path, ".", flags, Mode::empty())
+                }
+                Kind::File if !writable => open(OFlags::RDONLY),
+                Kind::File => match open(OFlags::RDWR) {
                     Err(Errno::ACCESS | Errno::ROFS | Errno::PERM | Errno::TXTBSY) => {
                         open(OFlags::RDONLY)
                     }
                     opened => opened,
-                }
-            } else {
-                open(OFlags::RDONLY)
+                },
             };
             held.data = Some(opened?);
         }
@@ -248,6 +269,7 @@ impl Tree<'_> {
     }
 
     fn entries(&mut self, directory: u64, cookie: u64) -> Result<Vec<Entry>> {
+        self.must_be(directory, Kind::Directory)?;
         let (folder, fd) = (self.folder, self.data(directory)?);
         fs::seek(fd, SeekFrom::Start(cookie.saturating_sub(FIRST_COOKIE)))?;
         let mut space = [const { MaybeUninit::uninit() }; 16 << 10];
@@ -255,7 +277,11 @@ impl Tree<'_> {
         let mut room = MOST_MESSAGE - ENTRY_BYTES;
         let mut names = RawDir::new(fd, &mut space);
         while let Some(entry) = names.next() {
-            let entry = entry?;
+            let entry = match entry {
+                // A directory that was removed has no entries.
+                Err(Errno::NOENT) => break,
+                entry => entry?,
+            };
             let name = entry.file_name();
             if name == c"." || name == c".." {
                 continue;
