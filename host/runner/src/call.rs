@@ -81,11 +81,13 @@ impl HostCalls for Caller<'_> {
     }
 
     fn stream_read(&mut self, stream: u64, pointer: u64, length: u64) -> (u64, u64) {
-        done(self.bytes(pointer, length).and_then(|bytes| streams::read(stream, bytes)))
+        let service = self.service;
+        done(self.bytes(pointer, length).and_then(|bytes| service.read(stream, bytes)))
     }
 
     fn stream_write(&mut self, stream: u64, pointer: u64, length: u64) -> (u64, u64) {
-        done(self.bytes(pointer, length).and_then(|bytes| streams::write(stream, bytes)))
+        let service = self.service;
+        done(self.bytes(pointer, length).and_then(|bytes| service.write(stream, bytes)))
     }
 
     fn stream_kind(&mut self, stream: u64) -> (u64, u64) {

@@ -4,6 +4,7 @@ use crate::device::{Elrange, Platform};
 use crate::folder::Folder;
 use crate::stats::Counters;
 use crate::storage::Storage;
+use crate::streams;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
@@ -65,7 +66,28 @@ pub struct Resources {
     pub storages: Vec<Storage>,
     /// Ordinary folders.
     pub folders: Vec<Folder>,
+    /// Where the program's standard input comes from, instead of this process's.
+    pub input: Option<Box<dyn Input>>,
 }
+
+/// A standard input other than this process's: a line editor on a terminal.
+pub trait Input: Send + Sync {
+    /// Reads at least one byte, or none at the end. `line` is what the program has written
+    /// to its standard output since it last began a line: its prompt.
+    ///
+    /// # Errors
+    /// How it failed.
+    fn read(&self, line: &str, bytes: &mut [u8]) -> std::io::Result<usize>;
+}
+
+impl std::fmt::Debug for dyn Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Input")
+    }
+}
+
+/// Most bytes of a prompt.
+const MOST_PROMPT: usize = 4096;
 
 /// What one enclave is served with.
 #[derive(Debug)]
@@ -79,6 +101,8 @@ pub(crate) struct Service {
     /// One transfer buffer for each TCS, for the life of the enclave.
     transfers: Mutex<HashMap<u64, Buffer>>,
     said: Mutex<Said>,
+    /// What was written to the standard output since the last new line.
+    line: Mutex<Vec<u8>>,
     pub counters: Counters,
     pub elrange: OnceLock<Elrange>,
     pub interposer: Option<Arc<dyn Interposer>>,
@@ -108,6 +132,7 @@ impl Service {
             program_length: program.len() as u64,
             transfers: Mutex::default(),
             said: Mutex::default(),
+            line: Mutex::default(),
             counters: Counters::new(),
             elrange: OnceLock::new(),
             interposer,
@@ -151,6 +176,35 @@ impl Service {
     pub(crate) fn folder(&self, number: u64) -> Result<&Folder, Status> {
         let number = usize::try_from(number).ok();
         number.and_then(|number| self.resources.folders.get(number)).ok_or(Status::Invalid)
+    }
+
+    /// Reads from a stream of the program's.
+    pub(crate) fn read(&self, stream: u64, bytes: &mut [u8]) -> Result<u64, Status> {
+        let Some(input) = self.resources.input.as_ref().filter(|_| stream == 0) else {
+            return streams::read(stream, bytes);
+        };
+        let line = std::mem::take(&mut *self.line());
+        let read = input.read(&String::from_utf8_lossy(&line), bytes);
+        read.map(|count| count as u64).map_err(|_| Status::Io)
+    }
+
+    /// Writes to a stream of the program's.
+    pub(crate) fn write(&self, stream: u64, bytes: &[u8]) -> Result<u64, Status> {
+        let written = streams::write(stream, bytes)?;
+        if stream == 1 && self.resources.input.is_some() {
+            let bytes = bytes.get(..written as usize).unwrap_or(bytes);
+            let mut line = self.line();
+            match bytes.iter().rposition(|&byte| byte == b'\n') {
+                Some(end) => *line = bytes[end + 1..].to_vec(),
+                None => line.extend_from_slice(bytes),
+            }
+            line.truncate(MOST_PROMPT);
+        }
+        Ok(written)
+    }
+
+    fn line(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a fault at this address was in a mapping of a storage and is mended.

@@ -2,6 +2,7 @@
 //! by its host calls.
 
 use crate::streams::last_status;
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -166,6 +167,16 @@ impl Storage {
 
     pub(crate) fn resize(&self, size: u64) -> Result<(), Status> {
         self.writable()?;
+        // With room for it, so that a full disk is found out here and not by a write.
+        let now = self.size()?;
+        if size > now {
+            let flags = rustix::fs::FallocateFlags::empty();
+            match rustix::fs::fallocate(&self.file, flags, now, size - now) {
+                Ok(()) => return Ok(()),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+                Err(error) => return Err(status(&error.into())),
+            }
+        }
         self.file.set_len(size).map_err(|error| status(&error))
     }
 
