@@ -1,6 +1,9 @@
 //! Example programs: built from source or fetched from package registries, into
 //! `target/guests`. What is downloaded has a fixed version, and a checksum that is compared.
 
+mod ripgrep;
+mod sqlite;
+
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
 use crate::toolchain::{DEBIAN_RUSTC, Toolchain, packages, sysroot};
 use std::fmt::Display;
@@ -15,27 +18,37 @@ const TARGET: &str = "wasm32-wasip1";
 /// Makes all programs that aren't there yet, or whose source has changed since.
 pub(crate) fn all(root: &Path) -> Result<()> {
     let guests = Guests::new(root)?;
-    rust_example(root)?;
+    rust(root, "report", "hello-rust")?;
+    rust(root, "files-rust", "files-rust")?;
     coremark(&guests)?;
     hello(&guests)?;
     kernels(&guests)?;
+    posix(&guests)?;
+    sqlite::programs(&guests)?;
     lua(&guests)?;
-    go(&guests)?;
+    go(&guests, "go")?;
+    go(&guests, "files-go")?;
+    ripgrep::program(&guests)?;
     python(&guests)
 }
 
 /// Makes the Rust program alone, the quickest way there is; its path.
 pub(crate) fn rust_example(root: &Path) -> Result<PathBuf> {
+    rust(root, "report", "hello-rust")
+}
+
+/// A Rust program, from its folder; its path.
+fn rust(root: &Path, name: &str, folder: &str) -> Result<PathBuf> {
     let guests = Guests::new(root)?;
-    let out = guests.out("report");
-    let stale = guests.stale("report", "cargo build", &["hello-rust"])?;
+    let out = guests.out(name);
+    let stale = guests.stale(name, "cargo build", &[folder])?;
     let Some(stale) = stale else { return Ok(out) };
     let rust = Rust::find(root)?;
-    say(format_args!("building {} with {}", guests.shown("report"), rust.name()));
-    let mut cargo = rust.cargo(&guests, "build", &guests.source("hello-rust"))?;
+    say(format_args!("building {} with {}", guests.shown(name), rust.name()));
+    let mut cargo = rust.cargo(&guests, "build", &guests.source(folder))?;
     succeed(cargo.args(["--release", "--locked"]))?;
-    let built = guests.build.join("rust").join(TARGET).join("release/report.wasm");
-    fs::copy(built, &out)?;
+    let built = guests.build.join("rust").join(TARGET).join("release").join(name);
+    fs::copy(built.with_extension("wasm"), &out)?;
     stale.made()?;
     Ok(out)
 }
@@ -257,20 +270,27 @@ fn coremark(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-/// The flags that all C programs are compiled with.
+/// The flags that all C programs of ours are compiled with.
 const C_FLAGS: &[&str] = &["-O2", "-Wall", "-Wextra"];
+
+/// `clang` for WASI.
+fn clang(guests: &Guests) -> Result<Command> {
+    packages(&["clang-22", "lld-22", "libclang-rt-22-dev-wasm32"])?;
+    let sysroot = c_library(guests)?;
+    let mut clang = command("clang-22", &guests.root);
+    clang.arg("--target=wasm32-wasip1").arg(format!("--sysroot={}", sysroot.display()));
+    Ok(clang)
+}
+
+/// Links a program. A `wasm-opt` that happens to be there is left alone: it may be older than
+/// the features that clang uses.
+const LINK: &str = "--no-wasm-opt";
 
 /// Compiles a C program; the flags say what its source is and which libraries it needs.
 fn c(guests: &Guests, name: &str, flags: &[&str]) -> Result<()> {
-    packages(&["clang-22", "lld-22", "libclang-rt-22-dev-wasm32"])?;
-    let sysroot = c_library(guests)?;
+    let mut clang = clang(guests)?;
     say(format_args!("building {} with clang", guests.shown(name)));
-    let mut clang = command("clang-22", &guests.root);
-    // `--no-wasm-opt`: a `wasm-opt` that happens to be there may be older than the features
-    // that clang uses.
-    clang.args(["--target=wasm32-wasip1", "--no-wasm-opt"]);
-    clang.arg(format!("--sysroot={}", sysroot.display()));
-    succeed(clang.args(flags).arg("-o").arg(guests.out(name)))
+    succeed(clang.arg(LINK).args(flags).arg("-o").arg(guests.out(name)))
 }
 
 /// A C library newer than Debian's: with `setjmp`.
@@ -303,6 +323,13 @@ fn kernels(guests: &Guests) -> Result<()> {
     let stale = guests.stale("kernels", &flags.join(" "), &["kernels"])?;
     let Some(stale) = stale else { return Ok(()) };
     c(guests, "kernels", &flags)?;
+    stale.made()
+}
+
+fn posix(guests: &Guests) -> Result<()> {
+    let flags = [C_FLAGS, &["guests/posix/posix.c"]].concat();
+    let Some(stale) = guests.stale("posix", &flags.join(" "), &["posix"])? else { return Ok(()) };
+    c(guests, "posix", &flags)?;
     stale.made()
 }
 
@@ -343,13 +370,14 @@ fn lua(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-fn go(guests: &Guests) -> Result<()> {
+/// A Go program; its folder has its name.
+fn go(guests: &Guests, name: &str) -> Result<()> {
     const ARGUMENTS: [&str; 4] = ["build", "-trimpath", "-ldflags=-s -w", "-o"];
-    let Some(stale) = guests.stale("go", &ARGUMENTS.join(" "), &["go"])? else { return Ok(()) };
+    let Some(stale) = guests.stale(name, &ARGUMENTS.join(" "), &[name])? else { return Ok(()) };
     let go = go_toolchain(guests)?;
-    say(format_args!("building {} with Go", guests.shown("go")));
-    let mut go = command(&go.display().to_string(), &guests.source("go"));
-    go.args(ARGUMENTS).arg(guests.out("go")).env("GOOS", "wasip1").env("GOARCH", "wasm");
+    say(format_args!("building {} with Go", guests.shown(name)));
+    let mut go = command(&go.display().to_string(), &guests.source(name));
+    go.args(ARGUMENTS).arg(guests.out(name)).env("GOOS", "wasip1").env("GOARCH", "wasm");
     // Nothing of an installation that may be there, and no other version than this one.
     for (name, folder) in [("GOCACHE", "go-cache"), ("GOPATH", "go-path")] {
         go.env(name, guests.build.join(folder));
