@@ -49,6 +49,7 @@ mod relay;
 mod rsa;
 mod sigstruct;
 mod ssa;
+mod stream;
 mod thread;
 mod vdso;
 mod xsave;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::thread;
 
 use sgx_isa::{
     Attributes, AttributesFlags, Miscselect, PageType, SecinfoFlags, Sigstruct, Tcs as TcsPage,
 };
-use sgxs::sgxs::{Meas, MeasEAdd, MeasECreate, SgxsRead};
 
 use crate::enclave::{Enclave, Reservation, Secs, ThreadControl};
 use crate::epcm::{Entry, Epcm, PAGE, Permissions};
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::exits::Exits;
 use crate::leaf::key::Platform;
 use crate::measure::Measurement;
+use crate::stream::{CHUNK, Record, Source};
 use crate::xsave;
 use crate::{registry, sigstruct, ssa};
 
@@ -24,25 +25,25 @@ pub(crate) struct Policy {
 }
 
 /// Loads an enclave and makes it known.
-pub(crate) fn load<R: SgxsRead>(
-    reader: &mut R,
+pub(crate) fn load(
+    source: impl Source,
     sig: &Sigstruct,
     attributes: Attributes,
     miscselect: Miscselect,
     policy: &Policy,
     platform: Platform,
 ) -> Result<Arc<Enclave>, Error> {
-    let ecreate = match next(reader)? {
-        Some(Meas::ECreate(ecreate)) => ecreate,
-        Some(Meas::Unsized(_)) => return Err(Error::NotCanonical("the enclave has no size")),
-        _ => return Err(Error::NotCanonical("does not begin with ECREATE")),
-    };
-    let mut builder = Builder::create(ecreate, attributes, miscselect, policy)?;
-    builder.add_pages(reader)?;
-    let built = builder.finish()?;
-
-    let mrsigner = sigstruct::authenticate(sig)?;
-    sigstruct::match_enclave(sig, &built.mrenclave, attributes, miscselect)?;
+    let (built, mrsigner, mrenclave) = thread::scope(|scope| {
+        let mut measurement = Measurement::start(scope)?;
+        let create = |ssaframesize, size| {
+            Builder::create(ssaframesize, size, attributes, miscselect, policy)
+        };
+        let builder = read(source, &mut measurement, create)?;
+        let built = builder.finish()?;
+        let mrsigner = sigstruct::authenticate(sig)?;
+        Ok((built, mrsigner, measurement.finish()))
+    })?;
+    sigstruct::match_enclave(sig, &mrenclave, attributes, miscselect)?;
     let secs = Secs {
         base: built.range.base,
         size: built.range.size,
@@ -52,7 +53,7 @@ pub(crate) fn load<R: SgxsRead>(
             flags: attributes.flags | AttributesFlags::INIT,
             xfrm: attributes.xfrm,
         },
-        mrenclave: built.mrenclave,
+        mrenclave,
         mrsigner,
         isvprodid: sig.isvprodid,
         isvsvn: sig.isvsvn,
@@ -67,15 +68,50 @@ pub(crate) fn load<R: SgxsRead>(
     Ok(enclave)
 }
 
-fn next<R: SgxsRead>(reader: &mut R) -> Result<Option<Meas>, Error> {
-    reader.read_meas().map_err(|error| Error::Stream(format!("{error:#}")))
+/// Reads `source` to its end, measures it and builds what its records say.
+fn read(
+    mut source: impl Source,
+    measurement: &mut Measurement<'_>,
+    create: impl Fn(u32, u64) -> Result<Builder, Error>,
+) -> Result<Builder, Error> {
+    let mut builder: Option<Builder> = None;
+    // What the last block held of a record that goes on in the next one.
+    let mut rest = Vec::new();
+    loop {
+        let mut block = measurement.block();
+        block.push(&rest);
+        source.fill(&mut block)?;
+        let mut at = 0;
+        while let Some((record, length)) = Record::first(&block.bytes()[at..])? {
+            let measured = record.measured();
+            match (&mut builder, record) {
+                (Some(builder), record) => builder.take(record)?,
+                (None, Record::Create { ssaframesize, size }) => {
+                    builder = Some(create(ssaframesize, size)?);
+                }
+                (None, _) => return Err(Error::NotCanonical("does not begin with ECREATE")),
+            }
+            if measured {
+                block.measure(at..at + length);
+            }
+            at += length;
+        }
+        rest = block.bytes()[at..].to_vec();
+        measurement.extend(block);
+        if at == 0 {
+            break;
+        }
+    }
+    if !rest.is_empty() {
+        return Err(Error::Stream("it ends within a record".to_owned()));
+    }
+    builder.ok_or(Error::NotCanonical("does not begin with ECREATE"))
 }
 
 /// An enclave between ECREATE and EINIT.
 struct Builder {
     range: Reservation,
     epcm: Epcm,
-    measurement: Measurement,
     ssa_frame: usize,
     /// Consecutive pages of equal type and permissions.
     runs: Vec<Run>,
@@ -100,19 +136,18 @@ struct CurrentPage {
 struct Built {
     range: Reservation,
     epcm: Epcm,
-    mrenclave: [u8; 32],
     ssa_frame: usize,
     threads: Vec<ThreadControl>,
 }
 
-const CHUNK: usize = 256;
 /// Pages made writable at a time: system calls would cost more than the copies otherwise.
 const WINDOW: usize = 1024;
 
 impl Builder {
     /// ECREATE's checks of SECS, and those of Linux' driver.
     fn create(
-        ecreate: MeasECreate,
+        ssaframesize: u32,
+        size: u64,
         attributes: Attributes,
         miscselect: Miscselect,
         policy: &Policy,
@@ -121,7 +156,6 @@ impl Builder {
         if !(Miscselect::EXINFO.contains(miscselect)) {
             return Err(Error::Create("MISCSELECT asks for more than EXINFO"));
         }
-        let (ssaframesize, size) = (ecreate.ssaframesize, ecreate.size);
         let size = usize::try_from(size).map_err(|_| Error::Create("SIZE"))?;
         if !size.is_power_of_two() || size < 2 * PAGE || size >> 47 != 0 {
             return Err(Error::Create("SIZE is not a power of two of at least two pages"));
@@ -133,7 +167,6 @@ impl Builder {
         Ok(Builder {
             epcm: Epcm::new(size / PAGE),
             range: Reservation::reserve(size)?,
-            measurement: Measurement::ecreate(ssaframesize, ecreate.size),
             ssa_frame,
             runs: Vec::new(),
             threads: Vec::new(),
@@ -142,24 +175,16 @@ impl Builder {
         })
     }
 
-    fn add_pages<R: SgxsRead>(&mut self, reader: &mut R) -> Result<(), Error> {
-        while let Some(meas) = next(reader)? {
-            match meas {
-                Meas::EAdd(header) => self.add(header)?,
-                Meas::EExtend { header, data } => {
-                    self.put(header.offset, &data)?;
-                    self.measurement.eextend(header.offset, &data);
-                }
-                Meas::Unmeasured { header, data } => self.put(header.offset, &data)?,
-                _ => return Err(Error::NotCanonical("a second ECREATE")),
-            }
+    fn take(&mut self, record: Record<'_>) -> Result<(), Error> {
+        match record {
+            Record::Add { offset, flags } => self.add(offset, flags),
+            Record::Chunk { offset, data, .. } => self.put(offset, data),
+            Record::Create { .. } => Err(Error::NotCanonical("a second ECREATE")),
         }
-        Ok(())
     }
 
     /// EADD.
-    fn add(&mut self, eadd: MeasEAdd) -> Result<(), Error> {
-        let MeasEAdd { offset, secinfo } = eadd;
+    fn add(&mut self, offset: u64, flags: u64) -> Result<(), Error> {
         let refuse = |reason| Err(Error::Add { offset, reason });
         if self.page.as_ref().is_some_and(|last| offset <= last.offset) {
             return Err(Error::NotCanonical("pages are not in ascending order"));
@@ -167,11 +192,11 @@ impl Builder {
         if !offset.is_multiple_of(PAGE as u64) || offset >= self.range.size as u64 {
             return refuse("not a page of ELRANGE");
         }
-        let flags = secinfo.flags;
-        let reserved = SecinfoFlags::R | SecinfoFlags::W | SecinfoFlags::X | SecinfoFlags::PT_MASK;
-        if !reserved.contains(flags) {
+        let known = SecinfoFlags::R | SecinfoFlags::W | SecinfoFlags::X | SecinfoFlags::PT_MASK;
+        let Some(flags) = SecinfoFlags::from_bits(flags).filter(|flags| known.contains(*flags))
+        else {
             return refuse("reserved SECINFO.FLAGS");
-        }
+        };
         let permissions = Permissions::from_bits_truncate(flags.bits());
         let page_type = match flags.page_type() {
             t if t == PageType::Reg as u8 => PageType::Reg,
@@ -185,7 +210,6 @@ impl Builder {
             return refuse("a TCS with access permissions");
         }
 
-        self.measurement.eadd(offset, flags.bits());
         self.page = Some(CurrentPage { offset, chunks_seen: 0 });
         let page = offset as usize / PAGE;
         if page_type == PageType::Tcs {
@@ -237,7 +261,7 @@ impl Builder {
         Ok(())
     }
 
-    /// The measurement, the thread control structures and the final page permissions.
+    /// The thread control structures and the final page permissions.
     fn finish(mut self) -> Result<Built, Error> {
         let mut threads = Vec::with_capacity(self.threads.len());
         for page in std::mem::take(&mut self.threads) {
@@ -249,13 +273,7 @@ impl Builder {
         for run in &self.runs {
             self.range.protect(run.start..run.end, run.entry.effective())?;
         }
-        Ok(Built {
-            mrenclave: self.measurement.finish(),
-            range: self.range,
-            epcm: self.epcm,
-            ssa_frame: self.ssa_frame,
-            threads,
-        })
+        Ok(Built { range: self.range, epcm: self.epcm, ssa_frame: self.ssa_frame, threads })
     }
 
     /// EADD's checks of a TCS, and those of EENTER that do not change afterwards.
