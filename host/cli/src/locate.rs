@@ -51,3 +51,17 @@ pub(crate) fn image(named: Option<PathBuf>, program: usize) -> Result<Image, Fai
         )),
     }
 }
+
+/// A program that comes with the command.
+pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
+    let places = folders()?;
+    // `cargo xtask guests` builds them there.
+    let built = places[0].join("../guests");
+    let mut found = places.iter().chain([&built]).map(|folder| folder.join(name));
+    found.find(|place| place.exists()).ok_or_else(|| {
+        Failure::new(
+            format!("there is no program {name} beside this command"),
+            "build it with `cargo xtask guests`",
+        )
+    })
+}

@@ -11,6 +11,8 @@ mod mounts;
 mod program;
 mod run;
 mod size;
+mod sqlite;
+mod terminal;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -33,6 +35,8 @@ struct Arguments {
 enum Command {
     /// Run a program in an enclave
     Run(run::Arguments),
+    /// Run SQLite's shell on a database that this machine can neither read nor change
+    Sqlite(sqlite::Arguments),
     /// Show what this machine offers, and why SGX is not used if it is not
     Info(info::Arguments),
     /// Show the identity under which a program and the image will be known
@@ -45,6 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Sqlite(arguments) => sqlite::run(arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Image(command) => image::run(command),

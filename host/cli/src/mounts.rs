@@ -121,7 +121,8 @@ impl Prepared {
         Ok(())
     }
 
-    fn volume(
+    /// Adds the volume in the file `host`, which is made if it may be and is not there.
+    pub(crate) fn volume(
         &mut self,
         host: &Path,
         guest: &str,

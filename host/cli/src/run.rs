@@ -10,7 +10,7 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 use twine_host::{Platform, Report, Tee};
-use twine_protocol::launch::{End, Invoke, Launch, Limits, Mount};
+use twine_protocol::launch::{End, Invoke, Launch, Limits};
 
 /// A trap ends the command as `abort` would: 128 + SIGABRT, as wasmtime does.
 const TRAPPED: u8 = 134;
@@ -54,6 +54,13 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
 
+    #[command(flatten)]
+    telling: Telling,
+}
+
+/// What to say about a run.
+#[derive(Debug, Args)]
+pub(crate) struct Telling {
     /// Print counts and times of the run to stderr when it is over
     #[arg(long)]
     stats: bool,
@@ -62,9 +69,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     stats_json: Option<PathBuf>,
 
-    /// Don't say that SGX is simulated
+    /// Don't say that SGX is simulated, or that a volume is made
     #[arg(long, short)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// Where to run.
@@ -106,27 +113,19 @@ fn environment(variables: &[String]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn launch(arguments: &Arguments, program: &Path, rest: &[String], mounts: Vec<Mount>) -> Launch {
-    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
-    let (invoke, rest) = match &arguments.invoke {
-        Some(function) => {
-            let invoke = Invoke { function: function.clone(), arguments: rest.to_vec() };
-            (Some(invoke), Vec::new())
-        }
-        None => (None, rest.to_vec()),
-    };
-    Launch {
-        arguments: [vec![name], rest].concat(),
-        environment: environment(&arguments.environment),
-        invoke,
-        mounts,
-        limits: Limits {
-            memory: arguments.max_memory,
-            fuel: arguments.fuel,
-            timeout: arguments.timeout.map(|time| time.as_nanos().min(u64::MAX.into()) as u64),
-        },
-        timings: arguments.stats || arguments.stats_json.is_some(),
-    }
+/// A run, ready to go.
+pub(crate) struct Run {
+    pub program: Vec<u8>,
+    /// The program's file, for messages.
+    pub name: PathBuf,
+    /// The program's arguments, its name first.
+    pub arguments: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    pub invoke: Option<Invoke>,
+    pub limits: Limits,
+    pub prepared: Prepared,
+    pub place: Place,
+    pub telling: Telling,
 }
 
 /// Ends this command when an enclave goes on long after its time: one that waits in a host
@@ -142,34 +141,75 @@ fn watch(timeout: Duration) {
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let (path, rest) = arguments.program.split_first().expect("clap wants one at least");
-    let path = Path::new(path);
-    let program = program::read(path)?;
-    let platform = Tee::from(arguments.place.tee).choose()?;
-    let image = locate::image(arguments.place.image.clone(), program.len())?;
-    if platform == Platform::Simulated && !arguments.quiet {
-        eprintln!("twine: SGX is simulated: nothing is protected from this machine");
+    let path = PathBuf::from(path);
+    let program = program::read(&path)?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let (invoke, rest) = match arguments.invoke {
+        Some(function) => (Some(Invoke { function, arguments: rest.to_vec() }), Vec::new()),
+        None => (None, rest.to_vec()),
+    };
+    Run {
+        program,
+        name: path,
+        arguments: [vec![name], rest].concat(),
+        environment: environment(&arguments.environment),
+        invoke,
+        limits: Limits {
+            memory: arguments.max_memory,
+            fuel: arguments.fuel,
+            timeout: arguments.timeout.map(|time| time.as_nanos().min(u64::MAX.into()) as u64),
+        },
+        prepared: arguments.files.prepare(arguments.telling.quiet)?,
+        place: arguments.place,
+        telling: arguments.telling,
     }
-    let Prepared { mounts, resources, made } = arguments.files.prepare(arguments.quiet)?;
-    let launch = launch(&arguments, path, rest, mounts);
-    if let Some(timeout) = arguments.timeout {
-        watch(timeout);
+    .run()
+}
+
+impl Run {
+    /// Runs it to its end; the exit code for it.
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let platform = Tee::from(self.place.tee).choose()?;
+        let image = locate::image(self.place.image, self.program.len())?;
+        if platform == Platform::Simulated && !self.telling.quiet {
+            eprintln!("twine: SGX is simulated: nothing is protected from this machine");
+        }
+        let Prepared { mounts, resources, made } = self.prepared;
+        let launch = Launch {
+            arguments: self.arguments,
+            environment: self.environment,
+            invoke: self.invoke,
+            mounts,
+            limits: self.limits,
+            timings: self.telling.stats || self.telling.stats_json.is_some(),
+        };
+        if let Some(timeout) = self.limits.timeout {
+            watch(Duration::from_nanos(timeout));
+        }
+        let report = twine_host::run(&image, platform, &launch, self.program, resources);
+        drop(made);
+        let report = report?;
+        let code = end(&self.name, &report)?;
+        self.telling.tell(&report)?;
+        Ok(code)
     }
-    let report = twine_host::run(&image, platform, &launch, program, resources);
-    drop(made);
-    let report = report?;
-    let code = end(path, &report)?;
-    if arguments.stats {
-        show(&report);
+}
+
+impl Telling {
+    fn tell(&self, report: &Report) -> Result<(), Failure> {
+        if self.stats {
+            show(report);
+        }
+        if let Some(path) = &self.stats_json {
+            std::fs::write(path, format!("{:#}\n", json(report))).map_err(|error| {
+                Failure::new(
+                    format!("{} can't be written: {error}", path.display()),
+                    "name another file",
+                )
+            })?;
+        }
+        Ok(())
     }
-    if let Some(path) = &arguments.stats_json {
-        std::fs::write(path, format!("{:#}\n", json(&report))).map_err(|error| {
-            Failure::new(
-                format!("{} can't be written: {error}", path.display()),
-                "name another file",
-            )
-        })?;
-    }
-    Ok(code)
 }
 
 fn end(program: &Path, report: &Report) -> Result<ExitCode, Failure> {
