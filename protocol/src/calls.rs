@@ -118,6 +118,9 @@ host_calls! {
     /// `pointer` in host memory name. It ends after this call.
     0x06 panicked(pointer, length) -> ();
 
+    /// Long work has come so far: `done` of `total` (0: not known) units, a `wire::Unit`.
+    0x07 progress(done, total, unit) -> ();
+
     /// Reads at most `length` bytes from stream `stream` (0) into host memory at
     /// `pointer`. Waits until there is a byte or the end. `count` is 0 at the end only.
     0x10 stream_read(stream, pointer, length) -> (status, count);

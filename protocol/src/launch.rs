@@ -1,5 +1,6 @@
 //! What the host asks the enclave to run, and what came of it.
 
+use crate::task::Task;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -27,10 +28,12 @@ impl core::fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// A launch request: which program to run and how. The program itself comes by the host
-/// call `program`.
+/// A launch request: which program to run and how, or what else to do. The program itself
+/// comes by the host call `program`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
+    /// What to do. All but the program's run uses nothing else of the request.
+    pub task: Task,
     /// The arguments that the program sees, its name first.
     pub arguments: Vec<String>,
     /// The environment that the program sees, as names and values.
@@ -235,6 +238,7 @@ mod tests {
 
     fn launch() -> Launch {
         Launch {
+            task: Task::Program,
             arguments: vec!["app".into(), "--flag".into()],
             environment: vec![("HOME".into(), "/".into())],
             invoke: Some(Invoke { function: "add".into(), arguments: vec!["1".into()] }),

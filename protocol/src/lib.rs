@@ -1,12 +1,13 @@
 //! What the Twine enclave and its untrusted host say to each other.
 //!
-//! Four things and no logic:
+//! Five things and no logic:
 //!
 //! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's
 //!   dispatch and `docs/host-calls.md` are all made from that declaration.
 //! - [`folder`]: what the enclave asks of an ordinary folder of the host's.
 //! - [`launch`]: the launch request, which the host hands to the enclave when it
 //!   starts a program, and the outcome, which comes back.
+//! - [`task`]: what the enclave can be asked to do but run a program: work on volumes.
 //! - [`wire`]: the few plain values that calls pass in registers or in memory:
 //!   status codes, poll records, clocks, page permissions.
 //!
@@ -21,6 +22,7 @@ pub mod calls;
 pub mod document;
 pub mod folder;
 pub mod launch;
+pub mod task;
 pub mod wire;
 
 /// Version of everything in this crate. An enclave refuses a launch request of

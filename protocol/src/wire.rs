@@ -100,6 +100,18 @@ coded! {
     }
 }
 
+coded! {
+    /// What the progress of long work is counted in.
+    Unit {
+        /// Bytes of files.
+        Bytes = 0,
+        /// Files, directories and links.
+        Files = 1,
+        /// Blocks of a volume.
+        Blocks = 2,
+    }
+}
+
 /// Bits of page permissions, as in `SECINFO.FLAGS` (SDM Vol. 3D, 34.11).
 pub mod permission {
     /// Readable.

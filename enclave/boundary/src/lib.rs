@@ -23,7 +23,7 @@ use twine_protocol::calls::{RawCall, stub};
 use twine_protocol::launch::{DecodeError, Launch, Outcome};
 use twine_protocol::wire::{
     Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, PollRecord, Status, StreamKind,
-    TRANSFER_BUFFER_SIZE,
+    TRANSFER_BUFFER_SIZE, Unit,
 };
 
 /// Why something that the host should have given could not be taken.
@@ -192,6 +192,11 @@ impl<R: RawCall> Boundary<R> {
             part.copy_out(&place.as_bytes()[..part.len()]);
             stub::panicked(&self.raw, part.address(), part.len() as u64);
         }
+    }
+
+    /// Tells how far long work has come: `done` of `total` (0: not known) units.
+    pub fn progress(&self, done: u64, total: u64, unit: Unit) {
+        stub::progress(&self.raw, done, total, unit.code());
     }
 
     /// Reads from a stream into `bytes`: at least one byte, or none at the end.

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 use twine_host::{Platform, Report, Tee};
 use twine_protocol::launch::{End, Invoke, Launch, Limits};
+use twine_protocol::task::Task;
 
 /// A trap ends the command as `abort` would: 128 + SIGABRT, as wasmtime does.
 const TRAPPED: u8 = 134;
@@ -176,6 +177,7 @@ impl Run {
         }
         let Prepared { mounts, resources, made } = self.prepared;
         let launch = Launch {
+            task: Task::Program,
             arguments: self.arguments,
             environment: self.environment,
             invoke: self.invoke,

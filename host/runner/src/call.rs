@@ -80,6 +80,11 @@ impl HostCalls for Caller<'_> {
         (0, 0)
     }
 
+    fn progress(&mut self, done: u64, total: u64, unit: u64) -> (u64, u64) {
+        self.service.progress(done, total, unit);
+        (0, 0)
+    }
+
     fn stream_read(&mut self, stream: u64, pointer: u64, length: u64) -> (u64, u64) {
         let service = self.service;
         done(self.bytes(pointer, length).and_then(|bytes| service.read(stream, bytes)))

@@ -33,6 +33,6 @@ pub use error::Error;
 pub use folder::Folder;
 pub use image::Image;
 pub use run::{Phases, Report, run, run_interposed};
-pub use service::{Call, Input, Interposer, Resources};
+pub use service::{Call, Input, Interposer, Progress, Resources};
 pub use stats::Stats;
 pub use storage::{Access, Storage, StorageError};

@@ -7,7 +7,7 @@ use crate::storage::Storage;
 use crate::streams;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
+use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE, Unit};
 
 /// One host call, as an [`Interposer`] sees it.
 #[derive(Debug, Clone)]
@@ -68,6 +68,20 @@ pub struct Resources {
     pub folders: Vec<Folder>,
     /// Where the program's standard input comes from, instead of this process's.
     pub input: Option<Box<dyn Input>>,
+    /// Who wants to know how far long work has come.
+    pub progress: Option<Box<dyn Progress>>,
+}
+
+/// Is told how far long work has come.
+pub trait Progress: Send + Sync {
+    /// So much is done of `total`, or of what is not known.
+    fn progress(&self, done: u64, total: Option<u64>, unit: Unit);
+}
+
+impl std::fmt::Debug for dyn Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress")
+    }
 }
 
 /// A standard input other than this process's: a line editor on a terminal.
@@ -201,6 +215,12 @@ impl Service {
             line.truncate(MOST_PROMPT);
         }
         Ok(written)
+    }
+
+    pub(crate) fn progress(&self, done: u64, total: u64, unit: u64) {
+        if let (Some(progress), Some(unit)) = (&self.resources.progress, Unit::from_code(unit)) {
+            progress.progress(done, (total != 0).then_some(total), unit);
+        }
     }
 
     fn line(&self) -> MutexGuard<'_, Vec<u8>> {

@@ -473,6 +473,10 @@ impl HostCalls for Caller<'_> {
         (0, 0)
     }
 
+    fn progress(&mut self, _: u64, _: u64, _: u64) -> (u64, u64) {
+        (0, 0)
+    }
+
     fn stream_read(&mut self, _: u64, pointer: u64, length: u64) -> (u64, u64) {
         let input = program::input();
         let at = self.host.input.load(Ordering::Relaxed);
