@@ -135,14 +135,15 @@ pub(crate) struct Bytes<R>(pub(crate) R);
 
 impl<R: Read> Source for Bytes<R> {
     fn fill(&mut self, block: &mut Block) -> Result<(), Error> {
-        loop {
+        while !block.room().is_empty() {
             match self.0.read(block.room()) {
-                Ok(0) => return Ok(()),
+                Ok(0) => break,
                 Ok(count) => block.filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::Stream(error.to_string())),
             }
         }
+        Ok(())
     }
 }
 

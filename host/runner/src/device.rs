@@ -1,6 +1,7 @@
 //! Hardware or software: which SGX this machine has.
 
 use crate::error::Error;
+use crate::image::Image;
 use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
 use sgxs::sgxs::SgxsRead;
 use std::ffi::c_void;
@@ -92,12 +93,8 @@ pub(crate) struct Elrange {
     pub size: usize,
 }
 
-/// Either device, as `enclave-runner` loads with; it also tells where the enclave came to
-/// lie.
-pub(crate) struct Device {
-    inner: Inner,
-    loaded: Box<dyn FnMut(Elrange) + Send>,
-}
+/// Either device.
+pub(crate) struct Device(Inner);
 
 enum Inner {
     Hardware(sgxs_loaders::isgx::Device),
@@ -105,11 +102,8 @@ enum Inner {
 }
 
 impl Device {
-    pub(crate) fn open(
-        platform: Platform,
-        loaded: impl FnMut(Elrange) + Send + 'static,
-    ) -> Result<Self, Error> {
-        let inner = match platform {
+    pub(crate) fn open(platform: Platform) -> Result<Self, Error> {
+        Ok(Device(match platform {
             Platform::Hardware => Inner::Hardware(
                 sgxs_loaders::isgx::Device::new()
                     .map_err(|error| Error::NoSgx(error.to_string()))?
@@ -118,8 +112,45 @@ impl Device {
             Platform::Simulated => Inner::Simulated(
                 sgx_sim::Device::new().map_err(|error| Error::Refused(error.to_string()))?,
             ),
+        }))
+    }
+
+    /// Loads the enclave of an image.
+    pub(crate) fn load(&mut self, image: &Image, attributes: Attributes) -> Result<Loaded, Error> {
+        let sigstruct = &image.sigstruct;
+        let mapping = match &mut self.0 {
+            Inner::Hardware(device) => {
+                // Read at once: the loader reads record by record, 64 bytes at a time. It also
+                // passes over reserved fields, where bytes could be changed and nobody would
+                // notice.
+                let sgxs = image.read()?;
+                twine_image::check(&sgxs[..]).map_err(|error| Error::Refused(error.to_string()))?;
+                device
+                    .load(&mut &sgxs[..], sigstruct, attributes, sigstruct.miscselect)
+                    .map(erase)
+                    .map_err(load_error)?
+            }
+            Inner::Simulated(device) => device
+                .load_stream(image.file()?, sigstruct, attributes, sigstruct.miscselect)
+                .map(erase)
+                .map_err(|error| load_error(error.into()))?,
         };
-        Ok(Device { inner, loaded: Box::new(loaded) })
+        let info = &mapping.info;
+        let elrange = Elrange { base: info.address() as usize, size: info.size() };
+        Ok(Loaded { elrange, threads: mapping.tcss.len(), mapping: Some(mapping) })
+    }
+}
+
+/// Why a loader refused.
+fn load_error(error: anyhow::Error) -> Error {
+    let code = error.chain().find_map(|cause| {
+        cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error)
+    });
+    let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    match code {
+        Some(libc::ENOMEM) => Error::NoMemory(message),
+        Some(libc::EACCES | libc::EPERM) => Error::NotPermitted(message),
+        _ => Error::Refused(message),
     }
 }
 
@@ -147,33 +178,33 @@ impl MappingInfo for AnyInfo {
     }
 }
 
-fn erase<L: Load>(mapping: Mapping<L>) -> Mapping<Device> {
+fn erase<L: Load>(mapping: Mapping<L>) -> Mapping<Loaded> {
     Mapping {
         info: AnyInfo(Box::new(mapping.info)),
         tcss: mapping.tcss.into_iter().map(|tcs| AnyTcs(Box::new(tcs))).collect(),
     }
 }
 
-impl Load for Device {
+/// A loaded enclave, in the form in which `enclave-runner` takes one: as a loader.
+pub(crate) struct Loaded {
+    /// Where it lies.
+    pub elrange: Elrange,
+    /// How many threads can be inside at once: its TCSs.
+    pub threads: usize,
+    mapping: Option<Mapping<Self>>,
+}
+
+impl Load for Loaded {
     type MappingInfo = AnyInfo;
     type Tcs = AnyTcs;
 
     fn load<R: SgxsRead>(
         &mut self,
-        reader: &mut R,
-        sigstruct: &Sigstruct,
-        attributes: Attributes,
-        miscselect: sgx_isa::Miscselect,
+        _: &mut R,
+        _: &Sigstruct,
+        _: Attributes,
+        _: sgx_isa::Miscselect,
     ) -> Result<Mapping<Self>, anyhow::Error> {
-        let mapping = match &mut self.inner {
-            Inner::Hardware(device) => {
-                erase(device.load(reader, sigstruct, attributes, miscselect)?)
-            }
-            Inner::Simulated(device) => {
-                erase(device.load(reader, sigstruct, attributes, miscselect)?)
-            }
-        };
-        (self.loaded)(Elrange { base: mapping.info.address() as usize, size: mapping.info.size() });
-        Ok(mapping)
+        self.mapping.take().ok_or_else(|| anyhow::anyhow!("an enclave is loaded once"))
     }
 }

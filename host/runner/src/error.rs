@@ -36,6 +36,9 @@ pub enum Error {
     /// The enclave's memory can't be had.
     #[error("there is no memory for the enclave: {0}")]
     NoMemory(String),
+    /// The operating system refuses the enclave's pages the permissions that they need.
+    #[error("this machine does not permit the enclave's memory: {0}")]
+    NotPermitted(String),
     /// The enclave used up its heap.
     #[error("the enclave ran out of memory: an allocation of {size} bytes failed")]
     Exhausted {
@@ -86,6 +89,9 @@ impl Error {
             }
             Error::NoMemory(_) => {
                 "free some memory, or build an image with a smaller heap: `twine image build --heap-size SIZE`".into()
+            }
+            Error::NotPermitted(_) => {
+                "let this process make memory executable: look for a seccomp filter, SELinux (execmem) or, with SGX in hardware, a /dev that is mounted noexec".into()
             }
             Error::Exhausted { .. } => {
                 "build an image with a larger heap: `twine image build --heap-size SIZE`".into()

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use twine_image::Sigstruct;
 
@@ -21,7 +20,7 @@ impl Image {
     /// is found out when the image is loaded.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        std::fs::File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         let sigstruct =
             twine_image::read_signature(&path).map_err(Error::Signature)?.ok_or_else(|| {
                 Error::NotSigned {
@@ -32,18 +31,14 @@ impl Image {
         Ok(Image { path, sigstruct })
     }
 
+    /// The SGXS file.
+    pub(crate) fn file(&self) -> Result<File, Error> {
+        File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })
+    }
+
     /// The bytes of the SGXS file.
     pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
-        let failed = |source| Error::Read { path: self.path.clone(), source };
-        let mut file = File::open(&self.path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len() as usize;
-        let mut bytes = Vec::with_capacity(length);
-        let pages = (bytes.as_ptr() as usize).next_multiple_of(4096);
-        // SAFETY: advice on memory of the vector's own, which changes nothing that it holds. It
-        // saves a fault for each of thousands of pages; where it can't be had, nothing is lost.
-        unsafe { libc::madvise(pages as *mut _, length & !4095, libc::MADV_HUGEPAGE) };
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        Ok(bytes)
+        std::fs::read(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })
     }
 
     /// The path of the SGXS file.

@@ -1,13 +1,14 @@
 //! Running one program in an enclave.
 
-use crate::device::{Device, Platform};
+use crate::device::{Device, Loaded, Platform};
 use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
 use crate::service::{self, Abnormal, Interposer, Resources, Said, Service};
 use crate::stats::Stats;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use twine_image::Sigstruct;
 use twine_protocol::launch::{Launch, Outcome};
 
 /// What came of a run.
@@ -73,32 +74,14 @@ fn run_with(
     let service =
         Arc::new(Service::new(platform, &launch.encode(), &program, resources, interposer));
     drop(program);
-    let registration = Arc::new(Mutex::new(None));
 
     let start = Instant::now();
-    let device = {
-        let (service, registration) = (service.clone(), registration.clone());
-        Device::open(platform, move |elrange| {
-            let _ = service.elrange.set(elrange);
-            let registered = service::register(elrange, service.clone());
-            if let Ok(mut registration) = registration.lock() {
-                *registration = Some(registered);
-            }
-        })?
-    };
     let attributes = twine_image::launch_attributes(&image.sigstruct, xcr0())
         .map_err(|error| Error::Refused(error.to_string()))?;
-    // Read at once: the loader reads record by record, 64 bytes at a time.
-    let sgxs = image.read()?;
-    let threads =
-        twine_image::check(&sgxs[..]).map_err(|error| Error::Refused(error.to_string()))?;
-    let mut builder = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&sgxs);
-    builder.sigstruct(image.sigstruct.clone()).attributes(attributes);
-    let mut builder = enclave_runner::EnclaveBuilder::new(builder);
-    // As many as can be inside at once: one that waits in a host call keeps no other one out.
-    builder.num_worker_threads(threads.max(1));
-    let command: enclave_runner::Command = builder.build(device).map_err(load_error)?;
-    drop(sgxs);
+    let loaded = Device::open(platform)?.load(image, attributes)?;
+    let _ = service.elrange.set(loaded.elrange);
+    let registration = service::register(loaded.elrange, service.clone());
+    let command = command(loaded, &image.sigstruct)?;
     let load = start.elapsed();
 
     let start = Instant::now();
@@ -110,6 +93,17 @@ fn run_with(
     let stats = service.counters.read();
     let outcome = outcome(said, result)?;
     Ok(Report { outcome, stats, phases: Phases { load, inside } })
+}
+
+/// What runs a loaded enclave.
+fn command(loaded: Loaded, sigstruct: &Sigstruct) -> Result<enclave_runner::Command, Error> {
+    // The image has been read already: what the builder would load it from is not asked for.
+    let mut builder = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&[]);
+    builder.sigstruct(sigstruct.clone());
+    let mut builder = enclave_runner::EnclaveBuilder::new(builder);
+    // As many as can be inside at once: one that waits in a host call keeps no other one out.
+    builder.num_worker_threads(loaded.threads.max(1));
+    builder.build(loaded).map_err(|error| Error::Runner(format!("{error:#}")))
 }
 
 /// XCR0, the processor state that the operating system has switched on.
@@ -124,16 +118,6 @@ fn xcr0() -> u64 {
     }
     // SAFETY: the CPU has XSAVE.
     unsafe { read() }
-}
-
-fn load_error(error: anyhow::Error) -> Error {
-    let memory = error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.raw_os_error() == Some(libc::ENOMEM))
-    });
-    let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    if memory { Error::NoMemory(message) } else { Error::Refused(message) }
 }
 
 fn outcome(said: Said, result: anyhow::Result<()>) -> Result<Outcome, Error> {
