@@ -132,10 +132,30 @@ host_calls! {
     /// What stream `stream` (0, 1 or 2) is connected to: a `wire::StreamKind`.
     0x12 stream_kind(stream) -> (status, kind);
 
-    /// Waits until one of the `count` poll records (`wire::PollRecord`) at `pointer` is
+    /// Waits until one of the `count` poll records (`wire::PollRecord`) at `pointer`, of
+    /// streams or sockets, is
     /// ready or `timeout` nanoseconds have gone by (`u64::MAX`: no limit); fills in
     /// their results. With no records it sleeps.
     0x13 poll(pointer, count, timeout) -> (status, ready);
+
+    /// Accepts a connection on listening socket `listener`; its number, which the host
+    /// chooses. Sockets share their numbers with the streams: the listening ones of the
+    /// launch request are 3 and so on. If `wait` is not 0, waits for one.
+    0x14 socket_accept(listener, wait) -> (status, socket);
+
+    /// Receives at most `length` bytes from connection `socket` into the transfer buffer at
+    /// `pointer`; with the bits `wire::socket` in `flags`. `count` is 0 at the end only.
+    0x15 socket_receive(socket, pointer, length, flags) -> (status, count);
+
+    /// Sends some of the `length` bytes at `pointer` in the transfer buffer on connection
+    /// `socket`; with the bits `wire::socket` in `flags`.
+    0x16 socket_send(socket, pointer, length, flags) -> (status, count);
+
+    /// Ends receiving, sending or both on connection `socket`: bits `wire::socket`.
+    0x17 socket_shut_down(socket, flags) -> (status);
+
+    /// Closes a socket.
+    0x18 socket_close(socket) -> (status);
 
     /// The time of a clock (`wire::Clock`) in nanoseconds. Not trusted; the enclave lets
     /// the monotonic clock never go back.

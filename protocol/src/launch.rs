@@ -42,6 +42,8 @@ pub struct Launch {
     pub invoke: Option<Invoke>,
     /// The file trees that the program sees.
     pub mounts: Vec<Mount>,
+    /// How many listening sockets the program gets, after its mounts.
+    pub listeners: u64,
     /// Limits that the enclave holds the program to.
     pub limits: Limits,
     /// Report how long each phase took.
@@ -143,6 +145,19 @@ pub struct Outcome {
     pub end: End,
     /// Nanoseconds by phase, if the launch asked for them.
     pub timings: Option<Timings>,
+    /// What went wrong with the program's files and is not part of its end: a line each.
+    pub troubles: Vec<String>,
+    /// What its volumes did, in the order of the mounts.
+    pub volumes: Vec<VolumeStatistics>,
+}
+
+/// What a volume did in a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeStatistics {
+    /// Where the program saw it.
+    pub guest: String,
+    /// Names and values.
+    pub counts: Vec<(String, u64)>,
 }
 
 /// How a run ended.
@@ -217,6 +232,11 @@ impl Launch {
 }
 
 impl Outcome {
+    /// An outcome of which only the end is known.
+    pub fn new(end: End) -> Self {
+        Outcome { end, timings: None, troubles: Vec::new(), volumes: Vec::new() }
+    }
+
     /// The outcome as bytes.
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
@@ -252,6 +272,7 @@ mod tests {
                 }),
                 read_only: false,
             }],
+            listeners: 1,
             limits: Limits { memory: Some(1 << 20), fuel: None, timeout: Some(5) },
             timings: true,
         }

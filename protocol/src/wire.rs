@@ -73,6 +73,35 @@ coded! {
 }
 
 coded! {
+    /// How a call on a socket failed where [`Status`] has no word for it.
+    SocketStatus {
+        /// The other end broke the connection off.
+        Reset = 32,
+        /// The other end was gone before the connection was accepted.
+        Aborted = 33,
+        /// The socket has no connection any more.
+        NotConnected = 34,
+        /// The host can't open more sockets.
+        TooManyOpen = 35,
+    }
+}
+
+/// Bits of the calls on sockets.
+pub mod socket {
+    /// Wait until something can be done.
+    pub const WAIT: u64 = 1;
+    /// Leave the bytes to be received again.
+    pub const PEEK: u64 = 2;
+    /// End receiving.
+    pub const RECEIVING: u64 = 4;
+    /// End sending.
+    pub const SENDING: u64 = 8;
+}
+
+/// The number of the first listening socket: those before are the standard streams.
+pub const FIRST_SOCKET: u64 = 3;
+
+coded! {
     /// What a stream is connected to.
     StreamKind {
         /// A terminal.
@@ -125,7 +154,7 @@ pub mod permission {
 /// One stream to wait for: three little-endian words in host memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollRecord {
-    /// The stream: 0, 1 or 2.
+    /// The stream, or a socket.
     pub stream: u64,
     /// What is waited for, and after the call what is ready: bits of [`poll`].
     pub events: u64,

@@ -10,10 +10,12 @@
 
 mod folder;
 mod memory;
+mod socket;
 mod storage;
 
 pub use folder::FolderError;
 pub use memory::{HostSlice, PointerError};
+pub use socket::SocketError;
 pub use storage::MappedFile;
 
 use std::cell::Cell;

@@ -133,7 +133,7 @@ fn no_bad_transfer_buffer_is_written_to() {
             });
             assert_eq!(host.write(1, b"text that must not go there"), Err(Status::Io));
             assert_eq!(host.read(0, &mut [0; 64]), Err(Status::Io));
-            let outcome = Outcome { end: End::Exited { code: 0, results: vec![] }, timings: None };
+            let outcome = Outcome::new(End::Exited { code: 0, results: vec![] });
             assert!(host.report(&outcome).is_err());
             let mut records = [PollRecord { stream: 0, events: 1, bytes: 0 }];
             assert_eq!(host.poll(&mut records, 0), Err(Status::Io));
@@ -156,10 +156,8 @@ fn a_short_transfer_buffer_makes_calls_short_and_nothing_else() {
     let mut bytes = [9; 100];
     assert_eq!(host.read(0, &mut bytes), Ok(10));
     assert_eq!(bytes[10..], [9; 90]);
-    let outcome = Outcome {
-        end: End::Refused { cause: "a long cause".into(), remedy: "a remedy".into() },
-        timings: None,
-    };
+    let outcome =
+        Outcome::new(End::Refused { cause: "a long cause".into(), remedy: "a remedy".into() });
     assert!(host.report(&outcome).is_err());
     assert_eq!(host.poll(&mut [PollRecord { stream: 0, events: 1, bytes: 0 }], 0), Err(Status::Io));
 }
@@ -298,7 +296,7 @@ fn only_what_is_written_leaves_the_enclave() {
         assert_eq!(host.write(1, &bytes[..length]), Ok(length));
         assert!(!shared.holds_secret(), "{length} bytes");
     }
-    let outcome = Outcome { end: End::Exited { code: 0, results: vec![] }, timings: None };
+    let outcome = Outcome::new(End::Exited { code: 0, results: vec![] });
     assert!(host.report(&outcome).is_ok());
     assert!(!shared.holds_secret());
     assert!(outcome.encode().len() as u64 <= MAX_OUTCOME);
@@ -314,6 +312,6 @@ fn an_outcome_that_is_too_long_for_the_buffer_is_refused_whole() {
         _ => (0, 0),
     });
     let cause = "x".repeat(MAX_OUTCOME as usize);
-    let outcome = Outcome { end: End::Trapped { cause, backtrace: vec![] }, timings: None };
+    let outcome = Outcome::new(End::Trapped { cause, backtrace: vec![] });
     assert!(matches!(host.report(&outcome), Err(Error::Refused { .. })));
 }

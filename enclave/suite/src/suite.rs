@@ -30,7 +30,7 @@ pub(crate) fn main() {
         Ok(launch) => run(&launch),
         Err(error) => refused(error.to_string()),
     };
-    if host().report(&Outcome { end, timings: None }).is_err() {
+    if host().report(&Outcome::new(end)).is_err() {
         std::process::exit(1);
     }
 }
@@ -92,7 +92,7 @@ fn ended(mut results: Vec<TestResult>) -> End {
     loop {
         let lines = results.iter().map(encode_result).collect();
         let end = End::Exited { code, results: lines };
-        let length = Outcome { end: end.clone(), timings: None }.encode().len() as u64;
+        let length = Outcome::new(end.clone()).encode().len() as u64;
         if length <= MAX_OUTCOME || most == 0 {
             return end;
         }

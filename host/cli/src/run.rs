@@ -5,6 +5,7 @@ use crate::mounts::{self, Prepared};
 use crate::{locate, program, size};
 use clap::{Args, ValueEnum};
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
@@ -52,11 +53,28 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     files: mounts::Arguments,
 
+    /// Give the program a socket that listens on this address, as 127.0.0.1:8080; the
+    /// program's descriptor follows those of its mounts
+    #[arg(long = "listen", alias = "tcplisten", value_name = "ADDRESS")]
+    listen: Vec<String>,
+
     #[command(flatten)]
     place: Place,
 
     #[command(flatten)]
     telling: Telling,
+}
+
+fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
+    let listen = |address: &String| {
+        TcpListener::bind(address).map_err(|error| {
+            Failure::new(
+                format!("--listen {address}: {error}"),
+                "name an address of this machine and a free port, as 127.0.0.1:8080",
+            )
+        })
+    };
+    addresses.iter().map(listen).collect()
 }
 
 /// What to say about a run.
@@ -145,6 +163,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = PathBuf::from(path);
     let program = program::read(&path)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
+    prepared.resources.listeners = listeners(&arguments.listen)?;
     let (invoke, rest) = match arguments.invoke {
         Some(function) => (Some(Invoke { function, arguments: rest.to_vec() }), Vec::new()),
         None => (None, rest.to_vec()),
@@ -160,7 +180,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             fuel: arguments.fuel,
             timeout: arguments.timeout.map(|time| time.as_nanos().min(u64::MAX.into()) as u64),
         },
-        prepared: arguments.files.prepare(arguments.telling.quiet)?,
+        prepared,
         place: arguments.place,
         telling: arguments.telling,
     }
@@ -182,6 +202,7 @@ impl Run {
             environment: self.environment,
             invoke: self.invoke,
             mounts,
+            listeners: resources.listeners.len() as u64,
             limits: self.limits,
             timings: self.telling.stats || self.telling.stats_json.is_some(),
         };
@@ -193,7 +214,12 @@ impl Run {
         let report = report?;
         let code = end(&self.name, &report)?;
         self.telling.tell(&report)?;
-        Ok(code)
+        for trouble in &report.outcome.troubles {
+            eprintln!("error: {trouble}");
+        }
+        // A program that ended well did not end well if its files did not.
+        let troubled = !report.outcome.troubles.is_empty() && code == ExitCode::SUCCESS;
+        Ok(if troubled { ExitCode::FAILURE } else { code })
     }
 }
 
@@ -261,6 +287,12 @@ fn show(report: &Report) {
     for (call, count) in &report.stats.calls {
         eprintln!("{call:>16} {count:>10}");
     }
+    for volume in &report.outcome.volumes {
+        eprintln!("volume {}", volume.guest);
+        for (name, count) in &volume.counts {
+            eprintln!("{name:>16} {count:>10}");
+        }
+    }
 }
 
 fn json(report: &Report) -> serde_json::Value {
@@ -270,5 +302,23 @@ fn json(report: &Report) -> serde_json::Value {
         .collect();
     let calls: serde_json::Map<_, _> =
         report.stats.calls.iter().map(|&(call, count)| (call.to_owned(), count.into())).collect();
-    serde_json::json!({ "milliseconds": phases, "exits": report.stats.exits, "calls": calls })
+    let volumes: Vec<_> = report
+        .outcome
+        .volumes
+        .iter()
+        .map(|volume| {
+            let counts: serde_json::Map<_, _> = volume
+                .counts
+                .iter()
+                .map(|(name, count)| (name.replace(' ', "_"), (*count).into()))
+                .collect();
+            serde_json::json!({ "guest": volume.guest, "counts": counts })
+        })
+        .collect();
+    serde_json::json!({
+        "milliseconds": phases,
+        "exits": report.stats.exits,
+        "calls": calls,
+        "volumes": volumes,
+    })
 }

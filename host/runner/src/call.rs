@@ -103,17 +103,47 @@ impl HostCalls for Caller<'_> {
         if count > MAX_POLL_RECORDS {
             return done(Err(Status::Invalid));
         }
+        let service = self.service;
         let bytes = match self.bytes(pointer, count * PollRecord::SIZE as u64) {
             Ok(bytes) => bytes,
             Err(status) => return done(Err(status)),
         };
         let mut records: Vec<PollRecord> =
             bytes.as_chunks().0.iter().map(PollRecord::from_bytes).collect();
-        let result = streams::poll(&mut records, timeout);
+        let result = service.poll(&mut records, timeout);
         for (bytes, record) in bytes.as_chunks_mut().0.iter_mut().zip(&records) {
             *bytes = record.to_bytes();
         }
         done(result)
+    }
+
+    fn socket_accept(&mut self, listener: u64, wait: u64) -> (u64, u64) {
+        self.service.sockets().accept(listener, wait != 0).unwrap_or_else(|code| (code, 0))
+    }
+
+    fn socket_receive(&mut self, socket: u64, pointer: u64, length: u64, flags: u64) -> (u64, u64) {
+        let sockets = self.service.sockets();
+        match self.bytes(pointer, length) {
+            Ok(bytes) => sockets.receive(socket, bytes, flags).unwrap_or_else(|code| (code, 0)),
+            Err(status) => done(Err(status)),
+        }
+    }
+
+    fn socket_send(&mut self, socket: u64, pointer: u64, length: u64, flags: u64) -> (u64, u64) {
+        let sockets = self.service.sockets();
+        match self.bytes(pointer, length) {
+            Ok(bytes) => sockets.send(socket, bytes, flags).unwrap_or_else(|code| (code, 0)),
+            Err(status) => done(Err(status)),
+        }
+    }
+
+    fn socket_shut_down(&mut self, socket: u64, flags: u64) -> (u64, u64) {
+        self.service.sockets().shut_down(socket, flags).unwrap_or_else(|code| (code, 0))
+    }
+
+    fn socket_close(&mut self, socket: u64) -> (u64, u64) {
+        self.service.sockets().close(socket);
+        done(Ok(0))
     }
 
     fn clock_time(&mut self, clock: u64) -> (u64, u64) {

@@ -24,6 +24,7 @@ mod hardware;
 mod image;
 mod run;
 mod service;
+mod sockets;
 mod stats;
 mod storage;
 mod streams;

@@ -2,12 +2,14 @@
 
 use crate::device::{Elrange, Platform};
 use crate::folder::Folder;
+use crate::sockets::Sockets;
 use crate::stats::Counters;
 use crate::storage::Storage;
 use crate::streams;
 use std::collections::HashMap;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE, Unit};
+use twine_protocol::wire::{PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
 
 /// One host call, as an [`Interposer`] sees it.
 #[derive(Debug, Clone)]
@@ -66,6 +68,8 @@ pub struct Resources {
     pub storages: Vec<Storage>,
     /// Ordinary folders.
     pub folders: Vec<Folder>,
+    /// Listening sockets.
+    pub listeners: Vec<TcpListener>,
     /// Where the program's standard input comes from, instead of this process's.
     pub input: Option<Box<dyn Input>>,
     /// Who wants to know how far long work has come.
@@ -108,6 +112,7 @@ const MOST_PROMPT: usize = 4096;
 pub(crate) struct Service {
     pub platform: Platform,
     resources: Resources,
+    sockets: Sockets,
     launch: Buffer,
     launch_length: u64,
     program: Buffer,
@@ -134,12 +139,14 @@ impl Service {
         platform: Platform,
         launch: &[u8],
         program: &[u8],
-        resources: Resources,
+        mut resources: Resources,
         interposer: Option<Arc<dyn Interposer>>,
     ) -> Self {
+        let sockets = Sockets::new(std::mem::take(&mut resources.listeners));
         Service {
             platform,
             resources,
+            sockets,
             launch: words(launch),
             launch_length: launch.len() as u64,
             program: words(program),
@@ -190,6 +197,22 @@ impl Service {
     pub(crate) fn folder(&self, number: u64) -> Result<&Folder, Status> {
         let number = usize::try_from(number).ok();
         number.and_then(|number| self.resources.folders.get(number)).ok_or(Status::Invalid)
+    }
+
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Waits for streams and sockets; how many are ready.
+    pub(crate) fn poll(&self, records: &mut [PollRecord], timeout: u64) -> Result<u64, Status> {
+        // Open until the wait is over, whatever another thread closes.
+        let sockets: Vec<_> =
+            records.iter().map(|record| self.sockets.get(record.stream)).collect();
+        let numbers: Vec<u64> = records.iter().map(|record| record.stream).collect();
+        streams::poll(records, timeout, |stream| {
+            let at = numbers.iter().position(|&number| number == stream)?;
+            Some(sockets[at].as_ref()?.descriptor())
+        })
     }
 
     /// Reads from a stream of the program's.

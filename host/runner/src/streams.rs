@@ -96,8 +96,14 @@ fn timespec(nanoseconds: u64) -> libc::timespec {
     }
 }
 
-/// Fills in the records; how many are ready.
-pub(crate) fn poll(records: &mut [PollRecord], timeout: u64) -> Result<u64, Status> {
+/// Fills in the records; how many are ready. `socket` gives the descriptor of what is no
+/// standard stream.
+pub(crate) fn poll(
+    records: &mut [PollRecord],
+    timeout: u64,
+    socket: impl Fn(u64) -> Option<libc::c_int>,
+) -> Result<u64, Status> {
+    let descriptor = |stream| descriptor(stream).ok().or_else(|| socket(stream));
     let mut polls: Vec<libc::pollfd> = records
         .iter()
         .map(|record| {
@@ -107,7 +113,7 @@ pub(crate) fn poll(records: &mut [PollRecord], timeout: u64) -> Result<u64, Stat
             libc::pollfd { fd: descriptor(record.stream).unwrap_or(-1), events, revents: 0 }
         })
         .collect();
-    let bad = records.iter().any(|record| descriptor(record.stream).is_err());
+    let bad = records.iter().any(|record| descriptor(record.stream).is_none());
     let limit = timespec(if bad { 0 } else { timeout });
     let limit = if timeout == u64::MAX && !bad { std::ptr::null() } else { &raw const limit };
     // SAFETY: the records and the limit are valid for the call; no signal mask is given.

@@ -525,7 +525,27 @@ impl HostCalls for Caller<'_> {
         (DONE, 0)
     }
 
-    // The program of these cases has no files.
+    // The program of these cases has neither sockets nor files.
+
+    fn socket_accept(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn socket_receive(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn socket_send(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn socket_shut_down(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn socket_close(&mut self, _: u64) -> (u64, u64) {
+        INVALID
+    }
 
     fn storage_size(&mut self, _: u64) -> (u64, u64) {
         INVALID

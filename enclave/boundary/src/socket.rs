@@ -1,0 +1,100 @@
+//! Sockets of the host's.
+
+use crate::{Boundary, count};
+use twine_protocol::calls::{RawCall, stub};
+use twine_protocol::wire::{SocketStatus, Status, socket};
+
+/// Why a call on a socket failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SocketError {
+    /// In a way that only sockets know.
+    #[error("{0:?}")]
+    Socket(SocketStatus),
+    /// In a way that streams know too.
+    #[error("{0:?}")]
+    Status(Status),
+}
+
+impl From<Status> for SocketError {
+    fn from(status: Status) -> Self {
+        SocketError::Status(status)
+    }
+}
+
+fn status(code: u64) -> Result<(), SocketError> {
+    match SocketStatus::from_code(code) {
+        Some(failure) => Err(SocketError::Socket(failure)),
+        None => Ok(crate::status(code)?),
+    }
+}
+
+fn flag(wanted: bool, flag: u64) -> u64 {
+    if wanted { flag } else { 0 }
+}
+
+impl<R: RawCall> Boundary<R> {
+    /// Accepts a connection; the host's number for it. With `wait`, waits for one.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn accept(&self, listener: u64, wait: bool) -> Result<u64, SocketError> {
+        let (code, number) = stub::socket_accept(&self.raw, listener, wait.into());
+        status(code)?;
+        Ok(number)
+    }
+
+    /// Receives at least one byte, or none at the end. With `peek` they stay to be
+    /// received; with `wait`, waits for some.
+    ///
+    /// # Errors
+    /// As the host says; [`Status::Io`] when its answer makes no sense.
+    pub fn receive(
+        &self,
+        connection: u64,
+        bytes: &mut [u8],
+        peek: bool,
+        wait: bool,
+    ) -> Result<usize, SocketError> {
+        let part = self.transfer_of(bytes.len())?;
+        let flags = flag(peek, socket::PEEK) | flag(wait, socket::WAIT);
+        let (code, received) =
+            stub::socket_receive(&self.raw, connection, part.address(), part.len() as u64, flags);
+        status(code)?;
+        let received = count(received, part.len())?;
+        part.first(received).copy_in(&mut bytes[..received]);
+        Ok(received)
+    }
+
+    /// Sends some of `bytes`; how many. With `wait`, waits until some can go.
+    ///
+    /// # Errors
+    /// As the host says; [`Status::Io`] when its answer makes no sense.
+    pub fn send(&self, connection: u64, bytes: &[u8], wait: bool) -> Result<usize, SocketError> {
+        let part = self.transfer_of(bytes.len())?;
+        part.copy_out(&bytes[..part.len()]);
+        let flags = flag(wait, socket::WAIT);
+        let (code, sent) =
+            stub::socket_send(&self.raw, connection, part.address(), part.len() as u64, flags);
+        status(code)?;
+        Ok(count(sent, part.len())?)
+    }
+
+    /// Ends receiving, sending or both.
+    ///
+    /// # Errors
+    /// As the host says.
+    pub fn shut_down(
+        &self,
+        connection: u64,
+        receiving: bool,
+        sending: bool,
+    ) -> Result<(), SocketError> {
+        let flags = flag(receiving, socket::RECEIVING) | flag(sending, socket::SENDING);
+        status(stub::socket_shut_down(&self.raw, connection, flags).0)
+    }
+
+    /// Closes a socket. Nothing depends on whether the host does.
+    pub fn close(&self, socket: u64) {
+        stub::socket_close(&self.raw, socket);
+    }
+}
