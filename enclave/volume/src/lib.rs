@@ -1,2 +1,83 @@
-//! The protected volume.
+//! The protected volume: a file tree in one file of encrypted, authenticated blocks.
+//!
+//! A [`Volume`] keeps a tree of files, directories and symbolic links in a [`Storage`] that
+//! nobody needs to trust: whoever holds it learns how many blocks there are and which are
+//! touched when, and can destroy the data, but can't read them, nor change them without
+//! each read of them failing. After a crash at any moment, the volume is in the state of
+//! its last completed sync, or of a later commit, whole.
+//!
+//! It knows nothing of enclaves: keys come from an [`Unlock`], the time from a function, and
+//! whether the storage holds the newest state is for an [`Anchor`] to say. Without an
+//! anchor, a holder of the storage can put back an older state of the whole volume
+//! unnoticed. `docs/volume-format.md` gives the format, byte by byte, with the reasons.
+//!
+//! ```
+//! use twine_files::{Change, FileSystem};
+//! use twine_volume::{MemoryStorage, NewSlot, Options, Secret, Volume};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let storage = MemoryStorage::default();
+//! let key = [7; 32];
+//! let slots = [NewSlot::key_file(&key)?];
+//! let mut volume = Volume::create(Box::new(storage.clone()), &slots, Options::default())?;
+//! let file = volume.create_file(volume.root(), "greeting")?;
+//! volume.write(file, 0, b"hello")?;
+//! volume.sync(file, Change::All)?;
+//! volume.close()?;
+//!
+//! let mut secret = Secret::key_file(&key);
+//! let mut volume = Volume::open(Box::new(storage), &mut secret, Options::default())?;
+//! let file = volume.lookup(volume.root(), "greeting")?;
+//! let mut bytes = [0; 5];
+//! volume.read(file, 0, &mut bytes)?;
+//! assert_eq!(&bytes, b"hello");
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
+
+mod anchor;
+mod block;
+mod bytes;
+mod cache;
+
+mod commit;
+mod crypto;
+mod data;
+mod directory;
+mod error;
+mod extents;
+mod file;
+mod filesystem;
+mod flush;
+mod header;
+mod inode;
+mod keys;
+mod log;
+mod mount;
+mod orphan;
+mod page;
+mod pointer;
+mod redo;
+mod rename;
+mod slot;
+mod space;
+mod statistics;
+mod storage;
+mod store;
+mod tree;
+mod tree_change;
+mod volume;
+
+pub use anchor::{Anchor, AnchorError, Mark};
+pub use block::BLOCK_BYTES;
+
+pub use error::{Error, Operation, Result, SlotFailure};
+pub use header::VERSION;
+pub use slot::{
+    Cost, KeyEncryptionKey, LEAST_KEY_FILE_BYTES, MOST_PARAMETER_BYTES, NewSlot, Refusal, Secret,
+    SlotInfo, SlotKind, Unlock,
+};
+pub use statistics::Statistics;
+pub use storage::{FileStorage, MemoryStorage, Storage, StorageError};
+pub use volume::{LEAST_CACHE_BYTES, Options, Volume, VolumeId};

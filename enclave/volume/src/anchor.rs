@@ -1,0 +1,38 @@
+//! Freshness across mounts: somebody else who remembers how new the volume is.
+
+use crate::volume::VolumeId;
+
+/// A state of a volume, as an anchor remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The number of the log entry that completed the state. It grows with each commit.
+    pub sequence: u64,
+    /// That entry's authentication tag, which tells it from others of the same number.
+    pub tag: [u8; 16],
+}
+
+/// An anchor could not be asked, or did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AnchorError(pub String);
+
+/// Who remembers the newest state of volumes, out of reach of whoever holds the storage:
+/// a service, a counter of a TPM.
+///
+/// [`advance`](Anchor::advance) is called after each commit that is durable, so that a
+/// crash between the two leaves a volume that is one commit newer than its mark. Such a
+/// volume is accepted when its log still shows that it goes on from the mark.
+pub trait Anchor: Send {
+    /// The mark last given for a volume.
+    ///
+    /// # Errors
+    /// When the anchor can't say. The volume is then not opened.
+    fn newest(&mut self, volume: &VolumeId) -> Result<Option<Mark>, AnchorError>;
+
+    /// Remembers a newer mark.
+    ///
+    /// # Errors
+    /// When the anchor did not take it. The sync that made the commit fails then, though
+    /// its data are durable, and the next one tries again.
+    fn advance(&mut self, volume: &VolumeId, mark: Mark) -> Result<(), AnchorError>;
+}

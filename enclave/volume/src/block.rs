@@ -1,0 +1,76 @@
+//! Blocks, and where the fixed ones lie.
+
+/// Bytes of a block, the unit of everything that the storage holds.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// The bytes of a block in memory.
+pub(crate) type Bytes = [u8; BLOCK_BYTES];
+
+/// A block in memory, on the heap.
+pub(crate) type Block = Box<Bytes>;
+
+/// Block of the first copy of the header; the second follows.
+pub(crate) const HEADER_START: u64 = 0;
+
+/// First block of the log.
+pub(crate) const LOG_START: u64 = 2;
+
+/// Blocks of the log, each for one entry.
+pub(crate) const LOG_BLOCKS: u64 = 126;
+
+/// Blocks that are never given to nodes or data.
+pub(crate) const RESERVED_BLOCKS: u64 = LOG_START + LOG_BLOCKS;
+
+/// Block numbers are smaller than this.
+pub(crate) const MOST_BLOCKS: u64 = 1 << 48;
+
+/// What a block holds. It is part of the nonce, so that a block of one kind never opens as
+/// one of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Contents of a file.
+    Data,
+    /// A node of the tree.
+    Node,
+    /// An entry of the log.
+    Log,
+}
+
+impl Kind {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Kind::Data => 1,
+            Kind::Node => 2,
+            Kind::Log => 3,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Kind::Data),
+            2 => Some(Kind::Node),
+            3 => Some(Kind::Log),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Data => "data",
+            Kind::Node => "tree node",
+            Kind::Log => "log entry",
+        })
+    }
+}
+
+/// A block of zeros.
+pub(crate) fn zeroed() -> Block {
+    Box::new([0; BLOCK_BYTES])
+}
+
+/// Where a block lies in the storage.
+pub(crate) fn offset(block: u64) -> u64 {
+    block * BLOCK_BYTES as u64
+}

@@ -1,0 +1,281 @@
+//! Opened blocks in memory: nodes of the tree and contents of files, clean and dirty, with
+//! one budget for all.
+
+use crate::block::{Block, Bytes, zeroed};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// What a frame holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Name {
+    /// The node that lies, or will lie, in a block.
+    Node(u64),
+    /// Block `.1` of file `.0`.
+    Data(u64, u64),
+    /// Something forgotten. It is not found by this name.
+    Nothing,
+}
+
+/// The place of a frame. It is good until something is put into the cache, and for a dirty
+/// frame until it is cleaned.
+pub(crate) type Frame = usize;
+
+struct Held {
+    name: Name,
+    bytes: Block,
+    dirty: bool,
+    /// Used since the hand passed.
+    used: bool,
+}
+
+/// Mixes two numbers of the volume's own, which need no protection against collisions that
+/// somebody makes: inodes and block numbers are given by the volume, and a program that
+/// chooses offsets of its files slows down itself.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// The cache.
+pub(crate) struct Cache {
+    frames: Vec<Held>,
+    places: HashMap<Name, Frame, BuildHasherDefault<Mixer>>,
+    /// Frames that it may have; dirty ones that can't be dropped may exceed it for a while.
+    budget: usize,
+    hand: usize,
+    dirty_data: BTreeSet<(u64, u64)>,
+    dirty_nodes: usize,
+    spare: Vec<Block>,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+}
+
+/// Blocks that are kept for reuse rather than given back to the allocator.
+const MOST_SPARE: usize = 64;
+
+impl Cache {
+    pub(crate) fn new(budget: usize) -> Self {
+        Cache {
+            frames: Vec::new(),
+            places: HashMap::default(),
+            budget,
+            hand: 0,
+            dirty_data: BTreeSet::new(),
+            dirty_nodes: 0,
+            spare: Vec::new(),
+            hits: 0,
+            misses: 0,
+        }
+    }
+
+    /// Blocks it may hold.
+    pub(crate) fn budget(&self) -> usize {
+        self.budget
+    }
+
+    /// How many blocks of files are dirty.
+    pub(crate) fn dirty_data(&self) -> usize {
+        self.dirty_data.len()
+    }
+
+    /// How many nodes are dirty.
+    pub(crate) fn dirty_nodes(&self) -> usize {
+        self.dirty_nodes
+    }
+
+    /// Finds what is held, and counts it as used.
+    pub(crate) fn find(&mut self, name: Name) -> Option<Frame> {
+        let place = self.places.get(&name).copied();
+        match place {
+            Some(frame) => {
+                self.frames[frame].used = true;
+                self.hits += 1;
+            }
+            None => self.misses += 1,
+        }
+        place
+    }
+
+    /// Whether something is held; counts nothing.
+    pub(crate) fn has(&self, name: Name) -> bool {
+        self.places.contains_key(&name)
+    }
+
+    pub(crate) fn bytes(&self, frame: Frame) -> &Bytes {
+        &self.frames[frame].bytes
+    }
+
+    /// The bytes of a frame, to be changed: it must be dirty, or become so.
+    pub(crate) fn bytes_mut(&mut self, frame: Frame) -> &mut Bytes {
+        &mut self.frames[frame].bytes
+    }
+
+    /// Two frames at once, the first to be changed.
+    ///
+    /// # Panics
+    /// When they are the same.
+    pub(crate) fn pair(&mut self, first: Frame, second: Frame) -> (&mut Bytes, &mut Bytes) {
+        let [first, second] = self
+            .frames
+            .get_disjoint_mut([first, second])
+            .expect("two nodes of a tree lie in two frames");
+        (&mut first.bytes, &mut second.bytes)
+    }
+
+    /// A block to be filled; it may hold anything.
+    pub(crate) fn spare(&mut self) -> Block {
+        self.spare.pop().unwrap_or_else(zeroed)
+    }
+
+    /// Takes back a block that [`spare`](Self::spare) gave.
+    pub(crate) fn give_back(&mut self, block: Block) {
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(block);
+        }
+    }
+
+    /// Holds something that is not held yet. `used`: it will be wanted again.
+    pub(crate) fn put(&mut self, name: Name, bytes: Block, used: bool) -> Frame {
+        debug_assert!(!self.has(name));
+        let held = Held { name, bytes, dirty: false, used };
+        let frame = match self.victim() {
+            Some(frame) => {
+                let old = std::mem::replace(&mut self.frames[frame], held);
+                self.places.remove(&old.name);
+                self.give_back(old.bytes);
+                frame
+            }
+            None => {
+                self.frames.push(held);
+                self.frames.len() - 1
+            }
+        };
+        self.places.insert(name, frame);
+        frame
+    }
+
+    /// A clean frame that was not used for long, if the budget is used up.
+    fn victim(&mut self) -> Option<Frame> {
+        if self.frames.len() < self.budget {
+            return None;
+        }
+        for _ in 0..2 * self.frames.len() {
+            let at = self.hand;
+            self.hand = (self.hand + 1) % self.frames.len();
+            let held = &mut self.frames[at];
+            if held.dirty {
+                continue;
+            }
+            if !std::mem::take(&mut held.used) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Marks a frame as changed: it stays until it is cleaned or dropped.
+    pub(crate) fn dirty(&mut self, frame: Frame) {
+        let held = &mut self.frames[frame];
+        if !held.dirty {
+            held.dirty = true;
+            match held.name {
+                Name::Node(_) => self.dirty_nodes += 1,
+                Name::Data(inode, index) => {
+                    self.dirty_data.insert((inode, index));
+                }
+                Name::Nothing => {}
+            }
+        }
+    }
+
+    /// Marks a frame as written.
+    pub(crate) fn clean(&mut self, frame: Frame) {
+        let held = &mut self.frames[frame];
+        if held.dirty {
+            held.dirty = false;
+            match held.name {
+                Name::Node(_) => self.dirty_nodes -= 1,
+                Name::Data(inode, index) => {
+                    self.dirty_data.remove(&(inode, index));
+                }
+                Name::Nothing => {}
+            }
+        }
+    }
+
+    /// Gives a frame another name.
+    pub(crate) fn rename(&mut self, frame: Frame, name: Name) {
+        let old = std::mem::replace(&mut self.frames[frame].name, name);
+        self.places.remove(&old);
+        self.places.insert(name, frame);
+    }
+
+    /// Forgets something, dirty or not. Its frame is taken for something else in time, so
+    /// that all other frames stay where they are.
+    pub(crate) fn forget(&mut self, name: Name) {
+        if let Some(frame) = self.places.remove(&name) {
+            self.clean(frame);
+            self.frames[frame].name = Name::Nothing;
+            self.frames[frame].used = false;
+        }
+    }
+
+    /// Forgets the blocks of a file from `first` to before `end`.
+    pub(crate) fn forget_data(&mut self, inode: u64, first: u64, end: u64) {
+        let blocks = end.saturating_sub(first);
+        if blocks <= self.frames.len() as u64 {
+            for index in first..end {
+                self.forget(Name::Data(inode, index));
+            }
+            return;
+        }
+        for frame in 0..self.frames.len() {
+            let name = self.frames[frame].name;
+            if let Name::Data(of, index) = name
+                && of == inode
+                && (first..end).contains(&index)
+            {
+                self.forget(name);
+            }
+        }
+    }
+
+    /// Goes back to the budget, as far as clean frames allow. No frame is good after it.
+    pub(crate) fn trim(&mut self) {
+        while self.frames.len() > self.budget {
+            let Some(frame) = self.victim() else { break };
+            let held = self.frames.swap_remove(frame);
+            self.places.remove(&held.name);
+            if let Some(moved) = self.frames.get(frame)
+                && moved.name != Name::Nothing
+            {
+                self.places.insert(moved.name, frame);
+            }
+            self.hand = 0;
+        }
+    }
+
+    /// The first dirty blocks of files from a name on, in order.
+    pub(crate) fn dirty_from(&self, from: (u64, u64), most: usize) -> Vec<(u64, u64)> {
+        self.dirty_data.range(from..).take(most).copied().collect()
+    }
+}

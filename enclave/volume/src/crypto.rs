@@ -1,0 +1,188 @@
+//! Keys, and sealing and opening with them.
+
+use crate::block::Kind;
+use crate::error::{Error, Result};
+use crate::pointer::{Salt, Tag};
+use graviola::aead::AesGcm;
+use graviola::hashing::Sha256;
+use graviola::hashing::hmac::Hmac;
+use zeroize::Zeroizing;
+
+/// A key of 32 bytes, cleared when it is no longer needed.
+pub(crate) type Key = Zeroizing<[u8; 32]>;
+
+/// Seals under one salt. Far below what AES-GCM allows for one key; a new salt is drawn then.
+const MOST_SEALS: u64 = 1 << 32;
+
+/// Expanded keys of other mounts that are kept.
+const KEPT_KEYS: usize = 64;
+
+/// Fills `bytes` with random ones.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
+    graviola::random::fill(bytes).map_err(|_| Error::NoRandom)
+}
+
+/// A random key.
+pub(crate) fn random_key() -> Result<Key> {
+    let mut key = Key::default();
+    random(&mut *key)?;
+    Ok(key)
+}
+
+/// A key for one purpose, derived from another: HMAC-SHA-256(key, purpose || context).
+pub(crate) fn derive(key: &[u8], purpose: &str, context: &[u8]) -> Key {
+    let mut hmac = Hmac::<Sha256>::new(key);
+    hmac.update(purpose);
+    hmac.update(context);
+    let mut derived = Key::default();
+    derived.copy_from_slice(hmac.finish().as_ref());
+    derived
+}
+
+/// The tag of `bytes`: HMAC-SHA-256(key, bytes).
+pub(crate) fn mac(key: &Key, bytes: &[u8]) -> [u8; 32] {
+    let mut hmac = Hmac::<Sha256>::new(**key);
+    hmac.update(bytes);
+    let mut tag = [0; 32];
+    tag.copy_from_slice(hmac.finish().as_ref());
+    tag
+}
+
+/// Whether `tag` is the tag of `bytes`; takes as long either way.
+pub(crate) fn mac_is(key: &Key, bytes: &[u8], tag: &[u8; 32]) -> bool {
+    let mut hmac = Hmac::<Sha256>::new(**key);
+    hmac.update(bytes);
+    hmac.verify(tag).is_ok()
+}
+
+/// Which seal of which mount, and its tag.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seal {
+    pub(crate) salt: Salt,
+    pub(crate) counter: u64,
+    pub(crate) tag: Tag,
+}
+
+/// The seal does not fit the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotAuthentic;
+
+/// Seals with this mount's key, opens with any mount's.
+pub(crate) struct Sealer {
+    volume_key: Key,
+    salt: Salt,
+    counter: u64,
+    current: Box<AesGcm>,
+    others: Vec<(Salt, Box<AesGcm>)>,
+}
+
+fn mount_key(volume_key: &Key, salt: &Salt) -> Box<AesGcm> {
+    Box::new(AesGcm::new(&*derive(&**volume_key, "twine volume 1: mount", salt)))
+}
+
+fn nonce(kind: Kind, counter: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[0] = kind.code();
+    nonce[4..].copy_from_slice(&counter.to_le_bytes());
+    nonce
+}
+
+impl Sealer {
+    /// Begins a mount: with a random salt, so that no nonce is ever used twice, whatever
+    /// became of the storage before.
+    pub(crate) fn new(volume_key: Key) -> Result<Self> {
+        let mut salt = Salt::default();
+        random(&mut salt)?;
+        let current = mount_key(&volume_key, &salt);
+        Ok(Sealer { volume_key, salt, counter: 0, current, others: Vec::new() })
+    }
+
+    pub(crate) fn volume_key(&self) -> &Key {
+        &self.volume_key
+    }
+
+    /// The salt and counter of the last seal. Later seals under this salt have larger
+    /// counters.
+    pub(crate) fn now(&self) -> (Salt, u64) {
+        (self.salt, self.counter)
+    }
+
+    /// Whether a seal is later than `mark`, which [`now`](Self::now) gave in this mount.
+    pub(crate) fn is_after(&self, salt: &Salt, counter: u64, mark: &(Salt, u64)) -> bool {
+        if *salt == mark.0 { counter > mark.1 } else { *salt == self.salt }
+    }
+
+    /// Encrypts `bytes` in place.
+    pub(crate) fn seal(&mut self, kind: Kind, extra: &[u8], bytes: &mut [u8]) -> Result<Seal> {
+        if self.counter == MOST_SEALS {
+            let mut salt = Salt::default();
+            random(&mut salt)?;
+            let current = mount_key(&self.volume_key, &salt);
+            let old = std::mem::replace(&mut self.current, current);
+            self.keep(self.salt, old);
+            self.salt = salt;
+            self.counter = 0;
+        }
+        self.counter += 1;
+        let mut tag = Tag::default();
+        self.current.encrypt(&nonce(kind, self.counter), extra, bytes, &mut tag);
+        Ok(Seal { salt: self.salt, counter: self.counter, tag })
+    }
+
+    /// Decrypts `bytes` in place; clears them if they are not authentic.
+    pub(crate) fn open(
+        &mut self,
+        kind: Kind,
+        seal: &Seal,
+        extra: &[u8],
+        bytes: &mut [u8],
+    ) -> Result<(), NotAuthentic> {
+        let nonce = nonce(kind, seal.counter);
+        self.key_of(&seal.salt).decrypt(&nonce, extra, bytes, &seal.tag).map_err(|_| NotAuthentic)
+    }
+
+    fn key_of(&mut self, salt: &Salt) -> &AesGcm {
+        if *salt == self.salt {
+            return &self.current;
+        }
+        match self.others.iter().position(|(other, _)| other == salt) {
+            // The one used last is first.
+            Some(0) => {}
+            Some(at) => self.others[..=at].rotate_right(1),
+            None => {
+                let key = mount_key(&self.volume_key, salt);
+                self.keep(*salt, key);
+            }
+        }
+        &self.others[0].1
+    }
+
+    fn keep(&mut self, salt: Salt, key: Box<AesGcm>) {
+        self.others.truncate(KEPT_KEYS - 1);
+        self.others.insert(0, (salt, key));
+    }
+}
+
+/// Wraps a key under another: its ciphertext and tag. The nonce is random; a wrapping key
+/// wraps a handful of times in its life.
+pub(crate) fn wrap(under: &Key, extra: &[u8], key: &Key) -> Result<([u8; 12], [u8; 32], [u8; 16])> {
+    let mut nonce = [0; 12];
+    random(&mut nonce)?;
+    let mut wrapped = **key;
+    let mut tag = [0; 16];
+    AesGcm::new(&**under).encrypt(&nonce, extra, &mut wrapped, &mut tag);
+    Ok((nonce, wrapped, tag))
+}
+
+/// Takes a key out of its wrap.
+pub(crate) fn unwrap(
+    under: &Key,
+    extra: &[u8],
+    nonce: &[u8; 12],
+    wrapped: &[u8; 32],
+    tag: &[u8; 16],
+) -> Option<Key> {
+    let mut key = Key::new(*wrapped);
+    AesGcm::new(&**under).decrypt(nonce, extra, &mut *key, tag).ok()?;
+    Some(key)
+}

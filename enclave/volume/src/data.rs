@@ -1,0 +1,321 @@
+//! Blocks of files, between the cache and the storage.
+
+use crate::block::{BLOCK_BYTES, Kind};
+use crate::cache::{Frame, Name};
+use crate::error::Result;
+use crate::extents::{self, GROUP};
+use crate::flush::BATCH_BLOCKS;
+use crate::page::{Key, Subject};
+use crate::pointer::Pointer;
+use crate::space::Run;
+use crate::volume::Volume;
+
+/// A file of at most this many bytes lies in the tree.
+pub(crate) const MOST_INLINE_BYTES: u64 = 1024;
+
+pub(crate) fn inline_key(inode: u64) -> Key {
+    Key::new(inode, Subject::Inline, 0)
+}
+
+/// The first of the pointers that lead to blocks in a row.
+fn in_a_row(pointers: &[Option<Pointer>]) -> usize {
+    let Some(Some(first)) = pointers.first() else { return 0 };
+    pointers
+        .iter()
+        .zip(first.block..)
+        .take_while(|(pointer, block)| pointer.is_some_and(|pointer| pointer.block == *block))
+        .count()
+}
+
+impl Volume {
+    /// A block of a file in the cache.
+    pub(crate) fn data(&mut self, inode: u64, index: u64) -> Result<Frame> {
+        let name = Name::Data(inode, index);
+        if let Some(frame) = self.cache.find(name) {
+            return Ok(frame);
+        }
+        let pointer = self.pointer(inode, index)?;
+        let mut bytes = self.cache.spare();
+        let filled = match &pointer {
+            Some(pointer) => self.store.load(Kind::Data, pointer, &mut bytes),
+            None => {
+                bytes.fill(0);
+                if index == 0 { self.read_inline(inode, &mut bytes[..]) } else { Ok(()) }
+            }
+        };
+        match filled {
+            Ok(()) => Ok(self.cache.put(name, bytes, false)),
+            Err(error) => {
+                self.cache.give_back(bytes);
+                Err(error)
+            }
+        }
+    }
+
+    /// The first bytes of a file that lies in the tree; leaves `bytes` alone for others.
+    pub(crate) fn read_inline(&mut self, inode: u64, bytes: &mut [u8]) -> Result<()> {
+        self.get(&inline_key(inode), |value| {
+            let length = value.len().min(bytes.len());
+            bytes[..length].copy_from_slice(&value[..length]);
+        })?;
+        Ok(())
+    }
+
+    /// Whether a block of a file holds anything, in memory or in the storage.
+    pub(crate) fn has_data(&mut self, inode: u64, index: u64) -> Result<bool> {
+        Ok(self.cache.has(Name::Data(inode, index))
+            || self.pointer(inode, index)?.is_some()
+            || index == 0 && self.has(&inline_key(inode))?)
+    }
+
+    /// Brings blocks of a file into the cache that will be read soon, with few reads of the
+    /// storage. A block that can't be brought is left to whoever reads it.
+    pub(crate) fn read_ahead(&mut self, inode: u64, first: u64, count: u64) -> Result<()> {
+        let pointers = self.pointers(inode, first, count)?;
+        let mut at = 0;
+        while at < pointers.len() {
+            let run = in_a_row(&pointers[at..]);
+            if run == 0 {
+                at += 1;
+                continue;
+            }
+            let wanted = &pointers[at..at + run];
+            let start = first + at as u64;
+            at += run;
+            let cached = |index| self.cache.has(Name::Data(inode, index));
+            if (start..start + run as u64).all(cached) {
+                continue;
+            }
+            let mut scratch = std::mem::take(&mut self.scratch);
+            scratch.resize(run * BLOCK_BYTES, 0);
+            let result = match wanted[0] {
+                Some(pointer) => self.store.read(pointer.block, &mut scratch),
+                None => Ok(()),
+            };
+            if result.is_ok() {
+                self.keep_opened(inode, start, wanted, &mut scratch);
+            }
+            self.scratch = scratch;
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Opens blocks that were read, and keeps those that are authentic.
+    fn keep_opened(
+        &mut self,
+        inode: u64,
+        first: u64,
+        pointers: &[Option<Pointer>],
+        sealed: &mut [u8],
+    ) {
+        let blocks = sealed.as_chunks_mut::<BLOCK_BYTES>().0;
+        for ((index, pointer), block) in (first..).zip(pointers).zip(blocks) {
+            let name = Name::Data(inode, index);
+            let Some(pointer) = pointer else { continue };
+            if self.cache.has(name) || self.store.open(Kind::Data, pointer, block).is_err() {
+                continue;
+            }
+            let mut bytes = self.cache.spare();
+            bytes.copy_from_slice(block);
+            self.cache.put(name, bytes, false);
+        }
+    }
+
+    /// Reads whole blocks of a file, none of which is in the cache, straight to where they
+    /// are wanted, and opens them there.
+    pub(crate) fn read_direct(&mut self, inode: u64, first: u64, bytes: &mut [u8]) -> Result<()> {
+        let count = bytes.len() / BLOCK_BYTES;
+        let pointers = self.pointers(inode, first, count as u64)?;
+        let mut at = 0;
+        while at < count {
+            let run = in_a_row(&pointers[at..]);
+            if run == 0 {
+                let hole = &mut bytes[at * BLOCK_BYTES..(at + 1) * BLOCK_BYTES];
+                hole.fill(0);
+                if first + at as u64 == 0 {
+                    self.read_inline(inode, hole)?;
+                }
+                at += 1;
+                continue;
+            }
+            let place = &mut bytes[at * BLOCK_BYTES..(at + run) * BLOCK_BYTES];
+            if let Some(first) = pointers[at] {
+                self.store.read(first.block, place)?;
+            }
+            let blocks = place.as_chunks_mut::<BLOCK_BYTES>().0;
+            for (pointer, block) in pointers[at..].iter().flatten().zip(blocks) {
+                self.store.open(Kind::Data, pointer, block)?;
+            }
+            at += run;
+        }
+        Ok(())
+    }
+
+    /// Seals and writes all dirty blocks of files. That is no commit.
+    pub(crate) fn flush_data(&mut self) -> Result<()> {
+        loop {
+            let batch = self.cache.dirty_from((0, 0), BATCH_BLOCKS);
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.fill_ready()?;
+            let mut blocks = Vec::with_capacity(batch.len());
+            for (inode, index) in batch {
+                if index == 0 && self.inode(inode)?.size <= MOST_INLINE_BYTES {
+                    self.write_inline(inode)?;
+                } else {
+                    blocks.push((inode, index));
+                }
+            }
+            self.write_blocks(&blocks, None)?;
+        }
+    }
+
+    /// Puts the start of a small file into the tree.
+    fn write_inline(&mut self, inode: u64) -> Result<()> {
+        let length = self.inode(inode)?.size as usize;
+        let key = inline_key(inode);
+        let extents = extents::key(inode, 0);
+        let had = self.pointer(inode, 0)?.is_some();
+        self.prepare(&key)?;
+        if had {
+            self.prepare(&extents)?;
+        }
+        let name = Name::Data(inode, 0);
+        let Some(frame) = self.cache.find(name) else { return Ok(()) };
+        let mut bytes = [0; MOST_INLINE_BYTES as usize];
+        bytes[..length].copy_from_slice(&self.cache.bytes(frame)[..length]);
+        let result = self
+            .put(&key, &bytes[..length])
+            .and_then(|()| if had { self.set_pointers(&extents, &[(0, None)]) } else { Ok(()) });
+        self.midway(result)?;
+        if let Some(frame) = self.cache.find(name) {
+            self.cache.clean(frame);
+        }
+        Ok(())
+    }
+
+    /// Writes blocks of files: those given one after the other in `bytes`, or else from the
+    /// cache, where they are clean then. They are in order.
+    pub(crate) fn write_blocks(
+        &mut self,
+        blocks: &[(u64, u64)],
+        bytes: Option<&[u8]>,
+    ) -> Result<()> {
+        self.prepare_blocks(blocks)?;
+        let mut pointers = Vec::with_capacity(blocks.len());
+        if let Err(error) = self.place_blocks(blocks, bytes, &mut pointers) {
+            pointers.iter().for_each(|pointer| self.space.free_now(pointer.block));
+            return Err(error);
+        }
+        let result = self.point_to(blocks, &pointers);
+        self.midway(result)?;
+        for &(inode, index) in blocks {
+            let name = Name::Data(inode, index);
+            if bytes.is_some() {
+                self.cache.forget(name);
+            } else if let Some(frame) = self.cache.find(name) {
+                self.cache.clean(frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that pointers to these blocks can be set.
+    fn prepare_blocks(&mut self, blocks: &[(u64, u64)]) -> Result<()> {
+        for group in blocks.chunk_by(same_group) {
+            let (inode, index) = group[0];
+            self.prepare(&extents::key(inode, index))?;
+            if index == 0 && self.has(&inline_key(inode))? {
+                self.prepare(&inline_key(inode))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds places for blocks, seals and writes them.
+    fn place_blocks(
+        &mut self,
+        blocks: &[(u64, u64)],
+        bytes: Option<&[u8]>,
+        pointers: &mut Vec<Pointer>,
+    ) -> Result<()> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut result = Ok(());
+        let mut at = 0;
+        while at < blocks.len() && result.is_ok() {
+            let want = (blocks.len() - at).min(BATCH_BLOCKS);
+            result = self.take_data_run(want as u32).and_then(|run| {
+                let end = at + run.count as usize;
+                scratch.clear();
+                match bytes {
+                    Some(bytes) => {
+                        scratch.extend_from_slice(&bytes[at * BLOCK_BYTES..end * BLOCK_BYTES]);
+                    }
+                    None => self.gather(&blocks[at..end], &mut scratch),
+                }
+                at = end;
+                self.write_run(run, &mut scratch, pointers)
+            });
+        }
+        self.scratch = scratch;
+        result
+    }
+
+    /// Appends blocks of files that are in the cache.
+    fn gather(&mut self, blocks: &[(u64, u64)], to: &mut Vec<u8>) {
+        for &(inode, index) in blocks {
+            let frame = self.cache.find(Name::Data(inode, index));
+            let frame = frame.expect("a dirty block stays in the cache until it is written");
+            to.extend_from_slice(self.cache.bytes(frame));
+        }
+    }
+
+    fn write_run(&mut self, run: Run, bytes: &mut [u8], pointers: &mut Vec<Pointer>) -> Result<()> {
+        let first = pointers.len();
+        let blocks = bytes.as_chunks_mut::<BLOCK_BYTES>().0;
+        let mut result = Ok(());
+        for (block, bytes) in (run.start..).zip(blocks) {
+            match self.store.seal(Kind::Data, block, bytes) {
+                Ok(pointer) => pointers.push(pointer),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        result = result.and_then(|()| self.store.write(run.start, bytes));
+        if result.is_err() {
+            pointers.truncate(first);
+            (run.start..run.start + u64::from(run.count))
+                .for_each(|block| self.space.free_now(block));
+            return result;
+        }
+        pointers[first..].iter().for_each(|pointer| self.log.wrote(Kind::Data, pointer));
+        Ok(())
+    }
+
+    /// Sets the pointers of blocks that were written.
+    fn point_to(&mut self, blocks: &[(u64, u64)], pointers: &[Pointer]) -> Result<()> {
+        let mut at = 0;
+        for group in blocks.chunk_by(same_group) {
+            let (inode, first) = group[0];
+            let changes: Vec<(usize, Option<Pointer>)> = group
+                .iter()
+                .zip(&pointers[at..])
+                .map(|(&(_, index), pointer)| (extents::place(index), Some(*pointer)))
+                .collect();
+            at += group.len();
+            self.set_pointers(&extents::key(inode, first), &changes)?;
+            if first == 0 && self.has(&inline_key(inode))? {
+                self.take(&inline_key(inode))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same_group(a: &(u64, u64), b: &(u64, u64)) -> bool {
+    a.0 == b.0 && a.1 / GROUP == b.1 / GROUP
+}

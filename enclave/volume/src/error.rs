@@ -1,0 +1,174 @@
+//! Why something about a volume failed.
+
+use crate::anchor::{AnchorError, Mark};
+use crate::slot::SlotKind;
+use crate::storage::StorageError;
+use std::fmt;
+
+/// What this crate's own operations give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What was asked of the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// [`Storage::size`](crate::Storage::size)
+    Size,
+    /// [`Storage::set_size`](crate::Storage::set_size)
+    SetSize,
+    /// [`Storage::read`](crate::Storage::read)
+    Read,
+    /// [`Storage::write`](crate::Storage::write)
+    Write,
+    /// [`Storage::sync`](crate::Storage::sync)
+    Sync,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Operation::Size => "asking its size",
+            Operation::SetSize => "setting its size",
+            Operation::Read => "reading",
+            Operation::Write => "writing",
+            Operation::Sync => "syncing",
+        })
+    }
+}
+
+/// Why one key slot did not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotFailure {
+    /// What kind of key it wants.
+    pub kind: SlotKind,
+    /// Why it did not open, in words.
+    pub reason: String,
+}
+
+/// Why something about a volume failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An answer that a file system gives every day.
+    #[error("{0}")]
+    File(#[from] twine_files::Error),
+    /// The storage does not start as a volume does.
+    #[error("this is not a volume")]
+    NotAVolume,
+    /// The volume has a format that this version of Twine does not know.
+    #[error("this volume has version {0} of the format; version {known} is known", known = crate::VERSION)]
+    UnknownVersion(u32),
+    /// Both copies of the header are damaged.
+    #[error("the header of the volume is damaged: {0}")]
+    HeaderDamaged(&'static str),
+    /// The key that a slot holds does not belong to the header around it.
+    #[error("the header of the volume is not authentic: it was changed, or is another volume's")]
+    HeaderForged,
+    /// The header is older than the rest of the volume: somebody put back old key slots.
+    #[error("the header of the volume is older than its contents: old key slots were put back")]
+    HeaderOlder,
+    /// None of the key slots opened.
+    #[error("no key slot of the volume opens: {}", list(.0))]
+    NoSlotOpens(Vec<SlotFailure>),
+    /// No state is left that is whole.
+    #[error("the log of the volume holds no state that is whole")]
+    NoState,
+    /// The storage ends before the volume does.
+    #[error("the volume is cut off: {size} bytes are there, {needed} were written")]
+    Truncated {
+        /// Bytes of the storage.
+        size: u64,
+        /// Bytes of the volume.
+        needed: u64,
+    },
+    /// The anchor remembers a newer state.
+    #[error(
+        "this is an older state of the volume: number {found}, where number {} is known",
+        .mark.sequence
+    )]
+    Older {
+        /// Number of the state that was found.
+        found: u64,
+        /// The mark that is known.
+        mark: Mark,
+    },
+    /// The volume does not go on from the state that the anchor remembers.
+    #[error(
+        "this state of the volume, number {found}, does not go on from number {}, which is known",
+        .mark.sequence
+    )]
+    Diverged {
+        /// Number of the state that was found.
+        found: u64,
+        /// The mark that is known.
+        mark: Mark,
+    },
+    /// The anchor failed.
+    #[error("the anchor of the volume failed: {0}")]
+    Anchor(#[from] AnchorError),
+    /// A block is not what it was when it was written.
+    #[error("block {block} is damaged: its {kind} is not authentic")]
+    NotAuthentic {
+        /// The block's number.
+        block: u64,
+        /// What it should hold.
+        kind: String,
+    },
+    /// A block is authentic, and makes no sense.
+    #[error("the volume is damaged: {what}")]
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// The storage failed.
+    #[error("{operation} {bytes} bytes at {offset} of the storage failed: {error}")]
+    Storage {
+        /// What was asked of it.
+        operation: Operation,
+        /// From which byte.
+        offset: u64,
+        /// How many bytes.
+        bytes: u64,
+        /// What it answered.
+        error: StorageError,
+    },
+    /// A sync failed before, or an operation in its middle.
+    #[error("the volume takes no more changes since something failed; open it again")]
+    Stopped,
+    /// Something that was asked for can't be.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    NoRandom,
+}
+
+impl Error {
+    /// The error that the file system's interface knows for it.
+    pub fn errno(&self) -> twine_files::Error {
+        match self {
+            Error::File(error) => *error,
+            Error::Storage { error: StorageError::NoSpace, .. } => twine_files::Error::NoSpace,
+            Error::Storage { error: StorageError::ReadOnly, operation, .. }
+                if *operation != Operation::Read =>
+            {
+                twine_files::Error::ReadOnly
+            }
+            Error::Invalid(_) => twine_files::Error::Invalid,
+            _ => twine_files::Error::Io,
+        }
+    }
+
+    /// What is authentic and makes no sense.
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Error::Damaged { what: what.into() }
+    }
+}
+
+fn list(failures: &[SlotFailure]) -> String {
+    if failures.is_empty() {
+        return "it has none".into();
+    }
+    let words: Vec<String> =
+        failures.iter().map(|slot| format!("{}: {}", slot.kind, slot.reason)).collect();
+    words.join("; ")
+}

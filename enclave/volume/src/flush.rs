@@ -1,0 +1,145 @@
+//! Writing dirty nodes, and keeping the cache in its bounds.
+
+use crate::block::{BLOCK_BYTES, Kind};
+use crate::cache::Frame;
+use crate::error::Result;
+use crate::page;
+use crate::pointer::Pointer;
+use crate::volume::Volume;
+
+/// Blocks of one write to the storage.
+pub(crate) const BATCH_BLOCKS: usize = 256;
+
+/// Many blocks wait for a commit if they are more than this, and a quarter of all.
+const MANY_WAITING: u64 = 4096;
+
+/// A dirty node, and where the pointer to it is; nowhere for the root.
+struct Dirty {
+    parent: Option<(Frame, usize)>,
+    frame: Frame,
+    block: u64,
+}
+
+impl Volume {
+    /// Gets ready for changes: what is over the bounds is written, and blocks are at hand.
+    /// To be called between changes only, since no frame is good after it, and a commit may
+    /// take place.
+    pub(crate) fn balance(&mut self) -> Result<()> {
+        self.check_writable()?;
+        if self.cache.dirty_data() > self.most_dirty_data() {
+            self.flush_data()?;
+        }
+        if self.inodes.wants_writing() {
+            self.write_inodes()?;
+        }
+        let waiting = self.space.waiting();
+        if self.space.wants_commit() || waiting > MANY_WAITING && waiting > self.space.blocks / 4 {
+            self.commit()?;
+        }
+        if self.cache.dirty_nodes() > self.most_dirty_nodes() {
+            self.flush_nodes()?;
+        }
+        if self.space.wants_entering() {
+            self.enter_freed()?;
+        }
+        self.cache.trim();
+        self.fill_ready()
+    }
+
+    fn most_dirty_data(&self) -> usize {
+        self.cache.budget() / 4
+    }
+
+    /// Seals and writes all dirty nodes, children before parents. That is no commit: until
+    /// one, nothing durable refers to them.
+    pub(crate) fn flush_nodes(&mut self) -> Result<()> {
+        for mut nodes in self.dirty_nodes_by_level()? {
+            nodes.sort_unstable_by_key(|node| node.block);
+            let mut rest = &nodes[..];
+            while !rest.is_empty() {
+                let count = run_length(rest);
+                let (run, after) = rest.split_at(count);
+                self.write_nodes(run)?;
+                rest = after;
+            }
+        }
+        Ok(())
+    }
+
+    /// The dirty nodes of each level, from the leaves up.
+    fn dirty_nodes_by_level(&mut self) -> Result<Vec<Vec<Dirty>>> {
+        let mut levels: Vec<Vec<Dirty>> = Vec::new();
+        let root = self.root;
+        let mut above = Vec::new();
+        if !root.is_sealed() {
+            let frame = self.node(&root, self.levels - 1)?;
+            above.push(Dirty { parent: None, frame, block: root.block });
+        }
+        for level in (0..self.levels - 1).rev() {
+            let mut nodes = Vec::new();
+            for node in &above {
+                for index in 0..page::count(self.cache.bytes(node.frame)) {
+                    let child = page::child(self.cache.bytes(node.frame), index);
+                    if !child.is_sealed() {
+                        let frame = self.node(&child, level)?;
+                        let parent = Some((node.frame, index));
+                        nodes.push(Dirty { parent, frame, block: child.block });
+                    }
+                }
+            }
+            levels.push(std::mem::replace(&mut above, nodes));
+        }
+        levels.push(above);
+        levels.reverse();
+        Ok(levels)
+    }
+
+    /// Writes nodes whose blocks are in a row.
+    fn write_nodes(&mut self, nodes: &[Dirty]) -> Result<()> {
+        let Some(first) = nodes.first() else { return Ok(()) };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let mut pointers: Vec<Pointer> = Vec::with_capacity(nodes.len());
+        let mut result = Ok(());
+        for node in nodes {
+            let start = scratch.len();
+            scratch.extend_from_slice(self.cache.bytes(node.frame));
+            match self.store.seal(Kind::Node, node.block, &mut scratch[start..]) {
+                Ok(pointer) => pointers.push(pointer),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        result = result.and_then(|()| self.store.write(first.block, &scratch));
+        self.scratch = scratch;
+        result?;
+        for (node, pointer) in nodes.iter().zip(&pointers) {
+            match node.parent {
+                Some((parent, index)) => {
+                    page::set_child(self.cache.bytes_mut(parent), index, pointer);
+                }
+                None => self.root = *pointer,
+            }
+            self.cache.clean(node.frame);
+            self.log.wrote(Kind::Node, pointer);
+        }
+        Ok(())
+    }
+}
+
+/// How many of the first nodes have blocks in a row, at most a batch.
+fn run_length(nodes: &[Dirty]) -> usize {
+    nodes
+        .iter()
+        .zip(nodes[0].block..)
+        .take(BATCH_BLOCKS)
+        .take_while(|(node, block)| node.block == *block)
+        .count()
+}
+
+/// Blocks that a number of bytes takes.
+pub(crate) fn blocks(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_BYTES as u64)
+}

@@ -1,0 +1,354 @@
+//! Inodes: their attributes, in memory while they are used, and who holds them.
+
+use crate::bytes::{Reader, Short};
+use crate::error::{Error, Result};
+use crate::page::{Key, Subject};
+use crate::volume::Volume;
+use std::collections::{BTreeSet, HashMap};
+use twine_files::{FileKind, Stamp};
+
+/// The root directory.
+pub(crate) const ROOT: u64 = 1;
+
+/// Attributes that are kept in memory though nobody has changed them.
+const KEPT: usize = 4096;
+
+/// Changed attributes that wait in memory for a commit.
+const MOST_DIRTY: usize = 1024;
+
+/// What the tree keeps of an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    pub(crate) kind: FileKind,
+    /// Names that it has; 0 for one that is only held.
+    pub(crate) links: u64,
+    /// Bytes of a file or of a link's target.
+    pub(crate) size: u64,
+    pub(crate) accessed: u64,
+    pub(crate) modified: u64,
+    pub(crate) changed: u64,
+    /// The directory that a directory is in; 0 for others.
+    pub(crate) parent: u64,
+}
+
+const BYTES: usize = 8 + 6 * 8;
+
+impl Attributes {
+    fn encode(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        bytes[0] = kind_code(self.kind);
+        let numbers =
+            [self.links, self.size, self.accessed, self.modified, self.changed, self.parent];
+        for (number, place) in numbers.iter().zip(bytes[8..].as_chunks_mut::<8>().0) {
+            *place = number.to_le_bytes();
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes);
+        let mut read = || {
+            let kind = kind_from_code(reader.u8()?).ok_or(Short)?;
+            reader.bytes(7)?;
+            Ok(Attributes {
+                kind,
+                links: reader.u64()?,
+                size: reader.u64()?,
+                accessed: reader.u64()?,
+                modified: reader.u64()?,
+                changed: reader.u64()?,
+                parent: reader.u64()?,
+            })
+        };
+        read().map_err(|_: Short| Error::damaged("an inode makes no sense"))
+    }
+}
+
+/// How the tree writes what an inode is.
+pub(crate) fn kind_code(kind: FileKind) -> u8 {
+    match kind {
+        FileKind::File => 1,
+        FileKind::Directory => 2,
+        FileKind::SymbolicLink => 3,
+    }
+}
+
+pub(crate) fn kind_from_code(code: u8) -> Option<FileKind> {
+    match code {
+        1 => Some(FileKind::File),
+        2 => Some(FileKind::Directory),
+        3 => Some(FileKind::SymbolicLink),
+        _ => None,
+    }
+}
+
+/// An inode in memory.
+struct Known {
+    attributes: Attributes,
+    dirty: bool,
+    /// Times that are to be set to the time when somebody next asks for it.
+    stale: Times,
+    /// Where a reader that reads on would go on.
+    next_read: u64,
+}
+
+/// Some of an inode's times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Times {
+    accessed: bool,
+    modified: bool,
+    changed: bool,
+}
+
+impl Times {
+    /// Contents have changed.
+    pub(crate) const CONTENTS: Times = Times { accessed: false, modified: true, changed: true };
+    /// Attributes or names have changed.
+    pub(crate) const CHANGED: Times = Times { accessed: false, modified: false, changed: true };
+    /// It is new.
+    pub(crate) const ALL: Times = Times { accessed: true, modified: true, changed: true };
+}
+
+/// All inodes in memory.
+pub(crate) struct Inodes {
+    /// The number of the next new inode.
+    pub(crate) next: u64,
+    known: HashMap<u64, Known>,
+    dirty: BTreeSet<u64>,
+    stale: Vec<u64>,
+    holds: HashMap<u64, u64>,
+    /// With this many known, those that nobody needs are forgotten.
+    most_known: usize,
+}
+
+impl Inodes {
+    pub(crate) fn new(next: u64) -> Self {
+        Inodes {
+            next,
+            known: HashMap::new(),
+            dirty: BTreeSet::new(),
+            stale: Vec::new(),
+            holds: HashMap::new(),
+            most_known: KEPT,
+        }
+    }
+
+    pub(crate) fn hold(&mut self, inode: u64) {
+        if inode != ROOT {
+            *self.holds.entry(inode).or_default() += 1;
+        }
+    }
+
+    /// Gives back a hold; whether it was the last.
+    pub(crate) fn release(&mut self, inode: u64) -> bool {
+        let Some(holds) = self.holds.get_mut(&inode) else { return false };
+        *holds -= 1;
+        let last = *holds == 0;
+        if last {
+            self.holds.remove(&inode);
+        }
+        last
+    }
+
+    pub(crate) fn is_held(&self, inode: u64) -> bool {
+        self.holds.contains_key(&inode)
+    }
+
+    /// Whether many changed inodes wait.
+    pub(crate) fn wants_writing(&self) -> bool {
+        self.dirty.len() > MOST_DIRTY
+    }
+
+    /// Forgets an inode that is gone.
+    pub(crate) fn forget(&mut self, inode: u64) {
+        self.known.remove(&inode);
+        self.dirty.remove(&inode);
+    }
+
+    fn keep(&mut self, inode: u64, attributes: Attributes) -> &mut Known {
+        if self.known.len() >= self.most_known && !self.known.contains_key(&inode) {
+            let holds = &self.holds;
+            self.known.retain(|inode, known| known.dirty || holds.contains_key(inode));
+            self.most_known = KEPT.max(2 * self.known.len());
+        }
+        self.known.entry(inode).or_insert(Known {
+            attributes,
+            dirty: false,
+            stale: Times::default(),
+            next_read: 0,
+        })
+    }
+
+    fn mark_dirty(&mut self, inode: u64) {
+        if let Some(known) = self.known.get_mut(&inode)
+            && !known.dirty
+        {
+            known.dirty = true;
+            self.dirty.insert(inode);
+        }
+    }
+
+    /// Remembers that times are to be set.
+    fn touch(&mut self, inode: u64, times: Times) {
+        if let Some(known) = self.known.get_mut(&inode) {
+            if known.stale == Times::default() {
+                self.stale.push(inode);
+            }
+            known.stale.accessed |= times.accessed;
+            known.stale.modified |= times.modified;
+            known.stale.changed |= times.changed;
+        }
+    }
+
+    /// Sets all times that are to be set.
+    fn settle(&mut self, now: impl FnOnce() -> u64) {
+        if self.stale.is_empty() {
+            return;
+        }
+        let now = now();
+        for inode in std::mem::take(&mut self.stale) {
+            let Some(known) = self.known.get_mut(&inode) else { continue };
+            let stale = std::mem::take(&mut known.stale);
+            if stale.accessed {
+                known.attributes.accessed = now;
+            }
+            if stale.modified {
+                known.attributes.modified = now;
+            }
+            if stale.changed {
+                known.attributes.changed = now;
+            }
+        }
+    }
+
+    /// Where a reader of this inode would go on, and sets where it will.
+    pub(crate) fn read_position(&mut self, inode: u64, next: u64) -> u64 {
+        match self.known.get_mut(&inode) {
+            Some(known) => std::mem::replace(&mut known.next_read, next),
+            None => 0,
+        }
+    }
+}
+
+impl Volume {
+    fn attributes_key(inode: u64) -> Key {
+        Key::new(inode, Subject::Attributes, 0)
+    }
+
+    /// The attributes of an inode; times may be old.
+    pub(crate) fn inode(&mut self, inode: u64) -> Result<Attributes> {
+        if let Some(known) = self.inodes.known.get(&inode) {
+            return Ok(known.attributes);
+        }
+        let found = self.get(&Self::attributes_key(inode), Attributes::decode)?;
+        let attributes = found.ok_or(twine_files::Error::NotFound)??;
+        Ok(self.inodes.keep(inode, attributes).attributes)
+    }
+
+    /// The attributes of an inode of a kind that can do what is asked.
+    pub(crate) fn directory(&mut self, inode: u64) -> Result<Attributes> {
+        let attributes = self.inode(inode)?;
+        match attributes.kind {
+            FileKind::Directory => Ok(attributes),
+            _ => Err(twine_files::Error::NotDirectory.into()),
+        }
+    }
+
+    /// The attributes of a regular file.
+    pub(crate) fn file(&mut self, inode: u64) -> Result<Attributes> {
+        let attributes = self.inode(inode)?;
+        match attributes.kind {
+            FileKind::File => Ok(attributes),
+            FileKind::Directory => Err(twine_files::Error::IsDirectory.into()),
+            FileKind::SymbolicLink => Err(twine_files::Error::Invalid.into()),
+        }
+    }
+
+    /// The attributes with their times set.
+    pub(crate) fn settled(&mut self, inode: u64) -> Result<Attributes> {
+        self.inode(inode)?;
+        self.inodes.settle(&self.clock);
+        self.inode(inode)
+    }
+
+    /// Makes sure that an inode's attributes can be changed and written without a failure.
+    pub(crate) fn prepare_inode(&mut self, inode: u64) -> Result<()> {
+        self.inode(inode)?;
+        self.prepare(&Self::attributes_key(inode))
+    }
+
+    /// A new inode's number, with these attributes.
+    pub(crate) fn new_inode(&mut self, kind: FileKind, size: u64, parent: u64) -> Result<u64> {
+        let inode = self.inodes.next;
+        self.inodes.next += 1;
+        let attributes =
+            Attributes { kind, links: 1, size, accessed: 0, modified: 0, changed: 0, parent };
+        self.put(&Self::attributes_key(inode), &attributes.encode())?;
+        self.inodes.keep(inode, attributes);
+        self.inodes.mark_dirty(inode);
+        self.inodes.touch(inode, Times::ALL);
+        Ok(inode)
+    }
+
+    /// Changes attributes that [`inode`](Self::inode) has given before.
+    pub(crate) fn change_inode(
+        &mut self,
+        inode: u64,
+        times: Times,
+        change: impl FnOnce(&mut Attributes),
+    ) -> Result<()> {
+        let attributes = self.inode(inode)?;
+        change(&mut self.inodes.keep(inode, attributes).attributes);
+        self.inodes.mark_dirty(inode);
+        self.inodes.touch(inode, times);
+        Ok(())
+    }
+
+    /// Sets times to given ones.
+    pub(crate) fn set_stamps(
+        &mut self,
+        inode: u64,
+        accessed: Stamp,
+        modified: Stamp,
+    ) -> Result<()> {
+        self.check_writable()?;
+        self.inode(inode)?;
+        let now = (self.clock)();
+        self.inodes.settle(|| now);
+        let stamp = |stamp, old| match stamp {
+            Stamp::Keep => old,
+            Stamp::Now => now,
+            Stamp::At(time) => time,
+        };
+        self.change_inode(inode, Times::default(), |attributes| {
+            attributes.accessed = stamp(accessed, attributes.accessed);
+            attributes.modified = stamp(modified, attributes.modified);
+            attributes.changed = now;
+        })
+    }
+
+    /// Puts all changed attributes into the tree.
+    pub(crate) fn write_inodes(&mut self) -> Result<()> {
+        if self.inodes.dirty.is_empty() {
+            return Ok(());
+        }
+        self.inodes.settle(&self.clock);
+        while let Some(inode) = self.inodes.dirty.first().copied() {
+            if let Some(known) = self.inodes.known.get(&inode) {
+                let bytes = known.attributes.encode();
+                self.put(&Self::attributes_key(inode), &bytes)?;
+            }
+            self.inodes.dirty.remove(&inode);
+            if let Some(known) = self.inodes.known.get_mut(&inode) {
+                known.dirty = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the attributes of an inode that is gone out of the tree.
+    pub(crate) fn take_inode(&mut self, inode: u64) -> Result<()> {
+        self.inodes.forget(inode);
+        self.take(&Self::attributes_key(inode)).map(drop)
+    }
+}

@@ -1,0 +1,548 @@
+//! Nodes of the tree: items in order, in a page of 4 KiB that is searched as it is.
+//!
+//! A page begins with its level, the number of items, where the items' bytes begin and how
+//! many bytes among them are unused; then comes one slot for each item, in the order of the
+//! keys, with the place and length of its bytes, which are stacked from the page's end.
+
+use crate::block::{BLOCK_BYTES, Bytes, MOST_BLOCKS};
+use crate::pointer::{POINTER_BYTES, Pointer};
+use std::cmp::Ordering;
+
+/// Bytes of a key.
+pub(crate) const KEY_BYTES: usize = 17;
+
+/// Bytes of the page's own fields.
+const HEAD_BYTES: usize = 8;
+
+/// Bytes of a slot.
+const SLOT_BYTES: usize = 4;
+
+/// Bytes for slots and items.
+const ROOM: usize = BLOCK_BYTES - HEAD_BYTES;
+
+/// Most bytes of an item's value. Three of the largest items fit into a page, so a page
+/// can always be split around a new item.
+pub(crate) const MOST_VALUE_BYTES: usize = ROOM / 3 - SLOT_BYTES - KEY_BYTES;
+
+/// More levels than a tree can have in as many blocks as there are numbers for.
+pub(crate) const MOST_LEVELS: u8 = 16;
+
+/// What an item is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// Attributes of the inode.
+    Attributes,
+    /// A piece of a symbolic link's target.
+    Target,
+    /// The start of a file, when that is all of it.
+    Inline,
+    /// Pointers to the data of a group of blocks.
+    Extents,
+    /// A directory's entry.
+    Entry,
+    /// Which blocks of a region are in use; of inode 0.
+    Region,
+    /// An inode to be removed or cut; of inode 0.
+    Orphan,
+}
+
+impl Subject {
+    fn code(self) -> u8 {
+        match self {
+            Subject::Attributes => 1,
+            Subject::Target => 2,
+            Subject::Inline => 3,
+            Subject::Extents => 4,
+            Subject::Entry => 5,
+            Subject::Region => 6,
+            Subject::Orphan => 7,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Subject::Attributes,
+            2 => Subject::Target,
+            3 => Subject::Inline,
+            4 => Subject::Extents,
+            5 => Subject::Entry,
+            6 => Subject::Region,
+            7 => Subject::Orphan,
+            _ => return None,
+        })
+    }
+}
+
+/// An item's key. Items are in the order of (inode, subject, offset).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) inode: u64,
+    pub(crate) subject: Subject,
+    pub(crate) offset: u64,
+}
+
+impl Key {
+    /// The least key there is.
+    pub(crate) const LEAST: Key = Key { inode: 0, subject: Subject::Attributes, offset: 0 };
+
+    pub(crate) fn new(inode: u64, subject: Subject, offset: u64) -> Self {
+        Key { inode, subject, offset }
+    }
+
+    /// The bytes of a key, which are in the order of the keys.
+    pub(crate) fn encode(&self) -> [u8; KEY_BYTES] {
+        let mut bytes = [0; KEY_BYTES];
+        bytes[..8].copy_from_slice(&self.inode.to_be_bytes());
+        bytes[8] = self.subject.code();
+        bytes[9..].copy_from_slice(&self.offset.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8; KEY_BYTES]) -> Option<Self> {
+        let (inode, subject, offset) = parts(bytes);
+        Some(Key { inode, subject: Subject::from_code(subject)?, offset })
+    }
+
+    fn parts(&self) -> (u64, u8, u64) {
+        (self.inode, self.subject.code(), self.offset)
+    }
+}
+
+fn parts(bytes: &[u8; KEY_BYTES]) -> (u64, u8, u64) {
+    let mut reader = [0; 8];
+    reader.copy_from_slice(&bytes[..8]);
+    let inode = u64::from_be_bytes(reader);
+    reader.copy_from_slice(&bytes[9..]);
+    (inode, bytes[8], u64::from_be_bytes(reader))
+}
+
+fn field(page: &Bytes, at: usize) -> usize {
+    usize::from(u16::from_le_bytes([page[at], page[at + 1]]))
+}
+
+fn set_field(page: &mut Bytes, at: usize, value: usize) {
+    // Offsets and lengths within a page fit.
+    page[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
+}
+
+/// Makes a page empty.
+pub(crate) fn clear(page: &mut Bytes, level: u8) {
+    page[..HEAD_BYTES].fill(0);
+    page[0] = level;
+    set_field(page, 4, BLOCK_BYTES);
+}
+
+/// 0 for a leaf; the children of a page are one level below it.
+pub(crate) fn level(page: &Bytes) -> u8 {
+    page[0]
+}
+
+/// How many items it has.
+pub(crate) fn count(page: &Bytes) -> usize {
+    field(page, 2)
+}
+
+fn heap_start(page: &Bytes) -> usize {
+    field(page, 4)
+}
+
+fn unused(page: &Bytes) -> usize {
+    field(page, 6)
+}
+
+fn slot(page: &Bytes, index: usize) -> (usize, usize) {
+    let at = HEAD_BYTES + index * SLOT_BYTES;
+    (field(page, at), field(page, at + 2))
+}
+
+fn key_bytes(page: &Bytes, index: usize) -> &[u8; KEY_BYTES] {
+    let (start, _) = slot(page, index);
+    page[start..].first_chunk().expect("`validate` saw that items lie in the page")
+}
+
+/// The key of an item.
+///
+/// # Panics
+/// When the page has fewer items, or was never validated.
+pub(crate) fn key(page: &Bytes, index: usize) -> Key {
+    Key::decode(key_bytes(page, index)).expect("`validate` saw that keys make sense")
+}
+
+/// The value of an item.
+pub(crate) fn value(page: &Bytes, index: usize) -> &[u8] {
+    let (start, length) = slot(page, index);
+    &page[start + KEY_BYTES..start + length]
+}
+
+/// The child at an index of a page that is no leaf.
+pub(crate) fn child(page: &Bytes, index: usize) -> Pointer {
+    let bytes = value(page, index).first_chunk().expect("`validate` saw the pointers' length");
+    Pointer::decode(bytes)
+}
+
+/// Changes the child at an index.
+pub(crate) fn set_child(page: &mut Bytes, index: usize, pointer: &Pointer) {
+    let (start, _) = slot(page, index);
+    page[start + KEY_BYTES..start + KEY_BYTES + POINTER_BYTES].copy_from_slice(&pointer.encode());
+}
+
+/// Where a key is, or where it would be.
+pub(crate) fn search(page: &Bytes, key: &Key) -> Result<usize, usize> {
+    let wanted = key.parts();
+    let (mut low, mut high) = (0, count(page));
+    while low < high {
+        let middle = (low + high) / 2;
+        match parts(key_bytes(page, middle)).cmp(&wanted) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater => high = middle,
+            Ordering::Equal => return Ok(middle),
+        }
+    }
+    Err(low)
+}
+
+/// The child whose subtree has the key, if any has it. The first child also has all that
+/// is before its own key.
+pub(crate) fn child_index(page: &Bytes, key: &Key) -> usize {
+    match search(page, key) {
+        Ok(index) => index,
+        Err(index) => index.saturating_sub(1),
+    }
+}
+
+/// Bytes that are free, in whatever places.
+pub(crate) fn free(page: &Bytes) -> usize {
+    heap_start(page) - HEAD_BYTES - count(page) * SLOT_BYTES + unused(page)
+}
+
+/// Bytes that are taken by slots and items.
+pub(crate) fn used(page: &Bytes) -> usize {
+    ROOM - free(page)
+}
+
+/// Puts an item at an index, where its key belongs. `false` when there is no room.
+pub(crate) fn insert(page: &mut Bytes, index: usize, key: &Key, value: &[u8]) -> bool {
+    let length = KEY_BYTES + value.len();
+    if free(page) < SLOT_BYTES + length {
+        return false;
+    }
+    let items = count(page);
+    let slots_end = HEAD_BYTES + items * SLOT_BYTES;
+    if heap_start(page) - slots_end < SLOT_BYTES + length {
+        compact(page);
+    }
+    let start = heap_start(page) - length;
+    let at = HEAD_BYTES + index * SLOT_BYTES;
+    page.copy_within(at..slots_end, at + SLOT_BYTES);
+    set_field(page, at, start);
+    set_field(page, at + 2, length);
+    page[start..start + KEY_BYTES].copy_from_slice(&key.encode());
+    page[start + KEY_BYTES..start + length].copy_from_slice(value);
+    set_field(page, 2, items + 1);
+    set_field(page, 4, start);
+    true
+}
+
+/// Takes an item away.
+pub(crate) fn remove(page: &mut Bytes, index: usize) {
+    let (start, length) = slot(page, index);
+    let items = count(page);
+    let at = HEAD_BYTES + index * SLOT_BYTES;
+    page.copy_within(at + SLOT_BYTES..HEAD_BYTES + items * SLOT_BYTES, at);
+    set_field(page, 2, items - 1);
+    if start == heap_start(page) {
+        set_field(page, 4, start + length);
+    } else {
+        set_field(page, 6, unused(page) + length);
+    }
+    if items == 1 {
+        clear(page, level(page));
+    }
+}
+
+/// Gives an item another value. `false` when there is no room; the item is then gone.
+pub(crate) fn replace(page: &mut Bytes, index: usize, key: &Key, value: &[u8]) -> bool {
+    let (start, length) = slot(page, index);
+    if length == KEY_BYTES + value.len() {
+        page[start + KEY_BYTES..start + length].copy_from_slice(value);
+        return true;
+    }
+    remove(page, index);
+    insert(page, index, key, value)
+}
+
+/// Moves the items together, so that all that is free is in one place.
+fn compact(page: &mut Bytes) {
+    let old = *page;
+    clear(page, level(&old));
+    for index in 0..count(&old) {
+        append_item(page, &old, index);
+    }
+}
+
+/// Puts an item of another page at the end; there is room.
+fn append_item(page: &mut Bytes, from: &Bytes, index: usize) {
+    let (start, length) = slot(from, index);
+    let items = count(page);
+    let to = heap_start(page) - length;
+    page[to..to + length].copy_from_slice(&from[start..start + length]);
+    let at = HEAD_BYTES + items * SLOT_BYTES;
+    set_field(page, at, to);
+    set_field(page, at + 2, length);
+    set_field(page, 2, items + 1);
+    set_field(page, 4, to);
+}
+
+/// Splits a page around a new item that has no room in it: `right`, which is empty, takes
+/// the upper part. Where items come in order, as a file's do that is written from start to
+/// end, the left page stays full.
+pub(crate) fn split(page: &mut Bytes, right: &mut Bytes, index: usize, key: &Key, value: &[u8]) {
+    let old = *page;
+    let at = split_point(&old, index, key, KEY_BYTES + value.len());
+    clear(page, level(&old));
+    clear(right, level(&old));
+    let place = |page: &mut Bytes, from: usize, to: usize| {
+        for position in from..to {
+            match position.cmp(&index) {
+                Ordering::Less => append_item(page, &old, position),
+                Ordering::Equal => {
+                    let end = count(page);
+                    let placed = insert(page, end, key, value);
+                    debug_assert!(placed);
+                }
+                Ordering::Greater => append_item(page, &old, position - 1),
+            }
+        }
+    };
+    place(page, 0, at);
+    place(right, at, count(&old) + 1);
+}
+
+/// How many of the items, with the new one among them, stay in the left page.
+fn split_point(page: &Bytes, index: usize, new: &Key, length: usize) -> usize {
+    let items = count(page) + 1;
+    let size = |position: usize| {
+        SLOT_BYTES
+            + match position.cmp(&index) {
+                Ordering::Less => slot(page, position).1,
+                Ordering::Equal => length,
+                Ordering::Greater => slot(page, position - 1).1,
+            }
+    };
+    let total: usize = (0..items).map(size).sum();
+    let same = |other: usize| {
+        let other = self::key(page, other);
+        other.inode == new.inode && other.subject == new.subject
+    };
+    // The new item continues what is before it, and nothing of that follows.
+    let appends = index > 0 && same(index - 1) && (index == items - 1 || !same(index));
+    let mut left = 0;
+    let mut best = (usize::MAX, 1);
+    for position in 0..items - 1 {
+        left += size(position);
+        let right = total - left;
+        if left > ROOM || right > ROOM {
+            continue;
+        }
+        let at = position + 1;
+        if appends && at == index {
+            return at;
+        }
+        let uneven = left.abs_diff(right);
+        if uneven < best.0 {
+            best = (uneven, at);
+        }
+    }
+    best.1
+}
+
+/// Moves all items of `right` behind those of `page`, if they fit. `first` becomes the key
+/// of the first of them: in a page that is no leaf it is what the parent calls `right`,
+/// which may be less than the key that `right` has for its first child.
+pub(crate) fn merge(page: &mut Bytes, right: &Bytes, first: &Key) -> bool {
+    if free(page) < used(right) {
+        return false;
+    }
+    compact(page);
+    let start = count(page);
+    for index in 0..count(right) {
+        append_item(page, right, index);
+    }
+    if level(page) > 0 {
+        let (at, _) = slot(page, start);
+        page[at..at + KEY_BYTES].copy_from_slice(&first.encode());
+    }
+    true
+}
+
+/// Checks that a page makes sense, so that everything else here may rely on it.
+pub(crate) fn validate(page: &Bytes, wanted_level: u8) -> Result<(), &'static str> {
+    if level(page) != wanted_level || page[1] != 0 {
+        return Err("a tree node has the wrong level");
+    }
+    let items = count(page);
+    let heap = heap_start(page);
+    if heap > BLOCK_BYTES || HEAD_BYTES + items * SLOT_BYTES > heap {
+        return Err("a tree node has more items than room");
+    }
+    if wanted_level > 0 && items == 0 {
+        return Err("a tree node has no children");
+    }
+    let mut total = 0;
+    let mut before = None;
+    for index in 0..items {
+        let (start, length) = slot(page, index);
+        if start < heap || start + length > BLOCK_BYTES || length < KEY_BYTES {
+            return Err("an item of a tree node lies outside of it");
+        }
+        total += length;
+        let key = Key::decode(key_bytes(page, index)).ok_or("a key makes no sense")?;
+        if before.is_some_and(|before| key <= before) {
+            return Err("the keys of a tree node are not in order");
+        }
+        before = Some(key);
+        if wanted_level == 0 {
+            if length > KEY_BYTES + MOST_VALUE_BYTES {
+                return Err("an item of a tree node is too large");
+            }
+        } else {
+            if length != KEY_BYTES + POINTER_BYTES {
+                return Err("a child of a tree node is no pointer");
+            }
+            let child = child(page, index);
+            if !child.is_sealed() || child.block >= MOST_BLOCKS {
+                return Err("a child of a tree node was never written");
+            }
+        }
+    }
+    // Items that share bytes would make the sum too large.
+    if total + unused(page) != BLOCK_BYTES - heap {
+        return Err("the items of a tree node don't fill their room");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(offset: u64) -> Key {
+        Key::new(5, Subject::Extents, offset)
+    }
+
+    fn keys(page: &Bytes) -> Vec<Key> {
+        (0..count(page)).map(|index| key(page, index)).collect()
+    }
+
+    #[test]
+    fn the_bytes_of_keys_are_in_their_order() {
+        let keys = [
+            Key::LEAST,
+            Key::new(0, Subject::Orphan, 9),
+            Key::new(1, Subject::Attributes, 0),
+            Key::new(1, Subject::Entry, 255),
+            Key::new(1, Subject::Entry, 256),
+            Key::new(256, Subject::Attributes, 0),
+        ];
+        for pair in keys.windows(2) {
+            assert!(pair[0] < pair[1]);
+            assert!(pair[0].encode() < pair[1].encode());
+            assert_eq!(Key::decode(&pair[0].encode()), Some(pair[0]));
+        }
+    }
+
+    #[test]
+    fn a_page_gives_back_what_was_put_in_through_removals_and_growth() {
+        let mut page = [0xa5; BLOCK_BYTES];
+        clear(&mut page, 0);
+        for offset in 0..40 {
+            let at = search(&page, &numbered(offset * 7 % 40)).unwrap_err();
+            assert!(insert(&mut page, at, &numbered(offset * 7 % 40), &[offset as u8; 30]));
+        }
+        for offset in (0..40).step_by(2) {
+            let at = search(&page, &numbered(offset)).unwrap();
+            remove(&mut page, at);
+        }
+        for offset in (1..40).step_by(2) {
+            let at = search(&page, &numbered(offset)).unwrap();
+            assert!(replace(&mut page, at, &numbered(offset), &[offset as u8; 150]));
+            validate(&page, 0).unwrap();
+        }
+        for offset in 0..40 {
+            match search(&page, &numbered(offset)) {
+                Ok(at) => assert_eq!(value(&page, at), [offset as u8; 150]),
+                Err(_) => assert_eq!(offset % 2, 0),
+            }
+        }
+    }
+
+    #[test]
+    fn a_split_keeps_every_item_and_leaves_full_pages_behind_appends() {
+        for items in 3..130_u64 {
+            let size = (ROOM / items as usize).min(MOST_VALUE_BYTES + 21).saturating_sub(21);
+            for new in 0..=items {
+                let mut page = [0; BLOCK_BYTES];
+                clear(&mut page, 0);
+                for offset in 0..items {
+                    let end = count(&page);
+                    assert!(insert(&mut page, end, &numbered(offset * 2 + 1), &vec![1; size]));
+                }
+                let key = numbered(new * 2);
+                let index = search(&page, &key).unwrap_err();
+                let large = vec![2; MOST_VALUE_BYTES];
+                if insert(&mut page, index, &key, &large) {
+                    continue;
+                }
+                let mut right = [0; BLOCK_BYTES];
+                let before = count(&page);
+                split(&mut page, &mut right, index, &key, &large);
+                validate(&page, 0).unwrap();
+                validate(&right, 0).unwrap();
+                let mut all = keys(&page);
+                all.extend(keys(&right));
+                assert_eq!(all.len(), before + 1);
+                assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
+                if new == items {
+                    assert_eq!(count(&page), before);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_mutation_of_a_page_makes_it_panic() {
+        let mut page = [0; BLOCK_BYTES];
+        clear(&mut page, 0);
+        for offset in 0..20 {
+            assert!(insert(&mut page, offset as usize, &numbered(offset), &[7; 100]));
+        }
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize
+        };
+        let mut valid = 0;
+        for _ in 0..100_000 {
+            let mut mutant = page;
+            for _ in 0..1 + random() % 4 {
+                let at = if random() % 2 == 0 { random() % 96 } else { random() % BLOCK_BYTES };
+                mutant[at] = random() as u8;
+            }
+            if validate(&mutant, 0).is_ok() {
+                valid += 1;
+                for index in 0..count(&mutant) {
+                    key(&mutant, index);
+                    value(&mutant, index);
+                }
+                let _ = search(&mutant, &numbered(3));
+                if count(&mutant) > 0 {
+                    remove(&mut mutant, 0);
+                }
+                insert(&mut mutant, 0, &Key::LEAST, &[1; 40]);
+                let _ = validate(&mutant, 0);
+            }
+        }
+        println!("100000 mutated pages, {valid} of them valid");
+        assert!(valid > 0 && valid < 100_000);
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a volume is kept: bytes that nobody needs to trust.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why the storage failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// It is full, or a quota is used up.
+    #[error("no space is left")]
+    NoSpace,
+    /// It can't be written.
+    #[error("it is read-only")]
+    ReadOnly,
+    /// It ends before what was to be read.
+    #[error("it is shorter than it should be")]
+    Short,
+    /// Anything else.
+    #[error("input/output error")]
+    Io,
+}
+
+impl From<io::Error> for StorageError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => StorageError::NoSpace,
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                StorageError::ReadOnly
+            }
+            io::ErrorKind::UnexpectedEof => StorageError::Short,
+            _ => StorageError::Io,
+        }
+    }
+}
+
+/// The bytes that hold a volume. All that it answers is untrusted: it may fail at any call,
+/// and give bytes that were never written.
+///
+/// A volume reads and writes whole blocks of [`BLOCK_BYTES`](crate::BLOCK_BYTES), or several
+/// that follow each other, at multiples of a block's size.
+pub trait Storage: Send {
+    /// How long it is, in bytes.
+    ///
+    /// # Errors
+    /// When that can't be found out.
+    fn size(&mut self) -> Result<u64, StorageError>;
+
+    /// Makes it this long, in bytes. What is added may hold anything. The volume counts on
+    /// room for what it added; an implementation should reserve it where it can.
+    ///
+    /// # Errors
+    /// When it can't be made so long; its length is then as before.
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError>;
+
+    /// Copies bytes at `offset` into `bytes`, all of them or none that matter: after an
+    /// error `bytes` may hold anything. Each byte of the outside is read once.
+    ///
+    /// # Errors
+    /// When they can't be read, also beyond the end.
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError>;
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// When not all could be written; any part of them may have been.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Returns when all that was written before is durable (`fdatasync`).
+    ///
+    /// # Errors
+    /// When that is not sure. The volume is then not written again until it is opened anew.
+    fn sync(&mut self) -> Result<(), StorageError>;
+}
+
+/// A storage in memory, for tests and short-lived trees. Clones share their bytes.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStorage(Arc<Mutex<Vec<u8>>>);
+
+impl MemoryStorage {
+    /// A storage that holds `bytes`.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        MemoryStorage(Arc::new(Mutex::new(bytes)))
+    }
+
+    /// Looks at the bytes, or changes them behind the volume's back.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The range of `length` bytes from `offset` in something of `size` bytes.
+fn range(offset: u64, length: usize, size: usize) -> Option<std::ops::Range<usize>> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(length)?;
+    (end <= size).then_some(start..end)
+}
+
+impl Storage for MemoryStorage {
+    fn size(&mut self) -> Result<u64, StorageError> {
+        Ok(self.with(|held| held.len() as u64))
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        let size = usize::try_from(size).map_err(|_| StorageError::NoSpace)?;
+        self.with(|held| {
+            held.try_reserve(size.saturating_sub(held.len())).map_err(|_| StorageError::NoSpace)?;
+            held.resize(size, 0);
+            Ok(())
+        })
+    }
+
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        self.with(|held| {
+            let range = range(offset, bytes.len(), held.len()).ok_or(StorageError::Short)?;
+            bytes.copy_from_slice(&held[range]);
+            Ok(())
+        })
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.with(|held| {
+            let range = range(offset, bytes.len(), held.len()).ok_or(StorageError::Short)?;
+            held[range].copy_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+/// A storage in a file of the operating system's. It takes no lock.
+#[derive(Debug)]
+pub struct FileStorage(File);
+
+impl FileStorage {
+    /// Keeps a volume in `file`, which is open for reading, and for writing unless the
+    /// volume will be opened read-only.
+    pub fn new(file: File) -> Self {
+        FileStorage(file)
+    }
+}
+
+impl Storage for FileStorage {
+    fn size(&mut self) -> Result<u64, StorageError> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        Ok(self.0.set_len(size)?)
+    }
+
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        Ok(self.0.read_exact_at(bytes, offset)?)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        Ok(self.0.write_all_at(bytes, offset)?)
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        Ok(self.0.sync_data()?)
+    }
+}

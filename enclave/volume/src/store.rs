@@ -1,0 +1,86 @@
+//! The storage with its errors in words and its calls counted, and the keys.
+
+use crate::block::{self, Bytes, Kind};
+use crate::crypto::{Seal, Sealer};
+use crate::error::{Error, Operation, Result};
+use crate::pointer::Pointer;
+use crate::statistics::Statistics;
+use crate::storage::{Storage, StorageError};
+
+/// A storage and the keys of what it holds.
+pub(crate) struct Store {
+    storage: Box<dyn Storage>,
+    pub(crate) sealer: Sealer,
+    pub(crate) statistics: Statistics,
+}
+
+fn failed(operation: Operation, offset: u64, bytes: usize) -> impl Fn(StorageError) -> Error {
+    move |error| Error::Storage { operation, offset, bytes: bytes as u64, error }
+}
+
+/// How long a storage is, in bytes.
+pub(crate) fn size(storage: &mut dyn Storage) -> Result<u64> {
+    storage.size().map_err(failed(Operation::Size, 0, 0))
+}
+
+/// Reads a block of a storage.
+pub(crate) fn read(storage: &mut dyn Storage, block: u64, bytes: &mut Bytes) -> Result<()> {
+    let offset = block::offset(block);
+    storage.read(offset, bytes).map_err(failed(Operation::Read, offset, bytes.len()))
+}
+
+impl Store {
+    pub(crate) fn new(storage: Box<dyn Storage>, sealer: Sealer) -> Self {
+        Store { storage, sealer, statistics: Statistics::default() }
+    }
+
+    /// Makes the storage this many blocks long.
+    pub(crate) fn set_blocks(&mut self, blocks: u64) -> Result<()> {
+        let size = block::offset(blocks);
+        self.storage.set_size(size).map_err(failed(Operation::SetSize, size, 0))
+    }
+
+    /// Reads blocks as they are, from one on.
+    pub(crate) fn read(&mut self, block: u64, bytes: &mut [u8]) -> Result<()> {
+        let offset = block::offset(block);
+        self.statistics.reads += 1;
+        self.statistics.bytes_read += bytes.len() as u64;
+        self.storage.read(offset, bytes).map_err(failed(Operation::Read, offset, bytes.len()))
+    }
+
+    /// Writes blocks as they are, from one on.
+    pub(crate) fn write(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
+        let offset = block::offset(block);
+        self.statistics.writes += 1;
+        self.statistics.bytes_written += bytes.len() as u64;
+        self.storage.write(offset, bytes).map_err(failed(Operation::Write, offset, bytes.len()))
+    }
+
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.statistics.syncs += 1;
+        self.storage.sync().map_err(failed(Operation::Sync, 0, 0))
+    }
+
+    /// Decrypts what was read from a pointer's block, in place; clears it if it is not
+    /// authentic.
+    pub(crate) fn open(&mut self, kind: Kind, pointer: &Pointer, bytes: &mut [u8]) -> Result<()> {
+        let seal = Seal { salt: pointer.salt, counter: pointer.counter, tag: pointer.tag };
+        self.statistics.blocks_opened += 1;
+        self.sealer
+            .open(kind, &seal, &[], bytes)
+            .map_err(|_| Error::NotAuthentic { block: pointer.block, kind: kind.to_string() })
+    }
+
+    /// Reads and opens the block of a pointer.
+    pub(crate) fn load(&mut self, kind: Kind, pointer: &Pointer, bytes: &mut Bytes) -> Result<()> {
+        self.read(pointer.block, &mut bytes[..])?;
+        self.open(kind, pointer, &mut bytes[..])
+    }
+
+    /// Encrypts what will be written to a block, in place.
+    pub(crate) fn seal(&mut self, kind: Kind, block: u64, bytes: &mut [u8]) -> Result<Pointer> {
+        self.statistics.blocks_sealed += 1;
+        let seal = self.sealer.seal(kind, &[], bytes)?;
+        Ok(Pointer { block, counter: seal.counter, salt: seal.salt, tag: seal.tag })
+    }
+}

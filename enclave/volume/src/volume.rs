@@ -1,0 +1,185 @@
+//! The volume: what it is made of, and how it is opened and left.
+
+use crate::anchor::Anchor;
+use crate::block::{self, BLOCK_BYTES};
+use crate::cache::Cache;
+use crate::crypto::Key;
+use crate::error::{Error, Result};
+use crate::header::Header;
+use crate::inode::Inodes;
+use crate::log::Log;
+use crate::pointer::Pointer;
+use crate::redo::Redo;
+use crate::space::Space;
+use crate::statistics::Statistics;
+use crate::store::Store;
+use std::collections::HashMap;
+use std::fmt;
+
+/// Least budget of a cache.
+pub const LEAST_CACHE_BYTES: usize = 256 << 10;
+
+/// The random name of a volume.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VolumeId(pub [u8; 16]);
+
+impl fmt::Display for VolumeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for VolumeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VolumeId({self})")
+    }
+}
+
+/// How a volume is opened.
+pub struct Options {
+    /// Bytes of blocks in memory, at least [`LEAST_CACHE_BYTES`]; 32 MiB unless told. An
+    /// operation that changes much at once may exceed it for its time.
+    pub cache_bytes: usize,
+    /// Write nothing at all. A state that is only in the log is then rebuilt in memory.
+    pub read_only: bool,
+    /// Who remembers the newest state.
+    pub anchor: Option<Box<dyn Anchor>>,
+    /// The time, in nanoseconds since 1970. It is asked when times are needed: at
+    /// `attributes` and when changes are committed, for all that has changed until then.
+    pub clock: Box<dyn Fn() -> u64 + Send>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cache_bytes: 32 << 20,
+            read_only: false,
+            anchor: None,
+            clock: Box::new(|| {
+                let now = std::time::SystemTime::now();
+                let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+            }),
+        }
+    }
+}
+
+/// A file tree in a [`Storage`](crate::Storage). Files are reached through
+/// [`FileSystem`](twine_files::FileSystem).
+///
+/// Nothing is durable before a sync; a volume that is dropped without
+/// [`close`](Volume::close) loses what came after its last one, as after a crash.
+pub struct Volume {
+    pub(crate) store: Store,
+    pub(crate) cache: Cache,
+    pub(crate) header: Header,
+    /// The tree's root, and its levels.
+    pub(crate) root: Pointer,
+    pub(crate) levels: u8,
+    /// The root, and its levels, that the log's entries build on.
+    pub(crate) log_root: Pointer,
+    pub(crate) log_levels: u8,
+    pub(crate) space: Space,
+    pub(crate) redo: Redo,
+    pub(crate) log: Log,
+    pub(crate) inodes: Inodes,
+    /// Hashes names.
+    pub(crate) names_key: Key,
+    /// Files with something left behind their end, and from which block on.
+    pub(crate) uncut: HashMap<u64, u64>,
+    pub(crate) read_only: bool,
+    pub(crate) anchor: Option<Box<dyn Anchor>>,
+    /// The anchor has not taken the newest mark.
+    pub(crate) anchor_behind: bool,
+    pub(crate) clock: Box<dyn Fn() -> u64 + Send>,
+    pub(crate) stopped: bool,
+    pub(crate) trouble: Option<Error>,
+    /// Ciphertext on its way to or from the storage.
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Volume {
+    /// The random name that it was given when it was made.
+    pub fn id(&self) -> VolumeId {
+        self.header.volume
+    }
+
+    /// What it has done since it was opened.
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            cache_hits: self.cache.hits,
+            cache_misses: self.cache.misses,
+            ..self.store.statistics
+        }
+    }
+
+    /// What failed first since it was opened, in words; operations of the file system only
+    /// give an errno.
+    pub fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
+    }
+
+    /// Makes all durable, gives what is free at the storage's end back, and ends.
+    ///
+    /// # Errors
+    /// When something could not be written; the volume is then as its last sync left it.
+    pub fn close(mut self) -> Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
+        self.commit()?;
+        self.commit_tree()?;
+        self.cut_end()
+    }
+
+    /// Refuses changes to a volume that can't be changed.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.read_only {
+            return Err(twine_files::Error::ReadOnly.into());
+        }
+        if self.stopped {
+            return Err(Error::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Takes no more changes: what is in memory can't be relied on any more.
+    pub(crate) fn stop<T>(&mut self, because: Error) -> Result<T> {
+        self.stopped = true;
+        self.note(&because);
+        Err(because)
+    }
+
+    /// Remembers the first error that is worth words.
+    pub(crate) fn note(&mut self, error: &Error) {
+        let telling = !matches!(error, Error::File(_) | Error::Stopped | Error::Invalid(_));
+        if telling && self.trouble.is_none() {
+            self.trouble = Some(error.clone());
+        }
+    }
+
+    /// Goes on with an operation that has begun to change the tree: if it fails in its
+    /// middle, the tree in memory is of no use, and the volume stops.
+    pub(crate) fn midway<T>(&mut self, result: Result<T>) -> Result<T> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => self.stop(error),
+        }
+    }
+
+    /// The storage's length as far as it belongs to the volume, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        block::offset(self.space.blocks)
+    }
+}
+
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Volume").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Blocks for a budget in bytes.
+pub(crate) fn cache_blocks(bytes: usize) -> usize {
+    bytes.max(LEAST_CACHE_BYTES) / BLOCK_BYTES
+}

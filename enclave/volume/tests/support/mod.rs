@@ -1,0 +1,75 @@
+//! What the tests share: a random source with a seed, a plain file tree in memory to
+//! compare with, and steps that do the same to both.
+// Each test uses some of it.
+#![allow(dead_code, unused_imports)]
+
+mod model;
+mod recorder;
+mod steps;
+
+pub use model::{Model, Tree, tree_of};
+pub use recorder::Recorder;
+pub use steps::{Player, Weights};
+
+use twine_volume::{NewSlot, Options, Secret, Storage, Volume};
+
+/// The key file of all test volumes.
+pub const KEY: [u8; 32] = [0x42; 32];
+
+/// Random numbers from a seed (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number less than `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// True once in `times`.
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length + 8);
+        while bytes.len() < length {
+            bytes.extend_from_slice(&self.next().to_le_bytes());
+        }
+        bytes.truncate(length);
+        bytes
+    }
+}
+
+/// How many times longer than by default the tests shall run: `TWINE_LONG`.
+pub fn long() -> u64 {
+    std::env::var("TWINE_LONG").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}
+
+pub fn options(cache_bytes: usize) -> Options {
+    Options { cache_bytes, clock: Box::new(|| 1_000_000_000), ..Options::default() }
+}
+
+pub fn create(storage: impl Storage + 'static, cache_bytes: usize) -> Volume {
+    let slots = [NewSlot::key_file(&KEY).unwrap()];
+    Volume::create(Box::new(storage), &slots, options(cache_bytes)).unwrap()
+}
+
+pub fn try_open(
+    storage: impl Storage + 'static,
+    options: Options,
+) -> Result<Volume, twine_volume::Error> {
+    Volume::open(Box::new(storage), &mut Secret::key_file(&KEY), options)
+}
+
+pub fn open(storage: impl Storage + 'static, cache_bytes: usize) -> Volume {
+    try_open(storage, options(cache_bytes)).unwrap()
+}

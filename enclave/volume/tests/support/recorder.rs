@@ -1,0 +1,178 @@
+//! A storage that remembers what was done to it since its last sync, so that a test can
+//! decide what of it survives a crash.
+
+use super::Random;
+use std::sync::{Arc, Mutex, MutexGuard};
+use twine_volume::{Storage, StorageError};
+
+/// Something that was done and not synced.
+#[derive(Debug, Clone)]
+enum Event {
+    Write { offset: u64, bytes: Vec<u8> },
+    Resize(u64),
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// As a reader sees it.
+    now: Vec<u8>,
+    /// As the last sync left it.
+    durable: Vec<u8>,
+    unsynced: Vec<Event>,
+    /// Writes, resizes and syncs until now.
+    calls: u64,
+    /// The call at which all ends.
+    stop_at: u64,
+    stopped: bool,
+}
+
+/// The storage. Clones share all.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Arc<Mutex<Inner>>);
+
+/// What a disk writes at once.
+const SECTOR: usize = 512;
+
+impl Recorder {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let recorder = Recorder::default();
+        {
+            let mut inner = recorder.inner();
+            inner.now = bytes.clone();
+            inner.durable = bytes;
+            inner.stop_at = u64::MAX;
+        }
+        recorder
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Writes, resizes and syncs until now.
+    pub fn calls(&self) -> u64 {
+        self.inner().calls
+    }
+
+    /// The storage fails for good at this call, which is done by half or not at all.
+    pub fn stop_at(&self, call: u64) {
+        self.inner().stop_at = call;
+    }
+
+    pub fn stopped(&self) -> bool {
+        self.inner().stopped
+    }
+
+    /// The bytes as they are now.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.inner().now.clone()
+    }
+
+    /// What may be left after a crash: what was synced, and of the rest each write whole,
+    /// not at all, or some of its sectors, in any order.
+    pub fn crash(&self, random: &mut Random) -> Vec<u8> {
+        let inner = self.inner();
+        let mut left = inner.durable.clone();
+        let mut events: Vec<&Event> = inner.unsynced.iter().collect();
+        for at in (1..events.len()).rev() {
+            if random.once_in(2) {
+                events.swap(at, random.below(at as u64 + 1) as usize);
+            }
+        }
+        let mood = random.below(4);
+        for event in events {
+            match event {
+                Event::Resize(size) => {
+                    if mood != 0 && !random.once_in(4) {
+                        left.resize(*size as usize, 0);
+                    }
+                }
+                Event::Write { offset, bytes } => {
+                    let fate = match mood {
+                        0 => 0,
+                        1 => 1,
+                        _ => random.below(3),
+                    };
+                    write_some(&mut left, *offset, bytes, fate, random);
+                }
+            }
+        }
+        left
+    }
+
+    fn count(&self) -> Result<MutexGuard<'_, Inner>, StorageError> {
+        let mut inner = self.inner();
+        if inner.stopped {
+            return Err(StorageError::Io);
+        }
+        inner.calls += 1;
+        if inner.calls == inner.stop_at {
+            inner.stopped = true;
+        }
+        Ok(inner)
+    }
+}
+
+/// Writes nothing (0), all (1) or some sectors.
+fn write_some(left: &mut Vec<u8>, offset: u64, bytes: &[u8], fate: u64, random: &mut Random) {
+    if fate == 0 {
+        return;
+    }
+    for (at, sector) in bytes.chunks(SECTOR).enumerate() {
+        if fate == 1 || random.once_in(2) {
+            let start = offset as usize + at * SECTOR;
+            if left.len() < start + sector.len() {
+                left.resize(start + sector.len(), 0);
+            }
+            left[start..start + sector.len()].copy_from_slice(sector);
+        }
+    }
+}
+
+impl Storage for Recorder {
+    fn size(&mut self) -> Result<u64, StorageError> {
+        Ok(self.inner().now.len() as u64)
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        let mut inner = self.count()?;
+        if inner.stopped {
+            return Err(StorageError::Io);
+        }
+        inner.now.resize(size as usize, 0);
+        inner.unsynced.push(Event::Resize(size));
+        Ok(())
+    }
+
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        let inner = self.inner();
+        let start = offset as usize;
+        let held = inner.now.get(start..start + bytes.len()).ok_or(StorageError::Short)?;
+        bytes.copy_from_slice(held);
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let mut inner = self.count()?;
+        let start = offset as usize;
+        if inner.now.len() < start + bytes.len() {
+            return Err(StorageError::Short);
+        }
+        inner.unsynced.push(Event::Write { offset, bytes: bytes.to_vec() });
+        if inner.stopped {
+            return Err(StorageError::Io);
+        }
+        inner.now[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        let mut inner = self.count()?;
+        if inner.stopped {
+            return Err(StorageError::Io);
+        }
+        inner.durable = inner.now.clone();
+        inner.unsynced.clear();
+        Ok(())
+    }
+}
