@@ -83,8 +83,8 @@ impl Device {
     }
 
     /// Loads an enclave from the bytes of an SGXS stream, several times as fast as
-    /// [`Load::load`], which gets it record by record. It also refuses what does not come so
-    /// far there: reserved fields that are not zero, which the processor measures as zero.
+    /// [`Load::load`], which gets it record by record. It also refuses what [`Load::load`] never
+    /// sees: reserved fields that are not zero, though the processor measures them as zero.
     ///
     /// # Errors
     /// When the stream can't be read, or the processor or Linux would refuse the enclave.

@@ -13,15 +13,10 @@ use crate::stream::Block;
 pub(crate) struct Measurement<'scope> {
     full: Sender<Block>,
     hashed: Receiver<Block>,
-    /// How many blocks there are.
-    blocks: usize,
     thread: ScopedJoinHandle<'scope, [u8; 32]>,
 }
 
 impl<'scope> Measurement<'scope> {
-    /// So many that neither thread waits for the other to wake up.
-    const BLOCKS: usize = 4;
-
     pub(crate) fn start(scope: &'scope Scope<'scope, '_>) -> Result<Self, Error> {
         let (full, to_hash) = channel::<Block>();
         let (done, hashed) = channel();
@@ -37,23 +32,23 @@ impl<'scope> Measurement<'scope> {
         let thread = thread::Builder::new()
             .spawn_scoped(scope, hash)
             .map_err(|source| Error::System { call: "clone", source })?;
-        Ok(Measurement { full, hashed, blocks: 0, thread })
+        Ok(Measurement { full, hashed, thread })
     }
 
-    /// An empty block.
-    pub(crate) fn block(&mut self) -> Block {
-        if self.blocks == Self::BLOCKS
-            && let Ok(mut block) = self.hashed.recv()
-        {
-            block.clear();
-            return block;
+    /// An empty block. The loader does not wait for one that has been hashed: waking up takes
+    /// longer than getting memory.
+    pub(crate) fn block(&self) -> Block {
+        match self.hashed.try_recv() {
+            Ok(mut block) => {
+                block.clear();
+                block
+            }
+            Err(_) => Block::new(),
         }
-        self.blocks += 1;
-        Block::new()
     }
 
     /// Extends the measurement by what is measured of `block`.
-    pub(crate) fn extend(&mut self, block: Block) {
+    pub(crate) fn extend(&self, block: Block) {
         // It fails only if the thread has panicked, which `finish` passes on.
         let _ = self.full.send(block);
     }
@@ -73,7 +68,7 @@ mod tests {
     fn only_what_is_measured_is_hashed() {
         let part = |first: u8| (0..1000).map(|i| first.wrapping_add(i as u8)).collect::<Vec<_>>();
         let mrenclave = thread::scope(|scope| {
-            let mut measurement = Measurement::start(scope).unwrap();
+            let measurement = Measurement::start(scope).unwrap();
             for first in 0..20 {
                 let mut block = measurement.block();
                 assert!(block.bytes().is_empty());

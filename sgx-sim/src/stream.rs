@@ -40,27 +40,28 @@ impl<'a> Record<'a> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else {
             return Ok(None);
         };
-        let tag = word(header, 0);
-        let (record, reserved, length) = match tag {
-            MEAS_EADD => {
-                (Record::Add { offset: word(header, 8), flags: word(header, 16) }, 24, HEADER)
-            }
-            MEAS_EEXTEND | MEAS_UNMEASRD => {
+        let mut words = words(header);
+        let (record, reserved, length) = match words[0] {
+            MEAS_EADD => (Record::Add { offset: words[1], flags: words[2] }, &words[3..], HEADER),
+            tag @ (MEAS_EEXTEND | MEAS_UNMEASRD) => {
                 let Some(data) = rest.first_chunk() else {
                     return Ok(None);
                 };
-                let (offset, measured) = (word(header, 8), tag == MEAS_EEXTEND);
-                (Record::Chunk { offset, measured, data }, 16, LONGEST)
+                let measured = tag == MEAS_EEXTEND;
+                (Record::Chunk { offset: words[1], measured, data }, &words[2..], LONGEST)
             }
             MEAS_ECREATE => {
-                let ssaframesize = word(header, 8) as u32;
-                (Record::Create { ssaframesize, size: word(header, 12) }, 20, HEADER)
+                // SSAFRAMESIZE has 4 bytes, SIZE the 8 behind them.
+                let [_, low, high, ..] = words;
+                let size = low >> 32 | high << 32;
+                words[2] = high >> 32;
+                (Record::Create { ssaframesize: low as u32, size }, &words[2..], HEADER)
             }
             MEAS_UNSIZED => return Err(Error::NotCanonical("the enclave has no size")),
             _ => return Err(Error::NotCanonical("a record's tag is not known")),
         };
         // The processor measures them as zero, whatever the stream has there.
-        if header[reserved..].iter().any(|byte| *byte != 0) {
+        if reserved.iter().fold(0, |bits, word| bits | word) != 0 {
             return Err(Error::NotCanonical("a reserved field is not zero"));
         }
         Ok(Some((record, length)))
@@ -71,10 +72,9 @@ impl<'a> Record<'a> {
     }
 }
 
-fn word(header: &[u8; HEADER], at: usize) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&header[at..at + 8]);
-    u64::from_le_bytes(bytes)
+fn words(header: &[u8; HEADER]) -> [u64; HEADER / 8] {
+    let (words, _) = header.as_chunks();
+    std::array::from_fn(|i| u64::from_le_bytes(words[i]))
 }
 
 /// A part of a stream, and which of its bytes are measured.

@@ -237,6 +237,70 @@ fn a_truncated_stream_is_an_error() {
     assert_ne!(refused, "loaded");
 }
 
+/// The refusal of a stream of bytes.
+fn streamed(spec: &Spec, image: impl std::io::Read, sig: &Sigstruct) -> String {
+    match device().load_stream(image, sig, spec.attributes, spec.miscselect) {
+        Ok(_) => String::from("loaded"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Gives a few bytes at a time, as a pipe may.
+struct Slow<'a>(&'a [u8]);
+
+impl std::io::Read for Slow<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = buffer.len().min(100).min(self.0.len());
+        let (now, later) = self.0.split_at(length);
+        buffer[..length].copy_from_slice(now);
+        self.0 = later;
+        Ok(length)
+    }
+}
+
+#[test]
+fn bytes_load_as_records_do() {
+    let spec = Spec::new(Entry::Echo);
+    let image = spec.image();
+    let sig = spec.sign(&image);
+    assert_eq!(streamed(&spec, &image[..], &sig), "loaded");
+    assert_eq!(streamed(&spec, Slow(&image), &sig), "loaded");
+}
+
+#[test]
+fn no_bit_of_a_stream_but_unmeasured_contents_can_be_changed() {
+    let spec = Spec::new(Entry::Echo);
+    let mut image = spec.image();
+    let sig = spec.sign(&image);
+    let mut at = 0;
+    while at < image.len() {
+        let (measured, length) = match &image[at..at + 8] {
+            b"EEXTEND\0" => (320, 320),
+            b"UNMEASRD" => (64, 320),
+            _ => (64, 64),
+        };
+        // All of a header; of what it measures, a part.
+        for byte in (at..at + 64).chain((at + 64..at + measured).step_by(101)) {
+            image[byte] ^= 0x10;
+            assert_ne!(streamed(&spec, &image[..], &sig), "loaded", "byte {byte} of {at}");
+            image[byte] ^= 0x10;
+        }
+        at += length;
+    }
+    assert_eq!(streamed(&spec, &image[..], &sig), "loaded");
+}
+
+#[test]
+fn no_truncated_stream_of_bytes_is_loaded() {
+    let spec = Spec::new(Entry::Echo);
+    let image = spec.image();
+    let sig = spec.sign(&image);
+    for length in (0..image.len()).step_by(32) {
+        assert_ne!(streamed(&spec, &image[..length], &sig), "loaded", "{length} bytes");
+    }
+    assert_begins(streamed(&spec, &image[..100], &sig), "cannot read the SGXS stream");
+}
+
 #[test]
 fn refusals_leave_nothing_mapped() {
     let spec = Spec::new(Entry::Echo);

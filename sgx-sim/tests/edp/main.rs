@@ -10,7 +10,7 @@ use twine_image::Manifest;
 
 use output::Output;
 
-/// An image of the enclave `name`. `cargo xtask image` builds what it is made of.
+/// An image of the enclave `name`. `cargo xtask test` builds what it is made of.
 fn image(name: &str, manifest: &Manifest) -> Vec<u8> {
     let folder = std::env::var_os("SGX_SIM_ENCLAVES").map_or_else(
         || {
@@ -21,7 +21,7 @@ fn image(name: &str, manifest: &Manifest) -> Vec<u8> {
     );
     let path = folder.join(name);
     let elf = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask image`", path.display()));
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", path.display()));
     let mut image = Vec::new();
     twine_image::build(&elf, manifest, &mut image).unwrap();
     image
