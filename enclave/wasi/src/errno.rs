@@ -1,6 +1,8 @@
 //! What went wrong, as errnos: in one place.
 
 use crate::preview1::types::{Errno, Error};
+use crate::system::SocketError;
+use twine_files::Error as FileError;
 use twine_protocol::wire::Status;
 use wiggle::GuestError;
 
@@ -50,5 +52,49 @@ impl From<Status> for Errno {
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         Errno::from(status).into()
+    }
+}
+
+impl From<SocketError> for Errno {
+    fn from(error: SocketError) -> Self {
+        match error {
+            SocketError::Reset => Errno::Connreset,
+            SocketError::Aborted => Errno::Connaborted,
+            SocketError::NotConnected => Errno::Notconn,
+            SocketError::TooManyOpen => Errno::Nfile,
+            SocketError::System(status) => status.into(),
+        }
+    }
+}
+
+impl From<FileError> for Errno {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::NotFound => Errno::Noent,
+            FileError::Exists => Errno::Exist,
+            FileError::NotDirectory => Errno::Notdir,
+            FileError::IsDirectory => Errno::Isdir,
+            FileError::NotEmpty => Errno::Notempty,
+            FileError::NameTooLong => Errno::Nametoolong,
+            FileError::Invalid => Errno::Inval,
+            FileError::NotPermitted => Errno::Perm,
+            FileError::Denied => Errno::Acces,
+            FileError::ReadOnly => Errno::Rofs,
+            FileError::NoSpace => Errno::Nospc,
+            FileError::FileTooBig => Errno::Fbig,
+            FileError::TooManyLinks => Errno::Mlink,
+            FileError::Loop => Errno::Loop,
+            FileError::TooManyOpen => Errno::Nfile,
+            FileError::NoMemory => Errno::Nomem,
+            FileError::NotSupported => Errno::Notsup,
+            // `Io`, and what later versions of the trait add.
+            _ => Errno::Io,
+        }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Errno::from(error).into()
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! [`Wasi`] is what one program sees: its arguments, environment, descriptors, clocks
 //! and randomness. Everything that needs the world outside goes through a [`System`];
-//! in the enclave that is the checked boundary to the host, in tests it is memory.
+//! in the enclave that is the checked boundary to the host, in tests it is memory. Files
+//! are in the file systems that are mounted ([`Wasi::mount`]); paths, rights and
+//! descriptors are the same for all of them.
 //!
 //! ```no_run
 //! # fn f(engine: &wasmtime::Engine, system: Box<dyn twine_wasi::System>) -> wasmtime::Result<()> {
@@ -19,19 +21,29 @@
 #![forbid(unsafe_code)]
 
 mod descriptor;
+mod directory;
 mod errno;
+mod file;
 mod link;
+mod mount;
+mod open;
+mod path;
+mod paths;
 mod poll;
 #[allow(clippy::too_many_arguments, reason = "the functions are those of the witx")]
 mod preview1;
+mod rights;
+mod socket;
 mod stream;
 mod strings;
 mod system;
+mod transfer;
 
 pub use link::add_to_linker;
-pub use system::System;
+pub use system::{SocketError, System};
 
 use descriptor::Descriptors;
+use mount::Mount;
 use strings::Strings;
 
 /// A program called `proc_exit`: travels as the error that ends its execution.
@@ -55,6 +67,19 @@ pub enum SetupError {
     /// Sizes are 32 bits wide in WASI preview 1.
     #[error("{0} have more than 4 GiB")]
     TooLarge(&'static str),
+    /// A program can have some thousands of descriptors.
+    #[error("there are too many mounts and sockets")]
+    Descriptors,
+}
+
+/// What the program wrote may not be durable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("what the program wrote under {path:?} could not be made durable: {error}")]
+pub struct SyncError {
+    /// Where the program sees the file system.
+    pub path: String,
+    /// Why not.
+    pub error: twine_files::Error,
 }
 
 /// What one program sees of the world.
@@ -63,6 +88,7 @@ pub struct Wasi {
     arguments: Strings,
     environment: Strings,
     descriptors: Descriptors,
+    mounts: Vec<Mount>,
 }
 
 impl Wasi {
@@ -88,6 +114,7 @@ impl Wasi {
             arguments: Strings::new("arguments", arguments)?,
             environment: Strings::new("environment variables", environment)?,
             descriptors: Descriptors::standard(),
+            mounts: Vec::new(),
         })
     }
 }

@@ -1,6 +1,7 @@
-//! `poll_oneoff`: waiting for clocks and streams.
+//! `poll_oneoff`: waiting for clocks, streams and sockets. Files are always ready.
 
 use crate::Wasi;
+use crate::descriptor::{Kind, Place};
 use crate::preview1::clock;
 use crate::preview1::types::{
     Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Rights, Size,
@@ -15,6 +16,8 @@ enum Wait {
     Until(u64),
     /// The record with that index.
     Record(usize),
+    /// Nothing: it is so already, with that many bytes, or at the end.
+    Ready { bytes: u64, end: bool },
     /// It never will: the event is this error, at once.
     Failed(Errno),
 }
@@ -73,13 +76,30 @@ impl Wasi {
             SubscriptionU::FdRead(fd) => (fd.file_descriptor, Rights::FD_READ, poll::READ),
             SubscriptionU::FdWrite(fd) => (fd.file_descriptor, Rights::FD_WRITE, poll::WRITE),
         };
-        Ok(match self.descriptors.stream(fd.into()) {
-            Ok(stream) if stream.rights.contains(right) => {
-                records.push(PollRecord { stream: stream.number, events, bytes: 0 });
-                Wait::Record(records.len() - 1)
+        let descriptor = match self.descriptors.get(fd) {
+            Ok(open) if open.check(right | Rights::POLL_FD_READWRITE).is_ok() => open,
+            _ => return Ok(Wait::Failed(Errno::Badf)),
+        };
+        let stream = match &descriptor.kind {
+            &Kind::Stream(number) | &Kind::Listener(number) | &Kind::Connection(number) => number,
+            Kind::File { .. } if right == Rights::FD_WRITE => {
+                return Ok(Wait::Ready { bytes: 1, end: false });
             }
-            Ok(_) | Err(_) => Wait::Failed(Errno::Badf),
-        })
+            Kind::File { place, position } => {
+                let (place, position) = (place.clone(), *position);
+                return Ok(self.rest_of(&place, position).unwrap_or_else(Wait::Failed));
+            }
+            Kind::Directory { .. } => return Ok(Wait::Failed(Errno::Badf)),
+        };
+        records.push(PollRecord { stream, events, bytes: 0 });
+        Ok(Wait::Record(records.len() - 1))
+    }
+
+    /// What there is to read in a file.
+    fn rest_of(&mut self, place: &Place, position: u64) -> Result<Wait, Errno> {
+        let (files, inode) = self.at(place)?;
+        let bytes = files.attributes(inode)?.size.saturating_sub(position);
+        Ok(Wait::Ready { bytes, end: bytes == 0 })
     }
 
     fn wait_for_clock(&mut self, subscription: &SubscriptionClock) -> Result<Wait, Errno> {
@@ -101,7 +121,7 @@ impl Wasi {
         waits: &[Wait],
         records: &mut [PollRecord],
     ) -> Result<Vec<Event>, Errno> {
-        let failed = waits.iter().any(|wait| matches!(wait, Wait::Failed(_)));
+        let at_once = waits.iter().any(|wait| matches!(wait, Wait::Ready { .. } | Wait::Failed(_)));
         let first = waits.iter().filter_map(|wait| match wait {
             Wait::Until(time) => Some(*time),
             _ => None,
@@ -110,7 +130,7 @@ impl Wasi {
         let asked = records.to_vec();
         loop {
             let timeout = match first {
-                _ if failed => 0,
+                _ if at_once => 0,
                 None => u64::MAX,
                 Some(time) => time.saturating_sub(self.system.time(Clock::Monotonic)?),
             };
@@ -127,6 +147,9 @@ impl Wasi {
                 .zip(waits)
                 .filter_map(|(subscription, wait)| match *wait {
                     Wait::Failed(error) => Some(event(subscription, error, 0, false)),
+                    Wait::Ready { bytes, end } => {
+                        Some(event(subscription, Errno::Success, bytes, end))
+                    }
                     Wait::Until(time) => {
                         (now >= time).then(|| event(subscription, Errno::Success, 0, false))
                     }

@@ -1,7 +1,11 @@
-//! The functions of WASI preview 1, each with the errno that POSIX has for the case.
+//! The functions of WASI preview 1, handed on to where they are done. Each has the errno that
+//! POSIX has for the case; where wasmtime's differs and programs see it, wasmtime's.
 
-use crate::descriptor::Descriptor;
+use crate::file::At;
+use crate::open::Opening;
+use crate::paths::path;
 use crate::{Exit, Wasi};
+use twine_files::Change;
 use twine_protocol::wire::Clock;
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -22,22 +26,6 @@ pub(crate) fn clock(id: types::Clockid) -> Clock {
         types::Clockid::Monotonic => Clock::Monotonic,
         types::Clockid::ProcessCputimeId => Clock::ProcessCpu,
         types::Clockid::ThreadCputimeId => Clock::ThreadCpu,
-    }
-}
-
-impl Wasi {
-    /// An open descriptor that can't be the directory a path starts from.
-    fn not_a_directory<T>(&self, fd: Fd) -> Result<T> {
-        match self.descriptors.get(fd.into())? {
-            Descriptor::Stream(_) => Err(Errno::Notdir.into()),
-        }
-    }
-
-    /// An open descriptor that can't do what only a file can.
-    fn not_a_file<T>(&self, fd: Fd, errno: Errno) -> Result<T> {
-        match self.descriptors.get(fd.into())? {
-            Descriptor::Stream(_) => Err(errno.into()),
-        }
     }
 }
 
@@ -89,39 +77,33 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: Fd,
-        _offset: types::Filesize,
-        _len: types::Filesize,
-        _advice: types::Advice,
+        offset: types::Filesize,
+        len: types::Filesize,
+        advice: types::Advice,
     ) -> Result<()> {
-        self.not_a_file(fd, Errno::Spipe)
+        self.file_advise(fd, offset, len, advice)
     }
 
     fn fd_allocate(
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: Fd,
-        _offset: types::Filesize,
-        _len: types::Filesize,
+        offset: types::Filesize,
+        len: types::Filesize,
     ) -> Result<()> {
-        self.not_a_file(fd, Errno::Spipe)
+        self.file_allocate(fd, offset, len)
     }
 
     fn fd_close(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<()> {
-        Ok(self.descriptors.close(fd.into())?)
+        self.close_number(fd)
     }
 
     fn fd_datasync(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<()> {
-        self.not_a_file(fd, Errno::Inval)
+        self.file_sync(fd, types::Rights::FD_DATASYNC, Change::Data)
     }
 
     fn fd_fdstat_get(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<types::Fdstat> {
-        let stream = self.descriptors.stream(fd.into())?.clone();
-        Ok(types::Fdstat {
-            fs_filetype: self.file_type(stream.number)?,
-            fs_flags: stream.flags(),
-            fs_rights_base: stream.rights,
-            fs_rights_inheriting: types::Rights::empty(),
-        })
+        self.fdstat(fd)
     }
 
     fn fd_fdstat_set_flags(
@@ -130,12 +112,7 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         fd: Fd,
         flags: types::Fdflags,
     ) -> Result<()> {
-        let stream = self.stream_for(fd, types::Rights::FD_FDSTAT_SET_FLAGS)?;
-        if flags.intersects(types::Fdflags::DSYNC | types::Fdflags::SYNC | types::Fdflags::RSYNC) {
-            return Err(Errno::Inval.into());
-        }
-        stream.nonblocking = flags.contains(types::Fdflags::NONBLOCK);
-        Ok(())
+        self.set_flags(fd, flags)
     }
 
     fn fd_fdstat_set_rights(
@@ -145,81 +122,65 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         base: types::Rights,
         inheriting: types::Rights,
     ) -> Result<()> {
-        let stream = self.descriptors.stream(fd.into())?;
-        if !stream.rights.contains(base) || !inheriting.is_empty() {
-            return Err(Errno::Notcapable.into());
-        }
-        stream.rights = base;
-        Ok(())
+        self.narrow_rights(fd, base, inheriting)
     }
 
     fn fd_filestat_get(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<types::Filestat> {
-        let number = self.stream_for(fd, types::Rights::FD_FILESTAT_GET)?.number;
-        Ok(types::Filestat {
-            dev: 0,
-            ino: 0,
-            filetype: self.file_type(number)?,
-            nlink: 1,
-            size: 0,
-            atim: 0,
-            mtim: 0,
-            ctim: 0,
-        })
+        self.descriptor_filestat(fd)
     }
 
     fn fd_filestat_set_size(
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: Fd,
-        _size: types::Filesize,
+        size: types::Filesize,
     ) -> Result<()> {
-        self.not_a_file(fd, Errno::Inval)
+        self.set_size(fd, size)
     }
 
     fn fd_filestat_set_times(
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: Fd,
-        _atim: types::Timestamp,
-        _mtim: types::Timestamp,
-        _flags: types::Fstflags,
+        atim: types::Timestamp,
+        mtim: types::Timestamp,
+        flags: types::Fstflags,
     ) -> Result<()> {
-        self.not_a_file(fd, Errno::Inval)
+        self.set_times(fd, atim, mtim, flags)
     }
 
     fn fd_pread(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _iovs: types::IovecArray,
-        _offset: types::Filesize,
+        iovs: types::IovecArray,
+        offset: types::Filesize,
     ) -> Result<types::Size> {
-        self.not_a_file(fd, Errno::Spipe)
+        self.read(memory, fd, iovs, At::Offset(offset))
     }
 
     fn fd_prestat_get(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<types::Prestat> {
-        // wasi-libc looks for the end of the preopened directories by this errno.
-        self.not_a_file(fd, Errno::Badf)
+        self.prestat(fd)
     }
 
     fn fd_prestat_dir_name(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _path: GuestPtr<u8>,
-        _path_len: types::Size,
+        path: GuestPtr<u8>,
+        path_len: types::Size,
     ) -> Result<()> {
-        self.not_a_directory(fd)
+        self.prestat_name(memory, fd, path, path_len)
     }
 
     fn fd_pwrite(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _ciovs: types::CiovecArray,
-        _offset: types::Filesize,
+        ciovs: types::CiovecArray,
+        offset: types::Filesize,
     ) -> Result<types::Size> {
-        self.not_a_file(fd, Errno::Spipe)
+        self.write(memory, fd, ciovs, At::Offset(offset))
     }
 
     fn fd_read(
@@ -228,40 +189,40 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         fd: Fd,
         iovs: types::IovecArray,
     ) -> Result<types::Size> {
-        self.read_stream(memory, fd, iovs)
+        self.read(memory, fd, iovs, At::Position)
     }
 
     fn fd_readdir(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _buf: GuestPtr<u8>,
-        _buf_len: types::Size,
-        _cookie: types::Dircookie,
+        buf: GuestPtr<u8>,
+        buf_len: types::Size,
+        cookie: types::Dircookie,
     ) -> Result<types::Size> {
-        self.not_a_directory(fd)
+        self.read_directory(memory, fd, buf, buf_len, cookie)
     }
 
     fn fd_renumber(&mut self, _: &mut GuestMemory<'_>, from: Fd, to: Fd) -> Result<()> {
-        Ok(self.descriptors.renumber(from.into(), to.into())?)
+        self.renumber(from, to)
     }
 
     fn fd_seek(
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: Fd,
-        _offset: types::Filedelta,
-        _whence: types::Whence,
+        offset: types::Filedelta,
+        whence: types::Whence,
     ) -> Result<types::Filesize> {
-        self.not_a_file(fd, Errno::Spipe)
+        self.seek(fd, offset, whence)
     }
 
     fn fd_sync(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<()> {
-        self.not_a_file(fd, Errno::Inval)
+        self.file_sync(fd, types::Rights::FD_SYNC, Change::All)
     }
 
     fn fd_tell(&mut self, _: &mut GuestMemory<'_>, fd: Fd) -> Result<types::Filesize> {
-        self.not_a_file(fd, Errno::Spipe)
+        self.tell(fd)
     }
 
     fn fd_write(
@@ -270,117 +231,120 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         fd: Fd,
         ciovs: types::CiovecArray,
     ) -> Result<types::Size> {
-        self.write_stream(memory, fd, ciovs)
+        self.write(memory, fd, ciovs, At::Position)
     }
 
     fn path_create_directory(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _path: GuestPtr<str>,
+        at: GuestPtr<str>,
     ) -> Result<()> {
-        self.not_a_directory(fd)
+        self.create_directory(fd, &path(memory, at)?)
     }
 
     fn path_filestat_get(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _flags: types::Lookupflags,
-        _path: GuestPtr<str>,
+        flags: types::Lookupflags,
+        at: GuestPtr<str>,
     ) -> Result<types::Filestat> {
-        self.not_a_directory(fd)
+        self.path_filestat(fd, flags, &path(memory, at)?)
     }
 
     fn path_filestat_set_times(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _flags: types::Lookupflags,
-        _path: GuestPtr<str>,
-        _atim: types::Timestamp,
-        _mtim: types::Timestamp,
-        _fst_flags: types::Fstflags,
+        flags: types::Lookupflags,
+        at: GuestPtr<str>,
+        atim: types::Timestamp,
+        mtim: types::Timestamp,
+        fst_flags: types::Fstflags,
     ) -> Result<()> {
-        self.not_a_directory(fd)
+        self.set_path_times(fd, flags, &path(memory, at)?, (atim, mtim, fst_flags))
     }
 
     fn path_link(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         old_fd: Fd,
-        _old_flags: types::Lookupflags,
-        _old_path: GuestPtr<str>,
+        old_flags: types::Lookupflags,
+        old_path: GuestPtr<str>,
         new_fd: Fd,
-        _new_path: GuestPtr<str>,
+        new_path: GuestPtr<str>,
     ) -> Result<()> {
-        self.descriptors.get(new_fd.into())?;
-        self.not_a_directory(old_fd)
+        let (old, new) = (path(memory, old_path)?, path(memory, new_path)?);
+        self.link((old_fd, old_flags, &old), (new_fd, &new))
     }
 
     fn path_open(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _dirflags: types::Lookupflags,
-        _path: GuestPtr<str>,
-        _oflags: types::Oflags,
-        _fs_rights_base: types::Rights,
+        lookup: types::Lookupflags,
+        at: GuestPtr<str>,
+        oflags: types::Oflags,
+        fs_rights_base: types::Rights,
         _fs_rights_inheriting: types::Rights,
-        _fdflags: types::Fdflags,
+        fdflags: types::Fdflags,
     ) -> Result<Fd> {
-        self.not_a_directory(fd)
+        let opening =
+            Opening { lookup, flags: oflags, rights: fs_rights_base, descriptor_flags: fdflags };
+        self.open(fd, &path(memory, at)?, &opening)
     }
 
     fn path_readlink(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _path: GuestPtr<str>,
-        _buf: GuestPtr<u8>,
-        _buf_len: types::Size,
+        at: GuestPtr<str>,
+        buf: GuestPtr<u8>,
+        buf_len: types::Size,
     ) -> Result<types::Size> {
-        self.not_a_directory(fd)
+        self.read_link(memory, fd, at, buf, buf_len)
     }
 
     fn path_remove_directory(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _path: GuestPtr<str>,
+        at: GuestPtr<str>,
     ) -> Result<()> {
-        self.not_a_directory(fd)
+        self.remove_directory(fd, &path(memory, at)?)
     }
 
     fn path_rename(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _old_path: GuestPtr<str>,
+        old_path: GuestPtr<str>,
         new_fd: Fd,
-        _new_path: GuestPtr<str>,
+        new_path: GuestPtr<str>,
     ) -> Result<()> {
-        self.descriptors.get(new_fd.into())?;
-        self.not_a_directory(fd)
+        let (old, new) = (path(memory, old_path)?, path(memory, new_path)?);
+        self.rename((fd, &old), (new_fd, &new))
     }
 
     fn path_symlink(
         &mut self,
-        _: &mut GuestMemory<'_>,
-        _old_path: GuestPtr<str>,
+        memory: &mut GuestMemory<'_>,
+        old_path: GuestPtr<str>,
         fd: Fd,
-        _new_path: GuestPtr<str>,
+        new_path: GuestPtr<str>,
     ) -> Result<()> {
-        self.not_a_directory(fd)
+        let (target, at) = (path(memory, old_path)?, path(memory, new_path)?);
+        self.symlink(&target, fd, &at)
     }
 
     fn path_unlink_file(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _path: GuestPtr<str>,
+        at: GuestPtr<str>,
     ) -> Result<()> {
-        self.not_a_directory(fd)
+        self.unlink(fd, &path(memory, at)?)
     }
 
     fn poll_oneoff(
@@ -428,37 +392,37 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: Fd,
-        _flags: types::Fdflags,
+        flags: types::Fdflags,
     ) -> Result<Fd> {
-        self.not_a_file(fd, Errno::Notsock)
+        self.accept(fd, flags)
     }
 
     fn sock_recv(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _ri_data: types::IovecArray,
-        _ri_flags: types::Riflags,
+        ri_data: types::IovecArray,
+        ri_flags: types::Riflags,
     ) -> Result<(types::Size, types::Roflags)> {
-        self.not_a_file(fd, Errno::Notsock)
+        self.socket_receive(memory, fd, ri_data, ri_flags)
     }
 
     fn sock_send(
         &mut self,
-        _: &mut GuestMemory<'_>,
+        memory: &mut GuestMemory<'_>,
         fd: Fd,
-        _si_data: types::CiovecArray,
-        _si_flags: types::Siflags,
+        si_data: types::CiovecArray,
+        si_flags: types::Siflags,
     ) -> Result<types::Size> {
-        self.not_a_file(fd, Errno::Notsock)
+        self.socket_send(memory, fd, si_data, si_flags)
     }
 
     fn sock_shutdown(
         &mut self,
         _: &mut GuestMemory<'_>,
         fd: Fd,
-        _how: types::Sdflags,
+        how: types::Sdflags,
     ) -> Result<()> {
-        self.not_a_file(fd, Errno::Notsock)
+        self.socket_shut_down(fd, how)
     }
 }

@@ -1,0 +1,111 @@
+//! Preopened directories, and reading directories.
+
+use crate::Wasi;
+use crate::descriptor::Kind;
+use crate::file::file_type;
+use crate::preview1::Result;
+use crate::preview1::types::{Dircookie, Errno, Fd, Filetype, Prestat, PrestatDir, Rights, Size};
+use twine_files::Inode;
+use wiggle::{GuestMemory, GuestPtr};
+
+/// Cookies after `.` and `..`; the file system's own are higher.
+const AFTER_SELF: Dircookie = 1;
+const AFTER_PARENT: Dircookie = 2;
+
+/// A program's buffer that is filled with entries.
+struct Filling<'a, 'b> {
+    memory: &'a mut GuestMemory<'b>,
+    buffer: GuestPtr<u8>,
+    /// Bytes of it, and how many are filled.
+    size: Size,
+    filled: Size,
+}
+
+impl Filling<'_, '_> {
+    /// Writes what fits.
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        let length = bytes.len().min((self.size - self.filled) as usize);
+        let target = self.buffer.add(self.filled)?.as_array(length as u32);
+        self.memory.copy_from_slice(&bytes[..length], target)?;
+        self.filled += length as u32;
+        Ok(())
+    }
+
+    /// Writes an entry, the last one perhaps in part; whether there is room for more.
+    fn entry(&mut self, next: Dircookie, inode: Inode, kind: Filetype, name: &str) -> Result<bool> {
+        // A `dirent` of the witx.
+        let mut head = [0; 24];
+        head[..8].copy_from_slice(&next.to_le_bytes());
+        head[8..16].copy_from_slice(&inode.0.to_le_bytes());
+        head[16..20].copy_from_slice(&(name.len() as u32).to_le_bytes());
+        head[20] = kind as u8;
+        self.put(&head)?;
+        self.put(name.as_bytes())?;
+        Ok(self.filled < self.size)
+    }
+}
+
+impl Wasi {
+    /// The path of a preopened directory.
+    fn preopened(&self, fd: Fd, other: Errno) -> Result<&str> {
+        match &self.descriptors.get(fd)?.kind {
+            Kind::Directory { place, preopened: true } => {
+                Ok(&self.mounts.get(place.mount).ok_or(Errno::Badf)?.path)
+            }
+            _ => Err(other.into()),
+        }
+    }
+
+    pub(crate) fn prestat(&self, fd: Fd) -> Result<Prestat> {
+        // wasi-libc looks for the end of the preopened directories by this errno.
+        let path = self.preopened(fd, Errno::Badf)?;
+        Ok(Prestat::Dir(PrestatDir { pr_name_len: path.len() as Size }))
+    }
+
+    pub(crate) fn prestat_name(
+        &self,
+        memory: &mut GuestMemory<'_>,
+        fd: Fd,
+        buffer: GuestPtr<u8>,
+        size: Size,
+    ) -> Result<()> {
+        let path = self.preopened(fd, Errno::Notdir)?;
+        if path.len() > size as usize {
+            return Err(Errno::Nametoolong.into());
+        }
+        Ok(memory.copy_from_slice(path.as_bytes(), buffer.as_array(path.len() as u32))?)
+    }
+
+    pub(crate) fn read_directory(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        fd: Fd,
+        buffer: GuestPtr<u8>,
+        size: Size,
+        cookie: Dircookie,
+    ) -> Result<Size> {
+        let place = self.descriptors.get(fd)?.directory(Rights::FD_READDIR)?.clone();
+        memory.as_slice(buffer.as_array(size))?;
+        if size == 0 {
+            return Ok(0);
+        }
+        let mut filling = Filling { memory, buffer, size, filled: 0 };
+        let (files, inode) = self.at(&place)?;
+        // What is above a directory that a program has open is not the program's to know:
+        // both have its number.
+        let dots = [(".", AFTER_SELF), ("..", AFTER_PARENT)];
+        for (name, next) in dots.into_iter().skip(cookie.min(AFTER_PARENT) as usize) {
+            if !filling.entry(next, inode, Filetype::Directory, name)? {
+                return Ok(size);
+            }
+        }
+        let after = if cookie <= AFTER_PARENT { 0 } else { cookie };
+        let mut result = Ok(true);
+        files.entries(inode, after, &mut |entry| {
+            result = filling.entry(entry.cookie, entry.inode, file_type(entry.kind), entry.name);
+            matches!(result, Ok(true))
+        })?;
+        result?;
+        Ok(filling.filled)
+    }
+}

@@ -1,0 +1,91 @@
+//! The file systems that a program sees.
+
+use crate::descriptor::{Descriptor, Kind, Place};
+use crate::preview1::types::{Errno, Fdflags};
+use crate::{SetupError, SyncError, Wasi, rights};
+use twine_files::{FileSystem, Inode};
+
+/// A file system and where the program sees it.
+pub(crate) struct Mount {
+    pub path: String,
+    pub files: Box<dyn FileSystem>,
+}
+
+impl Wasi {
+    /// Gives the program a file system: a preopened directory at `guest_path`. The first one
+    /// is descriptor 3, the next one 4 and so on.
+    ///
+    /// # Errors
+    /// When a path can't be handed to a program, or there are thousands of them.
+    pub fn mount(
+        &mut self,
+        guest_path: &str,
+        files: Box<dyn FileSystem>,
+    ) -> Result<(), SetupError> {
+        if guest_path.contains('\0') {
+            return Err(SetupError::Nul(format!("{guest_path:?}, where a file system appears,")));
+        }
+        let place = Place::new(self.mounts.len(), files.root());
+        let mut descriptor = Descriptor::new(
+            Kind::Directory { place, preopened: true },
+            Fdflags::empty(),
+            rights::directory(),
+        );
+        descriptor.inheriting = rights::directory() | rights::file();
+        self.descriptors.insert(descriptor).map_err(|_| SetupError::Descriptors)?;
+        self.mounts.push(Mount { path: guest_path.into(), files });
+        Ok(())
+    }
+
+    /// Closes all descriptors and makes all that the program wrote durable. To be called when
+    /// the program has ended in any way.
+    ///
+    /// # Errors
+    /// The first mount that could not say that its data are durable. The others were
+    /// synced all the same.
+    pub fn finish(&mut self) -> Result<(), SyncError> {
+        for descriptor in self.descriptors.take() {
+            self.close(descriptor);
+        }
+        let mut result = Ok(());
+        for mount in &mut self.mounts {
+            if let Err(error) = mount.files.sync_all()
+                && result.is_ok()
+            {
+                result = Err(SyncError { path: mount.path.clone(), error });
+            }
+        }
+        result
+    }
+
+    /// The file system that a place is in.
+    pub(crate) fn files(&mut self, mount: usize) -> Result<&mut (dyn FileSystem + '_), Errno> {
+        match self.mounts.get_mut(mount) {
+            Some(mount) => Ok(&mut *mount.files),
+            None => Err(Errno::Badf),
+        }
+    }
+
+    /// File system and inode of a place.
+    pub(crate) fn at(
+        &mut self,
+        place: &Place,
+    ) -> Result<(&mut (dyn FileSystem + '_), Inode), Errno> {
+        Ok((self.files(place.mount)?, place.inode))
+    }
+
+    /// Gives back what a descriptor held.
+    pub(crate) fn close(&mut self, descriptor: Descriptor) {
+        match descriptor.kind {
+            Kind::Stream(_) => {}
+            Kind::File { place, .. } | Kind::Directory { place, .. } => {
+                if place.is_last()
+                    && let Ok(files) = self.files(place.mount)
+                {
+                    files.release(place.inode);
+                }
+            }
+            Kind::Listener(socket) | Kind::Connection(socket) => self.system.close(socket),
+        }
+    }
+}

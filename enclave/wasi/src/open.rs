@@ -1,0 +1,149 @@
+//! `path_open`.
+
+use crate::Wasi;
+use crate::descriptor::{Descriptor, Kind, Place};
+use crate::path::{End, Last, Walk};
+use crate::preview1::Result;
+use crate::preview1::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
+use crate::rights;
+use twine_files::{FileKind, Inode};
+
+/// How something is to be opened.
+pub(crate) struct Opening {
+    pub lookup: Lookupflags,
+    pub flags: Oflags,
+    pub rights: Rights,
+    pub descriptor_flags: Fdflags,
+}
+
+impl Opening {
+    fn creates(&self) -> bool {
+        self.flags.contains(Oflags::CREAT)
+    }
+
+    /// Only if it makes a new file.
+    fn exclusive(&self) -> bool {
+        self.flags.contains(Oflags::CREAT | Oflags::EXCL)
+    }
+
+    fn truncates(&self) -> bool {
+        self.flags.contains(Oflags::TRUNC)
+    }
+
+    fn writes(&self) -> bool {
+        self.rights.contains(Rights::FD_WRITE)
+    }
+
+    /// Who asks for neither reading nor writing may read, as in wasmtime.
+    fn reads(&self) -> bool {
+        self.rights.contains(Rights::FD_READ) || !self.writes()
+    }
+
+    fn last(&self) -> Last {
+        // A new file is not made where a symbolic link is, wherever it leads.
+        match self.lookup.contains(Lookupflags::SYMLINK_FOLLOW) && !self.exclusive() {
+            true => Last::Follow,
+            false => Last::Find,
+        }
+    }
+
+    /// Checks what the directory must allow.
+    fn check(&self, directory: &Descriptor) -> Result<(), Errno> {
+        let only_files = Oflags::CREAT | Oflags::EXCL | Oflags::TRUNC;
+        if self.flags.contains(Oflags::DIRECTORY) && self.flags.intersects(only_files) {
+            return Err(Errno::Inval);
+        }
+        let asked = self.rights & (Rights::FD_READ | Rights::FD_WRITE);
+        if !directory.inheriting.contains(asked) {
+            return Err(Errno::Notcapable);
+        }
+        if self.creates() {
+            directory.check(Rights::PATH_CREATE_FILE)?;
+        }
+        if self.truncates() {
+            directory.check(Rights::PATH_FILESTAT_SET_SIZE)?;
+        }
+        Ok(())
+    }
+
+    /// Opens what is at the end of a path, made if that is asked for; held by the walk.
+    fn open(&self, walk: &mut Walk<'_>, end: &End) -> Result<(Inode, FileKind), Errno> {
+        let found = match end {
+            End::Directory(inode) => Some((*inode, FileKind::Directory)),
+            End::Name { found, .. } => *found,
+        };
+        match (found, end) {
+            (Some(_), _) if self.exclusive() => Err(Errno::Exist),
+            (Some((inode, kind)), _) => self.open_existing(walk, inode, kind),
+            (None, End::Name { directory, name, slash, .. }) if self.creates() => {
+                if *slash {
+                    return Err(Errno::Isdir);
+                }
+                let inode = walk.files().create_file(*directory, name)?;
+                Ok((walk.hold(inode), FileKind::File))
+            }
+            (None, _) => Err(Errno::Noent),
+        }
+    }
+
+    fn open_existing(
+        &self,
+        walk: &mut Walk<'_>,
+        inode: Inode,
+        kind: FileKind,
+    ) -> Result<(Inode, FileKind), Errno> {
+        let changes = self.writes() || self.truncates();
+        let only_directory = self.flags.contains(Oflags::DIRECTORY);
+        match kind {
+            FileKind::Directory if changes || self.creates() => Err(Errno::Isdir),
+            FileKind::Directory => Ok((inode, kind)),
+            FileKind::File | FileKind::SymbolicLink if only_directory => Err(Errno::Notdir),
+            FileKind::SymbolicLink => Err(Errno::Loop),
+            FileKind::File if changes && walk.files().read_only() => Err(Errno::Rofs),
+            FileKind::File => {
+                if self.truncates() {
+                    walk.files().set_size(inode, 0)?;
+                }
+                Ok((inode, kind))
+            }
+        }
+    }
+
+    /// The descriptor of what was opened through `directory`.
+    fn descriptor(&self, place: Place, kind: FileKind, directory: &Descriptor) -> Descriptor {
+        let inheriting = directory.inheriting;
+        if kind == FileKind::Directory {
+            let kind = Kind::Directory { place, preopened: false };
+            let base = rights::directory() & inheriting;
+            return Descriptor { kind, flags: Fdflags::empty(), base, inheriting };
+        }
+        let mut base = rights::file() & inheriting;
+        if !self.reads() {
+            base &= !Rights::FD_READ;
+        }
+        if !self.writes() {
+            base &= !Rights::FD_WRITE;
+        }
+        Descriptor::new(Kind::File { place, position: 0 }, self.descriptor_flags, base)
+    }
+}
+
+impl Wasi {
+    pub(crate) fn open(&mut self, fd: Fd, path: &str, opening: &Opening) -> Result<Fd> {
+        let directory = self.descriptors.get(fd)?.clone();
+        let start = directory.directory(Rights::PATH_OPEN)?;
+        opening.check(&directory)?;
+        // Nothing is made or cut that could not be opened then.
+        self.descriptors.check_room()?;
+        let mut walk = Walk::new(self.files(start.mount)?);
+        let end = walk.to(start.inode, path, opening.last())?;
+        let (inode, kind) = opening.open(&mut walk, &end)?;
+        // Without a hold of the walk's it is the directory that the path started from.
+        let place = match walk.keep(inode) {
+            true => Place::new(start.mount, inode),
+            false => start.clone(),
+        };
+        drop(walk);
+        Ok(self.descriptors.insert(opening.descriptor(place, kind, &directory))?)
+    }
+}

@@ -1,0 +1,63 @@
+//! Which rights descriptors start with.
+//!
+//! WASI runtimes of today don't hold programs to the rights that they ask for in
+//! `path_open`, except for reading and writing, and programs rely on it: they ask for too
+//! few. So a descriptor gets all rights that mean something for its kind and that its
+//! directory hands down. What a program gives up with `fd_fdstat_set_rights` is gone.
+
+use crate::preview1::types::Rights;
+
+/// Of a file that is open for reading and writing.
+pub(crate) fn file() -> Rights {
+    Rights::FD_DATASYNC
+        | Rights::FD_READ
+        | Rights::FD_SEEK
+        | Rights::FD_FDSTAT_SET_FLAGS
+        | Rights::FD_SYNC
+        | Rights::FD_TELL
+        | Rights::FD_WRITE
+        | Rights::FD_ADVISE
+        | Rights::FD_ALLOCATE
+        | Rights::FD_FILESTAT_GET
+        | Rights::FD_FILESTAT_SET_SIZE
+        | Rights::FD_FILESTAT_SET_TIMES
+        | Rights::POLL_FD_READWRITE
+}
+
+/// Of a directory.
+pub(crate) fn directory() -> Rights {
+    Rights::PATH_CREATE_DIRECTORY
+        | Rights::PATH_CREATE_FILE
+        | Rights::PATH_LINK_SOURCE
+        | Rights::PATH_LINK_TARGET
+        | Rights::PATH_OPEN
+        | Rights::FD_READDIR
+        | Rights::PATH_READLINK
+        | Rights::PATH_RENAME_SOURCE
+        | Rights::PATH_RENAME_TARGET
+        | Rights::PATH_FILESTAT_GET
+        | Rights::PATH_FILESTAT_SET_SIZE
+        | Rights::PATH_FILESTAT_SET_TIMES
+        | Rights::PATH_SYMLINK
+        | Rights::PATH_REMOVE_DIRECTORY
+        | Rights::PATH_UNLINK_FILE
+        | Rights::FD_DATASYNC
+        | Rights::FD_SYNC
+        | Rights::FD_FILESTAT_GET
+        | Rights::FD_FILESTAT_SET_TIMES
+}
+
+/// Of a standard stream, with reading or writing.
+pub(crate) fn stream(direction: Rights) -> Rights {
+    direction | Rights::FD_FDSTAT_SET_FLAGS | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE
+}
+
+/// Of a connected socket.
+pub(crate) fn connection() -> Rights {
+    stream(Rights::FD_READ | Rights::FD_WRITE) | Rights::SOCK_SHUTDOWN
+}
+
+/// Of a listening socket. A program may poll it for reading before it accepts.
+pub(crate) fn listener() -> Rights {
+    stream(Rights::FD_READ) | Rights::SOCK_ACCEPT
+}

@@ -1,0 +1,157 @@
+//! The functions on sockets. Listening sockets come with the program's start; there is no
+//! function that makes one.
+
+use crate::descriptor::{Descriptor, Kind};
+use crate::preview1::Result;
+use crate::preview1::types::{
+    CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
+};
+use crate::transfer::{Buffers, MOST_STREAM_BYTES};
+use crate::{SetupError, Wasi, rights};
+use wiggle::GuestMemory;
+
+impl Wasi {
+    /// Gives the program a listening socket of its system's, by the system's number. It is the
+    /// lowest free descriptor: after those of the mounts, if they are made first.
+    ///
+    /// # Errors
+    /// When there are thousands of descriptors already.
+    pub fn listen(&mut self, socket: u64) -> Result<(), SetupError> {
+        let mut descriptor =
+            Descriptor::new(Kind::Listener(socket), Fdflags::empty(), rights::listener());
+        descriptor.inheriting = rights::connection();
+        self.descriptors.insert(descriptor).map_err(|_| SetupError::Descriptors)?;
+        Ok(())
+    }
+
+    /// A connection that may be used so: its number, and whether calls wait.
+    fn connection(&self, fd: Fd, right: Rights) -> Result<(u64, bool)> {
+        let descriptor = self.descriptors.get(fd)?;
+        match descriptor.kind {
+            Kind::Connection(socket) => {
+                descriptor.check(right)?;
+                Ok((socket, !descriptor.nonblocking()))
+            }
+            Kind::Listener(_) => Err(Errno::Notconn.into()),
+            _ => Err(Errno::Notsock.into()),
+        }
+    }
+
+    pub(crate) fn accept(&mut self, fd: Fd, flags: Fdflags) -> Result<Fd> {
+        let descriptor = self.descriptors.get(fd)?;
+        let listener = match descriptor.kind {
+            Kind::Listener(socket) => socket,
+            Kind::Connection(_) => return Err(Errno::Inval.into()),
+            _ => return Err(Errno::Notsock.into()),
+        };
+        descriptor.check(Rights::SOCK_ACCEPT)?;
+        if !Fdflags::NONBLOCK.contains(flags) {
+            return Err(Errno::Inval.into());
+        }
+        let (wait, inherited) = (!descriptor.nonblocking(), descriptor.inheriting);
+        self.descriptors.check_room()?;
+        let socket = self.system.accept(listener, wait).map_err(Errno::from)?;
+        let base = rights::connection() & inherited;
+        let connection = Descriptor::new(Kind::Connection(socket), flags, base);
+        Ok(self.descriptors.insert(connection)?)
+    }
+
+    /// Receives what fits into the buffers.
+    pub(crate) fn receive(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        socket: u64,
+        targets: &Buffers,
+        peek: bool,
+        wait: bool,
+    ) -> Result<Size> {
+        if targets.total == 0 {
+            return Ok(0);
+        }
+        let mut bytes = vec![0; targets.total as usize];
+        let received = self.system.receive(socket, &mut bytes, peek, wait).map_err(Errno::from)?;
+        targets.scatter(memory, &bytes[..received])?;
+        Ok(received as Size)
+    }
+
+    /// Sends some of what is in the buffers.
+    pub(crate) fn send(
+        &mut self,
+        memory: &GuestMemory<'_>,
+        socket: u64,
+        sources: &Buffers,
+        wait: bool,
+    ) -> Result<Size> {
+        if sources.total == 0 {
+            return Ok(0);
+        }
+        let bytes = sources.gather(memory)?;
+        Ok(self.system.send(socket, &bytes, wait).map_err(Errno::from)? as Size)
+    }
+
+    /// Receives until the buffers are full, the other end sends no more, or it fails.
+    fn receive_all(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        socket: u64,
+        targets: &Buffers,
+        wait: bool,
+    ) -> Result<Size> {
+        let mut bytes = vec![0; targets.total as usize];
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.system.receive(socket, &mut bytes[done..], false, wait) {
+                Ok(0) => break,
+                Ok(received) => done += received,
+                // What came before counts; the error comes again at the next call.
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(Errno::from(error).into()),
+            }
+        }
+        targets.scatter(memory, &bytes[..done])?;
+        Ok(done as Size)
+    }
+
+    pub(crate) fn socket_receive(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        fd: Fd,
+        vectors: IovecArray,
+        flags: Riflags,
+    ) -> Result<(Size, Roflags)> {
+        let (socket, wait) = self.connection(fd, Rights::FD_READ)?;
+        let targets = Buffers::targets(memory, vectors, MOST_STREAM_BYTES)?;
+        let peek = flags.contains(Riflags::RECV_PEEK);
+        // Peeking again would give the same bytes again.
+        let received = match flags.contains(Riflags::RECV_WAITALL) && !peek {
+            true => self.receive_all(memory, socket, &targets, wait)?,
+            false => self.receive(memory, socket, &targets, peek, wait)?,
+        };
+        Ok((received, Roflags::empty()))
+    }
+
+    pub(crate) fn socket_send(
+        &mut self,
+        memory: &GuestMemory<'_>,
+        fd: Fd,
+        vectors: CiovecArray,
+        flags: Siflags,
+    ) -> Result<Size> {
+        let (socket, wait) = self.connection(fd, Rights::FD_WRITE)?;
+        // WASI defines none yet.
+        if flags != 0 {
+            return Err(Errno::Inval.into());
+        }
+        let sources = Buffers::sources(memory, vectors, MOST_STREAM_BYTES)?;
+        self.send(memory, socket, &sources, wait)
+    }
+
+    pub(crate) fn socket_shut_down(&mut self, fd: Fd, how: Sdflags) -> Result<()> {
+        let (socket, _) = self.connection(fd, Rights::SOCK_SHUTDOWN)?;
+        if how.is_empty() {
+            return Err(Errno::Inval.into());
+        }
+        let (receiving, sending) = (how.contains(Sdflags::RD), how.contains(Sdflags::WR));
+        Ok(self.system.shut_down(socket, receiving, sending).map_err(Errno::from)?)
+    }
+}

@@ -1,0 +1,170 @@
+//! Bytes between the program's memory and everything else.
+
+use crate::preview1::Result;
+use crate::preview1::types::{CiovecArray, IovecArray};
+use twine_files::{FileSystem, Inode};
+use wiggle::{GuestMemory, GuestPtr};
+
+/// Most bytes of one call, since counts are 32 bits wide: a program gets a short count
+/// beyond.
+pub(crate) const MOST_FILE_BYTES: u32 = u32::MAX;
+/// The same for streams and sockets, whose bytes pass through a buffer.
+pub(crate) const MOST_STREAM_BYTES: u32 = twine_protocol::wire::TRANSFER_BUFFER_SIZE as u32;
+/// Most buffers of one call (`IOV_MAX`), likewise.
+const MOST_BUFFERS: usize = 1024;
+/// Bytes at a time through a buffer where the program's memory is shared among threads.
+const PIECE: u32 = 64 << 10;
+
+/// Buffers of a program's, none of them empty, which all lie in its memory.
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    pub list: Vec<GuestPtr<[u8]>>,
+    /// Bytes of all.
+    pub total: u32,
+}
+
+impl Buffers {
+    fn collect(
+        memory: &GuestMemory<'_>,
+        buffers: impl Iterator<Item = Result<(GuestPtr<u8>, u32)>>,
+        most: u32,
+    ) -> Result<Self> {
+        let mut list = Vec::new();
+        let mut total = 0;
+        for buffer in buffers {
+            let (pointer, length) = buffer?;
+            let length = length.min(most - total);
+            if length > 0 {
+                let buffer = pointer.as_array(length);
+                // A buffer out of bounds traps before anything is read or written.
+                memory.as_slice(buffer)?;
+                list.push(buffer);
+                total += length;
+            }
+            if total == most || list.len() == MOST_BUFFERS {
+                break;
+            }
+        }
+        Ok(Buffers { list, total })
+    }
+
+    /// What is to be read into.
+    pub(crate) fn targets(
+        memory: &GuestMemory<'_>,
+        vectors: IovecArray,
+        most: u32,
+    ) -> Result<Self> {
+        let buffers = vectors.iter().map(|pointer| {
+            let vector = memory.read(pointer?)?;
+            Ok((vector.buf, vector.buf_len))
+        });
+        Buffers::collect(memory, buffers, most)
+    }
+
+    /// What is to be written.
+    pub(crate) fn sources(
+        memory: &GuestMemory<'_>,
+        vectors: CiovecArray,
+        most: u32,
+    ) -> Result<Self> {
+        let buffers = vectors.iter().map(|pointer| {
+            let vector = memory.read(pointer?)?;
+            Ok((vector.buf, vector.buf_len))
+        });
+        Buffers::collect(memory, buffers, most)
+    }
+
+    /// All bytes in one piece.
+    pub(crate) fn gather(&self, memory: &GuestMemory<'_>) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.total as usize);
+        for &buffer in &self.list {
+            bytes.extend_from_slice(&memory.as_cow(buffer)?);
+        }
+        Ok(bytes)
+    }
+
+    /// Fills the buffers in order with `bytes`, which are no more than there is room for.
+    pub(crate) fn scatter(&self, memory: &mut GuestMemory<'_>, mut bytes: &[u8]) -> Result<()> {
+        for buffer in &self.list {
+            let length = bytes.len().min(buffer.len() as usize);
+            let (part, rest) = bytes.split_at(length);
+            memory.copy_from_slice(part, buffer.as_ptr().as_array(length as u32))?;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// The buffers as they are; or, of a shared memory, in pieces that fit through a buffer.
+    fn pieces(&self, shared: bool) -> impl Iterator<Item = GuestPtr<[u8]>> {
+        let most = if shared { PIECE } else { u32::MAX };
+        self.list.iter().flat_map(move |buffer| {
+            let (start, length) = (buffer.offset_base(), buffer.len());
+            (0..length).step_by(most as usize).map(move |at| {
+                // The buffer lies in the memory, so no sum is beyond 32 bits.
+                GuestPtr::new((start + at, most.min(length - at)))
+            })
+        })
+    }
+
+    /// Reads from a file at `offset`; how many bytes. An error after some is a short count.
+    pub(crate) fn read(
+        &self,
+        memory: &mut GuestMemory<'_>,
+        files: &mut dyn FileSystem,
+        inode: Inode,
+        offset: u64,
+    ) -> Result<u32> {
+        let mut done = 0;
+        for piece in self.pieces(memory.is_shared_memory()) {
+            let offset = offset.saturating_add(u64::from(done));
+            let read = match memory.as_slice_mut(piece)? {
+                Some(bytes) => files.read(inode, offset, bytes),
+                None => {
+                    let mut bytes = vec![0; piece.len() as usize];
+                    let read = files.read(inode, offset, &mut bytes);
+                    if let Ok(read) = read {
+                        let target = piece.as_ptr().as_array(read as u32);
+                        memory.copy_from_slice(&bytes[..read], target)?;
+                    }
+                    read
+                }
+            };
+            match read {
+                Ok(read) => {
+                    done += read as u32;
+                    if read < piece.len() as usize {
+                        break;
+                    }
+                }
+                Err(error) if done == 0 => return Err(error.into()),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes to a file at `offset`; how many bytes. An error after some is a short count.
+    pub(crate) fn write(
+        &self,
+        memory: &GuestMemory<'_>,
+        files: &mut dyn FileSystem,
+        inode: Inode,
+        offset: u64,
+    ) -> Result<u32> {
+        let mut done = 0;
+        for piece in self.pieces(memory.is_shared_memory()) {
+            let offset = offset.saturating_add(u64::from(done));
+            match files.write(inode, offset, &memory.as_cow(piece)?) {
+                Ok(written) => {
+                    done += written as u32;
+                    if written < piece.len() as usize {
+                        break;
+                    }
+                }
+                Err(error) if done == 0 => return Err(error.into()),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+}
