@@ -105,8 +105,8 @@ fn vouched(bytes: &Bytes, volume_key: &Key) -> bool {
     tag.first_chunk::<32>().is_some_and(|tag| mac_is(&mac_key(volume_key), head, tag))
 }
 
-/// The newer of the two copies that are whole, and the volume's key.
-pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<(Header, Key)> {
+/// The copies that can be read, the newer one first. Nobody vouches for them yet.
+fn readable(copies: &[Box<Bytes>; 2]) -> Result<Vec<(&Bytes, Header)>> {
     let mut readable: Vec<(&Bytes, Header)> = Vec::new();
     let mut problem = Error::NotAVolume;
     for bytes in copies {
@@ -122,6 +122,18 @@ pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<(H
         return Err(problem);
     }
     readable.sort_by_key(|(_, header)| std::cmp::Reverse(header.generation));
+    Ok(readable)
+}
+
+/// What the newer copy says. Nobody vouches for it.
+pub(crate) fn look(copies: &[Box<Bytes>; 2]) -> Result<Header> {
+    let newest = readable(copies)?.into_iter().next();
+    newest.map(|(_, header)| header).ok_or(Error::NotAVolume)
+}
+
+/// The newer of the two copies that are whole, and the volume's key.
+pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<(Header, Key)> {
+    let readable = readable(copies)?;
     let mut failures = Vec::new();
     let mut forged = false;
     for (_, header) in &readable {

@@ -44,6 +44,7 @@ mod cache;
 mod commit;
 mod crypto;
 mod data;
+mod describe;
 mod directory;
 mod error;
 mod extents;
@@ -71,6 +72,7 @@ mod volume;
 
 pub use anchor::{Anchor, AnchorError, Mark};
 pub use block::BLOCK_BYTES;
+pub use describe::{Description, describe};
 
 pub use error::{Error, Operation, Result, SlotFailure};
 pub use header::VERSION;
@@ -79,5 +81,8 @@ pub use slot::{
     SlotInfo, SlotKind, Unlock,
 };
 pub use statistics::Statistics;
-pub use storage::{FileStorage, MemoryStorage, Storage, StorageError};
+#[cfg(unix)]
+pub use storage::FileStorage;
+pub use storage::{MemoryStorage, Storage, StorageError};
+pub use zeroize::Zeroizing;
 pub use volume::{LEAST_CACHE_BYTES, Options, Volume, VolumeId};

@@ -4,6 +4,7 @@ use crate::anchor::Mark;
 use crate::block::{HEADER_START, Kind, LOG_BLOCKS, LOG_START, RESERVED_BLOCKS, offset, zeroed};
 use crate::cache::Cache;
 use crate::crypto::{Key, Sealer, derive, random, random_key};
+use crate::describe;
 use crate::error::{Error, Result};
 use crate::extents;
 use crate::header::{self, Header, MOST_SLOTS};
@@ -80,12 +81,7 @@ impl Volume {
     ) -> Result<Self> {
         let size = store::size(&mut *storage)?;
         let needed = offset(RESERVED_BLOCKS);
-        let mut copies = [zeroed(), zeroed()];
-        for (block, copy) in (HEADER_START..).zip(&mut copies) {
-            if size >= offset(block + 1) {
-                store::read(&mut *storage, block, copy)?;
-            }
-        }
+        let copies = describe::headers(&mut *storage, size)?;
         let (header, key) = header::open(&copies, unlock)?;
         if size < needed {
             return Err(Error::Truncated { size, needed });

@@ -1,6 +1,6 @@
 //! The volume: what it is made of, and how it is opened and left.
 
-use crate::anchor::Anchor;
+use crate::anchor::{Anchor, Mark};
 use crate::block::{self, BLOCK_BYTES};
 use crate::cache::Cache;
 use crate::crypto::Key;
@@ -102,6 +102,11 @@ impl Volume {
     /// The random name that it was given when it was made.
     pub fn id(&self) -> VolumeId {
         self.header.volume
+    }
+
+    /// The state that it was in at its last commit.
+    pub fn mark(&self) -> Mark {
+        self.log.mark()
     }
 
     /// What it has done since it was opened.
