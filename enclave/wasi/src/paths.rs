@@ -49,11 +49,8 @@ impl Walk<'_> {
     fn new_name(&mut self, start: Inode, path: &str) -> Result<Named, Errno> {
         let named = self.name_at(start, path, Errno::Exist)?;
         if named.slash {
-            return Err(match self.find(named.directory, &named.name)? {
-                Some((_, FileKind::Directory)) => Errno::Exist,
-                Some(_) => Errno::Notdir,
-                None => Errno::Noent,
-            });
+            let taken = self.find(named.directory, &named.name)?.is_some();
+            return Err(if taken { Errno::Exist } else { Errno::Noent });
         }
         Ok(named)
     }
