@@ -11,6 +11,9 @@ pub(crate) enum Error {
     /// An example program is missing.
     #[error("there is no {}: build it with `cargo xtask guests`", .0.display())]
     NoProgram(PathBuf),
+    /// A program that is compared with is missing.
+    #[error("there is no {}: build it with `cargo xtask rivals`", .0.display())]
+    NoRival(PathBuf),
     /// A process could not be started, or a file not be used.
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },

@@ -8,12 +8,15 @@
 
 mod call;
 mod compile;
+mod database;
 mod error;
 mod kernel;
 mod machine;
+mod micro;
 mod native;
 mod process;
 mod report;
+mod speedtest;
 mod start;
 mod statistics;
 
@@ -59,6 +62,10 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Write a table of all steps of `speedtest` and `micro` to this folder, as NAME.csv
+    #[arg(long, value_name = "FOLDER")]
+    csv: Option<PathBuf>,
+
     /// Few runs of small cases: whether it works, not how fast it is
     #[arg(long)]
     quick: bool,
@@ -70,6 +77,10 @@ struct Arguments {
     /// The folder of the example programs [default: target/guests]
     #[arg(long, value_name = "FOLDER")]
     guests: Option<PathBuf>,
+
+    /// The folder of what they are compared with [default: target/rivals]
+    #[arg(long, value_name = "FOLDER")]
+    rivals: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,6 +93,10 @@ enum Name {
     Compile,
     /// Host calls, and how many a line of output takes
     Call,
+    /// SQLite's own benchmark, in files and in memory
+    Speedtest,
+    /// Records in SQLite, in files and in memory
+    Micro,
 }
 
 impl Arguments {
@@ -95,11 +110,16 @@ impl Arguments {
 
     fn measure(&self, name: Name, place: &Place) -> Section {
         let (effort, quick) = (self.effort(), self.quick);
+        let csv = |name| self.csv.as_ref().map(|folder| folder.join(name).with_extension("csv"));
         match name {
             Name::Start => start::measure(place, effort),
             Name::Kernel => kernel::measure(place, effort, quick),
             Name::Compile => compile::measure(place, effort, quick),
             Name::Call => call::measure(place, effort, quick),
+            Name::Speedtest => {
+                speedtest::measure(place, effort, quick, csv("speedtest").as_deref())
+            }
+            Name::Micro => micro::measure(place, effort, quick, csv("micro").as_deref()),
         }
     }
 }
@@ -124,7 +144,8 @@ fn run(arguments: &Arguments) -> Result<()> {
             "twine-bench: not built with --release: the rivals outside are slower than they are"
         );
     }
-    let place = Place::find(arguments.twine.clone(), arguments.guests.clone())?;
+    let Arguments { twine, guests, rivals, .. } = arguments;
+    let place = Place::find(twine.clone(), guests.clone(), rivals.clone())?;
     let machine = Machine::look(&place)?;
     println!("{machine}");
     let names = if arguments.names.is_empty() { Name::value_variants() } else { &arguments.names };

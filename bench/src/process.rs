@@ -100,6 +100,8 @@ pub(crate) struct Place {
     pub twine: PathBuf,
     /// The folder of the example programs.
     pub guests: PathBuf,
+    /// The folder of what they are compared with.
+    rivals: PathBuf,
     /// A folder for files of a run.
     scratch: PathBuf,
     /// This program.
@@ -109,7 +111,11 @@ pub(crate) struct Place {
 impl Place {
     /// # Errors
     /// When the `twine` command has not been built.
-    pub(crate) fn find(twine: Option<PathBuf>, guests: Option<PathBuf>) -> Result<Self> {
+    pub(crate) fn find(
+        twine: Option<PathBuf>,
+        guests: Option<PathBuf>,
+        rivals: Option<PathBuf>,
+    ) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
         let twine = twine.unwrap_or_else(|| root.join("target/release/twine"));
         if !twine.exists() {
@@ -122,6 +128,7 @@ impl Place {
             root: root.to_owned(),
             twine,
             guests: guests.unwrap_or_else(|| root.join("target/guests")),
+            rivals: rivals.unwrap_or_else(|| root.join("target/rivals")),
             scratch,
             own,
         })
@@ -131,6 +138,12 @@ impl Place {
     pub(crate) fn guest(&self, name: &str) -> Result<PathBuf> {
         let path = self.guests.join(name).with_extension("wasm");
         if path.exists() { Ok(path) } else { Err(Error::NoProgram(path)) }
+    }
+
+    /// A program that `cargo xtask rivals` has built.
+    pub(crate) fn rival(&self, name: &str) -> Result<PathBuf> {
+        let path = self.rivals.join(name);
+        if path.exists() { Ok(path) } else { Err(Error::NoRival(path)) }
     }
 
     /// A program of the measurements' own, from its text.
@@ -213,7 +226,7 @@ impl Drop for Place {
 }
 
 /// Why a process failed, in one line.
-fn cause(stderr: &[u8], status: std::process::ExitStatus) -> String {
+pub(crate) fn cause(stderr: &[u8], status: std::process::ExitStatus) -> String {
     let text = String::from_utf8_lossy(stderr);
     match text.lines().find(|line| !line.trim().is_empty()) {
         Some(line) => line.trim_start_matches("error: ").to_owned(),

@@ -2,6 +2,7 @@
 //! `target/guests`. What is downloaded has a fixed version, and a checksum that is compared.
 
 mod ripgrep;
+pub(crate) mod rivals;
 mod sqlite;
 
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};

@@ -23,6 +23,7 @@ Commands:
   test       Check everything: format, lints, tests outside and inside the enclave, documents
   image      Build the enclave image and sign it with the development key
   guests     Build or fetch the example programs, into target/guests
+  rivals     Build what the measurements compare them with, into target/rivals
   reproduce  Build the image a second time in another folder and compare its measurement
   docs       Write the documents that are made from the source
   help       Show this text
@@ -40,6 +41,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["test"] => check::everything(&root),
         ["image"] => enclave::image(&root).map(drop),
         ["guests"] => guests::all(&root),
+        ["rivals"] => guests::rivals::all(&root),
         ["reproduce"] => reproduce::check(&root),
         ["docs"] => check::write_documents(&root),
         ["help" | "--help" | "-h"] | [] => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What WASI has and SQLite does not look for by itself.
-const SYSTEM: &[&str] = &[
+pub(super) const SYSTEM: &[&str] = &[
     "-DSQLITE_THREADSAFE=0",
     "-DSQLITE_OMIT_LOAD_EXTENSION",
     "-DHAVE_FDATASYNC=1",
@@ -73,7 +73,7 @@ const LINKED: &[&str] = &[
 ];
 
 /// How it is compiled for others than the shell.
-const FAST: &[&str] = &["-O2"];
+pub(super) const FAST: &[&str] = &["-O2"];
 
 /// The shell, for people: it starts in two thirds of the time that `-O2` takes to compile in
 /// the enclave, and runs a tenth slower.
@@ -89,7 +89,7 @@ pub(super) fn programs(guests: &Guests) -> Result<()> {
 }
 
 /// The folder of `sqlite3.c` and `shell.c`, version 3.52.0.
-fn source(guests: &Guests) -> Result<PathBuf> {
+pub(super) fn source(guests: &Guests) -> Result<PathBuf> {
     const SHA256: &str = "ab8d044a93e05bd031d7ea75547c7fa60387cdc259d27f93c0e3e2832c4b1df9";
     let archive = "package/deps/sqlite-autoconf-3520000.tar.gz";
     let archive = guests.npm("sqlite3@6.0.1", SHA256, "3 MB", archive)?;

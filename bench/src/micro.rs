@@ -1,0 +1,166 @@
+//! `micro`: records of 1,000 bytes in SQLite, inserted and read, as Twine's paper measures it.
+
+use crate::database::Keeper;
+use crate::error::{Error, Result, about};
+use crate::process::Place;
+use crate::report::{Case, Section};
+use crate::statistics::{Effort, Sample, interleaved};
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Records in the table, step by step.
+const RECORDS: &[&str] =
+    &["1000", "25000", "50000", "75000", "100000", "125000", "150000", "175000"];
+const RECORDS_QUICK: &[&str] = &["1000", "10000"];
+
+const ON_FILES: &[Keeper] = &[Keeper::Twine, Keeper::SqlCipher, Keeper::Native, Keeper::Wasmtime];
+const IN_MEMORY: &[Keeper] = &[Keeper::Twine, Keeper::Native, Keeper::Wasmtime];
+
+/// Where the database is, and who is compared.
+const WAYS: &[(&str, &str, &[Keeper])] =
+    &[("file", "micro.db", ON_FILES), ("memory", ":memory:", IN_MEMORY)];
+
+/// What is timed at each step.
+const WORK: [&str; 3] = ["insert", "read in order", "read at random"];
+
+/// One step of one run.
+#[derive(Debug, Clone, PartialEq)]
+struct Step {
+    records: u64,
+    /// Microseconds for one record, as `WORK` lists them.
+    each: [f64; 3],
+}
+
+pub(crate) fn measure(place: &Place, effort: Effort, quick: bool, csv: Option<&Path>) -> Section {
+    let mut section = Section::new(
+        "micro",
+        "one record of 1,000 bytes in SQLite, at the last of the table's sizes; 8 MiB of cache, \
+         journal DELETE, synchronous NORMAL",
+    );
+    let records = if quick { RECORDS_QUICK } else { RECORDS };
+    let mut table = String::from("way,rival,records,work,median_microseconds,runs\n");
+    for &(way, database, keepers) in WAYS {
+        let arguments = [&[database], records].concat();
+        match steps(place, effort, keepers, &arguments) {
+            Ok(steps) => {
+                for (keeper, runs) in keepers.iter().zip(&steps) {
+                    add_rows(&mut table, way, keeper.name(), runs);
+                }
+                for (at, work) in WORK.into_iter().enumerate() {
+                    section.add(format!("{way}, {work}"), case(way, at, keepers, &steps));
+                }
+            }
+            Err(error) => section.skip(way, error.to_string()),
+        }
+    }
+    if let Some(path) = csv
+        && let Err(error) = about(path.display(), std::fs::write(path, table))
+    {
+        section.skip("CSV", error.to_string());
+    }
+    section
+}
+
+/// The steps of all runs of each rival.
+fn steps(
+    place: &Place,
+    effort: Effort,
+    keepers: &[Keeper],
+    arguments: &[&str],
+) -> Result<Vec<Vec<Vec<Step>>>> {
+    let told: Vec<_> = keepers.iter().map(|_| RefCell::new(Vec::new())).collect();
+    let mut timed: Vec<_> = keepers
+        .iter()
+        .zip(&told)
+        .map(|(keeper, told)| {
+            move || -> Result<f64> {
+                let steps = parse(&keeper.run(place, "micro", arguments)?)?;
+                told.borrow_mut().push(steps);
+                Ok(0.0)
+            }
+        })
+        .collect();
+    let mut rivals: Vec<_> =
+        timed.iter_mut().map(|timed| timed as &mut dyn FnMut() -> Result<f64>).collect();
+    interleaved(effort, &mut rivals)?;
+    drop(rivals);
+    drop(timed);
+    Ok(told.into_iter().map(RefCell::into_inner).collect())
+}
+
+fn case(way: &str, work: usize, keepers: &[Keeper], steps: &[Vec<Vec<Step>>]) -> Result<Case> {
+    let mut rivals = Vec::new();
+    for (keeper, runs) in keepers.iter().zip(steps) {
+        let last = runs.iter().filter_map(|steps| steps.last());
+        let sample = Sample::of(last.map(|step| step.each[work]).collect());
+        rivals.push((keeper.name(), sample.ok_or_else(malformed)?));
+    }
+    Ok(Case::new(format!("{way}, {}", WORK[work]), "us", rivals, None))
+}
+
+fn malformed() -> Error {
+    Error::Program("micro does not print what it should".into())
+}
+
+/// Reads the CSV of one run.
+fn parse(printed: &str) -> Result<Vec<Step>> {
+    let step = |line: &str| {
+        let fields: Vec<f64> =
+            line.split(',').map(|field| field.parse().ok()).collect::<Option<_>>()?;
+        let [records, inserted, insert, in_order, at_random] = fields[..] else { return None };
+        let each = [insert / inserted, in_order / records, at_random / records];
+        Some(Step { records: records as u64, each: each.map(|seconds| seconds * 1e6) })
+    };
+    let steps = printed.lines().skip(1).map(step).collect::<Option<Vec<_>>>();
+    steps.filter(|steps| !steps.is_empty()).ok_or_else(malformed)
+}
+
+/// The medians of each step.
+fn add_rows(table: &mut String, way: &str, rival: &str, runs: &[Vec<Step>]) {
+    let Some(first) = runs.first() else { return };
+    for (at, step) in first.iter().enumerate() {
+        for (which, work) in WORK.iter().enumerate() {
+            let each = runs.iter().filter_map(|run| run.get(at)).map(|step| step.each[which]);
+            let median = Sample::of(each.collect()).map_or(0.0, |sample| sample.median);
+            let (records, count) = (step.records, runs.len());
+            // A String takes all that is written to it.
+            let _ = writeln!(table, "{way:?},{rival:?},{records},{work:?},{median:.3},{count}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRINTED: &str = "\
+records,inserted,insert_seconds,sequential_seconds,random_seconds
+1000,1000,0.005,0.001,0.002
+3000,2000,0.004,0.006,0.009
+";
+
+    #[test]
+    fn times_are_told_for_one_record() {
+        let steps = parse(PRINTED).unwrap();
+        assert_eq!(steps.len(), 2);
+        assert_eq!(steps[1].records, 3000);
+        assert_eq!(steps[1].each.map(f64::round), [2.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn what_is_no_csv_is_an_error() {
+        assert!(parse("records\n1000,x,1,1,1\n").is_err());
+        assert!(parse("records\n1000,1\n").is_err());
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn each_step_has_three_rows() {
+        let mut table = String::new();
+        let run = parse(PRINTED).unwrap();
+        add_rows(&mut table, "file", "SQLite", &[run.clone(), run]);
+        assert_eq!(table.lines().count(), 6);
+        assert!(table.contains("\"file\",\"SQLite\",3000,\"read at random\",3.000,2\n"), "{table}");
+    }
+}

@@ -1,0 +1,192 @@
+//! `speedtest`: SQLite's own benchmark, by the times that it tells of itself.
+
+use crate::database::Keeper;
+use crate::error::{Error, Result, about};
+use crate::process::Place;
+use crate::report::{Bar, Case, Section};
+use crate::statistics::{Effort, Sample, interleaved};
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Tests of the benchmark's main set.
+const TESTS: usize = 29;
+
+/// How much it does, as its option `--size` takes it: measured, or quick and when results are
+/// compared.
+const SIZE: &str = "50";
+const SIZE_QUICK: &str = "10";
+
+/// As Twine's paper has it: 8 MiB of cache.
+const PAGES: [&str; 4] = ["--pagesize", "4096", "--cachesize", "2048"];
+
+/// A way to keep the database, and who is compared: Twine first, then whom the bar names.
+struct Way {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    keepers: &'static [Keeper],
+    bar: Option<Bar>,
+}
+
+const ON_FILES: &[Keeper] = &[Keeper::Twine, Keeper::SqlCipher, Keeper::Native, Keeper::Wasmtime];
+
+/// SQLCipher encrypts nothing of a database in memory.
+const IN_MEMORY: &[Keeper] = &[Keeper::Twine, Keeper::Native, Keeper::Wasmtime];
+
+const WAYS: &[Way] = &[
+    Way {
+        name: "file, journal DELETE",
+        arguments: &["--journal", "DELETE", "speed.db"],
+        keepers: ON_FILES,
+        bar: Some(Bar::AtMost(1.0)),
+    },
+    Way {
+        name: "file, journal TRUNCATE",
+        arguments: &["--journal", "TRUNCATE", "speed.db"],
+        keepers: ON_FILES,
+        bar: Some(Bar::AtMost(1.0)),
+    },
+    Way { name: "memory", arguments: &["--memdb"], keepers: IN_MEMORY, bar: None },
+];
+
+/// What one run says of its tests.
+#[derive(Debug, Clone, PartialEq)]
+struct Told {
+    /// Number, name and seconds of each.
+    tests: Vec<(u32, String, f64)>,
+    total: f64,
+}
+
+pub(crate) fn measure(place: &Place, effort: Effort, quick: bool, csv: Option<&Path>) -> Section {
+    let mut section = Section::new(
+        "speedtest",
+        "SQLite's speedtest1, 29 tests, by its own clock: without start and compilation",
+    );
+    let mut table = String::from("way,rival,test,name,median_seconds,runs\n");
+    for way in WAYS {
+        section.add(way.name, case(place, effort, way, quick, &mut table));
+    }
+    if let Some(path) = csv
+        && let Err(error) = about(path.display(), std::fs::write(path, table))
+    {
+        section.skip("CSV", error.to_string());
+    }
+    section
+}
+
+fn case(place: &Place, effort: Effort, way: &Way, quick: bool, table: &mut String) -> Result<Case> {
+    compare(place, way)?;
+    let size = if quick { SIZE_QUICK } else { SIZE };
+    let told: Vec<_> = way.keepers.iter().map(|_| RefCell::new(Vec::new())).collect();
+    let mut timed: Vec<_> = way
+        .keepers
+        .iter()
+        .zip(&told)
+        .map(|(keeper, told)| {
+            move || -> Result<f64> {
+                let run = parse(&run(place, *keeper, way, size, &[])?)?;
+                let total = run.total;
+                told.borrow_mut().push(run);
+                Ok(total)
+            }
+        })
+        .collect();
+    let mut rivals: Vec<_> =
+        timed.iter_mut().map(|timed| timed as &mut dyn FnMut() -> Result<f64>).collect();
+    let samples = interleaved(effort, &mut rivals)?;
+    for (keeper, runs) in way.keepers.iter().zip(&told) {
+        add_rows(table, way.name, keeper.name(), &runs.borrow());
+    }
+    let names = way.keepers.iter().map(|keeper| keeper.name());
+    Ok(Case::new(way.name, "s", names.zip(samples), way.bar))
+}
+
+/// All rivals must give the same answers to all queries, whose digest the benchmark shows when
+/// it is asked to.
+fn compare(place: &Place, way: &Way) -> Result<()> {
+    let hash = |keeper: &Keeper| -> Result<String> {
+        let printed = run(place, *keeper, way, SIZE_QUICK, &["--verify"])?;
+        let hash = printed.lines().find(|line| line.starts_with("Verification Hash: "));
+        let missing = || Error::Program("speedtest1 shows no hash".into());
+        hash.map(ToOwned::to_owned).ok_or_else(missing)
+    };
+    let hashes = way.keepers.iter().map(hash).collect::<Result<Vec<_>>>()?;
+    match hashes.iter().all(|hash| *hash == hashes[0]) {
+        true => Ok(()),
+        false => Err(Error::Differs("speedtest1".into())),
+    }
+}
+
+fn run(place: &Place, keeper: Keeper, way: &Way, size: &str, more: &[&str]) -> Result<String> {
+    let arguments = [&["--size", size], &PAGES[..], more, way.arguments].concat();
+    keeper.run(place, "speedtest", &arguments)
+}
+
+/// Reads lines as ` 100 - 50000 INSERTs into table with no index......    0.041s`.
+fn parse(printed: &str) -> Result<Told> {
+    let mut told = Told { tests: Vec::new(), total: 0.0 };
+    for line in printed.lines() {
+        let Some((what, seconds)) = line.rsplit_once(' ') else { continue };
+        let seconds = seconds.strip_suffix('s').and_then(|seconds| seconds.parse().ok());
+        let (Some(seconds), what) = (seconds, what.trim().trim_end_matches('.')) else { continue };
+        match what.split_once(" - ") {
+            Some((number, name)) => {
+                let Ok(number) = number.parse() else { continue };
+                told.tests.push((number, name.to_owned(), seconds));
+            }
+            None if what == "TOTAL" => told.total = seconds,
+            None => {}
+        }
+    }
+    match told.tests.len() == TESTS && told.total > 0.0 {
+        true => Ok(told),
+        false => Err(Error::Program("speedtest1 did not run its 29 tests".into())),
+    }
+}
+
+/// The median of each test.
+fn add_rows(table: &mut String, way: &str, rival: &str, runs: &[Told]) {
+    let Some(first) = runs.first() else { return };
+    for (at, (number, name, _)) in first.tests.iter().enumerate() {
+        let seconds = runs.iter().map(|run| run.tests[at].2).collect();
+        let median = Sample::of(seconds).map_or(0.0, |sample| sample.median);
+        let row = format!("{way:?},{rival:?},{number},{name:?},{median:.4},{}", runs.len());
+        // A String takes all that is written to it.
+        let _ = writeln!(table, "{row}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(tests: usize) -> String {
+        let mut text = String::from("-- Speedtest1 for SQLite 3.52.0\n");
+        for test in 0..tests {
+            text +=
+                &format!(" {} - 10 DELETEs, a - b, indexed......    0.0{test:02}s\n", 100 + test);
+        }
+        text + "       TOTAL..........    1.234s\n"
+    }
+
+    #[test]
+    fn each_line_of_a_run_is_a_test_with_its_seconds() {
+        let told = parse(&printed(TESTS)).unwrap();
+        assert_eq!(told.total, 1.234);
+        assert_eq!(told.tests[28], (128, "10 DELETEs, a - b, indexed".into(), 0.028));
+    }
+
+    #[test]
+    fn a_run_that_ended_early_is_an_error() {
+        assert!(parse(&printed(TESTS - 1)).is_err());
+        assert!(parse(printed(TESTS).split("TOTAL").next().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_row_has_the_median_of_its_test_over_all_runs() {
+        let run = |seconds| Told { tests: vec![(100, "a, b".into(), seconds)], total: 1.0 };
+        let mut table = String::new();
+        add_rows(&mut table, "memory", "SQLite", &[run(1.0), run(5.0), run(2.0)]);
+        assert_eq!(table, "\"memory\",\"SQLite\",100,\"a, b\",2.0000,3\n");
+    }
+}
