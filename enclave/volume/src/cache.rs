@@ -3,7 +3,7 @@
 
 use crate::block::{Block, Bytes, zeroed};
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +32,10 @@ struct Held {
 /// somebody makes: inodes and block numbers are given by the volume, and a program that
 /// chooses offsets of its files slows down itself.
 #[derive(Default)]
-struct Mixer(u64);
+pub(crate) struct Mixer(u64);
+
+/// A map with few instructions for each search.
+pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
 
 impl Hasher for Mixer {
     fn write(&mut self, bytes: &[u8]) {
@@ -58,13 +61,15 @@ impl Hasher for Mixer {
 /// The cache.
 pub(crate) struct Cache {
     frames: Vec<Held>,
-    places: HashMap<Name, Frame, BuildHasherDefault<Mixer>>,
+    places: FastMap<Name, Frame>,
     /// Frames that it may have; dirty ones that can't be dropped may exceed it for a while.
     budget: usize,
     hand: usize,
     dirty_data: BTreeSet<(u64, u64)>,
     dirty_nodes: usize,
     spare: Vec<Block>,
+    /// Hashes of blocks that were read past the cache, each in the place that its hash has.
+    seen: Vec<u32>,
     pub(crate) hits: u64,
     pub(crate) misses: u64,
 }
@@ -82,6 +87,7 @@ impl Cache {
             dirty_data: BTreeSet::new(),
             dirty_nodes: 0,
             spare: Vec::new(),
+            seen: vec![0; (2 * budget).next_power_of_two()],
             hits: 0,
             misses: 0,
         }
@@ -118,6 +124,15 @@ impl Cache {
     /// Whether something is held; counts nothing.
     pub(crate) fn has(&self, name: Name) -> bool {
         self.places.contains_key(&name)
+    }
+
+    /// Whether a block that is not held was asked for before, not too long ago. What is read
+    /// once only, as by a scan or at random over much, is not worth a place.
+    pub(crate) fn seen(&mut self, name: Name) -> bool {
+        let hash = BuildHasherDefault::<Mixer>::default().hash_one(name);
+        let place = hash as usize & (self.seen.len() - 1);
+        let mark = (hash >> 32) as u32 | 1;
+        std::mem::replace(&mut self.seen[place], mark) == mark
     }
 
     pub(crate) fn bytes(&self, frame: Frame) -> &Bytes {

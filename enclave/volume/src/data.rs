@@ -126,7 +126,10 @@ impl Volume {
     /// are wanted, and opens them there.
     pub(crate) fn read_direct(&mut self, inode: u64, first: u64, bytes: &mut [u8]) -> Result<()> {
         let count = bytes.len() / BLOCK_BYTES;
-        let pointers = self.pointers(inode, first, count as u64)?;
+        let pointers = match count {
+            1 => vec![self.pointer(inode, first)?],
+            _ => self.pointers(inode, first, count as u64)?,
+        };
         let mut at = 0;
         while at < count {
             let run = in_a_row(&pointers[at..]);
@@ -159,17 +162,28 @@ impl Volume {
             if batch.is_empty() {
                 return Ok(());
             }
-            self.fill_ready()?;
-            let mut blocks = Vec::with_capacity(batch.len());
-            for (inode, index) in batch {
-                if index == 0 && self.inode(inode)?.size <= MOST_INLINE_BYTES {
-                    self.write_inline(inode)?;
-                } else {
-                    blocks.push((inode, index));
-                }
-            }
-            self.write_blocks(&blocks, None)?;
+            self.flush_batch(&batch)?;
         }
+    }
+
+    /// Seals and writes the dirty ones among some blocks of a file.
+    pub(crate) fn flush_range(&mut self, inode: u64, first: u64, end: u64) -> Result<()> {
+        let mut batch = self.cache.dirty_from((inode, first), BATCH_BLOCKS);
+        batch.retain(|&(of, index)| of == inode && index < end);
+        self.flush_batch(&batch)
+    }
+
+    fn flush_batch(&mut self, batch: &[(u64, u64)]) -> Result<()> {
+        self.fill_ready()?;
+        let mut blocks = Vec::with_capacity(batch.len());
+        for &(inode, index) in batch {
+            if index == 0 && self.inode(inode)?.size <= MOST_INLINE_BYTES {
+                self.write_inline(inode)?;
+            } else {
+                blocks.push((inode, index));
+            }
+        }
+        self.write_blocks(&blocks, None)
     }
 
     /// Puts the start of a small file into the tree.

@@ -20,6 +20,9 @@ const AHEAD_BLOCKS: u64 = 32;
 /// Blocks that are changed before the cache is looked after.
 const CHUNK_BYTES: u64 = 64 * BLOCK_BYTES as u64;
 
+/// What a writer that writes on has filled is written in pieces of this size.
+const STREAM_BYTES: u64 = 128 * BLOCK_BYTES as u64;
+
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
 impl Volume {
@@ -51,8 +54,8 @@ impl Volume {
             let within = (position % BLOCK) as usize;
             let rest = &mut bytes[done..];
             if within == 0 {
-                let count = self.uncached(inode, index, rest.len() / BLOCK_BYTES);
-                if count >= DIRECT_BLOCKS {
+                let count = self.past_cache(inode, index, rest.len() / BLOCK_BYTES, goes_on);
+                if count > 0 {
                     self.read_direct(inode, index, &mut rest[..count * BLOCK_BYTES])?;
                     done += count * BLOCK_BYTES;
                     continue;
@@ -70,12 +73,17 @@ impl Volume {
         Ok(())
     }
 
-    /// How many blocks from `first` on, at most `most`, are not in the cache.
-    fn uncached(&self, inode: u64, first: u64, most: usize) -> usize {
-        if most < DIRECT_BLOCKS {
-            return 0;
+    /// How many of the next whole blocks, at most `most`, are to be read past the cache: many
+    /// at once, or one that nobody has asked for lately.
+    fn past_cache(&mut self, inode: u64, first: u64, most: usize, goes_on: bool) -> usize {
+        if most >= DIRECT_BLOCKS {
+            let cached = |&index: &u64| !self.cache.has(Name::Data(inode, index));
+            let count = (first..).take(most).take_while(cached).count();
+            return if count >= DIRECT_BLOCKS { count } else { 0 };
         }
-        (first..).take(most).take_while(|&index| !self.cache.has(Name::Data(inode, index))).count()
+        let name = Name::Data(inode, first);
+        let once = most > 0 && !goes_on && !self.cache.has(name) && !self.cache.seen(name);
+        usize::from(once)
     }
 
     /// Writes all of `bytes`, or as many as could be before an error.
@@ -109,7 +117,7 @@ impl Volume {
         self.balance()?;
         let whole = bytes.len() / BLOCK_BYTES;
         let index = offset / BLOCK;
-        let count = if offset.is_multiple_of(BLOCK) && whole >= 2 * DIRECT_BLOCKS {
+        let count = if offset.is_multiple_of(BLOCK) && whole >= DIRECT_BLOCKS {
             let count = whole.min(BATCH_BLOCKS);
             let blocks: Vec<(u64, u64)> =
                 (index..index + count as u64).map(|index| (inode, index)).collect();
@@ -125,6 +133,16 @@ impl Volume {
         self.change_inode(inode, Times::CONTENTS, |attributes| {
             attributes.size = attributes.size.max(end);
         })?;
+        if self.inodes.write_position(inode, end) == offset && end % STREAM_BYTES < count as u64 {
+            // What a writer that writes on has filled is written while the CPU's caches
+            // have it. If that fails, it is tried again with all that is dirty.
+            let first = (end / STREAM_BYTES).saturating_sub(1) * STREAM_BYTES / BLOCK;
+            if let Err(error) =
+                self.flush_range(inode, first, end / STREAM_BYTES * STREAM_BYTES / BLOCK)
+            {
+                self.note(&error);
+            }
+        }
         Ok(count)
     }
 

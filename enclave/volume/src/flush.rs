@@ -10,7 +10,7 @@ use crate::volume::Volume;
 /// Blocks of one write to the storage.
 pub(crate) const BATCH_BLOCKS: usize = 256;
 
-/// Many blocks wait for a commit if they are more than this, and a quarter of all.
+/// Many blocks wait for a commit if they are more than this, and a sixteenth of all.
 const MANY_WAITING: u64 = 4096;
 
 /// A dirty node, and where the pointer to it is; nowhere for the root.
@@ -33,7 +33,7 @@ impl Volume {
             self.write_inodes()?;
         }
         let waiting = self.space.waiting();
-        if self.space.wants_commit() || waiting > MANY_WAITING && waiting > self.space.blocks / 4 {
+        if self.space.wants_commit() || waiting > MANY_WAITING && waiting > self.space.blocks / 16 {
             self.commit()?;
         }
         if self.cache.dirty_nodes() > self.most_dirty_nodes() {

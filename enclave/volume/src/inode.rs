@@ -1,10 +1,11 @@
 //! Inodes: their attributes, in memory while they are used, and who holds them.
 
 use crate::bytes::{Reader, Short};
+use crate::cache::FastMap;
 use crate::error::{Error, Result};
 use crate::page::{Key, Subject};
 use crate::volume::Volume;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use twine_files::{FileKind, Stamp};
 
 /// The root directory.
@@ -45,7 +46,7 @@ impl Attributes {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes);
         let mut read = || {
             let kind = kind_from_code(reader.u8()?).ok_or(Short)?;
@@ -88,8 +89,9 @@ struct Known {
     dirty: bool,
     /// Times that are to be set to the time when somebody next asks for it.
     stale: Times,
-    /// Where a reader that reads on would go on.
+    /// Where a reader that reads on, and a writer that writes on, would go on.
     next_read: u64,
+    next_write: u64,
 }
 
 /// Some of an inode's times.
@@ -113,10 +115,10 @@ impl Times {
 pub(crate) struct Inodes {
     /// The number of the next new inode.
     pub(crate) next: u64,
-    known: HashMap<u64, Known>,
+    known: FastMap<u64, Known>,
     dirty: BTreeSet<u64>,
     stale: Vec<u64>,
-    holds: HashMap<u64, u64>,
+    holds: FastMap<u64, u64>,
     /// With this many known, those that nobody needs are forgotten.
     most_known: usize,
 }
@@ -125,10 +127,10 @@ impl Inodes {
     pub(crate) fn new(next: u64) -> Self {
         Inodes {
             next,
-            known: HashMap::new(),
+            known: FastMap::default(),
             dirty: BTreeSet::new(),
             stale: Vec::new(),
-            holds: HashMap::new(),
+            holds: FastMap::default(),
             most_known: KEPT,
         }
     }
@@ -176,6 +178,7 @@ impl Inodes {
             dirty: false,
             stale: Times::default(),
             next_read: 0,
+            next_write: 0,
         })
     }
 
@@ -225,6 +228,16 @@ impl Inodes {
     pub(crate) fn read_position(&mut self, inode: u64, next: u64) -> u64 {
         match self.known.get_mut(&inode) {
             Some(known) => std::mem::replace(&mut known.next_read, next),
+            None => 0,
+        }
+    }
+}
+
+impl Inodes {
+    /// Where a writer of this inode would go on, and sets where it will.
+    pub(crate) fn write_position(&mut self, inode: u64, next: u64) -> u64 {
+        match self.known.get_mut(&inode) {
+            Some(known) => std::mem::replace(&mut known.next_write, next),
             None => 0,
         }
     }

@@ -40,6 +40,7 @@ mod anchor;
 mod block;
 mod bytes;
 mod cache;
+mod check;
 
 mod commit;
 mod crypto;
@@ -72,6 +73,7 @@ mod volume;
 
 pub use anchor::{Anchor, AnchorError, Mark};
 pub use block::BLOCK_BYTES;
+pub use check::{Finding, Progress, Report};
 pub use describe::{Description, describe};
 
 pub use error::{Error, Operation, Result, SlotFailure};
@@ -84,5 +86,5 @@ pub use statistics::Statistics;
 #[cfg(unix)]
 pub use storage::FileStorage;
 pub use storage::{MemoryStorage, Storage, StorageError};
-pub use zeroize::Zeroizing;
 pub use volume::{LEAST_CACHE_BYTES, Options, Volume, VolumeId};
+pub use zeroize::Zeroizing;

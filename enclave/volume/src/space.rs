@@ -18,7 +18,8 @@ use std::collections::{HashMap, HashSet};
 /// Blocks of a region.
 pub(crate) const REGION_BLOCKS: u64 = 8192;
 
-const WORDS: usize = REGION_BLOCKS as usize / 64;
+/// Words of a region's bitmap.
+pub(crate) const WORDS: usize = REGION_BLOCKS as usize / 64;
 
 /// Bytes of a region's bitmap.
 pub(crate) const BITMAP_BYTES: usize = WORDS * 8;
@@ -499,8 +500,15 @@ impl Volume {
         Ok(())
     }
 
+    /// A region's bitmap as it is now.
+    pub(crate) fn region_bits(&mut self, number: u64) -> Result<[u64; WORDS]> {
+        self.load_region(number)?;
+        let region = self.space.regions.get(&number);
+        region.map(|region| *region.used).ok_or_else(|| Error::damaged("a region is not loaded"))
+    }
+
     /// A region's bitmap as the tree has it.
-    pub(crate) fn read_region(&mut self, number: u64) -> Result<Box<[u64; WORDS]>> {
+    fn read_region(&mut self, number: u64) -> Result<Box<[u64; WORDS]>> {
         let mut used = Box::new([0; WORDS]);
         let length = self.get(&Key::new(0, Subject::Region, number), |value| {
             for (word, bytes) in used.iter_mut().zip(value.as_chunks::<8>().0) {

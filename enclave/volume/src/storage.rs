@@ -1,7 +1,9 @@
 //! Where a volume is kept: bytes that nobody needs to trust.
 
+#[cfg(unix)]
 use std::fs::File;
 use std::io;
+#[cfg(unix)]
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +25,7 @@ pub enum StorageError {
     Io,
 }
 
+#[cfg(unix)]
 impl From<io::Error> for StorageError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -136,9 +139,13 @@ impl Storage for MemoryStorage {
 }
 
 /// A storage in a file of the operating system's. It takes no lock.
+#[cfg(unix)]
+#[cfg(unix)]
 #[derive(Debug)]
 pub struct FileStorage(File);
 
+#[cfg(unix)]
+#[cfg(unix)]
 impl FileStorage {
     /// Keeps a volume in `file`, which is open for reading, and for writing unless the
     /// volume will be opened read-only.
@@ -147,6 +154,8 @@ impl FileStorage {
     }
 }
 
+#[cfg(unix)]
+#[cfg(unix)]
 impl Storage for FileStorage {
     fn size(&mut self) -> Result<u64, StorageError> {
         Ok(self.0.metadata()?.len())

@@ -45,7 +45,8 @@ pub struct Options {
     /// Who remembers the newest state.
     pub anchor: Option<Box<dyn Anchor>>,
     /// The time, in nanoseconds since 1970. It is asked when times are needed: at
-    /// `attributes` and when changes are committed, for all that has changed until then.
+    /// `attributes` and when changes are committed, for all that has changed until then. The
+    /// system's clock unless told.
     pub clock: Box<dyn Fn() -> u64 + Send>,
 }
 
