@@ -1,93 +1,17 @@
 //! A hostile host: it answers every call with anything, and changes shared memory at will.
 //! Nothing but a clean error may follow, and nothing of the enclave's may be read or written.
 
+mod common;
+
+use common::{Enclave, SECRET, Shared, boundary};
 use std::cell::RefCell;
-use std::ops::Range;
-use twine_boundary::{Boundary, Error, PointerError};
-use twine_protocol::calls::{RawCall, number};
+use twine_boundary::{Error, PointerError};
+use twine_protocol::calls::number;
 use twine_protocol::launch::{DecodeError, End, Launch, Outcome};
 use twine_protocol::wire::{
     Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_PROGRAM, PollRecord, Status, StreamKind,
     TRANSFER_BUFFER_SIZE,
 };
-
-/// Answers calls by a function.
-struct Host<F>(F);
-
-impl<F: Fn(u64, [u64; 4]) -> (u64, u64)> RawCall for Host<F> {
-    fn raw_call(&self, number: u64, arguments: [u64; 4]) -> (u64, u64) {
-        (self.0)(number, arguments)
-    }
-}
-
-fn boundary<F: Fn(u64, [u64; 4]) -> (u64, u64)>(
-    enclave: &Range<usize>,
-    answer: F,
-) -> Boundary<Host<F>> {
-    Boundary::new(Host(answer), enclave.clone())
-}
-
-/// Memory that plays the enclave: a secret in the middle of a page-aligned range.
-struct Enclave {
-    words: Vec<u64>,
-}
-
-const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
-
-impl Enclave {
-    fn new() -> Self {
-        Enclave { words: vec![SECRET; 1 << 14] }
-    }
-
-    fn range(&self) -> Range<usize> {
-        let start = self.words.as_ptr() as usize;
-        start..start + self.words.len() * 8
-    }
-
-    /// Pointers that a host must not give: null, unaligned, inside, across either edge,
-    /// beyond the address space, of the kernel's half.
-    fn bad_pointers(&self, length: u64) -> Vec<u64> {
-        let (start, end) = (self.range().start as u64, self.range().end as u64);
-        let mut pointers = vec![
-            0,
-            1,
-            start,
-            start + 8,
-            start + 1,
-            end - 8,
-            end - 4,
-            u64::MAX,
-            u64::MAX - 7,
-            1 << 47,
-            0xffff_8000_0000_0000,
-        ];
-        if length > 8 {
-            pointers.extend([start - 8, (1 << 47) - 8]);
-        }
-        pointers
-    }
-
-    fn assert_untouched(&self) {
-        assert!(self.words.iter().all(|&word| word == SECRET), "the enclave's memory was written");
-    }
-}
-
-/// A transfer buffer that the host sees.
-struct Shared(RefCell<Vec<u64>>);
-
-impl Shared {
-    fn new() -> Self {
-        Shared(RefCell::new(vec![0; TRANSFER_BUFFER_SIZE as usize / 8]))
-    }
-
-    fn answer(&self) -> (u64, u64) {
-        (self.0.borrow().as_ptr() as u64, TRANSFER_BUFFER_SIZE)
-    }
-
-    fn holds_secret(&self) -> bool {
-        self.0.borrow().contains(&SECRET)
-    }
-}
 
 #[test]
 fn no_bad_pointer_is_taken_for_the_launch_request_or_the_program() {

@@ -1,0 +1,222 @@
+//! A hostile host and what the enclave keeps with it: volumes' files, folders, sockets.
+
+mod common;
+
+use common::{Enclave, SECRET, Shared, boundary};
+use std::cell::Cell;
+use twine_boundary::{FolderError, MappedFile, SocketError};
+use twine_protocol::calls::number;
+use twine_protocol::folder::{Answer, Entry, Failure, Kind, Request};
+use twine_protocol::wire::{SocketStatus, Status, TRANSFER_BUFFER_SIZE};
+
+#[test]
+fn no_bad_pointer_is_taken_for_a_mapping() {
+    let enclave = Enclave::new();
+    for length in [0, 8, 4096, 1 << 20, 1 << 46] {
+        for pointer in enclave.bad_pointers(length) {
+            let host = boundary(&enclave.range(), |_, _| (pointer, length));
+            let mut bytes = [7; 64];
+            let read = MappedFile::new(&host, 0).read(0, &mut bytes);
+            assert_eq!(read, Err(Status::Io), "{length} bytes at {pointer:#x}");
+            assert_eq!(bytes, [7; 64]);
+        }
+    }
+    let host = boundary(&enclave.range(), |_, _| (8, (1 << 46) + 1));
+    assert_eq!(MappedFile::new(&host, 0).read(0, &mut [0; 8]), Err(Status::Io));
+}
+
+#[test]
+fn nothing_beyond_a_mapping_is_read() {
+    let enclave = Enclave::new();
+    let memory = [0x1111_1111_1111_1111_u64; 16];
+    let host = boundary(&enclave.range(), |_, _| (memory.as_ptr() as u64, 128));
+    let mut file = MappedFile::new(&host, 0);
+    let mut bytes = [0; 64];
+    assert_eq!(file.read(64, &mut bytes), Ok(()));
+    assert_eq!(bytes, [0x11; 64]);
+    for offset in [72, 128, 4096, 1 << 46, u64::MAX - 63, u64::MAX - 7, 1, 4] {
+        assert_eq!(file.read(offset, &mut bytes), Err(Status::Io), "{offset}");
+    }
+}
+
+#[test]
+fn a_mapping_that_moves_is_asked_for_once_more_and_checked_again() {
+    let enclave = Enclave::new();
+    let memory = [5_u64; 64];
+    let asked = Cell::new(0);
+    let host = boundary(&enclave.range(), |_, _| {
+        asked.set(asked.get() + 1);
+        match asked.get() {
+            1 => (memory.as_ptr() as u64, 64),
+            2 => (memory.as_ptr() as u64, 512),
+            _ => (enclave.range().start as u64, 1 << 20),
+        }
+    });
+    let mut file = MappedFile::new(&host, 0);
+    let mut bytes = [0; 64];
+    assert_eq!(file.read(0, &mut bytes), Ok(()));
+    assert_eq!(file.read(0, &mut bytes), Ok(()));
+    assert_eq!(asked.get(), 1, "no host call where the mapping has it");
+    assert_eq!(file.read(128, &mut bytes), Ok(()));
+    assert_eq!(file.read(4096, &mut bytes), Err(Status::Io));
+    assert_eq!(asked.get(), 3);
+}
+
+#[test]
+fn a_write_is_whole_or_an_error_and_only_what_is_written_leaves() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let calls = Cell::new(0);
+    let host = boundary(&enclave.range(), |call, [_, _, pointer, length]| match call {
+        number::transfer_buffer => shared.answer(),
+        number::storage_write => {
+            let (start, size) = shared.answer();
+            assert!(pointer >= start && pointer + length <= start + size);
+            calls.set(calls.get() + 1);
+            (if calls.get() == 3 { Status::NoSpace.code() } else { 0 }, 0)
+        }
+        _ => (0, 0),
+    });
+    let mut file = MappedFile::new(&host, 0);
+    let piece = vec![3; TRANSFER_BUFFER_SIZE as usize];
+    assert_eq!(file.write(0, &piece), Ok(()));
+    assert_eq!(file.write(0, &[&piece[..], &piece[..]].concat()), Err(Status::NoSpace));
+    assert_eq!(file.write(u64::MAX - 4, &piece), Err(Status::Invalid));
+    assert!(!shared.holds_secret());
+    let short = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => (shared.answer().0, 64),
+        _ => (0, 0),
+    });
+    assert_eq!(MappedFile::new(&short, 0).write(0, &piece), Err(Status::Io));
+    assert!(enclave.words.iter().all(|&word| word == SECRET));
+}
+
+#[test]
+fn codes_of_storages_that_do_not_exist_are_errors() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    for code in [12, 32, 99, 1 << 32, u64::MAX] {
+        let host = boundary(&enclave.range(), |call, _| match call {
+            number::transfer_buffer => shared.answer(),
+            _ => (code, 0),
+        });
+        let mut file = MappedFile::new(&host, 0);
+        assert_eq!(file.size(), Err(Status::Io));
+        assert_eq!(file.resize(1), Err(Status::Io));
+        assert_eq!(file.write(0, &[1]), Err(Status::Io));
+        assert_eq!(file.sync(), Err(Status::Io));
+    }
+}
+
+/// What the enclave takes an answer of a folder for, with room for 8 bytes of data.
+fn folder(answer: &[u8], count: u64) -> (Result<(Answer, usize), FolderError>, [u8; 8]) {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let host = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => shared.answer(),
+        _ => {
+            let mut words = answer.to_vec();
+            words.resize(answer.len().next_multiple_of(8), 0);
+            let words = words.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+            shared.0.borrow_mut().iter_mut().zip(words).for_each(|(to, word)| *to = word);
+            (0, count)
+        }
+    });
+    let mut bytes = [9; 8];
+    let result = host.folder(0, &Request::Read(1, 0, 8), &[], &mut bytes);
+    enclave.assert_untouched();
+    (result, bytes)
+}
+
+#[test]
+fn answers_of_folders_are_taken_whole_or_not_at_all() {
+    let answers = [
+        Answer::Done,
+        Answer::Failed(Failure::NotFound),
+        Answer::Inode(u64::MAX),
+        Answer::Target("x".repeat(300)),
+        Answer::Count(8),
+        Answer::Usage(1, u64::MAX),
+        Answer::Entries(vec![Entry { name: "name".into(), inode: 7, kind: Kind::File, cookie: 9 }]),
+    ];
+    for answer in &answers {
+        let bytes = answer.encode();
+        let (taken, _) = folder(&bytes, bytes.len() as u64);
+        match answer {
+            Answer::Failed(failure) => assert_eq!(taken, Err(FolderError::Failed(*failure))),
+            answer => assert_eq!(taken.map(|(answer, _)| answer).as_ref(), Ok(answer)),
+        }
+        for length in 0..bytes.len() {
+            let (taken, _) = folder(&bytes, length as u64);
+            assert_eq!(taken, Err(FolderError::Senseless), "{length} bytes of {answer:?}");
+        }
+        for length in [bytes.len() as u64 + 1, 1 << 17, 1 << 32, u64::MAX] {
+            let (taken, _) = folder(&bytes, length);
+            assert_eq!(taken, Err(FolderError::Senseless), "{length} bytes for {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn counts_of_folders_above_what_was_asked_for_are_refused() {
+    for count in [9, 64, 1 << 18, 1 << 32, u64::MAX] {
+        let bytes = Answer::Count(count).encode();
+        let (taken, into) = folder(&bytes, bytes.len() as u64);
+        assert_eq!(taken, Err(FolderError::Senseless), "{count}");
+        assert_eq!(into, [9; 8]);
+    }
+}
+
+#[test]
+fn no_mutation_of_an_answer_panics() {
+    let whole = Answer::Entries(
+        (0..20)
+            .map(|at| Entry {
+                name: "n".repeat(at),
+                inode: 1 << at,
+                kind: Kind::Directory,
+                cookie: u64::MAX >> at,
+            })
+            .collect(),
+    )
+    .encode();
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize
+    };
+    let mut taken = 0;
+    for _ in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random() % 4 {
+            let at = random() % bytes.len();
+            bytes[at] = random() as u8;
+        }
+        taken += usize::from(Answer::decode(&bytes).is_some());
+    }
+    println!("20000 mutated answers, {taken} of them taken");
+}
+
+#[test]
+fn sockets_give_no_more_than_was_asked_for_and_no_code_that_does_not_exist() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let answer = Cell::new((0, 0));
+    let host = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => shared.answer(),
+        _ => answer.get(),
+    });
+    for count in [101, 1 << 32, u64::MAX] {
+        answer.set((0, count));
+        let refused = Err(SocketError::Status(Status::Io));
+        assert_eq!(host.receive(3, &mut [0; 100], false, true), refused);
+        assert_eq!(host.send(3, &[0; 100], true), refused);
+    }
+    for code in [12, 31, 36, 1 << 32, u64::MAX] {
+        answer.set((code, 0));
+        assert_eq!(host.accept(3, true), Err(SocketError::Status(Status::Io)));
+        assert_eq!(host.shut_down(3, true, true), Err(SocketError::Status(Status::Io)));
+    }
+    answer.set((SocketStatus::Reset.code(), 0));
+    assert_eq!(host.accept(3, true), Err(SocketError::Socket(SocketStatus::Reset)));
+}
