@@ -34,11 +34,11 @@ pub(crate) fn load(
     platform: Platform,
 ) -> Result<Arc<Enclave>, Error> {
     let (built, mrsigner, mrenclave) = thread::scope(|scope| {
-        let measurement = Measurement::start(scope)?;
+        let mut measurement = Measurement::start(scope)?;
         let create = |ssaframesize, size| {
             Builder::create(ssaframesize, size, attributes, miscselect, policy)
         };
-        let builder = read(source, &measurement, create)?;
+        let builder = read(source, &mut measurement, create)?;
         let built = builder.finish()?;
         let mrsigner = sigstruct::authenticate(sig)?;
         Ok((built, mrsigner, measurement.finish()))
@@ -71,7 +71,7 @@ pub(crate) fn load(
 /// Reads `source` to its end, measures it and builds what its records say.
 fn read(
     mut source: impl Source,
-    measurement: &Measurement<'_>,
+    measurement: &mut Measurement<'_>,
     create: impl Fn(u32, u64) -> Result<Builder, Error>,
 ) -> Result<Builder, Error> {
     let mut builder: Option<Builder> = None;
