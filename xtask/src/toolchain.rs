@@ -31,7 +31,7 @@ const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 /// later, which have SGX and need no software mitigation of LVI. `cpuid` is not to be had in
 /// an enclave, so what libraries may use must be said here.
 const RUSTFLAGS: &str = "-Ctarget-cpu=x86-64-v3 \
-    -Ctarget-feature=-lvi-cfi,-lvi-load-hardening,+aes,+pclmulqdq,+sha,+rdrand,+rdseed";
+    -Ctarget-feature=-lvi-cfi,-lvi-load-hardening,+adx,+aes,+pclmulqdq,+sha,+rdrand,+rdseed";
 
 /// What `libunwind.a` must define for the target's library to link. An enclave is built with
 /// `panic=abort`: none of them is called but the backtrace, which finds nothing.

@@ -11,7 +11,7 @@
 //! let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
 //! let platform = twine_engine::Platform::default();
 //! let program = twine_engine::Identified::new(bytes).compile(&launch.limits, &platform)?;
-//! let end = program.link(system, &launch)?.run(|| ());
+//! let ended = program.link(system, Vec::new(), &launch)?.run(|| ());
 //! # Ok(())
 //! # }
 //! ```
@@ -34,4 +34,4 @@ pub use config::{Platform, configuration};
 pub use error::Error;
 pub use limits::MOST_TABLE_ELEMENTS;
 pub use program::{Compiled, Identified, stop_profiling};
-pub use run::{Interrupter, Linked};
+pub use run::{Ended, Interrupter, Linked};

@@ -5,8 +5,10 @@ use crate::error::Error;
 use crate::invoke;
 use crate::limits::Limiter;
 use crate::program::{Compiled, one_line};
+use twine_files::FileSystem;
 use twine_protocol::launch::{End, Launch};
-use twine_wasi::{Exit, System, Wasi};
+use twine_protocol::wire::FIRST_SOCKET;
+use twine_wasi::{Exit, SyncError, System, Wasi};
 use wasmtime::{
     Engine, ExternType, Func, Instance, InstancePre, Linker, Store, Trap, Val, WasmBacktrace,
 };
@@ -43,6 +45,15 @@ enum Start {
     Invoke(String, Vec<Val>),
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How the program ended.
+    pub end: End,
+    /// Whether all that it wrote is durable.
+    pub synced: Result<(), SyncError>,
+}
+
 /// A program that is linked: nothing is missing and it fits, it only has to be
 /// instantiated and run.
 pub struct Linked {
@@ -58,13 +69,25 @@ impl std::fmt::Debug for Linked {
 }
 
 impl Compiled {
-    /// Links the program to its system, by a launch request.
+    /// Links the program to its system and its files, by a launch request.
     ///
     /// # Errors
     /// When imports are missing, there is nothing to start, or the arguments don't fit.
-    pub fn link(self, system: Box<dyn System>, launch: &Launch) -> Result<Linked, Error> {
+    pub fn link(
+        self,
+        system: Box<dyn System>,
+        files: Vec<(String, Box<dyn FileSystem>)>,
+        launch: &Launch,
+    ) -> Result<Linked, Error> {
         let engine = self.module.engine();
-        let wasi = Wasi::new(system, launch.arguments.clone(), launch.environment.clone())?;
+        let mut wasi = Wasi::new(system, launch.arguments.clone(), launch.environment.clone())?;
+        for (path, files) in files {
+            wasi.mount(&path, files)?;
+        }
+        // No host gets this far with more of them than there are descriptors.
+        for listener in FIRST_SOCKET..FIRST_SOCKET.saturating_add(launch.listeners) {
+            wasi.listen(listener)?;
+        }
         let limiter = Limiter::new(self.limits.memory);
         let mut store = Store::new(engine, World { wasi, limiter });
         store.limiter(|world| &mut world.limiter);
@@ -148,18 +171,21 @@ impl Linked {
         Interrupter(self.store.engine().clone())
     }
 
-    /// Instantiates the program and runs it to its end. `instantiated` is called between
-    /// the two.
-    pub fn run(mut self, instantiated: impl FnOnce()) -> End {
-        let instance = match self.instance.instantiate(&mut self.store) {
-            Ok(instance) => instance,
-            Err(error) => return self.instantiation_failed(&error),
+    /// Instantiates the program and runs it to its end, then makes durable what it wrote.
+    /// `instantiated` is called between the first two.
+    pub fn run(mut self, instantiated: impl FnOnce()) -> Ended {
+        let end = match self.instance.instantiate(&mut self.store) {
+            Ok(instance) => {
+                instantiated();
+                match self.call(instance) {
+                    Ok(results) => End::Exited { code: 0, results },
+                    Err(error) => ended(&error),
+                }
+            }
+            Err(error) => self.instantiation_failed(&error),
         };
-        instantiated();
-        match self.call(instance) {
-            Ok(results) => End::Exited { code: 0, results },
-            Err(error) => ended(&error),
-        }
+        let synced = self.store.data_mut().wasi.finish();
+        Ended { end, synced }
     }
 
     fn call(&mut self, instance: Instance) -> wasmtime::Result<Vec<String>> {

@@ -1,11 +1,14 @@
 //! From the launch request to the outcome.
 
+use crate::mounts::{self, Mounted, Refused};
+use crate::task;
 use std::process;
 use std::thread;
 use twine_boundary::Error as BoundaryError;
-use twine_engine::{Identified, Platform};
-use twine_platform::{HostSystem, code_memory, code_refused, host, report_panics};
+use twine_engine::{Ended, Identified, Linked, Platform};
+use twine_platform::{HostSystem, SealingKeys, code_memory, code_refused, host, report_panics};
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
+use twine_protocol::task::Task;
 use twine_protocol::wire::Clock;
 
 /// Stack that is left for the functions a program calls, below its own frames. The main
@@ -56,14 +59,20 @@ impl Watch {
 fn run() -> Outcome {
     let launch = match host().launch() {
         Ok(launch) => launch,
-        Err(error) => return Outcome { end: bad_host(&error), timings: None },
+        Err(error) => return Outcome::new(bad_host(&error)),
     };
+    if let Task::Volume(task) = &launch.task {
+        return Outcome::new(task::run(task));
+    }
+    let mut outcome = Outcome::new(End::Exited { code: 0, results: Vec::new() });
     let mut timings = Timings::default();
-    let end = run_program(&launch, &mut timings);
-    Outcome { end, timings: launch.timings.then_some(timings) }
+    let end = run_program(&launch, &mut timings, &mut outcome);
+    outcome.end = end;
+    outcome.timings = launch.timings.then_some(timings);
+    outcome
 }
 
-fn run_program(launch: &Launch, timings: &mut Timings) -> End {
+fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) -> End {
     let mut watch = Watch { wanted: launch.timings, last: 0 };
     watch.lap();
     let program = match host().program() {
@@ -73,14 +82,34 @@ fn run_program(launch: &Launch, timings: &mut Timings) -> End {
     timings.receive = watch.lap();
 
     let platform = Platform { wasm_stack: WASM_STACK, code_refused, code_memory: code_memory() };
-    let linked = program.compile(&launch.limits, &platform).and_then(|compiled| {
-        timings.compile = watch.lap();
-        compiled.link(Box::new(HostSystem), launch)
-    });
-    let linked = match linked {
-        Ok(linked) => linked,
+    let compiled = match program.compile(&launch.limits, &platform) {
+        Ok(compiled) => compiled,
         Err(error) => return refused(error.to_string(), error.remedy()),
     };
+    timings.compile = watch.lap();
+    // After the program is known to be one: nothing is made for one that is not.
+    let keys = SealingKeys::of_program(compiled.sha256());
+    let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
+        Ok(mounted) => mounted,
+        Err(Refused { cause, remedy }) => return refused(cause, remedy),
+    };
+    let end = match compiled.link(Box::new(HostSystem), files, launch) {
+        Ok(linked) => run_linked(linked, launch, timings, &mut watch, outcome),
+        Err(error) => refused(error.to_string(), error.remedy()),
+    };
+    let (troubles, statistics) = volumes.finish();
+    outcome.troubles.extend(troubles);
+    outcome.volumes = statistics;
+    end
+}
+
+fn run_linked(
+    linked: Linked,
+    launch: &Launch,
+    timings: &mut Timings,
+    watch: &mut Watch,
+    outcome: &mut Outcome,
+) -> End {
     if let Some(timeout) = launch.limits.timeout {
         let interrupter = linked.interrupter();
         let watcher = thread::Builder::new().spawn(move || {
@@ -95,7 +124,10 @@ fn run_program(launch: &Launch, timings: &mut Timings) -> End {
             );
         }
     }
-    let end = linked.run(|| timings.instantiate = watch.lap());
+    let Ended { end, synced } = linked.run(|| timings.instantiate = watch.lap());
     timings.run = watch.lap();
+    if let Err(error) = synced {
+        outcome.troubles.push(error.to_string());
+    }
     end
 }

@@ -1,8 +1,13 @@
-//! The Twine enclave: takes one launch request, runs one program, reports its outcome.
+//! The Twine enclave: takes one launch request, runs one program or works on one volume,
+//! reports its outcome.
 #![forbid(unsafe_code)]
 
 #[cfg(target_env = "sgx")]
 mod launch;
+#[cfg(target_env = "sgx")]
+mod mounts;
+#[cfg(target_env = "sgx")]
+mod task;
 
 #[cfg(target_env = "sgx")]
 fn main() {

@@ -16,9 +16,11 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod memory;
+mod shared;
 mod types;
 
 pub use memory::Memory;
+pub use shared::Shared;
 pub use types::{Attributes, Change, Entry, Error, FileKind, Inode, MOST_NAME_BYTES, Stamp, Usage};
 
 /// What operations give.

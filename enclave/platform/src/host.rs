@@ -5,8 +5,8 @@ use std::panic;
 use std::sync::LazyLock;
 use twine_boundary::Boundary;
 use twine_protocol::calls::RawCall;
-use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind};
-use twine_wasi::System;
+use twine_protocol::wire::{Clock, PollRecord, SocketStatus, Status, StreamKind};
+use twine_wasi::{SocketError, System};
 
 unsafe extern "C" {
     /// EDP's way out (`entry.S` of the target's `std`): leaves with EEXIT and comes back
@@ -47,6 +47,18 @@ pub fn report_panics() {
     }));
 }
 
+fn socket_error(error: twine_boundary::SocketError) -> SocketError {
+    match error {
+        twine_boundary::SocketError::Socket(status) => match status {
+            SocketStatus::Reset => SocketError::Reset,
+            SocketStatus::Aborted => SocketError::Aborted,
+            SocketStatus::NotConnected => SocketError::NotConnected,
+            SocketStatus::TooManyOpen => SocketError::TooManyOpen,
+        },
+        twine_boundary::SocketError::Status(status) => SocketError::System(status),
+    }
+}
+
 /// The host as the world outside of a program.
 #[derive(Debug)]
 pub struct HostSystem;
@@ -62,6 +74,37 @@ impl System for HostSystem {
 
     fn kind(&mut self, stream: u64) -> Result<StreamKind, Status> {
         host().stream_kind(stream)
+    }
+
+    fn accept(&mut self, listener: u64, wait: bool) -> Result<u64, SocketError> {
+        host().accept(listener, wait).map_err(socket_error)
+    }
+
+    fn receive(
+        &mut self,
+        connection: u64,
+        bytes: &mut [u8],
+        peek: bool,
+        wait: bool,
+    ) -> Result<usize, SocketError> {
+        host().receive(connection, bytes, peek, wait).map_err(socket_error)
+    }
+
+    fn send(&mut self, connection: u64, bytes: &[u8], wait: bool) -> Result<usize, SocketError> {
+        host().send(connection, bytes, wait).map_err(socket_error)
+    }
+
+    fn shut_down(
+        &mut self,
+        connection: u64,
+        receiving: bool,
+        sending: bool,
+    ) -> Result<(), SocketError> {
+        host().shut_down(connection, receiving, sending).map_err(socket_error)
+    }
+
+    fn close(&mut self, socket: u64) {
+        host().close(socket);
     }
 
     fn poll(&mut self, records: &mut [PollRecord], timeout: u64) -> Result<(), Status> {

@@ -19,9 +19,17 @@ mod memory;
 #[cfg(target_env = "sgx")]
 mod page;
 #[cfg(target_env = "sgx")]
+mod seal;
+#[cfg(target_env = "sgx")]
+mod storage;
+#[cfg(target_env = "sgx")]
 mod wasmtime_sys;
 
 #[cfg(target_env = "sgx")]
 pub use host::{HostSystem, Outside, host, report_panics};
+#[cfg(target_env = "sgx")]
+pub use seal::SealingKeys;
+#[cfg(target_env = "sgx")]
+pub use storage::HostStorage;
 #[cfg(target_env = "sgx")]
 pub use wasmtime_sys::{code_memory, code_refused, writable_code_pages};

@@ -1,0 +1,189 @@
+//! The file trees of a launch request.
+
+use std::fmt::Display;
+use twine_files::{FileSystem, Memory, Shared};
+use twine_folder::Folder;
+use twine_platform::{HostStorage, SealingKeys, host};
+use twine_protocol::launch::{Mount, Sealing, Source, VolumeKey, VolumeSource, VolumeStatistics};
+use twine_protocol::wire::Clock;
+use twine_volume::{
+    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, Unlock, Volume, Zeroizing,
+};
+
+/// Why a mount is not to be had, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub cause: String,
+    pub remedy: String,
+}
+
+/// What a program is to see, and what is to be told of it at the end.
+pub(crate) struct Mounted {
+    pub files: Vec<(String, Box<dyn FileSystem>)>,
+    pub volumes: Volumes,
+}
+
+/// The volumes among the mounts, with the paths at which the program sees them.
+#[derive(Default)]
+pub(crate) struct Volumes(Vec<(String, Shared<Volume>)>);
+
+/// Opens the mounts for a program that may have these sealing keys.
+pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refused> {
+    let mut mounted = Mounted { files: Vec::new(), volumes: Volumes::default() };
+    for mount in mounts {
+        let files: Box<dyn FileSystem> = match &mount.source {
+            Source::Volume(source) => {
+                let volume = volume(source, mount.read_only, keys)
+                    .map_err(|error| refused_volume(&mount.guest, &error))?;
+                let volume = Shared::new(volume);
+                mounted.volumes.0.push((mount.guest.clone(), volume.clone()));
+                Box::new(volume)
+            }
+            Source::Folder(number) => {
+                let folder = Folder::open(host(), *number, mount.read_only);
+                Box::new(folder.map_err(|error| refused_folder(&mount.guest, &error))?)
+            }
+            Source::Memory(size) => Box::new(Memory::new(*size, Box::new(now))),
+        };
+        mounted.files.push((mount.guest.clone(), files));
+    }
+    Ok(mounted)
+}
+
+/// The time that files get: the host's.
+fn now() -> u64 {
+    host().time(Clock::Realtime).unwrap_or_default()
+}
+
+/// Opens or makes a volume.
+pub(crate) fn volume(
+    source: &VolumeSource,
+    read_only: bool,
+    keys: SealingKeys,
+) -> Result<Volume, Error> {
+    let mut options = Options { read_only, clock: Box::new(now), ..Options::default() };
+    if let Some(bytes) = source.cache {
+        options.cache_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    let storage = Box::new(HostStorage::new(source.storage));
+    if source.create {
+        let slot = new_slot(&source.key, keys)?;
+        return Volume::create(storage, &[slot], options);
+    }
+    Volume::open(storage, &mut Opener { key: &source.key, keys }, options)
+}
+
+/// A slot for a key that a launch request has.
+pub(crate) fn new_slot(key: &VolumeKey, keys: SealingKeys) -> Result<NewSlot, Error> {
+    match key {
+        VolumeKey::Sealed(sealing) => keys.new_slot(*sealing),
+        VolumeKey::File(contents) => NewSlot::key_file(contents),
+        VolumeKey::Passphrase(passphrase) => {
+            NewSlot::passphrase(passphrase.as_bytes(), Cost::default())
+        }
+    }
+}
+
+/// Opens slots of the kind of key that the launch request has.
+struct Opener<'a> {
+    key: &'a VolumeKey,
+    keys: SealingKeys,
+}
+
+impl Unlock for Opener<'_> {
+    fn sealed(&mut self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+        match self.key {
+            VolumeKey::Sealed(Sealing { .. }) => self.keys.key(parameters),
+            _ => Err(Refusal("it was not asked for".into())),
+        }
+    }
+
+    fn key_file(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        match self.key {
+            VolumeKey::File(contents) => Some(Zeroizing::new(contents.clone())),
+            _ => None,
+        }
+    }
+
+    fn passphrase(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        match self.key {
+            VolumeKey::Passphrase(passphrase) => {
+                Some(Zeroizing::new(passphrase.clone().into_bytes()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn refused_folder(guest: &str, error: &impl Display) -> Refused {
+    Refused {
+        cause: format!("the folder for {guest} can't be used: {error}"),
+        remedy: "check that it is still there, and who may read it".into(),
+    }
+}
+
+fn refused_volume(guest: &str, error: &Error) -> Refused {
+    Refused { cause: format!("the volume for {guest}: {error}"), remedy: remedy(error).into() }
+}
+
+/// What to do about a volume that does not open.
+pub(crate) fn remedy(error: &Error) -> &'static str {
+    match error {
+        Error::NotAVolume => "name a file that `twine` made, or a new one",
+        Error::UnknownVersion(_) => {
+            "open it with the version of Twine that made it, or a newer one"
+        }
+        Error::NoSlotOpens(_) => {
+            "run the program that it was made for, or give the right key: --key file:PATH or \
+             --key passphrase"
+        }
+        Error::Older { .. } | Error::Diverged { .. } => {
+            "somebody put back an old copy: find the newest one"
+        }
+        Error::Storage { .. } => "check the disk and who may write the file",
+        Error::File(twine_files::Error::NoMemory) | Error::Invalid(_) => {
+            "give it another size of --cache, or an image with a larger heap"
+        }
+        _ => "the file was changed or damaged: restore a copy of it",
+    }
+}
+
+impl Volumes {
+    /// Ends the volumes; what went wrong with them, and what they did.
+    pub(crate) fn finish(self) -> (Vec<String>, Vec<VolumeStatistics>) {
+        let mut troubles = Vec::new();
+        let mut statistics = Vec::new();
+        for (guest, volume) in self.0 {
+            let Some(volume) = volume.into_inner() else { continue };
+            if let Some(trouble) = volume.trouble() {
+                troubles.push(format!("the volume for {guest}: {trouble}"));
+            }
+            let counts = counts(&volume);
+            if let Err(error) = volume.close()
+                && troubles.is_empty()
+            {
+                troubles.push(format!("the volume for {guest}: {error}"));
+            }
+            statistics.push(VolumeStatistics { guest, counts });
+        }
+        (troubles, statistics)
+    }
+}
+
+fn counts(volume: &Volume) -> Vec<(String, u64)> {
+    let statistics = volume.statistics();
+    [
+        ("blocks opened", statistics.blocks_opened),
+        ("blocks sealed", statistics.blocks_sealed),
+        ("cache hits", statistics.cache_hits),
+        ("cache misses", statistics.cache_misses),
+        ("bytes read", statistics.bytes_read),
+        ("bytes written", statistics.bytes_written),
+        ("writes", statistics.writes),
+        ("syncs", statistics.syncs),
+        ("commits", statistics.commits),
+        ("tree commits", statistics.tree_commits),
+    ]
+    .map(|(name, count)| (name.to_owned(), count))
+    .into()
+}

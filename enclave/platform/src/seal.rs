@@ -1,0 +1,157 @@
+//! Keys that only this enclave, or its signer's newer ones, can derive (EGETKEY, SDM Vol.
+//! 3D, 38.17): what seals the keys of volumes.
+
+use graviola::hashing::Sha256;
+use graviola::hashing::hmac::Hmac;
+use sgx_isa::{ErrorCode, Keyname, Keypolicy, Keyrequest, Report};
+use twine_protocol::launch::Sealing;
+use twine_volume::{Error, KeyEncryptionKey, NewSlot, Refusal};
+
+/// Version of the parameters that a key slot holds.
+const VERSION: u8 = 1;
+
+const THIS_IMAGE: u8 = 1;
+const ANY_PROGRAM: u8 = 2;
+
+/// Attributes that a key depends on: INIT, DEBUG and the reserved bits, as Intel's SDK has it.
+/// MODE64BIT, PROVISIONKEY and the others say nothing of who may know the key.
+const ATTRIBUTE_FLAGS: u64 = 0xff00_0000_0000_000b;
+
+/// Bits of MISCSELECT that a key depends on: the reserved ones, as Intel's SDK has it.
+const MISC_MASK: u32 = 0xf000_0000;
+
+/// What says again which key sealed something. None of it is secret, and none of it is
+/// believed: wrong parameters lead to a wrong key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Parameters {
+    sealing: Sealing,
+    isvsvn: u16,
+    cpusvn: [u8; 16],
+    keyid: [u8; 32],
+}
+
+impl Parameters {
+    const BYTES: usize = 52;
+
+    fn encode(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[0] = VERSION;
+        bytes[1] = flags(self.sealing);
+        bytes[2..4].copy_from_slice(&self.isvsvn.to_le_bytes());
+        bytes[4..20].copy_from_slice(&self.cpusvn);
+        bytes[20..].copy_from_slice(&self.keyid);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
+        let (head, keyid) = bytes.split_last_chunk::<32>()?;
+        let (head, cpusvn) = head.split_last_chunk::<16>()?;
+        let &[VERSION, flags, low, high] = head else { return None };
+        if flags & !(THIS_IMAGE | ANY_PROGRAM) != 0 {
+            return None;
+        }
+        let sealing =
+            Sealing { this_image: flags & THIS_IMAGE != 0, any_program: flags & ANY_PROGRAM != 0 };
+        let isvsvn = u16::from_le_bytes([low, high]);
+        Some(Parameters { sealing, isvsvn, cpusvn: *cpusvn, keyid: *keyid })
+    }
+}
+
+fn flags(sealing: Sealing) -> u8 {
+    u8::from(sealing.this_image) * THIS_IMAGE | u8::from(sealing.any_program) * ANY_PROGRAM
+}
+
+/// The sealing keys that a program in this enclave may have.
+#[derive(Debug, Clone, Copy)]
+pub struct SealingKeys {
+    program: Option<[u8; 32]>,
+}
+
+impl SealingKeys {
+    /// For the program with this SHA-256.
+    pub fn of_program(program: [u8; 32]) -> Self {
+        SealingKeys { program: Some(program) }
+    }
+
+    /// For this enclave itself, on behalf of no program: only the keys that any program
+    /// may have.
+    pub fn of_any_program() -> Self {
+        SealingKeys { program: None }
+    }
+
+    /// A new key, and the slot that says which it is.
+    ///
+    /// # Errors
+    /// When there is no randomness, or none of these keys may be had.
+    pub fn new_slot(&self, sealing: Sealing) -> Result<NewSlot, Error> {
+        let report = Report::for_self();
+        let mut keyid = [0; 32];
+        graviola::random::fill(&mut keyid).map_err(|_| Error::NoRandom)?;
+        let parameters =
+            Parameters { sealing, isvsvn: report.isvsvn, cpusvn: report.cpusvn, keyid };
+        let key = self
+            .derive(&parameters)
+            .map_err(|_| Error::Invalid("this enclave can't derive such a sealing key"))?;
+        NewSlot::sealed(&parameters.encode(), key)
+    }
+
+    /// The key that a slot's parameters name.
+    ///
+    /// # Errors
+    /// Why it can't be had, in words.
+    pub fn key(&self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+        let parameters = Parameters::decode(parameters)
+            .ok_or_else(|| Refusal("its parameters are of another version, or damaged".into()))?;
+        self.derive(&parameters)
+    }
+
+    /// Who can derive the key that a slot's parameters name, if they make sense.
+    pub fn sealing(parameters: &[u8]) -> Option<Sealing> {
+        Parameters::decode(parameters).map(|parameters| parameters.sealing)
+    }
+
+    fn derive(&self, parameters: &Parameters) -> Result<KeyEncryptionKey, Refusal> {
+        let sealing = parameters.sealing;
+        let program = match (sealing.any_program, self.program) {
+            (true, _) => None,
+            (false, Some(program)) => Some(program),
+            (false, None) => {
+                return Err(Refusal(
+                    "it is sealed to one program, and nothing else may have it".into(),
+                ));
+            }
+        };
+        let policy = if sealing.this_image { Keypolicy::MRENCLAVE } else { Keypolicy::MRSIGNER };
+        let request = Keyrequest {
+            keyname: Keyname::Seal as u16,
+            keypolicy: policy,
+            isvsvn: parameters.isvsvn,
+            cpusvn: parameters.cpusvn,
+            attributemask: [ATTRIBUTE_FLAGS, 0],
+            keyid: parameters.keyid,
+            miscmask: MISC_MASK,
+            ..Keyrequest::default()
+        };
+        let sealing_key = request.egetkey().map_err(|error| {
+            Refusal(match error {
+                ErrorCode::InvalidIsvsvn => {
+                    "it was sealed by a newer version of this enclave".into()
+                }
+                ErrorCode::InvalidCpusvn => {
+                    "it was sealed on a CPU with newer firmware, or on another machine".into()
+                }
+                _ => format!("the CPU refused the key ({error:?})"),
+            })
+        })?;
+        let mut hmac = Hmac::<Sha256>::new(sealing_key);
+        hmac.update("twine sealing key 1");
+        hmac.update([flags(sealing)]);
+        if let Some(program) = program {
+            hmac.update(program);
+        }
+        let mut key = KeyEncryptionKey::default();
+        key.copy_from_slice(hmac.finish().as_ref());
+        Ok(key)
+    }
+}

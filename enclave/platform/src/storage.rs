@@ -1,0 +1,47 @@
+//! The host's file that holds a volume, as the volume wants it.
+
+use crate::host::{Outside, host};
+use twine_boundary::MappedFile;
+use twine_protocol::wire::Status;
+use twine_volume::{Storage, StorageError};
+
+/// A storage of the launch request's.
+#[derive(Debug)]
+pub struct HostStorage(MappedFile<'static, Outside>);
+
+impl HostStorage {
+    /// The storage with that number.
+    pub fn new(number: u64) -> Self {
+        HostStorage(MappedFile::new(host(), number))
+    }
+}
+
+fn failed(status: Status) -> StorageError {
+    match status {
+        Status::NoSpace | Status::FileTooBig => StorageError::NoSpace,
+        Status::Denied => StorageError::ReadOnly,
+        _ => StorageError::Io,
+    }
+}
+
+impl Storage for HostStorage {
+    fn size(&mut self) -> Result<u64, StorageError> {
+        self.0.size().map_err(failed)
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        self.0.resize(size).map_err(failed)
+    }
+
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        self.0.read(offset, bytes).map_err(failed)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.0.write(offset, bytes).map_err(failed)
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        self.0.sync().map_err(failed)
+    }
+}
