@@ -36,6 +36,8 @@ pub struct OpenVolume {
     /// What opens it. For a new one: its first key; sealed to one program, that is the
     /// program that comes with the launch request.
     pub key: VolumeKey,
+    /// For a new one: further keys that open it.
+    pub more_keys: Vec<VolumeKey>,
     /// Whether the storage may only be read.
     pub read_only: bool,
 }
@@ -127,8 +129,11 @@ pub enum Operation {
         /// The slot's number.
         slot: u32,
     },
-    /// Put a new key in the place of the one that opens the volume.
+    /// Put a new key in the place of an old one.
     RotateKey {
+        /// The old key's slot; the one that the volume's key can be of, if it is the only one
+        /// of its kind.
+        slot: Option<u32>,
         /// The new key; sealed to one program as in [`OpenVolume::key`].
         key: VolumeKey,
     },

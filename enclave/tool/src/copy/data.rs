@@ -1,0 +1,119 @@
+//! Contents, from one file to another.
+
+use super::meter::Meter;
+use crate::console::Console;
+use crate::error::{At, Result};
+use crate::job::Tree;
+use twine_files::{FileSystem, Inode};
+
+/// Bytes that are read and written at once.
+const PIECE: usize = 1 << 20;
+
+/// What is zero for so long is left out: it reads as zero all the same, and takes no room.
+const HOLE: usize = 4096;
+
+/// A file and how it is called.
+pub(crate) struct File<'t> {
+    pub(crate) inode: Inode,
+    pub(crate) shown: &'t str,
+}
+
+/// The buffer that contents go through.
+pub(crate) fn buffer() -> Vec<u8> {
+    vec![0; PIECE]
+}
+
+/// Writes at `offset` what is not zero of `bytes`, into a file that has nothing there.
+fn write_sparse(
+    files: &mut dyn FileSystem,
+    inode: Inode,
+    offset: u64,
+    bytes: &[u8],
+) -> twine_files::Result<()> {
+    let empty = |piece: &[u8]| piece.iter().all(|&byte| byte == 0);
+    let mut at = 0;
+    while at < bytes.len() {
+        let mut end = at;
+        let mut rest = bytes.get(at..).unwrap_or_default().chunks(HOLE);
+        while let Some(piece) = rest.next().filter(|piece| !empty(piece)) {
+            end += piece.len();
+        }
+        if let Some(run) = bytes.get(at..end).filter(|run| !run.is_empty()) {
+            files.write(inode, offset + at as u64, run)?;
+        }
+        // What ended the run is empty.
+        at = end + HOLE;
+    }
+    Ok(())
+}
+
+/// Copies all of a file into one that is empty. The trees are those of the two files, or
+/// one that holds both.
+pub(crate) fn copy(
+    trees: &mut [Tree<'_>],
+    (from_tree, from): (usize, File<'_>),
+    (to_tree, to): (usize, File<'_>),
+    console: &mut dyn Console,
+    meter: &mut Meter,
+    buffer: &mut [u8],
+) -> Result<()> {
+    let mut offset = 0;
+    loop {
+        let source = &mut *trees[from_tree].files;
+        let count = source.read(from.inode, offset, buffer).at(|| from.shown.to_owned())?;
+        let target = &mut *trees[to_tree].files;
+        if count == 0 {
+            return target.set_size(to.inode, offset).at(|| to.shown.to_owned());
+        }
+        let read = buffer.get(..count).unwrap_or_default();
+        write_sparse(target, to.inode, offset, read).at(|| to.shown.to_owned())?;
+        offset += count as u64;
+        meter.bytes(console, count as u64);
+    }
+}
+
+/// Writes all of standard input into a file that is empty.
+pub(crate) fn from_stream(
+    files: &mut dyn FileSystem,
+    to: &File<'_>,
+    console: &mut dyn Console,
+    meter: &mut Meter,
+    buffer: &mut [u8],
+) -> Result<()> {
+    let mut offset = 0;
+    loop {
+        let mut filled = 0;
+        // A pipe gives little at a time.
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match console.read(rest)? {
+                0 => break,
+                count => filled += count.min(rest.len()),
+            }
+        }
+        if filled == 0 {
+            return files.set_size(to.inode, offset).at(|| to.shown.to_owned());
+        }
+        let read = buffer.get(..filled).unwrap_or_default();
+        write_sparse(files, to.inode, offset, read).at(|| to.shown.to_owned())?;
+        offset += filled as u64;
+        meter.bytes(console, filled as u64);
+    }
+}
+
+/// Writes all of a file to standard output.
+pub(crate) fn to_stream(
+    files: &mut dyn FileSystem,
+    from: &File<'_>,
+    console: &mut dyn Console,
+    buffer: &mut [u8],
+) -> Result<()> {
+    let mut offset = 0;
+    loop {
+        let count = files.read(from.inode, offset, buffer).at(|| from.shown.to_owned())?;
+        if count == 0 {
+            return Ok(());
+        }
+        console.write(buffer.get(..count).unwrap_or_default())?;
+        offset += count as u64;
+    }
+}

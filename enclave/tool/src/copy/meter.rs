@@ -1,0 +1,44 @@
+//! How far a copy has come.
+
+use crate::console::Console;
+use twine_protocol::wire::Unit;
+
+/// A word to the host costs a call: one for so many bytes or files will do.
+const EVERY_BYTES: u64 = 1 << 20;
+const EVERY_FILES: u64 = 256;
+
+/// Counts what is copied.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// Bytes that there are to copy; 0: nobody has counted.
+    pub(crate) total: u64,
+    bytes: u64,
+    files: u64,
+    told_bytes: u64,
+    told_files: u64,
+}
+
+impl Meter {
+    pub(crate) fn bytes(&mut self, console: &mut dyn Console, count: u64) {
+        self.bytes = self.bytes.saturating_add(count);
+        if self.bytes - self.told_bytes >= EVERY_BYTES {
+            self.tell(console);
+        }
+    }
+
+    pub(crate) fn file(&mut self, console: &mut dyn Console) {
+        self.files += 1;
+        if self.files - self.told_files >= EVERY_FILES {
+            self.tell(console);
+        }
+    }
+
+    fn tell(&mut self, console: &mut dyn Console) {
+        (self.told_bytes, self.told_files) = (self.bytes, self.files);
+        if console.wants_progress() {
+            // What grows while it is copied is more than was counted.
+            let total = if self.bytes > self.total { 0 } else { self.total };
+            console.progress(self.bytes, total, Unit::Bytes);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `info`: what is known of a volume.
+
+use crate::console::Output;
+use crate::error::{At, Result};
+use crate::job::{Job, Tree};
+use crate::outside::Outside;
+use crate::volume::{close, prefix};
+use crate::walk::{Step, Walk};
+use crate::{keys, opening};
+use serde_json::{Value, json};
+use twine_files::{FileKind, FileSystem, Usage};
+use twine_protocol::task::OpenVolume;
+use twine_volume::{Error as VolumeError, SlotInfo, VERSION, Volume, VolumeId};
+
+/// What is known of a volume.
+struct Known {
+    id: VolumeId,
+    slots: Vec<SlotInfo>,
+    size: u64,
+    inside: Option<Inside>,
+}
+
+/// What only a key shows.
+struct Inside {
+    sequence: u64,
+    used: u64,
+    files: u64,
+    directories: u64,
+    links: u64,
+}
+
+/// Says what is known of a volume: of its header alone where the key opens nothing and
+/// `header` says that this will do.
+pub(crate) fn info(
+    which: &OpenVolume,
+    header: bool,
+    json: bool,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let known = match outside.open(which) {
+        Ok(mut volume) => {
+            let known = inside(which, &mut volume);
+            close(which, volume, job);
+            known?
+        }
+        Err(VolumeError::NoSlotOpens(_)) if header => {
+            outer(which, outside).map_err(|error| opening::refused(which, &error))?
+        }
+        Err(error) => return Err(opening::refused(which, &error)),
+    };
+    let text = if json { object(which, &known, outside) } else { words(which, &known, outside) };
+    let mut out = Output::new(&mut *job.console);
+    out.name(&text)?;
+    Ok(out.flush()?)
+}
+
+/// What the header says, for which nobody vouches.
+fn outer(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Known, VolumeError> {
+    let mut storage = outside.storage(which.storage);
+    let described = twine_volume::describe(&mut *storage)?;
+    let (id, slots, size) = (described.id, described.slots, described.size);
+    Ok(Known { id, slots, size, inside: None })
+}
+
+fn inside(which: &OpenVolume, volume: &mut Volume) -> Result<Known> {
+    let (id, slots, sequence) = (volume.id(), volume.slots(), volume.mark().sequence);
+    let Usage { used, size } = volume.usage().at(|| which.name.clone())?;
+    let mut inside = Inside { sequence, used, files: 0, directories: 0, links: 0 };
+    let tree = Tree { files: volume, prefix: prefix(which), host: false };
+    let mut walk = Walk::new(tree.files.root(), false);
+    while let Some(step) = walk.next(tree.files).at(|| tree.place(&walk.path("")))? {
+        let Step::Item(item) = step else { continue };
+        match item.kind {
+            FileKind::File => inside.files += 1,
+            FileKind::SymbolicLink => inside.links += 1,
+            FileKind::Directory => {
+                inside.directories += 1;
+                walk.enter(tree.files, &item.name).at(|| tree.place(&walk.path(&item.name)))?;
+            }
+        }
+    }
+    Ok(Known { id, slots, size, inside: Some(inside) })
+}
+
+fn words(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
+    let mut lines = vec![
+        ("volume", known.id.to_string()),
+        ("file", which.name.clone()),
+        ("format", format!("version {VERSION}")),
+        ("size", size(known.size)),
+    ];
+    match &known.inside {
+        Some(inside) => lines.extend([
+            ("used", size(inside.used)),
+            ("state", format!("number {}", inside.sequence)),
+            ("files", inside.files.to_string()),
+            ("directories", inside.directories.to_string()),
+            ("links", inside.links.to_string()),
+        ]),
+        None => lines.push(("contents", "unknown: no key was given that opens it".into())),
+    }
+    for (at, slot) in known.slots.iter().enumerate() {
+        let heading = if at == 0 { "keys" } else { "" };
+        lines.push((heading, format!("{}  {}", slot.number, keys::words(slot, outside))));
+    }
+    let mut text = String::new();
+    for (heading, line) in lines {
+        text.push_str(&format!("{heading:<12} {}\n", crate::console::harmless(&line)));
+    }
+    text
+}
+
+/// A size as a person reads it, and exactly.
+fn size(bytes: u64) -> String {
+    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >> shift > 0 {
+            return format!("{:.1} {unit} ({bytes} bytes)", bytes as f64 / (1_u64 << shift) as f64);
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+fn object(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
+    let slots: Vec<Value> = known.slots.iter().map(|slot| keys::object(slot, outside)).collect();
+    let mut object = json!({
+        "volume": known.id.to_string(),
+        "file": which.name,
+        "format": VERSION,
+        "size": known.size,
+        "keys": slots,
+        "opened": known.inside.is_some(),
+    });
+    if let Some(inside) = &known.inside {
+        object["used"] = inside.used.into();
+        object["sequence"] = inside.sequence.into();
+        object["files"] = inside.files.into();
+        object["directories"] = inside.directories.into();
+        object["links"] = inside.links.into();
+    }
+    format!("{object:#}\n")
+}

@@ -1,0 +1,129 @@
+//! `key`: what opens a volume.
+
+use crate::console::Output;
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::opening;
+use crate::outside::Outside;
+use crate::volume::{close, open};
+use serde_json::{Value, json};
+use twine_protocol::launch::VolumeKey;
+use twine_protocol::task::OpenVolume;
+use twine_volume::{Error as VolumeError, SlotInfo, SlotKind, Volume};
+
+/// What a slot is opened by, in words.
+pub(crate) fn words(slot: &SlotInfo, outside: &dyn Outside) -> String {
+    match slot.kind {
+        SlotKind::Sealed => match outside.sealing(&slot.parameters) {
+            Some(sealing) => format!(
+                "sealed to {} in {}",
+                if sealing.any_program { "any program" } else { "one program" },
+                if sealing.this_image { "one image" } else { "its signer's images" },
+            ),
+            None => "sealed, in a way that is not known".into(),
+        },
+        kind => kind.to_string(),
+    }
+}
+
+/// A slot for machines.
+pub(crate) fn object(slot: &SlotInfo, outside: &dyn Outside) -> Value {
+    let kind = match slot.kind {
+        SlotKind::Sealed => "sealed",
+        SlotKind::KeyFile => "file",
+        SlotKind::Passphrase => "passphrase",
+        _ => "other",
+    };
+    let mut object = json!({ "slot": slot.number, "kind": kind });
+    if slot.kind == SlotKind::Sealed
+        && let Some(sealing) = outside.sealing(&slot.parameters)
+    {
+        object["any_program"] = sealing.any_program.into();
+        object["this_image"] = sealing.this_image.into();
+    }
+    object
+}
+
+/// Lists the slots of a volume.
+pub(crate) fn list(
+    which: &OpenVolume,
+    json: bool,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let volume = open(which, outside)?;
+    let slots = volume.slots();
+    close(which, volume, job);
+    let mut out = Output::new(&mut *job.console);
+    if json {
+        let slots: Vec<Value> = slots.iter().map(|slot| object(slot, outside)).collect();
+        out.text(&format!("{:#}\n", Value::from(slots)))?;
+    } else {
+        for slot in &slots {
+            out.text(&format!("{:>3}  {}\n", slot.number, words(slot, outside)))?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Changes the slots of a volume.
+pub(crate) fn change(
+    which: &OpenVolume,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+    change: impl FnOnce(&mut Volume, &mut dyn Outside) -> Result<(), VolumeError>,
+) -> Result<()> {
+    let mut volume = open(which, outside)?;
+    let result = change(&mut volume, outside);
+    // What is wrong with the volume itself is said once.
+    let told = volume.trouble().is_some();
+    close(which, volume, job);
+    match result {
+        Err(error) if !told => Err(opening::trouble(which, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Adds a key.
+pub(crate) fn add(
+    volume: &mut Volume,
+    outside: &mut dyn Outside,
+    key: &VolumeKey,
+) -> Result<(), VolumeError> {
+    let slot = outside.new_slot(key)?;
+    volume.add_slot(&slot).map(drop)
+}
+
+/// Puts a new key in the place of an old one.
+pub(crate) fn rotate(
+    which: &OpenVolume,
+    slot: Option<u32>,
+    key: &VolumeKey,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let volume = open(which, outside)?;
+    let chosen = match slot {
+        Some(slot) => Ok(slot),
+        None => only(which, &volume.slots()),
+    };
+    close(which, volume, job);
+    let chosen = chosen?;
+    change(which, outside, job, |volume, outside| {
+        let new = outside.new_slot(key)?;
+        volume.replace_slot(chosen, &new).map(drop)
+    })
+}
+
+/// The one slot that the key that opens a volume can be of.
+fn only(which: &OpenVolume, slots: &[SlotInfo]) -> Result<u32> {
+    let kind = opening::kind(&which.key);
+    let mut same = slots.iter().filter(|slot| slot.kind == kind);
+    match (same.next(), same.next()) {
+        (Some(slot), None) => Ok(slot.number),
+        _ => Err(Error::Volume {
+            cause: format!("{}: several of its slots are opened by a {kind}", which.name),
+            remedy: "name the slot to replace; `twine volume key ls` lists them".into(),
+        }),
+    }
+}

@@ -1,0 +1,92 @@
+//! Work on protected volumes, inside the enclave: `twine volume`.
+//!
+//! A volume's keys never leave the enclave, so all that is done with a volume is done in
+//! there. [`run`] does a task of a launch request; [`work`] is the part of it that needs a
+//! file tree alone: listing, copying, removing.
+//!
+//! What lies outside comes through traits: [`Console`] for the standard streams, [`Outside`]
+//! for the host's files and for keys. The crate knows nothing of enclaves, and its tests run
+//! natively.
+#![forbid(unsafe_code)]
+
+mod change;
+mod check;
+mod console;
+mod copy;
+mod error;
+mod info;
+mod job;
+mod keys;
+mod list;
+mod opening;
+mod outside;
+mod path;
+mod time;
+mod volume;
+mod walk;
+
+pub use console::{Console, StreamError};
+pub use error::Error;
+pub use job::Tree;
+pub use outside::Outside;
+pub use volume::run;
+
+use error::Result;
+use job::Job;
+use list::Form;
+use twine_protocol::task::Operation;
+
+/// Does what an operation asks for in a file tree, and tells on the console what could not
+/// be done; whether all was done. `folders` are those of the host's that the operation
+/// names, with their numbers. `None` for an operation that is not one on files.
+pub fn work<'a>(
+    operation: &Operation,
+    volume: Tree<'a>,
+    folders: Vec<(u64, Tree<'a>)>,
+    console: &mut dyn Console,
+) -> Option<bool> {
+    let mut job = Job::new(console);
+    if let Err(error) = dispatch(operation, volume, folders, &mut job)? {
+        job.fail(&error);
+    }
+    Some(job.end())
+}
+
+fn dispatch<'a>(
+    operation: &Operation,
+    mut volume: Tree<'a>,
+    folders: Vec<(u64, Tree<'a>)>,
+    job: &mut Job<'_>,
+) -> Option<Result<()>> {
+    let tree = &mut volume;
+    Some(match operation {
+        Operation::List { path, long, json } => {
+            let form = match (json, long) {
+                (true, _) => Form::Json,
+                (false, true) => Form::Long,
+                (false, false) => Form::Names,
+            };
+            list::list(job, tree, path, form)
+        }
+        Operation::Tree { path } => list::tree(job, tree, path),
+        Operation::Print { paths } => copy::print(job, tree, paths),
+        Operation::MakeDirectories { paths, parents } => paths.iter().try_for_each(|path| {
+            let result = change::make_directory(tree, path, *parents);
+            job.attempt(result)
+        }),
+        Operation::Remove { paths, recursive, force } => paths.iter().try_for_each(|path| {
+            let result = change::remove(job, tree, path, *recursive, *force);
+            job.attempt(result)
+        }),
+        Operation::Move { sources, target } => change::rename(job, tree, sources, target),
+        Operation::Copy { sources, target, recursive } => {
+            let (numbers, folders): (Vec<u64>, Vec<Tree<'a>>) = folders.into_iter().unzip();
+            let number = |folder: u64| numbers.iter().position(|&number| number == folder);
+            // The volume is the first.
+            let index = |folder: u64| number(folder).map(|index| index + 1);
+            let mut trees: Vec<Tree<'a>> = std::iter::once(volume).chain(folders).collect();
+            copy::copy(job, &mut trees, &index, (sources, target), *recursive)
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,246 @@
+//! `ls` and `tree`.
+
+use crate::console::Output;
+use crate::error::{At, Error, Result};
+use crate::job::{Job, Tree};
+use crate::time;
+use crate::walk::{Item, Step, Walk};
+use serde_json::json;
+use twine_files::{Attributes, FileKind, FileSystem, Inode};
+
+/// How a listing looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Names,
+    Long,
+    Json,
+}
+
+/// Lists a directory by name, or names a file.
+pub(crate) fn list(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str, form: Form) -> Result<()> {
+    let inode = tree.find(path, form == Form::Names)?;
+    let kind = tree.files.attributes(inode).at(|| tree.place(path))?.kind;
+    let out = Output::new(&mut *job.console);
+    let mut listing = Listing { out, form, count: 0, problems: Vec::new() };
+    if form == Form::Json {
+        listing.out.text("[")?;
+    }
+    let result = if kind == FileKind::Directory {
+        listing.directory(tree, path, inode)
+    } else {
+        listing.line(tree, path.trim_start_matches('/'), inode)
+    };
+    if kind != FileKind::Directory {
+        tree.files.release(inode);
+    }
+    result?;
+    if form == Form::Json {
+        listing.out.text(if listing.count == 0 { "]\n" } else { "\n]\n" })?;
+    }
+    listing.out.flush()?;
+    for problem in listing.problems {
+        job.problem(&problem);
+    }
+    Ok(())
+}
+
+struct Listing<'a> {
+    out: Output<'a>,
+    form: Form,
+    count: u64,
+    /// What could not be listed.
+    problems: Vec<Error>,
+}
+
+impl Listing<'_> {
+    fn directory(&mut self, tree: &mut Tree<'_>, path: &str, directory: Inode) -> Result<()> {
+        let mut walk = Walk::new(directory, true);
+        let result = self.entries(tree, path, &mut walk);
+        walk.end(tree.files);
+        result
+    }
+
+    fn entries(&mut self, tree: &mut Tree<'_>, path: &str, walk: &mut Walk) -> Result<()> {
+        while let Some(step) = walk.next(tree.files).at(|| tree.place(path))? {
+            let (Step::Item(item), Some(directory)) = (step, walk.directory()) else { continue };
+            if self.form == Form::Names {
+                self.out.name(&item.name)?;
+                self.out.text("\n")?;
+                continue;
+            }
+            match self.entry(tree, path, directory, &item.name) {
+                Err(error @ Error::Files { .. }) => self.problems.push(error),
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        tree: &mut Tree<'_>,
+        path: &str,
+        directory: Inode,
+        name: &str,
+    ) -> Result<()> {
+        let place = || below(path, name);
+        let inode = tree.files.lookup(directory, name).at(|| tree.place(&place()))?;
+        let result = self.line(tree, name, inode);
+        tree.files.release(inode);
+        result
+    }
+
+    /// A line for one name.
+    fn line(&mut self, tree: &mut Tree<'_>, name: &str, inode: Inode) -> Result<()> {
+        let attributes = tree.files.attributes(inode).at(|| tree.place(name))?;
+        let target = match attributes.kind {
+            FileKind::SymbolicLink => Some(tree.files.read_link(inode).at(|| tree.place(name))?),
+            _ => None,
+        };
+        self.count += 1;
+        match self.form {
+            Form::Names => self.out.name(name)?,
+            Form::Long => self.long(name, &attributes, target.as_deref())?,
+            Form::Json => {
+                self.out.text(if self.count == 1 { "\n  " } else { ",\n  " })?;
+                let line = object(name, &attributes, target.as_deref());
+                return Ok(self.out.text(&line)?);
+            }
+        }
+        Ok(self.out.text("\n")?)
+    }
+
+    fn long(&mut self, name: &str, attributes: &Attributes, target: Option<&str>) -> Result<()> {
+        let Attributes { kind, size, links, modified, .. } = *attributes;
+        let letter = match kind {
+            FileKind::File => '-',
+            FileKind::Directory => 'd',
+            FileKind::SymbolicLink => 'l',
+        };
+        self.out.text(&format!("{letter} {links:>3} {size:>14} {} ", time::words(modified)))?;
+        self.out.name(name)?;
+        if let Some(target) = target {
+            self.out.text(" -> ")?;
+            self.out.name(target)?;
+        }
+        Ok(())
+    }
+}
+
+/// The path of a name in a directory.
+pub(crate) fn below(path: &str, name: &str) -> String {
+    match path.trim_end_matches('/') {
+        "" => name.to_owned(),
+        path => format!("{path}/{name}"),
+    }
+}
+
+fn object(name: &str, attributes: &Attributes, target: Option<&str>) -> String {
+    let kind = match attributes.kind {
+        FileKind::File => "file",
+        FileKind::Directory => "directory",
+        FileKind::SymbolicLink => "link",
+    };
+    let mut object = json!({
+        "name": name,
+        "kind": kind,
+        "size": attributes.size,
+        "links": attributes.links,
+        "accessed": time::rfc3339(attributes.accessed),
+        "modified": time::rfc3339(attributes.modified),
+        "changed": time::rfc3339(attributes.changed),
+    });
+    if let Some(target) = target {
+        object["target"] = target.into();
+    }
+    object.to_string()
+}
+
+/// Shows a directory and all below it.
+pub(crate) fn tree(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Result<()> {
+    let inode = tree.find(path, true)?;
+    let top = if path.is_empty() { "/" } else { path };
+    let mut drawing = Drawing { out: Output::new(&mut *job.console), directories: 0, files: 0 };
+    drawing.out.name(top)?;
+    drawing.out.text("\n")?;
+    let mut walk = Walk::new(inode, true);
+    let result = drawing.draw(tree, path, &mut walk);
+    walk.end(tree.files);
+    result?;
+    let Drawing { directories, files, .. } = drawing;
+    let plural = |count, one, more| if count == 1 { one } else { more };
+    drawing.out.text(&format!(
+        "\n{directories} {}, {files} {}\n",
+        plural(directories, "directory", "directories"),
+        plural(files, "file", "files"),
+    ))?;
+    Ok(drawing.out.flush()?)
+}
+
+struct Drawing<'a> {
+    out: Output<'a>,
+    directories: u64,
+    files: u64,
+}
+
+impl Drawing<'_> {
+    fn draw(&mut self, tree: &mut Tree<'_>, path: &str, walk: &mut Walk) -> Result<()> {
+        // For each directory on the way, whether more of it comes.
+        let mut more = Vec::new();
+        loop {
+            let step = walk.next(tree.files).at(|| tree.place(&below(path, &walk.path(""))))?;
+            match step {
+                None => return Ok(()),
+                Some(Step::Left(_)) => {
+                    more.pop();
+                }
+                Some(Step::Item(item)) => {
+                    self.item(tree.files, walk, &more, &item)
+                        .at(|| tree.place(&below(path, &walk.path(&item.name))))??;
+                    if item.kind == FileKind::Directory {
+                        more.push(!item.last);
+                    }
+                }
+            }
+        }
+    }
+
+    fn item(
+        &mut self,
+        files: &mut dyn FileSystem,
+        walk: &mut Walk,
+        more: &[bool],
+        item: &Item,
+    ) -> twine_files::Result<Result<()>> {
+        let mut lead: String =
+            more.iter().map(|&more| if more { "│   " } else { "    " }).collect();
+        lead.push_str(if item.last { "└── " } else { "├── " });
+        let target = match (item.kind, walk.directory()) {
+            (FileKind::SymbolicLink, Some(directory)) => {
+                let inode = files.lookup(directory, &item.name)?;
+                let target = files.read_link(inode);
+                files.release(inode);
+                Some(target?)
+            }
+            _ => None,
+        };
+        match item.kind {
+            FileKind::Directory => {
+                self.directories += 1;
+                walk.enter(files, &item.name)?;
+            }
+            _ => self.files += 1,
+        }
+        Ok(self.line(&lead, &item.name, target.as_deref()))
+    }
+
+    fn line(&mut self, lead: &str, name: &str, target: Option<&str>) -> Result<()> {
+        self.out.text(lead)?;
+        self.out.name(name)?;
+        if let Some(target) = target {
+            self.out.text(" -> ")?;
+            self.out.name(target)?;
+        }
+        Ok(self.out.text("\n")?)
+    }
+}

@@ -1,0 +1,45 @@
+//! What the tool needs from the enclave around it.
+
+use twine_files::FileSystem;
+use twine_protocol::launch::{Sealing, VolumeKey};
+use twine_protocol::task::OpenVolume;
+use twine_volume::{Error, NewSlot, Storage, Volume};
+
+/// What the tool needs from the enclave around it: the host's files, and keys.
+pub trait Outside {
+    /// Opens a volume with the key that is named, on behalf of no program: what is sealed
+    /// to one stays closed.
+    ///
+    /// # Errors
+    /// As [`Volume::open`].
+    fn open(&mut self, volume: &OpenVolume) -> Result<Volume, Error>;
+
+    /// Makes a volume in a storage, whatever that holds, with the (first) key that is named.
+    ///
+    /// # Errors
+    /// As [`Volume::create`].
+    fn create(&mut self, volume: &OpenVolume) -> Result<Volume, Error>;
+
+    /// A slot for a new key.
+    ///
+    /// # Errors
+    /// When there is no such key: no program came with the request that it could be sealed
+    /// to, or no randomness.
+    fn new_slot(&mut self, key: &VolumeKey) -> Result<NewSlot, Error>;
+
+    /// Who can derive the sealing key with these parameters, if they make sense.
+    fn sealing(&self, parameters: &[u8]) -> Option<Sealing>;
+
+    /// The bytes of a storage of the launch request's.
+    fn storage(&mut self, number: u64) -> Box<dyn Storage>;
+
+    /// A folder of the launch request's.
+    ///
+    /// # Errors
+    /// When the host has no such folder.
+    fn folder(
+        &mut self,
+        number: u64,
+        read_only: bool,
+    ) -> Result<Box<dyn FileSystem>, twine_files::Error>;
+}

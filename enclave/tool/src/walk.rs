@@ -1,0 +1,145 @@
+//! A directory and all below it, without recursion: a tree may be deeper than a stack.
+
+use std::collections::VecDeque;
+use twine_files::{Error, FileKind, FileSystem, Inode, Result};
+
+/// Names that are read at once where the order does not matter.
+const AT_ONCE: usize = 256;
+
+/// Something in a directory; not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) name: String,
+    pub(crate) inode: Inode,
+    pub(crate) kind: FileKind,
+    /// It is the last of its directory. Only known where names are sorted.
+    pub(crate) last: bool,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something in the directory where the walk is.
+    Item(Item),
+    /// The walk left the directory with this name, and is in the one above it.
+    Left(String),
+}
+
+struct Level {
+    directory: Inode,
+    name: String,
+    ahead: VecDeque<Item>,
+    cookie: u64,
+    read: bool,
+}
+
+/// A walk through a directory and those below it that it is told to enter.
+pub(crate) struct Walk {
+    levels: Vec<Level>,
+    /// The path from the first directory, with a slash after each name.
+    path: String,
+    sorted: bool,
+}
+
+impl Walk {
+    /// Starts in `directory`, on which the walk takes over the caller's hold.
+    pub(crate) fn new(directory: Inode, sorted: bool) -> Self {
+        let mut walk = Walk { levels: Vec::new(), path: String::new(), sorted };
+        walk.push(directory, String::new());
+        walk
+    }
+
+    fn push(&mut self, directory: Inode, name: String) {
+        if !self.levels.is_empty() {
+            self.path.push_str(&name);
+            self.path.push('/');
+        }
+        self.levels.push(Level { directory, name, ahead: VecDeque::new(), cookie: 0, read: false });
+    }
+
+    /// The directory where the walk is, until its end.
+    pub(crate) fn directory(&self) -> Option<Inode> {
+        self.levels.last().map(|level| level.directory)
+    }
+
+    /// The path from the first directory to `name`, where the walk is.
+    pub(crate) fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.path)
+    }
+
+    /// What comes next; after an error, what comes after the directory it is about.
+    pub(crate) fn next(&mut self, files: &mut dyn FileSystem) -> Result<Option<Step>> {
+        loop {
+            let sorted = self.sorted;
+            let Some(level) = self.levels.last_mut() else { return Ok(None) };
+            if let Some(item) = level.ahead.pop_front() {
+                return Ok(Some(Step::Item(item)));
+            }
+            if !level.read {
+                level.read_on(files, sorted)?;
+                continue;
+            }
+            let left = self.skip(files);
+            return Ok(left.filter(|_| !self.levels.is_empty()).map(Step::Left));
+        }
+    }
+
+    /// Goes into a directory that the walk has just come to.
+    pub(crate) fn enter(&mut self, files: &mut dyn FileSystem, name: &str) -> Result<()> {
+        let Some(directory) = self.directory() else { return Err(Error::NotFound) };
+        let inode = files.lookup(directory, name)?;
+        match files.attributes(inode) {
+            Ok(attributes) if attributes.kind == FileKind::Directory => {
+                self.push(inode, name.to_owned());
+                Ok(())
+            }
+            other => {
+                files.release(inode);
+                other?;
+                Err(Error::NotDirectory)
+            }
+        }
+    }
+
+    /// Leaves the directory where the walk is; its name.
+    pub(crate) fn skip(&mut self, files: &mut dyn FileSystem) -> Option<String> {
+        let level = self.levels.pop()?;
+        files.release(level.directory);
+        self.path.truncate(self.path.len().saturating_sub(level.name.len() + 1));
+        Some(level.name)
+    }
+
+    /// Ends a walk that has not come to its end.
+    pub(crate) fn end(self, files: &mut dyn FileSystem) {
+        for level in self.levels {
+            files.release(level.directory);
+        }
+    }
+}
+
+impl Level {
+    fn read_on(&mut self, files: &mut dyn FileSystem, sorted: bool) -> Result<()> {
+        // Until it is known that there is more: also after an error there is not.
+        self.read = true;
+        let most = if sorted { usize::MAX } else { AT_ONCE };
+        let (ahead, mut cookie) = (&mut self.ahead, self.cookie);
+        files.entries(self.directory, self.cookie, &mut |entry| {
+            if ahead.len() == most {
+                return false;
+            }
+            let (name, inode, kind) = (entry.name.to_owned(), entry.inode, entry.kind);
+            ahead.push_back(Item { name, inode, kind, last: false });
+            cookie = entry.cookie;
+            true
+        })?;
+        self.read = ahead.len() < most;
+        self.cookie = cookie;
+        if sorted {
+            ahead.make_contiguous().sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            if let Some(last) = ahead.back_mut() {
+                last.last = true;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! Whole volumes: made, described, their keys changed, copied to others.
+
+mod common;
+
+use common::{Recorder, all, inside, memory, strings, write};
+use std::collections::HashMap;
+use twine_files::{FileSystem, Memory, Shared};
+use twine_protocol::launch::{End, Sealing, VolumeKey};
+use twine_protocol::task::{OpenVolume, Operation, Place, VolumeTask};
+use twine_tool::{Outside, run};
+use twine_volume::{
+    Cost, Error, KeyEncryptionKey, MemoryStorage, NewSlot, Options, Refusal, Secret, Storage,
+    Unlock, Volume,
+};
+
+/// Storages and folders in memory. Its sealing keys are of no program.
+#[derive(Default)]
+struct Machine {
+    storages: HashMap<u64, MemoryStorage>,
+    folders: HashMap<u64, Shared<Memory>>,
+    console: Recorder,
+}
+
+const SEALED: [u8; 32] = [42; 32];
+
+struct Sealed;
+
+impl Unlock for Sealed {
+    fn sealed(&mut self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+        match parameters {
+            [1] => Ok(KeyEncryptionKey::new(SEALED)),
+            _ => Err(Refusal("it is sealed to one program".into())),
+        }
+    }
+}
+
+fn options(which: &OpenVolume) -> Options {
+    let (cache_bytes, read_only) = (1 << 20, which.read_only);
+    Options { cache_bytes, read_only, anchor: None, clock: Box::new(|| 7) }
+}
+
+impl Outside for Machine {
+    fn open(&mut self, which: &OpenVolume) -> Result<Volume, Error> {
+        let storage = self.storage(which.storage);
+        match &which.key {
+            VolumeKey::Sealed(_) => Volume::open(storage, &mut Sealed, options(which)),
+            VolumeKey::File(bytes) => {
+                Volume::open(storage, &mut Secret::key_file(bytes), options(which))
+            }
+            VolumeKey::Passphrase(text) => {
+                Volume::open(storage, &mut Secret::passphrase(text.as_bytes()), options(which))
+            }
+        }
+    }
+
+    fn create(&mut self, which: &OpenVolume) -> Result<Volume, Error> {
+        let slot = self.new_slot(&which.key)?;
+        Volume::create(self.storage(which.storage), &[slot], options(which))
+    }
+
+    fn new_slot(&mut self, key: &VolumeKey) -> Result<NewSlot, Error> {
+        match key {
+            VolumeKey::Sealed(sealing) => {
+                NewSlot::sealed(&[sealing.any_program.into()], KeyEncryptionKey::new(SEALED))
+            }
+            VolumeKey::File(bytes) => NewSlot::key_file(bytes),
+            VolumeKey::Passphrase(text) => {
+                NewSlot::passphrase(text.as_bytes(), Cost { memory: 64, passes: 1, lanes: 1 })
+            }
+        }
+    }
+
+    fn sealing(&self, parameters: &[u8]) -> Option<Sealing> {
+        Some(Sealing { any_program: parameters == [1], this_image: false })
+    }
+
+    fn storage(&mut self, number: u64) -> Box<dyn Storage> {
+        Box::new(self.storages.entry(number).or_default().clone())
+    }
+
+    fn folder(
+        &mut self,
+        number: u64,
+        _read_only: bool,
+    ) -> Result<Box<dyn FileSystem>, twine_files::Error> {
+        let folder = self.folders.get(&number).ok_or(twine_files::Error::NotFound)?;
+        Ok(Box::new(folder.clone()))
+    }
+}
+
+fn file(byte: u8) -> VolumeKey {
+    VolumeKey::File(vec![byte; 32])
+}
+
+fn passphrase(text: &str) -> VolumeKey {
+    VolumeKey::Passphrase(text.into())
+}
+
+fn sealed(any_program: bool) -> VolumeKey {
+    VolumeKey::Sealed(Sealing { this_image: false, any_program })
+}
+
+fn volume(storage: u64, key: VolumeKey) -> OpenVolume {
+    OpenVolume {
+        name: format!("{storage}.vol"),
+        storage,
+        key,
+        more_keys: Vec::new(),
+        read_only: false,
+    }
+}
+
+/// What a task left behind.
+#[derive(Debug)]
+struct Done {
+    code: u32,
+    out: String,
+    err: Vec<String>,
+}
+
+impl Done {
+    #[track_caller]
+    fn printed(&self, out: &str) {
+        assert_eq!((self.code, self.out.as_str()), (0, out), "{self:?}");
+        assert!(self.err.is_empty(), "{self:?}");
+    }
+
+    #[track_caller]
+    fn failed_with(&self, cause: &str) {
+        assert_eq!((self.code, self.err.len()), (1, 2), "{self:?}");
+        assert!(self.err[0].starts_with("error: ") && self.err[0].contains(cause), "{self:?}");
+        assert!(self.err[1].starts_with("  help: "), "{self:?}");
+    }
+
+    #[track_caller]
+    fn json(&self) -> serde_json::Value {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+impl Machine {
+    fn run(&mut self, volume: OpenVolume, operation: Operation) -> Done {
+        let mut console = std::mem::take(&mut self.console);
+        let task = VolumeTask { volume, operation, progress: false };
+        let End::Exited { code, .. } = run(&task, self, &mut console) else {
+            panic!("a task ends with a code");
+        };
+        let out = String::from_utf8(std::mem::take(&mut console.out)).unwrap();
+        let err = std::mem::take(&mut console.err);
+        self.console = console;
+        Done { code, out, err }
+    }
+
+    /// A folder with a few files, as number 3.
+    fn plant(&mut self) {
+        let mut files = memory();
+        write(&mut files, "a/b/file", [7; 70_000]);
+        write(&mut files, "other", b"other");
+        self.folders.insert(3, Shared::new(files));
+    }
+
+    fn create(&mut self, storage: u64, key: VolumeKey) {
+        let folder = self.folders.contains_key(&3).then_some(3);
+        self.run(volume(storage, key), Operation::Create { folder }).printed("");
+    }
+
+    fn list(&mut self, volume: OpenVolume) -> Done {
+        self.run(volume, Operation::List { path: "/".into(), long: false, json: false })
+    }
+}
+
+#[test]
+fn a_volume_is_made_with_what_is_in_a_folder() {
+    let mut machine = Machine::default();
+    machine.plant();
+    machine.create(1, file(1));
+    machine.list(volume(1, file(1))).printed("a\nother\n");
+    let bytes = machine.storages[&1].with(|bytes| bytes.clone());
+    for hidden in [b"other".as_slice(), b"file", &[7; 16]] {
+        assert!(!bytes.windows(hidden.len()).any(|window| window == hidden));
+    }
+}
+
+#[test]
+fn what_work_leaves_is_there_the_next_time() {
+    let mut machine = Machine::default();
+    machine.create(1, file(1));
+    machine.console.input = b"from a pipe".to_vec();
+    let copy =
+        Operation::Copy { sources: vec![Place::Stream], target: inside("piped"), recursive: false };
+    machine.run(volume(1, file(1)), copy).printed("");
+    let print = Operation::Print { paths: strings(&["piped"]) };
+    machine.run(volume(1, file(1)), print).printed("from a pipe");
+}
+
+#[test]
+fn volumes_that_do_not_open_say_why() {
+    let mut machine = Machine::default();
+    machine.create(1, file(1));
+    machine.list(volume(1, file(2))).failed_with("1.vol: this key file does not open it");
+    machine.list(volume(1, passphrase("x"))).failed_with("no passphrase opens it, only: key file");
+    machine.list(volume(1, sealed(true))).failed_with("no sealing key opens it, only: key file");
+    machine.create(2, sealed(false));
+    let done = machine.list(volume(2, sealed(false)));
+    done.failed_with("it is sealed to one program");
+    assert!(done.err[1].contains("run the program"), "{done:?}");
+    machine.list(volume(9, file(1))).failed_with("not a volume");
+    machine.create(3, sealed(true));
+    machine.list(volume(3, sealed(true))).printed("");
+}
+
+#[test]
+fn a_read_only_volume_is_read_and_refuses_changes() {
+    let mut machine = Machine::default();
+    machine.plant();
+    machine.create(1, file(1));
+    let read_only = || OpenVolume { read_only: true, ..volume(1, file(1)) };
+    machine.list(read_only()).printed("a\nother\n");
+    let make = Operation::MakeDirectories { paths: strings(&["new"]), parents: false };
+    machine.run(read_only(), make).failed_with("read-only");
+}
+
+#[test]
+fn info_tells_what_a_key_shows_and_without_one_what_the_header_says() {
+    let mut machine = Machine::default();
+    machine.plant();
+    machine.create(1, file(1));
+    let info = |json| Operation::Info { header: true, json };
+    let known = machine.run(volume(1, file(1)), info(true)).json();
+    assert_eq!((known["files"].as_u64(), known["directories"].as_u64()), (Some(2), Some(2)));
+    assert_eq!((known["format"].as_u64(), known["opened"].as_bool()), (Some(1), Some(true)));
+    assert!(known["sequence"].as_u64() > Some(0));
+    let number = |name: &str| known[name].as_u64().unwrap();
+    assert!(number("used") > 70_000 && number("used") <= number("size"));
+    let outer = machine.run(volume(1, sealed(false)), info(true)).json();
+    assert_eq!(outer["volume"], known["volume"]);
+    assert_eq!(outer["keys"], known["keys"]);
+    assert_eq!((outer["opened"].as_bool(), outer.get("files")), (Some(false), None));
+    let words = machine.run(volume(1, sealed(false)), info(false)).out;
+    assert!(words.contains("0  key file") && words.contains("no key was given"), "{words}");
+    let strict = Operation::Info { header: false, json: false };
+    machine.run(volume(1, sealed(false)), strict).failed_with("no sealing key opens it");
+    machine.run(volume(9, file(1)), info(false)).failed_with("not a volume");
+}
+
+#[test]
+fn keys_are_added_listed_rotated_and_removed() {
+    let mut machine = Machine::default();
+    machine.plant();
+    machine.create(1, file(1));
+    let one = || volume(1, file(1));
+    machine.run(one(), Operation::AddKey { key: passphrase("long") }).printed("");
+    machine.run(one(), Operation::AddKey { key: sealed(true) }).printed("");
+    machine.run(one(), Operation::AddKey { key: sealed(false) }).printed("");
+    machine.run(one(), Operation::ListKeys { json: false }).printed(
+        "  0  key file\n  1  passphrase\n  2  sealed to any program in its signer's images\n  \
+         3  sealed to one program in its signer's images\n",
+    );
+    let listed = machine.run(one(), Operation::ListKeys { json: true }).json();
+    assert_eq!(listed[1]["kind"], "passphrase");
+    assert_eq!(
+        (&listed[2]["any_program"], &listed[3]["any_program"]),
+        (&true.into(), &false.into())
+    );
+    machine.list(volume(1, passphrase("long"))).printed("a\nother\n");
+    machine.list(volume(1, sealed(true))).printed("a\nother\n");
+
+    machine.run(one(), Operation::RotateKey { slot: None, key: file(2) }).printed("");
+    machine.list(one()).failed_with("this key file does not open it");
+    let two = || volume(1, file(2));
+    machine.run(two(), Operation::RemoveKey { slot: 1 }).printed("");
+    machine.list(volume(1, passphrase("long"))).failed_with("no passphrase opens it");
+    machine.run(two(), Operation::RemoveKey { slot: 1 }).failed_with("no such key slot");
+    let ambiguous = Operation::RotateKey { slot: None, key: sealed(true) };
+    machine.run(volume(1, sealed(true)), ambiguous).failed_with("several of its slots");
+    machine.run(two(), Operation::RotateKey { slot: Some(3), key: sealed(true) }).printed("");
+    for slot in [2, 5] {
+        machine.run(two(), Operation::RemoveKey { slot }).printed("");
+    }
+    machine.run(two(), Operation::RemoveKey { slot: 4 }).failed_with("last key slot");
+    machine.list(two()).printed("a\nother\n");
+}
+
+#[test]
+fn an_archive_opens_with_its_own_key_and_becomes_a_volume_of_another() {
+    let mut machine = Machine::default();
+    machine.plant();
+    machine.create(1, sealed(true));
+    let more_keys = vec![file(5)];
+    let target = OpenVolume { more_keys, ..volume(2, passphrase("travel")) };
+    machine.run(volume(1, sealed(true)), Operation::Export { target }).printed("");
+    machine.list(volume(2, sealed(true))).failed_with("no sealing key opens it");
+    machine.list(volume(2, file(5))).printed("a\nother\n");
+    let source = volume(2, passphrase("travel"));
+    machine.run(volume(4, file(4)), Operation::Import { source }).printed("");
+    let mut copied = machine.open(&volume(4, file(4))).unwrap();
+    assert_eq!(all(&mut copied), all(&mut machine.folders[&3].clone()));
+    let source = volume(2, passphrase("wrong"));
+    let done = machine.run(volume(5, file(4)), Operation::Import { source });
+    done.failed_with("2.vol: this passphrase does not open it");
+}
+
+#[test]
+fn damage_is_said_in_words_and_what_is_whole_is_still_read() {
+    let mut machine = Machine::default();
+    let mut files = memory();
+    write(&mut files, "first", vec![1; 3_000_000]);
+    write(&mut files, "second", vec![2; 3_000_000]);
+    machine.folders.insert(3, Shared::new(files));
+    machine.create(1, file(1));
+    machine.storages[&1].with(|bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    let print = Operation::Print { paths: strings(&["first", "second"]) };
+    let done = machine.run(volume(1, file(1)), print);
+    assert_eq!(done.code, 1);
+    assert!(done.err.iter().any(|line| line.contains("input/output error")), "{:?}", done.err);
+    assert!(done.err.iter().any(|line| line.contains("is not authentic")), "{:?}", done.err);
+    assert!(done.err.last().is_some_and(|line| line.contains("twine volume check")));
+    assert!(done.out.len() >= 3_000_000, "{} bytes", done.out.len());
+    let before = machine.storages[&1].with(|bytes| bytes.clone());
+    let read_only = || OpenVolume { read_only: true, ..volume(1, file(1)) };
+    let done = machine.run(read_only(), Operation::Check { json: false });
+    done.failed_with("1.vol: something is lost");
+    let lost: Vec<_> = done.out.lines().filter(|line| line.starts_with("lost: ")).collect();
+    assert_eq!(lost.len(), 1, "{done:?}");
+    assert!(lost[0].contains("/first") || lost[0].contains("/second"), "{done:?}");
+    let done = machine.run(read_only(), Operation::Check { json: true });
+    let report: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((done.code, &report["lost"], &report["files"]), (1, &true.into(), &2.into()));
+    assert!(machine.storages[&1].with(|bytes| *bytes == before), "a check changes nothing");
+}
+
+#[test]
+fn a_whole_volume_is_checked_with_progress() {
+    let mut machine = Machine::default();
+    let mut files = memory();
+    write(&mut files, "large", vec![1; 30_000_000]);
+    machine.folders.insert(3, Shared::new(files));
+    machine.create(1, file(1));
+    machine.console.watched = true;
+    let done = machine.run(volume(1, file(1)), Operation::Check { json: false });
+    assert!(done.code == 0 && done.err.is_empty(), "{done:?}");
+    assert!(done.out.ends_with("blocks are whole; 1 files, 1 directories, 0 links\n"), "{done:?}");
+    let progress = &machine.console.progress;
+    assert!(progress.len() >= 2 && progress.is_sorted_by_key(|&(done, ..)| done), "{progress:?}");
+    assert!(progress.iter().all(|(done, total, _)| done <= total), "{progress:?}");
+}
