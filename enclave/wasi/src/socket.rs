@@ -6,7 +6,7 @@ use crate::preview1::Result;
 use crate::preview1::types::{
     CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
 };
-use crate::transfer::{Buffers, MOST_STREAM_BYTES};
+use crate::transfer::{Buffers, MOST_STREAM_BYTES, counted};
 use crate::{SetupError, Wasi, rights};
 use wiggle::GuestMemory;
 
@@ -56,6 +56,16 @@ impl Wasi {
         Ok(self.descriptors.insert(connection)?)
     }
 
+    fn receive_into(
+        &mut self,
+        socket: u64,
+        bytes: &mut [u8],
+        peek: bool,
+        wait: bool,
+    ) -> Result<usize, Errno> {
+        counted(self.system.receive(socket, bytes, peek, wait)?, bytes.len())
+    }
+
     /// Receives what fits into the buffers.
     pub(crate) fn receive(
         &mut self,
@@ -69,7 +79,7 @@ impl Wasi {
             return Ok(0);
         }
         let mut bytes = vec![0; targets.total as usize];
-        let received = self.system.receive(socket, &mut bytes, peek, wait).map_err(Errno::from)?;
+        let received = self.receive_into(socket, &mut bytes, peek, wait)?;
         targets.scatter(memory, &bytes[..received])?;
         Ok(received as Size)
     }
@@ -86,7 +96,8 @@ impl Wasi {
             return Ok(0);
         }
         let bytes = sources.gather(memory)?;
-        Ok(self.system.send(socket, &bytes, wait).map_err(Errno::from)? as Size)
+        let sent = self.system.send(socket, &bytes, wait).map_err(Errno::from)?;
+        Ok(counted(sent, bytes.len())? as Size)
     }
 
     /// Receives until the buffers are full, the other end sends no more, or it fails.
@@ -100,12 +111,12 @@ impl Wasi {
         let mut bytes = vec![0; targets.total as usize];
         let mut done = 0;
         while done < bytes.len() {
-            match self.system.receive(socket, &mut bytes[done..], false, wait) {
+            match self.receive_into(socket, &mut bytes[done..], false, wait) {
                 Ok(0) => break,
                 Ok(received) => done += received,
                 // What came before counts; the error comes again at the next call.
                 Err(_) if done > 0 => break,
-                Err(error) => return Err(Errno::from(error).into()),
+                Err(errno) => return Err(errno.into()),
             }
         }
         targets.scatter(memory, &bytes[..done])?;

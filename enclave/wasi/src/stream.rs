@@ -3,7 +3,7 @@
 use crate::Wasi;
 use crate::preview1::Result;
 use crate::preview1::types::{Errno, Filetype, Size};
-use crate::transfer::Buffers;
+use crate::transfer::{Buffers, counted};
 use twine_protocol::wire::{PollRecord, StreamKind, poll};
 use wiggle::GuestMemory;
 
@@ -37,7 +37,7 @@ impl Wasi {
             self.ready_or_again(stream, poll::READ)?;
         }
         let mut bytes = vec![0; targets.total as usize];
-        let read = self.system.read(stream, &mut bytes)?;
+        let read = counted(self.system.read(stream, &mut bytes)?, bytes.len())?;
         targets.scatter(memory, &bytes[..read])?;
         Ok(read as Size)
     }
@@ -57,6 +57,6 @@ impl Wasi {
         if nonblocking {
             self.ready_or_again(stream, poll::WRITE)?;
         }
-        Ok(self.system.write(stream, &bytes)? as Size)
+        Ok(counted(self.system.write(stream, &bytes)?, bytes.len())? as Size)
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes between the program's memory and everything else.
 
 use crate::preview1::Result;
-use crate::preview1::types::{CiovecArray, IovecArray};
+use crate::preview1::types::{CiovecArray, Errno, IovecArray};
 use twine_files::{FileSystem, Inode};
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -14,6 +14,11 @@ pub(crate) const MOST_STREAM_BYTES: u32 = twine_protocol::wire::TRANSFER_BUFFER_
 const MOST_BUFFERS: usize = 1024;
 /// Bytes at a time through a buffer where the program's memory is shared among threads.
 const PIECE: u32 = 64 << 10;
+
+/// How many bytes a call on something outside says it took or gave, if there were so many.
+pub(crate) fn counted(count: usize, most: usize) -> Result<usize, Errno> {
+    if count > most { Err(Errno::Io) } else { Ok(count) }
+}
 
 /// Buffers of a program's, none of them empty, which all lie in its memory.
 #[derive(Debug)]
@@ -117,11 +122,13 @@ impl Buffers {
         let mut done = 0;
         for piece in self.pieces(memory.is_shared_memory()) {
             let offset = offset.saturating_add(u64::from(done));
+            let most = piece.len() as usize;
+            let mut read = |bytes: &mut [u8]| counted(files.read(inode, offset, bytes)?, most);
             let read = match memory.as_slice_mut(piece)? {
-                Some(bytes) => files.read(inode, offset, bytes),
+                Some(bytes) => read(bytes),
                 None => {
-                    let mut bytes = vec![0; piece.len() as usize];
-                    let read = files.read(inode, offset, &mut bytes);
+                    let mut bytes = vec![0; most];
+                    let read = read(&mut bytes);
                     if let Ok(read) = read {
                         let target = piece.as_ptr().as_array(read as u32);
                         memory.copy_from_slice(&bytes[..read], target)?;
@@ -132,11 +139,11 @@ impl Buffers {
             match read {
                 Ok(read) => {
                     done += read as u32;
-                    if read < piece.len() as usize {
+                    if read < most {
                         break;
                     }
                 }
-                Err(error) if done == 0 => return Err(error.into()),
+                Err(errno) if done == 0 => return Err(errno.into()),
                 Err(_) => break,
             }
         }
@@ -154,14 +161,16 @@ impl Buffers {
         let mut done = 0;
         for piece in self.pieces(memory.is_shared_memory()) {
             let offset = offset.saturating_add(u64::from(done));
-            match files.write(inode, offset, &memory.as_cow(piece)?) {
+            let bytes = memory.as_cow(piece)?;
+            let written = files.write(inode, offset, &bytes).map_err(Errno::from);
+            match written.and_then(|written| counted(written, bytes.len())) {
                 Ok(written) => {
                     done += written as u32;
-                    if written < piece.len() as usize {
+                    if written < bytes.len() {
                         break;
                     }
                 }
-                Err(error) if done == 0 => return Err(error.into()),
+                Err(errno) if done == 0 => return Err(errno.into()),
                 Err(_) => break,
             }
         }

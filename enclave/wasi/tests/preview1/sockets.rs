@@ -188,6 +188,22 @@ fn each_kind_of_descriptor_refuses_what_is_not_its() {
 }
 
 #[test]
+fn counts_that_cannot_be_are_errors() {
+    for lie in [1, usize::MAX >> 1] {
+        let mut program = connected();
+        program.world().lie = lie;
+        program.world().input.extend(b"abc");
+        incoming(&mut program, b"abcabcabc");
+        assert_eq!(program.read(0, 3), Err(IO));
+        assert_eq!(program.write(1, b"x"), Err(IO));
+        assert_eq!(program.receive(5, 3, 0), Err(IO));
+        assert_eq!(program.receive(5, 3, 2), Err(IO));
+        assert_eq!(program.read(5, 3), Err(IO));
+        assert_eq!(program.send(5, b"x", 0), Err(IO));
+    }
+}
+
+#[test]
 fn accepting_needs_a_number_first() {
     let mut program = listening(1);
     program.file("file", b"x");

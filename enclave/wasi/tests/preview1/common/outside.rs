@@ -39,6 +39,8 @@ pub struct World {
     pub closed: Vec<u64>,
     /// How often something was to wait.
     pub waits: u32,
+    /// How much more than the truth every count says.
+    pub lie: usize,
 }
 
 /// The number of the listening socket.
@@ -84,7 +86,7 @@ impl System for Outside {
         for (byte, read) in bytes.iter_mut().zip(world.input.drain(..length)) {
             *byte = read;
         }
-        world.failure.map_or(Ok(length), Err)
+        world.failure.map_or(Ok(length + world.lie), Err)
     }
 
     fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
@@ -94,7 +96,7 @@ impl System for Outside {
         }
         let length = bytes.len().min(world.accepts.unwrap_or(usize::MAX));
         world.writes.push((stream, bytes[..length].to_vec()));
-        Ok(length)
+        Ok(length + world.lie)
     }
 
     fn kind(&mut self, stream: u64) -> Result<StreamKind, Status> {
@@ -126,6 +128,7 @@ impl System for Outside {
     ) -> Result<usize, SocketError> {
         let mut world = self.world();
         world.waits += u32::from(wait);
+        let lie = world.lie;
         let connection = world.connection(connection)?;
         let most = connection.most.unwrap_or(usize::MAX);
         let length = bytes.len().min(connection.incoming.len()).min(most);
@@ -138,16 +141,17 @@ impl System for Outside {
         if !peek {
             connection.incoming.drain(..length);
         }
-        Ok(length)
+        Ok(length + lie)
     }
 
     fn send(&mut self, connection: u64, bytes: &[u8], wait: bool) -> Result<usize, SocketError> {
         let mut world = self.world();
         world.waits += u32::from(wait);
+        let lie = world.lie;
         let connection = world.connection(connection)?;
         let length = bytes.len().min(connection.most.unwrap_or(usize::MAX));
         connection.sent.extend(&bytes[..length]);
-        Ok(length)
+        Ok(length + lie)
     }
 
     fn shut_down(
