@@ -121,8 +121,9 @@ fn with_our_settings(
     let platform = Platform { wasm_stack: WASM_STACK, ..Platform::default() };
     let compiled = program.compile(&launch.limits, &platform).map_err(|error| error.to_string())?;
     milliseconds.compile = lap(&mut last);
-    let linked = compiled.link(Box::new(Native), launch).map_err(|error| error.to_string())?;
-    let end = linked.run(|| milliseconds.instantiate = lap(&mut last));
+    let linked =
+        compiled.link(Box::new(Native), Vec::new(), launch).map_err(|error| error.to_string())?;
+    let end = linked.run(|| milliseconds.instantiate = lap(&mut last)).end;
     milliseconds.run = lap(&mut last);
     match end {
         End::Exited { code, results } => Ok(Ended { code, results }),
