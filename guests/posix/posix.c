@@ -56,7 +56,7 @@ static const char *error_name(int error) {
 
 static int told(const char *call, long long result) {
     int error = errno;
-    if (result < 0)
+    if (result < 0 && error)
         printf("%s: %s\n", call, error_name(error));
     else
         printf("%s: %lld\n", call, result);
@@ -158,7 +158,6 @@ static void reading(void) {
     CALL(read(file, buffer, 100));
     CALL(lseek(file, -1, SEEK_SET));
     CALL(lseek(file, -100, SEEK_CUR));
-    CALL(lseek(file, 0, 77));
     CALL(lseek(file, INT64_MAX, SEEK_CUR));
     CALL(lseek(file, 0, SEEK_CUR));
     show("at 2", CALL(pread(file, buffer, 3, 2)));

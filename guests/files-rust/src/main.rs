@@ -106,7 +106,7 @@ fn tree(root: &Path) -> Result {
 fn errors(root: &Path) -> Result {
     let file = root.join("file");
     fs::write(&file, "text")?;
-    let kinds: [(&str, io::Result<()>); 7] = [
+    let kinds: [(&str, io::Result<()>); 6] = [
         ("open a missing file", File::open(root.join("missing")).map(drop)),
         (
             "create one that is there",
@@ -118,10 +118,6 @@ fn errors(root: &Path) -> Result {
             "make a folder twice",
             fs::create_dir(root.join("a")).and_then(|()| fs::create_dir(root.join("a"))),
         ),
-        (
-            "remove a full folder",
-            fs::write(root.join("a/b"), "").and_then(|()| fs::remove_dir(root.join("a"))),
-        ),
         ("remove a folder as a file", fs::remove_dir(&file)),
     ];
     for (what, result) in kinds {
@@ -130,6 +126,9 @@ fn errors(root: &Path) -> Result {
             .map_or_else(|| "no error".to_owned(), |error| format!("{:?}", error.kind()));
         println!("{what}: {kind}");
     }
+    // Not every version of the library has a name for this error on WASI.
+    fs::write(root.join("a/b"), "")?;
+    println!("a full folder stays: {}", fs::remove_dir(root.join("a")).is_err());
     fs::remove_dir_all(root.join("a"))?;
     fs::remove_file(file)?;
     Ok(())
@@ -172,10 +171,10 @@ fn sizes(root: &Path) -> Result {
 fn links(root: &Path) -> Result {
     let (file, hard) = (root.join("file"), root.join("hard"));
     fs::write(&file, "linked")?;
-    fs::hard_link(&file, &hard)?;
+    system::hard_link(&file, &hard)?;
     fs::remove_file(&file)?;
     println!("by its other name: {:?}", fs::read_to_string(&hard)?);
-    symlink("hard", &root.join("soft"))?;
+    system::symlink("hard", &root.join("soft"))?;
     let soft = fs::symlink_metadata(root.join("soft"))?.file_type();
     println!("a symbolic link: {}, to {:?}", soft.is_symlink(), fs::read_link(root.join("soft"))?);
     println!("through it: {:?}", fs::read_to_string(root.join("soft"))?);
@@ -186,27 +185,48 @@ fn links(root: &Path) -> Result {
     Ok(())
 }
 
-/// Rust's library can't make one for every system with the same function.
+/// What Rust's library has another function for on each system.
 #[cfg(unix)]
-fn symlink(target: &str, path: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, path)
+mod system {
+    pub use std::fs::hard_link;
+    pub use std::os::unix::fs::symlink;
 }
 
-/// On WASI its function is not stable yet; this is libc's.
+/// On WASI its function for symbolic links is not stable yet, and the one for hard links finds
+/// no file with the C library of Debian 12: these are the C library's own.
 #[cfg(not(unix))]
-fn symlink(target: &str, path: &Path) -> io::Result<()> {
+mod system {
     use std::ffi::{CString, c_char, c_int};
+    use std::io;
+    use std::path::Path;
+
+    type Function = unsafe extern "C" fn(*const c_char, *const c_char) -> c_int;
+
     unsafe extern "C" {
-        fn symlink(target: *const c_char, path: *const c_char) -> c_int;
+        fn link(from: *const c_char, to: *const c_char) -> c_int;
+        #[link_name = "symlink"]
+        fn symbolic_link(target: *const c_char, path: *const c_char) -> c_int;
     }
-    let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
-    let target = CString::new(target).map_err(invalid)?;
-    let path = path.to_str().ok_or(io::ErrorKind::InvalidInput)?;
-    let path = CString::new(path).map_err(invalid)?;
-    // SAFETY: both are strings that end in NUL and outlive the call.
-    match unsafe { symlink(target.as_ptr(), path.as_ptr()) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+
+    fn call(function: Function, a: &Path, b: &Path) -> io::Result<()> {
+        let text = |path: &Path| -> io::Result<CString> {
+            let text = path.to_str().ok_or(io::ErrorKind::InvalidInput)?;
+            CString::new(text).map_err(|_| io::ErrorKind::InvalidInput.into())
+        };
+        let (a, b) = (text(a)?, text(b)?);
+        // SAFETY: both are strings that end in NUL and outlive the call.
+        match unsafe { function(a.as_ptr(), b.as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    pub fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+        call(link, from, to)
+    }
+
+    pub fn symlink(target: impl AsRef<Path>, path: &Path) -> io::Result<()> {
+        call(symbolic_link, target.as_ref(), path)
     }
 }
 
