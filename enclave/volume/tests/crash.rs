@@ -58,6 +58,8 @@ fn crash_at(call: u64, seed: u64, weights: Weights, base: &[u8], model: &Model, 
         let file = volume.create_file(root, "after the crash").unwrap();
         volume.write(file, 0, &[7; 5000]).unwrap();
         volume.sync_all().unwrap();
+        let report = volume.check(&mut |_| {}).unwrap();
+        assert_eq!(report.findings, [], "{what}");
         drop(volume);
         let mut volume = support::open(memory, LEAST);
         let again = tree_of(&mut volume).unwrap();

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Model, Player, Tree, Weights, create, long, open, tree_of};
+use support::{Model, Player, Tree, Weights, assert_whole, create, long, open, tree_of};
 use twine_volume::MemoryStorage;
 
 const LEAST: usize = 256 << 10;
@@ -43,6 +43,7 @@ fn play(seed: u64, steps: u64, cache: usize, weights: Weights) -> (u64, u64) {
             volume = open(storage.clone(), cache);
             let found = tree_of(&mut volume).unwrap();
             compare(&found, &player.model, &format!("after mount {mounts} of seed {seed}"));
+            assert_whole(&mut volume, &player.model);
         }
         assert!(volume.trouble().is_none(), "{}", volume.trouble().unwrap());
     }

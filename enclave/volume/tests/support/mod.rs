@@ -3,10 +3,12 @@
 // Each test uses some of it.
 #![allow(dead_code, unused_imports)]
 
+mod faulty;
 mod model;
 mod recorder;
 mod steps;
 
+pub use faulty::Faulty;
 pub use model::{Model, Tree, tree_of};
 pub use recorder::Recorder;
 pub use steps::{Player, Weights};
@@ -72,4 +74,11 @@ pub fn try_open(
 
 pub fn open(storage: impl Storage + 'static, cache_bytes: usize) -> Volume {
     try_open(storage, options(cache_bytes)).unwrap()
+}
+
+/// Checks all of a volume: nothing is lost, and its books balance with the model.
+pub fn assert_whole(volume: &mut Volume, model: &Model) {
+    let report = volume.check(&mut |_| {}).unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!(report.files + report.directories + report.symbolic_links, model.nodes.len() as u64);
 }

@@ -1,0 +1,300 @@
+//! Whatever somebody does to the bytes of a volume, it gives an error or what the volume
+//! held at one of its syncs, never anything else, and never a panic.
+
+mod support;
+
+use std::collections::BTreeMap;
+use support::{
+    Model, Player, Random, Tree, Weights, create, long, open, options, tree_of, try_open,
+};
+use twine_files::{FileKind, FileSystem, Inode};
+use twine_volume::{BLOCK_BYTES, Error, MemoryStorage, Volume};
+
+const LEAST: usize = 256 << 10;
+
+/// A volume's bytes and tree at a sync.
+struct Moment {
+    bytes: Vec<u8>,
+    tree: Tree,
+}
+
+/// The moments of a volume's life.
+fn life(seed: u64, moments: usize) -> Vec<Moment> {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let mut player = Player::new(seed, Weights { write: 30_000, span: 90_000, sync: 0 });
+    let mut life = Vec::new();
+    while life.len() < moments {
+        for _ in 0..40 {
+            player.step(&mut volume);
+        }
+        for inode in player.held.drain(..) {
+            volume.release(Inode(inode));
+            player.model.release(inode);
+        }
+        volume.sync_all().unwrap();
+        life.push(Moment { bytes: storage.with(|bytes| bytes.clone()), tree: player.model.tree() });
+        if life.len() % 5 == 0 {
+            volume.close().unwrap();
+            volume = open(storage.clone(), LEAST);
+        }
+    }
+    life
+}
+
+/// What of a tree can be read, and how much can't.
+fn readable(volume: &mut Volume) -> (Tree, u64) {
+    let mut found = Tree::new();
+    let mut errors = 0;
+    let mut wait = vec![(String::new(), volume.root())];
+    while let Some((path, inode)) = wait.pop() {
+        let Ok(attributes) = volume.attributes(inode) else {
+            errors += 1;
+            continue;
+        };
+        let (kind, bytes) = match attributes.kind {
+            FileKind::File => {
+                let mut bytes = vec![0xee; attributes.size.min(1 << 24) as usize];
+                if volume.read(inode, 0, &mut bytes).is_err() {
+                    errors += 1;
+                    assert!(bytes.iter().all(|&byte| byte == 0), "bytes that nobody vouches for");
+                    continue;
+                }
+                ("file", bytes)
+            }
+            FileKind::SymbolicLink => match volume.read_link(inode) {
+                Ok(target) => ("link", target.into_bytes()),
+                Err(_) => {
+                    errors += 1;
+                    continue;
+                }
+            },
+            FileKind::Directory => {
+                let mut names = Vec::new();
+                let listed = volume.entries(inode, 0, &mut |entry| {
+                    names.push(entry.name.to_owned());
+                    true
+                });
+                errors += u64::from(listed.is_err());
+                for name in names {
+                    match volume.lookup(inode, &name) {
+                        Ok(inode) => wait.push((format!("{path}/{name}"), inode)),
+                        Err(_) => errors += 1,
+                    }
+                }
+                ("directory", Vec::new())
+            }
+        };
+        found.insert(path, (kind, attributes.links, bytes));
+    }
+    (found, errors)
+}
+
+/// Whether all that was read is of one moment, and nothing is missing without an error.
+fn is_of(moment: &Moment, found: &Tree, errors: u64) -> bool {
+    found.iter().all(|(path, held)| moment.tree.get(path) == Some(held))
+        && (errors > 0 || found.len() == moment.tree.len())
+}
+
+/// Where blocks were written in the last moment of a life.
+fn blocks(bytes: &[u8]) -> usize {
+    bytes.len() / BLOCK_BYTES
+}
+
+/// Does something to the bytes; what, in words.
+fn tamper(bytes: &mut Vec<u8>, life: &[Moment], other: &[u8], random: &mut Random) -> &'static str {
+    let block = |random: &mut Random, bytes: &[u8]| {
+        // Some of it where the header and the log are.
+        let end = if random.once_in(3) { 130.min(blocks(bytes)) } else { blocks(bytes) };
+        random.below(end as u64) as usize * BLOCK_BYTES
+    };
+    let at = block(random, bytes);
+    let older = &life[random.below(life.len() as u64 - 1) as usize].bytes;
+    match random.below(9) {
+        0 => {
+            bytes[at + random.below(BLOCK_BYTES as u64) as usize] ^= 1 << random.below(8);
+            "a bit flipped"
+        }
+        1 => {
+            let to = block(random, bytes);
+            let moved = bytes[at..at + BLOCK_BYTES].to_vec();
+            bytes.copy_within(to..to + BLOCK_BYTES, at);
+            bytes[to..to + BLOCK_BYTES].copy_from_slice(&moved);
+            "two blocks swapped"
+        }
+        2 | 3 => {
+            let at = at.min((blocks(older) - 1) * BLOCK_BYTES);
+            bytes[at..at + BLOCK_BYTES].copy_from_slice(&older[at..at + BLOCK_BYTES]);
+            "an older block replayed"
+        }
+        4 => {
+            let first = random.below(128) as usize * BLOCK_BYTES;
+            let end = (first + random.below(40) as usize * BLOCK_BYTES).min(128 * BLOCK_BYTES);
+            bytes[first..end].copy_from_slice(&older[first..end]);
+            "a piece of the older log replayed"
+        }
+        5 => {
+            let at = at.min((blocks(other) - 1) * BLOCK_BYTES);
+            bytes[at..at + BLOCK_BYTES].copy_from_slice(&other[at..at + BLOCK_BYTES]);
+            "another volume's block spliced in"
+        }
+        6 => {
+            bytes[at..at + BLOCK_BYTES].fill(0);
+            "a block zeroed"
+        }
+        7 => {
+            let length = random.below(bytes.len() as u64 + 1) as usize;
+            bytes.truncate(length);
+            bytes.resize(length.next_multiple_of(BLOCK_BYTES), 0);
+            "the volume truncated"
+        }
+        _ => {
+            let more = random.bytes(3 * BLOCK_BYTES);
+            bytes.extend_from_slice(&more);
+            "the volume extended"
+        }
+    }
+}
+
+#[test]
+fn tampered_volumes_give_errors_or_a_state_that_was_synced() {
+    let mut outcomes: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for round in 0..2 * long() {
+        let life = life(round, 12);
+        let other = self::life(round + 1_000_000, 12).pop().unwrap().bytes;
+        let mut random = Random(round);
+        for case in 0..600 {
+            let mut bytes = life[11].bytes.clone();
+            let mut what = "";
+            for _ in 0..1 + random.below(3) {
+                if bytes.len() > 130 * BLOCK_BYTES {
+                    what = tamper(&mut bytes, &life, &other, &mut random);
+                }
+            }
+            let storage = MemoryStorage::new(bytes);
+            let outcome = match try_open(storage, options(LEAST)) {
+                Err(_) => "refused",
+                Ok(mut volume) => {
+                    let (found, errors) = readable(&mut volume);
+                    let place = life.iter().rposition(|moment| is_of(moment, &found, errors));
+                    let report = volume.check(&mut |_| {});
+                    let place =
+                        place.unwrap_or_else(|| panic!("round {round}, case {case}: {what}"));
+                    assert!(
+                        errors == 0 || report.is_err() || report.unwrap().finding_count > 0,
+                        "round {round}, case {case}: {what}, and a check finds nothing"
+                    );
+                    match (errors, place) {
+                        (0, 11) => "nothing lost",
+                        (0, _) => "an older state",
+                        _ => "errors",
+                    }
+                }
+            };
+            *outcomes.entry((what, outcome)).or_default() += 1;
+        }
+    }
+    for ((what, outcome), count) in outcomes {
+        println!("{count:5} x {what}: {outcome}");
+    }
+}
+
+#[test]
+fn blocks_of_a_clone_that_went_another_way_do_not_fit() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let file = volume.create_file(volume.root(), "file").unwrap();
+    volume.write(file, 0, &[1; 20 * BLOCK_BYTES]).unwrap();
+    volume.close().unwrap();
+    let go_on = |fill: u8| {
+        let storage = MemoryStorage::new(storage.with(|bytes| bytes.clone()));
+        let mut volume = open(storage.clone(), LEAST);
+        let file = volume.lookup(volume.root(), "file").unwrap();
+        volume.write(file, 0, &vec![fill; 20 * BLOCK_BYTES]).unwrap();
+        volume.sync_all().unwrap();
+        drop(volume);
+        storage.with(|bytes| bytes.clone())
+    };
+    let (one, two) = (go_on(2), go_on(3));
+    let (mut errors, mut ones, mut twos, mut refused) = (0, 0, 0, 0);
+    for block in 0..blocks(&one).min(blocks(&two)) {
+        let mut mixed = one.clone();
+        let range = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
+        mixed[range.clone()].copy_from_slice(&two[range]);
+        let Ok(mut volume) = try_open(MemoryStorage::new(mixed), options(LEAST)) else {
+            refused += 1;
+            continue;
+        };
+        let file = volume.lookup(volume.root(), "file").unwrap();
+        let mut bytes = vec![0; 20 * BLOCK_BYTES];
+        match volume.read(file, 0, &mut bytes) {
+            Err(_) => errors += 1,
+            Ok(_) if bytes.iter().all(|&byte| byte == 2) => ones += 1,
+            // The entry of the log that was put in is the clone's, and the clone's blocks
+            // are not there: so this is the state before both.
+            Ok(_) if bytes.iter().all(|&byte| byte == 1) => twos += 1,
+            Ok(_) => panic!("block {block} gave what was never there"),
+        }
+    }
+    println!("{ones} nothing lost, {errors} errors, {twos} older, {refused} refused");
+    assert!(errors + twos + refused > 0);
+}
+
+#[test]
+fn no_mutation_of_the_header_opens_or_panics() {
+    let storage = MemoryStorage::default();
+    let volume = create(storage.clone(), LEAST);
+    volume.close().unwrap();
+    let whole = storage.with(|bytes| bytes.clone());
+    let mut random = Random(5);
+    let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+    let cases = 3000 * long();
+    for _ in 0..cases {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random.below(3) {
+            // Both copies alike, mostly in the fields that are used.
+            let end = if random.once_in(4) { BLOCK_BYTES as u64 } else { 330 };
+            let at = random.below(end) as usize;
+            let value = random.next() as u8;
+            bytes[at] = value;
+            bytes[at + BLOCK_BYTES] = value;
+        }
+        let outcome = match try_open(MemoryStorage::new(bytes.clone()), options(LEAST)) {
+            Ok(_) => {
+                assert_eq!(bytes, whole, "a changed header was taken");
+                "unchanged".into()
+            }
+            Err(error) => format!("{error:?}").split(['(', ' ']).next().unwrap().to_owned(),
+        };
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    println!("{cases} mutated headers: {outcomes:?}");
+}
+
+#[test]
+fn one_damaged_copy_of_the_header_is_no_loss() {
+    let storage = MemoryStorage::default();
+    let volume = create(storage.clone(), LEAST);
+    volume.close().unwrap();
+    for copy in 0..2 {
+        let mut bytes = storage.with(|bytes| bytes.clone());
+        bytes[copy * BLOCK_BYTES..(copy + 1) * BLOCK_BYTES].fill(0xff);
+        assert_eq!(
+            tree_of(&mut open(MemoryStorage::new(bytes), LEAST)).unwrap(),
+            Model::default().tree()
+        );
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused_by_name() {
+    let storage = MemoryStorage::default();
+    create(storage.clone(), LEAST).close().unwrap();
+    storage.with(|bytes| {
+        bytes[8] = 2;
+        bytes[BLOCK_BYTES + 8] = 2;
+    });
+    let error = try_open(storage, options(LEAST)).unwrap_err();
+    assert!(matches!(error, Error::UnknownVersion(2)));
+    assert_eq!(error.to_string(), "this volume has version 2 of the format; version 1 is known");
+}
