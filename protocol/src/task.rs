@@ -1,6 +1,7 @@
 //! What the enclave is to do: run a program, or work on a protected volume.
 
 use crate::launch::VolumeKey;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ pub enum Task {
     #[default]
     Program,
     /// Work on a protected volume (`twine volume`).
-    Volume(VolumeTask),
+    Volume(Box<VolumeTask>),
 }
 
 /// Work on a protected volume.
@@ -146,11 +147,6 @@ pub enum Operation {
     Import {
         /// The other.
         source: OpenVolume,
-    },
-    /// Encrypt all data anew under a new volume key, which these keys then open alone.
-    ReKey {
-        /// Sealed to one program as in [`OpenVolume::key`].
-        keys: Vec<VolumeKey>,
     },
     /// Give what is free back to the host.
     Compact,

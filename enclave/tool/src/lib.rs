@@ -11,6 +11,7 @@
 
 mod change;
 mod check;
+mod compact;
 mod console;
 mod copy;
 mod error;

@@ -2,10 +2,10 @@
 
 use crate::console::Console;
 use crate::copy;
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::job::{Job, Tree};
 use crate::outside::Outside;
-use crate::{check, info, keys, opening};
+use crate::{check, compact, info, keys, opening};
 use twine_files::FileSystem;
 use twine_protocol::launch::End;
 use twine_protocol::task::{OpenVolume, Operation, Place, VolumeTask};
@@ -37,6 +37,7 @@ fn operate(task: &VolumeTask, outside: &mut dyn Outside, job: &mut Job<'_>) -> R
             keys::change(which, outside, job, |volume, _| volume.remove_slot(*slot))
         }
         Operation::RotateKey { slot, key } => keys::rotate(which, *slot, key, outside, job),
+        Operation::Compact => compact::compact(which, outside, job),
         operation => on_files(which, operation, outside, job),
     }
 }
@@ -157,7 +158,9 @@ fn on_files(
         })
         .collect();
     let tree = Tree { files: &mut volume, prefix: prefix(which), host: false };
-    let result = crate::dispatch(operation, tree, folders, job).unwrap_or(Ok(()));
+    let unknown =
+        || Error::Files { place: which.name.clone(), error: twine_files::Error::NotSupported };
+    let result = crate::dispatch(operation, tree, folders, job).unwrap_or_else(|| Err(unknown()));
     close(which, volume, job);
     result
 }

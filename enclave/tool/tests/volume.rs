@@ -348,3 +348,26 @@ fn a_whole_volume_is_checked_with_progress() {
     assert!(progress.len() >= 2 && progress.is_sorted_by_key(|&(done, ..)| done), "{progress:?}");
     assert!(progress.iter().all(|(done, total, _)| done <= total), "{progress:?}");
 }
+
+#[test]
+fn compacting_gives_back_what_is_free_and_changes_nothing_else() {
+    let mut machine = Machine::default();
+    let mut files = memory();
+    for number in 0..40_u8 {
+        write(&mut files, &format!("d/{number}"), vec![number; 500_000]);
+    }
+    machine.folders.insert(3, Shared::new(files));
+    machine.create(1, file(1));
+    let paths: Vec<String> = (0..40).filter(|n| n % 4 != 3).map(|n| format!("d/{n}")).collect();
+    let remove = Operation::Remove { paths, recursive: false, force: false };
+    machine.run(volume(1, file(1)), remove).printed("");
+    let size = |machine: &Machine| machine.storages[&1].with(|bytes| bytes.len());
+    let (before, tree) = (size(&machine), all(&mut machine.open(&volume(1, file(1))).unwrap()));
+    let done = machine.run(volume(1, file(1)), Operation::Compact);
+    assert!(done.code == 0 && done.err.is_empty(), "{done:?}");
+    let after = size(&machine);
+    assert!(after < before / 2, "{before} bytes, then {after}");
+    assert!(all(&mut machine.open(&volume(1, file(1))).unwrap()) == tree);
+    let check = machine.run(volume(1, file(1)), Operation::Check { json: true }).json();
+    assert_eq!((&check["lost"], &check["finding_count"]), (&false.into(), &0.into()));
+}

@@ -23,8 +23,9 @@ pub(crate) fn buffer() -> Vec<u8> {
     vec![0; PIECE]
 }
 
-/// Writes at `offset` what is not zero of `bytes`, into a file that has nothing there.
-fn write_sparse(
+/// Writes at `offset` what is not zero of `bytes`, into a file that reads as zero there or
+/// holds the same.
+pub(crate) fn write_sparse(
     files: &mut dyn FileSystem,
     inode: Inode,
     offset: u64,
