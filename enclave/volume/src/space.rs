@@ -32,7 +32,7 @@ const MOST_RUNS: usize = 32 << 10;
 
 /// Blocks that are taken in advance for nodes, so that an operation that has begun to
 /// change the tree does not fail for want of space.
-const READY_BLOCKS: usize = 96;
+const READY_BLOCKS: usize = 64;
 
 /// A run that is this long is as good as a longer one.
 const GOOD_RUN: u32 = 64;
@@ -267,7 +267,7 @@ impl Volume {
     /// Takes blocks for data in a row: as many as wanted, or fewer. Some always remain for
     /// nodes, so that files can be removed when there is no space for more.
     pub(crate) fn take_data_run(&mut self, want: u32) -> Result<Run> {
-        self.take_run(want, 2 * READY_BLOCKS as u64)
+        self.take_run(want, READY_BLOCKS as u64)
     }
 
     fn take_run(&mut self, want: u32, remain: u64) -> Result<Run> {
@@ -311,15 +311,15 @@ impl Volume {
     /// Makes the storage so long that this many blocks of data have room.
     pub(crate) fn reserve(&mut self, blocks: u64) -> Result<()> {
         self.enter_freed()?;
-        let wanted = blocks + 2 * READY_BLOCKS as u64;
+        let wanted = blocks + READY_BLOCKS as u64;
         let usable = self.space.blocks.saturating_sub(self.space.used + self.space.guarded);
         if usable < wanted { self.grow(wanted - usable) } else { Ok(()) }
     }
 
-    /// Makes the storage longer: by little for a small volume, by less than 1% for a large
-    /// one.
+    /// Makes the storage longer: by little for a small volume, by less than half a
+    /// percent for a large one.
     fn grow(&mut self, least: u64) -> Result<()> {
-        let step = (self.space.blocks / 128).clamp(64, 16 << 10).max(least);
+        let step = (self.space.blocks / 256).clamp(64, 16 << 10).max(least);
         let wanted = self.space.blocks + step;
         if wanted >= MOST_BLOCKS {
             return Err(twine_files::Error::NoSpace.into());
