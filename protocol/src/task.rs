@@ -168,7 +168,8 @@ pub enum Place {
 pub struct FolderPlace {
     /// The folder's number for `calls::folder`.
     pub folder: u64,
-    /// The name in it; empty for the folder itself.
+    /// The name in it; empty for the folder itself. With a slash behind it, it can only be a
+    /// directory's.
     pub entry: String,
     /// The name that a copy of it gets in a directory; empty where only what is in it is
     /// copied there.

@@ -13,6 +13,7 @@ mod run;
 mod size;
 mod sqlite;
 mod terminal;
+mod volume;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -37,6 +38,9 @@ enum Command {
     Run(run::Arguments),
     /// Run SQLite's shell on a database that this machine can neither read nor change
     Sqlite(sqlite::Arguments),
+    /// Make, look into, fill, check and re-key protected volumes
+    #[command(subcommand)]
+    Volume(Box<volume::Command>),
     /// Show what this machine offers, and why SGX is not used if it is not
     Info(info::Arguments),
     /// Show the identity under which a program and the image will be known
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
         Command::Sqlite(arguments) => sqlite::run(arguments),
+        Command::Volume(command) => volume::run(*command),
         Command::Info(arguments) => info::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Image(command) => image::run(command),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
-use twine_host::{Platform, Report, Tee};
+use twine_host::{Image, Platform, Report, Tee};
 use twine_protocol::launch::{End, Invoke, Launch, Limits};
 use twine_protocol::task::Task;
 
@@ -105,6 +105,19 @@ pub(crate) struct Place {
     image: Option<PathBuf>,
 }
 
+impl Place {
+    /// The image for a program of so many bytes, and where it runs; says if SGX is simulated,
+    /// unless `quiet`.
+    pub(crate) fn choose(&self, program: usize, quiet: bool) -> Result<(Image, Platform), Failure> {
+        let platform = Tee::from(self.tee).choose()?;
+        let image = locate::image(self.image.clone(), program)?;
+        if platform == Platform::Simulated && !quiet {
+            eprintln!("twine: SGX is simulated: nothing is protected from this machine");
+        }
+        Ok((image, platform))
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TeeName {
     Auto,
@@ -190,11 +203,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 impl Run {
     /// Runs it to its end; the exit code for it.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let platform = Tee::from(self.place.tee).choose()?;
-        let image = locate::image(self.place.image, self.program.len())?;
-        if platform == Platform::Simulated && !self.telling.quiet {
-            eprintln!("twine: SGX is simulated: nothing is protected from this machine");
-        }
+        let (image, platform) = self.place.choose(self.program.len(), self.telling.quiet)?;
         let Prepared { mounts, resources, made } = self.prepared;
         let launch = Launch {
             task: Task::Program,

@@ -1,0 +1,89 @@
+//! Having the enclave do a task on volumes.
+
+use super::Common;
+use super::fresh::Fresh;
+use super::progress::Line;
+use crate::failure::Failure;
+use crate::key::Key;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+use twine_host::{Access, Resources, Storage};
+use twine_protocol::launch::{End, Launch, VolumeKey};
+use twine_protocol::task::{OpenVolume, Operation, Task, VolumeTask};
+
+/// A task that is being put together.
+pub(super) struct Work {
+    common: Common,
+    pub(super) resources: Resources,
+    /// The program that keys are sealed to; empty where there is none.
+    pub(super) program: Vec<u8>,
+}
+
+impl Work {
+    pub(super) fn new(common: Common) -> Self {
+        Work { common, resources: Resources::default(), program: Vec::new() }
+    }
+
+    fn number(&mut self, storage: Storage) -> u64 {
+        self.resources.storages.push(storage);
+        self.resources.storages.len() as u64 - 1
+    }
+
+    /// A volume that is there.
+    pub(super) fn open(
+        &mut self,
+        path: &Path,
+        access: Access,
+        key: &Key,
+    ) -> Result<OpenVolume, Failure> {
+        let storage = self.number_of(path, access)?;
+        Ok(OpenVolume {
+            name: path.display().to_string(),
+            storage,
+            key: key.get(path, false)?,
+            more_keys: Vec::new(),
+            read_only: access == Access::Read,
+        })
+    }
+
+    fn number_of(&mut self, path: &Path, access: Access) -> Result<u64, Failure> {
+        let storage = Storage::open(path, access)?;
+        Ok(self.number(storage))
+    }
+
+    /// A volume that the task makes.
+    pub(super) fn make(
+        &mut self,
+        fresh: &Fresh,
+        (key, more_keys): (VolumeKey, Vec<VolumeKey>),
+    ) -> Result<OpenVolume, Failure> {
+        let storage = self.number_of(fresh.path(), Access::Create)?;
+        let name = fresh.name().display().to_string();
+        Ok(OpenVolume { name, storage, key, more_keys, read_only: false })
+    }
+
+    /// Has it done; the exit code for it.
+    pub(super) fn run(
+        mut self,
+        volume: OpenVolume,
+        operation: Operation,
+    ) -> Result<ExitCode, Failure> {
+        let (image, platform) = self.common.place.choose(self.program.len(), self.common.quiet)?;
+        let progress = !self.common.quiet && std::io::stderr().is_terminal();
+        if progress {
+            self.resources.progress = Some(Box::new(Line::default()));
+        }
+        let task = Task::Volume(Box::new(VolumeTask { volume, operation, progress }));
+        let launch = Launch { task, ..Launch::default() };
+        let report = twine_host::run(&image, platform, &launch, self.program, self.resources)?;
+        match report.outcome.end {
+            End::Exited { code, .. } => Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))),
+            End::Refused { cause, remedy } => Err(Failure::new(cause, remedy)),
+            End::Trapped { cause, .. } => Err(Failure::new(
+                cause,
+                "this is a fault of Twine's or of the image's: please report it",
+            )),
+        }
+    }
+}
