@@ -10,6 +10,9 @@ use twine_volume::{MemoryStorage, Volume};
 
 const LEAST: usize = 256 << 10;
 
+/// Outcomes that are tried for each crash.
+const SURVIVORS: u64 = 3;
+
 /// Plays until the storage stops, and gives the states that are allowed from then on: that
 /// of the last completed sync and all between the steps after it.
 fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64) -> Vec<Tree> {
@@ -32,39 +35,61 @@ fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64
     allowed
 }
 
+/// What is done over and over, and how.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    seed: u64,
+    weights: Weights,
+    cache: usize,
+    steps: u64,
+}
+
 /// One crash, and some of what it may leave.
-fn crash_at(call: u64, seed: u64, weights: Weights, base: &[u8], model: &Model, survivors: u64) {
+fn crash_at(call: u64, case: Case, base: &[u8], model: &Model) {
     let storage = Recorder::new(base.to_vec());
     storage.stop_at(call);
-    let mut player = Player::new(seed, weights);
+    let mut player = Player::new(case.seed, case.weights);
     player.model = model.clone();
     let mut allowed = vec![model.tree()];
-    if let Ok(mut volume) = support::try_open(storage.clone(), options(LEAST)) {
-        allowed = play(&mut volume, &storage, &mut player, 60);
+    if let Ok(mut volume) = support::try_open(storage.clone(), options(case.cache)) {
+        allowed = play(&mut volume, &storage, &mut player, case.steps);
     }
-    let mut random = Random(seed ^ call << 20);
-    for survivor in 0..survivors {
+    let mut random = Random(case.seed ^ call << 20);
+    for survivor in 0..SURVIVORS {
+        let what = format!("{case:?}, stopped at call {call}, survivor {survivor}");
         let left = storage.crash(&mut random);
-        let memory = MemoryStorage::new(left);
-        let what = format!("seed {seed}, stopped at call {call}, survivor {survivor}");
-        let mut volume = support::try_open(memory.clone(), options(LEAST))
+        let mut volume = support::try_open(MemoryStorage::new(left.clone()), options(case.cache))
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         let found = tree_of(&mut volume).unwrap_or_else(|error| {
             panic!("{what}: {error}, {:?}", volume.trouble());
         });
         assert!(allowed.contains(&found), "{what}: {}", difference(&found, &allowed));
-        // It goes on from there, as if nothing had been.
-        let root = volume.root();
-        let file = volume.create_file(root, "after the crash").unwrap();
-        volume.write(file, 0, &[7; 5000]).unwrap();
-        volume.sync_all().unwrap();
         let report = volume.check(&mut |_| {}).unwrap();
         assert_eq!(report.findings, [], "{what}");
-        drop(volume);
-        let mut volume = support::open(memory, LEAST);
-        let again = tree_of(&mut volume).unwrap();
-        assert_eq!(again.len(), found.len() + 1, "{what}");
+        go_on(&left, &found, case, &what, &mut random);
     }
+}
+
+/// What is left goes on as if nothing had been, and stands another crash while it does.
+fn go_on(left: &[u8], found: &Tree, case: Case, what: &str, random: &mut Random) {
+    let storage = Recorder::new(left.to_vec());
+    let name = "after the crash";
+    storage.stop_at(1 + random.below(6));
+    if let Ok(mut volume) = support::try_open(storage.clone(), options(case.cache)) {
+        let root = volume.root();
+        let done = volume.create_file(root, name).and_then(|file| {
+            volume.write(file, 0, &[7; 5000])?;
+            volume.sync_all()
+        });
+        assert!(done.is_ok() || storage.stopped(), "{what}: {done:?}");
+    }
+    let left = storage.crash(random);
+    let mut volume = support::open(MemoryStorage::new(left), case.cache);
+    let mut again = tree_of(&mut volume).unwrap_or_else(|error| panic!("{what}, twice: {error}"));
+    if let Some((_, _, bytes)) = again.remove(&format!("/{name}")) {
+        assert_eq!(bytes, [7; 5000], "{what}, twice");
+    }
+    assert!(again == *found, "{what}, twice: {}", difference(&again, &[found.clone()]));
 }
 
 fn difference(found: &Tree, allowed: &[Tree]) -> String {
@@ -86,20 +111,20 @@ fn difference(found: &Tree, allowed: &[Tree]) -> String {
 }
 
 /// How many calls a run makes that is not stopped.
-fn calls(seed: u64, weights: Weights, base: &[u8], model: &Model) -> u64 {
+fn calls(case: Case, base: &[u8], model: &Model) -> u64 {
     let storage = Recorder::new(base.to_vec());
-    let mut volume = support::open(storage.clone(), LEAST);
-    let mut player = Player::new(seed, weights);
+    let mut volume = support::open(storage.clone(), case.cache);
+    let mut player = Player::new(case.seed, case.weights);
     player.model = model.clone();
-    play(&mut volume, &storage, &mut player, 60);
+    play(&mut volume, &storage, &mut player, case.steps);
     storage.calls()
 }
 
 /// A volume with some history, so that blocks are used again.
-fn base(seed: u64, weights: Weights) -> (Vec<u8>, Model) {
+fn base(case: Case) -> (Vec<u8>, Model) {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
-    let mut player = Player::new(seed + 1000, weights);
+    let mut volume = create(storage.clone(), case.cache);
+    let mut player = Player::new(case.seed + 1000, case.weights);
     for _ in 0..300 {
         player.step(&mut volume);
     }
@@ -115,21 +140,21 @@ fn a_crash_at_any_call_leaves_a_state_that_was_synced_or_a_later_one() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let mixes = [
-        Weights { write: 9_000, span: 40_000, sync: 4 },
-        Weights { write: 60_000, span: 400_000, sync: 8 },
-        Weights { write: 1_500, span: 3_000, sync: 2 },
+        (LEAST, 60, Weights { write: 9_000, span: 40_000, sync: 4 }),
+        (LEAST, 60, Weights { write: 60_000, span: 400_000, sync: 8 }),
+        (LEAST, 100, Weights { write: 1_500, span: 3_000, sync: 2 }),
+        (LEAST, 100, Weights { write: 250_000, span: 300_000, sync: 20 }),
+        (8 << 20, 200, Weights { write: 9_000, span: 20_000, sync: 3 }),
     ];
-    let (mut crashes, mut mounts) = (0, 0);
+    let mut crashes = 0;
     let result = catch_unwind(AssertUnwindSafe(|| {
-        for round in 0..2 * long() {
-            for (at, weights) in mixes.iter().enumerate() {
-                let seed = round * 10 + at as u64;
-                let (bytes, model) = base(seed, *weights);
-                let calls = calls(seed, *weights, &bytes, &model);
-                for call in 1..=calls {
-                    crash_at(call, seed, *weights, &bytes, &model, 3);
+        for round in 0..long() {
+            for (at, &(cache, steps, weights)) in mixes.iter().enumerate() {
+                let case = Case { seed: round * 10 + at as u64, weights, cache, steps };
+                let (bytes, model) = base(case);
+                for call in 1..=calls(case, &bytes, &model) {
+                    crash_at(call, case, &bytes, &model);
                     crashes += 1;
-                    mounts += 3;
                 }
             }
         }
@@ -139,5 +164,5 @@ fn a_crash_at_any_call_leaves_a_state_that_was_synced_or_a_later_one() {
         let words = panic.downcast_ref::<String>().cloned();
         panic!("{}", words.unwrap_or_else(|| "a step went wrong".into()));
     }
-    println!("{crashes} crashes, {mounts} mounts after them");
+    println!("{crashes} crashes, {} mounts after them", crashes * SURVIVORS * 3);
 }
