@@ -1,19 +1,41 @@
-//! The first command of the README: from nothing to a program in an enclave.
+//! The first command of the README: from nothing to a database in an enclave.
 
-use crate::process::{Result, command, say, succeed};
+use crate::process::{Failure, Result, command, say, succeed};
 use crate::{enclave, guests};
+use std::fs;
 use std::path::Path;
 
-/// Installs what is missing, builds the image and the command, and runs a program.
+const DATABASE: &str = "target/demo.db";
+
+/// What the host must not find in its file.
+const SECRET: &str = "the treasure is under the old oak";
+
+/// Installs what is missing, builds the image and the command, and keeps a database in the
+/// enclave.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let twine = enclave::image(root)?;
-    let program = guests::rust_example(root)?;
-    let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-    let (twine, program) = (relative(&twine), relative(&program));
-    say(format_args!("running {program} in the enclave: {twine} run {program}"));
-    succeed(
-        command(&format!("./{twine}"), root).args(["run", &program, "from", "the", "enclave"]),
-    )?;
-    say(format_args!("try it: {twine} --help"));
+    guests::sqlite_shell(root)?;
+    let twine = twine.strip_prefix(root).unwrap_or(&twine).display().to_string();
+    let database = root.join(DATABASE);
+    if database.exists() {
+        fs::remove_file(&database)?;
+    }
+    let sqlite = |sql: &str| -> Result<()> {
+        say(format_args!("{twine} sqlite {DATABASE} \"{sql}\""));
+        succeed(command(&format!("./{twine}"), root).args(["sqlite", DATABASE, sql]))
+    };
+    sqlite(&format!("CREATE TABLE notes(text); INSERT INTO notes VALUES ('{SECRET}')"))?;
+    sqlite("SELECT text FROM notes")?;
+    let held = fs::read(&database)?;
+    let found = |text: &[u8]| held.windows(text.len()).any(|window| window == text);
+    if found(SECRET.as_bytes()) || found(b"CREATE TABLE") || found(b"SQLite format") {
+        return Err(Failure::new(format!("{DATABASE} holds what it should hide")));
+    }
+    say(format_args!(
+        "{DATABASE}, {} KiB, is all that this machine has of it: neither the text, nor the table, \
+         nor that it is SQLite's can be found there",
+        held.len() / 1024
+    ));
+    say(format_args!("try it: {twine} sqlite {DATABASE}, or {twine} --help"));
     Ok(())
 }

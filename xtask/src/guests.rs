@@ -33,9 +33,9 @@ pub(crate) fn all(root: &Path) -> Result<()> {
     python(&guests)
 }
 
-/// Makes the Rust program alone, the quickest way there is; its path.
-pub(crate) fn rust_example(root: &Path) -> Result<PathBuf> {
-    rust(root, "report", "hello-rust")
+/// Makes SQLite's shell alone, which comes with the command.
+pub(crate) fn sqlite_shell(root: &Path) -> Result<()> {
+    sqlite::shell(&Guests::new(root)?)
 }
 
 /// A Rust program, from its folder; its path.

@@ -139,7 +139,8 @@ pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn shell(guests: &Guests) -> Result<()> {
+/// SQLite's own shell.
+pub(super) fn shell(guests: &Guests) -> Result<()> {
     let flags = [SMALL, SYSTEM, FEATURES, WASI].concat();
     let recipe = [&flags[..], LINKED].concat().join(" ");
     let Some(stale) = guests.stale("sqlite", &recipe, &["sqlite"])? else { return Ok(()) };
