@@ -1,7 +1,9 @@
 //! Making and opening volumes.
 
 use crate::anchor::Mark;
-use crate::block::{HEADER_START, Kind, LOG_BLOCKS, LOG_START, RESERVED_BLOCKS, offset, zeroed};
+use crate::block::{
+    HEADER_START, Kind, LOG_BLOCKS, LOG_START, MOST_BLOCKS, RESERVED_BLOCKS, offset, zeroed,
+};
 use crate::cache::Cache;
 use crate::crypto::{Key, Sealer, derive, random, random_key};
 use crate::describe;
@@ -88,7 +90,16 @@ impl Volume {
         }
         let mut store = Store::new(storage, Sealer::new(key.clone())?);
         let entries = Entries::read(&mut store, &header.volume)?;
-        let chain = entries.newest(|group| holds(&mut store, group)).ok_or(Error::NoState)?;
+        let mut needed = 0;
+        let newest = entries.newest(|group| {
+            needed = needed.max(offset(group.state.blocks.min(MOST_BLOCKS)));
+            holds(&mut store, group, size)
+        });
+        let chain = match newest {
+            Some(chain) => chain,
+            None if needed > size => return Err(Error::Truncated { size, needed }),
+            None => return Err(Error::NoState),
+        };
         let (Some(tree), Some(last)) = (chain.0.first(), chain.0.last()) else {
             return Err(Error::NoState);
         };
@@ -241,8 +252,12 @@ impl Volume {
     }
 }
 
-/// Whether the blocks that a commit relies on are as it wrote them.
-fn holds(store: &mut Store, group: &Group) -> bool {
+/// Whether what a commit relies on is as it left it: the blocks that it wrote, and the
+/// storage's length, which may have grown for it.
+fn holds(store: &mut Store, group: &Group, size: u64) -> bool {
+    if offset(group.state.blocks.min(MOST_BLOCKS)) > size {
+        return false;
+    }
     let Ok(records) = group.records() else { return false };
     let mut block = zeroed();
     let mut opens = |kind, pointer: &Pointer| store.load(kind, pointer, &mut block).is_ok();
@@ -257,7 +272,7 @@ fn holds(store: &mut Store, group: &Group) -> bool {
 
 fn check_state(state: &State, size: u64) -> Result<()> {
     let whole = state.blocks >= RESERVED_BLOCKS
-        && state.blocks < crate::block::MOST_BLOCKS
+        && state.blocks < MOST_BLOCKS
         && (1..=page::MOST_LEVELS).contains(&state.levels)
         && state.next_inode > ROOT
         && state.used <= state.blocks;
