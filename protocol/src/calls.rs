@@ -201,4 +201,15 @@ host_calls! {
     /// it what is to be written; after the call, an encoded `folder::Answer` of `count`
     /// bytes, and after it what was read.
     0x50 folder(folder, pointer, length) -> (status, count);
+
+    /// The program's compiled code, as an enclave of this image sealed it in an earlier run
+    /// and gave it to `code_store`; a length of 0 where there is none. At most
+    /// `wire::MAX_CODE` bytes.
+    0x60 code_load() -> (pointer, length);
+
+    /// A buffer of `length` bytes in host memory, at most `wire::MAX_CODE`, for sealed code.
+    0x61 code_buffer(length) -> (pointer, length);
+
+    /// Keeps the first `length` bytes of that buffer for later runs of this program.
+    0x62 code_store(length) -> (status);
 }

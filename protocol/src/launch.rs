@@ -46,6 +46,8 @@ pub struct Launch {
     pub listeners: u64,
     /// Limits that the enclave holds the program to.
     pub limits: Limits,
+    /// Keep the program's compiled code, sealed, for later runs.
+    pub keep_code: bool,
     /// Report how long each phase took.
     pub timings: bool,
 }
@@ -191,7 +193,7 @@ pub enum End {
 pub struct Timings {
     /// Copying and hashing the program.
     pub receive: u64,
-    /// Compiling it.
+    /// Compiling it, or opening the code that an earlier run has kept.
     pub compile: u64,
     /// Linking and instantiating it.
     pub instantiate: u64,
@@ -274,6 +276,7 @@ mod tests {
             }],
             listeners: 1,
             limits: Limits { memory: Some(1 << 20), fuel: None, timeout: Some(5) },
+            keep_code: true,
             timings: true,
         }
     }

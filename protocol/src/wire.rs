@@ -6,6 +6,9 @@ pub const MAX_LAUNCH: u64 = 4 << 20;
 /// Most bytes of a program.
 pub const MAX_PROGRAM: u64 = 1 << 30;
 
+/// Most bytes of a program's compiled code.
+pub const MAX_CODE: u64 = 1 << 30;
+
 /// Bytes of the transfer buffer that the host gives to each thread.
 pub const TRANSFER_BUFFER_SIZE: u64 = 256 << 10;
 

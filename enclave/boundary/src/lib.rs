@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use twine_protocol::calls::{RawCall, stub};
 use twine_protocol::launch::{DecodeError, Launch, Outcome};
 use twine_protocol::wire::{
-    Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, PollRecord, Status, StreamKind,
-    TRANSFER_BUFFER_SIZE, Unit,
+    Clock, MAX_CODE, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, PollRecord, Status,
+    StreamKind, TRANSFER_BUFFER_SIZE, Unit,
 };
 
 /// Why something that the host should have given could not be taken.
@@ -161,6 +161,35 @@ impl<R: RawCall> Boundary<R> {
     /// When its address is refused or the enclave has no memory for it.
     pub fn program(&self) -> Result<Vec<u8>, Error> {
         self.copy("the program", stub::program(&self.raw), MAX_PROGRAM)
+    }
+
+    /// A copy of the sealed code that an earlier run has kept, empty if there is none.
+    ///
+    /// # Errors
+    /// When its address is refused or the enclave has no memory for it.
+    pub fn load_code(&self) -> Result<Vec<u8>, Error> {
+        match stub::code_load(&self.raw) {
+            (_, 0) => Ok(Vec::new()),
+            answer => self.copy("compiled code", answer, MAX_CODE),
+        }
+    }
+
+    /// Gives the host sealed code to keep.
+    ///
+    /// # Errors
+    /// When the host has no room for it or does not keep it.
+    pub fn store_code(&self, pieces: &[&[u8]]) -> Result<(), Error> {
+        let what = "the compiled code";
+        let refused = |status| Error::Refused { what, status };
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let buffer = self.slice(what, stub::code_buffer(&self.raw, length as u64), MAX_CODE)?;
+        let mut at = 0;
+        for piece in pieces {
+            let part = buffer.part(at as u64, piece.len());
+            part.ok_or(refused(Status::NoMemory))?.copy_out(piece);
+            at += piece.len();
+        }
+        status(stub::code_store(&self.raw, length as u64).0).map_err(refused)
     }
 
     /// Reports what came of the run.

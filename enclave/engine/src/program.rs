@@ -31,12 +31,32 @@ impl Identified {
     ///
     /// # Errors
     /// When the bytes are no module that this engine runs, or its code does not fit.
-    pub fn compile(self, limits: &Limits, platform: &Platform) -> Result<Compiled, Error> {
+    pub fn compile(&self, limits: &Limits, platform: &Platform) -> Result<Compiled, Error> {
         self.check_preamble()?;
-        let engine = Engine::new(&configuration(limits, platform))
-            .map_err(|error| Error::Engine(one_line(&error)))?;
+        let engine = engine(limits, platform)?;
         stop_profiling();
         let module = Module::from_binary(&engine, &self.bytes)
+            .map_err(|error| compile_error(&error, platform))?;
+        Ok(Compiled { module, sha256: self.sha256, limits: *limits })
+    }
+
+    /// Takes up code that was compiled before, instead of compiling the program.
+    ///
+    /// # Errors
+    /// When it was compiled by another engine or with other settings, or does not fit.
+    ///
+    /// # Safety
+    /// `code` must be what [`Compiled::code`] gave for the program with these bytes: it is
+    /// run as it is.
+    pub unsafe fn take_up(
+        &self,
+        code: &[u8],
+        limits: &Limits,
+        platform: &Platform,
+    ) -> Result<Compiled, Error> {
+        let engine = engine(limits, platform)?;
+        // SAFETY: the caller vouches for the code.
+        let module = unsafe { Module::deserialize(&engine, code) }
             .map_err(|error| compile_error(&error, platform))?;
         Ok(Compiled { module, sha256: self.sha256, limits: *limits })
     }
@@ -60,6 +80,10 @@ impl Identified {
             (version, _) => Err(Error::Version(version)),
         }
     }
+}
+
+fn engine(limits: &Limits, platform: &Platform) -> Result<Engine, Error> {
+    Engine::new(&configuration(limits, platform)).map_err(|error| Error::Engine(one_line(&error)))
 }
 
 /// Keeps Cranelift from asking for the time around each of its passes, on this thread: in an
@@ -112,6 +136,14 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// The code, for [`Identified::take_up`] in a later run.
+    ///
+    /// # Errors
+    /// When there is not enough memory for a copy.
+    pub fn code(&self) -> Result<Vec<u8>, Error> {
+        self.module.serialize().map_err(|error| Error::Engine(one_line(&error)))
+    }
+
     /// The SHA-256 of the bytes it was compiled from.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256

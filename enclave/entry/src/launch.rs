@@ -6,7 +6,9 @@ use std::process;
 use std::thread;
 use twine_boundary::Error as BoundaryError;
 use twine_engine::{Ended, Identified, Linked, Platform};
-use twine_platform::{HostSystem, SealingKeys, code_memory, code_refused, host, report_panics};
+use twine_platform::{
+    HostSystem, SealingKeys, code_memory, code_refused, compile, host, report_panics,
+};
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
 use twine_protocol::task::Task;
 use twine_protocol::wire::Clock;
@@ -82,13 +84,13 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     timings.receive = watch.lap();
 
     let platform = Platform { wasm_stack: WASM_STACK, code_refused, code_memory: code_memory() };
-    let compiled = match program.compile(&launch.limits, &platform) {
+    let keys = SealingKeys::of_program(program.sha256());
+    let compiled = match compile(&program, keys, launch, &platform) {
         Ok(compiled) => compiled,
         Err(error) => return refused(error.to_string(), error.remedy()),
     };
     timings.compile = watch.lap();
     // After the program is known to be one: nothing is made for one that is not.
-    let keys = SealingKeys::of_program(compiled.sha256());
     let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),

@@ -9,6 +9,8 @@
 #[cfg(any(test, target_env = "sgx"))]
 mod arena;
 #[cfg(target_env = "sgx")]
+mod code;
+#[cfg(target_env = "sgx")]
 mod heap;
 #[cfg(target_env = "sgx")]
 mod host;
@@ -25,6 +27,8 @@ mod storage;
 #[cfg(target_env = "sgx")]
 mod wasmtime_sys;
 
+#[cfg(target_env = "sgx")]
+pub use code::compile;
 #[cfg(target_env = "sgx")]
 pub use host::{HostSystem, Outside, host, report_panics};
 #[cfg(target_env = "sgx")]

@@ -1,5 +1,5 @@
 //! Keys that only this enclave, or its signer's newer ones, can derive (EGETKEY, SDM Vol.
-//! 3D, 38.17): what seals the keys of volumes.
+//! 3D, 38.17): what seals the keys of volumes, and compiled code.
 
 use graviola::hashing::Sha256;
 use graviola::hashing::hmac::Hmac;
@@ -20,6 +20,18 @@ const ATTRIBUTE_FLAGS: u64 = 0xff00_0000_0000_000b;
 /// Bits of MISCSELECT that a key depends on: the reserved ones, as Intel's SDK has it.
 const MISC_MASK: u32 = 0xf000_0000;
 
+/// What a key is for: keys for one are never those for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The keys of volumes.
+    Volume,
+    /// Compiled code.
+    Code,
+}
+
+/// Bytes of a key's parameters.
+pub(crate) const PARAMETER_BYTES: usize = 52;
+
 /// What says again which key sealed something. None of it is secret, and none of it is
 /// believed: wrong parameters lead to a wrong key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +43,8 @@ struct Parameters {
 }
 
 impl Parameters {
-    const BYTES: usize = 52;
-
-    fn encode(&self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
+    fn encode(&self) -> [u8; PARAMETER_BYTES] {
+        let mut bytes = [0; PARAMETER_BYTES];
         bytes[0] = VERSION;
         bytes[1] = flags(self.sealing);
         bytes[2..4].copy_from_slice(&self.isvsvn.to_le_bytes());
@@ -44,7 +54,7 @@ impl Parameters {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
+        let bytes: &[u8; PARAMETER_BYTES] = bytes.try_into().ok()?;
         let (head, keyid) = bytes.split_last_chunk::<32>()?;
         let (head, cpusvn) = head.split_last_chunk::<16>()?;
         let &[VERSION, flags, low, high] = head else { return None };
@@ -80,30 +90,53 @@ impl SealingKeys {
         SealingKeys { program: None }
     }
 
-    /// A new key, and the slot that says which it is.
+    /// A new key, and the slot of a volume that says which it is.
     ///
     /// # Errors
     /// When there is no randomness, or none of these keys may be had.
     pub fn new_slot(&self, sealing: Sealing) -> Result<NewSlot, Error> {
-        let report = Report::for_self();
-        let mut keyid = [0; 32];
-        graviola::random::fill(&mut keyid).map_err(|_| Error::NoRandom)?;
-        let parameters =
-            Parameters { sealing, isvsvn: report.isvsvn, cpusvn: report.cpusvn, keyid };
-        let key = self
-            .derive(&parameters)
+        let (parameters, key) = self
+            .new_key(Purpose::Volume, sealing)
             .map_err(|_| Error::Invalid("this enclave can't derive such a sealing key"))?;
-        NewSlot::sealed(&parameters.encode(), key)
+        NewSlot::sealed(&parameters, key)
     }
 
-    /// The key that a slot's parameters name.
+    /// A new key, and the parameters that say which it is.
+    pub(crate) fn new_key(
+        &self,
+        purpose: Purpose,
+        sealing: Sealing,
+    ) -> Result<([u8; PARAMETER_BYTES], KeyEncryptionKey), Refusal> {
+        let report = Report::for_self();
+        let mut keyid = [0; 32];
+        graviola::random::fill(&mut keyid)
+            .map_err(|_| Refusal("the CPU gives no random bytes".into()))?;
+        let parameters =
+            Parameters { sealing, isvsvn: report.isvsvn, cpusvn: report.cpusvn, keyid };
+        Ok((parameters.encode(), self.derive(purpose, &parameters)?))
+    }
+
+    /// The key of a volume that a slot's parameters name.
     ///
     /// # Errors
     /// Why it can't be had, in words.
     pub fn key(&self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
         let parameters = Parameters::decode(parameters)
             .ok_or_else(|| Refusal("its parameters are of another version, or damaged".into()))?;
-        self.derive(&parameters)
+        self.derive(Purpose::Volume, &parameters)
+    }
+
+    /// The key that parameters name, which must be one of this policy.
+    pub(crate) fn key_as(
+        &self,
+        purpose: Purpose,
+        sealing: Sealing,
+        parameters: &[u8],
+    ) -> Result<KeyEncryptionKey, Refusal> {
+        match Parameters::decode(parameters) {
+            Some(parameters) if parameters.sealing == sealing => self.derive(purpose, &parameters),
+            _ => Err(Refusal("its parameters are of another policy".into())),
+        }
     }
 
     /// Who can derive the key that a slot's parameters name, if they make sense.
@@ -111,7 +144,11 @@ impl SealingKeys {
         Parameters::decode(parameters).map(|parameters| parameters.sealing)
     }
 
-    fn derive(&self, parameters: &Parameters) -> Result<KeyEncryptionKey, Refusal> {
+    fn derive(
+        &self,
+        purpose: Purpose,
+        parameters: &Parameters,
+    ) -> Result<KeyEncryptionKey, Refusal> {
         let sealing = parameters.sealing;
         let program = match (sealing.any_program, self.program) {
             (true, _) => None,
@@ -145,7 +182,10 @@ impl SealingKeys {
             })
         })?;
         let mut hmac = Hmac::<Sha256>::new(sealing_key);
-        hmac.update("twine sealing key 1");
+        hmac.update(match purpose {
+            Purpose::Volume => "twine sealing key 1",
+            Purpose::Code => "twine code key 1",
+        });
         hmac.update([flags(sealing)]);
         if let Some(program) = program {
             hmac.update(program);

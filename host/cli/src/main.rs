@@ -1,6 +1,7 @@
 //! The `twine` command.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod failure;
 mod image;
 mod info;
@@ -45,6 +46,9 @@ enum Command {
     Info(info::Arguments),
     /// Show the identity under which a program and the image will be known
     Measure(measure::Arguments),
+    /// Show or forget the compiled code that is kept, sealed, from earlier runs
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// Build, sign, measure and inspect enclave images
     #[command(subcommand)]
     Image(image::Command),
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Command::Volume(command) => volume::run(*command),
         Command::Info(arguments) => info::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
+        Command::Cache(command) => cache::run(&command),
         Command::Image(command) => image::run(command),
     };
     result.unwrap_or_else(|failure: Failure| failure.show())

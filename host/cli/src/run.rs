@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
-use crate::{locate, program, size};
+use crate::{cache, locate, program, size};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::net::TcpListener;
@@ -103,6 +103,10 @@ pub(crate) struct Place {
     /// The enclave image [default: the one beside this command]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+
+    /// Compile the program anew, and don't keep the code (see `twine cache`)
+    #[arg(long)]
+    no_cache: bool,
 }
 
 impl Place {
@@ -204,7 +208,10 @@ impl Run {
     /// Runs it to its end; the exit code for it.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let (image, platform) = self.place.choose(self.program.len(), self.telling.quiet)?;
-        let Prepared { mounts, resources, made } = self.prepared;
+        let Prepared { mounts, mut resources, made } = self.prepared;
+        if !self.place.no_cache {
+            resources.code = cache::file(&image, &self.program, &self.limits);
+        }
         let launch = Launch {
             task: Task::Program,
             arguments: self.arguments,
@@ -213,6 +220,7 @@ impl Run {
             mounts,
             listeners: resources.listeners.len() as u64,
             limits: self.limits,
+            keep_code: resources.code.is_some(),
             timings: self.telling.stats || self.telling.stats_json.is_some(),
         };
         if let Some(timeout) = self.limits.timeout {

@@ -55,7 +55,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         program: program::read(&path)?,
         name: path,
         arguments: command,
-        environment: Vec::new(),
+        // The shell looks for its settings there: in the volume.
+        environment: vec![("HOME".into(), "/".into())],
         invoke: None,
         limits: Limits::default(),
         prepared,

@@ -1,5 +1,6 @@
 //! Serving host calls.
 
+use crate::code::CodeFile;
 use crate::device::Platform;
 use crate::hardware;
 use crate::service::Service;
@@ -189,6 +190,20 @@ impl HostCalls for Caller<'_> {
 
     fn storage_sync(&mut self, storage: u64) -> (u64, u64) {
         done(self.service.storage(storage).and_then(Storage::sync).map(|()| 0))
+    }
+
+    fn code_load(&mut self) -> (u64, u64) {
+        self.service.code().map_or((0, 0), CodeFile::load)
+    }
+
+    fn code_buffer(&mut self, length: u64) -> (u64, u64) {
+        // A null pointer, where there is no room: the enclave refuses it.
+        self.service.code().map_or((0, 0), |code| code.buffer(length))
+    }
+
+    fn code_store(&mut self, length: u64) -> (u64, u64) {
+        let code = self.service.code().ok_or(Status::NotSupported);
+        done(code.and_then(|code| code.store(length)).map(|()| 0))
     }
 
     fn folder(&mut self, folder: u64, pointer: u64, length: u64) -> (u64, u64) {

@@ -16,6 +16,7 @@
 //! Nothing here is trusted by the enclave, and a bug here can only deny service.
 
 mod call;
+mod code;
 mod device;
 mod enter;
 mod error;
@@ -29,6 +30,7 @@ mod stats;
 mod storage;
 mod streams;
 
+pub use code::CodeFile;
 pub use device::{Machine, Platform, Tee};
 pub use error::Error;
 pub use folder::Folder;

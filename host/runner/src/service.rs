@@ -1,5 +1,6 @@
 //! What one enclave is served with, and what it said.
 
+use crate::code::CodeFile;
 use crate::device::{Elrange, Platform};
 use crate::folder::Folder;
 use crate::sockets::Sockets;
@@ -70,6 +71,8 @@ pub struct Resources {
     pub folders: Vec<Folder>,
     /// Listening sockets.
     pub listeners: Vec<TcpListener>,
+    /// Where the program's compiled code is kept.
+    pub code: Option<CodeFile>,
     /// Where the program's standard input comes from, instead of this process's.
     pub input: Option<Box<dyn Input>>,
     /// Who wants to know how far long work has come.
@@ -248,6 +251,10 @@ impl Service {
 
     fn line(&self) -> MutexGuard<'_, Vec<u8>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn code(&self) -> Option<&CodeFile> {
+        self.resources.code.as_ref()
     }
 
     /// Whether a fault at this address was in a mapping of a storage and is mended.

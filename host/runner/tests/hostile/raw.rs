@@ -525,7 +525,19 @@ impl HostCalls for Caller<'_> {
         (DONE, 0)
     }
 
-    // The program of these cases has neither sockets nor files.
+    // The program of these cases has neither sockets nor files, and its code is not kept.
+
+    fn code_load(&mut self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn code_buffer(&mut self, _: u64) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn code_store(&mut self, _: u64) -> (u64, u64) {
+        INVALID
+    }
 
     fn socket_accept(&mut self, _: u64, _: u64) -> (u64, u64) {
         INVALID

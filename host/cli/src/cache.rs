@@ -1,0 +1,123 @@
+//! `twine cache`, and where compiled code is kept.
+
+use crate::failure::Failure;
+use clap::Subcommand;
+use sha2::{Digest, Sha256};
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+use twine_host::{CodeFile, Image};
+use twine_protocol::launch::Limits;
+
+/// Most bytes that are kept; beyond, what was used longest ago goes first.
+const MOST_BYTES: u64 = 2 << 30;
+
+const EXTENSION: &str = "code";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the programs whose compiled code is kept, by their SHA-256
+    Ls,
+    /// Forget all compiled code: programs are compiled again at their next start
+    Clear,
+}
+
+/// One kept file.
+struct Kept {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+/// The folder: by `TWINE_CACHE`, else as the XDG base directory specification has it.
+fn folder() -> Option<PathBuf> {
+    let from = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    from("TWINE_CACHE")
+        .or_else(|| from("XDG_CACHE_HOME").map(|folder| folder.join("twine")))
+        .or_else(|| from("HOME").map(|folder| folder.join(".cache/twine")))
+}
+
+fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
+    let mut all = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION)
+            && let Ok(metadata) = path.metadata()
+        {
+            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            all.push(Kept { path, bytes: metadata.len(), used });
+        }
+    }
+    all.sort_by_key(|kept| std::cmp::Reverse(kept.used));
+    Ok(all)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where the code of a program that runs in `image` is kept. Other code for other limits.
+pub(crate) fn file(image: &Image, program: &[u8], limits: &Limits) -> Option<CodeFile> {
+    let folder = folder()?;
+    let mrenclave = &image.sigstruct().enclavehash;
+    let limits = match (limits.fuel.is_some(), limits.timeout.is_some()) {
+        (false, false) => "",
+        (true, false) => "-fuel",
+        (false, true) => "-timeout",
+        (true, true) => "-fuel-timeout",
+    };
+    let name =
+        format!("{}-{}{limits}.{EXTENSION}", hex(&Sha256::digest(program)), hex(&mrenclave[..8]));
+    let path = folder.join(name);
+    make_room(&folder);
+    touch(&path);
+    Some(CodeFile::new(path))
+}
+
+/// Marks a file as used now.
+fn touch(path: &Path) {
+    if let Ok(file) = fs::File::options().append(true).open(path) {
+        // Only the order of forgetting depends on it.
+        let _ = file.set_modified(SystemTime::now());
+    }
+}
+
+fn make_room(folder: &Path) {
+    let mut bytes = 0;
+    for kept in kept(folder).unwrap_or_default() {
+        bytes += kept.bytes;
+        if bytes > MOST_BYTES {
+            // Another process may have removed it already.
+            let _ = fs::remove_file(kept.path);
+        }
+    }
+}
+
+pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
+    let folder = folder().ok_or_else(|| {
+        Failure::new("there is no folder for compiled code", "set HOME or TWINE_CACHE")
+    })?;
+    let unreadable = |error: io::Error| {
+        Failure::new(
+            format!("{} can't be read or changed: {error}", folder.display()),
+            "check its permissions, or name another folder by TWINE_CACHE",
+        )
+    };
+    for kept in kept(&folder).map_err(unreadable)? {
+        match command {
+            Command::Ls => {
+                let name = kept.path.file_stem().unwrap_or_default().to_string_lossy();
+                println!("{:>12} {name}", kept.bytes);
+            }
+            Command::Clear => fs::remove_file(&kept.path).map_err(unreadable)?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,100 @@
+//! The file in which a program's compiled code is kept from one run to the next. The enclave
+//! sealed it, so it can be lost or damaged, but neither read nor forged.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use twine_protocol::wire::{MAX_CODE, Status};
+
+/// Where the compiled code of one program is kept.
+#[derive(Debug)]
+pub struct CodeFile {
+    path: PathBuf,
+    buffer: Mutex<Vec<u64>>,
+}
+
+impl CodeFile {
+    /// A file, which need not be there, in a folder that need not be there either.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        CodeFile { path: path.into(), buffer: Mutex::default() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its contents in memory, which stay until the next call: address and length.
+    pub(crate) fn load(&self) -> (u64, u64) {
+        let Ok(bytes) = fs::read(&self.path) else { return (0, 0) };
+        let mut memory = self.memory();
+        memory.clear();
+        let (words, rest) = bytes.as_chunks::<8>();
+        memory.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        memory.push(u64::from_le_bytes(last));
+        (memory.as_ptr() as u64, bytes.len() as u64)
+    }
+
+    /// Memory for new contents: address and length; null if there is none.
+    pub(crate) fn buffer(&self, length: u64) -> (u64, u64) {
+        if length > MAX_CODE {
+            return (0, 0);
+        }
+        let words = (length as usize).div_ceil(8);
+        let mut memory = self.memory();
+        memory.clear();
+        if memory.try_reserve_exact(words).is_err() {
+            return (0, 0);
+        }
+        memory.resize(words, 0);
+        (memory.as_ptr() as u64, length)
+    }
+
+    /// Keeps what the enclave has written to the buffer.
+    pub(crate) fn store(&self, length: u64) -> Result<(), Status> {
+        let memory = self.memory();
+        let length = usize::try_from(length).map_err(|_| Status::Invalid)?;
+        let bytes: Vec<u8> = memory.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes = bytes.get(..length).ok_or(Status::Invalid)?;
+        write(&self.path, bytes).map_err(|_| Status::Io)
+    }
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_loaded_and_nothing_is_there_before() {
+        let folder = std::env::temp_dir().join(format!("twine-code-{}", std::process::id()));
+        let file = CodeFile::new(folder.join("deep/er/code"));
+        assert_eq!(file.load(), (0, 0));
+        assert_eq!(file.buffer(MAX_CODE + 1), (0, 0));
+        let (address, length) = file.buffer(13);
+        assert_eq!(length, 13);
+        // SAFETY: the buffer has two words and stays until the next call.
+        unsafe { std::slice::from_raw_parts_mut(address as *mut u8, 13) }.fill(7);
+        assert_eq!(file.store(17), Err(Status::Invalid));
+        assert_eq!(file.store(13), Ok(()));
+        let (address, length) = file.load();
+        assert_eq!(length, 13);
+        // SAFETY: as above.
+        assert_eq!(unsafe { std::slice::from_raw_parts(address as *const u8, 13) }, [7; 13]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
