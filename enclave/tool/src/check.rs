@@ -48,6 +48,11 @@ fn lost(report: &Report) -> bool {
         || report.finding_count > report.findings.len() as u64
 }
 
+/// Directories, as `tree` and `info` count them: without the root.
+fn directories(report: &Report) -> u64 {
+    report.directories.saturating_sub(1)
+}
+
 fn words(report: &Report) -> String {
     let mut text = String::new();
     for Finding { path, lost, what, .. } in &report.findings {
@@ -64,7 +69,7 @@ fn words(report: &Report) -> String {
         "{} blocks are whole; {} files, {} directories, {} links\n",
         report.nodes.saturating_add(report.data_blocks),
         report.files,
-        report.directories,
+        directories(report),
         report.symbolic_links,
     ));
     text
@@ -81,7 +86,7 @@ fn object(report: &Report) -> String {
         "whole_nodes": report.nodes,
         "whole_data_blocks": report.data_blocks,
         "files": report.files,
-        "directories": report.directories,
+        "directories": directories(report),
         "links": report.symbolic_links,
         "findings": findings,
         "finding_count": report.finding_count,

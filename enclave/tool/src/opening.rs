@@ -44,9 +44,21 @@ fn no_key(which: &OpenVolume, failures: &[SlotFailure]) -> Error {
         (_, None) => volume(
             which,
             format_args!("no {wanted} opens it, only: {}", kinds(failures)),
-            "give one of these with --key: sealed, file:PATH or passphrase",
+            &format!("give what opens it: {}", ways(failures)),
         ),
     }
+}
+
+/// How the keys of these slots are given.
+fn ways(failures: &[SlotFailure]) -> String {
+    let way = |failure: &SlotFailure| match failure.kind {
+        SlotKind::Sealed => "--key sealed",
+        SlotKind::KeyFile => "--key file:PATH",
+        _ => "--key passphrase",
+    };
+    let mut ways: Vec<&str> = failures.iter().map(way).collect();
+    ways.dedup();
+    ways.join(" or ")
 }
 
 fn kinds(failures: &[SlotFailure]) -> String {
