@@ -1,6 +1,7 @@
 //! `twine volume`: work on volumes, all of it inside the enclave.
 
 mod fresh;
+mod left;
 mod place;
 mod progress;
 mod work;
@@ -404,12 +405,19 @@ fn on_paths(
 
 fn copy(arguments: Cp) -> Result<ExitCode, Failure> {
     let Cp { places, recursive, opened } = arguments;
-    let Copying { volume, sources, target, folders, access } = place::copying(&places, recursive)?;
+    let copying = place::copying(&places, recursive)?;
+    let Copying { volume, sources, target, folders, left, access } = copying;
     let key = opened.key();
     let mut work = Work::new(opened.common);
     let volume = work.open(&volume, access, &key)?;
     work.resources.folders = folders;
-    work.run(volume, Operation::Copy { sources, target, recursive })
+    let code = work.run(volume, Operation::Copy { sources, target, recursive })?;
+    // Said last, for the rest is copied all the same.
+    let mut result = code;
+    for left in &left {
+        result = left.failure().show();
+    }
+    Ok(result)
 }
 
 /// What a new volume is to be opened with: at least one key, and a program for those that are
@@ -455,6 +463,9 @@ fn create(arguments: Create) -> Result<ExitCode, Failure> {
     work.program = read_program(program.as_deref())?;
     let folder = match &from {
         Some(folder) => {
+            if let Some(left) = left::left(folder).first() {
+                return Err(left.failure());
+            }
             work.resources.folders.push(Folder::open(folder, true).map_err(|error| {
                 Failure::new(
                     format!("the folder {} can't be opened: {error}", folder.display()),

@@ -5,6 +5,7 @@ mod common;
 use common::{Ended, Folder, run, run_with_input, twine};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -160,6 +161,19 @@ fn files_are_listed_printed_moved_and_removed() {
     desk.keyed(&["rm", "-r", "my.vol", "a", "c"]).printed("");
     desk.keyed(&["ls", "my.vol"]).printed("");
     desk.keyed(&["rm", "-f", "my.vol", "a"]).printed("");
+}
+
+#[test]
+fn what_a_volume_cannot_hold_is_named_and_the_rest_is_copied() {
+    let desk = Desk::with_volume();
+    fs::create_dir(desk.path("tree")).unwrap();
+    fs::write(desk.path("tree/file"), "").unwrap();
+    let _listener = UnixListener::bind(desk.path("tree/socket")).unwrap();
+    desk.keyed(&["cp", "-r", "tree", "my.vol::"]).failed_with(1, "tree/socket stays behind");
+    desk.keyed(&["ls", "my.vol", "tree"]).printed("file\n");
+    desk.keyed(&["create", "new.vol", "--from", "tree"]).failed_with(1, "tree/socket");
+    desk.keyed(&["cp", "tree/socket", "my.vol::"]).failed_with(1, "not supported");
+    assert!(!desk.path("new.vol").exists());
 }
 
 #[test]

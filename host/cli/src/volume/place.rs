@@ -1,5 +1,6 @@
 //! The places of a copy: in a volume, on this machine, or a stream.
 
+use super::left::{Left, left};
 use super::split;
 use crate::failure::Failure;
 use std::fs;
@@ -14,6 +15,8 @@ pub(super) struct Copying {
     pub(super) sources: Vec<Place>,
     pub(super) target: Place,
     pub(super) folders: Vec<Folder>,
+    /// What of the sources no volume can take.
+    pub(super) left: Vec<Left>,
     /// To the volume.
     pub(super) access: Access,
 }
@@ -29,6 +32,8 @@ pub(super) fn copying(places: &[String], recursive: bool) -> Result<Copying, Fai
             "copy out of the one first, or make an archive: `twine volume export`",
         ));
     }
+    let plain = sources.iter().filter(|source| recursive && split(source).1.is_none());
+    let left = plain.flat_map(|source| left(Path::new(source))).collect();
     let mut folders = Vec::new();
     let (inside, access) = match split(target) {
         (_, Some(_)) => (true, Access::Write),
@@ -47,7 +52,7 @@ pub(super) fn copying(places: &[String], recursive: bool) -> Result<Copying, Fai
         })
         .collect::<Result<_, _>>()?;
     let target = place(target, &mut folders, target_place)?;
-    Ok(Copying { volume: volume.into(), sources, target, folders, access })
+    Ok(Copying { volume: volume.into(), sources, target, folders, left, access })
 }
 
 fn no_volume() -> Failure {

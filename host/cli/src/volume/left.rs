@@ -1,0 +1,73 @@
+//! What a volume can't take in of a folder: the enclave does not even see it.
+
+use crate::failure::Failure;
+use std::fs::{self, FileType};
+use std::path::{Path, PathBuf};
+
+/// Something that stays behind, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    path: PathBuf,
+    why: &'static str,
+}
+
+impl Left {
+    pub(super) fn failure(&self) -> Failure {
+        Failure::new(
+            format!("{} stays behind: {}", self.path.display(), self.why),
+            "a volume holds files, folders and symbolic links with names in UTF-8",
+        )
+    }
+}
+
+fn why(path: &Path, kind: FileType) -> Option<&'static str> {
+    if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
+        return Some("it is neither file, folder nor link");
+    }
+    let text = path.file_name().is_none_or(|name| name.to_str().is_some());
+    (!text).then_some("its name is not UTF-8")
+}
+
+/// What stays behind of all that is below a path.
+pub(super) fn left(top: &Path) -> Vec<Left> {
+    let mut left = Vec::new();
+    let mut folders = vec![top.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // What can't be read is said when it is copied.
+        let Ok(entries) = fs::read_dir(folder) else { continue };
+        for entry in entries.flatten() {
+            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+            match why(&path, kind) {
+                Some(why) => left.push(Left { path, why }),
+                None if kind.is_dir() => folders.push(path),
+                None => {}
+            }
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn sockets_and_names_that_are_no_text_stay_behind_and_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("twine-left-{}", std::process::id()));
+        fs::create_dir_all(folder.join("a/b")).unwrap();
+        fs::write(folder.join("a/file"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.join("a/link")).unwrap();
+        assert_eq!(left(&folder), []);
+        let odd = folder.join(OsStr::from_bytes(b"a/b/\xff"));
+        fs::write(&odd, "").unwrap();
+        let socket = folder.join("a/socket");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let mut paths: Vec<PathBuf> = left(&folder).into_iter().map(|left| left.path).collect();
+        paths.sort();
+        assert_eq!(paths, [odd, socket]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
