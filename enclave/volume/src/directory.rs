@@ -11,7 +11,10 @@ use twine_files::{Entry, Error as FileError, FileKind, Inode, check_name};
 /// Bytes of an entry's value before the name.
 const HEAD_BYTES: usize = 9;
 
-/// The first of the 252 slots for names of one hash, so that no cookie is less than 4.
+/// Low bits of a cookie that tell names of one hash apart.
+const SLOT_BITS: u32 = 7;
+
+/// The first of the 124 slots for names of one hash, so that no cookie is less than 4.
 const FIRST_SLOT: u64 = 4;
 
 /// Most bytes of a symbolic link's target.
@@ -51,10 +54,9 @@ impl Volume {
     /// make up names that collide.
     fn name_key(&self, directory: u64, name: &str) -> Key {
         let hash = mac(&self.names_key, name.as_bytes());
-        let mut offset = [0; 8];
-        offset[1..].copy_from_slice(&hash[..7]);
-        let offset = u64::from_be_bytes(offset) << 8;
-        Key::new(directory, Subject::Entry, offset | FIRST_SLOT)
+        // 31 bits in all: a C program's `telldir` has no more.
+        let hash = u64::from(u32::from_be_bytes([0, hash[0], hash[1], hash[2]]));
+        Key::new(directory, Subject::Entry, hash << SLOT_BITS | FIRST_SLOT)
     }
 
     /// The entry of a name, and a key for it if there is none.
@@ -64,7 +66,7 @@ impl Volume {
         let mut free = first;
         self.scan(&first, |key, value| {
             let same = key.inode == directory && key.subject == Subject::Entry;
-            if !same || key.offset >> 8 != first.offset >> 8 {
+            if !same || key.offset >> SLOT_BITS != first.offset >> SLOT_BITS {
                 return Ok(Step::Stop);
             }
             let (inode, kind, other) = parse(value)?;
@@ -79,7 +81,7 @@ impl Volume {
         })?;
         match found {
             Some(found) => Ok(Ok(found)),
-            None if free.offset >> 8 != first.offset >> 8 => Err(FileError::NoSpace.into()),
+            None if free.offset >> SLOT_BITS != first.offset >> SLOT_BITS => Err(FileError::NoSpace.into()),
             None => Ok(Err(free)),
         }
     }
