@@ -1,7 +1,7 @@
 //! The second command of the README: everything that must hold before a change lands.
 
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
-use crate::{enclave, guests, reproduce};
+use crate::{enclave, guests, published, reproduce};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,6 +20,9 @@ const NATIVE: &[&str] = &[
     "twine-wasi",
     "xtask",
 ];
+
+/// Packages that hold code which is compiled for the enclave alone, or is another one there.
+const ENCLAVE: &[&str] = &["sgx-sim-enclaves", "twine-enclave", "twine-platform", "twine-suite"];
 
 /// Sums of the closing lines of test runs.
 #[derive(Debug, Default)]
@@ -73,6 +76,12 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
     cargo
 }
 
+/// Builds the enclaves that only tests run.
+pub(crate) fn enclaves(root: &Path) -> Result<()> {
+    enclave::build(root, &["twine-suite", "sgx-sim-enclaves"])?;
+    published::image(root)
+}
+
 /// Formats, lints, builds, tests and documents everything; prints the sums at the end.
 pub(crate) fn everything(root: &Path) -> Result<()> {
     crate::toolchain::host_packages()?;
@@ -82,7 +91,7 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     succeed(&mut cargo(root, &["fmt", "--all", "--check"]))?;
 
     enclave::image(root)?;
-    enclave::build(root, &["twine-suite", "sgx-sim-enclaves"])?;
+    enclaves(root)?;
     guests::all(root)?;
 
     say("linting");
@@ -95,6 +104,7 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     };
     lint(NATIVE)?;
     lint(&["sgx-sim"])?;
+    enclave::lint(root, ENCLAVE)?;
 
     let mut tally = Tally::default();
     say("testing, natively and inside the enclave");

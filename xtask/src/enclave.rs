@@ -5,8 +5,13 @@ use crate::toolchain::{TARGET, Toolchain, host_packages};
 use std::path::{Path, PathBuf};
 
 /// The target folder of everything that is built for the enclave.
-fn target(root: &Path) -> PathBuf {
+pub(crate) fn target(root: &Path) -> PathBuf {
     root.join("target/sgx")
+}
+
+/// The folder with the programs that are built for the enclave.
+pub(crate) fn programs(root: &Path) -> PathBuf {
+    target(root).join(TARGET).join("release")
 }
 
 /// Builds packages for the enclave; the folder with their programs.
@@ -14,12 +19,24 @@ pub(crate) fn build(root: &Path, packages: &[&str]) -> Result<PathBuf> {
     let toolchain = Toolchain::find(root)?;
     say(format_args!("building {} for {TARGET} with {}", packages.join(", "), toolchain.name()));
     let target = target(root);
-    let mut cargo = toolchain.cargo(root, &target)?;
+    let mut cargo = toolchain.cargo(root, &target, &["build", "--release"])?;
     for package in packages {
         cargo.args(["--package", package]);
     }
     succeed(&mut cargo)?;
-    Ok(target.join(TARGET).join("release"))
+    Ok(programs(root))
+}
+
+/// Lints packages as they are compiled for the enclave.
+pub(crate) fn lint(root: &Path, packages: &[&str]) -> Result<()> {
+    say(format_args!("linting {} for {TARGET}", packages.join(", ")));
+    let mut clippy = Toolchain::find(root)?.clippy(root, &target(root))?;
+    for package in packages {
+        clippy.args(["--package", package]);
+    }
+    clippy.args(["--", "--deny", "warnings"]);
+    // On this target it asks for the `const` that is there.
+    succeed(clippy.args(["--allow", "clippy::missing_const_for_thread_local"]))
 }
 
 /// Builds the `twine` command; its path.

@@ -7,6 +7,7 @@ mod demo;
 mod enclave;
 mod guests;
 mod process;
+mod published;
 mod reproduce;
 mod toolchain;
 
@@ -22,6 +23,7 @@ Commands:
   demo       Install what is missing, build the image and the `twine` command, run a program
   test       Check everything: format, lints, tests outside and inside the enclave, documents
   image      Build the enclave image and sign it with the development key
+  enclaves   Build the enclaves that only tests run
   guests     Build or fetch the example programs, into target/guests
   rivals     Build what the measurements compare them with, into target/rivals
   reproduce  Build the image a second time in another folder and compare its measurement
@@ -40,6 +42,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["demo"] => demo::run(&root),
         ["test"] => check::everything(&root),
         ["image"] => enclave::image(&root).map(drop),
+        ["enclaves"] => check::enclaves(&root),
         ["guests"] => guests::all(&root),
         ["rivals"] => guests::rivals::all(&root),
         ["reproduce"] => reproduce::check(&root),

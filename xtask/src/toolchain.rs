@@ -24,6 +24,9 @@ pub(crate) enum Toolchain {
 /// Debian's compiler, where `rustc-web` puts it.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
+/// The lints of the same version, where `rust-web-clippy` puts them.
+const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
+
 /// What is there once `rust-web-src` is installed.
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 
@@ -108,12 +111,31 @@ impl Toolchain {
         Ok(Toolchain::Debian)
     }
 
-    /// What `cargo` needs to be told to build for the enclave into `target`, and the
-    /// arguments that come first.
-    pub(crate) fn cargo(&self, root: &Path, target: &Path) -> Result<Command> {
+    /// `cargo` with the `arguments` that come first, told what it needs to know to build for
+    /// the enclave into `target`.
+    pub(crate) fn cargo(&self, root: &Path, target: &Path, arguments: &[&str]) -> Result<Command> {
         let mut cargo = command("cargo", root);
+        cargo.args(arguments);
+        self.tell(cargo, root, target)
+    }
+
+    /// `cargo clippy`, told the same. It reads what the compiler has made of libraries, so it
+    /// must be of the compiler's version.
+    pub(crate) fn clippy(&self, root: &Path, target: &Path) -> Result<Command> {
+        let mut clippy = match self {
+            Toolchain::Rustup => command("cargo", root),
+            Toolchain::Debian => {
+                packages(&["rust-web-clippy"])?;
+                command(DEBIAN_CLIPPY, root)
+            }
+        };
+        clippy.args(["clippy", "--release"]);
+        self.tell(clippy, root, target)
+    }
+
+    fn tell(&self, mut cargo: Command, root: &Path, target: &Path) -> Result<Command> {
         let mut flags = RUSTFLAGS.to_owned();
-        cargo.args(["build", "--release", "--target", TARGET]);
+        cargo.args(["--target", TARGET]);
         if let Toolchain::Debian = self {
             let library = unwind_library(target)?;
             let linker = sysroot(root)?.join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld");
@@ -138,6 +160,21 @@ impl Toolchain {
             .env_remove("RUSTFLAGS")
             .env("CARGO_TARGET_DIR", target);
         Ok(cargo)
+    }
+
+    /// Arguments of `cargo` that let a package be linked whose folder lies outside of this
+    /// project. In what [`Toolchain::cargo`] says, the folder of `libunwind.a` is relative, and
+    /// flags for all packages would have the library built anew.
+    pub(crate) fn outside(&self, target: &Path, package: &str) -> Vec<String> {
+        match self {
+            Toolchain::Rustup => Vec::new(),
+            Toolchain::Debian => {
+                let folder = target.join("lib");
+                let flags = format!("rustflags=[\"-L{}\"]", folder.display());
+                let config = format!("profile.release.package.{package}.{flags}");
+                vec!["-Zprofile-rustflags".to_owned(), "--config".to_owned(), config]
+            }
+        }
     }
 
     /// A name for people.

@@ -10,8 +10,8 @@ use twine_image::Manifest;
 
 use output::Output;
 
-/// An image of the enclave `name`. `cargo xtask test` builds what it is made of.
-fn image(name: &str, manifest: &Manifest) -> Vec<u8> {
+/// A file of what `cargo xtask enclaves` builds.
+fn built(name: &str) -> Vec<u8> {
     let folder = std::env::var_os("SGX_SIM_ENCLAVES").map_or_else(
         || {
             PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -20,8 +20,13 @@ fn image(name: &str, manifest: &Manifest) -> Vec<u8> {
         PathBuf::from,
     );
     let path = folder.join(name);
-    let elf = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", path.display()));
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask enclaves`", path.display()))
+}
+
+/// An image of the enclave `name`.
+fn image(name: &str, manifest: &Manifest) -> Vec<u8> {
+    let elf = built(name);
     let mut image = Vec::new();
     twine_image::build(&elf, manifest, &mut image).unwrap();
     image
@@ -60,6 +65,27 @@ fn hello() {
     let (text, result) = run("sim-hello", &["a", "b", "a"]);
     assert_eq!(text, "hello from inside: {\"a\": 2, \"b\": 1}\nfloating point: 1.000\n");
     assert_eq!(result, Ok(()));
+}
+
+/// A program from crates.io, whose image Fortanix' own tool has made.
+#[test]
+fn an_enclave_that_knows_nothing_of_this_project_runs() {
+    let image = built("jsonxf-1.1.1.sgxs");
+    let (text, result) = run_image(&image, device(), &["-s", r#"{"a":[1,{"b":"c"}]}"#]);
+    let expected = r#"{
+  "a": [
+    1,
+    {
+      "b": "c"
+    }
+  ]
+}
+"#;
+    assert_eq!((text.as_str(), result), (expected, Ok(())));
+    let (text, result) = run_image(&image, device(), &["-m", "-s", "{ \"a\" : [ 1 ] }"]);
+    assert_eq!((text.as_str(), result), ("{\"a\":[1]}", Ok(())));
+    let (_, result) = run_image(&image, device(), &["--no-such-option"]);
+    assert!(result.is_err(), "exit code 1");
 }
 
 #[test]
