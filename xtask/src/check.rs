@@ -122,7 +122,7 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
 
     if succeeds(&mut cargo(root, &["deny", "--version"])) {
         say("checking licences and duplicates of dependencies");
-        succeed(&mut cargo(root, &["deny", "--offline", "check", "bans", "licenses", "sources"]))?;
+        succeed(&mut cargo(root, &["deny", "check", "bans", "licenses", "sources"]))?;
     } else {
         say("cargo-deny is not installed: licences and duplicates of dependencies not checked");
     }
