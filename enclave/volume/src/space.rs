@@ -119,37 +119,61 @@ pub(crate) struct Space {
     /// No block below is free.
     lowest: u64,
     /// May be given out, though their bits are still set.
-    free_now: Vec<Run>,
+    free_now: Runs,
     /// Wait for any commit.
-    waiting_data: Vec<Run>,
+    waiting_data: Runs,
     /// Wait for a commit that writes the tree.
-    waiting_nodes: Vec<Run>,
+    waiting_nodes: Runs,
     guarded_runs: Vec<Run>,
     ready: Vec<u64>,
     /// Blocks that the log refers to while its entries are replayed.
     pub(crate) claimed: HashSet<u64>,
 }
 
-/// Adds a block to a list of runs.
-fn push(runs: &mut Vec<Run>, block: u64) {
-    if let Some(last) = runs.last_mut()
-        && last.count < u32::MAX
-    {
-        if last.start + u64::from(last.count) == block {
-            last.count += 1;
-            return;
-        }
-        if block + 1 == last.start {
-            last.start = block;
-            last.count += 1;
-            return;
-        }
-    }
-    runs.push(Run { start: block, count: 1 });
+/// Freed blocks.
+#[derive(Default)]
+struct Runs {
+    list: Vec<Run>,
+    blocks: u64,
 }
 
-fn count(runs: &[Run]) -> u64 {
-    runs.iter().map(|run| u64::from(run.count)).sum()
+impl Runs {
+    fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    fn push(&mut self, run: Run) {
+        self.blocks += u64::from(run.count);
+        self.list.push(run);
+    }
+
+    fn pop(&mut self) -> Option<Run> {
+        let run = self.list.pop()?;
+        self.blocks -= u64::from(run.count);
+        Some(run)
+    }
+
+    /// Adds a block, to the last run if it borders on it.
+    fn push_block(&mut self, block: u64) {
+        if let Some(last) = self.list.last_mut()
+            && last.count < u32::MAX
+        {
+            let after = last.start + u64::from(last.count) == block;
+            let before = block + 1 == last.start;
+            if after || before {
+                last.start = last.start.min(block);
+                last.count += 1;
+                self.blocks += 1;
+                return;
+            }
+        }
+        self.push(Run { start: block, count: 1 });
+    }
+
+    fn append(&mut self, other: &mut Runs) {
+        self.blocks += std::mem::take(&mut other.blocks);
+        self.list.append(&mut other.list);
+    }
 }
 
 impl Space {
@@ -161,9 +185,9 @@ impl Space {
             regions: HashMap::new(),
             full: HashSet::new(),
             lowest: RESERVED_BLOCKS,
-            free_now: Vec::new(),
-            waiting_data: Vec::new(),
-            waiting_nodes: Vec::new(),
+            free_now: Runs::default(),
+            waiting_data: Runs::default(),
+            waiting_nodes: Runs::default(),
             guarded_runs: Vec::new(),
             ready: Vec::new(),
             claimed: HashSet::new(),
@@ -172,13 +196,13 @@ impl Space {
 
     /// Blocks that hold something of the present state.
     pub(crate) fn in_use(&self) -> u64 {
-        let free = count(&self.free_now) + count(&self.waiting_data) + count(&self.waiting_nodes);
-        self.used.saturating_sub(free + self.ready.len() as u64)
+        let free = self.free_now.blocks + self.waiting() + self.ready.len() as u64;
+        self.used.saturating_sub(free)
     }
 
     /// Blocks that wait for a commit to be given out again.
     pub(crate) fn waiting(&self) -> u64 {
-        count(&self.waiting_data) + count(&self.waiting_nodes)
+        self.waiting_data.blocks + self.waiting_nodes.blocks
     }
 
     /// Whether so much waits that it is better to commit.
@@ -198,11 +222,12 @@ impl Space {
 
     /// Frees a block that no commit has ever referred to.
     pub(crate) fn free_now(&mut self, block: u64) {
-        push(&mut self.free_now, block);
+        self.free_now.push_block(block);
     }
 
     pub(crate) fn free_later(&mut self, block: u64, node: bool) {
-        push(if node { &mut self.waiting_nodes } else { &mut self.waiting_data }, block);
+        let runs = if node { &mut self.waiting_nodes } else { &mut self.waiting_data };
+        runs.push_block(block);
     }
 
     /// A commit is durable. `tree`: it wrote the tree.

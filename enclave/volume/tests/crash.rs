@@ -89,7 +89,7 @@ fn go_on(left: &[u8], found: &Tree, case: Case, what: &str, random: &mut Random)
     if let Some((_, _, bytes)) = again.remove(&format!("/{name}")) {
         assert_eq!(bytes, [7; 5000], "{what}, twice");
     }
-    assert!(again == *found, "{what}, twice: {}", difference(&again, &[found.clone()]));
+    assert!(again == *found, "{what}, twice: {}", difference(&again, std::slice::from_ref(found)));
 }
 
 fn difference(found: &Tree, allowed: &[Tree]) -> String {
