@@ -4,7 +4,7 @@
 //!
 //! All that is timed runs as a process of its own, new each time: `twine run`, and for the
 //! rivals outside of an enclave this program itself in its hidden mode `native-run`.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod call;
 mod compile;
@@ -19,6 +19,7 @@ mod report;
 mod speedtest;
 mod start;
 mod statistics;
+mod volume;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use error::{Result, about};
@@ -97,6 +98,8 @@ enum Name {
     Speedtest,
     /// Records in SQLite, in files and in memory
     Micro,
+    /// The volume alone, against plain files
+    Volume,
 }
 
 impl Arguments {
@@ -120,6 +123,7 @@ impl Arguments {
                 speedtest::measure(place, effort, quick, csv("speedtest").as_deref())
             }
             Name::Micro => micro::measure(place, effort, quick, csv("micro").as_deref()),
+            Name::Volume => volume::measure(place, effort, quick),
         }
     }
 }

@@ -1,0 +1,351 @@
+//! `volume`: the protected volume alone, outside of any enclave, against plain files.
+
+use crate::error::{Error, Result, about};
+use crate::process::Place;
+use crate::report::{Bar, Case, Section};
+use crate::statistics::{Effort, Sample, interleaved};
+use mapped::Mapped;
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use twine_files::{Change, FileSystem, Inode};
+use twine_volume::{NewSlot, Options, Secret, Volume};
+
+/// Bytes of the file, as in the measurements of Twine's paper.
+const SIZE: u64 = 175 << 20;
+const SIZE_QUICK: u64 = 16 << 20;
+
+/// Bytes of a piece that is read or written.
+const PIECE: usize = 4096;
+
+/// Random accesses in one run: fewer than a cold cache would notice.
+const READS: u64 = 5000;
+const SYNCS: u64 = 200;
+const SYNCS_QUICK: u64 = 20;
+
+const KEY: [u8; 32] = [7; 32];
+const NAME: &str = "file";
+
+pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+    let mut section = Section::new(
+        "volume",
+        "the volume alone and natively, its storage mapped, in pieces of 4 KiB with the default \
+         cache, against pread, pwrite and fdatasync on a plain file",
+    );
+    let size = if quick { SIZE_QUICK } else { SIZE };
+    let bench = match Bench::new(place, size, if quick { SYNCS_QUICK } else { SYNCS }) {
+        Ok(bench) => bench,
+        Err(error) => {
+            section.skip("all", error.to_string());
+            return section;
+        }
+    };
+    section.add("write in order, one sync", bench.write(effort));
+    section.add("read in order", bench.read(effort));
+    section.add("read at random, cold", bench.read_at_random(effort));
+    section.add("write at random, a sync each", bench.sync_each(effort));
+    section
+}
+
+/// A plain file and a volume's, in a folder that is removed in the end.
+struct Bench {
+    folder: PathBuf,
+    size: u64,
+    syncs: u64,
+    /// Where the random accesses are.
+    random: RefCell<u64>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // What can't be removed is left; there is nobody to tell.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::Program(format!("the volume failed: {error}"))
+}
+
+fn open_file(path: &Path) -> Result<File> {
+    let options =
+        || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    about(path.display(), options())
+}
+
+impl Bench {
+    fn new(place: &Place, size: u64, syncs: u64) -> Result<Self> {
+        let folder = place.root.join(format!("target/tmp/bench-volume-{}", std::process::id()));
+        about(folder.display(), std::fs::create_dir_all(&folder))?;
+        Ok(Bench { folder, size, syncs, random: RefCell::new(0x9e37_79b9_7f4a_7c15) })
+    }
+
+    fn plain(&self) -> Result<File> {
+        open_file(&self.folder.join("plain"))
+    }
+
+    /// The volume, with nothing in its cache, and its file.
+    fn volume(&self) -> Result<(Volume, Inode)> {
+        let storage = Mapped::new(open_file(&self.folder.join("volume"))?);
+        let mut secret = Secret::key_file(&KEY);
+        let mut volume = Volume::open(Box::new(storage), &mut secret, Options::default())
+            .map_err(|error| failed(&error))?;
+        let file = volume.lookup(volume.root(), NAME).map_err(|error| failed(&error))?;
+        Ok((volume, file))
+    }
+
+    /// The start of a random piece.
+    fn position(&self) -> u64 {
+        let mut state = self.random.borrow_mut();
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % (self.size / PIECE as u64) * PIECE as u64
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = u64> {
+        (0..self.size).step_by(PIECE)
+    }
+
+    /// Compares the two ways, by the time for so many pieces; `most` is the bar.
+    fn case(
+        &self,
+        name: &str,
+        effort: Effort,
+        pieces: u64,
+        most: f64,
+        volume: &mut dyn FnMut() -> Result<f64>,
+        plain: &mut dyn FnMut() -> Result<f64>,
+    ) -> Result<Case> {
+        let samples = interleaved(effort, &mut [volume, plain])?;
+        let per_piece = |sample: Sample| {
+            Sample::of(sample.runs.iter().map(|seconds| seconds / pieces as f64 * 1e6).collect())
+        };
+        let samples: Vec<Sample> = samples.into_iter().filter_map(per_piece).collect();
+        let rate =
+            samples.first().map_or(0.0, |ours| PIECE as f64 / (1 << 20) as f64 / ours.median * 1e6);
+        let rivals = ["volume", "plain file"].into_iter().zip(samples);
+        Ok(Case::new(name, "us", rivals, Some(Bar::AtMost(most))).detail("MiB/s", rate))
+    }
+
+    /// At least 70% of plain.
+    fn write(&self, effort: Effort) -> Result<Case> {
+        let data = vec![0x5a; PIECE];
+        let mut volume = || {
+            let path = self.folder.join("volume");
+            // A new one each time, as the plain file is.
+            if path.exists() {
+                about(path.display(), std::fs::remove_file(&path))?;
+            }
+            let storage = Mapped::new(open_file(&path)?);
+            let slots = [NewSlot::key_file(&KEY).map_err(|error| failed(&error))?];
+            let mut volume = Volume::create(Box::new(storage), &slots, Options::default())
+                .map_err(|error| failed(&error))?;
+            let write = |volume: &mut Volume| {
+                let file = volume.create_file(volume.root(), NAME)?;
+                for offset in self.pieces() {
+                    volume.write(file, offset, &data)?;
+                }
+                volume.sync(file, Change::Data)
+            };
+            let start = Instant::now();
+            write(&mut volume).map_err(|error| failed(&error))?;
+            let time = start.elapsed().as_secs_f64();
+            volume.close().map_err(|error| failed(&error))?;
+            Ok(time)
+        };
+        let mut plain = || {
+            let path = self.folder.join("plain");
+            if path.exists() {
+                about(path.display(), std::fs::remove_file(&path))?;
+            }
+            let file = open_file(&path)?;
+            let write = || -> io::Result<()> {
+                for offset in self.pieces() {
+                    file.write_all_at(&data, offset)?;
+                }
+                file.sync_data()
+            };
+            let start = Instant::now();
+            about(path.display(), write())?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let pieces = self.size / PIECE as u64;
+        self.case("write in order, one sync", effort, pieces, 1.0 / 0.7, &mut volume, &mut plain)
+    }
+
+    /// Reads pieces by both ways.
+    fn reads(
+        &self,
+        name: &str,
+        effort: Effort,
+        most: f64,
+        positions: &dyn Fn() -> Vec<u64>,
+    ) -> Result<Case> {
+        let count = positions().len() as u64;
+        let mut volume = || {
+            let (mut volume, file) = self.volume()?;
+            let positions = positions();
+            let mut bytes = vec![0; PIECE];
+            let start = Instant::now();
+            for offset in positions {
+                volume.read(file, offset, &mut bytes).map_err(|error| failed(&error))?;
+            }
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let plain_file = self.plain()?;
+        let mut plain = || {
+            let positions = positions();
+            let mut bytes = vec![0; PIECE];
+            let start = Instant::now();
+            for offset in positions {
+                about("the plain file", plain_file.read_exact_at(&mut bytes, offset))?;
+            }
+            Ok(start.elapsed().as_secs_f64())
+        };
+        self.case(name, effort, count, most, &mut volume, &mut plain)
+    }
+
+    /// At least 60% of plain.
+    fn read(&self, effort: Effort) -> Result<Case> {
+        self.reads("read in order", effort, 1.0 / 0.6, &|| self.pieces().collect())
+    }
+
+    /// At most 1.5 times the time of plain.
+    fn read_at_random(&self, effort: Effort) -> Result<Case> {
+        let positions = || (0..READS).map(|_| self.position()).collect();
+        self.reads("read at random, cold", effort, 1.5, &positions)
+    }
+
+    /// At least 80% of plain.
+    fn sync_each(&self, effort: Effort) -> Result<Case> {
+        let data = vec![0xa5; PIECE];
+        let (mut mounted, file) = self.volume()?;
+        let mut volume = || {
+            let start = Instant::now();
+            for _ in 0..self.syncs {
+                let written = mounted.write(file, self.position(), &data);
+                written
+                    .and_then(|_| mounted.sync(file, Change::Data))
+                    .map_err(|error| failed(&error))?;
+            }
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let plain_file = self.plain()?;
+        let mut plain = || {
+            let start = Instant::now();
+            for _ in 0..self.syncs {
+                let written = plain_file.write_all_at(&data, self.position());
+                about("the plain file", written.and_then(|()| plain_file.sync_data()))?;
+            }
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let name = "write at random, a sync each";
+        self.case(name, effort, self.syncs, 1.0 / 0.8, &mut volume, &mut plain)
+    }
+}
+
+/// A volume's storage as the enclave has it: writes are calls, reads copy from a mapping.
+#[allow(unsafe_code)]
+mod mapped {
+    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+    use std::ptr::{self, NonNull};
+    use twine_volume::{Storage, StorageError};
+
+    pub(crate) struct Mapped {
+        file: File,
+        map: Option<Map>,
+    }
+
+    /// A mapping that can be read.
+    struct Map {
+        start: NonNull<u8>,
+        length: usize,
+    }
+
+    // SAFETY: the mapping belongs to this value alone, and any thread may read it.
+    unsafe impl Send for Map {}
+
+    impl Map {
+        fn new(file: &File) -> Result<Self, StorageError> {
+            let length = file.metadata()?.len() as usize;
+            // All at once: a page that is first touched when it is read would be a fault.
+            // SAFETY: a new mapping at an address of the system's choice touches nothing
+            // that is there. Nobody makes a reference to what it shows.
+            let start = unsafe {
+                mmap(
+                    ptr::null_mut(),
+                    length,
+                    ProtFlags::READ,
+                    MapFlags::SHARED | MapFlags::POPULATE,
+                    file,
+                    0,
+                )
+            };
+            let start = start.map_err(|_| StorageError::Io)?;
+            let start = NonNull::new(start.cast()).ok_or(StorageError::Io)?;
+            Ok(Map { start, length })
+        }
+    }
+
+    impl Drop for Map {
+        fn drop(&mut self) {
+            // SAFETY: this is the mapping that `new` made, and nothing points into it. It
+            // can't fail for such a range.
+            let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+        }
+    }
+
+    impl Mapped {
+        pub(crate) fn new(file: File) -> Self {
+            Mapped { file, map: None }
+        }
+
+        fn map(&mut self) -> Result<&Map, StorageError> {
+            if self.map.is_none() {
+                self.map = Some(Map::new(&self.file)?);
+            }
+            self.map.as_ref().ok_or(StorageError::Io)
+        }
+    }
+
+    impl Storage for Mapped {
+        fn size(&mut self) -> Result<u64, StorageError> {
+            Ok(self.file.metadata()?.len())
+        }
+
+        fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+            self.map = None;
+            Ok(self.file.set_len(size)?)
+        }
+
+        fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+            let map = self.map()?;
+            let start = usize::try_from(offset).map_err(|_| StorageError::Short)?;
+            if start.checked_add(bytes.len()).is_none_or(|end| end > map.length) {
+                return Err(StorageError::Short);
+            }
+            // SAFETY: the range lies in the mapping, as was just checked, and the file has
+            // not become shorter since: this process alone writes to it, and `set_size`
+            // drops the mapping. `bytes` is memory of the program's own.
+            unsafe {
+                let from = map.start.as_ptr().add(start);
+                ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len());
+            }
+            Ok(())
+        }
+
+        fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+            Ok(self.file.write_all_at(bytes, offset)?)
+        }
+
+        fn sync(&mut self) -> Result<(), StorageError> {
+            Ok(self.file.sync_data()?)
+        }
+    }
+}
