@@ -26,10 +26,10 @@ const KEY: &str = "x'3f0e6b1d5c7a29488b10f4e2d3c6a5975e8f7061524334a5b6c7d8e9fa0
 impl Keeper {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Keeper::Twine => "in the enclave, on a volume",
+            Keeper::Twine => "in the enclave",
             Keeper::SqlCipher => "SQLCipher, native",
             Keeper::Native => "SQLite, native",
-            Keeper::Wasmtime => "outside, wasmtime on a plain folder",
+            Keeper::Wasmtime => "outside, wasmtime",
         }
     }
 

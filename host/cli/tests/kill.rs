@@ -1,0 +1,147 @@
+//! Kills `twine run` at random moments while a program writes to a database on a volume. What it
+//! said was committed must be there when it is started again, and SQLite must find the database
+//! whole; the program (`guests/commits`) looks itself, at every row.
+//!
+//! A few rounds by default; `TWINE_KILL_ROUNDS=400` for as many.
+
+mod common;
+
+use common::{Folder, built, twine};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const ROUNDS: u64 = 4;
+
+/// Each has a volume and a database of its own.
+const JOURNALS: [&str; 4] = ["DELETE", "TRUNCATE", "PERSIST", "WAL"];
+
+/// Longer than a program takes to begin, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Most milliseconds that a program may write for.
+const WRITING: u64 = 1500;
+
+/// A database that is written to, and what is known of it.
+struct Victim {
+    journal: &'static str,
+    /// The last transaction of which the program said that it was committed.
+    committed: u64,
+    /// How long the program took to begin.
+    start: Duration,
+}
+
+/// Numbers that nobody can foretell.
+fn random(below: u64) -> u64 {
+    let mut bytes = [0; 8];
+    let mut device = std::fs::File::open("/dev/urandom").unwrap();
+    device.read_exact(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes) % below
+}
+
+fn start(folder: &Folder, victim: &Victim, more: &[&str]) -> Child {
+    let journal = victim.journal;
+    let mut command = twine();
+    command.args(["run", "--quiet", "--dir"]).arg(folder.path().join(journal));
+    command.arg(built("guests/commits.wasm")).args(["--journal", journal]).args(more);
+    command.arg("commits.db").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The number in a line of the program's.
+fn number(line: &str, word: &str) -> Option<u64> {
+    line.strip_prefix(word)?.trim().parse().ok()
+}
+
+/// All lines, from another thread: the program must never wait for its reader.
+fn lines(out: ChildStdout) -> mpsc::Receiver<String> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut out = BufReader::new(out);
+        let mut line = String::new();
+        // What a killed process left of a line is no line.
+        while out.read_line(&mut line).is_ok() && line.ends_with('\n') {
+            if send.send(std::mem::take(&mut line)).is_err() {
+                break;
+            }
+        }
+    });
+    receive
+}
+
+/// What stands on stderr once the process has ended.
+fn ended(mut child: Child) -> String {
+    child.wait().unwrap();
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Starts the program, kills it, and holds what it found against what is known.
+fn round(folder: &Folder, victim: &mut Victim) {
+    let mut child = start(folder, victim, &[]);
+    let begun = Instant::now();
+    let lines = lines(child.stdout.take().unwrap());
+    // Some are killed before they have looked: while the volume is opened, and while SQLite
+    // rolls back what the last one left.
+    let early = random(8) == 0 && !victim.start.is_zero();
+    if early {
+        let most = victim.start.as_millis() as u64;
+        std::thread::sleep(Duration::from_millis(most / 2 + random(most)));
+        child.kill().unwrap();
+    }
+    match lines.recv_timeout(PATIENCE).ok().as_deref().and_then(|line| number(line, "found")) {
+        Some(found) => {
+            // The one that was being committed may be there or not.
+            let expected = victim.committed..=victim.committed + 1;
+            assert!(expected.contains(&found), "{}: found {found}", victim.describe());
+            victim.committed = found;
+            victim.start = begun.elapsed();
+        }
+        None if early => {
+            assert_eq!(ended(child), "");
+            return;
+        }
+        None => {
+            child.kill().unwrap();
+            panic!("{}: {}", victim.describe(), ended(child));
+        }
+    }
+    std::thread::sleep(Duration::from_millis(random(WRITING)));
+    child.kill().unwrap();
+    assert_eq!(ended(child), "", "{}", victim.describe());
+    for line in lines {
+        victim.committed = number(&line, "committed").expect("nothing else is printed");
+    }
+}
+
+impl Victim {
+    fn describe(&self) -> String {
+        format!("journal {}, transaction {} was committed", self.journal, self.committed)
+    }
+}
+
+#[test]
+fn what_was_committed_survives_a_kill_at_any_moment() {
+    let folder = Folder::new();
+    let rounds = std::env::var("TWINE_KILL_ROUNDS").ok();
+    let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let mut victims =
+        JOURNALS.map(|journal| Victim { journal, committed: 0, start: Duration::ZERO });
+    for number in 0..rounds {
+        let at = (number % JOURNALS.len() as u64) as usize;
+        round(&folder, &mut victims[at]);
+    }
+    for mut victim in victims {
+        let mut child = start(&folder, &victim, &["--transactions", "3"]);
+        let lines = lines(child.stdout.take().unwrap());
+        let found = lines.iter().next().and_then(|line| number(&line, "found")).unwrap_or(0);
+        let expected = victim.committed..=victim.committed + 1;
+        let committed = lines.iter().filter(|line| line.starts_with("committed")).count();
+        assert_eq!(ended(child), "", "{}", victim.describe());
+        assert!(expected.contains(&found), "{}: found {found}", victim.describe());
+        assert_eq!(committed, 3);
+        victim.committed = found + 3;
+        println!("{}", victim.describe());
+    }
+}
