@@ -8,6 +8,7 @@
 //! the process outside of the enclave.
 //!
 //! - `answers`: the host of `twine-host` with an interposer that lies.
+//! - `volume`: the same for a program that keeps the secret in a volume.
 //! - `raw`, `entries`: a host of the tests' own, which serves the enclave, loads and enters it itself:
 //!   page permissions, unmeasured pages, memory that changes, EDP's calls, registers, order.
 //! - `scan`: the search. Software SGX leaves words of an interrupted enclave on its alternate stacks,
@@ -33,6 +34,8 @@ mod program;
 mod raw;
 #[path = "hostile/scan.rs"]
 mod scan;
+#[path = "hostile/volume.rs"]
+mod volume;
 
 use answers::Case;
 
@@ -48,6 +51,9 @@ fn cases(group: &str) -> Vec<Case> {
         "clocks" => answers::clocks(),
         "others" => answers::others(),
         "noise" => answers::noise(),
+        "mappings" => volume::mappings(),
+        "storages" => volume::storages(),
+        "tampering" => volume::tampering(),
         "pages" => entries::pages(),
         "changing_memory" => entries::changing_memory(),
         "usercalls" => entries::usercalls(),
@@ -122,6 +128,21 @@ fn page_permissions_are_believed_to_the_processor_alone() {
 #[test]
 fn no_noise_breaks_the_enclave() {
     check("noise");
+}
+
+#[test]
+fn no_bad_mapping_of_a_volume_is_read() {
+    check("mappings");
+}
+
+#[test]
+fn no_answer_about_the_file_of_a_volume_breaks_a_program() {
+    check("storages");
+}
+
+#[test]
+fn a_volume_that_changes_under_a_program_gives_errors_and_never_wrong_data() {
+    check("tampering");
 }
 
 #[test]

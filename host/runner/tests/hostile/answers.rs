@@ -116,14 +116,16 @@ pub fn lying(
     honest_output: bool,
     lie: impl Fn(&Call, u64, (u64, u64)) -> (u64, u64) + Send + Sync + 'static,
 ) -> Case {
-    launching(name, expect, program::launch(), program::binary(variant), honest_output, lie)
+    let program = (program::launch(), program::binary(variant));
+    launching(name, expect, program, Resources::default, honest_output, lie)
 }
 
-fn launching(
+/// A run of a program with what it needs of the host, and with the lie.
+pub fn launching(
     name: impl Into<String>,
     expect: Expect,
-    launch: Launch,
-    program: Vec<u8>,
+    (launch, program): (Launch, Vec<u8>),
+    resources: impl FnOnce() -> Resources + 'static,
     honest_output: bool,
     lie: impl Fn(&Call, u64, (u64, u64)) -> (u64, u64) + Send + Sync + 'static,
 ) -> Case {
@@ -143,7 +145,7 @@ fn launching(
                 Platform::Simulated,
                 &launch,
                 program,
-                Resources::default(),
+                resources(),
                 liar.clone(),
             );
             let ending = report.map_or_else(Ending::from, |report| report.outcome.into());
@@ -196,10 +198,10 @@ pub fn bad_pointers(enclave: &Range<usize>, tcs: u64, honest: u64) -> Vec<(&'sta
     ]
 }
 
-const BAD_POINTERS: usize = 24;
+pub const BAD_POINTERS: usize = 24;
 
 /// Lengths that a host must not give, or may.
-fn lengths(honest: u64, most: u64) -> [u64; 14] {
+pub fn lengths(honest: u64, most: u64) -> [u64; 14] {
     [
         0,
         1,
@@ -218,10 +220,10 @@ fn lengths(honest: u64, most: u64) -> [u64; 14] {
     ]
 }
 
-const LENGTHS: usize = 14;
+pub const LENGTHS: usize = 14;
 
 /// Values that a host may answer where a code, a count or a time belongs.
-const VALUES: [u64; 22] = [
+pub const VALUES: [u64; 22] = [
     0,
     1,
     2,

@@ -14,6 +14,11 @@
   (import "wasi_snapshot_preview1" "fd_filestat_get" (func $fd_filestat_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "sched_yield" (func $sched_yield (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_pread" (func $fd_pread (param i32 i32 i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_pwrite" (func $fd_pwrite (param i32 i32 i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_sync" (func $fd_sync (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
 
   (memory (export "memory") 8 65536)
@@ -153,6 +158,54 @@
         ;; To lower addresses and overlapping, and back.
         (memory.copy (i32.add (local.get $page) (i32.const 7)) (local.get $page) (i32.const 4096))
         (call $secret (i32.add (local.get $page) (i32.const 7)) (i32.const 0)))))
+
+  ;; Reads 4096 bytes at $at of a file to 0x8000; whether it got them.
+  (func $read_block (param $fd i32) (param $at i64) (result i32)
+    (memory.fill (i32.const 0x8000) (i32.const 0xee) (i32.const 4096))
+    (i32.store (i32.const 0) (i32.const 0x8000))
+    (i32.store (i32.const 4) (i32.const 4096))
+    (if (i32.eqz (call $fd_pread (local.get $fd) (i32.const 0) (i32.const 1) (local.get $at) (i32.const 8)))
+      (then (return (i32.eq (i32.load (i32.const 8)) (i32.const 4096)))))
+    (i32.const 0))
+
+  ;; In the first mount: reads the file "g", whose blocks hold their number in each word, and writes
+  ;; the secret to the file "f" and reads it back. A call may fail; what is read must be true.
+  (func $files
+    (local $fd i32) (local $i i32) (local $word i32)
+    (i32.store8 (i32.const 0x7300) (i32.const 103))
+    (if (i32.eqz (call $path_open (i32.const 3) (i32.const 0) (i32.const 0x7300) (i32.const 1)
+          (i32.const 0) (i64.const 0x7f) (i64.const 0) (i32.const 0) (i32.const 0x7304)))
+      (then
+        (local.set $fd (i32.load (i32.const 0x7304)))
+        (loop $blocks
+          (if (call $read_block (local.get $fd) (i64.extend_i32_u (i32.shl (local.get $i) (i32.const 12))))
+            (then
+              (local.set $word (i32.const 0x8000))
+              (loop $words
+                (if (i64.ne (i64.load (local.get $word)) (i64.extend_i32_u (local.get $i)))
+                  (then (call $proc_exit (i32.const 97))))
+                (local.set $word (i32.add (local.get $word) (i32.const 8)))
+                (br_if $words (i32.lt_u (local.get $word) (i32.const 0x9000))))))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $blocks (i32.lt_u (local.get $i) (i32.const 256))))))
+    (i32.store8 (i32.const 0x7300) (i32.const 102))
+    (if (i32.eqz (call $path_open (i32.const 3) (i32.const 0) (i32.const 0x7300) (i32.const 1)
+          (i32.const 1) (i64.const 0x7f) (i64.const 0) (i32.const 0) (i32.const 0x7304)))
+      (then
+        (local.set $fd (i32.load (i32.const 0x7304)))
+        (local.set $i (i32.const 0))
+        (loop $blocks
+          (i32.store (i32.const 0) (i32.const 0x1000))
+          (i32.store (i32.const 4) (i32.const 4096))
+          (if (i32.eqz (call $fd_pwrite (local.get $fd) (i32.const 0) (i32.const 1)
+                (i64.mul (i64.extend_i32_u (local.get $i)) (i64.const 40960)) (i32.const 8)))
+            (then
+              (drop (call $fd_sync (local.get $fd)))
+              (if (call $read_block (local.get $fd)
+                    (i64.mul (i64.extend_i32_u (local.get $i)) (i64.const 40960)))
+                (then (call $secret (i32.const 0x8000) (i32.const 0))))))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if $blocks (i32.lt_u (local.get $i) (i32.const 12)))))))
 
   (func (export "_start")
     (local $round i32) (local $i i32) (local $word i64) (local $sum i64)

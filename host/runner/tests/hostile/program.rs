@@ -61,6 +61,8 @@ pub enum Variant {
     Busy,
     /// It takes memory until there is none.
     Greedy,
+    /// It keeps the secret in a file of its first mount.
+    Filer,
 }
 
 /// The program in binary form.
@@ -82,6 +84,7 @@ pub fn binary(variant: Variant) -> Vec<u8> {
                (br_if $spin (local.get $i)))
              (i64.store (i32.const 0x48) (local.get $sum))"
         }
+        Variant::Filer => "(call $files)",
         Variant::Greedy => {
             "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 512)) (i32.const -1))))"
         }
