@@ -81,7 +81,9 @@ impl Volume {
         })?;
         match found {
             Some(found) => Ok(Ok(found)),
-            None if free.offset >> SLOT_BITS != first.offset >> SLOT_BITS => Err(FileError::NoSpace.into()),
+            None if free.offset >> SLOT_BITS != first.offset >> SLOT_BITS => {
+                Err(FileError::NoSpace.into())
+            }
             None => Ok(Err(free)),
         }
     }

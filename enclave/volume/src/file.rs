@@ -56,6 +56,7 @@ impl Volume {
             if within == 0 {
                 let count = self.past_cache(inode, index, rest.len() / BLOCK_BYTES, goes_on);
                 if count > 0 {
+                    self.cache.misses += count as u64;
                     self.read_direct(inode, index, &mut rest[..count * BLOCK_BYTES])?;
                     done += count * BLOCK_BYTES;
                     continue;

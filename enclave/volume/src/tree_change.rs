@@ -206,6 +206,9 @@ impl Volume {
             }
             let Ok(left_frame) = self.own_child(parent, left, level) else { continue };
             let Ok(right_frame) = self.own_child(parent, right, level) else { continue };
+            if left_frame == right_frame {
+                continue;
+            }
             let first = page::key(self.cache.bytes(parent), right);
             let (into, from) = self.cache.pair(left_frame, right_frame);
             if page::merge(into, from, &first) {

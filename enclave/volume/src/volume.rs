@@ -125,7 +125,8 @@ impl Volume {
         self.trouble.as_ref()
     }
 
-    /// Makes all durable, gives what is free at the storage's end back, and ends.
+    /// Makes all durable, gives what is free at the storage's end back, and ends. If nothing
+    /// was changed, nothing is written.
     ///
     /// # Errors
     /// When something could not be written; the volume is then as its last sync left it.
@@ -134,6 +135,9 @@ impl Volume {
             return Ok(());
         }
         self.commit()?;
+        if self.store.statistics.commits == 0 {
+            return Ok(());
+        }
         self.commit_tree()?;
         self.cut_end()
     }

@@ -51,6 +51,21 @@ fn a_read_only_mount_writes_nothing_even_after_a_crash() {
 }
 
 #[test]
+fn a_mount_that_changes_nothing_writes_nothing() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let inode = file(&mut volume, "file");
+    volume.write(inode, 0, &[3; 100_000]).unwrap();
+    volume.sync_all().unwrap();
+    drop(volume);
+    let mut volume = open(storage, LEAST);
+    tree_of(&mut volume).unwrap();
+    volume.sync_all().unwrap();
+    assert_eq!((volume.statistics().writes, volume.statistics().commits), (0, 0));
+    volume.close().unwrap();
+}
+
+#[test]
 fn a_file_without_names_lives_while_it_is_held_and_its_blocks_come_back() {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), LEAST);
