@@ -69,7 +69,7 @@ impl Parameters {
 }
 
 fn flags(sealing: Sealing) -> u8 {
-    u8::from(sealing.this_image) * THIS_IMAGE | u8::from(sealing.any_program) * ANY_PROGRAM
+    (u8::from(sealing.this_image) * THIS_IMAGE) | (u8::from(sealing.any_program) * ANY_PROGRAM)
 }
 
 /// The sealing keys that a program in this enclave may have.

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 use std::fs::File;
+#[cfg(unix)]
 use std::io;
 #[cfg(unix)]
 use std::os::unix::fs::FileExt;
@@ -25,6 +26,7 @@ pub enum StorageError {
     Io,
 }
 
+#[cfg(unix)]
 #[cfg(unix)]
 impl From<io::Error> for StorageError {
     fn from(error: io::Error) -> Self {
