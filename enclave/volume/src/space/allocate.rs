@@ -1,0 +1,325 @@
+//! Taking blocks, giving them back, and keeping the bitmaps in the tree.
+
+use super::{
+    BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run,
+    Space, WORDS,
+};
+use crate::block::{MOST_BLOCKS, RESERVED_BLOCKS};
+use crate::error::{Error, Result};
+use crate::page::{Key, Subject};
+use crate::pointer::Pointer;
+use crate::volume::Volume;
+
+impl Volume {
+    /// Takes blocks for data in a row: as many as wanted, or fewer. Some always remain for
+    /// nodes, so that files can be removed when there is no space for more.
+    pub(crate) fn take_data_run(&mut self, want: u32) -> Result<Run> {
+        self.take_run(want, READY_BLOCKS as u64)
+    }
+
+    fn take_run(&mut self, want: u32, remain: u64) -> Result<Run> {
+        self.enter_freed()?;
+        let Space { blocks, used, guarded, .. } = self.space;
+        let usable = blocks.saturating_sub(used).saturating_sub(guarded).saturating_sub(remain);
+        if usable < u64::from(want) {
+            self.grow(u64::from(want) - usable)?;
+        }
+        if let Some(run) = self.search(want)? {
+            return Ok(run);
+        }
+        self.grow(u64::from(want))?;
+        self.search(want)?.ok_or_else(|| Error::damaged("new blocks are in use"))
+    }
+
+    fn search(&mut self, want: u32) -> Result<Option<Run>> {
+        let mut best: Option<Run> = None;
+        let mut tried = 0;
+        let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
+        for number in self.space.lowest / REGION_BLOCKS..regions {
+            if self.space.full.contains(&number) {
+                continue;
+            }
+            self.load_region(number)?;
+            let Some(run) = self.space.search_region(number, want) else { continue };
+            if best.is_none_or(|best| best.count < run.count) {
+                best = Some(run);
+            }
+            tried += 1;
+            if run.count >= want.min(GOOD_RUN) || tried == REGIONS_TRIED {
+                break;
+            }
+        }
+        if let Some(run) = best {
+            self.set_bits(run, true)?;
+        }
+        Ok(best)
+    }
+
+    /// Makes the storage so long that this many blocks of data have room.
+    pub(crate) fn reserve(&mut self, blocks: u64) -> Result<()> {
+        self.enter_freed()?;
+        let wanted = blocks + READY_BLOCKS as u64;
+        let usable = self.space.blocks.saturating_sub(self.space.used + self.space.guarded);
+        if usable < wanted { self.grow(wanted - usable) } else { Ok(()) }
+    }
+
+    /// Makes the storage longer: by little for a small volume, by less than half a
+    /// percent for a large one.
+    fn grow(&mut self, least: u64) -> Result<()> {
+        let step = (self.space.blocks / 256).clamp(64, 16 << 10).max(least);
+        let wanted = self.space.blocks + step;
+        if wanted >= MOST_BLOCKS {
+            return Err(twine_files::Error::NoSpace.into());
+        }
+        let got = match self.store.set_blocks(wanted) {
+            Ok(()) => wanted,
+            Err(_) if least < step => {
+                self.store.set_blocks(self.space.blocks + least)?;
+                self.space.blocks + least
+            }
+            Err(error) => return Err(error),
+        };
+        self.space.full.remove(&(self.space.blocks / REGION_BLOCKS));
+        self.space.blocks = got;
+        Ok(())
+    }
+
+    /// Fills the supply of blocks for nodes.
+    pub(crate) fn fill_ready(&mut self) -> Result<()> {
+        while self.space.ready.len() < READY_BLOCKS / 2 {
+            let run = self.take_run((READY_BLOCKS - self.space.ready.len()) as u32, 0)?;
+            // Backwards, because they are taken from the end.
+            self.space.ready.extend((run.start..run.start + u64::from(run.count)).rev());
+        }
+        Ok(())
+    }
+
+    /// A block for a node.
+    pub(crate) fn take_ready(&mut self) -> Result<u64> {
+        match self.space.ready.pop() {
+            Some(block) => Ok(block),
+            None => Ok(self.take_run(1, 0)?.start),
+        }
+    }
+
+    /// Gives the supply back, for a commit that writes the bitmaps.
+    pub(crate) fn drain_ready(&mut self) {
+        for block in std::mem::take(&mut self.space.ready) {
+            self.space.free_now(block);
+        }
+    }
+
+    /// Frees the block of a node that was replaced.
+    pub(crate) fn free_node(&mut self, pointer: &Pointer) {
+        if !pointer.is_sealed() || self.log.is_after_tree(&self.store.sealer, pointer) {
+            self.space.free_now(pointer.block);
+        } else {
+            self.space.free_later(pointer.block, true);
+        }
+    }
+
+    /// Frees a block of data that was replaced or removed.
+    pub(crate) fn free_data(&mut self, pointer: &Pointer) {
+        if self.space.claimed.contains(&pointer.block) {
+            return;
+        }
+        if self.log.is_after_commit(&self.store.sealer, pointer) {
+            self.space.free_now(pointer.block);
+        } else {
+            self.space.free_later(pointer.block, false);
+        }
+    }
+
+    /// Enters freed blocks that may be given out into the bitmaps.
+    pub(crate) fn enter_freed(&mut self) -> Result<()> {
+        while let Some(run) = self.space.free_now.pop() {
+            if let Err(error) = self.enter(run, false) {
+                self.space.free_now.push(run);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters freed blocks that must wait, for a commit that writes the bitmaps.
+    pub(crate) fn enter_waiting(&mut self) -> Result<()> {
+        for node in [false, true] {
+            loop {
+                let Space { waiting_data, waiting_nodes, .. } = &mut self.space;
+                let runs = if node { waiting_nodes } else { waiting_data };
+                let Some(run) = runs.pop() else { break };
+                if let Err(error) = self.enter(run, true) {
+                    let Space { waiting_data, waiting_nodes, .. } = &mut self.space;
+                    if node { waiting_nodes } else { waiting_data }.push(run);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Clears the bits of a run, and guards the blocks if they must wait.
+    fn enter(&mut self, run: Run, guard: bool) -> Result<()> {
+        let pieces = split(run);
+        for piece in &pieces {
+            self.load_region(piece.start / REGION_BLOCKS)?;
+        }
+        for piece in pieces {
+            self.set_bits(piece, false)?;
+            let number = piece.start / REGION_BLOCKS;
+            if guard {
+                self.space.guarded += u64::from(piece.count);
+                self.space.guarded_runs.push(piece);
+                if let Some(region) = self.space.regions.get_mut(&number) {
+                    let first = (piece.start % REGION_BLOCKS) as usize;
+                    for bit in first..first + piece.count as usize {
+                        Region::flip(&mut region.guarded, bit);
+                    }
+                    region.guards += piece.count;
+                }
+            } else {
+                self.space.lowest = self.space.lowest.min(piece.start);
+                self.space.full.remove(&number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets or clears the bits of a run within one region.
+    fn set_bits(&mut self, run: Run, used: bool) -> Result<()> {
+        let number = run.start / REGION_BLOCKS;
+        self.load_region(number)?;
+        let Some(region) = self.space.regions.get_mut(&number) else {
+            return Err(Error::damaged("a region is not loaded"));
+        };
+        let first = (run.start % REGION_BLOCKS) as usize;
+        for bit in first..first + run.count as usize {
+            if Region::is_set(&region.used, bit) == used {
+                let block = number * REGION_BLOCKS + bit as u64;
+                let what = if used { "taken" } else { "freed" };
+                return Err(Error::damaged(format!("block {block} is {what} twice")));
+            }
+            Region::flip(&mut region.used, bit);
+        }
+        region.dirty = true;
+        if used {
+            self.space.used += u64::from(run.count);
+        } else {
+            self.space.used = self.space.used.saturating_sub(u64::from(run.count));
+        }
+        Ok(())
+    }
+
+    /// Marks a block as in use that something refers to already.
+    pub(crate) fn claim(&mut self, block: u64) -> Result<()> {
+        if block < RESERVED_BLOCKS || block >= self.space.blocks {
+            return Err(Error::damaged("a pointer leads out of the volume"));
+        }
+        if !self.space.claimed.insert(block) {
+            return Err(Error::damaged("two pointers lead to one block"));
+        }
+        let number = block / REGION_BLOCKS;
+        self.load_region(number)?;
+        let bit = (block % REGION_BLOCKS) as usize;
+        let set = |region: &Region| Region::is_set(&region.used, bit);
+        if self.space.regions.get(&number).is_some_and(set) {
+            return Ok(());
+        }
+        self.set_bits(Run { start: block, count: 1 }, true)
+    }
+
+    fn load_region(&mut self, number: u64) -> Result<()> {
+        if self.space.regions.contains_key(&number) {
+            return Ok(());
+        }
+        let mut used = self.read_region(number)?;
+        if number == 0 {
+            for bit in 0..RESERVED_BLOCKS as usize {
+                used[bit / 64] |= 1 << (bit % 64);
+            }
+        }
+        if self.space.regions.len() >= KEPT_REGIONS {
+            self.space.regions.retain(|_, region| region.dirty || region.guards > 0);
+        }
+        let guarded = Box::new([0; WORDS]);
+        let region = Region { used, guarded, guards: 0, dirty: false };
+        self.space.regions.insert(number, region);
+        Ok(())
+    }
+
+    /// A region's bitmap as it is now.
+    pub(crate) fn region_bits(&mut self, number: u64) -> Result<[u64; WORDS]> {
+        self.load_region(number)?;
+        let region = self.space.regions.get(&number);
+        region.map(|region| *region.used).ok_or_else(|| Error::damaged("a region is not loaded"))
+    }
+
+    /// A region's bitmap as the tree has it.
+    fn read_region(&mut self, number: u64) -> Result<Box<[u64; WORDS]>> {
+        let mut used = Box::new([0; WORDS]);
+        let length = self.get(&Key::new(0, Subject::Region, number), |value| {
+            for (word, bytes) in used.iter_mut().zip(value.as_chunks::<8>().0) {
+                *word = u64::from_le_bytes(*bytes);
+            }
+            value.len()
+        })?;
+        if length.is_some_and(|length| length != BITMAP_BYTES) {
+            return Err(Error::damaged(format!("the bitmap of region {number} is cut off")));
+        }
+        Ok(used)
+    }
+
+    /// Puts all changed bitmaps into the tree; whether there were any. Doing so may change
+    /// bitmaps again.
+    pub(crate) fn put_regions(&mut self) -> Result<bool> {
+        let mut dirty: Vec<u64> = self
+            .space
+            .regions
+            .iter()
+            .filter(|(_, region)| region.dirty)
+            .map(|(number, _)| *number)
+            .collect();
+        dirty.sort_unstable();
+        for &number in &dirty {
+            let key = Key::new(0, Subject::Region, number);
+            // The path first: it takes blocks, which may be of this very region.
+            self.prepare(&key)?;
+            let Some(region) = self.space.regions.get(&number) else { continue };
+            let bytes = region.encode();
+            self.put(&key, &bytes)?;
+            // A split on the way may have taken blocks of this region.
+            if let Some(region) = self.space.regions.get_mut(&number) {
+                region.dirty = region.encode() != bytes;
+            }
+        }
+        Ok(!dirty.is_empty())
+    }
+
+    /// One more than the last block in use.
+    pub(crate) fn used_end(&mut self) -> Result<u64> {
+        for number in (0..self.space.blocks.div_ceil(REGION_BLOCKS)).rev() {
+            self.load_region(number)?;
+            let Some(region) = self.space.regions.get(&number) else { continue };
+            let last = region.used.iter().rposition(|word| *word != 0);
+            if let Some(word) = last {
+                let bits = 64 - u64::from(region.used[word].leading_zeros());
+                return Ok(number * REGION_BLOCKS + word as u64 * 64 + bits);
+            }
+        }
+        Ok(RESERVED_BLOCKS)
+    }
+}
+
+/// A run as runs that each lie in one region.
+fn split(run: Run) -> Vec<Run> {
+    let mut pieces = Vec::with_capacity(1);
+    let Run { mut start, mut count } = run;
+    while count > 0 {
+        let room = REGION_BLOCKS - start % REGION_BLOCKS;
+        let piece = u64::from(count).min(room) as u32;
+        pieces.push(Run { start, count: piece });
+        start += u64::from(piece);
+        count -= piece;
+    }
+    pieces
+}
