@@ -1,7 +1,7 @@
 // Writes to a database until it is killed, and says which transactions it has committed: what
 // it has said must be there when it is started again.
 //
-//     commits [--journal MODE] [--transactions N] DATABASE
+//     commits [--journal MODE] [--synchronous LEVEL] [--transactions N] DATABASE
 //
 // First it checks what it finds: SQLite's own check of the database, then every row of its own,
 // whose contents follow from the number of the transaction. It prints
@@ -41,6 +41,14 @@ static void wrong(const char *what, int64_t transaction) {
 static void execute(const char *sql) {
     if (sqlite3_exec(database, sql, NULL, NULL, NULL) != SQLITE_OK)
         fail(sql);
+}
+
+static void pragma(const char *name, const char *value) {
+    char *sql = sqlite3_mprintf("PRAGMA %s = %Q", name, value);
+    if (!sql)
+        fail("memory");
+    execute(sql);
+    sqlite3_free(sql);
 }
 
 static sqlite3_stmt *prepare(const char *sql) {
@@ -156,17 +164,20 @@ static void write_until(int64_t transaction, int64_t end) {
 }
 
 static void usage(void) {
-    fputs("usage: commits [--journal MODE] [--transactions N] DATABASE\n", stderr);
+    fputs("usage: commits [--journal MODE] [--synchronous LEVEL] [--transactions N] DATABASE\n",
+          stderr);
     exit(2);
 }
 
 int main(int count, char **arguments) {
-    const char *journal = "DELETE";
+    const char *journal = "DELETE", *synchronous = "FULL";
     int64_t transactions = INT32_MAX;
     int at = 1;
     for (; at + 1 < count && strncmp(arguments[at], "--", 2) == 0; at += 2) {
         if (strcmp(arguments[at], "--journal") == 0)
             journal = arguments[at + 1];
+        else if (strcmp(arguments[at], "--synchronous") == 0)
+            synchronous = arguments[at + 1];
         else if (strcmp(arguments[at], "--transactions") == 0)
             transactions = strtoll(arguments[at + 1], NULL, 10);
         else
@@ -182,12 +193,8 @@ int main(int count, char **arguments) {
     // The caches are small, so that transactions are written before they are committed.
     execute("PRAGMA cache_size = 10");
     check_integrity();
-    char *sql = sqlite3_mprintf("PRAGMA journal_mode = %Q", journal);
-    if (!sql)
-        fail("memory");
-    execute(sql);
-    sqlite3_free(sql);
-    execute("PRAGMA synchronous = FULL");
+    pragma("journal_mode", journal);
+    pragma("synchronous", synchronous);
     execute("BEGIN;"
             "CREATE TABLE IF NOT EXISTS rows (txn INTEGER, n INTEGER, data BLOB,"
             " PRIMARY KEY (txn, n)) WITHOUT ROWID;"
