@@ -9,8 +9,12 @@ use std::cell::RefCell;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Tests of the benchmark's main set.
-const TESTS: usize = 29;
+/// The tests that Twine's paper shows. In SQLite 3.40 the main set has three more: 150 makes indices,
+/// 200 is VACUUM, 310 joins four tables.
+const PAPER: [u32; 29] = [
+    100, 110, 120, 130, 140, 142, 145, 160, 161, 170, 180, 190, 210, 230, 240, 250, 260, 270, 280,
+    290, 300, 320, 400, 410, 500, 510, 520, 980, 990,
+];
 
 /// How much it does, as its option `--size` takes it: measured, or quick and when results are
 /// compared.
@@ -60,7 +64,7 @@ struct Told {
 pub(crate) fn measure(place: &Place, effort: Effort, quick: bool, csv: Option<&Path>) -> Section {
     let mut section = Section::new(
         "speedtest",
-        "SQLite's speedtest1, 29 tests, by its own clock: without start and compilation",
+        "SQLite's speedtest1, its main set, by its own clock: without start and compilation",
     );
     let mut table = String::from("way,rival,test,name,median_seconds,runs\n");
     for way in WAYS {
@@ -138,9 +142,10 @@ fn parse(printed: &str) -> Result<Told> {
             None => {}
         }
     }
-    match told.tests.len() == TESTS && told.total > 0.0 {
+    let ran = |number| told.tests.iter().any(|test| test.0 == number);
+    match PAPER.into_iter().all(ran) && told.total > 0.0 {
         true => Ok(told),
-        false => Err(Error::Program("speedtest1 did not run its 29 tests".into())),
+        false => Err(Error::Program("speedtest1 did not run all of its tests".into())),
     }
 }
 
@@ -160,26 +165,25 @@ fn add_rows(table: &mut String, way: &str, rival: &str, runs: &[Told]) {
 mod tests {
     use super::*;
 
-    fn printed(tests: usize) -> String {
+    fn printed(tests: &[u32]) -> String {
         let mut text = String::from("-- Speedtest1 for SQLite 3.52.0\n");
-        for test in 0..tests {
-            text +=
-                &format!(" {} - 10 DELETEs, a - b, indexed......    0.0{test:02}s\n", 100 + test);
+        for test in tests {
+            text += &format!(" {test} - 10 DELETEs, a - b, indexed......    0.{test}s\n");
         }
         text + "       TOTAL..........    1.234s\n"
     }
 
     #[test]
     fn each_line_of_a_run_is_a_test_with_its_seconds() {
-        let told = parse(&printed(TESTS)).unwrap();
+        let told = parse(&printed(&PAPER)).unwrap();
         assert_eq!(told.total, 1.234);
-        assert_eq!(told.tests[28], (128, "10 DELETEs, a - b, indexed".into(), 0.028));
+        assert_eq!(told.tests[28], (990, "10 DELETEs, a - b, indexed".into(), 0.99));
     }
 
     #[test]
     fn a_run_that_ended_early_is_an_error() {
-        assert!(parse(&printed(TESTS - 1)).is_err());
-        assert!(parse(printed(TESTS).split("TOTAL").next().unwrap()).is_err());
+        assert!(parse(&printed(&PAPER[..28])).is_err());
+        assert!(parse(printed(&PAPER).split("TOTAL").next().unwrap()).is_err());
     }
 
     #[test]
