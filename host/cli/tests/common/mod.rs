@@ -21,8 +21,13 @@ pub fn built(path: &str) -> PathBuf {
 /// The `twine` command as it is released.
 pub fn twine() -> Command {
     let mut command = Command::new(built("release/twine"));
-    command.env_remove("TWINE_IMAGE").stdin(Stdio::null());
+    command.env_remove("TWINE_IMAGE").env("TWINE_CACHE", cache()).stdin(Stdio::null());
     command
+}
+
+/// Where tests keep compiled code: not among the user's own.
+pub fn cache() -> PathBuf {
+    root().join("target/test-cache")
 }
 
 /// Builds the enclave's program into an image in a folder, with these options, and signs it.

@@ -1,0 +1,196 @@
+//! What `twine run` says of mounts and keys that are not right, and of code that is kept.
+
+mod common;
+
+use common::{Ended, Folder, built, run, twine};
+use std::fs;
+use std::path::Path;
+
+/// Opens "file" in descriptor 3, made if it is not there, and writes "x": exits with the errno
+/// of what failed first.
+const WRITER: &str = r#"(module
+    (import "wasi_snapshot_preview1" "path_open"
+      (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 64) "file")
+    (data (i32.const 16) "\58\00\00\00\01\00\00\00")
+    (data (i32.const 88) "x")
+    (func (export "_start")
+      (local $errno i32)
+      (local.set $errno (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4)
+        (i32.const 1) (i64.const 0x42) (i64.const 0) (i32.const 0) (i32.const 96)))
+      (if (local.get $errno) (then (call $exit (local.get $errno))))
+      (call $exit (call $write (i32.load (i32.const 96)) (i32.const 16) (i32.const 1) (i32.const 100)))))"#;
+
+fn in_folder(folder: &Folder, program: &Path, options: &[&str]) -> Ended {
+    let mut command = twine();
+    command.current_dir(folder.path()).args(["run", "--quiet"]).args(options).arg(program);
+    run(&mut command)
+}
+
+fn writer(folder: &Folder, options: &[&str]) -> Ended {
+    let program = folder.file("writer.wat", WRITER);
+    in_folder(folder, &program, options)
+}
+
+#[test]
+fn a_volume_is_made_where_it_is_not_there_and_that_is_said() {
+    let folder = Folder::new();
+    let program = folder.file("writer.wat", WRITER);
+    let mut command = twine();
+    command.current_dir(folder.path()).args(["run", "--dir", "v"]).arg(&program);
+    let first = run(&mut command);
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert!(first.err.contains("v is made: a new volume, sealed to this program"), "{first:?}");
+    let second = run(&mut command);
+    assert_eq!(second.code, Some(0), "{second:?}");
+    assert!(!second.err.contains("is made"), "{second:?}");
+}
+
+#[test]
+fn no_volume_is_made_for_a_program_that_does_not_start() {
+    let folder = Folder::new();
+    let program = folder.file("bad.wasm", "no module");
+    in_folder(&folder, &program, &["--dir", "v"]).failed_with(1, "not a WebAssembly binary");
+    assert!(!folder.path().join("v").exists());
+}
+
+#[test]
+fn a_volume_of_another_program_does_not_open() {
+    let folder = Folder::new();
+    writer(&folder, &["--dir", "v"]).printed("");
+    let hello = built("guests/hello.wasm");
+    in_folder(&folder, &hello, &["--dir", "v"]).failed_with(1, "no key slot of the volume opens");
+    writer(&folder, &["--dir", "v"]).printed("");
+}
+
+#[test]
+fn a_volume_for_any_program_opens_for_another() {
+    let folder = Folder::new();
+    writer(&folder, &["--dir", "v", "--key", "sealed:any-program"]).printed("");
+    let hello = built("guests/hello.wasm");
+    let ended = in_folder(&folder, &hello, &["--dir", "v"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn a_wrong_key_opens_nothing_and_changes_nothing() {
+    let folder = Folder::new();
+    folder.file("right", [1; 32]);
+    folder.file("wrong", [2; 32]);
+    folder.file("short", [3; 31]);
+    writer(&folder, &["--dir", "v", "--key", "file:right"]).printed("");
+    let before = fs::read(folder.path().join("v")).expect("the volume");
+    for (key, cause) in [
+        ("file:wrong", "it is another one"),
+        ("sealed", "no key slot of the volume opens"),
+        ("file:short", "too short for a key file"),
+        ("file:missing", "can't be read"),
+        ("passphrase:env:TWINE_NO_SUCH", "environment variable not found"),
+    ] {
+        writer(&folder, &["--dir", "v", "--key", key]).failed_with(1, cause);
+    }
+    assert_eq!(before, fs::read(folder.path().join("v")).expect("the volume"));
+    writer(&folder, &["--dir", "v", "--key", "file:right"]).printed("");
+}
+
+#[test]
+fn what_is_no_volume_or_of_another_version_is_told_apart() {
+    let folder = Folder::new();
+    folder.file("text", "some text that is no volume");
+    writer(&folder, &["--dir", "text"]).failed_with(1, "this is not a volume");
+    writer(&folder, &["--dir", "v"]).printed("");
+    let mut bytes = fs::read(folder.path().join("v")).expect("the volume");
+    for copy in [0, 4096] {
+        bytes[copy + 8] = 9;
+    }
+    folder.file("newer", bytes);
+    writer(&folder, &["--dir", "newer"]).failed_with(1, "version 9 of the format");
+    writer(&folder, &["--dir", "."]).failed_with(1, "is a folder, and no volume");
+    writer(&folder, &["--dir", "no/such/place"]).failed_with(1, "can't be opened");
+    writer(&folder, &["--dir", "missing", "--read-only"]).failed_with(1, "there is no volume");
+}
+
+#[test]
+fn read_only_mounts_refuse_with_the_errno_for_it() {
+    const ROFS: i32 = 69;
+    let folder = Folder::new();
+    writer(&folder, &["--dir", "v"]).printed("");
+    let before = fs::read(folder.path().join("v")).expect("the volume");
+    let ended = writer(&folder, &["--dir", "v", "--read-only"]);
+    assert_eq!(ended.code, Some(ROFS), "{ended:?}");
+    assert_eq!(before, fs::read(folder.path().join("v")).expect("the volume"));
+    let ended = writer(&folder, &["--plain-dir", ".", "--read-only"]);
+    assert_eq!(ended.code, Some(ROFS), "{ended:?}");
+    assert!(!folder.path().join("file").exists());
+}
+
+#[test]
+fn folders_and_memory_take_what_is_written() {
+    let folder = Folder::new();
+    writer(&folder, &["--plain-dir", "."]).printed("");
+    assert_eq!(fs::read(folder.path().join("file")).expect("it was written"), b"x");
+    writer(&folder, &["--tmpfs", "/tmp=1MiB"]).printed("");
+}
+
+#[test]
+fn mounts_that_make_no_sense_are_refused() {
+    let folder = Folder::new();
+    writer(&folder, &["--dir", "a", "--dir", "b"]).failed_with(1, "two mounts have the same path");
+    writer(&folder, &["--plain-dir", "nowhere"]).failed_with(1, "can't be opened");
+    writer(&folder, &["--tmpfs", "/tmp=much"]).failed_with(1, "--tmpfs /tmp=much");
+    assert_eq!(writer(&folder, &["--dir", "a", "--key", "wax"]).code, Some(2));
+}
+
+#[test]
+fn two_mounts_of_one_volume_are_in_each_others_way() {
+    let folder = Folder::new();
+    writer(&folder, &["--dir", "v::/a", "--dir", "v::/b"]).failed_with(1, "is in use by twine");
+}
+
+#[test]
+fn kept_code_is_used_and_what_is_wrong_with_it_only_takes_time() {
+    let folder = Folder::new();
+    let program = built("guests/hello.wasm");
+    let cache = folder.path().join("cache");
+    let compiled = |options: &[&str]| {
+        let stats = folder.path().join("stats.json");
+        let mut command = twine();
+        command.env("TWINE_CACHE", &cache).args(["run", "--quiet", "--stats-json"]).arg(&stats);
+        let ended = run(command.args(options).arg(&program));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let stats = fs::read_to_string(stats).expect("statistics");
+        stats.contains("\"code_store\"") || !stats.contains("\"code_load\"")
+    };
+    assert!(compiled(&[]), "the first start compiles");
+    assert!(!compiled(&[]), "the second does not");
+    assert!(compiled(&["--no-cache"]));
+    assert!(compiled(&["--timeout", "60s"]), "with other settings it is other code");
+    assert!(!compiled(&["--timeout", "60s"]));
+    let kept: Vec<_> =
+        fs::read_dir(&cache).expect("the cache").map(|e| e.unwrap().path()).collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let [plain, timed] = match kept[0].to_string_lossy().contains("timeout") {
+        true => [&kept[1], &kept[0]],
+        false => [&kept[0], &kept[1]],
+    };
+    let good = fs::read(plain).expect("code");
+    for at in [0, 8, 20, 70, 100, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(plain, bad).expect("it can be written");
+        assert!(compiled(&[]), "byte {at} was changed");
+        assert!(!compiled(&[]), "it was replaced");
+    }
+    for length in [0, 1, 87, 88, good.len() / 2] {
+        fs::write(plain, &good[..length]).expect("it can be written");
+        assert!(compiled(&[]), "cut to {length} bytes");
+    }
+    fs::copy(timed, plain).expect("it can be copied");
+    assert!(compiled(&[]), "code for other settings");
+    let clear = run(twine().env("TWINE_CACHE", &cache).args(["cache", "clear"]));
+    assert_eq!(clear.code, Some(0), "{clear:?}");
+    assert_eq!(fs::read_dir(&cache).expect("the cache").count(), 0);
+}

@@ -1,0 +1,116 @@
+//! `twine sqlite`, piped and on a terminal.
+
+mod common;
+
+use common::{Folder, built, ended, run, run_with_input, twine};
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+const SECRET: &str = "the treasure is under the old oak";
+
+fn sqlite(folder: &Folder, arguments: &[&str]) -> Command {
+    let mut command = twine();
+    command.current_dir(folder.path()).args(["sqlite", "--quiet"]).args(arguments);
+    command
+}
+
+#[test]
+fn a_database_lives_from_run_to_run_and_nothing_of_it_is_outside() {
+    let folder = Folder::new();
+    let make = format!("CREATE TABLE notes(text); INSERT INTO notes VALUES('{SECRET}')");
+    run(&mut sqlite(&folder, &["my.db", &make])).printed("");
+    run(&mut sqlite(&folder, &["my.db", "SELECT * FROM notes"])).printed(&format!("{SECRET}\n"));
+    run(&mut sqlite(&folder, &["my.db", "-json", "SELECT 1 AS one"])).printed("[{\"one\":1}]\n");
+    run_with_input(&mut sqlite(&folder, &["my.db"]), b"SELECT count(*) FROM notes;\n.quit\n")
+        .printed("1\n");
+    let held = fs::read(folder.path().join("my.db")).expect("the volume is there");
+    for text in [SECRET, "notes", "CREATE TABLE", "SQLite format 3", "my.db"] {
+        let found = held.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(!found, "{text:?} is in the host's file");
+    }
+    let files: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(files.len(), 1, "journals are in the volume: {files:?}");
+}
+
+#[test]
+fn a_database_in_memory_needs_no_file() {
+    let folder = Folder::new();
+    run_with_input(&mut sqlite(&folder, &[]), b"SELECT sqlite_version() > '3', 6 * 7;\n")
+        .printed("1|42\n");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn wrong_sql_is_an_error_of_the_shells() {
+    let folder = Folder::new();
+    let ended = run(&mut sqlite(&folder, &["my.db", "SELEC"]));
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("near \"SELEC\": syntax error"), "{}", ended.err);
+}
+
+#[test]
+fn every_journal_that_wasi_allows_keeps_what_is_committed() {
+    let folder = Folder::new();
+    for (at, mode) in ["delete", "truncate", "persist", "memory"].iter().enumerate() {
+        let sql = format!(
+            "PRAGMA journal_mode={mode}; CREATE TABLE t{at}(x); INSERT INTO t{at} VALUES({at})"
+        );
+        run(&mut sqlite(&folder, &["my.db", &sql])).printed(&format!("{mode}\n"));
+    }
+    let wal = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;
+        CREATE TABLE w(x); INSERT INTO w VALUES(9)";
+    run(&mut sqlite(&folder, &["my.db", wal])).printed("exclusive\nwal\n");
+    let read = "PRAGMA locking_mode=EXCLUSIVE; SELECT * FROM t0, t1, t2, t3, w;
+        PRAGMA integrity_check";
+    run(&mut sqlite(&folder, &["my.db", read])).printed("exclusive\n0|1|2|3|9\nok\n");
+}
+
+#[test]
+fn on_a_terminal_lines_are_edited_and_remembered() {
+    let folder = Folder::new();
+    // `script` (util-linux) gives the command a terminal.
+    let line =
+        format!("'{}' sqlite --quiet my.db -noheader -list", built("release/twine").display());
+    let cache = common::cache();
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .current_dir(folder.path())
+        .env("TERM", "xterm")
+        .env("TWINE_CACHE", cache)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("script is part of util-linux");
+    let mut input = child.stdin.take().expect("it is piped");
+    let mut output = child.stdout.take().expect("it is piped");
+    let mut shown = Vec::new();
+    // Typing errors are mended, a line is given up, the last one is called back.
+    for typed in ["SELECX\x7fT 40 + 2;\r", "nonsense\x03", "\x1b[A\r", ".quit\r"] {
+        // The editor tells the terminal that it is ready.
+        while !ready(&shown) {
+            let mut bytes = [0; 4096];
+            let count = output.read(&mut bytes).expect("the terminal shows it");
+            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&shown));
+            shown.extend_from_slice(&bytes[..count]);
+        }
+        input.write_all(typed.as_bytes()).expect("the terminal takes it");
+        shown.extend_from_slice(b"\n");
+    }
+    output.read_to_end(&mut shown).expect("the terminal shows it");
+    let ended = ended(child.wait_with_output().expect("it ends"));
+    let shown = String::from_utf8_lossy(&shown);
+    assert_eq!(ended.code, Some(0), "{ended:?} {shown}");
+    let answers = shown.lines().filter(|line| line.trim() == "42").count();
+    assert_eq!(answers, 2, "{shown}");
+}
+
+/// Whether the line editor waits for a line, by what it has sent to the terminal.
+fn ready(shown: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(shown);
+    // Bracketed paste is on while a line is read, and the prompt was drawn.
+    let on = text.rfind("\x1b[?2004h").filter(|&on| text[on..].contains("sqlite> "));
+    on.is_some_and(|on| text.rfind("\x1b[?2004l").is_none_or(|off| off < on))
+        && !text.ends_with('\n')
+}
