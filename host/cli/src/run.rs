@@ -301,8 +301,9 @@ fn show(report: &Report) {
         eprintln!("{phase:>16} {time:>10.2} ms");
     }
     eprintln!("{:>16} {:>10}", "exits", report.stats.exits);
-    for (call, count) in &report.stats.calls {
-        eprintln!("{call:>16} {count:>10}");
+    for call in &report.stats.calls {
+        let time = call.time.as_secs_f64() * 1e3;
+        eprintln!("{:>16} {:>10} {time:>10.2} ms", call.name, call.count);
     }
     for volume in &report.outcome.volumes {
         eprintln!("volume {}", volume.guest);
@@ -317,8 +318,13 @@ fn json(report: &Report) -> serde_json::Value {
         .into_iter()
         .map(|(phase, time)| (phase.replace(' ', "_"), time.into()))
         .collect();
-    let calls: serde_json::Map<_, _> =
-        report.stats.calls.iter().map(|&(call, count)| (call.to_owned(), count.into())).collect();
+    let calls = &report.stats.calls;
+    let counts: serde_json::Map<_, _> =
+        calls.iter().map(|call| (call.name.to_owned(), call.count.into())).collect();
+    let times: serde_json::Map<_, _> = calls
+        .iter()
+        .map(|call| (call.name.to_owned(), (call.time.as_secs_f64() * 1e3).into()))
+        .collect();
     let volumes: Vec<_> = report
         .outcome
         .volumes
@@ -335,7 +341,8 @@ fn json(report: &Report) -> serde_json::Value {
     serde_json::json!({
         "milliseconds": phases,
         "exits": report.stats.exits,
-        "calls": calls,
+        "calls": counts,
+        "call_milliseconds": times,
         "volumes": volumes,
     })
 }

@@ -12,6 +12,7 @@ use crate::service::{self, Abnormal};
 use sgx_isa::Enclu;
 use std::arch::global_asm;
 use std::mem::offset_of;
+use std::time::Instant;
 use twine_protocol::calls::{USER_DEFINED, dispatch};
 
 macro_rules! number_usercalls {
@@ -187,8 +188,9 @@ extern "C" fn left(frame: &mut Frame) -> bool {
         if frame.rdi >= USER_DEFINED {
             let mut caller = Caller { service: &service, tcs: run.tcs };
             let arguments = [frame.rsi, frame.rdx, frame.r8, frame.r9];
-            service.counters.call(frame.rdi);
+            let start = Instant::now();
             if let Some(honest) = dispatch(&mut caller, frame.rdi, arguments) {
+                service.counters.call(frame.rdi, start.elapsed());
                 let (first, second) = service.answer(run.tcs, frame.rdi, arguments, honest);
                 (frame.rdi, frame.rsi, frame.rdx) = (0, first, second);
                 (frame.r8, frame.r9) = (0, 0);

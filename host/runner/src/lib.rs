@@ -37,5 +37,5 @@ pub use folder::Folder;
 pub use image::Image;
 pub use run::{Phases, Report, run, run_interposed};
 pub use service::{Call, Input, Interposer, Progress, Resources};
-pub use stats::Stats;
+pub use stats::{CallStats, Stats};
 pub use storage::{Access, Storage, StorageError};

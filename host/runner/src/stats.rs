@@ -1,6 +1,7 @@
 //! What host calls a run made.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use twine_protocol::calls::DECLARATIONS;
 
 /// Counts of one run.
@@ -8,20 +9,38 @@ use twine_protocol::calls::DECLARATIONS;
 pub struct Stats {
     /// Times that a thread left the enclave on purpose (EEXIT).
     pub exits: u64,
-    /// Host calls by name, those that were made at least once.
-    pub calls: Vec<(&'static str, u64)>,
+    /// Host calls, those that were made at least once.
+    pub calls: Vec<CallStats>,
+}
+
+/// What host calls of one kind came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallStats {
+    /// Its name, as `docs/host-calls.md` has it.
+    pub name: &'static str,
+    /// How often it was made.
+    pub count: u64,
+    /// The time that serving it took on the host, without the exit and the entry. What the
+    /// host waits for is in it.
+    pub time: Duration,
 }
 
 /// Counters that threads of the enclave share.
 #[derive(Debug)]
 pub(crate) struct Counters {
     exits: AtomicU64,
-    calls: Vec<AtomicU64>,
+    calls: Vec<Counter>,
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    count: AtomicU64,
+    nanoseconds: AtomicU64,
 }
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        let calls = DECLARATIONS.iter().map(|_| AtomicU64::new(0)).collect();
+        let calls = DECLARATIONS.iter().map(|_| Counter::default()).collect();
         Counters { exits: AtomicU64::new(0), calls }
     }
 
@@ -29,9 +48,11 @@ impl Counters {
         self.exits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn call(&self, number: u64) {
+    pub(crate) fn call(&self, number: u64, time: Duration) {
         if let Ok(at) = DECLARATIONS.binary_search_by_key(&number, |call| call.number) {
-            self.calls[at].fetch_add(1, Ordering::Relaxed);
+            let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            self.calls[at].count.fetch_add(1, Ordering::Relaxed);
+            self.calls[at].nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
         }
     }
 
@@ -39,8 +60,12 @@ impl Counters {
         let calls = DECLARATIONS
             .iter()
             .zip(&self.calls)
-            .map(|(call, count)| (call.name, count.load(Ordering::Relaxed)))
-            .filter(|&(_, count)| count > 0)
+            .map(|(call, counter)| CallStats {
+                name: call.name,
+                count: counter.count.load(Ordering::Relaxed),
+                time: Duration::from_nanos(counter.nanoseconds.load(Ordering::Relaxed)),
+            })
+            .filter(|call| call.count > 0)
             .collect();
         Stats { exits: self.exits.load(Ordering::Relaxed), calls }
     }
