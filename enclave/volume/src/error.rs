@@ -3,7 +3,6 @@
 use crate::anchor::{AnchorError, Mark};
 use crate::slot::SlotKind;
 use crate::storage::StorageError;
-use std::fmt;
 
 /// What this crate's own operations give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -23,15 +22,16 @@ pub enum Operation {
     Sync,
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Operation::Size => "asking its size",
-            Operation::SetSize => "setting its size",
-            Operation::Read => "reading",
-            Operation::Write => "writing",
-            Operation::Sync => "syncing",
-        })
+impl Operation {
+    /// What was asked, with the numbers that it was asked with.
+    fn describe(self, offset: u64, bytes: u64) -> String {
+        match self {
+            Operation::Size => "asking for the size of the storage".into(),
+            Operation::SetSize => format!("making the storage {offset} bytes long"),
+            Operation::Read => format!("reading {bytes} bytes at {offset} of the storage"),
+            Operation::Write => format!("writing {bytes} bytes at {offset} of the storage"),
+            Operation::Sync => "making durable what was written to the storage".into(),
+        }
     }
 }
 
@@ -120,7 +120,7 @@ pub enum Error {
         what: String,
     },
     /// The storage failed.
-    #[error("{operation} {bytes} bytes at {offset} of the storage failed: {error}")]
+    #[error("{} failed: {error}", .operation.describe(*.offset, *.bytes))]
     Storage {
         /// What was asked of it.
         operation: Operation,
