@@ -1,4 +1,5 @@
-//! `volume`: the protected volume alone, outside of any enclave, against plain files.
+//! `volume`: the protected volume alone, outside of any enclave, against plain files, and under
+//! a program in the enclave.
 
 use crate::error::{Error, Result, about};
 use crate::process::Place;
@@ -10,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 use twine_files::{Change, FileSystem, Inode};
 use twine_volume::{NewSlot, Options, Secret, Volume};
@@ -33,7 +35,7 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "volume",
         "the volume alone and natively, its storage mapped, in pieces of 4 KiB with the default \
-         cache, against pread, pwrite and fdatasync on a plain file",
+         cache, against pread, pwrite and fdatasync on a plain file; and a program in the enclave",
     );
     let size = if quick { SIZE_QUICK } else { SIZE };
     let bench = match Bench::new(place, size, if quick { SYNCS_QUICK } else { SYNCS }) {
@@ -51,7 +53,8 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
 }
 
 /// A plain file and a volume's, in a folder that is removed in the end.
-struct Bench {
+struct Bench<'a> {
+    place: &'a Place,
     folder: PathBuf,
     size: u64,
     syncs: u64,
@@ -59,7 +62,7 @@ struct Bench {
     random: RefCell<u64>,
 }
 
-impl Drop for Bench {
+impl Drop for Bench<'_> {
     fn drop(&mut self) {
         // What can't be removed is left; there is nobody to tell.
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -76,11 +79,11 @@ fn open_file(path: &Path) -> Result<File> {
     about(path.display(), options())
 }
 
-impl Bench {
-    fn new(place: &Place, size: u64, syncs: u64) -> Result<Self> {
+impl<'a> Bench<'a> {
+    fn new(place: &'a Place, size: u64, syncs: u64) -> Result<Self> {
         let folder = place.root.join(format!("target/tmp/bench-volume-{}", std::process::id()));
         about(folder.display(), std::fs::create_dir_all(&folder))?;
-        Ok(Bench { folder, size, syncs, random: RefCell::new(0x9e37_79b9_7f4a_7c15) })
+        Ok(Bench { place, folder, size, syncs, random: RefCell::new(0x9e37_79b9_7f4a_7c15) })
     }
 
     fn plain(&self) -> Result<File> {
@@ -110,24 +113,39 @@ impl Bench {
         (0..self.size).step_by(PIECE)
     }
 
-    /// Compares the two ways, by the time for so many pieces; `most` is the bar.
+    /// What `guests/pieces` says of the same in the enclave, on a volume of its own: seconds.
+    fn inside(&self, what: &str, pieces: u64) -> Result<f64> {
+        let program = self.place.guest("pieces")?;
+        let mut twine = Command::new(&self.place.twine);
+        twine.args(["run", "--quiet", "--dir"]).arg(self.folder.join("inside")).arg(program);
+        twine.args(["/file", &(self.size >> 20).to_string(), what, &pieces.to_string()]);
+        let output = about("the program in the enclave", twine.output())?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        let microseconds: Option<f64> = told.trim().parse().ok();
+        let failed = || Error::Program(String::from_utf8_lossy(&output.stderr).into_owned());
+        Ok(microseconds.ok_or_else(failed)? * pieces as f64 / 1e6)
+    }
+
+    /// Compares the ways, by the time for so many pieces; `most` is the bar against the plain
+    /// file.
     fn case(
         &self,
-        name: &str,
+        (name, what): (&str, &str),
         effort: Effort,
         pieces: u64,
         most: f64,
         volume: &mut dyn FnMut() -> Result<f64>,
         plain: &mut dyn FnMut() -> Result<f64>,
     ) -> Result<Case> {
-        let samples = interleaved(effort, &mut [volume, plain])?;
+        let mut inside = || self.inside(what, pieces);
+        let samples = interleaved(effort, &mut [volume, plain, &mut inside])?;
         let per_piece = |sample: Sample| {
             Sample::of(sample.runs.iter().map(|seconds| seconds / pieces as f64 * 1e6).collect())
         };
         let samples: Vec<Sample> = samples.into_iter().filter_map(per_piece).collect();
         let rate =
             samples.first().map_or(0.0, |ours| PIECE as f64 / (1 << 20) as f64 / ours.median * 1e6);
-        let rivals = ["volume", "plain file"].into_iter().zip(samples);
+        let rivals = ["volume", "plain file", "in the enclave"].into_iter().zip(samples);
         Ok(Case::new(name, "us", rivals, Some(Bar::AtMost(most))).detail("MiB/s", rate))
     }
 
@@ -174,13 +192,20 @@ impl Bench {
             Ok(start.elapsed().as_secs_f64())
         };
         let pieces = self.size / PIECE as u64;
-        self.case("write in order, one sync", effort, pieces, 1.0 / 0.7, &mut volume, &mut plain)
+        self.case(
+            ("write in order, one sync", "write"),
+            effort,
+            pieces,
+            1.0 / 0.7,
+            &mut volume,
+            &mut plain,
+        )
     }
 
     /// Reads pieces by both ways.
     fn reads(
         &self,
-        name: &str,
+        name: (&str, &str),
         effort: Effort,
         most: f64,
         positions: &dyn Fn() -> Vec<u64>,
@@ -211,13 +236,13 @@ impl Bench {
 
     /// At least 60% of plain.
     fn read(&self, effort: Effort) -> Result<Case> {
-        self.reads("read in order", effort, 1.0 / 0.6, &|| self.pieces().collect())
+        self.reads(("read in order", "read"), effort, 1.0 / 0.6, &|| self.pieces().collect())
     }
 
     /// At most 1.5 times the time of plain.
     fn read_at_random(&self, effort: Effort) -> Result<Case> {
         let positions = || (0..READS).map(|_| self.position()).collect();
-        self.reads("read at random, cold", effort, 1.5, &positions)
+        self.reads(("read at random, cold", "random"), effort, 1.5, &positions)
     }
 
     /// At least 80% of plain.
@@ -243,7 +268,7 @@ impl Bench {
             }
             Ok(start.elapsed().as_secs_f64())
         };
-        let name = "write at random, a sync each";
+        let name = ("write at random, a sync each", "sync");
         self.case(name, effort, self.syncs, 1.0 / 0.8, &mut volume, &mut plain)
     }
 }

@@ -22,9 +22,10 @@ pub(crate) fn all(root: &Path) -> Result<()> {
     rust(root, "report", "hello-rust")?;
     rust(root, "files-rust", "files-rust")?;
     coremark(&guests)?;
-    hello(&guests)?;
+    own(&guests, "hello")?;
     kernels(&guests)?;
-    posix(&guests)?;
+    own(&guests, "posix")?;
+    own(&guests, "pieces")?;
     sqlite::programs(&guests)?;
     lua(&guests)?;
     go(&guests, "go")?;
@@ -311,13 +312,6 @@ fn c_library(guests: &Guests) -> Result<PathBuf> {
     Ok(sysroot)
 }
 
-fn hello(guests: &Guests) -> Result<()> {
-    let flags = [C_FLAGS, &["guests/hello/hello.c"]].concat();
-    let Some(stale) = guests.stale("hello", &flags.join(" "), &["hello"])? else { return Ok(()) };
-    c(guests, "hello", &flags)?;
-    stale.made()
-}
-
 fn kernels(guests: &Guests) -> Result<()> {
     // Without contraction its numbers are the same on machines that have fused multiply-add.
     let flags = [C_FLAGS, &["-ffp-contract=off", "guests/kernels/kernels.c"]].concat();
@@ -327,10 +321,12 @@ fn kernels(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-fn posix(guests: &Guests) -> Result<()> {
-    let flags = [C_FLAGS, &["guests/posix/posix.c"]].concat();
-    let Some(stale) = guests.stale("posix", &flags.join(" "), &["posix"])? else { return Ok(()) };
-    c(guests, "posix", &flags)?;
+/// A C program of ours that has one file.
+fn own(guests: &Guests, name: &str) -> Result<()> {
+    let source = format!("guests/{name}/{name}.c");
+    let flags = [C_FLAGS, &[source.as_str()]].concat();
+    let Some(stale) = guests.stale(name, &flags.join(" "), &[name])? else { return Ok(()) };
+    c(guests, name, &flags)?;
     stale.made()
 }
 
