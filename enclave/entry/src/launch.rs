@@ -89,6 +89,8 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         Ok(compiled) => compiled,
         Err(error) => return refused(error.to_string(), error.remedy()),
     };
+    // The bytes are not needed any more, and the program may want the memory.
+    drop(program);
     timings.compile = watch.lap();
     // After the program is known to be one: nothing is made for one that is not.
     let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
