@@ -26,7 +26,8 @@ pub(crate) struct Arguments {
     #[arg(long = "tmpfs", value_name = "GUEST[=SIZE]")]
     memories: Vec<String>,
 
-    /// What opens the volumes, and is their key if they are made: see `twine volume --help`
+    /// What opens the volumes, and is their key if they are made: sealed, sealed:image,
+    /// sealed:any-program, file:PATH, passphrase, passphrase:env:NAME or passphrase:file:PATH
     #[arg(long, value_name = "KEY", default_value = "sealed")]
     key: Key,
 

@@ -106,7 +106,7 @@ pub(crate) struct Place {
 
     /// Compile the program anew, and don't keep the code (see `twine cache`)
     #[arg(long)]
-    no_cache: bool,
+    no_code_cache: bool,
 }
 
 impl Place {
@@ -209,7 +209,7 @@ impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let (image, platform) = self.place.choose(self.program.len(), self.telling.quiet)?;
         let Prepared { mounts, mut resources, made } = self.prepared;
-        if !self.place.no_cache {
+        if !self.place.no_code_cache {
             resources.code = cache::file(&image, &self.program, &self.limits);
         }
         let launch = Launch {

@@ -166,7 +166,7 @@ fn kept_code_is_used_and_what_is_wrong_with_it_only_takes_time() {
     };
     assert!(compiled(&[]), "the first start compiles");
     assert!(!compiled(&[]), "the second does not");
-    assert!(compiled(&["--no-cache"]));
+    assert!(compiled(&["--no-code-cache"]));
     assert!(compiled(&["--timeout", "60s"]), "with other settings it is other code");
     assert!(!compiled(&["--timeout", "60s"]));
     let kept: Vec<_> =
