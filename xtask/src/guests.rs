@@ -1,6 +1,7 @@
 //! Example programs: built from source or fetched from package registries, into
 //! `target/guests`. What is downloaded has a fixed version, and a checksum that is compared.
 
+mod polybench;
 mod ripgrep;
 pub(crate) mod rivals;
 mod sqlite;
@@ -26,6 +27,7 @@ pub(crate) fn all(root: &Path) -> Result<()> {
     kernels(&guests)?;
     own(&guests, "posix")?;
     own(&guests, "pieces")?;
+    polybench::programs(&guests)?;
     sqlite::programs(&guests)?;
     lua(&guests)?;
     go(&guests, "go")?;

@@ -1,6 +1,6 @@
-//! What the measurements compare programs on protected files with, in `target/rivals`: the same
-//! programs built for this machine, with SQLite and with SQLCipher, and wasmtime with its own
-//! WASI.
+//! What the measurements compare programs in the enclave with, in `target/rivals`: the same programs
+//! built for this machine, with SQLite and with SQLCipher where they use it, and wasmtime with its
+//! own WASI.
 
 use super::sqlite::{FAST, SYSTEM, source, speedtest_source};
 use super::{Guests, last_change};
@@ -20,6 +20,7 @@ pub(crate) fn all(root: &Path) -> Result<()> {
         rivals.native(name, &program)?;
         rivals.sqlcipher(name, &program)?;
     }
+    super::polybench::native(&rivals.guests, &rivals.folder)?;
     rivals.outside()
 }
 
