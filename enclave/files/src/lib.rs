@@ -168,6 +168,11 @@ pub trait FileSystem: Send {
     /// As [`FileSystem::sync`].
     fn sync_all(&mut self) -> Result<()>;
 
+    /// Hands changes on so far that they survive the end of this process, though not of the
+    /// machine. To be called before others can learn of them. Where that fails, the next
+    /// [`sync`](Self::sync) will.
+    fn settle(&mut self) {}
+
     /// How full it is.
     ///
     /// # Errors

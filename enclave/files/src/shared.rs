@@ -122,6 +122,10 @@ impl<T: FileSystem> FileSystem for Shared<T> {
         self.lock().sync_all()
     }
 
+    fn settle(&mut self) {
+        self.lock().settle();
+    }
+
     fn usage(&mut self) -> Result<Usage> {
         self.lock().usage()
     }

@@ -12,14 +12,14 @@ pub(crate) type Block = Box<Bytes>;
 /// Block of the first copy of the header; the second follows.
 pub(crate) const HEADER_START: u64 = 0;
 
-/// First block of the log.
-pub(crate) const LOG_START: u64 = 2;
+/// First of the blocks for the entries of commits that write the tree.
+pub(crate) const ROOTS_START: u64 = 2;
 
-/// Blocks of the log, each for one entry.
-pub(crate) const LOG_BLOCKS: u64 = 126;
+/// Blocks for those entries, which take them in turn.
+pub(crate) const ROOT_SLOTS: u64 = 6;
 
-/// Blocks that are never given to nodes or data.
-pub(crate) const RESERVED_BLOCKS: u64 = LOG_START + LOG_BLOCKS;
+/// Blocks that are never given to nodes, data or the log.
+pub(crate) const RESERVED_BLOCKS: u64 = ROOTS_START + ROOT_SLOTS;
 
 /// Block numbers are smaller than this.
 pub(crate) const MOST_BLOCKS: u64 = 1 << 48;
@@ -42,15 +42,6 @@ impl Kind {
             Kind::Data => 1,
             Kind::Node => 2,
             Kind::Log => 3,
-        }
-    }
-
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
-        match code {
-            1 => Some(Kind::Data),
-            2 => Some(Kind::Node),
-            3 => Some(Kind::Log),
-            _ => None,
         }
     }
 }

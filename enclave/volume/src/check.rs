@@ -93,7 +93,10 @@ impl Volume {
     pub fn check(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
         if !self.read_only && !self.stopped {
             self.commit()?;
-            self.commit_tree()?;
+            // If this mount has written nothing, it takes no space that damage may be in.
+            if self.store.statistics.commits > 0 {
+                self.commit_tree(true)?;
+            }
         }
         let total = self.space.in_use();
         let words = self.space.blocks.div_ceil(REGION_BLOCKS) as usize * WORDS;
@@ -270,7 +273,9 @@ impl Check<'_> {
         if let Err(error) = entered {
             self.find(None, false, format!("free space: {error}"));
         }
-        for block in 0..RESERVED_BLOCKS {
+        let log = self.volume.log.run();
+        let log = log.start..log.start + u64::from(log.count);
+        for block in (0..RESERVED_BLOCKS).chain(log) {
             self.seen[(block / 64) as usize] |= 1 << (block % 64);
         }
         let (mut leaked, mut unguarded) = (0, 0);

@@ -3,6 +3,9 @@
 //! What has changed little since the last commit goes into the log, item by item, and the
 //! tree stays dirty in memory. When the log or the list is full, the tree is written, and
 //! the log begins anew behind an entry that names its root.
+//!
+//! A commit without a barrier is for the end of this process only: what was written is the
+//! operating system's then, and nothing but the machine's end can lose it.
 
 use crate::error::{Error, Result};
 use crate::extents;
@@ -18,19 +21,51 @@ impl Volume {
     /// Makes everything durable. Nothing happens if nothing has changed.
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.check_writable()?;
-        self.flush_data()?;
+        self.advance_anchor()?;
+        self.commit_changes(true)
+    }
+
+    /// Hands all changes to the storage, so that they survive the end of this process.
+    /// While an anchor is behind there is no commit, so that it is never behind by two.
+    pub(crate) fn settle_changes(&mut self) -> Result<()> {
+        if !self.unsettled || self.read_only || self.stopped || self.anchor_behind {
+            return Ok(());
+        }
+        self.commit_changes(false)
+    }
+
+    fn commit_changes(&mut self, durable: bool) -> Result<()> {
+        let staged = self.flush_for_commit()?;
+        let result = self.commit_flushed(durable, &staged);
+        if result.is_err() {
+            // What was staged and not written is still dirty, and will go elsewhere.
+            self.log.forget_staged();
+            self.unsettled = true;
+        }
+        result
+    }
+
+    /// Commits after all data but what was staged was written.
+    fn commit_flushed(&mut self, durable: bool, staged: &[(u64, u64)]) -> Result<()> {
         self.write_inodes()?;
+        self.unsettled = false;
         if self.redo.is_empty() && !self.log.tree_due {
-            return self.advance_anchor(false);
+            return if durable && self.log.is_behind() { self.make_durable() } else { Ok(()) };
         }
         if !self.log.tree_due
             && self.cache.dirty_nodes() <= self.most_dirty_nodes()
             && let Some(bytes) = self.changes()?
             && self.log.has_room(bytes.len())
         {
-            return self.write_commit(false, &bytes);
+            self.write_changes(&bytes)?;
+            self.clean_blocks(staged);
+            return self.committed(durable);
         }
-        self.commit_tree()
+        if let Some(unused) = self.log.unstage(&mut self.store)? {
+            self.space.free_now(unused);
+            self.clean_blocks(staged);
+        }
+        self.commit_tree(durable)
     }
 
     /// Dirty nodes that are kept before the tree is written.
@@ -46,6 +81,8 @@ impl Volume {
             header_generation: self.header.generation,
             root: self.root,
             levels: self.levels,
+            log: self.log.run(),
+            durable: self.log.durable(),
         }
     }
 
@@ -83,11 +120,17 @@ impl Volume {
         Ok(Some(bytes))
     }
 
-    /// Writes the tree, and commits it.
-    pub(crate) fn commit_tree(&mut self) -> Result<()> {
+    /// Writes the tree, and commits it. `durable`: with a barrier, which it may have anyway.
+    pub(crate) fn commit_tree(&mut self, durable: bool) -> Result<()> {
         self.check_writable()?;
         // From here on blocks are guarded, which only a commit like this one ends.
         self.log.tree_due = true;
+        self.renew_log_run()?;
+        self.write_tree(durable)
+    }
+
+    /// Writes what is dirty of the tree, and the commit's entry.
+    fn write_tree(&mut self, durable: bool) -> Result<()> {
         self.drain_ready();
         loop {
             self.enter_freed()?;
@@ -97,30 +140,44 @@ impl Volume {
             }
         }
         self.flush_nodes()?;
-        let mut bytes = Vec::new();
-        self.state().encode(&mut bytes);
-        match self.log.checks() {
-            Some(checks) => checks.iter().for_each(|check| check.encode(&mut bytes)),
-            None => self.barrier()?,
-        }
-        self.write_commit(true, &bytes)
+        self.prepare_entries()?;
+        let state = self.state();
+        self.log.write_tree(&mut self.store, &self.header.volume, &state)?;
+        self.log_root = self.root;
+        self.log_levels = self.levels;
+        self.store.statistics.tree_commits += 1;
+        let durable = durable || self.log.needs_durable_tree();
+        self.committed(durable)
     }
 
-    /// Writes a commit's entries and makes them durable.
-    fn write_commit(&mut self, tree: bool, bytes: &[u8]) -> Result<()> {
-        let written = self.log.write(&mut self.store, &self.header.volume, tree, bytes)?;
-        self.barrier()?;
-        self.log.advance(written);
-        if tree {
-            self.log_root = self.root;
-            self.log_levels = self.levels;
-            self.log.tree_due = false;
-        }
+    /// Writes a commit that lists its changes, and the data that were staged.
+    fn write_changes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.prepare_entries()?;
+        let entries = self.log.write_changes(&mut self.store, &self.header.volume, bytes)?;
+        // They are needed as long as nodes of the last tree are.
+        entries.into_iter().for_each(|block| self.space.free_later(block, true));
+        Ok(())
+    }
+
+    fn prepare_entries(&mut self) -> Result<()> {
+        self.store.sealer.make_room(MOST_GROUP)?;
+        if self.log.needs_barrier(&self.store.sealer) { self.barrier() } else { Ok(()) }
+    }
+
+    /// A commit was written.
+    fn committed(&mut self, durable: bool) -> Result<()> {
         self.redo.clear();
-        self.space.durable(tree);
         self.store.statistics.commits += 1;
-        self.store.statistics.tree_commits += u64::from(tree);
-        self.advance_anchor(true)
+        if durable { self.make_durable() } else { Ok(()) }
+    }
+
+    /// Waits until all commits are durable.
+    fn make_durable(&mut self) -> Result<()> {
+        self.barrier()?;
+        let tree = self.log.now_durable();
+        self.space.durable(tree);
+        self.anchor_behind = self.anchor.is_some();
+        self.advance_anchor()
     }
 
     /// Waits until all that was written is durable.
@@ -131,39 +188,37 @@ impl Volume {
     fn barrier(&mut self) -> Result<()> {
         match self.store.sync() {
             Ok(()) => {
-                self.log.synced();
+                self.log.synced(&self.store.sealer);
                 Ok(())
             }
             Err(error) => self.stop(error),
         }
     }
 
-    /// Tells the anchor of the newest commit, if it does not know it yet.
-    pub(crate) fn advance_anchor(&mut self, newer: bool) -> Result<()> {
-        let mark = self.log.mark();
+    /// Tells the anchor of the last durable commit, if it does not know it yet.
+    pub(crate) fn advance_anchor(&mut self) -> Result<()> {
+        let mark = self.log.durable();
         let volume = self.header.volume;
         if let Some(anchor) = &mut self.anchor
-            && (newer || self.anchor_behind)
+            && self.anchor_behind
         {
-            self.anchor_behind = true;
             anchor.advance(&volume, mark)?;
             self.anchor_behind = false;
         }
         Ok(())
     }
 
-    /// Gives back the free blocks at the end of the storage.
+    /// Commits the tree, and gives back the free blocks at the end of the storage, with
+    /// what the log has of them. Once more it is committed in any case, since a mount takes
+    /// a commit that another one follows for durable, and does not look at all its blocks.
     pub(crate) fn cut_end(&mut self) -> Result<()> {
-        self.enter_freed()?;
+        self.log.tree_due = true;
+        self.drop_log_run();
+        self.write_tree(true)?;
         let end = self.used_end()?;
-        if end == self.space.blocks {
-            return Ok(());
-        }
+        let shorter = end < self.space.blocks;
         self.space.blocks = end;
-        let mut bytes = Vec::new();
-        self.state().encode(&mut bytes);
-        // The commit of the tree that `close` made just before has left room.
-        self.write_commit(false, &bytes)?;
-        self.store.set_blocks(end)
+        self.write_tree(shorter)?;
+        if shorter { self.store.set_blocks(end) } else { Ok(()) }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct Sealer {
 }
 
 fn mount_key(volume_key: &Key, salt: &Salt) -> Box<AesGcm> {
-    Box::new(AesGcm::new(&*derive(&**volume_key, "twine volume 1: mount", salt)))
+    Box::new(AesGcm::new(&*derive(&**volume_key, "twine volume 2: mount", salt)))
 }
 
 fn nonce(kind: Kind, counter: u64) -> [u8; 12] {
@@ -112,17 +112,24 @@ impl Sealer {
         if *salt == mark.0 { counter > mark.1 } else { *salt == self.salt }
     }
 
+    /// Draws a new salt, unless so many seals are left under this one.
+    pub(crate) fn make_room(&mut self, seals: u64) -> Result<()> {
+        if self.counter + seals <= MOST_SEALS {
+            return Ok(());
+        }
+        let mut salt = Salt::default();
+        random(&mut salt)?;
+        let current = mount_key(&self.volume_key, &salt);
+        let old = std::mem::replace(&mut self.current, current);
+        self.keep(self.salt, old);
+        self.salt = salt;
+        self.counter = 0;
+        Ok(())
+    }
+
     /// Encrypts `bytes` in place.
     pub(crate) fn seal(&mut self, kind: Kind, extra: &[u8], bytes: &mut [u8]) -> Result<Seal> {
-        if self.counter == MOST_SEALS {
-            let mut salt = Salt::default();
-            random(&mut salt)?;
-            let current = mount_key(&self.volume_key, &salt);
-            let old = std::mem::replace(&mut self.current, current);
-            self.keep(self.salt, old);
-            self.salt = salt;
-            self.counter = 0;
-        }
+        self.make_room(1)?;
         self.counter += 1;
         let mut tag = Tag::default();
         self.current.encrypt(&nonce(kind, self.counter), extra, bytes, &mut tag);

@@ -155,6 +155,27 @@ impl Volume {
         Ok(())
     }
 
+    /// Writes all dirty blocks of files; if they are few, only with the commit that will
+    /// follow: then it gives them, and they stay dirty until they are written.
+    pub(crate) fn flush_for_commit(&mut self) -> Result<Vec<(u64, u64)>> {
+        let dirty = self.cache.dirty_data();
+        if dirty == 0 || self.log.tree_due || !self.log.can_stage(dirty) {
+            self.flush_data()?;
+            return Ok(Vec::new());
+        }
+        let batch = self.cache.dirty_from((0, 0), dirty);
+        let blocks = self.flush_inline(&batch)?;
+        self.prepare_blocks(&blocks)?;
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        self.gather(&blocks, &mut bytes);
+        let pointers = self.log.stage(&mut self.store, &bytes);
+        self.scratch = bytes;
+        let result = self.point_to(&blocks, &pointers?);
+        self.midway(result)?;
+        Ok(blocks)
+    }
+
     /// Seals and writes all dirty blocks of files. That is no commit.
     pub(crate) fn flush_data(&mut self) -> Result<()> {
         loop {
@@ -174,6 +195,12 @@ impl Volume {
     }
 
     fn flush_batch(&mut self, batch: &[(u64, u64)]) -> Result<()> {
+        let blocks = self.flush_inline(batch)?;
+        self.write_blocks(&blocks, None)
+    }
+
+    /// Puts files that are small enough into the tree; the blocks of others.
+    fn flush_inline(&mut self, batch: &[(u64, u64)]) -> Result<Vec<(u64, u64)>> {
         self.fill_ready()?;
         let mut blocks = Vec::with_capacity(batch.len());
         for &(inode, index) in batch {
@@ -183,7 +210,7 @@ impl Volume {
                 blocks.push((inode, index));
             }
         }
-        self.write_blocks(&blocks, None)
+        Ok(blocks)
     }
 
     /// Puts the start of a small file into the tree.
@@ -225,15 +252,22 @@ impl Volume {
         }
         let result = self.point_to(blocks, &pointers);
         self.midway(result)?;
+        match bytes {
+            Some(_) => blocks
+                .iter()
+                .for_each(|&(inode, index)| self.cache.forget(Name::Data(inode, index))),
+            None => self.clean_blocks(blocks),
+        }
+        Ok(())
+    }
+
+    /// Blocks in the cache were written.
+    pub(crate) fn clean_blocks(&mut self, blocks: &[(u64, u64)]) {
         for &(inode, index) in blocks {
-            let name = Name::Data(inode, index);
-            if bytes.is_some() {
-                self.cache.forget(name);
-            } else if let Some(frame) = self.cache.find(name) {
+            if let Some(frame) = self.cache.find(Name::Data(inode, index)) {
                 self.cache.clean(frame);
             }
         }
-        Ok(())
     }
 
     /// Makes sure that pointers to these blocks can be set.
@@ -306,7 +340,7 @@ impl Volume {
                 .for_each(|block| self.space.free_now(block));
             return result;
         }
-        pointers[first..].iter().for_each(|pointer| self.log.wrote(Kind::Data, pointer));
+        self.log.wrote(pointers.len() - first);
         Ok(())
     }
 

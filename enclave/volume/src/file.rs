@@ -128,6 +128,7 @@ impl Volume {
         } else {
             // Up to a multiple of the chunk's size, so that large writes become aligned.
             let length = (CHUNK_BYTES - offset % CHUNK_BYTES).min(bytes.len() as u64) as usize;
+            self.reserve_for_dirty(blocks(length as u64) + 1)?;
             self.write_cached(inode, offset, &bytes[..length])?
         };
         let end = offset + count as u64;

@@ -156,6 +156,12 @@ impl FileSystem for Volume {
         self.answer(result)
     }
 
+    fn settle(&mut self) {
+        if let Err(error) = self.settle_changes() {
+            self.note(&error);
+        }
+    }
+
     fn usage(&mut self) -> FileResult<Usage> {
         Ok(Usage { used: offset(self.space.in_use()), size: self.bytes() })
     }

@@ -43,6 +43,7 @@ impl Volume {
             self.enter_freed()?;
         }
         self.cache.trim();
+        self.unsettled = true;
         self.fill_ready()
     }
 
@@ -123,8 +124,8 @@ impl Volume {
                 None => self.root = *pointer,
             }
             self.cache.clean(node.frame);
-            self.log.wrote(Kind::Node, pointer);
         }
+        self.log.wrote(nodes.len());
         Ok(())
     }
 }

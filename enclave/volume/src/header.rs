@@ -8,7 +8,7 @@ use crate::slot::{SLOT_BYTES, Slot, SlotKind, Unlock};
 use crate::volume::VolumeId;
 
 /// The version of the format that this crate reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"TWINEVOL";
 const SLOTS_START: usize = 64;
@@ -96,7 +96,7 @@ impl Header {
 }
 
 fn mac_key(volume_key: &Key) -> Key {
-    derive(&**volume_key, "twine volume 1: header", &[])
+    derive(&**volume_key, "twine volume 2: header", &[])
 }
 
 /// Whether a copy is authentic.

@@ -326,6 +326,7 @@ impl Volume {
     ) -> Result<()> {
         self.check_writable()?;
         self.inode(inode)?;
+        self.unsettled = true;
         let now = (self.clock)();
         self.inodes.settle(|| now);
         let stamp = |stamp, old| match stamp {

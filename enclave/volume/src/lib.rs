@@ -69,6 +69,7 @@ mod storage;
 mod store;
 mod tree;
 mod tree_change;
+mod verify;
 mod volume;
 
 pub use anchor::{Anchor, AnchorError, Mark};

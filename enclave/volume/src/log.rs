@@ -1,228 +1,59 @@
-//! The log: a ring of entries, each in a block of its own, that chain to each other.
+//! The log: entries, each in a block of its own, that chain to each other.
 //!
 //! A commit is a group of entries. It either names the root of a tree that was written, or
-//! lists what has changed since the commit before. A mount takes the newest group that
-//! names a root and the groups that follow it.
+//! lists what has changed since the commit before. The former lie in blocks of their own,
+//! which they take in turn; the latter follow each other in a run of blocks that the tree
+//! commit names, each with the few blocks of data that it is about, so that a small commit
+//! is one write. A mount takes the newest tree commit and the groups that follow it.
 
+mod chain;
+mod entry;
 mod record;
 
+pub(crate) use chain::{Chain, Net, roots};
+pub(crate) use entry::PAYLOAD_BYTES;
 pub(crate) use record::{Record, STATE_BYTES, State};
 
-use crate::block::{BLOCK_BYTES, Bytes, Kind, LOG_BLOCKS, LOG_START};
-use crate::bytes::{Reader, Short};
-use crate::crypto::{Seal, Sealer};
+use crate::anchor::Mark;
+use crate::block::{BLOCK_BYTES, Kind, ROOT_SLOTS, ROOTS_START};
+use crate::crypto::Sealer;
 use crate::error::Result;
-use crate::pointer::{Pointer, SALT_BYTES, Salt, TAG_BYTES, Tag};
+use crate::pointer::{Pointer, Salt};
+use crate::space::Run;
 use crate::store::Store;
 use crate::volume::VolumeId;
-use std::collections::HashMap;
+use entry::{Entry, FIRST, LAST, TREE};
 
 /// Most entries of a group.
 pub(crate) const MOST_GROUP: u64 = 8;
 
-/// Bytes in the clear: salt, counter, tag.
-const CLEAR_BYTES: usize = SALT_BYTES + 6 + TAG_BYTES;
+/// Most blocks of data that lie among the entries.
+pub(crate) const MOST_STAGED: usize = 16;
 
-/// Bytes before the payload of an entry.
-const HEAD_BYTES: usize = 8 + TAG_BYTES + 8 + 4;
-
-/// Most bytes of an entry's payload.
-pub(crate) const PAYLOAD_BYTES: usize = BLOCK_BYTES - CLEAR_BYTES - HEAD_BYTES;
-
-const FIRST: u8 = 1;
-const LAST: u8 = 2;
-const TREE: u8 = 4;
-
-/// Blocks that can be listed for a mount to check, instead of a barrier before the entry.
-pub(crate) const MOST_CHECKS: usize = 256;
-
-/// An entry that is authentic.
-struct Entry {
-    sequence: u64,
-    previous: Tag,
-    tag: Tag,
-    /// The first entry of the last group, until this one, that names a root.
-    tree_start: u64,
-    flags: u8,
-    payload: Vec<u8>,
-}
-
-impl Entry {
-    /// The entry as a block.
-    fn seal(&self, sealer: &mut Sealer, volume: &VolumeId) -> Result<(Box<Bytes>, Tag)> {
-        let mut block = crate::block::zeroed();
-        let sealed = &mut block[CLEAR_BYTES..];
-        sealed[..8].copy_from_slice(&self.sequence.to_le_bytes());
-        sealed[8..24].copy_from_slice(&self.previous);
-        sealed[24..32].copy_from_slice(&self.tree_start.to_le_bytes());
-        sealed[32] = self.flags;
-        // At most PAYLOAD_BYTES, by `group_entries`.
-        sealed[34..36].copy_from_slice(&(self.payload.len() as u16).to_le_bytes());
-        sealed[HEAD_BYTES..HEAD_BYTES + self.payload.len()].copy_from_slice(&self.payload);
-        let extra = extra(volume, self.sequence % LOG_BLOCKS);
-        let seal = sealer.seal(Kind::Log, &extra, sealed)?;
-        block[..12].copy_from_slice(&seal.salt);
-        block[12..18].copy_from_slice(&seal.counter.to_le_bytes()[..6]);
-        block[18..34].copy_from_slice(&seal.tag);
-        Ok((block, seal.tag))
-    }
-
-    /// Opens the block of a place in the ring; nothing if it is not authentic.
-    fn open(sealer: &mut Sealer, volume: &VolumeId, place: u64, block: &Bytes) -> Option<Self> {
-        let mut reader = Reader::new(block);
-        let salt = reader.array().ok()?;
-        let mut counter = [0; 8];
-        counter[..6].copy_from_slice(reader.bytes(6).ok()?);
-        let tag = reader.array().ok()?;
-        let seal = Seal { salt, counter: u64::from_le_bytes(counter), tag };
-        let mut sealed = reader.rest().to_vec();
-        sealer.open(Kind::Log, &seal, &extra(volume, place), &mut sealed).ok()?;
-        Self::decode(place, tag, &sealed)
-    }
-
-    fn decode(place: u64, tag: Tag, opened: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(opened);
-        let sequence = reader.u64().ok()?;
-        let previous = reader.array().ok()?;
-        let tree_start = reader.u64().ok()?;
-        let flags = reader.u8().ok()?;
-        reader.u8().ok()?;
-        let length = usize::from(reader.u16().ok()?);
-        let payload = reader.bytes(length).ok()?.to_vec();
-        (sequence % LOG_BLOCKS == place).then_some(Entry {
-            sequence,
-            previous,
-            tag,
-            tree_start,
-            flags,
-            payload,
-        })
-    }
-}
-
-fn extra(volume: &VolumeId, place: u64) -> [u8; 24] {
-    let mut extra = [0; 24];
-    extra[..16].copy_from_slice(&volume.0);
-    extra[16..].copy_from_slice(&place.to_le_bytes());
-    extra
-}
-
-/// A commit that was found in the log.
-pub(crate) struct Group {
-    first: u64,
-    pub(crate) last: u64,
-    pub(crate) tag: Tag,
-    tree: bool,
-    tree_start: u64,
-    pub(crate) state: State,
-    stream: Vec<u8>,
-}
-
-impl Group {
-    /// What the commit lists.
-    pub(crate) fn records(&self) -> Result<Vec<Record<'_>>, Short> {
-        record::records(&self.stream)
-    }
-}
-
-/// The commits that make a state: one that names a root, and those after it.
-pub(crate) struct Chain(pub(crate) Vec<Group>);
-
-/// All entries of a log that are authentic.
-pub(crate) struct Entries(HashMap<u64, Entry>);
-
-impl Entries {
-    pub(crate) fn read(store: &mut Store, volume: &VolumeId) -> Result<Self> {
-        let mut entries = HashMap::new();
-        let mut block = crate::block::zeroed();
-        for place in 0..LOG_BLOCKS {
-            store.read(LOG_START + place, &mut block[..])?;
-            if let Some(entry) = Entry::open(&mut store.sealer, volume, place, &block) {
-                entries.insert(entry.sequence, entry);
-            }
-        }
-        Ok(Entries(entries))
-    }
-
-    /// The tag of an entry that is still there.
-    pub(crate) fn tag(&self, sequence: u64) -> Option<Tag> {
-        self.0.get(&sequence).map(|entry| entry.tag)
-    }
-
-    /// The group that begins at an entry, and follows one with the tag `previous`.
-    fn group(&self, first: u64, previous: Option<&Tag>) -> Option<Group> {
-        let mut entry = self.0.get(&first)?;
-        if entry.flags & FIRST == 0 || previous.is_some_and(|tag| *tag != entry.previous) {
-            return None;
-        }
-        let tree = entry.flags & TREE != 0;
-        let tree_start = entry.tree_start;
-        let mut bytes = entry.payload.clone();
-        while entry.flags & LAST == 0 {
-            let next = self.0.get(&entry.sequence.checked_add(1)?)?;
-            let goes_on = next.previous == entry.tag
-                && next.flags & FIRST == 0
-                && (next.flags & TREE != 0) == tree
-                && next.tree_start == tree_start
-                && next.sequence - first < LOG_BLOCKS;
-            if !goes_on {
-                return None;
-            }
-            bytes.extend_from_slice(&next.payload);
-            entry = next;
-        }
-        let mut reader = Reader::new(&bytes);
-        let state = State::read(&mut reader).ok()?;
-        let stream = reader.rest().to_vec();
-        let Entry { sequence: last, tag, .. } = *entry;
-        Some(Group { first, last, tag, tree, tree_start, state, stream })
-    }
-
-    /// The newest state that is whole. `holds` says whether the blocks that a commit relies
-    /// on are as it wrote them: only asked of the last commit, since each of the others was
-    /// durable before the next one was begun.
-    pub(crate) fn newest(&self, mut holds: impl FnMut(&Group) -> bool) -> Option<Chain> {
-        let is_start = |entry: &&Entry| {
-            entry.flags & (FIRST | TREE) == FIRST | TREE && entry.tree_start == entry.sequence
-        };
-        let mut starts: Vec<u64> =
-            self.0.values().filter(is_start).map(|entry| entry.sequence).collect();
-        starts.sort_unstable_by(|a, b| b.cmp(a));
-        for start in starts {
-            let Some(tree) = self.group(start, None) else { continue };
-            let mut chain = vec![tree];
-            while let Some(last) = chain.last()
-                && let Some(after) = last.last.checked_add(1)
-                && let Some(next) = self.group(after, Some(&last.tag))
-                && !next.tree
-                && next.tree_start == start
-            {
-                chain.push(next);
-            }
-            if !chain.last().is_some_and(&mut holds) {
-                chain.pop();
-            }
-            if !chain.is_empty() {
-                return Some(Chain(chain));
-            }
-        }
-        None
-    }
-}
+/// Blocks that a mount may have to read to see whether a commit is whole: with more that
+/// were not synced, a barrier comes before the commit's entries.
+const MOST_UNSYNCED: u64 = 16 << 10;
 
 /// Where the log stands.
 pub(crate) struct Log {
-    /// The number of the next entry.
-    next: u64,
-    /// The tag of the last one.
-    previous: Tag,
-    tree_start: u64,
-    /// The last seal before the last commit was begun, and before the last that wrote the
-    /// tree.
-    commit_mark: (Salt, u64),
-    tree_mark: (Salt, u64),
-    /// What was last written to each block since the last sync; nothing if too much was.
-    unsynced: Option<HashMap<u64, (Kind, Pointer)>>,
+    /// The last commit.
+    last: Mark,
+    /// The last that is known to be durable.
+    durable: Mark,
+    /// The number of the last commit that wrote the tree, and of the last durable one.
+    tree: u64,
+    durable_tree: u64,
+    /// Where the next commit goes.
+    run: Run,
+    /// Sealed data that will be written with the next commit, behind its first entry.
+    staged: Vec<u8>,
+    /// The last seal before the last commit was begun, before the last that wrote the
+    /// tree, and before the last barrier.
+    commit_seal: (Salt, u64),
+    tree_seal: (Salt, u64),
+    durable_seal: (Salt, u64),
+    /// Blocks written since the last barrier.
+    unsynced: u64,
     /// The next commit must write the tree.
     pub(crate) tree_due: bool,
 }
@@ -231,131 +62,235 @@ impl Log {
     /// The log of a new volume.
     pub(crate) fn new(sealer: &Sealer) -> Self {
         let now = sealer.now();
+        let none = Mark { sequence: 0, tag: [0; 16] };
         Log {
-            next: 1,
-            previous: Tag::default(),
-            tree_start: 1,
-            commit_mark: now,
-            tree_mark: now,
-            unsynced: Some(HashMap::new()),
+            last: none,
+            durable: none,
+            tree: 0,
+            durable_tree: 0,
+            run: Run { start: 0, count: 0 },
+            staged: Vec::new(),
+            commit_seal: now,
+            tree_seal: now,
+            durable_seal: now,
+            unsynced: 0,
             tree_due: true,
         }
     }
 
     /// The log after a mount found a state.
-    pub(crate) fn resume(sealer: &Sealer, chain: &Chain) -> Option<Self> {
-        let tree = chain.0.first()?;
-        let last = chain.0.last()?;
-        Some(Log {
-            next: last.last.checked_add(1)?,
-            previous: last.tag,
-            tree_start: tree.first,
+    pub(crate) fn resume(sealer: &Sealer, chain: &Chain) -> Self {
+        let last = chain.last().mark;
+        let tree = chain.tree.tree;
+        Log {
+            last,
+            durable: last,
+            tree,
+            durable_tree: tree,
+            run: chain.rest(),
             tree_due: false,
             ..Log::new(sealer)
-        })
+        }
     }
 
-    /// The last commit.
-    pub(crate) fn mark(&self) -> crate::anchor::Mark {
-        crate::anchor::Mark { sequence: self.next - 1, tag: self.previous }
+    /// The last commit that is known to be durable.
+    pub(crate) fn durable(&self) -> Mark {
+        self.durable
+    }
+
+    /// Where the next commit goes.
+    pub(crate) fn run(&self) -> Run {
+        self.run
+    }
+
+    /// Sets where the next commit goes, for a commit that writes the tree.
+    pub(crate) fn set_run(&mut self, run: Run) {
+        self.run = run;
     }
 
     /// Whether a block was sealed since the last commit was begun: none refers to it.
     pub(crate) fn is_after_commit(&self, sealer: &Sealer, pointer: &Pointer) -> bool {
-        sealer.is_after(&pointer.salt, pointer.counter, &self.commit_mark)
+        sealer.is_after(&pointer.salt, pointer.counter, &self.commit_seal)
     }
 
     /// Whether a block was sealed since the last commit that wrote the tree was begun.
     pub(crate) fn is_after_tree(&self, sealer: &Sealer, pointer: &Pointer) -> bool {
-        sealer.is_after(&pointer.salt, pointer.counter, &self.tree_mark)
+        sealer.is_after(&pointer.salt, pointer.counter, &self.tree_seal)
     }
 
-    /// A block was written.
-    pub(crate) fn wrote(&mut self, kind: Kind, pointer: &Pointer) {
-        if let Some(unsynced) = &mut self.unsynced {
-            unsynced.insert(pointer.block, (kind, *pointer));
-            if unsynced.len() > MOST_CHECKS {
-                self.unsynced = None;
-            }
-        }
+    /// Blocks were written.
+    pub(crate) fn wrote(&mut self, blocks: usize) {
+        self.unsynced += blocks as u64;
     }
 
     /// All that was written is durable.
-    pub(crate) fn synced(&mut self) {
-        self.unsynced = Some(HashMap::new());
+    pub(crate) fn synced(&mut self, sealer: &Sealer) {
+        self.durable_seal = sealer.now();
+        self.unsynced = 0;
     }
 
-    /// The blocks written since the last sync, if they are few.
-    pub(crate) fn checks(&self) -> Option<Vec<Record<'static>>> {
-        let unsynced = self.unsynced.as_ref()?;
-        let check = |&(kind, pointer): &(Kind, Pointer)| Record::Check { kind, pointer };
-        Some(unsynced.values().map(check).collect())
+    /// Whether there must be a barrier before the next commit is written: it could not say
+    /// what is durable, or a mount would have to read too much to see that it is whole.
+    pub(crate) fn needs_barrier(&self, sealer: &Sealer) -> bool {
+        self.durable_seal.0 != sealer.now().0 || self.unsynced > MOST_UNSYNCED
+    }
+
+    /// Whether a commit was written that is not known to be durable.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.last != self.durable
+    }
+
+    /// Whether so many commits in turn wrote the tree without a barrier that the next one
+    /// needs one, or a later one would overwrite the last durable one.
+    pub(crate) fn needs_durable_tree(&self) -> bool {
+        self.tree - self.durable_tree + 2 >= ROOT_SLOTS
+    }
+
+    /// All commits are durable; whether one of them wrote the tree.
+    pub(crate) fn now_durable(&mut self) -> bool {
+        self.durable = self.last;
+        std::mem::replace(&mut self.durable_tree, self.tree) != self.tree
+    }
+
+    /// Whether so many blocks of data can lie in the log.
+    pub(crate) fn can_stage(&self, blocks: usize) -> bool {
+        blocks <= MOST_STAGED && blocks as u64 + MOST_GROUP <= self.run.count.into()
+    }
+
+    /// Seals blocks of data that will be written with the next commit; the pointers to them.
+    pub(crate) fn stage(&mut self, store: &mut Store, bytes: &[u8]) -> Result<Vec<Pointer>> {
+        self.staged.extend_from_slice(bytes);
+        let blocks = self.staged.as_chunks_mut::<BLOCK_BYTES>().0;
+        let pointers: Result<Vec<Pointer>> = (self.run.start + 1..)
+            .zip(blocks)
+            .map(|(block, bytes)| store.seal(Kind::Data, block, bytes))
+            .collect();
+        if pointers.is_err() {
+            self.forget_staged();
+        }
+        pointers
+    }
+
+    /// Gives up what was staged. Its places are not taken yet.
+    pub(crate) fn forget_staged(&mut self) {
+        self.staged.clear();
+    }
+
+    /// Whether a block is of the log and not taken yet: nothing of any commit is there.
+    pub(crate) fn has_ahead(&self, block: u64) -> bool {
+        block.checked_sub(self.run.start).is_some_and(|at| at < u64::from(self.run.count))
+    }
+
+    /// Writes staged blocks to their places without a commit. The log can't go on from
+    /// there: the next commit writes the tree. Gives the block that stays unused.
+    pub(crate) fn unstage(&mut self, store: &mut Store) -> Result<Option<u64>> {
+        if self.staged.is_empty() {
+            return Ok(None);
+        }
+        let unused = self.run.start;
+        store.write(unused + 1, &self.staged)?;
+        let count = self.staged_blocks();
+        self.wrote(count as usize);
+        self.staged.clear();
+        self.take(1 + count);
+        self.tree_due = true;
+        Ok(Some(unused))
+    }
+
+    fn staged_blocks(&self) -> u64 {
+        (self.staged.len() / BLOCK_BYTES) as u64
+    }
+
+    fn take(&mut self, blocks: u64) {
+        self.run.start += blocks;
+        // Never more than there are: `has_room` and `can_stage` were asked.
+        self.run.count -= blocks as u32;
     }
 
     /// Whether a commit of this many bytes can be added before the tree must be written.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let entries = bytes.div_ceil(PAYLOAD_BYTES) as u64;
-        entries <= MOST_GROUP && self.next - self.tree_start + entries + MOST_GROUP <= LOG_BLOCKS
+        entries <= MOST_GROUP && entries + self.staged_blocks() <= self.run.count.into()
     }
 
-    /// Writes a commit; it is not durable yet. If that fails, the next commit is written to
-    /// the same places, but blocks that this one refers to are not given out before.
-    pub(crate) fn write(
+    /// Writes a commit that names the root of the tree; it is not durable yet.
+    pub(crate) fn write_tree(
         &mut self,
         store: &mut Store,
         volume: &VolumeId,
-        tree: bool,
-        bytes: &[u8],
-    ) -> Result<Written> {
+        state: &State,
+    ) -> Result<()> {
         let now = store.sealer.now();
-        self.commit_mark = now;
-        if tree {
-            self.tree_mark = now;
-        }
-        let tree_start = if tree { self.next } else { self.tree_start };
-        let mut sequence = self.next;
-        let mut previous = self.previous;
-        let mut sealed: Vec<u8> = Vec::new();
+        self.commit_seal = now;
+        self.tree_seal = now;
+        let mut payload = Vec::with_capacity(STATE_BYTES);
+        state.encode(&mut payload);
+        let tree = self.tree + 1;
+        let entry =
+            Entry { tree, flags: FIRST | LAST | TREE, payload, ..self.next_entry(self.last) };
+        let (block, tag) = entry.seal(&mut store.sealer, volume)?;
+        store.write(ROOTS_START + tree % ROOT_SLOTS, &block[..])?;
+        self.wrote(1);
+        self.last = Mark { sequence: entry.sequence, tag };
+        self.tree = tree;
+        self.tree_due = false;
+        Ok(())
+    }
+
+    /// Writes a commit that lists changes, and the blocks that were staged; it is not
+    /// durable yet. Gives the blocks of its entries. If it fails, the next commit is
+    /// written to the same places.
+    pub(crate) fn write_changes(
+        &mut self,
+        store: &mut Store,
+        volume: &VolumeId,
+        bytes: &[u8],
+    ) -> Result<Vec<u64>> {
+        self.commit_seal = store.sealer.now();
+        let data = self.staged_blocks();
+        let start = self.run.start;
+        let mut last = self.last;
+        let mut group: Vec<u8> = Vec::with_capacity(2 * BLOCK_BYTES + self.staged.len());
+        let mut entries = Vec::new();
         let pieces = bytes.chunks(PAYLOAD_BYTES);
         let count = pieces.len();
         for (at, piece) in pieces.enumerate() {
-            let mut flags = if tree { TREE } else { 0 };
+            let mut entry = Entry { payload: piece.to_vec(), ..self.next_entry(last) };
             if at == 0 {
-                flags |= FIRST;
+                entry.flags |= FIRST;
+                // At most MOST_STAGED.
+                entry.data = data as u8;
             }
             if at + 1 == count {
-                flags |= LAST;
+                entry.flags |= LAST;
             }
-            let payload = piece.to_vec();
-            let entry =
-                Entry { sequence, previous, tag: Tag::default(), tree_start, flags, payload };
             let (block, tag) = entry.seal(&mut store.sealer, volume)?;
-            sealed.extend_from_slice(&block[..]);
-            previous = tag;
-            sequence += 1;
+            entries.push(start + (group.len() / BLOCK_BYTES) as u64);
+            group.extend_from_slice(&block[..]);
+            if at == 0 {
+                group.extend_from_slice(&self.staged);
+            }
+            last = Mark { sequence: entry.sequence, tag };
         }
-        let start = self.next % LOG_BLOCKS;
-        let before_end = ((LOG_BLOCKS - start) as usize * BLOCK_BYTES).min(sealed.len());
-        store.write(LOG_START + start, &sealed[..before_end])?;
-        if before_end < sealed.len() {
-            store.write(LOG_START, &sealed[before_end..])?;
-        }
-        Ok(Written { next: sequence, previous, tree_start })
+        store.write(start, &group)?;
+        let blocks = group.len() / BLOCK_BYTES;
+        self.wrote(blocks);
+        self.staged.clear();
+        self.take(blocks as u64);
+        self.last = last;
+        Ok(entries)
     }
 
-    /// What was written is durable.
-    pub(crate) fn advance(&mut self, written: Written) {
-        self.next = written.next;
-        self.previous = written.previous;
-        self.tree_start = written.tree_start;
+    /// An entry that follows another one, with nothing in it.
+    fn next_entry(&self, after: Mark) -> Entry {
+        Entry {
+            sequence: after.sequence + 1,
+            previous: after.tag,
+            tree: self.tree,
+            durable: self.durable_seal.1,
+            ..Entry::default()
+        }
     }
-}
-
-/// A commit that was written and is not known to be durable.
-pub(crate) struct Written {
-    next: u64,
-    previous: Tag,
-    tree_start: u64,
 }
 
 #[cfg(test)]
@@ -370,7 +305,7 @@ mod tests {
         Record::Put { key: [3; 17], value: &[9; 100] }.encode(&mut stream);
         Record::Pointers { key: [5; 17], changed: 7, present: 5, pointers: vec![pointer; 2] }
             .encode(&mut stream);
-        Record::Check { kind: Kind::Node, pointer }.encode(&mut stream);
+        Record::Take { key: [6; 17] }.encode(&mut stream);
         let mut state = 1_u64;
         let mut random = || {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -385,8 +320,7 @@ mod tests {
             }
             mutant.truncate(random() % (mutant.len() + 20));
             whole += usize::from(records(&mutant).is_ok());
-            let place = random() as u64 % LOG_BLOCKS;
-            let _ = Entry::decode(place, [0; 16], &mutant);
+            let _ = Entry::decode(&mutant);
         }
         println!("100000 mutated streams of records, {whole} of them whole");
     }

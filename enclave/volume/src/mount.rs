@@ -1,9 +1,7 @@
 //! Making and opening volumes.
 
 use crate::anchor::Mark;
-use crate::block::{
-    HEADER_START, Kind, LOG_BLOCKS, LOG_START, MOST_BLOCKS, RESERVED_BLOCKS, offset, zeroed,
-};
+use crate::block::{HEADER_START, MOST_BLOCKS, RESERVED_BLOCKS, ROOTS_START, offset};
 use crate::cache::Cache;
 use crate::crypto::{Key, Sealer, derive, random, random_key};
 use crate::describe;
@@ -11,14 +9,15 @@ use crate::error::{Error, Result};
 use crate::extents;
 use crate::header::{self, Header, MOST_SLOTS};
 use crate::inode::{Inodes, ROOT};
-use crate::log::{Chain, Entries, Group, Log, Record, State};
+use crate::log::{self, Chain, Log, Net, State};
 use crate::page::{self, Subject};
 use crate::pointer::Pointer;
 use crate::redo::Redo;
 use crate::slot::{NewSlot, Slot, Unlock};
-use crate::space::Space;
+use crate::space::{Run, Space};
 use crate::storage::Storage;
 use crate::store::{self, Store};
+use crate::verify;
 use crate::volume::{Options, Volume, VolumeId, cache_blocks};
 use std::collections::HashMap;
 use twine_files::FileKind;
@@ -45,11 +44,10 @@ impl Volume {
         let header = Header { volume, generation: 1, next_slot, slots };
         let mut store = Store::new(storage, Sealer::new(key.clone())?);
         store.set_blocks(RESERVED_BLOCKS + 1)?;
-        // Whatever was there is no volume any more; and the log's blocks are allocated now
-        // rather than one by one at the first syncs.
-        let empty = vec![0; offset(LOG_BLOCKS) as usize];
-        store.write(HEADER_START, &empty[..offset(LOG_START) as usize])?;
-        store.write(LOG_START, &empty)?;
+        // Whatever was there is no volume any more.
+        let empty = vec![0; offset(RESERVED_BLOCKS) as usize];
+        store.write(HEADER_START, &empty[..offset(ROOTS_START) as usize])?;
+        store.write(ROOTS_START, &empty[offset(ROOTS_START) as usize..])?;
         let root = Pointer::unsealed(0);
         let state = State {
             blocks: RESERVED_BLOCKS + 1,
@@ -58,6 +56,8 @@ impl Volume {
             header_generation: 1,
             root,
             levels: 1,
+            log: Run { start: 0, count: 0 },
+            durable: Mark { sequence: 0, tag: [0; 16] },
         };
         let log = Log::new(&store.sealer);
         let options = Options { read_only: false, ..options };
@@ -66,7 +66,7 @@ impl Volume {
         volume.fill_ready()?;
         volume.new_inode(FileKind::Directory, 0, ROOT)?;
         volume.write_inodes()?;
-        volume.commit_tree()?;
+        volume.commit_tree(true)?;
         // The header is last, so that a volume is there whole or not at all.
         volume.write_headers()?;
         Ok(volume)
@@ -89,20 +89,8 @@ impl Volume {
             return Err(Error::Truncated { size, needed });
         }
         let mut store = Store::new(storage, Sealer::new(key.clone())?);
-        let entries = Entries::read(&mut store, &header.volume)?;
-        let mut needed = 0;
-        let newest = entries.newest(|group| {
-            needed = needed.max(offset(group.state.blocks.min(MOST_BLOCKS)));
-            holds(&mut store, group, size)
-        });
-        let chain = match newest {
-            Some(chain) => chain,
-            None if needed > size => return Err(Error::Truncated { size, needed }),
-            None => return Err(Error::NoState),
-        };
-        let (Some(tree), Some(last)) = (chain.0.first(), chain.0.last()) else {
-            return Err(Error::NoState);
-        };
+        let chain = newest(&mut store, &header.volume, size)?;
+        let (tree, last) = (&chain.tree, chain.last());
         if header.generation < last.state.header_generation {
             return Err(Error::HeaderOlder);
         }
@@ -110,12 +98,13 @@ impl Volume {
             used: tree.state.used,
             root: tree.state.root,
             levels: tree.state.levels,
+            log: tree.state.log,
             ..last.state
         };
         check_state(&state, size)?;
-        let log = Log::resume(&store.sealer, &chain).ok_or(Error::NoState)?;
+        let log = Log::resume(&store.sealer, &chain);
         let mut volume = Self::assemble(store, header, &key, &state, log, options);
-        volume.check_anchor(&entries)?;
+        volume.check_anchor(&chain)?;
         volume.replay(&chain)?;
         if !volume.read_only {
             volume.begin_writing()?;
@@ -135,7 +124,7 @@ impl Volume {
             store,
             cache: Cache::new(cache_blocks(options.cache_bytes)),
             header,
-            names_key: derive(&**key, "twine volume 1: names", &[]),
+            names_key: derive(&**key, "twine volume 2: names", &[]),
             root: state.root,
             levels: state.levels,
             log_root: state.root,
@@ -150,14 +139,15 @@ impl Volume {
             anchor_behind: false,
             clock: options.clock,
             stopped: false,
+            unsettled: false,
             trouble: None,
             scratch: Vec::new(),
         }
     }
 
     /// Compares the state with what the anchor remembers.
-    fn check_anchor(&mut self, entries: &Entries) -> Result<()> {
-        let found: Mark = self.log.mark();
+    fn check_anchor(&mut self, chain: &Chain) -> Result<()> {
+        let found = chain.last().mark;
         let Some(anchor) = &mut self.anchor else { return Ok(()) };
         let Some(mark) = anchor.newest(&self.header.volume)? else {
             self.anchor_behind = true;
@@ -166,9 +156,9 @@ impl Volume {
         if found.sequence < mark.sequence {
             return Err(Error::Older { found: found.sequence, mark });
         }
-        // A crash may have come between a commit and its mark, but not between several: the
-        // marked entry is still there, and all behind it chain to it.
-        if entries.tag(mark.sequence) != Some(mark.tag) {
+        // A crash may have come between a commit and its mark, but not between several: no
+        // commit is begun while the anchor does not know of the last durable one.
+        if !chain.knows(&mark) {
             return Err(Error::Diverged { found: found.sequence, mark });
         }
         self.anchor_behind = found != mark;
@@ -178,57 +168,17 @@ impl Volume {
     /// Makes the changes that the log lists, in memory.
     fn replay(&mut self, chain: &Chain) -> Result<()> {
         let damaged = || Error::damaged("the log makes no sense");
-        // Only what is left in the end matters: a block may have been taken, freed and
-        // taken again for something else.
-        let mut pointers: HashMap<([u8; 17], usize), Option<Pointer>> = HashMap::new();
-        let mut items: HashMap<[u8; 17], Option<&[u8]>> = HashMap::new();
-        let mut order: Vec<[u8; 17]> = Vec::new();
-        let groups: Vec<Vec<Record<'_>>> = chain.0[1..]
-            .iter()
-            .map(|group| group.records().map_err(|_| damaged()))
-            .collect::<Result<_>>()?;
-        for record in groups.iter().flatten() {
-            match record {
-                Record::Put { key, value } => {
-                    items.insert(*key, Some(*value));
-                    order.push(*key);
-                }
-                Record::Take { key } => {
-                    items.insert(*key, None);
-                    order.push(*key);
-                    (0..32).for_each(|place| {
-                        pointers.insert((*key, place), None);
-                    });
-                }
-                Record::Pointers { key, changed, present, pointers: new } => {
-                    let mut new = new.iter();
-                    for place in 0..32 {
-                        let pointer =
-                            if present >> place & 1 != 0 { new.next().copied() } else { None };
-                        if changed >> place & 1 != 0 {
-                            pointers.insert((*key, place), pointer);
-                        }
-                    }
-                    items.remove(key);
-                    order.push(*key);
-                }
-                Record::Check { .. } => {}
-            }
-        }
-        for pointer in pointers.values().flatten() {
-            self.claim(pointer.block)?;
-        }
-        order.sort_unstable();
-        order.dedup();
-        for encoded in order {
-            let key = page::Key::decode(&encoded).ok_or_else(damaged)?;
+        let net = Net::of(chain).map_err(|_| damaged())?;
+        self.claim_blocks(chain, &net)?;
+        for encoded in &net.keys {
+            let key = page::Key::decode(encoded).ok_or_else(damaged)?;
             if key.subject == Subject::Extents {
                 let changes: Vec<(usize, Option<Pointer>)> = (0..extents::GROUP as usize)
-                    .filter_map(|place| Some((place, *pointers.get(&(encoded, place))?)))
+                    .filter_map(|place| Some((place, *net.pointers.get(&(*encoded, place))?)))
                     .collect();
                 self.set_pointers(&key, &changes)?;
             } else {
-                match items.get(&encoded) {
+                match net.items.get(encoded) {
                     Some(Some(value)) => self.put(&key, value)?,
                     _ => self.take(&key).map(drop)?,
                 }
@@ -239,12 +189,29 @@ impl Volume {
         Ok(())
     }
 
+    /// Marks as in use what the log refers to. Of its own run, which the tree has as in use
+    /// from one end to the other, that is what is left of it, the entries until a tree is
+    /// written without them, and those blocks of data that nothing has replaced.
+    fn claim_blocks(&mut self, chain: &Chain, net: &Net<'_>) -> Result<()> {
+        self.set_run(chain.tree.state.log, false)?;
+        for pointer in net.pointers.values().flatten() {
+            self.claim(pointer.block)?;
+        }
+        for &block in chain.changes.iter().flat_map(|group| &group.entries) {
+            self.claim(block)?;
+            self.space.free_later(block, true);
+        }
+        let Run { start, count } = chain.rest();
+        (start..start + u64::from(count)).try_for_each(|block| self.claim(block))
+    }
+
     /// Gets ready to write: what this mount relies on must be durable before anything of it
     /// is overwritten, though it was read from a storage that may not have synced it.
     fn begin_writing(&mut self) -> Result<()> {
         self.store.sync()?;
+        self.log.synced(&self.store.sealer);
         self.space.durable(false);
-        self.advance_anchor(false)?;
+        self.advance_anchor()?;
         if let Err(error) = self.clean_orphans() {
             self.note(&error);
         }
@@ -252,22 +219,21 @@ impl Volume {
     }
 }
 
-/// Whether what a commit relies on is as it left it: the blocks that it wrote, and the
-/// storage's length, which may have grown for it.
-fn holds(store: &mut Store, group: &Group, size: u64) -> bool {
-    if offset(group.state.blocks.min(MOST_BLOCKS)) > size {
-        return false;
-    }
-    let Ok(records) = group.records() else { return false };
-    let mut block = zeroed();
-    let mut opens = |kind, pointer: &Pointer| store.load(kind, pointer, &mut block).is_ok();
-    records.iter().all(|record| match record {
-        Record::Pointers { pointers, .. } => {
-            pointers.iter().all(|pointer| opens(Kind::Data, pointer))
+/// The newest state that is whole.
+fn newest(store: &mut Store, volume: &VolumeId, size: u64) -> Result<Chain> {
+    let mut needed = 0;
+    for root in log::roots(store, volume)? {
+        let mut chain = Chain::read(store, volume, root, size)?;
+        let (whole, missing) = verify::cut_to_whole(store, &mut chain, size);
+        if whole {
+            return Ok(chain);
         }
-        Record::Check { kind, pointer } => opens(*kind, pointer),
-        Record::Put { .. } | Record::Take { .. } => true,
-    })
+        needed = needed.max(missing);
+    }
+    match offset(needed.min(MOST_BLOCKS)) {
+        needed if needed > size => Err(Error::Truncated { size, needed }),
+        _ => Err(Error::NoState),
+    }
 }
 
 fn check_state(state: &State, size: u64) -> Result<()> {
@@ -275,7 +241,9 @@ fn check_state(state: &State, size: u64) -> Result<()> {
         && state.blocks < MOST_BLOCKS
         && (1..=page::MOST_LEVELS).contains(&state.levels)
         && state.next_inode > ROOT
-        && state.used <= state.blocks;
+        && state.used <= state.blocks
+        && (state.log.count == 0 || state.log.start >= RESERVED_BLOCKS)
+        && state.log.start.saturating_add(state.log.count.into()) <= state.blocks;
     if !whole {
         return Err(Error::damaged("the state in the log makes no sense"));
     }

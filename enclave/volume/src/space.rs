@@ -32,6 +32,10 @@ const MOST_RUNS: usize = 32 << 10;
 /// change the tree does not fail for want of space.
 const READY_BLOCKS: usize = 64;
 
+/// Blocks that the log gets at once: one for each 2 MiB of the volume, in these bounds.
+const LEAST_LOG_RUN: u64 = 64;
+const MOST_LOG_RUN: u64 = 256;
+
 /// A run that is this long is as good as a longer one.
 const GOOD_RUN: u32 = 64;
 
@@ -228,13 +232,12 @@ impl Space {
         runs.push_block(block);
     }
 
-    /// A commit is durable. `tree`: it wrote the tree.
+    /// The last commit is durable. `tree`: so is one that wrote the tree, which was not yet.
     pub(crate) fn durable(&mut self, tree: bool) {
         self.free_now.append(&mut self.waiting_data);
         if !tree {
             return;
         }
-        self.free_now.append(&mut self.waiting_nodes);
         for run in std::mem::take(&mut self.guarded_runs) {
             self.guarded -= u64::from(run.count);
             self.lowest = self.lowest.min(run.start);

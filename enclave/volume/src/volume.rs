@@ -94,6 +94,8 @@ pub struct Volume {
     pub(crate) anchor_behind: bool,
     pub(crate) clock: Box<dyn Fn() -> u64 + Send>,
     pub(crate) stopped: bool,
+    /// Something was changed since the last commit was written.
+    pub(crate) unsettled: bool,
     pub(crate) trouble: Option<Error>,
     /// Ciphertext on its way to or from the storage.
     pub(crate) scratch: Vec<u8>,
@@ -105,9 +107,9 @@ impl Volume {
         self.header.volume
     }
 
-    /// The state that it was in at its last commit.
+    /// The state that its last sync made durable.
     pub fn mark(&self) -> Mark {
-        self.log.mark()
+        self.log.durable()
     }
 
     /// What it has done since it was opened.
@@ -138,7 +140,6 @@ impl Volume {
         if self.store.statistics.commits == 0 {
             return Ok(());
         }
-        self.commit_tree()?;
         self.cut_end()
     }
 

@@ -23,7 +23,12 @@ fn life(seed: u64, moments: usize) -> Vec<Moment> {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), LEAST);
     let mut player = Player::new(seed, Weights { write: 30_000, span: 90_000, sync: 0 });
-    let mut life = Vec::new();
+    let moment = |player: &Player| {
+        let (bytes, tree) = (storage.with(|bytes| bytes.clone()), player.model.tree());
+        Moment { bytes, tree }
+    };
+    // A new volume is a commit of its own.
+    let mut life = vec![moment(&player)];
     while life.len() < moments {
         for _ in 0..40 {
             player.step(&mut volume);
@@ -33,7 +38,7 @@ fn life(seed: u64, moments: usize) -> Vec<Moment> {
             player.model.release(inode);
         }
         volume.sync_all().unwrap();
-        life.push(Moment { bytes: storage.with(|bytes| bytes.clone()), tree: player.model.tree() });
+        life.push(moment(&player));
         if life.len() % 5 == 0 {
             volume.close().unwrap();
             volume = open(storage.clone(), LEAST);
@@ -291,10 +296,10 @@ fn an_unknown_version_is_refused_by_name() {
     let storage = MemoryStorage::default();
     create(storage.clone(), LEAST).close().unwrap();
     storage.with(|bytes| {
-        bytes[8] = 2;
-        bytes[BLOCK_BYTES + 8] = 2;
+        bytes[8] = 3;
+        bytes[BLOCK_BYTES + 8] = 3;
     });
     let error = try_open(storage, options(LEAST)).unwrap_err();
-    assert!(matches!(error, Error::UnknownVersion(2)));
-    assert_eq!(error.to_string(), "this volume has version 2 of the format; version 1 is known");
+    assert!(matches!(error, Error::UnknownVersion(3)));
+    assert_eq!(error.to_string(), "this volume has version 3 of the format; version 2 is known");
 }

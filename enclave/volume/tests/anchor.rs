@@ -138,3 +138,19 @@ fn a_sync_tries_again_to_tell_an_anchor_that_was_out_of_reach() {
     volume.sync_all().unwrap();
     assert!(matches!(try_open(older, anchored(&anchor)), Err(Error::Older { .. })));
 }
+
+#[test]
+fn changes_that_were_settled_are_accepted_though_the_anchor_does_not_know_them() {
+    let anchor = Memory::default();
+    let storage = start(&anchor);
+    let mut volume = try_open(storage.clone(), anchored(&anchor)).unwrap();
+    for number in 0..500 {
+        add(&mut volume, &format!("file{number}"));
+        volume.settle();
+    }
+    let left = copy(&storage);
+    drop(volume);
+    let mut volume = try_open(left, anchored(&anchor)).unwrap();
+    assert_eq!(tree_of(&mut volume).unwrap().len(), 501);
+    assert!(volume.check(&mut |_| {}).unwrap().findings.is_empty());
+}

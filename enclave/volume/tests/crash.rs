@@ -4,31 +4,57 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::{Model, Player, Random, Recorder, Tree, Weights, create, long, options, tree_of};
+use support::{
+    Done, Model, Player, Random, Recorder, Tree, Weights, create, long, options, tree_of,
+};
 use twine_files::FileSystem;
 use twine_volume::{MemoryStorage, Volume};
 
 const LEAST: usize = 256 << 10;
 
-/// Outcomes that are tried for each crash.
-const SURVIVORS: u64 = 3;
+/// Outcomes that are tried for each crash; the first is that only the process ends.
+const SURVIVORS: u64 = 4;
 
-/// Plays until the storage stops, and gives the states that are allowed from then on: that
-/// of the last completed sync and all between the steps after it.
-fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64) -> Vec<Tree> {
-    let mut allowed = vec![player.model.tree()];
+/// The states that are allowed once the storage has stopped.
+struct Allowed {
+    /// After the machine's end: that of the last completed sync and all between the steps
+    /// after it.
+    crash: Vec<Tree>,
+    /// After the process's end: likewise since changes were last settled or synced.
+    kill: Vec<Tree>,
+}
+
+impl Allowed {
+    fn only(tree: &Tree) -> Self {
+        Allowed { crash: vec![tree.clone()], kill: vec![tree.clone()] }
+    }
+
+    fn also(&mut self, tree: &Tree) {
+        self.crash.push(tree.clone());
+        self.kill.push(tree.clone());
+    }
+}
+
+/// Plays until the storage stops, and gives the states that are allowed from then on.
+fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64) -> Allowed {
+    let mut allowed = Allowed::only(&player.model.tree());
     for _ in 0..steps {
         let before = player.model.clone();
-        let synced = catch_unwind(AssertUnwindSafe(|| player.step(volume)));
+        let done = catch_unwind(AssertUnwindSafe(|| player.step(volume)));
+        let now = player.model.tree();
         if storage.stopped() {
             // The player did the step to the model, or failed before. Both are allowed.
-            allowed.push(before.tree());
-            allowed.push(player.model.tree());
+            allowed.also(&before.tree());
+            allowed.also(&now);
             break;
         }
-        match synced {
-            Ok(true) => allowed = vec![player.model.tree()],
-            Ok(false) => allowed.push(player.model.tree()),
+        match done {
+            Ok(Done::Synced) => allowed = Allowed::only(&now),
+            Ok(Done::Settled) => {
+                allowed.crash.push(now.clone());
+                allowed.kill = vec![now];
+            }
+            Ok(Done::Other) => allowed.also(&now),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
@@ -50,20 +76,23 @@ fn crash_at(call: u64, case: Case, base: &[u8], model: &Model) {
     storage.stop_at(call);
     let mut player = Player::new(case.seed, case.weights);
     player.model = model.clone();
-    let mut allowed = vec![model.tree()];
+    let mut allowed = Allowed::only(&model.tree());
     if let Ok(mut volume) = support::try_open(storage.clone(), options(case.cache)) {
         allowed = play(&mut volume, &storage, &mut player, case.steps);
     }
     let mut random = Random(case.seed ^ call << 20);
     for survivor in 0..SURVIVORS {
-        let what = format!("{case:?}, stopped at call {call}, survivor {survivor}");
-        let left = storage.crash(&mut random);
+        let killed = survivor == 0;
+        let how = if killed { "killed" } else { "stopped" };
+        let what = format!("{case:?}, {how} at call {call}, survivor {survivor}");
+        let left = if killed { storage.kill(&mut random) } else { storage.crash(&mut random) };
+        let allowed = if killed { &allowed.kill } else { &allowed.crash };
         let mut volume = support::try_open(MemoryStorage::new(left.clone()), options(case.cache))
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         let found = tree_of(&mut volume).unwrap_or_else(|error| {
             panic!("{what}: {error}, {:?}", volume.trouble());
         });
-        assert!(allowed.contains(&found), "{what}: {}", difference(&found, &allowed));
+        assert!(allowed.contains(&found), "{what}: {}", difference(&found, allowed));
         let report = volume.check(&mut |_| {}).unwrap();
         assert_eq!(report.findings, [], "{what}");
         go_on(&left, &found, case, &what, &mut random);

@@ -304,7 +304,7 @@ fn a_check_names_what_is_lost() {
     volume.close().unwrap();
     let whole = storage.with(|bytes| bytes.clone());
     let (mut data, mut nodes) = (0, 0);
-    for block in 128..whole.len() / BLOCK_BYTES {
+    for block in 8..whole.len() / BLOCK_BYTES {
         let mut bytes = whole.clone();
         bytes[block * BLOCK_BYTES] ^= 1;
         let Ok(mut volume) = try_open(MemoryStorage::new(bytes), options(LEAST)) else { continue };
@@ -339,4 +339,22 @@ fn space_for_a_range_is_found_before_it_is_written() {
     assert_eq!(volume.attributes(inode).unwrap().size, (4 << 20) + 1000);
     assert_eq!(volume.write(inode, 1000, &vec![1; 4 << 20]).unwrap(), 4 << 20);
     assert_eq!(volume.allocate(inode, u64::MAX, 2), Err(Error::FileTooBig));
+}
+
+#[test]
+fn want_of_space_is_told_to_who_writes_and_not_to_who_syncs() {
+    for piece in [700, BLOCK_BYTES, 5 * BLOCK_BYTES, 40 * BLOCK_BYTES] {
+        let storage = Bounded(MemoryStorage::default(), 8 << 20);
+        let mut volume = create(storage, 1 << 20);
+        let inode = file(&mut volume, "file");
+        let mut end = 0;
+        while let Ok(written) = volume.write(inode, end, &vec![7; piece]) {
+            assert!(written > 0);
+            end += written as u64;
+            assert!(end < 8 << 20, "more was written than there is space for");
+        }
+        assert_eq!(volume.write(inode, end, &[7; 3 * BLOCK_BYTES]), Err(Error::NoSpace));
+        assert!(end > 6 << 20, "{end} bytes in pieces of {piece}");
+        assert_eq!(volume.sync_all(), Ok(()));
+    }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Model, Player, Tree, Weights, assert_whole, create, long, open, tree_of};
+use support::{Done, Model, Player, Tree, Weights, assert_whole, create, long, open, tree_of};
 use twine_volume::MemoryStorage;
 
 const LEAST: usize = 256 << 10;
@@ -25,7 +25,7 @@ fn play(seed: u64, steps: u64, cache: usize, weights: Weights) -> (u64, u64) {
     let mut player = Player::new(seed, weights);
     let (mut syncs, mut mounts) = (0, 0);
     for step in 0..steps {
-        syncs += u64::from(player.step(&mut volume));
+        syncs += u64::from(player.step(&mut volume) == Done::Synced);
         if player.random.once_in(200) {
             let found = tree_of(&mut volume).unwrap();
             compare(&found, &player.model, &format!("at step {step} of seed {seed}"));

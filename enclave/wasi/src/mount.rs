@@ -58,6 +58,13 @@ impl Wasi {
         result
     }
 
+    /// Hands on what the program has changed in its file systems. To be called before it
+    /// writes or sends anything, and before it waits: so nobody has ever seen it say
+    /// something about files that the end of this process could undo.
+    pub(crate) fn settle(&mut self) {
+        self.mounts.iter_mut().for_each(|mount| mount.files.settle());
+    }
+
     /// The file system that a place is in.
     pub(crate) fn files(&mut self, mount: usize) -> Result<&mut (dyn FileSystem + '_), Errno> {
         match self.mounts.get_mut(mount) {

@@ -59,6 +59,7 @@ impl Wasi {
             .map(|subscription| self.wait(subscription, &mut records))
             .collect::<Result<Vec<_>, Errno>>()?;
 
+        self.settle();
         let happened = self.happen(&subscriptions, &waits, &mut records)?;
         for (event, pointer) in happened.iter().zip(events.as_array(count).iter()) {
             memory.write(pointer?, event.clone())?;

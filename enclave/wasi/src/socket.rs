@@ -50,6 +50,7 @@ impl Wasi {
         }
         let (wait, inherited) = (!descriptor.nonblocking(), descriptor.inheriting);
         self.descriptors.check_room()?;
+        self.settle();
         let socket = self.system.accept(listener, wait).map_err(Errno::from)?;
         let base = rights::connection() & inherited;
         let connection = Descriptor::new(Kind::Connection(socket), flags, base);
@@ -63,6 +64,7 @@ impl Wasi {
         peek: bool,
         wait: bool,
     ) -> Result<usize, Errno> {
+        self.settle();
         counted(self.system.receive(socket, bytes, peek, wait)?, bytes.len())
     }
 
@@ -96,6 +98,7 @@ impl Wasi {
             return Ok(0);
         }
         let bytes = sources.gather(memory)?;
+        self.settle();
         let sent = self.system.send(socket, &bytes, wait).map_err(Errno::from)?;
         Ok(counted(sent, bytes.len())? as Size)
     }
@@ -163,6 +166,7 @@ impl Wasi {
             return Err(Errno::Inval.into());
         }
         let (receiving, sending) = (how.contains(Sdflags::RD), how.contains(Sdflags::WR));
+        self.settle();
         Ok(self.system.shut_down(socket, receiving, sending).map_err(Errno::from)?)
     }
 }

@@ -36,6 +36,7 @@ impl Wasi {
         if nonblocking {
             self.ready_or_again(stream, poll::READ)?;
         }
+        self.settle();
         let mut bytes = vec![0; targets.total as usize];
         let read = counted(self.system.read(stream, &mut bytes)?, bytes.len())?;
         targets.scatter(memory, &bytes[..read])?;
@@ -57,6 +58,7 @@ impl Wasi {
         if nonblocking {
             self.ready_or_again(stream, poll::WRITE)?;
         }
+        self.settle();
         Ok(counted(self.system.write(stream, &bytes)?, bytes.len())? as Size)
     }
 }

@@ -23,9 +23,6 @@ pub(super) const SYSTEM: &[&str] = &[
 
 /// What the shell can do beyond SQLite's defaults.
 const FEATURES: &[&str] = &[
-    // EXTRA: what was committed stays, however the enclave ends. In FULL, SQLite leaves it to the
-    // system to remember that a journal was removed, which a killed enclave can't.
-    "-DSQLITE_DEFAULT_SYNCHRONOUS=3",
     "-DSQLITE_DQS=0",
     "-DSQLITE_ENABLE_BYTECODE_VTAB",
     "-DSQLITE_ENABLE_CARRAY",

@@ -1,8 +1,9 @@
 //! What commits say and list.
 
-use crate::block::Kind;
+use crate::anchor::Mark;
 use crate::bytes::{Reader, Short};
-use crate::pointer::{POINTER_BYTES, Pointer};
+use crate::pointer::{POINTER_BYTES, Pointer, TAG_BYTES};
+use crate::space::Run;
 
 /// What every commit says of the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub(crate) struct State {
     pub(crate) header_generation: u64,
     pub(crate) root: Pointer,
     pub(crate) levels: u8,
+    /// Where the commits that change this tree lie; in use as a whole.
+    pub(crate) log: Run,
+    /// The last commit before that was known to be durable.
+    pub(crate) durable: Mark,
 }
 
 impl State {
@@ -24,6 +29,10 @@ impl State {
         }
         to.extend_from_slice(&self.root.encode());
         to.push(self.levels);
+        to.extend_from_slice(&self.log.start.to_le_bytes());
+        to.extend_from_slice(&self.log.count.to_le_bytes());
+        to.extend_from_slice(&self.durable.sequence.to_le_bytes());
+        to.extend_from_slice(&self.durable.tag);
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Short> {
@@ -34,12 +43,14 @@ impl State {
             header_generation: reader.u64()?,
             root: Pointer::read(reader)?,
             levels: reader.u8()?,
+            log: Run { start: reader.u64()?, count: reader.u32()? },
+            durable: Mark { sequence: reader.u64()?, tag: reader.array()? },
         })
     }
 }
 
 /// Bytes of an encoded [`State`].
-pub(crate) const STATE_BYTES: usize = 4 * 8 + POINTER_BYTES + 1;
+pub(crate) const STATE_BYTES: usize = 4 * 8 + POINTER_BYTES + 1 + 12 + 8 + TAG_BYTES;
 
 /// Something that a commit lists.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,8 +62,6 @@ pub(crate) enum Record<'a> {
     /// Of the pointers of extents, those of `changed` are these, in the order of their bits,
     /// where `present` has theirs too, and none elsewhere.
     Pointers { key: [u8; 17], changed: u32, present: u32, pointers: Vec<Pointer> },
-    /// The commit only holds if this block opens.
-    Check { kind: Kind, pointer: Pointer },
 }
 
 impl<'a> Record<'a> {
@@ -76,11 +85,6 @@ impl<'a> Record<'a> {
                 to.extend_from_slice(&present.to_le_bytes());
                 pointers.iter().for_each(|pointer| to.extend_from_slice(&pointer.encode()));
             }
-            Record::Check { kind, pointer } => {
-                to.push(4);
-                to.push(kind.code());
-                to.extend_from_slice(&pointer.encode());
-            }
         }
     }
 
@@ -100,10 +104,6 @@ impl<'a> Record<'a> {
                     .map(|_| Pointer::read(reader))
                     .collect::<Result<_, _>>()?;
                 Record::Pointers { key, changed, present, pointers }
-            }
-            4 => {
-                let kind = Kind::from_code(reader.u8()?).ok_or(Short)?;
-                Record::Check { kind, pointer: Pointer::read(reader)? }
             }
             _ => return Err(Short),
         })
@@ -131,7 +131,6 @@ mod tests {
             Record::Put { key: [3; 17], value: b"value" },
             Record::Take { key: [4; 17] },
             Record::Pointers { key: [5; 17], changed: 7, present: 5, pointers: vec![pointer; 2] },
-            Record::Check { kind: Kind::Node, pointer },
         ];
         let mut stream = Vec::new();
         all.iter().for_each(|record| record.encode(&mut stream));
@@ -152,6 +151,8 @@ mod tests {
             header_generation: 4,
             root: Pointer::unsealed(5),
             levels: 6,
+            log: Run { start: 7, count: 8 },
+            durable: Mark { sequence: 9, tag: [10; 16] },
         };
         let mut bytes = Vec::new();
         state.encode(&mut bytes);

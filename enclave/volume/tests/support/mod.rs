@@ -11,7 +11,7 @@ mod steps;
 pub use faulty::Faulty;
 pub use model::{Model, Tree, tree_of};
 pub use recorder::Recorder;
-pub use steps::{Player, Weights};
+pub use steps::{Done, Player, Weights};
 
 use twine_volume::{NewSlot, Options, Secret, Storage, Volume};
 

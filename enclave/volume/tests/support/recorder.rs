@@ -3,7 +3,7 @@
 
 use super::Random;
 use std::sync::{Arc, Mutex, MutexGuard};
-use twine_volume::{Storage, StorageError};
+use twine_volume::{BLOCK_BYTES, Storage, StorageError};
 
 /// Something that was done and not synced.
 #[derive(Debug, Clone)]
@@ -96,6 +96,22 @@ impl Recorder {
                     write_some(&mut left, *offset, bytes, fate, random);
                 }
             }
+        }
+        left
+    }
+
+    /// What may be left when the process is killed: all that was handed over, and of a last
+    /// write none, all, or some blocks.
+    pub fn kill(&self, random: &mut Random) -> Vec<u8> {
+        let inner = self.inner();
+        let mut left = inner.now.clone();
+        if let Some(Event::Write { offset, bytes }) =
+            inner.unsynced.last().filter(|_| inner.stopped)
+        {
+            let blocks = bytes.len() / BLOCK_BYTES;
+            let written = random.below(blocks as u64 + 1) as usize * BLOCK_BYTES;
+            let start = *offset as usize;
+            left[start..start + written].copy_from_slice(&bytes[..written]);
         }
         left
     }

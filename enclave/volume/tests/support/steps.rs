@@ -14,6 +14,17 @@ pub struct Weights {
     pub sync: u64,
 }
 
+/// What a step was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All is durable.
+    Synced,
+    /// All survives the end of the process.
+    Settled,
+    /// Neither.
+    Other,
+}
+
 /// Plays steps.
 pub struct Player {
     pub random: Random,
@@ -86,8 +97,12 @@ impl Player {
         }
     }
 
-    /// Does a step; whether it was a sync.
-    pub fn step(&mut self, files: &mut dyn FileSystem) -> bool {
+    /// Does a step.
+    pub fn step(&mut self, files: &mut dyn FileSystem) -> Done {
+        if self.weights.sync > 0 && self.random.once_in(self.weights.sync) {
+            files.settle();
+            return Done::Settled;
+        }
         if self.weights.sync > 0 && self.random.once_in(self.weights.sync) {
             let inode = Inode(self.inode());
             match self.random.below(3) {
@@ -95,7 +110,7 @@ impl Player {
                 1 => files.sync(inode, Change::All).unwrap(),
                 _ => files.sync(inode, Change::Data).unwrap(),
             }
-            return true;
+            return Done::Synced;
         }
         match self.random.below(STEPS) {
             0..=3 => self.create(files),
@@ -109,7 +124,7 @@ impl Player {
             14..=18 => self.read(files),
             _ => self.write(files),
         }
-        false
+        Done::Other
     }
 
     fn create(&mut self, files: &mut dyn FileSystem) {
