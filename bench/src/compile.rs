@@ -41,7 +41,8 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
             section.skip(name, "it takes long: without --quick it is measured");
             continue;
         }
-        section.add(name, case(place, effort, name, &Job::new(program, arguments)));
+        let job = Job { anew: true, ..Job::new(program, arguments) };
+        section.add(name, case(place, effort, name, &job));
     }
     section
 }

@@ -15,7 +15,7 @@ pub(crate) enum Keeper {
     SqlCipher,
     /// The program built for this machine with the same SQLite, on a plain file.
     Native,
-    /// The same program for WASI, by wasmtime with its own WASI on a plain folder.
+    /// The same program for WASI, by wasmtime with its own settings and WASI on a plain folder.
     Wasmtime,
 }
 
@@ -37,7 +37,7 @@ impl Keeper {
         let mut command;
         match self {
             Keeper::Twine => {
-                command = Command::new(&place.twine);
+                command = place.twine();
                 command.args(["run", "--quiet", "--dir"]).arg(folder.join("volume"));
                 command.arg(place.guest(program)?);
             }
@@ -50,7 +50,7 @@ impl Keeper {
             Keeper::Native => command = Command::new(place.rival(&format!("{program}-native"))?),
             Keeper::Wasmtime => {
                 command = Command::new(place.rival("outside")?);
-                command.arg(folder).arg(place.guest(program)?);
+                command.arg("--own-settings").arg(folder).arg(place.guest(program)?);
             }
         }
         command.current_dir(folder).stdin(Stdio::null());

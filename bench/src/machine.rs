@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What must be known of numbers before they are compared with others.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub cpu: String,
     pub cores: usize,
@@ -21,19 +21,33 @@ pub(crate) struct Machine {
     pub huge_pages: String,
     /// Processes that ran or wanted to, over the last minute, when the measurements began.
     pub load_average: f64,
+    /// How the processes are scheduled, which they inherit from the one that measures.
+    pub scheduling: String,
     pub sgx: Sgx,
     pub versions: Versions,
 }
 
 /// Which SGX was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Sgx {
     Hardware,
     Software,
 }
 
-#[derive(Debug, Serialize)]
+impl fmt::Display for Sgx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Sgx::Hardware => "hardware",
+            Sgx::Software => {
+                "software: its times hold nothing of EPC paging, of memory encryption or of what \
+                 a real EENTER and EEXIT cost"
+            }
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Versions {
     pub twine: String,
     /// The commit of the checkout, with a `+` where files differ from it.
@@ -42,9 +56,12 @@ pub(crate) struct Versions {
     pub images: Vec<Image>,
     pub wasmtime: String,
     pub rustc: String,
+    /// What has built the rivals for this machine, and the programs.
+    pub gcc: String,
+    pub clang: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Image {
     pub name: String,
     pub mrenclave: String,
@@ -90,14 +107,16 @@ impl Machine {
             ),
             huge_pages: chosen(&read("/sys/kernel/mm/transparent_hugepage/enabled")),
             load_average: load.split(' ').next().and_then(|one| one.parse().ok()).unwrap_or(0.0),
+            scheduling: scheduling(&read("/proc/self/stat")),
             sgx: if info.tee == "sim" { Sgx::Software } else { Sgx::Hardware },
             versions: Versions {
                 twine: info.version,
                 commit: commit(&place.root),
                 images: images.iter().map(|path| image(place, path)).collect::<Result<_>>()?,
                 wasmtime: locked("wasmtime"),
-                rustc: run(Command::new("rustc").arg("--version").current_dir(&place.root))
-                    .unwrap_or_else(|_| "?".into()),
+                rustc: first_line(Command::new("rustc").arg("--version").current_dir(&place.root)),
+                gcc: first_line(Command::new("gcc").arg("--version")),
+                clang: first_line(Command::new("clang-22").arg("--version")),
             },
         })
     }
@@ -126,6 +145,26 @@ fn run(command: &mut Command) -> Result<String> {
         return Err(Error::Failed { command: name, why });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The first line that a command prints, which names its version.
+fn first_line(command: &mut Command) -> String {
+    let printed = run(command).unwrap_or_default();
+    printed.lines().next().unwrap_or("?").to_owned()
+}
+
+/// The scheduling policy, of what proc(5) says of a process: its fields 40 and 41.
+fn scheduling(stat: &str) -> String {
+    // A name can have spaces in it, and ends with the last bracket.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let field = |number: usize| after_name.split_whitespace().nth(number - 3);
+    match (field(41), field(40)) {
+        (Some("0"), _) => "as all others".into(),
+        (Some("1"), Some(priority)) => format!("real time, FIFO {priority}"),
+        (Some("2"), Some(priority)) => format!("real time, RR {priority}"),
+        (Some(policy), _) => format!("policy {policy}"),
+        _ => "?".into(),
+    }
 }
 
 fn read(path: &str) -> String {
@@ -184,20 +223,15 @@ impl fmt::Display for Machine {
         writeln!(f, "machine   {cpu}, {cores} cores, {memory_mib} MiB{machine}")?;
         writeln!(f, "kernel    {kernel}, huge pages: {huge_pages}")?;
         write!(f, "load      {:.2}", self.load_average)?;
-        writeln!(f, "{}", if self.busy() { ": busy, so times say little" } else { "" })?;
+        write!(f, "{}", if self.busy() { ": busy, so times say little" } else { "" })?;
+        writeln!(f, "; scheduled {}", self.scheduling)?;
         writeln!(f, "twine     {}, commit {}", versions.twine, versions.commit)?;
         for Image { name, mrenclave, mib } in &versions.images {
             writeln!(f, "image     {name}, {mib:.1} MiB, MRENCLAVE {mrenclave}")?;
         }
         writeln!(f, "built by  {}, wasmtime {}", versions.rustc, versions.wasmtime)?;
-        match self.sgx {
-            Sgx::Hardware => writeln!(f, "SGX       hardware"),
-            Sgx::Software => writeln!(
-                f,
-                "SGX       software: its times hold nothing of EPC paging, of memory encryption \
-                 or of what a real EENTER and EEXIT cost"
-            ),
-        }
+        writeln!(f, "rivals    {}; {}", versions.gcc, versions.clang)?;
+        writeln!(f, "SGX       {}", self.sgx)
     }
 }
 
@@ -214,6 +248,17 @@ mod tests {
         assert_eq!(cpu(text), "Some CPU (family 25, model ?, stepping ?)");
         assert_eq!(chosen("always [madvise] never\n"), "madvise");
         assert_eq!(chosen(""), "?");
+    }
+
+    #[test]
+    fn the_scheduling_policy_is_found_behind_any_name() {
+        let stat = |policy, priority| {
+            let middle = ["0"; 36].join(" ");
+            format!("7 (a) b) S {middle} {priority} {policy} 0 0 0")
+        };
+        assert_eq!(scheduling(&stat(0, 0)), "as all others");
+        assert_eq!(scheduling(&stat(1, 10)), "real time, FIFO 10");
+        assert_eq!(scheduling(""), "?");
     }
 
     #[test]

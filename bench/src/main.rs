@@ -8,12 +8,14 @@
 
 mod call;
 mod compile;
+mod csv;
 mod database;
 mod error;
 mod kernel;
 mod machine;
 mod micro;
 mod native;
+mod polybench;
 mod process;
 mod report;
 mod speedtest;
@@ -22,8 +24,9 @@ mod statistics;
 mod volume;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use error::{Result, about};
+use error::Result;
 use machine::Machine;
+use polybench::Dataset;
 use process::Place;
 use report::{Report, Section};
 use statistics::Effort;
@@ -63,13 +66,17 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Write a table of all steps of `speedtest` and `micro` to this folder, as NAME.csv
+    /// Write a table of each measurement to this folder, as NAME.csv
     #[arg(long, value_name = "FOLDER")]
     csv: Option<PathBuf>,
 
     /// Few runs of small cases: whether it works, not how fast it is
     #[arg(long)]
     quick: bool,
+
+    /// Which sizes of `polybench` [default: large; medium when it must be quick]
+    #[arg(long, value_enum, value_name = "NAME")]
+    dataset: Option<Dataset>,
 
     /// The `twine` command [default: target/release/twine]; its image is the one beside it
     #[arg(long, value_name = "FILE")]
@@ -100,6 +107,8 @@ enum Name {
     Micro,
     /// The volume alone, against plain files
     Volume,
+    /// Numerical kernels, against wasmtime outside and native compilers
+    Polybench,
 }
 
 impl Arguments {
@@ -111,19 +120,22 @@ impl Arguments {
         }
     }
 
+    fn dataset(&self) -> Dataset {
+        let usual = if self.quick { Dataset::Medium } else { Dataset::Large };
+        self.dataset.unwrap_or(usual)
+    }
+
     fn measure(&self, name: Name, place: &Place) -> Section {
         let (effort, quick) = (self.effort(), self.quick);
-        let csv = |name| self.csv.as_ref().map(|folder| folder.join(name).with_extension("csv"));
         match name {
             Name::Start => start::measure(place, effort),
             Name::Kernel => kernel::measure(place, effort, quick),
             Name::Compile => compile::measure(place, effort, quick),
             Name::Call => call::measure(place, effort, quick),
-            Name::Speedtest => {
-                speedtest::measure(place, effort, quick, csv("speedtest").as_deref())
-            }
-            Name::Micro => micro::measure(place, effort, quick, csv("micro").as_deref()),
+            Name::Speedtest => speedtest::measure(place, effort, quick),
+            Name::Micro => micro::measure(place, effort, quick),
             Name::Volume => volume::measure(place, effort, quick),
+            Name::Polybench => polybench::measure(place, effort, self.dataset()),
         }
     }
 }
@@ -159,10 +171,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         println!("{section}");
         measurements.push(section);
     }
+    let report = Report { machine, quick: arguments.quick, measurements };
     if let Some(path) = &arguments.json {
-        let report = Report { machine, measurements };
-        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::other);
-        about(path.display(), json.and_then(|json| std::fs::write(path, json + "\n")))?;
+        report.write(path)?;
+    }
+    if let Some(folder) = &arguments.csv {
+        csv::write(&report, folder)?;
     }
     Ok(())
 }

@@ -1,13 +1,11 @@
 //! `micro`: records of 1,000 bytes in SQLite, inserted and read, as Twine's paper measures it.
 
 use crate::database::Keeper;
-use crate::error::{Error, Result, about};
+use crate::error::{Error, Result};
 use crate::process::Place;
-use crate::report::{Case, Section};
+use crate::report::{Bar, Case, Point, Rival, Section, Series};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
-use std::fmt::Write;
-use std::path::Path;
 
 /// Records in the table, step by step.
 const RECORDS: &[&str] =
@@ -24,6 +22,9 @@ const WAYS: &[(&str, &str, &[Keeper])] =
 /// What is timed at each step.
 const WORK: [&str; 3] = ["insert", "read in order", "read at random"];
 
+/// For reads at random of a file, against native SQLite.
+const BAR: Bar = Bar::AtMost(3.0);
+
 /// One step of one run.
 #[derive(Debug, Clone, PartialEq)]
 struct Step {
@@ -32,32 +33,24 @@ struct Step {
     each: [f64; 3],
 }
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool, csv: Option<&Path>) -> Section {
+pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "micro",
         "one record of 1,000 bytes in SQLite, at the last of the table's sizes; 8 MiB of cache, \
          journal DELETE, synchronous NORMAL",
     );
     let records = if quick { RECORDS_QUICK } else { RECORDS };
-    let mut table = String::from("way,rival,records,work,median_microseconds,runs\n");
     for &(way, database, keepers) in WAYS {
         let arguments = [&[database], records].concat();
         match steps(place, effort, keepers, &arguments) {
             Ok(steps) => {
-                for (keeper, runs) in keepers.iter().zip(&steps) {
-                    add_rows(&mut table, way, keeper.name(), runs);
-                }
                 for (at, work) in WORK.into_iter().enumerate() {
                     section.add(format!("{way}, {work}"), case(way, at, keepers, &steps));
+                    section.series.push(curve(way, at, keepers, &steps));
                 }
             }
             Err(error) => section.skip(way, error.to_string()),
         }
-    }
-    if let Some(path) = csv
-        && let Err(error) = about(path.display(), std::fs::write(path, table))
-    {
-        section.skip("CSV", error.to_string());
     }
     section
 }
@@ -96,7 +89,12 @@ fn case(way: &str, work: usize, keepers: &[Keeper], steps: &[Vec<Vec<Step>>]) ->
         let sample = Sample::of(last.map(|step| step.each[work]).collect());
         rivals.push((keeper.name(), sample.ok_or_else(malformed)?));
     }
-    Ok(Case::new(format!("{way}, {}", WORK[work]), "us", rivals, None))
+    let case = Case::new(format!("{way}, {}", WORK[work]), "us", rivals, None);
+    let native = keepers.iter().position(|keeper| *keeper == Keeper::Native);
+    Ok(match native {
+        Some(native) if (way, work) == ("file", 2) => case.held(native, BAR),
+        _ => case,
+    })
 }
 
 fn malformed() -> Error {
@@ -116,17 +114,26 @@ fn parse(printed: &str) -> Result<Vec<Step>> {
     steps.filter(|steps| !steps.is_empty()).ok_or_else(malformed)
 }
 
-/// The medians of each step.
-fn add_rows(table: &mut String, way: &str, rival: &str, runs: &[Vec<Step>]) {
-    let Some(first) = runs.first() else { return };
-    for (at, step) in first.iter().enumerate() {
-        for (which, work) in WORK.iter().enumerate() {
-            let each = runs.iter().filter_map(|run| run.get(at)).map(|step| step.each[which]);
-            let median = Sample::of(each.collect()).map_or(0.0, |sample| sample.median);
-            let (records, count) = (step.records, runs.len());
-            // A String takes all that is written to it.
-            let _ = writeln!(table, "{way:?},{rival:?},{records},{work:?},{median:.3},{count}");
+/// One kind of work over the sizes of the table.
+fn curve(way: &str, work: usize, keepers: &[Keeper], steps: &[Vec<Vec<Step>>]) -> Series {
+    let first = steps.first().and_then(|runs| runs.first());
+    let sizes = first.map_or(&[][..], |steps| steps);
+    let point = |at: usize, size: &Step| {
+        let rival = |(keeper, runs): (&Keeper, &Vec<Vec<Step>>)| {
+            let each = runs.iter().filter_map(|run| run.get(at)).map(|step| step.each[work]);
+            Some(Rival { name: keeper.name().into(), sample: Sample::of(each.collect())? })
+        };
+        Point {
+            name: size.records.to_string(),
+            at: Some(size.records as f64),
+            rivals: keepers.iter().zip(steps).filter_map(rival).collect(),
         }
+    };
+    Series {
+        name: format!("{way}, {}", WORK[work]),
+        axis: "records".into(),
+        unit: "us".into(),
+        points: sizes.iter().enumerate().map(|(at, size)| point(at, size)).collect(),
     }
 }
 
@@ -156,11 +163,13 @@ records,inserted,insert_seconds,sequential_seconds,random_seconds
     }
 
     #[test]
-    fn each_step_has_three_rows() {
-        let mut table = String::new();
+    fn a_curve_has_a_place_for_each_size_with_the_values_of_all_runs() {
         let run = parse(PRINTED).unwrap();
-        add_rows(&mut table, "file", "SQLite", &[run.clone(), run]);
-        assert_eq!(table.lines().count(), 6);
-        assert!(table.contains("\"file\",\"SQLite\",3000,\"read at random\",3.000,2\n"), "{table}");
+        let curve = curve("file", 2, &[Keeper::Native], &[vec![run.clone(), run]]);
+        assert_eq!(curve.name, "file, read at random");
+        let places: Vec<_> = curve.points.iter().map(|point| point.at).collect();
+        assert_eq!(places, [Some(1000.0), Some(3000.0)]);
+        assert_eq!(curve.points[1].rivals[0].sample.runs.len(), 2);
+        assert_eq!(curve.points[1].rivals[0].sample.median.round(), 3.0);
     }
 }

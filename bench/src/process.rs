@@ -62,6 +62,8 @@ pub(crate) struct Job {
     pub arguments: Vec<String>,
     /// Throw the output away instead of keeping it.
     pub quiet: bool,
+    /// Forget the compiled code that the enclave has kept before.
+    pub anew: bool,
 }
 
 impl Job {
@@ -71,6 +73,7 @@ impl Job {
             invoke: None,
             arguments: arguments.iter().map(ToString::to_string).collect(),
             quiet: false,
+            anew: false,
         }
     }
 
@@ -103,7 +106,7 @@ pub(crate) struct Place {
     /// The folder of what they are compared with.
     rivals: PathBuf,
     /// A folder for files of a run.
-    scratch: PathBuf,
+    pub scratch: PathBuf,
     /// This program.
     own: PathBuf,
 }
@@ -154,6 +157,18 @@ impl Place {
         Ok(path)
     }
 
+    /// The `twine` command, with a place of its own for compiled code: what others have kept
+    /// there is not used.
+    pub(crate) fn twine(&self) -> Command {
+        let mut command = Command::new(&self.twine);
+        command.env("TWINE_CACHE", self.code());
+        command
+    }
+
+    fn code(&self) -> PathBuf {
+        self.scratch.join("code")
+    }
+
     /// Runs a job to its end. Without `stats`, nothing is asked that a user would not ask.
     ///
     /// # Errors
@@ -169,6 +184,9 @@ impl Place {
         command.stdin(Stdio::null());
         if job.quiet {
             command.stdout(Stdio::null());
+        }
+        if job.anew {
+            let _ = fs::remove_dir_all(self.code());
         }
         let start = Instant::now();
         let output = about(runner.name(), command.output())?;
@@ -187,7 +205,7 @@ impl Place {
     fn command(&self, runner: Runner, job: &Job) -> Command {
         let mut command = match runner {
             Runner::Enclave => {
-                let mut command = Command::new(&self.twine);
+                let mut command = self.twine();
                 command.args(["run", "--quiet"]);
                 command
             }

@@ -1,32 +1,48 @@
 //! What is shown: tables for people, JSON for programs.
 
-use crate::error::Error;
+use crate::error::{Error, about};
 use crate::machine::Machine;
 use crate::statistics::Sample;
-use serde::Serialize;
-use std::fmt;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::{fmt, fs, io};
 
-/// What the result is held against.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// What a result is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bar {
-    /// The first rival's median takes at most so many times the second's.
+    /// The first rival's median takes at most so many times the other's.
     AtMost(f64),
+    /// That, or at most so much, whichever is more.
+    AtMostOr { ratio: f64, value: f64 },
     /// The first rival's median is exactly this.
     Exactly(f64),
+}
+
+impl Bar {
+    fn met(self, first: f64, other: Option<f64>) -> bool {
+        match self {
+            Bar::AtMost(ratio) => other.is_some_and(|other| first <= ratio * other),
+            Bar::AtMostOr { ratio, value } => {
+                first <= value || other.is_some_and(|other| first <= ratio * other)
+            }
+            Bar::Exactly(value) => first == value,
+        }
+    }
 }
 
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bar::AtMost(ratio) => write!(f, "at most {ratio}x"),
+            Bar::AtMostOr { ratio, value } => write!(f, "at most {ratio}x or {value}"),
             Bar::Exactly(value) => write!(f, "exactly {value}"),
         }
     }
 }
 
 /// One rival's values.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rival {
     pub name: String,
     #[serde(flatten)]
@@ -34,74 +50,127 @@ pub(crate) struct Rival {
 }
 
 /// A number beside the comparison.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Detail {
     /// What it is, and its unit where that is not the case's.
-    pub name: &'static str,
+    pub name: String,
     pub value: f64,
 }
 
+/// What came of a bar.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Judged {
+    /// The rival that is compared with, or none.
+    pub against: Option<String>,
+    #[serde(flatten)]
+    pub bar: Bar,
+    pub met: bool,
+}
+
 /// One thing that was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Case {
     pub name: String,
-    pub unit: &'static str,
+    pub unit: String,
     /// Twine first, then what it is compared with, then what is there for orientation.
     pub rivals: Vec<Rival>,
     /// The first rival's median over the second's.
     pub ratio: Option<f64>,
-    pub bar: Option<Bar>,
-    pub met: Option<bool>,
+    pub bars: Vec<Judged>,
     /// Other numbers about it.
     pub details: Vec<Detail>,
 }
 
 impl Case {
+    /// A bar is held against the second rival, or without one against the first alone.
     pub(crate) fn new(
         name: impl Into<String>,
-        unit: &'static str,
-        rivals: impl IntoIterator<Item = (&'static str, Sample)>,
+        unit: &str,
+        rivals: impl IntoIterator<Item = (impl Into<String>, Sample)>,
         bar: Option<Bar>,
     ) -> Self {
-        let rivals: Vec<Rival> = rivals
-            .into_iter()
-            .map(|(name, sample)| Rival { name: name.to_owned(), sample })
-            .collect();
-        let median = |at: usize| rivals.get(at).map(|rival| rival.sample.median);
-        let ratio = median(0).zip(median(1)).map(|(ours, theirs)| ours / theirs);
-        let met = bar.and_then(|bar| match bar {
-            Bar::AtMost(most) => ratio.map(|ratio| ratio <= most),
-            Bar::Exactly(value) => median(0).map(|ours| ours == value),
-        });
-        Case { name: name.into(), unit, rivals, ratio, bar, met, details: Vec::new() }
+        let rivals: Vec<Rival> =
+            rivals.into_iter().map(|(name, sample)| Rival { name: name.into(), sample }).collect();
+        let mut case = Case {
+            name: name.into(),
+            unit: unit.into(),
+            ratio: None,
+            rivals,
+            bars: Vec::new(),
+            details: Vec::new(),
+        };
+        case.ratio = case.median(0).zip(case.median(1)).map(|(ours, theirs)| ours / theirs);
+        match bar {
+            Some(bar) => case.held(1, bar),
+            None => case,
+        }
     }
 
-    pub(crate) fn detail(mut self, name: &'static str, value: f64) -> Self {
-        self.details.push(Detail { name, value });
+    fn median(&self, rival: usize) -> Option<f64> {
+        self.rivals.get(rival).map(|rival| rival.sample.median)
+    }
+
+    /// Holds the first rival against that one.
+    pub(crate) fn held(mut self, rival: usize, bar: Bar) -> Self {
+        let Some(first) = self.median(0) else { return self };
+        let against = self.rivals.get(rival).map(|rival| rival.name.clone());
+        let met = bar.met(first, self.median(rival));
+        self.bars.push(Judged { against, bar, met });
+        self
+    }
+
+    pub(crate) fn detail(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.details.push(Detail { name: name.into(), value });
         self
     }
 }
 
+/// One measurement at several places of an axis: a table, or a curve for each rival.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    pub name: String,
+    /// What the places are.
+    pub axis: String,
+    pub unit: String,
+    pub points: Vec<Point>,
+}
+
+/// One place of a series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Point {
+    pub name: String,
+    /// Where it is on the axis, if that is one of numbers.
+    pub at: Option<f64>,
+    pub rivals: Vec<Rival>,
+}
+
 /// A case without a result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Skipped {
     pub name: String,
     pub reason: String,
 }
 
 /// One measurement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
-    pub name: &'static str,
+    pub name: String,
     /// What is measured and how, in a line.
-    pub about: &'static str,
+    pub about: String,
     pub cases: Vec<Case>,
+    pub series: Vec<Series>,
     pub skipped: Vec<Skipped>,
 }
 
 impl Section {
-    pub(crate) fn new(name: &'static str, about: &'static str) -> Self {
-        Section { name, about, cases: Vec::new(), skipped: Vec::new() }
+    pub(crate) fn new(name: &str, about: &str) -> Self {
+        Section {
+            name: name.into(),
+            about: about.into(),
+            cases: Vec::new(),
+            series: Vec::new(),
+            skipped: Vec::new(),
+        }
     }
 
     /// Takes in a case, or why there is none.
@@ -119,14 +188,34 @@ impl Section {
 }
 
 /// All of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub machine: Machine,
+    /// Whether all was made small, to see whether it works.
+    pub quick: bool,
     pub measurements: Vec<Section>,
 }
 
+impl Report {
+    /// Reads what was written as JSON.
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let json = about(path.display(), fs::read(path))?;
+        let report = serde_json::from_slice(&json).map_err(io::Error::from);
+        about(path.display(), report)
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
+        let json = serde_json::to_string_pretty(self).map_err(io::Error::from);
+        about(path.display(), json.and_then(|json| fs::write(path, json + "\n")))
+    }
+
+    pub(crate) fn section(&self, name: &str) -> Option<&Section> {
+        self.measurements.iter().find(|section| section.name == name)
+    }
+}
+
 /// Three digits that matter, and no more than three behind the point.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
@@ -172,9 +261,12 @@ impl Case {
                 }
                 _ => {}
             }
-            let judged = at == self.rivals.len().min(2) - 1;
-            if let (Some(bar), Some(met), true) = (self.bar, self.met, judged) {
-                write!(f, "  {bar}: {}", if met { "met" } else { "NOT MET" })?;
+            let judged = |judged: &&Judged| match &judged.against {
+                Some(against) => against == name,
+                None => at == 0,
+            };
+            for Judged { bar, met, .. } in self.bars.iter().filter(judged) {
+                write!(f, "  {bar}: {}", if *met { "met" } else { "NOT MET" })?;
             }
             writeln!(f)?;
         }
@@ -199,16 +291,32 @@ mod tests {
     #[test]
     fn a_bar_is_held_against_the_ratio_of_the_first_two_medians() {
         let case = case(6.0, 2.0, Bar::AtMost(3.0));
-        assert_eq!((case.ratio, case.met), (Some(3.0), Some(true)));
-        assert_eq!(self::case(6.1, 2.0, Bar::AtMost(3.0)).met, Some(false));
+        assert_eq!((case.ratio, case.bars[0].met), (Some(3.0), true));
+        assert!(!self::case(6.1, 2.0, Bar::AtMost(3.0)).bars[0].met);
+    }
+
+    #[test]
+    fn a_bar_can_be_a_ratio_or_a_value_whichever_is_more() {
+        let bar = Bar::AtMostOr { ratio: 2.0, value: 40.0 };
+        let met = |ours, theirs| case(ours, theirs, bar).bars[0].met;
+        assert!(met(40.0, 1.0) && met(60.0, 30.0));
+        assert!(!met(41.0, 20.0));
+    }
+
+    #[test]
+    fn other_rivals_can_have_bars_of_their_own() {
+        let rivals = [("a", 3.0), ("b", 1.0), ("c", 2.0)].map(|(n, v)| (n, Sample::exact(v)));
+        let case = Case::new("c", "s", rivals, Some(Bar::AtMost(3.0))).held(2, Bar::AtMost(1.2));
+        let judged = case.bars.iter().map(|bar| (bar.against.as_deref(), bar.met));
+        assert_eq!(judged.collect::<Vec<_>>(), [(Some("b"), true), (Some("c"), false)]);
     }
 
     #[test]
     fn an_exact_bar_is_held_against_the_first_median() {
-        assert_eq!(case(1.0, 5.0, Bar::Exactly(1.0)).met, Some(true));
-        assert_eq!(case(1.001, 5.0, Bar::Exactly(1.0)).met, Some(false));
+        assert!(case(1.0, 5.0, Bar::Exactly(1.0)).bars[0].met);
+        assert!(!case(1.001, 5.0, Bar::Exactly(1.0)).bars[0].met);
         let alone = Case::new("c", "exits", [("a", Sample::exact(1.0))], Some(Bar::Exactly(1.0)));
-        assert_eq!((alone.ratio, alone.met), (None, Some(true)));
+        assert_eq!((alone.ratio, alone.bars[0].met), (None, true));
         assert!(alone_shown(alone).contains("exactly 1: met"));
     }
 
@@ -230,12 +338,18 @@ mod tests {
     }
 
     #[test]
-    fn the_json_has_every_run() {
-        let json = serde_json::to_value(case(6.0, 2.0, Bar::AtMost(3.0))).unwrap();
-        assert_eq!(json["rivals"][1]["runs"][0], 2.0);
-        assert_eq!(json["ratio"], 3.0);
-        assert_eq!(json["bar"]["at_most"], 3.0);
-        assert_eq!(json["met"], true);
+    fn the_json_has_every_run_and_is_read_back_as_it_was() {
+        let mut section = Section::new("s", "about");
+        let exact = Bar::Exactly(6.0);
+        section.add("c", Ok(case(6.0, 2.0, Bar::AtMost(3.0)).held(0, exact).detail("d", 0.5)));
+        let json = serde_json::to_value(&section).unwrap();
+        let case = &json["cases"][0];
+        assert_eq!(case["rivals"][1]["runs"][0], 2.0);
+        assert_eq!(case["ratio"], 3.0);
+        assert_eq!(case["bars"][0]["at_most"], 3.0);
+        assert_eq!(case["bars"][0]["against"], "b");
+        assert_eq!(case["bars"][0]["met"], true);
+        assert_eq!(serde_json::from_value::<Section>(json).unwrap(), section);
     }
 
     #[test]

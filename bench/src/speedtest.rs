@@ -1,13 +1,11 @@
 //! `speedtest`: SQLite's own benchmark, by the times that it tells of itself.
 
 use crate::database::Keeper;
-use crate::error::{Error, Result, about};
+use crate::error::{Error, Result};
 use crate::process::Place;
-use crate::report::{Bar, Case, Section};
+use crate::report::{Bar, Case, Point, Rival, Section, Series};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
-use std::fmt::Write;
-use std::path::Path;
 
 /// The tests that Twine's paper shows. In SQLite 3.40 the main set has three more: 150 makes indices,
 /// 200 is VACUUM, 310 joins four tables.
@@ -24,12 +22,13 @@ const SIZE_QUICK: &str = "10";
 /// As Twine's paper has it: 8 MiB of cache.
 const PAGES: [&str; 4] = ["--pagesize", "4096", "--cachesize", "2048"];
 
-/// A way to keep the database, and who is compared: Twine first, then whom the bar names.
+/// A way to keep the database, and who is compared: Twine first. A bar belongs to the keeper that
+/// is named with it.
 struct Way {
     name: &'static str,
     arguments: &'static [&'static str],
     keepers: &'static [Keeper],
-    bar: Option<Bar>,
+    bars: &'static [(Keeper, f64)],
 }
 
 const ON_FILES: &[Keeper] = &[Keeper::Twine, Keeper::SqlCipher, Keeper::Native, Keeper::Wasmtime];
@@ -37,20 +36,23 @@ const ON_FILES: &[Keeper] = &[Keeper::Twine, Keeper::SqlCipher, Keeper::Native, 
 /// SQLCipher encrypts nothing of a database in memory.
 const IN_MEMORY: &[Keeper] = &[Keeper::Twine, Keeper::Native, Keeper::Wasmtime];
 
+const FILE_BARS: &[(Keeper, f64)] = &[(Keeper::SqlCipher, 0.75), (Keeper::Native, 1.5)];
+const MEMORY_BARS: &[(Keeper, f64)] = &[(Keeper::Native, 2.0), (Keeper::Wasmtime, 1.0)];
+
 const WAYS: &[Way] = &[
     Way {
         name: "file, journal DELETE",
         arguments: &["--journal", "DELETE", "speed.db"],
         keepers: ON_FILES,
-        bar: Some(Bar::AtMost(1.0)),
+        bars: FILE_BARS,
     },
     Way {
         name: "file, journal TRUNCATE",
         arguments: &["--journal", "TRUNCATE", "speed.db"],
         keepers: ON_FILES,
-        bar: Some(Bar::AtMost(1.0)),
+        bars: FILE_BARS,
     },
-    Way { name: "memory", arguments: &["--memdb"], keepers: IN_MEMORY, bar: None },
+    Way { name: "memory", arguments: &["--memdb"], keepers: IN_MEMORY, bars: MEMORY_BARS },
 ];
 
 /// What one run says of its tests.
@@ -61,24 +63,25 @@ struct Told {
     total: f64,
 }
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool, csv: Option<&Path>) -> Section {
+pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "speedtest",
         "SQLite's speedtest1, its main set, by its own clock: without start and compilation",
     );
-    let mut table = String::from("way,rival,test,name,median_seconds,runs\n");
     for way in WAYS {
-        section.add(way.name, case(place, effort, way, quick, &mut table));
-    }
-    if let Some(path) = csv
-        && let Err(error) = about(path.display(), std::fs::write(path, table))
-    {
-        section.skip("CSV", error.to_string());
+        match case(place, effort, way, quick) {
+            Ok((case, tests)) => {
+                section.cases.push(case);
+                section.series.push(tests);
+            }
+            Err(error) => section.skip(way.name, error.to_string()),
+        }
     }
     section
 }
 
-fn case(place: &Place, effort: Effort, way: &Way, quick: bool, table: &mut String) -> Result<Case> {
+/// The whole of it, and each test.
+fn case(place: &Place, effort: Effort, way: &Way, quick: bool) -> Result<(Case, Series)> {
     compare(place, way)?;
     let size = if quick { SIZE_QUICK } else { SIZE };
     let told: Vec<_> = way.keepers.iter().map(|_| RefCell::new(Vec::new())).collect();
@@ -98,11 +101,16 @@ fn case(place: &Place, effort: Effort, way: &Way, quick: bool, table: &mut Strin
     let mut rivals: Vec<_> =
         timed.iter_mut().map(|timed| timed as &mut dyn FnMut() -> Result<f64>).collect();
     let samples = interleaved(effort, &mut rivals)?;
-    for (keeper, runs) in way.keepers.iter().zip(&told) {
-        add_rows(table, way.name, keeper.name(), &runs.borrow());
-    }
+    let told: Vec<_> = told.iter().map(RefCell::borrow).collect();
+    let told: Vec<(&str, &[Told])> =
+        way.keepers.iter().zip(&told).map(|(keeper, told)| (keeper.name(), &***told)).collect();
     let names = way.keepers.iter().map(|keeper| keeper.name());
-    Ok(Case::new(way.name, "s", names.zip(samples), way.bar))
+    let case = Case::new(way.name, "s", names.zip(samples), None);
+    let case = way.bars.iter().fold(case, |case, (keeper, most)| {
+        let at = way.keepers.iter().position(|other| other == keeper).unwrap_or(usize::MAX);
+        case.held(at, Bar::AtMost(*most))
+    });
+    Ok((case, tests(way.name, &told)))
 }
 
 /// All rivals must give the same answers to all queries, whose digest the benchmark shows when
@@ -149,15 +157,26 @@ fn parse(printed: &str) -> Result<Told> {
     }
 }
 
-/// The median of each test.
-fn add_rows(table: &mut String, way: &str, rival: &str, runs: &[Told]) {
-    let Some(first) = runs.first() else { return };
-    for (at, (number, name, _)) in first.tests.iter().enumerate() {
-        let seconds = runs.iter().map(|run| run.tests[at].2).collect();
-        let median = Sample::of(seconds).map_or(0.0, |sample| sample.median);
-        let row = format!("{way:?},{rival:?},{number},{name:?},{median:.4},{}", runs.len());
-        // A String takes all that is written to it.
-        let _ = writeln!(table, "{row}");
+/// Each test by each rival, in seconds.
+fn tests(way: &str, told: &[(&str, &[Told])]) -> Series {
+    let first = told.first().and_then(|(_, runs)| runs.first());
+    let tests = first.map_or(&[][..], |run| &run.tests);
+    let point = |at: usize, (number, name, _): &(u32, String, f64)| {
+        let rival = |(rival, runs): &(&str, &[Told])| {
+            let seconds = runs.iter().filter_map(|run| run.tests.get(at)).map(|test| test.2);
+            Some(Rival { name: (*rival).into(), sample: Sample::of(seconds.collect())? })
+        };
+        Point {
+            name: format!("{number} {name}"),
+            at: Some(f64::from(*number)),
+            rivals: told.iter().filter_map(rival).collect(),
+        }
+    };
+    Series {
+        name: way.into(),
+        axis: "test".into(),
+        unit: "s".into(),
+        points: tests.iter().enumerate().map(|(at, test)| point(at, test)).collect(),
     }
 }
 
@@ -187,10 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_median_of_its_test_over_all_runs() {
+    fn each_test_has_the_seconds_of_all_runs_by_each_rival() {
         let run = |seconds| Told { tests: vec![(100, "a, b".into(), seconds)], total: 1.0 };
-        let mut table = String::new();
-        add_rows(&mut table, "memory", "SQLite", &[run(1.0), run(5.0), run(2.0)]);
-        assert_eq!(table, "\"memory\",\"SQLite\",100,\"a, b\",2.0000,3\n");
+        let (ours, theirs) = ([run(1.0), run(5.0), run(2.0)], [run(3.0)]);
+        let series = tests("memory", &[("Twine", &ours), ("SQLite", &theirs)]);
+        let point = &series.points[0];
+        assert_eq!((&*point.name, point.at), ("100 a, b", Some(100.0)));
+        assert_eq!(point.rivals[0].sample.runs, [1.0, 5.0, 2.0]);
+        assert_eq!((&*point.rivals[1].name, point.rivals[1].sample.median), ("SQLite", 3.0));
     }
 }

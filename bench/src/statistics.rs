@@ -1,10 +1,10 @@
 //! Samples: what is taken of several runs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// The values of several runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub min: f64,
     pub median: f64,
@@ -33,6 +33,37 @@ impl Sample {
     pub(crate) fn exact(value: f64) -> Self {
         Sample { min: value, median: value, max: value, runs: vec![value] }
     }
+
+    /// All values, each made another by `change`.
+    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+        let runs: Vec<f64> = self.runs.iter().copied().map(change).collect();
+        Sample::of(runs).unwrap_or_else(|| self.clone())
+    }
+
+    /// Half of the values lie between the two: the first and the third quartile, each between
+    /// the two values beside its place.
+    pub(crate) fn quartiles(&self) -> (f64, f64) {
+        let mut sorted = self.runs.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |part: f64| {
+            let place = part * (sorted.len().max(1) - 1) as f64;
+            let (below, above) = (place.floor() as usize, place.ceil() as usize);
+            match (sorted.get(below), sorted.get(above)) {
+                (Some(low), Some(high)) => low + (high - low) * place.fract(),
+                _ => self.median,
+            }
+        };
+        (at(0.25), at(0.75))
+    }
+}
+
+/// The geometric mean; `None` of nothing, or where a value is not above 0.
+pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
+    if values.is_empty() || values.iter().any(|value| value.is_nan() || *value <= 0.0) {
+        return None;
+    }
+    let logarithms: f64 = values.iter().map(|value| value.ln()).sum();
+    Some((logarithms / values.len() as f64).exp())
 }
 
 /// How often to run.
@@ -86,6 +117,30 @@ mod tests {
     #[test]
     fn a_sample_keeps_its_values_in_their_order() {
         assert_eq!(Sample::of(vec![3.0, 1.0, 2.0]).unwrap().runs, [3.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn half_of_the_values_lie_between_the_quartiles() {
+        let sample = Sample::of(vec![5.0, 1.0, 2.0, 4.0, 3.0]).unwrap();
+        assert_eq!(sample.quartiles(), (2.0, 4.0));
+        assert_eq!(Sample::of(vec![1.0, 2.0]).unwrap().quartiles(), (1.25, 1.75));
+        assert_eq!(Sample::exact(7.0).quartiles(), (7.0, 7.0));
+    }
+
+    #[test]
+    fn a_changed_sample_is_one_of_the_changed_values() {
+        let sample = Sample::of(vec![1.0, 2.0, 4.0]).unwrap().map(|value| 1.0 / value);
+        assert_eq!((sample.min, sample.median, sample.max), (0.25, 0.5, 1.0));
+        assert_eq!(sample.runs, [1.0, 0.5, 0.25]);
+    }
+
+    #[test]
+    fn a_geometric_mean_is_the_root_of_the_product() {
+        let mean = geometric_mean(&[1.0, 4.0, 16.0]).unwrap();
+        assert!((mean - 4.0).abs() < 1e-12, "{mean}");
+        for none in [&[][..], &[1.0, 0.0], &[1.0, -1.0], &[f64::NAN]] {
+            assert_eq!(geometric_mean(none), None);
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 use twine_files::{Change, FileSystem, Inode};
 use twine_volume::{NewSlot, Options, Secret, Volume};
@@ -116,7 +115,7 @@ impl<'a> Bench<'a> {
     /// What `guests/pieces` says of the same in the enclave, on a volume of its own: seconds.
     fn inside(&self, what: &str, pieces: u64) -> Result<f64> {
         let program = self.place.guest("pieces")?;
-        let mut twine = Command::new(&self.place.twine);
+        let mut twine = self.place.twine();
         twine.args(["run", "--quiet", "--dir"]).arg(self.folder.join("inside")).arg(program);
         twine.args(["/file", &(self.size >> 20).to_string(), what, &pieces.to_string()]);
         let output = about("the program in the enclave", twine.output())?;
