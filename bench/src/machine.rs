@@ -121,6 +121,32 @@ impl Machine {
         })
     }
 
+    /// A machine of which nothing is known, for tests of what is said of others.
+    #[cfg(test)]
+    pub(crate) fn unknown() -> Self {
+        let unknown = || "?".to_owned();
+        Machine {
+            cpu: unknown(),
+            cores: 2,
+            virtual_machine: false,
+            memory_mib: 0,
+            kernel: unknown(),
+            huge_pages: unknown(),
+            load_average: 0.0,
+            scheduling: unknown(),
+            sgx: Sgx::Software,
+            versions: Versions {
+                twine: unknown(),
+                commit: unknown(),
+                images: Vec::new(),
+                wasmtime: unknown(),
+                rustc: unknown(),
+                gcc: unknown(),
+                clang: unknown(),
+            },
+        }
+    }
+
     /// Whether others use this machine so much that its times say little.
     pub(crate) fn busy(&self) -> bool {
         self.load_average > self.cores as f64 / 2.0

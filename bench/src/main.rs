@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod call;
+mod compare;
 mod compile;
 mod csv;
 mod database;
@@ -39,14 +40,21 @@ use std::time::Duration;
 #[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
 struct Command {
     #[command(subcommand)]
-    hidden: Option<Hidden>,
+    other: Option<Other>,
 
     #[command(flatten)]
     arguments: Arguments,
 }
 
 #[derive(Debug, Subcommand)]
-enum Hidden {
+enum Other {
+    /// Show what has changed between two files of results
+    Compare {
+        /// The JSON of the first
+        before: PathBuf,
+        /// The JSON of the second
+        after: PathBuf,
+    },
     /// Run a program outside of any enclave
     #[command(hide = true)]
     NativeRun(native::Arguments),
@@ -142,10 +150,12 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let command = Command::parse();
-    if let Some(Hidden::NativeRun(arguments)) = command.hidden {
-        return native::run(&arguments);
-    }
-    match run(&command.arguments) {
+    let result = match &command.other {
+        Some(Other::NativeRun(arguments)) => return native::run(arguments),
+        Some(Other::Compare { before, after }) => compare::show(before, after),
+        None => run(&command.arguments),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -1,6 +1,7 @@
 //! Samples: what is taken of several runs.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 /// The values of several runs.
@@ -40,6 +41,24 @@ impl Sample {
         Sample::of(runs).unwrap_or_else(|| self.clone())
     }
 
+    /// How likely it is that two samples of one and the same thing lie as far apart as these.
+    pub(crate) fn chance_to_differ_so(&self, other: &Sample) -> f64 {
+        let mut larger = 0.0_f64;
+        for mine in &self.runs {
+            for theirs in &other.runs {
+                // A pair of equals counts half for both.
+                larger += match mine.total_cmp(theirs) {
+                    Ordering::Greater => 1.0,
+                    Ordering::Equal => 0.5,
+                    Ordering::Less => 0.0,
+                };
+            }
+        }
+        let pairs = (self.runs.len() * other.runs.len()) as f64;
+        // Where equals leave a half, the larger chance is the true one's bound.
+        chance(self.runs.len(), other.runs.len(), larger.min(pairs - larger).ceil())
+    }
+
     /// Half of the values lie between the two: the first and the third quartile, each between
     /// the two values beside its place.
     pub(crate) fn quartiles(&self) -> (f64, f64) {
@@ -55,6 +74,34 @@ impl Sample {
         };
         (at(0.25), at(0.75))
     }
+}
+
+/// How likely chance makes two samples of these sizes, of one and the same thing, differ as much as a
+/// Mann-Whitney U that small, or more: two-sided and exact.
+///
+/// U counts the pairs of a value of each in which the first's is the larger, or those in which
+/// the second's is, whichever are fewer.
+pub(crate) fn chance(first: usize, second: usize, u: f64) -> f64 {
+    // ways[v] is how many orders of all values have v such pairs: the larger of the values that
+    // are left is the first's, and beats all of the second's, or it is the second's.
+    let most = first * second;
+    let mut ways = vec![vec![0.0; most + 1]; second + 1];
+    ways.iter_mut().for_each(|ways| ways[0] = 1.0);
+    for _ in 0..first {
+        let mut next = vec![vec![0.0; most + 1]; second + 1];
+        next[0][0] = 1.0;
+        for n in 1..=second {
+            for v in 0..=most {
+                let beaten = if v >= n { ways[n][v - n] } else { 0.0 };
+                next[n][v] = next[n - 1][v] + beaten;
+            }
+        }
+        ways = next;
+    }
+    let all: f64 = ways[second].iter().sum();
+    let up_to = (u.floor() as usize).min(most);
+    let small: f64 = ways[second][..=up_to].iter().sum();
+    (2.0 * small / all).min(1.0)
 }
 
 /// The geometric mean; `None` of nothing, or where a value is not above 0.
@@ -141,6 +188,25 @@ mod tests {
         for none in [&[][..], &[1.0, 0.0], &[1.0, -1.0], &[f64::NAN]] {
             assert_eq!(geometric_mean(none), None);
         }
+    }
+
+    #[test]
+    fn the_chance_is_that_of_the_published_tables() {
+        // Of 252 orders of 5 and 5 values, one has no pair; 2, 3, 5 and 7 follow.
+        assert_eq!(chance(5, 5, 0.0), 2.0 / 252.0);
+        assert_eq!(chance(5, 5, 2.0), 8.0 / 252.0);
+        assert_eq!(chance(3, 3, 0.0), 0.1);
+        assert_eq!(chance(1, 1, 0.0), 1.0);
+        assert_eq!(chance(4, 6, 12.0), chance(6, 4, 12.0));
+        assert_eq!(chance(4, 4, 16.0), 1.0);
+    }
+
+    #[test]
+    fn samples_far_apart_are_unlikely_to_be_of_one_thing() {
+        let low = Sample::of(vec![1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        assert_eq!(low.chance_to_differ_so(&low.map(|value| value + 10.0)), 2.0 / 252.0);
+        assert_eq!(low.map(|value| value + 10.0).chance_to_differ_so(&low), 2.0 / 252.0);
+        assert_eq!(low.chance_to_differ_so(&low), 1.0);
     }
 
     #[test]
