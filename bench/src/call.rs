@@ -78,6 +78,15 @@ fn case(
     })
 }
 
+/// Microseconds that it takes to leave the enclave and to come back.
+pub(crate) fn exit_cost(place: &Place, effort: Effort) -> Result<f64> {
+    let program = place.own_program("calls", include_str!("../programs/calls.wat"))?;
+    let job = Job { quiet: true, ..Job::invoke(program, "sched_yield", COUNT_QUICK) };
+    let case = case(place, effort, "sched_yield", Some("yield_now"), COUNT_QUICK, &job)?;
+    let difference = case.details.first().map_or(0.0, |detail| detail.value);
+    Ok(difference / 1e3)
+}
+
 /// What is timed must be what the name says: that host call, that often, and no other.
 fn check_calls(name: &str, call: Option<&str>, count: u64, stats: &Stats) -> Result<()> {
     /// Exits that every run has, and some.

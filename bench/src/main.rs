@@ -12,8 +12,10 @@ mod compile;
 mod csv;
 mod database;
 mod error;
+mod ipfs;
 mod kernel;
 mod machine;
+mod mapped;
 mod micro;
 mod native;
 mod polybench;
@@ -115,6 +117,8 @@ enum Name {
     Micro,
     /// The volume alone, against plain files
     Volume,
+    /// The volume against what Intel's library does, as published and as the research system changed it
+    Ipfs,
     /// Numerical kernels, against wasmtime outside and native compilers
     Polybench,
 }
@@ -143,6 +147,7 @@ impl Arguments {
             Name::Speedtest => speedtest::measure(place, effort, quick),
             Name::Micro => micro::measure(place, effort, quick),
             Name::Volume => volume::measure(place, effort, quick),
+            Name::Ipfs => ipfs::measure(place, effort, quick),
             Name::Polybench => polybench::measure(place, effort, self.dataset()),
         }
     }

@@ -1,0 +1,547 @@
+//! A file that is protected as Intel's Protected File System library does it, for comparison only.
+//!
+//! Written after the library's description, for its costs: what it does for each read and write, in
+//! which order, and how often it asks the host. It is no implementation to keep data in.
+//!
+//! - Nodes of 4 KiB. The first one is the file's own: 3 KiB of data lie in it, so that no page of a
+//!   database lies in one node. Then come nodes of a Merkle tree, each before the 96 data nodes that
+//!   belong to it. A tree node holds a key and a tag for each of its data nodes, and for each of
+//!   32 tree nodes below it; the file's node holds those of the root.
+//! - Each node is sealed with AES-128-GCM and a new key each time that it is written.
+//! - Nodes are read and written one by one, each by a call of the host, through a buffer of its.
+//! - 48 nodes are cached. The least recently used one makes room; where it was changed, all changed
+//!   nodes are written, after what they were has been written to a recovery file.
+
+use super::node::{CHILDREN, Entry, GROUP, NODE, Node, place_of_data, place_of_tree};
+use graviola::aead::AesGcm;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Bytes of data in the file's own node.
+const FIRST: usize = 3072;
+
+/// Nodes that are cached.
+const CACHED: usize = 48;
+
+/// Where the fields of the file's own node are: a tag in the clear, then what is sealed.
+const TAG_AT: usize = 16;
+const SEALED_AT: usize = 64;
+const SIZE_AT: usize = 0;
+const ROOT_AT: usize = 16;
+const DATA_AT: usize = 64;
+
+/// Whether it behaves as published, or as the research system changed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Nodes are cleared before and after use, and copied from the host's buffer.
+    Stock,
+    /// Nodes are not cleared, and are opened from where the host has put them. An enclave that
+    /// does so reads memory twice that the host can change in between.
+    Changed,
+}
+
+/// Why a file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("node {0} is not authentic")]
+    NotAuthentic(u64),
+}
+
+type Result<T> = std::result::Result<T, Problem>;
+
+/// The host: what it is asked, and how often.
+struct Host {
+    file: File,
+    recovery: PathBuf,
+    /// Through which nodes are read.
+    buffer: Box<[u8; NODE]>,
+    calls: u64,
+}
+
+impl Host {
+    fn read(&mut self, place: u64, node: &mut [u8; NODE], manner: Manner) -> io::Result<()> {
+        self.calls += 1;
+        let offset = place * NODE as u64;
+        match manner {
+            Manner::Stock => {
+                self.file.read_exact_at(&mut *self.buffer, offset)?;
+                node.copy_from_slice(&*self.buffer);
+            }
+            Manner::Changed => self.file.read_exact_at(node, offset)?,
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, place: u64, node: &[u8; NODE]) -> io::Result<()> {
+        self.calls += 1;
+        // What is written is copied to the host's buffer in either manner.
+        self.buffer.copy_from_slice(node);
+        self.file.write_all_at(&*self.buffer, place * NODE as u64)
+    }
+}
+
+/// An open file.
+pub(crate) struct ProtectedFile {
+    host: Host,
+    manner: Manner,
+    key: [u8; 16],
+    /// Keys of nodes come out of it, by a counter.
+    keys: AesGcm,
+    counter: u64,
+    size: u64,
+    /// The file's own node, whose contents are open.
+    first: Box<Node>,
+    root: Box<Node>,
+    /// The most recently used one is the last.
+    cache: Vec<Box<Node>>,
+    /// Memory of nodes that are no longer used.
+    free: Vec<Box<Node>>,
+}
+
+impl ProtectedFile {
+    /// A new file in the place of what was there.
+    pub(crate) fn create(path: &Path, key: [u8; 16], manner: Manner) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
+        let mut new = Self::new(file, path, key, manner)?;
+        new.first.changed = true;
+        new.root.changed = true;
+        Ok(new)
+    }
+
+    /// A file that is there.
+    pub(crate) fn open(path: &Path, key: [u8; 16], manner: Manner) -> Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut opened = Self::new(file, path, key, manner)?;
+        opened.host.read(0, &mut opened.first.sealed, manner)?;
+        opened.open_first()?;
+        let entry = Entry::read(&opened.first.plain, ROOT_AT);
+        opened.host.read(1, &mut opened.root.sealed, manner)?;
+        opened.root.written = true;
+        opened.root.open(entry).map_err(|_| Problem::NotAuthentic(1))?;
+        Ok(opened)
+    }
+
+    fn new(file: File, path: &Path, key: [u8; 16], manner: Manner) -> Result<Self> {
+        let mut seed = [0; 32];
+        graviola::random::fill(&mut seed).map_err(|_| io::Error::other("no random numbers"))?;
+        Ok(ProtectedFile {
+            host: Host {
+                file,
+                recovery: path.with_extension("recovery"),
+                buffer: Box::new([0; NODE]),
+                calls: 0,
+            },
+            manner,
+            key,
+            keys: AesGcm::new(&seed),
+            counter: 0,
+            size: 0,
+            first: Box::new(Node::new(0)),
+            root: Box::new(Node::new(1)),
+            cache: Vec::with_capacity(CACHED + 4),
+            free: Vec::new(),
+        })
+    }
+
+    /// How often the host was asked.
+    pub(crate) fn calls(&self) -> u64 {
+        self.host.calls
+    }
+
+    /// Fills `bytes` from the file, all of which must be there.
+    pub(crate) fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        if offset + bytes.len() as u64 > self.size {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        let mut done = 0;
+        while done < bytes.len() {
+            let (data, at, count) = part(offset + done as u64, bytes.len() - done);
+            let to = &mut bytes[done..done + count];
+            match data {
+                None => to.copy_from_slice(&self.first.plain[DATA_AT + at..][..count]),
+                Some(number) => {
+                    let node = self.data(number)?;
+                    to.copy_from_slice(&self.cache[node].plain[at..][..count]);
+                    self.shrink()?;
+                }
+            }
+            done += count;
+        }
+        Ok(())
+    }
+
+    /// Writes at an offset that is at most the file's size.
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let (data, at, count) = part(offset + done as u64, bytes.len() - done);
+            let from = &bytes[done..done + count];
+            match data {
+                None => self.first.plain[DATA_AT + at..][..count].copy_from_slice(from),
+                Some(number) => {
+                    let new = offset + done as u64 >= self.size && at == 0;
+                    let node = if new { self.add_data(number)? } else { self.data(number)? };
+                    self.cache[node].plain[at..][..count].copy_from_slice(from);
+                    self.cache[node].changed = true;
+                    self.change_parents(number / GROUP)?;
+                    self.shrink()?;
+                }
+            }
+            self.first.changed = true;
+            done += count;
+            self.size = self.size.max(offset + done as u64);
+        }
+        Ok(())
+    }
+
+    /// Writes all that was changed, and waits for the disk.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.host.calls += 1;
+        Ok(self.host.file.sync_data()?)
+    }
+
+    /// Where a data node is in the cache, into which it is read.
+    fn data(&mut self, number: u64) -> Result<usize> {
+        let place = place_of_data(number);
+        if let Some(at) = self.cached(place) {
+            return Ok(at);
+        }
+        let tree = self.tree(number / GROUP)?;
+        let entry = self.tree_node(tree).entry_of_data(number % GROUP);
+        self.load(place, entry)
+    }
+
+    /// A data node that is not there yet, and the tree node that comes with the first of each group.
+    fn add_data(&mut self, number: u64) -> Result<usize> {
+        let tree = number / GROUP;
+        if number.is_multiple_of(GROUP) && tree > 0 {
+            let node = self.fresh(place_of_tree(tree));
+            self.cache.push(node);
+        }
+        self.tree(tree)?;
+        let node = self.fresh(place_of_data(number));
+        self.cache.push(node);
+        Ok(self.cache.len() - 1)
+    }
+
+    /// Where a tree node is in the cache; `None` is the root, which is always there.
+    fn tree(&mut self, number: u64) -> Result<Option<usize>> {
+        let Some(parent) = number.checked_sub(1).map(|before| before / CHILDREN) else {
+            return Ok(None);
+        };
+        let place = place_of_tree(number);
+        if let Some(at) = self.cached(place) {
+            return Ok(Some(at));
+        }
+        let above = self.tree(parent)?;
+        let entry = self.tree_node(above).entry_of_child((number - 1) % CHILDREN);
+        Ok(Some(self.load(place, entry)?))
+    }
+
+    fn tree_node(&mut self, at: Option<usize>) -> &mut Node {
+        match at {
+            Some(at) => &mut self.cache[at],
+            None => &mut self.root,
+        }
+    }
+
+    /// Where a node is in the cache, which makes it the last used.
+    fn cached(&mut self, place: u64) -> Option<usize> {
+        let at = self.cache.iter().rposition(|node| node.place == place)?;
+        let node = self.cache.remove(at);
+        self.cache.push(node);
+        Some(self.cache.len() - 1)
+    }
+
+    fn load(&mut self, place: u64, entry: Entry) -> Result<usize> {
+        let mut node = self.fresh(place);
+        self.host.read(place, &mut node.sealed, self.manner)?;
+        node.written = true;
+        node.open(entry).map_err(|_| Problem::NotAuthentic(place))?;
+        self.cache.push(node);
+        Ok(self.cache.len() - 1)
+    }
+
+    /// Memory for a node.
+    fn fresh(&mut self, place: u64) -> Box<Node> {
+        let Some(mut node) = self.free.pop() else { return Box::new(Node::new(place)) };
+        node.take_for(place);
+        if self.manner == Manner::Stock {
+            node.clear();
+        }
+        node
+    }
+
+    /// Makes room in the cache, but never for what a caller still has to change.
+    fn shrink(&mut self) -> Result<()> {
+        while self.cache.len() > CACHED {
+            if self.cache[0].changed {
+                self.flush()?;
+            } else {
+                let mut node = self.cache.remove(0);
+                if self.manner == Manner::Stock {
+                    node.clear_plain();
+                }
+                self.free.push(node);
+            }
+        }
+        Ok(())
+    }
+
+    fn change_parents(&mut self, mut number: u64) -> Result<()> {
+        loop {
+            let at = self.tree(number)?;
+            self.tree_node(at).changed = true;
+            match number.checked_sub(1) {
+                Some(before) => number = before / CHILDREN,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes all nodes that were changed: first what they were to the recovery file, then the
+    /// mark that the file is about to change, then each node.
+    fn flush(&mut self) -> Result<()> {
+        if !self.first.changed {
+            return Ok(());
+        }
+        self.save()?;
+        self.seal_all()?;
+        for node in &mut self.cache {
+            if node.changed {
+                self.host.write(node.place, &node.sealed)?;
+                (node.changed, node.written) = (false, true);
+            }
+        }
+        for node in [&mut self.root, &mut self.first] {
+            if node.changed {
+                self.host.write(node.place, &node.sealed)?;
+                (node.changed, node.written) = (false, true);
+            }
+        }
+        self.host.calls += 1;
+        if self.host.recovery.exists() {
+            std::fs::remove_file(&self.host.recovery)?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let nodes = self.cache.iter().chain([&self.root, &self.first]);
+        let old: Vec<&Box<Node>> = nodes.filter(|node| node.changed && node.written).collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.host.calls += 2;
+        let file = File::create(&self.host.recovery)?;
+        for (at, node) in old.into_iter().enumerate() {
+            self.host.calls += 1;
+            let offset = (at * (NODE + 8)) as u64;
+            file.write_all_at(&node.place.to_le_bytes(), offset)?;
+            file.write_all_at(&*node.sealed, offset + 8)?;
+        }
+        if self.first.written {
+            self.host.write(0, &self.first.sealed)?;
+        }
+        Ok(())
+    }
+
+    /// Seals what was changed, from the data up to the file's own node.
+    fn seal_all(&mut self) -> Result<()> {
+        let mut changed: Vec<(u64, usize)> = Vec::new();
+        for (at, node) in self.cache.iter().enumerate().filter(|(_, node)| node.changed) {
+            changed.push((node.place, at));
+        }
+        let is_tree = |place: u64| (place - 1).is_multiple_of(GROUP + 1);
+        // Data first, then tree nodes from the last one, which are below those before them.
+        changed.sort_by_key(|(place, _)| (is_tree(*place), std::cmp::Reverse(*place)));
+        for (place, at) in changed {
+            let key = self.new_key();
+            let entry = self.cache[at].seal(key);
+            let tree = (place - 1) / (GROUP + 1);
+            if is_tree(place) {
+                let above = self.tree_of((tree - 1) / CHILDREN);
+                self.tree_node(above).set_entry_of_child((tree - 1) % CHILDREN, entry);
+            } else {
+                let above = self.tree_of(tree);
+                let data = place - 2 - tree * (GROUP + 1);
+                self.tree_node(above).set_entry_of_data(data, entry);
+            }
+        }
+        if self.root.changed {
+            let key = self.new_key();
+            let entry = self.root.seal(key);
+            entry.write(&mut self.first.plain, ROOT_AT);
+        }
+        self.seal_first();
+        Ok(())
+    }
+
+    /// Where a tree node is whose child was changed, without making it the last used.
+    fn tree_of(&self, number: u64) -> Option<usize> {
+        let place = place_of_tree(number);
+        self.cache.iter().position(|node| node.place == place)
+    }
+
+    fn new_key(&mut self) -> [u8; 16] {
+        self.counter += 1;
+        let mut nonce = [0; 12];
+        nonce[..8].copy_from_slice(&self.counter.to_le_bytes());
+        let (mut key, mut tag) = ([0; 16], [0; 16]);
+        self.keys.encrypt(&nonce, &[], &mut key, &mut tag);
+        key
+    }
+
+    fn seal_first(&mut self) {
+        self.first.plain[SIZE_AT..SIZE_AT + 8].copy_from_slice(&self.size.to_le_bytes());
+        let first = &mut *self.first;
+        let (open, sealed) = first.sealed.split_at_mut(SEALED_AT);
+        sealed.copy_from_slice(&first.plain[..NODE - SEALED_AT]);
+        let mut nonce = [0; 12];
+        nonce[..8].copy_from_slice(&self.counter.to_le_bytes());
+        open[..12].copy_from_slice(&nonce);
+        let mut tag = [0; 16];
+        AesGcm::new(&self.key).encrypt(&nonce, &[], sealed, &mut tag);
+        open[TAG_AT..TAG_AT + 16].copy_from_slice(&tag);
+    }
+
+    fn open_first(&mut self) -> Result<()> {
+        let first = &mut *self.first;
+        first.written = true;
+        let (open, sealed) = first.sealed.split_at(SEALED_AT);
+        let plain = &mut first.plain[..NODE - SEALED_AT];
+        plain.copy_from_slice(sealed);
+        let nonce: [u8; 12] = std::array::from_fn(|at| open[at]);
+        self.counter = u64::from_le_bytes(std::array::from_fn(|at| nonce[at]));
+        AesGcm::new(&self.key)
+            .decrypt(&nonce, &[], plain, &open[TAG_AT..TAG_AT + 16])
+            .map_err(|_| Problem::NotAuthentic(0))?;
+        self.size = u64::from_le_bytes(std::array::from_fn(|at| first.plain[SIZE_AT + at]));
+        Ok(())
+    }
+}
+
+/// The data node at an offset (`None` is the file's own), the place in it, and how much of so many
+/// bytes lies in it.
+fn part(offset: u64, bytes: usize) -> (Option<u64>, usize, usize) {
+    match offset.checked_sub(FIRST as u64) {
+        None => (None, offset as usize, bytes.min(FIRST - offset as usize)),
+        Some(beyond) => {
+            let at = (beyond % NODE as u64) as usize;
+            (Some(beyond / NODE as u64), at, bytes.min(NODE - at))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("twine-bench-ipfs-{name}-{}", std::process::id());
+            Scratch(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    const KEY: [u8; 16] = [3; 16];
+    const MANNERS: [Manner; 2] = [Manner::Stock, Manner::Changed];
+
+    /// Some nodes of the second level of the tree.
+    const PIECES: u64 = 33 * GROUP + 100;
+
+    fn piece(number: u64) -> [u8; NODE] {
+        std::array::from_fn(|at| (number * 31 + at as u64 / 8) as u8)
+    }
+
+    fn written(path: &Path, manner: Manner) {
+        let mut file = ProtectedFile::create(path, KEY, manner).unwrap();
+        for number in 0..PIECES {
+            file.write(number * NODE as u64, &piece(number)).unwrap();
+        }
+        file.sync().unwrap();
+    }
+
+    #[test]
+    fn what_was_written_in_order_and_at_random_is_read_back_after_opening_again() {
+        for manner in MANNERS {
+            let path = Scratch::new(&format!("read-{manner:?}"));
+            written(&path.0, manner);
+            let mut file = ProtectedFile::open(&path.0, KEY, manner).unwrap();
+            let mut expected: Vec<u64> = (0..PIECES).collect();
+            for step in 0..500 {
+                let number = step * 7919 % PIECES;
+                expected[number as usize] = number + step;
+                file.write(number * NODE as u64, &piece(number + step)).unwrap();
+            }
+            file.sync().unwrap();
+            let mut file = ProtectedFile::open(&path.0, KEY, manner).unwrap();
+            for (number, expected) in expected.into_iter().enumerate() {
+                let mut bytes = [0; NODE];
+                file.read((number * NODE) as u64, &mut bytes).unwrap();
+                assert!(bytes == piece(expected), "piece {number}, {manner:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bit_that_is_flipped_in_any_kind_of_node_is_found() {
+        for manner in MANNERS {
+            let path = Scratch::new(&format!("flip-{manner:?}"));
+            written(&path.0, manner);
+            // The file's own, the root, a data node, and tree nodes of both levels below.
+            for place in [0, 1, place_of_data(3200), place_of_tree(1), place_of_tree(33)] {
+                let host = OpenOptions::new().read(true).write(true).open(&path.0).unwrap();
+                let at = place * NODE as u64 + 1000;
+                let mut byte = [0];
+                host.read_exact_at(&mut byte, at).unwrap();
+                host.write_all_at(&[byte[0] ^ 1], at).unwrap();
+                let read = ProtectedFile::open(&path.0, KEY, manner).and_then(|mut file| {
+                    let mut bytes = [0; NODE];
+                    (0..PIECES).try_for_each(|piece| file.read(piece * NODE as u64, &mut bytes))
+                });
+                assert!(
+                    matches!(read, Err(Problem::NotAuthentic(found)) if found == place),
+                    "node {place}: {read:?}"
+                );
+                host.write_all_at(&byte, at).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn each_node_that_is_read_is_a_call_of_the_host() {
+        let path = Scratch::new("calls");
+        written(&path.0, Manner::Stock);
+        let mut file = ProtectedFile::open(&path.0, KEY, Manner::Stock).unwrap();
+        let opened = file.calls();
+        let mut bytes = [0; NODE];
+        // A piece lies in two data nodes, and two tree nodes are above them below the root.
+        file.read(33 * GROUP * NODE as u64 + FIRST as u64 + 2048, &mut bytes).unwrap();
+        assert_eq!(file.calls() - opened, 4);
+        file.read(33 * GROUP * NODE as u64 + FIRST as u64 + 2048, &mut bytes).unwrap();
+        assert_eq!(file.calls() - opened, 4, "they are cached");
+    }
+
+    #[test]
+    fn a_read_beyond_the_end_is_an_error() {
+        let path = Scratch::new("end");
+        let mut file = ProtectedFile::create(&path.0, KEY, Manner::Stock).unwrap();
+        file.write(0, &[1; 100]).unwrap();
+        assert!(matches!(file.read(50, &mut [0; 51]), Err(Problem::Io(_))));
+    }
+}

@@ -1,0 +1,117 @@
+//! A volume's storage as the enclave has it: writes are calls of the host, reads copy from a
+//! mapping.
+#![allow(unsafe_code)]
+
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use twine_volume::{Storage, StorageError};
+
+pub(crate) struct Mapped {
+    file: File,
+    map: Option<Map>,
+    calls: Arc<AtomicU64>,
+}
+
+/// A mapping that can be read.
+struct Map {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone, and any thread may read it.
+unsafe impl Send for Map {}
+
+impl Map {
+    fn new(file: &File) -> Result<Self, StorageError> {
+        let length = file.metadata()?.len() as usize;
+        // All at once: a page that is first touched when it is read would be a fault.
+        // SAFETY: a new mapping at an address of the system's choice touches nothing
+        // that is there. Nobody makes a reference to what it shows.
+        let start = unsafe {
+            mmap(
+                ptr::null_mut(),
+                length,
+                ProtFlags::READ,
+                MapFlags::SHARED | MapFlags::POPULATE,
+                file,
+                0,
+            )
+        };
+        let start = start.map_err(|_| StorageError::Io)?;
+        let start = NonNull::new(start.cast()).ok_or(StorageError::Io)?;
+        Ok(Map { start, length })
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping that `new` made, and nothing points into it. It
+        // can't fail for such a range.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+impl Mapped {
+    pub(crate) fn new(file: File) -> Self {
+        Mapped { file, map: None, calls: Arc::default() }
+    }
+
+    /// How often the host would have been asked, counted on while it is used.
+    pub(crate) fn calls(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.calls)
+    }
+
+    fn count(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn map(&mut self) -> Result<&Map, StorageError> {
+        if self.map.is_none() {
+            self.count();
+            self.map = Some(Map::new(&self.file)?);
+        }
+        self.map.as_ref().ok_or(StorageError::Io)
+    }
+}
+
+impl Storage for Mapped {
+    fn size(&mut self) -> Result<u64, StorageError> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        self.count();
+        self.map = None;
+        Ok(self.file.set_len(size)?)
+    }
+
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        let map = self.map()?;
+        let start = usize::try_from(offset).map_err(|_| StorageError::Short)?;
+        if start.checked_add(bytes.len()).is_none_or(|end| end > map.length) {
+            return Err(StorageError::Short);
+        }
+        // SAFETY: the range lies in the mapping, as was just checked, and the file has
+        // not become shorter since: this process alone writes to it, and `set_size`
+        // drops the mapping. `bytes` is memory of the program's own.
+        unsafe {
+            let from = map.start.as_ptr().add(start);
+            ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.count();
+        Ok(self.file.write_all_at(bytes, offset)?)
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        self.count();
+        Ok(self.file.sync_data()?)
+    }
+}
