@@ -18,8 +18,14 @@ pub(crate) const ROOTS_START: u64 = 2;
 /// Blocks for those entries, which take them in turn.
 pub(crate) const ROOT_SLOTS: u64 = 6;
 
-/// Blocks that are never given to nodes, data or the log.
-pub(crate) const RESERVED_BLOCKS: u64 = ROOTS_START + ROOT_SLOTS;
+/// First block of the ring of other commits.
+pub(crate) const RING_START: u64 = ROOTS_START + ROOT_SLOTS;
+
+/// Blocks of that ring.
+pub(crate) const RING_BLOCKS: u64 = 120;
+
+/// Blocks that are never given to nodes, or to data for good.
+pub(crate) const RESERVED_BLOCKS: u64 = RING_START + RING_BLOCKS;
 
 /// Block numbers are smaller than this.
 pub(crate) const MOST_BLOCKS: u64 = 1 << 48;

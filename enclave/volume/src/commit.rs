@@ -57,14 +57,15 @@ impl Volume {
             && let Some(bytes) = self.changes()?
             && self.log.has_room(bytes.len())
         {
-            self.write_changes(&bytes)?;
+            self.prepare_entries()?;
+            self.log.write_changes(&mut self.store, &self.header.volume, &bytes)?;
+            self.log.resides(staged.iter().copied());
             self.clean_blocks(staged);
             return self.committed(durable);
         }
-        if let Some(unused) = self.log.unstage(&mut self.store)? {
-            self.space.free_now(unused);
-            self.clean_blocks(staged);
-        }
+        // What was staged is still dirty, and goes elsewhere.
+        self.log.forget_staged();
+        self.flush_data()?;
         self.commit_tree(durable)
     }
 
@@ -81,7 +82,7 @@ impl Volume {
             header_generation: self.header.generation,
             root: self.root,
             levels: self.levels,
-            log: self.log.run(),
+            log: self.log.end(),
             durable: self.log.durable(),
         }
     }
@@ -125,12 +126,7 @@ impl Volume {
         self.check_writable()?;
         // From here on blocks are guarded, which only a commit like this one ends.
         self.log.tree_due = true;
-        self.renew_log_run()?;
-        self.write_tree(durable)
-    }
-
-    /// Writes what is dirty of the tree, and the commit's entry.
-    fn write_tree(&mut self, durable: bool) -> Result<()> {
+        self.move_residents()?;
         self.drain_ready();
         loop {
             self.enter_freed()?;
@@ -148,15 +144,6 @@ impl Volume {
         self.store.statistics.tree_commits += 1;
         let durable = durable || self.log.needs_durable_tree();
         self.committed(durable)
-    }
-
-    /// Writes a commit that lists its changes, and the data that were staged.
-    fn write_changes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.prepare_entries()?;
-        let entries = self.log.write_changes(&mut self.store, &self.header.volume, bytes)?;
-        // They are needed as long as nodes of the last tree are.
-        entries.into_iter().for_each(|block| self.space.free_later(block, true));
-        Ok(())
     }
 
     fn prepare_entries(&mut self) -> Result<()> {
@@ -208,17 +195,15 @@ impl Volume {
         Ok(())
     }
 
-    /// Commits the tree, and gives back the free blocks at the end of the storage, with
-    /// what the log has of them. Once more it is committed in any case, since a mount takes
-    /// a commit that another one follows for durable, and does not look at all its blocks.
+    /// Commits the tree, and gives back the free blocks at the end of the storage. Once more
+    /// it is committed in any case, since a mount takes a commit that another one follows
+    /// for durable, and does not look at all its blocks.
     pub(crate) fn cut_end(&mut self) -> Result<()> {
-        self.log.tree_due = true;
-        self.drop_log_run();
-        self.write_tree(true)?;
+        self.commit_tree(true)?;
         let end = self.used_end()?;
         let shorter = end < self.space.blocks;
         self.space.blocks = end;
-        self.write_tree(shorter)?;
+        self.commit_tree(shorter)?;
         if shorter { self.store.set_blocks(end) } else { Ok(()) }
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::cache::{Frame, Name};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extents::{self, GROUP};
 use crate::flush::BATCH_BLOCKS;
+use crate::log;
 use crate::page::{Key, Subject};
 use crate::pointer::Pointer;
 use crate::space::Run;
@@ -174,6 +175,26 @@ impl Volume {
         let result = self.point_to(&blocks, &pointers?);
         self.midway(result)?;
         Ok(blocks)
+    }
+
+    /// Writes the blocks that are in the log's ring anew, to places of their own.
+    pub(crate) fn move_residents(&mut self) -> Result<()> {
+        let mut residents = self.log.residents().to_vec();
+        residents.sort_unstable();
+        residents.dedup();
+        for (inode, index) in residents {
+            let pointer = self.pointer(inode, index)?;
+            if !pointer.is_some_and(|pointer| log::is_in_ring(pointer.block)) {
+                continue;
+            }
+            match self.data(inode, index) {
+                Ok(frame) => self.cache.dirty(frame),
+                // It is lost, as the file's reader will be told.
+                Err(error @ Error::NotAuthentic { .. }) => self.note(&error),
+                Err(error) => return Err(error),
+            }
+        }
+        self.flush_data()
     }
 
     /// Seals and writes all dirty blocks of files. That is no commit.

@@ -2,9 +2,10 @@
 //!
 //! A commit is a group of entries. It either names the root of a tree that was written, or
 //! lists what has changed since the commit before. The former lie in blocks of their own,
-//! which they take in turn; the latter follow each other in a run of blocks that the tree
-//! commit names, each with the few blocks of data that it is about, so that a small commit
-//! is one write. A mount takes the newest tree commit and the groups that follow it.
+//! which they take in turn; the latter follow each other in a ring, each with the few
+//! blocks of data that it is about, so that a small commit is one write, to blocks that were
+//! written before. Data stay there until the tree is written, which moves them. A mount
+//! takes the newest tree commit and the groups that follow it.
 
 mod chain;
 mod entry;
@@ -15,11 +16,10 @@ pub(crate) use entry::PAYLOAD_BYTES;
 pub(crate) use record::{Record, STATE_BYTES, State};
 
 use crate::anchor::Mark;
-use crate::block::{BLOCK_BYTES, Kind, ROOT_SLOTS, ROOTS_START};
+use crate::block::{BLOCK_BYTES, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, ROOTS_START};
 use crate::crypto::Sealer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pointer::{Pointer, Salt};
-use crate::space::Run;
 use crate::store::Store;
 use crate::volume::VolumeId;
 use entry::{Entry, FIRST, LAST, TREE};
@@ -34,6 +34,21 @@ pub(crate) const MOST_STAGED: usize = 16;
 /// were not synced, a barrier comes before the commit's entries.
 const MOST_UNSYNCED: u64 = 16 << 10;
 
+/// The block of a place in the ring. Places are counted on from round to round.
+fn ring_block(place: u64) -> u64 {
+    RING_START + place % RING_BLOCKS
+}
+
+/// The first place of the next round.
+fn ring_start(place: u64) -> u64 {
+    (place / RING_BLOCKS + 1) * RING_BLOCKS
+}
+
+/// Whether a block is of the ring.
+pub(crate) fn is_in_ring(block: u64) -> bool {
+    (RING_START..RING_START + RING_BLOCKS).contains(&block)
+}
+
 /// Where the log stands.
 pub(crate) struct Log {
     /// The last commit.
@@ -43,10 +58,18 @@ pub(crate) struct Log {
     /// The number of the last commit that wrote the tree, and of the last durable one.
     tree: u64,
     durable_tree: u64,
-    /// Where the next commit goes.
-    run: Run,
-    /// Sealed data that will be written with the next commit, behind its first entry.
+    /// The place behind the last commit in the ring; that where the commits began that
+    /// build on the last tree commit; and on the last durable one, from which on they are
+    /// kept.
+    end: u64,
+    tree_start: u64,
+    kept_start: u64,
+    /// Sealed data that will be written with the next commit, behind its first entry, and
+    /// the place of that.
     staged: Vec<u8>,
+    staged_at: u64,
+    /// Blocks of files that are in the ring.
+    residents: Vec<(u64, u64)>,
     /// The last seal before the last commit was begun, before the last that wrote the
     /// tree, and before the last barrier.
     commit_seal: (Salt, u64),
@@ -68,8 +91,12 @@ impl Log {
             durable: none,
             tree: 0,
             durable_tree: 0,
-            run: Run { start: 0, count: 0 },
+            end: 0,
+            tree_start: 0,
+            kept_start: 0,
             staged: Vec::new(),
+            staged_at: 0,
+            residents: Vec::new(),
             commit_seal: now,
             tree_seal: now,
             durable_seal: now,
@@ -87,7 +114,9 @@ impl Log {
             durable: last,
             tree,
             durable_tree: tree,
-            run: chain.rest(),
+            end: chain.end(),
+            tree_start: chain.tree.state.log,
+            kept_start: chain.tree.state.log,
             tree_due: false,
             ..Log::new(sealer)
         }
@@ -98,14 +127,9 @@ impl Log {
         self.durable
     }
 
-    /// Where the next commit goes.
-    pub(crate) fn run(&self) -> Run {
-        self.run
-    }
-
-    /// Sets where the next commit goes, for a commit that writes the tree.
-    pub(crate) fn set_run(&mut self, run: Run) {
-        self.run = run;
+    /// Where in the ring commits begin that build on a tree commit to come.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     /// Whether a block was sealed since the last commit was begun: none refers to it.
@@ -149,19 +173,31 @@ impl Log {
     /// All commits are durable; whether one of them wrote the tree.
     pub(crate) fn now_durable(&mut self) -> bool {
         self.durable = self.last;
+        self.kept_start = self.tree_start;
         std::mem::replace(&mut self.durable_tree, self.tree) != self.tree
     }
 
-    /// Whether so many blocks of data can lie in the log.
+    /// A place in the ring for so many blocks, none of which the last durable state needs.
+    fn place(&self, blocks: u64) -> Option<u64> {
+        let fits = self.end % RING_BLOCKS + blocks <= RING_BLOCKS;
+        let place = if fits { self.end } else { ring_start(self.end) };
+        (place + blocks - self.kept_start <= RING_BLOCKS).then_some(place)
+    }
+
+    /// Whether so many blocks of data can be written with the next commit.
     pub(crate) fn can_stage(&self, blocks: usize) -> bool {
-        blocks <= MOST_STAGED && blocks as u64 + MOST_GROUP <= self.run.count.into()
+        blocks <= MOST_STAGED && self.place(blocks as u64 + MOST_GROUP).is_some()
     }
 
     /// Seals blocks of data that will be written with the next commit; the pointers to them.
+    /// [`can_stage`](Self::can_stage) was asked.
     pub(crate) fn stage(&mut self, store: &mut Store, bytes: &[u8]) -> Result<Vec<Pointer>> {
         self.staged.extend_from_slice(bytes);
         let blocks = self.staged.as_chunks_mut::<BLOCK_BYTES>().0;
-        let pointers: Result<Vec<Pointer>> = (self.run.start + 1..)
+        let most = blocks.len() as u64 + MOST_GROUP;
+        let fits = self.end % RING_BLOCKS + most <= RING_BLOCKS;
+        self.staged_at = if fits { self.end } else { ring_start(self.end) };
+        let pointers: Result<Vec<Pointer>> = (ring_block(self.staged_at) + 1..)
             .zip(blocks)
             .map(|(block, bytes)| store.seal(Kind::Data, block, bytes))
             .collect();
@@ -171,46 +207,39 @@ impl Log {
         pointers
     }
 
-    /// Gives up what was staged. Its places are not taken yet.
+    /// Gives up what was staged.
     pub(crate) fn forget_staged(&mut self) {
         self.staged.clear();
     }
 
-    /// Whether a block is of the log and not taken yet: nothing of any commit is there.
-    pub(crate) fn has_ahead(&self, block: u64) -> bool {
-        block.checked_sub(self.run.start).is_some_and(|at| at < u64::from(self.run.count))
+    /// Blocks of files that are in the ring, or were since the tree was written.
+    pub(crate) fn residents(&self) -> &[(u64, u64)] {
+        &self.residents
     }
 
-    /// Writes staged blocks to their places without a commit. The log can't go on from
-    /// there: the next commit writes the tree. Gives the block that stays unused.
-    pub(crate) fn unstage(&mut self, store: &mut Store) -> Result<Option<u64>> {
-        if self.staged.is_empty() {
-            return Ok(None);
-        }
-        let unused = self.run.start;
-        store.write(unused + 1, &self.staged)?;
-        let count = self.staged_blocks();
-        self.wrote(count as usize);
-        self.staged.clear();
-        self.take(1 + count);
-        self.tree_due = true;
-        Ok(Some(unused))
+    /// Blocks of files are in the ring.
+    pub(crate) fn resides(&mut self, blocks: impl IntoIterator<Item = (u64, u64)>) {
+        self.residents.extend(blocks);
     }
 
     fn staged_blocks(&self) -> u64 {
         (self.staged.len() / BLOCK_BYTES) as u64
     }
 
-    fn take(&mut self, blocks: u64) {
-        self.run.start += blocks;
-        // Never more than there are: `has_room` and `can_stage` were asked.
-        self.run.count -= blocks as u32;
+    /// Where a commit of this many bytes can be written.
+    fn place_of(&self, bytes: usize) -> Option<u64> {
+        let entries = bytes.div_ceil(PAYLOAD_BYTES) as u64;
+        match entries {
+            _ if entries > MOST_GROUP => None,
+            // Staging has left room for the entries.
+            _ if !self.staged.is_empty() => Some(self.staged_at),
+            _ => self.place(entries),
+        }
     }
 
     /// Whether a commit of this many bytes can be added before the tree must be written.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let entries = bytes.div_ceil(PAYLOAD_BYTES) as u64;
-        entries <= MOST_GROUP && entries + self.staged_blocks() <= self.run.count.into()
+        self.place_of(bytes).is_some()
     }
 
     /// Writes a commit that names the root of the tree; it is not durable yet.
@@ -233,25 +262,27 @@ impl Log {
         self.wrote(1);
         self.last = Mark { sequence: entry.sequence, tag };
         self.tree = tree;
+        self.tree_start = state.log;
         self.tree_due = false;
+        self.residents.clear();
         Ok(())
     }
 
     /// Writes a commit that lists changes, and the blocks that were staged; it is not
-    /// durable yet. Gives the blocks of its entries. If it fails, the next commit is
-    /// written to the same places.
+    /// durable yet. If that fails, nobody knows how much of it is there, so the next commit
+    /// is one that nothing of it can follow.
     pub(crate) fn write_changes(
         &mut self,
         store: &mut Store,
         volume: &VolumeId,
         bytes: &[u8],
-    ) -> Result<Vec<u64>> {
+    ) -> Result<()> {
         self.commit_seal = store.sealer.now();
-        let data = self.staged_blocks();
-        let start = self.run.start;
+        let Some(place) = self.place_of(bytes.len()) else {
+            return Err(Error::damaged("the log has no room"));
+        };
         let mut last = self.last;
         let mut group: Vec<u8> = Vec::with_capacity(2 * BLOCK_BYTES + self.staged.len());
-        let mut entries = Vec::new();
         let pieces = bytes.chunks(PAYLOAD_BYTES);
         let count = pieces.len();
         for (at, piece) in pieces.enumerate() {
@@ -259,26 +290,28 @@ impl Log {
             if at == 0 {
                 entry.flags |= FIRST;
                 // At most MOST_STAGED.
-                entry.data = data as u8;
+                entry.data = self.staged_blocks() as u8;
             }
             if at + 1 == count {
                 entry.flags |= LAST;
             }
             let (block, tag) = entry.seal(&mut store.sealer, volume)?;
-            entries.push(start + (group.len() / BLOCK_BYTES) as u64);
             group.extend_from_slice(&block[..]);
             if at == 0 {
                 group.extend_from_slice(&self.staged);
             }
             last = Mark { sequence: entry.sequence, tag };
         }
-        store.write(start, &group)?;
+        if let Err(error) = store.write(ring_block(place), &group) {
+            self.tree_due = true;
+            return Err(error);
+        }
         let blocks = group.len() / BLOCK_BYTES;
         self.wrote(blocks);
         self.staged.clear();
-        self.take(blocks as u64);
+        self.end = place + blocks as u64;
         self.last = last;
-        Ok(entries)
+        Ok(())
     }
 
     /// An entry that follows another one, with nothing in it.

@@ -14,7 +14,7 @@ use crate::page::{self, Subject};
 use crate::pointer::Pointer;
 use crate::redo::Redo;
 use crate::slot::{NewSlot, Slot, Unlock};
-use crate::space::{Run, Space};
+use crate::space::Space;
 use crate::storage::Storage;
 use crate::store::{self, Store};
 use crate::verify;
@@ -56,7 +56,7 @@ impl Volume {
             header_generation: 1,
             root,
             levels: 1,
-            log: Run { start: 0, count: 0 },
+            log: 0,
             durable: Mark { sequence: 0, tag: [0; 16] },
         };
         let log = Log::new(&store.sealer);
@@ -169,7 +169,7 @@ impl Volume {
     fn replay(&mut self, chain: &Chain) -> Result<()> {
         let damaged = || Error::damaged("the log makes no sense");
         let net = Net::of(chain).map_err(|_| damaged())?;
-        self.claim_blocks(chain, &net)?;
+        self.claim_blocks(&net)?;
         for encoded in &net.keys {
             let key = page::Key::decode(encoded).ok_or_else(damaged)?;
             if key.subject == Subject::Extents {
@@ -189,20 +189,22 @@ impl Volume {
         Ok(())
     }
 
-    /// Marks as in use what the log refers to. Of its own run, which the tree has as in use
-    /// from one end to the other, that is what is left of it, the entries until a tree is
-    /// written without them, and those blocks of data that nothing has replaced.
-    fn claim_blocks(&mut self, chain: &Chain, net: &Net<'_>) -> Result<()> {
-        self.set_run(chain.tree.state.log, false)?;
-        for pointer in net.pointers.values().flatten() {
-            self.claim(pointer.block)?;
+    /// Marks as in use what the log refers to, but for what is in its own ring.
+    fn claim_blocks(&mut self, net: &Net<'_>) -> Result<()> {
+        let mut residents = Vec::new();
+        for ((key, place), pointer) in &net.pointers {
+            match pointer {
+                Some(pointer) if log::is_in_ring(pointer.block) => {
+                    residents.extend(page::Key::decode(key).map(|key| {
+                        (key.inode, key.offset.saturating_mul(extents::GROUP) + *place as u64)
+                    }));
+                }
+                Some(pointer) => self.claim(pointer.block)?,
+                None => {}
+            }
         }
-        for &block in chain.changes.iter().flat_map(|group| &group.entries) {
-            self.claim(block)?;
-            self.space.free_later(block, true);
-        }
-        let Run { start, count } = chain.rest();
-        (start..start + u64::from(count)).try_for_each(|block| self.claim(block))
+        self.log.resides(residents);
+        Ok(())
     }
 
     /// Gets ready to write: what this mount relies on must be durable before anything of it
@@ -223,7 +225,7 @@ impl Volume {
 fn newest(store: &mut Store, volume: &VolumeId, size: u64) -> Result<Chain> {
     let mut needed = 0;
     for root in log::roots(store, volume)? {
-        let mut chain = Chain::read(store, volume, root, size)?;
+        let mut chain = Chain::read(store, volume, root)?;
         let (whole, missing) = verify::cut_to_whole(store, &mut chain, size);
         if whole {
             return Ok(chain);
@@ -241,9 +243,7 @@ fn check_state(state: &State, size: u64) -> Result<()> {
         && state.blocks < MOST_BLOCKS
         && (1..=page::MOST_LEVELS).contains(&state.levels)
         && state.next_inode > ROOT
-        && state.used <= state.blocks
-        && (state.log.count == 0 || state.log.start >= RESERVED_BLOCKS)
-        && state.log.start.saturating_add(state.log.count.into()) <= state.blocks;
+        && state.used <= state.blocks;
     if !whole {
         return Err(Error::damaged("the state in the log makes no sense"));
     }

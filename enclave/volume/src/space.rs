@@ -32,10 +32,6 @@ const MOST_RUNS: usize = 32 << 10;
 /// change the tree does not fail for want of space.
 const READY_BLOCKS: usize = 64;
 
-/// Blocks that the log gets at once: one for each 2 MiB of the volume, in these bounds.
-const LEAST_LOG_RUN: u64 = 64;
-const MOST_LOG_RUN: u64 = 256;
-
 /// A run that is this long is as good as a longer one.
 const GOOD_RUN: u32 = 64;
 

@@ -2,12 +2,12 @@
 
 use super::entry::{Entry, FIRST, LAST, Opened, TREE};
 use super::record::{self, Record, State};
+use super::{ring_block, ring_start};
 use crate::anchor::Mark;
-use crate::block::{BLOCK_BYTES, ROOT_SLOTS, ROOTS_START, zeroed};
+use crate::block::{RING_BLOCKS, ROOT_SLOTS, ROOTS_START, zeroed};
 use crate::bytes::{Reader, Short};
 use crate::error::Result;
 use crate::pointer::{Pointer, Salt};
-use crate::space::Run;
 use crate::store::Store;
 use crate::volume::VolumeId;
 use std::collections::HashMap;
@@ -23,20 +23,12 @@ pub(crate) struct Group {
     pub(crate) durable: u64,
     pub(crate) state: State,
     stream: Vec<u8>,
-    /// The blocks of its entries.
-    pub(crate) entries: Vec<u64>,
-    /// The block behind its last one.
+    /// Where in the ring the next commit may be.
     end: u64,
 }
 
 impl Group {
-    fn new(
-        first: &Entry,
-        last: &Opened,
-        bytes: &[u8],
-        entries: Vec<u64>,
-        end: u64,
-    ) -> Option<Self> {
+    fn new(first: &Entry, last: &Opened, bytes: &[u8], end: Option<u64>) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let state = State::read(&mut reader).ok()?;
         Some(Group {
@@ -44,10 +36,9 @@ impl Group {
             tree: first.tree,
             salt: last.salt,
             durable: first.durable,
-            state,
             stream: reader.rest().to_vec(),
-            entries,
-            end,
+            end: end.unwrap_or(state.log),
+            state,
         })
     }
 
@@ -68,7 +59,7 @@ pub(crate) fn roots(store: &mut Store, volume: &VolumeId) -> Result<Vec<Group>> 
         if entry.flags != FIRST | LAST | TREE || entry.tree % ROOT_SLOTS != slot {
             continue;
         }
-        roots.extend(Group::new(entry, &opened, &entry.payload, Vec::new(), 0));
+        roots.extend(Group::new(entry, &opened, &entry.payload, None));
     }
     roots.sort_unstable_by_key(|root| std::cmp::Reverse(root.tree));
     Ok(roots)
@@ -81,20 +72,18 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Follows a commit that wrote the tree in a storage of `size` bytes.
-    pub(crate) fn read(
-        store: &mut Store,
-        volume: &VolumeId,
-        tree: Group,
-        size: u64,
-    ) -> Result<Self> {
+    /// Follows a commit that wrote the tree.
+    pub(crate) fn read(store: &mut Store, volume: &VolumeId, tree: Group) -> Result<Self> {
         let mut chain = Chain { tree, changes: Vec::new() };
-        let Run { start, count } = chain.tree.state.log;
-        let end = start.saturating_add(count.into()).min(size / BLOCK_BYTES as u64);
+        let end = chain.tree.state.log.saturating_add(RING_BLOCKS);
         loop {
-            let at = chain.rest().start;
             let last = chain.last();
-            let Some(group) = read_group(store, volume, at..end, last)? else { return Ok(chain) };
+            // What does not fit before the ring's end is at its start.
+            let mut next = read_group(store, volume, last.end..end, last)?;
+            if next.is_none() && ring_start(last.end) < end {
+                next = read_group(store, volume, ring_start(last.end)..end, last)?;
+            }
+            let Some(group) = next else { return Ok(chain) };
             chain.changes.push(group);
         }
     }
@@ -104,14 +93,9 @@ impl Chain {
         self.changes.last().unwrap_or(&self.tree)
     }
 
-    /// Where the next commit goes.
-    pub(crate) fn rest(&self) -> Run {
-        let Run { start, count } = self.tree.state.log;
-        match self.changes.last() {
-            // Behind its start, and before its end, or it would not have been read.
-            Some(last) => Run { start: last.end, count: count - (last.end - start) as u32 },
-            None => Run { start, count },
-        }
+    /// Where in the ring the next commit may be.
+    pub(crate) fn end(&self) -> u64 {
+        self.last().end
     }
 
     /// Whether the chain passes through a state, or goes on from it.
@@ -122,7 +106,7 @@ impl Chain {
     }
 }
 
-/// The group at the start of a range of blocks that follows another one.
+/// The group at the start of a range of the ring that follows another one.
 fn read_group(
     store: &mut Store,
     volume: &VolumeId,
@@ -132,11 +116,10 @@ fn read_group(
     let mut block = zeroed();
     let mut mark = after.mark;
     let mut bytes = Vec::new();
-    let mut entries = Vec::new();
     let mut first: Option<Entry> = None;
     let mut at = range.start;
     while at < range.end {
-        store.read(at, &mut block[..])?;
+        store.read(ring_block(at), &mut block[..])?;
         let Some(opened) = Entry::open(&mut store.sealer, volume, &block) else { return Ok(None) };
         let entry = &opened.entry;
         let follows = mark.sequence.checked_add(1) == Some(entry.sequence)
@@ -147,14 +130,13 @@ fn read_group(
         if !follows {
             return Ok(None);
         }
-        entries.push(at);
         bytes.extend_from_slice(&entry.payload);
         mark = Mark { sequence: entry.sequence, tag: opened.tag };
         at += 1 + u64::from(entry.data);
         let first = first.get_or_insert_with(|| entry.clone());
         if entry.flags & LAST != 0 {
             let whole = at <= range.end;
-            return Ok(Group::new(first, &opened, &bytes, entries, at).filter(|_| whole));
+            return Ok(Group::new(first, &opened, &bytes, Some(at)).filter(|_| whole));
         }
     }
     Ok(None)

@@ -3,7 +3,6 @@
 use crate::anchor::Mark;
 use crate::bytes::{Reader, Short};
 use crate::pointer::{POINTER_BYTES, Pointer, TAG_BYTES};
-use crate::space::Run;
 
 /// What every commit says of the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +15,8 @@ pub(crate) struct State {
     pub(crate) header_generation: u64,
     pub(crate) root: Pointer,
     pub(crate) levels: u8,
-    /// Where the commits that change this tree lie; in use as a whole.
-    pub(crate) log: Run,
+    /// Where in the ring the commits that change this tree begin.
+    pub(crate) log: u64,
     /// The last commit before that was known to be durable.
     pub(crate) durable: Mark,
 }
@@ -29,8 +28,7 @@ impl State {
         }
         to.extend_from_slice(&self.root.encode());
         to.push(self.levels);
-        to.extend_from_slice(&self.log.start.to_le_bytes());
-        to.extend_from_slice(&self.log.count.to_le_bytes());
+        to.extend_from_slice(&self.log.to_le_bytes());
         to.extend_from_slice(&self.durable.sequence.to_le_bytes());
         to.extend_from_slice(&self.durable.tag);
     }
@@ -43,14 +41,14 @@ impl State {
             header_generation: reader.u64()?,
             root: Pointer::read(reader)?,
             levels: reader.u8()?,
-            log: Run { start: reader.u64()?, count: reader.u32()? },
+            log: reader.u64()?,
             durable: Mark { sequence: reader.u64()?, tag: reader.array()? },
         })
     }
 }
 
 /// Bytes of an encoded [`State`].
-pub(crate) const STATE_BYTES: usize = 4 * 8 + POINTER_BYTES + 1 + 12 + 8 + TAG_BYTES;
+pub(crate) const STATE_BYTES: usize = 4 * 8 + POINTER_BYTES + 1 + 8 + 8 + TAG_BYTES;
 
 /// Something that a commit lists.
 #[derive(Debug, PartialEq, Eq)]
@@ -151,7 +149,7 @@ mod tests {
             header_generation: 4,
             root: Pointer::unsealed(5),
             levels: 6,
-            log: Run { start: 7, count: 8 },
+            log: 7,
             durable: Mark { sequence: 9, tag: [10; 16] },
         };
         let mut bytes = Vec::new();

@@ -1,11 +1,12 @@
 //! Taking blocks, giving them back, and keeping the bitmaps in the tree.
 
 use super::{
-    BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, LEAST_LOG_RUN, MOST_LOG_RUN, READY_BLOCKS, REGION_BLOCKS,
-    REGIONS_TRIED, Region, Run, Space, WORDS,
+    BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run,
+    Space, WORDS,
 };
 use crate::block::{MOST_BLOCKS, RESERVED_BLOCKS};
 use crate::error::{Error, Result};
+use crate::log;
 use crate::page::{Key, Subject};
 use crate::pointer::Pointer;
 use crate::volume::Volume;
@@ -136,7 +137,7 @@ impl Volume {
 
     /// Frees a block of data that was replaced or removed.
     pub(crate) fn free_data(&mut self, pointer: &Pointer) {
-        if self.space.claimed.contains(&pointer.block) || self.log.has_ahead(pointer.block) {
+        if self.space.claimed.contains(&pointer.block) || log::is_in_ring(pointer.block) {
             return;
         }
         if self.log.is_after_commit(&self.store.sealer, pointer) {
@@ -199,34 +200,6 @@ impl Volume {
             }
         }
         Ok(())
-    }
-
-    /// Sets or clears the bits of a run.
-    pub(crate) fn set_run(&mut self, run: Run, used: bool) -> Result<()> {
-        split(run).into_iter().try_for_each(|piece| self.set_bits(piece, used))
-    }
-
-    /// Gives the log a run of blocks, unless it has half of what it should have. Without
-    /// any, each commit writes the tree.
-    pub(crate) fn renew_log_run(&mut self) -> Result<()> {
-        let want = (self.space.blocks / 512).clamp(LEAST_LOG_RUN, MOST_LOG_RUN) as u32;
-        if self.log.run().count >= want / 2 {
-            return Ok(());
-        }
-        self.drop_log_run();
-        match self.take_run(want, READY_BLOCKS as u64) {
-            Ok(run) => self.log.set_run(run),
-            Err(error) if error.errno() == twine_files::Error::NoSpace => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Takes the log what it has not used of its run. No durable state needs it.
-    pub(crate) fn drop_log_run(&mut self) {
-        let run = self.log.run();
-        (run.start..run.start + u64::from(run.count)).for_each(|block| self.space.free_now(block));
-        self.log.set_run(Run { start: 0, count: 0 });
     }
 
     /// Sets or clears the bits of a run within one region.
