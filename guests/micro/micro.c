@@ -1,11 +1,12 @@
 // The small measurements of SQLite that Twine's paper of 2021 makes: records of 1,000 bytes are
 // inserted, then read in the order of their ids, then at random.
 //
-//     micro [--journal MODE] [--key KEY] DATABASE RECORDS...
+//     micro [--journal MODE] [--key KEY] [--only WORK] DATABASE RECORDS...
 //
 // The table grows from each number of records to the next, in one transaction of a prepared
 // statement. For each, one line of CSV says how long that took, and how long it took to read
-// each record once, and as many at random. A record that is not what was inserted ends it.
+// each record once, and as many at random. A record that is not what was inserted ends it. WORK is
+// insert, sequential or random: only that is done, and the reads take a database that is there.
 
 #include "sqlite3.h"
 #include <inttypes.h>
@@ -18,6 +19,12 @@
 enum { RECORD = 1000 };
 
 static sqlite3 *database;
+
+static const char *only;
+
+static int does(const char *work) {
+    return !only || strcmp(only, work) == 0;
+}
 
 static void fail(const char *what) {
     fprintf(stderr, "micro: %s: %s\n", what, sqlite3_errmsg(database));
@@ -93,7 +100,8 @@ static void select_by_id(uint64_t records, int at_random) {
 }
 
 static void usage(void) {
-    fputs("usage: micro [--journal MODE] [--key KEY] DATABASE RECORDS...\n", stderr);
+    fputs("usage: micro [--journal MODE] [--key KEY] [--only WORK] DATABASE RECORDS...\n",
+          stderr);
     exit(2);
 }
 
@@ -113,13 +121,17 @@ int main(int count, char **arguments) {
             journal = arguments[at + 1];
         else if (strcmp(arguments[at], "--key") == 0)
             key = arguments[at + 1];
+        else if (strcmp(arguments[at], "--only") == 0)
+            only = arguments[at + 1];
         else
             usage();
     }
     if (at + 2 > count)
         usage();
+    if (only && strcmp(only, "insert") && strcmp(only, "sequential") && strcmp(only, "random"))
+        usage();
     const char *path = arguments[at++];
-    if (strcmp(path, ":memory:") != 0)
+    if (does("insert") && strcmp(path, ":memory:") != 0)
         unlink(path);
     if (sqlite3_open(path, &database) != SQLITE_OK)
         fail(path);
@@ -129,7 +141,8 @@ int main(int count, char **arguments) {
     execute("PRAGMA cache_size = -8192");
     execute("PRAGMA synchronous = NORMAL");
     pragma("journal_mode", journal);
-    execute("CREATE TABLE records (id INTEGER PRIMARY KEY, data BLOB NOT NULL)");
+    if (does("insert"))
+        execute("CREATE TABLE records (id INTEGER PRIMARY KEY, data BLOB NOT NULL)");
 
     puts("records,inserted,insert_seconds,sequential_seconds,random_seconds");
     uint64_t records = 0;
@@ -138,11 +151,14 @@ int main(int count, char **arguments) {
         if (next <= records || next > UINT32_MAX)
             usage();
         double start = seconds();
-        insert(records + 1, next);
+        if (does("insert"))
+            insert(records + 1, next);
         double inserted = seconds();
-        select_by_id(next, 0);
+        if (does("sequential"))
+            select_by_id(next, 0);
         double in_order = seconds();
-        select_by_id(next, 1);
+        if (does("random"))
+            select_by_id(next, 1);
         double end = seconds();
         printf("%" PRIu64 ",%" PRIu64 ",%.6f,%.6f,%.6f\n", next, next - records,
                inserted - start, in_order - inserted, end - in_order);
