@@ -1,6 +1,7 @@
 //! Files of this machine that hold volumes: locked, mapped for the enclave to read, written
 //! by its host calls.
 
+use crate::prefault::Prefault;
 use crate::streams::last_status;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -97,6 +98,7 @@ pub struct Storage {
 struct Mapping {
     address: usize,
     length: usize,
+    prefault: Prefault,
 }
 
 /// Address space costs nothing: so much is mapped that a volume seldom outgrows it.
@@ -204,13 +206,15 @@ impl Storage {
             return Ok((mapping.address as u64, mapping.length as u64));
         }
         let roomy = size.checked_mul(2).unwrap_or(size).max(ROOM);
-        let mapping = self.map_length(roomy).or_else(|_| self.map_length(size))?;
+        let (address, length) = self.map_length(roomy).or_else(|_| self.map_length(size))?;
+        let prefault = Prefault::start(address, size as usize);
+        let mapping = Mapping { address, length, prefault };
         let answer = (mapping.address as u64, mapping.length as u64);
         mappings.push(mapping);
         Ok(answer)
     }
 
-    fn map_length(&self, length: u64) -> Result<Mapping, Status> {
+    fn map_length(&self, length: u64) -> Result<(usize, usize), Status> {
         let length = usize::try_from(length).map_err(|_| Status::NoMemory)?;
         // SAFETY: a new mapping, at an address of the system's choice, that no reference of
         // this process is ever made to.
@@ -227,7 +231,7 @@ impl Storage {
         if address == libc::MAP_FAILED {
             return Err(last_status());
         }
-        Ok(Mapping { address: address as usize, length })
+        Ok((address as usize, length))
     }
 
     /// Puts a page of zeros where an access to a mapping found no file, because somebody
@@ -256,9 +260,10 @@ impl Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        for mapping in self.mappings().drain(..) {
+        for Mapping { address, length, prefault } in self.mappings().drain(..) {
+            drop(prefault);
             // SAFETY: the enclave that read it is gone, and nobody else has its address.
-            unsafe { libc::munmap(mapping.address as *mut libc::c_void, mapping.length) };
+            unsafe { libc::munmap(address as *mut libc::c_void, length) };
         }
     }
 }
