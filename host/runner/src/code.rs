@@ -1,7 +1,8 @@
 //! The file in which a program's compiled code is kept from one run to the next. The enclave
 //! sealed it, so it can be lost or damaged, but neither read nor forged.
 
-use std::fs;
+use crate::mapping::Mapping;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,30 +12,37 @@ use twine_protocol::wire::{MAX_CODE, Status};
 #[derive(Debug)]
 pub struct CodeFile {
     path: PathBuf,
+    kept: Mutex<Option<Mapping>>,
     buffer: Mutex<Vec<u64>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl CodeFile {
     /// A file, which need not be there, in a folder that need not be there either.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        CodeFile { path: path.into(), buffer: Mutex::default() }
+        CodeFile { path: path.into(), kept: Mutex::default(), buffer: Mutex::default() }
     }
 
-    fn memory(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Its contents in memory, which stay until the next call: address and length.
+    /// Its contents in memory, which stay until the next call: address and length; null if
+    /// there is none.
     pub(crate) fn load(&self) -> (u64, u64) {
-        let Ok(bytes) = fs::read(&self.path) else { return (0, 0) };
-        let mut memory = self.memory();
-        memory.clear();
-        let (words, rest) = bytes.as_chunks::<8>();
-        memory.extend(words.iter().map(|word| u64::from_le_bytes(*word)));
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        memory.push(u64::from_le_bytes(last));
-        (memory.as_ptr() as u64, bytes.len() as u64)
+        let mut kept = lock(&self.kept);
+        *kept = None;
+        let Ok(file) = File::open(&self.path) else { return (0, 0) };
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        let Ok(mapping) = Mapping::new(&file, length) else { return (0, 0) };
+        mapping.populate();
+        let address = mapping.address() as u64;
+        *kept = Some(mapping);
+        (address, length)
+    }
+
+    /// See [`Mapping::patch`].
+    pub(crate) fn patch(&self, address: u64) -> bool {
+        lock(&self.kept).as_ref().is_some_and(|mapping| mapping.patch(address))
     }
 
     /// Memory for new contents: address and length; null if there is none.
@@ -43,7 +51,7 @@ impl CodeFile {
             return (0, 0);
         }
         let words = (length as usize).div_ceil(8);
-        let mut memory = self.memory();
+        let mut memory = lock(&self.buffer);
         memory.clear();
         if memory.try_reserve_exact(words).is_err() {
             return (0, 0);
@@ -54,9 +62,10 @@ impl CodeFile {
 
     /// Keeps what the enclave has written to the buffer.
     pub(crate) fn store(&self, length: u64) -> Result<(), Status> {
-        let memory = self.memory();
+        let memory = lock(&self.buffer);
         let length = usize::try_from(length).map_err(|_| Status::Invalid)?;
-        let bytes: Vec<u8> = memory.iter().flat_map(|word| word.to_le_bytes()).collect();
+        // SAFETY: any word is eight bytes.
+        let (_, bytes, _) = unsafe { memory.align_to::<u8>() };
         let bytes = bytes.get(..length).ok_or(Status::Invalid)?;
         write(&self.path, bytes).map_err(|_| Status::Io)
     }

@@ -23,6 +23,7 @@ mod error;
 mod folder;
 mod hardware;
 mod image;
+mod mapping;
 mod prefault;
 mod run;
 mod service;

@@ -260,6 +260,7 @@ impl Service {
     /// Whether a fault at this address was in a mapping of a storage and is mended.
     pub(crate) fn patch(&self, address: u64) -> bool {
         self.resources.storages.iter().any(|storage| storage.patch(address))
+            || self.resources.code.as_ref().is_some_and(|code| code.patch(address))
     }
 
     /// The transfer buffer of the thread with that TCS.

@@ -1,12 +1,11 @@
 //! Files of this machine that hold volumes: locked, mapped for the enclave to read, written
 //! by its host calls.
 
+use crate::mapping::{Mapping, PAGE};
 use crate::prefault::Prefault;
-use crate::streams::last_status;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -91,20 +90,19 @@ pub struct Storage {
     path: PathBuf,
     writable: bool,
     empty: bool,
-    mappings: Mutex<Vec<Mapping>>,
+    mappings: Mutex<Vec<Mapped>>,
 }
 
+/// A mapping of the file, and what enters its pages.
 #[derive(Debug)]
-struct Mapping {
-    address: usize,
-    length: usize,
-    prefault: Prefault,
+struct Mapped {
+    // Dropped first: it works on the mapping.
+    _prefault: Prefault,
+    mapping: Mapping,
 }
 
 /// Address space costs nothing: so much is mapped that a volume seldom outgrows it.
 const ROOM: u64 = 64 << 30;
-
-const PAGE: u64 = 4096;
 
 impl Storage {
     /// Opens and locks the file.
@@ -159,7 +157,7 @@ impl Storage {
         self.empty
     }
 
-    fn mappings(&self) -> MutexGuard<'_, Vec<Mapping>> {
+    fn mappings(&self) -> MutexGuard<'_, Vec<Mapped>> {
         self.mappings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -200,71 +198,23 @@ impl Storage {
     pub(crate) fn map(&self) -> Result<(u64, u64), Status> {
         let size = self.size()?.next_multiple_of(PAGE).max(PAGE);
         let mut mappings = self.mappings();
-        if let Some(mapping) = mappings.last()
-            && mapping.length as u64 >= size
+        if let Some(Mapped { mapping, .. }) = mappings.last()
+            && mapping.length() >= size
         {
-            return Ok((mapping.address as u64, mapping.length as u64));
+            return Ok((mapping.address() as u64, mapping.length()));
         }
         let roomy = size.checked_mul(2).unwrap_or(size).max(ROOM);
-        let (address, length) = self.map_length(roomy).or_else(|_| self.map_length(size))?;
-        let prefault = Prefault::start(address, size as usize);
-        let mapping = Mapping { address, length, prefault };
-        let answer = (mapping.address as u64, mapping.length as u64);
-        mappings.push(mapping);
+        let mapping =
+            Mapping::new(&self.file, roomy).or_else(|_| Mapping::new(&self.file, size))?;
+        let answer = (mapping.address() as u64, mapping.length());
+        let prefault = Prefault::start(mapping.address(), size as usize);
+        mappings.push(Mapped { _prefault: prefault, mapping });
         Ok(answer)
     }
 
-    fn map_length(&self, length: u64) -> Result<(usize, usize), Status> {
-        let length = usize::try_from(length).map_err(|_| Status::NoMemory)?;
-        // SAFETY: a new mapping, at an address of the system's choice, that no reference of
-        // this process is ever made to.
-        let address = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                length,
-                libc::PROT_READ,
-                libc::MAP_SHARED | libc::MAP_NORESERVE,
-                self.file.as_raw_fd(),
-                0,
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(last_status());
-        }
-        Ok((address as usize, length))
-    }
-
-    /// Puts a page of zeros where an access to a mapping found no file, because somebody
-    /// made it shorter. The enclave then finds that the block is not authentic. Whether
-    /// the address is of a mapping.
+    /// See [`Mapping::patch`].
     pub(crate) fn patch(&self, address: u64) -> bool {
-        let page = (address & !(PAGE - 1)) as usize;
-        let inside = |mapping: &Mapping| page.wrapping_sub(mapping.address) < mapping.length;
-        if !self.mappings().iter().any(inside) {
-            return false;
-        }
-        // SAFETY: the page is one of a mapping of ours, that no reference was made to.
-        let patched = unsafe {
-            libc::mmap(
-                page as *mut libc::c_void,
-                PAGE as usize,
-                libc::PROT_READ,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
-                -1,
-                0,
-            )
-        };
-        patched != libc::MAP_FAILED
-    }
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        for Mapping { address, length, prefault } in self.mappings().drain(..) {
-            drop(prefault);
-            // SAFETY: the enclave that read it is gone, and nobody else has its address.
-            unsafe { libc::munmap(address as *mut libc::c_void, length) };
-        }
+        self.mappings().iter().any(|mapped| mapped.mapping.patch(address))
     }
 }
 
