@@ -6,12 +6,15 @@
 //! rivals outside of an enclave this program itself in its hidden mode `native-run`.
 #![deny(unsafe_code)]
 
+mod breakdown;
 mod call;
 mod compare;
 mod compile;
+mod cost;
 mod csv;
 mod database;
 mod error;
+mod html;
 mod ipfs;
 mod kernel;
 mod machine;
@@ -57,6 +60,13 @@ enum Other {
         /// The JSON of the second
         after: PathBuf,
     },
+    /// Draw the page of HTML again from a file of results
+    Draw {
+        /// The JSON
+        results: PathBuf,
+        /// The page
+        page: PathBuf,
+    },
     /// Run a program outside of any enclave
     #[command(hide = true)]
     NativeRun(native::Arguments),
@@ -79,6 +89,10 @@ struct Arguments {
     /// Write a table of each measurement to this folder, as NAME.csv
     #[arg(long, value_name = "FOLDER")]
     csv: Option<PathBuf>,
+
+    /// Write all of it to this file as one page of HTML, with figures
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 
     /// Few runs of small cases: whether it works, not how fast it is
     #[arg(long)]
@@ -119,6 +133,10 @@ enum Name {
     Volume,
     /// The volume against what Intel's library does, as published and as the research system changed it
     Ipfs,
+    /// Where the time of SQLite on a protected file goes
+    Breakdown,
+    /// Starts, sizes and memory
+    Cost,
     /// Numerical kernels, against wasmtime outside and native compilers
     Polybench,
 }
@@ -148,6 +166,8 @@ impl Arguments {
             Name::Micro => micro::measure(place, effort, quick),
             Name::Volume => volume::measure(place, effort, quick),
             Name::Ipfs => ipfs::measure(place, effort, quick),
+            Name::Breakdown => breakdown::measure(place, effort, quick),
+            Name::Cost => cost::measure(place, effort, quick),
             Name::Polybench => polybench::measure(place, effort, self.dataset()),
         }
     }
@@ -158,6 +178,9 @@ fn main() -> ExitCode {
     let result = match &command.other {
         Some(Other::NativeRun(arguments)) => return native::run(arguments),
         Some(Other::Compare { before, after }) => compare::show(before, after),
+        Some(Other::Draw { results, page }) => {
+            Report::read(results).and_then(|report| html::write(&report, page))
+        }
         None => run(&command.arguments),
     };
     match result {
@@ -192,6 +215,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(folder) = &arguments.csv {
         csv::write(&report, folder)?;
+    }
+    if let Some(path) = &arguments.html {
+        html::write(&report, path)?;
     }
     Ok(())
 }

@@ -51,6 +51,23 @@ pub(crate) struct Stats {
     pub exits: u64,
     /// Host calls by name.
     pub calls: BTreeMap<String, u64>,
+    /// How long the host took to serve them.
+    pub call_milliseconds: BTreeMap<String, f64>,
+    pub volumes: Vec<VolumeStats>,
+}
+
+/// What a mounted volume has counted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct VolumeStats {
+    pub counts: BTreeMap<String, u64>,
+}
+
+impl Stats {
+    /// What all volumes together have counted.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.volumes.iter().filter_map(|volume| volume.counts.get(name)).sum()
+    }
 }
 
 /// What is to be run.
@@ -62,8 +79,10 @@ pub(crate) struct Job {
     pub arguments: Vec<String>,
     /// Throw the output away instead of keeping it.
     pub quiet: bool,
-    /// Forget the compiled code that the enclave has kept before.
+    /// Compile, whatever code the enclave has kept before.
     pub anew: bool,
+    /// Options of `twine run`, for the enclave only.
+    pub options: Vec<String>,
 }
 
 impl Job {
@@ -74,6 +93,7 @@ impl Job {
             arguments: arguments.iter().map(ToString::to_string).collect(),
             quiet: false,
             anew: false,
+            options: Vec::new(),
         }
     }
 
@@ -161,12 +181,13 @@ impl Place {
     /// there is not used.
     pub(crate) fn twine(&self) -> Command {
         let mut command = Command::new(&self.twine);
-        command.env("TWINE_CACHE", self.code());
+        command.env("TWINE_CACHE", self.code(false));
         command
     }
 
-    fn code(&self) -> PathBuf {
-        self.scratch.join("code")
+    /// The place for compiled code, or for that of jobs that compile anew.
+    pub(crate) fn code(&self, anew: bool) -> PathBuf {
+        self.scratch.join(if anew { "code-anew" } else { "code" })
     }
 
     /// Runs a job to its end. Without `stats`, nothing is asked that a user would not ask.
@@ -186,7 +207,8 @@ impl Place {
             command.stdout(Stdio::null());
         }
         if job.anew {
-            let _ = fs::remove_dir_all(self.code());
+            let _ = fs::remove_dir_all(self.code(true));
+            command.env("TWINE_CACHE", self.code(true));
         }
         let start = Instant::now();
         let output = about(runner.name(), command.output())?;
@@ -202,11 +224,11 @@ impl Place {
         }
     }
 
-    fn command(&self, runner: Runner, job: &Job) -> Command {
+    pub(crate) fn command(&self, runner: Runner, job: &Job) -> Command {
         let mut command = match runner {
             Runner::Enclave => {
                 let mut command = self.twine();
-                command.args(["run", "--quiet"]);
+                command.args(["run", "--quiet"]).args(&job.options);
                 command
             }
             Runner::Outside | Runner::Wasmtime => {

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 /// The tests that Twine's paper shows. In SQLite 3.40 the main set has three more: 150 makes indices,
 /// 200 is VACUUM, 310 joins four tables.
-const PAPER: [u32; 29] = [
+pub(crate) const PAPER: [u32; 29] = [
     100, 110, 120, 130, 140, 142, 145, 160, 161, 170, 180, 190, 210, 230, 240, 250, 260, 270, 280,
     290, 300, 320, 400, 410, 500, 510, 520, 980, 990,
 ];
