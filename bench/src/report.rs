@@ -34,8 +34,10 @@ impl Bar {
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Bar::AtMost(ratio) => write!(f, "at most {ratio}x"),
-            Bar::AtMostOr { ratio, value } => write!(f, "at most {ratio}x or {value}"),
+            Bar::AtMost(ratio) => write!(f, "at most {}x", short(*ratio)),
+            Bar::AtMostOr { ratio, value } => {
+                write!(f, "at most {}x or {}", short(*ratio), short(*value))
+            }
             Bar::Exactly(value) => write!(f, "exactly {value}"),
         }
     }
@@ -214,6 +216,12 @@ impl Report {
     }
 }
 
+/// Two places behind the point, where there is something in them.
+fn short(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Three digits that matter, and no more than three behind the point.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
@@ -356,5 +364,7 @@ mod tests {
     fn numbers_are_as_long_as_they_must_be() {
         let shown = [1234.5, 56.78, 7.654, 0.02].map(number);
         assert_eq!(shown, ["1234", "56.8", "7.65", "0.020"]);
+        let bars = [10.0 / 7.0, 3.0, 0.1].map(|ratio| Bar::AtMost(ratio).to_string());
+        assert_eq!(bars, ["at most 1.43x", "at most 3x", "at most 0.1x"]);
     }
 }

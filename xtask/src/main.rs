@@ -2,6 +2,7 @@
 //! toolchain, so that it builds in seconds on a new machine.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod demo;
 mod enclave;
@@ -26,6 +27,8 @@ Commands:
   enclaves   Build the enclaves that only tests run
   guests     Build or fetch the example programs, into target/guests
   rivals     Build what the measurements compare them with, into target/rivals
+  bench      Measure: `bench paper [--quick]` repeats all experiments, into target/bench;
+             `bench compare A.json B.json` shows what has changed between two results
   reproduce  Build the image a second time in another folder and compare its measurement
   docs       Write the documents that are made from the source
   help       Show this text
@@ -45,6 +48,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["enclaves"] => check::enclaves(&root),
         ["guests"] => guests::all(&root),
         ["rivals"] => guests::rivals::all(&root),
+        ["bench", ref arguments @ ..] => bench::run(&root, arguments),
         ["reproduce"] => reproduce::check(&root),
         ["docs"] => check::write_documents(&root),
         ["help" | "--help" | "-h"] | [] => {

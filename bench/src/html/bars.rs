@@ -32,8 +32,8 @@ pub(super) fn standing(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> St
     let names = names(groups);
     let longest = groups.iter().map(|group| group.name.chars().count()).max().unwrap_or(0);
     let below = longest.min(34) as f64 * 5.2 + 22.0;
-    let mut svg = Svg::new(WIDTH, 40.0 + HEIGHT + below);
-    let top = 8.0 + legend(&mut svg, [LEFT, 6.0], WIDTH - LEFT, &names);
+    let mut svg = Svg::new(WIDTH, 56.0 + HEIGHT + below);
+    let top = 26.0 + legend(&mut svg, [LEFT, 6.0], WIDTH - LEFT, &names);
     let bottom = top + HEIGHT;
 
     let longest = groups
@@ -47,14 +47,15 @@ pub(super) fn standing(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> St
         svg.line([LEFT, y(*tick), WIDTH, y(*tick)], "grid");
         svg.text([LEFT - 6.0, y(*tick) + 4.0], Anchor::End, "small", &tick_text(*tick));
     }
-    svg.text([4.0, top - 6.0], Anchor::Start, "small", axis.label);
+    svg.text([4.0, top - 12.0], Anchor::Start, "small", axis.label);
 
-    let step = (WIDTH - LEFT) / groups.len().max(1) as f64;
-    for (at, group) in groups.iter().enumerate() {
-        let left = LEFT + at as f64 * step + step * 0.1;
-        let width = step * 0.8 / names.len().max(1) as f64;
+    let shares: f64 = groups.iter().map(share).sum();
+    let mut start = LEFT;
+    for group in groups {
+        let step = (WIDTH - LEFT) / shares.max(1.0) * share(group);
+        let (left, width) = (start + step * 0.1, step * 0.8 / names.len().max(1) as f64);
         if group.mean {
-            svg.line([left - step * 0.1, top, left - step * 0.1, bottom], "axis");
+            svg.line([start, top, start, bottom], "axis");
         }
         for rival in group.rivals {
             let Some(place) = names.iter().position(|(name, _)| *name == rival.name) else {
@@ -65,11 +66,17 @@ pub(super) fn standing(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> St
         }
         let shown: String = group.name.chars().take(34).collect();
         let class = if group.mean { "small strong" } else { "small" };
-        svg.text_upwards([left + step * 0.45, bottom + 12.0], class, &shown);
+        svg.text_upwards([start + step * 0.5, bottom + 12.0], class, &shown);
+        start += step;
     }
     svg.line([LEFT, y(1.0), WIDTH, y(1.0)], "one");
     svg.line([LEFT, bottom, WIDTH, bottom], "axis");
     svg.finish(label)
+}
+
+/// How much room a group takes: a mean needs some for its numbers.
+fn share(group: &Group<'_>) -> f64 {
+    if group.mean { 4.5 } else { 1.0 }
 }
 
 fn standing_bar(
@@ -86,11 +93,13 @@ fn standing_bar(
     svg.bar([x, y(value), width, y(0.0) - y(value)], style, &title);
     let (low, high) = rival.sample.quartiles();
     let middle = x + width / 2.0;
-    if high / group.base <= most && high > low {
+    let shown = high / group.base <= most && high > low;
+    if shown {
         svg.line([middle, y(low / group.base), middle, y(high / group.base)], "spread");
     }
     if value > most || group.mean {
-        svg.text([middle, y(value) - 3.0], Anchor::Middle, "tiny", &number(value));
+        let above = y(if shown { high / group.base } else { value });
+        svg.text([middle, above - 3.0], Anchor::Middle, "tiny", &number(value));
     }
 }
 
@@ -175,7 +184,7 @@ pub(super) fn stacked(groups: &[Group<'_>], unit: &str, label: &str) -> String {
     const BAR: f64 = 34.0;
     let names: Vec<(String, Style)> =
         names(groups).into_iter().enumerate().map(|(at, (name, _))| (name, Style(at))).collect();
-    let mut svg = Svg::new(WIDTH, groups.len() as f64 * (BAR + 22.0) + 100.0);
+    let mut svg = Svg::new(WIDTH, groups.len() as f64 * (BAR + 22.0) + 110.0);
     let top = 8.0 + legend(&mut svg, [NAMES, 6.0], WIDTH - NAMES, &names);
     let whole = |group: &Group<'_>| group.rivals.iter().map(|part| part.sample.median).sum::<f64>();
     let most = groups.iter().map(whole).fold(0.0, f64::max);
@@ -187,7 +196,7 @@ pub(super) fn stacked(groups: &[Group<'_>], unit: &str, label: &str) -> String {
         svg.line([x, top, x, bottom], "grid");
         svg.text([x, bottom + 15.0], Anchor::Middle, "small", &tick_text(*tick));
     }
-    svg.text([WIDTH - 4.0, bottom + 15.0], Anchor::End, "small", unit);
+    svg.text([WIDTH - 4.0, bottom + 31.0], Anchor::End, "small", unit);
     for (at, group) in groups.iter().enumerate() {
         let y = top + 10.0 + at as f64 * (BAR + 22.0);
         svg.text([NAMES - 10.0, y + BAR / 2.0 + 4.0], Anchor::End, "", &group.name);

@@ -1,12 +1,12 @@
 //! Curves: a value of each rival over a number.
 
-use super::svg::{Anchor, Style, Svg, tick_text, ticks};
+use super::svg::{Anchor, Style, Svg, tick_text, ticks, ticks_of_powers};
 use crate::report::{Series, number};
 
 pub(super) const WIDTH: f64 = 540.0;
 const HEIGHT: f64 = 230.0;
 const LEFT: f64 = 48.0;
-const TOP: f64 = 34.0;
+const TOP: f64 = 38.0;
 
 /// The names of a series' rivals, with their styles.
 pub(super) fn names(series: &Series) -> Vec<(String, Style)> {
@@ -21,23 +21,36 @@ pub(super) fn plot(series: &Series) -> String {
     let values = series.points.iter().flat_map(|point| &point.rivals);
     let most_y = values.map(|rival| rival.sample.quartiles().1).fold(0.0, f64::max);
     let most_x = series.points.iter().filter_map(|point| point.at).fold(0.0, f64::max);
-    let (x_ticks, y_ticks) = (ticks(most_x, 4), ticks(most_y, 5));
+    let values = series.points.iter().flat_map(|point| &point.rivals);
+    let least_y = values.map(|rival| rival.sample.quartiles().0).fold(most_y, f64::min);
+    // Where one rival takes ten times another's time, equal steps would hide the small ones.
+    let powers = least_y > 0.0 && most_y > 10.0 * least_y;
+    let y_ticks = if powers { ticks_of_powers(least_y, most_y) } else { ticks(most_y, 5) };
+    let x_ticks = ticks(most_x, 4);
     let end = |ticks: &[f64]| ticks.last().copied().unwrap_or(1.0);
+    let start = y_ticks.first().copied().unwrap_or(0.0);
+    let part = |value: f64| match powers {
+        true => (value / start).ln() / (end(&y_ticks) / start).ln(),
+        false => value / end(&y_ticks),
+    };
     let x = |value: f64| LEFT + value / end(&x_ticks) * (WIDTH - LEFT - 24.0);
-    let y = |value: f64| TOP + HEIGHT - value / end(&y_ticks) * HEIGHT;
+    let bottom = TOP + HEIGHT;
+    let y = |value: f64| bottom - part(value) * HEIGHT;
     for tick in &y_ticks {
         svg.line([LEFT, y(*tick), x(end(&x_ticks)), y(*tick)], "grid");
         svg.text([LEFT - 6.0, y(*tick) + 4.0], Anchor::End, "small", &tick_text(*tick));
     }
     for tick in &x_ticks {
-        svg.line([x(*tick), y(0.0), x(*tick), y(0.0) + 4.0], "axis");
-        svg.text([x(*tick), y(0.0) + 17.0], Anchor::Middle, "small", &tick_text(*tick));
+        svg.line([x(*tick), bottom, x(*tick), bottom + 4.0], "axis");
+        svg.text([x(*tick), bottom + 17.0], Anchor::Middle, "small", &tick_text(*tick));
     }
+    let steps = if powers { ", in steps that double" } else { "" };
+    let unit = format!("{} each{steps}", series.unit);
     svg.text([4.0, 14.0], Anchor::Start, "strong", &series.name);
-    svg.text([4.0, 29.0], Anchor::Start, "small", &format!("{} each", series.unit));
+    svg.text([4.0, 29.0], Anchor::Start, "small", &unit);
     let right = x(end(&x_ticks));
-    svg.text([right, y(0.0) + 33.0], Anchor::End, "small", &series.axis);
-    svg.line([LEFT, y(0.0), right, y(0.0)], "axis");
+    svg.text([right, bottom + 33.0], Anchor::End, "small", &series.axis);
+    svg.line([LEFT, bottom, right, bottom], "axis");
 
     for (name, style) in names(series) {
         let mut curve = Vec::new();
@@ -89,5 +102,22 @@ mod tests {
         assert_eq!(drawn.matches("<path").count(), 6, "{drawn}");
         assert_eq!(drawn.matches("<polyline").count(), 2);
         assert!(drawn.contains(">4,000</text>"), "{drawn}");
+    }
+
+    #[test]
+    fn a_rival_that_takes_far_more_does_not_hide_the_others() {
+        let rival = |name: &str, value| Rival { name: name.into(), sample: Sample::exact(value) };
+        let rivals = vec![rival("a", 1.0), rival("b", 100.0)];
+        let series = Series {
+            name: "file".into(),
+            axis: "records".into(),
+            unit: "us".into(),
+            points: vec![Point { name: "1".into(), at: Some(1.0), rivals }],
+        };
+        let drawn = plot(&series);
+        assert!(drawn.contains("in steps that double"), "{drawn}");
+        // From 1 at the bottom to 100 at the top.
+        assert!(drawn.contains(r#"points="516.0,268.0""#), "{drawn}");
+        assert!(drawn.contains(r#"points="516.0,38.0""#), "{drawn}");
     }
 }

@@ -203,12 +203,35 @@ pub(super) fn ticks(most: f64, count: usize) -> Vec<f64> {
     (0..=last).map(|tick| tick as f64 * step).collect()
 }
 
+/// Numbers from below `least` to above `most`, each about twice the one before, where one scale
+/// of equal steps would not show both.
+pub(super) fn ticks_of_powers(least: f64, most: f64) -> Vec<f64> {
+    let mut ticks = Vec::new();
+    let mut power = 10_f64.powf(least.log10().floor());
+    while ticks.last().is_none_or(|last| *last < most) && ticks.len() < 40 {
+        for step in [1.0, 2.0, 5.0] {
+            let tick = step * power;
+            let below = ticks.first().is_some_and(|first| *first <= least);
+            if tick <= least {
+                ticks.clear();
+            }
+            if tick <= least || (below && ticks.last().is_some_and(|last| *last < most)) {
+                ticks.push(tick);
+            }
+        }
+        power *= 10.0;
+    }
+    ticks
+}
+
 /// A tick's number: no more digits than it has.
 pub(super) fn tick_text(value: f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    match value {
-        1000.0.. if value % 1000.0 == 0.0 => format!("{},000", value / 1000.0),
+    match text.split_at_checked(text.len().saturating_sub(3)) {
+        Some((thousands, rest)) if value >= 1000.0 && !text.contains('.') => {
+            format!("{thousands},{rest}")
+        }
         _ => text.to_owned(),
     }
 }
@@ -267,7 +290,14 @@ mod tests {
         for none in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(ticks(none, 5), [0.0, 1.0]);
         }
-        assert_eq!([0.25, 1.0, 50_000.0, 1500.0].map(tick_text), ["0.25", "1", "50,000", "1500"]);
+        assert_eq!([0.25, 1.0, 50_000.0, 1500.0].map(tick_text), ["0.25", "1", "50,000", "1,500"]);
+    }
+
+    #[test]
+    fn ticks_of_powers_begin_below_and_end_above() {
+        assert_eq!(ticks_of_powers(3.0, 120.0), [2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]);
+        assert_eq!(ticks_of_powers(1.0, 10.0), [1.0, 2.0, 5.0, 10.0]);
+        assert_eq!(ticks_of_powers(0.6, 0.9), [0.5, 1.0]);
     }
 
     #[test]
