@@ -46,6 +46,8 @@ pub struct Launch {
     pub listeners: u64,
     /// Limits that the enclave holds the program to.
     pub limits: Limits,
+    /// Compile explicit bounds checks, also where there can be guard pages.
+    pub explicit_checks: bool,
     /// Keep the program's compiled code, sealed, for later runs.
     pub keep_code: bool,
     /// Report how long each phase took.
@@ -276,6 +278,7 @@ mod tests {
             }],
             listeners: 1,
             limits: Limits { memory: Some(1 << 20), fuel: None, timeout: Some(5) },
+            explicit_checks: true,
             keep_code: true,
             timings: true,
         }

@@ -37,6 +37,11 @@ impl Identified {
         stop_profiling();
         let module = Module::from_binary(&engine, &self.bytes)
             .map_err(|error| compile_error(&error, platform))?;
+        let memories = module.resources_required().num_memories as usize;
+        if platform.guarded.is_some_and(|guarded| memories > guarded.most) {
+            let without = Platform { guarded: None, ..*platform };
+            return self.compile(limits, &without);
+        }
         Ok(Compiled { module, sha256: self.sha256, limits: *limits })
     }
 

@@ -7,7 +7,8 @@ use std::thread;
 use twine_boundary::Error as BoundaryError;
 use twine_engine::{Ended, Identified, Linked, Platform};
 use twine_platform::{
-    HostSystem, SealingKeys, code_memory, code_refused, compile, host, report_panics,
+    HostSystem, SealingKeys, code_memory, code_refused, compile, guarded_memories, host,
+    report_panics,
 };
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
 use twine_protocol::task::Task;
@@ -83,7 +84,9 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     };
     timings.receive = watch.lap();
 
-    let platform = Platform { wasm_stack: WASM_STACK, code_refused, code_memory: code_memory() };
+    let guarded = if launch.explicit_checks { None } else { guarded_memories() };
+    let code_memory = code_memory();
+    let platform = Platform { wasm_stack: WASM_STACK, code_refused, code_memory, guarded };
     let keys = SealingKeys::of_program(program.sha256());
     let compiled = match compile(&program, keys, launch, &platform) {
         Ok(compiled) => compiled,

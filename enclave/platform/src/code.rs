@@ -37,16 +37,17 @@ pub fn compile(
     }
     let compiled = program.compile(&launch.limits, platform)?;
     // Without it the next run compiles again.
-    let _ = keep(&compiled, keys, &launch.limits);
+    let _ = keep(&compiled, keys, &launch.limits, platform);
     Ok(compiled)
 }
 
 /// What the code depends on beside the program and the image.
-fn extra(limits: &Limits) -> [u8; 10] {
-    let mut extra = [0; 10];
+fn extra(limits: &Limits, platform: &Platform) -> [u8; 11] {
+    let mut extra = [0; 11];
     extra[..8].copy_from_slice(MAGIC);
     extra[8] = limits.fuel.is_some().into();
     extra[9] = limits.timeout.is_some().into();
+    extra[10] = platform.guarded.is_some().into();
     extra
 }
 
@@ -66,20 +67,25 @@ fn kept(
         return None;
     }
     let key = keys.key_as(Purpose::Code, SEALING, parameters).ok()?;
-    AesGcm::new(&*key).decrypt(nonce, &extra(limits), code, tag).ok()?;
+    AesGcm::new(&*key).decrypt(nonce, &extra(limits, platform), code, tag).ok()?;
     // SAFETY: the code is authentic under a key that only this image can derive, for the
     // program with this hash; `keep` alone seals with it, what it compiled from this
     // program with these settings.
     unsafe { program.take_up(code, limits, platform) }.ok()
 }
 
-fn keep(compiled: &Compiled, keys: SealingKeys, limits: &Limits) -> Option<()> {
+fn keep(
+    compiled: &Compiled,
+    keys: SealingKeys,
+    limits: &Limits,
+    platform: &Platform,
+) -> Option<()> {
     let mut code = compiled.code().ok()?;
     let (parameters, key) = keys.new_key(Purpose::Code, SEALING).ok()?;
     let mut nonce = [0; NONCE_BYTES];
     graviola::random::fill(&mut nonce).ok()?;
     let mut tag = [0; TAG_BYTES];
-    AesGcm::new(&*key).encrypt(&nonce, &extra(limits), &mut code, &mut tag);
+    AesGcm::new(&*key).encrypt(&nonce, &extra(limits, platform), &mut code, &mut tag);
     let head = [MAGIC, &parameters[..], &nonce, &tag].concat();
     host().store_code(&[&head, &code]).ok()
 }

@@ -107,6 +107,10 @@ pub(crate) struct Place {
     /// Compile the program anew, and don't keep the code (see `twine cache`)
     #[arg(long)]
     no_code_cache: bool,
+
+    /// Compare every address with the size of the memory, where memories can have guard pages
+    #[arg(long)]
+    no_guard_pages: bool,
 }
 
 impl Place {
@@ -220,6 +224,7 @@ impl Run {
             mounts,
             listeners: resources.listeners.len() as u64,
             limits: self.limits,
+            explicit_checks: self.place.no_guard_pages,
             keep_code: resources.code.is_some(),
             timings: self.telling.stats || self.telling.stats_json.is_some(),
         };
