@@ -3,7 +3,7 @@
 use crate::memory::{HeapMemory, Memories};
 use std::sync::Arc;
 use twine_protocol::launch::Limits;
-use wasmtime::{Config, MemoryCreator};
+use wasmtime::{Config, MemoryCreator, Strategy};
 
 /// What the engine must know of the place it runs in.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,10 @@ pub struct Platform {
     pub code_memory: u64,
     /// Memories with guards, if there are any; else bounds checks are explicit.
     pub guarded: Option<Guarded>,
+    /// Compile with Winch, which makes slower code in less time. It needs `guarded`.
+    pub baseline: bool,
+    /// Threads that compile at once.
+    pub compile_threads: usize,
 }
 
 /// Linear memories with addresses behind them where an access faults, and somebody who hands
@@ -41,6 +45,8 @@ impl Default for Platform {
             code_refused: || None,
             code_memory: u64::MAX,
             guarded: None,
+            baseline: false,
+            compile_threads: 1,
         }
     }
 }
@@ -67,6 +73,10 @@ pub fn configuration(limits: &Limits, platform: &Platform) -> Config {
         .async_stack_size(platform.wasm_stack)
         .consume_fuel(limits.fuel.is_some())
         .epoch_interruption(limits.timeout.is_some());
+    if platform.baseline {
+        config.strategy(Strategy::Winch);
+    }
+    config.parallel_compilation(platform.compile_threads > 1);
     match platform.guarded {
         None => config
             .signals_based_traps(false)

@@ -35,7 +35,7 @@ mod trap;
 mod wasmtime_sys;
 
 #[cfg(target_env = "sgx")]
-pub use code::compile;
+pub use code::{compile, precompile};
 #[cfg(target_env = "sgx")]
 pub use guarded::guarded_memories;
 #[cfg(target_env = "sgx")]

@@ -52,7 +52,9 @@ fn random(below: u64) -> u64 {
 fn start(folder: &Folder, victim: &Victim, more: &[&str]) -> Child {
     let Victim { journal, synchronous, .. } = *victim;
     let mut command = twine();
-    command.args(["run", "--quiet", "--dir"]).arg(folder.path().join(format!("{journal}-{synchronous}")));
+    command
+        .args(["run", "--quiet", "--dir"])
+        .arg(folder.path().join(format!("{journal}-{synchronous}")));
     command.arg(built("guests/commits.wasm")).args(["--journal", journal]);
     command.args(["--synchronous", synchronous]).args(more);
     command.arg("commits.db").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
