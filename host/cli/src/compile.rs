@@ -21,6 +21,9 @@ use twine_protocol::task::Task;
 /// Programs of more bytes take long enough to compile that one wants to be told.
 const LARGE: usize = 1 << 20;
 
+/// Of the file that is locked while code is compiled for the one beside it.
+const LOCK: &str = "lock";
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The program, a .wasm or .wat file
@@ -58,7 +61,7 @@ enum OneCompiler {
 fn lock(code: &Path) -> Option<Option<fs::File>> {
     let _ = code.parent().map(fs::create_dir_all);
     // Without a lock the same is compiled twice, and one of them kept.
-    let Ok(file) = fs::File::create(code.with_extension("lock")) else { return Some(None) };
+    let Ok(file) = fs::File::create(code.with_extension(LOCK)) else { return Some(None) };
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => None,
         _ => Some(Some(file)),
@@ -115,7 +118,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let resources = Resources { code: Some(code), ..Resources::default() };
     let begun = Instant::now();
-    let report = twine_host::run(&image, platform, &launch, program, resources)?;
+    let report = twine_host::run(&image, platform, &launch, program, resources);
+    let _ = fs::remove_file(path.with_extension(LOCK));
+    let report = report?;
     if let End::Refused { cause, remedy } = report.outcome.end {
         return Err(Failure::new(cause, remedy));
     }
