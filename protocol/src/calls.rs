@@ -8,6 +8,17 @@
 /// The first number that the EDP ABI leaves to its users.
 pub const USER_DEFINED: u64 = 0x8000_0000;
 
+/// What the enclave says, in `RDI`, when the host has entered a thread with EENTER that an
+/// exception has stopped: the only other thing that a host can do with such a thread is ERESUME.
+pub mod exception {
+    /// It is dealt with: ERESUME goes on.
+    pub const DEALT_WITH: u64 = super::USER_DEFINED + 0x7fff_0000;
+    /// The enclave sees nothing that would stop the thread any more: ERESUME tries again.
+    pub const GONE: u64 = super::USER_DEFINED + 0x7fff_0001;
+    /// The enclave has no answer to it, and nothing was changed.
+    pub const UNKNOWN: u64 = super::USER_DEFINED + 0x7fff_0002;
+}
+
 /// One host call, as the document and the statistics see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declaration {
@@ -177,6 +188,12 @@ host_calls! {
     /// Asks the operating system to let the pages from `address` on be used with
     /// `permissions` in its page tables, after the enclave has extended them (EMODPE).
     0x31 extend_pages(address, length, permissions) -> (status);
+
+    /// Asks the operating system for zeroed pages from `address` on, where there are none (on
+    /// SGX2: EAUG, at once or when EACCEPT first touches them). The enclave uses none before
+    /// EACCEPT. `length` is in bytes; both are multiples of 4096. `wire::Status::NotSupported`
+    /// where the platform has no SGX2.
+    0x32 add_pages(address, length) -> (status);
 
     /// Bytes of the file behind storage `storage`, a number of the launch request's.
     0x40 storage_size(storage) -> (status, size);

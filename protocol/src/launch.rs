@@ -46,10 +46,28 @@ pub struct Launch {
     pub listeners: u64,
     /// Limits that the enclave holds the program to.
     pub limits: Limits,
+    /// Compile explicit bounds checks, also where there can be guard pages.
+    pub explicit_checks: bool,
+    /// What compiles the program.
+    pub compiler: Compiler,
+    /// How many threads may compile at once; there are no more than the image has.
+    pub compile_threads: u64,
     /// Keep the program's compiled code, sealed, for later runs.
     pub keep_code: bool,
     /// Report how long each phase took.
     pub timings: bool,
+}
+
+/// What compiles a program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Compiler {
+    /// Cranelift: takes its time, and makes fast code.
+    #[default]
+    Optimizing,
+    /// Winch: takes a fraction of that time, and makes slower code.
+    Baseline,
+    /// Winch, or Cranelift for what Winch does not know.
+    BaselineIfPossible,
 }
 
 /// A file tree for the program.
@@ -276,6 +294,9 @@ mod tests {
             }],
             listeners: 1,
             limits: Limits { memory: Some(1 << 20), fuel: None, timeout: Some(5) },
+            explicit_checks: true,
+            compiler: Compiler::BaselineIfPossible,
+            compile_threads: 2,
             keep_code: true,
             timings: true,
         }

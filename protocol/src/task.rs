@@ -12,6 +12,8 @@ pub enum Task {
     /// Run the program.
     #[default]
     Program,
+    /// Compile the program and keep its code (`twine compile`).
+    Compile,
     /// Work on a protected volume (`twine volume`).
     Volume(Box<VolumeTask>),
 }

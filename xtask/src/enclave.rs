@@ -54,7 +54,7 @@ const MANIFEST: &str = "enclave/entry/image.toml";
 /// memory for large ones. Compiling CPython takes 1.1 GiB of heap.
 const IMAGES: &[(&str, &[&str])] = &[
     ("twine.sgxs", &[]),
-    ("twine-large.sgxs", &["--heap-size", "1536MiB", "--code-arena-size", "128MiB"]),
+    ("twine-large.sgxs", &["--heap-size", "1472MiB", "--code-arena-size", "128MiB"]),
 ];
 
 /// Builds the images next to the `twine` command and signs them; the command's path.

@@ -331,6 +331,15 @@ impl<R: RawCall> Boundary<R> {
         status(stub::restrict_pages(&self.raw, pages.start as u64, length, permissions).0)
     }
 
+    /// Asks for pages where there are none. They are there once EACCEPT says so.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn add_pages(&self, pages: Range<usize>) -> Result<(), Status> {
+        let length = (pages.end - pages.start) as u64;
+        status(stub::add_pages(&self.raw, pages.start as u64, length).0)
+    }
+
     /// Asks for page tables that allow what the enclave has extended.
     ///
     /// # Errors

@@ -116,6 +116,7 @@ fn codes_that_do_not_exist_are_errors() {
         assert_eq!(host.resolution(Clock::Realtime), Err(Status::Io));
         assert_eq!(host.poll(&mut [], 0), Err(Status::Io));
         assert_eq!(host.restrict_pages(0..4096, 1), Err(Status::Io));
+        assert_eq!(host.add_pages(0..4096), Err(Status::Io));
         assert_eq!(host.extend_pages(0..4096, 1), Err(Status::Io));
     }
     let host = boundary(&enclave.range(), |_, _| (0, 77));

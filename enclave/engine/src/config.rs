@@ -1,9 +1,9 @@
 //! How wasmtime is set up.
 
-use crate::memory::HeapMemory;
+use crate::memory::{HeapMemory, Memories};
 use std::sync::Arc;
 use twine_protocol::launch::Limits;
-use wasmtime::Config;
+use wasmtime::{Config, MemoryCreator, Strategy};
 
 /// What the engine must know of the place it runs in.
 #[derive(Debug, Clone, Copy)]
@@ -16,32 +16,89 @@ pub struct Platform {
     pub code_refused: fn() -> Option<u64>,
     /// Bytes of code memory in all.
     pub code_memory: u64,
+    /// Memories with guards, if there are any; else bounds checks are explicit.
+    pub guarded: Option<Guarded>,
+    /// Compile with Winch, which makes slower code in less time. It needs `guarded`.
+    pub baseline: bool,
+    /// Threads that compile at once.
+    pub compile_threads: usize,
+}
+
+/// Linear memories with addresses behind them where an access faults, and somebody who hands
+/// faults to wasmtime.
+#[derive(Debug, Clone, Copy)]
+pub struct Guarded {
+    /// Bytes of addresses of each memory.
+    pub reservation: usize,
+    /// Bytes of addresses behind those.
+    pub guard: usize,
+    /// How many memories there can be at once.
+    pub most: usize,
+    /// Makes them, as wasmtime asks for them.
+    pub memories: fn() -> Arc<dyn MemoryCreator>,
 }
 
 impl Default for Platform {
     fn default() -> Self {
-        Platform { wasm_stack: 1 << 20, code_refused: || None, code_memory: u64::MAX }
+        Platform {
+            wasm_stack: 1 << 20,
+            code_refused: || None,
+            code_memory: u64::MAX,
+            guarded: None,
+            baseline: false,
+            compile_threads: 1,
+        }
     }
 }
 
 /// The settings that all programs are compiled with.
 ///
-/// All proposals that wasmtime turns on by default stay on. Checks are explicit: no
-/// signals, no guard pages. Memories lie on the heap.
+/// All proposals that wasmtime turns on by default stay on. Without guards, checks are explicit and
+/// memories lie on the heap. With them, an access out of bounds, a division by zero and
+/// `unreachable` are faults. But no code reads address 0 in the hope of a fault, as wasmtime's has
+/// it where that saves a check or hinders speculation: in an enclave it would read what the host
+/// puts there.
 pub fn configuration(limits: &Limits, platform: &Platform) -> Config {
     let mut config = Config::new();
     config
-        .signals_based_traps(false)
         .memory_init_cow(false)
-        .memory_reservation(0)
-        .memory_guard_size(0)
         .memory_reservation_for_growth(0)
-        .memory_may_move(true)
-        .with_host_memory(Arc::new(HeapMemory))
+        // Objects of the program's, which refer to each other by index, not memories.
+        .gc_heap_reservation(0)
+        .gc_heap_guard_size(0)
+        .gc_heap_reservation_for_growth(0)
+        .gc_heap_may_move(true)
         .max_wasm_stack(platform.wasm_stack)
         // No stacks of this kind are made; wasmtime compares the two all the same.
         .async_stack_size(platform.wasm_stack)
         .consume_fuel(limits.fuel.is_some())
         .epoch_interruption(limits.timeout.is_some());
+    if platform.baseline {
+        config.strategy(Strategy::Winch);
+    }
+    config.parallel_compilation(platform.compile_threads > 1);
+    match platform.guarded {
+        None => config
+            .signals_based_traps(false)
+            .memory_reservation(0)
+            .memory_guard_size(0)
+            .memory_may_move(true)
+            .with_host_memory(Arc::new(HeapMemory)),
+        Some(Guarded { reservation, guard, memories, .. }) => {
+            // SAFETY: both flags only choose how bounds are checked: by a comparison and a branch.
+            unsafe {
+                config
+                    .cranelift_flag_set("enable_heap_access_spectre_mitigation", "false")
+                    .cranelift_flag_set("enable_table_access_spectre_mitigation", "false");
+            }
+            config
+                .signals_based_traps(true)
+                .memory_reservation(reservation as u64)
+                .memory_guard_size(guard as u64)
+                .guard_before_linear_memory(false)
+                .memory_may_move(false)
+                .with_host_memory(Arc::new(Memories(memories())))
+        }
+    };
     config
 }

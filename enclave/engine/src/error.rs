@@ -11,6 +11,12 @@ pub enum Error {
     /// The bytes end in the middle.
     #[error("the program is truncated: {0}")]
     Truncated(String),
+    /// The baseline compiler relies on guard pages, and there are none.
+    #[error("the baseline compiler needs memories with guard pages, which there are none of here")]
+    NoBaseline,
+    /// The baseline compiler does not compile the program.
+    #[error("the baseline compiler can't compile the program: {0}")]
+    Baseline(String),
     /// A version of the binary format that isn't known.
     #[error("the program has version {0} of the WebAssembly binary format, not 1")]
     Version(u16),
@@ -81,6 +87,8 @@ impl Error {
     pub fn remedy(&self) -> String {
         match self {
             Error::NotWasm => "give a .wasm or .wat file: compile with a wasm32-wasip1 target".into(),
+            Error::NoBaseline => "leave out --no-guard-pages, or use --compiler optimizing".into(),
+            Error::Baseline(_) => "use --compiler optimizing".into(),
             Error::Truncated(_) => "copy or download the file again; its end is missing".into(),
             Error::Version(_) => "build the program again with a current toolchain".into(),
             Error::Component => {

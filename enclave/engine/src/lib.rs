@@ -16,8 +16,8 @@
 //! # }
 //! ```
 //!
-//! The crate is the same inside the enclave and natively; only where memory comes from
-//! differs. Bounds checks are explicit and never off.
+//! The crate is the same inside the enclave and natively; only where memory comes from differs.
+//! Bounds are checked by comparisons, or by addresses that fault ([`Guarded`]), and always.
 //!
 //! [`Outcome`]: twine_protocol::launch::Outcome
 
@@ -30,7 +30,7 @@ mod memory;
 mod program;
 mod run;
 
-pub use config::{Platform, configuration};
+pub use config::{Guarded, Platform, configuration};
 pub use error::Error;
 pub use limits::MOST_TABLE_ELEMENTS;
 pub use program::{Compiled, Identified, stop_profiling};

@@ -1,7 +1,8 @@
-//! Linear memories on the heap.
+//! Linear memories: on the heap, or with guards where others make them.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, format_err};
 
 /// Makes every linear memory an allocation of the heap, so that the code memory of the
@@ -106,6 +107,26 @@ unsafe impl MemoryCreator for HeapMemory {
         let base =
             allocate(capacity).ok_or_else(|| format!("no enclave memory for {capacity} bytes"))?;
         Ok(Box::new(Allocation { base, size: minimum, capacity, maximum }))
+    }
+}
+
+/// Memories with guards; on the heap, what wants none.
+pub(crate) struct Memories(pub Arc<dyn MemoryCreator>);
+
+// SAFETY: both keep the contract.
+unsafe impl MemoryCreator for Memories {
+    fn new_memory(
+        &self,
+        ty: MemoryType,
+        minimum: usize,
+        maximum: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        match guard {
+            0 => HeapMemory.new_memory(ty, minimum, maximum, reserved, guard),
+            _ => self.0.new_memory(ty, minimum, maximum, reserved, guard),
+        }
     }
 }
 

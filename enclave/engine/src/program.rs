@@ -33,11 +33,21 @@ impl Identified {
     /// When the bytes are no module that this engine runs, or its code does not fit.
     pub fn compile(&self, limits: &Limits, platform: &Platform) -> Result<Compiled, Error> {
         self.check_preamble()?;
+        if platform.baseline && platform.guarded.is_none() {
+            return Err(Error::NoBaseline);
+        }
         let engine = engine(limits, platform)?;
-        stop_profiling();
-        let module = Module::from_binary(&engine, &self.bytes)
-            .map_err(|error| compile_error(&error, platform))?;
-        Ok(Compiled { module, sha256: self.sha256, limits: *limits })
+        let module = in_parallel(platform.compile_threads, || {
+            stop_profiling();
+            Module::from_binary(&engine, &self.bytes)
+        })
+        .map_err(|error| compile_error(&error, platform))?;
+        let memories = module.resources_required().num_memories as usize;
+        if platform.guarded.is_some_and(|guarded| memories > guarded.most) {
+            let without = Platform { guarded: None, ..*platform };
+            return self.compile(limits, &without);
+        }
+        Ok(Compiled { module, sha256: self.sha256, limits: *limits, platform: *platform })
     }
 
     /// Takes up code that was compiled before, instead of compiling the program.
@@ -58,7 +68,7 @@ impl Identified {
         // SAFETY: the caller vouches for the code.
         let module = unsafe { Module::deserialize(&engine, code) }
             .map_err(|error| compile_error(&error, platform))?;
-        Ok(Compiled { module, sha256: self.sha256, limits: *limits })
+        Ok(Compiled { module, sha256: self.sha256, limits: *limits, platform: *platform })
     }
 
     /// Magic, version and layer, so that what isn't a module is called what it is.
@@ -84,6 +94,22 @@ impl Identified {
 
 fn engine(limits: &Limits, platform: &Platform) -> Result<Engine, Error> {
     Engine::new(&configuration(limits, platform)).map_err(|error| Error::Engine(one_line(&error)))
+}
+
+/// Does work on so many threads, or as many as there are.
+fn in_parallel<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    let mut threads = threads;
+    while threads > 1 {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .start_handler(|_| stop_profiling())
+            .build();
+        match pool {
+            Ok(pool) => return pool.install(work),
+            Err(_) => threads /= 2,
+        }
+    }
+    work()
 }
 
 /// Keeps Cranelift from asking for the time around each of its passes, on this thread: in an
@@ -112,7 +138,7 @@ fn compile_error(error: &wasmtime::Error, platform: &Platform) -> Error {
     if message.contains("unexpected end") {
         return Error::Truncated(message);
     }
-    Error::Invalid(message)
+    if platform.baseline { Error::Baseline(message) } else { Error::Invalid(message) }
 }
 
 /// An error and what caused it, in one line.
@@ -133,6 +159,7 @@ pub struct Compiled {
     pub(crate) module: Module,
     pub(crate) limits: Limits,
     sha256: [u8; 32],
+    platform: Platform,
 }
 
 impl Compiled {
@@ -142,6 +169,12 @@ impl Compiled {
     /// When there is not enough memory for a copy.
     pub fn code(&self) -> Result<Vec<u8>, Error> {
         self.module.serialize().map_err(|error| Error::Engine(one_line(&error)))
+    }
+
+    /// What it was compiled for: without guards where there are more memories than guarded
+    /// ones.
+    pub fn platform(&self) -> Platform {
+        self.platform
     }
 
     /// The SHA-256 of the bytes it was compiled from.

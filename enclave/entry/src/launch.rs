@@ -7,7 +7,8 @@ use std::thread;
 use twine_boundary::Error as BoundaryError;
 use twine_engine::{Ended, Identified, Linked, Platform};
 use twine_platform::{
-    HostSystem, SealingKeys, code_memory, code_refused, compile, host, report_panics,
+    HostSystem, SealingKeys, code_memory, code_refused, compile, guarded_memories, host,
+    precompile, report_panics,
 };
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
 use twine_protocol::task::Task;
@@ -16,6 +17,9 @@ use twine_protocol::wire::Clock;
 /// Stack that is left for the functions a program calls, below its own frames. The main
 /// thread's stack in `image.toml` has this and `WASM_STACK`.
 const WASM_STACK: usize = 8 << 20;
+
+/// Threads that compile; no more than would ever be quicker.
+const MOST_COMPILE_THREADS: u64 = 16;
 
 /// Runs what the host asks for and reports the outcome.
 pub(crate) fn main() {
@@ -68,10 +72,42 @@ fn run() -> Outcome {
     }
     let mut outcome = Outcome::new(End::Exited { code: 0, results: Vec::new() });
     let mut timings = Timings::default();
-    let end = run_program(&launch, &mut timings, &mut outcome);
+    let end = match launch.task {
+        Task::Compile => compile_program(&launch),
+        _ => run_program(&launch, &mut timings, &mut outcome),
+    };
     outcome.end = end;
     outcome.timings = launch.timings.then_some(timings);
     outcome
+}
+
+fn platform(launch: &Launch) -> Platform {
+    Platform {
+        wasm_stack: WASM_STACK,
+        code_refused,
+        code_memory: code_memory(),
+        guarded: if launch.explicit_checks { None } else { guarded_memories() },
+        compile_threads: launch.compile_threads.clamp(1, MOST_COMPILE_THREADS) as usize,
+        ..Platform::default()
+    }
+}
+
+/// Compiles the program for later runs.
+fn compile_program(launch: &Launch) -> End {
+    let program = match host().program() {
+        Ok(bytes) => Identified::new(bytes),
+        Err(error) => return bad_host(&error),
+    };
+    let keys = SealingKeys::of_program(program.sha256());
+    match precompile(&program, keys, launch, &platform(launch)) {
+        Ok(true) => End::Exited { code: 0, results: Vec::new() },
+        Ok(false) => refused(
+            "the compiled code could not be kept".into(),
+            "see that there is space, and that the folder can be written: TWINE_CACHE names it"
+                .into(),
+        ),
+        Err(error) => refused(error.to_string(), error.remedy()),
+    }
 }
 
 fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) -> End {
@@ -83,7 +119,7 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     };
     timings.receive = watch.lap();
 
-    let platform = Platform { wasm_stack: WASM_STACK, code_refused, code_memory: code_memory() };
+    let platform = platform(launch);
     let keys = SealingKeys::of_program(program.sha256());
     let compiled = match compile(&program, keys, launch, &platform) {
         Ok(compiled) => compiled,

@@ -7,12 +7,12 @@ use crate::host::host;
 use crate::seal::{PARAMETER_BYTES, Purpose, SealingKeys};
 use graviola::aead::AesGcm;
 use twine_engine::{Compiled, Error, Identified, Platform};
-use twine_protocol::launch::{Launch, Limits, Sealing};
+use twine_protocol::launch::{Compiler, Launch, Limits, Sealing};
 
 const MAGIC: &[u8; 8] = b"TWINECOD";
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
-const HEAD_BYTES: usize = MAGIC.len() + PARAMETER_BYTES + NONCE_BYTES + TAG_BYTES;
+const HEAD_BYTES: usize = MAGIC.len() + SETTINGS_BYTES + PARAMETER_BYTES + NONCE_BYTES + TAG_BYTES;
 
 /// Only this image may run what it compiled, and only as this program.
 const SEALING: Sealing = Sealing { this_image: true, any_program: false };
@@ -29,57 +29,113 @@ pub fn compile(
     launch: &Launch,
     platform: &Platform,
 ) -> Result<Compiled, Error> {
-    if !launch.keep_code {
-        return program.compile(&launch.limits, platform);
-    }
-    if let Some(compiled) = kept(program, keys, &launch.limits, platform) {
+    if launch.keep_code
+        && let Some(compiled) = kept(program, keys, launch, platform)
+    {
         return Ok(compiled);
     }
-    let compiled = program.compile(&launch.limits, platform)?;
-    // Without it the next run compiles again.
-    let _ = keep(&compiled, keys, &launch.limits);
+    let compiled = compile_anew(program, launch, platform)?;
+    if launch.keep_code {
+        // Without it the next run compiles again.
+        let _ = keep(&compiled, keys, &launch.limits);
+    }
     Ok(compiled)
 }
 
-/// What the code depends on beside the program and the image.
-fn extra(limits: &Limits) -> [u8; 10] {
-    let mut extra = [0; 10];
-    extra[..8].copy_from_slice(MAGIC);
-    extra[8] = limits.fuel.is_some().into();
-    extra[9] = limits.timeout.is_some().into();
-    extra
+/// Sees to it that the program's code is kept; whether it is now.
+///
+/// # Errors
+/// When the program can't be compiled.
+pub fn precompile(
+    program: &Identified,
+    keys: SealingKeys,
+    launch: &Launch,
+    platform: &Platform,
+) -> Result<bool, Error> {
+    if kept(program, keys, launch, platform).is_some() {
+        return Ok(true);
+    }
+    let compiled = compile_anew(program, launch, platform)?;
+    Ok(keep(&compiled, keys, &launch.limits).is_some())
+}
+
+fn compile_anew(
+    program: &Identified,
+    launch: &Launch,
+    platform: &Platform,
+) -> Result<Compiled, Error> {
+    let optimizing = Platform { baseline: false, ..*platform };
+    let baseline = Platform { baseline: true, ..*platform };
+    match launch.compiler {
+        Compiler::Optimizing => program.compile(&launch.limits, &optimizing),
+        Compiler::Baseline => program.compile(&launch.limits, &baseline),
+        Compiler::BaselineIfPossible => program
+            .compile(&launch.limits, &baseline)
+            .or_else(|_| program.compile(&launch.limits, &optimizing)),
+    }
+}
+
+const SETTINGS_BYTES: usize = 4;
+
+/// What code depends on beside the program and the image.
+fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
+    let platform = compiled.platform();
+    [
+        limits.fuel.is_some().into(),
+        limits.timeout.is_some().into(),
+        platform.guarded.is_some().into(),
+        platform.baseline.into(),
+    ]
+}
+
+/// How code with these settings was compiled, if it is what this launch wants.
+fn fitting(
+    settings: [u8; SETTINGS_BYTES],
+    launch: &Launch,
+    platform: &Platform,
+) -> Option<Platform> {
+    let [fuel, timeout, guarded, baseline] = settings.map(|setting| setting != 0);
+    let fits = fuel == launch.limits.fuel.is_some()
+        && timeout == launch.limits.timeout.is_some()
+        && (!guarded || platform.guarded.is_some())
+        && (!baseline || launch.compiler != Compiler::Optimizing);
+    let guarded = platform.guarded.filter(|_| guarded);
+    fits.then_some(Platform { guarded, baseline, ..*platform })
 }
 
 fn kept(
     program: &Identified,
     keys: SealingKeys,
-    limits: &Limits,
+    launch: &Launch,
     platform: &Platform,
 ) -> Option<Compiled> {
     let mut sealed = host().load_code().ok()?;
     let (head, code) = sealed.split_first_chunk_mut::<HEAD_BYTES>()?;
     let (magic, rest) = head.split_first_chunk::<{ MAGIC.len() }>()?;
+    let (settings, rest) = rest.split_first_chunk::<SETTINGS_BYTES>()?;
     let (parameters, rest) = rest.split_first_chunk::<PARAMETER_BYTES>()?;
     let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;
     let tag = rest.first_chunk::<TAG_BYTES>()?;
     if magic != MAGIC {
         return None;
     }
+    let platform = fitting(*settings, launch, platform)?;
     let key = keys.key_as(Purpose::Code, SEALING, parameters).ok()?;
-    AesGcm::new(&*key).decrypt(nonce, &extra(limits), code, tag).ok()?;
+    AesGcm::new(&*key).decrypt(nonce, settings, code, tag).ok()?;
     // SAFETY: the code is authentic under a key that only this image can derive, for the
     // program with this hash; `keep` alone seals with it, what it compiled from this
     // program with these settings.
-    unsafe { program.take_up(code, limits, platform) }.ok()
+    unsafe { program.take_up(code, &launch.limits, &platform) }.ok()
 }
 
 fn keep(compiled: &Compiled, keys: SealingKeys, limits: &Limits) -> Option<()> {
     let mut code = compiled.code().ok()?;
+    let settings = settings(compiled, limits);
     let (parameters, key) = keys.new_key(Purpose::Code, SEALING).ok()?;
     let mut nonce = [0; NONCE_BYTES];
     graviola::random::fill(&mut nonce).ok()?;
     let mut tag = [0; TAG_BYTES];
-    AesGcm::new(&*key).encrypt(&nonce, &extra(limits), &mut code, &mut tag);
-    let head = [MAGIC, &parameters[..], &nonce, &tag].concat();
+    AesGcm::new(&*key).encrypt(&nonce, &settings, &mut code, &mut tag);
+    let head = [MAGIC, &settings[..], &parameters, &nonce, &tag].concat();
     host().store_code(&[&head, &code]).ok()
 }

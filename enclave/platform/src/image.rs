@@ -1,4 +1,4 @@
-//! What the image writer put into the image: where the enclave and its arena lie.
+//! What the image writer put into the image: where the enclave and its regions lie.
 
 use std::ops::Range;
 
@@ -7,39 +7,71 @@ unsafe extern "C" {
     static IMAGE_BASE: u8;
     /// Size of ELRANGE in bytes; filled in by the image writer (EDP's own symbol).
     static ENCLAVE_SIZE: u64;
+    /// Bytes of the heap; likewise.
+    static HEAP_SIZE: u64;
 }
 
-/// Offset of the code arena in the image; filled in by the image writer.
-#[used]
-#[unsafe(no_mangle)]
-static TWINE_ARENA_BASE: u64 = 0;
+/// Declares words of the image that the image writer fills in.
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
+        $($(#[doc = $doc])+
+        #[used]
+        #[unsafe(no_mangle)]
+        static $name: u64 = 0;)+
+    };
+}
 
-/// Bytes of the code arena; filled in by the image writer.
-#[used]
-#[unsafe(no_mangle)]
-static TWINE_ARENA_SIZE: u64 = 0;
+words! {
+    /// Offset of the code arena in the image.
+    TWINE_ARENA_BASE;
+    /// Bytes of the code arena.
+    TWINE_ARENA_SIZE;
+    /// Offset of the memory before the guard range.
+    TWINE_MEMORY_BASE;
+    /// Bytes of that memory.
+    TWINE_MEMORY_SIZE;
+    /// Offset of the guard range.
+    TWINE_GUARD_BASE;
+    /// Bytes of the guard range.
+    TWINE_GUARD_SIZE;
+}
 
 fn base() -> usize {
     &raw const IMAGE_BASE as usize
 }
 
+fn word(word: *const u64) -> usize {
+    // SAFETY: callers pass aligned words of the image; the read is volatile because the image
+    // writer fills them in after the compiler has seen them.
+    unsafe { word.read_volatile() as usize }
+}
+
+fn region(offset: *const u64, size: *const u64) -> Range<usize> {
+    let start = base() + word(offset);
+    start..start + word(size)
+}
+
 /// The addresses of the enclave (ELRANGE).
 pub(crate) fn elrange() -> Range<usize> {
-    // SAFETY: the symbol is an aligned word of the image; it is volatile because the image
-    // writer fills it in after the compiler has seen it.
-    let size = unsafe { (&raw const ENCLAVE_SIZE).read_volatile() };
-    base()..base() + size as usize
+    base()..base() + word(&raw const ENCLAVE_SIZE)
+}
+
+/// Bytes of the heap.
+pub(crate) fn heap_size() -> usize {
+    word(&raw const HEAP_SIZE)
 }
 
 /// The addresses of the code arena.
 pub(crate) fn arena() -> Range<usize> {
-    // SAFETY: as above, for the two words of this module.
-    let (offset, size) = unsafe {
-        (
-            (&raw const TWINE_ARENA_BASE).read_volatile(),
-            (&raw const TWINE_ARENA_SIZE).read_volatile(),
-        )
-    };
-    let start = base() + offset as usize;
-    start..start + size as usize
+    region(&raw const TWINE_ARENA_BASE, &raw const TWINE_ARENA_SIZE)
+}
+
+/// The addresses of the memory that ends where the guard range begins.
+pub(crate) fn memory() -> Range<usize> {
+    region(&raw const TWINE_MEMORY_BASE, &raw const TWINE_MEMORY_SIZE)
+}
+
+/// The addresses that had no pages when the image was loaded.
+pub(crate) fn guard() -> Range<usize> {
+    region(&raw const TWINE_GUARD_BASE, &raw const TWINE_GUARD_SIZE)
 }

@@ -4,12 +4,15 @@
 //! (`host()`), the permissions of its pages, the code arena and what wasmtime asks of an
 //! operating system. Everything else in `enclave/` builds and runs natively too.
 //!
-//! Natively this crate holds only what can be tested there: the bookkeeping of the arena.
+//! Natively this crate holds only what can be tested there: the bookkeeping of the arena and of
+//! the memories with guards.
 
 #[cfg(any(test, target_env = "sgx"))]
 mod arena;
 #[cfg(target_env = "sgx")]
 mod code;
+#[cfg(target_env = "sgx")]
+mod guarded;
 #[cfg(target_env = "sgx")]
 mod heap;
 #[cfg(target_env = "sgx")]
@@ -22,13 +25,19 @@ mod memory;
 mod page;
 #[cfg(target_env = "sgx")]
 mod seal;
+#[cfg(any(test, target_env = "sgx"))]
+mod slots;
 #[cfg(target_env = "sgx")]
 mod storage;
+#[cfg(target_env = "sgx")]
+mod trap;
 #[cfg(target_env = "sgx")]
 mod wasmtime_sys;
 
 #[cfg(target_env = "sgx")]
-pub use code::compile;
+pub use code::{compile, precompile};
+#[cfg(target_env = "sgx")]
+pub use guarded::guarded_memories;
 #[cfg(target_env = "sgx")]
 pub use host::{HostSystem, Outside, host, report_panics};
 #[cfg(target_env = "sgx")]

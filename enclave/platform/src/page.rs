@@ -14,6 +14,8 @@ struct Secinfo {
 
 /// `SECINFO.FLAGS.PR`: permissions were restricted and wait for EACCEPT.
 const PERMISSION_RESTRICTED: u64 = 1 << 5;
+/// `SECINFO.FLAGS.PENDING`: the page was added and waits for EACCEPT.
+const PENDING: u64 = 1 << 3;
 /// `SECINFO.FLAGS.PT` of a regular page.
 const REGULAR: u64 = 2 << 8;
 
@@ -61,6 +63,20 @@ pub(crate) fn accept_restricted(pages: Range<usize>, permissions: u64) -> Result
         }
     }
     Ok(())
+}
+
+/// Accepts zeroed pages, readable and writable, that were added where there were none; how many
+/// bytes of them, from the first on, are there now.
+pub(crate) fn accept_added(pages: Range<usize>) -> usize {
+    let secinfo = secinfo(READ | WRITE | PENDING | REGULAR);
+    let length = pages.len();
+    for page in pages.clone().step_by(PAGE) {
+        // SAFETY: nothing of the program lies where there was no page.
+        if unsafe { enclu(EACCEPT, &secinfo, page) } != 0 {
+            return page - pages.start;
+        }
+    }
+    length
 }
 
 /// Adds permissions to the pages with EMODPE.

@@ -8,7 +8,7 @@
 
 use crate::arena::{Arena, PAGE};
 use crate::host::host;
-use crate::{image, page};
+use crate::{guarded, image, page};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
 use std::ops::Range;
@@ -55,11 +55,16 @@ fn heap_layout(size: usize) -> Option<Layout> {
     Layout::from_size_align(size.next_multiple_of(PAGE), PAGE).ok()
 }
 
-/// Memory that is only reserved (shared linear memories) comes from the heap; memory that
-/// is readable and writable at once holds code and comes from the arena.
+/// Memory that is only reserved (shared linear memories) comes from the guard range, if it is to
+/// have a guard, else from the heap; memory that is readable and writable at once holds code and
+/// comes from the arena.
 #[unsafe(no_mangle)]
 extern "C" fn wasmtime_mmap_new(size: usize, permissions: u32, result: &mut *mut u8) -> i32 {
     if permissions == 0 {
+        if let Some(base) = guarded::map(size) {
+            *result = base.as_ptr();
+            return OK;
+        }
         let Some(layout) = heap_layout(size.max(1)) else { return ENOMEM };
         // SAFETY: the layout is not empty.
         *result = unsafe { alloc_zeroed(layout) };
@@ -85,6 +90,9 @@ extern "C" fn wasmtime_mmap_new(size: usize, permissions: u32, result: &mut *mut
 #[unsafe(no_mangle)]
 extern "C" fn wasmtime_munmap(address: *mut u8, size: usize) -> i32 {
     let range = pages(address, size);
+    if guarded::unmap(range.start) {
+        return OK;
+    }
     let mut arena = arena();
     if arena.holds(&range) {
         arena.release(range);
@@ -104,6 +112,9 @@ fn pages(address: *mut u8, size: usize) -> Range<usize> {
 #[unsafe(no_mangle)]
 extern "C" fn wasmtime_mprotect(address: *mut u8, size: usize, permissions: u32) -> i32 {
     let range = pages(address, size);
+    if let Some(done) = guarded::make_accessible(range.clone()) {
+        return if done { OK } else { ENOMEM };
+    }
     let mut arena = arena();
     // What isn't in the arena is heap: always readable and writable.
     if !arena.holds(&range) {

@@ -2,7 +2,7 @@
 
 use crate::{die, echo, own};
 use twine_engine::Platform;
-use twine_platform::{code_memory, code_refused, host, report_panics};
+use twine_platform::{code_memory, code_refused, guarded_memories, host, report_panics};
 use twine_protocol::launch::{End, Launch, Outcome};
 use twine_protocol::wire::{Clock, MAX_OUTCOME};
 use twine_suite::exchange::{Result as TestResult, decode_scripts, encode_result};
@@ -13,7 +13,12 @@ const WASM_STACK: usize = 8 << 20;
 
 /// The settings of an engine that runs on a thread with `wasm_stack` bytes of stack to give.
 pub(crate) fn configuration(wasm_stack: usize) -> wasmtime::Config {
-    let platform = Platform { wasm_stack, code_refused, code_memory: code_memory() };
+    let platform = Platform {
+        wasm_stack,
+        code_refused,
+        code_memory: code_memory(),
+        guarded: guarded_memories(),
+    };
     twine_engine::configuration(&Default::default(), &platform)
 }
 

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 use twine_host::{CodeFile, Image};
-use twine_protocol::launch::Limits;
 
 /// Most bytes that are kept; beyond, what was used longest ago goes first.
 const MOST_BYTES: u64 = 2 << 30;
@@ -63,19 +62,29 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Where the code of a program that runs in `image` is kept. Other code for other limits.
-pub(crate) fn file(image: &Image, program: &[u8], limits: &Limits) -> Option<CodeFile> {
+/// What compiled code depends on beside the program and the image.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Settings {
+    pub fuel: bool,
+    pub timeout: bool,
+    pub explicit_checks: bool,
+    pub baseline: bool,
+}
+
+/// Where the code of a program that runs in `image` is kept.
+pub(crate) fn file(image: &Image, program: &[u8], settings: Settings) -> Option<CodeFile> {
     let folder = folder()?;
     let mrenclave = &image.sigstruct().enclavehash;
-    let limits = match (limits.fuel.is_some(), limits.timeout.is_some()) {
-        (false, false) => "",
-        (true, false) => "-fuel",
-        (false, true) => "-timeout",
-        (true, true) => "-fuel-timeout",
-    };
-    let name =
-        format!("{}-{}{limits}.{EXTENSION}", hex(&Sha256::digest(program)), hex(&mrenclave[..8]));
-    let path = folder.join(name);
+    let mut name = format!("{}-{}", hex(&Sha256::digest(program)), hex(&mrenclave[..8]));
+    let Settings { fuel, timeout, explicit_checks, baseline } = settings;
+    let words = [
+        (fuel, "-fuel"),
+        (timeout, "-timeout"),
+        (explicit_checks, "-explicit"),
+        (baseline, "-baseline"),
+    ];
+    words.iter().filter(|(set, _)| *set).for_each(|(_, word)| name += word);
+    let path = folder.join(name).with_extension(EXTENSION);
     make_room(&folder);
     touch(&path);
     Some(CodeFile::new(path))

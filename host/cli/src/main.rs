@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod compile;
 mod failure;
 mod image;
 mod info;
@@ -46,6 +47,8 @@ enum Command {
     Info(info::Arguments),
     /// Show the identity under which a program and the image will be known
     Measure(measure::Arguments),
+    /// Compile a program ahead of its first start, and keep its code, sealed
+    Compile(compile::Arguments),
     /// Show or forget the compiled code that is kept, sealed, from earlier runs
     #[command(subcommand)]
     Cache(cache::Command),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Volume(command) => volume::run(*command),
         Command::Info(arguments) => info::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
+        Command::Compile(arguments) => compile::run(&arguments),
         Command::Cache(command) => cache::run(&command),
         Command::Image(command) => image::run(command),
     };

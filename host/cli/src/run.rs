@@ -2,8 +2,9 @@
 
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
-use crate::{cache, locate, program, size};
+use crate::{cache, compile, locate, program, size};
 use clap::{Args, ValueEnum};
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,10 @@ pub(crate) struct Arguments {
     #[arg(long = "listen", alias = "tcplisten", value_name = "ADDRESS")]
     listen: Vec<String>,
 
+    /// What compiles the program, if no code of it is kept
+    #[arg(long, value_enum, default_value = "optimizing")]
+    compiler: CompilerName,
+
     #[command(flatten)]
     place: Place,
 
@@ -106,10 +111,39 @@ pub(crate) struct Place {
 
     /// Compile the program anew, and don't keep the code (see `twine cache`)
     #[arg(long)]
-    no_code_cache: bool,
+    pub no_code_cache: bool,
+
+    /// Compare every address with the size of the memory, where memories can have guard pages
+    #[arg(long)]
+    pub no_guard_pages: bool,
+}
+
+/// What compiles the program, where no code of it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompilerName {
+    /// Cranelift: takes its time, and makes fast code
+    Optimizing,
+    /// Winch: takes a fraction of that time, and makes slower code
+    Baseline,
+    /// Winch for now; meanwhile another process compiles the program with Cranelift, for the
+    /// next start
+    Auto,
 }
 
 impl Place {
+    /// The options that say it, for another `twine`.
+    pub(crate) fn options(&self) -> Vec<OsString> {
+        let tee = self.tee.to_possible_value().map(|value| value.get_name().to_owned());
+        let mut options: Vec<OsString> = vec!["--tee".into(), tee.unwrap_or_default().into()];
+        if let Some(image) = &self.image {
+            options.extend(["--image".into(), image.into()]);
+        }
+        if self.no_guard_pages {
+            options.push("--no-guard-pages".into());
+        }
+        options
+    }
+
     /// The image for a program of so many bytes, and where it runs; says if SGX is simulated,
     /// unless `quiet`.
     pub(crate) fn choose(&self, program: usize, quiet: bool) -> Result<(Image, Platform), Failure> {
@@ -159,6 +193,7 @@ pub(crate) struct Run {
     pub environment: Vec<(String, String)>,
     pub invoke: Option<Invoke>,
     pub limits: Limits,
+    pub compiler: CompilerName,
     pub prepared: Prepared,
     pub place: Place,
     pub telling: Telling,
@@ -197,6 +232,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             fuel: arguments.fuel,
             timeout: arguments.timeout.map(|time| time.as_nanos().min(u64::MAX.into()) as u64),
         },
+        compiler: arguments.compiler,
         prepared,
         place: arguments.place,
         telling: arguments.telling,
@@ -209,8 +245,19 @@ impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let (image, platform) = self.place.choose(self.program.len(), self.telling.quiet)?;
         let Prepared { mounts, mut resources, made } = self.prepared;
-        if !self.place.no_code_cache {
-            resources.code = cache::file(&image, &self.program, &self.limits);
+        let settings = cache::Settings {
+            fuel: self.limits.fuel.is_some(),
+            timeout: self.limits.timeout.is_some(),
+            explicit_checks: self.place.no_guard_pages,
+            baseline: false,
+        };
+        let chosen =
+            compile::choose(self.compiler, &self.place, &self.name, settings, |settings| {
+                cache::file(&image, &self.program, settings)
+            });
+        resources.code = chosen.code;
+        if !self.telling.quiet {
+            compile::say(&self.name, self.program.len(), resources.code.as_ref());
         }
         let launch = Launch {
             task: Task::Program,
@@ -220,6 +267,9 @@ impl Run {
             mounts,
             listeners: resources.listeners.len() as u64,
             limits: self.limits,
+            explicit_checks: self.place.no_guard_pages,
+            compiler: chosen.compiler,
+            compile_threads: compile::threads(),
             keep_code: resources.code.is_some(),
             timings: self.telling.stats || self.telling.stats_json.is_some(),
         };

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
-use crate::run::{self, Place, Run};
+use crate::run::{self, CompilerName, Place, Run};
 use crate::terminal::Terminal;
 use crate::{locate, program};
 use clap::Args;
@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         environment: vec![("HOME".into(), "/".into())],
         invoke: None,
         limits: Limits::default(),
+        compiler: CompilerName::Optimizing,
         prepared,
         place: arguments.place,
         telling: arguments.telling,

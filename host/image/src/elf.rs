@@ -27,8 +27,14 @@ const TOOLCHAIN_NOTE: &str = ".note.x86_64-fortanix-unknown-sgx";
 pub(crate) const MAX_PROGRAM: u64 = 512 << 20;
 
 /// The symbols of an image's own that a program may define; see [`crate::build`].
-pub(crate) const LAYOUT_SYMBOLS: [&str; 4] =
-    ["TWINE_ARENA_BASE", "TWINE_ARENA_SIZE", "TWINE_GUARD_BASE", "TWINE_GUARD_SIZE"];
+pub(crate) const LAYOUT_SYMBOLS: [&str; 6] = [
+    "TWINE_ARENA_BASE",
+    "TWINE_ARENA_SIZE",
+    "TWINE_MEMORY_BASE",
+    "TWINE_MEMORY_SIZE",
+    "TWINE_GUARD_BASE",
+    "TWINE_GUARD_SIZE",
+];
 
 /// The symbols that every program of the target has, and their sizes (`entry.S`).
 pub(crate) const EDP_SYMBOLS: [(&str, u64); 13] = [

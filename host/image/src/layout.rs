@@ -8,7 +8,9 @@
 //! thread 0     stack, TLS page, TCS page, SSA frames
 //! thread 1     the same
 //! ...
-//! code arena   followed, without a gap, by the guard range that the manifest asks for
+//! code arena
+//! memory       if the manifest asks for it
+//! guard range  likewise; without a gap after what is before it
 //! (nothing)    up to ELRANGE's size, a power of two
 //! ```
 //!
@@ -63,6 +65,7 @@ pub(crate) struct Layout<'a> {
     pub(crate) elrange: u64,
     pub(crate) heap: (u64, u64),
     pub(crate) arena: (u64, u64),
+    pub(crate) memory: (u64, u64),
     pub(crate) guard: (u64, u64),
 }
 
@@ -99,6 +102,10 @@ impl<'a> Layout<'a> {
         }
         plan.guard();
         let arena = plan.place(manifest.code_arena_size, RWX, Content::Unmeasured)?;
+        if manifest.memory_size > 0 {
+            plan.guard();
+        }
+        let memory = plan.place(manifest.memory_size, RW, Content::Unmeasured)?;
         let guard = (plan.next, manifest.guard_size);
         plan.next += manifest.guard_size;
         plan.guard();
@@ -109,10 +116,10 @@ impl<'a> Layout<'a> {
             return Err(Error::ElrangeTooLarge { needed: used, limit: MAX_ELRANGE });
         }
         let nothing_is_at_zero = |(offset, size)| if size == 0 { (0, 0) } else { (offset, size) };
-        let (arena, guard) = (nothing_is_at_zero(arena), nothing_is_at_zero(guard));
+        let [arena, memory, guard] = [arena, memory, guard].map(nothing_is_at_zero);
         let mut patches = edp_patches(program, heap, used, elrange, manifest.debug);
-        patches.extend(layout_patches(program, arena, guard));
-        Ok(Layout { regions, patches, elrange, heap, arena, guard })
+        patches.extend(layout_patches(program, arena, memory, guard));
+        Ok(Layout { regions, patches, elrange, heap, arena, memory, guard })
     }
 }
 
@@ -205,6 +212,8 @@ fn check_layout_symbols(program: &Program<'_>, manifest: &Manifest) -> Result<()
     let needs = [
         ("TWINE_ARENA_BASE", "code-arena-size", manifest.code_arena_size),
         ("TWINE_ARENA_SIZE", "code-arena-size", manifest.code_arena_size),
+        ("TWINE_MEMORY_BASE", "memory-size", manifest.memory_size),
+        ("TWINE_MEMORY_SIZE", "memory-size", manifest.memory_size),
         ("TWINE_GUARD_BASE", "guard-size", manifest.guard_size),
         ("TWINE_GUARD_SIZE", "guard-size", manifest.guard_size),
     ];
@@ -250,10 +259,17 @@ fn edp_patches(
     patches
 }
 
-fn layout_patches(program: &Program<'_>, arena: (u64, u64), guard: (u64, u64)) -> Vec<Patch> {
+fn layout_patches(
+    program: &Program<'_>,
+    arena: (u64, u64),
+    memory: (u64, u64),
+    guard: (u64, u64),
+) -> Vec<Patch> {
     [
         ("TWINE_ARENA_BASE", arena.0),
         ("TWINE_ARENA_SIZE", arena.1),
+        ("TWINE_MEMORY_BASE", memory.0),
+        ("TWINE_MEMORY_SIZE", memory.1),
         ("TWINE_GUARD_BASE", guard.0),
         ("TWINE_GUARD_SIZE", guard.1),
     ]

@@ -35,7 +35,8 @@ const XFRM_AVX512: u64 = 0xe0;
 /// stack-size = "2MiB"           # stack of the main thread
 /// thread-stack-size = "512KiB"  # stack of each other thread
 /// code-arena-size = "64MiB"     # read-write-execute memory for generated code
-/// guard-size = "4GiB"           # address space that never has pages, after the arena
+/// memory-size = "64MiB"         # read-write memory right before the guard range
+/// guard-size = "4GiB"           # address space without pages, after the arena
 /// ssa-frames = 2                # with a stub only: how deep exceptions may nest, plus one
 /// exinfo = true                 # report fault addresses to the enclave
 /// entry = "twine_sgx_entry"     # an entry stub in front of `sgx_entry`
@@ -66,7 +67,14 @@ pub struct Manifest {
     /// The program learns the place from the symbols `TWINE_ARENA_BASE` and
     /// `TWINE_ARENA_SIZE`, see [`crate::build()`].
     pub code_arena_size: u64,
-    /// Bytes of address space after the arena that never have pages, 0 for none. Default: 0.
+    /// Bytes of memory that ends where the guard range begins, 0 for none. Default: 0.
+    ///
+    /// For linear memories of WebAssembly: what lies at its end is followed by addresses without
+    /// pages. The program learns the place from the symbols `TWINE_MEMORY_BASE` and
+    /// `TWINE_MEMORY_SIZE`, see [`crate::build()`].
+    pub memory_size: u64,
+    /// Bytes of address space after the arena that have no pages when the image is loaded, 0 for
+    /// none. Default: 0. Where the machine has SGX2, the program may ask for pages there.
     ///
     /// The program learns the place from the symbols `TWINE_GUARD_BASE` and
     /// `TWINE_GUARD_SIZE`, see [`crate::build()`].
@@ -110,6 +118,7 @@ impl Default for Manifest {
             stack_size: 2 << 20,
             thread_stack_size: 512 << 10,
             code_arena_size: 0,
+            memory_size: 0,
             guard_size: 0,
             ssa_frames: 1,
             entry: EDP_ENTRY.into(),
@@ -149,6 +158,7 @@ impl Manifest {
         check_size("stack-size", self.stack_size, 4 * PAGE)?;
         check_size("thread-stack-size", self.thread_stack_size, 4 * PAGE)?;
         check_size("code-arena-size", self.code_arena_size, 0)?;
+        check_size("memory-size", self.memory_size, 0)?;
         check_size("guard-size", self.guard_size, 0)?;
         check_range("threads", self.threads.into(), 1, 4096)?;
         check_range("ssa-frames", self.ssa_frames.into(), 1, 16)?;
@@ -242,6 +252,7 @@ struct Written {
     stack_size: Option<Number>,
     thread_stack_size: Option<Number>,
     code_arena_size: Option<Number>,
+    memory_size: Option<Number>,
     guard_size: Option<Number>,
     ssa_frames: Option<Number>,
     entry: Option<String>,
@@ -279,6 +290,7 @@ impl Written {
                 self.code_arena_size,
                 default.code_arena_size,
             )?,
+            memory_size: size("memory-size", self.memory_size, default.memory_size)?,
             guard_size: size("guard-size", self.guard_size, default.guard_size)?,
             ssa_frames: number("ssa-frames", self.ssa_frames, default.ssa_frames)?,
             entry: self.entry.unwrap_or(default.entry),
@@ -378,6 +390,7 @@ mod tests {
             stack-size = 0x10000
             thread-stack-size = "64 KiB"
             code-arena-size = "1GiB"
+            memory-size = "32MiB"
             guard-size = "4GiB"
             ssa-frames = 3
             entry = "stub"
@@ -398,6 +411,7 @@ mod tests {
             stack_size: 0x10000,
             thread_stack_size: 0x10000,
             code_arena_size: 1 << 30,
+            memory_size: 32 << 20,
             guard_size: 4 << 30,
             ssa_frames: 3,
             entry: "stub".into(),

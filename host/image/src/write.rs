@@ -33,6 +33,8 @@ pub struct Built {
     pub heap: (u64, u64),
     /// The code arena's offset and size.
     pub arena: (u64, u64),
+    /// The memory before the guard range: its offset and size.
+    pub memory: (u64, u64),
     /// The guard range's offset and size.
     pub guard: (u64, u64),
 }
@@ -42,11 +44,11 @@ pub struct Built {
 /// `elf` is what cargo builds for `x86_64-fortanix-unknown-sgx`. The same program and
 /// manifest always give the same bytes.
 ///
-/// A program that uses a code arena or a guard range learns where they lie from symbols
+/// A program that uses a code arena, memory or a guard range learns where they lie from symbols
 /// that it defines and this function fills in: `TWINE_ARENA_BASE`, `TWINE_ARENA_SIZE`,
-/// `TWINE_GUARD_BASE`, `TWINE_GUARD_SIZE`, each an 8-byte object, little-endian, the bases
-/// relative to the image base. All are 0 for a region that there is not. To the compiler
-/// they must look like memory that somebody else writes:
+/// `TWINE_MEMORY_BASE`, `TWINE_MEMORY_SIZE`, `TWINE_GUARD_BASE`, `TWINE_GUARD_SIZE`, each an
+/// 8-byte object, little-endian, the bases relative to the image base. All are 0 for a region
+/// that there is not. To the compiler they must look like memory that somebody else writes:
 ///
 /// ```
 /// core::arch::global_asm!(
@@ -67,9 +69,9 @@ pub struct Built {
 ///
 /// # What MRENCLAVE covers
 /// The program with all of its zero-initialised memory, the TLS, TCS and SSA pages: address,
-/// permissions and content. The heap, the stacks and the code arena: address and
-/// permissions, **not** content. A host may load any bytes there, so whoever uses heap or
-/// arena memory must write before they read; `std`'s allocator and compiled code do.
+/// permissions and content. The heap, the stacks, the code arena and the memory before the guard
+/// range: address and permissions, **not** content. A host may load any bytes there, so whoever
+/// uses them must write before they read; `std`'s allocator and compiled code do.
 pub fn build(elf: &[u8], manifest: &Manifest, out: &mut impl Write) -> Result<Built, Error> {
     manifest.check()?;
     let program = Program::parse(elf, &manifest.entry)?;
@@ -103,6 +105,7 @@ pub fn build(elf: &[u8], manifest: &Manifest, out: &mut impl Write) -> Result<Bu
         file_size: tee.written,
         heap: layout.heap,
         arena: layout.arena,
+        memory: layout.memory,
         guard: layout.guard,
     })
 }

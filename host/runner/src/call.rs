@@ -227,6 +227,17 @@ impl HostCalls for Caller<'_> {
         (status.code(), 0)
     }
 
+    fn add_pages(&mut self, address: u64, length: u64) -> (u64, u64) {
+        let status = match (self.offset(address, length), self.service.platform) {
+            (None, _) => Status::Invalid,
+            (Some(_), Platform::Hardware) => hardware::add(address, length),
+            (Some(_), Platform::Simulated) => {
+                simulated(sgx_sim::augment(address as usize, length as usize))
+            }
+        };
+        (status.code(), 0)
+    }
+
     fn extend_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
         let status = match (self.offset(address, length), self.service.platform) {
             (None, _) => Status::Invalid,

@@ -26,6 +26,11 @@ impl CodeFile {
         CodeFile { path: path.into(), kept: Mutex::default(), buffer: Mutex::default() }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its contents in memory, which stay until the next call: address and length; null if
     /// there is none.
     pub(crate) fn load(&self) -> (u64, u64) {

@@ -13,7 +13,7 @@ use sgx_isa::Enclu;
 use std::arch::global_asm;
 use std::mem::offset_of;
 use std::time::Instant;
-use twine_protocol::calls::{USER_DEFINED, dispatch};
+use twine_protocol::calls::{USER_DEFINED, dispatch, exception};
 
 macro_rules! number_usercalls {
     ($(fn $name:ident($($argument:ident: $ty:ty),*) $(-> $result:tt)*;)*) => {
@@ -40,10 +40,24 @@ struct Frame {
     result: i64,
     mxcsr: u32,
     control_word: u32,
+    stopped: Stopped,
+    /// The address that last was the enclave's to explain, and that it could not.
+    gone: u64,
+}
+
+/// The exception that has stopped the thread, where the enclave was entered again to deal with it.
+#[repr(C)]
+struct Stopped {
+    by_exception: u32,
+    vector: u32,
+    address: u64,
 }
 
 /// The vector of a page fault, and of what Linux makes a SIGBUS of.
 const PAGE_FAULT: u16 = 14;
+
+/// The vectors of exceptions that an enclave of ours may deal with: #DE, #UD and #PF.
+const FOR_THE_ENCLAVE: [u16; 3] = [0, 6, PAGE_FAULT];
 
 /// Linux's `EINVAL`: there is nothing to enter with.
 const NO_TARGET: i32 = -libc::EINVAL;
@@ -168,6 +182,42 @@ extern "C" fn prepare(frame: &mut Frame) {
     } else {
         sgx_sim::kernel_vdso_enter()
     };
+    frame.stopped = Stopped { by_exception: 0, vector: 0, address: 0 };
+    frame.gone = 0;
+}
+
+impl Frame {
+    /// After an exception inside: enters the thread again, for the enclave to deal with it; whether
+    /// it may.
+    fn deal_with(&mut self, run: &sgx_sim::EnclaveRun) -> bool {
+        let inside = run.function == Enclu::EResume as u32 && self.stopped.by_exception == 0;
+        if !inside || !FOR_THE_ENCLAVE.contains(&run.exception_vector) {
+            return false;
+        }
+        let vector = run.exception_vector.into();
+        self.stopped = Stopped { by_exception: 1, vector, address: run.exception_addr };
+        self.enter(Enclu::EEnter);
+        true
+    }
+
+    /// After the enclave has dealt with an exception, or not: resumes the thread; whether it may.
+    fn dealt_with(&mut self) -> bool {
+        let again = self.rdi == exception::GONE && self.gone != self.stopped.address;
+        if self.rdi != exception::DEALT_WITH && !again {
+            return false;
+        }
+        // A second time for the same address, the pages are not what the enclave believes.
+        self.gone = if again { self.stopped.address } else { 0 };
+        self.stopped.by_exception = 0;
+        self.enter(Enclu::EResume);
+        true
+    }
+
+    fn enter(&mut self, leaf: Enclu) {
+        self.rcx = leaf as u64;
+        (self.rdi, self.rsi, self.rdx) = (0, 0, 0);
+        (self.r8, self.r9) = (0, 0);
+    }
 }
 
 /// Deals with an exit; whether to enter again.
@@ -182,7 +232,16 @@ extern "C" fn left(frame: &mut Frame) -> bool {
             frame.rcx = Enclu::EResume as u64;
             return true;
         }
+        if frame.deal_with(run) {
+            return true;
+        }
         Abnormal::Exception { vector: run.exception_vector, address: run.exception_addr }
+    } else if frame.stopped.by_exception != 0 {
+        if frame.dealt_with() {
+            return true;
+        }
+        let Stopped { vector, address, .. } = frame.stopped;
+        Abnormal::Exception { vector: vector as u16, address }
     } else {
         service.counters.exit();
         if frame.rdi >= USER_DEFINED {

@@ -1,5 +1,5 @@
-//! Page permissions of enclaves on hardware: the ioctl of Linux's driver for EMODPR, and
-//! `mprotect`.
+//! Pages of enclaves on hardware: the ioctl of Linux's driver for EMODPR, `mprotect`, and mappings
+//! in which the driver adds pages.
 
 use crate::streams::last_status;
 use std::fs;
@@ -61,6 +61,29 @@ pub(crate) fn restrict(offset: u64, length: u64, permissions: u64) -> Status {
         done += request.count;
     }
     Status::Ok
+}
+
+/// Lets the driver add pages (EAUG): it does so when the enclave first touches one, with EACCEPT,
+/// in a mapping of the device. `address` lies in the enclave.
+pub(crate) fn add(address: u64, length: u64) -> Status {
+    let Some(descriptor) = enclave_descriptor() else { return Status::NotSupported };
+    // Before Linux 6.0 the driver neither knew this ioctl nor added pages.
+    let mut nothing =
+        RestrictPermissions { offset: 0, length: 0, permissions: 0, result: 0, count: 0 };
+    // SAFETY: an empty range is refused; the structure is as the ioctl has it.
+    let refused = unsafe { libc::ioctl(descriptor, RESTRICT_PERMISSIONS, &raw mut nothing) } != 0;
+    let unknown = std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOTTY);
+    if refused && unknown || !crate::device::Machine::look().sgx2 {
+        return Status::NotSupported;
+    }
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the addresses are the enclave's, reserved by whoever loaded it and without pages;
+    // no object of this process lies in them.
+    let mapped = unsafe {
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        libc::mmap(address as *mut _, length as usize, protection, flags, descriptor, 0)
+    };
+    if mapped == libc::MAP_FAILED { last_status() } else { Status::Ok }
 }
 
 /// Sets the page tables' permissions.

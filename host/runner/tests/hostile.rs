@@ -60,6 +60,7 @@ fn cases(group: &str) -> Vec<Case> {
         "registers" => entries::registers(),
         "state" => entries::state(),
         "order" => entries::order(),
+        "exceptions" => entries::exceptions(),
         _ => Vec::new(),
     }
 }
@@ -168,6 +169,11 @@ fn no_register_of_an_entry_is_believed() {
 #[test]
 fn no_flag_stack_pointer_or_floating_point_state_of_an_entry_is_kept() {
     check("state");
+}
+
+#[test]
+fn an_exception_is_what_the_processor_says_and_is_dealt_with_once() {
+    check("exceptions");
 }
 
 #[test]

@@ -55,11 +55,17 @@ pub fn note_frames() {
         stack
     };
     let start = stack.ss_sp as usize;
-    if start != 0
-        && let Ok(mut frames) = FRAMES.lock()
-        && frames.iter().all(|frame| frame.start != start)
+    if start != 0 {
+        note_frame(start..start + stack.ss_size);
+    }
+}
+
+/// Notes memory in which software SGX keeps what hardware has in the SSA.
+pub fn note_frame(range: Range<usize>) {
+    if let Ok(mut frames) = FRAMES.lock()
+        && frames.iter().all(|frame| frame.start != range.start)
     {
-        frames.push(start..start + stack.ss_size);
+        frames.push(range);
     }
 }
 

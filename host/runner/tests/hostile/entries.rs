@@ -4,7 +4,8 @@ use crate::answers::{Case, bad_pointers, inspection};
 use crate::child::{Ending, Expect, Result};
 use crate::program::{self, Variant};
 use crate::raw::{
-    self, EENTER, ERESUME, Enclave, Exit, GP, Host, Lie, enter, honest, leak, plain, usercall,
+    self, BP, EENTER, ERESUME, Enclave, Exit, GP, Host, Lie, PF, enter, honest, leak, plain,
+    usercall,
 };
 use crate::scan::{Found, Search};
 use std::arch::global_asm;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
-use twine_protocol::calls::number;
+use twine_protocol::calls::{exception, number};
 use twine_protocol::launch::{Launch, Limits};
 use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
 
@@ -142,6 +143,25 @@ pub fn pages() -> Vec<Case> {
         ),
         // The enclave itself has extended them (EMODPE), and the page tables never said otherwise.
         instead("pages not extended, but said to be", Expect::Good, number::extend_pages, |_| {
+            (0, 0)
+        }),
+        instead("pages not added, but said to be", Expect::NotGood, number::add_pages, |_| (0, 0)),
+        instead("half of the pages added", Expect::NotGood, number::add_pages, |a| {
+            let _ = sgx_sim::augment(a[0] as usize, a[1] as usize / 2);
+            (0, 0)
+        }),
+        instead("other pages added", Expect::NotGood, number::add_pages, |a| {
+            let _ = sgx_sim::augment(a[0] as usize + (1 << 20), a[1] as usize);
+            (0, 0)
+        }),
+        // A program whose memory does not grow goes on, and one that can't have guards is compiled
+        // otherwise.
+        instead("pages refused", Expect::Good, number::add_pages, |_| (Status::Denied.code(), 0)),
+        instead("pages that can't be added", Expect::Good, number::add_pages, |_| {
+            (Status::NotSupported.code(), 0)
+        }),
+        instead("all pages added at once", Expect::Good, number::add_pages, |a| {
+            let _ = sgx_sim::augment(a[0] as usize, 16 << 20);
             (0, 0)
         }),
         // Documented: without SGX2, pages stay as they are, by the host's word.
@@ -409,8 +429,8 @@ pub fn registers() -> Vec<Case> {
 }
 
 // What the processor's EENTER leaves alone and the simulator, on its way in, does not pass on:
-// flags and the stack pointer. The first two instructions of the image's entry are replaced by a jump
-// to this, which does them in its own way. It runs as if inside.
+// flags and the stack pointer. The first two instructions of EDP's entry, to which the image's own
+// leads, are replaced by a jump to this, which does them in its own way. It runs as if inside.
 global_asm!(
     ".pushsection .text.twine_hostile_entry,\"ax\",@progbits",
     ".type twine_hostile_entry,@function",
@@ -466,9 +486,23 @@ static AFTER: AtomicU64 = AtomicU64::new(0);
 const FIRST_INSTRUCTIONS: [u8; 18] =
     [0x65, 0x48, 0x89, 0x0c, 0x25, 0x30, 0, 0, 0, 0x65, 0x48, 0x89, 0x24, 0x25, 0x28, 0, 0, 0];
 
-/// Puts the jump in the place of the image's first instructions; whether they are the known ones.
+/// `test %eax,%eax`, a `jnz` over the next instruction, and `jmp`: the image's own entry.
+const OWN_ENTRY: [u8; 5] = [0x85, 0xc0, 0x75, 0x05, 0xe9];
+
+/// Where the image is entered, and EDP's entry, if they are the known ones.
+fn entries(enclave: &Enclave) -> Option<(u64, u64)> {
+    let own = enclave.range.start as u64 + inspection().threads[0].entry;
+    // SAFETY: the image's entry is code of the enclave, which can be read.
+    let bytes = unsafe { std::slice::from_raw_parts(own as *const u8, 9) };
+    let (&OWN_ENTRY, distance) = bytes.split_first_chunk()? else { return None };
+    let distance = i32::from_le_bytes(distance.try_into().ok()?);
+    Some((own, own.wrapping_add(9).wrapping_add_signed(distance.into())))
+}
+
+/// Puts the jump in the place of the first instructions of EDP's entry; whether they are the known
+/// ones.
 fn divert(enclave: &Enclave) -> bool {
-    let entry = enclave.range.start as u64 + inspection().threads[0].entry;
+    let Some((_, entry)) = entries(enclave) else { return false };
     let page = entry & !4095;
     // SAFETY: the pages are the enclave's, which nobody has entered; the bytes are code that is
     // replaced by code.
@@ -558,6 +592,11 @@ fn refused(exit: &Exit) -> bool {
     matches!(exit, Exit::Exception { inside: false, .. })
 }
 
+/// An enclave that was left with nothing but a number.
+fn left_with(number: u64) -> Exit {
+    Exit::Call(number, [0; 4])
+}
+
 /// `problem` unless it holds for all.
 fn unless(holds: bool, problem: impl FnOnce() -> String) -> Option<String> {
     (!holds).then(problem)
@@ -565,15 +604,15 @@ fn unless(holds: bool, problem: impl FnOnce() -> String) -> Option<String> {
 
 const ENTER: [u64; 6] = [0; 6];
 
-/// An attempt to enter over an interrupted thread: 0 where none was made, 1 where it was refused,
-/// else the number with which the enclave left, plus 2.
+/// Attempts to enter over an interrupted thread: 0 where none was made, 1 where the enclave was
+/// left again at once each time, else the number with which it was left, plus 2.
 static ATTEMPT: AtomicU64 = AtomicU64::new(0);
 static VICTIM: AtomicU64 = AtomicU64::new(0);
 /// Where the interrupted thread is to go on: the simulator's asynchronous exit pointer.
 static AEP: AtomicU64 = AtomicU64::new(0);
 
-// A hostile asynchronous exit: the thread has left the enclave, its state is in the SSA, and instead of
-// ERESUME comes EENTER. RBP and RSP are the host's.
+// A hostile asynchronous exit: the thread has left the enclave, its state is in the SSA, and
+// instead of ERESUME comes EENTER. RBP and RSP are the host's.
 global_asm!(
     ".pushsection .text.twine_hostile_aep,\"ax\",@progbits",
     ".type twine_hostile_aep,@function",
@@ -605,17 +644,32 @@ extern "C" fn enter_again() {
     if let (Some(search), Ok(mut found)) = (SEARCH.get(), INTERRUPTED.lock()) {
         *found = Some(search.process(&raw::loaded(), &crate::answers::frames()));
     }
-    match enter(VICTIM.load(Ordering::SeqCst), EENTER, ENTER) {
-        Exit::Call(number, _) => {
-            ATTEMPT.store(number + 2, Ordering::SeqCst);
-            // What was interrupted would go on with another's frames on its stack.
-            loop {
-                thread::sleep(Duration::from_secs(1));
+    let tcs = VICTIM.load(Ordering::SeqCst);
+    let before = frame(tcs);
+    // As if there were a cause: a page fault, with an address, as EXITINFO and EXINFO have them.
+    let forged = [0x8000_030e, tcs, u64::MAX, 0x8000_0306, 14, before[17]];
+    for registers in [ENTER, [u64::MAX; 6], forged, ENTER] {
+        match enter(tcs, EENTER, registers) {
+            Exit::Call(exception::UNKNOWN, [0, 0, 0, 0]) => {}
+            Exit::Call(number, _) => {
+                ATTEMPT.store(number + 2, Ordering::SeqCst);
+                // What was interrupted would go on with another's frames on its stack.
+                loop {
+                    thread::sleep(Duration::from_secs(1));
+                }
             }
+            _ => return ATTEMPT.store(2, Ordering::SeqCst),
         }
-        exit if refused(&exit) => ATTEMPT.store(1, Ordering::SeqCst),
-        _ => ATTEMPT.store(2, Ordering::SeqCst),
     }
+    let same = frame(tcs) == before;
+    ATTEMPT.store(if same { 1 } else { 2 }, Ordering::SeqCst);
+}
+
+/// GPRSGX of a thread's first frame, which is behind its TCS: what is resumed. Without URSP and
+/// URBP, which are the host's.
+fn frame(tcs: u64) -> [u64; 18] {
+    // SAFETY: a page of the enclave's, which can be read on software SGX.
+    unsafe { ((tcs + 8192 - 184) as *const [u64; 18]).read_volatile() }
 }
 
 /// Sends an interrupted enclave thread to [`twine_hostile_aep`].
@@ -774,9 +828,7 @@ pub fn order() -> Vec<Case> {
                 _ => plain(serve()),
             });
             let ending = pair.run(&lie);
-            let again = enter(pair.main(), EENTER, ENTER);
-            let gp = matches!(again, Exit::Exception { inside: false, vector: GP });
-            let problem = unless(gp, || format!("let in over the interrupted thread: {again:x?}"));
+            let problem = pair.left_alone(exception::UNKNOWN);
             pair.result(ending, problem)
         }),
         case("resuming after a fault, and with memory at last", Expect::Good, |search| {
@@ -854,6 +906,169 @@ pub fn order() -> Vec<Case> {
                     pair.result(Ending::Failed("entered".into()), Some(problem))
                 }
             }
+        }),
+    ]
+}
+
+const FAULT: Exit = Exit::Exception { inside: true, vector: PF };
+
+impl Pair {
+    /// Serves the main thread until it leaves with `last`, or otherwise than by a call.
+    fn run_until(&self, last: u64) -> Exit {
+        let mut exit = enter(self.main(), EENTER, ENTER);
+        loop {
+            match exit {
+                Exit::Call(number, arguments) if number != last => {
+                    let (host, enclave) = (&self.host, &self.enclave);
+                    let answer = host.serve(enclave, self.main(), number, arguments, &honest());
+                    exit = enter(self.main(), EENTER, plain(answer));
+                }
+                _ => return exit,
+            }
+        }
+    }
+
+    /// Sets the page tables' permissions for pages of the enclave.
+    fn protect(&self, start: u64, size: u64, permissions: sgx_sim::Permissions) {
+        let start = self.enclave.range.start + start as usize;
+        sgx_sim::protect(start, size as usize, permissions).expect("they are the enclave's pages");
+    }
+
+    /// Enters the stopped thread a few times; what is wrong unless it leaves with `number` and
+    /// nothing is changed.
+    fn left_alone(&self, number: u64) -> Option<String> {
+        let before = frame(self.main());
+        let exits: Vec<Exit> =
+            [0, u64::MAX, 14].map(|word| enter(self.main(), EENTER, [word; 6])).into();
+        let left = exits.iter().all(|exit| *exit == left_with(number));
+        unless(left && frame(self.main()) == before, || format!("it left with {exits:x?}"))
+    }
+
+    /// Resumes the thread and runs it to its end.
+    fn resume(&self) -> Ending {
+        self.host.resume(&self.enclave, self.main(), &honest())
+    }
+}
+
+/// A case with a thread that has stopped at a fault of its program's. Whatever is done to it, it
+/// traps.
+fn trap(name: &str, run: fn(&Pair) -> Option<String>) -> Case {
+    case(name, Expect::NotGood, move |search| {
+        let pair = Pair::new(&program::launch(), Variant::Trapper, search);
+        let exit = pair.run_until(usercall::EXIT);
+        if exit != FAULT {
+            return pair.result(Ending::Failed("no fault".into()), Some(format!("{exit:x?}")));
+        }
+        let problem = run(&pair);
+        let ending = pair.resume();
+        let trap = Ending::Trapped("wasm trap: out of bounds memory access".into());
+        let problem = problem.or(unless(ending == trap, || "it did not trap".into()));
+        pair.result(ending, problem)
+    })
+}
+
+/// A byte of the image's code that is changed, for as long as this lives: INT3, at which a thread
+/// stops.
+struct Breakpoint(u64, u8);
+
+impl Breakpoint {
+    fn new(address: u64) -> Self {
+        Breakpoint(address, change_code(address, 0xcc))
+    }
+}
+
+impl Drop for Breakpoint {
+    fn drop(&mut self) {
+        change_code(self.0, self.1);
+    }
+}
+
+/// What was there.
+fn change_code(address: u64, byte: u8) -> u8 {
+    let (page, code) = (address & !4095, libc::PROT_READ | libc::PROT_EXEC);
+    // SAFETY: the page is the enclave's code, which no thread runs at the moment.
+    unsafe {
+        assert_eq!(libc::mprotect(page as *mut _, 4096, code | libc::PROT_WRITE), 0);
+        let was = (address as *mut u8).replace(byte);
+        assert_eq!(libc::mprotect(page as *mut _, 4096, code), 0);
+        was
+    }
+}
+
+/// A case in which pages are taken away below the end of a program's memory. `pages` makes them
+/// from the last region of the image, which ends where the guard begins.
+fn taken_away(what: &str, left_with: u64, pages: fn((u64, u64)) -> (u64, u64)) -> Case {
+    case(format!("{what} that is taken away"), Expect::Good, move |search| {
+        let pair = Pair::new(&program::launch(), Variant::Yielder, search);
+        pair.run_until(number::yield_now);
+        let region = inspection().regions.last().expect("there are regions");
+        let (offset, size) = pages((region.offset, region.size));
+        pair.protect(offset, size, sgx_sim::Permissions::NONE);
+        let fault = enter(pair.main(), EENTER, plain((Status::Ok.code(), 0)));
+        let wrong = unless(fault == FAULT, || format!("it can be read: {fault:x?}"));
+        let problem = wrong.or(pair.left_alone(left_with));
+        pair.protect(offset, size, sgx_sim::Permissions::RW);
+        pair.result(pair.resume(), problem)
+    })
+}
+
+/// Entries of a thread that an exception has stopped.
+pub fn exceptions() -> Vec<Case> {
+    raw::ONE_PLACE.store(true, Ordering::Relaxed);
+    vec![
+        trap("a trap that is dealt with", |pair| {
+            let exit = enter(pair.main(), EENTER, ENTER);
+            unless(exit == left_with(exception::DEALT_WITH), || format!("{exit:x?}"))
+        }),
+        trap("a trap that is dealt with, and entered again", |pair| {
+            let exit = enter(pair.main(), EENTER, [u64::MAX; 6]);
+            let again = pair.left_alone(exception::UNKNOWN);
+            again.or(unless(exit == left_with(exception::DEALT_WITH), || format!("{exit:x?}")))
+        }),
+        trap("a trap that is resumed before it is dealt with", |pair| {
+            let faults: Vec<Exit> = (0..3).map(|_| enter(pair.main(), ERESUME, ENTER)).collect();
+            let exit = enter(pair.main(), EENTER, ENTER);
+            let again =
+                faults.iter().all(|exit| matches!(exit, Exit::Exception { vector: PF, .. }));
+            unless(again && exit == left_with(exception::DEALT_WITH), || {
+                format!("{faults:x?}, then {exit:x?}")
+            })
+        }),
+        trap("entries while a trap is dealt with", |pair| {
+            let Some((own, _)) = entries(&pair.enclave) else {
+                return Some("the image's entry begins otherwise: see OWN_ENTRY".into());
+            };
+            // The first instructions behind the jump to EDP's entry.
+            let steps =
+                [(9, exception::DEALT_WITH), (12, exception::UNKNOWN), (17, exception::UNKNOWN)];
+            steps.into_iter().find_map(|(at, number)| {
+                let stop = Breakpoint::new(own + at);
+                let stopped = enter(pair.main(), EENTER, ENTER);
+                let again: Vec<Exit> = (0..2).map(|_| enter(pair.main(), EENTER, ENTER)).collect();
+                drop(stop);
+                let exit = enter(pair.main(), ERESUME, ENTER);
+                let right = stopped == Exit::Exception { inside: true, vector: BP }
+                    && again
+                        .iter()
+                        .all(|exit| *exit == Exit::Exception { inside: false, vector: GP })
+                    && exit == left_with(number);
+                unless(right, || format!("at {at}: {stopped:x?}, {again:x?}, {exit:x?}"))
+            })
+        }),
+        taken_away("memory of a program's", exception::UNKNOWN, |region| region),
+        taken_away("memory that was added", exception::GONE, |(offset, size)| {
+            (offset + size, 64 << 10)
+        }),
+        case("the thread's own page taken away when it is entered", Expect::Good, |search| {
+            let pair = Pair::keeper(search);
+            let page = inspection().threads[0].fs_base;
+            pair.protect(page, 4096, sgx_sim::Permissions::NONE);
+            // In the first instruction of EDP's entry, with the stack pointer of the host.
+            let fault = enter(pair.main(), EENTER, ENTER);
+            let wrong = unless(fault == FAULT, || format!("it can be used: {fault:x?}"));
+            let problem = wrong.or(pair.left_alone(exception::UNKNOWN));
+            pair.protect(page, 4096, sgx_sim::Permissions::RW);
+            pair.result(pair.resume(), problem)
         }),
     ]
 }

@@ -63,6 +63,10 @@ pub enum Variant {
     Greedy,
     /// It keeps the secret in a file of its first mount.
     Filer,
+    /// It loads from behind its memory, with the secret in its memory.
+    Trapper,
+    /// It lets its memory grow and yields, then loads from what was there and what is new.
+    Yielder,
 }
 
 /// The program in binary form.
@@ -85,6 +89,13 @@ pub fn binary(variant: Variant) -> Vec<u8> {
              (i64.store (i32.const 0x48) (local.get $sum))"
         }
         Variant::Filer => "(call $files)",
+        Variant::Trapper => "(drop (i64.load (i32.add (memory.size) (i32.const 0x7000_0000))))",
+        Variant::Yielder => {
+            "(drop (memory.grow (i32.const 1)))
+             (drop (call $sched_yield))
+             (i64.store (i32.const 0x48) (i64.load (i32.const 0x1000)))
+             (i64.store (i32.const 0x48) (i64.load (i32.const 0x80000)))"
+        }
         Variant::Greedy => {
             "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 512)) (i32.const -1))))"
         }

@@ -1,7 +1,7 @@
 //! A host of the tests' own: it loads the image, enters it with whatever registers it likes, and
 //! serves its calls itself.
 
-use crate::answers::{image, image_path, inspection, note_frames};
+use crate::answers::{image, image_path, inspection, note_frame, note_frames};
 use crate::child::Ending;
 use crate::program;
 use crate::scan::{Found, Search};
@@ -9,11 +9,11 @@ use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
 use std::arch::global_asm;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use twine_protocol::calls::{HostCalls, USER_DEFINED, dispatch};
+use twine_protocol::calls::{HostCalls, USER_DEFINED, dispatch, exception};
 use twine_protocol::launch::{Launch, Outcome};
 use twine_protocol::wire::{PollRecord, Status, StreamKind, TRANSFER_BUFFER_SIZE};
 
@@ -22,8 +22,10 @@ pub const EENTER: u64 = 2;
 pub const ERESUME: u64 = 3;
 const EEXIT: u32 = 4;
 
-/// The general protection exception.
+/// The general protection exception, the page fault and the breakpoint.
 pub const GP: u16 = 13;
+pub const PF: u16 = 14;
+pub const BP: u16 = 3;
 
 /// EDP's usercalls that the image makes, by their numbers in its ABI.
 pub mod usercall {
@@ -47,14 +49,22 @@ struct Registers {
     r10: u64,
     run: *mut sgx_sim::EnclaveRun,
     result: i64,
+    stack: u64,
 }
 
 global_asm!(
     ".pushsection .text.twine_hostile_enter,\"ax\",@progbits",
+    ".globl twine_hostile_enter",
     ".type twine_hostile_enter,@function",
     "twine_hostile_enter:",
     "push rbx",
+    "push r12",
+    "push rax",
     "mov rbx, rdi",
+    "mov r12, rsp",
+    "mov rax, [rbx + 72]",
+    "test rax, rax",
+    "cmovnz rsp, rax",
     "mov rcx, [rbx]",
     "mov rdi, [rbx + 8]",
     "mov rsi, [rbx + 16]",
@@ -65,7 +75,7 @@ global_asm!(
     "push rax",
     "push qword ptr [rbx + 56]",
     "call {enter}",
-    "add rsp, 16",
+    "mov rsp, r12",
     "mov [rbx + 8], rdi",
     "mov [rbx + 16], rsi",
     "mov [rbx + 24], rdx",
@@ -73,6 +83,8 @@ global_asm!(
     "mov [rbx + 40], r9",
     "movsxd rax, eax",
     "mov [rbx + 64], rax",
+    "pop rax",
+    "pop r12",
     "pop rbx",
     "ret",
     ".size twine_hostile_enter, . - twine_hostile_enter",
@@ -95,6 +107,42 @@ pub enum Exit {
     Error(i64),
 }
 
+/// Whether threads are entered from a stack of their own. EDP leaves with the stack pointer that it
+/// was entered with, also when it was resumed in between: both must be from one place.
+pub static ONE_PLACE: AtomicBool = AtomicBool::new(false);
+
+/// These stacks, by TCS, and whether they are in use. What software SGX resumes a thread with stays
+/// there.
+static STACKS: Mutex<Option<HashMap<u64, (u64, bool)>>> = Mutex::new(None);
+
+const STACK_SIZE: usize = 256 << 10;
+
+/// Runs with the stack for a TCS, or with 0 for the present one if that is in use.
+fn on_stack<T>(tcs: u64, run: impl FnOnce(u64) -> T) -> T {
+    if !ONE_PLACE.load(Ordering::Relaxed) {
+        return run(0);
+    }
+    let stacks = || STACKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = || {
+        let stack = leak(&[], STACK_SIZE / 8).as_ptr_range();
+        note_frame(stack.start as usize..stack.end as usize);
+        (stack.end as u64 & !15, false)
+    };
+    let (stack, was_used) = {
+        let mut stacks = stacks();
+        let entry = stacks.get_or_insert_default().entry(tcs).or_insert_with(new);
+        (entry.0, std::mem::replace(&mut entry.1, true))
+    };
+    if was_used {
+        return run(0);
+    }
+    let result = run(stack);
+    if let Some(entry) = stacks().get_or_insert_default().get_mut(&tcs) {
+        entry.1 = false;
+    }
+    result
+}
+
 /// Enters with any registers: RDI, RSI, RDX, R8, R9, R10.
 pub fn enter(tcs: u64, leaf: u64, registers: [u64; 6]) -> Exit {
     enter_with(tcs, leaf, registers, 0)
@@ -106,10 +154,14 @@ pub fn enter_with(tcs: u64, leaf: u64, registers: [u64; 6], handler: u64) -> Exi
     let mut run = sgx_sim::EnclaveRun::new(tcs as *mut _);
     run.user_handler = handler;
     let [rdi, rsi, rdx, r8, r9, r10] = registers;
-    let mut registers =
-        Registers { leaf, rdi, rsi, rdx, r8, r9, r10, run: &raw mut run, result: 0 };
-    // SAFETY: both structures are valid for the call. What the enclave does is what is tested.
-    unsafe { twine_hostile_enter(&raw mut registers) };
+    let run_pointer = &raw mut run;
+    let registers = on_stack(tcs, |stack| {
+        let mut registers =
+            Registers { leaf, rdi, rsi, rdx, r8, r9, r10, run: run_pointer, result: 0, stack };
+        // SAFETY: both structures are valid for the call. What the enclave does is what is tested.
+        unsafe { twine_hostile_enter(&raw mut registers) };
+        registers
+    });
     note_frames();
     match registers.result {
         0 if run.function == EEXIT => {
@@ -350,9 +402,41 @@ impl Host {
         first: [u64; 6],
         lie: &Arc<Lie>,
     ) -> Ending {
+        self.run_from(EENTER, enclave, tcs, first, lie)
+    }
+
+    /// Resumes a thread of the enclave and runs it to its end.
+    pub fn resume(self: &Arc<Self>, enclave: &Arc<Enclave>, tcs: u64, lie: &Arc<Lie>) -> Ending {
+        self.run_from(ERESUME, enclave, tcs, [0; 6], lie)
+    }
+
+    /// Serves a call as an honest host does.
+    pub fn serve(
+        self: &Arc<Self>,
+        enclave: &Arc<Enclave>,
+        tcs: u64,
+        number: u64,
+        arguments: [u64; 4],
+        lie: &Arc<Lie>,
+    ) -> (u64, u64) {
+        if number < USER_DEFINED {
+            return self.usercall(enclave, tcs, number, arguments, lie);
+        }
+        let mut caller = Caller { host: self, tcs };
+        dispatch(&mut caller, number, arguments).unwrap_or((0, 0))
+    }
+
+    fn run_from(
+        self: &Arc<Self>,
+        mut leaf: u64,
+        enclave: &Arc<Enclave>,
+        tcs: u64,
+        first: [u64; 6],
+        lie: &Arc<Lie>,
+    ) -> Ending {
         let mut registers = first;
         loop {
-            match enter(tcs, EENTER, registers) {
+            match enter(tcs, std::mem::replace(&mut leaf, EENTER), registers) {
                 Exit::Call(0, _) => return Ending::Failed("the thread ended".into()),
                 Exit::Call(usercall::EXIT, [panicked, ..]) => {
                     return self.reported().unwrap_or_else(|| {
@@ -374,12 +458,17 @@ impl Host {
                         self.state().found.outside.push(format!("{hit:#x} (a transfer buffer)"));
                     }
                     registers = lie(self, enclave, tcs, number, arguments, &|| {
-                        if number < USER_DEFINED {
-                            return self.usercall(enclave, tcs, number, arguments, lie);
-                        }
-                        let mut caller = Caller { host: self, tcs };
-                        dispatch(&mut caller, number, arguments).unwrap_or((0, 0))
+                        self.serve(enclave, tcs, number, arguments, lie)
                     });
+                }
+                // As an honest host does: the enclave may deal with it.
+                Exit::Exception { inside: true, .. } => {
+                    let dealt = Exit::Call(exception::DEALT_WITH, [0; 4]);
+                    if enter(tcs, EENTER, [0; 6]) != dealt {
+                        return Ending::Failed("an exception".into());
+                    }
+                    leaf = ERESUME;
+                    continue;
                 }
                 Exit::Exception { vector, .. } => {
                     return self
@@ -589,6 +678,10 @@ impl HostCalls for Caller<'_> {
             length as usize,
             sgx_sim::Permissions::from_bits_truncate(permissions),
         ))
+    }
+
+    fn add_pages(&mut self, address: u64, length: u64) -> (u64, u64) {
+        simulated(sgx_sim::augment(address as usize, length as usize))
     }
 
     fn extend_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {

@@ -1,0 +1,213 @@
+//! `twine compile`, and what compiles a program when it is run.
+
+use crate::cache::{self, Settings};
+use crate::failure::Failure;
+use crate::program;
+use crate::run::{CompilerName, Place};
+use clap::Args;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Instant;
+use twine_host::{CodeFile, Resources};
+use twine_protocol::launch::{Compiler, End, Launch, Limits};
+use twine_protocol::task::Task;
+
+/// Programs of more bytes take long enough to compile that one wants to be told.
+const LARGE: usize = 1 << 20;
+
+/// Of the file that is locked while code is compiled for the one beside it.
+const LOCK: &str = "lock";
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The program, a .wasm or .wat file
+    program: PathBuf,
+
+    /// With what
+    #[arg(long, value_enum, default_value = "optimizing")]
+    compiler: OneCompiler,
+
+    /// For runs with --fuel
+    #[arg(long)]
+    fuel: bool,
+
+    /// For runs with --timeout
+    #[arg(long)]
+    timeout: bool,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OneCompiler {
+    /// Cranelift: takes its time, and makes fast code
+    Optimizing,
+    /// Winch: takes a fraction of that time, and makes slower code
+    Baseline,
+}
+
+/// Holds others off who would compile the same; nothing if somebody does already.
+fn lock(code: &Path) -> Option<Option<fs::File>> {
+    let _ = code.parent().map(fs::create_dir_all);
+    // Without a lock the same is compiled twice, and one of them kept.
+    let Ok(file) = fs::File::create(code.with_extension(LOCK)) else { return Some(None) };
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => None,
+        _ => Some(Some(file)),
+    }
+}
+
+/// How many threads may compile.
+pub(crate) fn threads() -> u64 {
+    thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let program = program::read(&arguments.program)?;
+    let (image, platform) = arguments.place.choose(program.len(), arguments.quiet)?;
+    let baseline = arguments.compiler == OneCompiler::Baseline;
+    let settings = Settings {
+        fuel: arguments.fuel,
+        timeout: arguments.timeout,
+        explicit_checks: arguments.place.no_guard_pages,
+        baseline,
+    };
+    let Some(code) = cache::file(&image, &program, settings) else {
+        return Err(Failure::new(
+            "there is no folder for compiled code",
+            "set HOME or TWINE_CACHE",
+        ));
+    };
+    if arguments.place.no_code_cache {
+        // What is kept is made anew.
+        let _ = fs::remove_file(code.path());
+    }
+    let path = code.path().to_owned();
+    let Some(_lock) = lock(&path) else {
+        if !arguments.quiet {
+            println!("{}: another process is compiling it", arguments.program.display());
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    if !arguments.quiet {
+        say(&arguments.program, program.len(), Some(&code));
+    }
+    let launch = Launch {
+        task: Task::Compile,
+        limits: Limits {
+            memory: None,
+            fuel: arguments.fuel.then_some(1),
+            timeout: arguments.timeout.then_some(1),
+        },
+        explicit_checks: arguments.place.no_guard_pages,
+        compiler: if baseline { Compiler::Baseline } else { Compiler::Optimizing },
+        compile_threads: threads(),
+        keep_code: true,
+        ..Launch::default()
+    };
+    let resources = Resources { code: Some(code), ..Resources::default() };
+    let begun = Instant::now();
+    let report = twine_host::run(&image, platform, &launch, program, resources);
+    let _ = fs::remove_file(path.with_extension(LOCK));
+    let report = report?;
+    if let End::Refused { cause, remedy } = report.outcome.end {
+        return Err(Failure::new(cause, remedy));
+    }
+    if !arguments.quiet {
+        let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        println!(
+            "{}: {:.1} MiB of code are kept, after {:.1} s",
+            arguments.program.display(),
+            bytes as f64 / f64::from(1 << 20),
+            begun.elapsed().as_secs_f64(),
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What compiles a program that is to be run, and where its code is.
+pub(crate) struct Chosen {
+    pub compiler: Compiler,
+    pub code: Option<CodeFile>,
+}
+
+/// Chooses by what the user wants and what is kept; with `auto` and nothing kept, has another
+/// process compile the program for the next start.
+pub(crate) fn choose(
+    wanted: CompilerName,
+    place: &Place,
+    program: &Path,
+    settings: Settings,
+    file: impl Fn(Settings) -> Option<CodeFile>,
+) -> Chosen {
+    let compiler = match wanted {
+        CompilerName::Optimizing => Compiler::Optimizing,
+        CompilerName::Baseline => Compiler::Baseline,
+        // Without guard pages, or without a place for what another process compiles, there
+        // is nothing to choose.
+        CompilerName::Auto if place.no_guard_pages || place.no_code_cache => Compiler::Optimizing,
+        CompilerName::Auto => Compiler::BaselineIfPossible,
+    };
+    if place.no_code_cache {
+        return Chosen { compiler, code: None };
+    }
+    let optimized = file(settings);
+    let baseline = Settings { baseline: true, ..settings };
+    match compiler {
+        Compiler::Optimizing => Chosen { compiler, code: optimized },
+        Compiler::Baseline => Chosen { compiler, code: file(baseline) },
+        Compiler::BaselineIfPossible => match optimized {
+            Some(code) if code.path().exists() => {
+                Chosen { compiler: Compiler::Optimizing, code: Some(code) }
+            }
+            _ => {
+                compile_meanwhile(place, program, settings);
+                Chosen { compiler, code: file(baseline) }
+            }
+        },
+    }
+}
+
+/// Starts another `twine` that compiles the program, and does not wait for it. If that fails,
+/// the next start is as this one.
+fn compile_meanwhile(place: &Place, program: &Path, settings: Settings) {
+    let Ok(twine) = env::current_exe() else { return };
+    let mut arguments: Vec<OsString> = vec![twine.into(), "compile".into(), "--quiet".into()];
+    arguments.extend(place.options());
+    if settings.fuel {
+        arguments.push("--fuel".into());
+    }
+    if settings.timeout {
+        arguments.push("--timeout".into());
+    }
+    arguments.extend(["--".into(), program.into()]);
+    let spawned = Command::new("nice")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C at the terminal is for the program, not for it.
+        .process_group(0)
+        .spawn();
+    drop(spawned);
+}
+
+/// Tells somebody at a terminal that compiling will take a while.
+pub(crate) fn say(program: &Path, bytes: usize, code: Option<&CodeFile>) {
+    let kept = code.is_some_and(|code| code.path().exists());
+    if bytes > LARGE && !kept && io::stderr().is_terminal() {
+        let later = if code.is_some() { "; later starts need not" } else { "" };
+        eprintln!("twine: compiling {}{later}", program.display());
+    }
+}

@@ -1,0 +1,126 @@
+//! `twine compile`, and the compilers of `twine run`.
+
+mod common;
+
+use common::{Ended, Folder, built, run, twine};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The command, with a cache of the test's own.
+fn with_cache(folder: &Folder) -> Command {
+    let mut command = twine();
+    command.env("TWINE_CACHE", folder.path().join("cache"));
+    command
+}
+
+/// The names of what is kept, in order.
+fn kept(folder: &Folder) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder.path().join("cache")) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".code"));
+    names.sort();
+    names
+}
+
+/// Runs a program with some options; what came of it, and whether code was stored.
+fn runs(folder: &Folder, program: &PathBuf, options: &[&str]) -> (Ended, bool) {
+    let stats = folder.path().join("stats.json");
+    let ended = run(with_cache(folder)
+        .args(["run", "--quiet", "--stats-json"])
+        .arg(&stats)
+        .args(options)
+        .arg(program));
+    let stored = fs::read_to_string(stats).is_ok_and(|stats| stats.contains("code_store"));
+    (ended, stored)
+}
+
+#[test]
+fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
+    let folder = Folder::new();
+    let program = built("guests/hello.wasm");
+    let compiled = run(with_cache(&folder).args(["compile", "--tee", "sim"]).arg(&program));
+    assert_eq!(compiled.code, Some(0), "{compiled:?}");
+    assert!(compiled.out.contains("of code are kept"), "{compiled:?}");
+    assert_eq!(kept(&folder).len(), 1);
+    let (ended, stored) = runs(&folder, &program, &[]);
+    assert_eq!((ended.code, stored), (Some(0), false), "{ended:?}");
+    // Other settings need other code.
+    let (ended, stored) = runs(&folder, &program, &["--fuel", "10000000"]);
+    assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
+    let (ended, stored) = runs(&folder, &program, &["--no-guard-pages"]);
+    assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
+    assert_eq!(kept(&folder).len(), 3, "{:?}", kept(&folder));
+}
+
+#[test]
+fn both_compilers_code_gives_the_same_output_and_is_kept_apart() {
+    let folder = Folder::new();
+    let program = built("guests/report.wasm");
+    let (optimizing, stored) = runs(&folder, &program, &[]);
+    assert!(stored);
+    let (baseline, stored) = runs(&folder, &program, &["--compiler", "baseline"]);
+    assert!(stored);
+    assert_eq!((optimizing.code, baseline.code), (Some(0), Some(0)), "{baseline:?}");
+    assert_eq!(optimizing.out, baseline.out);
+    assert_eq!(kept(&folder).len(), 2);
+    let (again, stored) = runs(&folder, &program, &["--compiler", "baseline"]);
+    assert_eq!((again.out, stored), (baseline.out, false));
+}
+
+#[test]
+fn a_trap_in_code_of_the_baseline_compiler_is_told_as_any_other() {
+    let folder = Folder::new();
+    let text = folder.path().join("trap.wat");
+    let body = "(module (memory (export \"memory\") 1) (table 1 funcref) (type $t (func))
+        (func (export \"out\") (drop (i32.load (i32.const 65536))))
+        (func (export \"null\") (call_indirect (type $t) (i32.const 0)))
+        (func (export \"divide\") (drop (i32.div_s (i32.const 1) (i32.const 0))))
+        (func (export \"deep\") (call 3)))";
+    fs::write(&text, body).unwrap();
+    for (function, words) in [
+        ("out", "out of bounds memory access"),
+        ("null", "uninitialized element"),
+        ("divide", "integer divide by zero"),
+        ("deep", "call stack exhausted"),
+    ] {
+        for compiler in ["baseline", "optimizing"] {
+            let (ended, _) = runs(&folder, &text, &["--compiler", compiler, "--invoke", function]);
+            assert_eq!(ended.code, Some(134), "{compiler}: {ended:?}");
+            assert!(ended.err.contains(words), "{compiler}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn with_auto_the_next_start_has_optimized_code() {
+    let folder = Folder::new();
+    let program = built("guests/lua.wasm");
+    let (ended, stored) = runs(&folder, &program, &["--compiler", "auto"]);
+    assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
+    let begun = Instant::now();
+    while kept(&folder).len() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(300), "nobody has compiled it");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let optimized = kept(&folder).into_iter().find(|name| !name.contains("baseline")).unwrap();
+    let before = fs::metadata(folder.path().join("cache").join(&optimized)).unwrap().len();
+    let (ended, stored) = runs(&folder, &program, &["--compiler", "auto"]);
+    assert_eq!((ended.code, stored), (Some(0), false), "{ended:?}");
+    assert!(before > 0);
+}
+
+#[test]
+fn a_compiler_that_can_not_be_had_is_refused_with_a_remedy() {
+    let folder = Folder::new();
+    let program = built("guests/hello.wasm");
+    let (ended, _) = runs(&folder, &program, &["--compiler", "baseline", "--no-guard-pages"]);
+    ended.failed_with(1, "needs memories with guard pages");
+    let missing = run(with_cache(&folder).args(["compile", "--quiet", "no-such.wasm"]));
+    missing.failed_with(1, "can't be read");
+    let broken = folder.path().join("broken.wasm");
+    fs::write(&broken, b"\0asm\x01\0\0\0\xff").unwrap();
+    run(with_cache(&folder).args(["compile", "--quiet"]).arg(&broken)).failed_with(1, "not valid");
+}
