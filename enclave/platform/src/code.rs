@@ -9,6 +9,8 @@ use graviola::aead::AesGcm;
 use twine_engine::{Compiled, Error, Identified, Platform};
 use twine_protocol::launch::{Compiler, Launch, Limits, Sealing};
 
+const _: () = assert!(HEAD_BYTES.is_multiple_of(8));
+
 const MAGIC: &[u8; 8] = b"TWINECOD";
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
@@ -75,7 +77,8 @@ fn compile_anew(
     }
 }
 
-const SETTINGS_BYTES: usize = 4;
+/// With it the head is a multiple of a word: what follows is written to the host's memory.
+const SETTINGS_BYTES: usize = 8;
 
 /// What code depends on beside the program and the image.
 fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
@@ -85,6 +88,10 @@ fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
         limits.timeout.is_some().into(),
         platform.guarded.is_some().into(),
         platform.baseline.into(),
+        0,
+        0,
+        0,
+        0,
     ]
 }
 
@@ -94,7 +101,7 @@ fn fitting(
     launch: &Launch,
     platform: &Platform,
 ) -> Option<Platform> {
-    let [fuel, timeout, guarded, baseline] = settings.map(|setting| setting != 0);
+    let [fuel, timeout, guarded, baseline, ..] = settings.map(|setting| setting != 0);
     let fits = fuel == launch.limits.fuel.is_some()
         && timeout == launch.limits.timeout.is_some()
         && (!guarded || platform.guarded.is_some())

@@ -27,7 +27,6 @@ pub enum StorageError {
 }
 
 #[cfg(unix)]
-#[cfg(unix)]
 impl From<io::Error> for StorageError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -142,11 +141,9 @@ impl Storage for MemoryStorage {
 
 /// A storage in a file of the operating system's. It takes no lock.
 #[cfg(unix)]
-#[cfg(unix)]
 #[derive(Debug)]
 pub struct FileStorage(File);
 
-#[cfg(unix)]
 #[cfg(unix)]
 impl FileStorage {
     /// Keeps a volume in `file`, which is open for reading, and for writing unless the
@@ -156,7 +153,6 @@ impl FileStorage {
     }
 }
 
-#[cfg(unix)]
 #[cfg(unix)]
 impl Storage for FileStorage {
     fn size(&mut self) -> Result<u64, StorageError> {
