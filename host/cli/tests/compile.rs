@@ -37,6 +37,14 @@ fn runs(folder: &Folder, program: &PathBuf, options: &[&str]) -> (Ended, bool) {
     (ended, stored)
 }
 
+/// What a report says that is the same each time.
+fn steady(report: &str) -> Vec<&str> {
+    let changing = |line: &&str| {
+        !["clock", "random", "primes"].iter().any(|word| line.trim_start().starts_with(word))
+    };
+    report.lines().filter(changing).collect()
+}
+
 #[test]
 fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     let folder = Folder::new();
@@ -64,10 +72,10 @@ fn both_compilers_code_gives_the_same_output_and_is_kept_apart() {
     let (baseline, stored) = runs(&folder, &program, &["--compiler", "baseline"]);
     assert!(stored);
     assert_eq!((optimizing.code, baseline.code), (Some(0), Some(0)), "{baseline:?}");
-    assert_eq!(optimizing.out, baseline.out);
+    assert_eq!(steady(&optimizing.out), steady(&baseline.out));
     assert_eq!(kept(&folder).len(), 2);
     let (again, stored) = runs(&folder, &program, &["--compiler", "baseline"]);
-    assert_eq!((again.out, stored), (baseline.out, false));
+    assert_eq!((steady(&again.out), stored), (steady(&baseline.out), false));
 }
 
 #[test]
@@ -97,7 +105,7 @@ fn a_trap_in_code_of_the_baseline_compiler_is_told_as_any_other() {
 #[test]
 fn with_auto_the_next_start_has_optimized_code() {
     let folder = Folder::new();
-    let program = built("guests/lua.wasm");
+    let program = built("guests/report.wasm");
     let (ended, stored) = runs(&folder, &program, &["--compiler", "auto"]);
     assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
     let begun = Instant::now();

@@ -193,3 +193,13 @@ fn exit_codes_and_arguments_are_passed_on() {
     // A variable without a value is passed on from the command's own environment, if it is there.
     assert_eq!(count(&["--env", "PATH", "--env", "NOT_SET_ANYWHERE"], &[]), Some(11));
 }
+
+#[test]
+fn a_program_that_ends_before_its_timeout_is_not_waited_for() {
+    let begun = std::time::Instant::now();
+    let ended =
+        run(twine().args(["run", "--quiet", "--timeout", "1000s"]).arg(built("guests/hello.wasm")));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // Not how fast it is: whether it waits for a quarter of an hour.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(500));
+}

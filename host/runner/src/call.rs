@@ -63,7 +63,7 @@ impl HostCalls for Caller<'_> {
     fn report(&mut self, pointer: u64, length: u64) -> (u64, u64) {
         let result = self.bytes(pointer, length).map(|bytes| bytes.to_vec());
         done(result.map(|outcome| {
-            self.service.said().outcome = Some(outcome);
+            self.service.end(|said| said.outcome = Some(outcome));
             0
         }))
     }
@@ -105,6 +105,10 @@ impl HostCalls for Caller<'_> {
             return done(Err(Status::Invalid));
         }
         let service = self.service;
+        if count == 0 {
+            service.sleep(timeout);
+            return (Status::Ok.code(), 0);
+        }
         let bytes = match self.bytes(pointer, count * PollRecord::SIZE as u64) {
             Ok(bytes) => bytes,
             Err(status) => return done(Err(status)),

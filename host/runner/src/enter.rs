@@ -262,7 +262,9 @@ extern "C" fn left(frame: &mut Frame) -> bool {
         }
         Abnormal::Panicked
     };
-    service.said().abnormal.get_or_insert(abnormal);
+    service.end(|said| {
+        said.abnormal.get_or_insert(abnormal);
+    });
     // A clean `exit`, as far as `enclave-runner` is concerned.
     frame.result = 0;
     run.function = Enclu::EExit as u32;

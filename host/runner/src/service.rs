@@ -9,8 +9,12 @@ use crate::storage::Storage;
 use crate::streams;
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 use twine_protocol::wire::{PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
+
+/// A year: the system's clocks can't add much more.
+const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// One host call, as an [`Interposer`] sees it.
 #[derive(Debug, Clone)]
@@ -123,6 +127,8 @@ pub(crate) struct Service {
     /// One transfer buffer for each TCS, for the life of the enclave.
     transfers: Mutex<HashMap<u64, Buffer>>,
     said: Mutex<Said>,
+    /// The run has ended: nobody needs to sleep any longer.
+    ended: Condvar,
     /// What was written to the standard output since the last new line.
     line: Mutex<Vec<u8>>,
     pub counters: Counters,
@@ -156,11 +162,26 @@ impl Service {
             program_length: program.len() as u64,
             transfers: Mutex::default(),
             said: Mutex::default(),
+            ended: Condvar::new(),
             line: Mutex::default(),
             counters: Counters::new(),
             elrange: OnceLock::new(),
             interposer,
         }
+    }
+
+    /// Notes how the run has ended.
+    pub(crate) fn end(&self, note: impl FnOnce(&mut Said)) {
+        note(&mut self.said());
+        self.ended.notify_all();
+    }
+
+    /// Sleeps for so many nanoseconds, or until the run has ended.
+    pub(crate) fn sleep(&self, nanoseconds: u64) {
+        let goes_on = |said: &mut Said| said.outcome.is_none() && said.abnormal.is_none();
+        let time = Duration::from_nanos(nanoseconds).min(LONGEST_SLEEP);
+        // Whoever wanted to sleep longer asks again.
+        let _ = self.ended.wait_timeout_while(self.said(), time, goes_on);
     }
 
     /// The answer to a call, once the host itself has served it.
