@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ended, Folder, ended, run, run_with_input, twine};
+use common::{Ended, Folder, built, ended, run, run_with_input, twine};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
