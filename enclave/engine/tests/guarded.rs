@@ -26,17 +26,21 @@ unsafe impl MemoryCreator for NoMemories {
     }
 }
 
-fn platform(guarded: bool) -> Platform {
+fn platform(guarded: bool, baseline: bool) -> Platform {
     let memories = || Arc::new(NoMemories) as Arc<dyn MemoryCreator>;
     let guarded =
         guarded.then_some(Guarded { reservation: 4 << 30, guard: 32 << 20, most: 2, memories });
-    Platform { guarded, ..Platform::default() }
+    Platform { guarded, baseline, ..Platform::default() }
 }
 
 /// The machine code of a program.
 fn compiled(text: &str, guarded: bool) -> Vec<u8> {
+    compiled_on(text, &platform(guarded, false))
+}
+
+fn compiled_on(text: &str, platform: &Platform) -> Vec<u8> {
     let program = Identified::new(wat::parse_str(text).unwrap());
-    program.compile(&Limits::default(), &platform(guarded)).unwrap().code().unwrap()
+    program.compile(&Limits::default(), platform).unwrap().code().unwrap()
 }
 
 /// Where code may stop, why, and the first bytes of the instruction.
@@ -78,6 +82,24 @@ const NULLS: &str = r#"(module
 fn nothing_but_an_access_of_memory_and_a_division_stops_without_a_check() {
     let sites = sites(&compiled(NULLS, true));
     for wanted in [Trap::IndirectCallToNull, Trap::NullReference, Trap::TableOutOfBounds] {
+        assert!(sites.iter().any(|(_, trap, _)| *trap == wanted), "{wanted:?} is not checked");
+    }
+    for (at, trap, bytes) in sites {
+        assert!(bytes.starts_with(UD2), "{trap:?} at {at:#x} is no UD2 but {bytes:x?}");
+    }
+}
+
+/// What of the above the baseline compiler takes.
+const BASELINE: &str = r#"(module
+    (type $f (func (result i32)))
+    (table $any 10 funcref)
+    (func (export "a") (param i32) (result i32) (call_indirect $any (type $f) (local.get 0)))
+    (func (export "i") (param i32 funcref) (table.set $any (local.get 0) (local.get 1))))"#;
+
+#[test]
+fn the_baseline_compiler_checks_as_much() {
+    let sites = sites(&compiled_on(BASELINE, &platform(true, true)));
+    for wanted in [Trap::IndirectCallToNull, Trap::TableOutOfBounds, Trap::BadSignature] {
         assert!(sites.iter().any(|(_, trap, _)| *trap == wanted), "{wanted:?} is not checked");
     }
     for (at, trap, bytes) in sites {

@@ -104,7 +104,9 @@ global_asm!(
     "mov r11, [rsp + {target}]",
     "test r11, r11",
     "jz 3f",
-    // The one argument on the stack, with padding to keep it aligned.
+    // The one argument on the stack, with padding to keep it aligned. The stack pointer is the same
+    // each time: EDP's code leaves with the one that it was entered with, also when an exception
+    // was dealt with in between.
     "push rax",
     "push qword ptr [rsp + {run} + 8]",
     "call r11",

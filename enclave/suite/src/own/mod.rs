@@ -1,6 +1,7 @@
 //! Tests of what exists only inside an enclave. The name of each is the sentence it proves.
 
 mod code;
+mod guards;
 mod hard;
 mod heap;
 mod memory;
@@ -48,6 +49,7 @@ pub(crate) fn run(filter: &str) -> Vec<TestResult> {
         threads::TESTS,
         outside::TESTS,
         traps::TESTS,
+        guards::TESTS,
         code::TESTS,
         heap::TESTS,
         memory::TESTS,
