@@ -18,6 +18,7 @@ pub(crate) fn configuration(wasm_stack: usize) -> wasmtime::Config {
         code_refused,
         code_memory: code_memory(),
         guarded: guarded_memories(),
+        ..Platform::default()
     };
     twine_engine::configuration(&Default::default(), &platform)
 }
