@@ -26,7 +26,7 @@ const QUICK: u64 = 4 << 20;
 pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "compile",
-        "validation and compilation by one thread; the same engine inside and outside",
+        "validation and compilation by a thread for each core; the same engine inside and outside",
     );
     for &(name, arguments) in PROGRAMS {
         let program = match place.guest(name) {

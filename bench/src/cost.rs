@@ -53,7 +53,7 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
 
 /// The compilers that this build lets a user choose from; none where there is no choice.
 fn compilers(place: &Place) -> Vec<String> {
-    let help = Command::new(&place.twine).args(["run", "--help"]).output();
+    let help = Command::new(&place.twine).args(["run", "-h"]).output();
     let help = help.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     choices(&help.unwrap_or_default())
 }

@@ -1,9 +1,9 @@
 //! The rivals outside of an enclave: the hidden mode `native-run` of this program.
 //!
-//! It runs a program with Twine's engine and settings, or with wasmtime as its crate sets it
-//! up: guard pages, signals for traps, linear memories initialised copy-on-write. Both are
-//! compiled with the features of the workspace, which leave out `parallel-compilation`: one
-//! thread compiles, as in the enclave. WASI is Twine's in both cases, over [`Native`].
+//! It runs a program with Twine's engine, as it is set up where memories have no guard pages, or with
+//! wasmtime as its crate sets it up: guard pages, signals for traps, linear memories initialised
+//! copy-on-write. In both cases as many threads compile as there are cores, as for the enclave,
+//! and WASI is Twine's, over [`Native`].
 
 use crate::process::{Milliseconds, Stats};
 use clap::Args;
@@ -16,6 +16,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 use std::time::Instant;
 use twine_engine::{Identified, Platform};
 use twine_protocol::launch::{End, Invoke, Launch};
@@ -118,7 +119,8 @@ fn with_our_settings(
     let mut last = Instant::now();
     let program = Identified::new(bytes);
     milliseconds.receive = lap(&mut last);
-    let platform = Platform { wasm_stack: WASM_STACK, ..Platform::default() };
+    let compile_threads = thread::available_parallelism().map_or(1, |cores| cores.get());
+    let platform = Platform { wasm_stack: WASM_STACK, compile_threads, ..Platform::default() };
     let compiled = program.compile(&launch.limits, &platform).map_err(|error| error.to_string())?;
     milliseconds.compile = lap(&mut last);
     let linked =
@@ -311,6 +313,6 @@ impl System for Native {
     }
 
     fn yield_now(&mut self) {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum Runner {
     /// `twine run`.
     Enclave,
-    /// Twine's engine with Twine's settings, outside of any enclave.
+    /// Twine's engine outside of any enclave, with explicit checks of bounds.
     Outside,
     /// wasmtime as its crate sets it up, outside of any enclave.
     Wasmtime,
@@ -24,7 +24,7 @@ impl Runner {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Runner::Enclave => "in the enclave",
-            Runner::Outside => "outside, same settings",
+            Runner::Outside => "outside, explicit checks",
             Runner::Wasmtime => "outside, wasmtime's own settings",
         }
     }

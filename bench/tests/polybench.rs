@@ -1,7 +1,7 @@
 //! PolyBench's kernels: the programs for WASI compute what the same source computes natively, so that
 //! their times are of the same work.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -36,16 +36,18 @@ impl Drop for Native {
     }
 }
 
-/// The checksum in a line as `gemm 0.000003545 fca78ec3ae5bf878`.
+/// The kernels and their checksums, of lines as `gemm 0.000003545 fca78ec3ae5bf878`.
 #[track_caller]
-fn checksum(kernel: &str, output: &Output) -> String {
-    assert!(output.status.success(), "{kernel}: {output:?}");
+fn checksums(output: &Output) -> Vec<(String, String)> {
+    assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let fields: Vec<&str> = printed.split_whitespace().collect();
-    let [name, seconds, checksum] = fields[..] else { panic!("{printed}") };
-    assert_eq!(name, kernel);
-    assert!(seconds.parse::<f64>().unwrap() > 0.0, "{printed}");
-    checksum.to_owned()
+    let checksum = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [kernel, seconds, checksum] = fields[..] else { panic!("{printed}") };
+        assert!(seconds.parse::<f64>().unwrap() > 0.0, "{line}");
+        (kernel.to_owned(), checksum.to_owned())
+    };
+    printed.lines().map(checksum).collect()
 }
 
 #[test]
@@ -53,24 +55,19 @@ fn the_30_kernels_compute_in_wasm_what_they_compute_natively() {
     let native = Native::build();
     let listed = String::from_utf8(native.run(&[]).stderr).unwrap();
     let kernels: Vec<&str> = listed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
-    assert_eq!(kernels.len(), 30);
-    let mut seen = BTreeMap::new();
-    for kernel in kernels {
-        let expected = checksum(kernel, &native.run(&[kernel]));
-        for program in ["polybench-mini.wasm", "polybench-mini-simd.wasm"] {
-            let program = checkout().join("target/guests").join(program);
-            assert!(
-                program.exists(),
-                "{} is missing: `cargo xtask test` builds it",
-                program.display()
-            );
-            for settings in [&[][..], &["--own-settings"]] {
-                let mut wasm = Command::new(env!("CARGO_BIN_EXE_twine-bench"));
-                wasm.arg("native-run").args(settings).arg(&program).arg(kernel);
-                assert_eq!(checksum(kernel, &wasm.output().unwrap()), expected, "{kernel}");
-            }
+    let expected = checksums(&native.run(&kernels));
+    let names: Vec<&str> = expected.iter().map(|(kernel, _)| &**kernel).collect();
+    assert_eq!(names, kernels);
+    let different: BTreeSet<&str> = expected.iter().map(|(_, checksum)| &**checksum).collect();
+    assert_eq!(different.len(), 30, "30 kernels, and no two that compute the same");
+
+    for program in ["polybench-mini.wasm", "polybench-mini-simd.wasm"] {
+        let path = checkout().join("target/guests").join(program);
+        assert!(path.exists(), "{} is missing: `cargo xtask test` builds it", path.display());
+        for settings in [&[][..], &["--own-settings"]] {
+            let mut wasm = Command::new(env!("CARGO_BIN_EXE_twine-bench"));
+            wasm.arg("native-run").args(settings).arg(&path).args(&kernels);
+            assert_eq!(checksums(&wasm.output().unwrap()), expected, "{program} {settings:?}");
         }
-        seen.insert(expected, kernel);
     }
-    assert_eq!(seen.len(), 30, "no two kernels compute the same");
 }

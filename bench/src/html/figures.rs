@@ -73,6 +73,7 @@ fn speedtest(report: &Report, section: &Section) -> String {
                 Some(Group { name, rivals: &point.rivals, base, mean: false })
             })
             .collect();
+        let left_out = series.points.iter().filter(in_paper).count() - groups.len();
         let total = section.cases.iter().find(|case| case.name == series.name);
         if let Some((case, base)) = total.and_then(|case| Some((case, base(&case.rivals, BASE)?))) {
             let name = "whole run".to_owned();
@@ -82,8 +83,10 @@ fn speedtest(report: &Report, section: &Section) -> String {
         let text = format!(
             "{}: time of each test as a multiple of native, unencrypted SQLite's; at the right, the \
              whole run. The numbers are SQLite's; their names are in the table below. Bars beyond \
-             6 are cut and say their number. Tests of a few milliseconds scatter.",
-            series.name
+             6 are cut and say their number. Tests of a few milliseconds scatter, and those that \
+             native SQLite does in less than the millisecond that is shown are left out: {}.",
+            series.name,
+            if left_out == 0 { "none".to_owned() } else { left_out.to_string() }
         );
         figures += &format!("<h3>{}</h3>\n", escape(&series.name));
         figures +=

@@ -94,12 +94,12 @@ pub(crate) struct ProtectedFile {
     counter: u64,
     size: u64,
     /// The file's own node, whose contents are open.
-    first: Box<Node>,
-    root: Box<Node>,
+    first: Node,
+    root: Node,
     /// The most recently used one is the last.
-    cache: Vec<Box<Node>>,
+    cache: Vec<Node>,
     /// Memory of nodes that are no longer used.
-    free: Vec<Box<Node>>,
+    free: Vec<Node>,
 }
 
 impl ProtectedFile {
@@ -141,8 +141,8 @@ impl ProtectedFile {
             keys: AesGcm::new(&seed),
             counter: 0,
             size: 0,
-            first: Box::new(Node::new(0)),
-            root: Box::new(Node::new(1)),
+            first: Node::new(0),
+            root: Node::new(1),
             cache: Vec::with_capacity(CACHED + 4),
             free: Vec::new(),
         })
@@ -269,8 +269,8 @@ impl ProtectedFile {
     }
 
     /// Memory for a node.
-    fn fresh(&mut self, place: u64) -> Box<Node> {
-        let Some(mut node) = self.free.pop() else { return Box::new(Node::new(place)) };
+    fn fresh(&mut self, place: u64) -> Node {
+        let Some(mut node) = self.free.pop() else { return Node::new(place) };
         node.take_for(place);
         if self.manner == Manner::Stock {
             node.clear();
@@ -334,7 +334,7 @@ impl ProtectedFile {
 
     fn save(&mut self) -> Result<()> {
         let nodes = self.cache.iter().chain([&self.root, &self.first]);
-        let old: Vec<&Box<Node>> = nodes.filter(|node| node.changed && node.written).collect();
+        let old: Vec<&Node> = nodes.filter(|node| node.changed && node.written).collect();
         if old.is_empty() {
             return Ok(());
         }
@@ -400,7 +400,7 @@ impl ProtectedFile {
 
     fn seal_first(&mut self) {
         self.first.plain[SIZE_AT..SIZE_AT + 8].copy_from_slice(&self.size.to_le_bytes());
-        let first = &mut *self.first;
+        let first = &mut self.first;
         let (open, sealed) = first.sealed.split_at_mut(SEALED_AT);
         sealed.copy_from_slice(&first.plain[..NODE - SEALED_AT]);
         let mut nonce = [0; 12];
@@ -412,7 +412,7 @@ impl ProtectedFile {
     }
 
     fn open_first(&mut self) -> Result<()> {
-        let first = &mut *self.first;
+        let first = &mut self.first;
         first.written = true;
         let (open, sealed) = first.sealed.split_at(SEALED_AT);
         let plain = &mut first.plain[..NODE - SEALED_AT];
