@@ -31,6 +31,7 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
         "the first start of a program and a later one, by the whole process; code as it is kept, \
          sealed; memory of the process while the program waits",
     );
+    let compilers = compilers(place);
     for (name, arguments) in PROGRAMS {
         let Ok(program) = place.guest(name) else {
             section.skip(*name, "it is missing: `cargo xtask guests` builds it");
@@ -41,7 +42,15 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
             continue;
         }
         let job = Job::new(&program, arguments);
-        section.add(format!("{name}, start"), starts(place, effort, name, &job));
+        let mut usable = Vec::new();
+        for compiler in &compilers {
+            // Not every compiler takes every program: Winch has no exceptions.
+            match place.run_well(Runner::Enclave, &by(&job, compiler), false) {
+                Ok(_) => usable.push(compiler.clone()),
+                Err(error) => section.skip(format!("{name}, {compiler}"), error.to_string()),
+            }
+        }
+        section.add(format!("{name}, start"), starts(place, effort, name, &job, &usable));
         section.add(format!("{name}, size"), sizes(place, name, &job));
     }
     section.add("images", images(place));
@@ -69,26 +78,34 @@ fn choices(help: &str) -> Vec<String> {
     names.filter(|name| *name != "auto").map(ToOwned::to_owned).collect()
 }
 
+/// The job, compiled anew by that compiler.
+fn by(job: &Job, compiler: &str) -> Job {
+    Job { anew: true, options: vec!["--compiler".into(), compiler.into()], ..job.clone() }
+}
+
 /// The first start, by each compiler, and a later one, and wasmtime's.
-fn starts(place: &Place, effort: Effort, name: &str, job: &Job) -> Result<Case> {
+fn starts(
+    place: &Place,
+    effort: Effort,
+    name: &str,
+    job: &Job,
+    compilers: &[String],
+) -> Result<Case> {
     let wall = |runner: Runner, job: Job| {
         move || -> Result<f64> { Ok(place.run_well(runner, &job, false)?.wall.as_secs_f64() * 1e3) }
     };
-    let anew = Job { anew: true, ..job.clone() };
     let mut names = vec!["twine run, later".to_owned(), "wasmtime outside, compiling".to_owned()];
     let mut timed: Vec<Box<dyn FnMut() -> Result<f64>>> = vec![
         Box::new(wall(Runner::Enclave, job.clone())),
         Box::new(wall(Runner::Wasmtime, job.clone())),
     ];
-    let compilers = compilers(place);
     if compilers.is_empty() {
         names.push("twine run, first".into());
-        timed.push(Box::new(wall(Runner::Enclave, anew.clone())));
+        timed.push(Box::new(wall(Runner::Enclave, Job { anew: true, ..job.clone() })));
     }
     for compiler in compilers {
         names.push(format!("twine run, first, {compiler}"));
-        let options = vec!["--compiler".into(), compiler];
-        timed.push(Box::new(wall(Runner::Enclave, Job { options, ..anew.clone() })));
+        timed.push(Box::new(wall(Runner::Enclave, by(job, compiler))));
     }
     // Compiled and kept before, so that the first of the rivals starts later.
     place.run_well(Runner::Enclave, job, false)?;
