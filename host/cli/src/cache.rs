@@ -5,7 +5,7 @@ use clap::Subcommand;
 use sha2::{Digest, Sha256};
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -123,7 +123,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         match command {
             Command::Ls => {
                 let name = kept.path.file_stem().unwrap_or_default().to_string_lossy();
-                println!("{:>12} {name}", kept.bytes);
+                // A reader that goes away has seen what it wanted.
+                let _ = writeln!(io::stdout(), "{:>12} {name}", kept.bytes);
             }
             Command::Clear => fs::remove_file(&kept.path).map_err(unreadable)?,
         }
