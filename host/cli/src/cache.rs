@@ -1,11 +1,12 @@
 //! `twine cache`, and where compiled code is kept.
 
 use crate::failure::Failure;
+use crate::print::print_line;
 use clap::Subcommand;
 use sha2::{Digest, Sha256};
 use std::env;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -123,8 +124,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         match command {
             Command::Ls => {
                 let name = kept.path.file_stem().unwrap_or_default().to_string_lossy();
-                // A reader that goes away has seen what it wanted.
-                let _ = writeln!(io::stdout(), "{:>12} {name}", kept.bytes);
+                print_line!("{:>12} {name}", kept.bytes);
             }
             Command::Clear => fs::remove_file(&kept.path).map_err(unreadable)?,
         }

@@ -2,6 +2,7 @@
 
 use crate::cache::{self, Settings};
 use crate::failure::Failure;
+use crate::print::print_line;
 use crate::program;
 use crate::run::{CompilerName, Place};
 use clap::Args;
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let path = code.path().to_owned();
     let Some(_lock) = lock(&path) else {
         if !arguments.quiet {
-            println!("{}: another process is compiling it", arguments.program.display());
+            print_line!("{}: another process is compiling it", arguments.program.display());
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -126,7 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     if !arguments.quiet {
         let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-        println!(
+        print_line!(
             "{}: {:.1} MiB of code are kept, after {:.1} s",
             arguments.program.display(),
             bytes as f64 / f64::from(1 << 20),

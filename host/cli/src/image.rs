@@ -1,6 +1,7 @@
 //! `twine image`.
 
 use crate::failure::Failure;
+use crate::print::{print_line, print_text};
 use crate::size;
 use clap::{Args, Subcommand};
 use std::env;
@@ -148,9 +149,9 @@ fn build(arguments: Build) -> Result<(), Failure> {
             "image": output, "mrenclave": built.mrenclave, "size": built.file_size,
             "elrange": built.elrange_size, "threads": built.tcs_count,
         });
-        println!("{value:#}");
+        print_line!("{value:#}");
     } else {
-        println!("{}  {}", built.mrenclave, output.display());
+        print_line!("{}  {}", built.mrenclave, output.display());
     }
     Ok(())
 }
@@ -195,7 +196,7 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
     if let Some(path) = &arguments.request {
         let request = SigningRequest::new(mrenclave, &manifest, date()?)?;
         std::fs::write(path, request.as_bytes()).map_err(|error| cannot_write(path, &error))?;
-        println!(
+        print_line!(
             "sign {} with RSA PKCS #1 v1.5 and SHA-256, then give --signature",
             path.display()
         );
@@ -224,7 +225,7 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
             }
         };
     write_signature(image, &sigstruct)?;
-    println!("{}  signer of {}", signer.mrsigner(), image.display());
+    print_line!("{}  signer of {}", signer.mrsigner(), image.display());
     Ok(())
 }
 
@@ -239,9 +240,9 @@ fn measure(arguments: &Measure) -> Result<(), Failure> {
     let mrenclave = mrenclave(&arguments.image)?;
     let signed = read_signature(&arguments.image)?.is_some();
     if arguments.json {
-        println!("{:#}", serde_json::json!({ "mrenclave": mrenclave, "signed": signed }));
+        print_line!("{:#}", serde_json::json!({ "mrenclave": mrenclave, "signed": signed }));
     } else {
-        println!("{mrenclave}");
+        print_line!("{mrenclave}");
     }
     Ok(())
 }
@@ -249,9 +250,9 @@ fn measure(arguments: &Measure) -> Result<(), Failure> {
 fn inspect(arguments: &Inspect) -> Result<(), Failure> {
     let inspection = inspect_file(&arguments.image)?;
     if arguments.json {
-        println!("{:#}", serde_json::json!(inspection));
+        print_line!("{:#}", serde_json::json!(inspection));
     } else {
-        print!("{inspection}");
+        print_text!("{inspection}");
     }
     Ok(())
 }

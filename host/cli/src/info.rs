@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::locate;
+use crate::print::print_line;
 use clap::Args;
 use std::process::ExitCode;
 use twine_host::{Machine, Tee};
@@ -29,21 +30,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             "tee": if simulated { "sim" } else { "sgx" },
             "images": images,
         });
-        println!("{value:#}");
+        print_line!("{value:#}");
         return Ok(ExitCode::SUCCESS);
     }
     let yes = |is: bool| if is { "yes" } else { "no" };
-    println!("twine        {}", env!("CARGO_PKG_VERSION"));
-    println!("CPU has SGX  {}", yes(machine.sgx1));
-    println!("CPU has SGX2 {}", yes(machine.sgx2));
-    println!("kernel has a device for it  {}", yes(machine.device));
+    print_line!("twine        {}", env!("CARGO_PKG_VERSION"));
+    print_line!("CPU has SGX  {}", yes(machine.sgx1));
+    print_line!("CPU has SGX2 {}", yes(machine.sgx2));
+    print_line!("kernel has a device for it  {}", yes(machine.device));
     match &machine.why_not {
-        None => println!("programs run on  SGX"),
-        Some(why) => println!("programs run on  software SGX, which protects nothing: {why}"),
+        None => print_line!("programs run on  SGX"),
+        Some(why) => print_line!("programs run on  software SGX, which protects nothing: {why}"),
     }
     match &images[..] {
-        [] => println!("image        none; `cargo xtask image` builds it"),
-        images => images.iter().for_each(|image| println!("image        {image}")),
+        [] => print_line!("image        none; `cargo xtask image` builds it"),
+        images => images.iter().for_each(|image| print_line!("image        {image}")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ mod key;
 mod locate;
 mod measure;
 mod mounts;
+mod print;
 mod program;
 mod run;
 mod size;

@@ -1,6 +1,7 @@
 //! `twine measure`.
 
 use crate::failure::Failure;
+use crate::print::print_line;
 use crate::{locate, program};
 use clap::Args;
 use sha2::{Digest, Sha256};
@@ -34,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let image = inspect_file(image.path())?;
     let mrsigner = image.signature.as_ref().map(|signature| signature.mrsigner.to_string());
     if arguments.json {
-        println!(
+        print_line!(
             "{:#}",
             serde_json::json!({
                 "program_sha256": program,
@@ -44,8 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    println!("program SHA-256  {program}");
-    println!("MRENCLAVE        {}", image.mrenclave);
-    println!("MRSIGNER         {}", mrsigner.as_deref().unwrap_or("not signed"));
+    print_line!("program SHA-256  {program}");
+    print_line!("MRENCLAVE        {}", image.mrenclave);
+    print_line!("MRSIGNER         {}", mrsigner.as_deref().unwrap_or("not signed"));
     Ok(ExitCode::SUCCESS)
 }

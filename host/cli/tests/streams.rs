@@ -203,3 +203,12 @@ fn a_program_that_ends_before_its_timeout_is_not_waited_for() {
     // Not how fast it is: whether it waits for a quarter of an hour.
     assert!(begun.elapsed() < std::time::Duration::from_secs(500));
 }
+
+#[test]
+fn the_command_says_nothing_of_a_reader_that_went_away() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let info = twine().arg("info").stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let ended = ended(info.wait_with_output().unwrap());
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+}
