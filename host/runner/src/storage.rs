@@ -144,7 +144,13 @@ impl Storage {
             Err(TryLockError::Error(source)) => return Err(open(source)),
         }
         let empty = file.metadata().map_err(open)?.len() == 0;
-        Ok(Storage { file, path, writable, empty, mappings: Mutex::default() })
+        let storage = Storage { file, path, writable, empty, mappings: Mutex::default() };
+        if !empty {
+            // The enclave will ask for it. Until then its pages are entered, while the enclave
+            // is loaded. If there can be no mapping, it is told when it asks.
+            let _ = storage.map();
+        }
+        Ok(storage)
     }
 
     /// Where it is.
