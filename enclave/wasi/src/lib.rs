@@ -89,6 +89,8 @@ pub struct Wasi {
     environment: Strings,
     descriptors: Descriptors,
     mounts: Vec<Mount>,
+    /// The last input was all that there was: the next read may have to wait.
+    drained: bool,
 }
 
 impl Wasi {
@@ -115,6 +117,7 @@ impl Wasi {
             environment: Strings::new("environment variables", environment)?,
             descriptors: Descriptors::standard(),
             mounts: Vec::new(),
+            drained: true,
         })
     }
 }

@@ -674,3 +674,21 @@ fn finishing_closes_everything_and_syncs_every_mount() {
     assert_eq!(trees[0].whole_syncs(), 2);
     assert!(error.to_string().contains("/two"), "{error}");
 }
+
+#[test]
+fn changes_are_settled_before_output_leaves_and_before_input_may_have_to_be_waited_for() {
+    let tree = Tree::new();
+    let mut program = Program::with(vec![("/", tree.mounted())]);
+    program.vectors(0, &[(1000, 4)]);
+    assert_eq!(program.call("fd_write", &[1, 0, 1, 100]), SUCCESS);
+    assert_eq!(tree.settles(), 1, "output");
+    program.world().input.extend(b"abcdefghij");
+    assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
+    assert_eq!(tree.settles(), 2, "the first input");
+    assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
+    assert_eq!(tree.settles(), 2, "more input, which was there");
+    assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
+    assert_eq!(program.u32(100), 2);
+    assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
+    assert_eq!(tree.settles(), 3, "after the last");
+}

@@ -21,6 +21,7 @@ struct State {
     /// Each `sync` as it came.
     syncs: Vec<(Inode, Change)>,
     whole_syncs: u32,
+    settles: u32,
 }
 
 /// A tree; a program has it mounted while a test holds it too.
@@ -42,6 +43,7 @@ impl Tree {
             read_only: false,
             syncs: Vec::new(),
             whole_syncs: 0,
+            settles: 0,
         })))
     }
 
@@ -80,6 +82,10 @@ impl Tree {
 
     pub fn syncs(&self) -> Vec<(Inode, Change)> {
         std::mem::take(&mut self.state().syncs)
+    }
+
+    pub fn settles(&self) -> u32 {
+        self.state().settles
     }
 
     pub fn whole_syncs(&self) -> u32 {
@@ -222,6 +228,10 @@ impl FileSystem for Tree {
         self.called(("sync_all", ""), false, |memory| memory.sync_all())?;
         self.state().whole_syncs += 1;
         Ok(())
+    }
+
+    fn settle(&mut self) {
+        self.state().settles += 1;
     }
 
     fn usage(&mut self) -> Result<Usage> {
