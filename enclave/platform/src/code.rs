@@ -31,17 +31,11 @@ pub fn compile(
     launch: &Launch,
     platform: &Platform,
 ) -> Result<Compiled, Error> {
-    if launch.keep_code
-        && let Some(compiled) = kept(program, keys, launch, platform)
-    {
-        return Ok(compiled);
+    if !launch.keep_code {
+        return compile_anew(program, launch, platform);
     }
-    let compiled = compile_anew(program, launch, platform)?;
-    if launch.keep_code {
-        // Without it the next run compiles again.
-        let _ = keep(&compiled, keys, &launch.limits);
-    }
-    Ok(compiled)
+    // If it is not kept, the next run compiles again.
+    take_or_make(program, keys, launch, platform).map(|(compiled, _)| compiled)
 }
 
 /// Sees to it that the program's code is kept; whether it is now.
@@ -54,11 +48,22 @@ pub fn precompile(
     launch: &Launch,
     platform: &Platform,
 ) -> Result<bool, Error> {
-    if kept(program, keys, launch, platform).is_some() {
-        return Ok(true);
+    take_or_make(program, keys, launch, platform).map(|(_, kept)| kept)
+}
+
+/// The code that is kept, or new code; whether it is kept now.
+fn take_or_make(
+    program: &Identified,
+    keys: SealingKeys,
+    launch: &Launch,
+    platform: &Platform,
+) -> Result<(Compiled, bool), Error> {
+    if let Some(compiled) = kept(program, keys, launch, platform) {
+        return Ok((compiled, true));
     }
     let compiled = compile_anew(program, launch, platform)?;
-    Ok(keep(&compiled, keys, &launch.limits).is_some())
+    let kept = keep(&compiled, keys, &launch.limits).is_some();
+    Ok((compiled, kept))
 }
 
 fn compile_anew(

@@ -177,10 +177,15 @@ impl Log {
         std::mem::replace(&mut self.durable_tree, self.tree) != self.tree
     }
 
-    /// A place in the ring for so many blocks, none of which the last durable state needs.
-    fn place(&self, blocks: u64) -> Option<u64> {
+    /// The next place in the ring with so many blocks in a row.
+    fn next_place(&self, blocks: u64) -> u64 {
         let fits = self.end % RING_BLOCKS + blocks <= RING_BLOCKS;
-        let place = if fits { self.end } else { ring_start(self.end) };
+        if fits { self.end } else { ring_start(self.end) }
+    }
+
+    /// That place, if the last durable state needs none of the blocks.
+    fn place(&self, blocks: u64) -> Option<u64> {
+        let place = self.next_place(blocks);
         (place + blocks - self.kept_start <= RING_BLOCKS).then_some(place)
     }
 
@@ -193,10 +198,8 @@ impl Log {
     /// [`can_stage`](Self::can_stage) was asked.
     pub(crate) fn stage(&mut self, store: &mut Store, bytes: &[u8]) -> Result<Vec<Pointer>> {
         self.staged.extend_from_slice(bytes);
+        self.staged_at = self.next_place(self.staged_blocks() + MOST_GROUP);
         let blocks = self.staged.as_chunks_mut::<BLOCK_BYTES>().0;
-        let most = blocks.len() as u64 + MOST_GROUP;
-        let fits = self.end % RING_BLOCKS + most <= RING_BLOCKS;
-        self.staged_at = if fits { self.end } else { ring_start(self.end) };
         let pointers: Result<Vec<Pointer>> = (ring_block(self.staged_at) + 1..)
             .zip(blocks)
             .map(|(block, bytes)| store.seal(Kind::Data, block, bytes))

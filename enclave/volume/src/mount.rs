@@ -1,7 +1,7 @@
 //! Making and opening volumes.
 
 use crate::anchor::Mark;
-use crate::block::{HEADER_START, MOST_BLOCKS, RESERVED_BLOCKS, ROOTS_START, offset};
+use crate::block::{HEADER_START, MOST_BLOCKS, RESERVED_BLOCKS, offset};
 use crate::cache::Cache;
 use crate::crypto::{Key, Sealer, derive, random, random_key};
 use crate::describe;
@@ -46,8 +46,7 @@ impl Volume {
         store.set_blocks(RESERVED_BLOCKS + 1)?;
         // Whatever was there is no volume any more.
         let empty = vec![0; offset(RESERVED_BLOCKS) as usize];
-        store.write(HEADER_START, &empty[..offset(ROOTS_START) as usize])?;
-        store.write(ROOTS_START, &empty[offset(ROOTS_START) as usize..])?;
+        store.write(HEADER_START, &empty)?;
         let root = Pointer::unsealed(0);
         let state = State {
             blocks: RESERVED_BLOCKS + 1,

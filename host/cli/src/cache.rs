@@ -40,6 +40,11 @@ fn folder() -> Option<PathBuf> {
         .or_else(|| from("HOME").map(|folder| folder.join(".cache/twine")))
 }
 
+/// Nothing says where code is to be kept.
+pub(crate) fn no_folder() -> Failure {
+    Failure::new("there is no folder for compiled code", "set HOME or TWINE_CACHE")
+}
+
 fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
     let mut all = Vec::new();
     let entries = match fs::read_dir(folder) {
@@ -111,9 +116,7 @@ fn make_room(folder: &Path) {
 }
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
-    let folder = folder().ok_or_else(|| {
-        Failure::new("there is no folder for compiled code", "set HOME or TWINE_CACHE")
-    })?;
+    let folder = folder().ok_or_else(no_folder)?;
     let unreadable = |error: io::Error| {
         Failure::new(
             format!("{} can't be read or changed: {error}", folder.display()),

@@ -84,12 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         explicit_checks: arguments.place.no_guard_pages,
         baseline,
     };
-    let Some(code) = cache::file(&image, &program, settings) else {
-        return Err(Failure::new(
-            "there is no folder for compiled code",
-            "set HOME or TWINE_CACHE",
-        ));
-    };
+    let code = cache::file(&image, &program, settings).ok_or_else(cache::no_folder)?;
     if arguments.place.no_code_cache {
         // What is kept is made anew.
         let _ = fs::remove_file(code.path());

@@ -46,13 +46,10 @@ impl Mapping {
         self.length as u64
     }
 
-    /// Enters all pages into the page tables at once, as far as the file reaches.
+    /// Enters all pages into the page tables at once, as far as the file reaches. If that
+    /// fails, each page is entered when it is read.
     pub(crate) fn populate(&self) {
-        // SAFETY: it changes nothing but the page tables, of a mapping that is there. If it
-        // fails, each page is entered when it is read.
-        unsafe {
-            libc::madvise(self.address as *mut libc::c_void, self.length, libc::MADV_POPULATE_READ)
-        };
+        populate(self.address, self.length);
     }
 
     /// Puts a page of zeros where an access found no file, because somebody made it shorter.
@@ -76,6 +73,12 @@ impl Mapping {
         };
         patched != libc::MAP_FAILED
     }
+}
+
+/// Enters pages of a mapping that is there into the page tables; whether that could be done.
+pub(crate) fn populate(address: usize, length: usize) -> bool {
+    // SAFETY: it reads no memory of this process and changes nothing but the page tables.
+    unsafe { libc::madvise(address as *mut libc::c_void, length, libc::MADV_POPULATE_READ) == 0 }
 }
 
 impl Drop for Mapping {

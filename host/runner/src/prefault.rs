@@ -1,6 +1,7 @@
 //! Entering what the page cache holds of a mapping into the page tables, before the enclave
 //! meets each page with a fault of its own.
 
+use crate::mapping::{self, PAGE};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,8 +12,6 @@ const STEP: usize = 2 << 20;
 
 /// Most bytes of a mapping that are entered: 8 MiB of page tables.
 const MOST: usize = 4 << 30;
-
-const PAGE: usize = 4096;
 
 /// A thread that does it, until it is done or this is dropped.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl Prefault {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
         let work = move || {
-            let mut cached = vec![0; STEP / PAGE];
+            let mut cached = vec![0; STEP / PAGE as usize];
             for start in (0..length.min(MOST)).step_by(STEP) {
                 let bytes = STEP.min(length - start);
                 if seen.load(Ordering::Relaxed) || !enter(address + start, bytes, &mut cached) {
@@ -53,15 +52,13 @@ impl Drop for Prefault {
 
 /// Enters some pages if all are in the page cache; whether to go on with others.
 fn enter(address: usize, length: usize, cached: &mut [u8]) -> bool {
-    let address = address as *mut libc::c_void;
     // SAFETY: the range is of a mapping that is there, and `cached` has a byte for each of
     // its pages.
-    if unsafe { libc::mincore(address, length, cached.as_mut_ptr()) } != 0 {
+    if unsafe { libc::mincore(address as *mut libc::c_void, length, cached.as_mut_ptr()) } != 0 {
         return false;
     }
-    if !cached[..length.div_ceil(PAGE)].iter().all(|page| page & 1 != 0) {
+    if !cached[..length.div_ceil(PAGE as usize)].iter().all(|page| page & 1 != 0) {
         return true;
     }
-    // SAFETY: it changes nothing but the page tables, of a mapping that is there.
-    unsafe { libc::madvise(address, length, libc::MADV_POPULATE_READ) == 0 }
+    mapping::populate(address, length)
 }
