@@ -192,16 +192,6 @@ impl Enclave {
         self.paging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores an entry, and lets the page table follow. Under [`Self::lock_paging`].
-    pub(crate) fn update(&self, page: usize, entry: Entry) -> Result<(), Error> {
-        let before = self.epcm.get(page);
-        self.epcm.set(page, entry);
-        if before.effective() != entry.effective() {
-            self.range.protect(page..page + 1, entry.effective())?;
-        }
-        Ok(())
-    }
-
     /// Lets the page table say something else than the EPCM. Under [`Self::lock_paging`], which
     /// is to be held until it is undone.
     pub(crate) fn protect_temporarily(
@@ -249,6 +239,59 @@ impl Enclave {
     /// Whether page number `page` holds a thread control structure.
     pub(crate) fn is_thread_page(&self, page: usize) -> bool {
         self.epcm.get(page).is(PageType::Tcs)
+    }
+}
+
+/// Changes of single pages that one thread makes in a row. The page tables follow once for each run
+/// of pages, at the latest when this is dropped: until then, other threads find a page as it was.
+pub(crate) struct Changes<'a> {
+    enclave: &'a Enclave,
+    /// From the first change on.
+    paging: Option<MutexGuard<'a, ()>>,
+    /// Pages whose entries allow this, and whose page tables don't say so yet.
+    late: Option<(Range<usize>, Permissions)>,
+}
+
+impl<'a> Changes<'a> {
+    pub(crate) fn new(enclave: &'a Enclave) -> Self {
+        Changes { enclave, paging: None, late: None }
+    }
+
+    /// The entry of a page, which nobody else changes from now on.
+    pub(crate) fn entry(&mut self, page: usize) -> Entry {
+        self.paging.get_or_insert_with(|| self.enclave.lock_paging());
+        self.enclave.epcm.get(page)
+    }
+
+    /// Stores an entry.
+    pub(crate) fn update(&mut self, page: usize, entry: Entry) -> Result<(), Error> {
+        let before = self.entry(page).effective();
+        self.enclave.epcm.set(page, entry);
+        let now = entry.effective();
+        match &mut self.late {
+            Some((run, same)) if run.end == page && *same == now => run.end += 1,
+            None if before == now => {}
+            _ => {
+                self.settle()?;
+                self.late = (before != now).then_some((page..page + 1, now));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the page tables say what the entries do; whether there was anything to say.
+    pub(crate) fn settle(&mut self) -> Result<bool, Error> {
+        match self.late.take() {
+            Some((run, permissions)) => self.enclave.range.protect(run, permissions).map(|()| true),
+            None => Ok(false),
+        }
+    }
+}
+
+impl Drop for Changes<'_> {
+    fn drop(&mut self) {
+        // Where the kernel can't follow, the enclave meets a fault, as with EPC that is taken away.
+        let _ = self.settle();
     }
 }
 

@@ -16,7 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use sgx_isa::Enclu;
 
 use crate::aex;
-use crate::enclave::ThreadControl;
+use crate::ahead;
+use crate::enclave::{Changes, ThreadControl};
 use crate::enter;
 use crate::error::Error;
 use crate::exception::{Exception, GP, PF_SGX, PF_WRITE, vector};
@@ -222,10 +223,9 @@ fn exception_inside(thread: &ThreadControl, context: &libc::ucontext_t) -> Event
 }
 
 fn is_enclu(thread: &ThreadControl, rip: usize) -> bool {
-    const ENCLU: [u8; 3] = [0x0f, 0x01, 0xd7];
     // SAFETY: bytes have no invalid values.
     thread.enclave().contains(rip)
-        && unsafe { memory::read::<[u8; 3]>(rip) }.is_ok_and(|bytes| bytes == ENCLU)
+        && unsafe { memory::read::<[u8; 3]>(rip) }.is_ok_and(|bytes| bytes == ahead::ENCLU)
 }
 
 /// Whether the page table would have let this access pass.
@@ -243,7 +243,10 @@ fn denied_by_epcm(thread: &ThreadControl, fault: &Exception) -> bool {
     entry.valid() && entry.table().bits() & needed != 0
 }
 
-/// Executes ENCLU. Leaves the handler itself on EEXIT.
+/// Pages that one trap changes at most: other threads that change pages wait, and so do signals.
+const AT_ONCE: usize = 1024;
+
+/// Executes ENCLU, and those that follow in a loop over pages. Leaves the handler itself on EEXIT.
 fn enclu(
     processor: &Processor,
     thread: &ThreadControl,
@@ -262,10 +265,22 @@ fn enclu(
         // outside now.
         unsafe { enter::leave(registers) }
     }
-    leaf::execute(thread.enclave(), registers)?;
-    /// Bytes of ENCLU.
-    const LENGTH: i64 = 3;
-    registers[libc::REG_RIP as usize] += LENGTH;
+    let enclave = thread.enclave();
+    let mut changes = Changes::new(enclave);
+    for _ in 0..AT_ONCE {
+        let more = leaf::changes_page(registers);
+        if let Err(exception) = leaf::execute(enclave, &mut changes, registers) {
+            // It may have met a page whose page table was yet to follow its entry.
+            if !changes.settle().is_ok_and(|had| had) {
+                return Err(exception);
+            }
+            leaf::execute(enclave, &mut changes, registers)?;
+        }
+        registers[libc::REG_RIP as usize] += ahead::ENCLU.len() as i64;
+        if !more || !ahead::to_next_enclu(enclave, registers) || !leaf::changes_page(registers) {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -31,6 +31,7 @@
 compile_error!("sgx-sim runs on x86-64 Linux only");
 
 mod aex;
+mod ahead;
 mod device;
 mod enclave;
 mod enter;

@@ -205,6 +205,85 @@ fn augmented_pages_can_be_filled_with_a_copy() {
     assert_eq!(copy(REG | R), MISMATCH, "no longer pending");
 }
 
+/// Pages that were added, and an enclave whose entry executes a leaf for one after the other.
+fn added(count: u64) -> (Pages, u64) {
+    let mut spec = Spec::new(Entry::Leaves);
+    spec.spare = RW;
+    let enclave = spec.load();
+    let page = enclave.base() + at::SPARE;
+    let first = page + 4 * PAGE;
+    sgx_sim::augment(first as usize, (count * PAGE) as usize).unwrap();
+    (Pages { enclave, page }, first)
+}
+
+#[test]
+fn a_loop_over_pages_does_to_each_what_a_single_leaf_does() {
+    let (pages, first) = added(16);
+    let end = first + 16 * PAGE;
+    let secinfo = pages.secinfo(REG | R | W | PENDING);
+    let exit = pages.enclave.enter(0, [EACCEPT.into(), secinfo, first, end, 0]);
+    assert_eq!((exit.function, exit.rdi, exit.rsi, exit.rdx), (EEXIT, end, 16, 0));
+    let each = || (first..end).step_by(PAGE as usize);
+    assert!(each().all(|page| mapped(page) == "rw-"));
+    assert!(each().all(|page| pages.enclave.peek::<u64>(page) == 0));
+
+    sgx_sim::restrict_permissions(first as usize, 16 * PAGE as usize, Permissions::R).unwrap();
+    let secinfo = pages.secinfo(REG | R | PR);
+    pages.enclave.enter(0, [EACCEPT.into(), secinfo, first, end, 0]);
+    let secinfo = pages.secinfo(REG | X);
+    let exit = pages.enclave.enter(0, [EMODPE.into(), secinfo, first, end, EMODPE.into()]);
+    assert_eq!((exit.rdi, exit.rsi, exit.rdx), (end, 16, EMODPE.into()));
+    assert!(each().all(|page| mapped(page) == "r--"), "the page table allows no more yet");
+    sgx_sim::protect(first as usize, 16 * PAGE as usize, Permissions::RX).unwrap();
+    assert!(each().all(|page| mapped(page) == "r-x"));
+}
+
+#[test]
+fn a_loop_over_pages_ends_at_the_one_that_is_not_as_expected() {
+    let (pages, first) = added(16);
+    let end = first + 16 * PAGE;
+    let secinfo = pages.secinfo(REG | R | W | PENDING);
+    let enter = |from| pages.enclave.enter(0, [EACCEPT.into(), secinfo, from, end, 0]);
+    let fifth = first + 4 * PAGE;
+    let exit = pages.enclave.enter(0, [EACCEPT.into(), secinfo, fifth, fifth + PAGE, 0]);
+    assert_eq!((exit.rdi, exit.rsi, exit.rdx), (fifth + PAGE, 1, 0));
+    let exit = enter(first);
+    assert_eq!((exit.rdi, exit.rsi, exit.rdx), (fifth, 5, MISMATCH));
+    assert_eq!((mapped(fifth - PAGE).as_str(), mapped(fifth + PAGE).as_str()), ("rw-", "---"));
+    let exit = enter(fifth + PAGE);
+    assert_eq!((exit.rdi, exit.rsi, exit.rdx), (end, 11, 0));
+    assert_eq!(mapped(end - PAGE), "rw-");
+}
+
+#[test]
+fn a_loop_over_pages_faults_at_the_one_that_is_not_there() {
+    const RCX: u64 = 8;
+    const R10: u64 = 80;
+    const RIP: u64 = 136;
+    let (pages, first) = added(16);
+    let end = first + 16 * PAGE;
+    let secinfo = pages.secinfo(REG | R | W | PENDING);
+    let enclave = &pages.enclave;
+    let exit = enclave.enter(0, [EACCEPT.into(), secinfo, first, end + PAGE, 0]);
+    assert_eq!((exit.function, exit.vector, exit.address), (ERESUME, 14, end));
+    let saved = |at| enclave.peek::<u64>(enclave.tcs(0) + at::SSA + PAGE - 184 + at);
+    assert_eq!((saved(RCX), saved(R10)), (end, 17));
+    assert_eq!(enclave.peek::<[u8; 3]>(saved(RIP)), [0x0f, 0x01, 0xd7]);
+    assert_eq!(mapped(end - PAGE), "rw-", "what was accepted before is there");
+}
+
+#[test]
+fn a_leaf_can_read_what_the_one_before_it_has_accepted() {
+    let (pages, first) = added(16);
+    let before = first - PAGE;
+    pages.enclave.poke(before, [REG | R | W | PENDING, 0, 0, 0, 0, 0, 0, 0]);
+    // The second SECINFO is the first page that was accepted: zeros, which are not valid.
+    let exit =
+        pages.enclave.enter(0, [EACCEPT.into(), before, first, first + 16 * PAGE, PAGE << 32]);
+    assert_eq!((exit.function, exit.vector), (ERESUME, 13), "and not a page fault");
+    assert_eq!(mapped(first), "rw-");
+}
+
 #[test]
 fn trimmed_pages_can_be_removed_and_added_anew() {
     let pages = Pages::new(RW);

@@ -21,31 +21,53 @@ const REGULAR: u64 = 2 << 8;
 
 const EACCEPT: u32 = 5;
 const EMODPE: u32 = 6;
+/// What EACCEPT leaves in EAX when the page was as expected.
+const SUCCESS: u32 = 0;
 
 /// A page does not have the permissions that the host says it has.
 #[derive(Debug)]
 pub(crate) struct NotAccepted;
 
-/// Runs one ENCLU leaf of the EACCEPT family on a page; what it left in EAX.
+/// Runs one ENCLU leaf of the EACCEPT family on one page after the other, up to the first that
+/// leaves something else in EAX than `done`; the address of that page, or the end.
+///
+/// The loop is all registers, so that software SGX can take it in one trap.
 ///
 /// # Safety
-/// The page must be the caller's to change: nothing may rely on permissions that it loses.
-unsafe fn enclu(leaf: u32, secinfo: &Secinfo, page: usize) -> u32 {
-    let result;
-    // SAFETY: ENCLU reads the SECINFO and changes the EPCM entry of `page`, which the
-    // caller answers for. RBX is the compiler's, so it is swapped in and out.
+/// The pages must be the caller's to change: nothing may rely on permissions that they lose.
+unsafe fn enclu(leaf: u32, secinfo: &Secinfo, pages: Range<usize>, done: u32) -> usize {
+    let mut page = pages.start;
+    if pages.is_empty() {
+        return page;
+    }
+    // SAFETY: ENCLU reads the SECINFO and changes the EPCM entries of `pages`, which the
+    // caller answers for. RBX is the compiler's, so it is swapped in and out; operands have
+    // registers by name, since one that the compiler chooses could be RBX.
     unsafe {
         asm!(
-            "xchg {secinfo}, rbx",
+            "xchg r8, rbx",
+            ".p2align 6",
+            "2:",
+            "mov eax, r10d",
             "enclu",
-            "xchg {secinfo}, rbx",
-            secinfo = inout(reg) secinfo => _,
-            inlateout("eax") leaf => result,
-            in("rcx") page,
+            "cmp eax, r11d",
+            "jne 3f",
+            "add rcx, {size}",
+            "cmp rcx, r9",
+            "jb 2b",
+            "3:",
+            "xchg r8, rbx",
+            size = const PAGE,
+            inout("rcx") page,
+            inout("r8") secinfo => _,
+            in("r9") pages.end,
+            in("r10") leaf,
+            in("r11") done,
+            out("eax") _,
             options(nostack),
         );
     }
-    result
+    page
 }
 
 fn secinfo(flags: u64) -> Secinfo {
@@ -56,35 +78,24 @@ fn secinfo(flags: u64) -> Secinfo {
 pub(crate) fn accept_restricted(pages: Range<usize>, permissions: u64) -> Result<(), NotAccepted> {
     let permissions = permissions & (READ | WRITE | EXECUTE);
     let secinfo = secinfo(permissions | PERMISSION_RESTRICTED | REGULAR);
-    for page in pages.step_by(PAGE) {
-        // SAFETY: EACCEPT changes nothing but the PR bit; it fails if anything differs.
-        if unsafe { enclu(EACCEPT, &secinfo, page) } != 0 {
-            return Err(NotAccepted);
-        }
-    }
-    Ok(())
+    // SAFETY: EACCEPT changes nothing but the PR bit; it fails if anything differs.
+    let accepted = unsafe { enclu(EACCEPT, &secinfo, pages.clone(), SUCCESS) };
+    if accepted == pages.end { Ok(()) } else { Err(NotAccepted) }
 }
 
 /// Accepts zeroed pages, readable and writable, that were added where there were none; how many
 /// bytes of them, from the first on, are there now.
 pub(crate) fn accept_added(pages: Range<usize>) -> usize {
     let secinfo = secinfo(READ | WRITE | PENDING | REGULAR);
-    let length = pages.len();
-    for page in pages.clone().step_by(PAGE) {
-        // SAFETY: nothing of the program lies where there was no page.
-        if unsafe { enclu(EACCEPT, &secinfo, page) } != 0 {
-            return page - pages.start;
-        }
-    }
-    length
+    // SAFETY: nothing of the program lies where there was no page.
+    let accepted = unsafe { enclu(EACCEPT, &secinfo, pages.clone(), SUCCESS) };
+    accepted - pages.start
 }
 
 /// Adds permissions to the pages with EMODPE.
 pub(crate) fn extend(pages: Range<usize>, permissions: u64) {
     let secinfo = secinfo(permissions & (READ | WRITE | EXECUTE));
-    for page in pages.step_by(PAGE) {
-        // SAFETY: EMODPE only adds permissions, to pages of the arena, which are wasmtime's
-        // to write code to and to run.
-        unsafe { enclu(EMODPE, &secinfo, page) };
-    }
+    // SAFETY: EMODPE only adds permissions, to pages of the arena, which are wasmtime's
+    // to write code to and to run. It leaves EAX as it was.
+    unsafe { enclu(EMODPE, &secinfo, pages, EMODPE) };
 }

@@ -6,7 +6,7 @@ mod report;
 
 use sgx_isa::{Enclu, ErrorCode};
 
-use crate::enclave::Enclave;
+use crate::enclave::{Changes, Enclave};
 use crate::epcm::{PAGE, Permissions};
 use crate::exception::{Exception, GP, PF_USER, PF_WRITE};
 use crate::memory;
@@ -15,19 +15,31 @@ use crate::memory;
 pub(crate) type Registers = [i64; 23];
 
 /// Executes the leaf in EAX, other than EEXIT.
-pub(crate) fn execute(enclave: &Enclave, registers: &mut Registers) -> Result<(), Exception> {
+pub(crate) fn execute(
+    enclave: &Enclave,
+    changes: &mut Changes<'_>,
+    registers: &mut Registers,
+) -> Result<(), Exception> {
     let operand = |register: i32| registers[register as usize] as usize;
     let (rbx, rcx, rdx) = (operand(libc::REG_RBX), operand(libc::REG_RCX), operand(libc::REG_RDX));
     let result = match Enclu::try_from(operand(libc::REG_RAX) as u32) {
         Ok(Enclu::EReport) => return report::ereport(enclave, rbx, rcx, rdx),
         Ok(Enclu::EGetkey) => key::egetkey(enclave, rbx, rcx)?,
-        Ok(Enclu::EAccept) => page::eaccept(enclave, rbx, rcx)?,
-        Ok(Enclu::EModpe) => return page::emodpe(enclave, rbx, rcx),
-        Ok(Enclu::EAcceptcopy) => page::eacceptcopy(enclave, rbx, rcx, rdx)?,
+        Ok(Enclu::EAccept) => page::eaccept(enclave, changes, rbx, rcx)?,
+        Ok(Enclu::EModpe) => return page::emodpe(enclave, changes, rbx, rcx),
+        Ok(Enclu::EAcceptcopy) => page::eacceptcopy(enclave, changes, rbx, rcx, rdx)?,
         _ => return Err(GP),
     };
     set_result(registers, result);
     Ok(())
+}
+
+/// Whether the leaf in EAX changes a page: loops execute it for one after the other.
+pub(crate) fn changes_page(registers: &Registers) -> bool {
+    matches!(
+        Enclu::try_from(registers[libc::REG_RAX as usize] as u32),
+        Ok(Enclu::EAccept | Enclu::EModpe | Enclu::EAcceptcopy)
+    )
 }
 
 /// RAX is the error code, ZF says that there is one; the other status flags are cleared.

@@ -4,7 +4,7 @@
 use sgx_isa::{ErrorCode, PageType, Secinfo};
 
 use super::{all_zero, check, denied, field, read};
-use crate::enclave::Enclave;
+use crate::enclave::{Changes, Enclave};
 use crate::epcm::{Entry, PAGE, Permissions};
 use crate::exception::{Exception, GP};
 use crate::memory;
@@ -66,6 +66,7 @@ fn stuck(address: usize) -> impl Fn(crate::Error) -> Exception {
 /// ENCLU\[EACCEPT\]: RBX a SECINFO, RCX the page, which must be just so.
 pub(super) fn eaccept(
     enclave: &Enclave,
+    changes: &mut Changes<'_>,
     rbx: usize,
     rcx: usize,
 ) -> Result<Result<(), ErrorCode>, Exception> {
@@ -74,21 +75,21 @@ pub(super) fn eaccept(
     if !expected.acceptable() {
         return Err(GP);
     }
-    let _paging = enclave.lock_paging();
-    let entry = enclave.epcm.get(page);
+    let entry = changes.entry(page);
     if !entry.valid() {
         return Err(denied(rcx, Permissions::R));
     }
     if entry.secinfo_flags() != expected.flags {
         return Ok(Err(ErrorCode::PageAttributesMismatch));
     }
-    enclave.update(page, entry.with_state(0)).map_err(stuck(rcx))?;
+    changes.update(page, entry.with_state(0)).map_err(stuck(rcx))?;
     Ok(Ok(()))
 }
 
 /// ENCLU\[EACCEPTCOPY\]: RBX a SECINFO, RCX a page that awaits acceptance, RDX the page to copy.
 pub(super) fn eacceptcopy(
     enclave: &Enclave,
+    changes: &mut Changes<'_>,
     rbx: usize,
     rcx: usize,
     rdx: usize,
@@ -99,8 +100,7 @@ pub(super) fn eacceptcopy(
     if !wanted.is(PageType::Reg) || wanted.state() != 0 || wanted.permissions().writable_only() {
         return Err(GP);
     }
-    let _paging = enclave.lock_paging();
-    let entry = enclave.epcm.get(page);
+    let entry = changes.entry(page);
     if !entry.is(PageType::Reg) {
         return Err(denied(rcx, Permissions::RW));
     }
@@ -110,18 +110,23 @@ pub(super) fn eacceptcopy(
     // Written through the permissions of a page just augmented, then given those wanted.
     let accepted = entry.with_state(0);
     let writable = accepted.with_table(Permissions::RW);
-    enclave.update(page, writable).map_err(stuck(rcx))?;
+    changes.update(page, writable).map_err(stuck(rcx))?;
+    changes.settle().map_err(stuck(rcx))?;
     memory::copy(rcx, rdx, PAGE).map_err(|_| denied(rdx, Permissions::R))?;
-    enclave.update(page, accepted.with_permissions(wanted.permissions())).map_err(stuck(rcx))?;
+    changes.update(page, accepted.with_permissions(wanted.permissions())).map_err(stuck(rcx))?;
     Ok(Ok(()))
 }
 
 /// ENCLU\[EMODPE\]: RBX a SECINFO with permissions to add, RCX the page.
-pub(super) fn emodpe(enclave: &Enclave, rbx: usize, rcx: usize) -> Result<(), Exception> {
+pub(super) fn emodpe(
+    enclave: &Enclave,
+    changes: &mut Changes<'_>,
+    rbx: usize,
+    rcx: usize,
+) -> Result<(), Exception> {
     let page = check_page(enclave, rcx)?;
     let added = PageInfo::read(enclave, rbx)?;
-    let _paging = enclave.lock_paging();
-    let entry = enclave.epcm.get(page);
+    let entry = changes.entry(page);
     if !entry.usable() {
         return Err(denied(rcx, Permissions::R));
     }
@@ -129,5 +134,5 @@ pub(super) fn emodpe(enclave: &Enclave, rbx: usize, rcx: usize) -> Result<(), Ex
     if permissions.writable_only() {
         return Err(GP);
     }
-    enclave.update(page, entry.with_permissions(permissions)).map_err(stuck(rcx))
+    changes.update(page, entry.with_permissions(permissions)).map_err(stuck(rcx))
 }

@@ -59,6 +59,31 @@ ENTRY tiny_leaf
     OUTSIDE_STACK
     EEXIT r15
 
+# Executes leaf EDI with RBX = RSI for the pages from RDX to R8, as long as it leaves R9D in EAX.
+# From page to page RBX moves on by the upper half of R9.
+# RDI: the page where it stopped, RSI: how many leaves were executed, RDX: EAX.
+ENTRY tiny_leaves
+    mov r15, rcx
+    mov rbx, rsi
+    mov rcx, rdx
+    mov r11, r9
+    shr r11, 32
+    xor r10d, r10d
+2:  mov eax, edi
+    add r10, 1
+    enclu
+    cmp eax, r9d
+    jne 3f
+    add rbx, r11
+    add rcx, 4096
+    cmp rcx, r8
+    jb 2b
+3:  mov rdi, rcx
+    mov rsi, r10
+    mov edx, eax
+    OUTSIDE_STACK
+    EEXIT r15
+
 # Reads, writes or executes: RDI 0: load from RSI, 1: store RDX to RSI, 2: call RSI.
 ENTRY tiny_touch
     mov r15, rcx

@@ -46,6 +46,7 @@ unsafe extern "C" {
     fn tiny_end();
     fn tiny_echo();
     fn tiny_leaf();
+    fn tiny_leaves();
     fn tiny_trap();
     fn tiny_spin();
     fn tiny_touch();
@@ -57,6 +58,7 @@ unsafe extern "C" {
 pub enum Entry {
     Echo,
     Leaf,
+    Leaves,
     Trap,
     Spin,
     Touch,
@@ -68,6 +70,7 @@ impl Entry {
         let symbol: unsafe extern "C" fn() = match self {
             Entry::Echo => tiny_echo,
             Entry::Leaf => tiny_leaf,
+            Entry::Leaves => tiny_leaves,
             Entry::Trap => tiny_trap,
             Entry::Spin => tiny_spin,
             Entry::Touch => tiny_touch,
