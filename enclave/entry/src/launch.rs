@@ -8,7 +8,7 @@ use twine_boundary::Error as BoundaryError;
 use twine_engine::{Ended, Identified, Linked, Platform};
 use twine_platform::{
     HostSystem, SealingKeys, code_memory, code_refused, compile, guarded_memories, host,
-    precompile, report_panics,
+    precompile, report_panics, use_processor,
 };
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
 use twine_protocol::task::Task;
@@ -24,6 +24,7 @@ const MOST_COMPILE_THREADS: u64 = 16;
 /// Runs what the host asks for and reports the outcome.
 pub(crate) fn main() {
     report_panics();
+    use_processor();
     let outcome = run();
     if host().report(&outcome).is_err() {
         process::exit(1);

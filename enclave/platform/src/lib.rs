@@ -24,6 +24,8 @@ mod memory;
 #[cfg(target_env = "sgx")]
 mod page;
 #[cfg(target_env = "sgx")]
+mod processor;
+#[cfg(target_env = "sgx")]
 mod seal;
 #[cfg(any(test, target_env = "sgx"))]
 mod slots;
@@ -40,6 +42,8 @@ pub use code::{compile, precompile};
 pub use guarded::guarded_memories;
 #[cfg(target_env = "sgx")]
 pub use host::{HostSystem, Outside, host, report_panics};
+#[cfg(target_env = "sgx")]
+pub use processor::use_processor;
 #[cfg(target_env = "sgx")]
 pub use seal::SealingKeys;
 #[cfg(target_env = "sgx")]

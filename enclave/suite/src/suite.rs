@@ -2,7 +2,7 @@
 
 use crate::{die, echo, own};
 use twine_engine::Platform;
-use twine_platform::{code_memory, code_refused, guarded_memories, host, report_panics};
+use twine_platform::{code_memory, code_refused, guarded_memories, host, report_panics, use_processor};
 use twine_protocol::launch::{End, Launch, Outcome};
 use twine_protocol::wire::{Clock, MAX_OUTCOME};
 use twine_suite::exchange::{Result as TestResult, decode_scripts, encode_result};
@@ -31,6 +31,7 @@ pub(crate) fn main_configuration() -> wasmtime::Config {
 /// Does what the first argument says, and reports.
 pub(crate) fn main() {
     report_panics();
+    use_processor();
     twine_engine::stop_profiling();
     let end = match host().launch() {
         Ok(launch) => run(&launch),

@@ -1,6 +1,7 @@
 //! Tests of what exists only inside an enclave. The name of each is the sentence it proves.
 
 mod code;
+mod crypto;
 mod guards;
 mod hard;
 mod heap;
@@ -51,6 +52,7 @@ pub(crate) fn run(filter: &str) -> Vec<TestResult> {
         traps::TESTS,
         guards::TESTS,
         code::TESTS,
+        crypto::TESTS,
         heap::TESTS,
         memory::TESTS,
         hard::TESTS,
