@@ -2,7 +2,9 @@
 
 use crate::{die, echo, own};
 use twine_engine::Platform;
-use twine_platform::{code_memory, code_refused, guarded_memories, host, report_panics, use_processor};
+use twine_platform::{
+    code_memory, code_refused, guarded_memories, host, report_panics, use_processor,
+};
 use twine_protocol::launch::{End, Launch, Outcome};
 use twine_protocol::wire::{Clock, MAX_OUTCOME};
 use twine_suite::exchange::{Result as TestResult, decode_scripts, encode_result};
