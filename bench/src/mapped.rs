@@ -85,19 +85,22 @@ impl Storage for Mapped {
 
     fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
         self.count();
-        self.map = None;
+        // What was added is mapped when it is read, as the host does it.
+        self.map = self.map.take().filter(|map| map.length as u64 <= size);
         Ok(self.file.set_len(size)?)
     }
 
     fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
-        let map = self.map()?;
         let start = usize::try_from(offset).map_err(|_| StorageError::Short)?;
-        if start.checked_add(bytes.len()).is_none_or(|end| end > map.length) {
+        let end = start.checked_add(bytes.len()).ok_or(StorageError::Short)?;
+        self.map = self.map.take().filter(|map| end <= map.length);
+        let map = self.map()?;
+        if end > map.length {
             return Err(StorageError::Short);
         }
         // SAFETY: the range lies in the mapping, as was just checked, and the file has
         // not become shorter since: this process alone writes to it, and `set_size`
-        // drops the mapping. `bytes` is memory of the program's own.
+        // drops the mapping then. `bytes` is memory of the program's own.
         unsafe {
             let from = map.start.as_ptr().add(start);
             ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len());

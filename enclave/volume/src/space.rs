@@ -35,6 +35,13 @@ const READY_BLOCKS: usize = 64;
 /// A run that is this long is as good as a longer one.
 const GOOD_RUN: u32 = 64;
 
+/// A run that is shorter is not taken while there is little free, in such: the storage is made
+/// longer instead.
+const SHORT_RUN: u32 = 16;
+
+/// What is little: less than this part of all blocks.
+const SPARE_SHARE: u64 = 16;
+
 /// How many regions are looked through for a good run.
 const REGIONS_TRIED: u64 = 8;
 
@@ -196,6 +203,11 @@ impl Space {
     pub(crate) fn in_use(&self) -> u64 {
         let free = self.free_now.blocks + self.waiting() + self.ready.len() as u64;
         self.used.saturating_sub(free)
+    }
+
+    /// Blocks that may be given out.
+    fn usable(&self) -> u64 {
+        self.blocks.saturating_sub(self.used).saturating_sub(self.guarded)
     }
 
     /// Blocks that wait for a commit to be given out again.

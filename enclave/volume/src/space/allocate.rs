@@ -2,7 +2,7 @@
 
 use super::{
     BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run,
-    Space, WORDS,
+    SHORT_RUN, SPARE_SHARE, Space, WORDS,
 };
 use crate::block::{MOST_BLOCKS, RESERVED_BLOCKS};
 use crate::error::{Error, Result};
@@ -20,38 +20,49 @@ impl Volume {
 
     fn take_run(&mut self, want: u32, remain: u64) -> Result<Run> {
         self.enter_freed()?;
-        let Space { blocks, used, guarded, .. } = self.space;
-        let usable = blocks.saturating_sub(used).saturating_sub(guarded).saturating_sub(remain);
+        let usable = self.space.usable().saturating_sub(remain);
         if usable < u64::from(want) {
             self.grow(u64::from(want) - usable)?;
         }
-        if let Some(run) = self.search(want)? {
-            return Ok(run);
+        let mut best = self.search(want)?;
+        // Blocks here and there cost a write each, and a disk ten times the time of as many in a
+        // row: some more storage is worth that.
+        if best.is_none_or(|run| run.count < want.min(SHORT_RUN))
+            && (best.is_none() || self.space.usable() < self.space.blocks / SPARE_SHARE)
+        {
+            match self.grow(u64::from(want)) {
+                Ok(()) => best = self.search(want)?.or(best),
+                Err(error) if best.is_none() => return Err(error),
+                // There is no more, but there are these.
+                Err(_) => {}
+            }
         }
-        self.grow(u64::from(want))?;
-        self.search(want)?.ok_or_else(|| Error::damaged("new blocks are in use"))
+        let run = best.ok_or_else(|| Error::damaged("new blocks are in use"))?;
+        self.set_bits(run, true)?;
+        Ok(run)
     }
 
+    /// The best of the runs that are looked at; it is not taken yet.
     fn search(&mut self, want: u32) -> Result<Option<Run>> {
         let mut best: Option<Run> = None;
         let mut tried = 0;
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
-        for number in self.space.lowest / REGION_BLOCKS..regions {
-            if self.space.full.contains(&number) {
-                continue;
+        let last = regions.saturating_sub(1);
+        let mut number = self.space.lowest / REGION_BLOCKS;
+        while number < regions {
+            if !self.space.full.contains(&number) {
+                self.load_region(number)?;
+                let run = self.space.search_region(number, want);
+                if run.map(|run| run.count) > best.map(|run| run.count) {
+                    best = run;
+                }
+                if run.is_some_and(|run| run.count >= want.min(GOOD_RUN)) {
+                    break;
+                }
+                tried += 1;
             }
-            self.load_region(number)?;
-            let Some(run) = self.space.search_region(number, want) else { continue };
-            if best.is_none_or(|best| best.count < run.count) {
-                best = Some(run);
-            }
-            tried += 1;
-            if run.count >= want.min(GOOD_RUN) || tried == REGIONS_TRIED {
-                break;
-            }
-        }
-        if let Some(run) = best {
-            self.set_bits(run, true)?;
+            // What the storage was made longer by is at its end.
+            number = if tried == REGIONS_TRIED { last.max(number + 1) } else { number + 1 };
         }
         Ok(best)
     }
@@ -60,7 +71,7 @@ impl Volume {
     pub(crate) fn reserve(&mut self, blocks: u64) -> Result<()> {
         self.enter_freed()?;
         let wanted = blocks + READY_BLOCKS as u64;
-        let usable = self.space.blocks.saturating_sub(self.space.used + self.space.guarded);
+        let usable = self.space.usable();
         if usable < wanted { self.grow(wanted - usable) } else { Ok(()) }
     }
 
