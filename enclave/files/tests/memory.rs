@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use twine_files::{Error, FileSystem, Memory};
+use twine_files::{Error, FileSystem, Memory, Stamp};
 
 /// A tree of at most `limit` bytes, with a clock that goes on by one at each look.
 fn tree(limit: u64) -> Memory {
@@ -102,4 +102,40 @@ fn reading_again_does_not_ask_for_the_time() {
         files.read(file, 0, &mut [0; 4]).unwrap();
     }
     assert_eq!(asked.load(Ordering::Relaxed), before);
+}
+
+#[test]
+fn writing_asks_for_the_time_when_somebody_looks() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let mut files = Memory::new(1 << 20, Box::new(move || count.fetch_add(1, Ordering::Relaxed)));
+    let root = files.root();
+    let (a, b) = (files.create_file(root, "a").unwrap(), files.create_file(root, "b").unwrap());
+    let made = files.attributes(a).unwrap();
+    let before = asked.load(Ordering::Relaxed);
+    for offset in 0..100 {
+        files.write(a, offset, b"x").unwrap();
+        files.write(b, offset, b"x").unwrap();
+    }
+    files.set_size(b, 50).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), before);
+    let written = files.attributes(a).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+    assert!(written.modified > made.modified && written.changed == written.modified);
+    assert_eq!(files.attributes(b).unwrap().modified, written.modified);
+    assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+    // A time that is given stands, though the file was written before.
+    files.write(a, 0, b"y").unwrap();
+    files.set_times(a, Stamp::Keep, Stamp::At(7)).unwrap();
+    assert_eq!(files.attributes(a).unwrap().modified, 7);
+    // What was read after it was written was read later.
+    files.write(a, 0, b"z").unwrap();
+    files.read(a, 0, &mut [0; 4]).unwrap();
+    let read = files.attributes(a).unwrap();
+    assert!(read.accessed > read.modified);
+    // A file that is gone is no trouble.
+    files.write(b, 0, b"z").unwrap();
+    files.unlink(root, "b").unwrap();
+    files.release(b);
+    files.create_file(root, "c").unwrap();
 }

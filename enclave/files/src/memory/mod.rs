@@ -33,6 +33,8 @@ struct Node {
     accessed: u64,
     modified: u64,
     changed: u64,
+    /// It was written, and neither time says so yet.
+    written: bool,
 }
 
 impl Node {
@@ -56,6 +58,7 @@ impl Node {
     fn touch(&mut self, now: u64) {
         self.modified = now;
         self.changed = now;
+        self.written = false;
     }
 }
 
@@ -64,13 +67,17 @@ impl Node {
 /// All that it keeps, with a sum for each name and inode, counts against a limit; beyond it
 /// is [`Error::NoSpace`]. Memory that can't be had is [`Error::NoMemory`], never an abort.
 /// Times of reading are kept as Linux does with `relatime`: set when a file was changed
-/// since the last one, so that reading asks for the time rarely.
+/// since the last one, so that reading asks for the time rarely. Files that were written get their
+/// times once somebody looks, or the time is known for another reason: asking for it at each write
+/// would leave the enclave each time.
 pub struct Memory {
     nodes: HashMap<u64, Node>,
     next: u64,
     used: u64,
     limit: u64,
     clock: Box<dyn Fn() -> u64 + Send>,
+    /// Files that were written, whose times don't say so yet.
+    written: Vec<Inode>,
 }
 
 impl std::fmt::Debug for Memory {
@@ -86,14 +93,51 @@ impl Memory {
     pub fn new(limit: u64, clock: Box<dyn Fn() -> u64 + Send>) -> Self {
         let now = clock();
         let body = Body::Directory(Directory::new(ROOT));
-        let root = Node { body, links: 1, holds: 0, accessed: now, modified: now, changed: now };
+        let root = Node {
+            body,
+            links: 1,
+            holds: 0,
+            accessed: now,
+            modified: now,
+            changed: now,
+            written: false,
+        };
         Memory {
             nodes: HashMap::from([(ROOT.0, root)]),
             next: ROOT.0 + 1,
             used: NODE_COST,
             limit,
             clock,
+            written: Vec::new(),
         }
+    }
+
+    /// The time, which is also that of all that was written.
+    fn now(&mut self) -> u64 {
+        let now = (self.clock)();
+        for inode in self.written.drain(..) {
+            // One that is gone needs no times.
+            if let Some(node) = self.nodes.get_mut(&inode.0)
+                && node.written
+            {
+                node.touch(now);
+            }
+        }
+        now
+    }
+
+    /// Makes room for what [`wrote`](Self::wrote) notes, before anything is changed.
+    fn prepare_written(&mut self) -> Result<()> {
+        self.written.try_reserve(1).map_err(|_| Error::NoMemory)
+    }
+
+    /// A file was written.
+    fn wrote(&mut self, inode: Inode) -> Result<()> {
+        let node = self.node_mut(inode)?;
+        if !std::mem::replace(&mut node.written, true) {
+            self.written.push(inode);
+        }
+        Ok(())
     }
 
     fn node(&self, inode: Inode) -> Result<&Node> {
@@ -158,9 +202,17 @@ impl Memory {
 
     /// Makes something new of one name.
     fn create(&mut self, directory: Inode, name: &str, body: Body) -> Result<Inode> {
-        let now = (self.clock)();
+        let now = self.now();
         let inode = Inode(self.next);
-        let node = Node { body, links: 1, holds: 0, accessed: now, modified: now, changed: now };
+        let node = Node {
+            body,
+            links: 1,
+            holds: 0,
+            accessed: now,
+            modified: now,
+            changed: now,
+            written: false,
+        };
         let cost = node.cost() + entry_cost(name);
         self.check_new(directory, name, cost)?;
         self.nodes.try_reserve(1).map_err(|_| Error::NoMemory)?;
@@ -197,7 +249,7 @@ impl Memory {
     }
 
     fn remove_name(&mut self, directory: Inode, name: &str, inode: Inode) -> Result<()> {
-        let now = (self.clock)();
+        let now = self.now();
         self.directory_mut(directory, now)?.remove(name);
         self.used -= entry_cost(name);
         self.drop_link(inode, now)
@@ -255,6 +307,9 @@ impl FileSystem for Memory {
     }
 
     fn attributes(&mut self, inode: Inode) -> Result<Attributes> {
+        if self.node(inode)?.written {
+            self.now();
+        }
         let node = self.node(inode)?;
         let size = match &node.body {
             Body::File(pages) => pages.size(),
@@ -266,7 +321,7 @@ impl FileSystem for Memory {
     }
 
     fn set_times(&mut self, inode: Inode, accessed: Stamp, modified: Stamp) -> Result<()> {
-        let now = (self.clock)();
+        let now = self.now();
         let node = self.node_mut(inode)?;
         for (stamp, time) in [(accessed, &mut node.accessed), (modified, &mut node.modified)] {
             match stamp {
@@ -313,7 +368,7 @@ impl FileSystem for Memory {
         if self.node(inode)?.links == 0 {
             return Err(Error::NotFound);
         }
-        let now = (self.clock)();
+        let now = self.now();
         self.directory_mut(directory, now)?.insert(name, inode)?;
         self.used += entry_cost(name);
         let node = self.node_mut(inode)?;
@@ -349,7 +404,7 @@ impl FileSystem for Memory {
             Err(Error::NotFound) => None,
             Err(error) => return Err(error),
         };
-        let now = (self.clock)();
+        let now = self.now();
         match target {
             Some(target) if target == inode => return Ok(()),
             Some(target) => {
@@ -392,15 +447,22 @@ impl FileSystem for Memory {
 
     fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> Result<usize> {
         let read = self.pages(inode)?.read(offset, bytes);
+        if read == 0 {
+            return Ok(0);
+        }
+        if self.node(inode)?.written {
+            self.now();
+        }
         let node = self.node(inode)?;
-        if read > 0 && node.accessed <= node.modified.max(node.changed) {
-            let now = (self.clock)();
+        if node.accessed <= node.modified.max(node.changed) {
+            let now = self.now();
             self.node_mut(inode)?.accessed = now;
         }
         Ok(read)
     }
 
     fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> Result<usize> {
+        self.prepare_written()?;
         let budget = self.budget();
         let pages = self.pages(inode)?;
         if bytes.is_empty() {
@@ -413,20 +475,18 @@ impl FileSystem for Memory {
         pages.write(offset, bytes);
         let more = pages.cost() - before;
         self.used += more;
-        let now = (self.clock)();
-        self.node_mut(inode)?.touch(now);
+        self.wrote(inode)?;
         Ok(bytes.len())
     }
 
     fn set_size(&mut self, inode: Inode, size: u64) -> Result<()> {
+        self.prepare_written()?;
         let pages = self.pages(inode)?;
         let before = pages.cost();
         pages.set_size(size)?;
         let less = before - pages.cost();
         self.used -= less;
-        let now = (self.clock)();
-        self.node_mut(inode)?.touch(now);
-        Ok(())
+        self.wrote(inode)
     }
 
     fn allocate(&mut self, inode: Inode, offset: u64, length: u64) -> Result<()> {
@@ -441,7 +501,7 @@ impl FileSystem for Memory {
         pages.take(fresh, end);
         let more = pages.cost() - before;
         self.used += more;
-        let now = (self.clock)();
+        let now = self.now();
         self.node_mut(inode)?.changed = now;
         Ok(())
     }
