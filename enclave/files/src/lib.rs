@@ -173,6 +173,12 @@ pub trait FileSystem: Send {
     /// [`sync`](Self::sync) will.
     fn settle(&mut self) {}
 
+    /// Whether others see a change as soon as it is made: a program's changes in other file
+    /// systems are settled before.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// How full it is.
     ///
     /// # Errors

@@ -126,6 +126,10 @@ impl<T: FileSystem> FileSystem for Shared<T> {
         self.lock().settle();
     }
 
+    fn is_shared(&self) -> bool {
+        self.lock().is_shared()
+    }
+
     fn usage(&mut self) -> Result<Usage> {
         self.lock().usage()
     }

@@ -91,6 +91,10 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         self.read_only
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn lookup(&mut self, directory: Inode, name: &str) -> Result<Inode> {
         self.inode(&Request::Lookup(directory.0, Self::name(name)?))
     }

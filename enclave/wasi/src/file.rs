@@ -106,6 +106,7 @@ impl Wasi {
         if offset + length > MOST_OFFSET {
             return Err(Errno::Fbig.into());
         }
+        self.will_change(place.mount);
         let (files, inode) = self.at(&place)?;
         Ok(files.allocate(inode, offset, length)?)
     }
@@ -184,6 +185,7 @@ impl Wasi {
         if !descriptor.base.contains(Rights::FD_WRITE) || size > MOST_OFFSET {
             return Err(Errno::Inval.into());
         }
+        self.will_change(place.mount);
         let (files, inode) = self.at(&place)?;
         Ok(files.set_size(inode, size)?)
     }
@@ -198,6 +200,7 @@ impl Wasi {
         let place =
             self.descriptors.get(fd)?.place(Rights::FD_FILESTAT_SET_TIMES, Errno::Inval)?.clone();
         let (accessed, modified) = stamps(accessed, modified, flags)?;
+        self.will_change(place.mount);
         let (files, inode) = self.at(&place)?;
         Ok(files.set_times(inode, accessed, modified)?)
     }
@@ -297,6 +300,7 @@ impl Wasi {
         at: At,
     ) -> Result<Size> {
         let Kind::File { place, position } = &file.kind else { return Err(Errno::Badf.into()) };
+        self.will_change(place.mount);
         let (files, inode) = self.at(place)?;
         // As on Linux, an appending descriptor appends wherever it is told to write.
         let offset = match at {

@@ -65,6 +65,14 @@ impl Wasi {
         self.mounts.iter_mut().for_each(|mount| mount.files.settle());
     }
 
+    /// To be called before a change in a file system: in one that others see, it can't be before
+    /// the changes that the program made earlier.
+    pub(crate) fn will_change(&mut self, mount: usize) {
+        if self.mounts.get(mount).is_some_and(|mount| mount.files.is_shared()) {
+            self.settle();
+        }
+    }
+
     /// The file system that a place is in.
     pub(crate) fn files(&mut self, mount: usize) -> Result<&mut (dyn FileSystem + '_), Errno> {
         match self.mounts.get_mut(mount) {

@@ -135,6 +135,9 @@ impl Wasi {
         opening.check(&directory)?;
         // Nothing is made or cut that could not be opened then.
         self.descriptors.check_room()?;
+        if opening.creates() || opening.truncates() {
+            self.will_change(start.mount);
+        }
         let mut walk = Walk::new(self.files(start.mount)?);
         let end = walk.to(start.inode, path, opening.last())?;
         let (inode, kind) = opening.open(&mut walk, &end)?;

@@ -78,9 +78,15 @@ impl Wasi {
         Ok(Walk::new(self.files(start.mount)?))
     }
 
+    /// For an operation that changes something.
+    fn walk_to_change(&mut self, start: &Place) -> Result<Walk<'_>, Errno> {
+        self.will_change(start.mount);
+        self.walk(start)
+    }
+
     pub(crate) fn create_directory(&mut self, fd: Fd, path: &str) -> Result<()> {
         let start = self.start(fd, Rights::PATH_CREATE_DIRECTORY)?;
-        let mut walk = self.walk(&start)?;
+        let mut walk = self.walk_to_change(&start)?;
         let Named { directory, name, .. } = walk.name_at(start.inode, path, Errno::Exist)?;
         Ok(walk.files().create_directory(directory, &name)?)
     }
@@ -107,7 +113,7 @@ impl Wasi {
     ) -> Result<()> {
         let start = self.start(fd, Rights::PATH_FILESTAT_SET_TIMES)?;
         let (accessed, modified) = stamps(times.0, times.1, times.2)?;
-        let mut walk = self.walk(&start)?;
+        let mut walk = self.walk_to_change(&start)?;
         let (inode, _) = walk.to(start.inode, path, last(flags))?.existing()?;
         Ok(walk.files().set_times(inode, accessed, modified)?)
     }
@@ -119,7 +125,7 @@ impl Wasi {
     ) -> Result<()> {
         let (old, new) =
             self.starts((old_fd, Rights::PATH_LINK_SOURCE), (new_fd, Rights::PATH_LINK_TARGET))?;
-        let mut walk = self.walk(&old)?;
+        let mut walk = self.walk_to_change(&old)?;
         let (inode, _) = walk.to(old.inode, old_path, last(flags))?.existing()?;
         let Named { directory, name, .. } = walk.new_name(new.inode, new_path)?;
         Ok(walk.files().link(inode, directory, &name)?)
@@ -148,7 +154,7 @@ impl Wasi {
 
     pub(crate) fn remove_directory(&mut self, fd: Fd, path: &str) -> Result<()> {
         let start = self.start(fd, Rights::PATH_REMOVE_DIRECTORY)?;
-        let mut walk = self.walk(&start)?;
+        let mut walk = self.walk_to_change(&start)?;
         let Named { directory, name, .. } = walk.name_at(start.inode, path, Errno::Inval)?;
         Ok(walk.files().remove_directory(directory, &name)?)
     }
@@ -160,7 +166,7 @@ impl Wasi {
     ) -> Result<()> {
         let (old, new) = self
             .starts((old_fd, Rights::PATH_RENAME_SOURCE), (new_fd, Rights::PATH_RENAME_TARGET))?;
-        let mut walk = self.walk(&old)?;
+        let mut walk = self.walk_to_change(&old)?;
         let from = walk.name_at(old.inode, old_path, Errno::Busy)?;
         let to = walk.name_at(new.inode, new_path, Errno::Busy)?;
         if (from.slash || to.slash) && walk.kind_of(&from)? != FileKind::Directory {
@@ -173,14 +179,14 @@ impl Wasi {
         let start = self.start(fd, Rights::PATH_SYMLINK)?;
         // A link that leads nowhere in the sandbox could lead out of it elsewhere.
         check(target)?;
-        let mut walk = self.walk(&start)?;
+        let mut walk = self.walk_to_change(&start)?;
         let Named { directory, name, .. } = walk.new_name(start.inode, path)?;
         Ok(walk.files().create_symbolic_link(directory, &name, target)?)
     }
 
     pub(crate) fn unlink(&mut self, fd: Fd, path: &str) -> Result<()> {
         let start = self.start(fd, Rights::PATH_UNLINK_FILE)?;
-        let mut walk = self.walk(&start)?;
+        let mut walk = self.walk_to_change(&start)?;
         let named = walk.name_at(start.inode, path, Errno::Isdir)?;
         if named.slash {
             return Err(match walk.kind_of(&named)? {

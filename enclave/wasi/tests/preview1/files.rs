@@ -692,3 +692,46 @@ fn changes_are_settled_before_output_leaves_and_before_input_may_have_to_be_wait
     assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
     assert_eq!(tree.settles(), 3, "after the last");
 }
+
+#[test]
+fn changes_are_settled_before_one_that_others_see_at_once() {
+    let (shared, own) = (Tree::new(), Tree::new());
+    shared.share();
+    let mut program = Program::with(vec![("/", shared.mounted()), ("/own", own.mounted())]);
+    let mut settled = 0;
+    let mut more = |what: &str| {
+        let before = std::mem::replace(&mut settled, own.settles());
+        assert!(settled > before, "{what}");
+    };
+    let fd = program.open("file", CREATE).unwrap();
+    more("create");
+    program.write(fd, b"abc").unwrap();
+    more("write");
+    program.pwrite(fd, b"abc", 0).unwrap();
+    more("write at an offset");
+    assert_eq!(program.call("fd_filestat_set_size", &[fd, 2]), SUCCESS);
+    more("set the size");
+    assert_eq!(program.call("fd_allocate", &[fd, 0, 100]), SUCCESS);
+    more("allocate");
+    assert_eq!(program.call("fd_filestat_set_times", &[fd, 1, 1, 5]), SUCCESS);
+    more("set times");
+    program.open("file", TRUNCATE).unwrap();
+    more("truncate");
+    program.mkdir("directory").unwrap();
+    more("make a directory");
+    program.symlink("file", "symlink").unwrap();
+    more("make a symbolic link");
+    program.link("file", "link").unwrap();
+    more("link");
+    program.rename("link", "renamed").unwrap();
+    more("rename");
+    program.unlink("renamed").unwrap();
+    more("unlink");
+    program.rmdir("directory").unwrap();
+    more("remove a directory");
+    // What changes nothing there, and changes elsewhere.
+    program.contents("file").unwrap();
+    program.readlink("symlink", 10).unwrap();
+    program.open_at(4, "own", true, CREATE, READ | WRITE, 0).unwrap();
+    assert_eq!(own.settles(), settled);
+}

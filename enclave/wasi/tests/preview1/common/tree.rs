@@ -22,6 +22,7 @@ struct State {
     syncs: Vec<(Inode, Change)>,
     whole_syncs: u32,
     settles: u32,
+    shared: bool,
 }
 
 /// A tree; a program has it mounted while a test holds it too.
@@ -44,7 +45,13 @@ impl Tree {
             syncs: Vec::new(),
             whole_syncs: 0,
             settles: 0,
+            shared: false,
         })))
+    }
+
+    /// Others see its changes at once.
+    pub fn share(&self) {
+        self.state().shared = true;
     }
 
     pub fn mounted(&self) -> Box<dyn FileSystem> {
@@ -232,6 +239,10 @@ impl FileSystem for Tree {
 
     fn settle(&mut self) {
         self.state().settles += 1;
+    }
+
+    fn is_shared(&self) -> bool {
+        self.state().shared
     }
 
     fn usage(&mut self) -> Result<Usage> {
