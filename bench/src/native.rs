@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     own_settings: bool,
 
+    /// Where the compiled module is kept, if wasmtime's own settings are to run
+    #[arg(long, value_name = "FILE", requires = "own_settings")]
+    module: Option<PathBuf>,
+
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
 
@@ -71,20 +75,22 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn run_here(arguments: &Arguments) -> Result<Ended, String> {
-    let bytes = fs::read(&arguments.program)
-        .map_err(|error| format!("{}: {error}", arguments.program.display()))?;
     let launch = launch(arguments);
     let mut milliseconds = Milliseconds::default();
     let ended = if arguments.own_settings {
-        with_own_settings(&bytes, &launch, &mut milliseconds)?
+        with_own_settings(arguments, &launch, &mut milliseconds)?
     } else {
-        with_our_settings(bytes, &launch, &mut milliseconds)?
+        with_our_settings(read(&arguments.program)?, &launch, &mut milliseconds)?
     };
     if let Some(path) = &arguments.stats_json {
         let stats = Stats { milliseconds, ..Stats::default() };
         write_stats(path, &stats).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(ended)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn write_stats(path: &Path, stats: &Stats) -> io::Result<()> {
@@ -137,15 +143,32 @@ fn with_our_settings(
     }
 }
 
+/// The program, compiled; from a file where one is named, which is made if it is not there.
+#[allow(unsafe_code, reason = "wasmtime maps modules that it has compiled before")]
+fn module(engine: &Engine, arguments: &Arguments) -> Result<Module, String> {
+    let shown = |error: wasmtime::Error| format!("{error:#}");
+    let Some(path) = &arguments.module else {
+        return Module::from_binary(engine, &read(&arguments.program)?).map_err(shown);
+    };
+    if !path.exists() {
+        let module = Module::from_binary(engine, &read(&arguments.program)?).map_err(shown)?;
+        let bytes = module.serialize().map_err(shown)?;
+        fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    // SAFETY: the file lies in a folder of this program's, which has just written it, or in an
+    // earlier run of the same measurement.
+    unsafe { Module::deserialize_file(engine, path) }.map_err(shown)
+}
+
 fn with_own_settings(
-    bytes: &[u8],
+    arguments: &Arguments,
     launch: &Launch,
     milliseconds: &mut Milliseconds,
 ) -> Result<Ended, String> {
     let mut last = Instant::now();
     let shown = |error: wasmtime::Error| format!("{error:#}");
     let engine = Engine::default();
-    let module = Module::from_binary(&engine, bytes).map_err(shown)?;
+    let module = module(&engine, arguments)?;
     milliseconds.compile = lap(&mut last);
 
     let wasi = Wasi::new(Box::new(Native), launch.arguments.clone(), launch.environment.clone())

@@ -18,6 +18,8 @@ pub(crate) enum Runner {
     Outside,
     /// wasmtime as its crate sets it up, outside of any enclave.
     Wasmtime,
+    /// The same with a module that was compiled at its first run, and is mapped from a file.
+    Precompiled,
 }
 
 impl Runner {
@@ -26,6 +28,7 @@ impl Runner {
             Runner::Enclave => "in the enclave",
             Runner::Outside => "outside, explicit checks",
             Runner::Wasmtime => "outside, wasmtime's own settings",
+            Runner::Precompiled => "outside, wasmtime, precompiled",
         }
     }
 }
@@ -224,6 +227,12 @@ impl Place {
         }
     }
 
+    fn native(&self) -> Command {
+        let mut command = Command::new(&self.own);
+        command.arg("native-run");
+        command
+    }
+
     pub(crate) fn command(&self, runner: Runner, job: &Job) -> Command {
         let mut command = match runner {
             Runner::Enclave => {
@@ -231,12 +240,17 @@ impl Place {
                 command.args(["run", "--quiet"]).args(&job.options);
                 command
             }
-            Runner::Outside | Runner::Wasmtime => {
-                let mut command = Command::new(&self.own);
-                command.arg("native-run");
-                if runner == Runner::Wasmtime {
-                    command.arg("--own-settings");
-                }
+            Runner::Outside => self.native(),
+            Runner::Wasmtime => {
+                let mut command = self.native();
+                command.arg("--own-settings");
+                command
+            }
+            Runner::Precompiled => {
+                let name = job.program.file_name().unwrap_or(job.program.as_os_str());
+                let mut command = self.native();
+                command.arg("--own-settings").arg("--module");
+                command.arg(self.scratch.join(name).with_extension("cwasm"));
                 command
             }
         };
