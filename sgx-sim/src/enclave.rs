@@ -266,7 +266,6 @@ impl<'a> Changes<'a> {
     /// Stores an entry.
     pub(crate) fn update(&mut self, page: usize, entry: Entry) -> Result<(), Error> {
         let before = self.entry(page).effective();
-        self.enclave.epcm.set(page, entry);
         let now = entry.effective();
         match &mut self.late {
             Some((run, same)) if run.end == page && *same == now => run.end += 1,
@@ -276,15 +275,16 @@ impl<'a> Changes<'a> {
                 self.late = (before != now).then_some((page..page + 1, now));
             }
         }
+        self.enclave.epcm.set(page, entry);
         Ok(())
     }
 
     /// Lets the page tables say what the entries do; whether there was anything to say.
     pub(crate) fn settle(&mut self) -> Result<bool, Error> {
-        match self.late.take() {
-            Some((run, permissions)) => self.enclave.range.protect(run, permissions).map(|()| true),
-            None => Ok(false),
-        }
+        let Some((run, permissions)) = self.late.clone() else { return Ok(false) };
+        self.enclave.range.protect(run, permissions)?;
+        self.late = None;
+        Ok(true)
     }
 }
 

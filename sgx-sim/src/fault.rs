@@ -243,7 +243,7 @@ fn denied_by_epcm(thread: &ThreadControl, fault: &Exception) -> bool {
     entry.valid() && entry.table().bits() & needed != 0
 }
 
-/// Pages that one trap changes at most: other threads that change pages wait, and so do signals.
+/// Pages that one trap changes at most: other threads that change pages wait.
 const AT_ONCE: usize = 1024;
 
 /// Executes ENCLU, and those that follow in a loop over pages. Leaves the handler itself on EEXIT.
