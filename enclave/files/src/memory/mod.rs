@@ -68,8 +68,8 @@ impl Node {
 /// is [`Error::NoSpace`]. Memory that can't be had is [`Error::NoMemory`], never an abort.
 /// Times of reading are kept as Linux does with `relatime`: set when a file was changed
 /// since the last one, so that reading asks for the time rarely. Files that were written get their
-/// times once somebody looks, or the time is known for another reason: asking for it at each write
-/// would leave the enclave each time.
+/// times once they are closed, somebody looks, changes are settled, or the time is known for
+/// another reason: asking for it at each write would leave the enclave each time.
 pub struct Memory {
     nodes: HashMap<u64, Node>,
     next: u64,
@@ -298,6 +298,10 @@ impl FileSystem for Memory {
     }
 
     fn release(&mut self, inode: Inode) {
+        // Of files that are written one after the other, the later one has the later time.
+        if self.node(inode).is_ok_and(|node| node.written) {
+            self.now();
+        }
         if inode != ROOT
             && let Some(node) = self.nodes.get_mut(&inode.0)
         {
@@ -512,6 +516,12 @@ impl FileSystem for Memory {
 
     fn sync_all(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    fn settle(&mut self) {
+        if !self.written.is_empty() {
+            self.now();
+        }
     }
 
     fn usage(&mut self) -> Result<Usage> {
