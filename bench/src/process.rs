@@ -4,7 +4,8 @@
 use crate::error::{Error, Result, about};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -149,7 +150,8 @@ impl Place {
         }
         let own = about("the path of this program", std::env::current_exe())?;
         let scratch = std::env::temp_dir().join(format!("twine-bench-{}", std::process::id()));
-        about(scratch.display(), fs::create_dir_all(&scratch))?;
+        // Compiled code is kept there: nobody else may have made it, or write to it.
+        about(scratch.display(), DirBuilder::new().mode(0o700).create(&scratch))?;
         Ok(Place {
             root: root.to_owned(),
             twine,
