@@ -40,7 +40,7 @@ const GOOD_RUN: u32 = 64;
 const SHORT_RUN: u32 = 16;
 
 /// What is little: less than this part of all blocks.
-const SPARE_SHARE: u64 = 16;
+const SPARE_SHARE: u64 = 32;
 
 /// How many regions are looked through for a good run.
 const REGIONS_TRIED: u64 = 8;
@@ -131,6 +131,8 @@ pub(crate) struct Space {
     waiting_nodes: Runs,
     guarded_runs: Vec<Run>,
     ready: Vec<u64>,
+    /// The storage could not be made longer for the sake of blocks in a row.
+    no_spare: bool,
     /// Blocks that the log refers to while its entries are replayed.
     pub(crate) claimed: HashSet<u64>,
 }
@@ -195,6 +197,7 @@ impl Space {
             waiting_nodes: Runs::default(),
             guarded_runs: Vec::new(),
             ready: Vec::new(),
+            no_spare: false,
             claimed: HashSet::new(),
         }
     }
@@ -208,6 +211,11 @@ impl Space {
     /// Blocks that may be given out.
     fn usable(&self) -> u64 {
         self.blocks.saturating_sub(self.used).saturating_sub(self.guarded)
+    }
+
+    /// Whether so little is free that the storage is rather made longer than short runs taken.
+    fn wants_spare(&self) -> bool {
+        !self.no_spare && self.usable() < self.blocks / SPARE_SHARE
     }
 
     /// Blocks that wait for a commit to be given out again.

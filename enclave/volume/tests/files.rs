@@ -261,6 +261,39 @@ fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
 }
 
+#[test]
+fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let root = volume.root();
+    let piece = vec![7; 8 << 20];
+    // Ten regions of 32 MiB and more without a gap, then one to be freed, then one more.
+    for (name, pieces) in [("first", 42), ("second", 5), ("third", 8)] {
+        let inode = volume.create_file(root, name).unwrap();
+        for at in 0..pieces {
+            volume.write(inode, at * piece.len() as u64, &piece).unwrap();
+        }
+        volume.release(inode);
+    }
+    volume.close().unwrap();
+    let mut volume = open(storage.clone(), LEAST);
+    volume.unlink(root, "second").unwrap();
+    // It ends without closing: the log tells the next mount what became of the file.
+    volume.sync_all().unwrap();
+    drop(volume);
+    let size = twine_volume::Storage::size(&mut storage.clone()).unwrap();
+    for round in 0..3 {
+        let mut volume = open(Bounded(storage.clone(), size), LEAST);
+        let inode = file(&mut volume, &format!("after{round}"));
+        assert_eq!(volume.write(inode, 0, &piece), Ok(piece.len()));
+        volume.release(inode);
+        volume.sync_all().unwrap();
+        volume.unlink(root, &format!("after{round}")).unwrap();
+        volume.sync_all().unwrap();
+        assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
+    }
+}
+
 /// A storage with a quota.
 #[derive(Clone)]
 struct Bounded(MemoryStorage, u64);

@@ -2,7 +2,7 @@
 
 use super::{
     BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run,
-    SHORT_RUN, SPARE_SHARE, Space, WORDS,
+    SHORT_RUN, Space, WORDS,
 };
 use crate::block::{MOST_BLOCKS, RESERVED_BLOCKS};
 use crate::error::{Error, Result};
@@ -24,17 +24,24 @@ impl Volume {
         if usable < u64::from(want) {
             self.grow(u64::from(want) - usable)?;
         }
-        let mut best = self.search(want)?;
+        let mut best = self.search(self.space.lowest, want)?;
         // Blocks here and there cost a write each, and a disk ten times the time of as many in a
-        // row: some more storage is worth that.
-        if best.is_none_or(|run| run.count < want.min(SHORT_RUN))
-            && (best.is_none() || self.space.usable() < self.space.blocks / SPARE_SHARE)
-        {
-            match self.grow(u64::from(want)) {
-                Ok(()) => best = self.search(want)?.or(best),
-                Err(error) if best.is_none() => return Err(error),
-                // There is no more, but there are these.
-                Err(_) => {}
+        // row: some more storage is worth that. What it was made longer by before is at its end.
+        let short = |run: Option<Run>| run.is_none_or(|run| run.count < want.min(SHORT_RUN));
+        if short(best) {
+            let end = self.space.blocks;
+            best = longer(best, self.search(end.saturating_sub(1), want)?);
+            if best.is_none() || short(best) && self.space.wants_spare() {
+                match self.grow(u64::from(want)) {
+                    Ok(()) => best = longer(best, self.search(end, want)?),
+                    // There is no more, but there are these.
+                    Err(error)
+                        if best.is_some() && error.errno() == twine_files::Error::NoSpace =>
+                    {
+                        self.space.no_spare = true;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         let run = best.ok_or_else(|| Error::damaged("new blocks are in use"))?;
@@ -42,27 +49,27 @@ impl Volume {
         Ok(run)
     }
 
-    /// The best of the runs that are looked at; it is not taken yet.
-    fn search(&mut self, want: u32) -> Result<Option<Run>> {
+    /// The best of the runs that are looked at, from the region of a block on; it is not taken yet.
+    fn search(&mut self, from: u64, want: u32) -> Result<Option<Run>> {
         let mut best: Option<Run> = None;
         let mut tried = 0;
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
-        let last = regions.saturating_sub(1);
-        let mut number = self.space.lowest / REGION_BLOCKS;
+        let mut number = from / REGION_BLOCKS;
         while number < regions {
             if !self.space.full.contains(&number) {
                 self.load_region(number)?;
                 let run = self.space.search_region(number, want);
-                if run.map(|run| run.count) > best.map(|run| run.count) {
-                    best = run;
-                }
+                best = longer(best, run);
                 if run.is_some_and(|run| run.count >= want.min(GOOD_RUN)) {
                     break;
                 }
-                tried += 1;
+                // One without anything free costs a look, once.
+                tried += u64::from(run.is_some());
             }
-            // What the storage was made longer by is at its end.
-            number = if tried == REGIONS_TRIED { last.max(number + 1) } else { number + 1 };
+            if tried == REGIONS_TRIED {
+                break;
+            }
+            number += 1;
         }
         Ok(best)
     }
@@ -336,6 +343,11 @@ impl Volume {
         }
         Ok(RESERVED_BLOCKS)
     }
+}
+
+/// The longer of two runs, the first if they are alike.
+fn longer(one: Option<Run>, other: Option<Run>) -> Option<Run> {
+    if other.map(|run| run.count) > one.map(|run| run.count) { other } else { one }
 }
 
 /// A run as runs that each lie in one region.
