@@ -38,6 +38,19 @@ struct Node {
 }
 
 impl Node {
+    /// One of one name, made now.
+    fn new(body: Body, now: u64) -> Self {
+        Node {
+            body,
+            links: 1,
+            holds: 0,
+            accessed: now,
+            modified: now,
+            changed: now,
+            written: false,
+        }
+    }
+
     fn kind(&self) -> FileKind {
         match self.body {
             Body::File(_) => FileKind::File,
@@ -93,15 +106,7 @@ impl Memory {
     pub fn new(limit: u64, clock: Box<dyn Fn() -> u64 + Send>) -> Self {
         let now = clock();
         let body = Body::Directory(Directory::new(ROOT));
-        let root = Node {
-            body,
-            links: 1,
-            holds: 0,
-            accessed: now,
-            modified: now,
-            changed: now,
-            written: false,
-        };
+        let root = Node::new(body, now);
         Memory {
             nodes: HashMap::from([(ROOT.0, root)]),
             next: ROOT.0 + 1,
@@ -124,6 +129,13 @@ impl Memory {
             }
         }
         now
+    }
+
+    /// Sees to it that an inode's times say when it was written.
+    fn settle_times(&mut self, inode: Inode) {
+        if self.node(inode).is_ok_and(|node| node.written) {
+            self.now();
+        }
     }
 
     /// Makes room for what [`wrote`](Self::wrote) notes, before anything is changed.
@@ -204,15 +216,7 @@ impl Memory {
     fn create(&mut self, directory: Inode, name: &str, body: Body) -> Result<Inode> {
         let now = self.now();
         let inode = Inode(self.next);
-        let node = Node {
-            body,
-            links: 1,
-            holds: 0,
-            accessed: now,
-            modified: now,
-            changed: now,
-            written: false,
-        };
+        let node = Node::new(body, now);
         let cost = node.cost() + entry_cost(name);
         self.check_new(directory, name, cost)?;
         self.nodes.try_reserve(1).map_err(|_| Error::NoMemory)?;
@@ -299,9 +303,7 @@ impl FileSystem for Memory {
 
     fn release(&mut self, inode: Inode) {
         // Of files that are written one after the other, the later one has the later time.
-        if self.node(inode).is_ok_and(|node| node.written) {
-            self.now();
-        }
+        self.settle_times(inode);
         if inode != ROOT
             && let Some(node) = self.nodes.get_mut(&inode.0)
         {
@@ -311,9 +313,7 @@ impl FileSystem for Memory {
     }
 
     fn attributes(&mut self, inode: Inode) -> Result<Attributes> {
-        if self.node(inode)?.written {
-            self.now();
-        }
+        self.settle_times(inode);
         let node = self.node(inode)?;
         let size = match &node.body {
             Body::File(pages) => pages.size(),
@@ -454,9 +454,7 @@ impl FileSystem for Memory {
         if read == 0 {
             return Ok(0);
         }
-        if self.node(inode)?.written {
-            self.now();
-        }
+        self.settle_times(inode);
         let node = self.node(inode)?;
         if node.accessed <= node.modified.max(node.changed) {
             let now = self.now();
