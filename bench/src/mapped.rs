@@ -4,15 +4,17 @@
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use twine_volume::{Storage, StorageError};
+use twine_host::VolumeFile;
+use twine_volume::{BLOCK_BYTES, Storage, StorageError};
 
 pub(crate) struct Mapped {
-    file: File,
+    file: VolumeFile,
     map: Option<Map>,
+    /// Where the enclave's transfer buffer would be: at the start of a page.
+    transfer: Vec<u8>,
     calls: Arc<AtomicU64>,
 }
 
@@ -57,7 +59,8 @@ impl Drop for Map {
 
 impl Mapped {
     pub(crate) fn new(file: File) -> Self {
-        Mapped { file, map: None, calls: Arc::default() }
+        let file = VolumeFile::new(file);
+        Mapped { file, map: None, transfer: Vec::new(), calls: Arc::default() }
     }
 
     /// How often the host would have been asked, counted on while it is used.
@@ -72,7 +75,7 @@ impl Mapped {
     fn map(&mut self) -> Result<&Map, StorageError> {
         if self.map.is_none() {
             self.count();
-            self.map = Some(Map::new(&self.file)?);
+            self.map = Some(Map::new(self.file.file())?);
         }
         self.map.as_ref().ok_or(StorageError::Io)
     }
@@ -80,14 +83,14 @@ impl Mapped {
 
 impl Storage for Mapped {
     fn size(&mut self) -> Result<u64, StorageError> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.file.file().metadata()?.len())
     }
 
     fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
         self.count();
         // What was added is mapped when it is read, as the host does it.
         self.map = self.map.take().filter(|map| map.length as u64 <= size);
-        Ok(self.file.set_len(size)?)
+        Ok(self.file.file().set_len(size)?)
     }
 
     fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
@@ -110,11 +113,20 @@ impl Storage for Mapped {
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.count();
-        Ok(self.file.write_all_at(bytes, offset)?)
+        Ok(self.file.write(offset, bytes)?)
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
         self.count();
-        Ok(self.file.sync_data()?)
+        Ok(self.file.sync()?)
+    }
+
+    fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.count();
+        self.transfer.resize(bytes.len() + BLOCK_BYTES, 0);
+        let start = self.transfer.as_ptr().align_offset(BLOCK_BYTES);
+        let transfer = &mut self.transfer[start..start + bytes.len()];
+        transfer.copy_from_slice(bytes);
+        Ok(self.file.write_through(offset, transfer)?)
     }
 }

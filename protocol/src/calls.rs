@@ -213,6 +213,10 @@ host_calls! {
     /// Returns when all that was written to that file is durable (`fdatasync`).
     0x44 storage_sync(storage) -> (status);
 
+    /// Writes as `storage_write` does, and returns when these bytes, and all that was
+    /// written to that file before, are durable.
+    0x45 storage_write_through(storage, offset, pointer, length) -> (status);
+
     /// An operation on folder `folder` of the host's, a number of the launch request's. The
     /// transfer buffer holds a `folder::Request` of `length` bytes, encoded, and after
     /// it what is to be written; after the call, an encoded `folder::Answer` of `count`

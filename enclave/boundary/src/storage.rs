@@ -70,17 +70,38 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         let mut offset = offset;
         for piece in bytes.chunks(TRANSFER_BUFFER_SIZE as usize) {
-            let part = self.boundary.transfer_of(piece.len())?;
-            if part.len() != piece.len() {
-                return Err(Status::Io);
-            }
-            part.copy_out(piece);
+            let part = self.transfer(piece)?;
             let length = piece.len() as u64;
             let raw = &self.boundary.raw;
             status(stub::storage_write(raw, self.number, offset, part.address(), length).0)?;
             offset = offset.checked_add(length).ok_or(Status::Invalid)?;
         }
         Ok(())
+    }
+
+    /// Writes all of `bytes` at `offset`, and returns when they are durable, with all that
+    /// was written before: one host call, if they fit into the transfer buffer.
+    ///
+    /// # Errors
+    /// The host's status: then they may not be.
+    pub fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
+        if bytes.len() > TRANSFER_BUFFER_SIZE as usize {
+            self.write(offset, bytes)?;
+            return self.sync();
+        }
+        let part = self.transfer(bytes)?;
+        let (raw, length) = (&self.boundary.raw, bytes.len() as u64);
+        status(stub::storage_write_through(raw, self.number, offset, part.address(), length).0)
+    }
+
+    /// Puts a piece into the transfer buffer.
+    fn transfer(&self, piece: &[u8]) -> Result<HostSlice, Status> {
+        let part = self.boundary.transfer_of(piece.len())?;
+        if part.len() != piece.len() {
+            return Err(Status::Io);
+        }
+        part.copy_out(piece);
+        Ok(part)
     }
 
     /// Returns when what was written is durable.

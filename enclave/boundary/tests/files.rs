@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Enclave, SECRET, Shared, boundary};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use twine_boundary::{FolderError, MappedFile, SocketError};
 use twine_protocol::calls::number;
 use twine_protocol::folder::{Answer, Entry, Failure, Kind, Request};
@@ -67,6 +67,7 @@ fn a_write_is_whole_or_an_error_and_only_what_is_written_leaves() {
     let enclave = Enclave::new();
     let shared = Shared::new();
     let calls = Cell::new(0);
+    let synced = RefCell::new(Vec::new());
     let host = boundary(&enclave.range(), |call, [_, _, pointer, length]| match call {
         number::transfer_buffer => shared.answer(),
         number::storage_write => {
@@ -75,6 +76,16 @@ fn a_write_is_whole_or_an_error_and_only_what_is_written_leaves() {
             calls.set(calls.get() + 1);
             (if calls.get() == 3 { Status::NoSpace.code() } else { 0 }, 0)
         }
+        number::storage_write_through => {
+            let (start, size) = shared.answer();
+            assert!(pointer >= start && pointer + length <= start + size);
+            synced.borrow_mut().push(call);
+            (0, 0)
+        }
+        number::storage_sync => {
+            synced.borrow_mut().push(call);
+            (0, 0)
+        }
         _ => (0, 0),
     });
     let mut file = MappedFile::new(&host, 0);
@@ -82,12 +93,18 @@ fn a_write_is_whole_or_an_error_and_only_what_is_written_leaves() {
     assert_eq!(file.write(0, &piece), Ok(()));
     assert_eq!(file.write(0, &[&piece[..], &piece[..]].concat()), Err(Status::NoSpace));
     assert_eq!(file.write(u64::MAX - 4, &piece), Err(Status::Invalid));
+    // In one call, or in as many as it takes and a sync.
+    assert_eq!(file.write_through(0, &piece), Ok(()));
+    assert_eq!(synced.take(), [number::storage_write_through]);
+    assert_eq!(file.write_through(0, &[&piece[..], &piece[..]].concat()), Ok(()));
+    assert_eq!(synced.take(), [number::storage_sync]);
     assert!(!shared.holds_secret());
     let short = boundary(&enclave.range(), |call, _| match call {
         number::transfer_buffer => (shared.answer().0, 64),
         _ => (0, 0),
     });
     assert_eq!(MappedFile::new(&short, 0).write(0, &piece), Err(Status::Io));
+    assert_eq!(MappedFile::new(&short, 0).write_through(0, &piece), Err(Status::Io));
     assert!(enclave.words.iter().all(|&word| word == SECRET));
 }
 
@@ -105,6 +122,7 @@ fn codes_of_storages_that_do_not_exist_are_errors() {
         assert_eq!(file.resize(1), Err(Status::Io));
         assert_eq!(file.write(0, &[1]), Err(Status::Io));
         assert_eq!(file.sync(), Err(Status::Io));
+        assert_eq!(file.write_through(0, &[1]), Err(Status::Io));
     }
 }
 

@@ -44,4 +44,8 @@ impl Storage for HostStorage {
     fn sync(&mut self) -> Result<(), StorageError> {
         self.0.sync().map_err(failed)
     }
+
+    fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.0.write_through(offset, bytes).map_err(failed)
+    }
 }

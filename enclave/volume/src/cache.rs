@@ -289,6 +289,16 @@ impl Cache {
         }
     }
 
+    /// A dirty block of a file.
+    ///
+    /// # Panics
+    /// When there is no such.
+    pub(crate) fn dirty_block(&self, inode: u64, index: u64) -> &Bytes {
+        let frame = self.places.get(&Name::Data(inode, index));
+        let frame = frame.expect("a dirty block stays in the cache until it is written");
+        self.bytes(*frame)
+    }
+
     /// The first dirty blocks of files from a name on, in order.
     pub(crate) fn dirty_from(&self, from: (u64, u64), most: usize) -> Vec<(u64, u64)> {
         self.dirty_data.range(from..).take(most).copied().collect()

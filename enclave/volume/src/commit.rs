@@ -58,10 +58,12 @@ impl Volume {
             && self.log.has_room(bytes.len())
         {
             self.prepare_entries()?;
-            self.log.write_changes(&mut self.store, &self.header.volume, &bytes)?;
+            // Often nothing else waits for the barrier: then it is one step.
+            let through = durable && !self.store.is_unsynced();
+            self.log.write_changes(&mut self.store, &self.header.volume, &bytes, through)?;
             self.log.resides(staged.iter().copied());
             self.clean_blocks(staged);
-            return self.committed(durable);
+            return self.committed(durable, through);
         }
         // What was staged is still dirty, and goes elsewhere.
         self.log.forget_staged();
@@ -143,24 +145,36 @@ impl Volume {
         self.log_levels = self.levels;
         self.store.statistics.tree_commits += 1;
         let durable = durable || self.log.needs_durable_tree();
-        self.committed(durable)
+        self.committed(durable, false)
     }
 
     fn prepare_entries(&mut self) -> Result<()> {
         self.store.sealer.make_room(MOST_GROUP)?;
-        if self.log.needs_barrier(&self.store.sealer) { self.barrier() } else { Ok(()) }
+        if self.log.needs_barrier(&self.store) { self.barrier() } else { Ok(()) }
     }
 
-    /// A commit was written.
-    fn committed(&mut self, durable: bool) -> Result<()> {
+    /// A commit was written. `durable`: it shall be; `through`: it is.
+    fn committed(&mut self, durable: bool, through: bool) -> Result<()> {
         self.redo.clear();
         self.store.statistics.commits += 1;
-        if durable { self.make_durable() } else { Ok(()) }
+        match (through, durable) {
+            (true, _) => {
+                self.log.synced(&self.store.sealer);
+                self.now_durable()
+            }
+            (false, true) => self.make_durable(),
+            (false, false) => Ok(()),
+        }
     }
 
     /// Waits until all commits are durable.
     fn make_durable(&mut self) -> Result<()> {
         self.barrier()?;
+        self.now_durable()
+    }
+
+    /// All commits are durable.
+    fn now_durable(&mut self) -> Result<()> {
         let tree = self.log.now_durable();
         self.space.durable(tree);
         self.anchor_behind = self.anchor.is_some();

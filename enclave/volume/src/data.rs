@@ -167,12 +167,9 @@ impl Volume {
         let batch = self.cache.dirty_from((0, 0), dirty);
         let blocks = self.flush_inline(&batch)?;
         self.prepare_blocks(&blocks)?;
-        let mut bytes = std::mem::take(&mut self.scratch);
-        bytes.clear();
-        self.gather(&blocks, &mut bytes);
-        let pointers = self.log.stage(&mut self.store, &bytes);
-        self.scratch = bytes;
-        let result = self.point_to(&blocks, &pointers?);
+        let cached = blocks.iter().map(|&(inode, index)| self.cache.dirty_block(inode, index));
+        let pointers = self.log.stage(&mut self.store, cached)?;
+        let result = self.point_to(&blocks, &pointers);
         self.midway(result)?;
         Ok(blocks)
     }
@@ -333,11 +330,9 @@ impl Volume {
     }
 
     /// Appends blocks of files that are in the cache.
-    fn gather(&mut self, blocks: &[(u64, u64)], to: &mut Vec<u8>) {
+    fn gather(&self, blocks: &[(u64, u64)], to: &mut Vec<u8>) {
         for &(inode, index) in blocks {
-            let frame = self.cache.find(Name::Data(inode, index));
-            let frame = frame.expect("a dirty block stays in the cache until it is written");
-            to.extend_from_slice(self.cache.bytes(frame));
+            to.extend_from_slice(self.cache.dirty_block(inode, index));
         }
     }
 
@@ -359,10 +354,8 @@ impl Volume {
             pointers.truncate(first);
             (run.start..run.start + u64::from(run.count))
                 .for_each(|block| self.space.free_now(block));
-            return result;
         }
-        self.log.wrote(pointers.len() - first);
-        Ok(())
+        result
     }
 
     /// Sets the pointers of blocks that were written.

@@ -125,7 +125,6 @@ impl Volume {
             }
             self.cache.clean(node.frame);
         }
-        self.log.wrote(nodes.len());
         Ok(())
     }
 }

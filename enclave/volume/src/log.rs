@@ -16,7 +16,7 @@ pub(crate) use entry::PAYLOAD_BYTES;
 pub(crate) use record::{Record, STATE_BYTES, State};
 
 use crate::anchor::Mark;
-use crate::block::{BLOCK_BYTES, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, ROOTS_START};
+use crate::block::{BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, ROOTS_START};
 use crate::crypto::Sealer;
 use crate::error::{Error, Result};
 use crate::pointer::{Pointer, Salt};
@@ -64,9 +64,9 @@ pub(crate) struct Log {
     end: u64,
     tree_start: u64,
     kept_start: u64,
-    /// Sealed data that will be written with the next commit, behind its first entry, and
-    /// the place of that.
-    staged: Vec<u8>,
+    /// The next commit as it will be written: room for its first entry, and sealed data
+    /// behind that. Empty if no data were staged. And the place of that entry.
+    group: Vec<u8>,
     staged_at: u64,
     /// Blocks of files that are in the ring.
     residents: Vec<(u64, u64)>,
@@ -75,8 +75,6 @@ pub(crate) struct Log {
     commit_seal: (Salt, u64),
     tree_seal: (Salt, u64),
     durable_seal: (Salt, u64),
-    /// Blocks written since the last barrier.
-    unsynced: u64,
     /// The next commit must write the tree.
     pub(crate) tree_due: bool,
 }
@@ -94,13 +92,12 @@ impl Log {
             end: 0,
             tree_start: 0,
             kept_start: 0,
-            staged: Vec::new(),
+            group: Vec::new(),
             staged_at: 0,
             residents: Vec::new(),
             commit_seal: now,
             tree_seal: now,
             durable_seal: now,
-            unsynced: 0,
             tree_due: true,
         }
     }
@@ -142,21 +139,15 @@ impl Log {
         sealer.is_after(&pointer.salt, pointer.counter, &self.tree_seal)
     }
 
-    /// Blocks were written.
-    pub(crate) fn wrote(&mut self, blocks: usize) {
-        self.unsynced += blocks as u64;
-    }
-
     /// All that was written is durable.
     pub(crate) fn synced(&mut self, sealer: &Sealer) {
         self.durable_seal = sealer.now();
-        self.unsynced = 0;
     }
 
     /// Whether there must be a barrier before the next commit is written: it could not say
     /// what is durable, or a mount would have to read too much to see that it is whole.
-    pub(crate) fn needs_barrier(&self, sealer: &Sealer) -> bool {
-        self.durable_seal.0 != sealer.now().0 || self.unsynced > MOST_UNSYNCED
+    pub(crate) fn needs_barrier(&self, store: &Store) -> bool {
+        self.durable_seal.0 != store.sealer.now().0 || store.unsynced() > MOST_UNSYNCED
     }
 
     /// Whether a commit was written that is not known to be durable.
@@ -194,14 +185,20 @@ impl Log {
         blocks <= MOST_STAGED && self.place(blocks as u64 + MOST_GROUP).is_some()
     }
 
-    /// Seals blocks of data that will be written with the next commit; the pointers to them.
-    /// [`can_stage`](Self::can_stage) was asked.
-    pub(crate) fn stage(&mut self, store: &mut Store, bytes: &[u8]) -> Result<Vec<Pointer>> {
-        self.staged.extend_from_slice(bytes);
+    /// Takes blocks of data that will be written with the next commit, and seals them; the
+    /// pointers to them. [`can_stage`](Self::can_stage) was asked.
+    pub(crate) fn stage<'a>(
+        &mut self,
+        store: &mut Store,
+        blocks: impl Iterator<Item = &'a Bytes>,
+    ) -> Result<Vec<Pointer>> {
+        self.group.clear();
+        self.group.resize(BLOCK_BYTES, 0);
+        blocks.for_each(|block| self.group.extend_from_slice(block));
         self.staged_at = self.next_place(self.staged_blocks() + MOST_GROUP);
-        let blocks = self.staged.as_chunks_mut::<BLOCK_BYTES>().0;
+        let staged = self.group.as_chunks_mut::<BLOCK_BYTES>().0.iter_mut().skip(1);
         let pointers: Result<Vec<Pointer>> = (ring_block(self.staged_at) + 1..)
-            .zip(blocks)
+            .zip(staged)
             .map(|(block, bytes)| store.seal(Kind::Data, block, bytes))
             .collect();
         if pointers.is_err() {
@@ -212,7 +209,7 @@ impl Log {
 
     /// Gives up what was staged.
     pub(crate) fn forget_staged(&mut self) {
-        self.staged.clear();
+        self.group.clear();
     }
 
     /// Blocks of files that are in the ring, or were since the tree was written.
@@ -226,7 +223,7 @@ impl Log {
     }
 
     fn staged_blocks(&self) -> u64 {
-        (self.staged.len() / BLOCK_BYTES) as u64
+        (self.group.len() / BLOCK_BYTES).saturating_sub(1) as u64
     }
 
     /// Where a commit of this many bytes can be written.
@@ -235,7 +232,7 @@ impl Log {
         match entries {
             _ if entries > MOST_GROUP => None,
             // Staging has left room for the entries.
-            _ if !self.staged.is_empty() => Some(self.staged_at),
+            _ if !self.group.is_empty() => Some(self.staged_at),
             _ => self.place(entries),
         }
     }
@@ -262,7 +259,6 @@ impl Log {
             Entry { tree, flags: FIRST | LAST | TREE, payload, ..self.next_entry(self.last) };
         let (block, tag) = entry.seal(&mut store.sealer, volume)?;
         store.write(ROOTS_START + tree % ROOT_SLOTS, &block[..])?;
-        self.wrote(1);
         self.last = Mark { sequence: entry.sequence, tag };
         self.tree = tree;
         self.tree_start = state.log;
@@ -271,21 +267,28 @@ impl Log {
         Ok(())
     }
 
-    /// Writes a commit that lists changes, and the blocks that were staged; it is not
-    /// durable yet. If that fails, nobody knows how much of it is there, so the next commit
-    /// is one that nothing of it can follow.
+    /// Writes a commit that lists changes, and the blocks that were staged. With `through` it
+    /// is durable then, as all before it is; else not yet. If that fails, nobody knows how much
+    /// of it is there, so the next commit is one that nothing of it can follow, and that
+    /// relies on nothing of it.
     pub(crate) fn write_changes(
         &mut self,
         store: &mut Store,
         volume: &VolumeId,
         bytes: &[u8],
+        through: bool,
     ) -> Result<()> {
         self.commit_seal = store.sealer.now();
         let Some(place) = self.place_of(bytes.len()) else {
             return Err(Error::damaged("the log has no room"));
         };
+        let data = self.staged_blocks() as usize;
+        let group = &mut self.group;
+        if data == 0 {
+            group.clear();
+            group.resize(BLOCK_BYTES, 0);
+        }
         let mut last = self.last;
-        let mut group: Vec<u8> = Vec::with_capacity(2 * BLOCK_BYTES + self.staged.len());
         let pieces = bytes.chunks(PAYLOAD_BYTES);
         let count = pieces.len();
         for (at, piece) in pieces.enumerate() {
@@ -293,25 +296,30 @@ impl Log {
             if at == 0 {
                 entry.flags |= FIRST;
                 // At most MOST_STAGED.
-                entry.data = self.staged_blocks() as u8;
+                entry.data = data as u8;
             }
             if at + 1 == count {
                 entry.flags |= LAST;
             }
             let (block, tag) = entry.seal(&mut store.sealer, volume)?;
-            group.extend_from_slice(&block[..]);
             if at == 0 {
-                group.extend_from_slice(&self.staged);
+                self.group[..BLOCK_BYTES].copy_from_slice(&block[..]);
+            } else {
+                self.group.extend_from_slice(&block[..]);
             }
             last = Mark { sequence: entry.sequence, tag };
         }
-        if let Err(error) = store.write(ring_block(place), &group) {
+        let block = ring_block(place);
+        let written = match through {
+            true => store.write_through(block, &self.group),
+            false => store.write(block, &self.group),
+        };
+        if let Err(error) = written {
             self.tree_due = true;
             return Err(error);
         }
-        let blocks = group.len() / BLOCK_BYTES;
-        self.wrote(blocks);
-        self.staged.clear();
+        let blocks = self.group.len() / BLOCK_BYTES;
+        self.group.clear();
         self.end = place + blocks as u64;
         self.last = last;
         Ok(())

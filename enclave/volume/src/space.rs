@@ -60,6 +60,8 @@ struct Region {
     guarded: Box<[u64; WORDS]>,
     guards: u32,
     dirty: bool,
+    /// No run that a search would look at is longer, until blocks become free.
+    longest: u32,
 }
 
 impl Region {
@@ -265,6 +267,7 @@ impl Space {
                 Region::flip(&mut region.guarded, bit);
             }
             region.guards -= run.count;
+            region.longest = u32::MAX;
         }
     }
 
@@ -272,13 +275,17 @@ impl Space {
         (self.blocks - region * REGION_BLOCKS).min(REGION_BLOCKS) as usize
     }
 
-    /// Takes up to `want` free blocks of a loaded region: a good run if it has one, else the
-    /// longest among the first ones.
-    fn search_region(&mut self, number: u64, want: u32) -> Option<Run> {
+    /// Up to `want` free blocks of a loaded region, and more than `than`: a good run if it has
+    /// one, else the longest among the first ones.
+    fn search_region(&mut self, number: u64, want: u32, than: u32) -> Option<Run> {
         let base = number * REGION_BLOCKS;
         let mut from = self.lowest.saturating_sub(base).min(REGION_BLOCKS) as usize;
         let end = self.end_in(number);
-        let region = self.regions.get(&number)?;
+        let region = self.regions.get_mut(&number)?;
+        if region.longest <= than {
+            return None;
+        }
+        let enough = want.min(GOOD_RUN).min(region.longest);
         let mut best: Option<Run> = None;
         let mut tried = 0;
         while from < end && tried < 256 {
@@ -292,15 +299,19 @@ impl Space {
             if best.is_none_or(|best| best.count < count) {
                 best = Some(Run { start: base + first as u64, count });
             }
-            if count >= want.min(GOOD_RUN) {
+            if count >= enough {
                 break;
             }
             from = last;
             tried += 1;
         }
-        if best.is_none() {
-            self.full.insert(number);
+        match best {
+            None => {
+                self.full.insert(number);
+            }
+            Some(best) if best.count < enough => region.longest = best.count,
+            Some(_) => {}
         }
-        best
+        best.filter(|best| best.count > than)
     }
 }

@@ -79,6 +79,17 @@ pub trait Storage: Send {
     /// # Errors
     /// When that is not sure. The volume is then not written again until it is opened anew.
     fn sync(&mut self) -> Result<(), StorageError>;
+
+    /// Writes all of `bytes` at `offset`, and returns when they are durable. The volume calls
+    /// it when nothing else that it wrote or changed since the last [`sync`](Self::sync) has to
+    /// become durable with them, so that an implementation may do it in one step (`RWF_DSYNC`).
+    ///
+    /// # Errors
+    /// When that is not sure, as with [`sync`](Self::sync).
+    fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.write(offset, bytes)?;
+        self.sync()
+    }
 }
 
 /// A storage in memory, for tests and short-lived trees. Clones share their bytes.

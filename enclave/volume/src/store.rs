@@ -1,6 +1,6 @@
 //! The storage with its errors in words and its calls counted, and the keys.
 
-use crate::block::{self, Bytes, Kind};
+use crate::block::{self, BLOCK_BYTES, Bytes, Kind};
 use crate::crypto::{Seal, Sealer};
 use crate::error::{Error, Operation, Result};
 use crate::pointer::Pointer;
@@ -12,6 +12,10 @@ pub(crate) struct Store {
     storage: Box<dyn Storage>,
     pub(crate) sealer: Sealer,
     pub(crate) statistics: Statistics,
+    /// Blocks written since the last barrier.
+    unsynced: u64,
+    /// The storage was made longer or shorter since then.
+    resized: bool,
 }
 
 fn failed(operation: Operation, offset: u64, bytes: usize) -> impl Fn(StorageError) -> Error {
@@ -31,12 +35,13 @@ pub(crate) fn read(storage: &mut dyn Storage, block: u64, bytes: &mut Bytes) -> 
 
 impl Store {
     pub(crate) fn new(storage: Box<dyn Storage>, sealer: Sealer) -> Self {
-        Store { storage, sealer, statistics: Statistics::default() }
+        Store { storage, sealer, statistics: Statistics::default(), unsynced: 0, resized: false }
     }
 
     /// Makes the storage this many blocks long.
     pub(crate) fn set_blocks(&mut self, blocks: u64) -> Result<()> {
         let size = block::offset(blocks);
+        self.resized = true;
         self.storage.set_size(size).map_err(failed(Operation::SetSize, size, 0))
     }
 
@@ -51,14 +56,46 @@ impl Store {
     /// Writes blocks as they are, from one on.
     pub(crate) fn write(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
         let offset = block::offset(block);
-        self.statistics.writes += 1;
-        self.statistics.bytes_written += bytes.len() as u64;
+        self.count_write(bytes);
+        self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
         self.storage.write(offset, bytes).map_err(failed(Operation::Write, offset, bytes.len()))
     }
 
+    fn count_write(&mut self, bytes: &[u8]) {
+        self.statistics.writes += 1;
+        self.statistics.bytes_written += bytes.len() as u64;
+    }
+
+    /// Writes blocks as they are, from one on, and returns when they are durable; what was
+    /// written before may not be.
+    pub(crate) fn write_through(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
+        let offset = block::offset(block);
+        self.count_write(bytes);
+        self.statistics.syncs += 1;
+        self.storage.write_through(offset, bytes).map_err(failed(
+            Operation::Sync,
+            offset,
+            bytes.len(),
+        ))
+    }
+
+    /// Returns when all that was written is durable.
     pub(crate) fn sync(&mut self) -> Result<()> {
         self.statistics.syncs += 1;
-        self.storage.sync().map_err(failed(Operation::Sync, 0, 0))
+        self.storage.sync().map_err(failed(Operation::Sync, 0, 0))?;
+        self.unsynced = 0;
+        self.resized = false;
+        Ok(())
+    }
+
+    /// Blocks written since the last barrier.
+    pub(crate) fn unsynced(&self) -> u64 {
+        self.unsynced
+    }
+
+    /// Whether there is something that the next barrier has to make durable.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.resized || self.unsynced > 0
     }
 
     /// Decrypts what was read from a pointer's block, in place; clears it if it is not

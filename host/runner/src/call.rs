@@ -192,6 +192,21 @@ impl HostCalls for Caller<'_> {
         done(result)
     }
 
+    fn storage_write_through(
+        &mut self,
+        storage: u64,
+        offset: u64,
+        pointer: u64,
+        length: u64,
+    ) -> (u64, u64) {
+        let service = self.service;
+        let result = service.storage(storage).and_then(|storage| {
+            storage.write_through(offset, self.bytes(pointer, length)?)?;
+            Ok(0)
+        });
+        done(result)
+    }
+
     fn storage_sync(&mut self, storage: u64) -> (u64, u64) {
         done(self.service.storage(storage).and_then(Storage::sync).map(|()| 0))
     }

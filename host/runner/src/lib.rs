@@ -31,6 +31,7 @@ mod sockets;
 mod stats;
 mod storage;
 mod streams;
+mod volume_file;
 
 pub use code::CodeFile;
 pub use device::{Machine, Platform, Tee};
@@ -41,3 +42,4 @@ pub use run::{Phases, Report, run, run_interposed};
 pub use service::{Call, Input, Interposer, Progress, Resources};
 pub use stats::{CallStats, Stats};
 pub use storage::{Access, Storage, StorageError};
+pub use volume_file::VolumeFile;

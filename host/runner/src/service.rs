@@ -3,6 +3,7 @@
 use crate::code::CodeFile;
 use crate::device::{Elrange, Platform};
 use crate::folder::Folder;
+use crate::mapping::PAGE;
 use crate::sockets::Sockets;
 use crate::stats::Counters;
 use crate::storage::Storage;
@@ -287,9 +288,11 @@ impl Service {
     /// The transfer buffer of the thread with that TCS.
     pub(crate) fn transfer(&self, tcs: u64) -> (u64, u64) {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = TRANSFER_BUFFER_SIZE as usize;
-        let buffer = transfers.entry(tcs).or_insert_with(|| vec![0; length / 8].into());
-        (buffer.as_ptr() as u64, TRANSFER_BUFFER_SIZE)
+        let words = (TRANSFER_BUFFER_SIZE + PAGE) as usize / 8;
+        let buffer = transfers.entry(tcs).or_insert_with(|| vec![0; words].into());
+        // At the start of a page, where it can be written to a file from directly.
+        let start = (buffer.as_ptr() as u64).next_multiple_of(PAGE);
+        (start, TRANSFER_BUFFER_SIZE)
     }
 
     /// Whether these bytes lie in the transfer buffer of that TCS: a host call of a sane

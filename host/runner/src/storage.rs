@@ -3,10 +3,11 @@
 
 use crate::mapping::{Mapping, PAGE};
 use crate::prefault::Prefault;
+use crate::volume_file::VolumeFile;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use twine_protocol::wire::Status;
@@ -86,7 +87,7 @@ pub enum Access {
 /// A file that holds a volume, or will hold one. It is locked until it is dropped.
 #[derive(Debug)]
 pub struct Storage {
-    file: File,
+    file: VolumeFile,
     path: PathBuf,
     writable: bool,
     empty: bool,
@@ -144,6 +145,7 @@ impl Storage {
             Err(TryLockError::Error(source)) => return Err(open(source)),
         }
         let empty = file.metadata().map_err(open)?.len() == 0;
+        let file = VolumeFile::new(file);
         let storage = Storage { file, path, writable, empty, mappings: Mutex::default() };
         if !empty {
             // The enclave will ask for it. Until then its pages are entered, while the enclave
@@ -168,7 +170,7 @@ impl Storage {
     }
 
     pub(crate) fn size(&self) -> Result<u64, Status> {
-        self.file.metadata().map(|metadata| metadata.len()).map_err(|error| status(&error))
+        self.file.file().metadata().map(|metadata| metadata.len()).map_err(|error| status(&error))
     }
 
     pub(crate) fn resize(&self, size: u64) -> Result<(), Status> {
@@ -177,23 +179,28 @@ impl Storage {
         let now = self.size()?;
         if size > now {
             let flags = rustix::fs::FallocateFlags::empty();
-            match rustix::fs::fallocate(&self.file, flags, now, size - now) {
+            match rustix::fs::fallocate(self.file.file(), flags, now, size - now) {
                 Ok(()) => return Ok(()),
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
                 Err(error) => return Err(status(&error.into())),
             }
         }
-        self.file.set_len(size).map_err(|error| status(&error))
+        self.file.file().set_len(size).map_err(|error| status(&error))
     }
 
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         self.writable()?;
-        self.file.write_all_at(bytes, offset).map_err(|error| status(&error))
+        self.file.write(offset, bytes).map_err(|error| status(&error))
     }
 
     pub(crate) fn sync(&self) -> Result<(), Status> {
         self.writable()?;
-        self.file.sync_data().map_err(|error| status(&error))
+        self.file.sync().map_err(|error| status(&error))
+    }
+
+    pub(crate) fn write_through(&self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
+        self.writable()?;
+        self.file.write_through(offset, bytes).map_err(|error| status(&error))
     }
 
     fn writable(&self) -> Result<(), Status> {
@@ -209,9 +216,9 @@ impl Storage {
         {
             return Ok((mapping.address() as u64, mapping.length()));
         }
+        let file = self.file.file();
         let roomy = size.checked_mul(2).unwrap_or(size).max(ROOM);
-        let mapping =
-            Mapping::new(&self.file, roomy).or_else(|_| Mapping::new(&self.file, size))?;
+        let mapping = Mapping::new(file, roomy).or_else(|_| Mapping::new(file, size))?;
         let answer = (mapping.address() as u64, mapping.length());
         let prefault = Prefault::start(mapping.address(), size as usize);
         mappings.push(Mapped { _prefault: prefault, mapping });
@@ -277,6 +284,15 @@ mod tests {
         // SAFETY: the word is within the mapping and the file.
         let seen = unsafe { ((address + (1 << 20) - 8) as *const u64).read_volatile() };
         assert_eq!(seen, 7);
+        // Also what went past the page cache.
+        let pages: Vec<u64> = (0..1024).collect();
+        for words in [&pages[..], &pages[pages.as_ptr().align_offset(4096)..][..512]] {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            storage.write_through(8192, &bytes).unwrap();
+            // SAFETY: as above.
+            let seen = unsafe { ((address + 8192 + 80) as *const u64).read_volatile() };
+            assert_eq!(seen, words[10]);
+        }
         drop(storage);
         fs::remove_dir_all(folder).unwrap();
     }

@@ -54,22 +54,21 @@ impl Volume {
         let mut best: Option<Run> = None;
         let mut tried = 0;
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
-        let mut number = from / REGION_BLOCKS;
-        while number < regions {
-            if !self.space.full.contains(&number) {
-                self.load_region(number)?;
-                let run = self.space.search_region(number, want);
-                best = longer(best, run);
-                if run.is_some_and(|run| run.count >= want.min(GOOD_RUN)) {
-                    break;
-                }
-                // One without anything free costs a look, once.
-                tried += u64::from(run.is_some());
+        for number in from / REGION_BLOCKS..regions {
+            if self.space.full.contains(&number) {
+                continue;
             }
+            self.load_region(number)?;
+            let run = self.space.search_region(number, want, best.map_or(0, |best| best.count));
+            best = run.or(best);
+            if best.is_some_and(|run| run.count >= want.min(GOOD_RUN)) {
+                break;
+            }
+            // One without anything free costs a look, once.
+            tried += u64::from(!self.space.full.contains(&number));
             if tried == REGIONS_TRIED {
                 break;
             }
-            number += 1;
         }
         Ok(best)
     }
@@ -114,7 +113,11 @@ impl Volume {
             }
             Err(error) => return Err(error),
         };
-        self.space.full.remove(&(self.space.blocks / REGION_BLOCKS));
+        let last = self.space.blocks / REGION_BLOCKS;
+        self.space.full.remove(&last);
+        if let Some(region) = self.space.regions.get_mut(&last) {
+            region.longest = u32::MAX;
+        }
         self.space.blocks = got;
         Ok(())
     }
@@ -240,6 +243,7 @@ impl Volume {
         if used {
             self.space.used += u64::from(run.count);
         } else {
+            region.longest = u32::MAX;
             self.space.used = self.space.used.saturating_sub(u64::from(run.count));
         }
         Ok(())
@@ -277,7 +281,7 @@ impl Volume {
             self.space.regions.retain(|_, region| region.dirty || region.guards > 0);
         }
         let guarded = Box::new([0; WORDS]);
-        let region = Region { used, guarded, guards: 0, dirty: false };
+        let region = Region { used, guarded, guards: 0, dirty: false, longest: u32::MAX };
         self.space.regions.insert(number, region);
         Ok(())
     }

@@ -191,4 +191,20 @@ impl Storage for Recorder {
         inner.unsynced.clear();
         Ok(())
     }
+
+    /// Makes durable what it must, and nothing that was written before.
+    fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.write(offset, bytes)?;
+        let mut inner = self.count()?;
+        if inner.stopped {
+            return Err(StorageError::Io);
+        }
+        inner.unsynced.pop();
+        let end = offset as usize + bytes.len();
+        if inner.durable.len() < end {
+            inner.durable.resize(end, 0);
+        }
+        inner.durable[offset as usize..end].copy_from_slice(bytes);
+        Ok(())
+    }
 }

@@ -668,6 +668,10 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
+    fn storage_write_through(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
     fn folder(&mut self, _: u64, _: u64, _: u64) -> (u64, u64) {
         INVALID
     }

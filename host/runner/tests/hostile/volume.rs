@@ -135,9 +135,13 @@ pub fn mappings() -> Vec<Case> {
 /// Codes and sizes.
 pub fn storages() -> Vec<Case> {
     let mut cases = Vec::new();
-    for call in
-        [number::storage_size, number::storage_resize, number::storage_write, number::storage_sync]
-    {
+    for call in [
+        number::storage_size,
+        number::storage_resize,
+        number::storage_write,
+        number::storage_sync,
+        number::storage_write_through,
+    ] {
         for from in [0, 3] {
             // Codes of each kind, and sizes from nothing to beyond everything.
             for value in VALUES.into_iter().step_by(3) {
