@@ -16,7 +16,9 @@ pub(crate) use entry::PAYLOAD_BYTES;
 pub(crate) use record::{Record, STATE_BYTES, State};
 
 use crate::anchor::Mark;
-use crate::block::{BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, ROOTS_START};
+use crate::block::{
+    BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, ROOTS_START, zeroed,
+};
 use crate::crypto::Sealer;
 use crate::error::{Error, Result};
 use crate::pointer::{Pointer, Salt};
@@ -29,6 +31,10 @@ pub(crate) const MOST_GROUP: u64 = 8;
 
 /// Most blocks of data that lie among the entries.
 pub(crate) const MOST_STAGED: usize = 16;
+
+/// Entries that room is left for when data are staged. Few commits have more; those that have, and
+/// don't fit, write the tree.
+const STAGED_ENTRIES: u64 = 2;
 
 /// Blocks that a mount may have to read to see whether a commit is whole: with more that
 /// were not synced, a barrier comes before the commit's entries.
@@ -182,7 +188,7 @@ impl Log {
 
     /// Whether so many blocks of data can be written with the next commit.
     pub(crate) fn can_stage(&self, blocks: usize) -> bool {
-        blocks <= MOST_STAGED && self.place(blocks as u64 + MOST_GROUP).is_some()
+        blocks <= MOST_STAGED && self.place(blocks as u64 + STAGED_ENTRIES).is_some()
     }
 
     /// Takes blocks of data that will be written with the next commit, and seals them; the
@@ -195,7 +201,7 @@ impl Log {
         self.group.clear();
         self.group.resize(BLOCK_BYTES, 0);
         blocks.for_each(|block| self.group.extend_from_slice(block));
-        self.staged_at = self.next_place(self.staged_blocks() + MOST_GROUP);
+        self.staged_at = self.next_place(self.staged_blocks() + STAGED_ENTRIES);
         let staged = self.group.as_chunks_mut::<BLOCK_BYTES>().0.iter_mut().skip(1);
         let pointers: Result<Vec<Pointer>> = (ring_block(self.staged_at) + 1..)
             .zip(staged)
@@ -231,8 +237,11 @@ impl Log {
         let entries = bytes.div_ceil(PAYLOAD_BYTES) as u64;
         match entries {
             _ if entries > MOST_GROUP => None,
-            // Staging has left room for the entries.
-            _ if !self.group.is_empty() => Some(self.staged_at),
+            // The pointers to what was staged say where it goes.
+            _ if !self.group.is_empty() => {
+                let place = self.place(entries + self.staged_blocks());
+                place.filter(|&place| place == self.staged_at)
+            }
             _ => self.place(entries),
         }
     }
@@ -257,7 +266,8 @@ impl Log {
         let tree = self.tree + 1;
         let entry =
             Entry { tree, flags: FIRST | LAST | TREE, payload, ..self.next_entry(self.last) };
-        let (block, tag) = entry.seal(&mut store.sealer, volume)?;
+        let mut block = zeroed();
+        let tag = entry.seal(&mut store.sealer, volume, &mut block)?;
         store.write(ROOTS_START + tree % ROOT_SLOTS, &block[..])?;
         self.last = Mark { sequence: entry.sequence, tag };
         self.tree = tree;
@@ -283,10 +293,9 @@ impl Log {
             return Err(Error::damaged("the log has no room"));
         };
         let data = self.staged_blocks() as usize;
-        let group = &mut self.group;
         if data == 0 {
-            group.clear();
-            group.resize(BLOCK_BYTES, 0);
+            self.group.clear();
+            self.group.resize(BLOCK_BYTES, 0);
         }
         let mut last = self.last;
         let pieces = bytes.chunks(PAYLOAD_BYTES);
@@ -301,12 +310,13 @@ impl Log {
             if at + 1 == count {
                 entry.flags |= LAST;
             }
-            let (block, tag) = entry.seal(&mut store.sealer, volume)?;
-            if at == 0 {
-                self.group[..BLOCK_BYTES].copy_from_slice(&block[..]);
-            } else {
-                self.group.extend_from_slice(&block[..]);
+            if at > 0 {
+                self.group.resize(self.group.len() + BLOCK_BYTES, 0);
             }
+            let blocks = self.group.as_chunks_mut::<BLOCK_BYTES>().0;
+            let block = if at == 0 { blocks.first_mut() } else { blocks.last_mut() };
+            let block = block.ok_or_else(|| Error::damaged("a commit has no entry"))?;
+            let tag = entry.seal(&mut store.sealer, volume, block)?;
             last = Mark { sequence: entry.sequence, tag };
         }
         let block = ring_block(place);

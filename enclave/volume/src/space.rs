@@ -9,8 +9,10 @@
 //! commit before, nodes by the last commit that wrote the tree.
 
 mod allocate;
+mod nodes;
 
 use crate::block::RESERVED_BLOCKS;
+use nodes::Areas;
 use std::collections::{HashMap, HashSet};
 
 /// Blocks of a region.
@@ -59,6 +61,8 @@ struct Region {
     /// is durable.
     guarded: Box<[u64; WORDS]>,
     guards: u32,
+    /// A bit for each word that is kept for nodes.
+    kept: [u64; WORDS / 64],
     dirty: bool,
     /// No run that a search would look at is longer, until blocks become free.
     longest: u32,
@@ -73,10 +77,28 @@ impl Region {
         map[bit / 64] ^= 1 << (bit % 64);
     }
 
+    fn is_kept(&self, word: usize) -> bool {
+        self.kept[word / 64] >> (word % 64) & 1 != 0
+    }
+
+    fn set_kept(&mut self, word: usize, kept: bool) {
+        let bit = 1 << (word % 64);
+        if kept {
+            self.kept[word / 64] |= bit;
+        } else {
+            self.kept[word / 64] &= !bit;
+        }
+    }
+
+    /// What data may not have of a word.
+    fn taken(&self, word: usize) -> u64 {
+        if self.is_kept(word) { u64::MAX } else { self.used[word] | self.guarded[word] }
+    }
+
     /// The first free bit from one on, before `end`.
     fn first_free(&self, from: usize, end: usize) -> Option<usize> {
         let mut word = from / 64;
-        let mut free = !(self.used[word] | self.guarded[word]) & (u64::MAX << (from % 64));
+        let mut free = !self.taken(word) & (u64::MAX << (from % 64));
         loop {
             if free != 0 {
                 let bit = word * 64 + free.trailing_zeros() as usize;
@@ -86,20 +108,20 @@ impl Region {
             if word * 64 >= end {
                 return None;
             }
-            free = !(self.used[word] | self.guarded[word]);
+            free = !self.taken(word);
         }
     }
 
     /// The first bit from one on that is not free, at most `end`.
     fn first_taken(&self, from: usize, end: usize) -> usize {
         let mut word = from / 64;
-        let mut taken = (self.used[word] | self.guarded[word]) & (u64::MAX << (from % 64));
+        let mut taken = self.taken(word) & (u64::MAX << (from % 64));
         while taken == 0 {
             word += 1;
             if word * 64 >= end {
                 return end;
             }
-            taken = self.used[word] | self.guarded[word];
+            taken = self.taken(word);
         }
         (word * 64 + taken.trailing_zeros() as usize).min(end)
     }
@@ -121,9 +143,9 @@ pub(crate) struct Space {
     pub(crate) used: u64,
     guarded: u64,
     regions: HashMap<u64, Region>,
-    /// Regions that are known to have nothing free.
+    /// Regions that are known to have nothing free for data.
     full: HashSet<u64>,
-    /// No block below is free.
+    /// No block below is free for data.
     lowest: u64,
     /// May be given out, though their bits are still set.
     free_now: Runs,
@@ -133,6 +155,7 @@ pub(crate) struct Space {
     waiting_nodes: Runs,
     guarded_runs: Vec<Run>,
     ready: Vec<u64>,
+    areas: Areas,
     /// The storage could not be made longer for the sake of blocks in a row.
     no_spare: bool,
     /// Blocks that the log refers to while its entries are replayed.
@@ -199,6 +222,7 @@ impl Space {
             waiting_nodes: Runs::default(),
             guarded_runs: Vec::new(),
             ready: Vec::new(),
+            areas: Areas::default(),
             no_spare: false,
             claimed: HashSet::new(),
         }

@@ -47,9 +47,13 @@ pub(super) struct Opened {
 }
 
 impl Entry {
-    /// The entry as a block.
-    pub(super) fn seal(&self, sealer: &mut Sealer, volume: &VolumeId) -> Result<(Box<Bytes>, Tag)> {
-        let mut block = crate::block::zeroed();
+    /// Makes a block the entry; what the payload leaves of it is sealed as it is.
+    pub(super) fn seal(
+        &self,
+        sealer: &mut Sealer,
+        volume: &VolumeId,
+        block: &mut Bytes,
+    ) -> Result<Tag> {
         let sealed = &mut block[CLEAR_BYTES..];
         sealed[..8].copy_from_slice(&self.sequence.to_le_bytes());
         sealed[8..24].copy_from_slice(&self.previous);
@@ -64,7 +68,7 @@ impl Entry {
         block[..12].copy_from_slice(&seal.salt);
         block[12..18].copy_from_slice(&seal.counter.to_le_bytes()[..6]);
         block[18..34].copy_from_slice(&seal.tag);
-        Ok((block, seal.tag))
+        Ok(seal.tag)
     }
 
     /// Opens a block; nothing if it is no authentic entry.

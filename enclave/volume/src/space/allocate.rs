@@ -18,7 +18,7 @@ impl Volume {
         self.take_run(want, READY_BLOCKS as u64)
     }
 
-    fn take_run(&mut self, want: u32, remain: u64) -> Result<Run> {
+    pub(super) fn take_run(&mut self, want: u32, remain: u64) -> Result<Run> {
         self.enter_freed()?;
         let usable = self.space.usable().saturating_sub(remain);
         if usable < u64::from(want) {
@@ -31,22 +31,44 @@ impl Volume {
         if short(best) {
             let end = self.space.blocks;
             best = longer(best, self.search(end.saturating_sub(1), want)?);
-            if best.is_none() || short(best) && self.space.wants_spare() {
-                match self.grow(u64::from(want)) {
-                    Ok(()) => best = longer(best, self.search(end, want)?),
-                    // There is no more, but there are these.
-                    Err(error)
-                        if best.is_some() && error.errno() == twine_files::Error::NoSpace =>
-                    {
-                        self.space.no_spare = true;
-                    }
-                    Err(error) => return Err(error),
+            if best.is_some() {
+                if short(best) && self.space.wants_spare() && self.grow_for_rows(u64::from(want))? {
+                    best = longer(best, self.search(end, want)?);
                 }
+            } else {
+                best = self.take_last(want)?;
             }
         }
         let run = best.ok_or_else(|| Error::damaged("new blocks are in use"))?;
         self.set_bits(run, true)?;
         Ok(run)
+    }
+
+    /// A run where all that is free for data is taken: of new storage, or else of what is kept for
+    /// nodes.
+    fn take_last(&mut self, want: u32) -> Result<Option<Run>> {
+        let end = self.space.blocks;
+        match self.grow(u64::from(want)) {
+            Ok(()) => self.search(end, want),
+            Err(error) => {
+                let dropped = self.drop_areas()?;
+                let best = if dropped { self.search(self.space.lowest, want)? } else { None };
+                if best.is_some() { Ok(best) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Makes the storage longer so that blocks in a row are at hand; whether that could be.
+    /// There are others.
+    pub(super) fn grow_for_rows(&mut self, least: u64) -> Result<bool> {
+        match self.grow(least) {
+            Ok(()) => Ok(true),
+            Err(error) if error.errno() == twine_files::Error::NoSpace => {
+                self.space.no_spare = true;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The best of the runs that are looked at, from the region of a block on; it is not taken yet.
@@ -120,24 +142,6 @@ impl Volume {
         }
         self.space.blocks = got;
         Ok(())
-    }
-
-    /// Fills the supply of blocks for nodes.
-    pub(crate) fn fill_ready(&mut self) -> Result<()> {
-        while self.space.ready.len() < READY_BLOCKS / 2 {
-            let run = self.take_run((READY_BLOCKS - self.space.ready.len()) as u32, 0)?;
-            // Backwards, because they are taken from the end.
-            self.space.ready.extend((run.start..run.start + u64::from(run.count)).rev());
-        }
-        Ok(())
-    }
-
-    /// A block for a node.
-    pub(crate) fn take_ready(&mut self) -> Result<u64> {
-        match self.space.ready.pop() {
-            Some(block) => Ok(block),
-            None => Ok(self.take_run(1, 0)?.start),
-        }
     }
 
     /// Gives the supply back, for a commit that writes the bitmaps.
@@ -224,7 +228,7 @@ impl Volume {
     }
 
     /// Sets or clears the bits of a run within one region.
-    fn set_bits(&mut self, run: Run, used: bool) -> Result<()> {
+    pub(super) fn set_bits(&mut self, run: Run, used: bool) -> Result<()> {
         let number = run.start / REGION_BLOCKS;
         self.load_region(number)?;
         let Some(region) = self.space.regions.get_mut(&number) else {
@@ -267,7 +271,7 @@ impl Volume {
         self.set_bits(Run { start: block, count: 1 }, true)
     }
 
-    fn load_region(&mut self, number: u64) -> Result<()> {
+    pub(super) fn load_region(&mut self, number: u64) -> Result<()> {
         if self.space.regions.contains_key(&number) {
             return Ok(());
         }
@@ -278,10 +282,19 @@ impl Volume {
             }
         }
         if self.space.regions.len() >= KEPT_REGIONS {
-            self.space.regions.retain(|_, region| region.dirty || region.guards > 0);
+            self.space.regions.retain(|_, region| {
+                region.dirty || region.guards > 0 || region.kept != [0; WORDS / 64]
+            });
         }
         let guarded = Box::new([0; WORDS]);
-        let region = Region { used, guarded, guards: 0, dirty: false, longest: u32::MAX };
+        let region = Region {
+            used,
+            guarded,
+            guards: 0,
+            kept: [0; WORDS / 64],
+            dirty: false,
+            longest: u32::MAX,
+        };
         self.space.regions.insert(number, region);
         Ok(())
     }

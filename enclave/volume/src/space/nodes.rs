@@ -1,0 +1,201 @@
+//! Blocks for nodes of the tree.
+//!
+//! A commit of the tree writes some nodes of many places, and soon writes them again
+//! elsewhere. So that these are few writes of blocks in a row whatever else was
+//! written, nodes have *areas* of their own: 64 blocks each, a word of a region's bitmap,
+//! that data stay out of while there is other space. Which they are is forgotten with the mount.
+
+use super::{READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run, WORDS};
+use crate::error::Result;
+use crate::volume::Volume;
+
+/// Blocks of an area: those of a word of a bitmap.
+const AREA_BLOCKS: u64 = 64;
+
+/// Areas may be this part of all blocks: three times what the nodes of large files take.
+const AREAS_SHARE: u64 = 32;
+
+/// Most areas: enough for many commits, also of the largest volume.
+const MOST_AREAS: usize = 256;
+
+/// Free blocks that make an area worth while, at best and at least.
+const GOOD_AREA: u32 = 40;
+const LEAST_AREA: u32 = 16;
+
+/// The areas, and where the search goes on.
+#[derive(Default)]
+pub(super) struct Areas {
+    list: Vec<u64>,
+    next: usize,
+}
+
+impl Region {
+    /// The free blocks of a word.
+    fn free(&self, word: usize) -> u64 {
+        !(self.used[word] | self.guarded[word])
+    }
+
+    /// The best word of a region that is no area, within the first `end` blocks: how many
+    /// blocks of it are free.
+    fn best_word(&self, end: usize) -> Option<(usize, u32)> {
+        (0..end / AREA_BLOCKS as usize)
+            .filter(|word| !self.is_kept(*word))
+            .map(|word| (word, self.free(word).count_ones()))
+            .rev()
+            .max_by_key(|(_, free)| *free)
+    }
+}
+
+impl Volume {
+    /// Fills the supply of blocks for nodes.
+    pub(crate) fn fill_ready(&mut self) -> Result<()> {
+        if self.space.ready.len() >= READY_BLOCKS / 2 {
+            return Ok(());
+        }
+        self.enter_freed()?;
+        while self.space.ready.len() < READY_BLOCKS / 2 {
+            match self.good_area()? {
+                Some(area) => self.take_area(area)?,
+                None => {
+                    let want = (READY_BLOCKS - self.space.ready.len()) as u32;
+                    let run = self.take_run(want, 0)?;
+                    // Backwards, because they are taken from the end.
+                    self.space.ready.extend((run.start..run.start + u64::from(run.count)).rev());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A block for a node.
+    pub(crate) fn take_ready(&mut self) -> Result<u64> {
+        if let Some(block) = self.space.ready.pop() {
+            return Ok(block);
+        }
+        // While bitmaps are written there is no supply.
+        self.enter_freed()?;
+        let area = self.next_area()?.filter(|(_, free)| *free > 0);
+        let Some((area, _)) = area else { return Ok(self.take_run(1, 0)?.start) };
+        let (number, word) = place(area);
+        let free = self.space.regions.get(&number).map_or(0, |region| region.free(word));
+        let start = area * AREA_BLOCKS + u64::from(free.trailing_zeros());
+        self.set_bits(Run { start, count: 1 }, true)?;
+        Ok(start)
+    }
+
+    /// An area to take blocks of; nothing where no part of the storage is good for that.
+    fn good_area(&mut self) -> Result<Option<u64>> {
+        let best = self.next_area()?;
+        if best.is_some_and(|(_, free)| free >= GOOD_AREA) {
+            return Ok(best.map(|(area, _)| area));
+        }
+        let areas = self.space.areas.list.len();
+        let most = ((self.space.blocks / AREAS_SHARE / AREA_BLOCKS) as usize).clamp(2, MOST_AREAS);
+        if areas < most
+            && let Some(area) = self.new_area()?
+        {
+            return Ok(Some(area));
+        }
+        Ok(best.filter(|(_, free)| *free >= LEAST_AREA).map(|(area, _)| area))
+    }
+
+    /// The next area in turn that is good, or else the best.
+    fn next_area(&mut self) -> Result<Option<(u64, u32)>> {
+        let count = self.space.areas.list.len();
+        let mut best: Option<(u64, u32)> = None;
+        for _ in 0..count {
+            let at = self.space.areas.next % count;
+            self.space.areas.next = at;
+            let area = self.space.areas.list[at];
+            let free = self.free_of(area)?;
+            if best.is_none_or(|(_, most)| most < free) {
+                best = Some((area, free));
+            }
+            if free >= GOOD_AREA {
+                break;
+            }
+            self.space.areas.next = at + 1;
+        }
+        Ok(best)
+    }
+
+    /// How many blocks of an area are free.
+    fn free_of(&mut self, area: u64) -> Result<u32> {
+        let (number, word) = place(area);
+        self.load_region(number)?;
+        let region = self.space.regions.get(&number);
+        Ok(region.map_or(0, |region| region.free(word).count_ones()))
+    }
+
+    /// Makes a word of a bitmap an area: one with much free, or one of new storage.
+    fn new_area(&mut self) -> Result<Option<u64>> {
+        let mut best: Option<(u64, u32)> = None;
+        let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
+        let first = self.space.lowest / REGION_BLOCKS;
+        for number in (first..regions).take(REGIONS_TRIED as usize) {
+            self.load_region(number)?;
+            let end = self.space.end_in(number);
+            let found = self.space.regions.get(&number).and_then(|region| region.best_word(end));
+            if let Some((word, free)) = found
+                && best.is_none_or(|(_, most)| most < free)
+            {
+                best = Some((number * WORDS as u64 + word as u64, free));
+            }
+        }
+        if best.is_none_or(|(_, free)| free < GOOD_AREA) && self.space.wants_spare() {
+            let area = self.space.blocks.div_ceil(AREA_BLOCKS);
+            let end = (area + 1) * AREA_BLOCKS;
+            if self.grow_for_rows(end - self.space.blocks)? {
+                best = Some((area, AREA_BLOCKS as u32));
+            }
+        }
+        let Some((area, _)) = best.filter(|(_, free)| *free >= LEAST_AREA) else {
+            return Ok(None);
+        };
+        self.keep(area, true)?;
+        self.space.areas.list.push(area);
+        Ok(Some(area))
+    }
+
+    /// Keeps data out of an area, or lets them in.
+    fn keep(&mut self, area: u64, kept: bool) -> Result<()> {
+        let (number, word) = place(area);
+        self.load_region(number)?;
+        if let Some(region) = self.space.regions.get_mut(&number) {
+            region.set_kept(word, kept);
+            region.longest = u32::MAX;
+        }
+        self.space.full.remove(&number);
+        Ok(())
+    }
+
+    /// Gives all areas to data; whether there were any.
+    pub(super) fn drop_areas(&mut self) -> Result<bool> {
+        let areas = std::mem::take(&mut self.space.areas).list;
+        for &area in &areas {
+            self.keep(area, false)?;
+            self.space.lowest = self.space.lowest.min(area * AREA_BLOCKS);
+        }
+        Ok(!areas.is_empty())
+    }
+
+    /// Takes what is free of an area into the supply.
+    fn take_area(&mut self, area: u64) -> Result<()> {
+        let (number, word) = place(area);
+        self.load_region(number)?;
+        let Some(region) = self.space.regions.get_mut(&number) else { return Ok(()) };
+        let free = region.free(word);
+        region.used[word] |= free;
+        region.dirty = true;
+        self.space.used += u64::from(free.count_ones());
+        // Backwards, because they are taken from the end.
+        let blocks = (0..AREA_BLOCKS).rev().filter(|bit| free >> bit & 1 != 0);
+        self.space.ready.splice(0..0, blocks.map(|bit| area * AREA_BLOCKS + bit));
+        Ok(())
+    }
+}
+
+/// The region of an area, and its word there.
+fn place(area: u64) -> (u64, usize) {
+    (area / WORDS as u64, (area % WORDS as u64) as usize)
+}
