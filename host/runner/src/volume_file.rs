@@ -6,10 +6,15 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most bytes of one write. Linux keeps what is written at once in one piece of its page
 /// cache, and a block that is written into a large piece later costs twice as much.
 const MOST_BYTES: usize = 64 << 10;
+
+/// After so many bytes the system is asked to begin with writing them out, so that the disk
+/// works while more is sealed, and the next sync finds less to wait for.
+const WRITE_OUT_BYTES: u64 = 128 << 10;
 
 /// Direct writes begin and end at multiples of this, in the file and in memory.
 const ALIGNMENT: usize = 4096;
@@ -21,12 +26,14 @@ pub struct VolumeFile {
     /// The same file, opened again for writes past the page cache; nothing where the file
     /// system has none. Opened when it is first wanted.
     direct: OnceLock<Option<File>>,
+    /// Bytes written that the system was not asked to write out.
+    waiting: AtomicU64,
 }
 
 impl VolumeFile {
     /// What writes to `file`.
     pub fn new(file: File) -> Self {
-        VolumeFile { file, direct: OnceLock::new() }
+        VolumeFile { file, direct: OnceLock::new(), waiting: AtomicU64::new(0) }
     }
 
     /// The file itself.
@@ -42,7 +49,22 @@ impl VolumeFile {
         let offsets = (offset..).step_by(MOST_BYTES);
         offsets
             .zip(bytes.chunks(MOST_BYTES))
-            .try_for_each(|(offset, piece)| self.file.write_all_at(piece, offset))
+            .try_for_each(|(offset, piece)| self.file.write_all_at(piece, offset))?;
+        let waiting = self.waiting.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if waiting + bytes.len() as u64 >= WRITE_OUT_BYTES {
+            self.write_out();
+        }
+        Ok(())
+    }
+
+    /// Asks the system to write out what was written, and does not wait for it.
+    fn write_out(&self) {
+        self.waiting.store(0, Ordering::Relaxed);
+        // SAFETY: it takes an open descriptor and numbers only. Should it fail, the next sync
+        // does it, and tells of errors.
+        unsafe {
+            libc::sync_file_range(self.file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE);
+        }
     }
 
     /// Returns when what was written is durable.
@@ -50,6 +72,7 @@ impl VolumeFile {
     /// # Errors
     /// The system's: then it may not be.
     pub fn sync(&self) -> io::Result<()> {
+        self.waiting.store(0, Ordering::Relaxed);
         self.file.sync_data()
     }
 
