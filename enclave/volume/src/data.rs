@@ -10,6 +10,7 @@ use crate::page::{Key, Subject};
 use crate::pointer::Pointer;
 use crate::space::Run;
 use crate::volume::Volume;
+use std::collections::BTreeSet;
 
 /// A file of at most this many bytes lies in the tree.
 pub(crate) const MOST_INLINE_BYTES: u64 = 1024;
@@ -176,10 +177,16 @@ impl Volume {
 
     /// Writes the blocks that are in the log's ring anew, to places of their own.
     pub(crate) fn move_residents(&mut self) -> Result<()> {
-        let mut residents = self.log.residents().to_vec();
-        residents.sort_unstable();
-        residents.dedup();
-        for (inode, index) in residents {
+        let residents = self.log.take_residents();
+        let result = self.move_out(&residents);
+        if result.is_err() {
+            self.log.resides(residents);
+        }
+        result
+    }
+
+    fn move_out(&mut self, residents: &BTreeSet<(u64, u64)>) -> Result<()> {
+        for &(inode, index) in residents {
             let pointer = self.pointer(inode, index)?;
             if !pointer.is_some_and(|pointer| log::is_in_ring(pointer.block)) {
                 continue;
@@ -312,7 +319,7 @@ impl Volume {
         let mut at = 0;
         while at < blocks.len() && result.is_ok() {
             let want = (blocks.len() - at).min(BATCH_BLOCKS);
-            result = self.take_data_run(want as u32).and_then(|run| {
+            result = self.take_run(want as u32).and_then(|run| {
                 let end = at + run.count as usize;
                 scratch.clear();
                 match bytes {

@@ -123,6 +123,7 @@ impl Volume {
             let blocks: Vec<(u64, u64)> =
                 (index..index + count as u64).map(|index| (inode, index)).collect();
             let length = count * BLOCK_BYTES;
+            self.reserve_for_dirty(count as u64)?;
             self.write_blocks(&blocks, Some(&bytes[..length]))?;
             length
         } else {

@@ -25,6 +25,7 @@ use crate::pointer::{Pointer, Salt};
 use crate::store::Store;
 use crate::volume::VolumeId;
 use entry::{Entry, FIRST, LAST, TREE};
+use std::collections::BTreeSet;
 
 /// Most entries of a group.
 pub(crate) const MOST_GROUP: u64 = 8;
@@ -75,7 +76,7 @@ pub(crate) struct Log {
     group: Vec<u8>,
     staged_at: u64,
     /// Blocks of files that are in the ring.
-    residents: Vec<(u64, u64)>,
+    residents: BTreeSet<(u64, u64)>,
     /// The last seal before the last commit was begun, before the last that wrote the
     /// tree, and before the last barrier.
     commit_seal: (Salt, u64),
@@ -100,7 +101,7 @@ impl Log {
             kept_start: 0,
             group: Vec::new(),
             staged_at: 0,
-            residents: Vec::new(),
+            residents: BTreeSet::new(),
             commit_seal: now,
             tree_seal: now,
             durable_seal: now,
@@ -218,9 +219,15 @@ impl Log {
         self.group.clear();
     }
 
-    /// Blocks of files that are in the ring, or were since the tree was written.
-    pub(crate) fn residents(&self) -> &[(u64, u64)] {
-        &self.residents
+    /// How many blocks of files are in the ring, or were since the tree was written. Each will
+    /// need a place of its own.
+    pub(crate) fn residents(&self) -> usize {
+        self.residents.len()
+    }
+
+    /// Gives up which they are.
+    pub(crate) fn take_residents(&mut self) -> BTreeSet<(u64, u64)> {
+        std::mem::take(&mut self.residents)
     }
 
     /// Blocks of files are in the ring.
@@ -273,7 +280,6 @@ impl Log {
         self.tree = tree;
         self.tree_start = state.log;
         self.tree_due = false;
-        self.residents.clear();
         Ok(())
     }
 

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use support::{Random, create, open, options, tree_of, try_open};
+use support::{Random, create, long, open, options, tree_of, try_open};
 use twine_files::{Change, Error, FileSystem, Inode, Stamp};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Options, Volume};
 
@@ -292,6 +292,81 @@ fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
         volume.sync_all().unwrap();
         assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
     }
+}
+
+#[test]
+fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
+    const QUOTA: u64 = 32 << 20;
+    let mut volume = create(Bounded(MemoryStorage::default(), QUOTA), LEAST);
+    let root = volume.root();
+    let inode = volume.create_file(root, "file").unwrap();
+    let blocks = 5000;
+    volume.write(inode, 0, &vec![1; blocks as usize * 4096]).unwrap();
+    // Changes everywhere, so that nodes are written here and there.
+    let mut random = Random(1);
+    for _ in 0..2000 {
+        volume.write(inode, random.below(blocks) * 4096, &[2; 4096]).unwrap();
+        volume.sync(inode, Change::Data).unwrap();
+    }
+    let fill = volume.create_file(root, "fill").unwrap();
+    let mut filled = 0;
+    loop {
+        match volume.write(fill, filled * 4096, &[3; 4096]) {
+            Ok(4096) => filled += 1,
+            Ok(_) | Err(Error::NoSpace) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    volume.sync_all().unwrap();
+    let (data, all) = (blocks + filled, QUOTA / 4096);
+    println!("{data} blocks of data in {all}");
+    // The rest is the tree's, one block in 95, what the log has, and two supplies.
+    assert!(data > all - all / 95 - 128 - 128, "{data} of {all}");
+    assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
+}
+
+#[test]
+fn at_the_brim_of_a_storage_no_sync_wants_space() {
+    let mut refused = 0;
+    for seed in 1..=30 * long() {
+        let mut random = Random(seed);
+        let storage = MemoryStorage::default();
+        let quota = (2 + random.below(6)) << 20;
+        let mut volume = create(Bounded(storage.clone(), quota), LEAST);
+        let root = volume.root();
+        for _ in 0..300 {
+            let name = format!("file{}", random.below(6));
+            let inode = match volume.lookup(root, &name) {
+                Ok(inode) => inode,
+                Err(_) => match volume.create_file(root, &name) {
+                    Ok(inode) => inode,
+                    Err(error) => {
+                        assert_eq!(error, Error::NoSpace, "seed {seed}");
+                        continue;
+                    }
+                },
+            };
+            let most = if random.once_in(4) { 60 } else { 3 };
+            let blocks = 1 + random.below(most);
+            let bytes = vec![seed as u8; blocks as usize * 4096];
+            match volume.write(inode, random.below(400) * 4096, &bytes) {
+                Ok(count) if count == bytes.len() => {}
+                Ok(_) | Err(Error::NoSpace) => refused += 1,
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+            if random.once_in(3) {
+                volume.sync(inode, Change::Data).unwrap_or_else(|error| panic!("{seed}: {error}"));
+            }
+            volume.release(inode);
+            if random.once_in(40) {
+                volume.unlink(root, &name).unwrap_or_else(|error| panic!("{seed}: {error}"));
+            }
+        }
+        volume.close().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let mut volume = open(Bounded(storage, quota), LEAST);
+        assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "seed {seed}");
+    }
+    println!("{refused} writes refused");
 }
 
 /// A storage with a quota.

@@ -12,15 +12,11 @@ use crate::pointer::Pointer;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Takes blocks for data in a row: as many as wanted, or fewer. Some always remain for
-    /// nodes, so that files can be removed when there is no space for more.
-    pub(crate) fn take_data_run(&mut self, want: u32) -> Result<Run> {
-        self.take_run(want, READY_BLOCKS as u64)
-    }
-
-    pub(super) fn take_run(&mut self, want: u32, remain: u64) -> Result<Run> {
+    /// Takes blocks in a row: as many as wanted, or fewer. For data they were
+    /// [reserved](Self::reserve) before.
+    pub(crate) fn take_run(&mut self, want: u32) -> Result<Run> {
         self.enter_freed()?;
-        let usable = self.space.usable().saturating_sub(remain);
+        let usable = self.space.usable();
         if usable < u64::from(want) {
             self.grow(u64::from(want) - usable)?;
         }
@@ -95,10 +91,12 @@ impl Volume {
         Ok(best)
     }
 
-    /// Makes the storage so long that this many blocks of data have room.
+    /// Makes the storage so long that this many blocks of data have room. Some remain for nodes,
+    /// so that files can be removed when there is no space for more, and for what is in the
+    /// log's ring and must leave it.
     pub(crate) fn reserve(&mut self, blocks: u64) -> Result<()> {
         self.enter_freed()?;
-        let wanted = blocks + READY_BLOCKS as u64;
+        let wanted = blocks + (READY_BLOCKS + self.log.residents()) as u64;
         let usable = self.space.usable();
         if usable < wanted { self.grow(wanted - usable) } else { Ok(()) }
     }

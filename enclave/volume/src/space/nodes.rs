@@ -58,7 +58,7 @@ impl Volume {
                 Some(area) => self.take_area(area)?,
                 None => {
                     let want = (READY_BLOCKS - self.space.ready.len()) as u32;
-                    let run = self.take_run(want, 0)?;
+                    let run = self.take_run(want)?;
                     // Backwards, because they are taken from the end.
                     self.space.ready.extend((run.start..run.start + u64::from(run.count)).rev());
                 }
@@ -75,7 +75,7 @@ impl Volume {
         // While bitmaps are written there is no supply.
         self.enter_freed()?;
         let area = self.next_area()?.filter(|(_, free)| *free > 0);
-        let Some((area, _)) = area else { return Ok(self.take_run(1, 0)?.start) };
+        let Some((area, _)) = area else { return Ok(self.take_run(1)?.start) };
         let (number, word) = place(area);
         let free = self.space.regions.get(&number).map_or(0, |region| region.free(word));
         let start = area * AREA_BLOCKS + u64::from(free.trailing_zeros());
@@ -179,18 +179,21 @@ impl Volume {
         Ok(!areas.is_empty())
     }
 
-    /// Takes what is free of an area into the supply.
+    /// Takes what is free of an area into the supply, as far as there is room.
     fn take_area(&mut self, area: u64) -> Result<()> {
         let (number, word) = place(area);
         self.load_region(number)?;
         let Some(region) = self.space.regions.get_mut(&number) else { return Ok(()) };
         let free = region.free(word);
-        region.used[word] |= free;
+        let room = READY_BLOCKS.saturating_sub(self.space.ready.len());
+        let mut bits: Vec<u64> =
+            (0..AREA_BLOCKS).filter(|bit| free >> bit & 1 != 0).take(room).collect();
+        bits.iter().for_each(|bit| region.used[word] |= 1 << bit);
         region.dirty = true;
-        self.space.used += u64::from(free.count_ones());
+        self.space.used += bits.len() as u64;
         // Backwards, because they are taken from the end.
-        let blocks = (0..AREA_BLOCKS).rev().filter(|bit| free >> bit & 1 != 0);
-        self.space.ready.splice(0..0, blocks.map(|bit| area * AREA_BLOCKS + bit));
+        bits.reverse();
+        self.space.ready.splice(0..0, bits.iter().map(|bit| area * AREA_BLOCKS + bit));
         Ok(())
     }
 }
