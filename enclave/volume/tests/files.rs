@@ -296,17 +296,25 @@ fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
 
 #[test]
 fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
-    const QUOTA: u64 = 32 << 20;
+    const QUOTA: u64 = 128 << 20;
     let mut volume = create(Bounded(MemoryStorage::default(), QUOTA), LEAST);
     let root = volume.root();
-    let inode = volume.create_file(root, "file").unwrap();
-    let blocks = 5000;
-    volume.write(inode, 0, &vec![1; blocks as usize * 4096]).unwrap();
-    // Changes everywhere, so that nodes are written here and there.
-    let mut random = Random(1);
-    for _ in 0..2000 {
-        volume.write(inode, random.below(blocks) * 4096, &[2; 4096]).unwrap();
-        volume.sync(inode, Change::Data).unwrap();
+    let large = volume.create_file(root, "large").unwrap();
+    let blocks = 20_000;
+    volume.write(large, 0, &vec![1; blocks as usize * 4096]).unwrap();
+    // Small files lie in the tree, three in a node. Then the nodes are gone.
+    for round in 0..2 {
+        for number in 0..4500 {
+            let name = format!("small{number}");
+            if round == 0 {
+                let small = volume.create_file(root, &name).unwrap();
+                volume.write(small, 0, &[2; 1000]).unwrap();
+                volume.release(small);
+            } else {
+                volume.unlink(root, &name).unwrap();
+            }
+        }
+        volume.sync_all().unwrap();
     }
     let fill = volume.create_file(root, "fill").unwrap();
     let mut filled = 0;

@@ -18,9 +18,9 @@ const AREAS_SHARE: u64 = 32;
 /// Most areas: enough for many commits, also of the largest volume.
 const MOST_AREAS: usize = 256;
 
-/// Free blocks that make an area worth while, at best and at least.
-const GOOD_AREA: u32 = 40;
+/// Free blocks that make an area worth while, and how long their runs are in a good one, on average.
 const LEAST_AREA: u32 = 16;
+const GOOD_RUNS: u32 = 3;
 
 /// The areas, and where the search goes on.
 #[derive(Default)]
@@ -29,20 +29,45 @@ pub(super) struct Areas {
     next: usize,
 }
 
-impl Region {
-    /// The free blocks of a word.
-    fn free(&self, word: usize) -> u64 {
-        !(self.used[word] | self.guarded[word])
+/// The free blocks of a word.
+#[derive(Debug, Clone, Copy, Default)]
+struct Free(u64);
+
+impl Free {
+    fn count(self) -> u32 {
+        self.0.count_ones()
     }
 
-    /// The best word of a region that is no area, within the first `end` blocks: how many
-    /// blocks of it are free.
-    fn best_word(&self, end: usize) -> Option<(usize, u32)> {
+    fn is_worth_while(self) -> bool {
+        self.count() >= LEAST_AREA
+    }
+
+    /// Whether they are in few runs.
+    fn is_good(self) -> bool {
+        let runs = (self.0 & !(self.0 << 1)).count_ones();
+        self.is_worth_while() && self.count() >= GOOD_RUNS * runs
+    }
+
+    /// The first of them, at most so many.
+    fn first(self, most: usize) -> impl DoubleEndedIterator<Item = u64> {
+        let bits: Vec<u64> =
+            (0..AREA_BLOCKS).filter(|bit| self.0 >> bit & 1 != 0).take(most).collect();
+        bits.into_iter()
+    }
+}
+
+impl Region {
+    fn free(&self, word: usize) -> Free {
+        Free(!(self.used[word] | self.guarded[word]))
+    }
+
+    /// The word with most free blocks that is no area, within the first `end` blocks of a region.
+    fn best_word(&self, end: usize) -> Option<(usize, Free)> {
         (0..end / AREA_BLOCKS as usize)
             .filter(|word| !self.is_kept(*word))
-            .map(|word| (word, self.free(word).count_ones()))
+            .map(|word| (word, self.free(word)))
             .rev()
-            .max_by_key(|(_, free)| *free)
+            .max_by_key(|(_, free)| free.count())
     }
 }
 
@@ -74,11 +99,9 @@ impl Volume {
         }
         // While bitmaps are written there is no supply.
         self.enter_freed()?;
-        let area = self.next_area()?.filter(|(_, free)| *free > 0);
-        let Some((area, _)) = area else { return Ok(self.take_run(1)?.start) };
-        let (number, word) = place(area);
-        let free = self.space.regions.get(&number).map_or(0, |region| region.free(word));
-        let start = area * AREA_BLOCKS + u64::from(free.trailing_zeros());
+        let Some((area, free)) = self.next_area()? else { return Ok(self.take_run(1)?.start) };
+        let Some(bit) = free.first(1).next() else { return Ok(self.take_run(1)?.start) };
+        let start = area * AREA_BLOCKS + bit;
         self.set_bits(Run { start, count: 1 }, true)?;
         Ok(start)
     }
@@ -86,8 +109,10 @@ impl Volume {
     /// An area to take blocks of; nothing where no part of the storage is good for that.
     fn good_area(&mut self) -> Result<Option<u64>> {
         let best = self.next_area()?;
-        if best.is_some_and(|(_, free)| free >= GOOD_AREA) {
-            return Ok(best.map(|(area, _)| area));
+        if let Some((area, free)) = best
+            && free.is_good()
+        {
+            return Ok(Some(area));
         }
         let areas = self.space.areas.list.len();
         let most = ((self.space.blocks / AREAS_SHARE / AREA_BLOCKS) as usize).clamp(2, MOST_AREAS);
@@ -96,40 +121,40 @@ impl Volume {
         {
             return Ok(Some(area));
         }
-        Ok(best.filter(|(_, free)| *free >= LEAST_AREA).map(|(area, _)| area))
+        Ok(best.filter(|(_, free)| free.is_worth_while()).map(|(area, _)| area))
     }
 
-    /// The next area in turn that is good, or else the best.
-    fn next_area(&mut self) -> Result<Option<(u64, u32)>> {
+    /// The next area in turn that is good, or else the one with most free blocks.
+    fn next_area(&mut self) -> Result<Option<(u64, Free)>> {
         let count = self.space.areas.list.len();
-        let mut best: Option<(u64, u32)> = None;
+        let mut best: Option<(u64, Free)> = None;
         for _ in 0..count {
             let at = self.space.areas.next % count;
             self.space.areas.next = at;
             let area = self.space.areas.list[at];
             let free = self.free_of(area)?;
-            if best.is_none_or(|(_, most)| most < free) {
-                best = Some((area, free));
+            if free.is_good() {
+                return Ok(Some((area, free)));
             }
-            if free >= GOOD_AREA {
-                break;
+            if best.is_none_or(|(_, most)| most.count() < free.count()) {
+                best = Some((area, free));
             }
             self.space.areas.next = at + 1;
         }
         Ok(best)
     }
 
-    /// How many blocks of an area are free.
-    fn free_of(&mut self, area: u64) -> Result<u32> {
+    /// The free blocks of an area.
+    fn free_of(&mut self, area: u64) -> Result<Free> {
         let (number, word) = place(area);
         self.load_region(number)?;
         let region = self.space.regions.get(&number);
-        Ok(region.map_or(0, |region| region.free(word).count_ones()))
+        Ok(region.map_or(Free::default(), |region| region.free(word)))
     }
 
     /// Makes a word of a bitmap an area: one with much free, or one of new storage.
     fn new_area(&mut self) -> Result<Option<u64>> {
-        let mut best: Option<(u64, u32)> = None;
+        let mut best: Option<(u64, Free)> = None;
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
         let first = self.space.lowest / REGION_BLOCKS;
         for number in (first..regions).take(REGIONS_TRIED as usize) {
@@ -137,19 +162,19 @@ impl Volume {
             let end = self.space.end_in(number);
             let found = self.space.regions.get(&number).and_then(|region| region.best_word(end));
             if let Some((word, free)) = found
-                && best.is_none_or(|(_, most)| most < free)
+                && best.is_none_or(|(_, most)| most.count() < free.count())
             {
                 best = Some((number * WORDS as u64 + word as u64, free));
             }
         }
-        if best.is_none_or(|(_, free)| free < GOOD_AREA) && self.space.wants_spare() {
+        if !best.is_some_and(|(_, free)| free.is_good()) && self.space.wants_spare() {
             let area = self.space.blocks.div_ceil(AREA_BLOCKS);
             let end = (area + 1) * AREA_BLOCKS;
             if self.grow_for_rows(end - self.space.blocks)? {
-                best = Some((area, AREA_BLOCKS as u32));
+                best = Some((area, Free(u64::MAX)));
             }
         }
-        let Some((area, _)) = best.filter(|(_, free)| *free >= LEAST_AREA) else {
+        let Some((area, _)) = best.filter(|(_, free)| free.is_worth_while()) else {
             return Ok(None);
         };
         self.keep(area, true)?;
@@ -184,16 +209,13 @@ impl Volume {
         let (number, word) = place(area);
         self.load_region(number)?;
         let Some(region) = self.space.regions.get_mut(&number) else { return Ok(()) };
-        let free = region.free(word);
         let room = READY_BLOCKS.saturating_sub(self.space.ready.len());
-        let mut bits: Vec<u64> =
-            (0..AREA_BLOCKS).filter(|bit| free >> bit & 1 != 0).take(room).collect();
-        bits.iter().for_each(|bit| region.used[word] |= 1 << bit);
-        region.dirty = true;
-        self.space.used += bits.len() as u64;
+        let bits = region.free(word).first(room);
         // Backwards, because they are taken from the end.
-        bits.reverse();
-        self.space.ready.splice(0..0, bits.iter().map(|bit| area * AREA_BLOCKS + bit));
+        let blocks: Vec<u64> = bits.rev().inspect(|bit| region.used[word] |= 1 << bit).collect();
+        region.dirty = true;
+        self.space.used += blocks.len() as u64;
+        self.space.ready.splice(0..0, blocks.iter().map(|bit| area * AREA_BLOCKS + bit));
         Ok(())
     }
 }
