@@ -114,7 +114,8 @@ host_calls! {
     0x02 launch_request() -> (pointer, length);
 
     /// The bytes of the program in host memory. The enclave copies them in once, hashes
-    /// the copy and compiles the copy. At most `wire::MAX_PROGRAM` bytes.
+    /// the copy and compiles the copy; or, where it has opened kept code, copies them in piece
+    /// by piece, for nothing but their hash. At most `wire::MAX_PROGRAM` bytes.
     0x03 program() -> (pointer, length);
 
     /// The outcome of the run (`launch::Outcome`), encoded, in the transfer buffer. The

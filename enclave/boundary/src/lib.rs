@@ -77,6 +77,10 @@ thread_local! {
     static TRANSFER: Cell<Option<(u64, HostSlice)>> = const { Cell::new(None) };
 }
 
+/// Bytes of a program that are copied at a time where it is not kept: they stay in the processor's
+/// cache until they are used.
+const PIECE: usize = 64 << 10;
+
 static BOUNDARIES: AtomicU64 = AtomicU64::new(0);
 
 fn status(code: u64) -> Result<(), Status> {
@@ -90,6 +94,14 @@ fn status(code: u64) -> Result<(), Status> {
 /// A count of the host's is believed only when it is at most what was asked for.
 fn count(count: u64, asked: usize) -> Result<usize, Status> {
     usize::try_from(count).ok().filter(|&count| count <= asked).ok_or(Status::Io)
+}
+
+/// Room for a copy.
+fn zeros(what: &'static str, length: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| Error::Memory { what, length })?;
+    bytes.resize(length, 0);
+    Ok(bytes)
 }
 
 impl<R: RawCall> Boundary<R> {
@@ -113,11 +125,7 @@ impl<R: RawCall> Boundary<R> {
 
     fn copy(&self, what: &'static str, answer: (u64, u64), most: u64) -> Result<Vec<u8>, Error> {
         let slice = self.slice(what, answer, most)?;
-        let mut bytes = Vec::new();
-        bytes
-            .try_reserve_exact(slice.len())
-            .map_err(|_| Error::Memory { what, length: slice.len() })?;
-        bytes.resize(slice.len(), 0);
+        let mut bytes = zeros(what, slice.len())?;
         slice.copy_in(&mut bytes);
         Ok(bytes)
     }
@@ -163,14 +171,32 @@ impl<R: RawCall> Boundary<R> {
         self.copy("the program", stub::program(&self.raw), MAX_PROGRAM)
     }
 
-    /// A copy of the sealed code that an earlier run has kept, empty if there is none.
+    /// Hands the program's bytes to `take`, piece by piece, each a copy in enclave memory that is
+    /// gone afterwards.
     ///
     /// # Errors
-    /// When its address is refused or the enclave has no memory for it.
-    pub fn load_code(&self) -> Result<Vec<u8>, Error> {
+    /// When its address is refused or the enclave has no memory for a piece.
+    pub fn program_in_pieces(&self, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
+        let what = "the program";
+        let all = self.slice(what, stub::program(&self.raw), MAX_PROGRAM)?;
+        let mut piece = zeros(what, all.len().min(PIECE))?;
+        for start in (0..all.len()).step_by(PIECE) {
+            let length = PIECE.min(all.len() - start);
+            let refused = Error::Refused { what, status: Status::Io };
+            all.part(start as u64, length).ok_or(refused)?.copy_in(&mut piece[..length]);
+            take(&piece[..length]);
+        }
+        Ok(())
+    }
+
+    /// The sealed code that an earlier run has kept, in host memory; `None` if there is none.
+    ///
+    /// # Errors
+    /// When its address is refused.
+    pub fn kept_code(&self) -> Result<Option<HostSlice>, Error> {
         match stub::code_load(&self.raw) {
-            (_, 0) => Ok(Vec::new()),
-            answer => self.copy("compiled code", answer, MAX_CODE),
+            (_, 0) => Ok(None),
+            answer => self.slice("compiled code", answer, MAX_CODE).map(Some),
         }
     }
 

@@ -27,9 +27,33 @@ fn no_bad_pointer_is_taken_for_the_launch_request_or_the_program() {
                 matches!(host.program(), Err(Error::Pointer { .. })),
                 "program at {pointer:#x}, {length} bytes"
             );
+            let pieces = host.program_in_pieces(|_| panic!("a piece of what was refused"));
+            assert!(
+                matches!(pieces, Err(Error::Pointer { .. })),
+                "program in pieces at {pointer:#x}, {length} bytes"
+            );
+            if length != 0 {
+                assert!(
+                    matches!(host.kept_code(), Err(Error::Pointer { .. })),
+                    "code at {pointer:#x}, {length} bytes"
+                );
+            }
         }
     }
     enclave.assert_untouched();
+}
+
+#[test]
+fn pieces_of_a_program_are_all_of_it_in_order() {
+    let enclave = Enclave::new();
+    for length in [0, 1, 7, 8, 65_535, 65_536, 65_537, 200_001] {
+        let program: Vec<u64> = (0..length as u64 / 8 + 1).map(|word| word * 0x0101_0203).collect();
+        let host = boundary(&enclave.range(), |_, _| (program.as_ptr() as u64, length as u64));
+        let mut pieces = Vec::new();
+        host.program_in_pieces(|piece| pieces.extend_from_slice(piece)).unwrap();
+        assert_eq!(pieces, host.program().unwrap());
+        assert_eq!(pieces.len(), length);
+    }
 }
 
 #[test]
@@ -37,7 +61,9 @@ fn lengths_beyond_the_bounds_are_refused_before_anything_is_read() {
     let enclave = Enclave::new();
     for length in [MAX_PROGRAM + 1, 1 << 40, u64::MAX / 2, u64::MAX - 8, u64::MAX] {
         let host = boundary(&enclave.range(), |_, _| (8, length));
-        for error in [host.launch().map(drop), host.program().map(drop)] {
+        let pieces = host.program_in_pieces(|_| panic!("a piece of what was refused"));
+        let code = host.kept_code().map(drop);
+        for error in [host.launch().map(drop), host.program().map(drop), pieces, code] {
             assert!(
                 matches!(error, Err(Error::Pointer { source: PointerError::TooLong { .. }, .. })),
                 "{length}: {error:?}"

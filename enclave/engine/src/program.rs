@@ -4,8 +4,10 @@ use crate::config::{Platform, configuration};
 use crate::error::Error;
 use sha2::{Digest, Sha256};
 use std::any::Any;
+use std::ptr::NonNull;
+use std::sync::Arc;
 use twine_protocol::launch::Limits;
-use wasmtime::{Engine, Module};
+use wasmtime::{Config, CustomCodeMemory, Engine, Module};
 
 /// A program whose bytes were hashed. Only it can be compiled, so what runs is what was
 /// identified.
@@ -22,6 +24,18 @@ impl Identified {
         Identified { bytes, sha256 }
     }
 
+    /// What [`Self::sha256`] would be for bytes that come in pieces and are not kept.
+    ///
+    /// # Errors
+    /// That of `pieces`.
+    pub fn hash<E>(
+        pieces: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
+    ) -> Result<[u8; 32], E> {
+        let mut hash = Sha256::new();
+        pieces(&mut |piece| hash.update(piece))?;
+        Ok(hash.finalize().into())
+    }
+
     /// The SHA-256 of the program's bytes: its identity.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
@@ -36,7 +50,7 @@ impl Identified {
         if platform.baseline && platform.guarded.is_none() {
             return Err(Error::NoBaseline);
         }
-        let engine = engine(limits, platform)?;
+        let engine = engine(&configuration(limits, platform))?;
         let module = in_parallel(platform.compile_threads, || {
             stop_profiling();
             Module::from_binary(&engine, &self.bytes)
@@ -47,27 +61,6 @@ impl Identified {
             let without = Platform { guarded: None, ..*platform };
             return self.compile(limits, &without);
         }
-        Ok(Compiled { module, sha256: self.sha256, limits: *limits, platform: *platform })
-    }
-
-    /// Takes up code that was compiled before, instead of compiling the program.
-    ///
-    /// # Errors
-    /// When it was compiled by another engine or with other settings, or does not fit.
-    ///
-    /// # Safety
-    /// `code` must be what [`Compiled::code`] gave for the program with these bytes: it is
-    /// run as it is.
-    pub unsafe fn take_up(
-        &self,
-        code: &[u8],
-        limits: &Limits,
-        platform: &Platform,
-    ) -> Result<Compiled, Error> {
-        let engine = engine(limits, platform)?;
-        // SAFETY: the caller vouches for the code.
-        let module = unsafe { Module::deserialize(&engine, code) }
-            .map_err(|error| compile_error(&error, platform))?;
         Ok(Compiled { module, sha256: self.sha256, limits: *limits, platform: *platform })
     }
 
@@ -92,8 +85,8 @@ impl Identified {
     }
 }
 
-fn engine(limits: &Limits, platform: &Platform) -> Result<Engine, Error> {
-    Engine::new(&configuration(limits, platform)).map_err(|error| Error::Engine(one_line(&error)))
+fn engine(configuration: &Config) -> Result<Engine, Error> {
+    Engine::new(configuration).map_err(|error| Error::Engine(one_line(&error)))
 }
 
 /// Does work on so many threads, or as many as there are.
@@ -163,7 +156,33 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// The code, for [`Identified::take_up`] in a later run.
+    /// Takes up code that was compiled before from the program with that SHA-256, where it lies.
+    /// `memory` makes it executable, and has it as long as it is not dropped.
+    ///
+    /// # Errors
+    /// When it was compiled by another engine or with other settings.
+    ///
+    /// # Safety
+    /// `code` must be what [`Compiled::code`] gave for the program with this hash: it is run as it
+    /// is. It begins with a page, and nobody changes it as long as `memory` is there.
+    pub unsafe fn take_up(
+        sha256: [u8; 32],
+        code: NonNull<[u8]>,
+        memory: Arc<dyn CustomCodeMemory>,
+        limits: &Limits,
+        platform: &Platform,
+    ) -> Result<Self, Error> {
+        let mut configuration = configuration(limits, platform);
+        configuration.with_custom_code_memory(Some(memory));
+        let engine = engine(&configuration)?;
+        // SAFETY: the caller vouches for the code. The engine and the code that it loads have
+        // `memory` each.
+        let module = unsafe { Module::deserialize_raw(&engine, code) }
+            .map_err(|error| compile_error(&error, platform))?;
+        Ok(Compiled { module, sha256, limits: *limits, platform: *platform })
+    }
+
+    /// The code, for [`Compiled::take_up`] in a later run.
     ///
     /// # Errors
     /// When there is not enough memory for a copy.

@@ -2,13 +2,14 @@
 
 use crate::mounts::{self, Mounted, Refused};
 use crate::task;
+use std::cell::LazyCell;
 use std::process;
 use std::thread;
 use twine_boundary::Error as BoundaryError;
 use twine_engine::{Ended, Identified, Linked, Platform};
 use twine_platform::{
     HostSystem, SealingKeys, code_memory, code_refused, compile, guarded_memories, host,
-    precompile, report_panics, use_processor,
+    precompile, report_panics, take_up, use_processor,
 };
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
 use twine_protocol::task::Task;
@@ -95,13 +96,17 @@ fn platform(launch: &Launch) -> Platform {
 
 /// Compiles the program for later runs.
 fn compile_program(launch: &Launch) -> End {
+    let kept = End::Exited { code: 0, results: Vec::new() };
+    let platform = platform(launch);
+    if take_up(launch, &platform, || ()).is_some() {
+        return kept;
+    }
     let program = match host().program() {
         Ok(bytes) => Identified::new(bytes),
         Err(error) => return bad_host(&error),
     };
-    let keys = SealingKeys::of_program(program.sha256());
-    match precompile(&program, keys, launch, &platform(launch)) {
-        Ok(true) => End::Exited { code: 0, results: Vec::new() },
+    match precompile(&program, launch, &platform) {
+        Ok(true) => kept,
         Ok(false) => refused(
             "the compiled code could not be kept".into(),
             "see that there is space, and that the folder can be written: TWINE_CACHE names it"
@@ -114,21 +119,27 @@ fn compile_program(launch: &Launch) -> End {
 fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) -> End {
     let mut watch = Watch { wanted: launch.timings, last: 0 };
     watch.lap();
-    let program = match host().program() {
-        Ok(bytes) => Identified::new(bytes),
-        Err(error) => return bad_host(&error),
+    // It asks the host for pages: not before the program is here, where no code is kept.
+    let platform = LazyCell::new(|| platform(launch));
+    let opened = || timings.compile = watch.lap();
+    let kept = launch.keep_code.then(|| take_up(launch, &platform, opened)).flatten();
+    let compiled = if let Some(kept) = kept {
+        timings.receive = watch.lap();
+        kept
+    } else {
+        let program = match host().program() {
+            Ok(bytes) => Identified::new(bytes),
+            Err(error) => return bad_host(&error),
+        };
+        timings.receive = watch.lap();
+        let compiled = match compile(&program, launch, &platform) {
+            Ok(compiled) => compiled,
+            Err(error) => return refused(error.to_string(), error.remedy()),
+        };
+        timings.compile = watch.lap();
+        compiled
     };
-    timings.receive = watch.lap();
-
-    let platform = platform(launch);
-    let keys = SealingKeys::of_program(program.sha256());
-    let compiled = match compile(&program, keys, launch, &platform) {
-        Ok(compiled) => compiled,
-        Err(error) => return refused(error.to_string(), error.remedy()),
-    };
-    // The bytes are not needed any more, and the program may want the memory.
-    drop(program);
-    timings.compile = watch.lap();
+    let keys = SealingKeys::of_program(compiled.sha256());
     // After the program is known to be one: nothing is made for one that is not.
     let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
         Ok(mounted) => mounted,

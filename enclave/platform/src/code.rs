@@ -5,7 +5,10 @@
 
 use crate::host::host;
 use crate::seal::{PARAMETER_BYTES, Purpose, SealingKeys};
+use crate::wasmtime_sys::CodeMemory;
 use graviola::aead::AesGcm;
+use std::thread;
+use twine_boundary::HostSlice;
 use twine_engine::{Compiled, Error, Identified, Platform};
 use twine_protocol::launch::{Compiler, Launch, Limits, Sealing};
 
@@ -14,56 +17,61 @@ const _: () = assert!(HEAD_BYTES.is_multiple_of(8));
 const MAGIC: &[u8; 8] = b"TWINECOD";
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
-const HEAD_BYTES: usize = MAGIC.len() + SETTINGS_BYTES + PARAMETER_BYTES + NONCE_BYTES + TAG_BYTES;
+const HEAD_BYTES: usize = MAGIC.len() + ABOUT_BYTES + PARAMETER_BYTES + NONCE_BYTES + TAG_BYTES;
 
 /// Only this image may run what it compiled, and only as this program.
 const SEALING: Sealing = Sealing { this_image: true, any_program: false };
 
-/// The program's code: what an earlier run has kept, if it did and the launch allows it,
-/// else newly compiled and kept.
+/// The program's code that an earlier run has kept, if it did. Tells `opened` when it is there: the
+/// program that the host gives may take longer to be hashed.
+///
+/// Code that can't be taken up is no error: it is compiled again.
+pub fn take_up(launch: &Launch, platform: &Platform, opened: impl FnOnce()) -> Option<Compiled> {
+    let sealed = host().kept_code().ok()??;
+    let (compiled, sha256) = thread::scope(|scope| {
+        let hashing = thread::Builder::new().spawn_scoped(scope, program_hash);
+        let compiled = open(sealed, launch, platform);
+        opened();
+        // Where there is no other thread, this one does it.
+        let sha256 = hashing.map_or_else(|_| program_hash(), |thread| thread.join().ok()?);
+        Some((compiled?, sha256?))
+    })?;
+    // What is kept says itself which program it is of; it must be the one that is to run.
+    (compiled.sha256() == sha256).then_some(compiled)
+}
+
+fn program_hash() -> Option<[u8; 32]> {
+    Identified::hash(|take| host().program_in_pieces(take)).ok()
+}
+
+/// Compiles the program, and keeps the code if the launch allows it.
 ///
 /// # Errors
-/// When the program can't be compiled. Code that can't be kept or taken up is no error: it
-/// only takes longer.
+/// When the program can't be compiled. Code that can't be kept is no error: the next run compiles
+/// again.
 pub fn compile(
     program: &Identified,
-    keys: SealingKeys,
     launch: &Launch,
     platform: &Platform,
 ) -> Result<Compiled, Error> {
-    if !launch.keep_code {
-        return compile_anew(program, launch, platform);
+    let compiled = compile_anew(program, launch, platform)?;
+    if launch.keep_code {
+        let _ = keep(&compiled, &launch.limits);
     }
-    // If it is not kept, the next run compiles again.
-    take_or_make(program, keys, launch, platform).map(|(compiled, _)| compiled)
+    Ok(compiled)
 }
 
-/// Sees to it that the program's code is kept; whether it is now.
+/// Compiles the program to keep its code; whether it is kept now.
 ///
 /// # Errors
 /// When the program can't be compiled.
 pub fn precompile(
     program: &Identified,
-    keys: SealingKeys,
     launch: &Launch,
     platform: &Platform,
 ) -> Result<bool, Error> {
-    take_or_make(program, keys, launch, platform).map(|(_, kept)| kept)
-}
-
-/// The code that is kept, or new code; whether it is kept now.
-fn take_or_make(
-    program: &Identified,
-    keys: SealingKeys,
-    launch: &Launch,
-    platform: &Platform,
-) -> Result<(Compiled, bool), Error> {
-    if let Some(compiled) = kept(program, keys, launch, platform) {
-        return Ok((compiled, true));
-    }
     let compiled = compile_anew(program, launch, platform)?;
-    let kept = keep(&compiled, keys, &launch.limits).is_some();
-    Ok((compiled, kept))
+    Ok(keep(&compiled, &launch.limits).is_some())
 }
 
 fn compile_anew(
@@ -84,6 +92,10 @@ fn compile_anew(
 
 /// With it the head is a multiple of a word: what follows is written to the host's memory.
 const SETTINGS_BYTES: usize = 8;
+
+/// The settings and the program's SHA-256. None of it is secret, and none of it is believed before
+/// the code is found authentic.
+const ABOUT_BYTES: usize = SETTINGS_BYTES + 32;
 
 /// What code depends on beside the program and the image.
 fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
@@ -115,39 +127,43 @@ fn fitting(
     fits.then_some(Platform { guarded, baseline, ..*platform })
 }
 
-fn kept(
-    program: &Identified,
-    keys: SealingKeys,
-    launch: &Launch,
-    platform: &Platform,
-) -> Option<Compiled> {
-    let mut sealed = host().load_code().ok()?;
-    let (head, code) = sealed.split_first_chunk_mut::<HEAD_BYTES>()?;
+/// Opens sealed code where it is to run: in the arena, in the only copy that is made of it.
+fn open(sealed: HostSlice, launch: &Launch, platform: &Platform) -> Option<Compiled> {
+    let mut head = [0; HEAD_BYTES];
+    sealed.part(0, HEAD_BYTES)?.copy_in(&mut head);
     let (magic, rest) = head.split_first_chunk::<{ MAGIC.len() }>()?;
-    let (settings, rest) = rest.split_first_chunk::<SETTINGS_BYTES>()?;
+    let (about, rest) = rest.split_first_chunk::<ABOUT_BYTES>()?;
     let (parameters, rest) = rest.split_first_chunk::<PARAMETER_BYTES>()?;
     let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;
     let tag = rest.first_chunk::<TAG_BYTES>()?;
+    let (settings, sha256) = about.split_first_chunk::<SETTINGS_BYTES>()?;
+    let sha256: [u8; 32] = sha256.try_into().ok()?;
     if magic != MAGIC {
         return None;
     }
     let platform = fitting(*settings, launch, platform)?;
+    let keys = SealingKeys::of_program(sha256);
     let key = keys.key_as(Purpose::Code, SEALING, parameters).ok()?;
-    AesGcm::new(&*key).decrypt(nonce, settings, code, tag).ok()?;
+    let length = sealed.len() - HEAD_BYTES;
+    let mut memory = CodeMemory::new(length)?;
+    sealed.part(HEAD_BYTES as u64, length)?.copy_in(memory.bytes());
+    AesGcm::new(&*key).decrypt(nonce, about, memory.bytes(), tag).ok()?;
+    let (code, memory) = memory.finish();
     // SAFETY: the code is authentic under a key that only this image can derive, for the
     // program with this hash; `keep` alone seals with it, what it compiled from this
-    // program with these settings.
-    unsafe { program.take_up(code, &launch.limits, &platform) }.ok()
+    // program with these settings. It lies at the start of a page of its own, and `memory` has it.
+    unsafe { Compiled::take_up(sha256, code, memory, &launch.limits, &platform) }.ok()
 }
 
-fn keep(compiled: &Compiled, keys: SealingKeys, limits: &Limits) -> Option<()> {
+fn keep(compiled: &Compiled, limits: &Limits) -> Option<()> {
     let mut code = compiled.code().ok()?;
-    let settings = settings(compiled, limits);
+    let about = [&settings(compiled, limits)[..], &compiled.sha256()].concat();
+    let keys = SealingKeys::of_program(compiled.sha256());
     let (parameters, key) = keys.new_key(Purpose::Code, SEALING).ok()?;
     let mut nonce = [0; NONCE_BYTES];
     graviola::random::fill(&mut nonce).ok()?;
     let mut tag = [0; TAG_BYTES];
-    AesGcm::new(&*key).encrypt(&nonce, &settings, &mut code, &mut tag);
-    let head = [MAGIC, &settings[..], &parameters, &nonce, &tag].concat();
+    AesGcm::new(&*key).encrypt(&nonce, &about, &mut code, &mut tag);
+    let head = [MAGIC, &about[..], &parameters, &nonce, &tag].concat();
     host().store_code(&[&head, &code]).ok()
 }

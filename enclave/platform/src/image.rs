@@ -22,6 +22,10 @@ macro_rules! words {
 }
 
 words! {
+    /// Offset of the addresses by which the heap can grow.
+    TWINE_GROWTH_BASE;
+    /// Bytes of those addresses.
+    TWINE_GROWTH_SIZE;
     /// Offset of the code arena in the image.
     TWINE_ARENA_BASE;
     /// Bytes of the code arena.
@@ -56,9 +60,14 @@ pub(crate) fn elrange() -> Range<usize> {
     base()..base() + word(&raw const ENCLAVE_SIZE)
 }
 
-/// Bytes of the heap.
+/// Bytes of the heap, and of what it can grow by.
 pub(crate) fn heap_size() -> usize {
-    word(&raw const HEAP_SIZE)
+    word(&raw const HEAP_SIZE) + word(&raw const TWINE_GROWTH_SIZE)
+}
+
+/// The addresses by which the heap can grow. They had no pages when the image was loaded.
+pub(crate) fn growth() -> Range<usize> {
+    region(&raw const TWINE_GROWTH_BASE, &raw const TWINE_GROWTH_SIZE)
 }
 
 /// The addresses of the code arena.

@@ -37,7 +37,7 @@ mod trap;
 mod wasmtime_sys;
 
 #[cfg(target_env = "sgx")]
-pub use code::{compile, precompile};
+pub use code::{compile, precompile, take_up};
 #[cfg(target_env = "sgx")]
 pub use guarded::guarded_memories;
 #[cfg(target_env = "sgx")]

@@ -12,11 +12,13 @@ use crate::{guarded, image, page};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::Cell;
 use std::ops::Range;
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use twine_protocol::wire::Status;
-use twine_protocol::wire::permission::{READ, WRITE};
+use twine_protocol::wire::permission::{EXECUTE, READ, WRITE};
+use wasmtime::CustomCodeMemory;
 
 static ARENA: LazyLock<Mutex<Arena>> = LazyLock::new(|| Mutex::new(Arena::new(image::arena())));
 
@@ -102,6 +104,71 @@ extern "C" fn wasmtime_munmap(address: *mut u8, size: usize) -> i32 {
         unsafe { dealloc(address, layout) };
     }
     OK
+}
+
+/// Pages of the arena for code that was compiled before. They go back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct CodeMemory {
+    pages: Range<usize>,
+    size: usize,
+}
+
+impl CodeMemory {
+    /// Pages for so many bytes, readable and writable, with anything in them; `None` where there
+    /// are none.
+    pub(crate) fn new(size: usize) -> Option<Self> {
+        let mut arena = arena();
+        let pages = arena.allocate(size)?;
+        let memory = CodeMemory { pages, size };
+        if protect(&mut arena, memory.pages.clone(), READ | WRITE).is_err() {
+            drop(arena);
+            return None;
+        }
+        Some(memory)
+    }
+
+    /// The bytes, while they can be written.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the arena gave the pages to this alone, and they are writable until they are
+        // published, which takes it.
+        unsafe { slice::from_raw_parts_mut(self.pages.start as *mut u8, self.size) }
+    }
+
+    /// The bytes, and what wasmtime makes them executable with and keeps as long as it uses them.
+    pub(crate) fn finish(self) -> (NonNull<[u8]>, Arc<dyn CustomCodeMemory>) {
+        let bytes = ptr::slice_from_raw_parts_mut(self.pages.start as *mut u8, self.size);
+        let bytes = NonNull::new(bytes).expect("the arena is not at address 0");
+        (bytes, Arc::new(self))
+    }
+}
+
+impl Drop for CodeMemory {
+    fn drop(&mut self) {
+        arena().release(self.pages.clone());
+    }
+}
+
+impl CustomCodeMemory for CodeMemory {
+    fn required_alignment(&self) -> usize {
+        PAGE
+    }
+
+    /// Code becomes executable, and all that lies around it readable alone.
+    fn publish_executable(&self, code: *const u8, size: usize) -> wasmtime::Result<()> {
+        let code = pages(code.cast_mut(), size);
+        if code.start < self.pages.start || code.end > self.pages.end {
+            return Err(wasmtime::format_err!("the code is not where it was put"));
+        }
+        let mut arena = arena();
+        protect(&mut arena, self.pages.clone(), READ)
+            .and_then(|()| protect(&mut arena, code, READ | EXECUTE))
+            .map_err(|_| wasmtime::format_err!("the code can't be made executable"))
+    }
+
+    /// Nothing runs it any more. Its pages change when they are handed out again.
+    fn unpublish_executable(&self, _: *const u8, _: usize) -> wasmtime::Result<()> {
+        Ok(())
+    }
 }
 
 fn pages(address: *mut u8, size: usize) -> Range<usize> {

@@ -1,9 +1,11 @@
 //! `twine cache`, and where compiled code is kept.
 
 use crate::failure::Failure;
+use crate::known;
+use crate::measure::hex;
 use crate::print::print_line;
+use crate::program::Program;
 use clap::Subcommand;
-use sha2::{Digest, Sha256};
 use std::env;
 use std::fs;
 use std::io;
@@ -64,10 +66,6 @@ fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
     Ok(all)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What compiled code depends on beside the program and the image.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings {
@@ -78,10 +76,11 @@ pub(crate) struct Settings {
 }
 
 /// Where the code of a program that runs in `image` is kept.
-pub(crate) fn file(image: &Image, program: &[u8], settings: Settings) -> Option<CodeFile> {
+pub(crate) fn file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
     let folder = folder()?;
+    let program = known::sha256(program, &folder).ok()?;
     let mrenclave = &image.sigstruct().enclavehash;
-    let mut name = format!("{}-{}", hex(&Sha256::digest(program)), hex(&mrenclave[..8]));
+    let mut name = format!("{}-{}", hex(&program), hex(&mrenclave[..8]));
     let Settings { fuel, timeout, explicit_checks, baseline } = settings;
     let words = [
         (fuel, "-fuel"),
@@ -131,6 +130,9 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
             }
             Command::Clear => fs::remove_file(&kept.path).map_err(unreadable)?,
         }
+    }
+    if matches!(command, Command::Clear) {
+        known::clear(&folder).map_err(unreadable)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use crate::cache::{self, Settings};
 use crate::failure::Failure;
 use crate::print::print_line;
-use crate::program;
+use crate::program::Program;
 use crate::run::{CompilerName, Place};
 use clap::Args;
 use std::env;
@@ -75,7 +75,7 @@ pub(crate) fn threads() -> u64 {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let program = program::read(&arguments.program)?;
+    let program = Program::read(&arguments.program)?;
     let (image, platform) = arguments.place.choose(program.len(), arguments.quiet)?;
     let baseline = arguments.compiler == OneCompiler::Baseline;
     let settings = Settings {
@@ -113,6 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         ..Launch::default()
     };
     let resources = Resources { code: Some(code), ..Resources::default() };
+    let program = program.give()?;
     let begun = Instant::now();
     let report = twine_host::run(&image, platform, &launch, program, resources);
     let _ = fs::remove_file(path.with_extension(LOCK));

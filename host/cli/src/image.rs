@@ -42,6 +42,11 @@ pub(crate) struct Build {
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     heap_size: Option<u64>,
 
+    /// Bytes by which the heap can grow where the machine has SGX2 (1GiB); until then they cost
+    /// nothing
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    heap_growth_size: Option<u64>,
+
     /// Bytes of memory for compiled code (64MiB)
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     code_arena_size: Option<u64>,
@@ -130,6 +135,9 @@ fn build(arguments: Build) -> Result<(), Failure> {
     let mut manifest = manifest(arguments.manifest.as_deref())?;
     if let Some(size) = arguments.heap_size {
         manifest.heap_size = size;
+    }
+    if let Some(size) = arguments.heap_growth_size {
+        manifest.heap_growth_size = size;
     }
     if let Some(size) = arguments.code_arena_size {
         manifest.code_arena_size = size;

@@ -7,6 +7,7 @@ mod failure;
 mod image;
 mod info;
 mod key;
+mod known;
 mod locate;
 mod measure;
 mod mounts;

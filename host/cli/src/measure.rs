@@ -1,10 +1,10 @@
 //! `twine measure`.
 
 use crate::failure::Failure;
+use crate::locate;
 use crate::print::print_line;
-use crate::{locate, program};
+use crate::program::Program;
 use clap::Args;
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use twine_image::inspect_file;
@@ -29,9 +29,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let program = program::read(&arguments.program)?;
+    let program = Program::read(&arguments.program)?;
     let image = locate::image(arguments.image.clone(), program.len())?;
-    let program = hex(&Sha256::digest(program));
+    let program = program.sha256().map_err(|error| {
+        Failure::new(
+            format!("{} can't be read: {error}", arguments.program.display()),
+            "check the path and its permissions",
+        )
+    })?;
+    let program = hex(&program);
     let image = inspect_file(image.path())?;
     let mrsigner = image.signature.as_ref().map(|signature| signature.mrsigner.to_string());
     if arguments.json {

@@ -1,46 +1,170 @@
 //! Reading a program.
 
 use crate::failure::Failure;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use sha2::{Digest, Sha256};
+use std::cell::OnceCell;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use twine_protocol::wire::MAX_PROGRAM;
 
-/// The bytes of the program at `path`. Text format becomes binary here; the enclave
-/// sees the binary, and the binary is what is identified.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error: std::io::Error| {
-        let remedy = match error.kind() {
-            ErrorKind::NotFound => "check the path",
-            ErrorKind::IsADirectory => "name a .wasm or .wat file, not a folder",
-            _ => "check the path and its permissions",
+/// Files of more bytes are left where they are: the enclave takes them from there.
+const LARGE: u64 = 1 << 20;
+
+/// Bytes of a file that are hashed at a time.
+const PIECE: usize = 256 << 10;
+
+/// A program in WebAssembly's binary format. Text format became binary: the enclave sees the
+/// binary, and the binary is what is identified.
+#[derive(Debug)]
+pub(crate) struct Program {
+    contents: Contents,
+    sha256: OnceCell<[u8; 32]>,
+}
+
+#[derive(Debug)]
+enum Contents {
+    Bytes(Vec<u8>),
+    File(File, Box<Metadata>),
+}
+
+impl Program {
+    /// The program at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| {
+            let remedy = match error.kind() {
+                ErrorKind::NotFound => "check the path",
+                ErrorKind::IsADirectory => "name a .wasm or .wat file, not a folder",
+                _ => "check the path and its permissions",
+            };
+            Failure::new(format!("{} can't be read: {error}", path.display()), remedy)
         };
-        Failure::new(format!("{} can't be read: {error}", path.display()), remedy)
-    };
+        let contents = contents(path).map_err(failed)?;
+        if contents.len() > MAX_PROGRAM {
+            return Err(Failure::new(
+                format!("{} is larger than {} MiB", path.display(), MAX_PROGRAM >> 20),
+                "a program this large can't be run",
+            ));
+        }
+        match contents {
+            Contents::Bytes(bytes) if is_text_file(path) || is_text(&bytes) => {
+                text_to_binary(path, &bytes).map(Program::from)
+            }
+            contents => Ok(Program { contents, sha256: OnceCell::new() }),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.contents.len() as usize
+    }
+
+    /// Its SHA-256: its identity.
+    pub(crate) fn sha256(&self) -> io::Result<[u8; 32]> {
+        self.sha256_or(|| None)
+    }
+
+    /// As [`Self::sha256`], where somebody may know it already.
+    pub(crate) fn sha256_or(
+        &self,
+        known: impl FnOnce() -> Option<[u8; 32]>,
+    ) -> io::Result<[u8; 32]> {
+        if let Some(sha256) = self.sha256.get() {
+            return Ok(*sha256);
+        }
+        let sha256 = match known() {
+            Some(sha256) => sha256,
+            None => self.contents.sha256()?,
+        };
+        Ok(*self.sha256.get_or_init(|| sha256))
+    }
+
+    /// Of a file that is left where it is, what changes with it.
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
+        match &self.contents {
+            Contents::Bytes(_) => None,
+            Contents::File(file, _) => file.metadata().ok(),
+        }
+    }
+
+    /// For an enclave to take.
+    pub(crate) fn give(self) -> Result<twine_host::Program, Failure> {
+        match self.contents {
+            Contents::Bytes(bytes) => Ok(bytes.into()),
+            Contents::File(file, metadata) => twine_host::Program::of_file(&file, metadata.len())
+                .map_err(|error| {
+                    Failure::new(
+                        format!("the program's file can't be read: {error}"),
+                        "copy it to a folder of this machine",
+                    )
+                }),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Program {
+    fn from(bytes: Vec<u8>) -> Self {
+        Program { contents: Contents::Bytes(bytes), sha256: OnceCell::new() }
+    }
+}
+
+impl Contents {
+    fn len(&self) -> u64 {
+        match self {
+            Contents::Bytes(bytes) => bytes.len() as u64,
+            Contents::File(_, metadata) => metadata.len(),
+        }
+    }
+
+    fn sha256(&self) -> io::Result<[u8; 32]> {
+        let (file, length) = match self {
+            Contents::Bytes(bytes) => return Ok(Sha256::digest(bytes).into()),
+            Contents::File(file, metadata) => (file, metadata.len()),
+        };
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        let mut at = 0;
+        while at < length {
+            let wanted = (length - at).min(PIECE as u64) as usize;
+            match file.read_at(&mut piece[..wanted], at) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    hash.update(&piece[..count]);
+                    at += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hash.finalize().into())
+    }
+}
+
+fn contents(path: &Path) -> io::Result<Contents> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let mut magic = [0; 4];
+    let large = metadata.is_file() && metadata.len() > LARGE && !is_text_file(path);
+    if large && file.read_exact_at(&mut magic, 0).is_ok() && magic == *b"\0asm" {
+        return Ok(Contents::File(file, Box::new(metadata)));
+    }
     let mut bytes = Vec::new();
     // One more than allowed shows that it is too long without reading all of it.
-    File::open(path)
-        .and_then(|file| file.take(MAX_PROGRAM + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if bytes.len() as u64 > MAX_PROGRAM {
-        return Err(Failure::new(
-            format!("{} is larger than {} MiB", path.display(), MAX_PROGRAM >> 20),
-            "a program this large can't be run",
-        ));
-    }
-    let text = path.extension().is_some_and(|extension| extension == "wat");
-    if text || (!bytes.starts_with(b"\0asm") && is_text(&bytes)) {
-        return text_to_binary(path, &bytes);
-    }
-    Ok(bytes)
+    file.take(MAX_PROGRAM + 1).read_to_end(&mut bytes)?;
+    Ok(Contents::Bytes(bytes))
+}
+
+fn is_text_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "wat")
 }
 
 /// Whether these bytes start as WebAssembly's text format does, behind blanks and comments.
 fn is_text(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).is_ok_and(|text| {
-        let start = text.trim_start();
-        start.starts_with("(module") || start.starts_with("(component") || start.starts_with(";;")
-    })
+    !bytes.starts_with(b"\0asm")
+        && std::str::from_utf8(bytes).is_ok_and(|text| {
+            let start = text.trim_start();
+            ["(module", "(component", ";;"].iter().any(|begin| start.starts_with(begin))
+        })
 }
 
 fn text_to_binary(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, Failure> {

@@ -2,7 +2,8 @@
 
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
-use crate::{cache, compile, locate, program, size};
+use crate::program::Program;
+use crate::{cache, compile, locate, size};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::io::Write;
@@ -185,7 +186,7 @@ fn environment(variables: &[String]) -> Vec<(String, String)> {
 
 /// A run, ready to go.
 pub(crate) struct Run {
-    pub program: Vec<u8>,
+    pub program: Program,
     /// The program's file, for messages.
     pub name: PathBuf,
     /// The program's arguments, its name first.
@@ -213,7 +214,7 @@ fn watch(timeout: Duration) {
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let (path, rest) = arguments.program.split_first().expect("clap wants one at least");
     let path = PathBuf::from(path);
-    let program = program::read(&path)?;
+    let program = Program::read(&path)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
     prepared.resources.listeners = listeners(&arguments.listen)?;
@@ -276,7 +277,8 @@ impl Run {
         if let Some(timeout) = self.limits.timeout {
             watch(Duration::from_nanos(timeout));
         }
-        let report = twine_host::run(&image, platform, &launch, self.program, resources);
+        let program = self.program.give()?;
+        let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
         let report = report?;
         let code = end(&self.name, &report)?;

@@ -1,10 +1,11 @@
 //! `twine sqlite`: SQLite's own shell, on a database in a protected volume.
 
 use crate::failure::Failure;
+use crate::locate;
 use crate::mounts::{self, Prepared};
+use crate::program::Program;
 use crate::run::{self, CompilerName, Place, Run};
 use crate::terminal::Terminal;
-use crate::{locate, program};
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         prepared.resources.input = Some(Box::new(terminal));
     }
     Run {
-        program: program::read(&path)?,
+        program: Program::read(&path)?,
         name: path,
         arguments: command,
         // The shell looks for its settings there: in the volume.

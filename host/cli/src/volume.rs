@@ -8,7 +8,7 @@ mod work;
 
 use crate::failure::Failure;
 use crate::key::Key;
-use crate::program;
+use crate::program::Program;
 use crate::run::Place;
 use clap::{Args, Subcommand};
 use fresh::Fresh;
@@ -451,8 +451,8 @@ fn new_keys(
     }
 }
 
-fn read_program(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
-    path.map_or_else(|| Ok(Vec::new()), program::read)
+fn read_program(path: Option<&Path>) -> Result<Program, Failure> {
+    path.map_or_else(|| Ok(Vec::new().into()), Program::read)
 }
 
 fn create(arguments: Create) -> Result<ExitCode, Failure> {

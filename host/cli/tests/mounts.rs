@@ -169,27 +169,41 @@ fn kept_code_is_used_and_what_is_wrong_with_it_only_takes_time() {
     assert!(compiled(&["--no-code-cache"]));
     assert!(compiled(&["--timeout", "60s"]), "with other settings it is other code");
     assert!(!compiled(&["--timeout", "60s"]));
-    let kept: Vec<_> =
-        fs::read_dir(&cache).expect("the cache").map(|e| e.unwrap().path()).collect();
+    let files = || -> Vec<_> {
+        fs::read_dir(&cache).expect("the cache").map(|e| e.unwrap().path()).collect()
+    };
+    let kept = files();
     assert_eq!(kept.len(), 2, "{kept:?}");
     let [plain, timed] = match kept[0].to_string_lossy().contains("timeout") {
         true => [&kept[1], &kept[0]],
         false => [&kept[0], &kept[1]],
     };
     let good = fs::read(plain).expect("code");
-    for at in [0, 8, 20, 70, 100, good.len() - 1] {
+    for at in [0, 8, 20, 70, 105, 120, 130, good.len() - 1] {
         let mut bad = good.clone();
         bad[at] ^= 1;
         fs::write(plain, bad).expect("it can be written");
         assert!(compiled(&[]), "byte {at} was changed");
         assert!(!compiled(&[]), "it was replaced");
     }
-    for length in [0, 1, 87, 88, good.len() / 2] {
+    for length in [0, 1, 127, 128, good.len() / 2] {
         fs::write(plain, &good[..length]).expect("it can be written");
         assert!(compiled(&[]), "cut to {length} bytes");
     }
     fs::copy(timed, plain).expect("it can be copied");
     assert!(compiled(&[]), "code for other settings");
+
+    // Authentic, and for these settings, but of another program.
+    let other = folder.path().join("other.wat");
+    fs::write(&other, r#"(module (func (export "_start") unreachable))"#).expect("a program");
+    let before = files();
+    let mut command = twine();
+    command.env("TWINE_CACHE", &cache).args(["compile", "--quiet"]).arg(&other);
+    assert_eq!(run(&mut command).code, Some(0));
+    let code = files().into_iter().find(|file| !before.contains(file)).expect("its code");
+    fs::copy(code, plain).expect("it can be copied");
+    assert!(compiled(&[]), "code of another program");
+    assert!(!compiled(&[]), "it was replaced");
     let clear = run(twine().env("TWINE_CACHE", &cache).args(["cache", "clear"]));
     assert_eq!(clear.code, Some(0), "{clear:?}");
     assert_eq!(fs::read_dir(&cache).expect("the cache").count(), 0);

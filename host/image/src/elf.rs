@@ -27,7 +27,9 @@ const TOOLCHAIN_NOTE: &str = ".note.x86_64-fortanix-unknown-sgx";
 pub(crate) const MAX_PROGRAM: u64 = 512 << 20;
 
 /// The symbols of an image's own that a program may define; see [`crate::build`].
-pub(crate) const LAYOUT_SYMBOLS: [&str; 6] = [
+pub(crate) const LAYOUT_SYMBOLS: [&str; 8] = [
+    "TWINE_GROWTH_BASE",
+    "TWINE_GROWTH_SIZE",
     "TWINE_ARENA_BASE",
     "TWINE_ARENA_SIZE",
     "TWINE_MEMORY_BASE",

@@ -317,7 +317,7 @@ impl Error {
             Error::ProgramTooLarge { .. } => {
                 "take large zeroed buffers from the heap, and code memory from `code-arena-size`".into()
             }
-            Error::ElrangeTooLarge { .. } => "lower heap-size, code-arena-size, guard-size or elrange".into(),
+            Error::ElrangeTooLarge { .. } => "lower heap-size, heap-growth-size, code-arena-size, guard-size or elrange".into(),
             Error::Sgxs { .. } => "build the image anew".into(),
             Error::Key { .. } => "give an unencrypted RSA key in PEM form".into(),
             Error::KeySize { .. } | Error::KeyExponent { .. } => {

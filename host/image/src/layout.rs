@@ -5,6 +5,7 @@
 //! ```text
 //! program      at its ELF addresses, from 0
 //! heap
+//! heap growth  if the manifest asks for it; without pages
 //! thread 0     stack, TLS page, TCS page, SSA frames
 //! thread 1     the same
 //! ...
@@ -64,6 +65,7 @@ pub(crate) struct Layout<'a> {
     pub(crate) patches: Vec<Patch>,
     pub(crate) elrange: u64,
     pub(crate) heap: (u64, u64),
+    pub(crate) growth: (u64, u64),
     pub(crate) arena: (u64, u64),
     pub(crate) memory: (u64, u64),
     pub(crate) guard: (u64, u64),
@@ -96,6 +98,10 @@ impl<'a> Layout<'a> {
         plan.guard();
         // std's allocator (`sys/alloc/sgx.rs`) does not take fresh heap for zeroed.
         let heap = plan.place(manifest.heap_size, RW, Content::Unmeasured)?;
+        if manifest.heap_growth_size > 0 {
+            plan.guard();
+        }
+        let growth = plan.leave(manifest.heap_growth_size);
         for index in 0..manifest.threads {
             plan.guard();
             plan.place_thread(index == 0, program.entry, manifest)?;
@@ -106,8 +112,7 @@ impl<'a> Layout<'a> {
             plan.guard();
         }
         let memory = plan.place(manifest.memory_size, RW, Content::Unmeasured)?;
-        let guard = (plan.next, manifest.guard_size);
-        plan.next += manifest.guard_size;
+        let guard = plan.leave(manifest.guard_size);
         plan.guard();
         let (used, regions) = (plan.next, plan.regions);
 
@@ -116,10 +121,10 @@ impl<'a> Layout<'a> {
             return Err(Error::ElrangeTooLarge { needed: used, limit: MAX_ELRANGE });
         }
         let nothing_is_at_zero = |(offset, size)| if size == 0 { (0, 0) } else { (offset, size) };
-        let [arena, memory, guard] = [arena, memory, guard].map(nothing_is_at_zero);
+        let [growth, arena, memory, guard] = [growth, arena, memory, guard].map(nothing_is_at_zero);
         let mut patches = edp_patches(program, heap, used, elrange, manifest.debug);
-        patches.extend(layout_patches(program, arena, memory, guard));
-        Ok(Layout { regions, patches, elrange, heap, arena, memory, guard })
+        patches.extend(layout_patches(program, growth, arena, memory, guard));
+        Ok(Layout { regions, patches, elrange, heap, growth, arena, memory, guard })
     }
 }
 
@@ -131,6 +136,13 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     fn guard(&mut self) {
         self.next += GUARD;
+    }
+
+    /// Addresses without pages.
+    fn leave(&mut self, size: u64) -> (u64, u64) {
+        let offset = self.next;
+        self.next += size;
+        (offset, size)
     }
 
     fn place(
@@ -210,6 +222,8 @@ fn tls_page(top_of_stack: u64, main: bool) -> Box<[u8; PAGE as usize]> {
 
 fn check_layout_symbols(program: &Program<'_>, manifest: &Manifest) -> Result<(), Error> {
     let needs = [
+        ("TWINE_GROWTH_BASE", "heap-growth-size", manifest.heap_growth_size),
+        ("TWINE_GROWTH_SIZE", "heap-growth-size", manifest.heap_growth_size),
         ("TWINE_ARENA_BASE", "code-arena-size", manifest.code_arena_size),
         ("TWINE_ARENA_SIZE", "code-arena-size", manifest.code_arena_size),
         ("TWINE_MEMORY_BASE", "memory-size", manifest.memory_size),
@@ -261,11 +275,14 @@ fn edp_patches(
 
 fn layout_patches(
     program: &Program<'_>,
+    growth: (u64, u64),
     arena: (u64, u64),
     memory: (u64, u64),
     guard: (u64, u64),
 ) -> Vec<Patch> {
     [
+        ("TWINE_GROWTH_BASE", growth.0),
+        ("TWINE_GROWTH_SIZE", growth.1),
         ("TWINE_ARENA_BASE", arena.0),
         ("TWINE_ARENA_SIZE", arena.1),
         ("TWINE_MEMORY_BASE", memory.0),

@@ -31,6 +31,7 @@ const XFRM_AVX512: u64 = 0xe0;
 ///
 /// ```toml
 /// heap-size = "256MiB"          # read-write memory for the allocator
+/// heap-growth-size = "1GiB"     # address space without pages, for more of it
 /// threads = 8                   # the most threads that run inside at once
 /// stack-size = "2MiB"           # stack of the main thread
 /// thread-stack-size = "512KiB"  # stack of each other thread
@@ -56,6 +57,13 @@ const XFRM_AVX512: u64 = 0xe0;
 pub struct Manifest {
     /// Bytes of heap. Default: 64 MiB.
     pub heap_size: u64,
+    /// Bytes of address space for more heap, 0 for none. Default: 0. It has no pages when the image
+    /// is loaded, which costs as much as if it were not there; where the machine has SGX2, the
+    /// program may ask for pages there.
+    ///
+    /// The program learns the place from the symbols `TWINE_GROWTH_BASE` and
+    /// `TWINE_GROWTH_SIZE`, see [`crate::build()`].
+    pub heap_growth_size: u64,
     /// Number of TCSs, the main thread's included. Default: 4.
     pub threads: u32,
     /// Bytes of stack of the first TCS, on which the main thread runs. Default: 2 MiB.
@@ -114,6 +122,7 @@ impl Default for Manifest {
     fn default() -> Self {
         Manifest {
             heap_size: 64 << 20,
+            heap_growth_size: 0,
             threads: 4,
             stack_size: 2 << 20,
             thread_stack_size: 512 << 10,
@@ -155,6 +164,7 @@ impl Manifest {
     /// Checks values that were set in code. [`crate::build()`] and [`crate::sign()`] call it.
     pub fn check(&self) -> Result<(), Error> {
         check_size("heap-size", self.heap_size, PAGE)?;
+        check_size("heap-growth-size", self.heap_growth_size, 0)?;
         check_size("stack-size", self.stack_size, 4 * PAGE)?;
         check_size("thread-stack-size", self.thread_stack_size, 4 * PAGE)?;
         check_size("code-arena-size", self.code_arena_size, 0)?;
@@ -248,6 +258,7 @@ fn wrong(key: &'static str, problem: impl Into<String>, remedy: impl Into<String
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Written {
     heap_size: Option<Number>,
+    heap_growth_size: Option<Number>,
     threads: Option<Number>,
     stack_size: Option<Number>,
     thread_stack_size: Option<Number>,
@@ -278,6 +289,11 @@ impl Written {
         let default = Manifest::default();
         Ok(Manifest {
             heap_size: size("heap-size", self.heap_size, default.heap_size)?,
+            heap_growth_size: size(
+                "heap-growth-size",
+                self.heap_growth_size,
+                default.heap_growth_size,
+            )?,
             threads: number("threads", self.threads, default.threads)?,
             stack_size: size("stack-size", self.stack_size, default.stack_size)?,
             thread_stack_size: size(
@@ -386,6 +402,7 @@ mod tests {
         let manifest = Manifest::from_toml_str(
             r#"
             heap-size = "256MiB"
+            heap-growth-size = "2GiB"
             threads = 8
             stack-size = 0x10000
             thread-stack-size = "64 KiB"
@@ -407,6 +424,7 @@ mod tests {
         .unwrap();
         let expected = Manifest {
             heap_size: 256 << 20,
+            heap_growth_size: 2 << 30,
             threads: 8,
             stack_size: 0x10000,
             thread_stack_size: 0x10000,
@@ -441,6 +459,7 @@ mod tests {
             ("thread-stack-size = 4096", "thread-stack-size", "at least 16384"),
             ("code-arena-size = 1", "code-arena-size", "4096"),
             ("guard-size = 1", "guard-size", "4096"),
+            ("heap-growth-size = 1", "heap-growth-size", "4096"),
             ("threads = 0", "threads", "from 1 to 4096"),
             ("threads = -3", "threads", "negative"),
             ("threads = \"8\"", "threads", "without quotes"),

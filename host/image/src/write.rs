@@ -31,6 +31,8 @@ pub struct Built {
     pub file_size: u64,
     /// The heap's offset and size.
     pub heap: (u64, u64),
+    /// Where the heap can grow: offset and size.
+    pub heap_growth: (u64, u64),
     /// The code arena's offset and size.
     pub arena: (u64, u64),
     /// The memory before the guard range: its offset and size.
@@ -44,10 +46,11 @@ pub struct Built {
 /// `elf` is what cargo builds for `x86_64-fortanix-unknown-sgx`. The same program and
 /// manifest always give the same bytes.
 ///
-/// A program that uses a code arena, memory or a guard range learns where they lie from symbols
-/// that it defines and this function fills in: `TWINE_ARENA_BASE`, `TWINE_ARENA_SIZE`,
-/// `TWINE_MEMORY_BASE`, `TWINE_MEMORY_SIZE`, `TWINE_GUARD_BASE`, `TWINE_GUARD_SIZE`, each an
-/// 8-byte object, little-endian, the bases relative to the image base. All are 0 for a region
+/// A program that uses a heap that grows, a code arena, memory or a guard range learns where they
+/// lie from symbols that it defines and this function fills in: `TWINE_GROWTH_BASE`,
+/// `TWINE_GROWTH_SIZE`, `TWINE_ARENA_BASE`, `TWINE_ARENA_SIZE`, `TWINE_MEMORY_BASE`,
+/// `TWINE_MEMORY_SIZE`, `TWINE_GUARD_BASE`, `TWINE_GUARD_SIZE`, each an 8-byte object,
+/// little-endian, the bases relative to the image base. All are 0 for a region
 /// that there is not. To the compiler they must look like memory that somebody else writes:
 ///
 /// ```
@@ -104,6 +107,7 @@ pub fn build(elf: &[u8], manifest: &Manifest, out: &mut impl Write) -> Result<Bu
         measured_bytes,
         file_size: tee.written,
         heap: layout.heap,
+        heap_growth: layout.growth,
         arena: layout.arena,
         memory: layout.memory,
         guard: layout.guard,

@@ -140,6 +140,25 @@ fn no_region_touches_another() {
 }
 
 #[test]
+fn where_the_heap_can_grow_there_are_no_pages_and_the_program_knows_its_place() {
+    let (built, bytes) = build(
+        &Program::default().bytes(),
+        &manifest("heap-size = \"1MiB\"\nheap-growth-size = \"3GiB\""),
+    )
+    .unwrap();
+    let image = Image::read(&bytes);
+    let (heap, size) = built.heap;
+    assert_eq!((image.value("HEAP_BASE"), image.value("HEAP_SIZE")), (heap, size));
+    assert_eq!(size, 1 << 20);
+    let growth = (image.value("TWINE_GROWTH_BASE"), image.value("TWINE_GROWTH_SIZE"));
+    assert_eq!(growth, (heap + size + GUARD, 3 << 30));
+    assert_eq!(growth, built.heap_growth);
+    assert!(image.pages.range(heap + size..growth.0 + growth.1 + GUARD).next().is_none());
+    assert!(image.pages.contains_key(&(growth.0 + growth.1 + GUARD)));
+    assert_eq!(image.elrange, 4 << 30);
+}
+
+#[test]
 fn the_first_tcs_is_the_main_threads() {
     let image = image(&Program::default(), "threads = 4");
     let secondary: Vec<u8> =

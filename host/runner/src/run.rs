@@ -4,6 +4,7 @@ use crate::device::{Device, Loaded, Platform};
 use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
+use crate::program::Program;
 use crate::service::{self, Abnormal, Interposer, Resources, Said, Service};
 use crate::stats::Stats;
 use std::sync::Arc;
@@ -41,10 +42,10 @@ pub fn run(
     image: &Image,
     platform: Platform,
     launch: &Launch,
-    program: Vec<u8>,
+    program: impl Into<Program>,
     resources: Resources,
 ) -> Result<Report, Error> {
-    run_with(image, platform, launch, program, resources, None)
+    run_with(image, platform, launch, program.into(), resources, None)
 }
 
 /// As [`run`], with an interposer between the enclave and this host.
@@ -55,25 +56,24 @@ pub fn run_interposed(
     image: &Image,
     platform: Platform,
     launch: &Launch,
-    program: Vec<u8>,
+    program: impl Into<Program>,
     resources: Resources,
     interposer: Arc<dyn Interposer>,
 ) -> Result<Report, Error> {
-    run_with(image, platform, launch, program, resources, Some(interposer))
+    run_with(image, platform, launch, program.into(), resources, Some(interposer))
 }
 
 fn run_with(
     image: &Image,
     platform: Platform,
     launch: &Launch,
-    program: Vec<u8>,
+    program: Program,
     resources: Resources,
     interposer: Option<Arc<dyn Interposer>>,
 ) -> Result<Report, Error> {
     enter::link();
     let service =
-        Arc::new(Service::new(platform, &launch.encode(), &program, resources, interposer));
-    drop(program);
+        Arc::new(Service::new(platform, &launch.encode(), program, resources, interposer));
 
     let start = Instant::now();
     let attributes = twine_image::launch_attributes(&image.sigstruct, xcr0())

@@ -4,6 +4,7 @@ use crate::code::CodeFile;
 use crate::device::{Elrange, Platform};
 use crate::folder::Folder;
 use crate::mapping::PAGE;
+use crate::program::{Program, words};
 use crate::sockets::Sockets;
 use crate::stats::Counters;
 use crate::storage::Storage;
@@ -123,8 +124,7 @@ pub(crate) struct Service {
     sockets: Sockets,
     launch: Buffer,
     launch_length: u64,
-    program: Buffer,
-    program_length: u64,
+    program: Program,
     /// One transfer buffer for each TCS, for the life of the enclave.
     transfers: Mutex<HashMap<u64, Buffer>>,
     said: Mutex<Said>,
@@ -137,18 +137,11 @@ pub(crate) struct Service {
     pub interposer: Option<Arc<dyn Interposer>>,
 }
 
-fn words(bytes: &[u8]) -> Buffer {
-    let (whole, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    whole.iter().chain([&last]).map(|word| u64::from_le_bytes(*word)).collect()
-}
-
 impl Service {
     pub(crate) fn new(
         platform: Platform,
         launch: &[u8],
-        program: &[u8],
+        program: Program,
         mut resources: Resources,
         interposer: Option<Arc<dyn Interposer>>,
     ) -> Self {
@@ -159,8 +152,7 @@ impl Service {
             sockets,
             launch: words(launch),
             launch_length: launch.len() as u64,
-            program: words(program),
-            program_length: program.len() as u64,
+            program,
             transfers: Mutex::default(),
             said: Mutex::default(),
             ended: Condvar::new(),
@@ -211,7 +203,7 @@ impl Service {
     }
 
     pub(crate) fn program(&self) -> (u64, u64) {
-        (self.program.as_ptr() as u64, self.program_length)
+        self.program.give()
     }
 
     pub(crate) fn storage(&self, number: u64) -> Result<&Storage, Status> {
@@ -279,10 +271,11 @@ impl Service {
         self.resources.code.as_ref()
     }
 
-    /// Whether a fault at this address was in a mapping of a storage and is mended.
+    /// Whether a fault at this address was in a mapping of a file and is mended.
     pub(crate) fn patch(&self, address: u64) -> bool {
         self.resources.storages.iter().any(|storage| storage.patch(address))
             || self.resources.code.as_ref().is_some_and(|code| code.patch(address))
+            || self.program.patch(address)
     }
 
     /// The transfer buffer of the thread with that TCS.

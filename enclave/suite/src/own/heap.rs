@@ -6,12 +6,18 @@ use std::hint::black_box;
 tests!(
     an_allocation_that_is_larger_than_the_heap_is_an_error,
     a_heap_that_was_used_up_is_whole_once_all_is_freed,
+    a_heap_grows_and_all_of_it_holds_what_is_written,
+    what_grows_out_of_the_first_heap_takes_its_contents_along,
+    memory_that_the_heap_grew_by_is_zero_where_zeros_are_asked_for,
     new_memories_are_zero_whatever_the_heap_held_before,
     a_memory_grows_until_there_is_no_more_and_keeps_what_it_holds,
     a_memory_that_does_not_fit_is_an_error,
 );
 
 const MIB: usize = 1 << 20;
+
+/// Bytes of heap when the image is loaded.
+const START: usize = 768 * MIB;
 
 /// Takes chunks of that size until there are no more.
 pub(super) fn take_all(chunk: usize) -> Vec<Vec<u8>> {
@@ -46,6 +52,53 @@ fn a_heap_that_was_used_up_is_whole_once_all_is_freed() -> Verdict {
         let chunks = take_all(MIB).len();
         ensure!(chunks == first, "{first} MiB were free at first, {chunks} after {round} rounds");
     }
+    Ok(())
+}
+
+fn a_heap_grows_and_all_of_it_holds_what_is_written() -> Verdict {
+    for chunk in [MIB, 40_000, 5 * MIB + 24] {
+        let mut taken = take_all(chunk);
+        let bytes = taken.len() * chunk;
+        ensure!(bytes > START + 256 * MIB || taken.len() == 1 << 16, "{bytes} bytes were free");
+        for (at, chunk) in taken.iter_mut().enumerate() {
+            chunk.resize(chunk.capacity(), at as u8);
+        }
+        let holds = |(at, chunk): (usize, &Vec<u8>)| chunk.iter().all(|&byte| byte == at as u8);
+        ensure!(taken.iter().enumerate().all(holds), "chunks of {chunk} bytes overlap");
+    }
+    Ok(())
+}
+
+fn what_grows_out_of_the_first_heap_takes_its_contents_along() -> Verdict {
+    let mut growing: Vec<u64> = Vec::with_capacity(MIB / 8);
+    let mut small: Vec<Vec<u64>> = Vec::new();
+    let mut taken: Vec<Vec<u8>> = Vec::with_capacity(START / MIB);
+    while taken.len() < START / MIB {
+        taken.push(black_box(Vec::with_capacity(MIB)));
+    }
+    for number in 0..(64 * MIB as u64 / 8) {
+        growing.push(number);
+        if number.is_multiple_of(4096) {
+            small.push(black_box(vec![number; number as usize % 977 + 1]));
+        }
+    }
+    growing.shrink_to_fit();
+    ensure!(growing.iter().zip(0..).all(|(&word, number)| word == number), "a word is lost");
+    let holds = |(number, small): (u64, &Vec<u64>)| small.iter().all(|&word| word == number);
+    ensure!((0..).step_by(4096).zip(&small).all(holds), "a small allocation is lost");
+    Ok(())
+}
+
+fn memory_that_the_heap_grew_by_is_zero_where_zeros_are_asked_for() -> Verdict {
+    for mut dirty in take_all(MIB) {
+        dirty.resize(MIB, 0xaa);
+        black_box(&dirty);
+    }
+    let mut zeros: Vec<Vec<u8>> = Vec::with_capacity(2 * START / MIB);
+    while zeros.len() < (START + 256 * MIB) / MIB {
+        zeros.push(black_box(vec![0; MIB]));
+    }
+    ensure!(zeros.iter().flatten().all(|&byte| byte == 0), "not all is zero");
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use super::fresh::Fresh;
 use super::progress::Line;
 use crate::failure::Failure;
 use crate::key::Key;
+use crate::program::Program;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,12 +18,12 @@ pub(super) struct Work {
     common: Common,
     pub(super) resources: Resources,
     /// The program that keys are sealed to; empty where there is none.
-    pub(super) program: Vec<u8>,
+    pub(super) program: Program,
 }
 
 impl Work {
     pub(super) fn new(common: Common) -> Self {
-        Work { common, resources: Resources::default(), program: Vec::new() }
+        Work { common, resources: Resources::default(), program: Vec::new().into() }
     }
 
     fn number(&mut self, storage: Storage) -> u64 {
@@ -76,7 +77,8 @@ impl Work {
         }
         let task = Task::Volume(Box::new(VolumeTask { volume, operation, progress }));
         let launch = Launch { task, ..Launch::default() };
-        let report = twine_host::run(&image, platform, &launch, self.program, self.resources)?;
+        let program = self.program.give()?;
+        let report = twine_host::run(&image, platform, &launch, program, self.resources)?;
         match report.outcome.end {
             End::Exited { code, .. } => Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))),
             End::Refused { cause, remedy } => Err(Failure::new(cause, remedy)),

@@ -28,7 +28,7 @@ const SYMTAB: u64 = 0x4800;
 const STRTAB: u64 = 0x5000;
 const SECTION_HEADERS: u64 = 0x5800;
 
-pub const CELL_NAMES: [&str; 17] = [
+pub const CELL_NAMES: [&str; 19] = [
     "HEAP_BASE",
     "HEAP_SIZE",
     "RELA",
@@ -42,6 +42,8 @@ pub const CELL_NAMES: [&str; 17] = [
     "EH_FRM_HDR_LEN",
     "EH_FRM_OFFSET",
     "EH_FRM_LEN",
+    "TWINE_GROWTH_BASE",
+    "TWINE_GROWTH_SIZE",
     "TWINE_ARENA_BASE",
     "TWINE_ARENA_SIZE",
     "TWINE_GUARD_BASE",

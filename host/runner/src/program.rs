@@ -1,0 +1,121 @@
+//! A program's bytes, where the enclave takes them from.
+
+use crate::mapping::Mapping;
+use std::fs::File;
+use std::io;
+
+/// The program that an enclave is to run: bytes in memory, or a file.
+#[derive(Debug)]
+pub struct Program(Contents);
+
+#[derive(Debug)]
+enum Contents {
+    /// Bytes, padded to whole words.
+    Memory { words: Box<[u64]>, length: usize },
+    /// Pages of a file. If somebody changes it meanwhile, the enclave takes what it finds, and
+    /// knows the program by that.
+    File(Mapping),
+}
+
+impl Program {
+    /// The first `length` bytes of a file, read when the enclave takes them: no copy of them is
+    /// made on this side.
+    ///
+    /// # Errors
+    /// When the file can't be mapped.
+    pub fn of_file(file: &File, length: u64) -> io::Result<Self> {
+        Mapping::new(file, length)
+            .map(|mapping| Program(Contents::File(mapping)))
+            .map_err(|status| io::Error::other(format!("it can't be mapped: {status:?}")))
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Contents::Memory { length, .. } => *length,
+            Contents::File(mapping) => mapping.length() as usize,
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its address and length, for the enclave.
+    pub(crate) fn give(&self) -> (u64, u64) {
+        let address = match &self.0 {
+            Contents::Memory { words, .. } => words.as_ptr() as u64,
+            Contents::File(mapping) => {
+                mapping.populate();
+                mapping.address() as u64
+            }
+        };
+        (address, self.len() as u64)
+    }
+
+    /// See [`Mapping::patch`].
+    pub(crate) fn patch(&self, address: u64) -> bool {
+        matches!(&self.0, Contents::File(mapping) if mapping.patch(address))
+    }
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Vec::new().into()
+    }
+}
+
+impl From<Vec<u8>> for Program {
+    fn from(bytes: Vec<u8>) -> Self {
+        Program(Contents::Memory { words: words(&bytes), length: bytes.len() })
+    }
+}
+
+/// Bytes as words in memory that stays where it is, with zeros up to the next whole word.
+pub(crate) fn words(bytes: &[u8]) -> Box<[u64]> {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    whole.iter().chain([&last]).map(|word| u64::from_le_bytes(*word)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn given(program: &Program) -> Vec<u8> {
+        let (address, length) = program.give();
+        assert!(address.is_multiple_of(8) && length == program.len() as u64);
+        // SAFETY: the program has so many bytes there, and nobody changes them.
+        unsafe { std::slice::from_raw_parts(address as *const u8, length as usize) }.to_vec()
+    }
+
+    #[test]
+    fn a_file_and_its_bytes_are_the_same_program() {
+        let path = std::env::temp_dir().join(format!("twine-program-{}", std::process::id()));
+        for length in [1, 7, 8, 4095, 4096, 10_001] {
+            let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            fs::write(&path, &bytes).unwrap();
+            let program = Program::of_file(&File::open(&path).unwrap(), length).unwrap();
+            assert_eq!(given(&program), bytes);
+            assert_eq!(given(&bytes.clone().into()), bytes);
+        }
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn of_a_file_that_was_cut_zeros_are_left() {
+        let path = std::env::temp_dir().join(format!("twine-cut-{}", std::process::id()));
+        fs::write(&path, vec![7; 3 * 4096]).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let program = Program::of_file(&file, 3 * 4096).unwrap();
+        file.set_len(4096).unwrap();
+        let (address, _) = program.give();
+        assert!(program.patch(address + 4096) && program.patch(address + 2 * 4096 + 9));
+        assert!(!program.patch(address - 1) && !program.patch(address + 3 * 4096));
+        assert_eq!(given(&program), [vec![7; 4096], vec![0; 2 * 4096]].concat());
+        fs::remove_file(path).unwrap();
+    }
+}
