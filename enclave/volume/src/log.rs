@@ -246,8 +246,10 @@ impl Log {
             _ if entries > MOST_GROUP => None,
             // The pointers to what was staged say where it goes.
             _ if !self.group.is_empty() => {
-                let place = self.place(entries + self.staged_blocks());
-                place.filter(|&place| place == self.staged_at)
+                let (place, blocks) = (self.staged_at, entries + self.staged_blocks());
+                let fits = place % RING_BLOCKS + blocks <= RING_BLOCKS
+                    && place + blocks - self.kept_start <= RING_BLOCKS;
+                fits.then_some(place)
             }
             _ => self.place(entries),
         }

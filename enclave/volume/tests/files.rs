@@ -295,6 +295,31 @@ fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
 }
 
 #[test]
+fn small_syncs_write_the_tree_seldom_wherever_the_log_is() {
+    let storage = MemoryStorage::default();
+    create(storage.clone(), LEAST).close().unwrap();
+    for round in 0..200 {
+        // Each mount ends by writing the tree, and so begins at another place of the ring.
+        let mut volume = open(storage.clone(), LEAST);
+        let inode = file(&mut volume, &format!("file{round}"));
+        volume.write(inode, 0, &[1; 20 * 4096]).unwrap();
+        volume.sync_all().unwrap();
+        let before = volume.statistics().tree_commits;
+        for number in 0..100 {
+            let bytes = vec![2; (1 + (number + round) as usize % 3) * 4096];
+            volume.write(inode, number % 17 * 4096, &bytes).unwrap();
+            volume.sync(inode, Change::Data).unwrap();
+        }
+        let trees = volume.statistics().tree_commits - before;
+        // An entry and two blocks of data on average; the ring has 120 blocks.
+        assert!(trees <= 4, "{trees} in round {round}");
+        volume.release(inode);
+        volume.unlink(volume.root(), &format!("file{round}")).unwrap();
+        volume.close().unwrap();
+    }
+}
+
+#[test]
 fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
     const QUOTA: u64 = 128 << 20;
     let mut volume = create(Bounded(MemoryStorage::default(), QUOTA), LEAST);
