@@ -19,9 +19,9 @@ pub(crate) struct Measurement<'scope> {
 }
 
 impl<'scope> Measurement<'scope> {
-    /// So many that the loader, which is faster, seldom waits for the hash: waking up takes
-    /// longer than loading a block does.
-    const BLOCKS: usize = 32;
+    /// So many that the hash, which is slower, finds one whenever it looks: the loader fills the
+    /// others while it wakes up. More would be more memory to touch for the first time.
+    const BLOCKS: usize = 8;
 
     pub(crate) fn start(scope: &'scope Scope<'scope, '_>) -> Result<Self, Error> {
         let (full, to_hash) = channel::<Block>();
