@@ -52,7 +52,7 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
 
 /// The time that files get: the host's.
 fn now() -> u64 {
-    host().time(Clock::Realtime).unwrap_or_default()
+    twine_platform::time(Clock::Realtime).unwrap_or_default()
 }
 
 /// Opens or makes a volume.

@@ -10,7 +10,11 @@
 #[cfg(any(test, target_env = "sgx"))]
 mod arena;
 #[cfg(target_env = "sgx")]
+mod clock;
+#[cfg(target_env = "sgx")]
 mod code;
+#[cfg(any(test, target_env = "sgx"))]
+mod elapsed;
 #[cfg(target_env = "sgx")]
 mod guarded;
 #[cfg(target_env = "sgx")]
@@ -36,6 +40,8 @@ mod trap;
 #[cfg(target_env = "sgx")]
 mod wasmtime_sys;
 
+#[cfg(target_env = "sgx")]
+pub use clock::time;
 #[cfg(target_env = "sgx")]
 pub use code::{compile, precompile, take_up};
 #[cfg(target_env = "sgx")]

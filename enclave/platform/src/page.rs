@@ -3,6 +3,7 @@
 use crate::arena::PAGE;
 use std::arch::asm;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use twine_protocol::wire::permission::{EXECUTE, READ, WRITE};
 
 /// SECINFO (SDM Vol. 3D, 34.11): flags, then reserved zeros; aligned to 64 bytes.
@@ -23,6 +24,14 @@ const EACCEPT: u32 = 5;
 const EMODPE: u32 = 6;
 /// What EACCEPT leaves in EAX when the page was as expected.
 const SUCCESS: u32 = 0;
+
+/// An EACCEPT has succeeded.
+static ACCEPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the CPU is known to have SGX2: it has done what that brought.
+pub(crate) fn has_sgx2() -> bool {
+    ACCEPTED.load(Ordering::Relaxed)
+}
 
 /// A page does not have the permissions that the host says it has.
 #[derive(Debug)]
@@ -80,6 +89,7 @@ pub(crate) fn accept_restricted(pages: Range<usize>, permissions: u64) -> Result
     let secinfo = secinfo(permissions | PERMISSION_RESTRICTED | REGULAR);
     // SAFETY: EACCEPT changes nothing but the PR bit; it fails if anything differs.
     let accepted = unsafe { enclu(EACCEPT, &secinfo, pages.clone(), SUCCESS) };
+    ACCEPTED.fetch_or(accepted > pages.start, Ordering::Relaxed);
     if accepted == pages.end { Ok(()) } else { Err(NotAccepted) }
 }
 
@@ -89,6 +99,7 @@ pub(crate) fn accept_added(pages: Range<usize>) -> usize {
     let secinfo = secinfo(READ | WRITE | PENDING | REGULAR);
     // SAFETY: nothing of the program lies where there was no page.
     let accepted = unsafe { enclu(EACCEPT, &secinfo, pages.clone(), SUCCESS) };
+    ACCEPTED.fetch_or(accepted > pages.start, Ordering::Relaxed);
     accepted - pages.start
 }
 

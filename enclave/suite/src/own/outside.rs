@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use twine_platform::host;
+use twine_platform::{host, time};
 use twine_protocol::wire::{Clock, PollRecord, Status, poll};
 
 tests!(
     the_monotonic_clock_never_goes_back_in_a_million_reads_from_three_threads,
+    time_inside_is_the_hosts,
     sleeping_takes_at_least_as_long_as_asked,
     threads_never_get_the_answers_of_others,
     what_is_no_stream_is_refused,
@@ -27,12 +28,28 @@ fn the_monotonic_clock_never_goes_back_in_a_million_reads_from_three_threads() -
     on_three(|thread| {
         for read in 0..333_334 {
             let before = latest.load(Ordering::SeqCst);
-            let now = host().time(Clock::Monotonic).map_err(status)?;
+            let now = time(Clock::Monotonic).map_err(status)?;
             ensure!(now >= before, "thread {thread}, read {read}: {now} after {before}");
             latest.fetch_max(now, Ordering::SeqCst);
         }
         Ok(())
     })
+}
+
+fn time_inside_is_the_hosts() -> Verdict {
+    for clock in [Clock::Monotonic, Clock::Realtime] {
+        for round in 0..300 {
+            let before = host().time(clock).map_err(status)?;
+            let ours = time(clock).map_err(status)?;
+            let after = host().time(clock).map_err(status)?;
+            // It may be off by what the host's answers are late.
+            let near = before.saturating_sub(1_000_000)..=after + 1_000_000;
+            ensure!(near.contains(&ours), "{clock:?}: {ours} is not from {before} to {after}");
+            // Some from the host, most in between.
+            host().poll(&mut [], round % 7 * 500_000).map_err(status)?;
+        }
+    }
+    Ok(())
 }
 
 fn sleeping_takes_at_least_as_long_as_asked() -> Verdict {
