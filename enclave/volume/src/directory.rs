@@ -140,7 +140,7 @@ impl Volume {
             return Err(FileError::NameTooLong.into());
         }
         let key = self.new_key(directory, name)?;
-        self.balance()?;
+        self.balance_for_names()?;
         self.prepare(&key)?;
         self.prepare_inode(directory)?;
         self.prepare(&Key::new(self.inodes.next, Subject::Attributes, 0))?;
@@ -208,7 +208,7 @@ impl Volume {
             return Err(FileError::NotFound.into());
         }
         let key = self.new_key(directory, name)?;
-        self.balance()?;
+        self.balance_for_names()?;
         self.prepare(&key)?;
         self.prepare_inode(directory)?;
         self.prepare_inode(inode)?;

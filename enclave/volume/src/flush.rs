@@ -47,6 +47,14 @@ impl Volume {
         self.fill_ready()
     }
 
+    /// As [`balance`](Self::balance), for changes that take space in the tree for good: what was
+    /// promised to data, and what it takes to remove something, is left alone.
+    pub(crate) fn balance_for_names(&mut self) -> Result<()> {
+        self.balance()?;
+        self.reserve_for_dirty(1)?;
+        self.fill_ready()
+    }
+
     fn most_dirty_data(&self) -> usize {
         self.cache.budget() / 4
     }

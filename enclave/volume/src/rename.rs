@@ -32,7 +32,7 @@ impl Volume {
             Ok(replaced) => replaced.key,
             Err(key) => *key,
         };
-        self.balance()?;
+        self.balance_for_names()?;
         for key in [&moved.key, &key] {
             self.prepare(key)?;
         }

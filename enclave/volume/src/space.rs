@@ -44,6 +44,12 @@ const SHORT_RUN: u32 = 16;
 /// What is little: less than this part of all blocks.
 const SPARE_SHARE: u64 = 32;
 
+/// How many runs of a region are looked at for a good one.
+const MOST_TRIED: u32 = 256;
+
+/// A leaf of a large file has pointers to so many blocks at least.
+const LEAST_IN_LEAF: u64 = 48;
+
 /// How many regions are looked through for a good run.
 const REGIONS_TRIED: u64 = 8;
 
@@ -295,6 +301,13 @@ impl Space {
         }
     }
 
+    /// A region has nothing free for data: what has lies behind it, if all before it has none.
+    fn pass(&mut self, region: u64) {
+        if self.lowest / REGION_BLOCKS == region {
+            self.lowest = (region + 1) * REGION_BLOCKS;
+        }
+    }
+
     fn end_in(&self, region: u64) -> usize {
         (self.blocks - region * REGION_BLOCKS).min(REGION_BLOCKS) as usize
     }
@@ -312,7 +325,7 @@ impl Space {
         let enough = want.min(GOOD_RUN).min(region.longest);
         let mut best: Option<Run> = None;
         let mut tried = 0;
-        while from < end && tried < 256 {
+        while from < end && tried < MOST_TRIED {
             let Some(first) = region.first_free(from, end) else { break };
             if tried == 0 && base + first as u64 > self.lowest && base <= self.lowest {
                 self.lowest = base + first as u64;
@@ -333,7 +346,8 @@ impl Space {
             None => {
                 self.full.insert(number);
             }
-            Some(best) if best.count < enough => region.longest = best.count,
+            // All of it was looked at.
+            Some(best) if best.count < enough && tried < MOST_TRIED => region.longest = best.count,
             Some(_) => {}
         }
         best.filter(|best| best.count > than)

@@ -85,7 +85,7 @@ pub trait Storage: Send {
     /// become durable with them, so that an implementation may do it in one step (`RWF_DSYNC`).
     ///
     /// # Errors
-    /// When that is not sure, as with [`sync`](Self::sync).
+    /// When that is not sure. The volume then does without what it wrote here.
     fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.write(offset, bytes)?;
         self.sync()

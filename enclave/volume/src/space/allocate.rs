@@ -1,8 +1,8 @@
 //! Taking blocks, giving them back, and keeping the bitmaps in the tree.
 
 use super::{
-    BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run,
-    SHORT_RUN, Space, WORDS,
+    BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, LEAST_IN_LEAF, READY_BLOCKS, REGION_BLOCKS,
+    REGIONS_TRIED, Region, Run, SHORT_RUN, Space, WORDS,
 };
 use crate::block::{MOST_BLOCKS, RESERVED_BLOCKS};
 use crate::error::{Error, Result};
@@ -74,16 +74,19 @@ impl Volume {
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
         for number in from / REGION_BLOCKS..regions {
             if self.space.full.contains(&number) {
+                self.space.pass(number);
                 continue;
             }
             self.load_region(number)?;
+            let looked =
+                self.space.regions.get(&number).is_none_or(|region| region.longest == u32::MAX);
             let run = self.space.search_region(number, want, best.map_or(0, |best| best.count));
             best = run.or(best);
             if best.is_some_and(|run| run.count >= want.min(GOOD_RUN)) {
                 break;
             }
-            // One without anything free costs a look, once.
-            tried += u64::from(!self.space.full.contains(&number));
+            // One without anything free, or with short runs only, costs a look, once.
+            tried += u64::from(looked && !self.space.full.contains(&number));
             if tried == REGIONS_TRIED {
                 break;
             }
@@ -91,12 +94,14 @@ impl Volume {
         Ok(best)
     }
 
-    /// Makes the storage so long that this many blocks of data have room. Some remain for nodes,
-    /// so that files can be removed when there is no space for more, and for what is in the
-    /// log's ring and must leave it.
+    /// Makes the storage so long that this many blocks have room. Some remain for nodes, so that
+    /// files can be removed when there is no space for more: a supply, and what the bitmaps of
+    /// all regions take when they change. And some for what is in the log's ring and must
+    /// leave it.
     pub(crate) fn reserve(&mut self, blocks: u64) -> Result<()> {
         self.enter_freed()?;
-        let wanted = blocks + (READY_BLOCKS + self.log.residents()) as u64;
+        let nodes = READY_BLOCKS as u64 + self.space.blocks / REGION_BLOCKS;
+        let wanted = blocks + nodes + self.log.residents() as u64;
         let usable = self.space.usable();
         if usable < wanted { self.grow(wanted - usable) } else { Ok(()) }
     }
@@ -104,15 +109,21 @@ impl Volume {
     /// Sees to it that so many more blocks can be dirty and written later, so that want of
     /// space is told to who writes, and not to who syncs.
     pub(crate) fn reserve_for_dirty(&mut self, more: u64) -> Result<()> {
-        let wanted = self.cache.dirty_data() as u64 + more;
-        match self.reserve(wanted) {
+        match self.reserve(self.with_leaves(self.cache.dirty_data() as u64 + more)) {
             Err(error) if error.errno() == twine_files::Error::NoSpace => {
                 // What waits for a commit may be enough.
                 self.commit()?;
-                self.reserve(more)
+                self.reserve(self.with_leaves(more))?;
+                self.fill_ready()
             }
             result => result,
         }
+    }
+
+    /// Blocks of data, and of the leaves that lead to them: one for each, if they are far from each
+    /// other, but not more than there can be.
+    fn with_leaves(&self, blocks: u64) -> u64 {
+        blocks + blocks.min(self.space.used / LEAST_IN_LEAF + READY_BLOCKS as u64)
     }
 
     /// Makes the storage longer: by little for a small volume, by less than half a
@@ -139,6 +150,7 @@ impl Volume {
             region.longest = u32::MAX;
         }
         self.space.blocks = got;
+        self.space.no_spare = false;
         Ok(())
     }
 

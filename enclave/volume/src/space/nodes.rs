@@ -6,6 +6,7 @@
 //! that data stay out of while there is other space. Which they are is forgotten with the mount.
 
 use super::{READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run, WORDS};
+use crate::block::RESERVED_BLOCKS;
 use crate::error::Result;
 use crate::volume::Volume;
 
@@ -82,8 +83,11 @@ impl Volume {
             match self.good_area()? {
                 Some(area) => self.take_area(area)?,
                 None => {
-                    let want = (READY_BLOCKS - self.space.ready.len()) as u32;
-                    let run = self.take_run(want)?;
+                    let supply = self.space.ready.len();
+                    // All that fits, or what is needed, if there is no more.
+                    let need = (READY_BLOCKS / 2 - supply) as u64;
+                    let want = self.space.usable().clamp(need, (READY_BLOCKS - supply) as u64);
+                    let run = self.take_run(want as u32)?;
                     // Backwards, because they are taken from the end.
                     self.space.ready.extend((run.start..run.start + u64::from(run.count)).rev());
                 }
@@ -157,7 +161,12 @@ impl Volume {
         let mut best: Option<(u64, Free)> = None;
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
         let first = self.space.lowest / REGION_BLOCKS;
-        for number in (first..regions).take(REGIONS_TRIED as usize) {
+        let full = &self.space.full;
+        let tried: Vec<u64> = (first..regions)
+            .filter(|number| !full.contains(number))
+            .take(REGIONS_TRIED as usize)
+            .collect();
+        for number in tried {
             self.load_region(number)?;
             let end = self.space.end_in(number);
             let found = self.space.regions.get(&number).and_then(|region| region.best_word(end));
@@ -199,8 +208,8 @@ impl Volume {
         let areas = std::mem::take(&mut self.space.areas).list;
         for &area in &areas {
             self.keep(area, false)?;
-            self.space.lowest = self.space.lowest.min(area * AREA_BLOCKS);
         }
+        self.space.lowest = RESERVED_BLOCKS;
         Ok(!areas.is_empty())
     }
 

@@ -3,11 +3,13 @@
 // Each test uses some of it.
 #![allow(dead_code, unused_imports)]
 
+mod bounded;
 mod faulty;
 mod model;
 mod recorder;
 mod steps;
 
+pub use bounded::{Bounded, Forgetful, shuffled};
 pub use faulty::Faulty;
 pub use model::{Model, Tree, tree_of};
 pub use recorder::Recorder;

@@ -1,0 +1,317 @@
+//! Storages that become full: who writes is told, and nobody else.
+
+mod support;
+
+use support::{Bounded, Forgetful, Random, create, long, open, shuffled};
+use twine_files::{Change, Error, FileSystem, Inode};
+use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
+
+const LEAST: usize = 256 << 10;
+
+fn file(volume: &mut Volume, name: &str) -> Inode {
+    volume.create_file(volume.root(), name).unwrap()
+}
+
+#[test]
+fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
+    let storage = Bounded(MemoryStorage::default(), 8 << 20);
+    let mut volume = create(storage, LEAST);
+    let root = volume.root();
+    let mut names = 0;
+    let full = loop {
+        let made = volume.create_file(root, &format!("file{names}")).and_then(|inode| {
+            names += 1;
+            let written = volume.write(inode, 0, &[7; 200_000]);
+            volume.release(inode);
+            written.map(|count| count == 200_000)
+        });
+        match made.and_then(|whole| volume.sync_all().map(|()| whole)) {
+            Ok(true) => {}
+            Ok(false) => break Error::NoSpace,
+            Err(error) => break error,
+        }
+        assert!(names < 100);
+    };
+    assert_eq!(full, Error::NoSpace);
+    for number in 0..names {
+        volume.unlink(root, &format!("file{number}")).unwrap();
+    }
+    volume.sync_all().unwrap();
+    let inode = file(&mut volume, "after");
+    assert_eq!(volume.write(inode, 0, &vec![1; 5_000_000]).unwrap(), 5_000_000);
+    volume.sync_all().unwrap();
+    assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
+}
+
+#[test]
+fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let root = volume.root();
+    let piece = vec![7; 8 << 20];
+    // Ten regions of 32 MiB and more without a gap, then one to be freed, then one more.
+    for (name, pieces) in [("first", 42), ("second", 5), ("third", 8)] {
+        let inode = volume.create_file(root, name).unwrap();
+        for at in 0..pieces {
+            volume.write(inode, at * piece.len() as u64, &piece).unwrap();
+        }
+        volume.release(inode);
+    }
+    volume.close().unwrap();
+    let mut volume = open(storage.clone(), LEAST);
+    volume.unlink(root, "second").unwrap();
+    // It ends without closing: the log tells the next mount what became of the file.
+    volume.sync_all().unwrap();
+    drop(volume);
+    let size = twine_volume::Storage::size(&mut storage.clone()).unwrap();
+    for round in 0..3 {
+        let mut volume = open(Bounded(storage.clone(), size), LEAST);
+        let inode = file(&mut volume, &format!("after{round}"));
+        assert_eq!(volume.write(inode, 0, &piece), Ok(piece.len()));
+        volume.release(inode);
+        volume.sync_all().unwrap();
+        volume.unlink(root, &format!("after{round}")).unwrap();
+        volume.sync_all().unwrap();
+        assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
+    }
+}
+
+#[test]
+fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
+    const QUOTA: u64 = 128 << 20;
+    let mut volume = create(Bounded(MemoryStorage::default(), QUOTA), LEAST);
+    let root = volume.root();
+    let large = volume.create_file(root, "large").unwrap();
+    let blocks = 20_000;
+    volume.write(large, 0, &vec![1; blocks as usize * 4096]).unwrap();
+    // Small files lie in the tree, three in a node. Then the nodes are gone.
+    for round in 0..2 {
+        for number in 0..4500 {
+            let name = format!("small{number}");
+            if round == 0 {
+                let small = volume.create_file(root, &name).unwrap();
+                volume.write(small, 0, &[2; 1000]).unwrap();
+                volume.release(small);
+            } else {
+                volume.unlink(root, &name).unwrap();
+            }
+        }
+        volume.sync_all().unwrap();
+    }
+    let fill = volume.create_file(root, "fill").unwrap();
+    let mut filled = 0;
+    loop {
+        match volume.write(fill, filled * 4096, &[3; 4096]) {
+            Ok(4096) => filled += 1,
+            Ok(_) | Err(Error::NoSpace) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    volume.sync_all().unwrap();
+    let (data, all) = (blocks + filled, QUOTA / 4096);
+    println!("{data} blocks of data in {all}");
+    // The rest is the tree's, one block in 95, what the log has, and two supplies.
+    assert!(data > all - all / 95 - 128 - 128, "{data} of {all}");
+    assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
+}
+
+/// A cache, by the seed.
+fn cache(random: &mut Random) -> usize {
+    [LEAST, 1 << 20, 8 << 20][random.below(3) as usize]
+}
+
+#[test]
+fn at_the_brim_of_a_storage_no_sync_wants_space() {
+    let mut refused = 0;
+    for seed in 1..=60 * long() {
+        let mut random = Random(seed);
+        let storage = MemoryStorage::default();
+        let quota = (2 + random.below(20)) << 20;
+        let cache = cache(&mut random);
+        let mut volume = create(Bounded(storage.clone(), quota), cache);
+        let root = volume.root();
+        // Close together, or each block in a leaf of its own.
+        let span = 1 + random.below(6000);
+        for _ in 0..1000 {
+            let name = format!("file{}", random.below(6));
+            let made = match volume.lookup(root, &name) {
+                Ok(inode) => Ok(inode),
+                Err(_) => volume.create_file(root, &name),
+            };
+            let inode = match made {
+                Ok(inode) => inode,
+                Err(Error::NoSpace) => continue,
+                Err(error) => panic!("seed {seed}: {error}"),
+            };
+            let most = if random.once_in(4) { 60 } else { 3 };
+            let bytes = vec![seed as u8; (1 + random.below(most)) as usize * BLOCK_BYTES];
+            match volume.write(inode, random.below(span) * 4096, &bytes) {
+                Ok(count) if count == bytes.len() => {}
+                Ok(_) | Err(Error::NoSpace) => refused += 1,
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+            if random.once_in(10) {
+                volume.sync(inode, Change::Data).unwrap_or_else(|error| panic!("{seed}: {error}"));
+            }
+            volume.release(inode);
+            if random.once_in(80) {
+                volume.unlink(root, &name).unwrap_or_else(|error| panic!("{seed}: {error}"));
+            }
+        }
+        volume.close().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let mut volume = open(Bounded(storage, quota), cache);
+        assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "seed {seed}");
+    }
+    println!("{refused} writes refused");
+}
+
+#[test]
+fn names_take_no_space_that_was_promised() {
+    for seed in 1..=60 * long() {
+        let mut random = Random(seed);
+        let storage = MemoryStorage::default();
+        let quota = (3 + random.below(10)) << 20;
+        let cache = cache(&mut random);
+        let mut volume = create(Bounded(storage.clone(), quota), cache);
+        let root = volume.root();
+        let fine = |result: Result<(), Error>| match result {
+            Ok(()) | Err(Error::NoSpace | Error::NotFound | Error::Exists) => {}
+            Err(error) => panic!("seed {seed}: {error}"),
+        };
+        for _ in 0..2000 {
+            let name = format!("{:0150}", random.below(3000));
+            let other = format!("{:0150}", random.below(3000));
+            let made = volume.create_file(root, &name).and_then(|inode| {
+                let small = random.once_in(4);
+                let bytes = vec![7; if small { 900 } else { BLOCK_BYTES }];
+                let written =
+                    if random.once_in(3) { Ok(0) } else { volume.write(inode, 0, &bytes) };
+                volume.release(inode);
+                written.map(drop)
+            });
+            fine(made);
+            if random.once_in(5) {
+                fine(volume.rename(root, &name, root, &other));
+            }
+            if random.once_in(5) {
+                fine(volume.lookup(root, &other).and_then(|inode| {
+                    let linked = volume.link(inode, root, &name);
+                    volume.release(inode);
+                    linked
+                }));
+            }
+            if random.once_in(60) {
+                volume.sync_all().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            }
+            if random.once_in(50) {
+                match volume.unlink(root, &name) {
+                    Ok(()) | Err(Error::NotFound) => {}
+                    Err(error) => panic!("seed {seed}: {error}"),
+                }
+            }
+        }
+        volume.close().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let mut volume = open(Bounded(storage, quota), cache);
+        assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_scattered_file_can_be_removed_from_a_full_volume_of_gigabytes() {
+    let quota = 4 << 30;
+    let mut volume = create(Forgetful::new(quota), 32 << 20);
+    let root = volume.root();
+    let gone = volume.create_file(root, "gone").unwrap();
+    let kept = volume.create_file(root, "kept").unwrap();
+    let piece = vec![1; 1 << 20];
+    let pieces = quota / 2 / (1 << 20) - 150;
+    let order = shuffled(pieces, &mut Random(5));
+    for (at, place) in order.iter().enumerate() {
+        volume.write(gone, place << 20, &piece).unwrap();
+        volume.write(kept, (at as u64) << 20, &piece).unwrap();
+    }
+    volume.sync_all().unwrap();
+    let mut end = pieces << 20;
+    for piece in [&piece[..], &piece[..4096]] {
+        while volume.write(kept, end, piece).is_ok_and(|count| count == piece.len()) {
+            end += piece.len() as u64;
+        }
+    }
+    volume.sync_all().unwrap();
+    volume.release(gone);
+    volume.unlink(root, "gone").unwrap();
+    volume.sync_all().unwrap();
+    volume.close().unwrap();
+}
+
+#[test]
+fn a_mount_after_a_crash_at_the_brim_goes_on() {
+    for seed in 1..=40 * long() {
+        let mut random = Random(seed);
+        let storage = MemoryStorage::default();
+        let quota = (3 + random.below(12)) << 20;
+        let cache = cache(&mut random);
+        let mut volume = create(Bounded(storage.clone(), quota), cache);
+        let span = 1 + random.below(6000);
+        for _ in 0..5 {
+            let root = volume.root();
+            for _ in 0..400 {
+                let name = format!("file{}", random.below(4));
+                let made = match volume.lookup(root, &name) {
+                    Ok(inode) => Ok(inode),
+                    Err(_) => volume.create_file(root, &name),
+                };
+                let Ok(inode) = made else { continue };
+                let most = if random.once_in(5) { 40 } else { 3 };
+                let bytes = vec![seed as u8; (1 + random.below(most)) as usize * BLOCK_BYTES];
+                match volume.write(inode, random.below(span) * 4096, &bytes) {
+                    Ok(_) | Err(Error::NoSpace) => {}
+                    Err(error) => panic!("seed {seed}: {error}"),
+                }
+                volume.release(inode);
+                if random.once_in(6) {
+                    volume.sync_all().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+                }
+            }
+            // It is not closed: the next mount has the log to make good.
+            drop(volume);
+            volume = open(Bounded(storage.clone(), quota), cache);
+            if random.once_in(3) {
+                assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn space_for_a_range_is_found_before_it_is_written() {
+    let storage = Bounded(MemoryStorage::default(), 8 << 20);
+    let mut volume = create(storage, LEAST);
+    let inode = file(&mut volume, "file");
+    assert_eq!(volume.allocate(inode, 0, 100 << 20), Err(Error::NoSpace));
+    assert_eq!(volume.attributes(inode).unwrap().size, 0);
+    volume.allocate(inode, 1000, 4 << 20).unwrap();
+    assert_eq!(volume.attributes(inode).unwrap().size, (4 << 20) + 1000);
+    assert_eq!(volume.write(inode, 1000, &vec![1; 4 << 20]).unwrap(), 4 << 20);
+    assert_eq!(volume.allocate(inode, u64::MAX, 2), Err(Error::FileTooBig));
+}
+
+#[test]
+fn want_of_space_is_told_to_who_writes_and_not_to_who_syncs() {
+    for piece in [700, BLOCK_BYTES, 5 * BLOCK_BYTES, 40 * BLOCK_BYTES] {
+        let storage = Bounded(MemoryStorage::default(), 8 << 20);
+        let mut volume = create(storage, 1 << 20);
+        let inode = file(&mut volume, "file");
+        let mut end = 0;
+        let refused = loop {
+            match volume.write(inode, end, &vec![7; piece]) {
+                Ok(written) => end += written as u64,
+                Err(error) => break error,
+            }
+            assert!(end < 8 << 20, "more was written than there is space for");
+        };
+        assert_eq!(refused, Error::NoSpace);
+        assert!(end > 6 << 20, "{end} bytes in pieces of {piece}");
+        assert_eq!(volume.sync_all(), Ok(()));
+    }
+}
