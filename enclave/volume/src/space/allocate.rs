@@ -146,6 +146,7 @@ impl Volume {
         };
         let last = self.space.blocks / REGION_BLOCKS;
         self.space.full.remove(&last);
+        self.space.lowest = self.space.lowest.min(self.space.blocks);
         if let Some(region) = self.space.regions.get_mut(&last) {
             region.longest = u32::MAX;
         }
