@@ -5,12 +5,22 @@ use crate::process::{Job, Place, Runner, Stats};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 
-/// Functions of `programs/calls.wat`, and the host call that each is made of.
-const CALLS: &[(&str, Option<&str>)] = &[
-    ("args_sizes_get", None),
-    ("sched_yield", Some("yield_now")),
-    ("clock_time_get", Some("clock_time")),
-    ("fd_write", Some("stream_write")),
+/// How a call of WASI leaves the enclave.
+#[derive(Debug, Clone, Copy)]
+enum Leaves {
+    Never,
+    /// By this host call, each time.
+    Each(&'static str),
+    /// Now and then.
+    Seldom,
+}
+
+/// Functions of `programs/calls.wat`.
+const CALLS: &[(&str, Leaves)] = &[
+    ("args_sizes_get", Leaves::Never),
+    ("sched_yield", Leaves::Each("yield_now")),
+    ("clock_time_get", Leaves::Seldom),
+    ("fd_write", Leaves::Each("stream_write")),
 ];
 
 /// Calls in one run.
@@ -20,11 +30,15 @@ const COUNT_QUICK: u64 = 10_000;
 /// Lines beyond the first, to see what a line costs.
 const LINES: u64 = 1000;
 
+/// Exits that every run has, and some.
+const OTHERS: u64 = 100;
+
 pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "call",
         "one call of WASI, in a loop; inside it is one host call (EEXIT and EENTER), but for \
-         args_sizes_get, which stays inside",
+         args_sizes_get, which stays inside, and clock_time_get, which asks the host 50 times a \
+         second",
     );
     let program = match place.own_program("calls", include_str!("../programs/calls.wat")) {
         Ok(program) => program,
@@ -34,9 +48,9 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
         }
     };
     let count = if quick { COUNT_QUICK } else { COUNT };
-    for &(name, call) in CALLS {
+    for &(name, leaves) in CALLS {
         let job = Job { quiet: true, ..Job::invoke(&program, name, count) };
-        section.add(name, case(place, effort, name, call, count, &job));
+        section.add(name, case(place, effort, name, leaves, count, &job));
     }
     let lines = |count| Job { quiet: true, ..Job::invoke(&program, "fd_write", count) };
     section.add("a line in two pieces", exits_per_line(place, "a line in two pieces", lines));
@@ -53,7 +67,7 @@ fn case(
     place: &Place,
     effort: Effort,
     name: &str,
-    call: Option<&str>,
+    leaves: Leaves,
     count: u64,
     job: &Job,
 ) -> Result<Case> {
@@ -61,7 +75,7 @@ fn case(
         move || -> Result<f64> {
             let run = place.run_well(runner, job, true)?;
             if runner == Runner::Enclave {
-                check_calls(name, call, count, &run.stats)?;
+                check_calls(name, leaves, count, &run.stats)?;
             }
             Ok(run.stats.milliseconds.run * 1e6 / count as f64)
         }
@@ -72,9 +86,9 @@ fn case(
     let difference = samples[0].median - samples[1].median;
     let names = rivals.map(Runner::name);
     let case = Case::new(name, "ns", names.into_iter().zip(samples), None);
-    Ok(match call {
-        Some(_) => case.detail("exit and entry, ns", difference),
-        None => case,
+    Ok(match leaves {
+        Leaves::Each(_) => case.detail("exit and entry, ns", difference),
+        Leaves::Never | Leaves::Seldom => case,
     })
 }
 
@@ -82,35 +96,42 @@ fn case(
 pub(crate) fn exit_cost(place: &Place, effort: Effort) -> Result<f64> {
     let program = place.own_program("calls", include_str!("../programs/calls.wat"))?;
     let job = Job { quiet: true, ..Job::invoke(program, "sched_yield", COUNT_QUICK) };
-    let case = case(place, effort, "sched_yield", Some("yield_now"), COUNT_QUICK, &job)?;
+    let case = case(place, effort, "sched_yield", Leaves::Each("yield_now"), COUNT_QUICK, &job)?;
     let difference = case.details.first().map_or(0.0, |detail| detail.value);
     Ok(difference / 1e3)
 }
 
 /// What is timed must be what the name says: that host call, that often, and no other.
-fn check_calls(name: &str, call: Option<&str>, count: u64, stats: &Stats) -> Result<()> {
-    /// Exits that every run has, and some.
-    const OTHERS: u64 = 100;
-    let expected = if call.is_some() { count } else { 0 };
-    let made = call.and_then(|call| stats.calls.get(call)).copied().unwrap_or(0);
-    let right = made >= expected && (expected..expected + OTHERS).contains(&stats.exits);
-    if right {
+fn check_calls(name: &str, leaves: Leaves, count: u64, stats: &Stats) -> Result<()> {
+    let calls = |call: &str| stats.calls.get(call).copied().unwrap_or(0);
+    let exits = stats.exits;
+    let (made, right) = match leaves {
+        Leaves::Never => (0, exits < OTHERS),
+        Leaves::Each(call) => (calls(call), (count..count + OTHERS).contains(&exits)),
+        Leaves::Seldom => (0, exits < count),
+    };
+    if right && (!matches!(leaves, Leaves::Each(_)) || made >= count) {
         return Ok(());
     }
-    let exits = stats.exits;
     Err(Error::Program(format!("{name}: {made} host calls and {exits} exits for {count} calls")))
 }
 
 /// Exits that a program makes for each line beyond the first, but for those by which its memory
-/// grows.
+/// grows, and those of threads.
 fn exits_per_line(place: &Place, name: &str, job: impl Fn(u64) -> Job) -> Result<Case> {
     let exits = |lines| -> Result<f64> {
         let stats = place.run_well(Runner::Enclave, &job(lines), true)?.stats;
         let growth = stats.calls.get("add_pages").copied().unwrap_or(0);
-        Ok(stats.exits.saturating_sub(growth) as f64)
+        let calls: u64 = stats.calls.values().sum();
+        // Threads start, wait and end by exits that are no calls of ours: some.
+        if !(calls..calls + OTHERS).contains(&stats.exits) {
+            let exits = stats.exits;
+            return Err(Error::Program(format!("{name}: {exits} exits by {calls} host calls")));
+        }
+        Ok(calls.saturating_sub(growth) as f64)
     };
     // The first start compiles, and keeps the code by calls of its own.
-    exits(1)?;
+    place.run_well(Runner::Enclave, &job(1), true)?;
     let each = (exits(LINES + 1)? - exits(1)?) / LINES as f64;
     let rival = (Runner::Enclave.name(), Sample::exact(each));
     Ok(Case::new(name, "exits", [rival], Some(Bar::Exactly(1.0))))
