@@ -24,7 +24,8 @@ pub fn time(clock: Clock) -> Result<u64, Status> {
         // They don't go evenly.
         _ => return host().time(clock),
     };
-    // RDTSC is legal in an enclave where there is SGX2 (SDM Vol. 3D, 36.6.1), and faults elsewhere.
+    // RDTSC is legal in an enclave where there is SGX2 (SDM Vol. 3D, Illegal Instructions), and
+    // faults elsewhere.
     if !page::has_sgx2() {
         return host().time(clock);
     }
