@@ -103,14 +103,16 @@ pub(crate) fn exit_cost(place: &Place, effort: Effort) -> Result<f64> {
 
 /// What is timed must be what the name says: that host call, that often, and no other.
 fn check_calls(name: &str, leaves: Leaves, count: u64, stats: &Stats) -> Result<()> {
-    let calls = |call: &str| stats.calls.get(call).copied().unwrap_or(0);
     let exits = stats.exits;
     let (made, right) = match leaves {
         Leaves::Never => (0, exits < OTHERS),
-        Leaves::Each(call) => (calls(call), (count..count + OTHERS).contains(&exits)),
+        Leaves::Each(call) => {
+            let made = stats.calls.get(call).copied().unwrap_or(0);
+            (made, made >= count && (count..count + OTHERS).contains(&exits))
+        }
         Leaves::Seldom => (0, exits < count),
     };
-    if right && (!matches!(leaves, Leaves::Each(_)) || made >= count) {
+    if right {
         return Ok(());
     }
     Err(Error::Program(format!("{name}: {made} host calls and {exits} exits for {count} calls")))

@@ -51,8 +51,7 @@ impl Volume {
     /// promised to data, and what it takes to remove something, is left alone.
     pub(crate) fn balance_for_names(&mut self) -> Result<()> {
         self.balance()?;
-        self.reserve_for_dirty(1)?;
-        self.fill_ready()
+        self.reserve_for_dirty(1)
     }
 
     fn most_dirty_data(&self) -> usize {

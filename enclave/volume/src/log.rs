@@ -181,10 +181,16 @@ impl Log {
         if fits { self.end } else { ring_start(self.end) }
     }
 
-    /// That place, if the last durable state needs none of the blocks.
+    /// Whether so many blocks have room at a place: before the ring's end, and none of them is
+    /// needed by the last durable state.
+    fn fits(&self, place: u64, blocks: u64) -> bool {
+        place % RING_BLOCKS + blocks <= RING_BLOCKS
+            && place + blocks - self.kept_start <= RING_BLOCKS
+    }
+
+    /// The next place, if so many blocks have room there.
     fn place(&self, blocks: u64) -> Option<u64> {
-        let place = self.next_place(blocks);
-        (place + blocks - self.kept_start <= RING_BLOCKS).then_some(place)
+        Some(self.next_place(blocks)).filter(|place| self.fits(*place, blocks))
     }
 
     /// Whether so many blocks of data can be written with the next commit.
@@ -246,10 +252,8 @@ impl Log {
             _ if entries > MOST_GROUP => None,
             // The pointers to what was staged say where it goes.
             _ if !self.group.is_empty() => {
-                let (place, blocks) = (self.staged_at, entries + self.staged_blocks());
-                let fits = place % RING_BLOCKS + blocks <= RING_BLOCKS
-                    && place + blocks - self.kept_start <= RING_BLOCKS;
-                fits.then_some(place)
+                let blocks = entries + self.staged_blocks();
+                Some(self.staged_at).filter(|place| self.fits(*place, blocks))
             }
             _ => self.place(entries),
         }

@@ -5,15 +5,11 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use support::{Random, create, open, options, tree_of, try_open};
-use twine_files::{Change, Error, FileSystem, Inode, Stamp};
-use twine_volume::{BLOCK_BYTES, MemoryStorage, Options, Volume};
+use support::{Random, create, file, open, options, tree_of, try_open};
+use twine_files::{Change, Error, FileSystem, Stamp};
+use twine_volume::{BLOCK_BYTES, MemoryStorage, Options};
 
 const LEAST: usize = 256 << 10;
-
-fn file(volume: &mut Volume, name: &str) -> Inode {
-    volume.create_file(volume.root(), name).unwrap()
-}
 
 #[test]
 fn a_read_only_mount_writes_nothing_even_after_a_crash() {

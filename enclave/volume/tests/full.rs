@@ -2,15 +2,11 @@
 
 mod support;
 
-use support::{Bounded, Forgetful, Random, create, long, open, shuffled};
-use twine_files::{Change, Error, FileSystem, Inode};
-use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
+use support::{Bounded, Forgetful, Random, create, file, find_or_make, long, open, shuffled};
+use twine_files::{Change, Error, FileSystem};
+use twine_volume::{BLOCK_BYTES, MemoryStorage};
 
 const LEAST: usize = 256 << 10;
-
-fn file(volume: &mut Volume, name: &str) -> Inode {
-    volume.create_file(volume.root(), name).unwrap()
-}
 
 #[test]
 fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
@@ -134,11 +130,7 @@ fn at_the_brim_of_a_storage_no_sync_wants_space() {
         let span = 1 + random.below(6000);
         for _ in 0..1000 {
             let name = format!("file{}", random.below(6));
-            let made = match volume.lookup(root, &name) {
-                Ok(inode) => Ok(inode),
-                Err(_) => volume.create_file(root, &name),
-            };
-            let inode = match made {
+            let inode = match find_or_make(&mut volume, &name) {
                 Ok(inode) => inode,
                 Err(Error::NoSpace) => continue,
                 Err(error) => panic!("seed {seed}: {error}"),
@@ -254,14 +246,9 @@ fn a_mount_after_a_crash_at_the_brim_goes_on() {
         let mut volume = create(Bounded(storage.clone(), quota), cache);
         let span = 1 + random.below(6000);
         for _ in 0..5 {
-            let root = volume.root();
             for _ in 0..400 {
                 let name = format!("file{}", random.below(4));
-                let made = match volume.lookup(root, &name) {
-                    Ok(inode) => Ok(inode),
-                    Err(_) => volume.create_file(root, &name),
-                };
-                let Ok(inode) = made else { continue };
+                let Ok(inode) = find_or_make(&mut volume, &name) else { continue };
                 let most = if random.once_in(5) { 40 } else { 3 };
                 let bytes = vec![seed as u8; (1 + random.below(most)) as usize * BLOCK_BYTES];
                 match volume.write(inode, random.below(span) * 4096, &bytes) {

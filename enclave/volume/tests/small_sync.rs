@@ -2,15 +2,11 @@
 
 mod support;
 
-use support::{Faulty, Random, Recorder, create, open, options, try_open};
-use twine_files::{Change, FileSystem, Inode};
-use twine_volume::{BLOCK_BYTES, MemoryStorage, StorageError, Volume};
+use support::{Faulty, Random, Recorder, create, file, open, options, try_open};
+use twine_files::{Change, FileSystem};
+use twine_volume::{BLOCK_BYTES, MemoryStorage, StorageError};
 
 const LEAST: usize = 256 << 10;
-
-fn file(volume: &mut Volume, name: &str) -> Inode {
-    volume.create_file(volume.root(), name).unwrap()
-}
 
 #[test]
 fn small_syncs_write_the_tree_seldom_wherever_the_log_is() {

@@ -34,6 +34,21 @@ impl Caller<'_> {
         Ok(unsafe { std::slice::from_raw_parts_mut(pointer as *mut u8, length as usize) })
     }
 
+    /// Writes bytes of the transfer buffer to a storage, in one of its ways.
+    fn write_storage(
+        &mut self,
+        storage: u64,
+        offset: u64,
+        (pointer, length): (u64, u64),
+        write: impl FnOnce(&Storage, u64, &[u8]) -> Result<(), Status>,
+    ) -> (u64, u64) {
+        let service = self.service;
+        let result = service
+            .storage(storage)
+            .and_then(|storage| write(storage, offset, self.bytes(pointer, length)?));
+        done(result.map(|()| 0))
+    }
+
     /// Where pages lie in the enclave, if they are pages of it.
     fn offset(&self, address: u64, length: u64) -> Option<u64> {
         let elrange = self.service.elrange.get()?;
@@ -184,12 +199,7 @@ impl HostCalls for Caller<'_> {
         pointer: u64,
         length: u64,
     ) -> (u64, u64) {
-        let service = self.service;
-        let result = service.storage(storage).and_then(|storage| {
-            storage.write(offset, self.bytes(pointer, length)?)?;
-            Ok(0)
-        });
-        done(result)
+        self.write_storage(storage, offset, (pointer, length), Storage::write)
     }
 
     fn storage_write_through(
@@ -199,12 +209,7 @@ impl HostCalls for Caller<'_> {
         pointer: u64,
         length: u64,
     ) -> (u64, u64) {
-        let service = self.service;
-        let result = service.storage(storage).and_then(|storage| {
-            storage.write_through(offset, self.bytes(pointer, length)?)?;
-            Ok(0)
-        });
-        done(result)
+        self.write_storage(storage, offset, (pointer, length), Storage::write_through)
     }
 
     fn storage_sync(&mut self, storage: u64) -> (u64, u64) {

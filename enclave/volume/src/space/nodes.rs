@@ -50,10 +50,8 @@ impl Free {
     }
 
     /// The first of them, at most so many.
-    fn first(self, most: usize) -> impl DoubleEndedIterator<Item = u64> {
-        let bits: Vec<u64> =
-            (0..AREA_BLOCKS).filter(|bit| self.0 >> bit & 1 != 0).take(most).collect();
-        bits.into_iter()
+    fn first(self, most: usize) -> Vec<u64> {
+        (0..AREA_BLOCKS).filter(|bit| self.0 >> bit & 1 != 0).take(most).collect()
     }
 }
 
@@ -104,7 +102,7 @@ impl Volume {
         // While bitmaps are written there is no supply.
         self.enter_freed()?;
         let Some((area, free)) = self.next_area()? else { return Ok(self.take_run(1)?.start) };
-        let Some(bit) = free.first(1).next() else { return Ok(self.take_run(1)?.start) };
+        let Some(bit) = free.first(1).pop() else { return Ok(self.take_run(1)?.start) };
         let start = area * AREA_BLOCKS + bit;
         self.set_bits(Run { start, count: 1 }, true)?;
         Ok(start)
@@ -215,16 +213,14 @@ impl Volume {
 
     /// Takes what is free of an area into the supply, as far as there is room.
     fn take_area(&mut self, area: u64) -> Result<()> {
-        let (number, word) = place(area);
-        self.load_region(number)?;
-        let Some(region) = self.space.regions.get_mut(&number) else { return Ok(()) };
         let room = READY_BLOCKS.saturating_sub(self.space.ready.len());
-        let bits = region.free(word).first(room);
+        let bits = self.free_of(area)?.first(room);
+        let blocks: Vec<u64> = bits.iter().map(|bit| area * AREA_BLOCKS + bit).collect();
+        for &start in &blocks {
+            self.set_bits(Run { start, count: 1 }, true)?;
+        }
         // Backwards, because they are taken from the end.
-        let blocks: Vec<u64> = bits.rev().inspect(|bit| region.used[word] |= 1 << bit).collect();
-        region.dirty = true;
-        self.space.used += blocks.len() as u64;
-        self.space.ready.splice(0..0, blocks.iter().map(|bit| area * AREA_BLOCKS + bit));
+        self.space.ready.splice(0..0, blocks.into_iter().rev());
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! Storages with a quota.
 
-use super::Random;
 use std::collections::HashMap;
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Storage, StorageError};
 
@@ -89,13 +88,4 @@ impl Storage for Forgetful {
     fn sync(&mut self) -> Result<(), StorageError> {
         Ok(())
     }
-}
-
-/// The numbers before one in random order.
-pub fn shuffled(count: u64, random: &mut Random) -> Vec<u64> {
-    let mut order: Vec<u64> = (0..count).collect();
-    for at in (1..order.len()).rev() {
-        order.swap(at, random.below(at as u64 + 1) as usize);
-    }
-    order
 }

@@ -9,12 +9,13 @@ mod model;
 mod recorder;
 mod steps;
 
-pub use bounded::{Bounded, Forgetful, shuffled};
+pub use bounded::{Bounded, Forgetful};
 pub use faulty::Faulty;
 pub use model::{Model, Tree, tree_of};
 pub use recorder::Recorder;
 pub use steps::{Done, Player, Weights};
 
+use twine_files::{Error, FileSystem, Inode};
 use twine_volume::{NewSlot, Options, Secret, Storage, Volume};
 
 /// The key file of all test volumes.
@@ -53,6 +54,15 @@ impl Random {
     }
 }
 
+/// The numbers before one in random order.
+pub fn shuffled(count: u64, random: &mut Random) -> Vec<u64> {
+    let mut order: Vec<u64> = (0..count).collect();
+    for at in (1..order.len()).rev() {
+        order.swap(at, random.below(at as u64 + 1) as usize);
+    }
+    order
+}
+
 /// How many times longer than by default the tests shall run: `TWINE_LONG`.
 pub fn long() -> u64 {
     std::env::var("TWINE_LONG").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
@@ -76,6 +86,20 @@ pub fn try_open(
 
 pub fn open(storage: impl Storage + 'static, cache_bytes: usize) -> Volume {
     try_open(storage, options(cache_bytes)).unwrap()
+}
+
+/// Makes a file in the root directory.
+pub fn file(volume: &mut Volume, name: &str) -> Inode {
+    volume.create_file(volume.root(), name).unwrap()
+}
+
+/// The file of that name in the root directory, made where there is none.
+pub fn find_or_make(volume: &mut Volume, name: &str) -> Result<Inode, Error> {
+    let root = volume.root();
+    match volume.lookup(root, name) {
+        Err(_) => volume.create_file(root, name),
+        found => found,
+    }
 }
 
 /// Checks all of a volume: nothing is lost, and its books balance with the model.
