@@ -101,8 +101,7 @@ impl Volume {
             let encoded = key.encode();
             let present = self.get(&key, |value| match key.subject {
                 Subject::Extents => {
-                    let all = extents::decode(value)?;
-                    let (present, pointers) = extents::select(&all, mask);
+                    let (present, pointers) = extents::select(value, mask)?;
                     Record::Pointers { key: encoded, changed: mask, present, pointers }
                         .encode(&mut bytes);
                     Ok::<_, Error>(())

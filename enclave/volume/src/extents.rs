@@ -59,31 +59,84 @@ pub(crate) fn decode(value: &[u8]) -> Result<Group> {
     Ok(group)
 }
 
-fn encode(group: &Group) -> ([u8; MOST_BYTES], usize) {
-    let mut bytes = [0; MOST_BYTES];
-    let (present, pointers) = select(group, u32::MAX);
-    bytes[..4].copy_from_slice(&present.to_le_bytes());
-    let mut length = 4;
-    for pointer in pointers {
-        bytes[length..length + POINTER_BYTES].copy_from_slice(&pointer.encode());
-        length += POINTER_BYTES;
-    }
-    (bytes, length)
+/// Those pointers of an item's value that a mask has: which there are, and they.
+pub(crate) fn select(value: &[u8], mask: u32) -> Result<(u32, Vec<Pointer>)> {
+    let (present, pointers) = parts(value)?;
+    let selected = places(present)
+        .zip(pointers)
+        .filter(|(place, _)| mask >> place & 1 != 0)
+        .map(|(_, pointer)| Pointer::decode(pointer))
+        .collect();
+    Ok((present & mask, selected))
 }
 
-/// Those pointers of a group that a mask has: which there are, and they.
-pub(crate) fn select(group: &Group, mask: u32) -> (u32, Vec<Pointer>) {
-    let mut present = 0;
-    let mut pointers = Vec::new();
-    for (place, pointer) in group.iter().enumerate() {
-        if let Some(pointer) = pointer
-            && mask >> place & 1 != 0
-        {
-            present |= 1 << place;
-            pointers.push(*pointer);
-        }
+/// The bits that are set, from the lowest on.
+fn places(mut bits: u32) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        Some(place)
+    })
+}
+
+/// An item's value, to be changed.
+struct Item {
+    bytes: [u8; MOST_BYTES],
+    length: usize,
+}
+
+impl Item {
+    /// One without pointers.
+    fn empty() -> Self {
+        Item { bytes: [0; MOST_BYTES], length: 4 }
     }
-    (present, pointers)
+
+    fn new(value: &[u8]) -> Result<Self> {
+        parts(value)?;
+        let mut item = Item { length: value.len(), ..Item::empty() };
+        item.bytes[..value.len()].copy_from_slice(value);
+        Ok(item)
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn present(&self) -> u32 {
+        u32::from_le_bytes([self.bytes[0], self.bytes[1], self.bytes[2], self.bytes[3]])
+    }
+
+    /// Sets a pointer, or takes it away; the one that was there.
+    fn set(&mut self, place: usize, pointer: Option<Pointer>) -> Option<Pointer> {
+        let bit = 1 << place;
+        let present = self.present();
+        let before = (present & (bit - 1)).count_ones() as usize;
+        let start = 4 + before * POINTER_BYTES;
+        let end = start + POINTER_BYTES;
+        let had = present & bit != 0;
+        let old = had.then(|| {
+            let mut bytes = [0; POINTER_BYTES];
+            bytes.copy_from_slice(&self.bytes[start..end]);
+            Pointer::decode(&bytes)
+        });
+        match (had, pointer.is_some()) {
+            (false, true) => {
+                self.bytes.copy_within(start..self.length, end);
+                self.length += POINTER_BYTES;
+            }
+            (true, false) => {
+                self.bytes.copy_within(end..self.length, start);
+                self.length -= POINTER_BYTES;
+            }
+            _ => {}
+        }
+        let present = if pointer.is_some() { present | bit } else { present & !bit };
+        self.bytes[..4].copy_from_slice(&present.to_le_bytes());
+        if let Some(pointer) = pointer {
+            self.bytes[start..end].copy_from_slice(&pointer.encode());
+        }
+        old
+    }
 }
 
 impl Volume {
@@ -115,11 +168,6 @@ impl Volume {
         Ok(found)
     }
 
-    /// The pointers of a whole group.
-    pub(crate) fn group(&mut self, key: &Key) -> Result<Option<Group>> {
-        self.get(key, decode)?.transpose()
-    }
-
     /// Sets pointers of a group, and frees the blocks of those that were there. What
     /// `changes` gives for a place is its new pointer.
     pub(crate) fn set_pointers(
@@ -127,26 +175,24 @@ impl Volume {
         key: &Key,
         changes: &[(usize, Option<Pointer>)],
     ) -> Result<()> {
-        let old = self.group(key)?;
-        let mut group = old.unwrap_or([None; GROUP as usize]);
+        let mut item = self.get(key, Item::new)?.transpose()?.unwrap_or_else(Item::empty);
         let mut mask = 0;
-        let mut replaced = Vec::new();
+        let mut replaced = Vec::with_capacity(changes.len());
         for &(place, pointer) in changes {
-            if group[place] == pointer {
-                continue;
+            let old = item.set(place, pointer);
+            if old != pointer {
+                mask |= 1 << place;
+                replaced.extend(old);
             }
-            mask |= 1 << place;
-            replaced.extend(std::mem::replace(&mut group[place], pointer));
         }
         if mask == 0 {
             return Ok(());
         }
-        if group.iter().all(Option::is_none) {
+        if item.present() == 0 {
             self.take(key)?;
         } else {
-            let (bytes, length) = encode(&group);
             self.redo.pointers(key, mask);
-            self.put(key, &bytes[..length])?;
+            self.put(key, item.value())?;
         }
         replaced.iter().for_each(|pointer| self.free_data(pointer));
         Ok(())
@@ -158,19 +204,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_read_as_it_was_written_whatever_its_holes() {
+    fn an_item_is_read_as_its_pointers_were_set_whatever_its_holes() {
         let pointer = |block| Pointer { block, counter: block + 1, salt: [7; 12], tag: [8; 16] };
-        for holes in [0_u32, 1, 0x8000_0000, 0xffff_fffe, 0x5555_5555, u32::MAX] {
-            let mut group = [None; 32];
-            for (place, slot) in group.iter_mut().enumerate() {
-                *slot = (holes >> place & 1 == 0).then(|| pointer(place as u64 + 200));
-            }
-            let (bytes, length) = encode(&group);
-            assert_eq!(decode(&bytes[..length]).unwrap(), group);
-            for (place, wanted) in group.iter().enumerate() {
-                assert_eq!(pick(&bytes[..length], place).unwrap(), *wanted);
-            }
-            assert!(decode(&bytes[..length - 1]).is_err());
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize
+        };
+        let mut group: Group = [None; GROUP as usize];
+        let mut item = Item::empty();
+        for step in 0..20_000 {
+            let place = random() % group.len();
+            // Now nearly all of them are there, now nearly none.
+            let there = random() % 8 != 0;
+            let new = (there == (step / 200 % 2 == 0)).then(|| pointer(step));
+            assert_eq!(item.set(place, new), std::mem::replace(&mut group[place], new));
+            let value = item.value();
+            assert_eq!(decode(value).unwrap(), group);
+            assert_eq!(Item::new(value).unwrap().value(), value);
+            assert_eq!(pick(value, place).unwrap(), new);
+            let mask = random() as u32;
+            let (present, selected) = select(value, mask).unwrap();
+            let wanted = (0..32).filter(|place| mask >> place & 1 != 0 && group[*place].is_some());
+            assert_eq!(present, wanted.clone().fold(0, |bits, place| bits | 1 << place));
+            assert_eq!(selected, wanted.filter_map(|place| group[place]).collect::<Vec<_>>());
+            assert!(decode(&value[..value.len() - 1]).is_err());
         }
+        let all = group.map(|slot| Some(slot.unwrap_or(pointer(1))));
+        for (place, pointer) in all.into_iter().enumerate() {
+            item.set(place, pointer);
+        }
+        assert_eq!(item.value().len(), MOST_BYTES);
+        (0..all.len()).for_each(|place| assert_eq!(item.set(place, None), all[place]));
+        assert_eq!(item.value(), [0; 4]);
     }
 }

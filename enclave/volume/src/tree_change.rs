@@ -8,7 +8,7 @@
 use crate::block::zeroed;
 use crate::cache::{Frame, Name};
 use crate::error::{Error, Result};
-use crate::page::{self, Key, MOST_LEVELS, MOST_VALUE_BYTES};
+use crate::page::{self, Key, MOST_LEVELS, MOST_VALUE_BYTES, Subject};
 use crate::pointer::Pointer;
 use crate::volume::Volume;
 
@@ -38,12 +38,15 @@ impl Volume {
         self.path(key).map(drop)
     }
 
-    /// Puts an item, or gives it another value.
+    /// Puts an item, or gives it another value. Which pointers of extents differ, the caller
+    /// [says](crate::redo::Redo::pointers).
     pub(crate) fn put(&mut self, key: &Key, value: &[u8]) -> Result<()> {
         if value.len() > MOST_VALUE_BYTES {
             return Err(Error::damaged("an item is too large for the tree"));
         }
-        self.redo.changed(key);
+        if key.subject != Subject::Extents {
+            self.redo.changed(key);
+        }
         let (mut path, leaf) = self.path(key)?;
         let bytes = self.cache.bytes_mut(leaf);
         match page::search(bytes, key) {
