@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use twine_host::VolumeFile;
-use twine_volume::{BLOCK_BYTES, Storage, StorageError};
+use twine_volume::{BLOCK_BYTES, Piece, Storage, StorageError};
 
 pub(crate) struct Mapped {
     file: VolumeFile,
@@ -114,6 +114,17 @@ impl Storage for Mapped {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.count();
         Ok(self.file.write(offset, bytes)?)
+    }
+
+    fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
+        self.count();
+        let mut rest = bytes;
+        for piece in pieces {
+            let (now, after) = rest.split_at_checked(piece.length).ok_or(StorageError::Io)?;
+            self.file.write(piece.offset, now)?;
+            rest = after;
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

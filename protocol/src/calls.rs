@@ -218,6 +218,12 @@ host_calls! {
     /// written to that file before, are durable.
     0x45 storage_write_through(storage, offset, pointer, length) -> (status);
 
+    /// Writes as `storage_write` does, to several places: at `pointer`, in the transfer
+    /// buffer, lie the bytes of `count` pieces, one after the other, and behind them, in the same
+    /// order, where each goes (`wire::Piece`); `length` bytes in all. After an error any of them
+    /// may have been written.
+    0x46 storage_write_pieces(storage, pointer, length, count) -> (status);
+
     /// An operation on folder `folder` of the host's, a number of the launch request's. The
     /// transfer buffer holds a `folder::Request` of `length` bytes, encoded, and after
     /// it what is to be written; after the call, an encoded `folder::Answer` of `count`

@@ -165,6 +165,31 @@ pub struct PollRecord {
     pub bytes: u64,
 }
 
+/// Where bytes go that are written together with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// The first byte in the file.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+impl Piece {
+    /// Bytes of one in host memory.
+    pub const SIZE: usize = 16;
+
+    /// As it lies in memory.
+    pub fn to_bytes(self) -> [u8; Self::SIZE] {
+        (u128::from(self.length) << 64 | u128::from(self.offset)).to_le_bytes()
+    }
+
+    /// What lies in these bytes.
+    pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
+        let both = u128::from_le_bytes(*bytes);
+        Piece { offset: both as u64, length: (both >> 64) as u64 }
+    }
+}
+
 /// Bits of [`PollRecord::events`].
 pub mod poll {
     /// There is something to read, or the end was reached.

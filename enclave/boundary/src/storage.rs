@@ -2,10 +2,24 @@
 
 use crate::{Boundary, HostSlice, status};
 use twine_protocol::calls::{RawCall, stub};
-use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
+use twine_protocol::wire::{Piece, Status, TRANSFER_BUFFER_SIZE};
 
 /// Most bytes of a mapping: more than any address space has.
 const MOST_MAPPING: u64 = 1 << 46;
+
+/// What a piece takes of the transfer buffer.
+fn size((_, bytes): &(u64, &[u8])) -> usize {
+    bytes.len() + Piece::SIZE
+}
+
+/// How many of the first pieces fit into the transfer buffer.
+fn fitting(pieces: &[(u64, &[u8])]) -> usize {
+    let sizes = pieces.iter().scan(0, |end: &mut usize, piece| {
+        *end += size(piece);
+        Some(*end)
+    });
+    sizes.take_while(|end| *end as u64 <= TRANSFER_BUFFER_SIZE).count()
+}
 
 /// A file of the host's, read through a mapping of it and written by host calls. Nothing
 /// that it holds is to be trusted, and nothing that is read twice is the same.
@@ -92,6 +106,46 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         let part = self.transfer(bytes)?;
         let (raw, length) = (&self.boundary.raw, bytes.len() as u64);
         status(stub::storage_write_through(raw, self.number, offset, part.address(), length).0)
+    }
+
+    /// Writes pieces, whose lengths are multiples of 8, each to its offset: as many with one
+    /// host call as fit into the transfer buffer.
+    ///
+    /// # Errors
+    /// The host's status; any part may have been written.
+    pub fn write_pieces(&mut self, pieces: &[(u64, &[u8])]) -> Result<(), Status> {
+        let mut rest = pieces;
+        while let Some(&(offset, bytes)) = rest.first() {
+            let count = fitting(rest);
+            let (now, after) = rest.split_at(count.max(1));
+            match count {
+                0 | 1 => self.write(offset, bytes)?,
+                _ => self.write_together(now)?,
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Writes pieces that fit into the transfer buffer.
+    fn write_together(&self, pieces: &[(u64, &[u8])]) -> Result<(), Status> {
+        let buffer = self.boundary.transfer_of(pieces.iter().map(size).sum())?;
+        let put = |at: usize, bytes: &[u8]| {
+            buffer.part(at as u64, bytes.len()).map(|part| part.copy_out(bytes)).ok_or(Status::Io)
+        };
+        let mut at = 0;
+        for (_, bytes) in pieces {
+            put(at, bytes)?;
+            at += bytes.len();
+        }
+        for (offset, bytes) in pieces {
+            let place = Piece { offset: *offset, length: bytes.len() as u64 };
+            put(at, &place.to_bytes())?;
+            at += Piece::SIZE;
+        }
+        let (raw, length, count) = (&self.boundary.raw, at as u64, pieces.len() as u64);
+        let address = buffer.address();
+        status(stub::storage_write_pieces(raw, self.number, address, length, count).0)
     }
 
     /// Puts a piece into the transfer buffer.

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use twine_boundary::{FolderError, MappedFile, SocketError};
 use twine_protocol::calls::number;
 use twine_protocol::folder::{Answer, Entry, Failure, Kind, Request};
-use twine_protocol::wire::{SocketStatus, Status, TRANSFER_BUFFER_SIZE};
+use twine_protocol::wire::{Piece, SocketStatus, Status, TRANSFER_BUFFER_SIZE};
 
 #[test]
 fn no_bad_pointer_is_taken_for_a_mapping() {
@@ -109,6 +109,68 @@ fn a_write_is_whole_or_an_error_and_only_what_is_written_leaves() {
 }
 
 #[test]
+fn pieces_are_written_together_as_far_as_the_transfer_buffer_goes() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    // What a host makes of the calls: calls, and where which bytes went.
+    let calls = RefCell::new(Vec::new());
+    let written = RefCell::new(Vec::new());
+    let bytes = |pointer: u64, length: u64| {
+        let all: Vec<u8> = shared.0.borrow().iter().flat_map(|word| word.to_le_bytes()).collect();
+        let start = (pointer - shared.answer().0) as usize;
+        all[start..start + length as usize].to_vec()
+    };
+    let host = boundary(&enclave.range(), |call, [_, a, b, c]| match call {
+        number::transfer_buffer => shared.answer(),
+        number::storage_write => {
+            calls.borrow_mut().push((call, 1));
+            written.borrow_mut().push((a, bytes(b, c)));
+            (0, 0)
+        }
+        number::storage_write_pieces => {
+            calls.borrow_mut().push((call, c));
+            let all = bytes(a, b);
+            let (mut rest, places) = all.split_at(all.len() - c as usize * Piece::SIZE);
+            for place in places.as_chunks().0.iter().map(Piece::from_bytes) {
+                let (now, after) = rest.split_at(place.length as usize);
+                written.borrow_mut().push((place.offset, now.to_vec()));
+                rest = after;
+            }
+            assert!(rest.is_empty());
+            (0, 0)
+        }
+        _ => panic!("{call:#x}"),
+    });
+    let data: Vec<u8> = (0..TRANSFER_BUFFER_SIZE * 2).map(|at| (at / 4096) as u8).collect();
+    let whole = TRANSFER_BUFFER_SIZE as usize;
+    // Two that fit, one that just does with its place, one that does not, and a last one.
+    let lengths = [4096, 8192, whole - 16, whole, 8];
+    let pieces: Vec<(u64, &[u8])> = (7_u64..).zip(lengths.map(|length| &data[..length])).collect();
+    assert_eq!(MappedFile::new(&host, 0).write_pieces(&pieces), Ok(()));
+    let (one, many) = (number::storage_write, number::storage_write_pieces);
+    assert_eq!(calls.take(), [(many, 2), (one, 1), (one, 1), (one, 1)]);
+    let wanted: Vec<(u64, Vec<u8>)> =
+        pieces.iter().map(|(at, bytes)| (*at, bytes.to_vec())).collect();
+    assert_eq!(written.take(), wanted);
+    let many = vec![(0, &data[..4096]); 100];
+    assert_eq!(MappedFile::new(&host, 0).write_pieces(&many), Ok(()));
+    let counts: Vec<u64> = calls.take().into_iter().map(|(_, count)| count).collect();
+    assert_eq!(counts, [63, 37]);
+    assert!(!shared.holds_secret());
+    assert!(enclave.words.iter().all(|&word| word == SECRET));
+    let full = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => shared.answer(),
+        _ => (Status::NoSpace.code(), 0),
+    });
+    assert_eq!(MappedFile::new(&full, 0).write_pieces(&many), Err(Status::NoSpace));
+    let short = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => (shared.answer().0, 64),
+        _ => (0, 0),
+    });
+    assert_eq!(MappedFile::new(&short, 0).write_pieces(&many), Err(Status::Io));
+}
+
+#[test]
 fn codes_of_storages_that_do_not_exist_are_errors() {
     let enclave = Enclave::new();
     let shared = Shared::new();
@@ -123,6 +185,7 @@ fn codes_of_storages_that_do_not_exist_are_errors() {
         assert_eq!(file.write(0, &[1]), Err(Status::Io));
         assert_eq!(file.sync(), Err(Status::Io));
         assert_eq!(file.write_through(0, &[1]), Err(Status::Io));
+        assert_eq!(file.write_pieces(&[(0, &[1; 8]), (8, &[2; 8])]), Err(Status::Io));
     }
 }
 

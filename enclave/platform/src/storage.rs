@@ -3,7 +3,7 @@
 use crate::host::{Outside, host};
 use twine_boundary::MappedFile;
 use twine_protocol::wire::Status;
-use twine_volume::{Storage, StorageError};
+use twine_volume::{Piece, Storage, StorageError};
 
 /// A storage of the launch request's.
 #[derive(Debug)]
@@ -39,6 +39,17 @@ impl Storage for HostStorage {
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.0.write(offset, bytes).map_err(failed)
+    }
+
+    fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
+        let mut rest = bytes;
+        let mut parts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let (now, after) = rest.split_at_checked(piece.length).ok_or(StorageError::Io)?;
+            parts.push((piece.offset, now));
+            rest = after;
+        }
+        self.0.write_pieces(&parts).map_err(failed)
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

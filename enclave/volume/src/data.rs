@@ -319,8 +319,8 @@ impl Volume {
         let mut at = 0;
         while at < blocks.len() && result.is_ok() {
             let want = (blocks.len() - at).min(BATCH_BLOCKS);
-            result = self.take_run(want as u32).and_then(|run| {
-                let end = at + run.count as usize;
+            result = self.take_runs(want as u32).and_then(|runs| {
+                let end = at + runs.iter().map(|run| run.count as usize).sum::<usize>();
                 scratch.clear();
                 match bytes {
                     Some(bytes) => {
@@ -329,7 +329,7 @@ impl Volume {
                     None => self.gather(&blocks[at..end], &mut scratch),
                 }
                 at = end;
-                self.write_run(run, &mut scratch, pointers)
+                self.write_runs(&runs, &mut scratch, pointers)
             });
         }
         self.scratch = scratch;
@@ -343,24 +343,25 @@ impl Volume {
         }
     }
 
-    fn write_run(&mut self, run: Run, bytes: &mut [u8], pointers: &mut Vec<Pointer>) -> Result<()> {
+    /// Seals blocks and writes them to runs that were taken for them; gives these back if that
+    /// fails.
+    fn write_runs(
+        &mut self,
+        runs: &[Run],
+        bytes: &mut [u8],
+        pointers: &mut Vec<Pointer>,
+    ) -> Result<()> {
         let first = pointers.len();
         let blocks = bytes.as_chunks_mut::<BLOCK_BYTES>().0;
-        let mut result = Ok(());
-        for (block, bytes) in (run.start..).zip(blocks) {
-            match self.store.seal(Kind::Data, block, bytes) {
-                Ok(pointer) => pointers.push(pointer),
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            }
-        }
-        result = result.and_then(|()| self.store.write(run.start, bytes));
+        let sealed =
+            runs.iter().flat_map(|run| run.blocks()).zip(blocks).try_for_each(|(block, bytes)| {
+                pointers.push(self.store.seal(Kind::Data, block, bytes)?);
+                Ok(())
+            });
+        let result = sealed.and_then(|()| self.store.write_runs(runs, bytes));
         if result.is_err() {
             pointers.truncate(first);
-            (run.start..run.start + u64::from(run.count))
-                .for_each(|block| self.space.free_now(block));
+            runs.iter().for_each(|run| self.space.free_run(*run));
         }
         result
     }

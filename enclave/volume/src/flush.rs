@@ -5,6 +5,7 @@ use crate::cache::Frame;
 use crate::error::Result;
 use crate::page;
 use crate::pointer::Pointer;
+use crate::space::Run;
 use crate::volume::Volume;
 
 /// Blocks of one write to the storage.
@@ -63,12 +64,8 @@ impl Volume {
     pub(crate) fn flush_nodes(&mut self) -> Result<()> {
         for mut nodes in self.dirty_nodes_by_level()? {
             nodes.sort_unstable_by_key(|node| node.block);
-            let mut rest = &nodes[..];
-            while !rest.is_empty() {
-                let count = run_length(rest);
-                let (run, after) = rest.split_at(count);
-                self.write_nodes(run)?;
-                rest = after;
+            for batch in nodes.chunks(BATCH_BLOCKS) {
+                self.write_nodes(batch)?;
             }
         }
         Ok(())
@@ -102,25 +99,18 @@ impl Volume {
         Ok(levels)
     }
 
-    /// Writes nodes whose blocks are in a row.
+    /// Writes nodes, which are in the order of their blocks.
     fn write_nodes(&mut self, nodes: &[Dirty]) -> Result<()> {
-        let Some(first) = nodes.first() else { return Ok(()) };
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         let mut pointers: Vec<Pointer> = Vec::with_capacity(nodes.len());
-        let mut result = Ok(());
-        for node in nodes {
+        let sealed = nodes.iter().try_for_each(|node| {
             let start = scratch.len();
             scratch.extend_from_slice(self.cache.bytes(node.frame));
-            match self.store.seal(Kind::Node, node.block, &mut scratch[start..]) {
-                Ok(pointer) => pointers.push(pointer),
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            }
-        }
-        result = result.and_then(|()| self.store.write(first.block, &scratch));
+            pointers.push(self.store.seal(Kind::Node, node.block, &mut scratch[start..])?);
+            Ok(())
+        });
+        let result = sealed.and_then(|()| self.store.write_runs(&runs(nodes), &scratch));
         self.scratch = scratch;
         result?;
         for (node, pointer) in nodes.iter().zip(&pointers) {
@@ -136,14 +126,11 @@ impl Volume {
     }
 }
 
-/// How many of the first nodes have blocks in a row, at most a batch.
-fn run_length(nodes: &[Dirty]) -> usize {
-    nodes
-        .iter()
-        .zip(nodes[0].block..)
-        .take(BATCH_BLOCKS)
-        .take_while(|(node, block)| node.block == *block)
-        .count()
+/// Where nodes lie that are in the order of their blocks.
+fn runs(nodes: &[Dirty]) -> Vec<Run> {
+    let in_a_row = |one: &Dirty, next: &Dirty| one.block + 1 == next.block;
+    let run = |row: &[Dirty]| Run { start: row[0].block, count: row.len() as u32 };
+    nodes.chunk_by(in_a_row).map(run).collect()
 }
 
 /// Blocks that a number of bytes takes.

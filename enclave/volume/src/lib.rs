@@ -86,6 +86,6 @@ pub use slot::{
 pub use statistics::Statistics;
 #[cfg(unix)]
 pub use storage::FileStorage;
-pub use storage::{MemoryStorage, Storage, StorageError};
+pub use storage::{MemoryStorage, Piece, Storage, StorageError};
 pub use volume::{LEAST_CACHE_BYTES, Options, Volume, VolumeId};
 pub use zeroize::Zeroizing;

@@ -13,6 +13,7 @@ mod nodes;
 
 use crate::block::RESERVED_BLOCKS;
 use nodes::Areas;
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 /// Blocks of a region.
@@ -58,6 +59,13 @@ const REGIONS_TRIED: u64 = 8;
 pub(crate) struct Run {
     pub(crate) start: u64,
     pub(crate) count: u32,
+}
+
+impl Run {
+    /// Its blocks, in order.
+    pub(crate) fn blocks(self) -> std::ops::Range<u64> {
+        self.start..self.start + u64::from(self.count)
+    }
 }
 
 /// The bitmaps of a region: a bit is set for a block in use.
@@ -275,6 +283,11 @@ impl Space {
         self.free_now.push_block(block);
     }
 
+    /// As [`free_now`](Self::free_now), for all blocks of a run.
+    pub(crate) fn free_run(&mut self, run: Run) {
+        run.blocks().for_each(|block| self.free_now(block));
+    }
+
     pub(crate) fn free_later(&mut self, block: u64, node: bool) {
         let runs = if node { &mut self.waiting_nodes } else { &mut self.waiting_data };
         runs.push_block(block);
@@ -312,18 +325,19 @@ impl Space {
         (self.blocks - region * REGION_BLOCKS).min(REGION_BLOCKS) as usize
     }
 
-    /// Up to `want` free blocks of a loaded region, and more than `than`: a good run if it has
-    /// one, else the longest among the first ones.
-    fn search_region(&mut self, number: u64, want: u32, than: u32) -> Option<Run> {
+    /// Looks through a loaded region for runs of up to `want` free blocks, where one may be longer
+    /// than those that were found: up to a good one, or through the first ones.
+    fn search_region(&mut self, number: u64, want: u32, found: &mut Found) {
         let base = number * REGION_BLOCKS;
         let mut from = self.lowest.saturating_sub(base).min(REGION_BLOCKS) as usize;
         let end = self.end_in(number);
-        let region = self.regions.get_mut(&number)?;
-        if region.longest <= than {
-            return None;
+        let Some(region) = self.regions.get_mut(&number) else { return };
+        if region.longest <= found.longest {
+            return;
         }
         let enough = want.min(GOOD_RUN).min(region.longest);
-        let mut best: Option<Run> = None;
+        found.runs.retain(|run| run.start / REGION_BLOCKS != number);
+        let mut longest = 0;
         let mut tried = 0;
         while from < end && tried < MOST_TRIED {
             let Some(first) = region.first_free(from, end) else { break };
@@ -333,23 +347,43 @@ impl Space {
             let limit = end.min(first + want as usize);
             let last = region.first_taken(first, limit);
             let count = (last - first) as u32;
-            if best.is_none_or(|best| best.count < count) {
-                best = Some(Run { start: base + first as u64, count });
-            }
+            found.runs.push(Run { start: base + first as u64, count });
+            longest = longest.max(count);
             if count >= enough {
                 break;
             }
             from = last;
             tried += 1;
         }
-        match best {
-            None => {
-                self.full.insert(number);
-            }
+        if longest == 0 {
+            self.full.insert(number);
+        } else if longest < enough && tried < MOST_TRIED {
             // All of it was looked at.
-            Some(best) if best.count < enough && tried < MOST_TRIED => region.longest = best.count,
-            Some(_) => {}
+            region.longest = longest;
         }
-        best.filter(|best| best.count > than)
+        found.longest = found.longest.max(longest);
+    }
+}
+
+/// Free runs that a search has seen.
+#[derive(Default)]
+struct Found {
+    runs: Vec<Run>,
+    longest: u32,
+}
+
+impl Found {
+    /// The best of them, `want` blocks at most, in the order of their blocks: the first of the
+    /// longest, and those that are not much shorter.
+    fn best(mut self, want: u32) -> Vec<Run> {
+        self.runs.sort_by_key(|run| Reverse(run.count));
+        let mut rest = want;
+        self.runs.retain_mut(|run| {
+            run.count = run.count.min(rest);
+            rest -= run.count;
+            run.count > 0 && run.count * 2 >= self.longest
+        });
+        self.runs.sort_unstable_by_key(|run| run.start);
+        self.runs
     }
 }

@@ -42,6 +42,15 @@ impl From<io::Error> for StorageError {
     }
 }
 
+/// Where bytes go that are written together with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// The first byte in the storage.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: usize,
+}
+
 /// The bytes that hold a volume. All that it answers is untrusted: it may fail at any call,
 /// and give bytes that were never written.
 ///
@@ -73,6 +82,21 @@ pub trait Storage: Send {
     /// # Errors
     /// When not all could be written; any part of them may have been.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Writes all of `bytes`: the pieces, one after the other, each to its place. An
+    /// implementation may do it at less cost than so many writes.
+    ///
+    /// # Errors
+    /// When not all could be written; any part of them may have been.
+    fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
+        let mut rest = bytes;
+        for piece in pieces {
+            let (now, after) = rest.split_at_checked(piece.length).ok_or(StorageError::Io)?;
+            self.write(piece.offset, now)?;
+            rest = after;
+        }
+        Ok(())
+    }
 
     /// Returns when all that was written before is durable (`fdatasync`).
     ///

@@ -4,8 +4,9 @@ use crate::block::{self, BLOCK_BYTES, Bytes, Kind};
 use crate::crypto::{Seal, Sealer};
 use crate::error::{Error, Operation, Result};
 use crate::pointer::Pointer;
+use crate::space::Run;
 use crate::statistics::Statistics;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Piece, Storage, StorageError};
 
 /// A storage and the keys of what it holds.
 pub(crate) struct Store {
@@ -59,6 +60,26 @@ impl Store {
         self.count_write(bytes);
         self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
         self.storage.write(offset, bytes).map_err(failed(Operation::Write, offset, bytes.len()))
+    }
+
+    /// Writes blocks as they are, one after the other, to runs.
+    pub(crate) fn write_runs(&mut self, runs: &[Run], bytes: &[u8]) -> Result<()> {
+        if let [run] = runs {
+            return self.write(run.start, bytes);
+        }
+        let piece = |run: &Run| Piece {
+            offset: block::offset(run.start),
+            length: run.count as usize * BLOCK_BYTES,
+        };
+        let pieces: Vec<Piece> = runs.iter().map(piece).collect();
+        let Some(first) = pieces.first() else { return Ok(()) };
+        self.count_write(bytes);
+        self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
+        self.storage.write_pieces(&pieces, bytes).map_err(failed(
+            Operation::Write,
+            first.offset,
+            bytes.len(),
+        ))
     }
 
     fn count_write(&mut self, bytes: &[u8]) {

@@ -7,7 +7,7 @@ use crate::service::Service;
 use crate::storage::Storage;
 use crate::streams;
 use twine_protocol::calls::HostCalls;
-use twine_protocol::wire::{MAX_POLL_RECORDS, PollRecord, Status, TRANSFER_BUFFER_SIZE};
+use twine_protocol::wire::{MAX_POLL_RECORDS, Piece, PollRecord, Status, TRANSFER_BUFFER_SIZE};
 
 /// One thread of an enclave that made a host call.
 pub(crate) struct Caller<'a> {
@@ -212,6 +212,21 @@ impl HostCalls for Caller<'_> {
         self.write_storage(storage, offset, (pointer, length), Storage::write_through)
     }
 
+    fn storage_write_pieces(
+        &mut self,
+        storage: u64,
+        pointer: u64,
+        length: u64,
+        count: u64,
+    ) -> (u64, u64) {
+        let service = self.service;
+        let result = service.storage(storage).and_then(|storage| {
+            let (bytes, places) = pieces(self.bytes(pointer, length)?, count)?;
+            storage.write_pieces(places, bytes)
+        });
+        done(result.map(|()| 0))
+    }
+
     fn storage_sync(&mut self, storage: u64) -> (u64, u64) {
         done(self.service.storage(storage).and_then(Storage::sync).map(|()| 0))
     }
@@ -276,6 +291,31 @@ impl HostCalls for Caller<'_> {
     }
 }
 
+/// The bytes of pieces, and where they go.
+fn pieces(buffer: &[u8], count: u64) -> Result<(&[u8], &[[u8; Piece::SIZE]]), Status> {
+    let size = usize::try_from(count).ok().and_then(|count| count.checked_mul(Piece::SIZE));
+    let bytes = size.and_then(|size| buffer.len().checked_sub(size)).ok_or(Status::Invalid)?;
+    let (bytes, places) = buffer.split_at(bytes);
+    Ok((bytes, places.as_chunks().0))
+}
+
 fn simulated(result: Result<(), sgx_sim::Error>) -> Status {
     result.map_or(Status::Denied, |()| Status::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_lie_before_their_places() {
+        let buffer = [7; 50];
+        assert_eq!(
+            pieces(&buffer, 3).map(|(bytes, places)| (bytes.len(), places.len())),
+            Ok((2, 3))
+        );
+        for count in [4, u64::MAX / 16 + 1, u64::MAX] {
+            assert_eq!(pieces(&buffer, count), Err(Status::Invalid));
+        }
+    }
 }

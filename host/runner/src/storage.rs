@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use twine_protocol::wire::Status;
+use twine_protocol::wire::{Piece, Status};
 
 /// Why a file can't hold a volume for this process.
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +193,23 @@ impl Storage {
         self.file.write(offset, bytes).map_err(|error| status(&error))
     }
 
+    /// Writes pieces that follow each other in `bytes`, each to its place.
+    pub(crate) fn write_pieces(
+        &self,
+        places: &[[u8; Piece::SIZE]],
+        bytes: &[u8],
+    ) -> Result<(), Status> {
+        let mut rest = bytes;
+        for place in places {
+            let Piece { offset, length } = Piece::from_bytes(place);
+            let length = usize::try_from(length).map_err(|_| Status::Invalid)?;
+            let (now, after) = rest.split_at_checked(length).ok_or(Status::Invalid)?;
+            self.write(offset, now)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
     pub(crate) fn sync(&self) -> Result<(), Status> {
         self.writable()?;
         self.file.sync().map_err(|error| status(&error))
@@ -293,6 +310,22 @@ mod tests {
             let seen = unsafe { ((address + 8192 + 80) as *const u64).read_volatile() };
             assert_eq!(seen, words[10]);
         }
+        drop(storage);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn pieces_go_to_their_places_or_are_refused() {
+        let folder = folder("pieces");
+        let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
+        let place = |offset, length| Piece { offset, length }.to_bytes();
+        let write = |places: &[_]| storage.write_pieces(places, b"abcdef");
+        assert_eq!(write(&[place(10, 4), place(0, 2)]), Ok(()));
+        assert_eq!(fs::read(storage.path()).unwrap(), b"ef\0\0\0\0\0\0\0\0abcd");
+        for length in [7, u64::MAX] {
+            assert_eq!(write(&[place(0, length)]), Err(Status::Invalid));
+        }
+        assert_eq!(write(&[place(u64::MAX, 2)]), Err(Status::Invalid));
         drop(storage);
         fs::remove_dir_all(folder).unwrap();
     }

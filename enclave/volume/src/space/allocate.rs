@@ -1,7 +1,7 @@
 //! Taking blocks, giving them back, and keeping the bitmaps in the tree.
 
 use super::{
-    BITMAP_BYTES, GOOD_RUN, KEPT_REGIONS, LEAST_IN_LEAF, READY_BLOCKS, REGION_BLOCKS,
+    BITMAP_BYTES, Found, GOOD_RUN, KEPT_REGIONS, LEAST_IN_LEAF, READY_BLOCKS, REGION_BLOCKS,
     REGIONS_TRIED, Region, Run, SHORT_RUN, Space, WORDS,
 };
 use crate::block::{MOST_BLOCKS, RESERVED_BLOCKS};
@@ -12,44 +12,50 @@ use crate::pointer::Pointer;
 use crate::volume::Volume;
 
 impl Volume {
-    /// Takes blocks in a row: as many as wanted, or fewer. For data they were
-    /// [reserved](Self::reserve) before.
-    pub(crate) fn take_run(&mut self, want: u32) -> Result<Run> {
+    /// Takes blocks, as many as wanted or fewer, in long runs, which are in order. For data they
+    /// were [reserved](Self::reserve) before.
+    pub(crate) fn take_runs(&mut self, want: u32) -> Result<Vec<Run>> {
         self.enter_freed()?;
         let usable = self.space.usable();
         if usable < u64::from(want) {
             self.grow(u64::from(want) - usable)?;
         }
-        let mut best = self.search(self.space.lowest, want)?;
+        let mut found = Found::default();
+        self.search(self.space.lowest, want, &mut found)?;
         // Blocks here and there cost a write each, and a disk ten times the time of as many in a
         // row: some more storage is worth that. What it was made longer by before is at its end.
-        let short = |run: Option<Run>| run.is_none_or(|run| run.count < want.min(SHORT_RUN));
-        if short(best) {
+        let short = |found: &Found| found.longest < want.min(SHORT_RUN);
+        if short(&found) {
             let end = self.space.blocks;
-            best = longer(best, self.search(end.saturating_sub(1), want)?);
-            if best.is_some() {
-                if short(best) && self.space.wants_spare() && self.grow_for_rows(u64::from(want))? {
-                    best = longer(best, self.search(end, want)?);
-                }
-            } else {
-                best = self.take_last(want)?;
+            self.search(end.saturating_sub(1), want, &mut found)?;
+            if found.longest == 0 {
+                self.search_last(want, &mut found)?;
+            } else if short(&found)
+                && self.space.wants_spare()
+                && self.grow_for_rows(u64::from(want))?
+            {
+                self.search(end, want, &mut found)?;
             }
         }
-        let run = best.ok_or_else(|| Error::damaged("new blocks are in use"))?;
-        self.set_bits(run, true)?;
-        Ok(run)
+        let runs = found.best(want);
+        if runs.is_empty() {
+            return Err(Error::damaged("new blocks are in use"));
+        }
+        runs.iter().try_for_each(|run| self.set_bits(*run, true))?;
+        Ok(runs)
     }
 
-    /// A run where all that is free for data is taken: of new storage, or else of what is kept for
-    /// nodes.
-    fn take_last(&mut self, want: u32) -> Result<Option<Run>> {
+    /// Looks for runs where all that is free for data is taken: in new storage, or else in what is
+    /// kept for nodes.
+    fn search_last(&mut self, want: u32, found: &mut Found) -> Result<()> {
         let end = self.space.blocks;
         match self.grow(u64::from(want)) {
-            Ok(()) => self.search(end, want),
+            Ok(()) => self.search(end, want, found),
             Err(error) => {
-                let dropped = self.drop_areas()?;
-                let best = if dropped { self.search(self.space.lowest, want)? } else { None };
-                if best.is_some() { Ok(best) } else { Err(error) }
+                if self.drop_areas()? {
+                    self.search(self.space.lowest, want, found)?;
+                }
+                if found.longest == 0 { Err(error) } else { Ok(()) }
             }
         }
     }
@@ -67,9 +73,8 @@ impl Volume {
         }
     }
 
-    /// The best of the runs that are looked at, from the region of a block on; it is not taken yet.
-    fn search(&mut self, from: u64, want: u32) -> Result<Option<Run>> {
-        let mut best: Option<Run> = None;
+    /// Looks for runs from the region of a block on.
+    fn search(&mut self, from: u64, want: u32, found: &mut Found) -> Result<()> {
         let mut tried = 0;
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
         for number in from / REGION_BLOCKS..regions {
@@ -80,9 +85,8 @@ impl Volume {
             self.load_region(number)?;
             let looked =
                 self.space.regions.get(&number).is_none_or(|region| region.longest == u32::MAX);
-            let run = self.space.search_region(number, want, best.map_or(0, |best| best.count));
-            best = run.or(best);
-            if best.is_some_and(|run| run.count >= want.min(GOOD_RUN)) {
+            self.space.search_region(number, want, found);
+            if found.longest >= want.min(GOOD_RUN) {
                 break;
             }
             // One without anything free, or with short runs only, costs a look, once.
@@ -91,7 +95,7 @@ impl Volume {
                 break;
             }
         }
-        Ok(best)
+        Ok(())
     }
 
     /// Makes the storage so long that this many blocks have room. Some remain for nodes, so that
@@ -371,11 +375,6 @@ impl Volume {
         }
         Ok(RESERVED_BLOCKS)
     }
-}
-
-/// The longer of two runs, the first if they are alike.
-fn longer(one: Option<Run>, other: Option<Run>) -> Option<Run> {
-    if other.map(|run| run.count) > one.map(|run| run.count) { other } else { one }
 }
 
 /// A run as runs that each lie in one region.

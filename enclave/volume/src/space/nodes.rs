@@ -7,7 +7,7 @@
 
 use super::{READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run, WORDS};
 use crate::block::RESERVED_BLOCKS;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::volume::Volume;
 
 /// Blocks of an area: those of a word of a bitmap.
@@ -85,9 +85,9 @@ impl Volume {
                     // All that fits, or what is needed, if there is no more.
                     let need = (READY_BLOCKS / 2 - supply) as u64;
                     let want = self.space.usable().clamp(need, (READY_BLOCKS - supply) as u64);
-                    let run = self.take_run(want as u32)?;
+                    let runs = self.take_runs(want as u32)?;
                     // Backwards, because they are taken from the end.
-                    self.space.ready.extend((run.start..run.start + u64::from(run.count)).rev());
+                    self.space.ready.extend(runs.into_iter().flat_map(Run::blocks).rev());
                 }
             }
         }
@@ -101,9 +101,11 @@ impl Volume {
         }
         // While bitmaps are written there is no supply.
         self.enter_freed()?;
-        let Some((area, free)) = self.next_area()? else { return Ok(self.take_run(1)?.start) };
-        let Some(bit) = free.first(1).pop() else { return Ok(self.take_run(1)?.start) };
-        let start = area * AREA_BLOCKS + bit;
+        let free = |(area, free): (u64, Free)| Some(area * AREA_BLOCKS + *free.first(1).first()?);
+        let Some(start) = self.next_area()?.and_then(free) else {
+            let run = self.take_runs(1)?.pop();
+            return run.map(|run| run.start).ok_or_else(|| Error::damaged("no block is free"));
+        };
         self.set_bits(Run { start, count: 1 }, true)?;
         Ok(start)
     }

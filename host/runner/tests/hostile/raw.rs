@@ -664,6 +664,10 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
+    fn storage_write_pieces(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
     fn storage_sync(&mut self, _: u64) -> (u64, u64) {
         INVALID
     }

@@ -141,6 +141,7 @@ pub fn storages() -> Vec<Case> {
         number::storage_write,
         number::storage_sync,
         number::storage_write_through,
+        number::storage_write_pieces,
     ] {
         for from in [0, 3] {
             // Codes of each kind, and sizes from nothing to beyond everything.
