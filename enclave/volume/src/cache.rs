@@ -26,6 +26,8 @@ struct Held {
     dirty: bool,
     /// Used since the hand passed.
     used: bool,
+    /// Brought ahead of a reader that reads on, and not wanted behind it.
+    once: bool,
 }
 
 /// Mixes two numbers of the volume's own, which need no protection against collisions that
@@ -65,6 +67,9 @@ pub(crate) struct Cache {
     /// Frames that it may have; dirty ones that can't be dropped may exceed it for a while.
     budget: usize,
     hand: usize,
+    /// Frames to be taken first, where they hold nothing: they were in use just now, so that the
+    /// CPU has them at hand.
+    passed: Vec<Frame>,
     dirty_data: BTreeSet<(u64, u64)>,
     dirty_nodes: usize,
     spare: Vec<Block>,
@@ -84,6 +89,7 @@ impl Cache {
             places: HashMap::default(),
             budget,
             hand: 0,
+            passed: Vec::new(),
             dirty_data: BTreeSet::new(),
             dirty_nodes: 0,
             spare: Vec::new(),
@@ -170,9 +176,18 @@ impl Cache {
 
     /// Holds something that is not held yet. `used`: it will be wanted again.
     pub(crate) fn put(&mut self, name: Name, bytes: Block, used: bool) -> Frame {
+        self.put_held(Held { name, bytes, dirty: false, used, once: false })
+    }
+
+    /// As [`put`](Self::put), for what is read once, until [`pass`](Self::pass).
+    pub(crate) fn put_once(&mut self, name: Name, bytes: Block) -> Frame {
+        self.put_held(Held { name, bytes, dirty: false, used: false, once: true })
+    }
+
+    fn put_held(&mut self, held: Held) -> Frame {
+        let name = held.name;
         debug_assert!(!self.has(name));
-        let held = Held { name, bytes, dirty: false, used };
-        let frame = match self.victim() {
+        let frame = match self.take_passed().or_else(|| self.victim()) {
             Some(frame) => {
                 let old = std::mem::replace(&mut self.frames[frame], held);
                 self.places.remove(&old.name);
@@ -186,6 +201,33 @@ impl Cache {
         };
         self.places.insert(name, frame);
         frame
+    }
+
+    /// What was put to be read once was read.
+    pub(crate) fn pass(&mut self, name: Name) {
+        if self.places.get(&name).is_some_and(|&frame| self.frames[frame].once) {
+            self.release(name);
+        }
+    }
+
+    /// Forgets something that is clean, and has its frame taken first.
+    pub(crate) fn release(&mut self, name: Name) {
+        if let Some(&frame) = self.places.get(&name)
+            && !self.frames[frame].dirty
+        {
+            self.forget(name);
+            self.passed.push(frame);
+        }
+    }
+
+    fn take_passed(&mut self) -> Option<Frame> {
+        while let Some(frame) = self.passed.pop() {
+            // It may have been taken already, or be another one after a trim.
+            if self.frames.get(frame).is_some_and(|held| held.name == Name::Nothing) {
+                return Some(frame);
+            }
+        }
+        None
     }
 
     /// A clean frame that was not used for long, if the budget is used up.
@@ -302,5 +344,78 @@ impl Cache {
     /// The first dirty blocks of files from a name on, in order.
     pub(crate) fn dirty_from(&self, from: (u64, u64), most: usize) -> Vec<(u64, u64)> {
         self.dirty_data.range(from..).take(most).copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(budget: usize) -> Cache {
+        let mut cache = Cache::new(budget);
+        for index in 0..budget as u64 {
+            cache.put(Name::Data(1, index), zeroed(), true);
+        }
+        cache
+    }
+
+    #[test]
+    fn what_is_read_once_goes_through_few_frames_and_leaves_all_others() {
+        let mut cache = filled(8);
+        for index in 0..1000 {
+            let name = Name::Data(2, index);
+            cache.put_once(name, zeroed());
+            cache.find(name);
+            cache.pass(name);
+            assert!(!cache.has(name));
+        }
+        let kept = (0..8).filter(|index| cache.has(Name::Data(1, *index))).count();
+        assert_eq!((kept, cache.frames.len()), (7, 8));
+    }
+
+    #[test]
+    fn only_what_is_clean_and_was_put_to_be_read_once_is_passed() {
+        let mut cache = filled(4);
+        let [kept, dirty] = [Name::Data(1, 0), Name::Data(2, 0)];
+        cache.pass(kept);
+        let frame = cache.put_once(dirty, zeroed());
+        cache.dirty(frame);
+        cache.pass(dirty);
+        cache.release(dirty);
+        assert!(cache.has(dirty) && cache.take_passed().is_none());
+        cache.clean(frame);
+        cache.release(dirty);
+        assert!(!cache.has(dirty));
+        // Taken by the hand, it is not given a second time.
+        let (one, other) = (Name::Data(3, 0), Name::Data(3, 1));
+        let mut frames = vec![cache.put(one, zeroed(), true), cache.put(other, zeroed(), true)];
+        frames.dedup();
+        assert_eq!(frames.len(), 2);
+        assert!(cache.has(one) && cache.has(other) && cache.take_passed().is_none());
+    }
+
+    #[test]
+    fn passed_frames_are_not_mistaken_for_others_after_a_trim() {
+        let mut cache = filled(4);
+        let last = cache.put(Name::Data(2, 0), zeroed(), false);
+        cache.dirty(last);
+        let name = Name::Data(1, 3);
+        if cache.has(name) {
+            cache.release(name);
+        }
+        cache.clean(last);
+        cache.budget = 2;
+        cache.trim();
+        assert_eq!(cache.frames.len(), 2);
+        for index in 0..20 {
+            let name = Name::Data(5, index);
+            let frame = cache.put(name, zeroed(), index % 2 == 0);
+            cache.bytes_mut(frame)[0] = index as u8;
+            assert_eq!(cache.find(name).map(|frame| cache.bytes(frame)[0]), Some(index as u8));
+        }
+        assert_eq!(cache.frames.len(), 2);
+        for (name, frame) in &cache.places {
+            assert_eq!(cache.frames[*frame].name, *name);
+        }
     }
 }

@@ -72,7 +72,14 @@ impl Volume {
 
     /// Brings blocks of a file into the cache that will be read soon, with few reads of the
     /// storage. A block that can't be brought is left to whoever reads it.
-    pub(crate) fn read_ahead(&mut self, inode: u64, first: u64, count: u64) -> Result<()> {
+    /// `once`: they are not wanted after that.
+    pub(crate) fn read_ahead(
+        &mut self,
+        inode: u64,
+        first: u64,
+        count: u64,
+        once: bool,
+    ) -> Result<()> {
         let pointers = self.pointers(inode, first, count)?;
         let mut at = 0;
         while at < pointers.len() {
@@ -95,7 +102,7 @@ impl Volume {
                 None => Ok(()),
             };
             if result.is_ok() {
-                self.keep_opened(inode, start, wanted, &mut scratch);
+                self.keep_opened((inode, start), wanted, &mut scratch, once);
             }
             self.scratch = scratch;
             result?;
@@ -106,10 +113,10 @@ impl Volume {
     /// Opens blocks that were read, and keeps those that are authentic.
     fn keep_opened(
         &mut self,
-        inode: u64,
-        first: u64,
+        (inode, first): (u64, u64),
         pointers: &[Option<Pointer>],
         sealed: &mut [u8],
+        once: bool,
     ) {
         let blocks = sealed.as_chunks_mut::<BLOCK_BYTES>().0;
         for ((index, pointer), block) in (first..).zip(pointers).zip(blocks) {
@@ -120,7 +127,10 @@ impl Volume {
             }
             let mut bytes = self.cache.spare();
             bytes.copy_from_slice(block);
-            self.cache.put(name, bytes, false);
+            match once {
+                true => self.cache.put_once(name, bytes),
+                false => self.cache.put(name, bytes, false),
+            };
         }
     }
 

@@ -47,6 +47,7 @@ impl Volume {
         size: u64,
         goes_on: bool,
     ) -> Result<()> {
+        let once = self.outgrows_cache(size);
         let mut done = 0;
         while done < bytes.len() {
             let position = offset + done as u64;
@@ -64,14 +65,23 @@ impl Volume {
             }
             if goes_on && !self.cache.has(Name::Data(inode, index)) {
                 let ahead = AHEAD_BLOCKS.min(blocks(size) - index);
-                self.read_ahead(inode, index, ahead)?;
+                self.read_ahead(inode, index, ahead, once)?;
             }
             let frame = self.data(inode, index)?;
             let count = rest.len().min(BLOCK_BYTES - within);
             rest[..count].copy_from_slice(&self.cache.bytes(frame)[within..within + count]);
+            if within + count == BLOCK_BYTES {
+                self.cache.pass(Name::Data(inode, index));
+            }
             done += count;
         }
         Ok(())
+    }
+
+    /// Whether a file of this size would leave nothing in the cache for who begins with it again
+    /// after all of it was read or written in order.
+    fn outgrows_cache(&self, size: u64) -> bool {
+        size > (self.cache.budget() * BLOCK_BYTES) as u64
     }
 
     /// How many of the next whole blocks, at most `most`, are to be read past the cache: many
@@ -140,10 +150,13 @@ impl Volume {
             // What a writer that writes on has filled is written while the CPU's caches
             // have it. If that fails, it is tried again with all that is dirty.
             let first = (end / STREAM_BYTES).saturating_sub(1) * STREAM_BYTES / BLOCK;
-            if let Err(error) =
-                self.flush_range(inode, first, end / STREAM_BYTES * STREAM_BYTES / BLOCK)
-            {
-                self.note(&error);
+            let last = end / STREAM_BYTES * STREAM_BYTES / BLOCK;
+            match self.flush_range(inode, first, last) {
+                Ok(()) if self.outgrows_cache(end) => {
+                    (first..last).for_each(|index| self.cache.release(Name::Data(inode, index)))
+                }
+                Ok(()) => {}
+                Err(error) => self.note(&error),
             }
         }
         Ok(count)
