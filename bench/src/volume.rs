@@ -24,8 +24,11 @@ const PIECE: usize = 4096;
 
 /// Random accesses in one run: fewer than a cold cache would notice.
 const READS: u64 = 5000;
-const SYNCS: u64 = 1000;
+const SYNCS: u64 = 200;
 const SYNCS_QUICK: u64 = 20;
+
+/// So many times as many rounds of syncs as of all else: a disk's pace changes within a second.
+const SYNC_ROUNDS: usize = 5;
 
 const KEY: [u8; 32] = [7; 32];
 const NAME: &str = "file";
@@ -279,6 +282,8 @@ impl<'a> Bench<'a> {
             Ok(start.elapsed().as_secs_f64())
         };
         let name = ("write at random, a sync each", "sync");
+        let Effort { runs, least, budget } = effort;
+        let effort = Effort { runs: runs * SYNC_ROUNDS, least: least * SYNC_ROUNDS, budget };
         self.case(name, effort, self.syncs, 1.0 / 0.8, &mut volume, &mut plain)
     }
 }
