@@ -14,8 +14,8 @@ use twine_protocol::wire::Unit;
 /// Bytes that are read and written at once.
 const PIECE: usize = 1 << 20;
 
-/// Writes all files anew, which a volume does into its first free blocks, and cuts off what
-/// is free at the end. At each moment the volume is whole.
+/// Writes all files anew, which a volume does into its first free blocks, and what is behind
+/// them of the tree, and cuts off what is free at the end. At each moment the volume is whole.
 pub(crate) fn compact(
     which: &OpenVolume,
     outside: &mut dyn Outside,
@@ -26,6 +26,10 @@ pub(crate) fn compact(
     let mut volume = open(which, outside)?;
     let tree = Tree { files: &mut volume, prefix: prefix(which), host: false };
     let result = rewrite_all(tree, job.console);
+    let result = match result {
+        Ok(()) => volume.pack_nodes().map_err(|error| error.errno()).at(|| prefix(which)),
+        Err(error) => Err(error),
+    };
     close(which, volume, job);
     result?;
     let after = size(outside);

@@ -207,16 +207,4 @@ impl Volume {
         }
         Ok(())
     }
-
-    /// Commits the tree, and gives back the free blocks at the end of the storage. Once more
-    /// it is committed in any case, since a mount takes a commit that another one follows
-    /// for durable, and does not look at all its blocks.
-    pub(crate) fn cut_end(&mut self) -> Result<()> {
-        self.commit_tree(true)?;
-        let end = self.used_end()?;
-        let shorter = end < self.space.blocks;
-        self.space.blocks = end;
-        self.commit_tree(shorter)?;
-        if shorter { self.store.set_blocks(end) } else { Ok(()) }
-    }
 }

@@ -58,6 +58,7 @@ mod keys;
 mod log;
 mod mount;
 mod orphan;
+mod pack;
 mod page;
 mod pointer;
 mod redo;

@@ -94,6 +94,32 @@ impl Volume {
         Ok(())
     }
 
+    /// Fills the supply with the first free blocks.
+    pub(crate) fn fill_lowest(&mut self) -> Result<()> {
+        self.enter_freed()?;
+        while self.space.ready.len() < READY_BLOCKS / 2 {
+            let Some(start) = self.first_free()? else { return Ok(()) };
+            self.set_bits(Run { start, count: 1 }, true)?;
+            self.space.ready.push(start);
+        }
+        Ok(())
+    }
+
+    fn first_free(&mut self) -> Result<Option<u64>> {
+        for number in self.space.lowest / REGION_BLOCKS..self.space.blocks.div_ceil(REGION_BLOCKS) {
+            self.load_region(number)?;
+            let base = number * REGION_BLOCKS;
+            let from = self.space.lowest.saturating_sub(base) as usize;
+            let end = self.space.end_in(number);
+            let region = self.space.regions.get(&number);
+            if let Some(bit) = region.and_then(|region| region.first_free(from, end)) {
+                self.space.lowest = base + bit as u64;
+                return Ok(Some(self.space.lowest));
+            }
+        }
+        Ok(None)
+    }
+
     /// A block for a node.
     pub(crate) fn take_ready(&mut self) -> Result<u64> {
         if let Some(block) = self.space.ready.pop() {
@@ -204,7 +230,7 @@ impl Volume {
     }
 
     /// Gives all areas to data; whether there were any.
-    pub(super) fn drop_areas(&mut self) -> Result<bool> {
+    pub(crate) fn drop_areas(&mut self) -> Result<bool> {
         let areas = std::mem::take(&mut self.space.areas).list;
         for &area in &areas {
             self.keep(area, false)?;

@@ -1,0 +1,47 @@
+//! Giving free blocks back to the host: what is at the storage's end can be cut off.
+
+use crate::error::Result;
+use crate::page::Key;
+use crate::volume::Volume;
+
+impl Volume {
+    /// Moves the nodes of the tree that lie behind as many blocks as are in use to the first
+    /// free ones, so that closing can cut the storage there, as far as no file has blocks behind
+    /// it. It reads all nodes.
+    ///
+    /// # Errors
+    /// When nodes can't be read or written. What was moved until then is all right.
+    pub fn pack_nodes(&mut self) -> Result<()> {
+        self.commit_tree(true)?;
+        self.drain_ready();
+        self.drop_areas()?;
+        let end = self.space.in_use();
+        let mut from = Key::LEAST;
+        loop {
+            self.balance()?;
+            let mut reaches = false;
+            let (_, behind) = self.way(&from, |node| reaches |= node.block >= end)?;
+            if reaches {
+                self.fill_lowest()?;
+                self.prepare(&from)?;
+            }
+            match behind {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        self.commit_tree(true)
+    }
+
+    /// Commits the tree, and gives back the free blocks at the end of the storage. Once more
+    /// it is committed in any case, since a mount takes a commit that another one follows
+    /// for durable, and does not look at all its blocks.
+    pub(crate) fn cut_end(&mut self) -> Result<()> {
+        self.commit_tree(true)?;
+        let end = self.used_end()?;
+        let shorter = end < self.space.blocks;
+        self.space.blocks = end;
+        self.commit_tree(shorter)?;
+        if shorter { self.store.set_blocks(end) } else { Ok(()) }
+    }
+}
