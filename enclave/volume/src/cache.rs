@@ -2,8 +2,9 @@
 //! one budget for all.
 
 use crate::block::{Block, Bytes, zeroed};
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use crate::numbers::{FastMap, Mixing};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,36 +29,6 @@ struct Held {
     used: bool,
     /// Brought ahead of a reader that reads on, and not wanted behind it.
     once: bool,
-}
-
-/// Mixes two numbers of the volume's own, which need no protection against collisions that
-/// somebody makes: inodes and block numbers are given by the volume, and a program that
-/// chooses offsets of its files slows down itself.
-#[derive(Default)]
-pub(crate) struct Mixer(u64);
-
-/// A map with few instructions for each search.
-pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
-
-impl Hasher for Mixer {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        let mixed = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
-
-    fn write_isize(&mut self, number: isize) {
-        self.write_u64(number as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// The cache.
@@ -86,7 +57,7 @@ impl Cache {
     pub(crate) fn new(budget: usize) -> Self {
         Cache {
             frames: Vec::new(),
-            places: HashMap::default(),
+            places: FastMap::default(),
             budget,
             hand: 0,
             passed: Vec::new(),
@@ -135,7 +106,7 @@ impl Cache {
     /// Whether a block that is not held was asked for before, not too long ago. What is read
     /// once only, as by a scan or at random over much, is not worth a place.
     pub(crate) fn seen(&mut self, name: Name) -> bool {
-        let hash = BuildHasherDefault::<Mixer>::default().hash_one(name);
+        let hash = Mixing::default().hash_one(name);
         let place = hash as usize & (self.seen.len() - 1);
         let mark = (hash >> 32) as u32 | 1;
         std::mem::replace(&mut self.seen[place], mark) == mark

@@ -1,8 +1,8 @@
 //! Inodes: their attributes, in memory while they are used, and who holds them.
 
 use crate::bytes::{Reader, Short};
-use crate::cache::FastMap;
 use crate::error::{Error, Result};
+use crate::numbers::FastMap;
 use crate::page::{Key, Subject};
 use crate::volume::Volume;
 use std::collections::BTreeSet;

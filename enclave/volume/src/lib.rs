@@ -57,6 +57,7 @@ mod inode;
 mod keys;
 mod log;
 mod mount;
+mod numbers;
 mod orphan;
 mod pack;
 mod page;

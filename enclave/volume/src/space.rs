@@ -12,9 +12,9 @@ mod allocate;
 mod nodes;
 
 use crate::block::RESERVED_BLOCKS;
+use crate::numbers::{FastMap, FastSet};
 use nodes::Areas;
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 
 /// Blocks of a region.
 pub(crate) const REGION_BLOCKS: u64 = 8192;
@@ -156,9 +156,9 @@ pub(crate) struct Space {
     /// Blocks whose bits are set.
     pub(crate) used: u64,
     guarded: u64,
-    regions: HashMap<u64, Region>,
+    regions: FastMap<u64, Region>,
     /// Regions that are known to have nothing free for data.
-    full: HashSet<u64>,
+    full: FastSet<u64>,
     /// No block below is free for data.
     lowest: u64,
     /// May be given out, though their bits are still set.
@@ -173,7 +173,7 @@ pub(crate) struct Space {
     /// The storage could not be made longer for the sake of blocks in a row.
     no_spare: bool,
     /// Blocks that the log refers to while its entries are replayed.
-    pub(crate) claimed: HashSet<u64>,
+    pub(crate) claimed: FastSet<u64>,
 }
 
 /// Freed blocks.
@@ -228,8 +228,8 @@ impl Space {
             blocks,
             used,
             guarded: 0,
-            regions: HashMap::new(),
-            full: HashSet::new(),
+            regions: FastMap::default(),
+            full: FastSet::default(),
             lowest: RESERVED_BLOCKS,
             free_now: Runs::default(),
             waiting_data: Runs::default(),
@@ -238,7 +238,7 @@ impl Space {
             ready: Vec::new(),
             areas: Areas::default(),
             no_spare: false,
-            claimed: HashSet::new(),
+            claimed: FastSet::default(),
         }
     }
 
