@@ -118,11 +118,8 @@ impl Storage for Mapped {
 
     fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
         self.count();
-        let mut rest = bytes;
-        for piece in pieces {
-            let (now, after) = rest.split_at_checked(piece.length).ok_or(StorageError::Io)?;
-            self.file.write(piece.offset, now)?;
-            rest = after;
+        for (offset, bytes) in Piece::split(pieces, bytes)? {
+            self.file.write(offset, bytes)?;
         }
         Ok(())
     }

@@ -42,14 +42,7 @@ impl Storage for HostStorage {
     }
 
     fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
-        let mut rest = bytes;
-        let mut parts = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            let (now, after) = rest.split_at_checked(piece.length).ok_or(StorageError::Io)?;
-            parts.push((piece.offset, now));
-            rest = after;
-        }
-        self.0.write_pieces(&parts).map_err(failed)
+        self.0.write_pieces(&Piece::split(pieces, bytes)?).map_err(failed)
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

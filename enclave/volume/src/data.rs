@@ -127,10 +127,11 @@ impl Volume {
             }
             let mut bytes = self.cache.spare();
             bytes.copy_from_slice(block);
-            match once {
-                true => self.cache.put_once(name, bytes),
-                false => self.cache.put(name, bytes, false),
-            };
+            if once {
+                self.cache.put_once(name, bytes);
+            } else {
+                self.cache.put(name, bytes, false);
+            }
         }
     }
 

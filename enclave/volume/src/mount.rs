@@ -88,7 +88,7 @@ impl Volume {
             return Err(Error::Truncated { size, needed });
         }
         let mut store = Store::new(storage, Sealer::new(key.clone())?);
-        let chain = newest(&mut store, &header.volume, size)?;
+        let (chain, dropped) = newest(&mut store, &header.volume, size)?;
         let (tree, last) = (&chain.tree, chain.last());
         if header.generation < last.state.header_generation {
             return Err(Error::HeaderOlder);
@@ -106,7 +106,7 @@ impl Volume {
         volume.check_anchor(&chain)?;
         volume.replay(&chain)?;
         if !volume.read_only {
-            volume.begin_writing()?;
+            volume.begin_writing(dropped)?;
         }
         Ok(volume)
     }
@@ -208,26 +208,45 @@ impl Volume {
 
     /// Gets ready to write: what this mount relies on must be durable before anything of it
     /// is overwritten, though it was read from a storage that may not have synced it.
-    fn begin_writing(&mut self) -> Result<()> {
+    /// If later commits were `dropped`, another one takes their place: they could be whole again,
+    /// and come back, once the storage is longer.
+    fn begin_writing(&mut self, dropped: bool) -> Result<()> {
         self.store.sync()?;
         self.log.synced(&self.store.sealer);
         self.space.durable(false);
         self.advance_anchor()?;
+        if dropped {
+            self.replace_dropped()?;
+        }
         if let Err(error) = self.clean_orphans() {
             self.note(&error);
         }
         Ok(())
     }
+
+    /// Commits the state as it is; on a full storage with the next commit.
+    fn replace_dropped(&mut self) -> Result<()> {
+        self.unsettled = true;
+        match self.commit_tree(true) {
+            Err(error) if error.errno() == twine_files::Error::NoSpace => {
+                self.note(&error);
+                Ok(())
+            }
+            result => result,
+        }
+    }
 }
 
-/// The newest state that is whole.
-fn newest(store: &mut Store, volume: &VolumeId, size: u64) -> Result<Chain> {
+/// The newest state that is whole, and whether there were newer ones.
+fn newest(store: &mut Store, volume: &VolumeId, size: u64) -> Result<(Chain, bool)> {
     let mut needed = 0;
-    for root in log::roots(store, volume)? {
+    for (at, root) in log::roots(store, volume)?.into_iter().enumerate() {
         let mut chain = Chain::read(store, volume, root)?;
+        let commits = chain.changes.len();
         let (whole, missing) = verify::cut_to_whole(store, &mut chain, size);
         if whole {
-            return Ok(chain);
+            let dropped = at > 0 || chain.changes.len() < commits;
+            return Ok((chain, dropped));
         }
         needed = needed.max(missing);
     }

@@ -16,7 +16,8 @@ pub(crate) struct Redo {
 
 impl Redo {
     /// An item was put or taken away. Regions don't count: what is in use follows from the
-    /// pointers. A put of extents counts by [`pointers`](Self::pointers).
+    /// pointers. Extents that are put count by [`pointers`](Self::pointers), and only here when they
+    /// are taken away.
     pub(crate) fn changed(&mut self, key: &Key) {
         if key.subject != Subject::Region {
             self.pointers(key, u32::MAX);

@@ -332,11 +332,11 @@ impl Space {
         let mut from = self.lowest.saturating_sub(base).min(REGION_BLOCKS) as usize;
         let end = self.end_in(number);
         let Some(region) = self.regions.get_mut(&number) else { return };
-        if region.longest <= found.longest {
+        if region.longest <= found.longest() {
             return;
         }
         let enough = want.min(GOOD_RUN).min(region.longest);
-        found.runs.retain(|run| run.start / REGION_BLOCKS != number);
+        found.0.retain(|run| run.start / REGION_BLOCKS != number);
         let mut longest = 0;
         let mut tried = 0;
         while from < end && tried < MOST_TRIED {
@@ -347,7 +347,7 @@ impl Space {
             let limit = end.min(first + want as usize);
             let last = region.first_taken(first, limit);
             let count = (last - first) as u32;
-            found.runs.push(Run { start: base + first as u64, count });
+            found.0.push(Run { start: base + first as u64, count });
             longest = longest.max(count);
             if count >= enough {
                 break;
@@ -361,29 +361,32 @@ impl Space {
             // All of it was looked at.
             region.longest = longest;
         }
-        found.longest = found.longest.max(longest);
     }
 }
 
 /// Free runs that a search has seen.
 #[derive(Default)]
-struct Found {
-    runs: Vec<Run>,
-    longest: u32,
-}
+struct Found(Vec<Run>);
 
 impl Found {
+    /// Blocks of the longest.
+    fn longest(&self) -> u32 {
+        self.0.iter().map(|run| run.count).max().unwrap_or(0)
+    }
+
     /// The best of them, `want` blocks at most, in the order of their blocks: the first of the
     /// longest, and those that are not much shorter.
     fn best(mut self, want: u32) -> Vec<Run> {
-        self.runs.sort_by_key(|run| Reverse(run.count));
+        let least = self.longest().div_ceil(2);
+        self.0.retain(|run| run.count >= least);
+        self.0.sort_by_key(|run| Reverse(run.count));
         let mut rest = want;
-        self.runs.retain_mut(|run| {
+        for run in &mut self.0 {
             run.count = run.count.min(rest);
             rest -= run.count;
-            run.count > 0 && run.count * 2 >= self.longest
-        });
-        self.runs.sort_unstable_by_key(|run| run.start);
-        self.runs
+        }
+        self.0.retain(|run| run.count > 0);
+        self.0.sort_unstable_by_key(|run| run.start);
+        self.0
     }
 }

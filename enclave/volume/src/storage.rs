@@ -51,6 +51,26 @@ pub struct Piece {
     pub length: usize,
 }
 
+impl Piece {
+    /// Which part of `bytes`, where pieces lie one after the other, goes to which offset.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`] when the pieces have more or fewer bytes than these.
+    pub fn split<'a>(
+        pieces: &[Piece],
+        bytes: &'a [u8],
+    ) -> Result<Vec<(u64, &'a [u8])>, StorageError> {
+        let mut rest = bytes;
+        let mut parts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let (now, after) = rest.split_at_checked(piece.length).ok_or(StorageError::Io)?;
+            parts.push((piece.offset, now));
+            rest = after;
+        }
+        if rest.is_empty() { Ok(parts) } else { Err(StorageError::Io) }
+    }
+}
+
 /// The bytes that hold a volume. All that it answers is untrusted: it may fail at any call,
 /// and give bytes that were never written.
 ///
@@ -89,13 +109,8 @@ pub trait Storage: Send {
     /// # Errors
     /// When not all could be written; any part of them may have been.
     fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
-        let mut rest = bytes;
-        for piece in pieces {
-            let (now, after) = rest.split_at_checked(piece.length).ok_or(StorageError::Io)?;
-            self.write(piece.offset, now)?;
-            rest = after;
-        }
-        Ok(())
+        let parts = Piece::split(pieces, bytes)?;
+        parts.into_iter().try_for_each(|(offset, bytes)| self.write(offset, bytes))
     }
 
     /// Returns when all that was written before is durable (`fdatasync`).

@@ -58,7 +58,6 @@ impl Store {
     pub(crate) fn write(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
         let offset = block::offset(block);
         self.count_write(bytes);
-        self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
         self.storage.write(offset, bytes).map_err(failed(Operation::Write, offset, bytes.len()))
     }
 
@@ -74,7 +73,6 @@ impl Store {
         let pieces: Vec<Piece> = runs.iter().map(piece).collect();
         let Some(first) = pieces.first() else { return Ok(()) };
         self.count_write(bytes);
-        self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
         self.storage.write_pieces(&pieces, bytes).map_err(failed(
             Operation::Write,
             first.offset,
@@ -82,16 +80,19 @@ impl Store {
         ))
     }
 
+    /// Counts a write, which the next barrier has to make durable.
     fn count_write(&mut self, bytes: &[u8]) {
         self.statistics.writes += 1;
         self.statistics.bytes_written += bytes.len() as u64;
+        self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
     }
 
     /// Writes blocks as they are, from one on, and returns when they are durable; what was
     /// written before may not be.
     pub(crate) fn write_through(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
         let offset = block::offset(block);
-        self.count_write(bytes);
+        self.statistics.writes += 1;
+        self.statistics.bytes_written += bytes.len() as u64;
         self.statistics.syncs += 1;
         self.storage.write_through(offset, bytes).map_err(failed(
             Operation::Sync,
@@ -140,5 +141,35 @@ impl Store {
         self.statistics.blocks_sealed += 1;
         let seal = self.sealer.seal(kind, &[], bytes)?;
         Ok(Pointer { block, counter: seal.counter, salt: seal.salt, tag: seal.tag })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random_key;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn all_that_is_written_and_not_synced_waits_for_a_barrier() {
+        let sealer = Sealer::new(random_key().unwrap()).unwrap();
+        let mut store = Store::new(Box::new(MemoryStorage::default()), sealer);
+        store.set_blocks(8).unwrap();
+        assert!(store.is_unsynced());
+        store.sync().unwrap();
+        let runs = [Run { start: 5, count: 1 }, Run { start: 1, count: 2 }];
+        let bytes: Vec<u8> = (0..3).flat_map(|block| [block + 1; BLOCK_BYTES]).collect();
+        store.write_runs(&runs, &bytes).unwrap();
+        assert_eq!(store.unsynced(), 3);
+        for (block, wanted) in [(5, 1), (1, 2), (2, 3), (3, 0)] {
+            let mut read = [0; BLOCK_BYTES];
+            store.read(block, &mut read).unwrap();
+            assert_eq!(read, [wanted; BLOCK_BYTES]);
+        }
+        store.sync().unwrap();
+        store.write_through(4, &[7; BLOCK_BYTES]).unwrap();
+        assert!(!store.is_unsynced());
+        store.write(4, &[8; BLOCK_BYTES]).unwrap();
+        assert!(store.is_unsynced());
     }
 }

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::{
     Done, Model, Player, Random, Recorder, Tree, Weights, create, long, options, tree_of,
 };
-use twine_files::FileSystem;
-use twine_volume::{MemoryStorage, Volume};
+use twine_files::{FileKind, FileSystem};
+use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
 
 const LEAST: usize = 256 << 10;
 
@@ -68,6 +68,8 @@ struct Case {
     weights: Weights,
     cache: usize,
     steps: u64,
+    /// Free blocks lie here and there.
+    scattered: bool,
 }
 
 /// One crash, and some of what it may leave.
@@ -139,14 +141,30 @@ fn difference(found: &Tree, allowed: &[Tree]) -> String {
     words
 }
 
-/// How many calls a run makes that is not stopped.
-fn calls(case: Case, base: &[u8], model: &Model) -> u64 {
+/// How many calls a run makes that is not stopped, and in how many several places are written.
+fn calls(case: Case, base: &[u8], model: &Model) -> (u64, u64) {
     let storage = Recorder::new(base.to_vec());
     let mut volume = support::open(storage.clone(), case.cache);
     let mut player = Player::new(case.seed, case.weights);
     player.model = model.clone();
     play(&mut volume, &storage, &mut player, case.steps);
-    storage.calls()
+    (storage.calls(), storage.together())
+}
+
+/// Makes a file, and writes every third block of it again: so the old blocks become free.
+fn scatter(volume: &mut Volume, model: &mut Model) {
+    const BLOCKS: u64 = 300;
+    let (root, name) = (volume.root(), "scattered");
+    let file = volume.create_file(root, name).unwrap();
+    assert_eq!(model.create(root.0, name, FileKind::File, ""), Ok(file.0));
+    for (step, byte) in [(1, 1), (3, 2)] {
+        for index in (0..BLOCKS).step_by(step) {
+            let (offset, bytes) = (index * BLOCK_BYTES as u64, [byte; BLOCK_BYTES]);
+            volume.write(file, offset, &bytes).unwrap();
+            model.write(file.0, offset, &bytes).unwrap();
+        }
+        volume.sync_all().unwrap();
+    }
 }
 
 /// A volume with some history, so that blocks are used again.
@@ -156,6 +174,9 @@ fn base(case: Case) -> (Vec<u8>, Model) {
     let mut player = Player::new(case.seed + 1000, case.weights);
     for _ in 0..300 {
         player.step(&mut volume);
+    }
+    if case.scattered {
+        scatter(&mut volume, &mut player.model);
     }
     volume.sync_all().unwrap();
     drop(volume);
@@ -174,14 +195,20 @@ fn a_crash_at_any_call_leaves_a_state_that_was_synced_or_a_later_one() {
         (LEAST, 100, Weights { write: 1_500, span: 3_000, sync: 2 }),
         (LEAST, 100, Weights { write: 250_000, span: 300_000, sync: 20 }),
         (8 << 20, 200, Weights { write: 9_000, span: 20_000, sync: 3 }),
+        (LEAST, 80, Weights { write: 100_000, span: 300_000, sync: 6 }),
     ];
+    let scattered = mixes.len() - 1;
     let mut crashes = 0;
+    let mut together = 0;
     let result = catch_unwind(AssertUnwindSafe(|| {
         for round in 0..long() {
             for (at, &(cache, steps, weights)) in mixes.iter().enumerate() {
-                let case = Case { seed: round * 10 + at as u64, weights, cache, steps };
+                let seed = round * 10 + at as u64;
+                let case = Case { seed, weights, cache, steps, scattered: at == scattered };
                 let (bytes, model) = base(case);
-                for call in 1..=calls(case, &bytes, &model) {
+                let (calls, several) = calls(case, &bytes, &model);
+                together += several;
+                for call in 1..=calls {
                     crash_at(call, case, &bytes, &model);
                     crashes += 1;
                 }
@@ -194,4 +221,85 @@ fn a_crash_at_any_call_leaves_a_state_that_was_synced_or_a_later_one() {
         panic!("{}", words.unwrap_or_else(|| "a step went wrong".into()));
     }
     println!("{crashes} crashes, {} mounts after them", crashes * SURVIVORS * 3);
+    println!("{together} writes to several places in runs without a crash");
+    assert!(together > 5);
+}
+
+fn first_byte(volume: &mut Volume, name: &str) -> u8 {
+    let inode = volume.lookup(volume.root(), name).unwrap();
+    let mut bytes = [0; 1];
+    volume.read(inode, 0, &mut bytes).unwrap();
+    volume.release(inode);
+    bytes[0]
+}
+
+#[test]
+fn a_commit_that_a_mount_has_dropped_does_not_come_back() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let inode = support::file(&mut volume, "file");
+    volume.write(inode, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
+    volume.set_size(inode, 300 * 4096).unwrap();
+    volume.sync_all().unwrap();
+    let size = storage.with(|bytes| bytes.len());
+    volume.allocate(inode, 0, 200 * 4096).unwrap();
+    volume.write(inode, 0, &[2; 2 * BLOCK_BYTES]).unwrap();
+    volume.settle();
+    drop(volume);
+    // The machine ends: all that was written is there, but not the storage's new length.
+    storage.with(|bytes| bytes.truncate(size));
+    let mut volume = support::open(storage.clone(), LEAST);
+    assert_eq!(first_byte(&mut volume, "file"), 1);
+    volume.sync_all().unwrap();
+    let inode = volume.lookup(volume.root(), "file").unwrap();
+    volume.allocate(inode, 0, 280 * 4096).unwrap();
+    drop(volume);
+    assert!(storage.with(|bytes| bytes.len()) > size);
+    assert_eq!(first_byte(&mut support::open(storage, LEAST), "file"), 1);
+}
+
+/// A commit that changes one pointer of a group builds on one that is not durable and wrote the
+/// others.
+#[test]
+fn what_a_change_leaves_of_a_group_must_be_there_too() {
+    const BLOCKS: usize = 20;
+    let cache = 8 << 20;
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), cache);
+    let inode = support::file(&mut volume, "file");
+    volume.write(inode, 0, &[1; BLOCKS * BLOCK_BYTES]).unwrap();
+    volume.sync_all().unwrap();
+    let before = storage.with(|bytes| bytes.clone());
+    volume.write(inode, 0, &[2; BLOCKS * BLOCK_BYTES]).unwrap();
+    for number in 0..300 {
+        let inode = support::file(&mut volume, &format!("{number:0200}"));
+        volume.release(inode);
+    }
+    let trees = volume.statistics().tree_commits;
+    volume.settle();
+    assert_eq!(volume.statistics().tree_commits, trees + 1);
+    volume.write(inode, 3 * BLOCK_BYTES as u64, &[3; BLOCK_BYTES]).unwrap();
+    volume.settle();
+    assert_eq!(volume.statistics().tree_commits, trees + 1);
+    drop(volume);
+    let after = storage.with(|bytes| bytes.clone());
+    let mut lost = 0;
+    for start in (0..after.len()).step_by(BLOCK_BYTES) {
+        let range = start..start + BLOCK_BYTES;
+        let old = before.get(range.clone()).unwrap_or(&[0; BLOCK_BYTES]);
+        if *old == after[range.clone()] {
+            continue;
+        }
+        lost += 1;
+        let mut left = after.clone();
+        left[range].copy_from_slice(old);
+        let mut volume = support::open(MemoryStorage::new(left), cache);
+        let inode = volume.lookup(volume.root(), "file").unwrap();
+        let mut bytes = vec![0; BLOCKS * BLOCK_BYTES];
+        volume.read(inode, 0, &mut bytes).unwrap_or_else(|error| panic!("{start:#x}: {error}"));
+        let changed = bytes[3 * BLOCK_BYTES];
+        assert!(bytes[0] == bytes[19 * BLOCK_BYTES] && [1, 2, 3].contains(&changed), "{start:#x}");
+        assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "{start:#x}");
+    }
+    assert!(lost > BLOCKS, "{lost}");
 }

@@ -199,6 +199,7 @@ impl Storage {
         places: &[[u8; Piece::SIZE]],
         bytes: &[u8],
     ) -> Result<(), Status> {
+        self.writable()?;
         let mut rest = bytes;
         for place in places {
             let Piece { offset, length } = Piece::from_bytes(place);
@@ -207,7 +208,7 @@ impl Storage {
             self.write(offset, now)?;
             rest = after;
         }
-        Ok(())
+        if rest.is_empty() { Ok(()) } else { Err(Status::Invalid) }
     }
 
     pub(crate) fn sync(&self) -> Result<(), Status> {
@@ -249,12 +250,14 @@ impl Storage {
 }
 
 fn status(error: &io::Error) -> Status {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        return Status::Invalid;
+    }
     match error.raw_os_error() {
         Some(libc::ENOSPC | libc::EDQUOT) => Status::NoSpace,
         Some(libc::EFBIG) => Status::FileTooBig,
         Some(libc::EROFS | libc::EACCES | libc::EPERM | libc::EBADF) => Status::Denied,
         Some(libc::ENOMEM) => Status::NoMemory,
-        Some(libc::EINVAL) => Status::Invalid,
         _ => Status::Io,
     }
 }
@@ -322,10 +325,13 @@ mod tests {
         let write = |places: &[_]| storage.write_pieces(places, b"abcdef");
         assert_eq!(write(&[place(10, 4), place(0, 2)]), Ok(()));
         assert_eq!(fs::read(storage.path()).unwrap(), b"ef\0\0\0\0\0\0\0\0abcd");
-        for length in [7, u64::MAX] {
+        for length in [5, 7, u64::MAX] {
             assert_eq!(write(&[place(0, length)]), Err(Status::Invalid));
         }
-        assert_eq!(write(&[place(u64::MAX, 2)]), Err(Status::Invalid));
+        assert_eq!(write(&[]), Err(Status::Invalid));
+        for offset in [u64::MAX, u64::MAX - 5, 1 << 63] {
+            assert_eq!(write(&[place(offset, 6)]), Err(Status::Invalid));
+        }
         drop(storage);
         fs::remove_dir_all(folder).unwrap();
     }

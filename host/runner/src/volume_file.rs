@@ -46,7 +46,8 @@ impl VolumeFile {
     /// # Errors
     /// The system's; a part may have been written.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let offsets = (offset..).step_by(MOST_BYTES);
+        let end = offset.checked_add(bytes.len() as u64).ok_or(io::ErrorKind::InvalidInput)?;
+        let offsets = (offset..end).step_by(MOST_BYTES);
         offsets
             .zip(bytes.chunks(MOST_BYTES))
             .try_for_each(|(offset, piece)| self.file.write_all_at(piece, offset))?;

@@ -24,11 +24,11 @@ impl Volume {
         self.search(self.space.lowest, want, &mut found)?;
         // Blocks here and there cost a write each, and a disk ten times the time of as many in a
         // row: some more storage is worth that. What it was made longer by before is at its end.
-        let short = |found: &Found| found.longest < want.min(SHORT_RUN);
+        let short = |found: &Found| found.longest() < want.min(SHORT_RUN);
         if short(&found) {
             let end = self.space.blocks;
             self.search(end.saturating_sub(1), want, &mut found)?;
-            if found.longest == 0 {
+            if found.0.is_empty() {
                 self.search_last(want, &mut found)?;
             } else if short(&found)
                 && self.space.wants_spare()
@@ -41,7 +41,12 @@ impl Volume {
         if runs.is_empty() {
             return Err(Error::damaged("new blocks are in use"));
         }
-        runs.iter().try_for_each(|run| self.set_bits(*run, true))?;
+        for (at, run) in runs.iter().enumerate() {
+            if let Err(error) = self.set_bits(*run, true) {
+                runs[..at].iter().for_each(|run| self.space.free_run(*run));
+                return Err(error);
+            }
+        }
         Ok(runs)
     }
 
@@ -55,7 +60,7 @@ impl Volume {
                 if self.drop_areas()? {
                     self.search(self.space.lowest, want, found)?;
                 }
-                if found.longest == 0 { Err(error) } else { Ok(()) }
+                if found.0.is_empty() { Err(error) } else { Ok(()) }
             }
         }
     }
@@ -86,7 +91,7 @@ impl Volume {
             let looked =
                 self.space.regions.get(&number).is_none_or(|region| region.longest == u32::MAX);
             self.space.search_region(number, want, found);
-            if found.longest >= want.min(GOOD_RUN) {
+            if found.longest() >= want.min(GOOD_RUN) {
                 break;
             }
             // One without anything free, or with short runs only, costs a look, once.

@@ -3,7 +3,7 @@
 
 use super::Random;
 use std::sync::{Arc, Mutex, MutexGuard};
-use twine_volume::{BLOCK_BYTES, Storage, StorageError};
+use twine_volume::{BLOCK_BYTES, Piece, Storage, StorageError};
 
 /// Something that was done and not synced.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ struct Inner {
     unsynced: Vec<Event>,
     /// Writes, resizes and syncs until now.
     calls: u64,
+    /// Times that several places were written together.
+    together: u64,
     /// The call at which all ends.
     stop_at: u64,
     stopped: bool,
@@ -52,6 +54,11 @@ impl Recorder {
     /// Writes, resizes and syncs until now.
     pub fn calls(&self) -> u64 {
         self.inner().calls
+    }
+
+    /// Times that several places were written together.
+    pub fn together(&self) -> u64 {
+        self.inner().together
     }
 
     /// The storage fails for good at this call, which is done by half or not at all.
@@ -180,6 +187,12 @@ impl Storage for Recorder {
         }
         inner.now[start..start + bytes.len()].copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
+        self.inner().together += 1;
+        let parts = Piece::split(pieces, bytes)?;
+        parts.into_iter().try_for_each(|(offset, bytes)| self.write(offset, bytes))
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
