@@ -45,7 +45,15 @@ impl Volume {
         }
         self.cache.trim();
         self.unsettled = true;
-        self.fill_ready()
+        match self.fill_ready() {
+            Err(error) if error.errno() == twine_files::Error::NoSpace => {
+                // Nodes that were replaced wait for a commit that writes the tree.
+                self.log.tree_due = true;
+                self.commit()?;
+                self.fill_ready()
+            }
+            result => result,
+        }
     }
 
     /// As [`balance`](Self::balance), for changes that take space in the tree for good: what was

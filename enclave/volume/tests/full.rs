@@ -40,6 +40,46 @@ fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
 }
 
 #[test]
+fn small_files_can_be_removed_from_a_full_volume_in_any_order_also_after_packing() {
+    for round in 0..16 * long() {
+        let mut random = Random(round);
+        let quota = (1 << 20) + random.below(6 << 20);
+        let mut volume = create(Bounded(MemoryStorage::default(), quota), LEAST << random.below(4));
+        let root = volume.root();
+        let mut names = 0_u64;
+        while let Ok(inode) = volume.create_file(root, &format!("{names:0100}")) {
+            let written = volume.write(inode, 0, &[7; 900]);
+            volume.release(inode);
+            names += 1;
+            if written.is_err() {
+                break;
+            }
+        }
+        if round % 2 == 0 {
+            volume.sync_all().unwrap();
+        }
+        let what = format!("round {round}, {names} files in {quota} bytes");
+        if round % 3 == 0 {
+            let packed = volume.pack_nodes().map_err(|error| error.errno());
+            assert!(matches!(packed, Ok(()) | Err(Error::NoSpace)), "{what}: {packed:?}");
+            assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "{what}");
+        }
+        let order = match round % 4 {
+            0 => (0..names).collect(),
+            _ => shuffled(names, &mut random),
+        };
+        for number in order.into_iter().filter(|number| number % 50 != 0) {
+            let removed = volume.unlink(root, &format!("{number:0100}"));
+            assert_eq!(removed, Ok(()), "{what}: {number}, {:?}", volume.trouble());
+        }
+        volume.sync_all().unwrap();
+        volume.pack_nodes().unwrap();
+        let report = volume.check(&mut |_| {}).unwrap();
+        assert_eq!((report.findings, report.files), (vec![], names.div_ceil(50)), "{what}");
+    }
+}
+
+#[test]
 fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), LEAST);
