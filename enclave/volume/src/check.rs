@@ -277,7 +277,7 @@ impl Check<'_> {
         if let Err(error) = entered {
             self.find(None, false, format!("free space: {error}"));
         }
-        for block in 0..RESERVED_BLOCKS {
+        for block in (0..RESERVED_BLOCKS).chain(self.volume.space.ready()) {
             self.seen[(block / 64) as usize] |= 1 << (block % 64);
         }
         let (mut leaked, mut unguarded) = (0, 0);

@@ -273,6 +273,11 @@ impl Space {
         self.free_now.len() > MOST_RUNS
     }
 
+    /// Blocks that are taken and hold nothing yet.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = u64> {
+        self.ready.iter().copied()
+    }
+
     /// Gives back a block that was taken and holds nothing.
     pub(crate) fn put_ready(&mut self, block: u64) {
         self.ready.push(block);

@@ -342,3 +342,100 @@ fn want_of_space_is_told_to_who_writes_and_not_to_who_syncs() {
         assert_eq!(volume.sync_all(), Ok(()));
     }
 }
+
+/// Files by name, as they should be.
+type Files = std::collections::BTreeMap<String, Vec<u8>>;
+
+fn compare(volume: &mut twine_volume::Volume, files: &Files, what: &str) {
+    let root = volume.root();
+    for (name, wanted) in files {
+        let inode = volume.lookup(root, name).unwrap();
+        let mut bytes = vec![0; wanted.len() + 1];
+        let length = volume.read(inode, 0, &mut bytes);
+        volume.release(inode);
+        assert_eq!(length, Ok(wanted.len()), "{what}: {name}, {:?}", volume.trouble());
+        assert!(bytes[..wanted.len()] == wanted[..], "{what}: {name}");
+    }
+    assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "{what}");
+}
+
+#[test]
+fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
+    for round in 0..24 * long() {
+        let mut random = Random(round);
+        let quota = (1 << 20) + random.below(3 << 20);
+        let cache = LEAST << random.below(5);
+        let storage = MemoryStorage::default();
+        let mut volume = create(Bounded(storage.clone(), quota), cache);
+        let root = volume.root();
+        let mut files = Files::new();
+        let mut refused = 0;
+        for step in 0..800 {
+            let what = format!("round {round}, step {step}, {quota} bytes");
+            let name = format!("{}{}", random.below(60), "x".repeat(random.below(2) as usize * 90));
+            let known = files.contains_key(&name);
+            // More is written than taken away, as long as there is room.
+            match random.below(20) {
+                0..=9 => {
+                    let Ok(inode) = find_or_make(&mut volume, &name) else {
+                        refused += 1;
+                        continue;
+                    };
+                    let held = files.entry(name).or_default();
+                    let offset = random.below(held.len() as u64 + 9000);
+                    let most = [50, 5_000, 60_000, 300_000][random.below(4) as usize];
+                    let length = 1 + random.below(most) as usize;
+                    let bytes = random.bytes(length);
+                    match volume.write(inode, offset, &bytes) {
+                        Ok(count) => {
+                            let end = offset as usize + count;
+                            held.resize(held.len().max(end), 0);
+                            held[offset as usize..end].copy_from_slice(&bytes[..count]);
+                        }
+                        Err(error) => {
+                            assert_eq!(error, Error::NoSpace, "{what}, {:?}", volume.trouble());
+                            refused += 1;
+                        }
+                    }
+                    volume.release(inode);
+                }
+                10..=12 if known => {
+                    let removed = volume.unlink(root, &name);
+                    assert_eq!(removed, Ok(()), "{what}, {:?}", volume.trouble());
+                    files.remove(&name);
+                }
+                13 | 14 if known => {
+                    let inode = volume.lookup(root, &name).unwrap();
+                    let held = files.get_mut(&name).unwrap();
+                    let size = random.below(held.len() as u64 + 1);
+                    let cut = volume.set_size(inode, size);
+                    assert_eq!(cut, Ok(()), "{what}, {:?}", volume.trouble());
+                    held.truncate(size as usize);
+                    volume.release(inode);
+                }
+                15 => assert_eq!(volume.sync_all(), Ok(()), "{what}, {:?}", volume.trouble()),
+                16 => volume.settle(),
+                17 if random.once_in(20) => {
+                    let packed = volume.pack_nodes().map_err(|error| error.errno());
+                    assert!(matches!(packed, Ok(()) | Err(Error::NoSpace)), "{what}: {packed:?}");
+                }
+                18 if random.once_in(10) => {
+                    if random.once_in(2) {
+                        let closed = volume.close().map_err(|error| error.to_string());
+                        assert_eq!(closed, Ok(()), "{what}");
+                    } else {
+                        assert_eq!(volume.sync_all(), Ok(()), "{what}");
+                        drop(volume);
+                    }
+                    volume = open(Bounded(storage.clone(), quota), cache);
+                }
+                19 if random.once_in(10) => compare(&mut volume, &files, &what),
+                _ => {}
+            }
+        }
+        let what = format!("round {round}, {quota} bytes, {refused} refused");
+        assert!(volume.trouble().is_none_or(|error| error.errno() == Error::NoSpace), "{what}");
+        compare(&mut volume, &files, &what);
+        assert!(refused > 0, "{what}");
+    }
+}
