@@ -103,6 +103,40 @@ fn very_many_small_files_are_kept_found_and_removed() {
 }
 
 #[test]
+fn packing_uses_single_free_blocks_before_what_is_behind_them() {
+    let file = storage();
+    let mut volume = create(&file, 4 << 20);
+    let root = volume.root();
+    // Blocks of data, then as many nodes as half of them.
+    for number in 0..3000 {
+        let inode = support::file(&mut volume, &format!("data{number}"));
+        volume.write(inode, 0, &[1; 4096]).unwrap();
+        volume.release(inode);
+    }
+    volume.sync_all().unwrap();
+    for number in 0..15_000 {
+        let inode = support::file(&mut volume, &format!("small{number}"));
+        volume.write(inode, 0, &[2; 300]).unwrap();
+        volume.release(inode);
+    }
+    volume.sync_all().unwrap();
+    // Every other block of data becomes free.
+    for number in (0..3000).step_by(2) {
+        volume.unlink(root, &format!("data{number}")).unwrap();
+    }
+    volume.close().unwrap();
+    let before = file.metadata().unwrap().len();
+    let mut volume = open(&file, 4 << 20);
+    let used = volume.usage().unwrap().used;
+    volume.pack_nodes().unwrap();
+    assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
+    volume.close().unwrap();
+    let packed = file.metadata().unwrap().len();
+    println!("{before} bytes, {packed} when packed, {used} in use");
+    assert!(packed < used + used / 50, "{packed} bytes for {used}");
+}
+
+#[test]
 fn a_volume_far_larger_than_its_cache_works() {
     let size: u64 = if long() > 1 { 4 << 30 } else { 64 << 20 };
     let cache = 256 << 10;
