@@ -25,11 +25,8 @@ pub(crate) fn compact(
     let before = size(outside);
     let mut volume = open(which, outside)?;
     let tree = Tree { files: &mut volume, prefix: prefix(which), host: false };
-    let result = rewrite_all(tree, job.console);
-    let result = match result {
-        Ok(()) => volume.pack_nodes().map_err(|error| error.errno()).at(|| prefix(which)),
-        Err(error) => Err(error),
-    };
+    let result = rewrite_all(tree, job.console)
+        .and_then(|()| volume.pack_nodes().map_err(|error| error.errno()).at(|| prefix(which)));
     close(which, volume, job);
     result?;
     let after = size(outside);

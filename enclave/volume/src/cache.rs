@@ -174,10 +174,11 @@ impl Cache {
         frame
     }
 
-    /// What was put to be read once was read.
-    pub(crate) fn pass(&mut self, name: Name) {
-        if self.places.get(&name).is_some_and(|&frame| self.frames[frame].once) {
-            self.release(name);
+    /// What a frame holds was read: if it was put to be read once, it is released.
+    pub(crate) fn pass(&mut self, frame: Frame) {
+        let held = &self.frames[frame];
+        if held.once {
+            self.release(held.name);
         }
     }
 
@@ -335,9 +336,9 @@ mod tests {
         let mut cache = filled(8);
         for index in 0..1000 {
             let name = Name::Data(2, index);
-            cache.put_once(name, zeroed());
+            let frame = cache.put_once(name, zeroed());
             cache.find(name);
-            cache.pass(name);
+            cache.pass(frame);
             assert!(!cache.has(name));
         }
         let kept = (0..8).filter(|index| cache.has(Name::Data(1, *index))).count();
@@ -348,10 +349,11 @@ mod tests {
     fn only_what_is_clean_and_was_put_to_be_read_once_is_passed() {
         let mut cache = filled(4);
         let [kept, dirty] = [Name::Data(1, 0), Name::Data(2, 0)];
-        cache.pass(kept);
+        let frame = cache.find(kept).unwrap();
+        cache.pass(frame);
         let frame = cache.put_once(dirty, zeroed());
         cache.dirty(frame);
-        cache.pass(dirty);
+        cache.pass(frame);
         cache.release(dirty);
         assert!(cache.has(dirty) && cache.take_passed().is_none());
         cache.clean(frame);

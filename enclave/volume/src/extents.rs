@@ -49,12 +49,9 @@ fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
 /// All pointers of an item's value.
 pub(crate) fn decode(value: &[u8]) -> Result<Group> {
     let (present, pointers) = parts(value)?;
-    let mut pointers = pointers.iter();
     let mut group = [None; GROUP as usize];
-    for (place, pointer) in group.iter_mut().enumerate() {
-        if present >> place & 1 != 0 {
-            *pointer = pointers.next().map(Pointer::decode);
-        }
+    for (place, pointer) in places(present).zip(pointers) {
+        group[place] = Some(Pointer::decode(pointer));
     }
     Ok(group)
 }
@@ -71,9 +68,9 @@ pub(crate) fn select(value: &[u8], mask: u32) -> Result<(u32, Vec<Pointer>)> {
 }
 
 /// The bits that are set, from the lowest on.
-fn places(mut bits: u32) -> impl Iterator<Item = u32> {
+fn places(mut bits: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let place = bits.trailing_zeros();
+        let place = bits.trailing_zeros() as usize;
         bits &= bits.checked_sub(1)?;
         Some(place)
     })
@@ -114,11 +111,7 @@ impl Item {
         let start = 4 + before * POINTER_BYTES;
         let end = start + POINTER_BYTES;
         let had = present & bit != 0;
-        let old = had.then(|| {
-            let mut bytes = [0; POINTER_BYTES];
-            bytes.copy_from_slice(&self.bytes[start..end]);
-            Pointer::decode(&bytes)
-        });
+        let old = self.bytes[start..].first_chunk().filter(|_| had).map(Pointer::decode);
         match (had, pointer.is_some()) {
             (false, true) => {
                 self.bytes.copy_within(start..self.length, end);
@@ -202,21 +195,18 @@ impl Volume {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pseudorandom;
 
     #[test]
     fn an_item_is_read_as_its_pointers_were_set_whatever_its_holes() {
         let pointer = |block| Pointer { block, counter: block + 1, salt: [7; 12], tag: [8; 16] };
-        let mut state = 1_u64;
-        let mut random = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize
-        };
+        let mut random = pseudorandom::numbers();
         let mut group: Group = [None; GROUP as usize];
         let mut item = Item::empty();
         for step in 0..20_000 {
             let place = random() % group.len();
             // Now nearly all of them are there, now nearly none.
-            let there = random() % 8 != 0;
+            let there = !random().is_multiple_of(8);
             let new = (there == (step / 200 % 2 == 0)).then(|| pointer(step));
             assert_eq!(item.set(place, new), std::mem::replace(&mut group[place], new));
             let value = item.value();

@@ -71,7 +71,7 @@ impl Volume {
             let count = rest.len().min(BLOCK_BYTES - within);
             rest[..count].copy_from_slice(&self.cache.bytes(frame)[within..within + count]);
             if within + count == BLOCK_BYTES {
-                self.cache.pass(Name::Data(inode, index));
+                self.cache.pass(frame);
             }
             done += count;
         }

@@ -62,6 +62,8 @@ mod orphan;
 mod pack;
 mod page;
 mod pointer;
+#[cfg(test)]
+mod pseudorandom;
 mod redo;
 mod rename;
 mod slot;

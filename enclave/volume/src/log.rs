@@ -363,6 +363,7 @@ impl Log {
 mod tests {
     use super::record::records;
     use super::*;
+    use crate::pseudorandom;
 
     #[test]
     fn no_mutation_of_an_entry_makes_its_decoders_panic() {
@@ -372,11 +373,7 @@ mod tests {
         Record::Pointers { key: [5; 17], changed: 7, present: 5, pointers: vec![pointer; 2] }
             .encode(&mut stream);
         Record::Take { key: [6; 17] }.encode(&mut stream);
-        let mut state = 1_u64;
-        let mut random = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize
-        };
+        let mut random = pseudorandom::numbers();
         let mut whole = 0;
         for _ in 0..100_000 {
             let mut mutant = stream.clone();

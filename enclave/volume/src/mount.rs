@@ -226,9 +226,9 @@ impl Volume {
 
     /// Commits the state as it is; on a full storage with the next commit.
     fn replace_dropped(&mut self) -> Result<()> {
-        self.unsettled = true;
         match self.commit_tree(true) {
             Err(error) if error.errno() == twine_files::Error::NoSpace => {
+                self.unsettled = true;
                 self.note(&error);
                 Ok(())
             }

@@ -425,6 +425,7 @@ pub(crate) fn validate(page: &Bytes, wanted_level: u8) -> Result<(), &'static st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pseudorandom;
 
     fn numbered(offset: u64) -> Key {
         Key::new(5, Subject::Extents, offset)
@@ -516,16 +517,13 @@ mod tests {
         for offset in 0..20 {
             assert!(insert(&mut page, offset as usize, &numbered(offset), &[7; 100]));
         }
-        let mut state = 1_u64;
-        let mut random = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize
-        };
+        let mut random = pseudorandom::numbers();
         let mut valid = 0;
         for _ in 0..100_000 {
             let mut mutant = page;
             for _ in 0..1 + random() % 4 {
-                let at = if random() % 2 == 0 { random() % 96 } else { random() % BLOCK_BYTES };
+                let start = random().is_multiple_of(2);
+                let at = random() % if start { 96 } else { BLOCK_BYTES };
                 mutant[at] = random() as u8;
             }
             if validate(&mutant, 0).is_ok() {

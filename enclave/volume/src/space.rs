@@ -331,15 +331,15 @@ impl Space {
     }
 
     /// Looks through a loaded region for runs of up to `want` free blocks, where one may be longer
-    /// than those that were found: up to a good one, or through the first ones.
-    fn search_region(&mut self, number: u64, want: u32, found: &mut Found) {
+    /// than `than`: up to a good one, or through the first ones. Blocks of the longest, 0 for none.
+    fn search_region(&mut self, number: u64, want: u32, than: u32, found: &mut Found) -> u32 {
         let base = number * REGION_BLOCKS;
         let mut from = self.lowest.saturating_sub(base).min(REGION_BLOCKS) as usize;
         let end = self.end_in(number);
-        let Some(region) = self.regions.get_mut(&number) else { return };
-        if region.longest <= found.longest() {
-            return;
-        }
+        let Some(region) = self.regions.get_mut(&number).filter(|region| region.longest > than)
+        else {
+            return 0;
+        };
         let enough = want.min(GOOD_RUN).min(region.longest);
         found.0.retain(|run| run.start / REGION_BLOCKS != number);
         let mut longest = 0;
@@ -366,6 +366,7 @@ impl Space {
             // All of it was looked at.
             region.longest = longest;
         }
+        longest
     }
 }
 

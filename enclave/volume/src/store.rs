@@ -57,7 +57,7 @@ impl Store {
     /// Writes blocks as they are, from one on.
     pub(crate) fn write(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
         let offset = block::offset(block);
-        self.count_write(bytes);
+        self.count_unsynced(bytes);
         self.storage.write(offset, bytes).map_err(failed(Operation::Write, offset, bytes.len()))
     }
 
@@ -72,7 +72,7 @@ impl Store {
         };
         let pieces: Vec<Piece> = runs.iter().map(piece).collect();
         let Some(first) = pieces.first() else { return Ok(()) };
-        self.count_write(bytes);
+        self.count_unsynced(bytes);
         self.storage.write_pieces(&pieces, bytes).map_err(failed(
             Operation::Write,
             first.offset,
@@ -80,10 +80,14 @@ impl Store {
         ))
     }
 
-    /// Counts a write, which the next barrier has to make durable.
     fn count_write(&mut self, bytes: &[u8]) {
         self.statistics.writes += 1;
         self.statistics.bytes_written += bytes.len() as u64;
+    }
+
+    /// Counts a write that the next barrier has to make durable.
+    fn count_unsynced(&mut self, bytes: &[u8]) {
+        self.count_write(bytes);
         self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
     }
 
@@ -91,8 +95,7 @@ impl Store {
     /// written before may not be.
     pub(crate) fn write_through(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
         let offset = block::offset(block);
-        self.statistics.writes += 1;
-        self.statistics.bytes_written += bytes.len() as u64;
+        self.count_write(bytes);
         self.statistics.syncs += 1;
         self.storage.write_through(offset, bytes).map_err(failed(
             Operation::Sync,

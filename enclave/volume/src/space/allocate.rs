@@ -80,6 +80,7 @@ impl Volume {
 
     /// Looks for runs from the region of a block on.
     fn search(&mut self, from: u64, want: u32, found: &mut Found) -> Result<()> {
+        let mut longest = found.longest();
         let mut tried = 0;
         let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
         for number in from / REGION_BLOCKS..regions {
@@ -90,8 +91,8 @@ impl Volume {
             self.load_region(number)?;
             let looked =
                 self.space.regions.get(&number).is_none_or(|region| region.longest == u32::MAX);
-            self.space.search_region(number, want, found);
-            if found.longest() >= want.min(GOOD_RUN) {
+            longest = longest.max(self.space.search_region(number, want, longest, found));
+            if longest >= want.min(GOOD_RUN) {
                 break;
             }
             // One without anything free, or with short runs only, costs a look, once.
