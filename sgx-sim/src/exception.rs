@@ -20,6 +20,8 @@ pub(crate) mod vector {
 pub(crate) const PF_WRITE: u32 = 1 << 1;
 /// #PF error code: from user mode.
 pub(crate) const PF_USER: u32 = 1 << 2;
+/// #PF error code: an instruction was to be fetched.
+pub(crate) const PF_FETCH: u32 = 1 << 4;
 /// #PF error code: the EPCM forbids it.
 pub(crate) const PF_SGX: u32 = 1 << 15;
 

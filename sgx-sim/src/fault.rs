@@ -1,7 +1,10 @@
 //! Signals: where the simulated processor takes over.
 //!
-//! ENCLU is an invalid opcode without SGX, so SIGILL arrives, and is emulated. Other faults
-//! inside become asynchronous exits. Signals of the host's that arrive while a thread is
+//! ENCLU raises an exception outside of hardware enclaves, and is emulated. Which exception
+//! depends on the processor: #UD where it has no SGX, #GP where SGX is there but switched off or
+//! hidden, or for a leaf that runs inside enclaves only, #PF where the leaf's operands are
+//! looked at first. So the instruction decides, not the exception. Other faults inside become
+//! asynchronous exits. Signals of the host's that arrive while a thread is
 //! inside must not see enclave state: every handler that the host has installed is wrapped,
 //! so that the enclave is left before it runs, and resumed after.
 //!
@@ -20,7 +23,7 @@ use crate::ahead;
 use crate::enclave::{Changes, ThreadControl};
 use crate::enter;
 use crate::error::Error;
-use crate::exception::{Exception, GP, PF_SGX, PF_WRITE, vector};
+use crate::exception::{Exception, GP, PF_FETCH, PF_SGX, PF_WRITE, vector};
 use crate::leaf;
 use crate::memory;
 use crate::relay;
@@ -209,8 +212,13 @@ fn exception_inside(thread: &ThreadControl, context: &libc::ucontext_t) -> Event
         address: 0,
     };
     match exception.vector {
-        vector::UD if is_enclu(thread, get(libc::REG_RIP)) => return Event::Enclu,
-        vector::GP if thread.enclave().exits.contains(get(libc::REG_RIP)) => return Event::Enclu,
+        vector::UD | vector::GP if is_enclu(thread, get(libc::REG_RIP)) => return Event::Enclu,
+        // Of its operands; a page that code can't be fetched from is another fault.
+        vector::PF
+            if exception.error_code & PF_FETCH == 0 && is_enclu(thread, get(libc::REG_RIP)) =>
+        {
+            return Event::Enclu;
+        }
         vector::PF => {
             exception.address = get(libc::REG_CR2);
             if denied_by_epcm(thread, &exception) {
@@ -222,15 +230,19 @@ fn exception_inside(thread: &ThreadControl, context: &libc::ucontext_t) -> Event
     Event::Exception(exception)
 }
 
+/// Whether the instruction at `rip` is ENCLU, or HLT in its place.
 fn is_enclu(thread: &ThreadControl, rip: usize) -> bool {
+    let enclave = thread.enclave();
+    // Another thread may replace it after the trap. It makes the place known before, so that a
+    // look at the bytes, and then at the known places, finds it as the one or the other.
     // SAFETY: bytes have no invalid values.
-    thread.enclave().contains(rip)
-        && unsafe { memory::read::<[u8; 3]>(rip) }.is_ok_and(|bytes| bytes == ahead::ENCLU)
+    enclave.contains(rip)
+        && (unsafe { memory::read::<[u8; 3]>(rip) }.is_ok_and(|bytes| bytes == ahead::ENCLU)
+            || enclave.exits.contains(rip))
 }
 
 /// Whether the page table would have let this access pass.
 fn denied_by_epcm(thread: &ThreadControl, fault: &Exception) -> bool {
-    const PF_FETCH: u32 = 1 << 4;
     if !thread.enclave().contains(fault.address) {
         return false;
     }

@@ -1,6 +1,6 @@
 //! SGX in software.
 //!
-//! Runs unmodified SGX enclaves on x86-64 Linux machines that have no SGX, by emulating the
+//! Runs unmodified SGX enclaves on x86-64 Linux machines, with SGX or without, by emulating the
 //! processor where an enclave traps. The images, the loader interface (`sgxs`), the runner
 //! (`enclave-runner`) and the entry ABI (the kernel's vDSO) are those of hardware.
 //!
@@ -21,6 +21,7 @@
 //!   `__vdso_sgx_enter_enclave`; the feature `vdso` (on by default) defines that symbol too.
 //! - [`restrict_permissions`], [`protect`], [`augment`], [`trim`] and [`remove`] stand for what
 //!   Linux does to the pages of a running enclave.
+//! - [`enclu_exception`] tells how ENCLU traps on this machine.
 //! - [`adopt_signal_handlers`] lets a program's signal handlers run while its threads are
 //!   inside.
 //!
@@ -45,6 +46,7 @@ mod load;
 mod measure;
 mod memory;
 mod paging;
+mod processor;
 mod registry;
 mod relay;
 mod rsa;
@@ -61,6 +63,7 @@ pub use epcm::Permissions;
 pub use error::Error;
 pub use fault::adopt_signal_handlers;
 pub use paging::{augment, protect, remove, restrict_permissions, trim};
+pub use processor::{EncluException, enclu_exception};
 pub use registry::owns_tcs;
 pub use vdso::kernel_vdso_enter;
 

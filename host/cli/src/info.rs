@@ -5,7 +5,7 @@ use crate::locate;
 use crate::print::print_line;
 use clap::Args;
 use std::process::ExitCode;
-use twine_host::{Machine, Tee};
+use twine_host::{Machine, Processor, Tee};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -16,6 +16,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let machine = Machine::look();
+    let processor = Processor::look();
     let images: Vec<String> =
         locate::images()?.iter().map(|path| path.display().to_string()).collect();
     // Without hardware `auto` is software.
@@ -23,6 +24,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         let value = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "processor": {
+                "name": processor.name,
+                "family": processor.family,
+                "model": processor.model,
+                "stepping": processor.stepping,
+                "avx512": processor.avx512,
+                "amx": processor.amx,
+                "enclu": processor.enclu.map(|exception| exception.to_string()),
+            },
             "sgx1": machine.sgx1,
             "sgx2": machine.sgx2,
             "device": machine.device,
@@ -35,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let yes = |is: bool| if is { "yes" } else { "no" };
     print_line!("twine        {}", env!("CARGO_PKG_VERSION"));
+    print_line!("processor    {processor}");
     print_line!("CPU has SGX  {}", yes(machine.sgx1));
     print_line!("CPU has SGX2 {}", yes(machine.sgx2));
     print_line!("kernel has a device for it  {}", yes(machine.device));
