@@ -1,7 +1,8 @@
 //! The second command of the README: everything that must hold before a change lands.
 
-use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
-use crate::{enclave, guests, published, reproduce};
+use crate::debian::packages;
+use crate::process::{Failure, Result, command, output, say, succeed};
+use crate::{deny, enclave, guests, patches, published, reproduce};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,11 +23,23 @@ const NATIVE: &[&str] = &[
     "twine-tool",
     "twine-volume",
     "twine-wasi",
-    "xtask",
 ];
 
+/// The workspaces whose code is this project's.
+const WORKSPACES: &[&str] = &[
+    "Cargo.toml",
+    "xtask/Cargo.toml",
+    "bench/outside/Cargo.toml",
+    "guests/files-rust/Cargo.toml",
+    "guests/hello-rust/Cargo.toml",
+];
+
+/// This program's own workspace.
+const XTASK: [&str; 4] = ["--manifest-path", "xtask/Cargo.toml", "--target-dir", "target/xtask"];
+
 /// Packages that hold code which is compiled for the enclave alone, or is another one there.
-const ENCLAVE: &[&str] = &["sgx-sim-enclaves", "twine-enclave", "twine-platform", "twine-suite"];
+const ENCLAVE: &[&str] =
+    &["sgx-sim-enclaves", "twine-enclave", "twine-platform", "twine-suite", "twine-unwind"];
 
 /// Sums of the closing lines of test runs.
 #[derive(Debug, Default)]
@@ -70,7 +83,8 @@ fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn packages<'a>(names: &[&'a str]) -> Vec<&'a str> {
+/// Arguments that name packages.
+fn of<'a>(names: &[&'a str]) -> Vec<&'a str> {
     names.iter().flat_map(|name| ["--package", name]).collect()
 }
 
@@ -90,46 +104,49 @@ pub(crate) fn enclaves(root: &Path) -> Result<()> {
 pub(crate) fn everything(root: &Path) -> Result<()> {
     crate::toolchain::host_packages()?;
     // Tests sign images with it, as a user with an offline key does.
-    crate::toolchain::packages(&["openssl"])?;
+    packages(&["openssl"])?;
     say("checking the format");
-    succeed(&mut cargo(root, &["fmt", "--all", "--check"]))?;
+    for workspace in WORKSPACES {
+        let arguments = ["fmt", "--all", "--check", "--manifest-path", workspace];
+        succeed(&mut cargo(root, &arguments))?;
+    }
+    patches::check(root)?;
+    deny::check(root)?;
 
-    enclave::image(root)?;
+    let twine = enclave::image(root)?;
+    say("this machine");
+    succeed(command(&twine.display().to_string(), root).arg("info"))?;
     enclaves(root)?;
     guests::all(root)?;
 
     say("linting");
-    // One package at a time would build in as many ways; these two sets differ in the
-    // features of sgx-sim.
+    // One package at a time would build in as many ways; these sets differ in the features of
+    // sgx-sim, or in their workspace.
     let deny = ["--", "--deny", "warnings"];
     let lint = |set: &[&str]| {
-        let arguments = [&["clippy", "--all-targets"], &packages(set)[..], &deny].concat();
+        let arguments = [&["clippy", "--all-targets"], set, &deny].concat();
         succeed(&mut cargo(root, &arguments))
     };
-    lint(NATIVE)?;
-    lint(&["sgx-sim"])?;
+    lint(&of(NATIVE))?;
+    lint(&of(&["sgx-sim"]))?;
+    lint(&XTASK)?;
     enclave::lint(root, ENCLAVE)?;
 
     let mut tally = Tally::default();
     say("testing, natively and inside the enclave");
-    test(root, &mut tally, &packages(NATIVE))?;
+    test(root, &mut tally, &of(NATIVE))?;
     say("testing the software SGX");
-    test(root, &mut tally, &packages(&["sgx-sim"]))?;
+    test(root, &mut tally, &of(&["sgx-sim"]))?;
+    say("testing this command");
+    test(root, &mut tally, &XTASK)?;
 
     reproduce::check(root)?;
 
     say("building the documents");
-    let arguments = [&["doc", "--no-deps"], &packages(NATIVE)[..]].concat();
+    let arguments = [&["doc", "--no-deps"], &of(NATIVE)[..]].concat();
     succeed(cargo(root, &arguments).env("RUSTDOCFLAGS", "--deny warnings"))?;
     let arguments = ["doc", "--no-deps", "--package", "sgx-sim"];
     succeed(cargo(root, &arguments).env("RUSTDOCFLAGS", "--deny warnings"))?;
-
-    if succeeds(&mut cargo(root, &["deny", "--version"])) {
-        say("checking licences and duplicates of dependencies");
-        succeed(&mut cargo(root, &["deny", "check", "bans", "licenses", "sources"]))?;
-    } else {
-        say("cargo-deny is not installed: licences and duplicates of dependencies not checked");
-    }
 
     println!("{} passed, {} failed", tally.passed, tally.failed);
     match tally {

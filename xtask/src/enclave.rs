@@ -1,8 +1,13 @@
 //! Building what runs inside, and the image of it.
 
-use crate::process::{Result, command, say, succeed};
-use crate::toolchain::{TARGET, Toolchain, host_packages};
+use crate::process::{Failure, Result, command, output, say, succeed};
+use crate::toolchain::{TARGET, Toolchain, cargo_home, host_packages, sysroot};
+use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The target of everything else.
+const HOST: &str = "x86_64-unknown-linux-gnu";
 
 /// The target folder of everything that is built for the enclave.
 pub(crate) fn target(root: &Path) -> PathBuf {
@@ -17,6 +22,8 @@ pub(crate) fn programs(root: &Path) -> PathBuf {
 /// Builds packages for the enclave; the folder with their programs.
 pub(crate) fn build(root: &Path, packages: &[&str]) -> Result<PathBuf> {
     let toolchain = Toolchain::find(root)?;
+    // What is fetched has its folders before they are told to the compiler.
+    succeed(command("cargo", root).args(["fetch", "--quiet", "--locked", "--target", HOST]))?;
     say(format_args!("building {} for {TARGET} with {}", packages.join(", "), toolchain.name()));
     let target = target(root);
     let mut cargo = toolchain.cargo(root, &target, &["build", "--release"])?;
@@ -58,9 +65,60 @@ const IMAGES: &[(&str, &[&str])] = &[
     ("twine-large.sgxs", &["--heap-growth-size", "1GiB", "--code-arena-size", "128MiB"]),
 ];
 
+/// Builds the program of the images, which holds no path of this machine; its path.
+pub(crate) fn program(root: &Path) -> Result<PathBuf> {
+    let elf = build(root, &["twine-enclave"])?.join("twine-enclave");
+    let found = paths_in(&fs::read(&elf)?, &machine_paths(root)?);
+    match found[..] {
+        [] => Ok(elf),
+        _ => Err(Failure::new(format!(
+            "{} holds paths of this machine, so that its measurement is another elsewhere: {}",
+            elf.display(),
+            found.join(", ")
+        ))),
+    }
+}
+
+/// The folders of this machine that a compiler meets.
+fn machine_paths(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = vec![root.to_owned(), cargo_home()?, sysroot(root)?];
+    all.extend(env::home_dir());
+    all.extend(["/usr/lib/rustlib", "/usr/src"].map(PathBuf::from));
+    // Somebody's home may be `/`, which is in every path.
+    all.retain(|path| path.components().count() > 1);
+    Ok(all)
+}
+
+/// Which of the folders stand in a file, with what follows them there.
+fn paths_in(file: &[u8], folders: &[PathBuf]) -> Vec<String> {
+    const SHOWN: usize = 80;
+    let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let find = |folder: &PathBuf| {
+        let name = folder.as_os_str().as_encoded_bytes();
+        let mut places = file.windows(name.len()).enumerate();
+        let (at, _) = places.find(|(at, window)| {
+            *window == name && !file.get(at + name.len()).copied().is_some_and(goes_on)
+        })?;
+        let shown = &file[at..file.len().min(at + SHOWN)];
+        let end = shown.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(shown.len());
+        Some(String::from_utf8_lossy(&shown[..end]).into_owned())
+    };
+    folders.iter().filter_map(find).collect()
+}
+
+/// MRENCLAVE of the image of a program, made with the `twine` command of this checkout.
+pub(crate) fn mrenclave(root: &Path, elf: &Path) -> Result<String> {
+    let image = root.join("target/measured.sgxs");
+    let mut twine = command(&command_line(root)?.display().to_string(), root);
+    twine.args(["image", "build", "--manifest", MANIFEST, "--output"]).arg(&image).arg(elf);
+    let line = output(&mut twine)?;
+    fs::remove_file(&image)?;
+    line.split_whitespace().next().map(str::to_owned).ok_or_else(|| Failure::new("no measurement"))
+}
+
 /// Builds the images next to the `twine` command and signs them; the command's path.
 pub(crate) fn image(root: &Path) -> Result<PathBuf> {
-    let elf = build(root, &["twine-enclave"])?.join("twine-enclave");
+    let elf = program(root)?;
     let twine = command_line(root)?;
     let path = |path: &Path| path.display().to_string();
     for (name, sizes) in IMAGES {
@@ -70,4 +128,19 @@ pub(crate) fn image(root: &Path) -> Result<PathBuf> {
         succeed(command(&path(&twine), root).args(["image", "sign", &image]))?;
     }
     Ok(twine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_in_a_file_and_shown_with_what_follows() {
+        let paths = ["/home/somebody", "/elsewhere"].map(PathBuf::from);
+        let file = b"\0\0panicked at /home/somebody/src/lib.rs\0/home/some\0";
+        assert_eq!(paths_in(file, &paths), ["/home/somebody/src/lib.rs"]);
+        assert!(paths_in(b"/cargo/registry/x/src/lib.rs", &paths).is_empty());
+        assert_eq!(paths_in(b"/elsewhere", &paths), ["/elsewhere"]);
+        assert_eq!(paths_in(b"/elsewheres /elsewhere/x", &paths), ["/elsewhere/x"]);
+    }
 }

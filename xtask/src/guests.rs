@@ -6,8 +6,9 @@ mod ripgrep;
 pub(crate) mod rivals;
 mod sqlite;
 
-use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
-use crate::toolchain::{DEBIAN_RUSTC, Toolchain, packages, sysroot};
+use crate::debian::packages;
+use crate::process::{Failure, Result, checked, command, say, succeed, succeeds};
+use crate::toolchain::{DEBIAN_RUSTC, Toolchain, debian, sysroot};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -171,16 +172,6 @@ fn cannot_fetch(what: impl Display, registry: &str) -> Failure {
     Failure::new(format!("{what} can't be fetched from {registry}; what it said is above"))
 }
 
-/// Compares the SHA-256 of a file with what it has to be.
-fn checked(file: &Path, sha256: &str) -> Result<()> {
-    let is = output(Command::new("sha256sum").arg("--binary").arg(file))?;
-    if is.starts_with(sha256) {
-        return Ok(());
-    }
-    let is = is.split(' ').next().unwrap_or_default();
-    Err(Failure::new(format!("{} has SHA-256 {is} instead of {sha256}", file.display())))
-}
-
 /// When a file, or the newest file in a folder, was changed.
 fn last_change(path: &Path) -> Result<SystemTime> {
     let metadata = path.metadata()?;
@@ -219,7 +210,8 @@ impl Rust {
                 Ok(Rust::Rustup)
             }
             Toolchain::Debian => {
-                packages(&["rustc-web", "rust-web-src", "wasi-libc"])?;
+                debian(&["rustc-web", "rust-web-src"])?;
+                packages(&["wasi-libc"])?;
                 Ok(Rust::Debian)
             }
         }

@@ -1,12 +1,15 @@
 //! `cargo xtask`: sets up, builds, runs and checks Twine. It depends on nothing but the
-//! toolchain, so that it builds in seconds on a new machine.
+//! toolchain, so that it builds in seconds on a new machine, and before anything else does.
 #![forbid(unsafe_code)]
 
 mod bench;
 mod check;
+mod debian;
 mod demo;
+mod deny;
 mod enclave;
 mod guests;
+mod patches;
 mod process;
 mod published;
 mod reproduce;
@@ -23,13 +26,18 @@ Usage: cargo xtask <COMMAND>
 Commands:
   demo       Install what is missing, build the image and the `twine` command, run a program
   test       Check everything: format, lints, tests outside and inside the enclave, documents
+  patch      Make the crates of others that have changes of ours, into target/patched: plain cargo
+             commands work from then on
+  program    Build the program of the enclave image, and no image
+  deny       Check licences, known weaknesses, sources and duplicates of dependencies
   image      Build the enclave image and sign it with the development key
   enclaves   Build the enclaves that only tests run
   guests     Build or fetch the example programs, into target/guests
   rivals     Build what the measurements compare them with, into target/rivals
   bench      Measure: `bench paper [--quick]` repeats all experiments, into target/bench;
              `bench compare A.json B.json` shows what has changed between two results
-  reproduce  Build the image a second time in another folder and compare its measurement
+  reproduce  Build the image's program again, from nothing in another folder, and compare its
+             measurement
   docs       Write the documents that are made from the source
   help       Show this text
 ";
@@ -41,9 +49,18 @@ fn root() -> PathBuf {
 
 fn run(arguments: &[String]) -> Result<()> {
     let root = root();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["help" | "--help" | "-h"] | [] = arguments[..] {
+        print!("{HELP}");
+        return Ok(());
+    }
+    patches::apply(&root)?;
+    match arguments[..] {
+        ["patch"] => Ok(()),
+        ["program"] => enclave::program(&root).map(drop),
         ["demo"] => demo::run(&root),
         ["test"] => check::everything(&root),
+        ["deny"] => deny::check(&root),
         ["image"] => enclave::image(&root).map(drop),
         ["enclaves"] => check::enclaves(&root),
         ["guests"] => guests::all(&root),
@@ -51,10 +68,6 @@ fn run(arguments: &[String]) -> Result<()> {
         ["bench", ref arguments @ ..] => bench::run(&root, arguments),
         ["reproduce"] => reproduce::check(&root),
         ["docs"] => check::write_documents(&root),
-        ["help" | "--help" | "-h"] | [] => {
-            print!("{HELP}");
-            Ok(())
-        }
         _ => Err(Failure::new(format!(
             "no such command: `cargo xtask {}`; `cargo xtask help` lists them",
             arguments.join(" ")

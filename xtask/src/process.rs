@@ -60,6 +60,16 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
+/// Compares the SHA-256 of a file with what it has to be.
+pub(crate) fn checked(file: &Path, sha256: &str) -> Result<()> {
+    let is = output(Command::new("sha256sum").arg("--binary").arg(file))?;
+    if is.starts_with(sha256) {
+        return Ok(());
+    }
+    let is = is.split(' ').next().unwrap_or_default();
+    Err(Failure::new(format!("{} has SHA-256 {is} instead of {sha256}", file.display())))
+}
+
 /// What a command prints.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();

@@ -1,9 +1,10 @@
 //! An enclave of nobody's here: a program from crates.io, made an image by Fortanix' own tool,
 //! for the tests of the software SGX.
 
+use crate::debian::packages;
 use crate::enclave;
 use crate::process::{Result, command, say, succeed};
-use crate::toolchain::{TARGET, Toolchain, packages};
+use crate::toolchain::{TARGET, Toolchain};
 use std::path::Path;
 
 /// The program, a formatter of JSON, and its version.

@@ -1,49 +1,66 @@
 //! The same source gives the same MRENCLAVE, wherever it lies: builds the image's program a
-//! second time in another folder and compares.
+//! second time, from nothing, in another folder with another home, and compares.
 
 use crate::enclave;
 use crate::process::{Failure, Result, command, output, say, succeed};
+use crate::toolchain::cargo_home;
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
-/// MRENCLAVE of the program of a checkout's.
-fn mrenclave(root: &Path, checkout: &Path) -> Result<String> {
-    let elf = enclave::build(checkout, &["twine-enclave"])?.join("twine-enclave");
-    let image = checkout.join("target/reproduced.sgxs");
-    let mut twine = command(&root.join("target/release/twine").display().to_string(), checkout);
-    twine.args(["image", "build", "--manifest", "enclave/entry/image.toml", "--output"]);
-    let line = output(twine.arg(&image).arg(elf))?;
-    fs::remove_file(&image)?;
-    line.split_whitespace().next().map(str::to_owned).ok_or_else(|| Failure::new("no measurement"))
+/// Where it is built again. A path with a space is what other commands may trip over.
+const ELSEWHERE: &str = "target/reproduce/a folder elsewhere";
+
+/// Builds in this checkout and in a copy of it, and compares. The copy has its own folder, home
+/// and folder of cargo's; nothing that was compiled here is used there. What cargo has downloaded
+/// is.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let here = enclave::mrenclave(root, &enclave::program(root)?)?;
+    say("building the image's program from nothing in another folder");
+    let elsewhere = root.join(ELSEWHERE);
+    if elsewhere.exists() {
+        fs::remove_dir_all(&elsewhere)?;
+    }
+    let copy = elsewhere.join("checkout");
+    copy_source(root, &copy)?;
+    let (home, cargo) = (elsewhere.join("home"), elsewhere.join("cargo"));
+    fs::create_dir_all(&home)?;
+    fs::create_dir_all(cargo.join("registry"))?;
+    for downloads in ["cache", "index"] {
+        let name = Path::new("registry").join(downloads);
+        symlink(cargo_home()?.join(&name), cargo.join(&name))?;
+    }
+    let mut build = command("cargo", &copy);
+    build.args(["xtask", "program"]).env("HOME", home).env("CARGO_HOME", cargo);
+    build.env_remove("CARGO_TARGET_DIR").env_remove("XDG_CACHE_HOME");
+    // The toolchain is this one, whoever's home it lies in.
+    let rustup = env::var_os("RUSTUP_HOME").map(PathBuf::from);
+    if let Some(rustup) = rustup.or_else(|| env::home_dir().map(|home| home.join(".rustup"))) {
+        build.env("RUSTUP_HOME", rustup);
+    }
+    succeed(&mut build)?;
+    let there = enclave::mrenclave(root, &enclave::programs(&copy).join("twine-enclave"))?;
+    fs::remove_dir_all(root.join("target/reproduce"))?;
+    if here != there {
+        return Err(Failure::new(format!(
+            "MRENCLAVE is {here} here and {there} in another folder: something of the folder, of \
+             the home or of what was built before went into the image"
+        )));
+    }
+    println!("MRENCLAVE is the same from nothing in another folder: {here}");
+    Ok(())
 }
 
-/// Builds in this checkout and in a copy of it, and compares. Libraries that were built
-/// already are copied with it; everything of this project's is compiled anew.
-pub(crate) fn check(root: &Path) -> Result<()> {
-    say("building the image's program in another folder");
-    let here = mrenclave(root, root)?;
-    let copy = root.join("target/reproduce/a-checkout-that-lies-elsewhere");
-    if copy.exists() {
-        fs::remove_dir_all(&copy)?;
-    }
-    fs::create_dir_all(copy.join("target"))?;
-    let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
-    for file in output(command("git", root).args(list))?.lines() {
+/// Copies the files of a checkout, as they are now.
+pub(crate) fn copy_source(root: &Path, copy: &Path) -> Result<()> {
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    for file in output(command("git", root).args(list))?.split_terminator('\0') {
         let (from, to) = (root.join(file), copy.join(file));
         if let (true, Some(folder)) = (from.exists(), to.parent()) {
             fs::create_dir_all(folder)?;
             fs::copy(from, to)?;
         }
     }
-    succeed(command("cp", root).args(["--archive", "target/sgx"]).arg(copy.join("target")))?;
-    let there = mrenclave(root, &copy)?;
-    fs::remove_dir_all(root.join("target/reproduce"))?;
-    if here != there {
-        return Err(Failure::new(format!(
-            "MRENCLAVE is {here} here and {there} in another folder: something of the folder's \
-             path went into the image"
-        )));
-    }
-    println!("MRENCLAVE is the same in another folder: {here}");
     Ok(())
 }

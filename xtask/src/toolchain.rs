@@ -1,11 +1,15 @@
-//! The standard library for the enclave target, and the few system packages of the host
-//! side. Says what it installs.
+//! The compiler and the standard library for the enclave target, and the system packages of the
+//! host side. Says what it installs.
 //!
 //! The target is one of Rust's own. Where rustup's servers can be reached, rustup has its
 //! library. Where they can't, Debian's `rustc-web` brings a compiler and `rust-web-src` the
 //! source of the same version, from which cargo builds it.
 
+use crate::debian::{install, packages};
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
+use std::env;
+use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,68 +31,48 @@ pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// The lints of the same version, where `rust-web-clippy` puts them.
 const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
-/// What is there once `rust-web-src` is installed.
-const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
+/// The source of the same version, where `rust-web-src` puts it.
+const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust";
+
+/// The oldest compiler that all of this builds with: `rust-version` in Cargo.toml.
+const OLDEST: (u32, u32) = (1, 95);
 
 /// The CPU that images are built for: Xeon Scalable of the third generation (Ice Lake) and
 /// later, which have SGX and need no software mitigation of LVI. `cpuid` is not to be had in
 /// an enclave, so what libraries may use must be said here.
-const RUSTFLAGS: &str = "-Ctarget-cpu=x86-64-v3 \
-    -Ctarget-feature=-lvi-cfi,-lvi-load-hardening,+adx,+aes,+pclmulqdq,+sha,+rdrand,+rdseed";
+const RUSTFLAGS: &[&str] = &[
+    "-Ctarget-cpu=x86-64-v3",
+    "-Ctarget-feature=-lvi-cfi,-lvi-load-hardening,+adx,+aes,+pclmulqdq,+sha,+rdrand,+rdseed",
+];
 
-/// What `libunwind.a` must define for the target's library to link. An enclave is built with
-/// `panic=abort`: none of them is called but the backtrace, which finds nothing.
-const UNWIND: &str = "\
-#define MISSING(name) void name(void) { __builtin_trap(); }
-MISSING(_Unwind_Resume) MISSING(_Unwind_DeleteException) MISSING(_Unwind_RaiseException)
-MISSING(_Unwind_GetLanguageSpecificData) MISSING(_Unwind_GetRegionStart)
-MISSING(_Unwind_GetTextRelBase) MISSING(_Unwind_GetDataRelBase)
-MISSING(_Unwind_GetGR) MISSING(_Unwind_SetGR) MISSING(_Unwind_GetIP) MISSING(_Unwind_SetIP)
-MISSING(_Unwind_GetIPInfo) MISSING(_Unwind_GetCFA) MISSING(_Unwind_FindEnclosingFunction)
-int _Unwind_Backtrace(void *trace, void *argument) { return 0; }
-";
-
-/// Installs Debian packages that are missing, if any.
-pub(crate) fn packages(names: &[&str]) -> Result<()> {
-    let missing: Vec<&str> = names
-        .iter()
-        .copied()
-        .filter(|name| !succeeds(Command::new("dpkg").args(["-s", name])))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    say(format_args!("installing Debian packages: {}", missing.join(" ")));
-    let root = output(Command::new("id").arg("-u"))?.trim() == "0";
-    let apt = |arguments: &[&str]| {
-        let mut apt = if root {
-            Command::new("apt-get")
-        } else {
-            let mut sudo = Command::new("sudo");
-            sudo.arg("apt-get");
-            sudo
-        };
-        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        apt
-    };
-    let install = ["-qq", "install", "-y", "--no-install-recommends"];
-    let all = [&install[..], &missing[..]].concat();
-    if succeeds(&mut apt(&all)) {
-        return Ok(());
-    }
-    succeed(&mut apt(&["-qq", "update"]))?;
-    succeed(&mut apt(&all)).map_err(|_| {
-        Failure::new(format!("install these packages and try again: {}", missing.join(" ")))
-    })
-}
+/// Parts of cargo's settings that the environment may have. None of them may change the image.
+const SETTINGS: &[&str] = &[
+    "CARGO_BUILD_",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_INCREMENTAL",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_X86_64_FORTANIX_UNKNOWN_SGX_",
+    "CARGO_UNSTABLE_",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+];
 
 /// The packages that building the host side needs.
 pub(crate) fn host_packages() -> Result<()> {
-    packages(&["gcc", "libssl-dev", "pkg-config"])
+    packages(&["gcc", "libc6-dev", "libssl-dev", "pkg-config"])
 }
 
 pub(crate) fn sysroot(root: &Path) -> Result<PathBuf> {
     Ok(output(command("rustc", root).args(["--print", "sysroot"]))?.trim().into())
+}
+
+/// Where cargo keeps what it downloads.
+pub(crate) fn cargo_home() -> Result<PathBuf> {
+    let named = env::var_os("CARGO_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    named
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .ok_or_else(|| Failure::new("this user has no home: set CARGO_HOME to a folder"))
 }
 
 impl Toolchain {
@@ -97,7 +81,7 @@ impl Toolchain {
         if sysroot(root)?.join("lib/rustlib").join(TARGET).is_dir() {
             return Ok(Toolchain::Rustup);
         }
-        if !Path::new(DEBIAN_SOURCE).exists() {
+        if debian_version().is_none() {
             // Without its servers rustup waits and tries again for minutes.
             let mut rustup = command("timeout", root);
             rustup.args(["120", "rustup", "target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "0");
@@ -106,8 +90,8 @@ impl Toolchain {
                 return Ok(Toolchain::Rustup);
             }
             say("rustup's servers don't have the enclave target within reach; taking Debian's");
-            packages(&["rustc-web", "rust-web-src", "gcc", "binutils"])?;
         }
+        debian(&["rustc-web", "rust-web-src"])?;
         Ok(Toolchain::Debian)
     }
 
@@ -125,7 +109,7 @@ impl Toolchain {
         let mut clippy = match self {
             Toolchain::Rustup => command("cargo", root),
             Toolchain::Debian => {
-                packages(&["rust-web-clippy"])?;
+                debian(&["rustc-web", "rust-web-src", "rust-web-clippy"])?;
                 command(DEBIAN_CLIPPY, root)
             }
         };
@@ -134,32 +118,98 @@ impl Toolchain {
     }
 
     fn tell(&self, mut cargo: Command, root: &Path, target: &Path) -> Result<Command> {
-        let mut flags = RUSTFLAGS.to_owned();
+        if let Toolchain::Debian = self {
+            self.unwinder(root, target)?;
+        }
+        self.settings(&mut cargo, root, target)?;
+        Ok(cargo)
+    }
+
+    /// Tells cargo how to compile, in arguments and variables.
+    fn settings(&self, cargo: &mut Command, root: &Path, target: &Path) -> Result<()> {
+        for (name, _) in env::vars_os() {
+            let shown = name.to_string_lossy();
+            if SETTINGS.iter().any(|setting| shown.starts_with(setting)) {
+                cargo.env_remove(&name);
+            }
+        }
+        let mut flags: Vec<OsString> = RUSTFLAGS.iter().map(OsString::from).collect();
         cargo.args(["--target", TARGET]);
         if let Toolchain::Debian = self {
-            let library = unwind_library(target)?;
             let linker = sysroot(root)?.join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld");
             cargo
-                .arg("-Zbuild-std=std,panic_abort")
+                // No features: without symbols and unwinding, most of what prints backtraces has
+                // no use.
+                .args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="])
                 .env("RUSTC", DEBIAN_RUSTC)
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_X86_64_FORTANIX_UNKNOWN_SGX_LINKER", linker);
             // A path that is the same in every checkout: flags are part of what names symbols.
-            let library = library.strip_prefix(root).unwrap_or(&library).to_owned();
-            flags += &format!(" -L{}", library.display());
+            let mut flag = OsString::from("-L");
+            let folder = libraries(target);
+            flag.push(folder.strip_prefix(root).unwrap_or(&folder));
+            flags.push(flag);
         }
-        // The folders of this machine must not show in the image: its measurement has to be
-        // the same everywhere. Paths of this project's own files are relative already.
-        let cargo_home = std::env::var("CARGO_HOME")
-            .map(PathBuf::from)
-            .or_else(|_| std::env::var("HOME").map(|home| PathBuf::from(home).join(".cargo")))
-            .map_err(|_| Failure::new("neither CARGO_HOME nor HOME is set"))?;
-        flags += &format!(" --remap-path-prefix={}=/cargo", cargo_home.display());
+        for (path, instead) in self.remapped(root)? {
+            let mut flag = OsString::from("--remap-path-prefix=");
+            flag.push(path);
+            flag.push("=");
+            flag.push(instead);
+            flags.push(flag);
+        }
+        // The form that lets a path have spaces.
         cargo
-            .env("CARGO_TARGET_X86_64_FORTANIX_UNKNOWN_SGX_RUSTFLAGS", flags)
-            .env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join(&OsString::from("\x1f")))
             .env("CARGO_TARGET_DIR", target);
-        Ok(cargo)
+        Ok(())
+    }
+
+    /// Makes the `libunwind.a` that the target's library names, and that only rustup's copy of
+    /// the target carries.
+    fn unwinder(&self, root: &Path, target: &Path) -> Result<()> {
+        const SOURCE: &str = "enclave/unwind/src/lib.rs";
+        let folder = libraries(target);
+        let stamp = folder.join("made-of");
+        let recipe = fs::read_to_string(root.join(SOURCE))?;
+        if fs::read_to_string(&stamp).is_ok_and(|made| made == recipe) {
+            return Ok(());
+        }
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        packages(&["binutils"])?;
+        let mut cargo = command("cargo", root);
+        cargo.args(["rustc", "--quiet", "--release", "--package", "twine-unwind"]);
+        self.settings(&mut cargo, root, target)?;
+        let mut emit = OsString::from("--emit=obj=");
+        emit.push(folder.join("unwind.o"));
+        succeed(cargo.arg("--").args(["-Ccodegen-units=1"]).arg(emit))?;
+        succeed(command("ar", &folder).args(["rcsD", "libunwind.a", "unwind.o"]))?;
+        Ok(fs::write(stamp, recipe)?)
+    }
+
+    /// The folders of this machine, and what is said instead of them in the image: its
+    /// measurement has to be the same everywhere. Of those that fit, the compiler takes the last.
+    fn remapped(&self, root: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
+        let cargo_home = cargo_home()?;
+        let mut all = vec![(cargo_home.clone(), "/cargo"), (root.to_owned(), "/twine")];
+        // Their names tell which server cargo downloads from.
+        if let Ok(registries) = fs::read_dir(cargo_home.join("registry/src")) {
+            for registry in registries {
+                all.push((registry?.path(), "/cargo/registry"));
+            }
+        }
+        let source = match self {
+            Toolchain::Rustup => sysroot(root)?.join("lib/rustlib/src/rust"),
+            Toolchain::Debian => PathBuf::from(DEBIAN_SOURCE),
+        };
+        // Debian's is a link to a folder.
+        if let Ok(path) = source.canonicalize() {
+            all.push((path, "/rust"));
+        }
+        all.push((source, "/rust"));
+        Ok(all)
     }
 
     /// Arguments of `cargo` that let a package be linked whose folder lies outside of this
@@ -169,7 +219,7 @@ impl Toolchain {
         match self {
             Toolchain::Rustup => Vec::new(),
             Toolchain::Debian => {
-                let folder = target.join("lib");
+                let folder = libraries(target);
                 let flags = format!("rustflags=[\"-L{}\"]", folder.display());
                 let config = format!("profile.release.package.{package}.{flags}");
                 vec!["-Zprofile-rustflags".to_owned(), "--config".to_owned(), config]
@@ -186,18 +236,81 @@ impl Toolchain {
     }
 }
 
-/// Makes the `libunwind.a` that only rustup's copy of the target carries.
-fn unwind_library(target: &Path) -> Result<PathBuf> {
-    let folder = target.join("lib");
-    let archive = folder.join("libunwind.a");
-    if archive.exists() {
-        return Ok(folder);
+/// Has Debian's compiler and what belongs to it, new enough and of one version.
+pub(crate) fn debian(names: &[&str]) -> Result<()> {
+    packages(names)?;
+    if suits(debian_version(), debian_source_version()) {
+        return Ok(());
     }
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("unwind.c"), UNWIND)?;
-    let compile =
-        ["-c", "-O2", "-ffreestanding", "-fno-stack-protector", "unwind.c", "-o", "unwind.o"];
-    succeed(command("gcc", &folder).args(compile))?;
-    succeed(command("ar", &folder).args(["rcsD", "libunwind.a", "unwind.o"]))?;
-    Ok(folder)
+    say("Debian's compiler and its source are not as they have to be: upgrading them");
+    install(names)?;
+    let (compiler, source) = (debian_version(), debian_source_version());
+    if suits(compiler, source) {
+        return Ok(());
+    }
+    let shown = |version: Option<(u32, u32)>| {
+        version.map_or_else(|| "none".to_owned(), |(major, minor)| format!("{major}.{minor}"))
+    };
+    Err(Failure::new(format!(
+        "Debian's rustc-web is {} and rust-web-src {}, and {} or later of both is needed: add the \
+         security updates of this Debian release to apt's sources, or run `rustup target add \
+         {TARGET}` where rustup's servers are within reach; then try again",
+        shown(compiler),
+        shown(source),
+        shown(Some(OLDEST)),
+    )))
+}
+
+/// Whether a compiler is new enough, and the source of the same version.
+fn suits(compiler: Option<(u32, u32)>, source: Option<(u32, u32)>) -> bool {
+    compiler.is_some_and(|version| version >= OLDEST) && compiler == source
+}
+
+fn debian_version() -> Option<(u32, u32)> {
+    let shown = Command::new(DEBIAN_RUSTC).arg("--version").output().ok()?;
+    version(std::str::from_utf8(&shown.stdout).ok()?.strip_prefix("rustc ")?)
+}
+
+/// By the name of the folder that the link leads to.
+fn debian_source_version() -> Option<(u32, u32)> {
+    let folder = Path::new(DEBIAN_SOURCE).canonicalize().ok()?;
+    version(folder.file_name()?.to_str()?.strip_prefix("rustc-")?)
+}
+
+/// Major and minor version, of text that begins with it.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// The folder of libraries that are not cargo's.
+fn libraries(target: &Path) -> PathBuf {
+    target.join("lib")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_suits_if_it_is_new_enough_and_has_its_own_source() {
+        assert_eq!(version("1.96.0 (ac68faa20 2026-05-25)"), Some((1, 96)));
+        assert_eq!(version("1.85.0"), Some((1, 85)));
+        assert_eq!(version("nightly"), None);
+        assert!(suits(Some((1, 96)), Some((1, 96))));
+        assert!(!suits(Some((1, 85)), Some((1, 85))), "too old");
+        assert!(!suits(Some((1, 96)), Some((1, 85))));
+        assert!(!suits(Some((1, 96)), None));
+        assert!(!suits(None, Some((1, 96))));
+    }
+
+    #[test]
+    fn the_oldest_compiler_is_the_one_that_the_manifests_name() {
+        let (major, minor) = OLDEST;
+        let line = format!("rust-version = \"{major}.{minor}\"");
+        for manifest in ["Cargo.toml", "xtask/Cargo.toml"] {
+            let text = fs::read_to_string(crate::root().join(manifest)).unwrap();
+            assert!(text.lines().any(|is| is == line), "{manifest}");
+        }
+    }
 }

@@ -2,8 +2,8 @@
 //! set, of one source tree.
 
 use super::{Guests, LINK, clang};
+use crate::debian::packages;
 use crate::process::{Result, command, say, succeed};
-use crate::toolchain::packages;
 use std::fs;
 use std::path::Path;
 

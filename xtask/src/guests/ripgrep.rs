@@ -2,8 +2,8 @@
 //! by Brotli and written in Z85.
 
 use super::Guests;
+use crate::debian::packages;
 use crate::process::{Failure, Result, command, say, succeed};
-use crate::toolchain::packages;
 use std::fs;
 
 /// ripgrep 15.1.0.

@@ -4,8 +4,8 @@
 
 use super::sqlite::{FAST, SYSTEM, source, speedtest_source};
 use super::{Guests, last_change};
+use crate::debian::packages;
 use crate::process::{Result, command, say, succeed};
-use crate::toolchain::packages;
 use std::fs;
 use std::path::{Path, PathBuf};
 

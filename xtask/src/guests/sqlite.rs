@@ -1,8 +1,8 @@
 //! SQLite, as its authors ship it: its shell, its own benchmark, and programs of ours that
 //! use it, for WASI and for this machine.
 
-use super::{Guests, LINK, checked, clang};
-use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
+use super::{Guests, LINK, clang};
+use crate::process::{Failure, Result, checked, command, output, say, succeed, succeeds};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,0 +1,56 @@
+//! Which dependencies are allowed: `deny.toml` says, and `cargo-deny` looks.
+
+use crate::process::{Failure, Result, command, output, say, succeed};
+use std::path::{Path, PathBuf};
+
+/// The version of cargo-deny.
+const VERSION: &str = "0.20.2";
+
+/// The workspaces whose dependencies are built.
+const WORKSPACES: &[&str] = &["Cargo.toml", "bench/outside/Cargo.toml"];
+
+/// Checks all of `deny.toml` that can be checked here.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let tool = tool(root)?;
+    for workspace in WORKSPACES {
+        let deny = |checks: &[&str]| {
+            let mut deny = command(&tool.display().to_string(), root);
+            deny.args(["--manifest-path", workspace, "check", "--config", "deny.toml"]);
+            deny.args(checks);
+            deny
+        };
+        say(format_args!("checking licences, sources and duplicates of dependencies: {workspace}"));
+        succeed(&mut deny(&["bans", "licenses", "sources"]))?;
+    }
+    Ok(())
+}
+
+/// Builds cargo-deny, where it isn't there yet; its path.
+fn tool(root: &Path) -> Result<PathBuf> {
+    let folder = root.join("target/tools");
+    let tool = folder.join("bin/cargo-deny");
+    let shown = format!("cargo-deny {VERSION}");
+    if tool.exists()
+        && output(command(&tool.display().to_string(), root).arg("--version"))?.trim() == shown
+    {
+        return Ok(tool);
+    }
+    say(format_args!("building {shown} from crates.io"));
+    let mut cargo = command("cargo", root);
+    cargo.args([
+        "install",
+        "cargo-deny",
+        "--version",
+        VERSION,
+        "--locked",
+        "--no-track",
+        "--force",
+    ]);
+    cargo.args(["--quiet", "--debug", "--root"]).arg(&folder);
+    cargo.arg("--target-dir").arg(folder.join("build")).env("CARGO_PROFILE_DEV_DEBUG", "0");
+    succeed(&mut cargo)?;
+    match tool.exists() {
+        true => Ok(tool),
+        false => Err(Failure::new(format!("{} was not made", tool.display()))),
+    }
+}
