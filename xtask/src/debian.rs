@@ -38,10 +38,11 @@ pub(crate) fn install(names: &[&str]) -> Result<()> {
     }
     say(format_args!("installing Debian packages: {all}"));
     update(root);
-    let install = ["install", "-y", "--no-install-recommends"];
+    // Debian's compiler conflicts with its packages `rustc` and `rustup`: whoever has those decides.
+    let install = ["install", "-y", "--no-install-recommends", "--no-remove"];
     match succeed(apt(root).args(install).args(names)) {
         Ok(()) => Ok(()),
-        Err(_) => by_hand("packages can't be installed"),
+        Err(_) => by_hand("packages can't be installed, or not without removing others"),
     }
 }
 

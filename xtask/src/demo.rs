@@ -1,6 +1,6 @@
 //! The first command of the README: from nothing to a database in an enclave.
 
-use crate::process::{Failure, Result, command, say, succeed};
+use crate::process::{Failure, Result, command, output, say};
 use crate::{enclave, guests};
 use std::fs;
 use std::path::Path;
@@ -20,12 +20,16 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     if database.exists() {
         fs::remove_file(&database)?;
     }
-    let sqlite = |sql: &str| -> Result<()> {
+    let sqlite = |sql: &str| -> Result<String> {
         say(format_args!("{twine} sqlite {DATABASE} \"{sql}\""));
-        succeed(command(&format!("./{twine}"), root).args(["sqlite", DATABASE, sql]))
+        let printed = output(command(&format!("./{twine}"), root).args(["sqlite", DATABASE, sql]))?;
+        print!("{printed}");
+        Ok(printed)
     };
     sqlite(&format!("CREATE TABLE notes(text); INSERT INTO notes VALUES ('{SECRET}')"))?;
-    sqlite("SELECT text FROM notes")?;
+    if sqlite("SELECT text FROM notes")?.trim() != SECRET {
+        return Err(Failure::new("the database gave back something else than was put into it"));
+    }
     let held = fs::read(&database)?;
     let found = |text: &[u8]| held.windows(text.len()).any(|window| window == text);
     if found(SECRET.as_bytes()) || found(b"CREATE TABLE") || found(b"SQLite format") {

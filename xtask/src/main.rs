@@ -8,10 +8,12 @@ mod debian;
 mod demo;
 mod deny;
 mod enclave;
+mod fresh;
 mod guests;
 mod patches;
 mod process;
 mod published;
+mod remap;
 mod reproduce;
 mod toolchain;
 
@@ -38,6 +40,8 @@ Commands:
              `bench compare A.json B.json` shows what has changed between two results
   reproduce  Build the image's program again, from nothing in another folder, and compare its
              measurement
+  fresh      Run the README's commands on new machines, in root folders that debootstrap makes, and
+             compare their images: `fresh [--demo] [--keep] [bookworm] [trixie]`
   docs       Write the documents that are made from the source
   help       Show this text
 ";
@@ -66,6 +70,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["guests"] => guests::all(&root),
         ["rivals"] => guests::rivals::all(&root),
         ["bench", ref arguments @ ..] => bench::run(&root, arguments),
+        ["fresh", ref arguments @ ..] => fresh::run(&root, arguments),
         ["reproduce"] => reproduce::check(&root),
         ["docs"] => check::write_documents(&root),
         _ => Err(Failure::new(format!(
@@ -76,8 +81,8 @@ fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Err(failure) = run(&arguments) {
+    let arguments = || std::env::args().skip(1).collect::<Vec<String>>();
+    if let Err(failure) = remap::become_compiler().and_then(|()| run(&arguments())) {
         eprintln!("xtask: {failure}");
         std::process::exit(1);
     }

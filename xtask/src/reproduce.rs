@@ -40,14 +40,16 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         build.env("RUSTUP_HOME", rustup);
     }
     succeed(&mut build)?;
-    let there = enclave::mrenclave(root, &enclave::programs(&copy).join("twine-enclave"))?;
-    fs::remove_dir_all(root.join("target/reproduce"))?;
+    let program = enclave::programs(&copy).join("twine-enclave");
+    let there = enclave::mrenclave(root, &program)?;
     if here != there {
         return Err(Failure::new(format!(
             "MRENCLAVE is {here} here and {there} in another folder: something of the folder, of \
-             the home or of what was built before went into the image"
+             the home or of what was built before went into {}",
+            program.display()
         )));
     }
+    fs::remove_dir_all(root.join("target/reproduce"))?;
     println!("MRENCLAVE is the same from nothing in another folder: {here}");
     Ok(())
 }

@@ -7,6 +7,7 @@
 
 use crate::debian::{install, packages};
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
+use crate::remap;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -81,7 +82,7 @@ impl Toolchain {
         if sysroot(root)?.join("lib/rustlib").join(TARGET).is_dir() {
             return Ok(Toolchain::Rustup);
         }
-        if debian_version().is_none() {
+        if !suits(debian_version(), debian_source_version()) {
             // Without its servers rustup waits and tries again for minutes.
             let mut rustup = command("timeout", root);
             rustup.args(["120", "rustup", "target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "0");
@@ -133,6 +134,9 @@ impl Toolchain {
                 cargo.env_remove(&name);
             }
         }
+        // A build script that asks git for the commit of its crate would be told of whatever
+        // repository cargo's folder lies in.
+        cargo.env("GIT_DIR", "/nonexistent");
         let mut flags: Vec<OsString> = RUSTFLAGS.iter().map(OsString::from).collect();
         cargo.args(["--target", TARGET]);
         if let Toolchain::Debian = self {
@@ -150,18 +154,15 @@ impl Toolchain {
             flag.push(folder.strip_prefix(root).unwrap_or(&folder));
             flags.push(flag);
         }
-        for (path, instead) in self.remapped(root)? {
-            let mut flag = OsString::from("--remap-path-prefix=");
-            flag.push(path);
-            flag.push("=");
-            flag.push(instead);
-            flags.push(flag);
-        }
-        // The form that lets a path have spaces.
+        // The form that lets a flag have spaces.
         cargo
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join(&OsString::from("\x1f")))
             .env("CARGO_TARGET_DIR", target);
-        Ok(())
+        let source = match self {
+            Toolchain::Rustup => sysroot(root)?.join("lib/rustlib/src/rust"),
+            Toolchain::Debian => PathBuf::from(DEBIAN_SOURCE),
+        };
+        remap::hide(cargo, root, &source)
     }
 
     /// Makes the `libunwind.a` that the target's library names, and that only rustup's copy of
@@ -187,29 +188,6 @@ impl Toolchain {
         succeed(cargo.arg("--").args(["-Ccodegen-units=1"]).arg(emit))?;
         succeed(command("ar", &folder).args(["rcsD", "libunwind.a", "unwind.o"]))?;
         Ok(fs::write(stamp, recipe)?)
-    }
-
-    /// The folders of this machine, and what is said instead of them in the image: its
-    /// measurement has to be the same everywhere. Of those that fit, the compiler takes the last.
-    fn remapped(&self, root: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
-        let cargo_home = cargo_home()?;
-        let mut all = vec![(cargo_home.clone(), "/cargo"), (root.to_owned(), "/twine")];
-        // Their names tell which server cargo downloads from.
-        if let Ok(registries) = fs::read_dir(cargo_home.join("registry/src")) {
-            for registry in registries {
-                all.push((registry?.path(), "/cargo/registry"));
-            }
-        }
-        let source = match self {
-            Toolchain::Rustup => sysroot(root)?.join("lib/rustlib/src/rust"),
-            Toolchain::Debian => PathBuf::from(DEBIAN_SOURCE),
-        };
-        // Debian's is a link to a folder.
-        if let Ok(path) = source.canonicalize() {
-            all.push((path, "/rust"));
-        }
-        all.push((source, "/rust"));
-        Ok(all)
     }
 
     /// Arguments of `cargo` that let a package be linked whose folder lies outside of this

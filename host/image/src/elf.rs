@@ -102,6 +102,9 @@ pub(crate) struct Program<'a> {
     pub(crate) eh_frame_hdr: Extent,
     /// The part that only makes sense outside an enclave: it prints a message and exits.
     pub(crate) text_no_sgx: Extent,
+    /// What the file's header says of its sections, where that is loaded. None of them is looked at
+    /// inside, and where they lie depends on symbols that are not loaded.
+    pub(crate) section_fields: Vec<Extent>,
     /// Where each TCS starts to run.
     pub(crate) entry: u64,
     /// The symbols to be filled in: all of [`EDP_SYMBOLS`], and those of
@@ -140,6 +143,7 @@ impl<'a> Program<'a> {
             eh_frame: required(".eh_frame")?,
             eh_frame_hdr: required(".eh_frame_hdr")?,
             text_no_sgx: section(".text_no_sgx")?.unwrap_or_default(),
+            section_fields: section_fields(file, &segments),
             entry: find_entry(&names, &segments, entry)?,
             symbols: find_symbols(&names, &segments)?,
             segments,
@@ -247,6 +251,18 @@ fn read_segment<'a>(
         return Err(Error::FirstPageExecutable);
     }
     Ok(segment)
+}
+
+/// The fields `e_shoff`, and `e_shentsize` to `e_shstrndx`, of the header (ELF-64 Object File
+/// Format, "ELF Header").
+fn section_fields(file: &[u8], segments: &[Segment<'_>]) -> Vec<Extent> {
+    let begins_file = |segment: &&Segment<'_>| segment.data.as_ptr() == file.as_ptr();
+    let fields = [(40, 8), (58, 6)];
+    segments.iter().find(begins_file).map_or(Vec::new(), |segment| {
+        let loaded = segment.data.len() as u64;
+        let fields = fields.into_iter().filter(|(offset, size)| offset + size <= loaded);
+        fields.map(|(offset, size)| Extent { start: segment.memory.start + offset, size }).collect()
+    })
 }
 
 fn find_section(

@@ -20,7 +20,7 @@
 
 use sgx_isa::{SecinfoFlags, Tcs};
 
-use crate::elf::{EDP_SYMBOLS, Program};
+use crate::elf::{EDP_SYMBOLS, Extent, Program};
 use crate::manifest::{MAX_ELRANGE, PAGE};
 use crate::{Error, Manifest, SSA_FRAME_PAGES};
 
@@ -267,6 +267,9 @@ fn edp_patches(
         let bytes = value(name).to_le_bytes()[..size as usize].to_vec();
         patches.push(Patch { address: program.symbols[name], bytes });
     }
+    let zeros =
+        |field: &Extent| Patch { address: field.start, bytes: vec![0; field.size as usize] };
+    patches.extend(program.section_fields.iter().map(zeros));
     const INT3: u8 = 0xcc;
     let removed = program.text_no_sgx;
     patches.push(Patch { address: removed.start, bytes: vec![INT3; removed.size as usize] });

@@ -26,7 +26,9 @@ fn the_program_lies_at_its_elf_addresses_with_its_permissions() {
             );
         }
     }
-    assert_eq!(image.at(0, 0x2000), file[..0x2000]);
+    // The fields of the header that are of sections have a test of their own.
+    assert_eq!(image.at(0, 40), file[..40]);
+    assert_eq!(image.at(64, 0x2000 - 64), file[64..0x2000]);
     assert_eq!(image.at(0x3010, 0x800), file[0x3010..0x3810]);
     assert_eq!(image.at(0x4100, 0x300), file[0x4100..0x4400]);
 }
@@ -37,6 +39,30 @@ fn what_the_file_does_not_hold_is_measured_zeros() {
     assert_eq!(image.at(0x3000, 0x10), [0; 0x10]);
     assert_eq!(image.at(0x4000, 0x100), [0; 0x100]);
     assert_eq!(image.at(0x4400, 0x2c00), [0; 0x2c00]);
+}
+
+/// Sections move with symbols, which a file may be stripped of and which compilers name by what
+/// they never load.
+#[test]
+fn where_the_files_sections_lie_is_not_in_the_image() {
+    let program = Program::default();
+    let measured = |file: &[u8]| build(file, &manifest("")).unwrap();
+    let file = program.bytes();
+    assert_ne!(file[40..48], [0; 8], "e_shoff");
+    let (first, sgxs) = measured(&file);
+    let image = Image::read(&sgxs);
+    assert_eq!(image.at(40, 8), [0; 8]);
+    assert_eq!(image.at(58, 6), [0; 6]);
+    assert_eq!(image.at(48, 10), file[48..58]);
+
+    // The same sections, behind more of the file.
+    let table = u64::from_le_bytes(file[40..48].try_into().unwrap());
+    let mut moved = file.clone();
+    moved.resize(file.len().next_multiple_of(8), 0);
+    let place = moved.len() as u64;
+    moved.extend_from_slice(&file[table as usize..]);
+    moved[40..48].copy_from_slice(&place.to_le_bytes());
+    assert_eq!(measured(&moved).0.mrenclave, first.mrenclave);
 }
 
 #[test]
