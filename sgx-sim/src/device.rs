@@ -1,10 +1,7 @@
 //! The device: what stands for a machine with SGX.
 
-use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::raw::c_void;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use sgx_isa::{Attributes, Miscselect, Sigstruct};
@@ -45,14 +42,27 @@ impl Device {
     /// This user's simulated machine. Its root secret is the file
     /// `$XDG_STATE_HOME/sgx-sim/root-secret` (`~/.local/state` by default), made at the
     /// first call.
+    ///
+    /// # Errors
+    /// [`Error::RootSecret`] when that file can't be read or made.
     pub fn new() -> Result<Self, Error> {
-        Self::with_root_secret(root_secret()?)
+        Self::with_root_secret(crate::secret::of_this_user().map_err(Error::RootSecret)?)
+    }
+
+    /// A machine that nobody has again: its root secret is random and is kept nowhere, so that
+    /// what enclaves seal on it is lost with this value.
+    pub fn throwaway() -> Result<Self, Error> {
+        Self::with_root_secret(
+            random().map_err(|source| Error::System { call: "getrandom", source })?,
+        )
     }
 
     /// The machine that has this root secret.
     pub fn with_root_secret(root_secret: [u8; ROOT_SECRET_SIZE]) -> Result<Self, Error> {
         if !segment_base_instructions() {
-            return Err(Error::Unsupported("the kernel does not permit WRFSBASE (FSGSBASE)"));
+            return Err(Error::Unsupported(
+                "the kernel does not permit WRFSBASE (FSGSBASE, Linux 5.9 or later)",
+            ));
         }
         xsave::layout()?;
         vdso::link();
@@ -195,84 +205,14 @@ fn report_keyid() -> Result<[u8; 32], Error> {
     if let Some(keyid) = KEYID.get() {
         return Ok(*keyid);
     }
-    let fresh = random()?;
+    let fresh = random().map_err(|source| Error::System { call: "getrandom", source })?;
     Ok(*KEYID.get_or_init(|| fresh))
 }
 
-fn random<const SIZE: usize>() -> Result<[u8; SIZE], Error> {
+/// Fresh random bytes.
+pub(crate) fn random<const SIZE: usize>() -> io::Result<[u8; SIZE]> {
     let mut bytes = [0; SIZE];
     // SAFETY: the buffer has the length given.
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), SIZE, 0) };
-    if got == SIZE as isize { Ok(bytes) } else { Err(Error::last_os("getrandom")) }
-}
-
-fn root_secret() -> Result<[u8; ROOT_SECRET_SIZE], Error> {
-    let path = root_secret_path()?;
-    read_or_create(&path).map_err(|source| Error::RootSecret { path, source })
-}
-
-fn root_secret_path() -> Result<PathBuf, Error> {
-    let absolute =
-        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
-        .ok_or(Error::Unsupported(
-            "neither XDG_STATE_HOME nor HOME says where to keep the root secret",
-        ))?;
-    Ok(state.join("sgx-sim").join("root-secret"))
-}
-
-/// Two processes may make the file at the same time: each writes its own beside it, and the
-/// first to link it into place has made it for both.
-fn read_or_create(path: &Path) -> io::Result<[u8; ROOT_SECRET_SIZE]> {
-    match read_secret(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        result => return result,
-    }
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let tag: [u8; 8] = random().map_err(io::Error::other)?;
-    let draft = path.with_extension(format!("{:016x}", u64::from_le_bytes(tag)));
-    let secret: [u8; ROOT_SECRET_SIZE] = random().map_err(io::Error::other)?;
-    let linked = write_secret(&draft, &secret).and_then(|()| fs::hard_link(&draft, path));
-    let _ = fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => read_secret(path),
-    }
-}
-
-fn write_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(secret)?;
-    file.sync_all()
-}
-
-fn read_secret(path: &Path) -> io::Result<[u8; ROOT_SECRET_SIZE]> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(ROOT_SECRET_SIZE as u64 + 1).read_to_end(&mut bytes)?;
-    bytes.try_into().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not 16 bytes"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn the_root_secret_is_made_once_and_only_for_its_user() {
-        let folder = std::env::temp_dir().join(format!("sgx-sim-secret-{}", std::process::id()));
-        let path = folder.join("state").join("root-secret");
-        let first = read_or_create(&path).unwrap();
-        assert_eq!(read_or_create(&path).unwrap(), first);
-        assert_ne!(first, [0; ROOT_SECRET_SIZE]);
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let entries = fs::read_dir(path.parent().unwrap()).unwrap().count();
-        assert_eq!(entries, 1, "drafts are removed");
-        fs::write(&path, b"short").unwrap();
-        assert!(read_or_create(&path).is_err());
-        fs::remove_dir_all(&folder).unwrap();
-    }
+    if got == SIZE as isize { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }

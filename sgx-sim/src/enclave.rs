@@ -84,7 +84,7 @@ impl Reservation {
         let start =
             unsafe { libc::mmap(std::ptr::null_mut(), wanted, libc::PROT_NONE, flags, -1, 0) };
         if start == libc::MAP_FAILED {
-            return Err(Error::last_os("mmap of ELRANGE"));
+            return Err(Error::AddressSpace { size, source: std::io::Error::last_os_error() });
         }
         let start = start as usize;
         let base = start.next_multiple_of(size);

@@ -1,6 +1,7 @@
 //! Why an enclave was refused, in the names of the SDM.
 
 use std::io;
+use std::path::PathBuf;
 
 /// Why the software processor or the operating system's part refused.
 ///
@@ -44,9 +45,12 @@ pub enum Error {
     /// The SGXS stream is not in the canonical form that the `sgxs` crate defines.
     #[error("not a canonical SGXS stream: {0}")]
     NotCanonical(&'static str),
-    /// The SGXS stream could not be read.
+    /// The SGXS stream is no such stream, as the `sgxs` crate says.
     #[error("cannot read the SGXS stream: {0}")]
     Stream(String),
+    /// The bytes of the SGXS stream can't be read.
+    #[error("the SGXS stream can't be read: {0}")]
+    Read(#[source] io::Error),
     /// Linux would refuse the change of page permissions.
     #[error("page permissions at {address:#x}: {reason}")]
     Permissions {
@@ -67,14 +71,20 @@ pub enum Error {
     /// The processor or the kernel lacks something that the simulation needs.
     #[error("this machine cannot simulate SGX: {0}")]
     Unsupported(&'static str),
-    /// The root secret could not be read or made.
-    #[error("the simulated machine's root secret {path}: {source}")]
-    RootSecret {
-        /// Where it was looked for.
-        path: std::path::PathBuf,
-        /// What went wrong.
+    /// The root secret can't be had.
+    #[error("the simulated machine has no root secret: {0}")]
+    RootSecret(#[source] RootSecretError),
+    /// The enclave's range of addresses can't be reserved.
+    #[error("{size} bytes of address space can't be reserved: {source}")]
+    AddressSpace {
+        /// The size of the range, ELRANGE. Twice as much is reserved for a moment, to align it.
+        size: usize,
+        /// What the kernel said.
         source: io::Error,
     },
+    /// The thread that measures can't be started.
+    #[error("no thread can be started: {0}")]
+    Thread(#[source] io::Error),
     /// A system call failed.
     #[error("{call}: {source}")]
     System {
@@ -82,6 +92,55 @@ pub enum Error {
         call: &'static str,
         /// What the kernel said.
         source: io::Error,
+    },
+}
+
+/// Why this user's simulated machine has no root secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootSecretError {
+    /// Neither the environment nor the list of users says where to keep it.
+    #[error(
+        "there is no folder to keep it in: XDG_STATE_HOME is not set, and this user has no home"
+    )]
+    NoFolder,
+    /// The file can't be read.
+    #[error("{path} can't be read: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The file can't be made.
+    #[error("{path} can't be made: {source}")]
+    Make {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The file, or the folder that it would be in, belongs to another user and can't be read.
+    #[error("{path} can't be read: it belongs to user {owner}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The other's number.
+        owner: u32,
+    },
+    /// The file holds something else.
+    #[error("{path} is damaged: it does not have 16 bytes")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others may read or change the file.
+    #[error("{path} is open to others (mode {mode:03o})")]
+    Shared {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
 }
 

@@ -103,7 +103,7 @@ fn read(
         }
     }
     if !rest.is_empty() {
-        return Err(Error::Stream("it ends within a record".to_owned()));
+        return Err(Error::NotCanonical("it ends within a record"));
     }
     builder.ok_or(Error::NotCanonical("does not begin with ECREATE"))
 }

@@ -35,9 +35,7 @@ impl<'scope> Measurement<'scope> {
             }
             hash.finalize().into()
         };
-        let thread = thread::Builder::new()
-            .spawn_scoped(scope, hash)
-            .map_err(|source| Error::System { call: "clone", source })?;
+        let thread = thread::Builder::new().spawn_scoped(scope, hash).map_err(Error::Thread)?;
         Ok(Measurement { full, hashed, blocks: 0, thread })
     }
 

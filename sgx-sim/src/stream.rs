@@ -140,7 +140,7 @@ impl<R: Read> Source for Bytes<R> {
                 Ok(0) => break,
                 Ok(count) => block.filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Stream(error.to_string())),
+                Err(error) => return Err(Error::Read(error)),
             }
         }
         Ok(())
