@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 /// The releases that there is support for.
 const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 
-/// What a machine with a checkout and a user who may install packages has, beside the smallest
-/// Debian that there is.
-const PRESENT: &str = "--include=ca-certificates,git,sudo";
+/// What a machine has that has a clone of this project, a Rust toolchain that can link, and a user who
+/// may install packages; beside the smallest Debian that there is.
+const PRESENT: &str = "--include=ca-certificates,gcc,git,libc6-dev,sudo";
 
 /// The release whose machine is not all new: it has the compiler that came with the release, which
 /// is too old.
@@ -102,7 +102,7 @@ fn machine(root: &Path, release: &'static str, commands: &[String], keep: bool) 
     for line in commands {
         say(format_args!("{release}: {line}"));
         let begin = Instant::now();
-        succeed(&mut inside(&folder, line))?;
+        run_inside(&folder, line)?;
         took.push((line.clone(), begin.elapsed()));
     }
     let measure = "target/release/twine image measure target/release/twine.sgxs";
@@ -146,7 +146,8 @@ fn debian(root: &Path, release: &str, folder: &Path) -> Result<()> {
             let path = certificate?.path();
             fs::copy(&path, folder.join(path.strip_prefix("/").unwrap_or(&path)))?;
         }
-        succeed(Command::new("chroot").arg(folder).args(["update-ca-certificates", "--fresh"]))?;
+        let update = ["update-ca-certificates", "--fresh"];
+        succeed(Command::new("chroot").arg(folder).args(update).stdout(fs::File::create(&log)?))?;
     }
     let add = ["useradd", "--create-home", "--shell", "/bin/bash", "--uid", "1000", "user"];
     succeed(Command::new("chroot").arg(folder).args(add))?;
@@ -178,12 +179,20 @@ fn rust(root: &Path, folder: &Path) -> Result<()> {
         let mut cp = Command::new("cp");
         succeed(cp.args(["--archive", "--no-target-directory"]).arg(from).arg(to))
     };
-    let name = toolchain.file_name().unwrap_or_default();
-    copy(toolchain.canonicalize()?, toolchains.join(name))?;
-    let settings = format!("version = \"12\"\ndefault_toolchain = \"{}\"\n", name.display());
+    let name = format!("{}-x86_64-unknown-linux-gnu", channel(root)?);
+    copy(toolchain.canonicalize()?, toolchains.join(&name))?;
+    let settings = format!("version = \"12\"\ndefault_toolchain = \"{name}\"\n");
     fs::write(home.join(".rustup/settings.toml"), settings)?;
     fs::create_dir_all(home.join(".cargo"))?;
     copy(cargo_home()?.join("bin"), home.join(".cargo/bin"))
+}
+
+/// The version of the toolchain, from the file that pins it.
+fn channel(root: &Path) -> Result<String> {
+    let pinned = fs::read_to_string(root.join("rust-toolchain.toml"))?;
+    let channel = pinned.lines().find_map(|line| line.strip_prefix("channel = "));
+    let channel = channel.map(|value| value.trim_matches('"').to_owned());
+    channel.ok_or_else(|| Failure::new("rust-toolchain.toml has no channel"))
 }
 
 /// A command line of the user's, in the checkout, in a process tree of its own.
@@ -196,12 +205,20 @@ fn inside(folder: &Path, line: &str) -> Command {
         mount -t proc proc \"$0/proc\"
         mount -t sysfs -o ro sysfs \"$0/sys\"
         exec chroot --userspec=user:user \"$0\" /usr/bin/env -i HOME=/home/user USER=user \\
-            LANG=C.UTF-8 PATH=/home/user/.cargo/bin:/usr/local/bin:/usr/bin:/bin \\
+            RUSTUP_AUTO_INSTALL=0 LANG=C.UTF-8 PATH=/home/user/.cargo/bin:/usr/local/bin:/usr/bin:/bin \\
             /bin/sh -c \"cd ~/twine && $1\"";
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", START]);
     unshare.arg(folder).arg(line);
     unshare
+}
+
+/// Runs a command line of the user's.
+fn run_inside(folder: &Path, line: &str) -> Result<()> {
+    match inside(folder, line).status()?.success() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("`{line}` failed on the new machine"))),
+    }
 }
 
 #[cfg(test)]
@@ -210,6 +227,7 @@ mod tests {
 
     #[test]
     fn the_commands_are_the_readmes() {
+        assert_eq!(channel(&crate::root()).unwrap().split('.').count(), 3);
         let readme = fs::read_to_string(crate::root().join("README.md")).unwrap();
         assert_eq!(commands(&readme).unwrap(), ["cargo xtask demo", "cargo xtask test"]);
         assert!(commands("# Twine\n\n## Start\n\n```sh\none\n```\n\n## Files\n").is_err());
