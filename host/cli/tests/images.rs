@@ -40,6 +40,13 @@ fn an_image_without_a_signature_is_refused() {
     run_in(&image).failed_with(1, "not signed");
 }
 
+/// It was refused for what it is: another image than was signed, or no image at all.
+#[track_caller]
+fn is_not_what_was_signed(ended: &Ended) {
+    let other = ended.err.contains("is not the image that was signed");
+    ended.failed_with(1, if other { "signed" } else { "is damaged, or no image" });
+}
+
 #[test]
 fn an_image_changed_by_one_byte_is_refused() {
     let folder = Folder::new();
@@ -48,7 +55,7 @@ fn an_image_changed_by_one_byte_is_refused() {
     // A tag, a reserved field, and content somewhere.
     for at in [64, 127, length / 8, length / 4, length / 2, length * 3 / 4, length - 1] {
         flip(&image, at);
-        run_in(&image).failed_with(1, "refused");
+        is_not_what_was_signed(&run_in(&image));
         flip(&image, at);
     }
     run_in(&image).printed("");
@@ -61,7 +68,7 @@ fn a_truncated_image_is_refused() {
     let bytes = std::fs::read(&image).unwrap();
     for length in [0, 63, 64, 1000, bytes.len() / 2, bytes.len() - 1] {
         std::fs::write(&image, &bytes[..length]).unwrap();
-        run_in(&image).failed_with(1, "refused");
+        is_not_what_was_signed(&run_in(&image));
     }
 }
 
@@ -85,7 +92,7 @@ fn the_signature_of_another_image_is_refused() {
     let (image, signature) = copy(&folder);
     let other = common::image(&folder, "other.sgxs", &["--heap-size", "32MiB"]);
     std::fs::copy(other.with_extension("sig"), signature).unwrap();
-    run_in(&image).failed_with(1, "refused");
+    run_in(&image).failed_with(1, "is not the image that was signed");
 }
 
 #[test]
@@ -94,7 +101,7 @@ fn a_file_that_is_no_image_is_refused() {
     let (_, signature) = copy(&folder);
     let image = folder.file("copy.sgxs", "this is no image, though it has a signature");
     assert!(signature.exists());
-    run_in(&image).failed_with(1, "refused");
+    run_in(&image).failed_with(1, "or no image");
     run_in(Path::new("/nonexistent.sgxs")).failed_with(1, "can't be read");
 }
 

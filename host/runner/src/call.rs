@@ -257,11 +257,13 @@ impl HostCalls for Caller<'_> {
         let status = match (self.offset(address, length), self.service.platform) {
             (None, _) => Status::Invalid,
             (Some(offset), Platform::Hardware) => hardware::restrict(offset, length, permissions),
-            (Some(_), Platform::Simulated) => simulated(sgx_sim::restrict_permissions(
-                address as usize,
-                length as usize,
-                sgx_sim::Permissions::from_bits_truncate(permissions),
-            )),
+            (Some(_), Platform::Simulated | Platform::Throwaway) => {
+                simulated(sgx_sim::restrict_permissions(
+                    address as usize,
+                    length as usize,
+                    sgx_sim::Permissions::from_bits_truncate(permissions),
+                ))
+            }
         };
         (status.code(), 0)
     }
@@ -270,7 +272,7 @@ impl HostCalls for Caller<'_> {
         let status = match (self.offset(address, length), self.service.platform) {
             (None, _) => Status::Invalid,
             (Some(_), Platform::Hardware) => hardware::add(address, length),
-            (Some(_), Platform::Simulated) => {
+            (Some(_), Platform::Simulated | Platform::Throwaway) => {
                 simulated(sgx_sim::augment(address as usize, length as usize))
             }
         };
@@ -281,7 +283,7 @@ impl HostCalls for Caller<'_> {
         let status = match (self.offset(address, length), self.service.platform) {
             (None, _) => Status::Invalid,
             (Some(_), Platform::Hardware) => hardware::protect(address, length, permissions & 7),
-            (Some(_), Platform::Simulated) => simulated(sgx_sim::protect(
+            (Some(_), Platform::Simulated | Platform::Throwaway) => simulated(sgx_sim::protect(
                 address as usize,
                 length as usize,
                 sgx_sim::Permissions::from_bits_truncate(permissions),

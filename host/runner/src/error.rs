@@ -1,5 +1,7 @@
 //! Why an enclave did not run, or did not end well.
 
+use crate::process::{self, Shortage};
+use sgx_sim::RootSecretError;
 use std::io;
 use std::path::PathBuf;
 
@@ -27,18 +29,75 @@ pub enum Error {
         /// Where the signature should be.
         signature: PathBuf,
     },
-    /// The image's signature can't be used.
-    #[error("the image's signature is not valid: {0}")]
-    Signature(#[source] twine_image::Error),
-    /// EINIT or the loader refused the image.
-    #[error("the image was refused: {0}")]
+    /// The image's signature can't be used, or is none of its signer's.
+    #[error("the signature {path} is not valid: {reason}")]
+    Signature {
+        /// The signature's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The image is not the one that was signed.
+    #[error("{path} is not the image that was signed: {reason}")]
+    Changed {
+        /// The image.
+        path: PathBuf,
+        /// In which way they differ.
+        reason: String,
+    },
+    /// The image's file is cut off, or is no image.
+    #[error("{path} is damaged, or no image: {reason}")]
+    Damaged {
+        /// The image.
+        path: PathBuf,
+        /// What was found there.
+        reason: String,
+    },
+    /// The signature asks for something that this machine does not have.
+    #[error("this machine can't run the image: {0}")]
+    Attributes(#[source] twine_image::Error),
+    /// The processor or the loader refuses the enclave that the image describes.
+    #[error("the enclave was refused: {0}")]
     Refused(String),
+    /// Software SGX does not run on this machine.
+    #[error("{0}")]
+    NoSimulation(String),
+    /// The root secret of software SGX, which what is sealed depends on, can't be had.
+    #[error("{0}")]
+    RootSecret(#[source] sgx_sim::Error),
+    /// Something is to be sealed on a machine that ends with this process.
+    #[error("what is sealed on this machine can't be opened again")]
+    Throwaway,
     /// The enclave's memory can't be had.
-    #[error("there is no memory for the enclave: {0}")]
-    NoMemory(String),
+    #[error("there is no memory for the enclave: {what}{shortage}")]
+    NoMemory {
+        /// What failed.
+        what: String,
+        /// Why.
+        shortage: Shortage,
+    },
+    /// The threads that the enclave runs on can't be had.
+    #[error("no thread can be started: {source}{shortage}")]
+    NoThread {
+        /// What the system said.
+        source: io::Error,
+        /// Why.
+        shortage: Shortage,
+    },
+    /// No more files can be opened.
+    #[error("no more files can be opened: {source}{shortage}")]
+    NoFile {
+        /// What the system said.
+        source: io::Error,
+        /// Why.
+        shortage: Shortage,
+    },
     /// The operating system refuses the enclave's pages the permissions that they need.
     #[error("this machine does not permit the enclave's memory: {0}")]
     NotPermitted(String),
+    /// Something else of the operating system's failed.
+    #[error("the enclave can't be loaded: {0}")]
+    System(String),
     /// The enclave used up its heap.
     #[error("the enclave ran out of memory: an allocation of {size} bytes failed")]
     Exhausted {
@@ -77,18 +136,35 @@ impl Error {
     pub fn remedy(&self) -> String {
         match self {
             Error::NoSgx(_) => "see `twine info`, or run on software SGX with --tee sim".into(),
-            Error::Read { .. } => "check the path and its permissions; `cargo xtask image` builds the image".into(),
+            Error::Read { source, .. } => process::remedy(source).unwrap_or(match source.kind() {
+                io::ErrorKind::NotFound => "check the path; `cargo xtask image` builds the image",
+                io::ErrorKind::IsADirectory => "name the .sgxs file, not a folder",
+                _ => "check the path and its permissions",
+            }).into(),
             Error::NotSigned { image, .. } => {
                 format!("sign it: `twine image sign {}`", image.display())
             }
-            Error::Signature(error) => error
-                .remedy()
-                .unwrap_or_else(|| "sign the image again: `twine image sign`".into()),
-            Error::Refused(_) => {
-                "the image was changed, or signed for something else: build and sign it again".into()
+            Error::Signature { .. } => "sign the image again: `twine image sign`".into(),
+            Error::Changed { .. } => {
+                "the image was changed, or the signature is another image's: get both anew; or sign what is there: `twine image sign`".into()
             }
-            Error::NoMemory(_) => {
-                "free some memory, or build an image with a smaller heap: `twine image build --heap-size SIZE`".into()
+            Error::Damaged { .. } => "copy or build the image again".into(),
+            Error::Attributes(error) => error.remedy().unwrap_or_else(|| SIGN_ANEW.into()),
+            Error::Refused(_) => SIGN_ANEW.into(),
+            Error::NoSimulation(_) => "run on another machine; `twine info` shows this one".into(),
+            Error::RootSecret(error) => root_secret_remedy(error),
+            Error::Throwaway => "run where a root secret can be kept: set XDG_STATE_HOME".into(),
+            Error::NoMemory { shortage, .. } => shortage.remedy().unwrap_or(
+                "free some memory, or build an image with a smaller heap: `twine image build --heap-size SIZE`",
+            ).into(),
+            Error::NoThread { shortage, .. } => shortage.remedy().unwrap_or(
+                "raise the limit of this container or unit: --pids-limit, TasksMax=",
+            ).into(),
+            Error::NoFile { source, shortage } => {
+                shortage.remedy().or_else(|| process::remedy(source)).unwrap_or("close other files").into()
+            }
+            Error::System(_) => {
+                "see whether a seccomp filter or a limit of this container refuses the call".into()
             }
             Error::NotPermitted(_) => {
                 "let this process make memory executable: look for a seccomp filter, SELinux (execmem) or, with SGX in hardware, a /dev that is mounted noexec".into()
@@ -104,5 +180,32 @@ impl Error {
                 "this is a fault of Twine's or of the image's: please report it with the program".into()
             }
         }
+    }
+}
+
+const SIGN_ANEW: &str = "build and sign an image for this machine: `twine image build`, `twine image sign`; \
+    `twine image inspect` shows what this one asks for";
+
+fn root_secret_remedy(error: &sgx_sim::Error) -> String {
+    const ELSEWHERE: &str =
+        "set XDG_STATE_HOME to a folder that stays, and that this user can write";
+    let sgx_sim::Error::RootSecret(error) = error else { return ELSEWHERE.into() };
+    match error {
+        RootSecretError::Damaged { path } => format!(
+            "put a copy of it back; or, if nothing was sealed with it, `rm {}`: a new one is made",
+            path.display()
+        ),
+        RootSecretError::Shared { path, .. } => format!(
+            "`chmod 600 {}`; or set XDG_STATE_HOME to a folder where modes are kept",
+            path.display()
+        ),
+        RootSecretError::Foreign { .. } => {
+            "set XDG_STATE_HOME or HOME to a folder of this user's, or give it the file (chown)"
+                .into()
+        }
+        RootSecretError::Read { source, .. } | RootSecretError::Make { source, .. } => {
+            process::remedy(source).unwrap_or(ELSEWHERE).into()
+        }
+        _ => ELSEWHERE.into(),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use twine_image::Sigstruct;
 
@@ -20,14 +21,26 @@ impl Image {
     /// is found out when the image is loaded.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        let sigstruct =
-            twine_image::read_signature(&path).map_err(Error::Signature)?.ok_or_else(|| {
-                Error::NotSigned {
-                    signature: twine_image::signature_path(&path),
-                    image: path.clone(),
-                }
-            })?;
+        let unreadable = |source| Error::Read { path: path.clone(), source };
+        let file = File::open(&path).map_err(unreadable)?;
+        if file.metadata().map_err(unreadable)?.is_dir() {
+            return Err(unreadable(ErrorKind::IsADirectory.into()));
+        }
+        let signature = twine_image::signature_path(&path);
+        let sigstruct = match twine_image::read_signature(&path) {
+            Ok(Some(sigstruct)) => sigstruct,
+            Ok(None) => return Err(Error::NotSigned { signature, image: path }),
+            Err(twine_image::Error::Io { source, .. }) => {
+                return Err(Error::Read { path: signature, source });
+            }
+            Err(error) => {
+                let reason = match error {
+                    twine_image::Error::Signature { reason } => reason.to_owned(),
+                    error => error.to_string(),
+                };
+                return Err(Error::Signature { path: signature, reason });
+            }
+        };
         Ok(Image { path, sigstruct })
     }
 

@@ -4,13 +4,15 @@ use crate::device::{Device, Loaded, Platform};
 use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
+use crate::process::{self, Shortage};
 use crate::program::Program;
 use crate::service::{self, Abnormal, Interposer, Resources, Said, Service};
 use crate::stats::Stats;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use twine_image::Sigstruct;
-use twine_protocol::launch::{Launch, Outcome};
+use twine_protocol::launch::{Launch, Outcome, Source, VolumeKey};
+use twine_protocol::task::{OpenVolume, Operation, Task};
 
 /// What came of a run.
 #[derive(Debug, Clone)]
@@ -76,9 +78,13 @@ fn run_with(
         Arc::new(Service::new(platform, &launch.encode(), program, resources, interposer));
 
     let start = Instant::now();
-    let attributes = twine_image::launch_attributes(&image.sigstruct, xcr0())
-        .map_err(|error| Error::Refused(error.to_string()))?;
+    let attributes =
+        twine_image::launch_attributes(&image.sigstruct, xcr0()).map_err(Error::Attributes)?;
+    if platform == Platform::Throwaway && needs_sealing(launch) {
+        return Err(Error::Throwaway);
+    }
     let loaded = Device::open(platform)?.load(image, attributes)?;
+    process::room(loaded.threads.max(1))?;
     let _ = service.elrange.set(loaded.elrange);
     let registration = service::register(loaded.elrange, service.clone());
     let command = command(loaded, &image.sigstruct)?;
@@ -135,14 +141,50 @@ fn outcome(said: Said, result: anyhow::Result<()>) -> Result<Outcome, Error> {
         Some(Abnormal::Exception { vector, address }) => {
             Error::Exception { vector, name: exception_name(vector), address }
         }
-        Some(Abnormal::NotEntered(errno)) => {
-            Error::Runner(std::io::Error::from_raw_os_error(-errno).to_string())
-        }
+        Some(Abnormal::NotEntered(errno)) => not_entered(std::io::Error::from_raw_os_error(-errno)),
         None => match result {
             Ok(()) => Error::NoReport,
             Err(error) => Error::Runner(format!("{error:#}")),
         },
     })
+}
+
+/// Why a thread could not enter.
+fn not_entered(error: std::io::Error) -> Error {
+    match error.raw_os_error() {
+        // Software SGX has no memory for a signal stack.
+        Some(libc::EAGAIN | libc::ENOMEM) => Error::NoMemory {
+            what: format!("a thread can't enter: {error}"),
+            shortage: Shortage::of_memory(),
+        },
+        _ => Error::Runner(error.to_string()),
+    }
+}
+
+/// Whether what is asked for takes a key that only this machine's enclaves can derive. Code that
+/// is kept does not count: a program can run without, but [`Task::Compile`] is for nothing else.
+pub fn needs_sealing(launch: &Launch) -> bool {
+    let sealed = |key: &VolumeKey| matches!(key, VolumeKey::Sealed(_));
+    let opened =
+        |volume: &OpenVolume| [&volume.key].into_iter().chain(&volume.more_keys).any(sealed);
+    match &launch.task {
+        Task::Compile => true,
+        Task::Program => launch.mounts.iter().any(|mount| match &mount.source {
+            Source::Volume(volume) => sealed(&volume.key),
+            Source::Folder(_) | Source::Memory(_) => false,
+        }),
+        Task::Volume(task) => match &task.operation {
+            // The header says something to everybody.
+            Operation::Info { header: true, .. } => false,
+            Operation::AddKey { key } | Operation::RotateKey { key, .. } => {
+                sealed(key) || opened(&task.volume)
+            }
+            Operation::Export { target: other } | Operation::Import { source: other } => {
+                opened(other) || opened(&task.volume)
+            }
+            _ => opened(&task.volume),
+        },
+    }
 }
 
 /// The name of an exception (SDM Vol. 3A, table 6-1).

@@ -52,6 +52,9 @@ impl StorageError {
     /// What to do about it, in one line.
     pub fn remedy(&self) -> String {
         match self {
+            StorageError::Open { source, .. } if crate::process::remedy(source).is_some() => {
+                crate::process::remedy(source).unwrap_or_default().into()
+            }
             StorageError::Open { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
                     "check who may read and write the file and its folder".into()

@@ -1,0 +1,259 @@
+//! What the system lets this process have: limits (getrlimit(2)), threads, descriptors.
+
+use crate::error::Error;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::sync::mpsc;
+use std::thread::{self, Builder};
+
+/// Why the system has no more of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shortage {
+    /// RLIMIT_AS, in bytes.
+    AddressSpace(u64),
+    /// RLIMIT_DATA, in bytes.
+    Data(u64),
+    /// RLIMIT_NPROC, which counts the threads of all of a user's processes.
+    Processes(u64),
+    /// RLIMIT_NOFILE.
+    Files(u64),
+    /// The kernel commits no more memory than there is (`vm.overcommit_memory` is 2).
+    Overcommit,
+    /// No limit of this process's explains it.
+    Elsewhere,
+}
+
+/// The soft limit, if there is one.
+fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the structure is valid for writes. If it fails, it says that there is no limit.
+    unsafe { libc::getrlimit(resource, &raw mut limit) };
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+impl Shortage {
+    /// Why there are no more addresses.
+    pub(crate) fn of_addresses() -> Self {
+        limit(libc::RLIMIT_AS).map_or(Shortage::Elsewhere, Shortage::AddressSpace)
+    }
+
+    /// Why there is no more memory to write to.
+    pub(crate) fn of_memory() -> Self {
+        let commits = || fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
+        match limit(libc::RLIMIT_DATA) {
+            Some(limit) => Shortage::Data(limit),
+            None if commits().trim() == "2" => Shortage::Overcommit,
+            None => Shortage::of_addresses(),
+        }
+    }
+
+    /// Why there are no more threads: for want of memory for their stacks, or of threads.
+    pub(crate) fn of_threads() -> Self {
+        /// What the standard library gives a thread.
+        const STACK: usize = 2 << 20;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the system's choice, that is given back at once.
+        let stack = unsafe {
+            let stack = libc::mmap(std::ptr::null_mut(), STACK, protection, flags, -1, 0);
+            if stack != libc::MAP_FAILED {
+                libc::munmap(stack, STACK);
+            }
+            stack
+        };
+        if stack == libc::MAP_FAILED {
+            return Shortage::of_memory();
+        }
+        limit(libc::RLIMIT_NPROC).map_or(Shortage::Elsewhere, Shortage::Processes)
+    }
+
+    /// Why there are no more descriptors.
+    pub(crate) fn of_files() -> Self {
+        limit(libc::RLIMIT_NOFILE).map_or(Shortage::Elsewhere, Shortage::Files)
+    }
+
+    /// What to do about it, in one line, where the limit is known.
+    pub(crate) fn remedy(self) -> Option<&'static str> {
+        Some(match self {
+            Shortage::AddressSpace(_) => {
+                "raise the limit: `ulimit -v unlimited`, or LimitAS=infinity in a systemd unit; addresses cost no memory"
+            }
+            Shortage::Data(_) => {
+                "raise the limit: `ulimit -d unlimited`, or LimitDATA=infinity in a systemd unit"
+            }
+            Shortage::Processes(_) => {
+                "end some of this user's processes, or raise the limit: `ulimit -u`, LimitNPROC= in a systemd unit"
+            }
+            Shortage::Files(_) => {
+                "raise the limit: `ulimit -n 1024`, or LimitNOFILE=1024 in a systemd unit"
+            }
+            Shortage::Overcommit => {
+                "add memory or swap, or let the kernel commit more: `sysctl vm.overcommit_memory=0`"
+            }
+            Shortage::Elsewhere => return None,
+        })
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shortage::AddressSpace(bytes) => write!(f, "; RLIMIT_AS is {} KiB", bytes >> 10),
+            Shortage::Data(bytes) => write!(f, "; RLIMIT_DATA is {} KiB", bytes >> 10),
+            Shortage::Processes(count) => write!(f, "; RLIMIT_NPROC is {count}"),
+            Shortage::Files(count) => write!(f, "; RLIMIT_NOFILE is {count}"),
+            Shortage::Overcommit => f.write_str("; vm.overcommit_memory is 2"),
+            Shortage::Elsewhere => Ok(()),
+        }
+    }
+}
+
+/// Prepares this process for being the host of enclaves: opens as many files as it may, and gets
+/// an error, not a signal, for a file that becomes larger than it may (RLIMIT_FSIZE).
+///
+/// A program calls it once, at its start. What it starts has the same.
+pub fn prepare() {
+    // SAFETY: no handler is installed: the signal is ignored.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is valid. If the limit can't be raised, it stays as it is.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
+/// Calls `main` on a stack that is large enough for it, whatever RLIMIT_STACK says.
+///
+/// # Errors
+/// When the first thread's stack is too small, and there can be no other thread.
+pub fn on_a_large_stack<T: Send + 'static>(
+    main: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    const ENOUGH: usize = 4 << 20;
+    if limit(libc::RLIMIT_STACK).is_none_or(|bytes| bytes >= ENOUGH as u64) {
+        return Ok(main());
+    }
+    let thread = Builder::new().stack_size(ENOUGH).spawn(main).map_err(no_thread)?;
+    thread.join().or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Says that a thread could not be started.
+pub(crate) fn no_thread(source: io::Error) -> Error {
+    Error::NoThread { source, shortage: Shortage::of_threads() }
+}
+
+/// Descriptors that `enclave-runner` takes: an epoll instance, an event, and a pair of sockets with
+/// two more descriptors for one of them; and two for files that are opened later.
+const DESCRIPTORS: usize = 8;
+
+/// Finds out whether `enclave-runner` can have the threads and descriptors that it will take: it
+/// panics where it gets none.
+pub(crate) fn room(threads: usize) -> Result<(), Error> {
+    let mut held = Vec::new();
+    for _ in 0..DESCRIPTORS {
+        held.push(
+            descriptor()
+                .map_err(|source| Error::NoFile { source, shortage: Shortage::of_files() })?,
+        );
+    }
+    drop(held);
+    try_threads(threads).map_err(no_thread)
+}
+
+fn descriptor() -> io::Result<std::os::fd::OwnedFd> {
+    Ok(rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?)
+}
+
+/// Starts so many threads at once, and waits for them to be gone.
+fn try_threads(count: usize) -> io::Result<()> {
+    let (tell, told) = mpsc::channel();
+    let mut threads = Vec::with_capacity(count);
+    let mut failed = Ok(());
+    for _ in 0..count {
+        let (go, wait) = mpsc::channel::<()>();
+        let tell = tell.clone();
+        let work = move || {
+            // SAFETY: gettid takes nothing and always succeeds.
+            let _ = tell.send(unsafe { libc::gettid() });
+            // Until the other end is dropped.
+            let _ = wait.recv();
+        };
+        match Builder::new().spawn(work) {
+            Ok(thread) => threads.push((go, thread)),
+            Err(error) => {
+                failed = Err(error);
+                break;
+            }
+        }
+    }
+    drop(tell);
+    for (go, thread) in threads {
+        drop(go);
+        // It can't panic.
+        let _ = thread.join();
+    }
+    // One that was joined may still count for a moment.
+    for thread in told {
+        // SAFETY: signal 0 is sent to nobody; it says whether there is such a thread.
+        while unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } == 0 {
+            thread::yield_now();
+        }
+    }
+    failed
+}
+
+/// What to do about an error of the system's that has nothing to do with the file that was asked
+/// for, in one line.
+pub fn remedy(error: &io::Error) -> Option<&'static str> {
+    Some(match error.raw_os_error()? {
+        libc::EMFILE => Shortage::Files(0).remedy()?,
+        libc::ENFILE => "close other files of this machine, or raise fs.file-max (sysctl)",
+        libc::ENOSPC => "make room on the disk, or name a file on another",
+        libc::EDQUOT => "make room within this user's quota, or name a file on another disk",
+        libc::EFBIG => {
+            "raise the limit: `ulimit -f unlimited`, or LimitFSIZE=infinity in a systemd unit"
+        }
+        libc::EIO => "look for errors of the disk in the kernel's log: `dmesg`",
+        libc::ENOMEM => "free some memory",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_a_few_threads() {
+        room(8).unwrap();
+        try_threads(0).unwrap();
+    }
+
+    #[test]
+    fn work_that_needs_a_stack_is_done() {
+        assert_eq!(on_a_large_stack(|| 7).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_shortage_that_is_known_is_named_and_has_a_remedy() {
+        for (shortage, name, remedy) in [
+            (Shortage::AddressSpace(1 << 20), "RLIMIT_AS is 1024 KiB", "LimitAS=infinity"),
+            (Shortage::Data(1 << 20), "RLIMIT_DATA is 1024 KiB", "LimitDATA=infinity"),
+            (Shortage::Processes(5), "RLIMIT_NPROC is 5", "LimitNPROC"),
+            (Shortage::Files(9), "RLIMIT_NOFILE is 9", "LimitNOFILE"),
+            (Shortage::Overcommit, "vm.overcommit_memory is 2", "sysctl"),
+        ] {
+            assert!(shortage.to_string().contains(name), "{shortage}");
+            assert!(shortage.remedy().unwrap().contains(remedy), "{shortage:?}");
+        }
+        assert_eq!(
+            (Shortage::Elsewhere.to_string(), Shortage::Elsewhere.remedy()),
+            ("".into(), None)
+        );
+    }
+}
