@@ -5,10 +5,12 @@ use crate::known;
 use crate::measure::hex;
 use crate::print::print_line;
 use crate::program::Program;
+use crate::xdg;
 use clap::Subcommand;
 use std::env;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -36,15 +38,31 @@ struct Kept {
 
 /// The folder: by `TWINE_CACHE`, else as the XDG base directory specification has it.
 fn folder() -> Option<PathBuf> {
-    let from = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("TWINE_CACHE")
-        .or_else(|| from("XDG_CACHE_HOME").map(|folder| folder.join("twine")))
-        .or_else(|| from("HOME").map(|folder| folder.join(".cache/twine")))
+    let named = env::var_os("TWINE_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
+    named.or_else(|| xdg::folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("twine")))
 }
 
 /// Nothing says where code is to be kept.
 pub(crate) fn no_folder() -> Failure {
-    Failure::new("there is no folder for compiled code", "set HOME or TWINE_CACHE")
+    Failure::new(
+        "there is no folder for compiled code: this user has no home",
+        "set TWINE_CACHE to a folder that this user can write",
+    )
+}
+
+/// Code can't be kept in this file.
+pub(crate) fn not_kept(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        format!("compiled code can't be kept as {}: {error}", path.display()),
+        twine_host::remedy(error).unwrap_or("set TWINE_CACHE to a folder that this user can write"),
+    )
+}
+
+/// Makes the folder that a file of compiled code will be in.
+pub(crate) fn make_folder(code: &Path) -> io::Result<()> {
+    let folder = code.parent().unwrap_or(code);
+    // As the XDG specification wants it.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 fn kept(folder: &Path) -> io::Result<Vec<Kept>> {

@@ -2,7 +2,7 @@
 
 use crate::cache::{self, Settings};
 use crate::failure::Failure;
-use crate::print::print_line;
+use crate::print::{print_line, say};
 use crate::program::Program;
 use crate::run::{CompilerName, Place};
 use clap::Args;
@@ -58,14 +58,16 @@ enum OneCompiler {
     Baseline,
 }
 
-/// Holds others off who would compile the same; nothing if somebody does already.
-fn lock(code: &Path) -> Option<Option<fs::File>> {
-    let _ = code.parent().map(fs::create_dir_all);
-    // Without a lock the same is compiled twice, and one of them kept.
-    let Ok(file) = fs::File::create(code.with_extension(LOCK)) else { return Some(None) };
+/// Holds others off who would compile the same; nothing if somebody does already. What can't be
+/// locked can't be kept there either: that is found out before the work.
+fn lock(code: &Path) -> Result<Option<fs::File>, Failure> {
+    let file = cache::make_folder(code)
+        .and_then(|()| fs::File::create(code.with_extension(LOCK)))
+        .map_err(|error| cache::not_kept(code, &error))?;
     match file.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => None,
-        _ => Some(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        // Without a lock the same is compiled twice, and one of them kept.
+        _ => Ok(Some(file)),
     }
 }
 
@@ -90,14 +92,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let _ = fs::remove_file(code.path());
     }
     let path = code.path().to_owned();
-    let Some(_lock) = lock(&path) else {
+    let Some(_lock) = lock(&path)? else {
         if !arguments.quiet {
             print_line!("{}: another process is compiling it", arguments.program.display());
         }
         return Ok(ExitCode::SUCCESS);
     };
     if !arguments.quiet {
-        say(&arguments.program, program.len(), Some(&code));
+        announce(&arguments.program, program.len(), Some(&code));
     }
     let launch = Launch {
         task: Task::Compile,
@@ -119,6 +121,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let _ = fs::remove_file(path.with_extension(LOCK));
     let report = report?;
     if let End::Refused { cause, remedy } = report.outcome.end {
+        if let Some(error) = &report.not_kept {
+            return Err(cache::not_kept(&path, error));
+        }
         return Err(Failure::new(cause, remedy));
     }
     if !arguments.quiet {
@@ -201,10 +206,10 @@ fn compile_meanwhile(place: &Place, program: &Path, settings: Settings) {
 }
 
 /// Tells somebody at a terminal that compiling will take a while.
-pub(crate) fn say(program: &Path, bytes: usize, code: Option<&CodeFile>) {
+pub(crate) fn announce(program: &Path, bytes: usize, code: Option<&CodeFile>) {
     let kept = code.is_some_and(|code| code.path().exists());
     if bytes > LARGE && !kept && io::stderr().is_terminal() {
         let later = if code.is_some() { "; later starts need not" } else { "" };
-        eprintln!("twine: compiling {}{later}", program.display());
+        say!("twine: compiling {}{later}", program.display());
     }
 }

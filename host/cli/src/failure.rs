@@ -1,5 +1,6 @@
 //! What a user is told when something went wrong: one line of cause, one of remedy.
 
+use crate::print::say;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -17,8 +18,8 @@ impl Failure {
 
     /// Prints both lines to stderr; the exit code for it.
     pub(crate) fn show(&self) -> ExitCode {
-        eprintln!("error: {}", self.cause);
-        eprintln!("  help: {}", self.remedy);
+        say!("error: {}", self.cause);
+        say!("  help: {}", self.remedy);
         ExitCode::FAILURE
     }
 }
@@ -37,7 +38,12 @@ impl From<twine_host::StorageError> for Failure {
 
 impl From<twine_image::Error> for Failure {
     fn from(error: twine_image::Error) -> Self {
-        let remedy = error.remedy().unwrap_or_else(|| "see `twine image --help`".into());
+        let remedy = error.remedy().unwrap_or_else(|| match &error {
+            twine_image::Error::Io { source, .. } => {
+                twine_host::remedy(source).unwrap_or("check the path and its permissions").into()
+            }
+            _ => "see `twine image --help`".into(),
+        });
         Failure::new(error, remedy)
     }
 }

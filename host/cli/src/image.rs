@@ -2,9 +2,8 @@
 
 use crate::failure::Failure;
 use crate::print::{print_line, print_text};
-use crate::size;
+use crate::{size, xdg};
 use clap::{Args, Subcommand};
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_image::{
@@ -179,12 +178,13 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 /// Where this user's development key is kept: `$XDG_DATA_HOME/twine` or
 /// `~/.local/share/twine`.
 fn development_key() -> Result<PathBuf, Failure> {
-    let data = env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    data.map(|data| data.join("twine/development-key.pem")).ok_or_else(|| {
-        Failure::new("there is no HOME for a development key", "name a key with --key, or set HOME")
-    })
+    let data = xdg::folder("XDG_DATA_HOME", ".local/share").ok_or_else(|| {
+        Failure::new(
+            "there is no folder for a development key: this user has no home",
+            "name a key with --key, or set XDG_DATA_HOME",
+        )
+    })?;
+    Ok(data.join("twine/development-key.pem"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -196,7 +196,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn sign_image(arguments: &Sign) -> Result<(), Failure> {
     let image = &arguments.image;
     let beside = manifest_path(image);
-    let named = arguments.manifest.as_deref().or_else(|| beside.exists().then_some(&*beside));
+    // One that can't be looked at is no missing one: the image would be signed for something else.
+    let there = beside.try_exists().map_err(|error| {
+        Failure::new(
+            format!("{} can't be looked at: {error}", beside.display()),
+            "check the folder and its permissions",
+        )
+    })?;
+    let named = arguments.manifest.as_deref().or_else(|| there.then_some(&*beside));
     let manifest = manifest(named)?;
     let mrenclave = mrenclave(image)?;
     let date = || Date::choose(arguments.date, &manifest);

@@ -1,6 +1,7 @@
 //! The SHA-256 of large programs that were run before, so that a later start need not read them
 //! for it. What is noted here only says which code to look for: the enclave hashes what it runs.
 
+use crate::cache;
 use crate::measure::hex;
 use crate::program::Program;
 use std::fs::{self, Metadata};
@@ -36,7 +37,7 @@ fn sha256_settled(program: &Program, folder: &Path, after: Duration) -> io::Resu
     let same = program.metadata().is_some_and(|metadata| identity(&metadata) == begin);
     if !was_known && same && age(&before) >= after {
         // Without the note, the next start hashes the file again.
-        let _ = fs::create_dir_all(folder);
+        let _ = cache::make_folder(&note);
         let _ = fs::write(note, format!("{begin}{}\n", hex(&sha256)));
     }
     Ok(sha256)

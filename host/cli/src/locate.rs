@@ -16,12 +16,9 @@ const LARGE: &str = "twine-large.sgxs";
 const SMALL_PROGRAM: usize = 1 << 20;
 
 /// Where images are looked for: beside the command and in `../lib/twine` of it.
-fn folders() -> Result<[PathBuf; 2], Failure> {
+fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
     let command = env::current_exe().and_then(|path| path.canonicalize()).map_err(|error| {
-        Failure::new(
-            format!("the folder of this command can't be found: {error}"),
-            "name the image with --image",
-        )
+        Failure::new(format!("the folder of this command can't be found: {error}"), remedy)
     })?;
     let folder = command.parent().unwrap_or(&command);
     Ok([folder.to_owned(), folder.join("../lib/twine")])
@@ -29,15 +26,36 @@ fn folders() -> Result<[PathBuf; 2], Failure> {
 
 /// The images that are there.
 pub(crate) fn images() -> Result<Vec<PathBuf>, Failure> {
-    let places = folders()?;
+    let places = folders("mount /proc, or name the image with --image")?;
     let all = places.iter().flat_map(|folder| [NAME, LARGE].map(|name| folder.join(name)));
-    Ok(all.filter(|place| place.exists()).collect())
+    there(all)
+}
+
+/// Those that are there. One of which that can't be told is not taken for missing.
+fn there(places: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for place in places {
+        let there = place.try_exists().map_err(|error| {
+            Failure::new(
+                format!("{} can't be looked at: {error}", place.display()),
+                "let this user read the folder, or name the image with --image",
+            )
+        })?;
+        if there {
+            found.push(place);
+        }
+    }
+    Ok(found)
+}
+
+fn from_environment() -> Option<PathBuf> {
+    env::var_os("TWINE_IMAGE").filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
 /// Opens the image for a program of that size: the one that was named, else by `TWINE_IMAGE`,
 /// else the smallest one that is there and that the program fits in.
 pub(crate) fn image(named: Option<PathBuf>, program: usize) -> Result<Image, Failure> {
-    if let Some(path) = named.or_else(|| env::var_os("TWINE_IMAGE").map(PathBuf::from)) {
+    if let Some(path) = named.or_else(from_environment) {
         return Ok(Image::open(path)?);
     }
     let images = images()?;
@@ -54,11 +72,11 @@ pub(crate) fn image(named: Option<PathBuf>, program: usize) -> Result<Image, Fai
 
 /// A program that comes with the command.
 pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
-    let places = folders()?;
+    let places = folders("mount /proc")?;
     // `cargo xtask guests` builds them there.
     let built = places[0].join("../guests");
-    let mut found = places.iter().chain([&built]).map(|folder| folder.join(name));
-    found.find(|place| place.exists()).ok_or_else(|| {
+    let found = there(places.iter().chain([&built]).map(|folder| folder.join(name)))?;
+    found.into_iter().next().ok_or_else(|| {
         Failure::new(
             format!("there is no program {name} beside this command"),
             "build it with `cargo xtask guests`",

@@ -18,9 +18,12 @@ mod size;
 mod sqlite;
 mod terminal;
 mod volume;
+mod xdg;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
+use std::env;
+use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 
 /// Runs unmodified WebAssembly programs inside Intel SGX enclaves.
@@ -60,7 +63,31 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    twine_host::prepare();
+    if env::var_os("RUST_BACKTRACE").is_none() {
+        panic::set_hook(Box::new(tell_panic));
+    }
+    twine_host::on_a_large_stack(command).unwrap_or_else(|error| Failure::from(error).show())
+}
+
+/// What is no fault of a user's is told in the same form as all else.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+    let cause = panic.payload_as_str().unwrap_or("unknown").replace('\n', " ");
+    Failure::new(
+        format!("the command stopped{place}: {cause}"),
+        "this is a fault of Twine's: please report it with the command",
+    )
+    .show();
+}
+
+fn command() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Wrong usage, or the answer to --help or --version.
+        Err(error) => return usage(&error),
+    };
+    let result = match arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Sqlite(arguments) => sqlite::run(arguments),
         Command::Volume(command) => volume::run(*command),
@@ -70,5 +97,16 @@ fn main() -> ExitCode {
         Command::Cache(command) => cache::run(&command),
         Command::Image(command) => image::run(command),
     };
-    result.unwrap_or_else(|failure: Failure| failure.show())
+    let printed = print::finish();
+    match result {
+        // The first failure is the one to be told.
+        Err(failure) => failure.show(),
+        Ok(code) => printed.map_or_else(|failure| failure.show(), |()| code),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX));
+    print::note(error.print());
+    print::finish().map_or_else(|failure| failure.show(), |()| code)
 }

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::key::Key;
+use crate::print::say;
 use crate::size;
 use clap::Args;
 use std::fs;
@@ -131,7 +132,8 @@ impl Prepared {
         quiet: bool,
     ) -> Result<(), Failure> {
         let access = if arguments.read_only { Access::Read } else { Access::Create };
-        let new = !host.exists();
+        // If it can't be told, opening it says why.
+        let new = host.try_exists().is_ok_and(|there| !there);
         let storage = Storage::open(host, access)?;
         let create = storage.is_empty() && access == Access::Create;
         if new {
@@ -139,7 +141,7 @@ impl Prepared {
         }
         let key = arguments.key.get(host, create)?;
         if create && !quiet {
-            eprintln!("twine: {} is made: a new volume, {}", host.display(), arguments.key);
+            say!("twine: {} is made: a new volume, {}", host.display(), arguments.key);
         }
         let number = self.resources.storages.len() as u64;
         self.resources.storages.push(storage);

@@ -33,11 +33,11 @@ impl Program {
     /// The program at `path`.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
-            let remedy = match error.kind() {
+            let remedy = twine_host::remedy(&error).unwrap_or(match error.kind() {
                 ErrorKind::NotFound => "check the path",
                 ErrorKind::IsADirectory => "name a .wasm or .wat file, not a folder",
                 _ => "check the path and its permissions",
-            };
+            });
             Failure::new(format!("{} can't be read: {error}", path.display()), remedy)
         };
         let contents = contents(path).map_err(failed)?;

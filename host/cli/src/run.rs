@@ -2,11 +2,12 @@
 
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
+use crate::print::{print_line, say};
 use crate::program::Program;
 use crate::{cache, compile, locate, size};
 use clap::{Args, ValueEnum};
+use std::env::VarError;
 use std::ffi::OsString;
-use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
@@ -151,7 +152,7 @@ impl Place {
         let platform = Tee::from(self.tee).choose()?;
         let image = locate::image(self.image.clone(), program)?;
         if platform == Platform::Simulated && !quiet {
-            eprintln!("twine: SGX is simulated: nothing is protected from this machine");
+            say!("twine: SGX is simulated: nothing is protected from this machine");
         }
         Ok((image, platform))
     }
@@ -174,14 +175,44 @@ impl From<TeeName> for Tee {
     }
 }
 
-fn environment(variables: &[String]) -> Vec<(String, String)> {
-    variables
-        .iter()
-        .filter_map(|variable| match variable.split_once('=') {
-            Some((name, value)) => Some((name.to_owned(), value.to_owned())),
-            None => std::env::var(variable).ok().map(|value| (variable.clone(), value)),
-        })
-        .collect()
+fn environment(variables: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let mut all = Vec::new();
+    for variable in variables {
+        match variable.split_once('=') {
+            Some((name, value)) => all.push((name.to_owned(), value.to_owned())),
+            None => match std::env::var(variable) {
+                Ok(value) => all.push((variable.clone(), value)),
+                // What this command does not have, the program does not get.
+                Err(VarError::NotPresent) => {}
+                Err(VarError::NotUnicode(_)) => {
+                    return Err(Failure::new(
+                        format!("--env {variable}: its value is not UTF-8"),
+                        "give the program another value: --env NAME=VALUE",
+                    ));
+                }
+            },
+        }
+    }
+    Ok(all)
+}
+
+/// Where what `launch` asks for can run. Without a root secret software SGX runs what seals
+/// nothing, and keeps no code; it says so, unless `quiet`.
+pub(crate) fn settle(
+    platform: Platform,
+    launch: &Launch,
+    quiet: bool,
+) -> Result<Platform, Failure> {
+    match platform.sealing() {
+        Ok(()) => Ok(platform),
+        Err(error @ twine_host::Error::RootSecret(_)) if !twine_host::needs_sealing(launch) => {
+            if !quiet {
+                say!("twine: nothing can be sealed, and no code is kept: {error}");
+            }
+            Ok(Platform::Throwaway)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A run, ready to go.
@@ -202,13 +233,19 @@ pub(crate) struct Run {
 
 /// Ends this command when an enclave goes on long after its time: one that waits in a host
 /// call is not interrupted by its own clock.
-fn watch(timeout: Duration) {
-    thread::spawn(move || {
+fn watch(timeout: Duration) -> Result<(), Failure> {
+    let wait = move || {
         thread::sleep(timeout.saturating_add(GRACE));
-        eprintln!("error: the program went on for {GRACE:?} after the time given by --timeout");
-        eprintln!("  help: it waits for input or output; close its streams, or give it more time");
+        say!("error: the program went on for {GRACE:?} after the time given by --timeout");
+        say!("  help: it waits for input or output; close its streams, or give it more time");
         process::exit(TRAPPED.into());
-    });
+    };
+    thread::Builder::new().spawn(wait).map(drop).map_err(|error| {
+        Failure::new(
+            format!("no thread can be started for --timeout: {error}"),
+            "raise the limits of processes and of memory: `ulimit -u`, `ulimit -v`, `ulimit -d`",
+        )
+    })
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -226,7 +263,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         program,
         name: path,
         arguments: [vec![name], rest].concat(),
-        environment: environment(&arguments.environment),
+        environment: environment(&arguments.environment)?,
         invoke,
         limits: Limits {
             memory: arguments.max_memory,
@@ -252,15 +289,7 @@ impl Run {
             explicit_checks: self.place.no_guard_pages,
             baseline: false,
         };
-        let chosen =
-            compile::choose(self.compiler, &self.place, &self.name, settings, |settings| {
-                cache::file(&image, &self.program, settings)
-            });
-        resources.code = chosen.code;
-        if !self.telling.quiet {
-            compile::say(&self.name, self.program.len(), resources.code.as_ref());
-        }
-        let launch = Launch {
+        let mut launch = Launch {
             task: Task::Program,
             arguments: self.arguments,
             environment: self.environment,
@@ -269,13 +298,26 @@ impl Run {
             listeners: resources.listeners.len() as u64,
             limits: self.limits,
             explicit_checks: self.place.no_guard_pages,
-            compiler: chosen.compiler,
             compile_threads: compile::threads(),
-            keep_code: resources.code.is_some(),
             timings: self.telling.stats || self.telling.stats_json.is_some(),
+            ..Launch::default()
         };
+        let platform = settle(platform, &launch, self.telling.quiet)?;
+        let place = Place {
+            no_code_cache: self.place.no_code_cache || platform == Platform::Throwaway,
+            ..self.place
+        };
+        let chosen = compile::choose(self.compiler, &place, &self.name, settings, |settings| {
+            cache::file(&image, &self.program, settings)
+        });
+        resources.code = chosen.code;
+        launch.compiler = chosen.compiler;
+        launch.keep_code = resources.code.is_some();
+        if !self.telling.quiet {
+            compile::announce(&self.name, self.program.len(), resources.code.as_ref());
+        }
         if let Some(timeout) = self.limits.timeout {
-            watch(Duration::from_nanos(timeout));
+            watch(Duration::from_nanos(timeout))?;
         }
         let program = self.program.give()?;
         let report = twine_host::run(&image, platform, &launch, program, resources);
@@ -284,7 +326,7 @@ impl Run {
         let code = end(&self.name, &report)?;
         self.telling.tell(&report)?;
         for trouble in &report.outcome.troubles {
-            eprintln!("error: {trouble}");
+            say!("error: {trouble}");
         }
         // A program that ended well did not end well if its files did not.
         let troubled = !report.outcome.troubles.is_empty() && code == ExitCode::SUCCESS;
@@ -312,17 +354,15 @@ impl Telling {
 fn end(program: &Path, report: &Report) -> Result<ExitCode, Failure> {
     match &report.outcome.end {
         End::Exited { code, results } => {
-            let mut out = std::io::stdout().lock();
             for result in results {
-                // A reader that went away wants no more results.
-                let _ = writeln!(out, "{result}");
+                print_line!("{result}");
             }
             Ok(ExitCode::from(*code as u8))
         }
         End::Trapped { cause, backtrace } => {
-            eprintln!("error: {}: {cause}", program.display());
+            say!("error: {}: {cause}", program.display());
             for frame in backtrace {
-                eprintln!("  {frame}");
+                say!("  {frame}");
             }
             Ok(ExitCode::from(TRAPPED))
         }
@@ -349,18 +389,21 @@ fn phases(report: &Report) -> Vec<(&'static str, f64)> {
 }
 
 fn show(report: &Report) {
-    for (phase, time) in phases(report) {
-        eprintln!("{phase:>16} {time:>10.2} ms");
+    if let Some(error) = &report.not_kept {
+        say!("warning: the compiled code was not kept: {error}");
     }
-    eprintln!("{:>16} {:>10}", "exits", report.stats.exits);
+    for (phase, time) in phases(report) {
+        say!("{phase:>16} {time:>10.2} ms");
+    }
+    say!("{:>16} {:>10}", "exits", report.stats.exits);
     for call in &report.stats.calls {
         let time = call.time.as_secs_f64() * 1e3;
-        eprintln!("{:>16} {:>10} {time:>10.2} ms", call.name, call.count);
+        say!("{:>16} {:>10} {time:>10.2} ms", call.name, call.count);
     }
     for volume in &report.outcome.volumes {
-        eprintln!("volume {}", volume.guest);
+        say!("volume {}", volume.guest);
         for (name, count) in &volume.counts {
-            eprintln!("{name:>16} {count:>10}");
+            say!("{name:>16} {count:>10}");
         }
     }
 }

@@ -4,8 +4,9 @@
 use crate::mapping::Mapping;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_protocol::wire::{MAX_CODE, Status};
 
 /// Where the compiled code of one program is kept.
@@ -14,6 +15,7 @@ pub struct CodeFile {
     path: PathBuf,
     kept: Mutex<Option<Mapping>>,
     buffer: Mutex<Vec<u64>>,
+    not_kept: Mutex<Option<Arc<io::Error>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -23,7 +25,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl CodeFile {
     /// A file, which need not be there, in a folder that need not be there either.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        CodeFile { path: path.into(), kept: Mutex::default(), buffer: Mutex::default() }
+        CodeFile {
+            path: path.into(),
+            kept: Mutex::default(),
+            buffer: Mutex::default(),
+            not_kept: Mutex::default(),
+        }
     }
 
     /// Where it is.
@@ -72,14 +79,23 @@ impl CodeFile {
         // SAFETY: any word is eight bytes.
         let (_, bytes, _) = unsafe { memory.align_to::<u8>() };
         let bytes = bytes.get(..length).ok_or(Status::Invalid)?;
-        write(&self.path, bytes).map_err(|_| Status::Io)
+        write(&self.path, bytes).map_err(|error| {
+            *lock(&self.not_kept) = Some(Arc::new(error));
+            Status::Io
+        })
+    }
+
+    /// Why contents that were to be kept were not.
+    pub(crate) fn not_kept(&self) -> Option<Arc<io::Error>> {
+        lock(&self.not_kept).clone()
     }
 }
 
 /// Writes a file whole or not at all.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        // Where nobody said otherwise, what a user caches is that user's alone.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let part = path.with_extension(format!("{}.part", std::process::id()));
     let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use twine_image::Sigstruct;
 
@@ -24,7 +23,7 @@ impl Image {
         let unreadable = |source| Error::Read { path: path.clone(), source };
         let file = File::open(&path).map_err(unreadable)?;
         if file.metadata().map_err(unreadable)?.is_dir() {
-            return Err(unreadable(ErrorKind::IsADirectory.into()));
+            return Err(unreadable(std::io::Error::from_raw_os_error(libc::EISDIR)));
         }
         let signature = twine_image::signature_path(&path);
         let sigstruct = match twine_image::read_signature(&path) {

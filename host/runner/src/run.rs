@@ -1,5 +1,6 @@
 //! Running one program in an enclave.
 
+use crate::code::CodeFile;
 use crate::device::{Device, Loaded, Platform};
 use crate::enter;
 use crate::error::Error;
@@ -23,6 +24,8 @@ pub struct Report {
     pub stats: Stats,
     /// How long the host took for its phases.
     pub phases: Phases,
+    /// Why the program's compiled code was not kept, if that failed.
+    pub not_kept: Option<Arc<std::io::Error>>,
 }
 
 /// How long the phases of the host's side took.
@@ -98,7 +101,8 @@ fn run_with(
     let said = std::mem::take(&mut *service.said());
     let stats = service.counters.read();
     let outcome = outcome(said, result)?;
-    Ok(Report { outcome, stats, phases: Phases { load, inside } })
+    let not_kept = service.code().and_then(CodeFile::not_kept);
+    Ok(Report { outcome, stats, phases: Phases { load, inside }, not_kept })
 }
 
 /// What runs a loaded enclave.

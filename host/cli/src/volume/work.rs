@@ -6,6 +6,7 @@ use super::progress::Line;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::program::Program;
+use crate::run;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ impl Work {
         }
         let task = Task::Volume(Box::new(VolumeTask { volume, operation, progress }));
         let launch = Launch { task, ..Launch::default() };
+        let platform = run::settle(platform, &launch, self.common.quiet)?;
         let program = self.program.give()?;
         let report = twine_host::run(&image, platform, &launch, program, self.resources)?;
         match report.outcome.end {

@@ -1,0 +1,335 @@
+//! The command where something of the usual environment is missing, small or closed: it works in
+//! a way that is stated, or says what is missing and what to do.
+
+mod common;
+
+use common::{Ended, Folder, built, cache, run, twine};
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const HELLO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1) (data (i32.const 16) "hello\n")
+    (func (export "_start")
+        (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 6))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+
+/// Nothing can be made here, by nobody.
+const NOWHERE: &str = "/proc/self/nowhere";
+
+/// `twine` with no environment at all, and a folder with a program.
+fn bare() -> (Command, Folder, PathBuf) {
+    let folder = Folder::new();
+    let program = folder.file("hello.wat", HELLO);
+    let mut command = twine();
+    command.env_clear();
+    (command, folder, program)
+}
+
+/// Runs the program from a shell that first does `before`.
+fn run_after(before: &str, options: &[&str]) -> Ended {
+    let folder = Folder::new();
+    let program = folder.file("hello.wat", HELLO);
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("{before}; exec \"$0\" \"$@\"")).arg(built("release/twine"));
+    shell.args(["run", "--quiet", "--tee", "sim"]).args(options).arg(&program);
+    shell.env("TWINE_CACHE", cache()).env("XDG_STATE_HOME", folder.path());
+    run(shell.stdin(Stdio::null()))
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[test]
+fn without_any_environment_the_list_of_users_names_the_home() {
+    for home in [None, Some("")] {
+        let (mut command, folder, program) = bare();
+        command.env("TWINE_CACHE", folder.path().join("cache"));
+        home.map(|home| command.env("HOME", home));
+        // A user without an entry there gets by without a home.
+        run(command.args(["run", "--quiet"]).arg(program)).printed("hello\n");
+    }
+}
+
+#[test]
+fn without_a_root_secret_what_seals_nothing_runs_and_says_so() {
+    let (mut command, _folder, program) = bare();
+    let ended = run(command.env("HOME", NOWHERE).args(["run", "--tee", "sim"]).arg(program));
+    ended.printed("hello\n");
+    let said: Vec<&str> = ended.err.lines().collect();
+    assert!(said.len() == 2 && said[1].contains("nothing can be sealed"), "{ended:?}");
+    assert!(said[1].contains(NOWHERE), "{ended:?}");
+}
+
+#[test]
+fn without_a_root_secret_nothing_is_sealed() {
+    let (_, folder, program) = bare();
+    let volume = folder.path().join("v.vol");
+    let key = folder.file("key", [7; 32]);
+    let command = || {
+        let mut command = twine();
+        command.env_clear().env("HOME", NOWHERE).env("TWINE_CACHE", folder.path().join("cache"));
+        command
+    };
+    let ended =
+        run(command().args(["run", "-q", "--tee", "sim", "--dir"]).arg(&volume).arg(&program));
+    ended.failed_with(1, "has no root secret");
+    assert!(ended.err.contains("XDG_STATE_HOME"), "{ended:?}");
+    assert!(!volume.exists(), "no file is left");
+    let compiled = run(command().args(["compile", "-q", "--tee", "sim"]).arg(&program));
+    compiled.failed_with(1, "has no root secret");
+
+    // With a key of another kind there is nothing to seal.
+    let key = format!("file:{}", key.display());
+    let mut with_key = command();
+    with_key.args(["run", "-q", "--tee", "sim", "--key", &key, "--dir"]).arg(&volume);
+    run(with_key.arg(&program)).printed("hello\n");
+    run(command().args(["volume", "ls", "-q", "--tee", "sim", "--key", &key]).arg(&volume))
+        .printed("");
+
+    // And what the remedy says, works.
+    let state = folder.path().join("state");
+    let sealed = folder.path().join("sealed.vol");
+    for _ in 0..2 {
+        let mut command = command();
+        command.env("XDG_STATE_HOME", &state).args(["run", "-q", "--tee", "sim", "--dir"]);
+        run(command.arg(&sealed).arg(&program)).printed("hello\n");
+    }
+    let secret = state.join("sgx-sim/root-secret");
+    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_root_secret_that_is_damaged_or_open_to_others_is_refused_and_stays() {
+    let (_, folder, program) = bare();
+    let state = folder.path().join("sgx-sim");
+    fs::create_dir(&state).unwrap();
+    let secret = state.join("root-secret");
+    let sealing = || {
+        let volume = folder.path().join("v.vol");
+        let mut command = twine();
+        command.env("XDG_STATE_HOME", folder.path()).args(["run", "-q", "--tee", "sim", "--dir"]);
+        run(command.arg(volume).arg(&program))
+    };
+    fs::write(&secret, [7; 16]).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let ended = sealing();
+    ended.failed_with(1, "open to others (mode 644)");
+    assert!(ended.err.contains("chmod 600"), "{ended:?}");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    sealing().printed("hello\n");
+    fs::write(&secret, [7; 15]).unwrap();
+    sealing().failed_with(1, "damaged");
+    assert_eq!(fs::read(&secret).unwrap(), [7; 15]);
+}
+
+#[test]
+fn commands_that_start_at_once_in_a_new_home_have_the_same_machine() {
+    let (_, folder, program) = bare();
+    let key = folder.path().join("home");
+    let start = |number: u32| {
+        let mut command = twine();
+        command.env_clear().env("HOME", &key);
+        let volume = folder.path().join(format!("{number}.vol"));
+        command.args(["run", "-q", "--tee", "sim", "--dir"]).arg(volume).arg(&program);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let all: Vec<_> = (0..4).map(start).collect();
+    for child in all {
+        common::ended(child.wait_with_output().unwrap()).printed("hello\n");
+    }
+    for number in 0..4 {
+        common::ended(start(number).wait_with_output().unwrap()).printed("hello\n");
+    }
+}
+
+#[test]
+fn another_user_runs_a_program_with_the_images_of_this_one() {
+    if !is_root() {
+        eprintln!("not tested: only root can become another user");
+        return;
+    }
+    let (_, folder, program) = bare();
+    // What another user can read, wherever this checkout is.
+    for name in ["twine", "twine.sgxs", "twine.sig"] {
+        fs::copy(built(&format!("release/{name}")), folder.path().join(name)).unwrap();
+    }
+    let other = |options: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=54321", "--regid=54321", "--clear-groups"]);
+        command.arg(folder.path().join("twine")).args(options).env_clear();
+        command.current_dir(folder.path()).stdin(Stdio::null());
+        command
+    };
+    let ended = run(other(&["run", "--tee", "sim"]).arg(&program));
+    ended.printed("hello\n");
+    assert!(ended.err.contains("this user has no home"), "{ended:?}");
+    run(&mut other(&["cache", "ls"])).failed_with(1, "no folder for compiled code");
+    run(&mut other(&["image", "sign", "twine.sgxs"]))
+        .failed_with(1, "no folder for a development key");
+
+    let home = folder.path().join("home/.local/state/sgx-sim");
+    fs::create_dir_all(&home).unwrap();
+    let secret = home.join("root-secret");
+    fs::write(&secret, [7; 16]).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let theirs = folder.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = other(&["run", "--tee", "sim", "-q", "--dir", "theirs/v.vol"]);
+    let ended = run(command.env("HOME", folder.path().join("home")).arg(&program));
+    ended.failed_with(1, "it belongs to user 0");
+}
+
+#[test]
+fn relative_folders_of_the_environment_do_not_count() {
+    let (_, folder, _) = bare();
+    let image = folder.path().join("a.sgxs");
+    fs::copy(built("release/twine.sgxs"), &image).unwrap();
+    for data in ["", "relative"] {
+        let mut command = twine();
+        command.current_dir(folder.path()).env("XDG_DATA_HOME", data);
+        let signed = run(command.env("HOME", folder.path()).args(["image", "sign"]).arg(&image));
+        assert_eq!(signed.code, Some(0), "{signed:?}");
+        let key = folder.path().join(".local/share/twine/development-key.pem");
+        assert_eq!(fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert!(!folder.path().join("twine").exists() && !folder.path().join("relative").exists());
+}
+
+#[test]
+fn a_cache_that_cannot_be_made_keeps_nothing_and_is_named_by_who_needs_it() {
+    let (_, folder, program) = bare();
+    let file = folder.file("file", "");
+    for cache in [Path::new(NOWHERE), &file] {
+        let twine = |arguments: &[&str]| {
+            let mut command = twine();
+            command.env("TWINE_CACHE", cache).env("XDG_STATE_HOME", folder.path()).args(arguments);
+            command
+        };
+        let ended = run(twine(&["run", "-q"]).arg(&program));
+        ended.printed("hello\n");
+        assert_eq!(ended.err, "");
+        let ended = run(twine(&["run", "-q", "--stats"]).arg(&program));
+        assert!(ended.err.contains("warning: the compiled code was not kept"), "{ended:?}");
+        let ended = run(twine(&["compile", "-q"]).arg(&program));
+        ended.failed_with(1, &cache.display().to_string());
+        assert!(ended.err.contains("TWINE_CACHE"), "{ended:?}");
+    }
+    run(twine().env("TWINE_CACHE", &file).args(["cache", "ls"])).failed_with(1, "can't be read");
+    // One that is not there yet is empty.
+    run(twine().env("TWINE_CACHE", folder.path().join("no")).args(["cache", "ls"])).printed("");
+}
+
+#[test]
+fn limits_that_are_too_small_are_named() {
+    for (before, limit, remedy) in [
+        ("ulimit -v 40000000", "RLIMIT_AS is 40000000 KiB", "LimitAS=infinity"),
+        ("ulimit -d 100000", "RLIMIT_DATA is 100000 KiB", "LimitDATA=infinity"),
+        ("ulimit -n 7", "RLIMIT_NOFILE is 7", "LimitNOFILE="),
+    ] {
+        let ended = run_after(before, &[]);
+        ended.failed_with(1, limit);
+        assert!(ended.err.contains(remedy) && !ended.err.contains("changed"), "{ended:?}");
+    }
+    // What is only soft is raised, and a small stack is not the one that is used.
+    run_after("ulimit -S -n 7", &[]).printed("hello\n");
+    run_after("ulimit -s 64", &[]).printed("hello\n");
+}
+
+#[test]
+fn a_limit_of_threads_is_named() {
+    let (_, folder, program) = bare();
+    for name in ["twine", "twine.sgxs", "twine.sig"] {
+        fs::copy(built(&format!("release/{name}")), folder.path().join(name)).unwrap();
+    }
+    let mut shell = Command::new("prlimit");
+    shell.arg("--nproc=1");
+    if is_root() {
+        // The limit does not bind root.
+        shell.args(["setpriv", "--reuid=54322", "--regid=54322", "--clear-groups"]);
+    }
+    shell.args(["./twine", "run", "-q", "--tee", "sim"]).arg(program);
+    shell.current_dir(folder.path()).env("HOME", NOWHERE);
+    let ended = run(shell.stdin(Stdio::null()));
+    ended.failed_with(1, "RLIMIT_NPROC is 1");
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_no_signal() {
+    let folder = Folder::new();
+    let volume = folder.path().join("v.vol");
+    let ended =
+        run_after("ulimit -f 100", &["--no-code-cache", "--dir", &volume.display().to_string()]);
+    ended.failed_with(1, "the volume for /");
+    assert!(!volume.exists(), "no file is left");
+}
+
+#[test]
+fn an_image_was_changed_only_if_it_was() {
+    let (_, folder, program) = bare();
+    let image = fs::read(built("release/twine.sgxs")).unwrap();
+    let signature = fs::read(built("release/twine.sig")).unwrap();
+    let of = |image: &[u8], signature: &[u8]| {
+        let path = folder.file("i.sgxs", image);
+        folder.file("i.sig", signature);
+        run(twine().args(["run", "-q", "--tee", "sim", "--image"]).arg(path).arg(&program))
+    };
+    let mut changed = image.clone();
+    changed[500_000] ^= 1;
+    of(&changed, &signature).failed_with(1, "is not the image that was signed");
+    let mut forged = signature.clone();
+    forged[700] ^= 1;
+    for (ended, cause) in [
+        (of(&image[..1_000_000], &signature), "is damaged, or no image"),
+        (of(b"", &signature), "is damaged, or no image"),
+        (of(&image, &forged), "i.sig is not valid: SGX_INVALID_SIGNATURE"),
+        (of(&image, &signature[1..]), "i.sig is not valid"),
+    ] {
+        ended.failed_with(1, cause);
+        assert!(!ended.err.contains("changed"), "{ended:?}");
+    }
+    let mut command = twine();
+    let ended = run(command.args(["run", "-q", "--image"]).arg(folder.path()).arg(&program));
+    ended.failed_with(1, "Is a directory");
+}
+
+#[test]
+fn output_that_is_lost_is_told_and_errors_that_nobody_reads_are_not() {
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let lost = |arguments: &[&str]| run_to(twine().args(arguments), full());
+    for arguments in [&["info"][..], &["--help"], &["info", "--json"]] {
+        lost(arguments).failed_with(1, "the standard output can't be written");
+    }
+    let (_, _folder, program) = bare();
+    let mut command = twine();
+    let ended = command.args(["run"]).arg(&program).stderr(full()).output().unwrap();
+    assert_eq!((ended.status.code(), &ended.stdout[..]), (Some(0), &b"hello\n"[..]));
+    let ended = twine().args(["run", "/nonexistent.wasm"]).stderr(full()).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    // Closed streams.
+    run_after("exec <&- 2>&-", &[]).printed("hello\n");
+    run_after("exec >&-", &[]).printed("");
+}
+
+/// Runs a command with that as its standard output.
+fn run_to(command: &mut Command, out: File) -> Ended {
+    common::ended(
+        command.stdout(out).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap(),
+    )
+}
+
+#[test]
+fn an_environment_that_is_not_utf_8_is_named_and_not_left_out() {
+    use std::os::unix::ffi::OsStrExt;
+    let (_, _folder, program) = bare();
+    let value = std::ffi::OsStr::from_bytes(b"a\xff");
+    let give =
+        |name: &str| run(twine().env("V", value).args(["run", "-q", "--env", name]).arg(&program));
+    give("V").failed_with(1, "--env V: its value is not UTF-8");
+    give("NOT_SET_AT_ALL").printed("hello\n");
+}
