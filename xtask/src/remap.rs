@@ -64,10 +64,12 @@ pub(crate) fn become_compiler() -> Result<()> {
     let compiler = given.next().ok_or_else(|| Failure::new("no compiler is named"))?;
     let given: Vec<OsString> = given.collect();
     let mut rustc = Command::new(compiler);
+    // Clippy looks for the compiler's name before all else.
+    rustc.args(&given);
     if given.iter().any(|argument| argument == TARGET) {
         rustc.args(added.as_bytes().split(|byte| *byte == SEPARATOR).map(OsStr::from_bytes));
     }
-    Err(Failure::new(format!("the compiler can't be started: {}", rustc.args(given).exec())))
+    Err(Failure::new(format!("the compiler can't be started: {}", rustc.exec())))
 }
 
 #[cfg(test)]
