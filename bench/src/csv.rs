@@ -1,7 +1,7 @@
 //! All values as a table for other programs: comma-separated, as RFC 4180 has it.
 
 use crate::error::{Result, about};
-use crate::report::{Report, Rival, Section};
+use crate::report::{Quoted, Report, Rival, Section};
 use std::fs;
 use std::path::Path;
 
@@ -17,7 +17,8 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A row for each rival of each case, and of each place of each series.
+/// A row for each rival of each case, and of each place of each series; for what is quoted one of no
+/// runs.
 fn table(section: &Section) -> String {
     let mut table = String::from(HEAD);
     for case in &section.cases {
@@ -28,6 +29,10 @@ fn table(section: &Section) -> String {
             let names = [&*series.name, &point.name, &series.unit];
             point.rivals.iter().for_each(|rival| row(&mut table, names, rival));
         }
+    }
+    for Quoted { name, unit, value, .. } in &section.quoted {
+        let texts = ["quoted", "", name, unit].map(field).join(",");
+        table += &format!("{texts},{value},{value},{value},0\n");
     }
     table
 }
@@ -67,7 +72,14 @@ mod tests {
                 rivals: vec![Rival { name: "two".into(), sample }],
             }],
         });
+        section.quoted.push(Quoted {
+            name: "three".into(),
+            unit: "a second".into(),
+            value: 7.5,
+            conditions: "elsewhere".into(),
+        });
+        let quoted = "quoted,,three,a second,7.5,7.5,7.5,0\n";
         let rows = "\"a, b\",,one,ms,1,2.5,4,3\ncurve,\"the \"\"first\"\"\",two,us,1,2.5,4,3\n";
-        assert_eq!(table(&section), format!("{HEAD}{rows}"));
+        assert_eq!(table(&section), format!("{HEAD}{rows}{quoted}"));
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result, about};
 use crate::process::Place;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,13 +12,31 @@ use std::process::{Command, Stdio};
 pub(crate) enum Keeper {
     /// `twine run`, on a protected volume.
     Twine,
-    /// The program built for this machine with SQLCipher, which encrypts each page.
-    SqlCipher,
+    /// The program built for this machine with SQLCipher 4, which encrypts each page.
+    SqlCipher4,
+    /// The same with Debian's SQLCipher 3.4.
+    SqlCipher3,
     /// The program built for this machine with the same SQLite, on a plain file.
     Native,
     /// The same program for WASI, by wasmtime with its own settings and WASI on a plain folder.
     Wasmtime,
 }
+
+/// Both that encrypt a database by themselves.
+const SQLCIPHERS: [Keeper; 2] = [Keeper::SqlCipher4, Keeper::SqlCipher3];
+
+/// What must be known of them.
+const NOTES: [&str; 2] = [
+    "Both SQLCiphers get a key of 32 bytes as it is: neither takes time to make one of a password. From \
+     it each makes its key for authentication, by PBKDF2 with two rounds. Pages have 4,096 bytes, sealed \
+     with AES-256 in CBC mode and an HMAC: by SHA-512 in version 4, by SHA-1 in 3.4. Bars against \
+     SQLCipher are against the faster of the two in that case.",
+    "A run of SQLCipher fails, and its case with it, when its version is another one or its database \
+     begins as SQLite's do, unencrypted.",
+];
+
+/// How a database begins that is not encrypted.
+const PLAIN: &[u8] = b"SQLite format 3\0";
 
 /// A key as it is: SQLCipher would make one of a password with each start, which takes as long
 /// as a password should and is nothing that is measured here.
@@ -27,7 +46,8 @@ impl Keeper {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Keeper::Twine => "in the enclave",
-            Keeper::SqlCipher => "SQLCipher, native",
+            Keeper::SqlCipher4 => "SQLCipher 4, native",
+            Keeper::SqlCipher3 => "SQLCipher 3.4, native",
             Keeper::Native => "SQLite, native",
             Keeper::Wasmtime => "outside, wasmtime",
         }
@@ -41,8 +61,9 @@ impl Keeper {
                 command.args(["run", "--quiet", "--dir"]).arg(folder.join("volume"));
                 command.arg(place.guest(program)?);
             }
-            Keeper::SqlCipher => {
-                command = Command::new(place.rival(&format!("{program}-sqlcipher"))?);
+            Keeper::SqlCipher4 | Keeper::SqlCipher3 => {
+                let version = if self == Keeper::SqlCipher4 { 4 } else { 3 };
+                command = Command::new(place.rival(&format!("{program}-sqlcipher-{version}"))?);
                 // One of them puts the key between quotation marks as it is.
                 let doubled = KEY.replace('\'', "''");
                 command.args(["--key", if program == "speedtest" { &doubled } else { KEY }]);
@@ -57,7 +78,8 @@ impl Keeper {
         Ok(command)
     }
 
-    /// Runs a program in an empty folder, which its relative paths mean; what it prints.
+    /// Runs a program in an empty folder, which its relative paths mean; what it prints. Whoever has
+    /// to encrypt must have left a database that is.
     pub(crate) fn run(self, place: &Place, program: &str, arguments: &[&str]) -> Result<String> {
         let folder = Folder::new(place)?;
         let mut command = self.command(place, program, &folder.0)?;
@@ -68,7 +90,41 @@ impl Keeper {
                 why: crate::process::cause(&output.stderr, output.status),
             });
         }
+        if SQLCIPHERS.contains(&self) {
+            check_encrypted(&folder.0, self)?;
+        }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Where the two that encrypt by themselves are among others, to be held against the faster one.
+    pub(crate) fn sqlciphers(keepers: &[Keeper]) -> Vec<usize> {
+        (0..keepers.len()).filter(|at| SQLCIPHERS.contains(&keepers[*at])).collect()
+    }
+
+    /// What a section that compares with SQLCipher has to say of it.
+    pub(crate) fn notes() -> Vec<String> {
+        NOTES.map(ToOwned::to_owned).to_vec()
+    }
+}
+
+/// Looks at each file that a run has left: there must be one, and none may begin as a database that is
+/// not encrypted.
+fn check_encrypted(folder: &Path, keeper: Keeper) -> Result<()> {
+    let mut databases = 0;
+    for entry in about(folder.display(), fs::read_dir(folder))? {
+        let path = about(folder.display(), entry)?.path();
+        let mut start = Vec::new();
+        let file = about(path.display(), File::open(&path))?;
+        about(path.display(), file.take(PLAIN.len() as u64).read_to_end(&mut start))?;
+        if start == PLAIN {
+            let why = format!("{} has not encrypted {}", keeper.name(), path.display());
+            return Err(Error::Program(why));
+        }
+        databases += usize::from(start.len() == PLAIN.len());
+    }
+    match databases {
+        0 => Err(Error::Program(format!("{} has left no database", keeper.name()))),
+        _ => Ok(()),
     }
 }
 
@@ -89,5 +145,39 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_not_encrypted_is_found_and_so_is_none() {
+        let folder = std::env::temp_dir().join(format!("twine-encrypted-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder(folder);
+        let check = || check_encrypted(&folder.0, Keeper::SqlCipher4).map_err(|e| e.to_string());
+        assert!(check().unwrap_err().contains("left no database"));
+        // A journal that was emptied is none.
+        fs::write(folder.0.join("a.db-journal"), b"").unwrap();
+        assert!(check().unwrap_err().contains("left no database"));
+        fs::write(folder.0.join("a.db"), [0xa7; 4096]).unwrap();
+        assert_eq!(check(), Ok(()));
+        fs::write(folder.0.join("b.db"), [PLAIN, &[0; 4080]].concat()).unwrap();
+        assert!(check().unwrap_err().contains("SQLCipher 4, native has not encrypted"));
+    }
+
+    #[test]
+    fn the_two_sqlciphers_are_found_among_others() {
+        let keepers = [
+            Keeper::Twine,
+            Keeper::SqlCipher4,
+            Keeper::Native,
+            Keeper::SqlCipher3,
+            Keeper::Wasmtime,
+        ];
+        assert_eq!(Keeper::sqlciphers(&keepers), [1, 3]);
+        assert_eq!(Keeper::sqlciphers(&[Keeper::Twine, Keeper::Native]), [0; 0]);
     }
 }

@@ -12,7 +12,8 @@ const RECORDS: &[&str] =
     &["1000", "25000", "50000", "75000", "100000", "125000", "150000", "175000"];
 const RECORDS_QUICK: &[&str] = &["1000", "10000"];
 
-const ON_FILES: &[Keeper] = &[Keeper::Twine, Keeper::SqlCipher, Keeper::Native, Keeper::Wasmtime];
+const ON_FILES: &[Keeper] =
+    &[Keeper::Twine, Keeper::SqlCipher4, Keeper::SqlCipher3, Keeper::Native, Keeper::Wasmtime];
 const IN_MEMORY: &[Keeper] = &[Keeper::Twine, Keeper::Native, Keeper::Wasmtime];
 
 /// Where the database is, and who is compared.
@@ -39,6 +40,7 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
         "one record of 1,000 bytes in SQLite, at the last of the table's sizes; 8 MiB of cache, \
          journal DELETE, synchronous NORMAL",
     );
+    section.notes = Keeper::notes();
     let records = if quick { RECORDS_QUICK } else { RECORDS };
     for &(way, database, keepers) in WAYS {
         let arguments = [&[database], records].concat();

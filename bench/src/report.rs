@@ -112,6 +112,17 @@ impl Case {
         self.rivals.get(rival).map(|rival| rival.sample.median)
     }
 
+    /// Holds the first rival against the fastest of those.
+    pub(crate) fn held_against_fastest(self, rivals: &[usize], bar: Bar) -> Self {
+        let there = rivals.iter().copied().filter(|rival| self.median(*rival).is_some());
+        let fastest = there.min_by(|one, other| {
+            let median = |rival: usize| self.rivals[rival].sample.median;
+            median(*one).total_cmp(&median(*other))
+        });
+        // Without any of them the bar is not met, instead of not being there.
+        self.held(fastest.unwrap_or(usize::MAX), bar)
+    }
+
     /// Holds the first rival against that one.
     pub(crate) fn held(mut self, rival: usize, bar: Bar) -> Self {
         let Some(first) = self.median(0) else { return self };
@@ -153,6 +164,17 @@ pub(crate) struct Skipped {
     pub reason: String,
 }
 
+/// A figure that others have measured elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Quoted {
+    /// What was measured, of what.
+    pub name: String,
+    pub unit: String,
+    pub value: f64,
+    /// Where and how.
+    pub conditions: String,
+}
+
 /// One measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
@@ -162,6 +184,12 @@ pub(crate) struct Section {
     pub cases: Vec<Case>,
     pub series: Vec<Series>,
     pub skipped: Vec<Skipped>,
+    /// What must be known of the values, a sentence or two each. Older results have none.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Older results have none.
+    #[serde(default)]
+    pub quoted: Vec<Quoted>,
 }
 
 impl Section {
@@ -172,6 +200,8 @@ impl Section {
             cases: Vec::new(),
             series: Vec::new(),
             skipped: Vec::new(),
+            notes: Vec::new(),
+            quoted: Vec::new(),
         }
     }
 
@@ -249,7 +279,10 @@ impl fmt::Display for Section {
         for Skipped { name, reason } in &self.skipped {
             writeln!(f, "  {name}: skipped: {reason}")?;
         }
-        Ok(())
+        for Quoted { name, unit, value, conditions } in &self.quoted {
+            writeln!(f, "  quoted: {name}: {} {unit} ({conditions})", number(*value))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))
     }
 }
 
@@ -317,6 +350,43 @@ mod tests {
         let case = Case::new("c", "s", rivals, Some(Bar::AtMost(3.0))).held(2, Bar::AtMost(1.2));
         let judged = case.bars.iter().map(|bar| (bar.against.as_deref(), bar.met));
         assert_eq!(judged.collect::<Vec<_>>(), [(Some("b"), true), (Some("c"), false)]);
+    }
+
+    #[test]
+    fn a_bar_against_several_rivals_is_held_against_the_fastest_and_names_it() {
+        let held = |b: f64, c: f64, rivals: &[usize]| {
+            let values = [("a", 3.0), ("b", b), ("c", c), ("d", 0.1)];
+            let values = values.map(|(name, value)| (name, Sample::exact(value)));
+            let case = Case::new("c", "s", values, None);
+            let judged = case.held_against_fastest(rivals, Bar::AtMost(0.75)).bars.remove(0);
+            (judged.against, judged.met)
+        };
+        assert_eq!(held(4.0, 5.0, &[1, 2]), (Some("b".into()), true));
+        assert_eq!(held(5.0, 4.0, &[1, 2]), (Some("c".into()), true));
+        assert_eq!(held(5.0, 3.9, &[1, 2]), (Some("c".into()), false));
+        assert_eq!(held(5.0, 4.0, &[]), (None, false));
+        assert_eq!(held(5.0, 4.0, &[9, 1]), (Some("b".into()), true));
+    }
+
+    #[test]
+    fn quoted_figures_and_notes_are_shown_with_their_conditions() {
+        let mut section = Section::new("s", "about");
+        section.notes.push("of a model".into());
+        section.quoted.push(Quoted {
+            name: "reads".into(),
+            unit: "thousand a second".into(),
+            value: 23.2,
+            conditions: "elsewhere".into(),
+        });
+        let text = section.to_string();
+        assert!(text.contains("quoted: reads: 23.2 thousand a second (elsewhere)"), "{text}");
+        assert!(text.contains("note: of a model"), "{text}");
+    }
+
+    #[test]
+    fn results_from_before_there_were_notes_and_quotes_are_read() {
+        let old = r#"{"name":"s","about":"a","cases":[],"series":[],"skipped":[]}"#;
+        assert_eq!(serde_json::from_str::<Section>(old).unwrap(), Section::new("s", "a"));
     }
 
     #[test]

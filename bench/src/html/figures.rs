@@ -25,7 +25,9 @@ pub(super) fn of(report: &Report, section: &Section) -> String {
         "ipfs" => "The research system's change, repeated, and beyond",
         _ => "Starts",
     };
-    format!("<h2>{heading}</h2>\n<p class=\"note\">{}</p>\n{figures}", escape(&section.about))
+    let about = escape(&section.about);
+    let beside = super::tables::beside(section);
+    format!("<h2>{heading}</h2>\n<p class=\"note\">{about}</p>\n{figures}{beside}")
 }
 
 fn figure(drawing: &str, caption: &str) -> String {

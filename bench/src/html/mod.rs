@@ -153,7 +153,7 @@ fn caption(report: &Report, section: &Section, text: &str) -> String {
 mod tests {
     use super::*;
     use crate::machine::Machine;
-    use crate::report::{Bar, Case, Point, Rival, Series};
+    use crate::report::{Bar, Case, Point, Quoted, Rival, Series};
     use crate::statistics::Sample;
 
     /// Names that would be markup, everywhere where a name can stand.
@@ -178,6 +178,13 @@ mod tests {
                 points: vec![Point { name: BAD.into(), at: Some(100.0), rivals }],
             });
             section.skip(BAD, BAD);
+            section.notes.push(BAD.into());
+            section.quoted.push(Quoted {
+                name: BAD.into(),
+                unit: BAD.into(),
+                value: 1.0,
+                conditions: BAD.into(),
+            });
             measurements.push(section);
         }
         let mut machine = Machine::unknown();

@@ -166,11 +166,14 @@ impl Style {
 
     /// A rival's, the same in all figures. What is not known takes the one of its place.
     pub(super) fn of(rival: &str, place: usize) -> Self {
-        const KNOWN: [(&str, usize); 9] = [
+        const KNOWN: [(&str, usize); 12] = [
             ("with SIMD", 4),
             ("256 KiB of cache", 5),
             ("IPFS-like, with", 3),
+            ("IPFS-like of 2020, changed", 3),
+            ("IPFS-like, today", 2),
             ("IPFS-like", 1),
+            ("SQLCipher 3", 4),
             ("SQLCipher", 3),
             ("clang", 3),
             ("native", 2),

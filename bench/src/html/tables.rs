@@ -1,7 +1,7 @@
 //! The tables: what was reached, and all values.
 
 use super::svg::escape;
-use crate::report::{Case, Rival, Section, Series, number};
+use crate::report::{Case, Quoted, Rival, Section, Series, number};
 
 /// Which bars are met.
 pub(super) fn bars(sections: &[&Section]) -> String {
@@ -61,6 +61,30 @@ pub(super) fn of(section: &Section) -> String {
     for skipped in &section.skipped {
         let (name, reason) = (escape(&skipped.name), escape(&skipped.reason));
         text += &format!("<p class=\"note\">{name}: skipped: {reason}</p>\n");
+    }
+    text
+}
+
+/// What others have measured, and what must be known of our values.
+pub(super) fn beside(section: &Section) -> String {
+    let mut text = String::new();
+    if !section.quoted.is_empty() {
+        text += "<table class=\"wide long\">\n<tr><th>quoted, not measured here</th><th></th>\
+                 <th>conditions</th></tr>\n";
+    }
+    for Quoted { name, unit, value, conditions } in &section.quoted {
+        let value = format!("{} {unit}", number(*value));
+        let cells = [name, &value, conditions].map(|cell| escape(cell));
+        let [name, value, conditions] = cells;
+        text += &format!(
+            "<tr><td>{name}</td><td>{value}</td><td class=\"left\">{conditions}</td></tr>\n"
+        );
+    }
+    if !section.quoted.is_empty() {
+        text += "</table>\n";
+    }
+    for note in &section.notes {
+        text += &format!("<p class=\"note\">{}</p>\n", escape(note));
     }
     text
 }

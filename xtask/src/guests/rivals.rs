@@ -1,6 +1,6 @@
 //! What the measurements compare programs in the enclave with, in `target/rivals`: the same programs
-//! built for this machine, with SQLite and with SQLCipher where they use it, and wasmtime with its
-//! own WASI.
+//! built for this machine, with SQLite and with two SQLCiphers where they use it, and wasmtime with
+//! its own WASI.
 
 use super::sqlite::{FAST, SYSTEM, source, speedtest_source};
 use super::{Guests, last_change};
@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 
 /// Makes all rivals that aren't there yet, or whose source has changed since.
 pub(crate) fn all(root: &Path) -> Result<()> {
-    packages(&["gcc", "libsqlcipher-dev"])?;
+    // OpenSSL is configured by perl and built by make.
+    packages(&["gcc", "libsqlcipher-dev", "make", "perl"])?;
     let rivals = Rivals { guests: Guests::new(root)?, folder: root.join("target/rivals") };
     fs::create_dir_all(&rivals.folder)?;
     let speedtest = speedtest_source(&rivals.guests)?;
     let micro = rivals.guests.source("micro").join("micro.c");
     for (name, program) in [("speedtest", speedtest), ("micro", micro)] {
         rivals.native(name, &program)?;
+        rivals.debian_sqlcipher(name, &program)?;
         rivals.sqlcipher(name, &program)?;
     }
     super::polybench::native(&rivals.guests, &rivals.folder)?;
@@ -46,17 +48,58 @@ impl Rivals {
         self.build(&format!("{name}-native"), program, &flags, &[object], &["-lm"])
     }
 
-    /// SQLCipher as Debian builds it: with settings of its own, and of an older version.
-    fn sqlcipher(&self, name: &str, program: &Path) -> Result<()> {
+    /// SQLCipher as Debian builds it: 3.4 of 2016, with settings of its own.
+    fn debian_sqlcipher(&self, name: &str, program: &Path) -> Result<()> {
         let flags = [
             FAST,
-            &["-I/usr/include/sqlcipher"],
+            &["-I/usr/include/sqlcipher", "-DCIPHER_VERSION=\"3.4\""],
             // What an option asks for that is not used here.
             &["-DSQLITE_FCNTL_RESERVE_BYTES=38"],
         ];
         let set_up = self.guests.root.join("bench/sqlite/cipher.c");
-        let name = format!("{name}-sqlcipher");
+        let name = format!("{name}-sqlcipher-3");
         self.build(&name, program, &flags.concat(), &[set_up], &["-lsqlcipher"])
+    }
+
+    /// SQLCipher 4 with the OpenSSL that its crate brings.
+    fn sqlcipher(&self, name: &str, program: &Path) -> Result<()> {
+        let (library, include) = self.sqlcipher_library()?;
+        let include = format!("-I{}", include.display());
+        let flags = [FAST, &[&include, "-DCIPHER_VERSION=\"4.\""]].concat();
+        let set_up = self.guests.root.join("bench/sqlite/cipher.c");
+        let name = format!("{name}-sqlcipher-4");
+        self.build(&name, program, &flags, &[set_up, library], &["-lpthread", "-ldl", "-lm"])
+    }
+
+    /// The static library and the folder of its header, by the crate in `bench/sqlcipher`.
+    fn sqlcipher_library(&self) -> Result<(PathBuf, PathBuf)> {
+        // As fast as ours: without what the crate adds to SQLite's defaults at a cost, and with
+        // the fewest locks that SQLCipher takes.
+        const SETTINGS: &[&str] = &[
+            "-USQLITE_DEFAULT_FOREIGN_KEYS",
+            "-USQLITE_ENABLE_API_ARMOR",
+            "-USQLITE_ENABLE_MEMORY_MANAGEMENT",
+            "-USQLITE_ENABLE_STAT4",
+            "-USQLITE_THREADSAFE",
+            "-DSQLITE_THREADSAFE=2",
+        ];
+        let system = SYSTEM.iter().filter(|flag| !flag.contains("THREADSAFE"));
+        let settings = SETTINGS.iter().chain(system).copied().collect::<Vec<_>>().join(" ");
+        let folder = self.guests.root.join("bench/sqlcipher");
+        let built = self.guests.build.join("sqlcipher");
+        let (library, include) = (built.join("release/libsqlcipher.a"), built.join("include"));
+        let made = library.exists() && include.join("sqlite3.h").exists();
+        let newest = last_change(&folder)?;
+        let stale = self.guests.unless_made(made, "sqlcipher-library", &settings, newest)?;
+        if let Some(stale) = stale {
+            say("building SQLCipher 4 and its OpenSSL with cargo, which takes minutes");
+            let mut cargo = command("cargo", &folder);
+            cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&built);
+            cargo.env("LIBSQLITE3_FLAGS", &settings).env("SQLCIPHER_INCLUDE", &include);
+            succeed(&mut cargo)?;
+            stale.made()?;
+        }
+        Ok((library, include))
     }
 
     fn build(

@@ -1,0 +1,3 @@
+//! Carries the C libraries that its dependency builds; there is nothing else in it.
+
+use libsqlite3_sys as _;
