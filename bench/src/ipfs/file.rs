@@ -8,14 +8,17 @@
 //!   belong to it. A tree node holds a key and a tag for each of its data nodes, and for each of
 //!   32 tree nodes below it; the file's node holds those of the root.
 //! - Each node is sealed with AES-128-GCM and a new key each time that it is written.
-//! - Nodes are read and written one by one, each by a call of the host, through a buffer of its.
+//! - Nodes are read and written one by one, each by a call of the host, through a buffer of its, and
+//!   there by a C library's stream: a seek, a read or write of its own buffer, and a copy.
 //! - 48 nodes are cached. The least recently used one makes room; where it was changed, all changed
 //!   nodes are written, after what they were has been written to a recovery file.
+//!
+//! What is done for each node besides is in `library`.
 
+use super::library::{Keys, Manner};
 use super::node::{CHILDREN, Entry, GROUP, NODE, Node, place_of_data, place_of_tree};
-use graviola::aead::AesGcm;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -32,16 +35,6 @@ const SIZE_AT: usize = 0;
 const ROOT_AT: usize = 16;
 const DATA_AT: usize = 64;
 
-/// Whether it behaves as published, or as the research system changed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// Nodes are cleared before and after use, and copied from the host's buffer.
-    Stock,
-    /// Nodes are not cleared, and are opened from where the host has put them. An enclave that
-    /// does so reads memory twice that the host can change in between.
-    Changed,
-}
-
 /// Why a file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
@@ -57,30 +50,37 @@ type Result<T> = std::result::Result<T, Problem>;
 struct Host {
     file: File,
     recovery: PathBuf,
-    /// Through which nodes are read.
+    /// Through which nodes are read and written.
     buffer: Box<[u8; NODE]>,
+    /// That of the C library's stream.
+    stream: Box<[u8; NODE]>,
     calls: u64,
 }
 
 impl Host {
     fn read(&mut self, place: u64, node: &mut [u8; NODE], manner: Manner) -> io::Result<()> {
         self.calls += 1;
-        let offset = place * NODE as u64;
-        match manner {
-            Manner::Stock => {
-                self.file.read_exact_at(&mut *self.buffer, offset)?;
-                node.copy_from_slice(&*self.buffer);
-            }
-            Manner::Changed => self.file.read_exact_at(node, offset)?,
+        self.file.seek(SeekFrom::Start(place * NODE as u64))?;
+        if manner.clears_nodes() {
+            manner.clear(&mut *self.buffer);
+            self.file.read_exact(&mut *self.stream)?;
+            self.buffer.copy_from_slice(&*self.stream);
+            node.copy_from_slice(&*self.buffer);
+        } else {
+            // The node's sealed bytes are the host's memory then.
+            self.file.read_exact(&mut *self.stream)?;
+            node.copy_from_slice(&*self.stream);
         }
         Ok(())
     }
 
     fn write(&mut self, place: u64, node: &[u8; NODE]) -> io::Result<()> {
         self.calls += 1;
-        // What is written is copied to the host's buffer in either manner.
+        // What is written is copied to the host's buffer in all manners.
         self.buffer.copy_from_slice(node);
-        self.file.write_all_at(&*self.buffer, place * NODE as u64)
+        self.file.seek(SeekFrom::Start(place * NODE as u64))?;
+        self.stream.copy_from_slice(&*self.buffer);
+        self.file.write_all(&*self.stream)
     }
 }
 
@@ -89,8 +89,8 @@ pub(crate) struct ProtectedFile {
     host: Host,
     manner: Manner,
     key: [u8; 16],
-    /// Keys of nodes come out of it, by a counter.
-    keys: AesGcm,
+    keys: Keys,
+    /// How often the file's own node was sealed, which makes its nonce.
     counter: u64,
     size: u64,
     /// The file's own node, whose contents are open.
@@ -98,8 +98,6 @@ pub(crate) struct ProtectedFile {
     root: Node,
     /// The most recently used one is the last.
     cache: Vec<Node>,
-    /// Memory of nodes that are no longer used.
-    free: Vec<Node>,
 }
 
 impl ProtectedFile {
@@ -122,29 +120,27 @@ impl ProtectedFile {
         let entry = Entry::read(&opened.first.plain, ROOT_AT);
         opened.host.read(1, &mut opened.root.sealed, manner)?;
         opened.root.written = true;
-        opened.root.open(entry).map_err(|_| Problem::NotAuthentic(1))?;
+        opened.root.open(entry, manner).map_err(|_| Problem::NotAuthentic(1))?;
         Ok(opened)
     }
 
     fn new(file: File, path: &Path, key: [u8; 16], manner: Manner) -> Result<Self> {
-        let mut seed = [0; 32];
-        graviola::random::fill(&mut seed).map_err(|_| io::Error::other("no random numbers"))?;
         Ok(ProtectedFile {
             host: Host {
                 file,
                 recovery: path.with_extension("recovery"),
                 buffer: Box::new([0; NODE]),
+                stream: Box::new([0; NODE]),
                 calls: 0,
             },
             manner,
             key,
-            keys: AesGcm::new(&seed),
+            keys: Keys::new()?,
             counter: 0,
             size: 0,
-            first: Node::new(0),
-            root: Node::new(1),
+            first: Node::new(0, manner),
+            root: Node::new(1, manner),
             cache: Vec::with_capacity(CACHED + 4),
-            free: Vec::new(),
         })
     }
 
@@ -221,11 +217,11 @@ impl ProtectedFile {
     fn add_data(&mut self, number: u64) -> Result<usize> {
         let tree = number / GROUP;
         if number.is_multiple_of(GROUP) && tree > 0 {
-            let node = self.fresh(place_of_tree(tree));
+            let node = Node::new(place_of_tree(tree), self.manner);
             self.cache.push(node);
         }
         self.tree(tree)?;
-        let node = self.fresh(place_of_data(number));
+        let node = Node::new(place_of_data(number), self.manner);
         self.cache.push(node);
         Ok(self.cache.len() - 1)
     }
@@ -260,22 +256,12 @@ impl ProtectedFile {
     }
 
     fn load(&mut self, place: u64, entry: Entry) -> Result<usize> {
-        let mut node = self.fresh(place);
+        let mut node = Node::new(place, self.manner);
         self.host.read(place, &mut node.sealed, self.manner)?;
         node.written = true;
-        node.open(entry).map_err(|_| Problem::NotAuthentic(place))?;
+        node.open(entry, self.manner).map_err(|_| Problem::NotAuthentic(place))?;
         self.cache.push(node);
         Ok(self.cache.len() - 1)
-    }
-
-    /// Memory for a node.
-    fn fresh(&mut self, place: u64) -> Node {
-        let Some(mut node) = self.free.pop() else { return Node::new(place) };
-        node.take_for(place);
-        if self.manner == Manner::Stock {
-            node.clear();
-        }
-        node
     }
 
     /// Makes room in the cache, but never for what a caller still has to change.
@@ -284,11 +270,7 @@ impl ProtectedFile {
             if self.cache[0].changed {
                 self.flush()?;
             } else {
-                let mut node = self.cache.remove(0);
-                if self.manner == Manner::Stock {
-                    node.clear_plain();
-                }
-                self.free.push(node);
+                self.cache.remove(0).delete(self.manner);
             }
         }
         Ok(())
@@ -362,8 +344,8 @@ impl ProtectedFile {
         // Data first, then tree nodes from the last one, which are below those before them.
         changed.sort_by_key(|(place, _)| (is_tree(*place), std::cmp::Reverse(*place)));
         for (place, at) in changed {
-            let key = self.new_key();
-            let entry = self.cache[at].seal(key);
+            let key = self.keys.make(place)?;
+            let entry = self.cache[at].seal(key, self.manner);
             let tree = (place - 1) / (GROUP + 1);
             if is_tree(place) {
                 let above = self.tree_of((tree - 1) / CHILDREN);
@@ -375,8 +357,8 @@ impl ProtectedFile {
             }
         }
         if self.root.changed {
-            let key = self.new_key();
-            let entry = self.root.seal(key);
+            let key = self.keys.make(1)?;
+            let entry = self.root.seal(key, self.manner);
             entry.write(&mut self.first.plain, ROOT_AT);
         }
         self.seal_first();
@@ -389,25 +371,16 @@ impl ProtectedFile {
         self.cache.iter().position(|node| node.place == place)
     }
 
-    fn new_key(&mut self) -> [u8; 16] {
-        self.counter += 1;
-        let mut nonce = [0; 12];
-        nonce[..8].copy_from_slice(&self.counter.to_le_bytes());
-        let (mut key, mut tag) = ([0; 16], [0; 16]);
-        self.keys.encrypt(&nonce, &[], &mut key, &mut tag);
-        key
-    }
-
     fn seal_first(&mut self) {
+        self.counter += 1;
         self.first.plain[SIZE_AT..SIZE_AT + 8].copy_from_slice(&self.size.to_le_bytes());
         let first = &mut self.first;
         let (open, sealed) = first.sealed.split_at_mut(SEALED_AT);
-        sealed.copy_from_slice(&first.plain[..NODE - SEALED_AT]);
         let mut nonce = [0; 12];
         nonce[..8].copy_from_slice(&self.counter.to_le_bytes());
         open[..12].copy_from_slice(&nonce);
-        let mut tag = [0; 16];
-        AesGcm::new(&self.key).encrypt(&nonce, &[], sealed, &mut tag);
+        let plain = &first.plain[..NODE - SEALED_AT];
+        let tag = self.manner.seal(&self.key, &nonce, plain, sealed);
         open[TAG_AT..TAG_AT + 16].copy_from_slice(&tag);
     }
 
@@ -416,12 +389,11 @@ impl ProtectedFile {
         first.written = true;
         let (open, sealed) = first.sealed.split_at(SEALED_AT);
         let plain = &mut first.plain[..NODE - SEALED_AT];
-        plain.copy_from_slice(sealed);
         let nonce: [u8; 12] = std::array::from_fn(|at| open[at]);
+        let tag: [u8; 16] = std::array::from_fn(|at| open[TAG_AT + at]);
         self.counter = u64::from_le_bytes(std::array::from_fn(|at| nonce[at]));
-        AesGcm::new(&self.key)
-            .decrypt(&nonce, &[], plain, &open[TAG_AT..TAG_AT + 16])
-            .map_err(|_| Problem::NotAuthentic(0))?;
+        let opened = self.manner.open(&self.key, &nonce, sealed, plain, &tag);
+        opened.map_err(|_| Problem::NotAuthentic(0))?;
         self.size = u64::from_le_bytes(std::array::from_fn(|at| first.plain[SIZE_AT + at]));
         Ok(())
     }
@@ -459,7 +431,7 @@ mod tests {
     }
 
     const KEY: [u8; 16] = [3; 16];
-    const MANNERS: [Manner; 2] = [Manner::Stock, Manner::Changed];
+    const MANNERS: [Manner; 3] = [Manner::Stock, Manner::Changed, Manner::Today];
 
     /// Some nodes of the second level of the tree.
     const PIECES: u64 = 33 * GROUP + 100;

@@ -1,7 +1,6 @@
 //! A node: its sealed bytes, its contents, and for a tree node the keys and tags in them.
 
-use graviola::aead::AesGcm;
-use std::hint::black_box;
+use super::library::Manner;
 
 /// Bytes of a node.
 pub(crate) const NODE: usize = 4096;
@@ -42,6 +41,8 @@ pub(crate) fn place_of_data(number: u64) -> u64 {
     place_of_tree(number / GROUP) + 1 + number % GROUP
 }
 
+/// A node in memory that is allocated for it and freed with it, as the library does with `new` and
+/// `delete`.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) place: u64,
@@ -61,45 +62,37 @@ pub(crate) struct NotAuthentic;
 const NONCE: [u8; 12] = [0; 12];
 
 impl Node {
-    pub(crate) fn new(place: u64) -> Self {
-        Node {
+    /// A node that is about to be used: cleared as a whole, where the library does that. Rust's own
+    /// zeros come on top in all manners, at a hundredth of what clearing takes by single bytes.
+    pub(crate) fn new(place: u64, manner: Manner) -> Self {
+        let mut node = Node {
             place,
             changed: false,
             written: false,
             sealed: Box::new([0; NODE]),
             plain: Box::new([0; NODE]),
+        };
+        if manner.clears_nodes() {
+            manner.clear(&mut *node.sealed);
+            manner.clear(&mut *node.plain);
+        }
+        node
+    }
+
+    /// Ends its use: what was readable is cleared, where the library does that.
+    pub(crate) fn delete(mut self, manner: Manner) {
+        if manner.clears_nodes() {
+            manner.clear(&mut *self.plain);
         }
     }
 
-    /// Makes the memory of a node that is no longer used another's.
-    pub(crate) fn take_for(&mut self, place: u64) {
-        (self.place, self.changed, self.written) = (place, false, false);
+    pub(crate) fn open(&mut self, entry: Entry, manner: Manner) -> Result<(), NotAuthentic> {
+        let (sealed, plain) = (&*self.sealed, &mut *self.plain);
+        manner.open(&entry.key, &NONCE, sealed, plain, &entry.tag)
     }
 
-    /// Clears all of it; compilers must not see that nobody reads the zeros.
-    pub(crate) fn clear(&mut self) {
-        self.sealed.fill(0);
-        black_box(&mut self.sealed);
-        self.clear_plain();
-    }
-
-    pub(crate) fn clear_plain(&mut self) {
-        self.plain.fill(0);
-        black_box(&mut self.plain);
-    }
-
-    /// Opens it. The library opens in place, so this copies once more than one would that doesn't.
-    pub(crate) fn open(&mut self, entry: Entry) -> Result<(), NotAuthentic> {
-        self.plain.copy_from_slice(&*self.sealed);
-        AesGcm::new(&entry.key)
-            .decrypt(&NONCE, &[], &mut *self.plain, &entry.tag)
-            .map_err(|_| NotAuthentic)
-    }
-
-    pub(crate) fn seal(&mut self, key: [u8; 16]) -> Entry {
-        self.sealed.copy_from_slice(&*self.plain);
-        let mut tag = [0; 16];
-        AesGcm::new(&key).encrypt(&NONCE, &[], &mut *self.sealed, &mut tag);
+    pub(crate) fn seal(&mut self, key: [u8; 16], manner: Manner) -> Entry {
+        let tag = manner.seal(&key, &NONCE, &*self.plain, &mut *self.sealed);
         Entry { key, tag }
     }
 
