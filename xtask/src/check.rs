@@ -30,6 +30,7 @@ const WORKSPACES: &[&str] = &[
     "Cargo.toml",
     "xtask/Cargo.toml",
     "bench/outside/Cargo.toml",
+    "bench/sqlcipher/Cargo.toml",
     "guests/files-rust/Cargo.toml",
     "guests/hello-rust/Cargo.toml",
 ];

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const VERSION: &str = "0.20.2";
 
 /// The workspaces whose dependencies are built.
-const WORKSPACES: &[&str] = &["Cargo.toml", "bench/outside/Cargo.toml"];
+const WORKSPACES: &[&str] =
+    &["Cargo.toml", "bench/outside/Cargo.toml", "bench/sqlcipher/Cargo.toml"];
 
 /// Checks all of `deny.toml` that can be checked here.
 pub(crate) fn check(root: &Path) -> Result<()> {
