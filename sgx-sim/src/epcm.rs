@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use sgx_isa::PageType;
 
+use crate::error::Error;
+use crate::memory::zeroed_slice;
+
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 4096;
 
@@ -170,10 +173,9 @@ pub(crate) struct Epcm {
 
 impl Epcm {
     /// All pages invalid. The memory is not touched until pages are added.
-    pub(crate) fn new(pages: usize) -> Self {
+    pub(crate) fn new(pages: usize) -> Result<Self, Error> {
         // SAFETY: zero is a valid `AtomicU16`.
-        let entries = unsafe { Box::new_zeroed_slice(pages).assume_init() };
-        Epcm { entries }
+        Ok(Epcm { entries: unsafe { zeroed_slice(pages) }? })
     }
 
     /// Invalid for pages beyond the enclave.

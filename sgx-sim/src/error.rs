@@ -82,6 +82,12 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Memory for what the simulated processor keeps can't be had.
+    #[error("{size} bytes of memory can't be allocated")]
+    Memory {
+        /// How much was asked for.
+        size: usize,
+    },
     /// The thread that measures can't be started.
     #[error("no thread can be started: {0}")]
     Thread(#[source] io::Error),

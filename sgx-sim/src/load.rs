@@ -78,7 +78,7 @@ fn read(
     // What the last block held of a record that goes on in the next one.
     let mut rest = Vec::new();
     loop {
-        let mut block = measurement.block();
+        let mut block = measurement.block()?;
         block.push(&rest);
         source.fill(&mut block)?;
         let mut at = 0;
@@ -165,7 +165,7 @@ impl Builder {
             return Err(Error::Create("SSAFRAMESIZE is too small for XFRM"));
         }
         Ok(Builder {
-            epcm: Epcm::new(size / PAGE),
+            epcm: Epcm::new(size / PAGE)?,
             range: Reservation::reserve(size)?,
             ssa_frame,
             runs: Vec::new(),

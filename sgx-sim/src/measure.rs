@@ -40,12 +40,12 @@ impl<'scope> Measurement<'scope> {
     }
 
     /// An empty block.
-    pub(crate) fn block(&mut self) -> Block {
+    pub(crate) fn block(&mut self) -> Result<Block, Error> {
         if self.blocks == Self::BLOCKS
             && let Ok(mut block) = self.hashed.recv()
         {
             block.clear();
-            return block;
+            return Ok(block);
         }
         self.blocks += 1;
         Block::new()
@@ -74,7 +74,7 @@ mod tests {
         let mrenclave = thread::scope(|scope| {
             let mut measurement = Measurement::start(scope).unwrap();
             for first in 0..100 {
-                let mut block = measurement.block();
+                let mut block = measurement.block().unwrap();
                 assert!(block.bytes().is_empty());
                 block.push(&part(first));
                 for range in [0..64, 64..100, 900..1000] {

@@ -1,11 +1,36 @@
-//! Access to enclave memory on the enclave's behalf.
+//! Memory of the simulator's own, and access to enclave memory on the enclave's behalf.
 //!
 //! The EPCM is consulted first, but the host may have narrowed the page tables behind our
 //! back, so that every access may fault. The copy loop is one routine whose faults the signal
 //! handler turns into a result.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::arch::global_asm;
 use std::mem::MaybeUninit;
+use std::ptr;
+
+use crate::error::Error;
+
+/// Zeros, which cost nothing until they are touched. Where there is no memory for them, as under
+/// a small RLIMIT_DATA, that is an error: the process would be aborted otherwise.
+///
+/// # Safety
+/// Zero must be a valid `T`.
+pub(crate) unsafe fn zeroed_slice<T>(count: usize) -> Result<Box<[T]>, Error> {
+    let none = |size| Error::Memory { size };
+    let layout = Layout::array::<T>(count).map_err(|_| none(usize::MAX))?;
+    if layout.size() == 0 {
+        return Ok(Box::default());
+    }
+    // SAFETY: the layout has a size.
+    let start = unsafe { alloc_zeroed(layout) };
+    if start.is_null() {
+        return Err(none(layout.size()));
+    }
+    // SAFETY: allocated just now with the layout of such a slice, and zeros are valid by the
+    // caller's promise.
+    Ok(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(start.cast(), count)) })
+}
 
 /// The access faulted at the page table.
 #[derive(Debug)]
@@ -74,4 +99,20 @@ pub(crate) fn fixup(rip: usize) -> Option<usize> {
     let start = sgx_sim_copy_start as *const () as usize;
     let end = sgx_sim_copy_end as *const () as usize;
     (start..end).contains(&rip).then_some(sgx_sim_copy_fault as *const () as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_there_is_not_is_an_error() {
+        // SAFETY: zero is a valid `u16`.
+        let zeros = |count| unsafe { zeroed_slice::<u16>(count) };
+        assert_eq!(zeros(3).unwrap()[..], [0; 3]);
+        assert!(zeros(0).unwrap().is_empty());
+        for count in [1 << 60, usize::MAX] {
+            assert!(matches!(zeros(count), Err(Error::Memory { .. })));
+        }
+    }
 }

@@ -11,6 +11,7 @@ use sgx_isa::{MEAS_EADD, MEAS_ECREATE, MEAS_EEXTEND};
 use sgxs::sgxs::{MEAS_UNMEASRD, MEAS_UNSIZED, Meas, SgxsRead};
 
 use crate::error::Error;
+use crate::memory::zeroed_slice;
 
 pub(crate) const CHUNK: usize = 256;
 const HEADER: usize = 64;
@@ -88,8 +89,10 @@ pub(crate) struct Block {
 impl Block {
     const SIZE: usize = 256 << 10;
 
-    pub(crate) fn new() -> Self {
-        Block { bytes: vec![0; Self::SIZE].into(), filled: 0, measured: Vec::new() }
+    pub(crate) fn new() -> Result<Self, Error> {
+        // SAFETY: zero is a valid byte.
+        let bytes = unsafe { zeroed_slice(Self::SIZE) }?;
+        Ok(Block { bytes, filled: 0, measured: Vec::new() })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -223,7 +226,7 @@ mod tests {
     #[test]
     fn records_read_one_by_one_are_the_bytes_of_the_stream() {
         let stream = stream();
-        let (mut bytes, mut records) = (Block::new(), Block::new());
+        let (mut bytes, mut records) = (Block::new().unwrap(), Block::new().unwrap());
         Bytes(&stream[..]).fill(&mut bytes).unwrap();
         Records(&mut &stream[..]).fill(&mut records).unwrap();
         assert_eq!(bytes.bytes(), stream);

@@ -242,6 +242,17 @@ fn limits_that_are_too_small_are_named() {
 }
 
 #[test]
+fn with_any_limit_of_data_the_command_runs_or_names_it() {
+    for kib in [2000, 3000, 8000, 20_000, 36_000, 38_000, 40_000, 45_000, 400_000, 640_000, 649_000]
+    {
+        let ended = run_after(&format!("ulimit -d {kib}"), &[]);
+        ended.failed_with(1, &format!("RLIMIT_DATA is {kib} KiB"));
+        assert!(ended.err.contains("LimitDATA=infinity"), "{ended:?}");
+    }
+    run_after("ulimit -d 2000000", &[]).printed("hello\n");
+}
+
+#[test]
 fn a_limit_of_threads_is_named() {
     let (_, folder, program) = bare();
     for name in ["twine", "twine.sgxs", "twine.sig"] {

@@ -193,6 +193,7 @@ fn loading_error(error: sgx_sim::Error, image: &Image) -> Error {
         Sim::AddressSpace { .. } => {
             Error::NoMemory { what: reason, shortage: Shortage::of_addresses() }
         }
+        Sim::Memory { .. } => Error::NoMemory { what: reason, shortage: Shortage::of_memory() },
         Sim::Thread(source) => process::no_thread(source),
         Sim::System { source, .. } => system_error(&source, reason),
         error => simulated_error(error),
