@@ -52,9 +52,10 @@ pub(crate) fn no_folder() -> Failure {
 
 /// Code can't be kept in this file.
 pub(crate) fn not_kept(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(
+    Failure::system(
         format!("compiled code can't be kept as {}: {error}", path.display()),
-        twine_host::remedy(error).unwrap_or("set TWINE_CACHE to a folder that this user can write"),
+        error,
+        "set TWINE_CACHE to a folder that this user can write",
     )
 }
 
@@ -135,8 +136,9 @@ fn make_room(folder: &Path) {
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let folder = folder().ok_or_else(no_folder)?;
     let unreadable = |error: io::Error| {
-        Failure::new(
+        Failure::system(
             format!("{} can't be read or changed: {error}", folder.display()),
+            &error,
             "check its permissions, or name another folder by TWINE_CACHE",
         )
     };

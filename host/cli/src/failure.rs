@@ -2,6 +2,7 @@
 
 use crate::print::say;
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
 /// A cause and a remedy, each in one line.
@@ -14,6 +15,25 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(cause: impl Display, remedy: impl Into<String>) -> Self {
         Failure { cause: cause.to_string(), remedy: remedy.into() }
+    }
+
+    /// With the remedy for an error of the system's that any file could have met, as too many open
+    /// ones, else with the one that fits the file.
+    pub(crate) fn system(
+        cause: impl Display,
+        error: &io::Error,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let general = twine_host::remedy(error).map(str::to_owned);
+        Failure::new(cause, general.unwrap_or_else(|| remedy.into()))
+    }
+
+    /// Of an image's error; `remedy` is for a file that can't be read or written.
+    pub(crate) fn of_image(error: &twine_image::Error, remedy: &str) -> Self {
+        if let twine_image::Error::Io { source, .. } = error {
+            return Failure::system(error, source, remedy);
+        }
+        Failure::new(error, error.remedy().unwrap_or_else(|| "see `twine image --help`".into()))
     }
 
     /// Prints both lines to stderr; the exit code for it.
@@ -38,12 +58,6 @@ impl From<twine_host::StorageError> for Failure {
 
 impl From<twine_image::Error> for Failure {
     fn from(error: twine_image::Error) -> Self {
-        let remedy = error.remedy().unwrap_or_else(|| match &error {
-            twine_image::Error::Io { source, .. } => {
-                twine_host::remedy(source).unwrap_or("check the path and its permissions").into()
-            }
-            _ => "see `twine image --help`".into(),
-        });
-        Failure::new(error, remedy)
+        Failure::of_image(&error, "check the path and its permissions")
     }
 }

@@ -111,8 +111,9 @@ impl Key {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
+    Failure::system(
         format!("{} can't be read: {error}", path.display()),
+        error,
         "check the path and its permissions",
     )
 }

@@ -36,8 +36,9 @@ fn there(places: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>, Failure>
     let mut found = Vec::new();
     for place in places {
         let there = place.try_exists().map_err(|error| {
-            Failure::new(
+            Failure::system(
                 format!("{} can't be looked at: {error}", place.display()),
+                &error,
                 "let this user read the folder, or name the image with --image",
             )
         })?;

@@ -32,8 +32,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let program = Program::read(&arguments.program)?;
     let image = locate::image(arguments.image.clone(), program.len())?;
     let program = program.sha256().map_err(|error| {
-        Failure::new(
+        Failure::system(
             format!("{} can't be read: {error}", arguments.program.display()),
+            &error,
             "check the path and its permissions",
         )
     })?;

@@ -151,8 +151,9 @@ impl Prepared {
 
     fn folder(&mut self, host: &Path, guest: &str, read_only: bool) -> Result<(), Failure> {
         let folder = Folder::open(host, read_only).map_err(|error| {
-            Failure::new(
+            Failure::system(
                 format!("the folder {} can't be opened: {error}", host.display()),
+                &error,
                 "check the path; it must be a folder that you may read",
             )
         })?;

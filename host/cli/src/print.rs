@@ -56,9 +56,10 @@ pub(crate) fn finish() -> Result<(), Failure> {
     note(stdout().flush());
     match LOST.lock().unwrap_or_else(PoisonError::into_inner).take() {
         None => Ok(()),
-        Some(error) => Err(Failure::new(
+        Some(error) => Err(Failure::system(
             format!("the standard output can't be written: {error}"),
-            twine_host::remedy(&error).unwrap_or("check where it goes"),
+            &error,
+            "check where it goes",
         )),
     }
 }

@@ -33,12 +33,12 @@ impl Program {
     /// The program at `path`.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
-            let remedy = twine_host::remedy(&error).unwrap_or(match error.kind() {
+            let remedy = match error.kind() {
                 ErrorKind::NotFound => "check the path",
                 ErrorKind::IsADirectory => "name a .wasm or .wat file, not a folder",
                 _ => "check the path and its permissions",
-            });
-            Failure::new(format!("{} can't be read: {error}", path.display()), remedy)
+            };
+            Failure::system(format!("{} can't be read: {error}", path.display()), &error, remedy)
         };
         let contents = contents(path).map_err(failed)?;
         if contents.len() > MAX_PROGRAM {
@@ -93,8 +93,9 @@ impl Program {
             Contents::Bytes(bytes) => Ok(bytes.into()),
             Contents::File(file, metadata) => twine_host::Program::of_file(&file, metadata.len())
                 .map_err(|error| {
-                    Failure::new(
+                    Failure::system(
                         format!("the program's file can't be read: {error}"),
+                        &error,
                         "copy it to a folder of this machine",
                     )
                 }),

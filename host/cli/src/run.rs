@@ -75,8 +75,9 @@ pub(crate) struct Arguments {
 fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
     let listen = |address: &String| {
         TcpListener::bind(address).map_err(|error| {
-            Failure::new(
+            Failure::system(
                 format!("--listen {address}: {error}"),
+                &error,
                 "name an address of this machine and a free port, as 127.0.0.1:8080",
             )
         })
@@ -341,8 +342,9 @@ impl Telling {
         }
         if let Some(path) = &self.stats_json {
             std::fs::write(path, format!("{:#}\n", json(report))).map_err(|error| {
-                Failure::new(
+                Failure::system(
                     format!("{} can't be written: {error}", path.display()),
+                    &error,
                     "name another file",
                 )
             })?;

@@ -467,8 +467,9 @@ fn create(arguments: Create) -> Result<ExitCode, Failure> {
                 return Err(left.failure());
             }
             work.resources.folders.push(Folder::open(folder, true).map_err(|error| {
-                Failure::new(
+                Failure::system(
                     format!("the folder {} can't be opened: {error}", folder.display()),
+                    &error,
                     "name a folder that you may read",
                 )
             })?);

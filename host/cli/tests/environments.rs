@@ -253,6 +253,27 @@ fn with_any_limit_of_data_the_command_runs_or_names_it() {
 }
 
 #[test]
+fn a_limit_is_named_whichever_file_meets_it() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let key = format!("file:{}", folder.file("key", [7; 32]).display());
+    let ended = run_after("ulimit -n 4", &["--key", &key, "--dir", &path("v.vol")]);
+    ended.failed_with(1, "key can't be read: Too many open files");
+    assert!(ended.err.contains("LimitNOFILE="), "{ended:?}");
+    assert!(!folder.path().join("v.vol").exists(), "no file is left");
+    let ended = run_after("ulimit -f 0", &["--no-code-cache", "--stats-json", &path("stats.json")]);
+    ended.failed_with(1, "stats.json can't be written: File too large");
+    assert!(ended.err.contains("LimitFSIZE=infinity"), "{ended:?}");
+    // A large program is not read but mapped. What follows its header does not matter here.
+    let large = folder.file("large.wasm", [&b"\0asm\x01\0\0\0"[..], &[0; 64 << 20]].concat());
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg("ulimit -v 60000; exec \"$0\" run --quiet --tee sim \"$1\"");
+    let ended = run(shell.arg(built("release/twine")).arg(large));
+    ended.failed_with(1, "the program's file can't be read: Cannot allocate memory");
+    assert!(ended.err.contains("LimitAS=infinity"), "{ended:?}");
+}
+
+#[test]
 fn a_limit_of_threads_is_named() {
     let (_, folder, program) = bare();
     for name in ["twine", "twine.sgxs", "twine.sig"] {

@@ -2,10 +2,8 @@
 //! made in this process.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
-use twine_protocol::wire::Status;
-
-use crate::streams::last_status;
 
 pub(crate) const PAGE: u64 = 4096;
 
@@ -18,8 +16,8 @@ pub(crate) struct Mapping {
 
 impl Mapping {
     /// The first bytes of a file; it may be shorter. Address space costs nothing.
-    pub(crate) fn new(file: &File, length: u64) -> Result<Self, Status> {
-        let length = usize::try_from(length).map_err(|_| Status::NoMemory)?;
+    pub(crate) fn new(file: &File, length: u64) -> io::Result<Self> {
+        let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // SAFETY: a new mapping, at an address of the system's choice, that no reference of
         // this process is ever made to.
         let address = unsafe {
@@ -33,7 +31,7 @@ impl Mapping {
             )
         };
         if address == libc::MAP_FAILED {
-            return Err(last_status());
+            return Err(io::Error::last_os_error());
         }
         Ok(Mapping { address: address as usize, length })
     }

@@ -210,6 +210,9 @@ fn try_threads(count: usize) -> io::Result<()> {
 /// What to do about an error of the system's that has nothing to do with the file that was asked
 /// for, in one line.
 pub fn remedy(error: &io::Error) -> Option<&'static str> {
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        return Some(Shortage::of_memory().remedy().unwrap_or("free some memory"));
+    }
     Some(match error.raw_os_error()? {
         libc::EMFILE => Shortage::Files(0).remedy()?,
         libc::ENFILE => "close other files of this machine, or raise fs.file-max (sysctl)",
@@ -219,7 +222,6 @@ pub fn remedy(error: &io::Error) -> Option<&'static str> {
             "raise the limit: `ulimit -f unlimited`, or LimitFSIZE=infinity in a systemd unit"
         }
         libc::EIO => "look for errors of the disk in the kernel's log: `dmesg`",
-        libc::ENOMEM => "free some memory",
         _ => return None,
     })
 }

@@ -24,9 +24,7 @@ impl Program {
     /// # Errors
     /// When the file can't be mapped.
     pub fn of_file(file: &File, length: u64) -> io::Result<Self> {
-        Mapping::new(file, length)
-            .map(|mapping| Program(Contents::File(mapping)))
-            .map_err(|status| io::Error::other(format!("it can't be mapped: {status:?}")))
+        Ok(Program(Contents::File(Mapping::new(file, length)?)))
     }
 
     /// How many bytes it has.

@@ -3,6 +3,7 @@
 
 use crate::mapping::{Mapping, PAGE};
 use crate::prefault::Prefault;
+use crate::streams::status_of;
 use crate::volume_file::VolumeFile;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -239,7 +240,9 @@ impl Storage {
         }
         let file = self.file.file();
         let roomy = size.checked_mul(2).unwrap_or(size).max(ROOM);
-        let mapping = Mapping::new(file, roomy).or_else(|_| Mapping::new(file, size))?;
+        let mapping = Mapping::new(file, roomy)
+            .or_else(|_| Mapping::new(file, size))
+            .map_err(|error| status_of(&error))?;
         let answer = (mapping.address() as u64, mapping.length());
         let prefault = Prefault::start(mapping.address(), size as usize);
         mappings.push(Mapped { _prefault: prefault, mapping });

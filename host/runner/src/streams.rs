@@ -5,7 +5,11 @@ use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
 
 /// The status for what the system just said.
 pub(crate) fn last_status() -> Status {
-    let error = Error::last_os_error();
+    status_of(&Error::last_os_error())
+}
+
+/// The status for an error of the system's.
+pub(crate) fn status_of(error: &Error) -> Status {
     match error.raw_os_error() {
         Some(libc::EBADF) => Status::BadStream,
         Some(libc::EPIPE) => Status::BrokenPipe,

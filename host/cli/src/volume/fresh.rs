@@ -88,8 +88,9 @@ impl Fresh {
     }
 
     fn failed(&self, error: &io::Error) -> Failure {
-        Failure::new(
+        Failure::system(
             format!("{} can't be made: {error}", self.name.display()),
+            error,
             "check the folder and its permissions",
         )
     }

@@ -97,8 +97,9 @@ fn last(path: &Path) -> Result<String, Failure> {
 fn open(path: &Path, read_only: bool) -> Result<Folder, Failure> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     Folder::open(path, read_only).map_err(|error| {
-        Failure::new(
+        Failure::system(
             format!("the folder {} can't be opened: {error}", path.display()),
+            &error,
             "check the path and its permissions",
         )
     })
@@ -107,7 +108,7 @@ fn open(path: &Path, read_only: bool) -> Result<Folder, Failure> {
 fn source_place(text: &str, recursive: bool) -> Result<Found, Failure> {
     let path = Path::new(text);
     let there = |error: std::io::Error| {
-        Failure::new(format!("{text}: {error}"), "check the path and its permissions")
+        Failure::system(format!("{text}: {error}"), &error, "check the path and its permissions")
     };
     let contents = [".", ".."].contains(&text) || text.ends_with("/.") || text.ends_with("/..");
     let metadata = fs::symlink_metadata(path).map_err(there)?;
