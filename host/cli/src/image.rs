@@ -169,28 +169,39 @@ fn manifest_path(image: &Path) -> PathBuf {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
+    Failure::system(
         format!("{} can't be written: {error}", path.display()),
+        error,
         "check the folder and its permissions",
     )
 }
 
-/// Where this user's development key is kept: `$XDG_DATA_HOME/twine` or
-/// `~/.local/share/twine`.
-fn development_key() -> Result<PathBuf, Failure> {
+/// What to do where a development key can't be had.
+const ANOTHER_KEY: &str =
+    "name a key with --key, or set XDG_DATA_HOME to a folder that this user can write";
+
+/// This user's development key, which is kept in `$XDG_DATA_HOME/twine` or `~/.local/share/twine`.
+fn development_key() -> Result<SigningKey, Failure> {
     let data = xdg::folder("XDG_DATA_HOME", ".local/share").ok_or_else(|| {
-        Failure::new(
-            "there is no folder for a development key: this user has no home",
-            "name a key with --key, or set XDG_DATA_HOME",
-        )
+        Failure::new("there is no folder for a development key: this user has no home", ANOTHER_KEY)
     })?;
-    Ok(data.join("twine/development-key.pem"))
+    match SigningKey::development_key(data.join("twine/development-key.pem")) {
+        // The file was not named by the user.
+        Err(error @ twine_image::Error::Io { .. }) => Err(Failure::of_image(&error, ANOTHER_KEY)),
+        key => Ok(key?),
+    }
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::system(
+        format!("{} can't be read: {error}", path.display()),
+        error,
+        "check the path and its permissions",
+    )
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
-        Failure::new(format!("{} can't be read: {error}", path.display()), "check the path")
-    })
+    std::fs::read(path).map_err(|error| cannot_read(path, &error))
 }
 
 fn sign_image(arguments: &Sign) -> Result<(), Failure> {
@@ -198,8 +209,9 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
     let beside = manifest_path(image);
     // One that can't be looked at is no missing one: the image would be signed for something else.
     let there = beside.try_exists().map_err(|error| {
-        Failure::new(
+        Failure::system(
             format!("{} can't be looked at: {error}", beside.display()),
+            &error,
             "check the folder and its permissions",
         )
     })?;
@@ -234,7 +246,7 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
             _ => {
                 let key = match &arguments.key {
                     Some(path) => SigningKey::from_file(path)?,
-                    None => SigningKey::development_key(development_key()?)?,
+                    None => development_key()?,
                 };
                 (sign(mrenclave, &manifest, date()?, &key)?, key.verifying_key()?)
             }
@@ -245,9 +257,7 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
 }
 
 fn mrenclave(image: &Path) -> Result<Mrenclave, Failure> {
-    let file = std::fs::File::open(image).map_err(|error| {
-        Failure::new(format!("{} can't be read: {error}", image.display()), "check the path")
-    })?;
+    let file = std::fs::File::open(image).map_err(|error| cannot_read(image, &error))?;
     Ok(twine_image::measure(std::io::BufReader::with_capacity(1 << 20, file))?)
 }
 

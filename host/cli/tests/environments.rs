@@ -274,6 +274,35 @@ fn a_limit_is_named_whichever_file_meets_it() {
 }
 
 #[test]
+fn a_development_key_that_can_not_be_used_is_named_and_stays() {
+    let folder = Folder::new();
+    let image = folder.path().join("a.sgxs");
+    fs::copy(built("release/twine.sgxs"), &image).unwrap();
+    let sign =
+        |data: &Path| run(twine().env("XDG_DATA_HOME", data).args(["image", "sign"]).arg(&image));
+    let key = folder.path().join("twine/development-key.pem");
+    assert_eq!(sign(folder.path()).code, Some(0));
+    let whole = fs::read(&key).unwrap();
+    for damaged in [&whole[..100], b""] {
+        fs::write(&key, damaged).unwrap();
+        let ended = sign(folder.path());
+        ended.failed_with(1, &format!("the development key {} can't be used", key.display()));
+        assert!(ended.err.contains(&format!("`rm {}`", key.display())), "{ended:?}");
+        assert_eq!(fs::read(&key).unwrap(), damaged);
+    }
+    // What the remedy says, works.
+    fs::remove_file(&key).unwrap();
+    assert_eq!(sign(folder.path()).code, Some(0));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let ended = sign(folder.path());
+    ended.failed_with(1, "may be read by others (mode 644)");
+    assert!(ended.err.contains("chmod 600"), "{ended:?}");
+    let ended = sign(Path::new(NOWHERE));
+    ended.failed_with(1, NOWHERE);
+    assert!(ended.err.contains("XDG_DATA_HOME") && ended.err.contains("--key"), "{ended:?}");
+}
+
+#[test]
 fn a_limit_of_threads_is_named() {
     let (_, folder, program) = bare();
     for name in ["twine", "twine.sgxs", "twine.sig"] {

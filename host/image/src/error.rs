@@ -248,6 +248,14 @@ pub enum Error {
         /// Its permission bits.
         mode: u32,
     },
+    /// The development key is none that signs.
+    #[error("the development key {path} can't be used: {source}")]
+    DevelopmentKey {
+        /// The key file.
+        path: String,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
     /// The bytes are not a request made by [`crate::SigningRequest`].
     #[error("not a signing request: {reason}")]
     Request {
@@ -324,6 +332,9 @@ impl Error {
                 "make a key with: openssl genrsa -3 -out key.pem 3072".into()
             }
             Error::KeyPermissions { path, .. } => format!("chmod 600 {path}, and replace the key if others had access"),
+            Error::DevelopmentKey { path, .. } => format!(
+                "put a copy of it back; or `rm {path}`: the next signature makes a new one, which is another signer's"
+            ),
             Error::Request { .. } => "make the request anew".into(),
             Error::Signature { .. } => "sign the image anew".into(),
             Error::Xfrm { .. } => "run on a machine that has them, or sign with a smaller `xfrm-required`".into(),

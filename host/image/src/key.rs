@@ -79,12 +79,19 @@ impl SigningKey {
     /// Whoever has the file can sign in its owner's name, so this is a key for development:
     /// a key that others rely on should be kept where it can't be copied, and sign in two
     /// steps, see [`crate::SigningRequest`]. When two processes come first at once, both
-    /// get the same key.
+    /// get the same key. A file that is there is never replaced.
     pub fn development_key(path: impl AsRef<Path>) -> Result<SigningKey, Error> {
         let path = path.as_ref();
         match SigningKey::from_file(path) {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
-            result => return result,
+            // These name the file.
+            result @ (Ok(_) | Err(Error::Io { .. } | Error::KeyPermissions { .. })) => {
+                return result;
+            }
+            Err(damage) => {
+                let path = path.display().to_string();
+                return Err(Error::DevelopmentKey { path, source: Box::new(damage) });
+            }
         }
         if let Some(parent) = path.parent() {
             let failed = |e| Error::io("making the directory", parent, e);

@@ -215,9 +215,16 @@ fn a_key_that_others_may_read_is_refused() {
     assert!(error.remedy().unwrap().contains("chmod 600"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     SigningKey::from_file(&path).unwrap();
-    // A damaged key is not replaced.
-    fs::write(&path, "-----BEGIN").unwrap();
-    assert!(matches!(SigningKey::development_key(&path), Err(Error::Key { .. })));
+    // A damaged key is named, and not replaced.
+    for damaged in ["-----BEGIN", ""] {
+        fs::write(&path, damaged).unwrap();
+        let error = SigningKey::development_key(&path).unwrap_err();
+        assert!(matches!(error, Error::DevelopmentKey { .. }), "{error}");
+        let path = path.display().to_string();
+        assert!(error.to_string().contains(&path), "{error}");
+        assert!(error.remedy().unwrap().contains(&path));
+        assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
+    }
 }
 
 #[test]
