@@ -36,6 +36,11 @@ impl Failure {
         Failure::new(error, error.remedy().unwrap_or_else(|| "see `twine image --help`".into()))
     }
 
+    /// The cause alone, for who goes on without.
+    pub(crate) fn cause(&self) -> &str {
+        &self.cause
+    }
+
     /// Prints both lines to stderr; the exit code for it.
     pub(crate) fn show(&self) -> ExitCode {
         say!("error: {}", self.cause);

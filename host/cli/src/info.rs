@@ -17,8 +17,13 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let machine = Machine::look();
     let processor = Processor::look();
-    let images: Vec<String> =
-        locate::images()?.iter().map(|path| path.display().to_string()).collect();
+    // All else can be shown without them.
+    let (images, unknown) = match locate::images() {
+        Ok(images) => (images, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let images: Vec<String> = images.iter().map(|path| path.display().to_string()).collect();
+    let unknown = unknown.as_ref().map(Failure::cause);
     // Without hardware `auto` is software.
     let simulated = Tee::Auto.choose()? == twine_host::Platform::Simulated;
     if arguments.json {
@@ -39,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             "why_not_hardware": machine.why_not,
             "tee": if simulated { "sim" } else { "sgx" },
             "images": images,
+            "why_no_images": unknown,
         });
         print_line!("{value:#}");
         return Ok(ExitCode::SUCCESS);
@@ -53,9 +59,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         None => print_line!("programs run on  SGX"),
         Some(why) => print_line!("programs run on  software SGX, which protects nothing: {why}"),
     }
-    match &images[..] {
-        [] => print_line!("image        none; `cargo xtask image` builds it"),
-        images => images.iter().for_each(|image| print_line!("image        {image}")),
+    match (unknown, &images[..]) {
+        (Some(why), _) => print_line!("image        not known: {why}"),
+        (None, []) => print_line!("image        none; `cargo xtask image` builds it"),
+        (None, images) => images.iter().for_each(|image| print_line!("image        {image}")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -303,6 +303,30 @@ fn a_development_key_that_can_not_be_used_is_named_and_stays() {
 }
 
 #[test]
+fn without_proc_an_image_that_is_named_runs_and_the_machine_is_shown() {
+    let without_proc = |arguments: &str| {
+        let folder = Folder::new();
+        let program = folder.file("hello.wat", HELLO);
+        let mut shell = Command::new("unshare");
+        shell.args(["--mount", "sh", "-c"]);
+        shell.arg(format!("umount -l /proc && exec \"$0\" {arguments}"));
+        shell.arg(built("release/twine")).arg(built("release/twine.sgxs")).arg(program);
+        run(shell.env("XDG_STATE_HOME", folder.path()).env("TWINE_CACHE", cache()))
+    };
+    if run(Command::new("unshare").args(["--mount", "umount", "-l", "/proc"])).code != Some(0) {
+        eprintln!("not tested: /proc can't be unmounted");
+        return;
+    }
+    without_proc("run --quiet --image \"$1\" \"$2\"").printed("hello\n");
+    let ended = without_proc("run --quiet \"$2\"");
+    ended.failed_with(1, "Is /proc mounted?");
+    assert!(ended.err.contains("--image"), "{ended:?}");
+    let ended = without_proc("info");
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.out.contains("image        not known: "), "{ended:?}");
+}
+
+#[test]
 fn a_limit_of_threads_is_named() {
     let (_, folder, program) = bare();
     for name in ["twine", "twine.sgxs", "twine.sig"] {
