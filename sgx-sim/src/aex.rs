@@ -34,18 +34,28 @@ pub(crate) fn save(
     bases: (usize, usize),
     exception: Option<&Exception>,
 ) -> Outside {
-    match try_save(processor, thread, context, bases, exception) {
-        Some(outside) => outside,
-        None => {
-            const MESSAGE: &[u8] =
-                b"sgx-sim: the SSA frame of an exiting enclave thread is not accessible\n";
-            // SAFETY: writes a constant to standard error, then ends the process.
-            unsafe {
-                libc::write(2, MESSAGE.as_ptr().cast(), MESSAGE.len());
-                libc::abort()
-            }
-        }
+    try_save(processor, thread, context, bases, exception).unwrap_or_else(|| without_frame())
+}
+
+fn without_frame() -> ! {
+    const MESSAGE: &[u8] =
+        b"sgx-sim: the SSA frame of an exiting enclave thread is not accessible\n";
+    // SAFETY: writes a constant to standard error, then ends the process.
+    unsafe {
+        libc::write(2, MESSAGE.as_ptr().cast(), MESSAGE.len());
+        libc::abort()
     }
+}
+
+/// Takes back an ERESUME of `thread` that has not reached the enclave's next instruction: the
+/// frame still holds its state. The thread is still marked as inside. If the host has since
+/// taken the frame's page away, the process ends.
+pub(crate) fn take_back_resume(thread: &ThreadControl) -> Outside {
+    let cssa = thread.cssa.load(Ordering::Relaxed);
+    let gpr = Frame::of(thread, cssa).ok().and_then(|frame| frame.read_gpr().ok());
+    let gpr = gpr.unwrap_or_else(|| without_frame());
+    thread.cssa.store(cssa + 1, Ordering::Relaxed);
+    Outside { ursp: gpr.ursp, urbp: gpr.urbp }
 }
 
 fn try_save(
@@ -195,6 +205,7 @@ pub(crate) fn was_inside(
     let on_signal_stack = thread::on_handler_stack(processor, rsp)
         || rsp.wrapping_sub(stack.ss_sp as usize) < stack.ss_size;
     !on_signal_stack
-        && !enter::in_window(rip)
+        && !enter::is_entering(rip)
+        && !enter::is_resuming(rip)
         && (thread.enclave().contains(rip) || fs != processor.host_fs.load(Ordering::Relaxed))
 }

@@ -210,15 +210,16 @@ global_asm!(
     ".hidden sgx_sim_enter_window_end",
     ".globl sgx_sim_enter_window_end",
     "sgx_sim_enter_window_end:",
-    // ERESUME.
+    // ERESUME. From here on, registers of the enclave's come in, one after the other: to the
+    // signal handler, the thread is in the SSA frame until the last of them is there.
     "4:  mov rbx, [rbp - {base} + {xsave}]",
     "    mov eax, [rbp - {base} + {xfrm}]",
     "    mov edx, [rbp - {base} + {xfrm} + 4]",
-    "    xrstor64 [rbx]",
-    "    mov rax, [rbp - {base} + {gs_base}]",
     ".hidden sgx_sim_resume_window",
     ".globl sgx_sim_resume_window",
     "sgx_sim_resume_window:",
+    "    xrstor64 [rbx]",
+    "    mov rax, [rbp - {base} + {gs_base}]",
     "    wrgsbase rax",
     "    mov rax, [rbp - {base} + {fs_base}]",
     "    wrfsbase rax",
@@ -408,13 +409,19 @@ pub(crate) fn aep() -> usize {
     sgx_sim_aep as *const () as usize
 }
 
-/// Whether code at `rip` may be running on segment bases of an enclave, though outside it.
-pub(crate) fn in_window(rip: usize) -> bool {
-    let windows = [
-        (sgx_sim_enter_window as *const (), sgx_sim_enter_window_end as *const ()),
-        (sgx_sim_resume_window as *const (), sgx_sim_resume_window_end as *const ()),
-    ];
-    windows.iter().any(|(start, end)| (*start as usize..*end as usize).contains(&rip))
+/// Whether code at `rip` is about to enter: outside, but maybe on segment bases of an enclave.
+pub(crate) fn is_entering(rip: usize) -> bool {
+    let window = sgx_sim_enter_window as *const () as usize;
+    let end = sgx_sim_enter_window_end as *const () as usize;
+    (window..end).contains(&rip)
+}
+
+/// Whether code at `rip` is about to resume: outside, but maybe with registers and segment
+/// bases of an enclave.
+pub(crate) fn is_resuming(rip: usize) -> bool {
+    let window = sgx_sim_resume_window as *const () as usize;
+    let end = sgx_sim_resume_window_end as *const () as usize;
+    (window..end).contains(&rip)
 }
 
 /// Does what EENTER and ERESUME do before the first instruction inside.

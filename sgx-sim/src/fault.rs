@@ -162,6 +162,13 @@ unsafe fn dispatch(
     // SAFETY: the thread is inside with this TCS, so its enclave is loaded.
     let thread = unsafe { &*current };
 
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+    if !is_fault && enter::is_resuming(rip) {
+        let outside = aex::take_back_resume(thread);
+        aex::load_synthetic_state(thread, context, &outside);
+        aex::set_outside(processor, thread);
+        return Outcome::Chain;
+    }
     if !aex::was_inside(processor, thread, context, bases.0) {
         return if is_fault && fix_copy(context) {
             Outcome::Resume

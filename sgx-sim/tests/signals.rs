@@ -82,20 +82,20 @@ fn handlers_see_the_host_and_the_enclave_goes_on() {
         });
         let thread = receive.recv().unwrap();
         wait_inside(enclave);
-        const SIGNALS: u64 = 2_000;
+        const SIGNALS: u64 = 20_000;
         for sent in 1..=SIGNALS {
             signal_thread(thread, libc::SIGUSR1);
             while SEEN.load(Ordering::Relaxed) < sent {
                 std::hint::spin_loop();
             }
         }
-        assert_eq!(OUTSIDE.load(Ordering::Relaxed), SIGNALS);
         let before = progress(enclave);
         while progress(enclave) == before {
             std::thread::yield_now();
         }
         enclave.poke(enclave.data(0), 1u64);
         let exit = inside.join().unwrap();
+        assert_eq!(OUTSIDE.load(Ordering::Relaxed), SIGNALS);
         assert_eq!((exit.result, exit.function), (0, EEXIT));
         assert_eq!(exit.rdi, 0, "registers survived");
     });
