@@ -91,6 +91,11 @@ impl Descriptor {
         }
     }
 
+    /// Whether it is a device of the system's that has a position, and may be used so.
+    pub(crate) fn is_device(&self, right: Rights) -> bool {
+        matches!(self.kind, Kind::Stream(_)) && self.base.contains(right)
+    }
+
     /// Its file, if it may be used so; `other` is the errno of streams and sockets.
     pub(crate) fn file(&self, right: Rights, other: Errno) -> Result<&Place, Errno> {
         match &self.kind {
@@ -128,12 +133,20 @@ pub(crate) struct Descriptors {
 }
 
 impl Descriptors {
-    /// The three standard streams at 0, 1 and 2.
-    pub(crate) fn standard() -> Self {
+    /// The three standard streams at 0, 1 and 2. Those that are devices have a position, if one
+    /// without effect: C libraries take a character device without for a terminal.
+    pub(crate) fn standard(mut is_device: impl FnMut(u64) -> bool) -> Self {
+        let mut stream = |number, direction| {
+            let position = match is_device(number) {
+                true => Rights::FD_SEEK | Rights::FD_TELL,
+                false => Rights::empty(),
+            };
+            Some(Descriptor::stream(number, direction | position))
+        };
         let slots = vec![
-            Some(Descriptor::stream(0, Rights::FD_READ)),
-            Some(Descriptor::stream(1, Rights::FD_WRITE)),
-            Some(Descriptor::stream(2, Rights::FD_WRITE)),
+            stream(0, Rights::FD_READ),
+            stream(1, Rights::FD_WRITE),
+            stream(2, Rights::FD_WRITE),
         ];
         Descriptors { slots, free: BinaryHeap::new() }
     }

@@ -7,7 +7,7 @@ use crate::preview1::types::{
     Advice, CiovecArray, Errno, Fd, Fdflags, Fdstat, Filedelta, Filesize, Filestat, Filetype,
     Fstflags, IovecArray, Rights, Size, Timestamp, Whence,
 };
-use crate::transfer::{Buffers, MOST_FILE_BYTES, MOST_STREAM_BYTES};
+use crate::transfer::{Buffers, MOST_FILE_BYTES, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES};
 use twine_files::{Attributes, Change, FileKind, Inode, Stamp};
 use wiggle::GuestMemory;
 
@@ -213,6 +213,9 @@ impl Wasi {
         at: At,
     ) -> Result<Size> {
         let descriptor = self.descriptors.get(fd)?;
+        if let Kind::Directory { .. } = descriptor.kind {
+            return Err(Errno::Isdir.into());
+        }
         if let At::Offset(_) = at {
             descriptor.file(Rights::FD_SEEK, Errno::Spipe)?;
         }
@@ -233,7 +236,7 @@ impl Wasi {
                 self.read_file(memory, fd, &place, position, &targets, at)
             }
             Kind::Listener(_) => Err(Errno::Notconn.into()),
-            Kind::Directory { .. } => Err(Errno::Badf.into()),
+            Kind::Directory { .. } => Err(Errno::Isdir.into()),
         }
     }
 
@@ -274,11 +277,11 @@ impl Wasi {
         let nonblocking = descriptor.nonblocking();
         match &descriptor.kind {
             &Kind::Stream(number) => {
-                let sources = Buffers::sources(memory, vectors, MOST_STREAM_BYTES)?;
+                let sources = Buffers::sources(memory, vectors, MOST_WRITTEN_BYTES)?;
                 self.write_stream(memory, number, nonblocking, &sources)
             }
             &Kind::Connection(socket) => {
-                let sources = Buffers::sources(memory, vectors, MOST_STREAM_BYTES)?;
+                let sources = Buffers::sources(memory, vectors, MOST_WRITTEN_BYTES)?;
                 self.send(memory, socket, &sources, !nonblocking)
             }
             Kind::File { .. } => {
@@ -341,7 +344,11 @@ impl Wasi {
             (0, Whence::Cur) => Rights::FD_TELL,
             _ => Rights::FD_SEEK,
         };
-        let place = self.descriptors.get(fd)?.file(right, Errno::Spipe)?.clone();
+        let descriptor = self.descriptors.get(fd)?;
+        if descriptor.is_device(right) {
+            return Ok(0);
+        }
+        let place = descriptor.file(right, Errno::Spipe)?.clone();
         let base = match whence {
             Whence::Set => 0,
             Whence::Cur => self.tell(fd)?,
@@ -358,6 +365,9 @@ impl Wasi {
 
     pub(crate) fn tell(&self, fd: Fd) -> Result<Filesize> {
         let descriptor = self.descriptors.get(fd)?;
+        if descriptor.is_device(Rights::FD_TELL) {
+            return Ok(0);
+        }
         descriptor.file(Rights::FD_TELL, Errno::Spipe)?;
         match descriptor.kind {
             Kind::File { position, .. } => Ok(position),

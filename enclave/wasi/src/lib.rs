@@ -24,6 +24,7 @@ mod descriptor;
 mod directory;
 mod errno;
 mod file;
+mod hidden;
 mod link;
 mod mount;
 mod open;
@@ -39,12 +40,14 @@ mod strings;
 mod system;
 mod transfer;
 
-pub use link::add_to_linker;
+pub use hidden::hides;
+pub use link::{add_to_linker, provides};
 pub use system::{SocketError, System};
 
 use descriptor::Descriptors;
 use mount::Mount;
 use strings::Strings;
+use twine_protocol::wire::StreamKind;
 
 /// A program called `proc_exit`: travels as the error that ends its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +103,7 @@ impl Wasi {
     /// # Errors
     /// When a string can't be handed to a program.
     pub fn new(
-        system: Box<dyn System>,
+        mut system: Box<dyn System>,
         arguments: Vec<String>,
         environment: Vec<(String, String)>,
     ) -> Result<Self, SetupError> {
@@ -109,13 +112,15 @@ impl Wasi {
         {
             return Err(SetupError::Name(name.clone()));
         }
+        let descriptors =
+            Descriptors::standard(|stream| system.kind(stream) == Ok(StreamKind::Device));
         let environment =
             environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         Ok(Wasi {
             system,
             arguments: Strings::new("arguments", arguments)?,
             environment: Strings::new("environment variables", environment)?,
-            descriptors: Descriptors::standard(),
+            descriptors,
             mounts: Vec::new(),
             drained: true,
         })

@@ -2,9 +2,10 @@
 //! WebAssembly type.
 
 use crate::Wasi;
+use crate::preview1::types::Errno;
 use crate::preview1::wasi_snapshot_preview1 as generated;
 use wasmtime::{Caller, Extern, Linker, Result, bail};
-use wiggle::GuestMemory;
+use wiggle::{GuestError, GuestMemory};
 
 /// Calls `body` with the program's memory and its WASI.
 fn with_memory<T, R>(
@@ -24,8 +25,52 @@ fn with_memory<T, R>(
     }
 }
 
+/// What a function gives to the program.
+trait Answer: Sized {
+    /// An errno, if the function gives one.
+    fn errno(errno: Errno) -> Option<Self>;
+}
+
+impl Answer for i32 {
+    fn errno(errno: Errno) -> Option<Self> {
+        Some(errno as i32)
+    }
+}
+
+impl Answer for () {
+    fn errno(_: Errno) -> Option<Self> {
+        None
+    }
+}
+
+/// Makes `INVAL` of a value that a parameter's type does not have: C libraries hand on what a
+/// program gave them, and other systems answer it with an error.
+fn answered<R: Answer>(result: Result<R>) -> Result<R> {
+    fn is_out_of_range(error: &GuestError) -> bool {
+        match error {
+            GuestError::InvalidFlagValue(_)
+            | GuestError::InvalidEnumValue(_)
+            | GuestError::TryFromIntError(_) => true,
+            GuestError::InFunc { err, .. } => is_out_of_range(err),
+            _ => false,
+        }
+    }
+    result.or_else(|error| match error.downcast_ref() {
+        Some(guest) if is_out_of_range(guest) => R::errno(Errno::Inval).ok_or(error),
+        _ => Err(error),
+    })
+}
+
+/// The module that programs import from.
+const MODULE: &str = "wasi_snapshot_preview1";
+
 macro_rules! functions {
     ($($name:ident($($argument:ident: $ty:ty),*);)+) => {
+        /// Whether [`add_to_linker`] defines a function of this name.
+        pub fn provides(module: &str, name: &str) -> bool {
+            module == MODULE && [$(stringify!($name)),+].contains(&name)
+        }
+
         /// Defines all functions of `wasi_snapshot_preview1`.
         ///
         /// # Errors
@@ -35,11 +80,11 @@ macro_rules! functions {
             wasi: impl Fn(&mut T) -> &mut Wasi + Send + Sync + Copy + 'static,
         ) -> Result<()> {
             $(linker.func_wrap(
-                "wasi_snapshot_preview1",
+                MODULE,
                 stringify!($name),
                 move |mut caller: Caller<'_, T> $(, $argument: $ty)*| {
                     with_memory(&mut caller, wasi, |wasi, memory| {
-                        generated::$name(wasi, memory $(, $argument)*)
+                        answered(generated::$name(wasi, memory $(, $argument)*))
                     })
                 },
             )?;)+

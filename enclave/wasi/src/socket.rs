@@ -6,19 +6,21 @@ use crate::preview1::Result;
 use crate::preview1::types::{
     CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
 };
-use crate::transfer::{Buffers, MOST_STREAM_BYTES, counted};
+use crate::transfer::{Buffers, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES, counted};
 use crate::{SetupError, Wasi, rights};
 use wiggle::GuestMemory;
 
 impl Wasi {
     /// Gives the program a listening socket of its system's, by the system's number. It is the
-    /// lowest free descriptor: after those of the mounts, if they are made first.
+    /// lowest free descriptor: after those of the mounts, if they are made first. It does not
+    /// wait for connections until the program clears `NONBLOCK`, as with wasmtime: runtimes with
+    /// a scheduler of their own rely on it.
     ///
     /// # Errors
     /// When there are thousands of descriptors already.
     pub fn listen(&mut self, socket: u64) -> Result<(), SetupError> {
         let mut descriptor =
-            Descriptor::new(Kind::Listener(socket), Fdflags::empty(), rights::listener());
+            Descriptor::new(Kind::Listener(socket), Fdflags::NONBLOCK, rights::listener());
         descriptor.inheriting = rights::connection();
         self.descriptors.insert(descriptor).map_err(|_| SetupError::Descriptors)?;
         Ok(())
@@ -86,7 +88,7 @@ impl Wasi {
         Ok(received as Size)
     }
 
-    /// Sends some of what is in the buffers.
+    /// Sends what is in the buffers; only some of it if it may not wait.
     pub(crate) fn send(
         &mut self,
         memory: &GuestMemory<'_>,
@@ -97,10 +99,8 @@ impl Wasi {
         if sources.total == 0 {
             return Ok(0);
         }
-        let bytes = sources.gather(memory)?;
         self.settle();
-        let sent = self.system.send(socket, &bytes, wait).map_err(Errno::from)?;
-        Ok(counted(sent, bytes.len())? as Size)
+        sources.hand_on(memory, wait, |bytes| Ok(self.system.send(socket, bytes, wait)?))
     }
 
     /// Receives until the buffers are full, the other end sends no more, or it fails.
@@ -156,7 +156,7 @@ impl Wasi {
         if flags != 0 {
             return Err(Errno::Inval.into());
         }
-        let sources = Buffers::sources(memory, vectors, MOST_STREAM_BYTES)?;
+        let sources = Buffers::sources(memory, vectors, MOST_WRITTEN_BYTES)?;
         self.send(memory, socket, &sources, wait)
     }
 

@@ -57,12 +57,11 @@ impl Wasi {
         if sources.total == 0 {
             return Ok(0);
         }
-        // All pieces leave in one host call: a line of `printf` is one exit.
-        let bytes = sources.gather(memory)?;
         if nonblocking {
             self.ready_or_again(stream, poll::WRITE)?;
         }
         self.settle();
-        Ok(counted(self.system.write(stream, &bytes)?, bytes.len())? as Size)
+        // All buffers leave in one host call: a line of `printf` is one exit.
+        sources.hand_on(memory, !nonblocking, |bytes| Ok(self.system.write(stream, bytes)?))
     }
 }

@@ -10,6 +10,8 @@ use wiggle::{GuestMemory, GuestPtr};
 pub(crate) const MOST_FILE_BYTES: u32 = u32::MAX;
 /// The same for streams and sockets, whose bytes pass through a buffer.
 pub(crate) const MOST_STREAM_BYTES: u32 = twine_protocol::wire::TRANSFER_BUFFER_SIZE as u32;
+/// Most bytes that one call writes to a stream or socket, piece by piece: as Linux has it.
+pub(crate) const MOST_WRITTEN_BYTES: u32 = 0x7fff_f000;
 /// Most buffers of one call (`IOV_MAX`), likewise.
 const MOST_BUFFERS: usize = 1024;
 /// Bytes at a time through a buffer where the program's memory is shared among threads.
@@ -79,13 +81,50 @@ impl Buffers {
         Buffers::collect(memory, buffers, most)
     }
 
-    /// All bytes in one piece.
-    pub(crate) fn gather(&self, memory: &GuestMemory<'_>) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(self.total as usize);
-        for &buffer in &self.list {
-            bytes.extend_from_slice(&memory.as_cow(buffer)?);
+    /// The next bytes after the first `done`, in one piece that fits into one host call.
+    fn gather(&self, memory: &GuestMemory<'_>, done: u32) -> Result<Vec<u8>> {
+        let length = MOST_STREAM_BYTES.min(self.total - done);
+        let mut bytes = Vec::with_capacity(length as usize);
+        let (mut skip, mut left) = (done, length);
+        for buffer in &self.list {
+            let skipped = skip.min(buffer.len());
+            let length = left.min(buffer.len() - skipped);
+            if length > 0 {
+                let start = buffer.as_ptr().add(skipped)?;
+                bytes.extend_from_slice(&memory.as_cow(start.as_array(length))?);
+            }
+            skip -= skipped;
+            left -= length;
+            if left == 0 {
+                break;
+            }
         }
         Ok(bytes)
+    }
+
+    /// Hands all bytes on in pieces, or one piece if it may not `wait`, until `write` takes less
+    /// than it was given; how many it took. An error after some is a short count.
+    pub(crate) fn hand_on(
+        &self,
+        memory: &GuestMemory<'_>,
+        wait: bool,
+        mut write: impl FnMut(&[u8]) -> Result<usize, Errno>,
+    ) -> Result<u32> {
+        let mut done = 0;
+        while done < self.total {
+            let bytes = self.gather(memory, done)?;
+            match write(&bytes).and_then(|written| counted(written, bytes.len())) {
+                Ok(written) => {
+                    done += written as u32;
+                    if written < bytes.len() || !wait {
+                        break;
+                    }
+                }
+                Err(errno) if done == 0 => return Err(errno.into()),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
     }
 
     /// Fills the buffers in order with `bytes`, which are no more than there is room for.

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Accepts one connection on descriptor 3 and sends back what it receives until the other end
+/// Waits for one connection on descriptor 3, accepts it and sends back what it receives until the other end
 /// sends no more: exits with the errno of what failed, or 0.
 const ECHO: &str = r#"(module
     (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
@@ -17,11 +17,14 @@ const ECHO: &str = r#"(module
     (import "wasi_snapshot_preview1" "sock_send"
       (func $send (param i32 i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "sock_shutdown" (func $shutdown (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_fdstat_set_flags"
+      (func $set_flags (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (memory (export "memory") 2)
     (func $must (param $errno i32)
       (if (local.get $errno) (then (call $exit (local.get $errno)))))
     (func (export "_start") (local $connection i32)
+      (call $must (call $set_flags (i32.const 3) (i32.const 0)))
       (call $must (call $accept (i32.const 3) (i32.const 0) (i32.const 0)))
       (local.set $connection (i32.load (i32.const 0)))
       (loop $more

@@ -191,8 +191,8 @@ fn only_directories_are_read() {
 #[test]
 fn directories_refuse_what_only_files_can() {
     let mut program = Program::over(&Tree::new());
-    assert_eq!(program.read(ROOT, 1), Err(BADF));
-    assert_eq!(program.pread(ROOT, 1, 0), Err(BADF));
+    assert_eq!(program.read(ROOT, 1), Err(ISDIR));
+    assert_eq!(program.pread(ROOT, 1, 0), Err(ISDIR));
     assert_eq!(program.write(ROOT, b"x"), Err(BADF));
     assert_eq!(program.pwrite(ROOT, b"x", 0), Err(BADF));
     assert_eq!(program.tell(ROOT), Err(BADF));

@@ -162,7 +162,7 @@ fn seeking_goes_everywhere_but_below_the_start() {
     }
     assert_eq!(program.write(fd, b""), Ok(0));
     assert_eq!(program.write(fd, b"x"), Err(FBIG));
-    assert!(program.try_call("fd_seek", &[fd, 0, 3, 100]).is_err(), "there is no such base");
+    assert_eq!(program.call("fd_seek", &[fd, 0, 3, 100]), INVAL, "there is no such base");
     // A write behind the end fills up with zeros.
     program.seek(fd, 2, END).unwrap();
     program.write(fd, b"x").unwrap();
@@ -317,7 +317,7 @@ fn advice_is_checked_and_changes_nothing() {
     }
     assert_eq!(program.call("fd_advise", &[fd, -1, 1, 0]), INVAL);
     assert_eq!(program.call("fd_advise", &[fd, 0, -1, 0]), INVAL);
-    assert!(program.try_call("fd_advise", &[fd, 0, 1, 6]).is_err(), "there is no such advice");
+    assert_eq!(program.call("fd_advise", &[fd, 0, 1, 6]), INVAL, "there is no such advice");
     assert_eq!(program.call("fd_advise", &[ROOT, 0, 1, 0]), BADF);
     assert_eq!(program.fd_stat(fd).unwrap().size, 3);
 }
@@ -379,7 +379,7 @@ fn flags_can_be_changed_on_files_and_not_on_directories() {
         assert_eq!(program.call("fd_fdstat_set_flags", &[fd, flags]), SUCCESS);
         assert_eq!(program.fdstat(fd).unwrap().1, flags as u16);
     }
-    assert!(program.try_call("fd_fdstat_set_flags", &[fd, 32]).is_err(), "there is no such flag");
+    assert_eq!(program.call("fd_fdstat_set_flags", &[fd, 32]), INVAL, "there is no such flag");
     assert_eq!(program.call("fd_fdstat_set_flags", &[ROOT, 0]), BADF);
 }
 

@@ -378,7 +378,7 @@ fn times_of_links_are_set_only_if_they_are_not_followed() {
         let arguments = [ROOT, 1, 0, 7, 0, 0, bad];
         assert_eq!(program.call("path_filestat_set_times", &arguments), INVAL);
     }
-    assert!(program.try_call("path_filestat_set_times", &[ROOT, 2, 0, 7, 0, 0, 0]).is_err());
+    assert_eq!(program.call("path_filestat_set_times", &[ROOT, 2, 0, 7, 0, 0, 0]), INVAL);
 }
 
 #[test]

@@ -179,8 +179,71 @@ fn clocks_are_the_systems() {
         assert_eq!(program.call("clock_res_get", &[clock, 0]), SUCCESS);
         assert_eq!(program.u64(0), 3);
     }
-    // No such clock: wiggle traps for values that an enum does not have, as in wasmtime.
-    assert!(program.try_call("clock_time_get", &[4, 0, 0]).is_err());
+    assert_eq!(program.call("clock_time_get", &[4, 0, 0]), INVAL, "no such clock");
+}
+
+/// What no parameter of its type can be is an error to the program, not its end.
+#[test]
+fn values_that_a_parameter_does_not_have_are_invalid() {
+    let tree = Tree::new();
+    let mut program = Program::over(&tree);
+    program.file("file", b"abc");
+    let fd = program.open_to_read("file").unwrap();
+    // SEEK_DATA and SEEK_HOLE, as wasi-libc hands them on.
+    for whence in [3, 4, 255, 256, -1] {
+        assert_eq!(program.seek(fd, 0, whence), Err(INVAL), "{whence}");
+    }
+    assert_eq!(program.call("fd_advise", &[fd, 0, 1, 6]), INVAL);
+    assert_eq!(program.call("clock_res_get", &[-1, 0]), INVAL);
+    assert_eq!(program.call("fd_fdstat_set_flags", &[fd, 1 << 5]), INVAL);
+    assert_eq!(program.call("fd_fdstat_set_flags", &[fd, 1 << 16]), INVAL);
+    assert_eq!(program.call("fd_filestat_set_times", &[fd, 0, 0, 1 << 4]), INVAL);
+    assert_eq!(program.call("proc_raise", &[99]), INVAL);
+    assert_eq!(program.call("sock_shutdown", &[fd, 4]), INVAL);
+    let lookup = [ROOT, 1 << 1, 0, 1, 0, 0, 0, 0, 100];
+    assert_eq!(program.call("path_open", &lookup), INVAL);
+    assert_eq!(program.tell(fd), Ok(0));
+}
+
+#[test]
+fn a_device_is_no_terminal_and_stays_at_its_start() {
+    const SEEK_AND_TELL: i64 = 1 << 2 | 1 << 5;
+    let mut program = Program::on_device(0);
+    for (fd, shown) in [(0, SEEK_AND_TELL), (1, 0)] {
+        assert_eq!(program.call("fd_fdstat_get", &[fd, 0]), SUCCESS);
+        assert_eq!(program.bytes()[0], 2, "both are character devices");
+        assert_eq!(program.u64(8) as i64 & SEEK_AND_TELL, shown, "{fd}");
+    }
+    assert_eq!(program.seek(0, 10, 0), Ok(0));
+    assert_eq!(program.tell(0), Ok(0));
+    assert_eq!(program.seek(1, 0, 0), Err(SPIPE));
+    program.world().input.extend(b"x");
+    assert_eq!(program.read(0, 4), Ok(b"x".to_vec()));
+}
+
+#[test]
+fn a_write_of_any_size_is_whole_unless_it_may_not_wait() {
+    let pieces = |program: &Program| -> Vec<usize> {
+        program.world().writes.iter().map(|(_, bytes)| bytes.len()).collect()
+    };
+    let mut program = Program::new(&[], &[]);
+    let pattern: Vec<u8> = (0..400_000).map(|at| (at % 251) as u8).collect();
+    program.put(10_000, &pattern);
+    program.vectors(0, &[(10_000, 300_000), (310_000, 0), (310_000, 100_000)]);
+    assert_eq!(program.call("fd_write", &[1, 0, 3, 100]), SUCCESS);
+    assert_eq!(program.u32(100), 400_000);
+    assert_eq!(pieces(&program), [262_144, 137_856]);
+    let written: Vec<u8> = program.world().writes.drain(..).flat_map(|(_, bytes)| bytes).collect();
+    assert_eq!(written, pattern);
+    // A short write ends it; an error after some bytes is told by the next call.
+    program.world().accepts = Some(200_000);
+    assert_eq!(program.call("fd_write", &[1, 0, 3, 100]), SUCCESS);
+    assert_eq!(program.u32(100), 200_000);
+    program.world().accepts = None;
+    program.world().writes.clear();
+    assert_eq!(program.call("fd_fdstat_set_flags", &[1, 4]), SUCCESS);
+    assert_eq!(program.call("fd_write", &[1, 0, 3, 100]), SUCCESS);
+    assert_eq!((program.u32(100), pieces(&program)), (262_144, vec![262_144]));
 }
 
 /// A subscription of `poll_oneoff` as it lies in memory (48 bytes).

@@ -217,17 +217,30 @@ pub type Outcome<T> = Result<T, i32>;
 impl Program {
     pub fn new(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         static LINKED: OnceLock<InstancePre<Wasi>> = OnceLock::new();
-        Program::start(LINKED.get_or_init(|| linked("8")), arguments, environment)
+        let outside = Outside::default();
+        Program::start(LINKED.get_or_init(|| linked("8")), outside, arguments, environment)
+    }
+
+    /// A program with a device as one of its standard streams.
+    pub fn on_device(stream: u64) -> Self {
+        static LINKED: OnceLock<InstancePre<Wasi>> = OnceLock::new();
+        let outside = Outside::default();
+        outside.world().device = Some(stream);
+        Program::start(LINKED.get_or_init(|| linked("8")), outside, &[], &[])
     }
 
     /// A program whose memory is shared, as that of one with threads.
     pub fn threaded() -> Self {
         static LINKED: OnceLock<InstancePre<Wasi>> = OnceLock::new();
-        Program::start(LINKED.get_or_init(|| linked("8 8 shared")), &[], &[])
+        Program::start(LINKED.get_or_init(|| linked("8 8 shared")), Outside::default(), &[], &[])
     }
 
-    fn start(linked: &InstancePre<Wasi>, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let outside = Outside::default();
+    fn start(
+        linked: &InstancePre<Wasi>,
+        outside: Outside,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect();
         let environment =
             environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();

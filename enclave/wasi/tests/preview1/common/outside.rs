@@ -39,6 +39,8 @@ pub struct World {
     pub closed: Vec<u64>,
     /// How often something was to wait.
     pub waits: u32,
+    /// A stream that is a device.
+    pub device: Option<u64>,
     /// How much more than the truth every count says.
     pub lie: usize,
 }
@@ -100,6 +102,9 @@ impl System for Outside {
     }
 
     fn kind(&mut self, stream: u64) -> Result<StreamKind, Status> {
+        if self.world().device == Some(stream) {
+            return Ok(StreamKind::Device);
+        }
         [StreamKind::Pipe, StreamKind::Terminal, StreamKind::File]
             .get(stream as usize)
             .copied()
