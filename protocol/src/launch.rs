@@ -103,6 +103,17 @@ pub struct VolumeSource {
     pub create: bool,
     /// Bytes of enclave memory for its cache; `None`: the enclave's own choice.
     pub cache: Option<u64>,
+    /// The file that it is about, if it is about one.
+    pub main: Option<MainFile>,
+}
+
+/// The file that a volume is about, at its root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MainFile {
+    /// Its name. A file that had another gets it before the program starts.
+    pub name: String,
+    /// A name that it may have had.
+    pub former: String,
 }
 
 /// What opens a volume.
@@ -289,6 +300,7 @@ mod tests {
                     key: VolumeKey::Sealed(Sealing::default()),
                     create: true,
                     cache: Some(1 << 24),
+                    main: Some(MainFile { name: "main.db".into(), former: "my.db".into() }),
                 }),
                 read_only: false,
             }],

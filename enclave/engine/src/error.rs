@@ -58,7 +58,18 @@ pub enum Error {
         /// Bytes that `--max-memory` allows.
         limit: u64,
     },
-    /// Memories or tables want more than the enclave has.
+    /// A memory that threads share.
+    #[error("the program shares its memory with threads, which Twine does not run")]
+    SharedMemory,
+    /// A table is larger than any may be.
+    #[error("the program wants a table of {wanted} elements, more than the {most} allowed")]
+    TableLimit {
+        /// Elements that it wants.
+        wanted: usize,
+        /// Elements that a table may have.
+        most: usize,
+    },
+    /// Memories want more than the enclave has.
     #[error("the program does not fit into the enclave's memory: {0}")]
     NoMemory(String),
     /// The compiled code is larger than the code arena.
@@ -110,6 +121,10 @@ impl Error {
             Error::MemoryLimit { wanted, .. } => {
                 format!("allow it with --max-memory {wanted} or more")
             }
+            Error::SharedMemory => {
+                "build it without threads: for wasm32-wasip1, not wasm32-wasip1-threads".into()
+            }
+            Error::TableLimit { .. } => "build it with a smaller table".into(),
             Error::NoMemory(_) => {
                 "build an image with a larger heap: `twine image build --heap-size SIZE`".into()
             }

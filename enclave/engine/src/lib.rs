@@ -22,6 +22,7 @@
 //! [`Outcome`]: twine_protocol::launch::Outcome
 
 mod backtrace;
+mod check;
 mod config;
 mod error;
 mod invoke;
@@ -33,5 +34,6 @@ mod run;
 pub use config::{Guarded, Platform, configuration};
 pub use error::Error;
 pub use limits::MOST_TABLE_ELEMENTS;
+pub use memory::NO_MEMORY;
 pub use program::{Compiled, Identified, stop_profiling};
 pub use run::{Ended, Interrupter, Linked};

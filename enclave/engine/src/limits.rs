@@ -12,11 +12,13 @@ pub(crate) struct Limiter {
     used: u64,
     /// What the first refused request would have made of `used`, if one was refused.
     pub(crate) refused: Option<u64>,
+    /// Elements of the first table that was refused, if one was.
+    pub(crate) refused_table: Option<usize>,
 }
 
 impl Limiter {
     pub(crate) fn new(most: Option<u64>) -> Self {
-        Limiter { most: most.unwrap_or(u64::MAX), used: 0, refused: None }
+        Limiter { most: most.unwrap_or(u64::MAX), used: 0, refused: None, refused_table: None }
     }
 
     pub(crate) fn most(&self) -> u64 {
@@ -48,6 +50,10 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MOST_TABLE_ELEMENTS)
+        let fits = desired <= MOST_TABLE_ELEMENTS;
+        if !fits {
+            self.refused_table.get_or_insert(desired);
+        }
+        Ok(fits)
     }
 }

@@ -10,6 +10,10 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType, format_err};
 /// held before.
 pub(crate) struct HeapMemory;
 
+/// How the error of a memory begins that can't be had, whoever makes it: wasmtime takes no other
+/// errors than text.
+pub const NO_MEMORY: &str = "no enclave memory for";
+
 /// Enough for every vector type, and a page, so that a memory starts on one.
 const ALIGNMENT: usize = 4096;
 
@@ -73,7 +77,7 @@ unsafe impl LinearMemory for Allocation {
             let (base, capacity) = allocate(generous)
                 .map(|base| (base, generous))
                 .or_else(|| allocate(size).map(|base| (base, size)))
-                .ok_or_else(|| format_err!("no enclave memory for {size} bytes"))?;
+                .ok_or_else(|| format_err!("{NO_MEMORY} {size} bytes"))?;
             // SAFETY: both are valid for `self.size` bytes and are different allocations.
             unsafe { base.copy_from_nonoverlapping(self.base, self.size) };
             self.free();
@@ -104,8 +108,7 @@ unsafe impl MemoryCreator for HeapMemory {
             return Err(format!("heap memories have no guard of {guard} bytes"));
         }
         let capacity = minimum.max(reserved.unwrap_or(0));
-        let base =
-            allocate(capacity).ok_or_else(|| format!("no enclave memory for {capacity} bytes"))?;
+        let base = allocate(capacity).ok_or_else(|| format!("{NO_MEMORY} {capacity} bytes"))?;
         Ok(Box::new(Allocation { base, size: minimum, capacity, maximum }))
     }
 }

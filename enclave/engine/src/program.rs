@@ -41,6 +41,10 @@ impl Identified {
         self.sha256
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Validates and compiles the program.
     ///
     /// # Errors
@@ -65,7 +69,7 @@ impl Identified {
     }
 
     /// Magic, version and layer, so that what isn't a module is called what it is.
-    fn check_preamble(&self) -> Result<(), Error> {
+    pub(crate) fn check_preamble(&self) -> Result<(), Error> {
         let magic = b"\0asm";
         let Some((start, rest)) = self.bytes.split_first_chunk::<4>() else {
             let prefix = !self.bytes.is_empty() && magic.starts_with(&self.bytes);

@@ -3,7 +3,8 @@
 use crate::backtrace;
 use crate::error::Error;
 use crate::invoke;
-use crate::limits::Limiter;
+use crate::limits::{Limiter, MOST_TABLE_ELEMENTS};
+use crate::memory::NO_MEMORY;
 use crate::program::{Compiled, one_line};
 use twine_files::FileSystem;
 use twine_protocol::launch::{End, Launch};
@@ -220,12 +221,11 @@ impl Linked {
         }
         let limiter = &self.store.data().limiter;
         let message = one_line(error);
-        let error = match limiter.refused {
-            Some(wanted) => Error::MemoryLimit { wanted, limit: limiter.most() },
-            None if message.contains("memory") || message.contains("table") => {
-                Error::NoMemory(message)
-            }
-            None => Error::Instantiate(message),
+        let error = match (limiter.refused, limiter.refused_table) {
+            (Some(wanted), _) => Error::MemoryLimit { wanted, limit: limiter.most() },
+            (None, Some(wanted)) => Error::TableLimit { wanted, most: MOST_TABLE_ELEMENTS },
+            (None, None) if message.contains(NO_MEMORY) => Error::NoMemory(message),
+            (None, None) => Error::Instantiate(message),
         };
         End::Refused { cause: error.to_string(), remedy: error.remedy() }
     }
@@ -236,12 +236,18 @@ fn ended(error: &wasmtime::Error) -> End {
     if let Some(Exit(code)) = error.downcast_ref() {
         return End::Exited { code: *code, results: Vec::new() };
     }
-    let cause = match error.downcast_ref::<Trap>() {
+    let trap = error.downcast_ref::<Trap>();
+    let cause = match trap {
         Some(Trap::Interrupt) => "wasm trap: interrupt: the time given by --timeout is over".into(),
         Some(trap) => format!("wasm trap: {}", trap_text(*trap)),
         None => error.root_cause().to_string(),
     };
-    let frames = error.downcast_ref().map(WasmBacktrace::frames).unwrap_or_default();
+    // The host chose the place: told where it is, it could step through a program's secrets.
+    let chosen = matches!(trap, Some(Trap::Interrupt | Trap::OutOfFuel));
+    let frames = match error.downcast_ref().map(WasmBacktrace::frames) {
+        Some(frames) if !chosen => frames,
+        _ => &[],
+    };
     let backtrace =
         frames.iter().enumerate().map(|(at, frame)| backtrace::line(at, frame)).collect();
     End::Trapped { cause, backtrace }

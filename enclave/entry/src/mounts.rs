@@ -4,8 +4,9 @@ use std::fmt::Display;
 use twine_files::{FileSystem, Memory, Shared};
 use twine_folder::Folder;
 use twine_platform::{HostStorage, SealingKeys, host};
-use twine_protocol::launch::{Mount, Sealing, Source, VolumeKey, VolumeSource, VolumeStatistics};
+use twine_protocol::launch::{MainFile, Mount, Source, VolumeKey, VolumeSource, VolumeStatistics};
 use twine_protocol::wire::Clock;
+use twine_tool::Unclear;
 use twine_volume::{
     Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, Unlock, Volume, Zeroizing,
 };
@@ -35,7 +36,11 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
             Source::Volume(source) => {
                 let volume = volume(source, mount.read_only, keys)
                     .map_err(|error| refused_volume(&mount.guest, &error))?;
-                let volume = Shared::new(volume);
+                let mut volume = Shared::new(volume);
+                if let Some(MainFile { name, former }) = &source.main {
+                    twine_tool::settle_main_file(&mut volume, name, former)
+                        .map_err(|error| refused_main(&mount.guest, &error))?;
+                }
                 mounted.volumes.0.push((mount.guest.clone(), volume.clone()));
                 Box::new(volume)
             }
@@ -47,7 +52,39 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
         };
         mounted.files.push((mount.guest.clone(), files));
     }
+    refuse_hidden(mounts, &mut mounted.files)?;
     Ok(mounted)
+}
+
+/// A folder of the host's never stands in the place of something that a volume has: a program
+/// would read and write it there as if it were protected.
+fn refuse_hidden(
+    mounts: &[Mount],
+    files: &mut [(String, Box<dyn FileSystem>)],
+) -> Result<(), Refused> {
+    let is_folder = |mount: &&Mount| matches!(mount.source, Source::Folder(_));
+    for (mount, (volume, files)) in mounts.iter().zip(files) {
+        if !matches!(mount.source, Source::Volume(_)) {
+            continue;
+        }
+        for Mount { guest, .. } in mounts.iter().filter(is_folder) {
+            let hides =
+                twine_wasi::hides(&mut **files, volume, guest).map_err(|error| Refused {
+                    cause: format!("the volume for {volume} can't be read: {error}"),
+                    remedy: "check it with `twine volume check`".into(),
+                })?;
+            if hides {
+                return Err(Refused {
+                    cause: format!(
+                        "the unprotected folder for {guest} would hide what the volume for \
+                         {volume} has there"
+                    ),
+                    remedy: "give the folder a path that the volume does not have".into(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The time that files get: the host's.
@@ -93,7 +130,7 @@ struct Opener<'a> {
 impl Unlock for Opener<'_> {
     fn sealed(&mut self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
         match self.key {
-            VolumeKey::Sealed(Sealing { .. }) => self.keys.key(parameters),
+            VolumeKey::Sealed(asked) => self.keys.key(*asked, parameters),
             _ => Err(Refusal("it was not asked for".into())),
         }
     }
@@ -122,6 +159,14 @@ fn refused_folder(guest: &str, error: &impl Display) -> Refused {
     }
 }
 
+fn refused_main(guest: &str, error: &Unclear) -> Refused {
+    let remedy = match error {
+        Unclear::Several(_) | Unclear::ReadOnly(_) => "name the file in it: VOLUME::/NAME",
+        Unclear::Files(_) => "check it with `twine volume check`",
+    };
+    Refused { cause: format!("the volume for {guest}: {error}"), remedy: remedy.into() }
+}
+
 fn refused_volume(guest: &str, error: &Error) -> Refused {
     Refused { cause: format!("the volume for {guest}: {error}"), remedy: remedy(error).into() }
 }
@@ -134,8 +179,8 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
             "open it with the version of Twine that made it, or a newer one"
         }
         Error::NoSlotOpens(_) => {
-            "run the program that it was made for, or give the right key: --key file:PATH or \
-             --key passphrase"
+            "run the program that it was made for, or give the key that it has: --key \
+             sealed:any-program, --key file:PATH or --key passphrase"
         }
         Error::Older { .. } | Error::Diverged { .. } => {
             "somebody put back an old copy: find the newest one"

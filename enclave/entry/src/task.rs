@@ -36,7 +36,8 @@ struct Host;
 
 fn volume(volume: &OpenVolume, create: bool, keys: SealingKeys) -> Result<Volume, Error> {
     let OpenVolume { storage, key, read_only, .. } = volume;
-    let source = VolumeSource { storage: *storage, key: key.clone(), create, cache: None };
+    let source =
+        VolumeSource { storage: *storage, key: key.clone(), create, cache: None, main: None };
     mounts::volume(&source, *read_only, keys)
 }
 

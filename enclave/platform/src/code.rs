@@ -54,6 +54,7 @@ pub fn compile(
     launch: &Launch,
     platform: &Platform,
 ) -> Result<Compiled, Error> {
+    program.check(launch, true)?;
     let compiled = compile_anew(program, launch, platform)?;
     if launch.keep_code {
         let _ = keep(&compiled, &launch.limits);
@@ -70,6 +71,7 @@ pub fn precompile(
     launch: &Launch,
     platform: &Platform,
 ) -> Result<bool, Error> {
+    program.check(launch, false)?;
     let compiled = compile_anew(program, launch, platform)?;
     Ok(keep(&compiled, &launch.limits).is_some())
 }
@@ -143,7 +145,7 @@ fn open(sealed: HostSlice, launch: &Launch, platform: &Platform) -> Option<Compi
     }
     let platform = fitting(*settings, launch, platform)?;
     let keys = SealingKeys::of_program(sha256);
-    let key = keys.key_as(Purpose::Code, SEALING, parameters).ok()?;
+    let key = keys.present_key(Purpose::Code, SEALING, parameters).ok()?;
     let length = sealed.len() - HEAD_BYTES;
     let mut memory = CodeMemory::new(length)?;
     sealed.part(HEAD_BYTES as u64, length)?.copy_in(memory.bytes());

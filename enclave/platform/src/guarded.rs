@@ -11,7 +11,7 @@ use crate::{image, page};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use twine_engine::Guarded;
+use twine_engine::{Guarded, NO_MEMORY};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, format_err};
 
 static SLOTS: LazyLock<Mutex<Slots>> = LazyLock::new(|| {
@@ -110,9 +110,7 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
-        self.resize(size)
-            .map(drop)
-            .map_err(|NoPages| format_err!("no enclave memory for {size} bytes"))
+        self.resize(size).map(drop).map_err(|NoPages| format_err!("{NO_MEMORY} {size} bytes"))
     }
 
     fn as_ptr(&self) -> *mut u8 {
@@ -138,7 +136,7 @@ unsafe impl MemoryCreator for GuardedMemories {
         }
         match Memory::new(minimum) {
             Ok(memory) => Ok(Box::new(memory)),
-            Err(NoPages) => Err(format!("no enclave memory for {minimum} bytes")),
+            Err(NoPages) => Err(format!("{NO_MEMORY} {minimum} bytes")),
         }
     }
 }

@@ -116,26 +116,49 @@ impl SealingKeys {
         Ok((parameters.encode(), self.derive(purpose, &parameters)?))
     }
 
-    /// The key of a volume that a slot's parameters name.
+    /// The key of a volume that a slot's parameters name. Whoever asks for a sealing gets a key
+    /// that no more enclaves and programs have than that says.
     ///
     /// # Errors
     /// Why it can't be had, in words.
-    pub fn key(&self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+    pub fn key(&self, asked: Sealing, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
         let parameters = Parameters::decode(parameters)
             .ok_or_else(|| Refusal("its parameters are of another version, or damaged".into()))?;
+        let Sealing { this_image, any_program } = parameters.sealing;
+        if any_program && !asked.any_program {
+            return Err(Refusal(
+                "it is sealed to any program, and a key of one program was asked for".into(),
+            ));
+        }
+        if asked.this_image && !this_image {
+            return Err(Refusal(
+                "it is sealed to all images of a signer, and a key of one image was asked for"
+                    .into(),
+            ));
+        }
         self.derive(Purpose::Volume, &parameters)
     }
 
-    /// The key that parameters name, which must be one of this policy.
-    pub(crate) fn key_as(
+    /// The key that parameters name, which must be one of this policy, made under the present
+    /// CPUSVN and ISVSVN: those of older ones may be known to whoever broke them.
+    pub(crate) fn present_key(
         &self,
         purpose: Purpose,
         sealing: Sealing,
         parameters: &[u8],
     ) -> Result<KeyEncryptionKey, Refusal> {
+        let report = Report::for_self();
         match Parameters::decode(parameters) {
-            Some(parameters) if parameters.sealing == sealing => self.derive(purpose, &parameters),
-            _ => Err(Refusal("its parameters are of another policy".into())),
+            Some(parameters) if parameters.sealing != sealing => {
+                Err(Refusal("its parameters are of another policy".into()))
+            }
+            Some(Parameters { isvsvn, cpusvn, .. })
+                if (isvsvn, cpusvn) != (report.isvsvn, report.cpusvn) =>
+            {
+                Err(Refusal("it was sealed under another CPUSVN or ISVSVN".into()))
+            }
+            Some(parameters) => self.derive(purpose, &parameters),
+            None => Err(Refusal("its parameters are of another version, or damaged".into())),
         }
     }
 

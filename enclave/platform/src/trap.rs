@@ -119,8 +119,11 @@ global_asm!(
     "    je 4f",
     "    cmp eax, {invalid_opcode}",
     "    jne 9f",
-    // UD2, and no instruction that this processor lacks.
-    "    cmp word ptr [r10], 0x0b0f",
+    // UD2, and no instruction that this processor lacks. Byte by byte: the host may have set
+    // EFLAGS.AC, and it may lie at any address.
+    "    cmp byte ptr [r10], 0x0f",
+    "    jne 9f",
+    "    cmp byte ptr [r10 + 1], 0x0b",
     "    jne 9f",
     "    jmp 4f",
     // Which slot, and is it behind the end of its pages?

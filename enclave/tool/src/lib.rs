@@ -19,6 +19,7 @@ mod info;
 mod job;
 mod keys;
 mod list;
+mod main_file;
 mod opening;
 mod outside;
 mod path;
@@ -29,6 +30,7 @@ mod walk;
 pub use console::{Console, StreamError};
 pub use error::Error;
 pub use job::Tree;
+pub use main_file::{Unclear, settle_main_file};
 pub use outside::Outside;
 pub use volume::run;
 

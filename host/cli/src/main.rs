@@ -43,7 +43,7 @@ struct Arguments {
 enum Command {
     /// Run a program in an enclave
     Run(run::Arguments),
-    /// Run SQLite's shell on a database that this machine can neither read nor change
+    /// Run SQLite's shell on a database in a protected volume
     Sqlite(sqlite::Arguments),
     /// Make, look into, fill, check and re-key protected volumes
     #[command(subcommand)]

@@ -6,21 +6,22 @@ use crate::print::say;
 use crate::size;
 use clap::Args;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twine_host::{Access, Folder, Resources, Storage};
-use twine_protocol::launch::{Mount, Source, VolumeSource};
+use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource};
 
 /// The files a program sees.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Give the program a protected volume, kept in the file HOST, at GUEST (/ if not named);
-    /// it is made if it is not there
-    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    /// it is made if it is not there. For this one alone: ,ro or ,rw, ,key=KEY and ,cache=SIZE
+    #[arg(long = "dir", value_name = "HOST[::GUEST][,OPTION...]")]
     volumes: Vec<String>,
 
     /// Give the program an ordinary folder of this machine, which may read and change all of
-    /// it: nothing in it is protected
-    #[arg(long = "plain-dir", value_name = "HOST[::GUEST]")]
+    /// it: nothing in it is protected. For this one alone: ,ro or ,rw
+    #[arg(long = "plain-dir", value_name = "HOST[::GUEST][,OPTION...]")]
     folders: Vec<String>,
 
     /// Give the program a file tree in the enclave's memory, gone at the end
@@ -49,6 +50,8 @@ const MEMORY_SIZE: u64 = 64 << 20;
 pub(crate) struct Prepared {
     pub mounts: Vec<Mount>,
     pub resources: Resources,
+    /// The files of all volumes.
+    files: Vec<PathBuf>,
     /// Files that were made for volumes that don't exist yet.
     pub made: Made,
 }
@@ -68,8 +71,37 @@ impl Drop for Made {
     }
 }
 
+/// How one volume or folder is mounted.
+#[derive(Clone)]
+struct How {
+    read_only: bool,
+    key: Key,
+    cache: Option<u64>,
+}
+
+impl How {
+    /// Takes the options from the end of `text`; what is left of it. A comma before anything else
+    /// belongs to the path.
+    fn take<'a>(&mut self, mut text: &'a str) -> Result<&'a str, Failure> {
+        while let Some((rest, option)) = text.rsplit_once(',') {
+            let wrong = |error: String| {
+                Failure::new(format!("--dir {text}: {error}"), "write key=KEY or cache=SIZE")
+            };
+            match option.split_once('=') {
+                None if option == "ro" => self.read_only = true,
+                None if option == "rw" => self.read_only = false,
+                Some(("key", key)) => self.key = key.parse().map_err(wrong)?,
+                Some(("cache", size)) => self.cache = Some(size::bytes(size).map_err(wrong)?),
+                _ => break,
+            }
+            text = rest;
+        }
+        Ok(text)
+    }
+}
+
 /// `HOST::GUEST`, or HOST alone.
-fn split(text: &str) -> (&str, Option<&str>) {
+pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once("::") {
         Some((host, guest)) => (host, Some(guest)),
         None => (text, None),
@@ -77,16 +109,29 @@ fn split(text: &str) -> (&str, Option<&str>) {
 }
 
 impl Arguments {
+    /// How a mount is made that says nothing else.
+    fn how(&self) -> How {
+        How { read_only: self.read_only, key: self.key.clone(), cache: self.cache }
+    }
+
     /// Opens what the mounts need. What is new is told, unless `quiet`.
     pub(crate) fn prepare(&self, quiet: bool) -> Result<Prepared, Failure> {
         let mut prepared = Prepared::default();
         for text in &self.volumes {
-            let (host, guest) = split(text);
-            prepared.volume(Path::new(host), guest.unwrap_or("/"), self, quiet)?;
+            let mut how = self.how();
+            let (host, guest) = split(how.take(text)?);
+            if guest.is_none() && host.contains(":/") && !Path::new(host).exists() {
+                return Err(Failure::new(
+                    format!("--dir {text}: there is no file {host}"),
+                    "write two colons before the program's path: my.vol::/data",
+                ));
+            }
+            prepared.mount_volume(Path::new(host), guest.unwrap_or("/"), None, how, quiet)?;
         }
         for text in &self.folders {
-            let (host, guest) = split(text);
-            prepared.folder(Path::new(host), guest.unwrap_or(host), self.read_only)?;
+            let mut how = self.how();
+            let (host, guest) = split(how.take(text)?);
+            prepared.folder(Path::new(host), guest.unwrap_or(host), how.read_only)?;
         }
         for text in &self.memories {
             let (guest, size) = match text.split_once('=') {
@@ -99,6 +144,12 @@ impl Arguments {
         }
         Ok(prepared)
     }
+}
+
+/// Whether both paths lead to one file.
+pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
+    let inode = |path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    inode(a).is_some_and(|a| Some(a) == inode(b))
 }
 
 fn bad_size(text: &str, error: &str) -> Failure {
@@ -123,15 +174,35 @@ impl Prepared {
         Ok(())
     }
 
-    /// Adds the volume in the file `host`, which is made if it may be and is not there.
+    /// Adds the volume in the file `host` at `/`, as the arguments say. It may be about one file,
+    /// `main`.
     pub(crate) fn volume(
         &mut self,
         host: &Path,
-        guest: &str,
+        main: Option<MainFile>,
         arguments: &Arguments,
         quiet: bool,
     ) -> Result<(), Failure> {
-        let access = if arguments.read_only { Access::Read } else { Access::Create };
+        self.mount_volume(host, "/", main, arguments.how(), quiet)
+    }
+
+    /// Adds the volume in the file `host`, which is made if it may be and is not there.
+    fn mount_volume(
+        &mut self,
+        host: &Path,
+        guest: &str,
+        main: Option<MainFile>,
+        how: How,
+        quiet: bool,
+    ) -> Result<(), Failure> {
+        let How { read_only, key: named, cache } = how;
+        if self.files.iter().any(|mounted| same_file(mounted, host)) {
+            return Err(Failure::new(
+                format!("{} is mounted twice", host.display()),
+                "give a program each volume in one place",
+            ));
+        }
+        let access = if read_only { Access::Read } else { Access::Create };
         // If it can't be told, opening it says why.
         let new = host.try_exists().is_ok_and(|there| !there);
         let storage = Storage::open(host, access)?;
@@ -139,14 +210,15 @@ impl Prepared {
         if new {
             self.made.0.push(host.to_owned());
         }
-        let key = arguments.key.get(host, create)?;
+        self.files.push(host.to_owned());
+        let key = named.get(host, create)?;
         if create && !quiet {
-            say!("twine: {} is made: a new volume, {}", host.display(), arguments.key);
+            say!("twine: {} is made: a new volume, {named}", host.display());
         }
         let number = self.resources.storages.len() as u64;
         self.resources.storages.push(storage);
-        let source = VolumeSource { storage: number, key, create, cache: arguments.cache };
-        self.mount(guest, Source::Volume(source), arguments.read_only)
+        let source = VolumeSource { storage: number, key, create, cache, main };
+        self.mount(guest, Source::Volume(source), read_only)
     }
 
     fn folder(&mut self, host: &Path, guest: &str, read_only: bool) -> Result<(), Failure> {

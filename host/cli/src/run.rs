@@ -283,7 +283,7 @@ impl Run {
     /// Runs it to its end; the exit code for it.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let (image, platform) = self.place.choose(self.program.len(), self.telling.quiet)?;
-        let Prepared { mounts, mut resources, made } = self.prepared;
+        let Prepared { mounts, mut resources, made, .. } = self.prepared;
         let settings = cache::Settings {
             fuel: self.limits.fuel.is_some(),
             timeout: self.limits.timeout.is_some(),

@@ -7,16 +7,17 @@ use crate::program::Program;
 use crate::run::{self, CompilerName, Place, Run};
 use crate::terminal::Terminal;
 use clap::Args;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use twine_protocol::launch::Limits;
+use twine_protocol::launch::{Limits, MainFile};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The database: a volume that holds it and its journals, made if it is not there [default:
-    /// a database in memory]
-    database: Option<PathBuf>,
+    /// The database: a volume that holds it and its journals, made if it is not there, and free to be
+    /// renamed and copied. VOLUME::/NAME names one of several in a volume [default: :memory:]
+    database: Option<OsString>,
 
     /// SQL or dot commands to run, or options of SQLite's shell, as -json or -header
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -39,12 +40,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = locate::program(PROGRAM)?;
     let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
     let mut command = vec!["sqlite3".to_owned()];
-    match &arguments.database {
-        Some(database) => {
-            command.push(inside(&mut prepared, database, &arguments)?);
-        }
-        None => command.push(":memory:".to_owned()),
-    }
+    let database = arguments.database.as_deref().unwrap_or(OsStr::new(IN_MEMORY));
+    command.push(match own_meaning(database) {
+        Some(name) => name.to_owned(),
+        None => inside(&mut prepared, database, &arguments)?,
+    });
     command.extend(arguments.rest);
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         let terminal = Terminal::new().map_err(|error| {
@@ -68,18 +68,35 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     .run()
 }
 
+/// The database that goes with the shell.
+const IN_MEMORY: &str = ":memory:";
+
+/// The database's name inside, whatever the volume's file is named outside.
+const INSIDE: &str = "main.db";
+
+/// A name that is no file to SQLite: in memory, or a temporary one.
+fn own_meaning(database: &OsStr) -> Option<&str> {
+    let name = database.to_str()?;
+    let in_memory = name.starts_with("file:")
+        && (name.starts_with("file::memory:") || name.contains("mode=memory"));
+    (name.is_empty() || name == IN_MEMORY || in_memory).then_some(name)
+}
+
 /// Mounts the volume of a database; its path inside.
 fn inside(
     prepared: &mut Prepared,
-    database: &Path,
+    database: &OsStr,
     arguments: &Arguments,
 ) -> Result<String, Failure> {
-    let name = database.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-        Failure::new(
-            format!("{} is no name for a database", database.display()),
-            "name a file, as my.db",
-        )
-    })?;
-    prepared.volume(database, "/", &arguments.files, arguments.telling.quiet)?;
-    Ok(format!("/{name}"))
+    let mut mount =
+        |host: &Path, main| prepared.volume(host, main, &arguments.files, arguments.telling.quiet);
+    if let Some((host, Some(name))) = database.to_str().map(mounts::split) {
+        mount(Path::new(host), None)?;
+        return Ok(format!("/{}", name.trim_start_matches('/')));
+    }
+    let host = Path::new(database);
+    // What it was named inside when that was the file's name.
+    let former = host.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    mount(host, Some(MainFile { name: INSIDE.into(), former }))?;
+    Ok(format!("/{INSIDE}"))
 }

@@ -75,7 +75,7 @@ pub(crate) struct Common {
 /// A volume that is opened.
 #[derive(Debug, Args)]
 pub(crate) struct Opened {
-    /// What opens the volume [default: sealed]
+    /// What opens the volume [default: sealed:any-program]
     #[arg(long, value_name = "KEY")]
     key: Option<Key>,
 
@@ -84,8 +84,10 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// No program runs here, so that a key of one program is not to be had.
     fn key(&self) -> Key {
-        self.key.clone().unwrap_or(Key::Sealed(Sealing::default()))
+        let any_program = Sealing { any_program: true, ..Sealing::default() };
+        self.key.clone().unwrap_or(Key::Sealed(any_program))
     }
 }
 

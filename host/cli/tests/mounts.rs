@@ -71,7 +71,7 @@ fn a_volume_for_any_program_opens_for_another() {
     let folder = Folder::new();
     writer(&folder, &["--dir", "v", "--key", "sealed:any-program"]).printed("");
     let hello = built("guests/hello.wasm");
-    let ended = in_folder(&folder, &hello, &["--dir", "v"]);
+    let ended = in_folder(&folder, &hello, &["--dir", "v", "--key", "sealed:any-program"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
@@ -145,12 +145,6 @@ fn mounts_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn two_mounts_of_one_volume_are_in_each_others_way() {
-    let folder = Folder::new();
-    writer(&folder, &["--dir", "v::/a", "--dir", "v::/b"]).failed_with(1, "is in use by twine");
-}
-
-#[test]
 fn kept_code_is_used_and_what_is_wrong_with_it_only_takes_time() {
     let folder = Folder::new();
     let program = built("guests/hello.wasm");
@@ -207,4 +201,82 @@ fn kept_code_is_used_and_what_is_wrong_with_it_only_takes_time() {
     let clear = run(twine().env("TWINE_CACHE", &cache).args(["cache", "clear"]));
     assert_eq!(clear.code, Some(0), "{clear:?}");
     assert_eq!(fs::read_dir(&cache).expect("the cache").count(), 0);
+}
+
+#[test]
+fn each_mount_has_options_of_its_own() {
+    const ROFS: i32 = 69;
+    let folder = Folder::new();
+    let key = folder.file("key", "k".repeat(32));
+    let key = format!("key=file:{}", key.display());
+    fs::create_dir(folder.path().join("plain")).unwrap();
+    assert_eq!(writer(&folder, &["--dir", "v::/,rw"]).code, Some(0));
+    assert_eq!(writer(&folder, &["--dir", "v::/,ro"]).code, Some(ROFS));
+    assert_eq!(writer(&folder, &["--dir", "v,ro"]).code, Some(ROFS));
+    assert_eq!(writer(&folder, &["--plain-dir", "plain::/,ro"]).code, Some(ROFS));
+    // The first descriptor is the first mount's: the others may say what they like.
+    let two = ["--read-only", "--dir", "v::/a,rw", "--dir", &format!("w::/b,{key},cache=8MiB,rw")];
+    assert_eq!(writer(&folder, &two).code, Some(0));
+    assert_eq!(writer(&folder, &["--dir", &format!("w,{key}")]).code, Some(0));
+    writer(&folder, &["--dir", "w"]).failed_with(1, "no key file was given");
+    assert_eq!(writer(&folder, &["--dir", "a,b::/"]).code, Some(0));
+    assert!(folder.path().join("a,b").exists(), "a comma of the path's");
+    writer(&folder, &["--dir", "v,key=nonsense"]).failed_with(1, "is no key");
+    writer(&folder, &["--dir", "v,cache=much"]).failed_with(1, "--dir v,cache=much");
+}
+
+#[test]
+fn mistyped_mounts_are_told_what_to_write() {
+    let folder = Folder::new();
+    let ended = writer(&folder, &["--dir", "v:/data"]);
+    ended.failed_with(1, "there is no file v:/data");
+    assert!(ended.err.contains("my.vol::/data"), "{ended:?}");
+    writer(&folder, &["--dir", "v::/a", "--dir", "./v::/b"]).failed_with(1, "v is mounted twice");
+    assert!(!folder.path().join("v").exists());
+}
+
+/// A program that asked for a key of its own gets no volume that others open too.
+#[test]
+fn a_volume_does_not_open_by_a_less_strict_key_than_was_asked_for() {
+    let folder = Folder::new();
+    let open = |key: &str, asked: &str| {
+        let _ = fs::remove_file(folder.path().join("v"));
+        assert_eq!(writer(&folder, &["--dir", "v", "--key", key]).code, Some(0), "{key}");
+        writer(&folder, &["--dir", "v", "--key", asked])
+    };
+    for (key, asked) in [
+        ("sealed", "sealed"),
+        ("sealed", "sealed:any-program"),
+        ("sealed:image", "sealed"),
+        ("sealed:image", "sealed:any-program"),
+        ("sealed:image:any-program", "sealed:any-program"),
+    ] {
+        assert_eq!(open(key, asked).code, Some(0), "{key} asked for as {asked}");
+    }
+    for (key, asked, cause) in [
+        ("sealed:any-program", "sealed", "it is sealed to any program"),
+        ("sealed:image:any-program", "sealed:image", "it is sealed to any program"),
+        ("sealed", "sealed:image", "it is sealed to all images of a signer"),
+    ] {
+        open(key, asked).failed_with(1, cause);
+    }
+}
+
+#[test]
+fn a_folder_is_not_mounted_over_what_a_volume_has() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path().join("plain")).unwrap();
+    // It has "file" afterwards.
+    assert_eq!(writer(&folder, &["--dir", "v::/data"]).code, Some(0));
+    let over = |guest: &str| {
+        writer(&folder, &["--dir", "v::/data", "--plain-dir", &format!("plain::{guest}")])
+    };
+    for guest in ["/data/file", "data/file", "/data/./file/", "data"] {
+        let ended = over(guest);
+        ended.failed_with(1, &format!("the unprotected folder for {guest} would hide"));
+        assert!(ended.err.contains("the volume for /data"), "{ended:?}");
+    }
+    for guest in ["/data/new", "/data/file2", "/database", "/"] {
+        assert_eq!(over(guest).code, Some(0), "{guest}");
+    }
 }

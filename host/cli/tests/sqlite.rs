@@ -33,11 +33,51 @@ fn a_database_lives_from_run_to_run_and_nothing_of_it_is_outside() {
     assert_eq!(files.len(), 1, "journals are in the volume: {files:?}");
 }
 
+/// The file outside is the user's to name.
+#[test]
+fn a_database_is_the_same_under_another_name_or_through_a_link() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path().join(name);
+    run(&mut sqlite(&folder, &["a.db", "CREATE TABLE t(x); INSERT INTO t VALUES(7)"])).printed("");
+    fs::rename(path("a.db"), path("b.db")).unwrap();
+    fs::copy(path("b.db"), path("c")).unwrap();
+    std::os::unix::fs::symlink("b.db", path("d.db")).unwrap();
+    for name in ["b.db", "c", "d.db", "./b.db"] {
+        run(&mut sqlite(&folder, &[name, "SELECT x FROM t"])).printed("7\n");
+    }
+    run(&mut sqlite(&folder, &["b.db::/main.db", "SELECT x FROM t"])).printed("7\n");
+}
+
+/// As earlier versions made them: the name inside was that of the file.
+#[test]
+fn a_database_with_an_earlier_name_inside_is_found() {
+    let folder = Folder::new();
+    let attach = "ATTACH '/old.db' AS old; CREATE TABLE old.t(x); INSERT INTO old.t VALUES(7)";
+    run(&mut sqlite(&folder, &["v.db::/first.db", attach])).printed("");
+    run(&mut sqlite(&folder, &["v.db::/first.db", "CREATE TABLE f(x)"])).printed("");
+    // Two could be meant.
+    let ended = run(&mut sqlite(&folder, &["v.db", "SELECT x FROM t"]));
+    ended.failed_with(1, "several files that could be meant");
+    assert!(ended.err.contains("VOLUME::/NAME"), "{ended:?}");
+    // One had the file's name.
+    fs::rename(folder.path().join("v.db"), folder.path().join("old.db")).unwrap();
+    run(&mut sqlite(&folder, &["--read-only", "old.db", "SELECT x FROM t"]))
+        .failed_with(1, "its file is named old.db");
+    run(&mut sqlite(&folder, &["--read-only", "old.db::/old.db", "SELECT x FROM t"]))
+        .printed("7\n");
+    run(&mut sqlite(&folder, &["old.db", "SELECT x FROM t"])).printed("7\n");
+    run(&mut sqlite(&folder, &["old.db::/main.db", "SELECT x FROM t"])).printed("7\n");
+}
+
 #[test]
 fn a_database_in_memory_needs_no_file() {
     let folder = Folder::new();
-    run_with_input(&mut sqlite(&folder, &[]), b"SELECT sqlite_version() > '3', 6 * 7;\n")
-        .printed("1|42\n");
+    let names: [&[&str]; 5] =
+        [&[], &[":memory:"], &[""], &["file::memory:"], &["file:x?mode=memory"]];
+    for name in names {
+        run_with_input(&mut sqlite(&folder, name), b"SELECT sqlite_version() > '3', 6 * 7;\n")
+            .printed("1|42\n");
+    }
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }
 

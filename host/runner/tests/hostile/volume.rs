@@ -87,6 +87,7 @@ fn keeping(
         key: VolumeKey::File(KEY.into()),
         create: false,
         cache: Some(CACHE),
+        main: None,
     };
     let mount = Mount { guest: "/".into(), source: Source::Volume(source), read_only: false };
     let mut launch = program::launch();
