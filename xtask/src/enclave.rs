@@ -4,6 +4,7 @@ use crate::process::{Failure, Result, command, output, say, succeed};
 use crate::toolchain::{TARGET, Toolchain, cargo_home, host_packages, sysroot};
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The target of everything else.
@@ -122,7 +123,13 @@ pub(crate) fn image(root: &Path) -> Result<PathBuf> {
     let twine = command_line(root)?;
     let path = |path: &Path| path.display().to_string();
     for (name, sizes) in IMAGES {
-        let image = path(&twine.with_file_name(name));
+        let image = twine.with_file_name(name);
+        // Whatever was kept there is of an earlier build.
+        match fs::remove_file(image.with_extension("toml")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let image = path(&image);
         let build = ["image", "build", &path(&elf), "--manifest", MANIFEST, "--output", &image];
         succeed(command(&path(&twine), root).args(build).args(*sizes))?;
         succeed(command(&path(&twine), root).args(["image", "sign", &image]))?;

@@ -1,14 +1,16 @@
 //! `twine image`.
 
 use crate::failure::Failure;
+use crate::mounts::same_file;
 use crate::print::{print_line, print_text};
 use crate::{size, xdg};
 use clap::{Args, Subcommand};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_image::{
     Date, Manifest, Mrenclave, SigningKey, SigningRequest, VerifyingKey, build_file, inspect_file,
-    read_signature, sign, write_signature,
+    read_signature, sign, signature_path, write_signature,
 };
 
 #[derive(Debug, Subcommand)]
@@ -145,11 +147,13 @@ fn build(arguments: Build) -> Result<(), Failure> {
         manifest.threads = threads;
     }
     let output = arguments.output.unwrap_or_else(|| arguments.elf.with_extension("sgxs"));
-    let built = build_file(&arguments.elf, &manifest, &output)?;
-    // The layout decides what is signed; keeping it beside the image saves naming it again.
+    not_over_input(&output, [Some(&arguments.elf), arguments.manifest.as_ref()])?;
     let beside = manifest_path(&output);
-    if let Some(from) = &arguments.manifest {
-        std::fs::copy(from, &beside).map_err(|error| cannot_write(&beside, &error))?;
+    let keep = is_to_be_kept(&beside, &manifest)?;
+    let built = build_file(&arguments.elf, &manifest, &output)?;
+    if keep {
+        std::fs::write(&beside, format!("{KEPT}{manifest}"))
+            .map_err(|error| cannot_write(&beside, &error))?;
     }
     if arguments.json {
         let value = serde_json::json!({
@@ -163,9 +167,51 @@ fn build(arguments: Build) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the manifest that an image was built with is kept.
+/// Where the manifest that an image was built with is kept: signing it needs the same.
 fn manifest_path(image: &Path) -> PathBuf {
     image.with_extension("toml")
+}
+
+/// How a manifest begins that was kept here, and may be written over.
+const KEPT: &str = "# What the image beside this file was built with, for `twine image sign`.\n";
+
+/// Whether the manifest of a new image is to be written here: not over a file of the user's.
+fn is_to_be_kept(beside: &Path, manifest: &Manifest) -> Result<bool, Failure> {
+    let there = match std::fs::read_to_string(beside) {
+        Ok(there) => there,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
+        Err(error) => return Err(cannot_read(beside, &error)),
+    };
+    if there.starts_with(KEPT) {
+        return Ok(true);
+    }
+    if Manifest::from_toml_str(&there).is_ok_and(|there| there == *manifest) {
+        return Ok(false);
+    }
+    Err(Failure::new(
+        format!(
+            "the image would be signed as {} says, and that is not what it is built with",
+            beside.display()
+        ),
+        "give the image another name: --output FILE",
+    ))
+}
+
+/// Refuses to write over a file that is read.
+fn not_over_input<'a>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = Option<&'a PathBuf>>,
+) -> Result<(), Failure> {
+    for input in inputs.into_iter().flatten() {
+        if same_file(output, input) {
+            return Err(Failure::new(
+                format!("{} would be written over", input.display()),
+                "give what is written another name",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
@@ -217,7 +263,19 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
     })?;
     let named = arguments.manifest.as_deref().or_else(|| there.then_some(&*beside));
     let manifest = manifest(named)?;
-    let mrenclave = mrenclave(image)?;
+    let inputs = [
+        Some(image),
+        arguments.key.as_ref(),
+        arguments.manifest.as_ref(),
+        arguments.signature.as_ref(),
+        arguments.from_request.as_ref(),
+        arguments.public_key.as_ref(),
+    ];
+    let output = arguments.request.clone().unwrap_or_else(|| signature_path(image));
+    not_over_input(&output, inputs)?;
+    let inspection = inspect_file(image)?;
+    manifest.check_image(&inspection)?;
+    let mrenclave = inspection.mrenclave;
     let date = || Date::choose(arguments.date, &manifest);
 
     if let Some(path) = &arguments.request {

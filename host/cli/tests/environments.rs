@@ -155,7 +155,7 @@ fn another_user_runs_a_program_with_the_images_of_this_one() {
     }
     let (_, folder, program) = bare();
     // What another user can read, wherever this checkout is.
-    for name in ["twine", "twine.sgxs", "twine.sig"] {
+    for name in ["twine", "twine.sgxs", "twine.sig", "twine.toml"] {
         fs::copy(built(&format!("release/{name}")), folder.path().join(name)).unwrap();
     }
     let other = |options: &[&str]| {
@@ -190,6 +190,7 @@ fn relative_folders_of_the_environment_do_not_count() {
     let (_, folder, _) = bare();
     let image = folder.path().join("a.sgxs");
     fs::copy(built("release/twine.sgxs"), &image).unwrap();
+    fs::copy(built("release/twine.toml"), image.with_extension("toml")).unwrap();
     for data in ["", "relative"] {
         let mut command = twine();
         command.current_dir(folder.path()).env("XDG_DATA_HOME", data);
@@ -278,6 +279,7 @@ fn a_development_key_that_can_not_be_used_is_named_and_stays() {
     let folder = Folder::new();
     let image = folder.path().join("a.sgxs");
     fs::copy(built("release/twine.sgxs"), &image).unwrap();
+    fs::copy(built("release/twine.toml"), image.with_extension("toml")).unwrap();
     let sign =
         |data: &Path| run(twine().env("XDG_DATA_HOME", data).args(["image", "sign"]).arg(&image));
     let key = folder.path().join("twine/development-key.pem");
@@ -329,7 +331,7 @@ fn without_proc_an_image_that_is_named_runs_and_the_machine_is_shown() {
 #[test]
 fn a_limit_of_threads_is_named() {
     let (_, folder, program) = bare();
-    for name in ["twine", "twine.sgxs", "twine.sig"] {
+    for name in ["twine", "twine.sgxs", "twine.sig", "twine.toml"] {
         fs::copy(built(&format!("release/{name}")), folder.path().join(name)).unwrap();
     }
     let mut shell = Command::new("prlimit");

@@ -5,12 +5,13 @@ mod common;
 use common::{Ended, Folder, built, run, twine};
 use std::path::{Path, PathBuf};
 
-/// A copy of the image and its signature.
+/// A copy of the image with its manifest, and of its signature.
 fn copy(folder: &Folder) -> (PathBuf, PathBuf) {
-    let image = folder.path().join("copy.sgxs");
-    let signature = folder.path().join("copy.sig");
-    std::fs::copy(built("release/twine.sgxs"), &image).unwrap();
-    std::fs::copy(built("release/twine.sig"), &signature).unwrap();
+    let [image, signature, _] = ["sgxs", "sig", "toml"].map(|extension| {
+        let copy = folder.path().join("copy").with_extension(extension);
+        std::fs::copy(built(&format!("release/twine.{extension}")), &copy).unwrap();
+        copy
+    });
     (image, signature)
 }
 
@@ -113,6 +114,74 @@ fn an_enclave_that_runs_out_of_heap_says_so() {
     let ended = run_in(&image);
     ended.failed_with(1, "ran out of memory");
     assert!(ended.err.contains("--heap-size"), "{ended:?}");
+}
+
+fn build(folder: &Folder, arguments: &[&str]) -> Ended {
+    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
+    run(twine().current_dir(folder.path()).args(["image", "build"]).args(arguments).arg(elf))
+}
+
+fn sign(folder: &Folder, arguments: &[&str]) -> Ended {
+    run(twine().current_dir(folder.path()).args(["image", "sign"]).args(arguments))
+}
+
+/// An image is signed as what it was built with says, sizes of the command line included.
+#[test]
+fn what_an_image_is_built_with_is_kept_beside_it() {
+    let folder = Folder::new();
+    let manifest = common::manifest();
+    let arguments = ["--manifest", &manifest, "--threads", "6", "-o", "app.sgxs"];
+    assert_eq!(build(&folder, &arguments).code, Some(0));
+    let kept = std::fs::read_to_string(folder.path().join("app.toml")).unwrap();
+    assert!(kept.contains("threads = 6\n") && kept.contains("exinfo = true\n"), "{kept}");
+    assert_eq!(sign(&folder, &["app.sgxs"]).code, Some(0));
+    // Once more, with other sizes: what was kept is replaced.
+    let arguments = ["--manifest", &manifest, "-o", "app.sgxs"];
+    assert_eq!(build(&folder, &arguments).code, Some(0));
+    let kept = std::fs::read_to_string(folder.path().join("app.toml")).unwrap();
+    assert!(kept.contains("threads = 4\n"), "{kept}");
+}
+
+#[test]
+fn no_command_writes_over_what_it_reads() {
+    let folder = Folder::new();
+    let manifest = std::fs::read_to_string(common::manifest()).unwrap();
+    let path = folder.file("app.toml", &manifest);
+    let untouched = || assert_eq!(std::fs::read_to_string(&path).unwrap(), manifest);
+    // The manifest is already where it would be kept.
+    let arguments = ["--manifest", "app.toml", "-o", "app.sgxs"];
+    assert_eq!(build(&folder, &arguments).code, Some(0));
+    untouched();
+    assert_eq!(sign(&folder, &["app.sgxs"]).code, Some(0));
+    // It says something else than the image is built with, or is somebody's own.
+    let ended = build(&folder, &["--manifest", "app.toml", "--threads", "6", "-o", "app.sgxs"]);
+    ended.failed_with(1, "the image would be signed as app.toml says");
+    assert!(ended.err.contains("--output"), "{ended:?}");
+    build(&folder, &["-o", "app.sgxs"])
+        .failed_with(1, "the image would be signed as app.toml says");
+    build(&folder, &["--manifest", "app.toml", "-o", "app.toml"])
+        .failed_with(1, "app.toml would be written over");
+    sign(&folder, &["--request", "app.sgxs", "app.sgxs"])
+        .failed_with(1, "app.sgxs would be written over");
+    untouched();
+}
+
+#[test]
+fn an_image_is_not_signed_as_another_manifest_says() {
+    let folder = Folder::new();
+    let (image, signature) = copy(&folder);
+    std::fs::remove_file(&signature).unwrap();
+    std::fs::remove_file(image.with_extension("toml")).unwrap();
+    let ended = sign(&folder, &["copy.sgxs"]);
+    ended.failed_with(1, "`ssa-frames` is 1, and the image has 2");
+    assert!(ended.err.contains("--manifest"), "{ended:?}");
+    folder.file("other.toml", "ssa-frames = 2\nentry = \"twine_entry\"\nthreads = 3\n");
+    sign(&folder, &["--manifest", "other.toml", "copy.sgxs"])
+        .failed_with(1, "`threads` is 3, and the image has 4");
+    assert!(!signature.exists());
+    let manifest = common::manifest();
+    assert_eq!(sign(&folder, &["--manifest", &manifest, "copy.sgxs"]).code, Some(0));
+    run_in(&image).printed("");
 }
 
 #[test]

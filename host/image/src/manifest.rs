@@ -1,11 +1,12 @@
 //! What the builder of an image decides: sizes, threads, identity.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::Error;
 use crate::date::Date;
+use crate::{Error, Inspection};
 
 /// The size of an enclave page.
 pub(crate) const PAGE: u64 = 4096;
@@ -197,6 +198,26 @@ impl Manifest {
         self.check_xfrm()
     }
 
+    /// Refuses an image that was not built with this manifest, as far as that shows: the signature
+    /// would fix an identity that was meant for another one.
+    pub fn check_image(&self, image: &Inspection) -> Result<(), Error> {
+        let frames = image.threads.iter().map(|thread| thread.ssa_frames).max().unwrap_or(1);
+        let threads = image.threads.len();
+        for (key, said, is) in [
+            ("ssa-frames", self.ssa_frames as usize, frames as usize),
+            ("threads", self.threads as usize, threads),
+        ] {
+            if said != is {
+                return Err(wrong(
+                    key,
+                    format!("is {said}, and the image has {is}"),
+                    "name the manifest that the image was built with: --manifest FILE",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn check_xfrm(&self) -> Result<(), Error> {
         const REMEDY: &str =
             "use 0x3 (x87, SSE), 0x7 (AVX too) or 0xe7 (AVX-512 too), each plus 0x200 for PKRU";
@@ -223,6 +244,39 @@ impl Manifest {
             ));
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Manifest {
+    /// As a TOML file that gives this manifest again, with every key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes = [
+            ("heap-size", self.heap_size),
+            ("heap-growth-size", self.heap_growth_size),
+            ("threads", self.threads.into()),
+            ("stack-size", self.stack_size),
+            ("thread-stack-size", self.thread_stack_size),
+            ("code-arena-size", self.code_arena_size),
+            ("memory-size", self.memory_size),
+            ("guard-size", self.guard_size),
+            ("elrange", self.elrange),
+            ("ssa-frames", self.ssa_frames.into()),
+            ("prod-id", self.prod_id.into()),
+            ("svn", self.svn.into()),
+        ];
+        for (key, number) in sizes {
+            writeln!(f, "{key} = {number}")?;
+        }
+        writeln!(f, "xfrm = {:#x}", self.xfrm)?;
+        writeln!(f, "xfrm-required = {:#x}", self.xfrm_required)?;
+        writeln!(f, "debug = {}", self.debug)?;
+        writeln!(f, "exinfo = {}", self.exinfo)?;
+        // A literal string, for which Rust escapes as TOML does.
+        writeln!(f, "entry = {:?}", self.entry)?;
+        match self.date {
+            Some(date) => writeln!(f, "date = \"{date}\""),
+            None => Ok(()),
+        }
     }
 }
 
@@ -394,6 +448,8 @@ mod tests {
     #[test]
     fn an_empty_manifest_is_the_default() {
         assert_eq!(Manifest::from_toml_str("").unwrap(), Manifest::default());
+        let written = Manifest::default().to_string();
+        assert_eq!(Manifest::from_toml_str(&written).unwrap(), Manifest::default());
         Manifest::default().check().unwrap();
     }
 
