@@ -156,16 +156,19 @@ impl Volume {
 
     /// Takes no more changes: what is in memory can't be relied on any more.
     pub(crate) fn stop<T>(&mut self, because: Error) -> Result<T> {
-        self.stopped = true;
-        self.note(&because);
+        if !self.stopped {
+            self.stopped = true;
+            self.trouble.get_or_insert_with(|| because.clone());
+        }
         Err(because)
     }
 
-    /// Remembers the first error that is worth words.
+    /// Remembers the first error that is worth words: not one that an errno tells whole, as that
+    /// the storage is full, which may be over by the end.
     pub(crate) fn note(&mut self, error: &Error) {
         let telling = !matches!(error, Error::File(_) | Error::Stopped | Error::Invalid(_));
-        if telling && self.trouble.is_none() {
-            self.trouble = Some(error.clone());
+        if telling && error.errno() != twine_files::Error::NoSpace {
+            self.trouble.get_or_insert_with(|| error.clone());
         }
     }
 

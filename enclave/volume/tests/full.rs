@@ -37,6 +37,9 @@ fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
     assert_eq!(volume.write(inode, 0, &vec![1; 5_000_000]).unwrap(), 5_000_000);
     volume.sync_all().unwrap();
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
+    // Who wrote was told then, and nothing of it is left.
+    assert!(volume.trouble().is_none(), "{:?}", volume.trouble());
+    volume.close().unwrap();
 }
 
 #[test]
