@@ -147,7 +147,8 @@ host_calls! {
     /// Waits until one of the `count` poll records (`wire::PollRecord`) at `pointer`, of
     /// streams or sockets, is
     /// ready or `timeout` nanoseconds have gone by (`u64::MAX`: no limit); fills in
-    /// their results. With no records it sleeps.
+    /// their results. With no records it sleeps, and a sleep without a limit is
+    /// `wire::Status::Interrupted` when the user interrupts the program.
     0x13 poll(pointer, count, timeout) -> (status, ready);
 
     /// Accepts a connection on listening socket `listener`; its number, which the host

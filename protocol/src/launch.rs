@@ -167,6 +167,17 @@ pub struct Limits {
     pub fuel: Option<u64>,
     /// Nanoseconds after which the program is interrupted, by the host's clock.
     pub timeout: Option<u64>,
+    /// Whether the host may interrupt the program, where a wait without an end is
+    /// [`Interrupted`](crate::wire::Status::Interrupted): its function `raise` is called with
+    /// SIGINT, at the next loop or call.
+    pub interrupts: bool,
+}
+
+impl Limits {
+    /// Whether loops and calls look whether they are to stop.
+    pub fn epochs(&self) -> bool {
+        self.timeout.is_some() || self.interrupts
+    }
 }
 
 /// What came of a run.
@@ -305,7 +316,12 @@ mod tests {
                 read_only: false,
             }],
             listeners: 1,
-            limits: Limits { memory: Some(1 << 20), fuel: None, timeout: Some(5) },
+            limits: Limits {
+                memory: Some(1 << 20),
+                fuel: None,
+                timeout: Some(5),
+                interrupts: true,
+            },
             explicit_checks: true,
             compiler: Compiler::BaselineIfPossible,
             compile_threads: 2,

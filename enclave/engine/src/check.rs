@@ -93,5 +93,5 @@ impl Identified {
 
 fn initial_bytes(memory: &MemoryType) -> u64 {
     let bits = memory.page_size_log2.unwrap_or(PAGE_BITS);
-    memory.initial.checked_mul(1 << bits.min(63)).unwrap_or(u64::MAX)
+    memory.initial.saturating_mul(1 << bits.min(63))
 }

@@ -72,7 +72,7 @@ pub fn configuration(limits: &Limits, platform: &Platform) -> Config {
         // No stacks of this kind are made; wasmtime compares the two all the same.
         .async_stack_size(platform.wasm_stack)
         .consume_fuel(limits.fuel.is_some())
-        .epoch_interruption(limits.timeout.is_some());
+        .epoch_interruption(limits.epochs());
     if platform.baseline {
         config.strategy(Strategy::Winch);
     }

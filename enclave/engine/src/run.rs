@@ -6,28 +6,62 @@ use crate::invoke;
 use crate::limits::{Limiter, MOST_TABLE_ELEMENTS};
 use crate::memory::NO_MEMORY;
 use crate::program::{Compiled, one_line};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use twine_files::FileSystem;
 use twine_protocol::launch::{End, Launch};
 use twine_protocol::wire::FIRST_SOCKET;
 use twine_wasi::{Exit, SyncError, System, Wasi};
 use wasmtime::{
-    Engine, ExternType, Func, Instance, InstancePre, Linker, Store, Trap, Val, WasmBacktrace,
+    Engine, ExternType, Func, Instance, InstancePre, Linker, Store, StoreContextMut, Trap,
+    TypedFunc, UpdateDeadline, Val, WasmBacktrace,
 };
 
 /// What a store of ours holds.
 pub(crate) struct World {
     wasi: Wasi,
     limiter: Limiter,
+    /// Raises a signal in the program, if it has such a function.
+    raise: Option<TypedFunc<i32, i32>>,
+    /// Its time is over.
+    over: Arc<AtomicBool>,
 }
+
+/// As WASI's C library numbers it.
+const SIGINT: i32 = 2;
 
 /// Interrupts a running program, from another thread.
 #[derive(Clone)]
-pub struct Interrupter(Engine);
+pub struct Interrupter {
+    engine: Engine,
+    over: Arc<AtomicBool>,
+}
 
 impl Interrupter {
     /// Makes the program trap at the next loop or call.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.engine.increment_epoch();
+    }
+
+    /// Raises SIGINT in the program at the next loop or call.
     pub fn interrupt(&self) {
-        self.0.increment_epoch();
+        self.engine.increment_epoch();
+    }
+}
+
+/// What happens to a program at the first loop or call after it was interrupted.
+fn interrupted(mut store: StoreContextMut<'_, World>) -> wasmtime::Result<UpdateDeadline> {
+    let world = store.data();
+    let over = world.over.load(Ordering::Relaxed);
+    match world.raise.clone().filter(|_| !over) {
+        Some(raise) => {
+            // The handler has loops and calls too.
+            store.set_epoch_deadline(1);
+            raise.call(&mut store, SIGINT)?;
+            Ok(UpdateDeadline::Continue(1))
+        }
+        None => Err(Trap::Interrupt.into()),
     }
 }
 
@@ -90,14 +124,16 @@ impl Compiled {
             wasi.listen(listener)?;
         }
         let limiter = Limiter::new(self.limits.memory);
-        let mut store = Store::new(engine, World { wasi, limiter });
+        let over = Arc::default();
+        let mut store = Store::new(engine, World { wasi, limiter, raise: None, over });
         store.limiter(|world| &mut world.limiter);
         let set_up = |error: wasmtime::Error| Error::Engine(one_line(&error));
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).map_err(set_up)?;
         }
-        if self.limits.timeout.is_some() {
+        if self.limits.epochs() {
             store.set_epoch_deadline(1);
+            store.epoch_deadline_callback(interrupted);
         }
 
         let mut linker = Linker::new(engine);
@@ -169,7 +205,8 @@ fn describe(ty: &ExternType) -> String {
 impl Linked {
     /// What can interrupt this program.
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter(self.store.engine().clone())
+        let over = self.store.data().over.clone();
+        Interrupter { engine: self.store.engine().clone(), over }
     }
 
     /// Instantiates the program and runs it to its end, then makes durable what it wrote.
@@ -178,6 +215,8 @@ impl Linked {
         let end = match self.instance.instantiate(&mut self.store) {
             Ok(instance) => {
                 instantiated();
+                let raise = instance.get_typed_func(&mut self.store, "raise").ok();
+                self.store.data_mut().raise = raise;
                 match self.call(instance) {
                     Ok(results) => End::Exited { code: 0, results },
                     Err(error) => ended(&error),

@@ -13,7 +13,7 @@ use twine_platform::{
 };
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
 use twine_protocol::task::Task;
-use twine_protocol::wire::Clock;
+use twine_protocol::wire::{Clock, Status};
 
 /// Stack that is left for the functions a program calls, below its own frames. The main
 /// thread's stack in `image.toml` has this and `WASM_STACK`.
@@ -155,6 +155,11 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     end
 }
 
+/// Starts a thread beside the program's.
+fn watcher(watch: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    thread::Builder::new().spawn(watch).map(drop)
+}
+
 fn run_linked(
     linked: Linked,
     launch: &Launch,
@@ -162,19 +167,27 @@ fn run_linked(
     watch: &mut Watch,
     outcome: &mut Outcome,
 ) -> End {
-    if let Some(timeout) = launch.limits.timeout {
+    // With nothing to wait for, `poll` sleeps.
+    let watched = launch.limits.timeout.map_or(Ok(()), |timeout| {
         let interrupter = linked.interrupter();
-        let watcher = thread::Builder::new().spawn(move || {
-            // With nothing to wait for, `poll` sleeps.
+        watcher(move || {
             let _ = host().poll(&mut [], timeout);
-            interrupter.interrupt();
-        });
-        if watcher.is_err() {
-            return refused(
-                "no thread for --timeout could be started".into(),
-                "use an image with at least 2 threads".into(),
-            );
-        }
+            interrupter.end();
+        })
+    });
+    let interrupted = launch.limits.interrupts.then(|| {
+        let interrupter = linked.interrupter();
+        watcher(move || {
+            while host().poll(&mut [], u64::MAX) == Err(Status::Interrupted) {
+                interrupter.interrupt();
+            }
+        })
+    });
+    if watched.and(interrupted.unwrap_or(Ok(()))).is_err() {
+        return refused(
+            "no thread that watches the program could be started".into(),
+            "use an image with more threads, or leave --timeout out".into(),
+        );
     }
     let Ended { end, synced } = linked.run(|| timings.instantiate = watch.lap());
     timings.run = watch.lap();

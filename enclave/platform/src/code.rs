@@ -104,7 +104,7 @@ fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
     let platform = compiled.platform();
     [
         limits.fuel.is_some().into(),
-        limits.timeout.is_some().into(),
+        limits.epochs().into(),
         platform.guarded.is_some().into(),
         platform.baseline.into(),
         0,
@@ -120,9 +120,9 @@ fn fitting(
     launch: &Launch,
     platform: &Platform,
 ) -> Option<Platform> {
-    let [fuel, timeout, guarded, baseline, ..] = settings.map(|setting| setting != 0);
+    let [fuel, epochs, guarded, baseline, ..] = settings.map(|setting| setting != 0);
     let fits = fuel == launch.limits.fuel.is_some()
-        && timeout == launch.limits.timeout.is_some()
+        && epochs == launch.limits.epochs()
         && (!guarded || platform.guarded.is_some())
         && (!baseline || launch.compiler != Compiler::Optimizing);
     let guarded = platform.guarded.filter(|_| guarded);

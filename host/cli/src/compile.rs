@@ -107,6 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             memory: None,
             fuel: arguments.fuel.then_some(1),
             timeout: arguments.timeout.then_some(1),
+            interrupts: false,
         },
         explicit_checks: arguments.place.no_guard_pages,
         compiler: if baseline { Compiler::Baseline } else { Compiler::Optimizing },

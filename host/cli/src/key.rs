@@ -1,6 +1,7 @@
 //! What opens a volume, as a user says it.
 
 use crate::failure::Failure;
+use crate::signals;
 use std::fmt;
 use std::fs;
 use std::io::IsTerminal;
@@ -148,6 +149,12 @@ fn ask(volume: &Path, new: bool) -> Result<String, Failure> {
             "give it by passphrase:env:NAME or passphrase:file:PATH",
         ));
     }
+    let _terminal = signals::Terminal::keep(false).map_err(|error| {
+        Failure::new(
+            format!("the terminal can't be used: {error}"),
+            "give the passphrase by passphrase:env:NAME or passphrase:file:PATH",
+        )
+    })?;
     let prompt = |text: &str| {
         rpassword::prompt_password(format!("{text} {}: ", volume.display()))
             .map_err(|error| Failure::new(format!("no passphrase was read: {error}"), "try again"))

@@ -14,6 +14,7 @@ mod mounts;
 mod print;
 mod program;
 mod run;
+mod signals;
 mod size;
 mod sqlite;
 mod terminal;

@@ -270,6 +270,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             memory: arguments.max_memory,
             fuel: arguments.fuel,
             timeout: arguments.timeout.map(|time| time.as_nanos().min(u64::MAX.into()) as u64),
+            interrupts: false,
         },
         compiler: arguments.compiler,
         prepared,
@@ -286,7 +287,7 @@ impl Run {
         let Prepared { mounts, mut resources, made, .. } = self.prepared;
         let settings = cache::Settings {
             fuel: self.limits.fuel.is_some(),
-            timeout: self.limits.timeout.is_some(),
+            timeout: self.limits.epochs(),
             explicit_checks: self.place.no_guard_pages,
             baseline: false,
         };

@@ -46,8 +46,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         None => inside(&mut prepared, database, &arguments)?,
     });
     command.extend(arguments.rest);
+    let mut limits = Limits::default();
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        let terminal = Terminal::new().map_err(|error| {
+        limits.interrupts = true;
+        let terminal = Terminal::new(prepared.resources.interrupts.clone()).map_err(|error| {
             Failure::new(format!("the terminal can't be used: {error}"), "pipe the SQL in")
         })?;
         prepared.resources.input = Some(Box::new(terminal));
@@ -59,7 +61,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         // The shell looks for its settings there: in the volume.
         environment: vec![("HOME".into(), "/".into())],
         invoke: None,
-        limits: Limits::default(),
+        limits,
         compiler: CompilerName::Optimizing,
         prepared,
         place: arguments.place,

@@ -1,14 +1,19 @@
 //! A line editor as a program's standard input, on a terminal.
 
-use rustyline::error::ReadlineError;
+use crate::signals::{self, Unanswered};
+use rustyline::error::{ReadlineError, Signal};
 use rustyline::{DefaultEditor, history::History};
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use twine_host::Input;
+use twine_host::{Input, Interrupts};
 
 /// Reads lines with a line editor: arrow keys, history, search. The history is kept in
 /// memory only, for it holds what the user tells the program.
-pub(crate) struct Terminal(Mutex<State>);
+pub(crate) struct Terminal {
+    state: Mutex<State>,
+    interrupts: Unanswered,
+    _before: signals::Terminal,
+}
 
 struct State {
     editor: DefaultEditor,
@@ -17,15 +22,22 @@ struct State {
 }
 
 impl Terminal {
-    /// A line editor on this process's terminal.
-    pub(crate) fn new() -> Result<Self, ReadlineError> {
-        Ok(Terminal(Mutex::new(State { editor: DefaultEditor::new()?, rest: Vec::new() })))
+    /// A line editor on this process's terminal; what `interrupts` a program that runs.
+    pub(crate) fn new(interrupts: Interrupts) -> Result<Self, ReadlineError> {
+        // It sets a handler for SIGINT; ours comes before that one.
+        let state = State { editor: DefaultEditor::new()?, rest: Vec::new() };
+        Ok(Terminal {
+            state: Mutex::new(state),
+            interrupts: signals::hand_on(interrupts)?,
+            _before: signals::Terminal::keep(true)?,
+        })
     }
 }
 
 impl Input for Terminal {
     fn read(&self, line: &str, bytes: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.interrupts.answered();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.rest.is_empty() {
             match state.editor.readline(line) {
                 Ok(mut text) => {
@@ -34,7 +46,9 @@ impl Input for Terminal {
                     state.rest = text.into_bytes();
                 }
                 // The line is given up; the program sees an empty one and asks again.
-                Err(ReadlineError::Interrupted) => state.rest = b"\n".to_vec(),
+                Err(ReadlineError::Interrupted | ReadlineError::Signal(Signal::Interrupt)) => {
+                    state.rest = b"\n".to_vec();
+                }
                 Err(ReadlineError::Eof) => return Ok(0),
                 Err(error) => return Err(io::Error::other(error)),
             }

@@ -106,46 +106,134 @@ fn every_journal_that_wasi_allows_keeps_what_is_committed() {
     run(&mut sqlite(&folder, &["my.db", read])).printed("exclusive\n0|1|2|3|9\nok\n");
 }
 
+/// A command on a terminal, which `script` (util-linux) gives it.
+struct OnTerminal {
+    child: std::process::Child,
+    input: std::process::ChildStdin,
+    output: std::process::ChildStdout,
+    shown: Vec<u8>,
+}
+
+impl OnTerminal {
+    fn start(folder: &Folder, line: &str) -> Self {
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--command", line, "/dev/null"])
+            .current_dir(folder.path())
+            .env("TERM", "xterm")
+            .env("TWINE_CACHE", common::cache())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("script is part of util-linux");
+        let input = child.stdin.take().expect("it is piped");
+        let output = child.stdout.take().expect("it is piped");
+        OnTerminal { child, input, output, shown: Vec::new() }
+    }
+
+    /// What was shown so far.
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown).into_owned()
+    }
+
+    /// Reads on until `holds`.
+    fn wait(&mut self, holds: impl Fn(&str) -> bool) {
+        while !holds(&self.shown()) {
+            let mut bytes = [0; 4096];
+            let count = self.output.read(&mut bytes).expect("the terminal shows it");
+            assert_ne!(count, 0, "{}", self.shown());
+            self.shown.extend_from_slice(&bytes[..count]);
+        }
+    }
+
+    fn types(&mut self, typed: &str) {
+        self.input.write_all(typed.as_bytes()).expect("the terminal takes it");
+    }
+
+    /// Reads to the end; what was shown, and how it ended.
+    fn end(mut self) -> (String, common::Ended) {
+        self.output.read_to_end(&mut self.shown).expect("the terminal shows it");
+        let shown = self.shown();
+        drop(self.input);
+        (shown, ended(self.child.wait_with_output().expect("it ends")))
+    }
+}
+
+fn shell_line() -> String {
+    format!("'{}' sqlite --quiet my.db -noheader -list", built("release/twine").display())
+}
+
 #[test]
 fn on_a_terminal_lines_are_edited_and_remembered() {
     let folder = Folder::new();
-    // `script` (util-linux) gives the command a terminal.
-    let line =
-        format!("'{}' sqlite --quiet my.db -noheader -list", built("release/twine").display());
-    let cache = common::cache();
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-        .current_dir(folder.path())
-        .env("TERM", "xterm")
-        .env("TWINE_CACHE", cache)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("script is part of util-linux");
-    let mut input = child.stdin.take().expect("it is piped");
-    let mut output = child.stdout.take().expect("it is piped");
-    let mut shown = Vec::new();
+    let mut terminal = OnTerminal::start(&folder, &shell_line());
     // Typing errors are mended, a line is given up, the last one is called back.
     let lines = ["SELECX\x7fT 40 + 2;\r", "nonsense\x03", "\x1b[A\r", ".quit\r"];
     for (typed, waits) in lines.iter().zip(1..) {
-        while prompts(&shown) < waits {
-            let mut bytes = [0; 4096];
-            let count = output.read(&mut bytes).expect("the terminal shows it");
-            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&shown));
-            shown.extend_from_slice(&bytes[..count]);
-        }
-        input.write_all(typed.as_bytes()).expect("the terminal takes it");
+        terminal.wait(|shown| prompts(shown) >= waits);
+        terminal.types(typed);
     }
-    output.read_to_end(&mut shown).expect("the terminal shows it");
-    let ended = ended(child.wait_with_output().expect("it ends"));
-    let shown = String::from_utf8_lossy(&shown);
+    let (shown, ended) = terminal.end();
     assert_eq!(ended.code, Some(0), "{ended:?} {shown}");
     let answers = shown.lines().filter(|line| line.trim() == "42").count();
     assert_eq!(answers, 2, "{shown}");
 }
 
+#[test]
+fn ctrl_c_interrupts_a_query_and_the_shell_goes_on() {
+    let folder = Folder::new();
+    let mut terminal = OnTerminal::start(&folder, &shell_line());
+    terminal.wait(|shown| prompts(shown) >= 1);
+    terminal.types("CREATE TABLE t(x); INSERT INTO t VALUES(6 * 7);\r");
+    terminal.wait(|shown| prompts(shown) >= 2);
+    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)\
+         SELECT count(*) FROM c;\r";
+    terminal.types(endless);
+    // The line editor has given the terminal back: the query runs.
+    terminal.wait(|shown| shown.matches(LINE_IS_READ).count() >= 2);
+    terminal.types("\x03");
+    terminal.wait(|shown| shown.contains("interrupted"));
+    terminal.wait(|shown| prompts(shown) >= 3);
+    terminal.types("SELECT x FROM t;\r");
+    terminal.wait(|shown| prompts(shown) >= 4);
+    terminal.types(".quit\r");
+    let (shown, _) = terminal.end();
+    assert!(shown.lines().any(|line| line.trim() == "42"), "{shown}");
+}
+
+/// Whatever ends a command that asks for a passphrase, the terminal is as it was.
+#[test]
+fn the_terminal_is_given_back_by_who_asks_for_a_passphrase() {
+    let folder = Folder::new();
+    let twine = built("release/twine").display().to_string();
+    // The shell is told the command's process by `exec`, and goes on when it has ended.
+    let line = format!(
+        "trap : INT; sh -c 'echo $$ > pid; exec \"{twine}\" volume create --key passphrase v'; \
+         stty -a; test ! -e v"
+    );
+    for signal in ["", "TERM", "HUP", "INT"] {
+        let mut terminal = OnTerminal::start(&folder, &line);
+        terminal.wait(|shown| shown.contains("New passphrase for v"));
+        match signal {
+            "" => terminal.types("\x03"),
+            signal => {
+                let kill = format!("kill -{signal} $(cat pid)");
+                let mut kill_it = Command::new("sh");
+                run(kill_it.current_dir(folder.path()).args(["-c", &kill])).printed("");
+            }
+        }
+        let (shown, ended) = terminal.end();
+        assert_eq!(ended.code, Some(0), "{signal}: {shown}");
+        for setting in [" echo ", " icanon ", "isig "] {
+            assert!(shown.contains(setting), "{signal}: {setting} {shown}");
+        }
+    }
+}
+
+/// What the line editor shows once a line is read: it turns bracketed paste off.
+const LINE_IS_READ: &str = "\x1b[?2004l";
+
 /// How often the line editor has begun to wait for a line: it turns bracketed paste on then.
-fn prompts(shown: &[u8]) -> usize {
-    String::from_utf8_lossy(shown).matches("\x1b[?2004h").count()
+fn prompts(shown: &str) -> usize {
+    shown.matches("\x1b[?2004h").count()
 }

@@ -121,8 +121,7 @@ impl HostCalls for Caller<'_> {
         }
         let service = self.service;
         if count == 0 {
-            service.sleep(timeout);
-            return (Status::Ok.code(), 0);
+            return done(service.sleep(timeout).map(|()| 0));
         }
         let bytes = match self.bytes(pointer, count * PollRecord::SIZE as u64) {
             Ok(bytes) => bytes,

@@ -45,7 +45,7 @@ pub use process::{Shortage, on_a_large_stack, prepare, remedy};
 pub use processor::Processor;
 pub use program::Program;
 pub use run::{Phases, Report, needs_sealing, run, run_interposed};
-pub use service::{Call, Input, Interposer, Progress, Resources};
+pub use service::{Call, Input, Interposer, Interrupts, Progress, Resources};
 pub use stats::{CallStats, Stats};
 pub use storage::{Access, Storage, StorageError};
 pub use volume_file::VolumeFile;

@@ -80,6 +80,7 @@ fn run_with(
     let service =
         Arc::new(Service::new(platform, &launch.encode(), program, resources, interposer));
 
+    service.interrupts().lead_to(&service);
     let start = Instant::now();
     let attributes =
         twine_image::launch_attributes(&image.sigstruct, xcr0()).map_err(Error::Attributes)?;

@@ -11,7 +11,7 @@ use crate::storage::Storage;
 use crate::streams;
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use twine_protocol::wire::{PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
 
@@ -63,6 +63,8 @@ pub(crate) struct Said {
     pub exhausted: Option<u64>,
     pub panic_place: Option<String>,
     pub abnormal: Option<Abnormal>,
+    /// Interrupts that the enclave has not been told of.
+    pub interrupts: u32,
 }
 
 /// Host memory, aligned to words, that stays where it is.
@@ -83,6 +85,27 @@ pub struct Resources {
     pub input: Option<Box<dyn Input>>,
     /// Who wants to know how far long work has come.
     pub progress: Option<Box<dyn Progress>>,
+    /// What interrupts the program, if [`Limits::interrupts`](twine_protocol::launch::Limits) is
+    /// set.
+    pub interrupts: Interrupts,
+}
+
+/// Interrupts a program that runs, from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupts(Arc<OnceLock<Weak<Service>>>);
+
+impl Interrupts {
+    /// Tells the enclave, if it runs.
+    pub fn send(&self) {
+        if let Some(service) = self.0.get().and_then(Weak::upgrade) {
+            service.end(|said| said.interrupts += 1);
+        }
+    }
+
+    /// Sends them there from now on.
+    pub(crate) fn lead_to(&self, service: &Arc<Service>) {
+        let _ = self.0.set(Arc::downgrade(service));
+    }
 }
 
 /// Is told how far long work has come.
@@ -163,18 +186,33 @@ impl Service {
         }
     }
 
-    /// Notes how the run has ended.
+    pub(crate) fn interrupts(&self) -> Interrupts {
+        self.resources.interrupts.clone()
+    }
+
+    /// Notes how the run has ended, or what else ends a sleep.
     pub(crate) fn end(&self, note: impl FnOnce(&mut Said)) {
         note(&mut self.said());
         self.ended.notify_all();
     }
 
-    /// Sleeps for so many nanoseconds, or until the run has ended.
-    pub(crate) fn sleep(&self, nanoseconds: u64) {
-        let goes_on = |said: &mut Said| said.outcome.is_none() && said.abnormal.is_none();
+    /// Sleeps for so many nanoseconds, or until the run has ended. A sleep without an end is
+    /// interrupted.
+    pub(crate) fn sleep(&self, nanoseconds: u64) -> Result<(), Status> {
+        let endless = nanoseconds == u64::MAX;
+        let goes_on = |said: &mut Said| {
+            let interrupted = endless && said.interrupts > 0;
+            said.outcome.is_none() && said.abnormal.is_none() && !interrupted
+        };
         let time = Duration::from_nanos(nanoseconds).min(LONGEST_SLEEP);
         // Whoever wanted to sleep longer asks again.
-        let _ = self.ended.wait_timeout_while(self.said(), time, goes_on);
+        let waited = self.ended.wait_timeout_while(self.said(), time, goes_on);
+        let (mut said, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if endless && said.interrupts > 0 {
+            said.interrupts -= 1;
+            return Err(Status::Interrupted);
+        }
+        Ok(())
     }
 
     /// The answer to a call, once the host itself has served it.

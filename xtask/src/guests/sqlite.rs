@@ -72,6 +72,9 @@ const LINKED: &[&str] = &[
     "-Wl,-z,stack-size=1048576",
 ];
 
+/// Lets the runtime raise a signal in the shell, which has a handler for SIGINT.
+const INTERRUPTED: &[&str] = &["-Wl,--export=raise"];
+
 /// How it is compiled for others than the shell.
 pub(super) const FAST: &[&str] = &["-O2"];
 
@@ -142,11 +145,12 @@ pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
 /// SQLite's own shell.
 pub(super) fn shell(guests: &Guests) -> Result<()> {
     let flags = [SMALL, SYSTEM, FEATURES, WASI].concat();
-    let recipe = [&flags[..], LINKED].concat().join(" ");
+    let linked = [&flags[..], INTERRUPTED].concat();
+    let recipe = [&linked[..], LINKED].concat().join(" ");
     let Some(stale) = guests.stale("sqlite", &recipe, &["sqlite"])? else { return Ok(()) };
     let source = source(guests)?;
     let objects = objects(guests, "sqlite-shell", &flags)?;
-    link(guests, "sqlite", &flags, &source.join("shell.c"), &objects)?;
+    link(guests, "sqlite", &linked, &source.join("shell.c"), &objects)?;
     stale.made()
 }
 
