@@ -12,6 +12,7 @@ use crate::program::Program;
 use crate::run::Place;
 use clap::{Args, Subcommand};
 use fresh::Fresh;
+use left::Left;
 use place::Copying;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -414,12 +415,12 @@ fn copy(arguments: Cp) -> Result<ExitCode, Failure> {
     let volume = work.open(&volume, access, &key)?;
     work.resources.folders = folders;
     let code = work.run(volume, Operation::Copy { sources, target, recursive })?;
-    // Said last, for the rest is copied all the same.
-    let mut result = code;
-    for left in &left {
-        result = left.failure().show();
-    }
-    Ok(result)
+    Ok(say_left(code, &left))
+}
+
+/// Says what was not copied: last, for the rest is copied all the same.
+fn say_left(code: ExitCode, left: &[Left]) -> ExitCode {
+    left.iter().fold(code, |_, left| left.failure().show())
 }
 
 /// What a new volume is to be opened with: at least one key, and a program for those that are
@@ -463,11 +464,10 @@ fn create(arguments: Create) -> Result<ExitCode, Failure> {
     let keys = new_keys(&volume, &keys, program.as_deref())?;
     let mut work = Work::new(common);
     work.program = read_program(program.as_deref())?;
+    let mut left = Vec::new();
     let folder = match &from {
         Some(folder) => {
-            if let Some(left) = left::left(folder).first() {
-                return Err(left.failure());
-            }
+            left = left::left(folder);
             work.resources.folders.push(Folder::open(folder, true).map_err(|error| {
                 Failure::system(
                     format!("the folder {} can't be opened: {error}", folder.display()),
@@ -481,7 +481,8 @@ fn create(arguments: Create) -> Result<ExitCode, Failure> {
     };
     let volume = work.make(&fresh, keys)?;
     let code = work.run(volume, Operation::Create { folder })?;
-    fresh.keep(code)
+    let kept = fresh.keep(code)?;
+    Ok(say_left(kept, &left))
 }
 
 fn export(arguments: Export) -> Result<ExitCode, Failure> {

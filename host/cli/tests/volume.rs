@@ -172,8 +172,8 @@ fn what_a_volume_cannot_hold_is_named_and_the_rest_is_copied() {
     desk.keyed(&["cp", "-r", "tree", "my.vol::"]).failed_with(1, "tree/socket stays behind");
     desk.keyed(&["ls", "my.vol", "tree"]).printed("file\n");
     desk.keyed(&["create", "new.vol", "--from", "tree"]).failed_with(1, "tree/socket");
+    desk.keyed(&["ls", "new.vol"]).printed("file\n");
     desk.keyed(&["cp", "tree/socket", "my.vol::"]).failed_with(1, "not supported");
-    assert!(!desk.path("new.vol").exists());
 }
 
 #[test]
