@@ -100,13 +100,13 @@ fn write_stats(path: &Path, stats: &Stats) -> io::Result<()> {
 /// The request that `twine run` makes for the same arguments.
 fn launch(arguments: &Arguments) -> Launch {
     let name = arguments.program.file_name().unwrap_or(arguments.program.as_os_str());
-    let name = name.to_string_lossy().into_owned();
+    let name = name.to_string_lossy().into_owned().into_bytes();
     let given = arguments.arguments.clone();
     let (invoke, rest) = match &arguments.invoke {
         Some(function) => {
             (Some(Invoke { function: function.clone(), arguments: given }), Vec::new())
         }
-        None => (None, given),
+        None => (None, given.into_iter().map(String::into_bytes).collect()),
     };
     Launch { arguments: [vec![name], rest].concat(), invoke, ..Launch::default() }
 }

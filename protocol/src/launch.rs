@@ -34,10 +34,10 @@ impl core::error::Error for DecodeError {}
 pub struct Launch {
     /// What to do. All but the program's run uses nothing else of the request.
     pub task: Task,
-    /// The arguments that the program sees, its name first.
-    pub arguments: Vec<String>,
-    /// The environment that the program sees, as names and values.
-    pub environment: Vec<(String, String)>,
+    /// The arguments that the program sees, its name first: bytes, as a system has them.
+    pub arguments: Vec<Vec<u8>>,
+    /// The environment that the program sees, as names and values, likewise.
+    pub environment: Vec<(Vec<u8>, Vec<u8>)>,
     /// The exported function to call instead of `_start`, its arguments as text.
     pub invoke: Option<Invoke>,
     /// The file trees that the program sees.

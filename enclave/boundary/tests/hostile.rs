@@ -207,7 +207,7 @@ fn what_the_host_changes_after_the_copy_changes_nothing() {
 fn no_flipped_bit_and_no_truncation_of_a_launch_request_panics() {
     let enclave = Enclave::new();
     let launch = Launch {
-        arguments: vec!["app".into(), "x".repeat(300)],
+        arguments: vec!["app".into(), "x".repeat(300).into_bytes()],
         environment: vec![("HOME".into(), "/".into())],
         ..Launch::default()
     };

@@ -49,7 +49,11 @@ fn refused(cause: String) -> End {
 }
 
 fn run(launch: &Launch) -> End {
-    let arguments: Vec<&str> = launch.arguments.iter().map(String::as_str).collect();
+    let arguments: Vec<&str> = launch
+        .arguments
+        .iter()
+        .map(|bytes| std::str::from_utf8(bytes).unwrap_or_default())
+        .collect();
     let (what, filter) = match arguments[..] {
         [what] => (what, ""),
         [what, filter] => (what, filter),

@@ -104,18 +104,18 @@ impl Wasi {
     /// When a string can't be handed to a program.
     pub fn new(
         mut system: Box<dyn System>,
-        arguments: Vec<String>,
-        environment: Vec<(String, String)>,
+        arguments: Vec<Vec<u8>>,
+        environment: Vec<(Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, SetupError> {
         if let Some((name, _)) =
-            environment.iter().find(|(name, _)| name.is_empty() || name.contains('='))
+            environment.iter().find(|(name, _)| name.is_empty() || name.contains(&b'='))
         {
-            return Err(SetupError::Name(name.clone()));
+            return Err(SetupError::Name(String::from_utf8_lossy(name).into_owned()));
         }
         let descriptors =
             Descriptors::standard(|stream| system.kind(stream) == Ok(StreamKind::Device));
         let environment =
-            environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+            environment.into_iter().map(|(name, value)| [name, value].join(&b'=')).collect();
         Ok(Wasi {
             system,
             arguments: Strings::new("arguments", arguments)?,

@@ -13,18 +13,12 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
-    pub(crate) fn new(what: &'static str, strings: Vec<String>) -> Result<Self, SetupError> {
-        if let Some(bad) = strings.iter().find(|string| string.contains('\0')) {
+    pub(crate) fn new(what: &'static str, mut strings: Vec<Vec<u8>>) -> Result<Self, SetupError> {
+        if let Some(bad) = strings.iter().find(|string| string.contains(&0)) {
+            let bad = String::from_utf8_lossy(bad);
             return Err(SetupError::Nul(format!("{bad:?}, one of the {what},")));
         }
-        let strings: Vec<Vec<u8>> = strings
-            .into_iter()
-            .map(|string| {
-                let mut bytes = string.into_bytes();
-                bytes.push(0);
-                bytes
-            })
-            .collect();
+        strings.iter_mut().for_each(|string| string.push(0));
         let size = strings
             .iter()
             .try_fold(0u32, |sum, string| sum.checked_add(u32::try_from(string.len()).ok()?));

@@ -6,9 +6,9 @@ use crate::print::{print_line, say};
 use crate::program::Program;
 use crate::{cache, compile, locate, size};
 use clap::{Args, ValueEnum};
-use std::env::VarError;
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
@@ -31,11 +31,11 @@ pub(crate) struct Arguments {
         trailing_var_arg = true,
         value_names = ["PROGRAM", "ARGUMENTS"]
     )]
-    program: Vec<String>,
+    program: Vec<OsString>,
 
     /// Give the program an environment variable; without a value, this command's own
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
-    environment: Vec<String>,
+    environment: Vec<OsString>,
 
     /// Call this exported function instead of `_start`; the arguments are its parameters
     #[arg(long, value_name = "FUNCTION")]
@@ -176,25 +176,20 @@ impl From<TeeName> for Tee {
     }
 }
 
-fn environment(variables: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let mut all = Vec::new();
-    for variable in variables {
-        match variable.split_once('=') {
-            Some((name, value)) => all.push((name.to_owned(), value.to_owned())),
-            None => match std::env::var(variable) {
-                Ok(value) => all.push((variable.clone(), value)),
-                // What this command does not have, the program does not get.
-                Err(VarError::NotPresent) => {}
-                Err(VarError::NotUnicode(_)) => {
-                    return Err(Failure::new(
-                        format!("--env {variable}: its value is not UTF-8"),
-                        "give the program another value: --env NAME=VALUE",
-                    ));
-                }
-            },
+/// The variables with their values. What this command does not have itself, the program does not
+/// get.
+fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let with_value = |variable: OsString| {
+        let bytes = variable.as_bytes();
+        match bytes.iter().position(|&byte| byte == b'=') {
+            Some(at) => Some((bytes[..at].to_vec(), bytes[at + 1..].to_vec())),
+            None => {
+                let value = std::env::var_os(&variable)?;
+                Some((variable.into_vec(), value.into_vec()))
+            }
         }
-    }
-    Ok(all)
+    };
+    variables.into_iter().filter_map(with_value).collect()
 }
 
 /// Where what `launch` asks for can run. Without a root secret software SGX runs what seals
@@ -222,8 +217,8 @@ pub(crate) struct Run {
     /// The program's file, for messages.
     pub name: PathBuf,
     /// The program's arguments, its name first.
-    pub arguments: Vec<String>,
-    pub environment: Vec<(String, String)>,
+    pub arguments: Vec<Vec<u8>>,
+    pub environment: Vec<(Vec<u8>, Vec<u8>)>,
     pub invoke: Option<Invoke>,
     pub limits: Limits,
     pub compiler: CompilerName,
@@ -250,21 +245,24 @@ fn watch(timeout: Duration) -> Result<(), Failure> {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let (path, rest) = arguments.program.split_first().expect("clap wants one at least");
-    let path = PathBuf::from(path);
+    let mut given = arguments.program.into_iter();
+    let path = PathBuf::from(given.next().expect("clap wants one at least"));
     let program = Program::read(&path)?;
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let name = path.file_name().unwrap_or(path.as_os_str()).as_bytes().to_vec();
     let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
     prepared.resources.listeners = listeners(&arguments.listen)?;
     let (invoke, rest) = match arguments.invoke {
-        Some(function) => (Some(Invoke { function, arguments: rest.to_vec() }), Vec::new()),
-        None => (None, rest.to_vec()),
+        Some(function) => {
+            let arguments = given.map(|value| value.to_string_lossy().into_owned()).collect();
+            (Some(Invoke { function, arguments }), Vec::new())
+        }
+        None => (None, given.map(OsString::into_vec).collect()),
     };
     Run {
         program,
         name: path,
         arguments: [vec![name], rest].concat(),
-        environment: environment(&arguments.environment)?,
+        environment: environment(arguments.environment),
         invoke,
         limits: Limits {
             memory: arguments.max_memory,

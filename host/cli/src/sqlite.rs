@@ -9,6 +9,7 @@ use crate::terminal::Terminal;
 use clap::Args;
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::ExitCode;
 use twine_protocol::launch::{Limits, MainFile};
@@ -21,7 +22,7 @@ pub(crate) struct Arguments {
 
     /// SQL or dot commands to run, or options of SQLite's shell, as -json or -header
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<String>,
+    rest: Vec<OsString>,
 
     #[command(flatten)]
     files: mounts::Arguments,
@@ -39,13 +40,13 @@ const PROGRAM: &str = "sqlite.wasm";
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = locate::program(PROGRAM)?;
     let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
-    let mut command = vec!["sqlite3".to_owned()];
+    let mut command = vec![b"sqlite3".to_vec()];
     let database = arguments.database.as_deref().unwrap_or(OsStr::new(IN_MEMORY));
     command.push(match own_meaning(database) {
-        Some(name) => name.to_owned(),
-        None => inside(&mut prepared, database, &arguments)?,
+        Some(name) => name.into(),
+        None => inside(&mut prepared, database, &arguments)?.into_bytes(),
     });
-    command.extend(arguments.rest);
+    command.extend(arguments.rest.into_iter().map(OsString::into_vec));
     let mut limits = Limits::default();
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         limits.interrupts = true;

