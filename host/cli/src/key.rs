@@ -98,7 +98,8 @@ impl Key {
                     Some(Source::File(path)) => {
                         let text =
                             fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-                        text.strip_suffix('\n').unwrap_or(&text).to_owned()
+                        let line = text.strip_suffix('\n').unwrap_or(&text);
+                        line.strip_suffix('\r').unwrap_or(line).to_owned()
                     }
                     None => ask(volume, new)?,
                 };

@@ -74,13 +74,20 @@ pub(crate) struct Arguments {
 
 fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
     let listen = |address: &String| {
-        TcpListener::bind(address).map_err(|error| {
+        let failed = |error| {
             Failure::system(
                 format!("--listen {address}: {error}"),
                 &error,
                 "name an address of this machine and a free port, as 127.0.0.1:8080",
             )
-        })
+        };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        // Who leaves the port to the system has no other way to learn it.
+        if address.ends_with(":0") {
+            say!("twine: listening on {bound}");
+        }
+        Ok(listener)
     };
     addresses.iter().map(listen).collect()
 }

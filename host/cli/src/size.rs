@@ -36,7 +36,10 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("{unit:?} is no unit of time: use ms, s, m or h")),
     };
     let number: f64 = number.parse().map_err(|_| "a time is a number, as in 30s".to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|_| "that is too long".to_owned())
+    match Duration::try_from_secs_f64(number * scale) {
+        Ok(Duration::ZERO) => Err("nothing can be done in no time".into()),
+        time => time.map_err(|_| "that is too long, or less than nothing".into()),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::run::{self, CompilerName, Place, Run};
 use crate::terminal::Terminal;
 use clap::Args;
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -85,6 +86,29 @@ fn own_meaning(database: &OsStr) -> Option<&str> {
     (name.is_empty() || name == IN_MEMORY || in_memory).then_some(name)
 }
 
+/// Whether a file is a database as SQLite itself writes it, and no volume.
+fn is_ordinary(host: &Path) -> bool {
+    let mut start = [0; SIGNATURE.len()];
+    let read = File::open(host).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *SIGNATURE
+}
+
+/// How SQLite's files begin.
+const SIGNATURE: &[u8; 16] = b"SQLite format 3\0";
+
+fn ordinary(host: &Path) -> Failure {
+    let folder = host.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).display();
+    let name = host.file_name().unwrap_or_default().display();
+    Failure::new(
+        format!("{} is an ordinary database, and not in a protected volume", host.display()),
+        format!(
+            "copy it into a new one: twine sqlite --plain-dir '{folder}::/from' NEW.db \
+             \".restore '/from/{name}'\""
+        ),
+    )
+}
+
 /// Mounts the volume of a database; its path inside.
 fn inside(
     prepared: &mut Prepared,
@@ -98,6 +122,9 @@ fn inside(
         return Ok(format!("/{}", name.trim_start_matches('/')));
     }
     let host = Path::new(database);
+    if is_ordinary(host) {
+        return Err(ordinary(host));
+    }
     // What it was named inside when that was the file's name.
     let former = host.file_name().unwrap_or_default().to_string_lossy().into_owned();
     mount(host, Some(MainFile { name: INSIDE.into(), former }))?;

@@ -69,6 +69,27 @@ fn a_database_with_an_earlier_name_inside_is_found() {
     run(&mut sqlite(&folder, &["old.db::/main.db", "SELECT x FROM t"])).printed("7\n");
 }
 
+/// What the message says, word for word.
+#[test]
+fn an_ordinary_database_is_named_and_finds_its_way_in() {
+    let folder = Folder::new();
+    let plain = "ATTACH '/plain/a b.db' AS p; PRAGMA p.journal_mode=WAL; CREATE TABLE p.t(x);
+        INSERT INTO p.t VALUES(7)";
+    run(&mut sqlite(&folder, &["--plain-dir", ".::/plain", ":memory:", plain])).printed("wal\n");
+    let ended = run(&mut sqlite(&folder, &["a b.db", "SELECT x FROM t"]));
+    ended.failed_with(1, "a b.db is an ordinary database");
+    let way = ended.err.split("copy it into a new one: twine ").nth(1).unwrap().trim_end();
+    let line = format!("'{}' {way}", built("release/twine").display());
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder.path()).env("TWINE_CACHE", common::cache());
+    let copied = run(shell.args(["-c", &line]));
+    assert_eq!(copied.code, Some(0), "{line}: {copied:?}");
+    // It is in WAL mode there too.
+    let read = "SELECT x FROM t; PRAGMA journal_mode; INSERT INTO t VALUES(8)";
+    run(&mut sqlite(&folder, &["NEW.db", read])).printed("7\nwal\n");
+    run(&mut sqlite(&folder, &["NEW.db", "SELECT sum(x) FROM t"])).printed("15\n");
+}
+
 #[test]
 fn a_database_in_memory_needs_no_file() {
     let folder = Folder::new();
@@ -98,12 +119,10 @@ fn every_journal_that_wasi_allows_keeps_what_is_committed() {
         );
         run(&mut sqlite(&folder, &["my.db", &sql])).printed(&format!("{mode}\n"));
     }
-    let wal = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;
-        CREATE TABLE w(x); INSERT INTO w VALUES(9)";
-    run(&mut sqlite(&folder, &["my.db", wal])).printed("exclusive\nwal\n");
-    let read = "PRAGMA locking_mode=EXCLUSIVE; SELECT * FROM t0, t1, t2, t3, w;
-        PRAGMA integrity_check";
-    run(&mut sqlite(&folder, &["my.db", read])).printed("exclusive\n0|1|2|3|9\nok\n");
+    let wal = "PRAGMA journal_mode=WAL; CREATE TABLE w(x); INSERT INTO w VALUES(9)";
+    run(&mut sqlite(&folder, &["my.db", wal])).printed("wal\n");
+    let read = "SELECT * FROM t0, t1, t2, t3, w; PRAGMA integrity_check";
+    run(&mut sqlite(&folder, &["my.db", read])).printed("0|1|2|3|9\nok\n");
 }
 
 /// A command on a terminal, which `script` (util-linux) gives it.

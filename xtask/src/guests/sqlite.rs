@@ -2,6 +2,7 @@
 //! use it, for WASI and for this machine.
 
 use super::{Guests, LINK, clang};
+use crate::debian::packages;
 use crate::process::{Failure, Result, checked, command, output, say, succeed, succeeds};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,10 @@ const LINKED: &[&str] = &[
     "-Wl,-z,stack-size=1048576",
 ];
 
+/// A volume belongs to one process, so nobody else needs locks; and without them a database in WAL
+/// mode needs no shared memory, which WASI lacks.
+const EXCLUSIVE: &[&str] = &["-DSQLITE_DEFAULT_LOCKING_MODE=1"];
+
 /// Lets the runtime raise a signal in the shell, which has a handler for SIGINT.
 const INTERRUPTED: &[&str] = &["-Wl,--export=raise"];
 
@@ -136,6 +141,7 @@ pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
         )));
     }
     checked(&archive, SHA256)?;
+    packages(&["xz-utils"])?;
     succeed(command("tar", &folder).args(["-xf", ARCHIVE, FILE]))?;
     fs::remove_file(archive)?;
     missing.made()?;
@@ -144,7 +150,7 @@ pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
 
 /// SQLite's own shell.
 pub(super) fn shell(guests: &Guests) -> Result<()> {
-    let flags = [SMALL, SYSTEM, FEATURES, WASI].concat();
+    let flags = [SMALL, SYSTEM, FEATURES, WASI, EXCLUSIVE].concat();
     let linked = [&flags[..], INTERRUPTED].concat();
     let recipe = [&linked[..], LINKED].concat().join(" ");
     let Some(stale) = guests.stale("sqlite", &recipe, &["sqlite"])? else { return Ok(()) };
