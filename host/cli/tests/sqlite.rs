@@ -73,9 +73,10 @@ fn a_database_with_an_earlier_name_inside_is_found() {
 #[test]
 fn an_ordinary_database_is_named_and_finds_its_way_in() {
     let folder = Folder::new();
-    let plain = "ATTACH '/plain/a b.db' AS p; PRAGMA p.journal_mode=WAL; CREATE TABLE p.t(x);
-        INSERT INTO p.t VALUES(7)";
-    run(&mut sqlite(&folder, &["--plain-dir", ".::/plain", ":memory:", plain])).printed("wal\n");
+    let plain = "PRAGMA locking_mode=EXCLUSIVE; ATTACH '/plain/a b.db' AS p;
+        PRAGMA p.journal_mode=WAL; CREATE TABLE p.t(x); INSERT INTO p.t VALUES(7)";
+    run(&mut sqlite(&folder, &["--plain-dir", ".::/plain", ":memory:", plain]))
+        .printed("exclusive\nwal\n");
     let ended = run(&mut sqlite(&folder, &["a b.db", "SELECT x FROM t"]));
     ended.failed_with(1, "a b.db is an ordinary database");
     let way = ended.err.split("copy it into a new one: twine ").nth(1).unwrap().trim_end();
@@ -119,8 +120,9 @@ fn every_journal_that_wasi_allows_keeps_what_is_committed() {
         );
         run(&mut sqlite(&folder, &["my.db", &sql])).printed(&format!("{mode}\n"));
     }
-    let wal = "PRAGMA journal_mode=WAL; CREATE TABLE w(x); INSERT INTO w VALUES(9)";
-    run(&mut sqlite(&folder, &["my.db", wal])).printed("wal\n");
+    let wal = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;
+        CREATE TABLE w(x); INSERT INTO w VALUES(9)";
+    run(&mut sqlite(&folder, &["my.db", wal])).printed("exclusive\nwal\n");
     let read = "SELECT * FROM t0, t1, t2, t3, w; PRAGMA integrity_check";
     run(&mut sqlite(&folder, &["my.db", read])).printed("0|1|2|3|9\nok\n");
 }

@@ -73,10 +73,6 @@ const LINKED: &[&str] = &[
     "-Wl,-z,stack-size=1048576",
 ];
 
-/// A volume belongs to one process, so nobody else needs locks; and without them a database in WAL
-/// mode needs no shared memory, which WASI lacks.
-const EXCLUSIVE: &[&str] = &["-DSQLITE_DEFAULT_LOCKING_MODE=1"];
-
 /// Lets the runtime raise a signal in the shell, which has a handler for SIGINT.
 const INTERRUPTED: &[&str] = &["-Wl,--export=raise"];
 
@@ -150,7 +146,7 @@ pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
 
 /// SQLite's own shell.
 pub(super) fn shell(guests: &Guests) -> Result<()> {
-    let flags = [SMALL, SYSTEM, FEATURES, WASI, EXCLUSIVE].concat();
+    let flags = [SMALL, SYSTEM, FEATURES, WASI].concat();
     let linked = [&flags[..], INTERRUPTED].concat();
     let recipe = [&linked[..], LINKED].concat().join(" ");
     let Some(stale) = guests.stale("sqlite", &recipe, &["sqlite"])? else { return Ok(()) };
