@@ -459,8 +459,7 @@ fn a_copy_that_is_interrupted_leaves_the_volume_whole() {
     while size() == before && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupted.unwrap().success());
+    common::interrupt(child.id());
     child.wait().unwrap();
     let check = desk.keyed(&["check", "my.vol"]);
     assert_eq!(check.code, Some(0), "{check:?}");

@@ -64,6 +64,12 @@ pub fn ended(output: Output) -> Ended {
     }
 }
 
+/// Sends SIGINT to a process. Every shell can; the program `kill` is not on every machine.
+pub fn interrupt(process: u32) {
+    let mut shell = Command::new("sh");
+    run(shell.args(["-c", &format!("kill -INT {process}")])).printed("");
+}
+
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ended {
     ended(command.output().unwrap())
