@@ -202,7 +202,7 @@ impl Enclave {
         self.range.protect(page..page + 1, permissions)
     }
 
-    /// As [`Self::update`] for consecutive pages, with few system calls.
+    /// As [`Changes::update`] for consecutive pages, with few system calls.
     pub(crate) fn update_all(
         &self,
         pages: Range<usize>,
