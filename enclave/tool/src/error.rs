@@ -87,10 +87,13 @@ impl Error {
         use twine_files::Error as Files;
         let remedy = match self {
             Error::Files { error, .. } => match error {
-                Files::NotFound => "see what is there: `twine volume tree VOLUME`",
+                Files::NotFound => {
+                    "see what is there: `twine volume tree VOLUME`; `twine volume mkdir -p` makes \
+                     directories"
+                }
                 Files::Exists => "choose another name, or remove what is there first",
                 Files::NotDirectory => "name a directory, or leave out what comes after the file",
-                Files::IsDirectory => "name a file, or give --recursive",
+                Files::IsDirectory => "name a file: `twine volume ls` shows those in a directory",
                 Files::NotEmpty => "remove what is in it first: `twine volume rm --recursive`",
                 Files::NameTooLong => "names have at most 255 bytes, links at most 4,095",
                 Files::ReadOnly => {
