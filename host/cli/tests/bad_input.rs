@@ -191,6 +191,17 @@ fn a_timeout_also_ends_a_start_function_that_loops() {
     run_text(&["--timeout", "200ms"], text).trapped_with("--timeout");
 }
 
+/// A process that would run for ever where the test fails.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // One that has ended needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn interrupting_the_command_ends_it_at_once() {
     let folder = Folder::new();
@@ -199,7 +210,8 @@ fn interrupting_the_command_ends_it_at_once() {
     let mut env = std::process::Command::new("env");
     env.arg("--default-signal=INT").arg(twine().get_program()).args(["run", "--quiet"]);
     env.env_remove("TWINE_IMAGE").env("TWINE_CACHE", common::cache());
-    let mut child = env.arg(program).spawn().unwrap();
+    let mut child = Killed(env.arg(program).spawn().unwrap());
+    let child = &mut child.0;
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(child.try_wait().unwrap(), None, "it should still be running");
     common::interrupt(child.id());
@@ -207,12 +219,7 @@ fn interrupting_the_command_ends_it_at_once() {
     while child.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_secs(30) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let ended = child.try_wait().unwrap().is_some();
-    if !ended {
-        // Left alone it would run for ever.
-        child.kill().unwrap();
-    }
-    assert!(ended, "it does not end");
+    assert!(child.try_wait().unwrap().is_some(), "it does not end");
     let status = child.wait().unwrap();
     assert_eq!(status.code(), None, "it ends by the signal: {status}");
 }
