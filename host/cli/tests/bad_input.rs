@@ -179,10 +179,20 @@ fn endless_recursion_is_a_trap() {
 
 const LOOP: &str = r#"(module (func (export "_start") (loop $l (br $l))))"#;
 
+/// Without a place: whoever chooses the fuel could step through a program's secrets by it.
 #[test]
-fn an_endless_loop_ends_with_its_time_or_its_fuel() {
-    run_text(&["--timeout", "200ms"], LOOP).trapped_with("--timeout");
-    run_text(&["--fuel", "100000"], LOOP).trapped_with("fuel");
+fn an_endless_loop_ends_with_its_time_or_its_fuel_and_nobody_learns_where() {
+    for (option, value, cause) in
+        [("--timeout", "200ms", "--timeout"), ("--fuel", "100000", "fuel"), ("--fuel", "3", "fuel")]
+    {
+        let ended = run_text(&[option, value], LOOP);
+        ended.trapped_with(cause);
+        assert_eq!(ended.err.lines().count(), 1, "{ended:?}");
+    }
+    // A trap of the program's own has one.
+    let own = run_text(&[], r#"(module (func (export "_start") unreachable))"#);
+    own.trapped_with("unreachable");
+    assert!(own.err.lines().count() > 1, "{own:?}");
 }
 
 #[test]
