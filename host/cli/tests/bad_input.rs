@@ -256,3 +256,23 @@ fn hardware_that_is_not_there_is_refused_by_name() {
     let ended = run_text(&["--tee", "sgx"], LOOP);
     ended.failed_with(1, "SGX can't be used");
 }
+
+/// Compiling a large program takes minutes: the code of these is not valid, and is not looked at.
+#[test]
+fn what_no_compiler_is_needed_for_is_told_before_compiling() {
+    const BAD: &str = "i32.const 1";
+    let import = format!(r#"(module (import "env" "f" (func)) (func (export "_start") {BAD}))"#);
+    run_text(&[], &import).failed_with(1, "imports what Twine does not provide: env::f");
+    let shared = format!(r#"(module (memory 1 1 shared) (func (export "_start") {BAD}))"#);
+    let ended = run_text(&[], &shared);
+    ended.failed_with(1, "shares its memory with threads");
+    assert!(ended.err.contains("wasm32-wasip1,"), "{ended:?}");
+    let nothing = format!("(module (func {BAD}))");
+    run_text(&[], &nothing).failed_with(1, "no function `_start`");
+    let large = format!(r#"(module (memory 100) (func (export "_start") {BAD}))"#);
+    run_text(&["--max-memory", "1MiB"], &large).failed_with(1, "wants 6553600 bytes");
+    let table = r#"(module (table 20000000 funcref) (func (export "_start")))"#;
+    run_text(&[], table).failed_with(1, "a table of 20000000 elements");
+    let bad = format!(r#"(module (func (export "_start") {BAD}))"#);
+    run_text(&[], &bad).failed_with(1, "not valid");
+}
