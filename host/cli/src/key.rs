@@ -150,14 +150,15 @@ fn ask(volume: &Path, new: bool) -> Result<String, Failure> {
             "give it by passphrase:env:NAME or passphrase:file:PATH",
         ));
     }
-    let _terminal = signals::Terminal::keep(false).map_err(|error| {
+    let terminal = signals::Terminal::keep(false).map_err(|error| {
         Failure::new(
             format!("the terminal can't be used: {error}"),
             "give the passphrase by passphrase:env:NAME or passphrase:file:PATH",
         )
     })?;
     let prompt = |text: &str| {
-        rpassword::prompt_password(format!("{text} {}: ", volume.display()))
+        terminal
+            .ask_hidden(&format!("{text} {}: ", volume.display()))
             .map_err(|error| Failure::new(format!("no passphrase was read: {error}"), "try again"))
     };
     let passphrase = prompt(if new { "New passphrase for" } else { "Passphrase for" })?;

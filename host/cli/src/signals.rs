@@ -1,13 +1,13 @@
 //! Signals that arrive while a terminal is not as it was, or a program could take them.
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level::emulate_default_handler;
 use std::fs::File;
-use std::io;
-use std::sync::Arc;
+use std::io::{self, BufRead, BufReader, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use twine_host::Interrupts;
 
@@ -20,6 +20,8 @@ pub(crate) struct Terminal {
     device: Arc<File>,
     before: Termios,
     signals: Handle,
+    /// Held by who changes the terminal, and to the end by who ends the process.
+    changing: Arc<Mutex<()>>,
 }
 
 impl Terminal {
@@ -34,13 +36,39 @@ impl Terminal {
         let mut signals = Signals::new(ending)?;
         let handle = signals.handle();
         let (theirs, was) = (Arc::clone(&device), before.clone());
+        let changing: Arc<Mutex<()>> = Arc::default();
+        let ending = Arc::clone(&changing);
         thread::Builder::new().spawn(move || {
             for signal in signals.forever() {
+                let _guard = ending.lock();
                 give_back(&theirs, &was);
                 let _ = emulate_default_handler(signal);
             }
         })?;
-        Ok(Terminal { device, before, signals: handle })
+        Ok(Terminal { device, before, signals: handle, changing })
+    }
+
+    /// Asks for a line that the terminal does not show.
+    ///
+    /// # Errors
+    /// When the terminal can't be read or written.
+    pub(crate) fn ask_hidden(&self, prompt: &str) -> io::Result<String> {
+        let mut hidden = self.before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        hidden.local_modes.insert(LocalModes::ECHONL);
+        {
+            let _guard = self.changing.lock();
+            tcsetattr(&self.device, OptionalActions::Flush, &hidden)?;
+        }
+        (&*self.device).write_all(prompt.as_bytes())?;
+        let mut line = String::new();
+        let read = BufReader::new(&*self.device).read_line(&mut line);
+        let _guard = self.changing.lock();
+        give_back(&self.device, &self.before);
+        match read? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+        }
     }
 }
 
