@@ -207,11 +207,11 @@ fn ctrl_c_interrupts_a_query_and_the_shell_goes_on() {
     terminal.wait(|shown| prompts(shown) >= 1);
     terminal.types("CREATE TABLE t(x); INSERT INTO t VALUES(6 * 7);\r");
     terminal.wait(|shown| prompts(shown) >= 2);
-    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)\
-         SELECT count(*) FROM c;\r";
+    // It shows a row, and then goes on: an interrupt before it has begun is for nothing.
+    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) \
+         SELECT 'be' || 'gun' FROM c WHERE x = 1 OR x < 0;\r";
     terminal.types(endless);
-    // The line editor has given the terminal back: the query runs.
-    terminal.wait(|shown| shown.matches(LINE_IS_READ).count() >= 2);
+    terminal.wait(|shown| shown.contains("begun"));
     terminal.types("\x03");
     terminal.wait(|shown| shown.contains("interrupted"));
     terminal.wait(|shown| prompts(shown) >= 3);
@@ -250,9 +250,6 @@ fn the_terminal_is_given_back_by_who_asks_for_a_passphrase() {
         }
     }
 }
-
-/// What the line editor shows once a line is read: it turns bracketed paste off.
-const LINE_IS_READ: &str = "\x1b[?2004l";
 
 /// How often the line editor has begun to wait for a line: it turns bracketed paste on then.
 fn prompts(shown: &str) -> usize {
