@@ -5,7 +5,7 @@ use crate::program::Identified;
 use twine_protocol::launch::Launch;
 use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
-/// Bytes of a page of linear memory, where a memory says nothing else.
+/// A page of linear memory has two to this power bytes, where a memory says nothing else.
 const PAGE_BITS: u32 = 16;
 
 /// What a module says of itself before its code.

@@ -81,8 +81,8 @@ struct How {
 
 impl How {
     /// Takes the options from the end of `text`; what is left of it. A comma before anything else
-    /// belongs to the path.
-    fn take<'a>(&mut self, mut text: &'a str) -> Result<&'a str, Failure> {
+    /// belongs to the path. Only a volume has a key and a cache.
+    fn take<'a>(&mut self, mut text: &'a str, of_volume: bool) -> Result<&'a str, Failure> {
         while let Some((rest, option)) = text.rsplit_once(',') {
             let wrong = |error: String| {
                 Failure::new(format!("--dir {text}: {error}"), "write key=KEY or cache=SIZE")
@@ -90,6 +90,12 @@ impl How {
             match option.split_once('=') {
                 None if option == "ro" => self.read_only = true,
                 None if option == "rw" => self.read_only = false,
+                Some(("key" | "cache", _)) if !of_volume => {
+                    return Err(Failure::new(
+                        format!("--plain-dir {text}: only a volume has a key and a cache"),
+                        "leave it out, or mount a volume with --dir",
+                    ));
+                }
                 Some(("key", key)) => self.key = key.parse().map_err(wrong)?,
                 Some(("cache", size)) => self.cache = Some(size::bytes(size).map_err(wrong)?),
                 _ => break,
@@ -119,7 +125,7 @@ impl Arguments {
         let mut prepared = Prepared::default();
         for text in &self.volumes {
             let mut how = self.how();
-            let (host, guest) = split(how.take(text)?);
+            let (host, guest) = split(how.take(text, true)?);
             if guest.is_none() && host.contains(":/") && !Path::new(host).exists() {
                 return Err(Failure::new(
                     format!("--dir {text}: there is no file {host}"),
@@ -130,7 +136,7 @@ impl Arguments {
         }
         for text in &self.folders {
             let mut how = self.how();
-            let (host, guest) = split(how.take(text)?);
+            let (host, guest) = split(how.take(text, false)?);
             prepared.folder(Path::new(host), guest.unwrap_or(host), how.read_only)?;
         }
         for text in &self.memories {

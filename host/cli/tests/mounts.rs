@@ -214,6 +214,10 @@ fn each_mount_has_options_of_its_own() {
     assert_eq!(writer(&folder, &["--dir", "v::/,ro"]).code, Some(ROFS));
     assert_eq!(writer(&folder, &["--dir", "v,ro"]).code, Some(ROFS));
     assert_eq!(writer(&folder, &["--plain-dir", "plain::/,ro"]).code, Some(ROFS));
+    for option in ["key=sealed", "cache=8MiB"] {
+        writer(&folder, &["--plain-dir", &format!("plain::/,{option}")])
+            .failed_with(1, "only a volume has a key and a cache");
+    }
     // The first descriptor is the first mount's: the others may say what they like.
     let two = ["--read-only", "--dir", "v::/a,rw", "--dir", &format!("w::/b,{key},cache=8MiB,rw")];
     assert_eq!(writer(&folder, &two).code, Some(0));

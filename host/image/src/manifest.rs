@@ -271,7 +271,7 @@ impl fmt::Display for Manifest {
         writeln!(f, "xfrm-required = {:#x}", self.xfrm_required)?;
         writeln!(f, "debug = {}", self.debug)?;
         writeln!(f, "exinfo = {}", self.exinfo)?;
-        // A literal string, for which Rust escapes as TOML does.
+        // Rust escapes quotes and backslashes as TOML does, and a symbol has nothing stranger.
         writeln!(f, "entry = {:?}", self.entry)?;
         match self.date {
             Some(date) => writeln!(f, "date = \"{date}\""),
