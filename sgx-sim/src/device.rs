@@ -8,10 +8,11 @@ use sgx_isa::{Attributes, Miscselect, Sigstruct};
 use sgxs::loader::{Load, Mapping, MappingInfo};
 use sgxs::sgxs::SgxsRead;
 
+use crate::builder::Policy;
 use crate::enclave::Enclave;
 use crate::error::Error;
 use crate::leaf::key::Platform;
-use crate::load::{self, Policy};
+use crate::load;
 use crate::stream::{Bytes, Records, Source};
 use crate::{fault, vdso, xsave};
 
@@ -108,6 +109,12 @@ impl Device {
         self.load_from(Bytes(stream), sigstruct, attributes, miscselect)
     }
 
+    /// The processor's keys, and what the device allows.
+    pub(crate) fn parts(&self) -> (Platform, Policy) {
+        let policy = Policy { provision_key: self.provision_key, quick_exits: self.quick_exits };
+        (self.platform.clone(), policy)
+    }
+
     fn load_from(
         &self,
         source: impl Source,
@@ -116,9 +123,8 @@ impl Device {
         miscselect: Miscselect,
     ) -> Result<Mapping<Self>, Error> {
         fault::adopt_signal_handlers()?;
-        let policy = Policy { provision_key: self.provision_key, quick_exits: self.quick_exits };
-        let enclave =
-            load::load(source, sigstruct, attributes, miscselect, &policy, self.platform.clone())?;
+        let (platform, policy) = self.parts();
+        let enclave = load::load(source, sigstruct, attributes, miscselect, policy, platform)?;
         let tcss = enclave
             .threads
             .iter()

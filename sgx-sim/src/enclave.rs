@@ -9,6 +9,7 @@ use sgx_isa::{Attributes, Miscselect, PageType};
 use crate::epcm::{Entry, Epcm, PAGE, Permissions};
 use crate::error::Error;
 use crate::exits::Exits;
+use crate::kernel::Driver;
 use crate::leaf::key::Platform;
 use crate::registry;
 
@@ -67,11 +68,13 @@ impl ThreadControl {
     }
 }
 
-/// Address space reserved for an enclave (ELRANGE), given back when dropped.
+/// Address space reserved for an enclave (ELRANGE).
 #[derive(Debug)]
 pub(crate) struct Reservation {
     pub(crate) base: usize,
     pub(crate) size: usize,
+    /// Given back when dropped.
+    ours: bool,
 }
 
 impl Reservation {
@@ -94,10 +97,28 @@ impl Reservation {
                 unsafe { libc::munmap(from as *mut _, to - from) };
             }
         }
-        // SAFETY: advice on the range just reserved. Enclaves touch much of what they have at
-        // once: larger pages save a fault for each small one. Without them nothing is lost.
-        unsafe { libc::madvise(base as *mut _, size, libc::MADV_HUGEPAGE) };
-        Ok(Reservation { base, size })
+        Ok(Reservation { base, size, ours: true }.advised())
+    }
+
+    /// What somebody else has reserved, and keeps as long as this is used.
+    pub(crate) fn of_another(base: usize, size: usize) -> Self {
+        Reservation { base, size, ours: false }.advised()
+    }
+
+    fn advised(self) -> Self {
+        // SAFETY: advice on a reserved range. Enclaves touch much of what they have at once: larger
+        // pages save a fault for each small one. Without them nothing is lost.
+        unsafe { libc::madvise(self.base as *mut _, self.size, libc::MADV_HUGEPAGE) };
+        self
+    }
+
+    /// As [`Self::protect`], of several ranges.
+    pub(crate) fn protect_all(
+        &self,
+        ranges: &[Range<usize>],
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        ranges.iter().try_for_each(|range| self.protect(range.clone(), permissions))
     }
 
     /// Sets the page table's permissions. Pages with X alone become readable too: the
@@ -120,8 +141,10 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: the reservation is ours, and its owner is gone.
-        unsafe { libc::munmap(self.base as *mut _, self.size) };
+        if self.ours {
+            // SAFETY: the reservation is ours, and its owner is gone.
+            unsafe { libc::munmap(self.base as *mut _, self.size) };
+        }
     }
 }
 
@@ -133,6 +156,8 @@ pub(crate) struct Enclave {
     pub(crate) threads: Box<[ThreadControl]>,
     pub(crate) platform: Platform,
     pub(crate) exits: Exits,
+    /// What adds pages at faults, if there is one.
+    pub(crate) driver: Option<Driver>,
     range: Reservation,
     paging: Mutex<()>,
 }
@@ -155,13 +180,14 @@ impl Enclave {
         platform: Platform,
         exits: Exits,
         range: Reservation,
+        driver: Option<Driver>,
     ) -> std::sync::Arc<Self> {
         std::sync::Arc::new_cyclic(|weak| {
             let mut threads = threads.into_boxed_slice();
             for thread in &mut threads {
                 thread.enclave = weak.as_ptr();
             }
-            Enclave { secs, epcm, threads, platform, exits, range, paging: Mutex::new(()) }
+            Enclave { secs, epcm, threads, platform, exits, driver, range, paging: Mutex::new(()) }
         })
     }
 

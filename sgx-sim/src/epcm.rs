@@ -1,7 +1,7 @@
 //! The Enclave Page Cache Map: what the processor knows of each page (SDM Vol. 3D, "Enclave
-//! Page Cache Map"), and what Linux's page tables say of it, in two bytes per page.
+//! Page Cache Map"), and what Linux's page tables say of it, in four bytes per page.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sgx_isa::PageType;
 
@@ -14,13 +14,17 @@ pub(crate) const PAGE: usize = 4096;
 /// Read, write, execute: SECINFO's bits 0 to 2, which are also `PROT_READ`, `PROT_WRITE`
 /// and `PROT_EXEC`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Permissions(u16);
+pub struct Permissions(u32);
 
 impl Permissions {
     /// No access.
     pub const NONE: Self = Permissions(0);
     /// Readable.
     pub const R: Self = Permissions(1);
+    /// Writable: EADD does not add such pages, but accesses ask for it.
+    pub(crate) const W: Self = Permissions(2);
+    /// Executable.
+    pub(crate) const X: Self = Permissions(4);
     /// Readable and writable.
     pub const RW: Self = Permissions(3);
     /// Readable and executable.
@@ -30,7 +34,7 @@ impl Permissions {
 
     /// From SECINFO.FLAGS or `PROT_*`: the low three bits.
     pub const fn from_bits_truncate(bits: u64) -> Self {
-        Permissions((bits & 7) as u16)
+        Permissions((bits & 7) as u32)
     }
 
     /// The low three bits of SECINFO.FLAGS, or `PROT_*`.
@@ -63,19 +67,22 @@ impl Permissions {
 ///
 /// Bits 0 to 2: EPCM.R/W/X; 3 PENDING, 4 MODIFIED, 5 PR (all as in SECINFO.FLAGS); 6 to 8: the
 /// page table's permissions; 9 to 11: the most that Linux lets those become; 12 to 14: EPCM.PT;
-/// 15: EPCM.VALID.
+/// 15: EPCM.VALID; 16: the driver's file is mapped there; 17: no ETRACK has followed the last
+/// EMODPR or EMODT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry(u16);
+pub(crate) struct Entry(u32);
 
 impl Entry {
-    pub(crate) const PENDING: u16 = 1 << 3;
-    pub(crate) const MODIFIED: u16 = 1 << 4;
-    pub(crate) const PR: u16 = 1 << 5;
-    const STATE: u16 = Self::PENDING | Self::MODIFIED | Self::PR;
+    pub(crate) const PENDING: u32 = 1 << 3;
+    pub(crate) const MODIFIED: u32 = 1 << 4;
+    pub(crate) const PR: u32 = 1 << 5;
+    const STATE: u32 = Self::PENDING | Self::MODIFIED | Self::PR;
     const TABLE_SHIFT: u32 = 6;
     const MAX_SHIFT: u32 = 9;
     const TYPE_SHIFT: u32 = 12;
-    const VALID: u16 = 1 << 15;
+    const VALID: u32 = 1 << 15;
+    const MAPPED: u32 = 1 << 16;
+    const UNTRACKED: u32 = 1 << 17;
     const INVALID: Self = Entry(0);
 
     /// A page added before EINIT. Linux lets its page table permissions become what SECINFO
@@ -87,9 +94,16 @@ impl Entry {
             permissions.0
                 | permissions.0 << Self::TABLE_SHIFT
                 | max.0 << Self::MAX_SHIFT
-                | (page_type as u16) << Self::TYPE_SHIFT
-                | Self::VALID,
+                | (page_type as u32) << Self::TYPE_SHIFT
+                | Self::VALID
+                | Self::MAPPED,
         )
+    }
+
+    /// The same page, mapped as `other` is, or not.
+    pub(crate) fn mapped_as(self, other: Self) -> Self {
+        let mapping = Self::MAPPED | 7 << Self::TABLE_SHIFT;
+        Entry(self.0 & !mapping | other.0 & mapping)
     }
 
     /// A page that EAUG added: the enclave must accept it. Linux lets its page table
@@ -100,9 +114,34 @@ impl Entry {
                 | Self::PENDING
                 | Permissions::RW.0 << Self::TABLE_SHIFT
                 | Permissions::RWX.0 << Self::MAX_SHIFT
-                | (PageType::Reg as u16) << Self::TYPE_SHIFT
-                | Self::VALID,
+                | (PageType::Reg as u32) << Self::TYPE_SHIFT
+                | Self::VALID
+                | Self::MAPPED,
         )
+    }
+
+    /// Whether the driver's file is mapped there. There need not be a page.
+    pub(crate) fn mapped(self) -> bool {
+        self.0 & Self::MAPPED != 0
+    }
+
+    /// The same, mapped with these permissions.
+    pub(crate) fn map(self, permissions: Permissions) -> Self {
+        Entry(self.with_table(permissions).0 | Self::MAPPED)
+    }
+
+    /// The same without its page; what is mapped there stays.
+    pub(crate) fn removed(self) -> Self {
+        Entry(self.0 & (Self::MAPPED | 7 << Self::TABLE_SHIFT))
+    }
+
+    /// Whether ETRACK has followed the last change that needs it.
+    pub(crate) fn tracked(self) -> bool {
+        self.0 & Self::UNTRACKED == 0
+    }
+
+    pub(crate) fn with_tracking(self, tracked: bool) -> Self {
+        Entry(self.0 & !Self::UNTRACKED | if tracked { 0 } else { Self::UNTRACKED })
     }
 
     pub(crate) fn valid(self) -> bool {
@@ -122,11 +161,11 @@ impl Entry {
     }
 
     pub(crate) fn is(self, page_type: PageType) -> bool {
-        self.valid() && self.0 >> Self::TYPE_SHIFT & 7 == page_type as u16
+        self.valid() && self.0 >> Self::TYPE_SHIFT & 7 == page_type as u32
     }
 
     /// PENDING, MODIFIED and PR.
-    pub(crate) fn state(self) -> u16 {
+    pub(crate) fn state(self) -> u32 {
         self.0 & Self::STATE
     }
 
@@ -144,10 +183,10 @@ impl Entry {
     }
 
     pub(crate) fn with_type(self, page_type: PageType) -> Self {
-        Entry(self.0 & !(7 << Self::TYPE_SHIFT) | (page_type as u16) << Self::TYPE_SHIFT)
+        Entry(self.0 & !(7 << Self::TYPE_SHIFT) | (page_type as u32) << Self::TYPE_SHIFT)
     }
 
-    pub(crate) fn with_state(self, state: u16) -> Self {
+    pub(crate) fn with_state(self, state: u32) -> Self {
         Entry(self.0 & !Self::STATE | state)
     }
 
@@ -168,13 +207,13 @@ impl Entry {
 
 /// The entries of an enclave's pages, by page number from its base.
 pub(crate) struct Epcm {
-    entries: Box<[AtomicU16]>,
+    entries: Box<[AtomicU32]>,
 }
 
 impl Epcm {
     /// All pages invalid. The memory is not touched until pages are added.
     pub(crate) fn new(pages: usize) -> Result<Self, Error> {
-        // SAFETY: zero is a valid `AtomicU16`.
+        // SAFETY: zero is a valid `AtomicU32`.
         Ok(Epcm { entries: unsafe { zeroed_slice(pages) }? })
     }
 
@@ -193,7 +232,7 @@ impl Epcm {
     }
 
     pub(crate) fn remove(&self, page: usize) {
-        self.set(page, Entry::INVALID);
+        self.set(page, self.get(page).removed());
     }
 }
 

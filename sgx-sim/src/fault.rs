@@ -24,6 +24,7 @@ use crate::enclave::{Changes, ThreadControl};
 use crate::enter;
 use crate::error::Error;
 use crate::exception::{Exception, GP, PF_FETCH, PF_SGX, PF_WRITE, vector};
+use crate::kernel;
 use crate::leaf;
 use crate::memory;
 use crate::relay;
@@ -187,7 +188,13 @@ unsafe fn dispatch(
             Ok(()) => return Outcome::Resume,
             Err(exception) => exception,
         },
-        Event::Exception(exception) => exception,
+        Event::Exception(exception) => {
+            let enclave = thread.enclave();
+            if kernel::page_fault(enclave, &mut Changes::new(enclave), &exception) {
+                return Outcome::Resume;
+            }
+            exception
+        }
     };
     let outside = aex::save(processor, thread, context, bases, Some(&exception));
     // SAFETY: this is the fault's handler, the state is saved, the host's bases are loaded.
@@ -288,12 +295,13 @@ fn enclu(
     let mut changes = Changes::new(enclave);
     for _ in 0..AT_ONCE {
         let more = leaf::changes_page(registers);
-        if let Err(exception) = leaf::execute(enclave, &mut changes, registers) {
-            // It may have met a page whose page table was yet to follow its entry.
-            if !changes.settle().is_ok_and(|had| had) {
+        while let Err(exception) = leaf::execute(enclave, &mut changes, registers) {
+            // It may have met a page whose page table was yet to follow its entry, or one that is
+            // added when it is touched.
+            let late = changes.settle().is_ok_and(|had| had);
+            if !late && !kernel::page_fault(enclave, &mut changes, &exception) {
                 return Err(exception);
             }
-            leaf::execute(enclave, &mut changes, registers)?;
         }
         registers[libc::REG_RIP as usize] += ahead::ENCLU.len() as i64;
         if !more || !ahead::to_next_enclu(enclave, registers) || !leaf::changes_page(registers) {

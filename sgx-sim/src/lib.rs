@@ -21,6 +21,8 @@
 //!   `__vdso_sgx_enter_enclave`; the feature `vdso` (on by default) defines that symbol too.
 //! - [`restrict_permissions`], [`protect`], [`augment`], [`trim`] and [`remove`] stand for what
 //!   Linux does to the pages of a running enclave.
+//! - [`Kernel`] is a model of Linux's driver in the place of all these: programs that load enclaves
+//!   through its ioctls can be tested with it, and faults be injected.
 //! - [`enclu_exception`] tells how ENCLU traps on this machine.
 //! - [`adopt_signal_handlers`] lets a program's signal handlers run while its threads are
 //!   inside.
@@ -33,6 +35,7 @@ compile_error!("sgx-sim runs on x86-64 Linux only");
 
 mod aex;
 mod ahead;
+mod builder;
 mod device;
 mod enclave;
 mod enter;
@@ -41,6 +44,7 @@ mod error;
 mod exception;
 mod exits;
 mod fault;
+mod kernel;
 mod leaf;
 mod load;
 mod measure;
@@ -63,6 +67,7 @@ pub use enter::{EnclaveRun, EnterFn, enter_enclave_fn, sgx_sim_enter_enclave};
 pub use epcm::Permissions;
 pub use error::{Error, RootSecretError};
 pub use fault::adopt_signal_handlers;
+pub use kernel::{EnclaveFile, Event, Fault, Injection, Kernel};
 pub use paging::{augment, protect, remove, restrict_permissions, trim};
 pub use processor::{EncluException, enclu_exception};
 pub use registry::owns_tcs;

@@ -2,7 +2,7 @@
 //! stream, computed on a thread of its own while the loader goes on.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
@@ -10,20 +10,20 @@ use crate::error::Error;
 use crate::stream::Block;
 
 /// A measurement in progress.
-pub(crate) struct Measurement<'scope> {
+pub(crate) struct Measurement {
     full: Sender<Block>,
     hashed: Receiver<Block>,
     /// How many blocks there are.
     blocks: usize,
-    thread: ScopedJoinHandle<'scope, [u8; 32]>,
+    thread: JoinHandle<[u8; 32]>,
 }
 
-impl<'scope> Measurement<'scope> {
+impl Measurement {
     /// So many that the hash, which is slower, finds one whenever it looks: the loader fills the
     /// others while it wakes up. More would be more memory to touch for the first time.
     const BLOCKS: usize = 8;
 
-    pub(crate) fn start(scope: &'scope Scope<'scope, '_>) -> Result<Self, Error> {
+    pub(crate) fn start() -> Result<Self, Error> {
         let (full, to_hash) = channel::<Block>();
         let (done, hashed) = channel();
         let hash = move || {
@@ -35,7 +35,7 @@ impl<'scope> Measurement<'scope> {
             }
             hash.finalize().into()
         };
-        let thread = thread::Builder::new().spawn_scoped(scope, hash).map_err(Error::Thread)?;
+        let thread = thread::Builder::new().spawn(hash).map_err(Error::Thread)?;
         Ok(Measurement { full, hashed, blocks: 0, thread })
     }
 
@@ -71,19 +71,17 @@ mod tests {
     #[test]
     fn only_what_is_measured_is_hashed() {
         let part = |first: u8| (0..1000).map(|i| first.wrapping_add(i as u8)).collect::<Vec<_>>();
-        let mrenclave = thread::scope(|scope| {
-            let mut measurement = Measurement::start(scope).unwrap();
-            for first in 0..100 {
-                let mut block = measurement.block().unwrap();
-                assert!(block.bytes().is_empty());
-                block.push(&part(first));
-                for range in [0..64, 64..100, 900..1000] {
-                    block.measure(range);
-                }
-                measurement.extend(block);
+        let mut measurement = Measurement::start().unwrap();
+        for first in 0..100 {
+            let mut block = measurement.block().unwrap();
+            assert!(block.bytes().is_empty());
+            block.push(&part(first));
+            for range in [0..64, 64..100, 900..1000] {
+                block.measure(range);
             }
-            measurement.finish()
-        });
+            measurement.extend(block);
+        }
+        let mrenclave = measurement.finish();
         let mut expected = Sha256::new();
         for first in 0..100 {
             expected.update(&part(first)[..100]);

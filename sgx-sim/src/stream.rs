@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::memory::zeroed_slice;
 
 pub(crate) const CHUNK: usize = 256;
-const HEADER: usize = 64;
+pub(crate) const HEADER: usize = 64;
 const LONGEST: usize = HEADER + CHUNK;
 
 /// One record. Its reserved fields are zero.
@@ -108,6 +108,18 @@ impl Block {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes[self.filled..][..bytes.len()].copy_from_slice(bytes);
         self.filled += bytes.len();
+    }
+
+    /// As [`Self::push`], of what is measured.
+    pub(crate) fn push_measured(&mut self, bytes: &[u8]) {
+        let start = self.filled;
+        self.push(bytes);
+        self.measure(start..self.filled);
+    }
+
+    /// Whether there is room for so many bytes.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.len() - self.filled >= bytes
     }
 
     fn room(&mut self) -> &mut [u8] {

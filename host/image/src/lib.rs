@@ -39,6 +39,7 @@ mod key;
 mod layout;
 mod manifest;
 mod measure;
+mod pages;
 mod sign;
 mod write;
 
@@ -50,7 +51,8 @@ pub use inspect::{
 };
 pub use key::{SigningKey, VerifyingKey};
 pub use manifest::Manifest;
-pub use measure::{Mrenclave, Mrsigner, check, measure};
+pub use measure::{Mrenclave, Mrsigner, measure};
+pub use pages::{Page, Pages};
 pub use sgx_isa::{Attributes, Sigstruct};
 pub use sign::{SigningRequest, launch_attributes, sign, verify};
 pub use write::{Built, build};

@@ -74,23 +74,6 @@ pub fn measure(sgxs: impl Read) -> Result<Mrenclave, Error> {
     measurement.finish()
 }
 
-/// Checks the form of an image, as [`measure`] does, without measuring it: loaders pass over
-/// reserved fields, so that bytes there could be changed and nobody would notice. Returns the
-/// number of its threads (TCSs).
-///
-/// # Errors
-/// When the stream is not canonical.
-pub fn check(sgxs: impl Read) -> Result<usize, Error> {
-    let mut records = Records::new(sgxs);
-    let mut threads = 0;
-    while let Some(record) = records.next()? {
-        if let Record::Page { flags, .. } = record {
-            threads += usize::from(flags.page_type() == PageType::Tcs as u8);
-        }
-    }
-    Ok(threads)
-}
-
 /// MRENCLAVE in the making.
 pub(crate) struct Measurement(Hasher);
 
@@ -121,11 +104,12 @@ pub(crate) enum Record<'a> {
 }
 
 const HEADER: usize = 64;
-const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = 256;
 pub(crate) const CHUNKS_PER_PAGE: usize = PAGE as usize / CHUNK;
 
 /// Reads records, and sees to it that the stream is canonical: one ECREATE,
 /// first; pages in ascending order, inside ELRANGE; content behind its page, no part twice.
+#[derive(Debug)]
 pub(crate) struct Records<R> {
     input: BufReader<R>,
     buffer: [u8; HEADER + CHUNK],
@@ -187,6 +171,11 @@ impl<R: Read> Records<R> {
         }
         let flags = SecinfoFlags::from_bits_truncate(self.field(16));
         Ok(Some(Record::Page { offset: self.field(8), flags }))
+    }
+
+    /// How many bytes were read.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
     }
 
     fn create(&mut self) -> Result<(), &'static str> {

@@ -1,8 +1,8 @@
 //! Serving host calls.
 
 use crate::code::CodeFile;
-use crate::device::Platform;
-use crate::hardware;
+use crate::driver::Memory;
+use crate::mapping::PAGE;
 use crate::service::Service;
 use crate::storage::Storage;
 use crate::streams;
@@ -49,12 +49,13 @@ impl Caller<'_> {
         done(result.map(|()| 0))
     }
 
-    /// Where pages lie in the enclave, if they are pages of it.
-    fn offset(&self, address: u64, length: u64) -> Option<u64> {
-        let elrange = self.service.elrange.get()?;
-        let offset = address.checked_sub(elrange.base as u64)?;
-        let inside = offset.checked_add(length)? <= elrange.size as u64;
-        (inside && (address | length).is_multiple_of(4096)).then_some(offset)
+    /// The enclave's memory, and the offset in it of whole pages that lie there.
+    fn memory(&self, address: u64, length: u64) -> Option<(&Memory, u64)> {
+        let memory = self.service.memory.get()?;
+        let offset = address.checked_sub(memory.base() as u64)?;
+        let inside = offset.checked_add(length)? <= memory.size() as u64;
+        (inside && length != 0 && (address | length).is_multiple_of(PAGE))
+            .then_some((memory, offset))
     }
 }
 
@@ -253,40 +254,25 @@ impl HostCalls for Caller<'_> {
     }
 
     fn restrict_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
-        let status = match (self.offset(address, length), self.service.platform) {
-            (None, _) => Status::Invalid,
-            (Some(offset), Platform::Hardware) => hardware::restrict(offset, length, permissions),
-            (Some(_), Platform::Simulated | Platform::Throwaway) => {
-                simulated(sgx_sim::restrict_permissions(
-                    address as usize,
-                    length as usize,
-                    sgx_sim::Permissions::from_bits_truncate(permissions),
-                ))
-            }
+        let status = match self.memory(address, length) {
+            Some((memory, offset)) => memory.restrict(offset, length, permissions),
+            None => Status::Invalid,
         };
         (status.code(), 0)
     }
 
     fn add_pages(&mut self, address: u64, length: u64) -> (u64, u64) {
-        let status = match (self.offset(address, length), self.service.platform) {
-            (None, _) => Status::Invalid,
-            (Some(_), Platform::Hardware) => hardware::add(address, length),
-            (Some(_), Platform::Simulated | Platform::Throwaway) => {
-                simulated(sgx_sim::augment(address as usize, length as usize))
-            }
+        let status = match self.memory(address, length) {
+            Some((memory, _)) => memory.add(address, length),
+            None => Status::Invalid,
         };
         (status.code(), 0)
     }
 
     fn extend_pages(&mut self, address: u64, length: u64, permissions: u64) -> (u64, u64) {
-        let status = match (self.offset(address, length), self.service.platform) {
-            (None, _) => Status::Invalid,
-            (Some(_), Platform::Hardware) => hardware::protect(address, length, permissions & 7),
-            (Some(_), Platform::Simulated | Platform::Throwaway) => simulated(sgx_sim::protect(
-                address as usize,
-                length as usize,
-                sgx_sim::Permissions::from_bits_truncate(permissions),
-            )),
+        let status = match self.memory(address, length) {
+            Some((memory, _)) => memory.protect(address, length, permissions),
+            None => Status::Invalid,
         };
         (status.code(), 0)
     }
@@ -298,10 +284,6 @@ fn pieces(buffer: &[u8], count: u64) -> Result<(&[u8], &[[u8; Piece::SIZE]]), St
     let bytes = size.and_then(|size| buffer.len().checked_sub(size)).ok_or(Status::Invalid)?;
     let (bytes, places) = buffer.split_at(bytes);
     Ok((bytes, places.as_chunks().0))
-}
-
-fn simulated(result: Result<(), sgx_sim::Error>) -> Status {
-    result.map_or(Status::Denied, |()| Status::Ok)
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Hardware or software: which SGX this machine has.
 
+use crate::driver::{self, DEVICE, Kernel, LoadError, Memory, Refusal};
 use crate::error::Error;
 use crate::image::Image;
 use crate::process::{self, Shortage};
-use sgx_isa::ErrorCode;
+use sgx_isa::AttributesFlags;
 use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
 use sgxs::sgxs::SgxsRead;
-use sgxs_loaders::isgx::SgxIoctlError;
 use std::ffi::c_void;
 use std::io::{BufReader, ErrorKind};
+use std::sync::Arc;
 use twine_image::{Attributes, Sigstruct};
 
 /// Which SGX a user wants.
@@ -49,9 +50,6 @@ impl Platform {
         }
     }
 }
-
-/// The device of Linux's own driver.
-pub(crate) const DEVICE: &str = "/dev/sgx_enclave";
 
 /// What this machine has of SGX.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,57 +110,38 @@ pub(crate) struct Elrange {
     pub size: usize,
 }
 
-/// Either device.
-pub(crate) struct Device(Inner);
-
-enum Inner {
-    Hardware(sgxs_loaders::isgx::Device),
-    Simulated(sgx_sim::Device),
-}
+/// A machine's driver: where enclaves are loaded.
+pub(crate) struct Device(Box<dyn Kernel>);
 
 impl Device {
     pub(crate) fn open(platform: Platform) -> Result<Self, Error> {
-        Ok(Device(match platform {
-            Platform::Hardware => Inner::Hardware(
-                sgxs_loaders::isgx::Device::new()
-                    .map_err(|error| Error::NoSgx(error.to_string()))?
-                    .build(),
-            ),
-            Platform::Simulated => {
-                Inner::Simulated(sgx_sim::Device::new().map_err(simulated_error)?)
-            }
-            Platform::Throwaway => {
-                Inner::Simulated(sgx_sim::Device::throwaway().map_err(simulated_error)?)
-            }
-        }))
+        let simulated = match platform {
+            Platform::Hardware => return Ok(Device(Box::new(driver::Linux))),
+            Platform::Simulated => sgx_sim::Device::new(),
+            Platform::Throwaway => sgx_sim::Device::throwaway(),
+        };
+        let simulated = simulated.map_err(simulated_error)?;
+        Ok(Device(Box::new(sgx_sim::Kernel::new(&simulated))))
+    }
+
+    /// The machine that a model of the kernel is of.
+    pub(crate) fn of_model(kernel: sgx_sim::Kernel) -> Self {
+        Device(Box::new(kernel))
     }
 
     /// Loads the enclave of an image.
-    pub(crate) fn load(&mut self, image: &Image, attributes: Attributes) -> Result<Loaded, Error> {
-        let sigstruct = &image.sigstruct;
-        let mapping = match &mut self.0 {
-            Inner::Hardware(device) => {
-                // Read at once: the loader reads record by record, 64 bytes at a time. It also
-                // passes over reserved fields, where bytes could be changed and nobody would
-                // notice.
-                let sgxs = image.read()?;
-                twine_image::check(&sgxs[..]).map_err(|error| Error::Damaged {
-                    path: image.path.clone(),
-                    reason: error.to_string(),
-                })?;
-                device
-                    .load(&mut &sgxs[..], sigstruct, attributes, sigstruct.miscselect)
-                    .map(erase)
-                    .map_err(|error| hardware_error(&error, image))?
-            }
-            Inner::Simulated(device) => device
-                .load_stream(image.file()?, sigstruct, attributes, sigstruct.miscselect)
-                .map(erase)
-                .map_err(|error| loading_error(error, image))?,
-        };
-        let info = &mapping.info;
-        let elrange = Elrange { base: info.address() as usize, size: info.size() };
-        Ok(Loaded { elrange, threads: mapping.tcss.len(), mapping: Some(mapping) })
+    pub(crate) fn load(&self, image: &Image, attributes: Attributes) -> Result<Loaded, Error> {
+        let loaded = driver::load(&*self.0, image.file()?, &image.sigstruct, attributes)
+            .map_err(|error| loading_error(error, image, attributes))?;
+        let memory = Arc::new(loaded.memory);
+        let tcss = loaded
+            .threads
+            .iter()
+            .map(|&address| AnyTcs { address, _memory: memory.clone() })
+            .collect();
+        let info = Elrange { base: memory.base(), size: memory.size() };
+        let mapping = Some(Mapping { info, tcss });
+        Ok(Loaded { memory, threads: loaded.threads.len(), mapping })
     }
 }
 
@@ -175,55 +154,74 @@ fn simulated_error(error: sgx_sim::Error) -> Error {
     }
 }
 
-/// Why software SGX did not load an image.
-fn loading_error(error: sgx_sim::Error, image: &Image) -> Error {
-    use sgx_sim::Error as Sim;
-    let path = || image.path.clone();
-    let reason = error.to_string();
+/// Why an image was not loaded, by the step that failed and what the driver says there (Linux
+/// `arch/x86/kernel/cpu/sgx/ioctl.c`).
+fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Error {
     match error {
-        Sim::InvalidMeasurement { .. } => Error::Changed { path: path(), reason },
-        Sim::InvalidSigStruct(_) | Sim::InvalidSignature(_) => {
-            Error::Signature { path: twine_image::signature_path(&image.path), reason }
+        LoadError::Open(error) => match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => {
+                Error::NoFile { source: error, shortage: Shortage::of_files() }
+            }
+            _ => Error::NoSgx(format!("{DEVICE} can't be opened: {error}")),
+        },
+        LoadError::Image(twine_image::Error::Io { source, .. }) => {
+            Error::Read { path: image.path.clone(), source }
         }
-        Sim::NotCanonical(_) | Sim::Stream(_) => Error::Damaged { path: path(), reason },
-        Sim::Read(source) => Error::Read { path: path(), source },
-        Sim::InvalidAttribute(_) | Sim::Create(_) | Sim::Add { .. } | Sim::Permissions { .. } => {
-            refused(reason, image)
+        LoadError::Image(error) => {
+            Error::Damaged { path: image.path.clone(), reason: error.to_string() }
         }
-        Sim::AddressSpace { .. } => {
-            Error::NoMemory { what: reason, shortage: Shortage::of_addresses() }
+        LoadError::Addresses { size, error } => Error::NoMemory {
+            what: format!("{size} bytes of address space can't be reserved: {error}"),
+            shortage: Shortage::of_addresses(),
+        },
+        LoadError::Create(refusal) => match refusal.errno() {
+            // Only software SGX starts one, which measures.
+            Some(libc::EAGAIN) => process::no_thread(refusal.into_error()),
+            Some(libc::EINVAL | libc::EIO) => refused(refusal.what("ECREATE"), image),
+            _ => system_error(&refusal, "ECREATE"),
+        },
+        LoadError::Add { offset, refusal } => {
+            let what = format!("EADD of the page at offset {offset:#x}");
+            match refusal.errno() {
+                Some(libc::EINVAL | libc::EIO | libc::EBUSY) => refused(refusal.what(&what), image),
+                Some(libc::ENOMEM) => Error::NoEpc(refusal.what(&what)),
+                _ => system_error(&refusal, &what),
+            }
         }
-        Sim::Memory { .. } => Error::NoMemory { what: reason, shortage: Shortage::of_memory() },
-        Sim::Thread(source) => process::no_thread(source),
-        Sim::System { source, .. } => system_error(&source, reason),
-        error => simulated_error(error),
+        LoadError::Map { offset, refusal } => {
+            system_error(&refusal, &format!("mmap of the pages at offset {offset:#x}"))
+        }
+        LoadError::Init(refusal) => match refusal.errno() {
+            Some(libc::EPERM | libc::EINVAL) => not_initialized(refusal.what("EINIT"), image),
+            Some(libc::EACCES) if attributes.flags.contains(AttributesFlags::PROVISIONKEY) => {
+                Error::NotPermitted("the enclave asks for the provisioning key".into())
+            }
+            _ => system_error(&refusal, "EINIT"),
+        },
     }
 }
 
-/// Why the system refused a call that `what` tells of.
-fn system_error(error: &std::io::Error, what: String) -> Error {
-    match error.raw_os_error() {
+/// Why the system refused a call.
+fn system_error(refusal: &Refusal, call: &str) -> Error {
+    let what = refusal.what(call);
+    match refusal.errno() {
         Some(libc::ENOMEM) => Error::NoMemory { what, shortage: Shortage::of_memory() },
         Some(libc::EACCES | libc::EPERM) => Error::NotPermitted(what),
         _ => Error::System(what),
     }
 }
 
-/// Why the driver or the processor did not load an image.
-fn hardware_error(error: &anyhow::Error, image: &Image) -> Error {
-    let reason = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    if let Some(system) = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()) {
-        return system_error(system, reason);
-    }
-    let answer = error.chain().find_map(|cause| cause.downcast_ref::<SgxIoctlError>());
-    match answer {
-        Some(SgxIoctlError::Ret(ErrorCode::InvalidMeasurement)) => {
-            Error::Changed { path: image.path.clone(), reason }
-        }
-        Some(SgxIoctlError::Ret(ErrorCode::InvalidSignature | ErrorCode::InvalidSigStruct)) => {
-            Error::Signature { path: twine_image::signature_path(&image.path), reason }
-        }
-        _ => refused(reason, image),
+/// Why EINIT refused: Linux says EPERM of all its error codes, so what it has checked is checked here.
+fn not_initialized(reason: String, image: &Image) -> Error {
+    match twine_image::verify(&image.sigstruct) {
+        Ok(_) => refused(reason, image),
+        Err(error) => Error::Signature {
+            path: twine_image::signature_path(&image.path),
+            reason: match error {
+                twine_image::Error::Signature { reason } => reason.to_owned(),
+                _ => reason,
+            },
+        },
     }
 }
 
@@ -242,48 +240,39 @@ fn refused(reason: String, image: &Image) -> Error {
     }
 }
 
-/// A TCS of either device.
+/// A TCS. The enclave stays as long as there is one.
 #[derive(Debug)]
-pub(crate) struct AnyTcs(Box<dyn Tcs>);
+pub(crate) struct AnyTcs {
+    address: usize,
+    _memory: Arc<Memory>,
+}
 
 impl Tcs for AnyTcs {
     fn address(&self) -> *mut c_void {
-        self.0.address()
+        self.address as *mut c_void
     }
 }
 
-/// What either device says of a loaded enclave.
-#[derive(Debug)]
-pub(crate) struct AnyInfo(Box<dyn MappingInfo>);
-
-impl MappingInfo for AnyInfo {
+impl MappingInfo for Elrange {
     fn address(&self) -> *mut c_void {
-        self.0.address()
+        self.base as *mut c_void
     }
 
     fn size(&self) -> usize {
-        self.0.size()
-    }
-}
-
-fn erase<L: Load>(mapping: Mapping<L>) -> Mapping<Loaded> {
-    Mapping {
-        info: AnyInfo(Box::new(mapping.info)),
-        tcss: mapping.tcss.into_iter().map(|tcs| AnyTcs(Box::new(tcs))).collect(),
+        self.size
     }
 }
 
 /// A loaded enclave, in the form in which `enclave-runner` takes one: as a loader.
 pub(crate) struct Loaded {
-    /// Where it lies.
-    pub elrange: Elrange,
+    pub memory: Arc<Memory>,
     /// How many threads can be inside at once: its TCSs.
     pub threads: usize,
     mapping: Option<Mapping<Self>>,
 }
 
 impl Load for Loaded {
-    type MappingInfo = AnyInfo;
+    type MappingInfo = Elrange;
     type Tcs = AnyTcs;
 
     fn load<R: SgxsRead>(

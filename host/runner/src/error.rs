@@ -76,6 +76,9 @@ pub enum Error {
         /// Why.
         shortage: Shortage,
     },
+    /// The processor's memory for enclaves is used up.
+    #[error("the machine has no enclave memory (EPC) left: {0}")]
+    NoEpc(String),
     /// The threads that the enclave runs on can't be had.
     #[error("no thread can be started: {source}{shortage}")]
     NoThread {
@@ -160,6 +163,9 @@ impl Error {
             Error::NoThread { shortage, .. } => shortage.remedy().unwrap_or(
                 "raise the limit of this container or unit: --pids-limit, TasksMax=",
             ).into(),
+            Error::NoEpc(_) => {
+                "end other enclaves, or give the machine more EPC (its firmware's PRMRR size; for a virtual machine `-m` of sgx-epc)".into()
+            }
             Error::NoFile { source, shortage } => {
                 shortage.remedy().or_else(|| process::remedy(source)).unwrap_or("close other files").into()
             }

@@ -48,11 +48,6 @@ impl Image {
         File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })
     }
 
-    /// The bytes of the SGXS file.
-    pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
-        std::fs::read(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })
-    }
-
     /// The path of the SGXS file.
     pub fn path(&self) -> &Path {
         &self.path

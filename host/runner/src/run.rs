@@ -1,7 +1,8 @@
 //! Running one program in an enclave.
 
 use crate::code::CodeFile;
-use crate::device::{Device, Loaded, Platform};
+use crate::device::{Device, Elrange, Loaded, Platform};
+use crate::driver::Memory;
 use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
@@ -50,7 +51,8 @@ pub fn run(
     program: impl Into<Program>,
     resources: Resources,
 ) -> Result<Report, Error> {
-    run_with(image, platform, launch, program.into(), resources, None)
+    let device = || Device::open(platform);
+    run_with(image, platform, device, launch, program.into(), resources, None)
 }
 
 /// As [`run`], with an interposer between the enclave and this host.
@@ -65,20 +67,36 @@ pub fn run_interposed(
     resources: Resources,
     interposer: Arc<dyn Interposer>,
 ) -> Result<Report, Error> {
-    run_with(image, platform, launch, program.into(), resources, Some(interposer))
+    let device = || Device::open(platform);
+    run_with(image, platform, device, launch, program.into(), resources, Some(interposer))
+}
+
+/// As [`run`], on a model of the kernel's driver, in which faults can be put.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_modelled(
+    image: &Image,
+    kernel: sgx_sim::Kernel,
+    launch: &Launch,
+    program: impl Into<Program>,
+    resources: Resources,
+) -> Result<Report, Error> {
+    let device = || Ok(Device::of_model(kernel));
+    run_with(image, Platform::Simulated, device, launch, program.into(), resources, None)
 }
 
 fn run_with(
     image: &Image,
     platform: Platform,
+    device: impl FnOnce() -> Result<Device, Error>,
     launch: &Launch,
     program: Program,
     resources: Resources,
     interposer: Option<Arc<dyn Interposer>>,
 ) -> Result<Report, Error> {
     enter::link();
-    let service =
-        Arc::new(Service::new(platform, &launch.encode(), program, resources, interposer));
+    let service = Arc::new(Service::new(&launch.encode(), program, resources, interposer));
 
     service.interrupts().lead_to(&service);
     let start = Instant::now();
@@ -87,10 +105,12 @@ fn run_with(
     if platform == Platform::Throwaway && needs_sealing(launch) {
         return Err(Error::Throwaway);
     }
-    let loaded = Device::open(platform)?.load(image, attributes)?;
+    let loaded = device()?.load(image, attributes)?;
     process::room(loaded.threads.max(1))?;
-    let _ = service.elrange.set(loaded.elrange);
-    let registration = service::register(loaded.elrange, service.clone());
+    let memory = loaded.memory.clone();
+    let _ = service.memory.set(memory.clone());
+    let elrange = Elrange { base: memory.base(), size: memory.size() };
+    let registration = service::register(elrange, service.clone());
     let command = command(loaded, &image.sigstruct)?;
     let load = start.elapsed();
 
@@ -101,7 +121,7 @@ fn run_with(
 
     let said = std::mem::take(&mut *service.said());
     let stats = service.counters.read();
-    let outcome = outcome(said, result)?;
+    let outcome = outcome(said, result, &memory)?;
     let not_kept = service.code().and_then(CodeFile::not_kept);
     Ok(Report { outcome, stats, phases: Phases { load, inside }, not_kept })
 }
@@ -131,7 +151,7 @@ fn xcr0() -> u64 {
     unsafe { read() }
 }
 
-fn outcome(said: Said, result: anyhow::Result<()>) -> Result<Outcome, Error> {
+fn outcome(said: Said, result: anyhow::Result<()>, memory: &Memory) -> Result<Outcome, Error> {
     if let Some(bytes) = said.outcome {
         return Ok(Outcome::decode(&bytes)?);
     }
@@ -143,6 +163,10 @@ fn outcome(said: Said, result: anyhow::Result<()>) -> Result<Outcome, Error> {
         Some(Abnormal::Panicked) => Error::Panicked {
             place: said.panic_place.map(|place| format!(" at {place}")).unwrap_or_default(),
         },
+        // The driver had no page for what the enclave touched.
+        Some(Abnormal::Exception { address, .. }) if memory.was_added(address) => {
+            Error::NoEpc(format!("a page at address {address:#x} can't be added"))
+        }
         Some(Abnormal::Exception { vector, address }) => {
             Error::Exception { vector, name: exception_name(vector), address }
         }

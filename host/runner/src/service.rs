@@ -1,7 +1,8 @@
 //! What one enclave is served with, and what it said.
 
 use crate::code::CodeFile;
-use crate::device::{Elrange, Platform};
+use crate::device::Elrange;
+use crate::driver::Memory;
 use crate::folder::Folder;
 use crate::mapping::PAGE;
 use crate::program::{Program, words};
@@ -142,7 +143,6 @@ const MOST_PROMPT: usize = 4096;
 /// What one enclave is served with.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub platform: Platform,
     resources: Resources,
     sockets: Sockets,
     launch: Buffer,
@@ -156,13 +156,13 @@ pub(crate) struct Service {
     /// What was written to the standard output since the last new line.
     line: Mutex<Vec<u8>>,
     pub counters: Counters,
-    pub elrange: OnceLock<Elrange>,
+    /// The enclave's, once it is loaded.
+    pub memory: OnceLock<Arc<Memory>>,
     pub interposer: Option<Arc<dyn Interposer>>,
 }
 
 impl Service {
     pub(crate) fn new(
-        platform: Platform,
         launch: &[u8],
         program: Program,
         mut resources: Resources,
@@ -170,7 +170,6 @@ impl Service {
     ) -> Self {
         let sockets = Sockets::new(std::mem::take(&mut resources.listeners));
         Service {
-            platform,
             resources,
             sockets,
             launch: words(launch),
@@ -181,7 +180,7 @@ impl Service {
             ended: Condvar::new(),
             line: Mutex::default(),
             counters: Counters::new(),
-            elrange: OnceLock::new(),
+            memory: OnceLock::new(),
             interposer,
         }
     }
@@ -223,9 +222,9 @@ impl Service {
         arguments: [u64; 4],
         honest: (u64, u64),
     ) -> (u64, u64) {
-        match (&self.interposer, self.elrange.get()) {
-            (Some(interposer), Some(elrange)) => {
-                let elrange = elrange.base..elrange.base + elrange.size;
+        match (&self.interposer, self.memory.get()) {
+            (Some(interposer), Some(memory)) => {
+                let elrange = memory.base()..memory.base() + memory.size();
                 interposer.answer(&Call { tcs, number, arguments, elrange }, honest)
             }
             _ => honest,

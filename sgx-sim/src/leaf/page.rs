@@ -34,14 +34,14 @@ impl PageInfo {
         self.flags >> 8 == page_type as u64
     }
 
-    fn state(&self) -> u16 {
-        self.flags as u16 & (Entry::PENDING | Entry::MODIFIED | Entry::PR)
+    fn state(&self) -> u32 {
+        self.flags as u32 & (Entry::PENDING | Entry::MODIFIED | Entry::PR)
     }
 
     /// The combinations that EACCEPT takes.
     fn acceptable(&self) -> bool {
         match self.state() {
-            state if self.is(PageType::Reg) => state & Entry::MODIFIED == 0,
+            state if self.is(PageType::Reg) => state & Entry::MODIFIED == 0 && state != 0,
             state => {
                 (self.is(PageType::Tcs) || self.is(PageType::Trim)) && state == Entry::MODIFIED
             }
@@ -81,6 +81,9 @@ pub(super) fn eaccept(
     }
     if entry.secinfo_flags() != expected.flags {
         return Ok(Err(ErrorCode::PageAttributesMismatch));
+    }
+    if !entry.tracked() {
+        return Ok(Err(ErrorCode::NotTracked));
     }
     changes.update(page, entry.with_state(0)).map_err(stuck(rcx))?;
     Ok(Ok(()))

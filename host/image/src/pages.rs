@@ -1,0 +1,162 @@
+//! An image page by page, as Linux's driver adds them.
+
+use std::io::Read;
+
+use sgx_isa::SecinfoFlags;
+
+use crate::Error;
+use crate::manifest::PAGE;
+use crate::measure::{CHUNK, CHUNKS_PER_PAGE, Record, Records};
+
+/// One page.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// From the enclave's base, in bytes.
+    pub offset: u64,
+    /// `SECINFO.FLAGS`: type and permissions.
+    pub flags: SecinfoFlags,
+    /// Whether its content is measured (EEXTEND).
+    pub measured: bool,
+    /// What it holds; `None` where the image says nothing, which is zeros.
+    pub content: Option<&'a [u8; PAGE as usize]>,
+}
+
+/// Reads the pages of an image in ascending order. Its form is checked on the way, as
+/// [`measure`](crate::measure) does: the processor passes over reserved fields, so that bytes there
+/// could be changed and nobody would notice.
+#[derive(Debug)]
+pub struct Pages<R> {
+    records: Records<R>,
+    /// SSAFRAMESIZE.
+    ssa_frame_pages: u32,
+    /// Bytes of ELRANGE.
+    elrange: u64,
+    /// The page whose record was read last.
+    page: Option<(u64, SecinfoFlags)>,
+    content: Box<[u8; PAGE as usize]>,
+}
+
+impl<R: Read> Pages<R> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// When the stream can't be read or does not begin as an image does.
+    pub fn new(sgxs: R) -> Result<Self, Error> {
+        let mut records = Records::new(sgxs);
+        let refuse = |reason| Err(Error::Sgxs { at: 0, reason });
+        let Some(Record::Create { ssa_frame_pages, elrange }) = records.next()? else {
+            return refuse("it does not begin with ECREATE");
+        };
+        let page = match records.next()? {
+            Some(Record::Page { offset, flags }) => Some((offset, flags)),
+            Some(_) => return refuse("ECREATE is not followed by a page"),
+            None => None,
+        };
+        Ok(Pages { records, ssa_frame_pages, elrange, page, content: Box::new([0; PAGE as usize]) })
+    }
+
+    /// SSAFRAMESIZE, in pages.
+    pub fn ssa_frame_pages(&self) -> u32 {
+        self.ssa_frame_pages
+    }
+
+    /// Bytes of ELRANGE.
+    pub fn elrange(&self) -> u64 {
+        self.elrange
+    }
+
+    /// The next page, or `None` behind the last one.
+    ///
+    /// # Errors
+    /// When the stream can't be read, is not canonical, or measures a page in part, which Linux's
+    /// driver does not do.
+    #[expect(clippy::should_implement_trait, reason = "an item borrows from the reader")]
+    pub fn next(&mut self) -> Result<Option<Page<'_>>, Error> {
+        let Some((offset, flags)) = self.page.take() else { return Ok(None) };
+        let (mut chunks, mut measured_chunks) = (0, 0);
+        while let Some(record) = self.records.next()? {
+            match record {
+                Record::Chunk { index, measured, data } => {
+                    if chunks == 0 {
+                        self.content.fill(0);
+                    }
+                    self.content[index * CHUNK..][..CHUNK].copy_from_slice(data);
+                    chunks += 1;
+                    measured_chunks += usize::from(measured);
+                }
+                Record::Page { offset, flags } => {
+                    self.page = Some((offset, flags));
+                    break;
+                }
+                Record::Create { .. } => {}
+            }
+        }
+        let measured = measured_chunks != 0;
+        if measured && measured_chunks != CHUNKS_PER_PAGE {
+            let reason = "a page is measured in part, which Linux does not do";
+            return Err(Error::Sgxs { at: self.records.position(), reason });
+        }
+        let content = (chunks != 0).then_some(&*self.content);
+        Ok(Some(Page { offset, flags, measured, content }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sgx_isa::PageType;
+    use sgxs::sgxs::{Meas, MeasEAdd, MeasECreate, MeasEExtend, SecinfoTruncated, SgxsWrite};
+
+    const RW: SecinfoFlags = SecinfoFlags::R.union(SecinfoFlags::W);
+
+    /// A chunk: its number, whether it is measured, and what it is full of.
+    type Chunk = (u64, bool, u8);
+
+    fn image(pages: &[(u64, &[Chunk])]) -> Vec<u8> {
+        let mut image = Vec::new();
+        let create = MeasECreate { ssaframesize: 1, size: 0x10000 };
+        image.write_meas(&Meas::ECreate(create)).unwrap();
+        for (offset, chunks) in pages {
+            let secinfo = SecinfoTruncated { flags: RW | PageType::Reg.into() };
+            image.write_meas(&Meas::EAdd(MeasEAdd { offset: *offset, secinfo })).unwrap();
+            for (index, measured, byte) in *chunks {
+                let header = MeasEExtend { offset: offset + index * 256 };
+                let data = [*byte; 256];
+                image
+                    .write_meas(&match measured {
+                        true => Meas::EExtend { header, data },
+                        false => Meas::Unmeasured { header, data },
+                    })
+                    .unwrap();
+            }
+        }
+        image
+    }
+
+    #[test]
+    fn pages_come_with_what_is_in_them() {
+        let whole: Vec<_> = (0..16).map(|index| (index, true, index as u8)).collect();
+        let image = image(&[(0, &whole), (0x3000, &[]), (0x4000, &[(2, false, 9)])]);
+        let mut pages = Pages::new(&image[..]).unwrap();
+        assert_eq!((pages.ssa_frame_pages(), pages.elrange()), (1, 0x10000));
+        let page = pages.next().unwrap().unwrap();
+        assert_eq!((page.offset, page.measured), (0, true));
+        assert_eq!(page.flags, RW | PageType::Reg.into());
+        let content = page.content.unwrap();
+        assert!((0..4096).all(|at| content[at] == (at / 256) as u8));
+        let page = pages.next().unwrap().unwrap();
+        assert_eq!((page.offset, page.measured, page.content), (0x3000, false, None));
+        let page = pages.next().unwrap().unwrap();
+        assert!(!page.measured);
+        let content = page.content.unwrap();
+        assert!((0..4096).all(|at| content[at] == if at / 256 == 2 { 9 } else { 0 }));
+        assert!(pages.next().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_page_measured_in_part_is_refused() {
+        let image = image(&[(0, &[(0, true, 1)])]);
+        let error = Pages::new(&image[..]).unwrap().next().map(drop).unwrap_err();
+        assert!(error.to_string().contains("in part"), "{error}");
+    }
+}

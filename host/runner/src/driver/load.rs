@@ -1,0 +1,237 @@
+//! Loading an enclave: CREATE, ADD_PAGES, the mappings, INIT.
+
+use super::pages::{Memory, Reserved};
+use super::{EnclaveFile, Kernel, abi};
+use sgx_isa::{Attributes, PageType, Secinfo, SecinfoFlags, Secs, Sigstruct};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::ptr;
+use twine_image::Pages;
+
+/// Why an enclave was not loaded: which step failed, and what the system said of it.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// The device can't be opened.
+    Open(io::Error),
+    /// The image can't be read, or is none.
+    Image(twine_image::Error),
+    /// So many bytes of addresses can't be had.
+    Addresses { size: u64, error: io::Error },
+    /// CREATE.
+    Create(Refusal),
+    /// ADD_PAGES, at an offset.
+    Add { offset: u64, refusal: Refusal },
+    /// The mapping of pages at an offset.
+    Map { offset: u64, refusal: Refusal },
+    /// INIT.
+    Init(Refusal),
+}
+
+/// What a driver said.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    error: io::Error,
+    /// What its log says of it, if that can be known.
+    log: Option<String>,
+}
+
+impl Refusal {
+    fn of(file: &dyn EnclaveFile) -> impl Fn(io::Error) -> Refusal {
+        move |error| Refusal { error, log: file.log() }
+    }
+
+    /// The system's number of the error, if it has one.
+    pub(crate) fn errno(&self) -> Option<i32> {
+        self.error.raw_os_error()
+    }
+
+    /// What was refused, and what is known of why.
+    pub(crate) fn what(&self, call: &str) -> String {
+        match &self.log {
+            Some(log) => log.clone(),
+            None => format!("{call}: {}", self.error),
+        }
+    }
+
+    pub(crate) fn into_error(self) -> io::Error {
+        self.error
+    }
+}
+
+/// A page in memory, as ADD_PAGES takes it.
+#[repr(C, align(4096))]
+#[derive(Clone, Copy)]
+pub(super) struct Page([u8; PAGE]);
+
+const PAGE: usize = 4096;
+
+/// Pages that are added with one call: 256 KiB, which the processor's caches hold.
+const AT_ONCE: usize = 64;
+
+/// An enclave that was loaded.
+pub(crate) struct Loaded {
+    pub memory: Memory,
+    /// The addresses of its TCSs, in the order of the image.
+    pub threads: Vec<usize>,
+}
+
+/// Loads an enclave of the image that `sgxs` gives.
+pub(crate) fn load(
+    kernel: &dyn Kernel,
+    sgxs: impl Read,
+    sigstruct: &Sigstruct,
+    attributes: Attributes,
+) -> Result<Loaded, LoadError> {
+    let mut pages = Pages::new(sgxs).map_err(LoadError::Image)?;
+    let file = kernel.open().map_err(LoadError::Open)?;
+    let size = pages.elrange();
+    let reserved = usize::try_from(size)
+        .map_err(|_| io::ErrorKind::OutOfMemory.into())
+        .and_then(Reserved::new)
+        .map_err(|error| LoadError::Addresses { size, error })?;
+    let secs = Secs {
+        baseaddr: reserved.base() as u64,
+        size,
+        ssaframesize: pages.ssa_frame_pages(),
+        miscselect: sigstruct.miscselect,
+        attributes,
+        ..Secs::default()
+    };
+    let mut create = abi::Create { secs: &raw const secs };
+    // SAFETY: the request's structure, with a SECS.
+    unsafe { file.ioctl(abi::CREATE, (&raw mut create).cast()) }
+        .map_err(|error| LoadError::Create(Refusal::of(&*file)(error)))?;
+
+    let mut adding = Adding::new(&*file);
+    let mut threads = Vec::new();
+    while let Some(page) = pages.next().map_err(LoadError::Image)? {
+        if page.flags.page_type() == PageType::Tcs as u8 {
+            threads.push(reserved.base() + page.offset as usize);
+        }
+        adding.add(&page)?;
+    }
+    for (range, protection) in adding.finish()? {
+        let address = reserved.base() + range.start as usize;
+        let length = (range.end - range.start) as usize;
+        // SAFETY: addresses that were reserved for the enclave just now.
+        unsafe { file.map(address, length, protection) }.map_err(|error| LoadError::Map {
+            offset: range.start,
+            refusal: Refusal::of(&*file)(error),
+        })?;
+    }
+
+    let mut init = abi::Init { sigstruct: ptr::from_ref(sigstruct) };
+    // INIT may be interrupted by a signal before it has done anything.
+    // SAFETY: the request's structure, with a SIGSTRUCT.
+    while let Err(error) = unsafe { file.ioctl(abi::INIT, (&raw mut init).cast()) } {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(LoadError::Init(Refusal::of(&*file)(error)));
+        }
+    }
+    Ok(Loaded { memory: Memory::new(file, reserved), threads })
+}
+
+/// Pages on their way into the enclave, and how they are to be mapped.
+struct Adding<'a> {
+    file: &'a dyn EnclaveFile,
+    /// The first of the pages that wait, and what they have in common.
+    offset: u64,
+    kind: Option<Kind>,
+    count: usize,
+    content: Box<[Page]>,
+    zeros: Box<[Page]>,
+    mappings: Vec<(Range<u64>, i32)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    flags: SecinfoFlags,
+    measured: bool,
+    empty: bool,
+}
+
+impl<'a> Adding<'a> {
+    fn new(file: &'a dyn EnclaveFile) -> Self {
+        let pages = || vec![Page([0; PAGE]); AT_ONCE].into_boxed_slice();
+        Adding {
+            file,
+            offset: 0,
+            kind: None,
+            count: 0,
+            content: pages(),
+            zeros: pages(),
+            mappings: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, page: &twine_image::Page<'_>) -> Result<(), LoadError> {
+        let kind =
+            Kind { flags: page.flags, measured: page.measured, empty: page.content.is_none() };
+        let next = self.offset + (self.count * PAGE) as u64;
+        if self.kind != Some(kind) || page.offset != next || self.count == AT_ONCE {
+            self.flush()?;
+            (self.offset, self.kind) = (page.offset, Some(kind));
+        }
+        if let Some(content) = page.content {
+            self.content[self.count].0 = *content;
+        }
+        self.count += 1;
+
+        let protection = match page.flags.page_type() == PageType::Tcs as u8 {
+            true => libc::PROT_READ | libc::PROT_WRITE,
+            // The bits of SECINFO are those of PROT_*.
+            false => (page.flags.bits() & 7) as i32,
+        };
+        let end = page.offset + PAGE as u64;
+        match self.mappings.last_mut() {
+            Some((range, same)) if *same == protection && range.end == page.offset => {
+                range.end = end;
+            }
+            _ => self.mappings.push((page.offset..end, protection)),
+        }
+        Ok(())
+    }
+
+    /// Adds the pages that wait.
+    fn flush(&mut self) -> Result<(), LoadError> {
+        let Some(kind) = self.kind.take() else { return Ok(()) };
+        let secinfo = Secinfo { flags: kind.flags, ..Secinfo::default() };
+        let source = if kind.empty { &self.zeros } else { &self.content };
+        let count = std::mem::take(&mut self.count);
+        let mut done = 0;
+        while done < count {
+            let offset = self.offset + (done * PAGE) as u64;
+            let mut add = abi::AddPages {
+                source: source[done..].as_ptr(),
+                offset,
+                length: ((count - done) * PAGE) as u64,
+                secinfo: &raw const secinfo,
+                flags: if kind.measured { abi::MEASURE } else { 0 },
+                count: 0,
+            };
+            // SAFETY: the request's structure, with as many pages as its length says.
+            let added = unsafe { self.file.ioctl(abi::ADD_PAGES, (&raw mut add).cast()) };
+            done += add.count as usize / PAGE;
+            match added {
+                // After a signal it comes back with what was done until then, which may be nothing.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(()) if add.count != 0 => {}
+                Ok(()) => {
+                    let refusal = Refusal::of(self.file)(io::Error::other("no page was added"));
+                    return Err(LoadError::Add { offset, refusal });
+                }
+                Err(error) => {
+                    let offset = self.offset + (done * PAGE) as u64;
+                    return Err(LoadError::Add { offset, refusal: Refusal::of(self.file)(error) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the last pages; what is to be mapped, and with which protection.
+    fn finish(mut self) -> Result<Vec<(Range<u64>, i32)>, LoadError> {
+        self.flush()?;
+        Ok(self.mappings)
+    }
+}
