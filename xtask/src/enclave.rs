@@ -59,11 +59,26 @@ pub(crate) fn command_line(root: &Path) -> Result<PathBuf> {
 const MANIFEST: &str = "enclave/entry/image.toml";
 
 /// The images, and in what each differs from the manifest: one for most programs, one with more
-/// memory for large ones. Compiling CPython takes 0.4 GiB of heap on two threads, and more on more.
-/// Running it does not: pages that are added when they are needed don't make every start longer.
+/// addresses for large ones, and one for machines that can't add pages to a running enclave: it has
+/// them from the start. Compiling CPython takes 0.4 GiB of heap on two threads, and more on more.
 const IMAGES: &[(&str, &[&str])] = &[
     ("twine.sgxs", &[]),
-    ("twine-large.sgxs", &["--heap-growth-size", "1GiB", "--code-arena-size", "128MiB"]),
+    ("twine-large.sgxs", &["--heap-growth-size", "12GiB", "--code-arena-size", "1GiB"]),
+    (
+        "twine-sgx1.sgxs",
+        &[
+            "--heap-size",
+            "448MiB",
+            "--heap-growth-size",
+            "0",
+            "--code-arena-size",
+            "64MiB",
+            "--code-arena-at-start",
+            "64MiB",
+            "--guard-size",
+            "0",
+        ],
+    ),
 ];
 
 /// Builds the program of the images, which holds no path of this machine; its path.

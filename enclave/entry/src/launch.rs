@@ -9,7 +9,7 @@ use twine_boundary::Error as BoundaryError;
 use twine_engine::{Ended, Identified, Linked, Platform};
 use twine_platform::{
     HostSystem, SealingKeys, code_memory, code_refused, compile, guarded_memories, host,
-    precompile, report_panics, take_up, use_processor,
+    pages_can_be_added, precompile, report_panics, take_up, use_processor,
 };
 use twine_protocol::launch::{End, Launch, Outcome, Timings};
 use twine_protocol::task::Task;
@@ -69,6 +69,14 @@ fn run() -> Outcome {
         Ok(launch) => launch,
         Err(error) => return Outcome::new(bad_host(&error)),
     };
+    if !pages_can_be_added() {
+        return Outcome::new(refused(
+            "this image adds pages while it runs, and the machine can't: its CPU has no SGX2, or \
+             Linux is older than 6.0"
+                .into(),
+            "use the image for such machines: --image twine-sgx1.sgxs".into(),
+        ));
+    }
     if let Task::Volume(task) = &launch.task {
         return Outcome::new(task::run(task));
     }

@@ -7,8 +7,18 @@ use twine_protocol::wire::permission::{EXECUTE, READ, WRITE};
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 4096;
 
-/// What pages of the arena are added with: SECINFO has R, W and X.
+/// What pages of the arena had when the image was loaded: SECINFO has R, W and X.
 const INITIAL: u8 = (READ | WRITE | EXECUTE) as u8;
+
+/// What pages have that the enclave accepts.
+const ADDED: u64 = READ | WRITE;
+
+/// There is no page.
+const NONE: u8 = 0;
+
+/// The host is asked for pages so many bytes at a time: what is not accepted yet is as inaccessible
+/// as what is not there.
+const STEP: usize = 1 << 20;
 
 /// The pages of the arena: first fit, neighbours merged when freed.
 #[derive(Debug)]
@@ -18,11 +28,15 @@ pub(crate) struct Arena {
     free: BTreeMap<usize, usize>,
     /// The permissions of each page in the EPCM, as far as this arena changed them.
     permissions: Vec<u8>,
+    /// The host was asked for the pages up to this one.
+    asked: usize,
 }
 
 /// What has to be done to some pages for them to have other permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
+    /// There are no pages yet: they are to be added first.
+    pub add: bool,
     /// Permissions to come down to first, if some must go.
     pub restrict: Option<u64>,
     /// Permissions to go up to then, if some must come.
@@ -30,15 +44,40 @@ pub(crate) struct Change {
 }
 
 impl Arena {
-    /// An arena of the whole pages in these addresses, all free.
-    pub(crate) fn new(addresses: Range<usize>) -> Self {
+    /// An arena of the whole pages in these addresses, all free. The first `at_start` bytes have
+    /// pages already.
+    pub(crate) fn new(addresses: Range<usize>, at_start: usize) -> Self {
         let pages = addresses.start.div_ceil(PAGE)..addresses.end / PAGE;
         let free = if pages.is_empty() {
             BTreeMap::new()
         } else {
             BTreeMap::from([(pages.start, pages.len())])
         };
-        Arena { permissions: vec![INITIAL; pages.len()], pages, free }
+        let mut permissions = vec![NONE; pages.len()];
+        let there = (at_start / PAGE).min(pages.len());
+        permissions[..there].fill(INITIAL);
+        Arena { permissions, asked: pages.start + there, pages, free }
+    }
+
+    /// Addresses of which the host must be asked for pages before those of `addresses` can be
+    /// accepted; none if it was.
+    pub(crate) fn to_ask(&self, addresses: &Range<usize>) -> Range<usize> {
+        let asked = self.asked * PAGE;
+        let end = (addresses.end.max(asked)).next_multiple_of(STEP).min(self.pages.end * PAGE);
+        if addresses.end <= asked { asked..asked } else { asked..end }
+    }
+
+    /// Notes that the host was asked for the pages of these addresses, which [`Self::to_ask`] gave.
+    pub(crate) fn asked(&mut self, addresses: &Range<usize>) {
+        self.asked = addresses.end / PAGE;
+    }
+
+    /// The first page that could be added, if there are any that are not there from the start.
+    pub(crate) fn first_to_add(&self) -> Option<Range<usize>> {
+        (self.permissions.last() == Some(&NONE)).then(|| {
+            let first = self.asked.min(self.pages.end - 1) * PAGE;
+            first..first + PAGE
+        })
     }
 
     /// Bytes of the arena.
@@ -91,8 +130,11 @@ impl Arena {
     ) -> Vec<(Range<usize>, Change)> {
         let mut changes: Vec<(Range<usize>, Change)> = Vec::new();
         for page in addresses.start / PAGE..addresses.end.div_ceil(PAGE) {
-            let now = u64::from(self.permissions[page - self.pages.start]);
+            let now = self.permissions[page - self.pages.start];
+            let add = now == NONE;
+            let now = if add { ADDED } else { u64::from(now) };
             let change = Change {
+                add,
                 restrict: (now & !wanted != 0).then_some(now & wanted),
                 extend: (wanted & !now != 0).then_some(wanted),
             };
@@ -102,7 +144,8 @@ impl Arena {
                 _ => changes.push((page, change)),
             }
         }
-        changes.retain(|(_, change)| change.restrict.is_some() || change.extend.is_some());
+        let nothing = Change { add: false, restrict: None, extend: None };
+        changes.retain(|(_, change)| *change != nothing);
         changes
     }
 
@@ -121,7 +164,29 @@ mod tests {
     const BASE: usize = 0x40_0000;
 
     fn arena(pages: usize) -> Arena {
-        Arena::new(BASE..BASE + pages * PAGE)
+        Arena::new(BASE..BASE + pages * PAGE, pages * PAGE)
+    }
+
+    #[test]
+    fn pages_that_are_not_there_are_asked_for_and_added_once() {
+        let mut arena = Arena::new(BASE..BASE + 1024 * PAGE, 2 * PAGE);
+        assert_eq!(arena.first_to_add(), Some(BASE + 2 * PAGE..BASE + 3 * PAGE));
+        let range = arena.allocate(4 * PAGE).unwrap();
+        let ask = arena.to_ask(&range);
+        assert_eq!(ask, BASE + 2 * PAGE..BASE + STEP);
+        arena.asked(&ask);
+        assert!(arena.to_ask(&range).is_empty());
+        let writable = Change { add: false, restrict: Some(READ | WRITE), extend: None };
+        let added = Change { add: true, restrict: None, extend: None };
+        let (old, new) = (BASE..BASE + 2 * PAGE, BASE + 2 * PAGE..BASE + 4 * PAGE);
+        assert_eq!(arena.changes(range.clone(), READ | WRITE), [(old, writable), (new, added)]);
+        arena.set(range.clone(), READ | WRITE);
+        assert!(arena.changes(range.clone(), READ | WRITE).is_empty());
+        let code = Change { add: true, restrict: Some(READ), extend: Some(READ | EXECUTE) };
+        let next = arena.allocate(PAGE).unwrap();
+        assert_eq!(arena.changes(next.clone(), READ | EXECUTE), [(next, code)]);
+        let last = arena.allocate(1019 * PAGE).unwrap();
+        assert_eq!(arena.to_ask(&last), BASE + STEP..BASE + 1024 * PAGE);
     }
 
     #[test]
@@ -158,17 +223,17 @@ mod tests {
         let mut arena = arena(4);
         let all = BASE..BASE + 4 * PAGE;
         let text = BASE + PAGE..BASE + 3 * PAGE;
-        let restricted = Change { restrict: Some(READ), extend: None };
+        let restricted = Change { add: false, restrict: Some(READ), extend: None };
         assert_eq!(arena.changes(all.clone(), READ), [(all.clone(), restricted)]);
         arena.set(all.clone(), READ);
-        let executable = Change { restrict: None, extend: Some(READ | EXECUTE) };
+        let executable = Change { add: false, restrict: None, extend: Some(READ | EXECUTE) };
         assert_eq!(arena.changes(text.clone(), READ | EXECUTE), [(text.clone(), executable)]);
         arena.set(text.clone(), READ | EXECUTE);
         let writable = arena.changes(all, READ | WRITE);
         assert_eq!(writable.len(), 3);
         assert_eq!(
             writable[1],
-            (text, Change { restrict: Some(READ), extend: Some(READ | WRITE) })
+            (text, Change { add: false, restrict: Some(READ), extend: Some(READ | WRITE) })
         );
     }
 }

@@ -13,8 +13,9 @@ use std::hint;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Bytes that the heap grows by at a time, at least, if there is so much.
-const STEP: usize = 16 << 20;
+/// Bytes that the heap grows by at a time, if there is so much: a quarter of what it has grown by
+/// already, between these.
+const STEPS: (usize, usize) = (1 << 20, 16 << 20);
 
 /// How often to look for a lock before other threads may run.
 const SPINS: usize = 100;
@@ -34,7 +35,8 @@ impl Growth {
             return None;
         }
         let start = all.start + added;
-        let pages = start..start + size.max(STEP).min(left);
+        let step = (added / 4).next_multiple_of(STEPS.0).clamp(STEPS.0, STEPS.1);
+        let pages = start..start + size.max(step).min(left);
         host().add_pages(pages.clone()).ok()?;
         let accepted = page::accept_added(pages.clone());
         if accepted != pages.len() {
@@ -133,6 +135,10 @@ impl Grown {
     }
 }
 
+/// The heap that the image has at its start was found to be full. What it grows by comes first from
+/// then on: looking for room in a full one takes time.
+static FULL: AtomicBool = AtomicBool::new(false);
+
 struct Heap;
 
 #[global_allocator]
@@ -146,9 +152,19 @@ fn noted(bytes: *mut u8, size: usize) -> *mut u8 {
     bytes
 }
 
-/// What one of the two has, if the first has nothing.
-fn or(first: *mut u8, second: impl FnOnce() -> *mut u8) -> *mut u8 {
-    if first.is_null() { second() } else { first }
+/// What one of the two has: the heap of the start, or what it grows by.
+fn either(first: impl Fn() -> *mut u8, grown: impl Fn() -> *mut u8) -> *mut u8 {
+    let or = |bytes: *mut u8, other: &dyn Fn() -> *mut u8| {
+        if bytes.is_null() { other() } else { bytes }
+    };
+    if FULL.load(Ordering::Relaxed) {
+        return or(grown(), &first);
+    }
+    let bytes = first();
+    if bytes.is_null() && !image::growth().is_empty() {
+        FULL.store(true, Ordering::Relaxed);
+    }
+    or(bytes, &grown)
 }
 
 // SAFETY: every method hands its arguments on to `System`, which keeps the contract, or to the
@@ -157,14 +173,14 @@ fn or(first: *mut u8, second: impl FnOnce() -> *mut u8) -> *mut u8 {
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are `System`'s.
-        let bytes = unsafe { System.alloc(layout) };
-        noted(or(bytes, || GROWN.alloc(layout)), layout.size())
+        let first = || unsafe { System.alloc(layout) };
+        noted(either(first, || GROWN.alloc(layout)), layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are `System`'s.
-        let bytes = unsafe { System.alloc_zeroed(layout) };
-        noted(or(bytes, || GROWN.alloc_zeroed(layout)), layout.size())
+        let first = || unsafe { System.alloc_zeroed(layout) };
+        noted(either(first, || GROWN.alloc_zeroed(layout)), layout.size())
     }
 
     unsafe fn realloc(&self, bytes: *mut u8, layout: Layout, size: usize) -> *mut u8 {

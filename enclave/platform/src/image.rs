@@ -30,6 +30,8 @@ words! {
     TWINE_ARENA_BASE;
     /// Bytes of the code arena.
     TWINE_ARENA_SIZE;
+    /// Bytes of the code arena, from its begin on, that had pages when the image was loaded.
+    TWINE_ARENA_AT_START;
     /// Offset of the memory before the guard range.
     TWINE_MEMORY_BASE;
     /// Bytes of that memory.
@@ -73,6 +75,11 @@ pub(crate) fn growth() -> Range<usize> {
 /// The addresses of the code arena.
 pub(crate) fn arena() -> Range<usize> {
     region(&raw const TWINE_ARENA_BASE, &raw const TWINE_ARENA_SIZE)
+}
+
+/// Bytes of the code arena, from its begin on, that had pages when the image was loaded.
+pub(crate) fn arena_at_start() -> usize {
+    word(&raw const TWINE_ARENA_AT_START)
 }
 
 /// The addresses of the memory that ends where the guard range begins.

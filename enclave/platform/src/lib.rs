@@ -55,4 +55,4 @@ pub use seal::SealingKeys;
 #[cfg(target_env = "sgx")]
 pub use storage::HostStorage;
 #[cfg(target_env = "sgx")]
-pub use wasmtime_sys::{code_memory, code_refused, writable_code_pages};
+pub use wasmtime_sys::{code_memory, code_refused, pages_can_be_added, writable_code_pages};

@@ -2,9 +2,11 @@
 //! arena, and one thread-local pointer.
 //!
 //! Code is written to pages of the arena while they are writable and runs once they are
-//! not: [`wasmtime_mprotect`] narrows them with EMODPR (by the host) and believes it when
-//! EACCEPT does. Where the machine has no SGX2, pages of the arena stay readable, writable
-//! and executable, and [`writable_code_pages`] says so.
+//! not: pages are added when they are first used (EAUG), readable and writable; [`wasmtime_mprotect`]
+//! narrows them with EMODPR (by the host), believes it when EACCEPT does, and then makes code
+//! executable (EMODPE). So no page is ever writable and executable. An image for machines without SGX2
+//! has pages from the start, which stay readable, writable and executable there:
+//! [`writable_code_pages`] says so.
 
 use crate::arena::{Arena, PAGE};
 use crate::host::host;
@@ -20,7 +22,8 @@ use twine_protocol::wire::Status;
 use twine_protocol::wire::permission::{EXECUTE, READ, WRITE};
 use wasmtime::CustomCodeMemory;
 
-static ARENA: LazyLock<Mutex<Arena>> = LazyLock::new(|| Mutex::new(Arena::new(image::arena())));
+static ARENA: LazyLock<Mutex<Arena>> =
+    LazyLock::new(|| Mutex::new(Arena::new(image::arena(), image::arena_at_start())));
 
 /// Bytes that the last refused request would have needed in all; 0 if none was refused.
 static REFUSED: AtomicU64 = AtomicU64::new(0);
@@ -46,6 +49,25 @@ pub fn code_refused() -> Option<u64> {
 /// Whether pages of published code are still writable, because the machine has no SGX2.
 pub fn writable_code_pages() -> bool {
     STAYS_WRITABLE.load(Ordering::Relaxed)
+}
+
+/// Whether this machine can do what the image wants of it: add pages while the enclave runs, if the
+/// arena has some that are not there from the start.
+///
+/// The host says so. Where it lies, no code can be loaded: no more.
+pub fn pages_can_be_added() -> bool {
+    let mut arena = arena();
+    arena.first_to_add().is_none_or(|page| ask(&mut arena, &page).is_ok())
+}
+
+/// Sees to it that the host was asked for the pages of these addresses.
+fn ask(arena: &mut Arena, addresses: &Range<usize>) -> Result<(), Status> {
+    let wanted = arena.to_ask(addresses);
+    if !wanted.is_empty() {
+        host().add_pages(wanted.clone())?;
+        arena.asked(&wanted);
+    }
+    Ok(())
 }
 
 const OK: i32 = 0;
@@ -200,6 +222,13 @@ fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), St
         return Ok(());
     }
     for (pages, change) in arena.changes(range.clone(), wanted) {
+        if change.add {
+            ask(arena, &pages)?;
+            if page::accept_added(pages.clone()) != pages.len() {
+                return Err(Status::Denied);
+            }
+            arena.set(pages.clone(), READ | WRITE);
+        }
         if let Some(permissions) = change.restrict {
             match host().restrict_pages(pages.clone(), permissions) {
                 Ok(()) => {}

@@ -52,6 +52,15 @@ pub(crate) struct Build {
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     code_arena_size: Option<u64>,
 
+    /// Bytes of that memory which have pages from the start, as machines without SGX2 need it: all
+    /// of it
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    code_arena_at_start: Option<u64>,
+
+    /// Bytes of addresses for memories with guard pages (48GiB); 0 for machines without SGX2
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    guard_size: Option<u64>,
+
     /// The most threads inside at once
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
@@ -142,6 +151,12 @@ fn build(arguments: Build) -> Result<(), Failure> {
     }
     if let Some(size) = arguments.code_arena_size {
         manifest.code_arena_size = size;
+    }
+    if let Some(size) = arguments.guard_size {
+        manifest.guard_size = size;
+    }
+    if arguments.code_arena_at_start.is_some() {
+        manifest.code_arena_at_start = arguments.code_arena_at_start;
     }
     if let Some(threads) = arguments.threads {
         manifest.threads = threads;

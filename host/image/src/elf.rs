@@ -27,11 +27,12 @@ const TOOLCHAIN_NOTE: &str = ".note.x86_64-fortanix-unknown-sgx";
 pub(crate) const MAX_PROGRAM: u64 = 512 << 20;
 
 /// The symbols of an image's own that a program may define; see [`crate::build`].
-pub(crate) const LAYOUT_SYMBOLS: [&str; 8] = [
+pub(crate) const LAYOUT_SYMBOLS: [&str; 9] = [
     "TWINE_GROWTH_BASE",
     "TWINE_GROWTH_SIZE",
     "TWINE_ARENA_BASE",
     "TWINE_ARENA_SIZE",
+    "TWINE_ARENA_AT_START",
     "TWINE_MEMORY_BASE",
     "TWINE_MEMORY_SIZE",
     "TWINE_GUARD_BASE",

@@ -9,7 +9,7 @@
 //! thread 0     stack, TLS page, TCS page, SSA frames
 //! thread 1     the same
 //! ...
-//! code arena
+//! code arena   the rest of it without pages, if the manifest says so
 //! memory       if the manifest asks for it
 //! guard range  likewise; without a gap after what is before it
 //! (nothing)    up to ELRANGE's size, a power of two
@@ -107,7 +107,10 @@ impl<'a> Layout<'a> {
             plan.place_thread(index == 0, program.entry, manifest)?;
         }
         plan.guard();
-        let arena = plan.place(manifest.code_arena_size, RWX, Content::Unmeasured)?;
+        let at_start = manifest.arena_at_start();
+        let (arena, _) = plan.place(at_start, RWX, Content::Unmeasured)?;
+        plan.leave(manifest.code_arena_size - at_start);
+        let arena = (arena, manifest.code_arena_size);
         if manifest.memory_size > 0 {
             plan.guard();
         }
@@ -123,7 +126,7 @@ impl<'a> Layout<'a> {
         let nothing_is_at_zero = |(offset, size)| if size == 0 { (0, 0) } else { (offset, size) };
         let [growth, arena, memory, guard] = [growth, arena, memory, guard].map(nothing_is_at_zero);
         let mut patches = edp_patches(program, heap, used, elrange, manifest.debug);
-        patches.extend(layout_patches(program, growth, arena, memory, guard));
+        patches.extend(layout_patches(program, growth, arena, at_start, memory, guard));
         Ok(Layout { regions, patches, elrange, heap, growth, arena, memory, guard })
     }
 }
@@ -226,6 +229,11 @@ fn check_layout_symbols(program: &Program<'_>, manifest: &Manifest) -> Result<()
         ("TWINE_GROWTH_SIZE", "heap-growth-size", manifest.heap_growth_size),
         ("TWINE_ARENA_BASE", "code-arena-size", manifest.code_arena_size),
         ("TWINE_ARENA_SIZE", "code-arena-size", manifest.code_arena_size),
+        (
+            "TWINE_ARENA_AT_START",
+            "code-arena-at-start",
+            manifest.code_arena_size - manifest.arena_at_start(),
+        ),
         ("TWINE_MEMORY_BASE", "memory-size", manifest.memory_size),
         ("TWINE_MEMORY_SIZE", "memory-size", manifest.memory_size),
         ("TWINE_GUARD_BASE", "guard-size", manifest.guard_size),
@@ -280,6 +288,7 @@ fn layout_patches(
     program: &Program<'_>,
     growth: (u64, u64),
     arena: (u64, u64),
+    arena_at_start: u64,
     memory: (u64, u64),
     guard: (u64, u64),
 ) -> Vec<Patch> {
@@ -288,6 +297,7 @@ fn layout_patches(
         ("TWINE_GROWTH_SIZE", growth.1),
         ("TWINE_ARENA_BASE", arena.0),
         ("TWINE_ARENA_SIZE", arena.1),
+        ("TWINE_ARENA_AT_START", arena_at_start),
         ("TWINE_MEMORY_BASE", memory.0),
         ("TWINE_MEMORY_SIZE", memory.1),
         ("TWINE_GUARD_BASE", guard.0),

@@ -36,7 +36,8 @@ const XFRM_AVX512: u64 = 0xe0;
 /// threads = 8                   # the most threads that run inside at once
 /// stack-size = "2MiB"           # stack of the main thread
 /// thread-stack-size = "512KiB"  # stack of each other thread
-/// code-arena-size = "64MiB"     # read-write-execute memory for generated code
+/// code-arena-size = "64MiB"     # memory for generated code
+/// code-arena-at-start = 0       # how much of it has pages from the start, read-write-execute
 /// memory-size = "64MiB"         # read-write memory right before the guard range
 /// guard-size = "4GiB"           # address space without pages, after the arena
 /// ssa-frames = 2                # with a stub only: how deep exceptions may nest, plus one
@@ -76,6 +77,13 @@ pub struct Manifest {
     /// The program learns the place from the symbols `TWINE_ARENA_BASE` and
     /// `TWINE_ARENA_SIZE`, see [`crate::build()`].
     pub code_arena_size: u64,
+    /// Bytes of that memory, from its begin on, which have pages when the image is loaded: readable,
+    /// writable and executable, since SGX1 can't change that later. Default: all. Where the machine
+    /// has SGX2, the program may ask for pages in the rest, which are executable only once they are
+    /// not writable any more.
+    ///
+    /// The program learns it from the symbol `TWINE_ARENA_AT_START`, see [`crate::build()`].
+    pub code_arena_at_start: Option<u64>,
     /// Bytes of memory that ends where the guard range begins, 0 for none. Default: 0.
     ///
     /// For linear memories of WebAssembly: what lies at its end is followed by addresses without
@@ -128,6 +136,7 @@ impl Default for Manifest {
             stack_size: 2 << 20,
             thread_stack_size: 512 << 10,
             code_arena_size: 0,
+            code_arena_at_start: None,
             memory_size: 0,
             guard_size: 0,
             ssa_frames: 1,
@@ -169,6 +178,14 @@ impl Manifest {
         check_size("stack-size", self.stack_size, 4 * PAGE)?;
         check_size("thread-stack-size", self.thread_stack_size, 4 * PAGE)?;
         check_size("code-arena-size", self.code_arena_size, 0)?;
+        check_size("code-arena-at-start", self.arena_at_start(), 0)?;
+        if self.arena_at_start() > self.code_arena_size {
+            return Err(wrong(
+                "code-arena-at-start",
+                format!("is {}, more than the arena has", self.arena_at_start()),
+                "give at most `code-arena-size`, or leave the key out for all of it",
+            ));
+        }
         check_size("memory-size", self.memory_size, 0)?;
         check_size("guard-size", self.guard_size, 0)?;
         check_range("threads", self.threads.into(), 1, 4096)?;
@@ -196,6 +213,11 @@ impl Manifest {
             ));
         }
         self.check_xfrm()
+    }
+
+    /// Bytes of the code arena that have pages at the start.
+    pub(crate) fn arena_at_start(&self) -> u64 {
+        self.code_arena_at_start.unwrap_or(self.code_arena_size)
     }
 
     /// Refuses an image that was not built with this manifest, as far as that shows: the signature
@@ -267,6 +289,9 @@ impl fmt::Display for Manifest {
         for (key, number) in sizes {
             writeln!(f, "{key} = {number}")?;
         }
+        if let Some(size) = self.code_arena_at_start {
+            writeln!(f, "code-arena-at-start = {size}")?;
+        }
         writeln!(f, "xfrm = {:#x}", self.xfrm)?;
         writeln!(f, "xfrm-required = {:#x}", self.xfrm_required)?;
         writeln!(f, "debug = {}", self.debug)?;
@@ -317,6 +342,7 @@ struct Written {
     stack_size: Option<Number>,
     thread_stack_size: Option<Number>,
     code_arena_size: Option<Number>,
+    code_arena_at_start: Option<Number>,
     memory_size: Option<Number>,
     guard_size: Option<Number>,
     ssa_frames: Option<Number>,
@@ -360,6 +386,10 @@ impl Written {
                 self.code_arena_size,
                 default.code_arena_size,
             )?,
+            code_arena_at_start: match self.code_arena_at_start {
+                None => None,
+                some => Some(size("code-arena-at-start", some, 0)?),
+            },
             memory_size: size("memory-size", self.memory_size, default.memory_size)?,
             guard_size: size("guard-size", self.guard_size, default.guard_size)?,
             ssa_frames: number("ssa-frames", self.ssa_frames, default.ssa_frames)?,
@@ -463,6 +493,7 @@ mod tests {
             stack-size = 0x10000
             thread-stack-size = "64 KiB"
             code-arena-size = "1GiB"
+            code-arena-at-start = "1MiB"
             memory-size = "32MiB"
             guard-size = "4GiB"
             ssa-frames = 3
@@ -485,6 +516,7 @@ mod tests {
             stack_size: 0x10000,
             thread_stack_size: 0x10000,
             code_arena_size: 1 << 30,
+            code_arena_at_start: Some(1 << 20),
             memory_size: 32 << 20,
             guard_size: 4 << 30,
             ssa_frames: 3,
@@ -514,6 +546,7 @@ mod tests {
             ("stack-size = 4096", "stack-size", "at least 16384"),
             ("thread-stack-size = 4096", "thread-stack-size", "at least 16384"),
             ("code-arena-size = 1", "code-arena-size", "4096"),
+            ("code-arena-at-start = 4096", "code-arena-at-start", "at most"),
             ("guard-size = 1", "guard-size", "4096"),
             ("heap-growth-size = 1", "heap-growth-size", "4096"),
             ("threads = 0", "threads", "from 1 to 4096"),

@@ -48,7 +48,7 @@ pub struct Built {
 ///
 /// A program that uses a heap that grows, a code arena, memory or a guard range learns where they
 /// lie from symbols that it defines and this function fills in: `TWINE_GROWTH_BASE`,
-/// `TWINE_GROWTH_SIZE`, `TWINE_ARENA_BASE`, `TWINE_ARENA_SIZE`, `TWINE_MEMORY_BASE`,
+/// `TWINE_GROWTH_SIZE`, `TWINE_ARENA_BASE`, `TWINE_ARENA_SIZE`, `TWINE_ARENA_AT_START`, `TWINE_MEMORY_BASE`,
 /// `TWINE_MEMORY_SIZE`, `TWINE_GUARD_BASE`, `TWINE_GUARD_SIZE`, each an 8-byte object,
 /// little-endian, the bases relative to the image base. All are 0 for a region
 /// that there is not. To the compiler they must look like memory that somebody else writes:

@@ -28,7 +28,7 @@ const SYMTAB: u64 = 0x4800;
 const STRTAB: u64 = 0x5000;
 const SECTION_HEADERS: u64 = 0x5800;
 
-pub const CELL_NAMES: [&str; 19] = [
+pub const CELL_NAMES: [&str; 20] = [
     "HEAP_BASE",
     "HEAP_SIZE",
     "RELA",
@@ -46,6 +46,7 @@ pub const CELL_NAMES: [&str; 19] = [
     "TWINE_GROWTH_SIZE",
     "TWINE_ARENA_BASE",
     "TWINE_ARENA_SIZE",
+    "TWINE_ARENA_AT_START",
     "TWINE_GUARD_BASE",
     "TWINE_GUARD_SIZE",
 ];
