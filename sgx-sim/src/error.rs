@@ -88,9 +88,6 @@ pub enum Error {
         /// How much was asked for.
         size: usize,
     },
-    /// The thread that measures can't be started.
-    #[error("no thread can be started: {0}")]
-    Thread(#[source] io::Error),
     /// A system call failed.
     #[error("{call}: {source}")]
     System {

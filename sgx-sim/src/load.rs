@@ -21,7 +21,7 @@ pub(crate) fn load(
     policy: Policy,
     platform: Platform,
 ) -> Result<Arc<Enclave>, Error> {
-    let mut measurement = Measurement::start()?;
+    let mut measurement = Measurement::start();
     let create = |ssaframesize, size| {
         let create = Create { ssaframesize, size, attributes, miscselect };
         builder::check_provision_key(attributes, policy)?;

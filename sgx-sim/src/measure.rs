@@ -1,5 +1,5 @@
 //! MRENCLAVE (SDM Vol. 3D, ECREATE, EADD, EEXTEND): SHA-256 of the measured records of the
-//! stream, computed on a thread of its own while the loader goes on.
+//! stream, computed on a thread of its own while the loader goes on, if there can be one.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -11,11 +11,17 @@ use crate::stream::Block;
 
 /// A measurement in progress.
 pub(crate) struct Measurement {
-    full: Sender<Block>,
-    hashed: Receiver<Block>,
+    hash: Hash,
     /// How many blocks there are.
     blocks: usize,
-    thread: JoinHandle<[u8; 32]>,
+}
+
+/// What hashes.
+enum Hash {
+    /// A thread, which gives each block back. It ends when it gets no more.
+    Elsewhere { full: Sender<Block>, hashed: Receiver<Block>, thread: Thread },
+    /// This thread, where there can be no other.
+    Here { hash: Box<Sha256>, hashed: Vec<Block> },
 }
 
 impl Measurement {
@@ -23,7 +29,7 @@ impl Measurement {
     /// others while it wakes up. More would be more memory to touch for the first time.
     const BLOCKS: usize = 8;
 
-    pub(crate) fn start() -> Result<Self, Error> {
+    pub(crate) fn start() -> Self {
         let (full, to_hash) = channel::<Block>();
         let (done, hashed) = channel();
         let hash = move || {
@@ -35,32 +41,79 @@ impl Measurement {
             }
             hash.finalize().into()
         };
-        let thread = thread::Builder::new().spawn(hash).map_err(Error::Thread)?;
-        Ok(Measurement { full, hashed, blocks: 0, thread })
+        let hash = match thread::Builder::new().spawn(hash) {
+            Ok(thread) => Hash::Elsewhere { full, hashed, thread: Thread(Some(thread)) },
+            Err(_) => Hash::here(),
+        };
+        Measurement { hash, blocks: 0 }
     }
 
     /// An empty block.
     pub(crate) fn block(&mut self) -> Result<Block, Error> {
-        if self.blocks == Self::BLOCKS
-            && let Ok(mut block) = self.hashed.recv()
-        {
-            block.clear();
-            return Ok(block);
+        let used = match &mut self.hash {
+            Hash::Elsewhere { hashed, .. } if self.blocks == Self::BLOCKS => hashed.recv().ok(),
+            Hash::Elsewhere { .. } => None,
+            Hash::Here { hashed, .. } => hashed.pop(),
+        };
+        match used {
+            Some(mut block) => {
+                block.clear();
+                Ok(block)
+            }
+            None => {
+                self.blocks += 1;
+                Block::new()
+            }
         }
-        self.blocks += 1;
-        Block::new()
     }
 
     /// Extends the measurement by what is measured of `block`.
-    pub(crate) fn extend(&self, block: Block) {
-        // It fails only if the thread has panicked, which `finish` passes on.
-        let _ = self.full.send(block);
+    pub(crate) fn extend(&mut self, block: Block) {
+        match &mut self.hash {
+            // It fails only if the thread has panicked, which `finish` passes on.
+            Hash::Elsewhere { full, .. } => drop(full.send(block)),
+            Hash::Here { hash, hashed } => {
+                block.measured().for_each(|bytes| hash.update(bytes));
+                hashed.push(block);
+            }
+        }
     }
 
     /// EINIT's final value.
     pub(crate) fn finish(self) -> [u8; 32] {
-        drop(self.full);
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        match self.hash {
+            Hash::Elsewhere { full, mut thread, .. } => {
+                drop(full);
+                match thread.join() {
+                    Some(Ok(hash)) => hash,
+                    Some(Err(panic)) => std::panic::resume_unwind(panic),
+                    None => unreachable!("it is joined here and when this is dropped"),
+                }
+            }
+            Hash::Here { hash, .. } => hash.finalize().into(),
+        }
+    }
+}
+
+/// A thread that has ended when this is dropped.
+struct Thread(Option<JoinHandle<[u8; 32]>>);
+
+impl Thread {
+    fn join(&mut self) -> Option<thread::Result<[u8; 32]>> {
+        self.0.take().map(JoinHandle::join)
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // Its panic is passed on by who wants its result.
+        let _ = self.join();
+    }
+}
+
+impl Hash {
+    fn here() -> Self {
+        Hash::Here { hash: Box::default(), hashed: Vec::new() }
     }
 }
 
@@ -71,17 +124,20 @@ mod tests {
     #[test]
     fn only_what_is_measured_is_hashed() {
         let part = |first: u8| (0..1000).map(|i| first.wrapping_add(i as u8)).collect::<Vec<_>>();
-        let mut measurement = Measurement::start().unwrap();
-        for first in 0..100 {
-            let mut block = measurement.block().unwrap();
-            assert!(block.bytes().is_empty());
-            block.push(&part(first));
-            for range in [0..64, 64..100, 900..1000] {
-                block.measure(range);
+        let measured = |mut measurement: Measurement| {
+            for first in 0..100 {
+                let mut block = measurement.block().unwrap();
+                assert!(block.bytes().is_empty());
+                block.push(&part(first));
+                for range in [0..64, 64..100, 900..1000] {
+                    block.measure(range);
+                }
+                measurement.extend(block);
             }
-            measurement.extend(block);
-        }
-        let mrenclave = measurement.finish();
+            measurement.finish()
+        };
+        let mrenclave = measured(Measurement::start());
+        assert_eq!(mrenclave, measured(Measurement { hash: Hash::here(), blocks: 0 }));
         let mut expected = Sha256::new();
         for first in 0..100 {
             expected.update(&part(first)[..100]);

@@ -232,7 +232,8 @@ fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), St
         if let Some(permissions) = change.restrict {
             match host().restrict_pages(pages.clone(), permissions) {
                 Ok(()) => {}
-                Err(Status::NotSupported) => {
+                // Only what was there from the start can be executed as it is.
+                Err(Status::NotSupported) if image::arena_at_start() != 0 => {
                     STAYS_WRITABLE.store(true, Ordering::Relaxed);
                     return Ok(());
                 }

@@ -230,7 +230,7 @@ fn a_cache_that_cannot_be_made_keeps_nothing_and_is_named_by_who_needs_it() {
 fn limits_that_are_too_small_are_named() {
     for (before, limit, remedy) in [
         ("ulimit -v 40000000", "RLIMIT_AS is 40000000 KiB", "LimitAS=infinity"),
-        ("ulimit -d 100000", "RLIMIT_DATA is 100000 KiB", "LimitDATA=infinity"),
+        ("ulimit -d 10000", "RLIMIT_DATA is 10000 KiB", "LimitDATA=infinity"),
         ("ulimit -n 7", "RLIMIT_NOFILE is 7", "LimitNOFILE="),
     ] {
         let ended = run_after(before, &[]);
@@ -244,13 +244,19 @@ fn limits_that_are_too_small_are_named() {
 
 #[test]
 fn with_any_limit_of_data_the_command_runs_or_names_it() {
-    for kib in [2000, 3000, 8000, 20_000, 36_000, 38_000, 40_000, 45_000, 400_000, 640_000, 649_000]
-    {
+    let runs = |kib: u32| {
         let ended = run_after(&format!("ulimit -d {kib}"), &[]);
+        if ended.code == Some(0) {
+            ended.printed("hello\n");
+            return true;
+        }
         ended.failed_with(1, &format!("RLIMIT_DATA is {kib} KiB"));
         assert!(ended.err.contains("LimitDATA=infinity"), "{ended:?}");
-    }
-    run_after("ulimit -d 2000000", &[]).printed("hello\n");
+        false
+    };
+    assert!(!runs(2000) && !runs(10_000));
+    (20_000..60_000).step_by(2000).for_each(|kib| drop(runs(kib)));
+    assert!(runs(400_000) && runs(2_000_000));
 }
 
 #[test]
@@ -374,11 +380,11 @@ fn an_image_was_changed_only_if_it_was() {
     for (ended, cause) in [
         (of(&image[..1_000_000], &signature), "is damaged, or no image"),
         (of(b"", &signature), "is damaged, or no image"),
-        (of(&image, &forged), "i.sig is not valid: SGX_INVALID_SIGNATURE"),
+        (of(&image, &forged), "i.sig is not valid: it was changed after it was signed"),
         (of(&image, &signature[1..]), "i.sig is not valid"),
     ] {
         ended.failed_with(1, cause);
-        assert!(!ended.err.contains("changed"), "{ended:?}");
+        assert!(!ended.err.contains("image was changed"), "{ended:?}");
     }
     let mut command = twine();
     let ended = run(command.args(["run", "-q", "--image"]).arg(folder.path()).arg(&program));

@@ -3,7 +3,7 @@
 use crate::driver::{self, DEVICE, Kernel, LoadError, Memory, Refusal};
 use crate::error::Error;
 use crate::image::Image;
-use crate::process::{self, Shortage};
+use crate::process::Shortage;
 use sgx_isa::AttributesFlags;
 use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
 use sgxs::sgxs::SgxsRead;
@@ -175,8 +175,6 @@ fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Err
             shortage: Shortage::of_addresses(),
         },
         LoadError::Create(refusal) => match refusal.errno() {
-            // Only software SGX starts one, which measures.
-            Some(libc::EAGAIN) => process::no_thread(refusal.into_error()),
             Some(libc::EINVAL | libc::EIO) => refused(refusal.what("ECREATE"), image),
             _ => system_error(&refusal, "ECREATE"),
         },

@@ -121,7 +121,7 @@ fn run_with(
 
     let said = std::mem::take(&mut *service.said());
     let stats = service.counters.read();
-    let outcome = outcome(said, result, &memory)?;
+    let outcome = outcome(said, result, platform, &memory)?;
     let not_kept = service.code().and_then(CodeFile::not_kept);
     Ok(Report { outcome, stats, phases: Phases { load, inside }, not_kept })
 }
@@ -151,7 +151,12 @@ fn xcr0() -> u64 {
     unsafe { read() }
 }
 
-fn outcome(said: Said, result: anyhow::Result<()>, memory: &Memory) -> Result<Outcome, Error> {
+fn outcome(
+    said: Said,
+    result: anyhow::Result<()>,
+    platform: Platform,
+    memory: &Memory,
+) -> Result<Outcome, Error> {
     if let Some(bytes) = said.outcome {
         return Ok(Outcome::decode(&bytes)?);
     }
@@ -165,7 +170,11 @@ fn outcome(said: Said, result: anyhow::Result<()>, memory: &Memory) -> Result<Ou
         },
         // The driver had no page for what the enclave touched.
         Some(Abnormal::Exception { address, .. }) if memory.was_added(address) => {
-            Error::NoEpc(format!("a page at address {address:#x} can't be added"))
+            let what = format!("a page can't be added at address {address:#x}");
+            match platform {
+                Platform::Hardware => Error::NoEpc(what),
+                _ => Error::NoMemory { what, shortage: Shortage::of_memory() },
+            }
         }
         Some(Abnormal::Exception { vector, address }) => {
             Error::Exception { vector, name: exception_name(vector), address }

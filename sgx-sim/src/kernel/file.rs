@@ -185,10 +185,7 @@ impl EnclaveFile {
     fn refuse(&self, error: Error, code: i32) -> io::Error {
         *self.log() = Some(error.to_string());
         match error {
-            Error::System { .. }
-            | Error::Thread(_)
-            | Error::Memory { .. }
-            | Error::TooManyEnclaves => errno_of(error),
+            Error::System { .. } | Error::Memory { .. } | Error::TooManyEnclaves => errno_of(error),
             _ => errno(code),
         }
     }
@@ -218,7 +215,7 @@ impl EnclaveFile {
             return Err(refuse(Error::Create("BASEADDR is not a multiple of SIZE")));
         }
         let range = Reservation::of_another(secs.baseaddr as usize, size);
-        let mut measurement = Measurement::start().map_err(refuse)?;
+        let mut measurement = Measurement::start();
         let mut block = measurement.block().map_err(refuse)?;
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(&MEAS_ECREATE.to_le_bytes());
@@ -328,7 +325,7 @@ impl EnclaveFile {
         let State::Created(building) = std::mem::replace(&mut *state, State::Dead) else {
             return Err(errno(libc::EINVAL));
         };
-        let Building { builder, measurement, block, create } = *building;
+        let Building { builder, mut measurement, block, create } = *building;
         let (platform, policy) = (self.driver.platform.clone(), self.driver.policy);
         builder::check_provision_key(create.attributes, policy)
             .map_err(|error| self.refuse(error, libc::EACCES))?;

@@ -190,9 +190,7 @@ impl Kernel {
 /// What a system call would say of the same.
 fn errno_of(error: Error) -> io::Error {
     let errno = match error {
-        Error::System { source, .. }
-        | Error::Thread(source)
-        | Error::AddressSpace { source, .. } => {
+        Error::System { source, .. } | Error::AddressSpace { source, .. } => {
             return source;
         }
         Error::Memory { .. } => libc::ENOMEM,

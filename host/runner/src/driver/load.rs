@@ -52,10 +52,6 @@ impl Refusal {
             None => format!("{call}: {}", self.error),
         }
     }
-
-    pub(crate) fn into_error(self) -> io::Error {
-        self.error
-    }
 }
 
 /// A page in memory, as ADD_PAGES takes it.

@@ -558,25 +558,6 @@ pub fn others() -> Vec<Case> {
             ));
         }
     }
-    for permissions in [1, 5] {
-        cases.push(lying(
-            format!("pages restricted to {permissions}, whatever was asked for"),
-            Expect::NotGood,
-            Variant::Keeper,
-            true,
-            move |made, _, honest| {
-                if made.number == number::restrict_pages {
-                    let [address, length, ..] = made.arguments;
-                    let _ = sgx_sim::restrict_permissions(
-                        address as usize,
-                        length as usize,
-                        sgx_sim::Permissions::from_bits_truncate(permissions),
-                    );
-                }
-                honest
-            },
-        ));
-    }
     cases
 }
 

@@ -120,14 +120,14 @@ pub fn pages() -> Vec<Case> {
             (0, 0)
         }),
         instead(
-            "pages restricted to nothing but reading",
+            "pages restricted to what they have already",
             Expect::NotGood,
             number::restrict_pages,
             |a| {
                 let _ = sgx_sim::restrict_permissions(
                     a[0] as usize,
                     a[1] as usize,
-                    sgx_sim::Permissions::R,
+                    sgx_sim::Permissions::RW,
                 );
                 (0, 0)
             },
@@ -141,10 +141,13 @@ pub fn pages() -> Vec<Case> {
                 (0, 0)
             },
         ),
-        // The enclave itself has extended them (EMODPE), and the page tables never said otherwise.
-        instead("pages not extended, but said to be", Expect::Good, number::extend_pages, |_| {
-            (0, 0)
-        }),
+        // The enclave itself has extended them (EMODPE), but the page tables don't say so.
+        instead(
+            "pages not extended, but said to be",
+            Expect::NotGood,
+            number::extend_pages,
+            |_| (0, 0),
+        ),
         instead("pages not added, but said to be", Expect::NotGood, number::add_pages, |_| (0, 0)),
         instead("half of the pages added", Expect::NotGood, number::add_pages, |a| {
             let _ = sgx_sim::augment(a[0] as usize, a[1] as usize / 2);
@@ -154,18 +157,19 @@ pub fn pages() -> Vec<Case> {
             let _ = sgx_sim::augment(a[0] as usize + (1 << 20), a[1] as usize);
             (0, 0)
         }),
-        // A program whose memory does not grow goes on, and one that can't have guards is compiled
-        // otherwise.
-        instead("pages refused", Expect::Good, number::add_pages, |_| (Status::Denied.code(), 0)),
-        instead("pages that can't be added", Expect::Good, number::add_pages, |_| {
+        instead("pages refused", Expect::NotGood, number::add_pages, |_| {
+            (Status::Denied.code(), 0)
+        }),
+        instead("pages that can't be added", Expect::NotGood, number::add_pages, |_| {
             (Status::NotSupported.code(), 0)
         }),
         instead("all pages added at once", Expect::Good, number::add_pages, |a| {
             let _ = sgx_sim::augment(a[0] as usize, 16 << 20);
             (0, 0)
         }),
-        // Documented: without SGX2, pages stay as they are, by the host's word.
-        instead("no SGX2, it says", Expect::Good, number::restrict_pages, |_| {
+        // It has added pages: that it can't take permissions from them is no reason to have code
+        // that can be written.
+        instead("no SGX2, it says", Expect::NotGood, number::restrict_pages, |_| {
             (Status::NotSupported.code(), 0)
         }),
     ]);
@@ -277,8 +281,12 @@ pub fn changing_memory() -> Vec<Case> {
     }));
     cases.push(case("a program changed after it was copied", Expect::Good, |search| {
         let pair = Pair::keeper(search);
-        let lie: Arc<Lie> = Arc::new(|host, _, _, call, _, serve| {
-            if call != number::program && call != number::launch_request {
+        let asked = AtomicBool::new(false);
+        let lie: Arc<Lie> = Arc::new(move |host, _, _, call, _, serve| {
+            // Pages are added for the copy, and before it.
+            if call == number::program {
+                asked.store(true, Ordering::SeqCst);
+            } else if call != number::add_pages && asked.load(Ordering::SeqCst) {
                 for (at, length) in [host.program, host.launch] {
                     (0..length / 8).for_each(|word| write(at + word * 8, u64::MAX));
                 }
@@ -687,7 +695,7 @@ extern "C" fn divert_aep(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut 
 }
 
 /// What a thread left with, where a handler of exits saw it: the handler's registers are lost.
-static LEFT_WITH: AtomicU64 = AtomicU64::new(0);
+static LEFT_WITH: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
 static FAULTS: AtomicU64 = AtomicU64::new(0);
 static PLACE: AtomicU64 = AtomicU64::new(0);
 static REQUEST: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -695,15 +703,17 @@ static REQUEST: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 /// Resumes after each fault, and gives the memory that is missing after the third.
 extern "C" fn resume(
     rdi: u64,
-    _rsi: u64,
-    _rdx: u64,
+    rsi: u64,
+    rdx: u64,
     _rsp: u64,
-    _r8: u64,
-    _r9: u64,
+    r8: u64,
+    r9: u64,
     run: &sgx_sim::EnclaveRun,
 ) -> libc::c_int {
     if u64::from(run.function) != ERESUME {
-        LEFT_WITH.store(rdi, Ordering::SeqCst);
+        for (left, register) in LEFT_WITH.iter().zip([rdi, rsi, rdx, r8, r9]) {
+            left.store(register, Ordering::SeqCst);
+        }
         return 0;
     }
     if FAULTS.fetch_add(1, Ordering::SeqCst) == 2 {
@@ -847,13 +857,15 @@ pub fn order() -> Vec<Case> {
             let asked = matches!(first, Exit::Call(number::launch_request, _));
             let answer = [0, place, length, 0, 0, 0];
             raw::enter_with(main, EENTER, answer, resume as *const () as u64);
-            let (left, faults) = (LEFT_WITH.load(Ordering::SeqCst), FAULTS.load(Ordering::SeqCst));
-            let problem = unless(asked && left == number::program && faults == 3, || {
+            let faults = FAULTS.load(Ordering::SeqCst);
+            let [left, arguments @ ..] =
+                [0, 1, 2, 3, 4].map(|at: usize| LEFT_WITH[at].load(Ordering::SeqCst));
+            let problem = unless(asked && left == number::add_pages && faults == 3, || {
                 format!("{first:x?}, {faults} faults, left with {left:#x}")
             });
             // From here on all is as ever.
-            let (program, length) = pair.host.program;
-            let registers = [0, program, length, 0, 0, 0];
+            let served = pair.host.serve(&pair.enclave, main, left, arguments, &honest());
+            let registers = plain(served);
             let ending = pair.host.run(&pair.enclave, main, registers, &honest());
             pair.result(ending, problem)
         }),
@@ -995,18 +1007,19 @@ fn change_code(address: u64, byte: u8) -> u8 {
     }
 }
 
-/// A case in which pages are taken away below the end of a program's memory. `pages` makes them
-/// from the last region of the image, which ends where the guard begins.
-fn taken_away(what: &str, left_with: u64, pages: fn((u64, u64)) -> (u64, u64)) -> Case {
-    case(format!("{what} that is taken away"), Expect::Good, move |search| {
+/// A case in which pages are taken away below the end of a program's memory.
+fn taken_away() -> Case {
+    case("memory of a program's that is taken away", Expect::Good, move |search| {
         let pair = Pair::new(&program::launch(), Variant::Yielder, search);
         pair.run_until(number::yield_now);
-        let region = inspection().regions.last().expect("there are regions");
-        let (offset, size) = pages((region.offset, region.size));
+        // The guard range is the last of the image, and the program's memory the first in it.
+        let memory = pair.host.last_added().expect("the program has memory");
+        let offset = (memory.start - pair.enclave.range.start) as u64;
+        let size = memory.len() as u64;
         pair.protect(offset, size, sgx_sim::Permissions::NONE);
         let fault = enter(pair.main(), EENTER, plain((Status::Ok.code(), 0)));
         let wrong = unless(fault == FAULT, || format!("it can be read: {fault:x?}"));
-        let problem = wrong.or(pair.left_alone(left_with));
+        let problem = wrong.or(pair.left_alone(exception::GONE));
         pair.protect(offset, size, sgx_sim::Permissions::RW);
         pair.result(pair.resume(), problem)
     })
@@ -1055,10 +1068,7 @@ pub fn exceptions() -> Vec<Case> {
                 unless(right, || format!("at {at}: {stopped:x?}, {again:x?}, {exit:x?}"))
             })
         }),
-        taken_away("memory of a program's", exception::UNKNOWN, |region| region),
-        taken_away("memory that was added", exception::GONE, |(offset, size)| {
-            (offset + size, 64 << 10)
-        }),
+        taken_away(),
         case("the thread's own page taken away when it is entered", Expect::Good, |search| {
             let pair = Pair::keeper(search);
             let page = inspection().threads[0].fs_base;

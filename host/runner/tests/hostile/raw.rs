@@ -286,6 +286,7 @@ struct State {
     events: HashMap<u64, u64>,
     threads: usize,
     found: Found,
+    last_added: Option<Range<usize>>,
 }
 
 impl Host {
@@ -403,6 +404,11 @@ impl Host {
         lie: &Arc<Lie>,
     ) -> Ending {
         self.run_from(EENTER, enclave, tcs, first, lie)
+    }
+
+    /// The pages at the highest addresses that the enclave has asked for.
+    pub fn last_added(&self) -> Option<Range<usize>> {
+        self.state().last_added.clone()
     }
 
     /// Resumes a thread of the enclave and runs it to its end.
@@ -689,6 +695,11 @@ impl HostCalls for Caller<'_> {
     }
 
     fn add_pages(&mut self, address: u64, length: u64) -> (u64, u64) {
+        let added = address as usize..(address + length) as usize;
+        let last = &mut self.host.state().last_added;
+        if last.as_ref().is_none_or(|last| last.start < added.start) {
+            *last = Some(added);
+        }
         simulated(sgx_sim::augment(address as usize, length as usize))
     }
 
