@@ -294,11 +294,11 @@ impl<'a> Changes<'a> {
         let before = self.entry(page).effective();
         let now = entry.effective();
         match &mut self.late {
+            _ if before == now => {}
             Some((run, same)) if run.end == page && *same == now => run.end += 1,
-            None if before == now => {}
             _ => {
                 self.settle()?;
-                self.late = (before != now).then_some((page..page + 1, now));
+                self.late = Some((page..page + 1, now));
             }
         }
         self.enclave.epcm.set(page, entry);

@@ -1,5 +1,6 @@
-//! The allocator: EDP's, for the heap that the image has at its start; another of the same kind for
-//! what the heap grows by once that is used up; and a word to the host when there is nothing left.
+//! The allocator: one for what the heap grows by, where the image has addresses for that; EDP's of the
+//! same kind for the heap that the image has at its start; and a word to the host when there is
+//! nothing left.
 //!
 //! Pages are added as they are needed: the host is asked for them (EAUG), and the enclave has them
 //! once it accepts them (EACCEPT). Where the machine can't add any, the heap does not grow.
@@ -135,10 +136,6 @@ impl Grown {
     }
 }
 
-/// The heap that the image has at its start was found to be full. What it grows by comes first from
-/// then on: looking for room in a full one takes time.
-static FULL: AtomicBool = AtomicBool::new(false);
-
 struct Heap;
 
 #[global_allocator]
@@ -152,19 +149,10 @@ fn noted(bytes: *mut u8, size: usize) -> *mut u8 {
     bytes
 }
 
-/// What one of the two has: the heap of the start, or what it grows by.
-fn either(first: impl Fn() -> *mut u8, grown: impl Fn() -> *mut u8) -> *mut u8 {
-    let or = |bytes: *mut u8, other: &dyn Fn() -> *mut u8| {
-        if bytes.is_null() { other() } else { bytes }
-    };
-    if FULL.load(Ordering::Relaxed) {
-        return or(grown(), &first);
-    }
-    let bytes = first();
-    if bytes.is_null() && !image::growth().is_empty() {
-        FULL.store(true, Ordering::Relaxed);
-    }
-    or(bytes, &grown)
+/// What the heap grows by has, or the heap of the start if that has nothing: the standard library
+/// allocates there too, by `System` itself (thread-local values), and must find room.
+fn either(grown: *mut u8, first: impl FnOnce() -> *mut u8) -> *mut u8 {
+    if grown.is_null() { first() } else { grown }
 }
 
 // SAFETY: every method hands its arguments on to `System`, which keeps the contract, or to the
@@ -173,14 +161,13 @@ fn either(first: impl Fn() -> *mut u8, grown: impl Fn() -> *mut u8) -> *mut u8 {
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are `System`'s.
-        let first = || unsafe { System.alloc(layout) };
-        noted(either(first, || GROWN.alloc(layout)), layout.size())
+        noted(either(GROWN.alloc(layout), || unsafe { System.alloc(layout) }), layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are `System`'s.
         let first = || unsafe { System.alloc_zeroed(layout) };
-        noted(either(first, || GROWN.alloc_zeroed(layout)), layout.size())
+        noted(either(GROWN.alloc_zeroed(layout), first), layout.size())
     }
 
     unsafe fn realloc(&self, bytes: *mut u8, layout: Layout, size: usize) -> *mut u8 {

@@ -4,8 +4,10 @@ use crate::failure::Failure;
 use crate::locate;
 use crate::print::print_line;
 use clap::Args;
+use std::fs::File;
 use std::process::ExitCode;
 use twine_host::{Machine, Processor, Tee};
+use twine_image::pages_at_start;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -22,6 +24,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Ok(images) => (images, None),
         Err(failure) => (Vec::new(), Some(failure)),
     };
+    let pages: Vec<Option<u64>> = images
+        .iter()
+        .map(|path| File::open(path).ok().and_then(|image| pages_at_start(image).ok()))
+        .collect();
     let images: Vec<String> = images.iter().map(|path| path.display().to_string()).collect();
     let unknown = unknown.as_ref().map(Failure::cause);
     // Without hardware `auto` is software.
@@ -44,6 +50,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             "why_not_hardware": machine.why_not,
             "tee": if simulated { "sim" } else { "sgx" },
             "images": images,
+            // In the same order.
+            "pages_at_start": pages,
             "why_no_images": unknown,
         });
         print_line!("{value:#}");
@@ -62,7 +70,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match (unknown, &images[..]) {
         (Some(why), _) => print_line!("image        not known: {why}"),
         (None, []) => print_line!("image        none; `cargo xtask image` builds it"),
-        (None, images) => images.iter().for_each(|image| print_line!("image        {image}")),
+        (None, images) => {
+            for (image, pages) in images.iter().zip(&pages) {
+                let pages = pages.map(|pages| format!(" ({pages} pages at the start)"));
+                print_line!("image        {image}{}", pages.unwrap_or_default());
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,17 +3,20 @@
 use crate::failure::Failure;
 use std::env;
 use std::path::PathBuf;
-use twine_host::Image;
+use twine_host::{Image, Machine, Platform};
 
 /// The image for most programs.
 const NAME: &str = "twine.sgxs";
 
-/// The image for large programs: the same code with more memory, which takes longer to load.
+/// The image for large programs: the same code with more addresses.
 const LARGE: &str = "twine-large.sgxs";
 
+/// The image for machines that can't add pages to a running enclave.
+const SGX1: &str = "twine-sgx1.sgxs";
+
 /// Programs of more bytes run in the large image: compiling them takes more than the other
-/// one's heap.
-const SMALL_PROGRAM: usize = 1 << 20;
+/// one has addresses for.
+const SMALL_PROGRAM: usize = 32 << 20;
 
 /// Where images are looked for: beside the command and in `../lib/twine` of it.
 fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
@@ -27,7 +30,7 @@ fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
 /// The images that are there.
 pub(crate) fn images() -> Result<Vec<PathBuf>, Failure> {
     let places = folders("mount /proc, or name the image with --image")?;
-    let all = places.iter().flat_map(|folder| [NAME, LARGE].map(|name| folder.join(name)));
+    let all = places.iter().flat_map(|folder| [NAME, LARGE, SGX1].map(|name| folder.join(name)));
     there(all)
 }
 
@@ -54,13 +57,22 @@ fn from_environment() -> Option<PathBuf> {
 }
 
 /// Opens the image for a program of that size: the one that was named, else by `TWINE_IMAGE`,
-/// else the smallest one that is there and that the program fits in.
-pub(crate) fn image(named: Option<PathBuf>, program: usize) -> Result<Image, Failure> {
+/// else the smallest one that is there and that the program fits in; or the one for SGX without SGX2,
+/// where that is what the program will run on.
+pub(crate) fn image(
+    named: Option<PathBuf>,
+    program: usize,
+    platform: Platform,
+) -> Result<Image, Failure> {
     if let Some(path) = named.or_else(from_environment) {
         return Ok(Image::open(path)?);
     }
     let images = images()?;
-    let wanted = if program > SMALL_PROGRAM { LARGE } else { NAME };
+    let wanted = match platform {
+        Platform::Hardware if !Machine::look().sgx2 => SGX1,
+        _ if program > SMALL_PROGRAM => LARGE,
+        _ => NAME,
+    };
     let fitting = images.iter().find(|path| path.ends_with(wanted));
     match fitting.or(images.first()) {
         Some(place) => Ok(Image::open(place)?),

@@ -7,6 +7,7 @@ use crate::program::Program;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use twine_host::Tee;
 use twine_image::inspect_file;
 
 #[derive(Debug, Args)]
@@ -30,7 +31,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let program = Program::read(&arguments.program)?;
-    let image = locate::image(arguments.image.clone(), program.len())?;
+    let image = locate::image(arguments.image.clone(), program.len(), Tee::Auto.choose()?)?;
     let program = program.sha256().map_err(|error| {
         Failure::system(
             format!("{} can't be read: {error}", arguments.program.display()),

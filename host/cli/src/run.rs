@@ -158,7 +158,7 @@ impl Place {
     /// unless `quiet`.
     pub(crate) fn choose(&self, program: usize, quiet: bool) -> Result<(Image, Platform), Failure> {
         let platform = Tee::from(self.tee).choose()?;
-        let image = locate::image(self.image.clone(), program)?;
+        let image = locate::image(self.image.clone(), program, platform)?;
         if platform == Platform::Simulated && !quiet {
             say!("twine: SGX is simulated: nothing is protected from this machine");
         }

@@ -109,7 +109,8 @@ fn a_file_that_is_no_image_is_refused() {
 #[test]
 fn an_enclave_that_runs_out_of_heap_says_so() {
     let folder = Folder::new();
-    let options = ["--heap-size", "64KiB", "--manifest", &common::manifest()];
+    let sizes = ["--heap-size", "64KiB", "--heap-growth-size", "64KiB"];
+    let options = [&sizes[..], &["--manifest", &common::manifest()]].concat();
     let image = common::image(&folder, "small.sgxs", &options);
     let ended = run_in(&image);
     ended.failed_with(1, "ran out of memory");

@@ -287,7 +287,7 @@ impl fmt::Display for Inspection {
         writeln!(f, "ELRANGE    {}", Bytes(self.elrange_size))?;
         writeln!(
             f,
-            "pages      {}, {} of them with measured content",
+            "pages      {} at the start, {} of them with measured content",
             self.pages, self.measured_pages
         )?;
         writeln!(f, "\n      offset        size  type  access  content")?;

@@ -52,7 +52,7 @@ pub use inspect::{
 pub use key::{SigningKey, VerifyingKey};
 pub use manifest::Manifest;
 pub use measure::{Mrenclave, Mrsigner, measure};
-pub use pages::{Page, Pages};
+pub use pages::{Page, Pages, pages_at_start};
 pub use sgx_isa::{Attributes, Sigstruct};
 pub use sign::{SigningRequest, launch_attributes, sign, verify};
 pub use write::{Built, build};

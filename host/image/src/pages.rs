@@ -21,6 +21,20 @@ pub struct Page<'a> {
     pub content: Option<&'a [u8; PAGE as usize]>,
 }
 
+/// How many pages of an image are added when it is loaded: what the enclave takes of EPC before its
+/// first instruction.
+///
+/// # Errors
+/// When the stream can't be read or is not canonical.
+pub fn pages_at_start(sgxs: impl Read) -> Result<u64, Error> {
+    let mut records = Records::new(sgxs);
+    let mut count = 0;
+    while let Some(record) = records.next()? {
+        count += u64::from(matches!(record, Record::Page { .. }));
+    }
+    Ok(count)
+}
+
 /// Reads the pages of an image in ascending order. Its form is checked on the way, as
 /// [`measure`](crate::measure) does: the processor passes over reserved fields, so that bytes there
 /// could be changed and nobody would notice.
@@ -137,6 +151,7 @@ mod tests {
     fn pages_come_with_what_is_in_them() {
         let whole: Vec<_> = (0..16).map(|index| (index, true, index as u8)).collect();
         let image = image(&[(0, &whole), (0x3000, &[]), (0x4000, &[(2, false, 9)])]);
+        assert_eq!(pages_at_start(&image[..]).unwrap(), 3);
         let mut pages = Pages::new(&image[..]).unwrap();
         assert_eq!((pages.ssa_frame_pages(), pages.elrange()), (1, 0x10000));
         let page = pages.next().unwrap().unwrap();

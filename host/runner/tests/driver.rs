@@ -1,0 +1,179 @@
+//! The driver for SGX answers in all the ways in which Linux's can: what this host makes of it. The
+//! driver is the model of it on software SGX; the host's code is what runs on hardware.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use twine_host::{Error, Image, Report, Resources, run_modelled};
+use twine_protocol::launch::{End, Launch};
+
+use sgx_sim::{Device, Event, Fault, Kernel};
+
+/// A program that compiles to a few pages of code, has two memories' worth of pages to ask for, and
+/// exits with 7 if all is right.
+const PROGRAM: &str = r#"(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.ne (memory.grow (i32.const 40)) (i32.const 1))
+        (if (then (call $exit (i32.const 1))))
+        (i32.store (i32.const 2600000) (i32.const 7))
+        (call $exit (i32.load (i32.const 2600000)))))"#;
+
+fn image(name: &str) -> Image {
+    let release = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release");
+    Image::open(PathBuf::from(release).join(name)).expect("`cargo xtask image` has built it")
+}
+
+fn kernel() -> Kernel {
+    Kernel::new(&Device::with_root_secret(*b"a test's machine").unwrap())
+}
+
+fn run_on(kernel: Kernel, image: &Image) -> Result<Report, Error> {
+    let launch = Launch { arguments: vec!["program".into()], ..Launch::default() };
+    let program = wat::parse_str(PROGRAM).unwrap();
+    run_modelled(image, kernel, &launch, program, Resources::default())
+}
+
+fn run(kernel: Kernel) -> Result<Report, Error> {
+    run_on(kernel, &image("twine.sgxs"))
+}
+
+fn runs(kernel: Kernel) {
+    let report = run(kernel).unwrap();
+    assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }), "{:?}", report.outcome.end);
+}
+
+/// A kernel with a fault in the place of the events that it is for, from the first to the `most`-th;
+/// and how many there were.
+fn faulty(
+    fault: Fault,
+    most: usize,
+    at: impl Fn(&Event) -> bool + Send + Sync + 'static,
+) -> (Kernel, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let kernel = kernel().inject(Arc::new(move |event| {
+        (at(event) && counted.fetch_add(1, Ordering::Relaxed) < most).then_some(fault)
+    }));
+    (kernel, count)
+}
+
+const RESTRICT: fn(&Event) -> bool =
+    |event| matches!(event, Event::Restrict(range) if !range.is_empty());
+const ADD: fn(&Event) -> bool = |event| matches!(event, Event::Add(_));
+const MAP: fn(&Event) -> bool = |event| matches!(event, Event::Map(_));
+const PROTECT: fn(&Event) -> bool = |event| matches!(event, Event::Protect(_));
+const AUGMENT: fn(&Event) -> bool = |event| matches!(event, Event::Augment(_));
+
+/// What an event did to the driver's answer, with every run and how often it was asked again.
+fn again(fault: Fault, most: usize, at: fn(&Event) -> bool) {
+    let (kernel, count) = faulty(fault, most, at);
+    runs(kernel);
+    assert!(count.load(Ordering::Relaxed) > most, "it was asked again");
+}
+
+#[test]
+fn an_honest_driver_is_asked_for_little() {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = events.clone();
+    runs(kernel().inject(Arc::new(move |event: &Event| {
+        seen.lock().unwrap().push(event.clone());
+        None
+    })));
+    let events = events.lock().unwrap();
+    let count = |at: fn(&Event) -> bool| events.iter().filter(|event| at(event)).count();
+    assert_eq!(count(|event| *event == Event::Open), 1);
+    assert_eq!(count(|event| *event == Event::Init), 1);
+    // 8,192 pages at most, 64 at a time but where what they are differs.
+    let (calls, pages) = (count(ADD), pages(&events));
+    assert!(pages <= 8192 && calls <= pages / 64 + 40, "{pages} pages in {calls} calls");
+}
+
+fn pages(events: &[Event]) -> usize {
+    let length = |event: &Event| match event {
+        Event::Add(range) => (range.end - range.start) as usize,
+        _ => 0,
+    };
+    events.iter().map(length).sum::<usize>() / 4096
+}
+
+#[test]
+fn what_the_driver_could_not_do_at_once_is_asked_for_again() {
+    // It works on some pages, and comes back: for a signal, or for others who want to run.
+    again(Fault::Partly { pages: 3, errno: 0 }, 5, ADD);
+    again(Fault::Partly { pages: 0, errno: libc::EINTR }, 5, ADD);
+    again(Fault::Partly { pages: 3, errno: libc::EINTR }, 5, ADD);
+    again(Fault::Refused(libc::EINTR), 3, |event| *event == Event::Init);
+    // A page that is written out just now.
+    again(Fault::Refused(libc::EAGAIN), 3, RESTRICT);
+    again(Fault::Refused(libc::EBUSY), 3, RESTRICT);
+    again(Fault::Partly { pages: 1, errno: libc::EAGAIN }, 1, RESTRICT);
+    again(Fault::Refused(libc::EINTR), 3, RESTRICT);
+}
+
+#[test]
+fn what_the_driver_never_does_ends_the_run_with_its_cause() {
+    let fails = |fault, at| run(faulty(fault, usize::MAX, at).0);
+    for error in [libc::EAGAIN, libc::EFAULT, libc::EIO] {
+        let report = fails(Fault::Refused(error), RESTRICT).unwrap();
+        assert!(matches!(report.outcome.end, End::Refused { .. }), "{:?}", report.outcome.end);
+    }
+    let error = fails(Fault::Partly { pages: 0, errno: 0 }, ADD).unwrap_err();
+    assert!(error.to_string().contains("no page was added"), "{error}");
+    let error = fails(Fault::Refused(libc::ENOMEM), ADD).unwrap_err();
+    assert!(matches!(error, Error::NoEpc(_)), "{error}");
+    assert!(error.remedy().contains("EPC"), "{}", error.remedy());
+    let error = fails(Fault::Refused(libc::EACCES), ADD).unwrap_err();
+    assert!(matches!(error, Error::NotPermitted(_)), "{error}");
+    let error = fails(Fault::Refused(libc::EACCES), MAP).unwrap_err();
+    assert!(matches!(error, Error::NotPermitted(_)), "{error}");
+    // Nothing is wrong with the image that EINIT refuses.
+    for error in [libc::EPERM, libc::EINVAL] {
+        let error = fails(Fault::Refused(error), |event| *event == Event::Init).unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{error}");
+    }
+    let error = fails(Fault::Refused(libc::EIO), |event| *event == Event::Init).unwrap_err();
+    assert!(matches!(error, Error::System(_)), "{error}");
+    let error = fails(Fault::Refused(libc::EACCES), |event| *event == Event::Open).unwrap_err();
+    assert!(matches!(error, Error::NoSgx(_)), "{error}");
+}
+
+#[test]
+fn an_enclave_that_gets_no_page_is_told_so() {
+    // While it is loaded, and while it runs.
+    let error = run(kernel().with_epc(5000)).unwrap_err();
+    assert!(matches!(error, Error::NoEpc(_)), "{error}");
+    let (kernel, _) = faulty(Fault::Refused(libc::ENOMEM), usize::MAX, AUGMENT);
+    let error = run(kernel).unwrap_err();
+    assert!(error.to_string().contains("a page can't be added"), "{error}");
+}
+
+#[test]
+fn a_change_that_the_processor_did_not_track_is_not_believed() {
+    let report = run(faulty(Fault::Untracked, usize::MAX, RESTRICT).0).unwrap();
+    assert!(matches!(report.outcome.end, End::Refused { .. }), "{:?}", report.outcome.end);
+}
+
+#[test]
+fn page_tables_that_do_not_follow_stop_the_enclave() {
+    let report = run(faulty(Fault::Refused(libc::EACCES), usize::MAX, PROTECT).0);
+    let refused = |report: &Report| matches!(report.outcome.end, End::Refused { .. });
+    assert!(report.as_ref().is_ok_and(refused), "{report:?}");
+}
+
+#[test]
+fn without_sgx2_the_image_for_it_runs_and_the_others_name_it() {
+    for kernel in [kernel().without_sgx2(), kernel().before_sgx2()] {
+        let report = run(kernel.clone()).unwrap();
+        let End::Refused { cause, remedy } = report.outcome.end else {
+            panic!("{:?}", report.outcome.end);
+        };
+        assert!(cause.contains("SGX2") && remedy.contains("twine-sgx1.sgxs"), "{cause}; {remedy}");
+        let report = run_on(kernel, &image("twine-sgx1.sgxs")).unwrap();
+        assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }));
+    }
+    // It runs where there is SGX2 too.
+    let report = run_on(kernel(), &image("twine-sgx1.sgxs")).unwrap();
+    assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }));
+}
