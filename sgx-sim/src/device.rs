@@ -8,6 +8,7 @@ use sgx_isa::{Attributes, Miscselect, Sigstruct};
 use sgxs::loader::{Load, Mapping, MappingInfo};
 use sgxs::sgxs::SgxsRead;
 
+use crate::SIMULATED_CPUSVN;
 use crate::builder::Policy;
 use crate::enclave::Enclave;
 use crate::error::Error;
@@ -68,7 +69,12 @@ impl Device {
         xsave::layout()?;
         vdso::link();
         Ok(Device {
-            platform: Platform { root_secret, report_keyid: report_keyid()?, owner_epoch: [0; 16] },
+            platform: Platform {
+                root_secret,
+                report_keyid: report_keyid()?,
+                owner_epoch: [0; 16],
+                security_version: SIMULATED_CPUSVN[15],
+            },
             provision_key: true,
             quick_exits: false,
         })
@@ -90,6 +96,14 @@ impl Device {
     /// a host call several times as fast.
     pub fn quick_exits(mut self, patch: bool) -> Self {
         self.quick_exits = patch;
+        self
+    }
+
+    /// The last byte of CPUSVN, as if the processor's microcode were older or newer:
+    /// [`SIMULATED_CPUSVN`] unless told otherwise. Sealing keys of older versions can be had, those of
+    /// newer ones can't.
+    pub fn security_version(mut self, version: u8) -> Self {
+        self.platform.security_version = version;
         self
     }
 

@@ -118,7 +118,6 @@ fn sign(spec: &Spec, pages: &[Page]) -> Sigstruct {
         let secinfo = SecinfoTruncated { flags: SecinfoFlags::from_bits_truncate(page.flags) };
         writer.write_page(Some(&mut &page.content.0[..]), Some(page.offset), secinfo).unwrap();
     }
-    drop(writer);
     let hash = EnclaveHash::from_stream::<_, Hasher>(&mut &image[..]).unwrap();
     let mut signer = Signer::new(hash);
     signer

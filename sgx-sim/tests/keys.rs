@@ -151,6 +151,22 @@ fn newer_versions_are_refused_and_older_ones_reachable() {
 }
 
 #[test]
+fn a_processor_has_the_keys_of_its_older_microcode_and_none_of_newer() {
+    let at = |version: u8| Spec::new(Entry::Leaf).load_on(device().security_version(version));
+    let (old, new) = (at(1), at(2));
+    let request = |version: u8| {
+        let mut request = seal(Keypolicy::MRENCLAVE);
+        request.cpusvn = SIMULATED_CPUSVN;
+        request.cpusvn[15] = version;
+        request
+    };
+    let of_old = egetkey(&old, &request(1)).unwrap();
+    assert_eq!(egetkey(&new, &request(1)).unwrap(), of_old);
+    assert_ne!(egetkey(&new, &request(2)).unwrap(), of_old);
+    assert_eq!(egetkey(&old, &request(2)), Err(ErrorCode::InvalidCpusvn as u64));
+}
+
+#[test]
 fn provisioning_and_launch_keys_need_their_attributes() {
     let request = |name: Keyname| Keyrequest { keyname: name as u16, ..seal(Keypolicy::empty()) };
     let names = [Keyname::Provision, Keyname::ProvisionSeal, Keyname::Einittoken];

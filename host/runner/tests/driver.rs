@@ -1,11 +1,11 @@
 //! The driver for SGX answers in all the ways in which Linux's can: what this host makes of it. The
 //! driver is the model of it on software SGX; the host's code is what runs on hardware.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use twine_host::{Error, Image, Report, Resources, run_modelled};
-use twine_protocol::launch::{End, Launch};
+use twine_host::{Access, CodeFile, Error, Image, Report, Resources, Storage, run_modelled};
+use twine_protocol::launch::{End, Launch, Mount, Sealing, Source, VolumeKey, VolumeSource};
 
 use sgx_sim::{Device, Event, Fault, Kernel};
 
@@ -30,9 +30,21 @@ fn kernel() -> Kernel {
 }
 
 fn run_on(kernel: Kernel, image: &Image) -> Result<Report, Error> {
-    let launch = Launch { arguments: vec!["program".into()], ..Launch::default() };
+    run_with(kernel, image, &launch(), Resources::default())
+}
+
+fn launch() -> Launch {
+    Launch { arguments: vec!["program".into()], ..Launch::default() }
+}
+
+fn run_with(
+    kernel: Kernel,
+    image: &Image,
+    launch: &Launch,
+    resources: Resources,
+) -> Result<Report, Error> {
     let program = wat::parse_str(PROGRAM).unwrap();
-    run_modelled(image, kernel, &launch, program, Resources::default())
+    run_modelled(image, kernel, launch, program, resources)
 }
 
 fn run(kernel: Kernel) -> Result<Report, Error> {
@@ -176,4 +188,68 @@ fn without_sgx2_the_image_for_it_runs_and_the_others_name_it() {
     // It runs where there is SGX2 too.
     let report = run_on(kernel(), &image("twine-sgx1.sgxs")).unwrap();
     assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }));
+}
+
+/// The same machine with that microcode.
+fn at_version(version: u8) -> Kernel {
+    let device = Device::with_root_secret(*b"a test's machine").unwrap();
+    Kernel::new(&device.security_version(version))
+}
+
+/// A folder for a test's files, empty.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn code_that_was_kept_under_another_microcode_is_not_taken() {
+    let path = folder("microcode").join("code");
+    // What is kept, after a run.
+    let kept = |version: u8| {
+        let resources = Resources { code: Some(CodeFile::new(&path)), ..Resources::default() };
+        let image = image("twine.sgxs");
+        let launch = Launch { keep_code: true, ..launch() };
+        let report = run_with(at_version(version), &image, &launch, resources).unwrap();
+        assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }), "{report:?}");
+        std::fs::read(&path).unwrap()
+    };
+    let old = kept(1);
+    assert_eq!(kept(1), old, "it is taken");
+    let new = kept(2);
+    assert_ne!(new, old, "it is made anew");
+    assert_eq!(kept(2), new);
+    assert_ne!(kept(1), new, "its key is not to be had");
+}
+
+#[test]
+fn volumes_open_after_an_update_of_the_microcode_and_not_after_its_removal() {
+    let path = folder("updated").join("v.vol");
+    let opens = |version: u8, create: bool| {
+        let storage = Storage::open(&path, Access::Create).unwrap();
+        let source = Source::Volume(VolumeSource {
+            storage: 0,
+            key: VolumeKey::Sealed(Sealing::default()),
+            create,
+            cache: None,
+            main: None,
+        });
+        let mounts = vec![Mount { guest: "/data".into(), source, read_only: false }];
+        let resources = Resources { storages: vec![storage], ..Resources::default() };
+        let launch = Launch { mounts, ..launch() };
+        let image = image("twine.sgxs");
+        match run_with(at_version(version), &image, &launch, resources).unwrap().outcome.end {
+            End::Exited { code: 7, .. } => Ok(()),
+            End::Refused { cause, .. } => Err(cause),
+            end => panic!("{end:?}"),
+        }
+    };
+    assert_eq!(opens(1, true), Ok(()));
+    assert_eq!(opens(2, false), Ok(()));
+    assert_eq!(opens(1, false), Ok(()), "its slot is the old one still");
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(opens(2, true), Ok(()));
+    assert!(opens(1, false).is_err());
 }

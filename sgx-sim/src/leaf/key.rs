@@ -31,6 +31,23 @@ pub(crate) struct Platform {
     pub(crate) report_keyid: [u8; 32],
     /// CR_SGXOWNEREPOCH.
     pub(crate) owner_epoch: [u8; 16],
+    /// CR_CPUSVN, of which only this is not the same on all simulated processors.
+    pub(crate) security_version: u8,
+}
+
+impl Platform {
+    /// CR_CPUSVN.
+    pub(crate) fn cpusvn(&self) -> [u8; 16] {
+        let mut cpusvn = SIMULATED_CPUSVN;
+        cpusvn[15] = self.security_version;
+        cpusvn
+    }
+
+    /// Whether keys can be had for this CPUSVN: all zeros, or the present one or an older one.
+    fn supports(&self, cpusvn: &[u8; 16]) -> bool {
+        let (version, marker) = (cpusvn[15], &cpusvn[..15]);
+        all_zero(cpusvn) || marker == &SIMULATED_CPUSVN[..15] && version <= self.security_version
+    }
 }
 
 /// KEYPOLICY's bits.
@@ -153,7 +170,7 @@ fn report_key(platform: &Platform, target: &Target, keyid: [u8; 32]) -> [u8; KEY
         mrenclave: target.measurement,
         keyid,
         seal_fuses: true,
-        cpusvn: SIMULATED_CPUSVN,
+        cpusvn: platform.cpusvn(),
         miscselect: target.miscselect,
         configid: target.configid,
         configsvn: target.configsvn,
@@ -204,8 +221,8 @@ impl Request {
     }
 
     /// The checks that all keys but the report key make.
-    fn check_versions(&self, secs: &Secs) -> Result<(), ErrorCode> {
-        if !cpusvn_supported(&self.cpusvn) {
+    fn check_versions(&self, platform: &Platform, secs: &Secs) -> Result<(), ErrorCode> {
+        if !platform.supports(&self.cpusvn) {
             return Err(ErrorCode::InvalidCpusvn);
         }
         if self.isvsvn > secs.isvsvn || self.configsvn > secs.configsvn {
@@ -213,13 +230,6 @@ impl Request {
         }
         Ok(())
     }
-}
-
-/// Security versions of the simulated processor up to the present one: all zeros, or the marker
-/// with a version in the last byte.
-fn cpusvn_supported(cpusvn: &[u8; 16]) -> bool {
-    let (version, marker) = (cpusvn[15], &cpusvn[..15]);
-    all_zero(cpusvn) || marker == &SIMULATED_CPUSVN[..15] && version <= SIMULATED_CPUSVN[15]
 }
 
 /// ENCLU\[EGETKEY\]: RBX a KEYREQUEST, RCX where the key goes.
@@ -251,12 +261,12 @@ fn derive(platform: &Platform, secs: &Secs, request: &Request) -> Result<[u8; KE
             return Ok(report_key(platform, &own, request.keyid));
         }
         name if name == Keyname::Seal as u16 => {
-            request.check_versions(secs)?;
+            request.check_versions(platform, secs)?;
             seal(platform, secs, request)
         }
         name if name == Keyname::Einittoken as u16 => {
             authorised(flags, AttributesFlags::EINITTOKENKEY)?;
-            request.check_versions(secs)?;
+            request.check_versions(platform, secs)?;
             Dependencies {
                 isvprodid: secs.isvprodid,
                 owner_epoch: platform.owner_epoch,
@@ -268,7 +278,7 @@ fn derive(platform: &Platform, secs: &Secs, request: &Request) -> Result<[u8; KE
         }
         name if name == Keyname::Provision as u16 => {
             authorised(flags, AttributesFlags::PROVISIONKEY)?;
-            request.check_versions(secs)?;
+            request.check_versions(platform, secs)?;
             Dependencies {
                 isvprodid: secs.isvprodid,
                 mrsigner: secs.mrsigner,
@@ -278,7 +288,7 @@ fn derive(platform: &Platform, secs: &Secs, request: &Request) -> Result<[u8; KE
         }
         name if name == Keyname::ProvisionSeal as u16 => {
             authorised(flags, AttributesFlags::PROVISIONKEY)?;
-            request.check_versions(secs)?;
+            request.check_versions(platform, secs)?;
             Dependencies {
                 mrsigner: secs.mrsigner,
                 keypolicy: request.keypolicy,

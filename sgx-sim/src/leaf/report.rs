@@ -4,7 +4,6 @@ use sgx_isa::Report;
 
 use super::key::{Target, report_mac};
 use super::{all_zero, check, field, read, write};
-use crate::SIMULATED_CPUSVN;
 use crate::enclave::Enclave;
 use crate::epcm::Permissions;
 use crate::exception::{Exception, GP};
@@ -27,7 +26,7 @@ pub(super) fn ereport(
     let secs = &enclave.secs;
     let platform = &enclave.platform;
     let mut report = Report {
-        cpusvn: SIMULATED_CPUSVN,
+        cpusvn: platform.cpusvn(),
         miscselect: secs.miscselect,
         isvextnprodid: secs.isvextprodid,
         attributes: secs.attributes,
