@@ -2,6 +2,7 @@
 //! `arch/x86/include/uapi/asm/sgx.h`; SDM Vol. 3D, EENTER and ERESUME).
 
 use std::arch::global_asm;
+use std::cell::Cell;
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
@@ -83,6 +84,23 @@ unsafe extern "C" {
     fn sgx_sim_leave(registers: *const i64) -> !;
 }
 
+/// RFLAGS.AC.
+pub(crate) const AC: u64 = 1 << 18;
+
+thread_local! {
+    static ENTRY_FLAGS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Sets RFLAGS for EENTERs of this thread from now on, as a host can that enters by itself: DF, AC, ID
+/// and the arithmetic flags. `None` leaves them as the caller has them, but for DF, which is clear.
+pub fn set_entry_flags(flags: Option<u64>) {
+    /// CF, PF, AF, ZF, SF, DF, OF, AC and ID.
+    const SETTABLE: u64 = 0x8d5 | 1 << 10 | AC | 1 << 21;
+    /// Bit 1, which is always set, and IF.
+    const ALWAYS: u64 = 0x202;
+    ENTRY_FLAGS.set(flags.map_or(0, |flags| flags & SETTABLE | ALWAYS));
+}
+
 /// [`sgx_sim_enter_enclave`] as a value.
 pub fn enter_enclave_fn() -> EnterFn {
     sgx_sim_enter_enclave
@@ -125,6 +143,8 @@ struct Locals {
     r9: u64,
     r10: u64,
     r11: u64,
+    /// RFLAGS to enter with, or zero for the caller's own.
+    rflags: u64,
     mxcsr: u32,
     fcw: u16,
 }
@@ -206,7 +226,11 @@ global_asm!(
     "    mov rax, [rbp - {base} + {fs_base}]",
     "    wrfsbase rax",
     "    mov rax, [rbp - {base} + {cssa}]",
-    "    jmp [rbp - {base} + {oentry}]",
+    "    cmp qword ptr [rbp - {base} + {rflags}], 0",
+    "    je 3f",
+    "    push qword ptr [rbp - {base} + {rflags}]",
+    "    popfq",
+    "3:  jmp [rbp - {base} + {oentry}]",
     ".hidden sgx_sim_enter_window_end",
     ".globl sgx_sim_enter_window_end",
     "sgx_sim_enter_window_end:",
@@ -247,7 +271,13 @@ global_asm!(
     "5:  mov rbx, [rbp + 16]",
     "    mov dword ptr [rbx + {run_function}], {eexit}",
     // rbx: the run structure, filled.
-    "6:  ldmxcsr [rbp - {base} + {mxcsr}]",
+    "6:  cmp qword ptr [rbp - {base} + {rflags}], 0",
+    "    je 7f",
+    // The flags of an entry are no flags for what comes now.
+    "    pushfq",
+    "    and dword ptr [rsp], {no_ac}",
+    "    popfq",
+    "7:  ldmxcsr [rbp - {base} + {mxcsr}]",
     "    fldcw [rbp - {base} + {fcw}]",
     "    cld",
     "    cmp qword ptr [rbx + {run_handler}], 0",
@@ -308,6 +338,8 @@ global_asm!(
     r9 = const offset_of!(Locals, r9),
     r10 = const offset_of!(Locals, r10),
     r11 = const offset_of!(Locals, r11),
+    rflags = const offset_of!(Locals, rflags),
+    no_ac = const !(AC as i32),
     mxcsr = const offset_of!(Locals, mxcsr),
     fcw = const offset_of!(Locals, fcw),
     tcs = const offset_of!(Locals, tcs),
@@ -451,6 +483,7 @@ unsafe extern "C" fn prepare(
         return -i64::from(libc::EDEADLK);
     }
     let resume = leaf == Enclu::EResume as u32;
+    locals.rflags = ENTRY_FLAGS.get();
     match begin(processor, run.tcs as usize, resume, ursp, urbp, locals) {
         Ok(()) if resume => GO_RESUME,
         Ok(()) => GO_ENTER,

@@ -110,6 +110,16 @@ unsafe extern "C" fn on_signal<const GENERATION: usize>(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
+    // The kernel leaves EFLAGS.AC as the interrupted code had it.
+    // SAFETY: it changes that flag alone, and the stack below is free.
+    unsafe {
+        core::arch::asm!(
+            "pushfq",
+            "and dword ptr [rsp], {no_ac}",
+            "popfq",
+            no_ac = const !(enter::AC as i32),
+        );
+    }
     let bases = (thread::fs_base(), thread::gs_base());
     let previous = &PREVIOUS[GENERATION][signal as usize];
     // SAFETY: the kernel's arguments; `dispatch` has put the host's segment bases back when

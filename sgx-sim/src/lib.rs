@@ -63,7 +63,7 @@ mod vdso;
 mod xsave;
 
 pub use device::{Device, Info, ROOT_SECRET_SIZE, Tcs};
-pub use enter::{EnclaveRun, EnterFn, enter_enclave_fn, sgx_sim_enter_enclave};
+pub use enter::{EnclaveRun, EnterFn, enter_enclave_fn, set_entry_flags, sgx_sim_enter_enclave};
 pub use epcm::Permissions;
 pub use error::{Error, RootSecretError};
 pub use fault::adopt_signal_handlers;

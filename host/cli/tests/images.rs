@@ -110,7 +110,8 @@ fn a_file_that_is_no_image_is_refused() {
 fn an_enclave_that_runs_out_of_heap_says_so() {
     let folder = Folder::new();
     let sizes = ["--heap-size", "64KiB", "--heap-growth-size", "64KiB"];
-    let options = [&sizes[..], &["--manifest", &common::manifest()]].concat();
+    let manifest = common::manifest();
+    let options = [&sizes[..], &["--manifest", &manifest]].concat();
     let image = common::image(&folder, "small.sgxs", &options);
     let ended = run_in(&image);
     ended.failed_with(1, "ran out of memory");

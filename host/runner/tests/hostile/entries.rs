@@ -4,7 +4,7 @@ use crate::answers::{Case, bad_pointers, inspection};
 use crate::child::{Ending, Expect, Result};
 use crate::program::{self, Variant};
 use crate::raw::{
-    self, BP, EENTER, ERESUME, Enclave, Exit, GP, Host, Lie, PF, enter, honest, leak, plain,
+    self, BP, EENTER, ERESUME, Enclave, Exit, GP, Host, Lie, PF, UD, enter, honest, leak, plain,
     usercall,
 };
 use crate::scan::{Found, Search};
@@ -533,8 +533,6 @@ type Stack = Box<dyn Fn(&Enclave) -> u64>;
 
 /// Flags, stack pointers and floating-point state on every entry.
 pub fn state() -> Vec<Case> {
-    const DF: u64 = 1 << 10;
-    const AC: u64 = 1 << 18;
     const ID: u64 = 1 << 21;
     const ARITHMETIC: u64 = 0x8d5;
     /// Everything masked, as the ABI has it.
@@ -924,6 +922,10 @@ pub fn order() -> Vec<Case> {
 
 const FAULT: Exit = Exit::Exception { inside: true, vector: PF };
 
+/// RFLAGS.DF and RFLAGS.AC.
+const DF: u64 = 1 << 10;
+const AC: u64 = 1 << 18;
+
 impl Pair {
     /// Serves the main thread until it leaves with `last`, or otherwise than by a call.
     fn run_until(&self, last: u64) -> Exit {
@@ -1025,6 +1027,30 @@ fn taken_away() -> Case {
     })
 }
 
+/// A case in which the host enters with flags of its own, for the stub to deal with UD2 wherever it
+/// lies.
+fn flags_at_a_trap() -> Case {
+    case("UD2 at an odd address, entered with AC and DF", Expect::NotGood, |search| {
+        let odd = (0..16).find_map(|at| {
+            let pair = Pair::new(&program::launch(), Variant::Unreachable(at), search);
+            let exit = pair.run_until(usercall::EXIT);
+            (exit == Exit::Exception { inside: true, vector: UD } && rip(pair.main()) % 2 == 1)
+                .then_some(pair)
+        });
+        let pair = odd.expect("one of them lies at an odd address");
+        sgx_sim::set_entry_flags(Some(AC | DF));
+        let exit = enter(pair.main(), EENTER, ENTER);
+        sgx_sim::set_entry_flags(None);
+        let problem = unless(exit == left_with(exception::DEALT_WITH), || format!("{exit:x?}"));
+        pair.result(pair.resume(), problem)
+    })
+}
+
+/// RIP of the first SSA frame.
+fn rip(tcs: u64) -> u64 {
+    frame(tcs)[17]
+}
+
 /// Entries of a thread that an exception has stopped.
 pub fn exceptions() -> Vec<Case> {
     raw::ONE_PLACE.store(true, Ordering::Relaxed);
@@ -1069,6 +1095,7 @@ pub fn exceptions() -> Vec<Case> {
             })
         }),
         taken_away(),
+        flags_at_a_trap(),
         case("the thread's own page taken away when it is entered", Expect::Good, |search| {
             let pair = Pair::keeper(search);
             let page = inspection().threads[0].fs_base;

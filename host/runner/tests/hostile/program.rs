@@ -65,12 +65,15 @@ pub enum Variant {
     Filer,
     /// It loads from behind its memory, with the secret in its memory.
     Trapper,
+    /// It runs into `unreachable`, in a place that depends on the number.
+    Unreachable(u8),
     /// It lets its memory grow and yields, then loads from what was there and what is new.
     Yielder,
 }
 
 /// The program in binary form.
 pub fn binary(variant: Variant) -> Vec<u8> {
+    let text;
     let extra = match variant {
         Variant::Keeper => "",
         Variant::Teller => {
@@ -90,6 +93,14 @@ pub fn binary(variant: Variant) -> Vec<u8> {
         }
         Variant::Filer => "(call $files)",
         Variant::Trapper => "(drop (i64.load (i32.add (memory.size) (i32.const 0x7000_0000))))",
+        Variant::Unreachable(at) => {
+            let more = "(global.set $last (i64.mul (global.get $last) (i64.const 0x1234567)))";
+            text = format!(
+                "{}(if (i64.ne (global.get $last) (i64.const 1)) (then (unreachable)))",
+                more.repeat(at.into())
+            );
+            &text
+        }
         Variant::Yielder => {
             "(drop (memory.grow (i32.const 1)))
              (drop (call $sched_yield))

@@ -26,6 +26,7 @@ const EEXIT: u32 = 4;
 pub const GP: u16 = 13;
 pub const PF: u16 = 14;
 pub const BP: u16 = 3;
+pub const UD: u16 = 6;
 
 /// EDP's usercalls that the image makes, by their numbers in its ABI.
 pub mod usercall {
