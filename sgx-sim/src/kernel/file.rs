@@ -362,15 +362,10 @@ impl EnclaveFile {
         }
         let event = Event::Restrict(request.offset..request.offset + request.length);
         let (wanted, result, tracked) = limited(all, self.driver.injected(&event));
-        let change = |entry: Entry| match () {
-            () if !entry.valid() => Err((libc::EFAULT, None)),
-            () if !entry.is(PageType::Reg) => Err((libc::EINVAL, None)),
-            // EMODPR's answer to a page that waits for EACCEPT.
-            () if !entry.usable() => Err((libc::EFAULT, Some(ErrorCode::PageNotModifiable))),
-            () => Ok(entry
-                .with_permissions(entry.permissions().intersection(permissions))
-                .with_state(Entry::PR)
-                .with_tracking(tracked)),
+        let change = |entry: Entry| {
+            let left = entry.permissions().intersection(permissions);
+            let changed = entry.with_permissions(left).with_state(Entry::PR);
+            modifiable(entry).map(|()| changed.with_tracking(tracked))
         };
         let (count, code, result) = apply(&enclave, wanted, result, change);
         (request.count, request.result) = (count, code);
@@ -393,15 +388,10 @@ impl EnclaveFile {
         }
         let event = Event::ModifyTypes(request.offset..request.offset + request.length);
         let (wanted, result, tracked) = limited(all, self.driver.injected(&event));
-        let change = |entry: Entry| match () {
-            () if !entry.valid() => Err((libc::EFAULT, None)),
-            () if !entry.is(PageType::Reg) => Err((libc::EINVAL, None)),
-            () if !entry.usable() => Err((libc::EFAULT, Some(ErrorCode::PageNotModifiable))),
-            () => Ok(entry
-                .with_type(PageType::Trim)
-                .with_permissions(Permissions::NONE)
-                .with_state(Entry::MODIFIED)
-                .with_tracking(tracked)),
+        let change = |entry: Entry| {
+            let trimmed = entry.with_type(PageType::Trim).with_permissions(Permissions::NONE);
+            let changed = trimmed.with_state(Entry::MODIFIED);
+            modifiable(entry).map(|()| changed.with_tracking(tracked))
         };
         let (count, code, result) = apply(&enclave, wanted, result, change);
         (request.count, request.result) = (count, code);
@@ -485,13 +475,27 @@ impl EnclaveFile {
     }
 }
 
+/// Why a page can't be changed: an `errno`, and the instruction's error code if it gives one.
+type Unchanged = (i32, Option<ErrorCode>);
+
+/// Whether EMODPR and EMODT can change a page.
+fn modifiable(entry: Entry) -> Result<(), Unchanged> {
+    match () {
+        () if !entry.valid() => Err((libc::EFAULT, None)),
+        () if !entry.is(PageType::Reg) => Err((libc::EINVAL, None)),
+        // It waits for EACCEPT.
+        () if !entry.usable() => Err((libc::EFAULT, Some(ErrorCode::PageNotModifiable))),
+        () => Ok(()),
+    }
+}
+
 /// Changes one page after the other, up to the first that can't be: bytes that were changed, the
 /// instruction's error code, and what the call ends with, which is `result` if all could be.
 fn apply(
     enclave: &Enclave,
     pages: Range<usize>,
     result: io::Result<()>,
-    change: impl Fn(Entry) -> Result<Entry, (i32, Option<ErrorCode>)>,
+    change: impl Fn(Entry) -> Result<Entry, Unchanged>,
 ) -> (u64, u64, io::Result<()>) {
     let _paging = enclave.lock_paging();
     let refused = |page: &usize| change(enclave.epcm.get(*page)).is_err();
