@@ -39,12 +39,12 @@ pub(crate) struct Build {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Bytes of heap: program memories, the compiler's work (512MiB)
+    /// Bytes of heap that have pages from the start (2MiB); all of it, on machines without SGX2
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     heap_size: Option<u64>,
 
-    /// Bytes by which the heap can grow where the machine has SGX2 (1GiB); until then they cost
-    /// nothing
+    /// Bytes by which the heap can grow where the machine has SGX2 (4GiB): the compiler's work, program
+    /// memories without guard pages. They cost nothing until they are used
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     heap_growth_size: Option<u64>,
 

@@ -49,12 +49,13 @@ struct Frame {
 #[repr(C)]
 struct Stopped {
     by_exception: u32,
-    vector: u32,
+    vector: u16,
+    error_code: u16,
     address: u64,
 }
 
 /// The vector of a page fault, and of what Linux makes a SIGBUS of.
-const PAGE_FAULT: u16 = 14;
+pub(crate) const PAGE_FAULT: u16 = 14;
 
 /// The vectors of exceptions that an enclave of ours may deal with: #DE, #UD and #PF.
 const FOR_THE_ENCLAVE: [u16; 3] = [0, 6, PAGE_FAULT];
@@ -184,7 +185,7 @@ extern "C" fn prepare(frame: &mut Frame) {
     } else {
         sgx_sim::kernel_vdso_enter()
     };
-    frame.stopped = Stopped { by_exception: 0, vector: 0, address: 0 };
+    frame.stopped = Stopped { by_exception: 0, vector: 0, error_code: 0, address: 0 };
     frame.gone = 0;
 }
 
@@ -196,8 +197,12 @@ impl Frame {
         if !inside || !FOR_THE_ENCLAVE.contains(&run.exception_vector) {
             return false;
         }
-        let vector = run.exception_vector.into();
-        self.stopped = Stopped { by_exception: 1, vector, address: run.exception_addr };
+        self.stopped = Stopped {
+            by_exception: 1,
+            vector: run.exception_vector,
+            error_code: run.exception_error_code,
+            address: run.exception_addr,
+        };
         self.enter(Enclu::EEnter);
         true
     }
@@ -237,13 +242,17 @@ extern "C" fn left(frame: &mut Frame) -> bool {
         if frame.deal_with(run) {
             return true;
         }
-        Abnormal::Exception { vector: run.exception_vector, address: run.exception_addr }
+        Abnormal::Exception {
+            vector: run.exception_vector,
+            error_code: run.exception_error_code,
+            address: run.exception_addr,
+        }
     } else if frame.stopped.by_exception != 0 {
         if frame.dealt_with() {
             return true;
         }
-        let Stopped { vector, address, .. } = frame.stopped;
-        Abnormal::Exception { vector: vector as u16, address }
+        let Stopped { vector, error_code, address, .. } = frame.stopped;
+        Abnormal::Exception { vector, error_code, address }
     } else {
         service.counters.exit();
         if frame.rdi >= USER_DEFINED {

@@ -164,7 +164,7 @@ impl Error {
                 "raise the limit of this container or unit: --pids-limit, TasksMax=",
             ).into(),
             Error::NoEpc(_) => {
-                "end other enclaves, or give the machine more EPC (its firmware's PRMRR size; for a virtual machine `-m` of sgx-epc)".into()
+                "end other enclaves, or give the machine more EPC: PRMRR in its firmware, or a virtual machine's memory-backend-epc".into()
             }
             Error::NoFile { source, shortage } => {
                 shortage.remedy().or_else(|| process::remedy(source)).unwrap_or("close other files").into()

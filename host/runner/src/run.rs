@@ -3,7 +3,7 @@
 use crate::code::CodeFile;
 use crate::device::{Device, Elrange, Loaded, Platform};
 use crate::driver::Memory;
-use crate::enter;
+use crate::enter::{self, PAGE_FAULT};
 use crate::error::Error;
 use crate::image::Image;
 use crate::process::{self, Shortage};
@@ -169,14 +169,16 @@ fn outcome(
             place: said.panic_place.map(|place| format!(" at {place}")).unwrap_or_default(),
         },
         // The driver had no page for what the enclave touched.
-        Some(Abnormal::Exception { address, .. }) if memory.was_added(address) => {
+        Some(Abnormal::Exception { vector: PAGE_FAULT, error_code, address })
+            if error_code & (PRESENT | BY_EPCM) == 0 && memory.was_added(address) =>
+        {
             let what = format!("a page can't be added at address {address:#x}");
             match platform {
                 Platform::Hardware => Error::NoEpc(what),
                 _ => Error::NoMemory { what, shortage: Shortage::of_memory() },
             }
         }
-        Some(Abnormal::Exception { vector, address }) => {
+        Some(Abnormal::Exception { vector, address, .. }) => {
             Error::Exception { vector, name: exception_name(vector), address }
         }
         Some(Abnormal::NotEntered(errno)) => not_entered(std::io::Error::from_raw_os_error(-errno)),
@@ -186,6 +188,11 @@ fn outcome(
         },
     })
 }
+
+/// Two bits of a page fault's error code: there was a page; the EPCM forbade the access (SDM Vol. 3A,
+/// "Page-Fault Exception").
+const PRESENT: u16 = 1 << 0;
+const BY_EPCM: u16 = 1 << 15;
 
 /// Why a thread could not enter.
 fn not_entered(error: std::io::Error) -> Error {
