@@ -100,6 +100,7 @@ impl Error {
                     "the file that holds the volume, or the folder, can't be written"
                 }
                 Files::NoSpace => "make room on the host's disk",
+                Files::FileTooBig => "raise the limit of the size of files: `ulimit -f unlimited`",
                 Files::Denied | Files::NotPermitted => "check who may read and write it",
                 Files::Loop => "the path goes through symbolic links that lead to each other",
                 Files::TooManyOpen => "raise the limit of open files (ulimit -n)",
