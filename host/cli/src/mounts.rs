@@ -211,7 +211,7 @@ impl Prepared {
         let access = if read_only { Access::Read } else { Access::Create };
         // If it can't be told, opening it says why.
         let new = host.try_exists().is_ok_and(|there| !there);
-        let storage = Storage::open(host, access)?;
+        let mut storage = Storage::open(host, access)?;
         let create = storage.is_empty() && access == Access::Create;
         if new {
             self.made.0.push(host.to_owned());
@@ -219,7 +219,10 @@ impl Prepared {
         self.files.push(host.to_owned());
         let key = named.get(host, create)?;
         if create && !quiet {
-            say!("twine: {} is made: a new volume, {named}", host.display());
+            let host = host.to_owned();
+            storage.when_made(move || {
+                say!("twine: {} is made: a new volume, {named}", host.display());
+            });
         }
         let number = self.resources.storages.len() as u64;
         self.resources.storages.push(storage);
