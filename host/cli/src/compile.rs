@@ -4,6 +4,7 @@ use crate::cache::{self, Settings};
 use crate::failure::Failure;
 use crate::print::{print_line, say};
 use crate::program::Program;
+use crate::room;
 use crate::run::{CompilerName, Place};
 use clap::Args;
 use std::env;
@@ -120,7 +121,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let report = twine_host::run(&image, platform, &launch, program, resources);
     let _ = fs::remove_file(path.with_extension(LOCK));
-    let report = report?;
+    let compiler = if baseline { CompilerName::Baseline } else { CompilerName::Optimizing };
+    let report = report.map_err(|error| room::failure(error, &image, Some(compiler)))?;
     if let End::Refused { cause, remedy } = report.outcome.end {
         if let Some(error) = &report.not_kept {
             return Err(cache::not_kept(&path, error));

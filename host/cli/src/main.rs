@@ -13,6 +13,7 @@ mod measure;
 mod mounts;
 mod print;
 mod program;
+mod room;
 mod run;
 mod signals;
 mod size;

@@ -24,6 +24,10 @@ pub(crate) struct Arguments {
     #[arg(long = "plain-dir", value_name = "HOST[::GUEST][,OPTION...]")]
     folders: Vec<String>,
 
+    /// As other runtimes call it, and write it the other way round.
+    #[arg(long, hide = true)]
+    mapdir: Vec<String>,
+
     /// Give the program a file tree in the enclave's memory, gone at the end
     #[arg(long = "tmpfs", value_name = "GUEST[=SIZE]")]
     memories: Vec<String>,
@@ -122,6 +126,13 @@ impl Arguments {
 
     /// Opens what the mounts need. What is new is told, unless `quiet`.
     pub(crate) fn prepare(&self, quiet: bool) -> Result<Prepared, Failure> {
+        if let Some(text) = self.mapdir.first() {
+            return Err(Failure::new(
+                format!("--mapdir {text}: there is no such option"),
+                "write --plain-dir HOST::GUEST for an ordinary folder, --dir VOLUME::GUEST for a \
+                 protected volume",
+            ));
+        }
         let mut prepared = Prepared::default();
         for text in &self.volumes {
             let mut how = self.how();

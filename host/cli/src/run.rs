@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
 use crate::print::{print_line, say};
 use crate::program::Program;
-use crate::{cache, compile, locate, size};
+use crate::{cache, compile, locate, room, size};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -309,6 +309,9 @@ impl Run {
             timings: self.telling.stats || self.telling.stats_json.is_some(),
             ..Launch::default()
         };
+        if !self.telling.quiet {
+            room::tell(&image, &launch);
+        }
         let platform = settle(platform, &launch, self.telling.quiet)?;
         let place = Place {
             no_code_cache: self.place.no_code_cache || platform == Platform::Throwaway,
@@ -327,9 +330,11 @@ impl Run {
             watch(Duration::from_nanos(timeout))?;
         }
         let program = self.program.give()?;
+        let kept = resources.code.as_ref().is_some_and(|code| code.path().exists());
+        let compiler = Some(self.compiler).filter(|_| !kept);
         let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
-        let report = report?;
+        let report = report.map_err(|error| room::failure(error, &image, compiler))?;
         let code = end(&self.name, &report)?;
         self.telling.tell(&report)?;
         for trouble in &report.outcome.troubles {

@@ -113,7 +113,13 @@ fn an_enclave_that_runs_out_of_heap_says_so() {
     let image = common::image(&folder, "small.sgxs", &options);
     let ended = run_in(&image);
     ended.failed_with(1, "ran out of memory");
-    assert!(ended.err.contains("--heap-size"), "{ended:?}");
+    for way in ["--compiler baseline", "--heap-size"] {
+        assert!(ended.err.contains(way), "{ended:?}");
+    }
+    // Of the two that come with the command, the other one has more.
+    let image = common::image(&folder, "twine.sgxs", &options);
+    let ended = run_in(&image);
+    assert!(ended.err.contains("twine-large.sgxs"), "{ended:?}");
 }
 
 fn build(folder: &Folder, arguments: &[&str]) -> Ended {

@@ -78,6 +78,23 @@ fn a_volume_that_can_not_be_made_is_not_said_to_be_made() {
 }
 
 #[test]
+fn more_memory_than_there_is_is_told() {
+    let folder = Folder::new();
+    let program = folder.file("writer.wat", WRITER);
+    let said = |option: &str, value: &str| {
+        let options = [option, value, "--dir", "v"];
+        run(twine().current_dir(folder.path()).arg("run").args(options).arg(&program)).err
+    };
+    for (option, value) in
+        [("--tmpfs", "/tmp=99999GiB"), ("--cache", "99GiB"), ("--max-memory", "4GiB")]
+    {
+        let told = said(option, value);
+        assert!(told.contains(&format!("{option} allows ")), "{told}");
+    }
+    assert!(!said("--max-memory", "100MiB").contains("allows"));
+}
+
+#[test]
 fn a_volume_of_another_program_does_not_open() {
     let folder = Folder::new();
     writer(&folder, &["--dir", "v"]).printed("");
@@ -255,6 +272,9 @@ fn mistyped_mounts_are_told_what_to_write() {
     let ended = writer(&folder, &["--dir", "v:/data"]);
     ended.failed_with(1, "there is no file v:/data");
     assert!(ended.err.contains("my.vol::/data"), "{ended:?}");
+    let ended = writer(&folder, &["--mapdir", "/data::v"]);
+    ended.failed_with(1, "--mapdir /data::v");
+    assert!(ended.err.contains("--plain-dir HOST::GUEST"), "{ended:?}");
     writer(&folder, &["--dir", "v::/a", "--dir", "./v::/b"]).failed_with(1, "v is mounted twice");
     assert!(!folder.path().join("v").exists());
 }

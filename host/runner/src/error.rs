@@ -170,7 +170,7 @@ impl Error {
                 "let this process make memory executable: look for a seccomp filter, SELinux (execmem) or, with SGX in hardware, a /dev that is mounted noexec".into()
             }
             Error::Exhausted { .. } => {
-                "build an image with a larger heap: `twine image build --heap-size SIZE`".into()
+                "build an image with more: `twine image build --manifest MANIFEST` with a larger --heap-size or --heap-growth-size".into()
             }
             Error::Panicked { .. }
             | Error::Exception { .. }
