@@ -3,7 +3,7 @@
 use crate::cache::{self, Settings};
 use crate::failure::Failure;
 use crate::print::{print_line, say};
-use crate::program::Program;
+use crate::program::{Program, is_standard_input};
 use crate::room;
 use crate::run::{CompilerName, Place};
 use clap::Args;
@@ -28,7 +28,7 @@ const LOCK: &str = "lock";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program, a .wasm or .wat file
+    /// The program, a .wasm or .wat file, or - for the standard input
     program: PathBuf,
 
     /// With what
@@ -159,9 +159,13 @@ pub(crate) fn choose(
     let compiler = match wanted {
         CompilerName::Optimizing => Compiler::Optimizing,
         CompilerName::Baseline => Compiler::Baseline,
-        // Without guard pages, or without a place for what another process compiles, there
-        // is nothing to choose.
-        CompilerName::Auto if place.no_guard_pages || place.no_code_cache => Compiler::Optimizing,
+        // Without guard pages, or where no other process can read the program or leave its code,
+        // there is nothing to choose.
+        CompilerName::Auto
+            if place.no_guard_pages || place.no_code_cache || is_standard_input(program) =>
+        {
+            Compiler::Optimizing
+        }
         CompilerName::Auto => Compiler::BaselineIfPossible,
     };
     if place.no_code_cache {

@@ -25,7 +25,8 @@ const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program, a .wasm or .wat file, and its arguments: all that follows it is its own
+    /// The program, a .wasm or .wat file, or - for the standard input, and its arguments: all that
+    /// follows it is its own
     #[arg(
         required = true,
         trailing_var_arg = true,
