@@ -21,7 +21,8 @@ pub(crate) struct Arguments {
     /// renamed and copied. VOLUME::/NAME names one of several in a volume [default: :memory:]
     database: Option<OsString>,
 
-    /// SQL or dot commands to run, or options of SQLite's shell, as -json or -header
+    /// SQL or dot commands to run. Options of SQLite's shell, as -json, -header or -cmd COMMAND, go
+    /// before the database or behind it; -help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 
@@ -33,6 +34,94 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     telling: run::Telling,
+}
+
+/// Options of the shell's that have values, and how many (`zOptions` in its `shell.c`).
+const WITH_VALUES: [(&str, usize); 14] = [
+    ("cmd", 1),
+    ("escape", 1),
+    ("heap", 1),
+    ("init", 1),
+    ("lookaside", 2),
+    ("maxsize", 1),
+    ("mmap", 1),
+    ("newline", 1),
+    ("nonce", 1),
+    ("nullvalue", 1),
+    ("pagecache", 2),
+    ("screenwidth", 1),
+    ("separator", 1),
+    ("vfs", 1),
+];
+
+/// Puts what stands before the database and is for the shell behind it, where all is for the shell.
+/// Its options have one dash or two, and are told from this command's by their names; with one dash,
+/// this command's have one letter.
+pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
+    if given.get(1).is_none_or(|command| command != "sqlite") {
+        return given;
+    }
+    let own = Arguments::augment_args(clap::Command::new("sqlite"));
+    let mut given = given.into_iter();
+    let mut arranged: Vec<OsString> = given.by_ref().take(2).collect();
+    let (mut database, mut shells) = (None, Vec::new());
+    while let Some(argument) = given.next() {
+        if argument == "--" {
+            arranged.push(argument);
+            database = given.next();
+            break;
+        }
+        let (options, values) = match values(&own, &argument) {
+            Values::None => {
+                database = Some(argument);
+                break;
+            }
+            Values::Own(values) => (&mut arranged, values),
+            Values::Shell(values) => (&mut shells, values),
+        };
+        options.push(argument);
+        options.extend(given.by_ref().take(values));
+    }
+    if !shells.is_empty() {
+        database = database.or_else(|| Some(IN_MEMORY.into()));
+    }
+    arranged.extend(database);
+    arranged.extend(shells);
+    arranged.extend(given);
+    arranged
+}
+
+/// How many of the arguments that follow one belong to it.
+enum Values {
+    /// It is no option.
+    None,
+    /// It is an option of this command, or of nobody.
+    Own(usize),
+    /// It is an option of the shell's.
+    Shell(usize),
+}
+
+fn values(own: &clap::Command, argument: &OsStr) -> Values {
+    let text = argument.to_string_lossy();
+    let Some(name) = text.strip_prefix('-').filter(|name| !name.is_empty()) else {
+        return Values::None;
+    };
+    let of_shell = |name: &str| {
+        let known = WITH_VALUES.iter().find(|(option, _)| *option == name);
+        Values::Shell(known.map_or(0, |(_, values)| *values))
+    };
+    let Some(name) = name.strip_prefix('-') else {
+        return if name.chars().count() == 1 { Values::Own(0) } else { of_shell(name) };
+    };
+    let (long, value) =
+        name.split_once('=').map_or((name, None), |(long, value)| (long, Some(value)));
+    match own.get_arguments().find(|option| option.get_long() == Some(long)) {
+        Some(option) => {
+            Values::Own(usize::from(value.is_none() && option.get_action().takes_values()))
+        }
+        None if value.is_some() || ["help", "version"].contains(&long) => Values::Own(0),
+        None => of_shell(name),
+    }
 }
 
 /// The shell as a program.
@@ -99,14 +188,20 @@ const SIGNATURE: &[u8; 16] = b"SQLite format 3\0";
 fn ordinary(host: &Path) -> Failure {
     let folder = host.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).display();
-    let name = host.file_name().unwrap_or_default().display();
+    let name = host.file_name().unwrap_or_default().display().to_string();
+    // Between double quotes the shell of SQLite's knows the backslash.
+    let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+    let folder = quoted(&format!("{folder}::/from"));
+    let restore = quoted(&format!(".restore \"/from/{name}\""));
     Failure::new(
         format!("{} is an ordinary database, and not in a protected volume", host.display()),
-        format!(
-            "copy it into a new one: twine sqlite --plain-dir '{folder}::/from' NEW.db \
-             \".restore '/from/{name}'\""
-        ),
+        format!("copy it into a new one: twine sqlite --plain-dir {folder} NEW.db {restore}"),
     )
+}
+
+/// The text as one word of a shell's command line.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Mounts the volume of a database; its path inside.
@@ -129,4 +224,48 @@ fn inside(
     let former = host.file_name().unwrap_or_default().to_string_lossy().into_owned();
     mount(host, Some(MainFile { name: INSIDE.into(), former }))?;
     Ok(format!("/{INSIDE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arranged(line: &str) -> String {
+        let line = format!("twine {line}");
+        let given = line.split(' ').map(OsString::from).collect();
+        let words: Vec<String> =
+            arrange(given).into_iter().map(|word| word.into_string().unwrap()).collect();
+        words[1..].join(" ")
+    }
+
+    #[test]
+    fn options_of_the_shell_go_behind_the_database_and_own_ones_stay() {
+        for (given, wanted) in [
+            ("sqlite", "sqlite"),
+            ("sqlite -json my.db SQL", "sqlite my.db -json SQL"),
+            ("sqlite my.db -json SQL", "sqlite my.db -json SQL"),
+            ("sqlite --json --key K my.db SQL", "sqlite --key K my.db --json SQL"),
+            ("sqlite -cmd C -q -separator S my.db", "sqlite -q my.db -cmd C -separator S"),
+            ("sqlite -lookaside 1 2 --stats my.db", "sqlite --stats my.db -lookaside 1 2"),
+            ("sqlite -stats --key=K my.db", "sqlite --key=K my.db -stats"),
+            ("sqlite -init", "sqlite :memory: -init"),
+            ("sqlite -json", "sqlite :memory: -json"),
+            ("sqlite -json -- -odd.db SQL", "sqlite -- -odd.db -json SQL"),
+            (
+                "sqlite --read-only --no-guard-pages my.db",
+                "sqlite --read-only --no-guard-pages my.db",
+            ),
+            ("sqlite --help", "sqlite --help"),
+            ("sqlite - SQL", "sqlite - SQL"),
+            ("run -json my.db", "run -json my.db"),
+        ] {
+            assert_eq!(arranged(given), wanted, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_shell_is_one_whatever_is_in_it() {
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
 }

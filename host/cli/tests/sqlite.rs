@@ -69,16 +69,49 @@ fn a_database_with_an_earlier_name_inside_is_found() {
     run(&mut sqlite(&folder, &["old.db::/main.db", "SELECT x FROM t"])).printed("7\n");
 }
 
+/// As SQLite's own shell takes them.
+#[test]
+fn options_of_the_shell_are_taken_before_the_database_too() {
+    let folder = Folder::new();
+    let sql = "SELECT 1 AS one, NULL AS two";
+    for (options, printed) in [
+        (&["-json"][..], "[{\"one\":1,\"two\":null}]\n"),
+        (&["-csv", "-header"], "one,two\r\n1,\r\n"),
+        (&["--csv", "--nullvalue", "no"], "1,no\r\n"),
+        (&["-line"], "one: 1\ntwo: \n"),
+        (&["-separator", "; ", "--key", "sealed", "-nullvalue", "-"], "1; -\n"),
+        (&["-batch", "-bail", "-cmd", ".print first"], "first\n1|\n"),
+    ] {
+        let arguments = [options, &["my.db", sql]].concat();
+        run(&mut sqlite(&folder, &arguments)).printed(printed);
+    }
+    // Without a database, one in memory.
+    run_with_input(&mut sqlite(&folder, &["-json"]), b"SELECT 1 AS one;")
+        .printed("[{\"one\":1}]\n");
+    run(&mut sqlite(&folder, &["my.db", "CREATE TABLE t(x)"])).printed("");
+    let ended = run(&mut sqlite(&folder, &["-readonly", "my.db", "INSERT INTO t VALUES(1)"]));
+    assert!(ended.code == Some(1) && ended.err.contains("readonly database"), "{ended:?}");
+    let ended = run(&mut sqlite(&folder, &["-nonsense", "my.db"]));
+    assert!(ended.code == Some(1) && ended.err.contains("-nonsense"), "{ended:?}");
+}
+
 /// What the message says, word for word.
 #[test]
 fn an_ordinary_database_is_named_and_finds_its_way_in() {
+    for name in ["a b.db", "it's.db", "\"$x\" \\n.db"] {
+        finds_its_way_in(name);
+    }
+}
+
+fn finds_its_way_in(name: &str) {
     let folder = Folder::new();
-    let plain = "PRAGMA locking_mode=EXCLUSIVE; ATTACH '/plain/a b.db' AS p;
+    let plain = "PRAGMA locking_mode=EXCLUSIVE; ATTACH '/plain/new' AS p;
         PRAGMA p.journal_mode=WAL; CREATE TABLE p.t(x); INSERT INTO p.t VALUES(7)";
     run(&mut sqlite(&folder, &["--plain-dir", ".::/plain", ":memory:", plain]))
         .printed("exclusive\nwal\n");
-    let ended = run(&mut sqlite(&folder, &["a b.db", "SELECT x FROM t"]));
-    ended.failed_with(1, "a b.db is an ordinary database");
+    fs::rename(folder.path().join("new"), folder.path().join(name)).unwrap();
+    let ended = run(&mut sqlite(&folder, &[name, "SELECT x FROM t"]));
+    ended.failed_with(1, &format!("{name} is an ordinary database"));
     let way = ended.err.split("copy it into a new one: twine ").nth(1).unwrap().trim_end();
     let line = format!("'{}' {way}", built("release/twine").display());
     let mut shell = Command::new("sh");
