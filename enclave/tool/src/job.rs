@@ -1,9 +1,10 @@
 //! One job: the trees it works in, its console, and whether all went well.
 
-use crate::console::{Console, StreamError, harmless};
+use crate::console::{Console, StreamError};
 use crate::error::{At, Error, Result};
 use crate::path::{self, Spot};
 use twine_files::{FileSystem, Inode};
+use twine_protocol::text::visible;
 
 /// A file tree that work is done in.
 pub struct Tree<'a> {
@@ -53,7 +54,7 @@ impl<'a> Job<'a> {
     pub(crate) fn problem(&mut self, error: &Error) {
         self.problems += 1;
         self.remedy = Some(error.remedy());
-        self.console.complain(&format!("error: {}", harmless(&error.to_string())));
+        self.console.complain(&format!("error: {}", visible(&error.to_string())));
     }
 
     /// Says what ended the job.

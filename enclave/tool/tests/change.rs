@@ -58,12 +58,15 @@ fn json_lists_are_json() {
 #[test]
 fn terminals_get_no_control_characters_and_pipes_get_names_as_they_are() {
     let mut world = World::new();
-    write(&mut world.volume, "a\x1b[31mb\n", b"");
-    world.list("").printed("a\x1b[31mb\n\n");
+    write(&mut world.volume, "a\x1b[31mb\n\u{202e}", b"");
+    world.list("").printed("a\x1b[31mb\n\u{202e}\n");
+    let tree = |world: &mut World| world.work(&Operation::Tree { path: String::new() });
+    assert!(tree(&mut world).out.contains("── a\x1b[31mb\n\u{202e}\n"));
     world.console.terminal = true;
-    world.list("").printed("a?[31mb?\n");
+    world.list("").printed("a\\u{1b}[31mb\\n\\u{202e}\n");
+    assert!(tree(&mut world).out.contains("── a\\u{1b}[31mb\\n\\u{202e}\n"));
     let error = world.work(&Operation::Print { paths: strings(&["\x1b]0;title\x07"]) });
-    error.failed_with("v::?]0;title?");
+    error.failed_with("v::\\u{1b}]0;title\\u{7}");
 }
 
 #[test]
