@@ -27,10 +27,13 @@ pub enum Request {
     Attributes(u64),
     /// Sets the times of access and modification.
     SetTimes(u64, Time, Time),
-    /// Makes a file that must not exist: [`Answer::Inode`].
-    CreateFile(u64, String),
-    /// Makes a directory.
-    CreateDirectory(u64, String),
+    /// Sets the permission bits of a file or directory.
+    SetMode(u64, u32),
+    /// Makes a file that must not exist, with these permission bits or as any new file has them:
+    /// [`Answer::Inode`].
+    CreateFile(u64, String, Option<u32>),
+    /// Makes a directory, with these permission bits or as any new directory has them.
+    CreateDirectory(u64, String, Option<u32>),
     /// Makes a symbolic link with a name, then what it holds.
     CreateSymbolicLink(u64, String, String),
     /// What a symbolic link holds: [`Answer::Target`].
@@ -107,6 +110,8 @@ pub enum Kind {
 pub struct Attributes {
     /// What it is.
     pub kind: Kind,
+    /// Its permission bits; others may be set too.
+    pub mode: u32,
     /// Bytes of the file or of the link's target.
     pub size: u64,
     /// Names it has.

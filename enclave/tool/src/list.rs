@@ -111,13 +111,19 @@ impl Listing<'_> {
     }
 
     fn long(&mut self, name: &str, attributes: &Attributes, target: Option<&str>) -> Result<()> {
-        let Attributes { kind, size, links, modified, .. } = *attributes;
+        let Attributes { kind, mode, size, links, modified, .. } = *attributes;
         let letter = match kind {
             FileKind::File => '-',
             FileKind::Directory => 'd',
             FileKind::SymbolicLink => 'l',
         };
-        self.out.text(&format!("{letter} {links:>3} {size:>14} {} ", time::words(modified)))?;
+        let mode = match (kind, mode) {
+            (FileKind::SymbolicLink, _) => "rwxrwxrwx".to_owned(),
+            (_, Some(mode)) => mode.to_string(),
+            (_, None) => "?".repeat(9),
+        };
+        let time = time::words(modified);
+        self.out.text(&format!("{letter}{mode} {links:>3} {size:>14} {time} "))?;
         self.out.name(name)?;
         if let Some(target) = target {
             self.out.text(" -> ")?;
@@ -144,6 +150,7 @@ fn object(name: &str, attributes: &Attributes, target: Option<&str>) -> String {
     let mut object = json!({
         "name": name,
         "kind": kind,
+        "mode": attributes.mode.map(|mode| format!("{:04o}", mode.bits())),
         "size": attributes.size,
         "links": attributes.links,
         "accessed": time::rfc3339(attributes.accessed),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{World, age, find, link, make_directory, name, read, strings, write};
+use common::{World, age, find, link, make_directory, name, permit, read, strings, write};
 use twine_files::FileSystem;
 use twine_protocol::task::Operation;
 
@@ -14,6 +14,7 @@ fn planted() -> World {
     write(volume, "a/sub/two", b"");
     name(volume, "a/one", "a/sub/uno");
     link(volume, "z", "a/one");
+    permit(volume, "b.txt", 0o640);
     for path in ["b.txt", "a/one", "a/sub", "a", "z"] {
         age(volume, path, 0, 951_782_400_000_000_000);
     }
@@ -35,9 +36,9 @@ fn ls_lists_by_name_and_names_files() {
     world.list("no").failed_with("v::no: no such file");
     assert_eq!(
         list(&mut world, "", true, false),
-        "d   1              0 2000-02-29 00:00:00 a\n\
-         -   1              4 2000-02-29 00:00:00 b.txt\n\
-         l   1              5 2000-02-29 00:00:00 z -> a/one\n"
+        "d?????????   1              0 2000-02-29 00:00:00 a\n\
+         -rw-r-----   1              4 2000-02-29 00:00:00 b.txt\n\
+         lrwxrwxrwx   1              5 2000-02-29 00:00:00 z -> a/one\n"
     );
 }
 

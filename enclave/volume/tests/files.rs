@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use support::{Random, create, file, open, options, tree_of, try_open};
-use twine_files::{Change, Error, FileSystem, Stamp};
+use twine_files::{Change, Error, FileSystem, Mode, Stamp};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Options};
 
 const LEAST: usize = 256 << 10;
@@ -39,6 +39,7 @@ fn a_read_only_mount_writes_nothing_even_after_a_crash() {
     assert_eq!(volume.unlink(root, "second"), Err(Error::ReadOnly));
     assert_eq!(volume.rename(root, "second", root, "no"), Err(Error::ReadOnly));
     assert_eq!(volume.set_times(second, Stamp::Now, Stamp::Now), Err(Error::ReadOnly));
+    assert_eq!(volume.set_mode(second, Mode::new(0o777)), Err(Error::ReadOnly));
     volume.sync_all().unwrap();
     volume.release(second);
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
@@ -262,4 +263,31 @@ fn a_check_names_what_is_lost() {
     println!("{data} blocks of data, {nodes} of the tree");
     assert_eq!(data, 50);
     assert!(nodes > 0);
+}
+
+#[test]
+fn modes_are_kept_across_mounts_and_one_of_no_permissions_is_a_mode() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let mut modes = Vec::new();
+    for (name, mode) in [("none", None), ("zero", Some(0)), ("private", Some(0o600))] {
+        let inode = file(&mut volume, name);
+        if let Some(mode) = mode {
+            volume.set_mode(inode, Mode::new(mode)).unwrap();
+        }
+        modes.push((name, mode.map(Mode::new)));
+    }
+    volume.sync_all().unwrap();
+    let inode = file(&mut volume, "changed");
+    volume.sync_all().unwrap();
+    volume.set_mode(inode, Mode::new(0o751)).unwrap();
+    modes.push(("changed", Some(Mode::new(0o751))));
+    volume.sync_all().unwrap();
+    drop(volume);
+    let mut volume = open(storage, LEAST);
+    for (name, mode) in modes {
+        let root = volume.root();
+        let inode = volume.lookup(root, name).unwrap();
+        assert_eq!(volume.attributes(inode).unwrap().mode, mode, "{name}");
+    }
 }

@@ -127,7 +127,7 @@ pub(crate) struct Ls {
     #[command(flatten)]
     path: OnePath,
 
-    /// Show kinds, links, sizes and times (UTC) too
+    /// Show kinds, modes (? where none is known), links, sizes and times (UTC) too
     #[arg(short = 'l', long)]
     long: bool,
 

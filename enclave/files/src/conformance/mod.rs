@@ -39,6 +39,7 @@ macro_rules! conformance {
             only_files_and_links_are_unlinked_and_only_empty_directories_removed
             names_may_hold_any_other_character
             times_are_set_as_told_and_follow_changes
+            modes_are_kept_as_they_are_set
             rename_moves_within_and_between_directories
             rename_replaces_what_goes_together_and_refuses_the_rest
             rename_of_two_names_of_one_inode_changes_nothing
