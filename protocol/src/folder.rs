@@ -50,6 +50,8 @@ pub enum Request {
     Entries(u64, u64),
     /// Reads at an offset so many bytes: [`Answer::Count`], then the bytes.
     Read(u64, u64, u64),
+    /// Where from an offset on a file has data, and no hole: [`Answer::Data`].
+    NextData(u64, u64),
     /// Writes at an offset so many bytes, which follow: [`Answer::Count`].
     Write(u64, u64, u64),
     /// Makes a file that long.
@@ -90,6 +92,8 @@ pub enum Answer {
     Entries(Vec<Entry>),
     /// How many bytes were read or written.
     Count(u64),
+    /// Where data begin; none: there is a hole up to the end of the file.
+    Data(Option<u64>),
     /// Bytes in use and bytes in all.
     Usage(u64, u64),
 }

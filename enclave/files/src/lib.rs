@@ -171,6 +171,16 @@ pub trait FileSystem: Send {
     /// `bytes` hold nothing of the file that was not authentic.
     fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> Result<usize>;
 
+    /// Where a file goes on with what may be other than zero: at `offset` or behind it. `None` if
+    /// it reads as zero to its end.
+    ///
+    /// # Errors
+    /// As for reading.
+    fn next_data(&mut self, inode: Inode, offset: u64) -> Result<Option<u64>> {
+        let Attributes { size, .. } = self.attributes(inode)?;
+        Ok((offset < size).then_some(offset))
+    }
+
     /// Writes all of `bytes` at `offset`; what lies between the end and `offset` reads as
     /// zero.
     ///

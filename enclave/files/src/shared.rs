@@ -114,6 +114,10 @@ impl<T: FileSystem> FileSystem for Shared<T> {
         self.lock().read(inode, offset, bytes)
     }
 
+    fn next_data(&mut self, inode: Inode, offset: u64) -> Result<Option<u64>> {
+        self.lock().next_data(inode, offset)
+    }
+
     fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> Result<usize> {
         self.lock().write(inode, offset, bytes)
     }

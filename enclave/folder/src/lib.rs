@@ -244,6 +244,13 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         Ok(done)
     }
 
+    fn next_data(&mut self, inode: Inode, offset: u64) -> Result<Option<u64>> {
+        match self.answer(&Request::NextData(inode.0, offset))? {
+            Answer::Data(at) if at.is_none_or(|at| at >= offset) => Ok(at),
+            _ => Err(Error::Io),
+        }
+    }
+
     fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> Result<usize> {
         if self.read_only {
             return Err(Error::ReadOnly);

@@ -84,6 +84,7 @@ fn answers_to_another_question_are_errors() {
         Answer::Usage(1, 2),
         Answer::Entries(vec![]),
         Answer::Count(0),
+        Answer::Data(Some(7)),
     ] {
         let host = host(lying(answer.clone()));
         let mut folder = Folder::open(&host, 0, false).unwrap();
@@ -97,6 +98,7 @@ fn answers_to_another_question_are_errors() {
         is(matches!(answer, Answer::Target(_)), folder.read_link(one) == Err(io));
         is(matches!(answer, Answer::Usage(..)), folder.usage() == Err(io));
         is(matches!(answer, Answer::Count(_)), folder.read(one, 0, &mut [0; 4]) == Err(io));
+        is(matches!(answer, Answer::Data(_)), folder.next_data(one, 7) == Err(io));
         is(done, folder.unlink(one, "a") == Err(io));
         is(done, folder.set_mode(one, Mode::new(0o600)) == Err(io));
         is(done, folder.set_size(one, 1) == Err(io));
@@ -114,6 +116,15 @@ fn counts_beyond_what_was_asked_for_are_errors() {
         assert_eq!(folder.read(Inode(1), 0, &mut bytes), Err(Error::Io), "{count}");
         assert_eq!(bytes, [9; 4]);
         assert_eq!(folder.write(Inode(1), 0, &bytes), Err(Error::Io), "{count}");
+    }
+}
+
+#[test]
+fn data_before_what_was_asked_for_is_an_error() {
+    for (at, wanted) in [(6, Err(Error::Io)), (7, Ok(Some(7))), (u64::MAX, Ok(Some(u64::MAX)))] {
+        let host = host(lying(Answer::Data(Some(at))));
+        let mut folder = Folder::open(&host, 0, false).unwrap();
+        assert_eq!(folder.next_data(Inode(1), 7), wanted, "{at}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `compact`: gives what is free back to the host.
 
 use crate::console::{Console, Output};
-use crate::copy::write_sparse;
+use crate::copy::{read_next, write_sparse};
 use crate::error::{At, Result};
 use crate::job::{Job, Tree};
 use crate::outside::Outside;
@@ -87,14 +87,16 @@ impl Rewriter {
     ) -> twine_files::Result<()> {
         let attributes = files.attributes(inode)?;
         let mut offset = 0;
-        let file = kind == FileKind::File;
         loop {
-            let count = if file { files.read(inode, offset, &mut self.buffer)? } else { 0 };
+            let (at, count) = match kind {
+                FileKind::File => read_next(files, inode, offset, &mut self.buffer)?,
+                _ => (offset, 0),
+            };
             if count == 0 {
                 break;
             }
-            write_sparse(files, inode, offset, self.buffer.get(..count).unwrap_or_default())?;
-            offset += count as u64;
+            write_sparse(files, inode, at, self.buffer.get(..count).unwrap_or_default())?;
+            offset = at + count as u64;
             self.done += count as u64;
             self.unsynced += count as u64;
             if self.unsynced >= self.sync_every {

@@ -136,6 +136,11 @@ impl FileSystem for Volume {
         self.answer(result)
     }
 
+    fn next_data(&mut self, inode: Inode, offset: u64) -> FileResult<Option<u64>> {
+        let result = self.data_from(inode.0, offset);
+        self.answer(result)
+    }
+
     fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> FileResult<usize> {
         let result = self.write_file(inode.0, offset, bytes);
         self.answer(result)

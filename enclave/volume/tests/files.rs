@@ -291,3 +291,40 @@ fn modes_are_kept_across_mounts_and_one_of_no_permissions_is_a_mode() {
         assert_eq!(volume.attributes(inode).unwrap().mode, mode, "{name}");
     }
 }
+
+#[test]
+fn holes_are_passed_over_whether_data_are_written_or_wait() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let inode = file(&mut volume, "file");
+    let other = file(&mut volume, "other");
+    volume.write(other, 0, &[1; 10_000]).unwrap();
+    let places = [5 << 20, (5 << 20) + (33 << 12), 3 << 40, 1 << 50];
+    let blocks = |volume: &mut twine_volume::Volume| {
+        let mut found = Vec::new();
+        let mut from = 0;
+        while let Some(at) = volume.next_data(inode, from).unwrap() {
+            found.push(at);
+            from = (at / BLOCK_BYTES as u64 + 1) * BLOCK_BYTES as u64;
+        }
+        found
+    };
+    for (count, place) in (1..).zip(places) {
+        volume.write(inode, place + 7, b"data").unwrap();
+        assert_eq!(blocks(&mut volume), places[..count]);
+        volume.sync_all().unwrap();
+        assert_eq!(blocks(&mut volume), places[..count]);
+    }
+    assert_eq!(volume.next_data(inode, (3 << 40) + 100), Ok(Some((3 << 40) + 100)));
+    volume.write(inode, 2 << 50, b"not synced").unwrap();
+    drop(volume);
+    let mut volume = open(storage, LEAST);
+    let root = volume.root();
+    assert_eq!(volume.lookup(root, "file"), Ok(inode));
+    assert_eq!(blocks(&mut volume), places);
+    volume.set_size(inode, 3 << 40).unwrap();
+    assert_eq!(blocks(&mut volume), places[..2]);
+    let other = volume.lookup(root, "other").unwrap();
+    assert_eq!(volume.next_data(other, 9_999), Ok(Some(9_999)));
+    assert_eq!(volume.next_data(other, 10_000), Ok(None));
+}

@@ -211,6 +211,28 @@ fn what_was_private_comes_out_private() {
     assert_eq!((&json[0]["mode"], &json[1]["mode"]), (&serde_json::Value::Null, &"0600".into()));
 }
 
+/// To read so much would take minutes.
+#[test]
+fn holes_of_any_size_are_passed_over_in_both_directions() {
+    const TIB: u64 = 1 << 40;
+    let desk = Desk::with_volume();
+    let sparse = fs::File::create(desk.path("sparse")).unwrap();
+    sparse.write_all_at(b"middle", TIB / 2).unwrap();
+    sparse.set_len(TIB).unwrap();
+    desk.keyed(&["cp", "sparse", "my.vol::"]).printed("");
+    desk.keyed(&["compact", "my.vol"]);
+    desk.keyed(&["cp", "my.vol::/sparse", "back"]).printed("");
+    let back = fs::File::open(desk.path("back")).unwrap();
+    let mut bytes = [1; 8];
+    back.read_exact_at(&mut bytes, TIB / 2).unwrap();
+    assert_eq!(&bytes, b"middle\0\0");
+    for name in ["my.vol", "back"] {
+        let metadata = fs::metadata(desk.path(name)).unwrap();
+        assert!(metadata.blocks() < 10_000, "{name} takes {} blocks", metadata.blocks());
+    }
+    assert_eq!(back.metadata().unwrap().len(), TIB);
+}
+
 #[test]
 fn what_a_volume_cannot_hold_is_named_and_the_rest_is_copied() {
     let desk = Desk::with_volume();

@@ -172,6 +172,16 @@ impl Tree<'_> {
                 read.truncate(count);
                 return Ok(Answer::Count(count as u64));
             }
+            Request::NextData(inode, offset) => {
+                return Ok(Answer::Data(
+                    match fs::seek(self.file(inode)?, SeekFrom::Data(offset)) {
+                        Ok(at) => Some(at),
+                        Err(Errno::NXIO) => None,
+                        // Not every file system knows its holes.
+                        Err(_) => Some(offset),
+                    },
+                ));
+            }
             Request::Write(inode, offset, length) => {
                 let data = data.get(..length as usize).ok_or(Errno::INVAL)?;
                 let count = rustix::io::pwrite(self.file(inode)?, data, offset)?;
@@ -333,6 +343,7 @@ fn changes(request: &Request) -> bool {
             | Request::ReadLink(_)
             | Request::Entries(..)
             | Request::Read(..)
+            | Request::NextData(..)
             | Request::Sync(..)
             | Request::Usage
     )

@@ -48,6 +48,7 @@ macro_rules! conformance {
             what_was_written_is_read
             reads_end_at_the_end_of_the_file
             gaps_read_as_zero_and_take_no_space
+            before_the_next_data_all_is_zero
             sizes_are_set_both_ways
             what_was_cut_off_does_not_come_back
             allocation_makes_the_file_longer_and_keeps_its_contents
