@@ -7,6 +7,7 @@ use crate::job::{Job, Tree};
 use crate::outside::Outside;
 use crate::volume::{close, open, prefix};
 use crate::walk::{Step, Walk};
+use serde_json::json;
 use twine_files::{FileKind, FileSystem, Inode, Stamp, Usage};
 use twine_protocol::task::OpenVolume;
 use twine_protocol::wire::Unit;
@@ -18,6 +19,7 @@ const PIECE: usize = 1 << 20;
 /// them of the tree, and cuts off what is free at the end. At each moment the volume is whole.
 pub(crate) fn compact(
     which: &OpenVolume,
+    json: bool,
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
@@ -31,7 +33,10 @@ pub(crate) fn compact(
     result?;
     let after = size(outside);
     let mut out = Output::new(&mut *job.console);
-    out.text(&format!("{before} bytes before, {after} bytes now\n"))?;
+    out.text(&match json {
+        true => format!("{:#}\n", json!({ "bytes_before": before, "bytes_now": after })),
+        false => format!("{before} bytes before, {after} bytes now\n"),
+    })?;
     Ok(out.flush()?)
 }
 

@@ -61,7 +61,8 @@ fn terminals_get_no_control_characters_and_pipes_get_names_as_they_are() {
     let mut world = World::new();
     write(&mut world.volume, "a\x1b[31mb\n\u{202e}", b"");
     world.list("").printed("a\x1b[31mb\n\u{202e}\n");
-    let tree = |world: &mut World| world.work(&Operation::Tree { path: String::new() });
+    let tree =
+        |world: &mut World| world.work(&Operation::Tree { path: String::new(), json: false });
     assert!(tree(&mut world).out.contains("── a\x1b[31mb\n\u{202e}\n"));
     world.console.terminal = true;
     world.list("").printed("a\\u{1b}[31mb\\n\\u{202e}\n");
@@ -73,7 +74,7 @@ fn terminals_get_no_control_characters_and_pipes_get_names_as_they_are() {
 #[test]
 fn tree_draws_what_is_below() {
     let mut world = planted();
-    world.work(&Operation::Tree { path: String::new() }).printed(
+    world.work(&Operation::Tree { path: String::new(), json: false }).printed(
         "/\n\
          ├── a\n\
          │   ├── one\n\
@@ -84,7 +85,28 @@ fn tree_draws_what_is_below() {
          └── z -> a/one\n\
          \n2 directories, 5 files\n",
     );
-    world.work(&Operation::Tree { path: "b.txt".into() }).failed_with("not a directory");
+    world
+        .work(&Operation::Tree { path: "b.txt".into(), json: false })
+        .failed_with("not a directory");
+}
+
+#[test]
+fn a_tree_as_json_is_its_lists_one_in_the_other() {
+    let mut world = planted();
+    let shown = world.work(&Operation::Tree { path: String::new(), json: true });
+    assert!(shown.ok, "{shown:?}");
+    let top: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!((&top["name"], &top["kind"]), (&"/".into(), &"directory".into()));
+    let top = &top["contents"];
+    let list: serde_json::Value =
+        serde_json::from_str(&list(&mut world, "a", false, true)).unwrap();
+    assert_eq!(top[0]["contents"][0], list[0]);
+    assert_eq!(top[0]["contents"][1]["contents"][1]["name"], "uno");
+    assert_eq!((&top[1]["size"], &top[2]["target"]), (&4.into(), &"a/one".into()));
+    make_directory(&mut world.volume, "empty");
+    let shown = world.work(&Operation::Tree { path: "empty".into(), json: true });
+    let empty: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(empty["contents"], serde_json::json!([]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::program::{Program, is_standard_input};
 use crate::room;
 use crate::run::{CompilerName, Place};
 use clap::Args;
+use serde_json::json;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -49,6 +50,10 @@ pub(crate) struct Arguments {
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -94,7 +99,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let path = code.path().to_owned();
     let Some(_lock) = lock(&path)? else {
-        if !arguments.quiet {
+        if arguments.json {
+            print_line!(
+                "{:#}",
+                json!({ "program": arguments.program.display().to_string(), "kept": false })
+            );
+        } else if !arguments.quiet {
             print_line!("{}: another process is compiling it", arguments.program.display());
         }
         return Ok(ExitCode::SUCCESS);
@@ -129,13 +139,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         return Err(Failure::new(cause, remedy));
     }
-    if !arguments.quiet {
-        let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    let seconds = begun.elapsed().as_secs_f64();
+    if arguments.json {
+        let program = arguments.program.display().to_string();
+        let value = json!({ "program": program, "kept": true, "bytes": bytes, "seconds": seconds });
+        print_line!("{value:#}");
+    } else if !arguments.quiet {
         print_line!(
             "{}: {:.1} MiB of code are kept, after {:.1} s",
             arguments.program.display(),
             bytes as f64 / f64::from(1 << 20),
-            begun.elapsed().as_secs_f64(),
+            seconds,
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -140,7 +140,10 @@ fn what_an_image_is_built_with_is_kept_beside_it() {
     assert_eq!(build(&folder, &arguments).code, Some(0));
     let kept = std::fs::read_to_string(folder.path().join("app.toml")).unwrap();
     assert!(kept.contains("threads = 6\n") && kept.contains("exinfo = true\n"), "{kept}");
-    assert_eq!(sign(&folder, &["app.sgxs"]).code, Some(0));
+    let signed = sign(&folder, &["--json", "app.sgxs"]);
+    let signed: serde_json::Value = serde_json::from_str(&signed.out).unwrap();
+    assert_eq!(signed["image"], "app.sgxs");
+    assert_eq!(signed["mrsigner"].as_str().map(str::len), Some(64));
     // Once more, with other sizes: what was kept is replaced.
     let arguments = ["--manifest", &manifest, "-o", "app.sgxs"];
     assert_eq!(build(&folder, &arguments).code, Some(0));

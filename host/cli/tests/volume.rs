@@ -166,6 +166,14 @@ fn files_are_listed_printed_moved_and_removed() {
     let json = desk.keyed(&["ls", "--json", "my.vol", "a"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json[0]["kind"], &json[1]["size"]), (&"directory".into(), &2.into()));
+    let tree = desk.keyed(&["tree", "--json", "my.vol"]).out;
+    let tree: serde_json::Value = serde_json::from_str(&tree).unwrap();
+    assert_eq!(tree["contents"][0]["contents"][1], json[1]);
+    assert_eq!(tree["contents"][0]["contents"][0]["contents"][1]["name"], "three");
+    let compacted = desk.keyed(&["compact", "--json", "my.vol"]).out;
+    let compacted: serde_json::Value = serde_json::from_str(&compacted).unwrap();
+    let size = fs::metadata(desk.path("my.vol")).unwrap().len();
+    assert_eq!(compacted["bytes_now"], size);
     desk.keyed(&["rm", "my.vol", "a"]).failed_with(1, "my.vol::a is a directory");
     desk.keyed(&["rm", "-r", "my.vol", "a", "c"]).printed("");
     desk.keyed(&["ls", "my.vol"]).printed("");
