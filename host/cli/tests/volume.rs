@@ -219,6 +219,28 @@ fn what_was_private_comes_out_private() {
     assert_eq!((&json[0]["mode"], &json[1]["mode"]), (&serde_json::Value::Null, &"0600".into()));
 }
 
+#[test]
+fn a_private_file_is_private_while_it_is_copied() {
+    let desk = Desk::with_volume();
+    desk.folder.file("secret", large().repeat(8));
+    fs::set_permissions(desk.path("secret"), Permissions::from_mode(0o600)).unwrap();
+    desk.keyed(&["cp", "secret", "my.vol::"]).printed("");
+    let whole = fs::metadata(desk.path("secret")).unwrap().len();
+    let out = desk.path("out");
+    let mut seen = 0;
+    while seen == 0 {
+        let mut command = desk.command(&["cp", "my.vol::secret", "out", "--key", "file:key"]);
+        let mut child = command.spawn().unwrap();
+        while child.try_wait().unwrap().is_none() {
+            let Ok(metadata) = fs::metadata(&out) else { continue };
+            assert_eq!(metadata.mode() & 0o777, 0o600);
+            seen += u32::from((1..whole).contains(&metadata.len()));
+        }
+        assert!(child.wait().unwrap().success());
+        fs::remove_file(&out).unwrap();
+    }
+}
+
 /// To read so much would take minutes.
 #[test]
 fn holes_of_any_size_are_passed_over_in_both_directions() {

@@ -64,18 +64,19 @@ pub(crate) fn copy(
         let (at, count) =
             read_next(source, from.inode, offset, buffer).at(|| from.shown.to_owned())?;
         let target = &mut *trees[to_tree].files;
-        if count == 0 {
-            return target.set_size(to.inode, at).at(|| to.shown.to_owned());
-        }
         let read = buffer.get(..count).unwrap_or_default();
         write_sparse(target, to.inode, at, read).at(|| to.shown.to_owned())?;
-        meter.bytes(console, at - offset + count as u64);
-        offset = at + count as u64;
+        let end = at + count as u64;
+        meter.bytes(console, end - offset);
+        if count < buffer.len() {
+            return target.set_size(to.inode, end).at(|| to.shown.to_owned());
+        }
+        offset = end;
     }
 }
 
-/// Reads what a file has next behind a hole, if there is one: where that is, and how many bytes. At
-/// the end of the file there are none.
+/// Reads what a file has next behind a hole, if there is one: where that is, and how many bytes.
+/// Fewer than there is room for reach to the end of the file.
 pub(crate) fn read_next(
     files: &mut dyn FileSystem,
     inode: Inode,
