@@ -1,7 +1,7 @@
 //! One job: the trees it works in, its console, and whether all went well.
 
 use crate::console::{Console, StreamError};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, on_the_way};
 use crate::path::{self, Spot};
 use twine_files::{FileSystem, Inode};
 use twine_protocol::text::visible;
@@ -29,6 +29,11 @@ impl Tree<'_> {
 
     pub(crate) fn locate(&mut self, path: &str, follow: bool) -> Result<Spot> {
         path::locate(self.files, path, follow).at(|| self.place(path))
+    }
+
+    /// Where something new is to be.
+    pub(crate) fn locate_new(&mut self, path: &str) -> Result<Spot> {
+        on_the_way(path::locate(self.files, path, true), || self.place(path))
     }
 
     /// What a path leads to; held.

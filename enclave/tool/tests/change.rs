@@ -128,7 +128,9 @@ fn mkdir_makes_one_or_all() {
     make(&mut world, "/x", false).printed("");
     make(&mut world, "x", false).failed_with("file exists");
     make(&mut world, "x", true).printed("");
-    make(&mut world, "y/z", false).failed_with("no such file");
+    let missing = make(&mut world, "y/z", false);
+    missing.failed_with("there is no directory for v::y/z");
+    assert!(missing.err[1].contains("mkdir -p"), "{missing:?}");
     make(&mut world, "/y//z/w/", true).printed("");
     assert!(find(&mut world.volume, "y/z/w").is_some());
     write(&mut world.volume, "file", b"");

@@ -205,7 +205,7 @@ fn what_cp_refuses_is_refused() {
     world.copy(&[outside("tree")], inside("x"), false).failed_with("host/tree is a directory");
     world.copy(&[file(), file()], inside("x"), false).failed_with("v::x is not a directory");
     world.copy(&[file()], inside("x/"), false).failed_with("v::x/: not a directory");
-    world.copy(&[file()], inside("no/x"), false).failed_with("v::no/x: no such file");
+    world.copy(&[file()], inside("no/x"), false).failed_with("no directory for v::no/x");
     world.copy(&[outside("no")], inside("x"), false).failed_with("host/no: no such file");
     world.copy(&[file()], inside("d"), false).failed_with("v::d/file is a directory");
     world.copy(&[outside("tree")], inside("d"), true).failed_with("v::d/tree is not a directory");
