@@ -187,7 +187,14 @@ impl Tree<'_> {
                 let count = rustix::io::pwrite(self.file(inode)?, data, offset)?;
                 return Ok(Answer::Count(count as u64));
             }
-            Request::SetSize(inode, size) => fs::ftruncate(self.file(inode)?, size)?,
+            Request::SetSize(inode, size) => {
+                let file = self.file(inode)?;
+                fs::ftruncate(file, size).map_err(|error| match fs::fcntl_getfl(file) {
+                    // What may only be read was opened for no more.
+                    Ok(flags) if !flags.intersects(OFlags::RDWR) => Errno::ACCESS,
+                    _ => error,
+                })?;
+            }
             Request::Allocate(inode, offset, length) => {
                 fs::fallocate(self.file(inode)?, FallocateFlags::empty(), offset, length)?;
             }
