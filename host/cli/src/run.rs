@@ -222,8 +222,10 @@ pub(crate) fn settle(
 /// A run, ready to go.
 pub(crate) struct Run {
     pub program: Program,
-    /// The program's file, for messages.
+    /// The program's file.
     pub name: PathBuf,
+    /// What messages are about.
+    pub subject: PathBuf,
     /// The program's arguments, its name first.
     pub arguments: Vec<Vec<u8>>,
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
@@ -268,6 +270,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     Run {
         program,
+        subject: path.clone(),
         name: path,
         arguments: [vec![name], rest].concat(),
         environment: environment(arguments.environment),
@@ -336,7 +339,7 @@ impl Run {
         let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
         let report = report.map_err(|error| room::failure(error, &image, compiler))?;
-        let code = end(&self.name, &report)?;
+        let code = end(&self.subject, &report)?;
         self.telling.tell(&report)?;
         for trouble in &report.outcome.troubles {
             say!("error: {trouble}");
@@ -365,7 +368,7 @@ impl Telling {
     }
 }
 
-fn end(program: &Path, report: &Report) -> Result<ExitCode, Failure> {
+fn end(subject: &Path, report: &Report) -> Result<ExitCode, Failure> {
     match &report.outcome.end {
         End::Exited { code, results } => {
             for result in results {
@@ -374,14 +377,14 @@ fn end(program: &Path, report: &Report) -> Result<ExitCode, Failure> {
             Ok(ExitCode::from(*code as u8))
         }
         End::Trapped { cause, backtrace } => {
-            say!("error: {}: {cause}", program.display());
+            say!("error: {}: {cause}", subject.display());
             for frame in backtrace {
                 say!("  {frame}");
             }
             Ok(ExitCode::from(TRAPPED))
         }
         End::Refused { cause, remedy } => {
-            Err(Failure::new(format!("{}: {cause}", program.display()), remedy.clone()))
+            Err(Failure::new(format!("{}: {cause}", subject.display()), remedy.clone()))
         }
     }
 }

@@ -36,27 +36,78 @@ pub(crate) struct Arguments {
     telling: run::Telling,
 }
 
-/// Options of the shell's that have values, and how many (`zOptions` in its `shell.c`).
-const WITH_VALUES: [(&str, usize); 14] = [
-    ("cmd", 1),
-    ("escape", 1),
-    ("heap", 1),
-    ("init", 1),
-    ("lookaside", 2),
-    ("maxsize", 1),
-    ("mmap", 1),
-    ("newline", 1),
-    ("nonce", 1),
-    ("nullvalue", 1),
-    ("pagecache", 2),
-    ("screenwidth", 1),
-    ("separator", 1),
-    ("vfs", 1),
+/// Options of the shell's that stand alone (`shell.c` of SQLite 3.52).
+const PLAIN: [&str; 44] = [
+    "A",
+    "append",
+    "ascii",
+    "backslash",
+    "bail",
+    "batch",
+    "box",
+    "column",
+    "csv",
+    "deserialize",
+    "echo",
+    "eqp",
+    "eqpfull",
+    "exclusive",
+    "header",
+    "help",
+    "html",
+    "ifexists",
+    "interactive",
+    "json",
+    "line",
+    "list",
+    "markdown",
+    "memtrace",
+    "multiplex",
+    "no-rowid-in-view",
+    "no-utf8",
+    "nofollow",
+    "noheader",
+    "noinit",
+    "pcachetrace",
+    "psql",
+    "quote",
+    "readonly",
+    "safe",
+    "scanstats",
+    "stats",
+    "table",
+    "tabs",
+    "unsafe-testing",
+    "utf8",
+    "version",
+    "vfstrace",
+    "zip",
 ];
 
-/// Puts what stands before the database and is for the shell behind it, where all is for the shell.
-/// Its options have one dash or two, and are told from this command's by their names; with one dash,
-/// this command's have one letter.
+/// Those that a value follows.
+const WITH_VALUE: [&str; 14] = [
+    "cmd",
+    "escape",
+    "heap",
+    "init",
+    "maxsize",
+    "mmap",
+    "newline",
+    "nonce",
+    "nullvalue",
+    "screenwidth",
+    "separator",
+    "sorterref",
+    "threadsafe",
+    "vfs",
+];
+
+/// Those that two follow.
+const WITH_TWO_VALUES: [&str; 2] = ["lookaside", "pagecache"];
+
+/// Puts this command's options before the database and all else behind it, where it is for the
+/// shell, in the order in which it was given. The shell's options have one dash or two; this
+/// command's are told by their names.
 pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
     if given.get(1).is_none_or(|command| command != "sqlite") {
         return given;
@@ -68,20 +119,21 @@ pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
     while let Some(argument) = given.next() {
         if argument == "--" {
             arranged.push(argument);
-            database = given.next();
             break;
         }
-        let (options, values) = match values(&own, &argument) {
-            Values::None => {
+        let (place, values) = match values(&own, &argument) {
+            Values::None if database.is_none() => {
                 database = Some(argument);
-                break;
+                continue;
             }
+            Values::None => (&mut shells, 0),
             Values::Own(values) => (&mut arranged, values),
             Values::Shell(values) => (&mut shells, values),
         };
-        options.push(argument);
-        options.extend(given.by_ref().take(values));
+        place.push(argument);
+        place.extend(given.by_ref().take(values));
     }
+    database = database.or_else(|| given.next());
     if !shells.is_empty() {
         database = database.or_else(|| Some(IN_MEMORY.into()));
     }
@@ -106,22 +158,24 @@ fn values(own: &clap::Command, argument: &OsStr) -> Values {
     let Some(name) = text.strip_prefix('-').filter(|name| !name.is_empty()) else {
         return Values::None;
     };
-    let of_shell = |name: &str| {
-        let known = WITH_VALUES.iter().find(|(option, _)| *option == name);
-        Values::Shell(known.map_or(0, |(_, values)| *values))
-    };
-    let Some(name) = name.strip_prefix('-') else {
-        return if name.chars().count() == 1 { Values::Own(0) } else { of_shell(name) };
-    };
-    let (long, value) =
-        name.split_once('=').map_or((name, None), |(long, value)| (long, Some(value)));
-    match own.get_arguments().find(|option| option.get_long() == Some(long)) {
-        Some(option) => {
-            Values::Own(usize::from(value.is_none() && option.get_action().takes_values()))
+    if let Some(name) = name.strip_prefix('-') {
+        let (name, value) =
+            name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+        if let Some(option) = own.get_arguments().find(|option| option.get_long() == Some(name)) {
+            let takes_next = value.is_none() && option.get_action().takes_values();
+            return Values::Own(usize::from(takes_next));
         }
-        None if value.is_some() || ["help", "version"].contains(&long) => Values::Own(0),
-        None => of_shell(name),
+        // Those of the two that both have, and `--help` and `--version`, are this command's.
+        return if ["help", "version"].contains(&name) { Values::Own(0) } else { of_shell(name) };
     }
+    of_shell(name)
+}
+
+/// An option of the shell's by its name. One of nobody's is left to be refused.
+fn of_shell(name: &str) -> Values {
+    let values = [(&PLAIN[..], 0), (&WITH_VALUE, 1), (&WITH_TWO_VALUES, 2)];
+    let known = values.iter().find(|(names, _)| names.contains(&name));
+    known.map_or(Values::Own(0), |(_, values)| Values::Shell(*values))
 }
 
 /// The shell as a program.
@@ -148,6 +202,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Run {
         program: Program::read(&path)?,
         name: path,
+        subject: database.into(),
         arguments: command,
         // The shell looks for its settings there: in the volume.
         environment: vec![("HOME".into(), "/".into())],
@@ -257,6 +312,12 @@ mod tests {
             ),
             ("sqlite --help", "sqlite --help"),
             ("sqlite - SQL", "sqlite - SQL"),
+            ("sqlite my.db SQL --key K -json", "sqlite --key K my.db SQL -json"),
+            ("sqlite my.db -cmd --key SQL -q", "sqlite -q my.db -cmd --key SQL"),
+            ("sqlite my.db SQL -- --key", "sqlite -- my.db SQL --key"),
+            ("sqlite -A my.db", "sqlite my.db -A"),
+            ("sqlite -key K my.db", "sqlite -key K my.db"),
+            ("sqlite --jsn my.db", "sqlite --jsn my.db"),
             ("run -json my.db", "run -json my.db"),
         ] {
             assert_eq!(arranged(given), wanted, "{given}");

@@ -91,8 +91,44 @@ fn options_of_the_shell_are_taken_before_the_database_too() {
     run(&mut sqlite(&folder, &["my.db", "CREATE TABLE t(x)"])).printed("");
     let ended = run(&mut sqlite(&folder, &["-readonly", "my.db", "INSERT INTO t VALUES(1)"]));
     assert!(ended.code == Some(1) && ended.err.contains("readonly database"), "{ended:?}");
-    let ended = run(&mut sqlite(&folder, &["-nonsense", "my.db"]));
-    assert!(ended.code == Some(1) && ended.err.contains("-nonsense"), "{ended:?}");
+    // This command's own may stand anywhere.
+    let key = folder.file("key", [7; 32]).display().to_string();
+    let key = format!("file:{key}");
+    run(&mut sqlite(&folder, &["keyed.db", "SELECT 1", "--key", &key, "-json"]))
+        .printed("[{\"1\":1}]\n");
+    // A database that does not open is named.
+    run(&mut sqlite(&folder, &["keyed.db", "SELECT 1"])).failed_with(1, "error: keyed.db: ");
+    // What nobody knows makes no volume of what follows it.
+    for wrong in ["-nonsense", "--nonsense", "-key"] {
+        let ended = run(&mut sqlite(&folder, &[wrong, "value", "my.db"]));
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+    assert!(!folder.path().join("value").exists());
+}
+
+/// All that its help lists, with as many values as it says there.
+#[test]
+fn every_option_of_the_shell_is_known() {
+    let folder = Folder::new();
+    let help = run(&mut sqlite(&folder, &["-help"])).err;
+    let mut options = Vec::new();
+    for line in help.lines().filter_map(|line| line.strip_prefix("   -")) {
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap().replace("[no]", "");
+        if ["-", "A"].contains(&name.as_str()) {
+            continue;
+        }
+        options.push(format!("-{name}"));
+        let is_value = |word: &&str| word.chars().all(|letter| letter.is_ascii_uppercase());
+        let explained = line.get(20..).unwrap_or_default().trim();
+        let values = words.take_while(|word| is_value(word) && !explained.starts_with(*word));
+        options.extend(values.map(|_| "7".to_owned()));
+    }
+    assert!(options.len() > 40, "{help}");
+    let arguments: Vec<&str> = options.iter().map(String::as_str).collect();
+    let ended = run(&mut sqlite(&folder, &arguments));
+    assert_ne!(ended.code, Some(2), "{ended:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "a value was taken for a database");
 }
 
 /// What the message says, word for word.
