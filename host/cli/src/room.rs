@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::locate;
 use crate::print::say;
 use crate::run::CompilerName;
-use twine_host::{Error, Image};
+use twine_host::{Error, Image, shell_word};
 use twine_image::Manifest;
 use twine_protocol::launch::{Launch, Source};
 
@@ -44,7 +44,10 @@ pub(crate) fn failure(error: Error, image: &Image, compiler: Option<CompilerName
         ways.push("compile with less: --compiler baseline".to_owned());
     }
     match locate::larger_than(image) {
-        Some(larger) => ways.push(format!("run in the larger image: --image {}", larger.display())),
+        Some(larger) => {
+            let larger = shell_word(larger.display());
+            ways.push(format!("run in the larger image: --image {larger}"));
+        }
         None => ways.push(error.remedy()),
     }
     Failure::new(error, ways.join("; or "))

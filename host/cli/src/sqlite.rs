@@ -13,6 +13,7 @@ use std::io::{IsTerminal, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::ExitCode;
+use twine_host::shell_word;
 use twine_protocol::launch::{Limits, MainFile};
 
 #[derive(Debug, Args)]
@@ -246,17 +247,12 @@ fn ordinary(host: &Path) -> Failure {
     let name = host.file_name().unwrap_or_default().display().to_string();
     // Between double quotes the shell of SQLite's knows the backslash.
     let name = name.replace('\\', "\\\\").replace('"', "\\\"");
-    let folder = quoted(&format!("{folder}::/from"));
-    let restore = quoted(&format!(".restore \"/from/{name}\""));
+    let folder = shell_word(format_args!("{folder}::/from"));
+    let restore = shell_word(format_args!(".restore \"/from/{name}\""));
     Failure::new(
         format!("{} is an ordinary database, and not in a protected volume", host.display()),
         format!("copy it into a new one: twine sqlite --plain-dir {folder} NEW.db {restore}"),
     )
-}
-
-/// The text as one word of a shell's command line.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Mounts the volume of a database; its path inside.
@@ -322,11 +318,5 @@ mod tests {
         ] {
             assert_eq!(arranged(given), wanted, "{given}");
         }
-    }
-
-    #[test]
-    fn a_word_of_a_shell_is_one_whatever_is_in_it() {
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -5,6 +5,7 @@ use crate::mapping::{Mapping, PAGE};
 use crate::prefault::Prefault;
 use crate::streams::status_of;
 use crate::volume_file::VolumeFile;
+use crate::word::shell_word;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -66,7 +67,7 @@ impl StorageError {
             StorageError::Missing { .. } => "make it first: `twine volume create`".into(),
             StorageError::NotAFile { what: "a folder", path } => format!(
                 "name a file; to pass an ordinary folder through unprotected: --plain-dir {}",
-                path.display()
+                shell_word(path.display())
             ),
             StorageError::NotAFile { .. } => "name an ordinary file".into(),
             StorageError::InUse { .. } => {
