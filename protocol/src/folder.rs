@@ -27,10 +27,13 @@ pub enum Request {
     Attributes(u64),
     /// Sets the times of access and modification.
     SetTimes(u64, Time, Time),
-    /// Makes a file that must not exist: [`Answer::Inode`].
-    CreateFile(u64, String),
-    /// Makes a directory.
-    CreateDirectory(u64, String),
+    /// Sets the permission bits of a file or directory.
+    SetMode(u64, u32),
+    /// Makes a file that must not exist, with these permission bits or as any new file has them:
+    /// [`Answer::Inode`].
+    CreateFile(u64, String, Option<u32>),
+    /// Makes a directory, with these permission bits or as any new directory has them.
+    CreateDirectory(u64, String, Option<u32>),
     /// Makes a symbolic link with a name, then what it holds.
     CreateSymbolicLink(u64, String, String),
     /// What a symbolic link holds: [`Answer::Target`].
@@ -47,6 +50,8 @@ pub enum Request {
     Entries(u64, u64),
     /// Reads at an offset so many bytes: [`Answer::Count`], then the bytes.
     Read(u64, u64, u64),
+    /// Where from an offset on a file has data, and no hole: [`Answer::Data`].
+    NextData(u64, u64),
     /// Writes at an offset so many bytes, which follow: [`Answer::Count`].
     Write(u64, u64, u64),
     /// Makes a file that long.
@@ -87,6 +92,8 @@ pub enum Answer {
     Entries(Vec<Entry>),
     /// How many bytes were read or written.
     Count(u64),
+    /// Where data begin; none: there is a hole up to the end of the file.
+    Data(Option<u64>),
     /// Bytes in use and bytes in all.
     Usage(u64, u64),
 }
@@ -107,6 +114,8 @@ pub enum Kind {
 pub struct Attributes {
     /// What it is.
     pub kind: Kind,
+    /// Its permission bits; others may be set too.
+    pub mode: u32,
     /// Bytes of the file or of the link's target.
     pub size: u64,
     /// Names it has.

@@ -1,6 +1,6 @@
 //! What the Twine enclave and its untrusted host say to each other.
 //!
-//! Five things and no logic:
+//! Six things and no logic:
 //!
 //! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's
 //!   dispatch and `docs/host-calls.md` are all made from that declaration.
@@ -8,6 +8,7 @@
 //! - [`launch`]: the launch request, which the host hands to the enclave when it
 //!   starts a program, and the outcome, which comes back.
 //! - [`task`]: what the enclave can be asked to do but run a program: work on volumes.
+//! - [`text`]: how both show names that a program has chosen.
 //! - [`wire`]: the few plain values that calls pass in registers or in memory:
 //!   status codes, poll records, clocks, page permissions.
 //!
@@ -23,8 +24,9 @@ pub mod document;
 pub mod folder;
 pub mod launch;
 pub mod task;
+pub mod text;
 pub mod wire;
 
 /// Version of everything in this crate. An enclave refuses a launch request of
 /// another version by name.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

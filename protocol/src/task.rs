@@ -67,6 +67,8 @@ pub enum Operation {
     Tree {
         /// Of what.
         path: String,
+        /// As JSON.
+        json: bool,
     },
     /// Write files to standard output.
     Print {
@@ -151,7 +153,10 @@ pub enum Operation {
         source: OpenVolume,
     },
     /// Give what is free back to the host.
-    Compact,
+    Compact {
+        /// As JSON.
+        json: bool,
+    },
 }
 
 /// Where to copy from or to.

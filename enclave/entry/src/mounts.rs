@@ -8,7 +8,8 @@ use twine_protocol::launch::{MainFile, Mount, Source, VolumeKey, VolumeSource, V
 use twine_protocol::wire::Clock;
 use twine_tool::Unclear;
 use twine_volume::{
-    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, Unlock, Volume, Zeroizing,
+    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, StorageError, Unlock, Volume,
+    Zeroizing,
 };
 
 /// Why a mount is not to be had, and what to do about it.
@@ -184,6 +185,9 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
         }
         Error::Older { .. } | Error::Diverged { .. } => {
             "somebody put back an old copy: find the newest one"
+        }
+        Error::Storage { error: StorageError::TooBig, .. } => {
+            "raise the limit of the size of files: `ulimit -f unlimited`"
         }
         Error::Storage { .. } => "check the disk and who may write the file",
         Error::File(twine_files::Error::NoMemory) | Error::Invalid(_) => {

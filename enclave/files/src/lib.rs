@@ -21,7 +21,9 @@ mod types;
 
 pub use memory::Memory;
 pub use shared::Shared;
-pub use types::{Attributes, Change, Entry, Error, FileKind, Inode, MOST_NAME_BYTES, Stamp, Usage};
+pub use types::{
+    Attributes, Change, Entry, Error, FileKind, Inode, MOST_NAME_BYTES, Mode, Stamp, Usage,
+};
 
 /// What operations give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -60,6 +62,12 @@ pub trait FileSystem: Send {
     /// [`Error::ReadOnly`].
     fn set_times(&mut self, inode: Inode, accessed: Stamp, modified: Stamp) -> Result<()>;
 
+    /// Sets the mode of a file or directory.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`]; [`Error::NotSupported`] for symbolic links.
+    fn set_mode(&mut self, inode: Inode, mode: Mode) -> Result<()>;
+
     /// Makes an empty file; held.
     ///
     /// # Errors
@@ -71,6 +79,35 @@ pub trait FileSystem: Send {
     /// # Errors
     /// [`Error::Exists`], whatever has the name.
     fn create_directory(&mut self, directory: Inode, name: &str) -> Result<()>;
+
+    /// Makes an empty file, as [`create_file`](Self::create_file) does, that has a mode from the
+    /// start.
+    ///
+    /// # Errors
+    /// As those of the two.
+    fn create_file_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<Inode> {
+        let inode = self.create_file(directory, name)?;
+        match self.set_mode(inode, mode) {
+            Ok(()) => Ok(inode),
+            Err(error) => {
+                self.release(inode);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes an empty directory, as [`create_directory`](Self::create_directory) does, that has a
+    /// mode from the start.
+    ///
+    /// # Errors
+    /// As those of the two.
+    fn create_directory_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<()> {
+        self.create_directory(directory, name)?;
+        let inode = self.lookup(directory, name)?;
+        let result = self.set_mode(inode, mode);
+        self.release(inode);
+        result
+    }
 
     /// Makes a symbolic link that holds `target`, which is not looked at.
     ///
@@ -133,6 +170,16 @@ pub trait FileSystem: Send {
     /// [`Error::IsDirectory`]; [`Error::Invalid`] for symbolic links. After an error
     /// `bytes` hold nothing of the file that was not authentic.
     fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> Result<usize>;
+
+    /// Where a file goes on with what may be other than zero: at `offset` or behind it. `None` if
+    /// it reads as zero to its end.
+    ///
+    /// # Errors
+    /// As for reading.
+    fn next_data(&mut self, inode: Inode, offset: u64) -> Result<Option<u64>> {
+        let Attributes { size, .. } = self.attributes(inode)?;
+        Ok((offset < size).then_some(offset))
+    }
 
     /// Writes all of `bytes` at `offset`; what lies between the end and `offset` reads as
     /// zero.

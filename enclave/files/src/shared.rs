@@ -1,6 +1,6 @@
 //! A file system with more than one owner.
 
-use crate::{Attributes, Change, Entry, FileSystem, Inode, Result, Stamp, Usage};
+use crate::{Attributes, Change, Entry, FileSystem, Inode, Mode, Result, Stamp, Usage};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A file system that is handed to WASI and looked at by somebody else too, who wants to
@@ -57,12 +57,24 @@ impl<T: FileSystem> FileSystem for Shared<T> {
         self.lock().set_times(inode, accessed, modified)
     }
 
+    fn set_mode(&mut self, inode: Inode, mode: Mode) -> Result<()> {
+        self.lock().set_mode(inode, mode)
+    }
+
     fn create_file(&mut self, directory: Inode, name: &str) -> Result<Inode> {
         self.lock().create_file(directory, name)
     }
 
     fn create_directory(&mut self, directory: Inode, name: &str) -> Result<()> {
         self.lock().create_directory(directory, name)
+    }
+
+    fn create_file_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<Inode> {
+        self.lock().create_file_with(directory, name, mode)
+    }
+
+    fn create_directory_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<()> {
+        self.lock().create_directory_with(directory, name, mode)
     }
 
     fn create_symbolic_link(&mut self, directory: Inode, name: &str, target: &str) -> Result<()> {
@@ -100,6 +112,10 @@ impl<T: FileSystem> FileSystem for Shared<T> {
 
     fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> Result<usize> {
         self.lock().read(inode, offset, bytes)
+    }
+
+    fn next_data(&mut self, inode: Inode, offset: u64) -> Result<Option<u64>> {
+        self.lock().next_data(inode, offset)
     }
 
     fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> Result<usize> {

@@ -18,11 +18,49 @@ pub enum FileKind {
     SymbolicLink,
 }
 
+/// Who may read, write and execute a file, or search a directory: the nine permission bits of
+/// POSIX. Nothing here is refused by them; they are kept for who copies files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mode(u16);
+
+impl Mode {
+    /// The permission bits of an `st_mode`. No others are kept: who restores a file lends it
+    /// nobody's identity.
+    pub fn new(bits: u32) -> Self {
+        Mode((bits & 0o777) as u16)
+    }
+
+    /// The bits.
+    pub fn bits(self) -> u32 {
+        self.0.into()
+    }
+
+    /// The same, and all for the owner.
+    #[must_use]
+    pub fn with_owner(self) -> Self {
+        Mode(self.0 | 0o700)
+    }
+}
+
+/// As `ls -l` writes it.
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let letters: String = (0..9)
+            .rev()
+            .zip("rwxrwxrwx".chars())
+            .map(|(bit, letter)| if self.0 >> bit & 1 == 0 { '-' } else { letter })
+            .collect();
+        f.write_str(&letters)
+    }
+}
+
 /// What is known of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attributes {
     /// What it is.
     pub kind: FileKind,
+    /// Who may use it, where that was ever said.
+    pub mode: Option<Mode>,
     /// Bytes of a file or of a symbolic link's target.
     pub size: u64,
     /// Names it has; a directory counts as one.

@@ -8,7 +8,8 @@
 
 use twine_boundary::{Boundary, FolderError};
 use twine_files::{
-    Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Result, Stamp, Usage, check_name,
+    Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Mode, Result, Stamp, Usage,
+    check_name,
 };
 use twine_protocol::calls::RawCall;
 use twine_protocol::folder::{self, Answer, Failure, Kind, MOST_DATA, Request, Time};
@@ -75,6 +76,13 @@ impl<'a, R: RawCall> Folder<'a, R> {
         }
     }
 
+    fn make_file(&self, directory: Inode, name: &str, mode: Option<u32>) -> Result<Inode> {
+        if self.read_only {
+            return Err(Error::ReadOnly);
+        }
+        self.inode(&Request::CreateFile(directory.0, Self::name(name)?, mode))
+    }
+
     /// What cannot be said in a message is what no file system takes for a name.
     fn name(name: &str) -> Result<String> {
         check_name(name)?;
@@ -108,6 +116,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         match self.answer(&Request::Attributes(inode.0))? {
             Answer::Attributes(folder::Attributes {
                 kind,
+                mode,
                 size,
                 links,
                 accessed,
@@ -116,7 +125,8 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
             }) => {
                 let kind = file_kind(kind);
                 let links = if kind == FileKind::Directory { links.min(1) } else { links };
-                Ok(Attributes { kind, size, links, accessed, modified, changed })
+                let mode = (kind != FileKind::SymbolicLink).then(|| Mode::new(mode));
+                Ok(Attributes { kind, mode, size, links, accessed, modified, changed })
             }
             _ => Err(Error::Io),
         }
@@ -126,15 +136,26 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         self.change(&Request::SetTimes(inode.0, time(accessed), time(modified)))
     }
 
+    fn set_mode(&mut self, inode: Inode, mode: Mode) -> Result<()> {
+        self.change(&Request::SetMode(inode.0, mode.bits()))
+    }
+
     fn create_file(&mut self, directory: Inode, name: &str) -> Result<Inode> {
-        if self.read_only {
-            return Err(Error::ReadOnly);
-        }
-        self.inode(&Request::CreateFile(directory.0, Self::name(name)?))
+        self.make_file(directory, name, None)
     }
 
     fn create_directory(&mut self, directory: Inode, name: &str) -> Result<()> {
-        self.change(&Request::CreateDirectory(directory.0, Self::name(name)?))
+        self.change(&Request::CreateDirectory(directory.0, Self::name(name)?, None))
+    }
+
+    // In one step: in between, others of the machine could open it.
+    fn create_file_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<Inode> {
+        self.make_file(directory, name, Some(mode.bits()))
+    }
+
+    fn create_directory_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<()> {
+        let name = Self::name(name)?;
+        self.change(&Request::CreateDirectory(directory.0, name, Some(mode.bits())))
     }
 
     fn create_symbolic_link(&mut self, directory: Inode, name: &str, target: &str) -> Result<()> {
@@ -221,6 +242,13 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
             done += count;
         }
         Ok(done)
+    }
+
+    fn next_data(&mut self, inode: Inode, offset: u64) -> Result<Option<u64>> {
+        match self.answer(&Request::NextData(inode.0, offset))? {
+            Answer::Data(at) if at.is_none_or(|at| at >= offset) => Ok(at),
+            _ => Err(Error::Io),
+        }
     }
 
     fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> Result<usize> {

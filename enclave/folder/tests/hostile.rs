@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 use twine_boundary::Boundary;
-use twine_files::{Change, Error, FileSystem, Inode};
+use twine_files::{Change, Error, FileSystem, Inode, Mode};
 use twine_folder::Folder;
 use twine_protocol::calls::{RawCall, number};
 use twine_protocol::folder::{Answer, Attributes, Entry, Kind, Request};
@@ -67,8 +67,15 @@ fn names_and_cookies_that_cannot_be_are_errors() {
 
 #[test]
 fn answers_to_another_question_are_errors() {
-    let attributes =
-        Attributes { kind: Kind::File, size: 5, links: 1, accessed: 0, modified: 0, changed: 0 };
+    let attributes = Attributes {
+        kind: Kind::File,
+        mode: u32::MAX,
+        size: 5,
+        links: 1,
+        accessed: 0,
+        modified: 0,
+        changed: 0,
+    };
     for answer in [
         Answer::Done,
         Answer::Inode(5),
@@ -77,6 +84,7 @@ fn answers_to_another_question_are_errors() {
         Answer::Usage(1, 2),
         Answer::Entries(vec![]),
         Answer::Count(0),
+        Answer::Data(Some(7)),
     ] {
         let host = host(lying(answer.clone()));
         let mut folder = Folder::open(&host, 0, false).unwrap();
@@ -90,7 +98,9 @@ fn answers_to_another_question_are_errors() {
         is(matches!(answer, Answer::Target(_)), folder.read_link(one) == Err(io));
         is(matches!(answer, Answer::Usage(..)), folder.usage() == Err(io));
         is(matches!(answer, Answer::Count(_)), folder.read(one, 0, &mut [0; 4]) == Err(io));
+        is(matches!(answer, Answer::Data(_)), folder.next_data(one, 7) == Err(io));
         is(done, folder.unlink(one, "a") == Err(io));
+        is(done, folder.set_mode(one, Mode::new(0o600)) == Err(io));
         is(done, folder.set_size(one, 1) == Err(io));
         is(done, folder.sync(one, Change::All) == Err(io));
         assert_eq!(folder.write(one, 0, &[1; 4]), Err(io), "{answer:?}: a write must go on");
@@ -106,6 +116,15 @@ fn counts_beyond_what_was_asked_for_are_errors() {
         assert_eq!(folder.read(Inode(1), 0, &mut bytes), Err(Error::Io), "{count}");
         assert_eq!(bytes, [9; 4]);
         assert_eq!(folder.write(Inode(1), 0, &bytes), Err(Error::Io), "{count}");
+    }
+}
+
+#[test]
+fn data_before_what_was_asked_for_is_an_error() {
+    for (at, wanted) in [(6, Err(Error::Io)), (7, Ok(Some(7))), (u64::MAX, Ok(Some(u64::MAX)))] {
+        let host = host(lying(Answer::Data(Some(at))));
+        let mut folder = Folder::open(&host, 0, false).unwrap();
+        assert_eq!(folder.next_data(Inode(1), 7), wanted, "{at}");
     }
 }
 
@@ -127,6 +146,9 @@ fn a_read_only_folder_asks_for_no_change() {
     let one = Inode(1);
     assert_eq!(folder.create_file(one, "a"), Err(Error::ReadOnly));
     assert_eq!(folder.create_directory(one, "a"), Err(Error::ReadOnly));
+    assert_eq!(folder.create_file_with(one, "a", Mode::new(0)), Err(Error::ReadOnly));
+    assert_eq!(folder.create_directory_with(one, "a", Mode::new(0)), Err(Error::ReadOnly));
+    assert_eq!(folder.set_mode(one, Mode::new(0)), Err(Error::ReadOnly));
     assert_eq!(folder.write(one, 0, &[1]), Err(Error::ReadOnly));
     assert_eq!(folder.unlink(one, "a"), Err(Error::ReadOnly));
     assert_eq!(folder.rename(one, "a", one, "b"), Err(Error::ReadOnly));

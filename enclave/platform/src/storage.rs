@@ -18,7 +18,8 @@ impl HostStorage {
 
 fn failed(status: Status) -> StorageError {
     match status {
-        Status::NoSpace | Status::FileTooBig => StorageError::NoSpace,
+        Status::NoSpace => StorageError::NoSpace,
+        Status::FileTooBig => StorageError::TooBig,
         Status::Denied => StorageError::ReadOnly,
         _ => StorageError::Io,
     }

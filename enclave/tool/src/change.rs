@@ -18,7 +18,7 @@ pub(crate) fn make_directory(tree: &mut Tree<'_>, path: &str, parents: bool) -> 
 }
 
 fn make_one(tree: &mut Tree<'_>, path: &str, there_will_do: bool) -> Result<()> {
-    let spot = tree.locate(path, true)?;
+    let spot = tree.locate_new(path)?;
     let result = match spot.inode {
         Some(inode) => match tree.files.attributes(inode) {
             Ok(attributes) if there_will_do && attributes.kind == FileKind::Directory => Ok(()),
@@ -124,7 +124,7 @@ pub(crate) fn rename(
     sources: &[String],
     target: &str,
 ) -> Result<()> {
-    let to = tree.locate(target, true)?;
+    let to = tree.locate_new(target)?;
     let result = rename_to(job, tree, sources, target, &to);
     to.release(tree.files);
     result

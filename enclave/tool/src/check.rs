@@ -8,6 +8,7 @@ use crate::outside::Outside;
 use crate::volume::open;
 use serde_json::{Value, json};
 use twine_protocol::task::OpenVolume;
+use twine_protocol::text::visible;
 use twine_protocol::wire::Unit;
 use twine_volume::{Finding, Report};
 
@@ -58,7 +59,7 @@ fn words(report: &Report) -> String {
     for Finding { path, lost, what, .. } in &report.findings {
         let kind = if *lost { "lost" } else { "wrong" };
         let place = path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-        text.push_str(&crate::console::harmless(&format!("{kind}: {place}{what}")));
+        text.push_str(&visible(&format!("{kind}: {place}{what}")));
         text.push('\n');
     }
     let more = report.finding_count.saturating_sub(report.findings.len() as u64);

@@ -1,12 +1,13 @@
 //! `compact`: gives what is free back to the host.
 
 use crate::console::{Console, Output};
-use crate::copy::write_sparse;
+use crate::copy::{read_next, write_sparse};
 use crate::error::{At, Result};
 use crate::job::{Job, Tree};
 use crate::outside::Outside;
 use crate::volume::{close, open, prefix};
 use crate::walk::{Step, Walk};
+use serde_json::json;
 use twine_files::{FileKind, FileSystem, Inode, Stamp, Usage};
 use twine_protocol::task::OpenVolume;
 use twine_protocol::wire::Unit;
@@ -18,6 +19,7 @@ const PIECE: usize = 1 << 20;
 /// them of the tree, and cuts off what is free at the end. At each moment the volume is whole.
 pub(crate) fn compact(
     which: &OpenVolume,
+    json: bool,
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
@@ -31,7 +33,10 @@ pub(crate) fn compact(
     result?;
     let after = size(outside);
     let mut out = Output::new(&mut *job.console);
-    out.text(&format!("{before} bytes before, {after} bytes now\n"))?;
+    out.text(&match json {
+        true => format!("{:#}\n", json!({ "bytes_before": before, "bytes_now": after })),
+        false => format!("{before} bytes before, {after} bytes now\n"),
+    })?;
     Ok(out.flush()?)
 }
 
@@ -87,14 +92,16 @@ impl Rewriter {
     ) -> twine_files::Result<()> {
         let attributes = files.attributes(inode)?;
         let mut offset = 0;
-        let file = kind == FileKind::File;
         loop {
-            let count = if file { files.read(inode, offset, &mut self.buffer)? } else { 0 };
+            let (at, count) = match kind {
+                FileKind::File => read_next(files, inode, offset, &mut self.buffer)?,
+                _ => (offset, 0),
+            };
             if count == 0 {
                 break;
             }
-            write_sparse(files, inode, offset, self.buffer.get(..count).unwrap_or_default())?;
-            offset += count as u64;
+            write_sparse(files, inode, at, self.buffer.get(..count).unwrap_or_default())?;
+            offset = at + count as u64;
             self.done += count as u64;
             self.unsynced += count as u64;
             if self.unsynced >= self.sync_every {

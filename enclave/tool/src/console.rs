@@ -1,5 +1,6 @@
 //! Where the tool's words go, and where a stream comes from.
 
+use twine_protocol::text::visible;
 use twine_protocol::wire::Unit;
 
 /// A standard stream failed.
@@ -44,11 +45,6 @@ pub trait Console {
     fn progress(&mut self, done: u64, total: u64, unit: Unit);
 }
 
-/// Text without the characters that a terminal obeys: names come from programs.
-pub(crate) fn harmless(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
-}
-
 /// Output that is gathered into pieces that are worth a call.
 pub(crate) struct Output<'a> {
     console: &'a mut dyn Console,
@@ -70,9 +66,9 @@ impl<'a> Output<'a> {
         if self.gathered.len() >= PIECE { self.flush() } else { Ok(()) }
     }
 
-    /// A name, which may hold anything.
+    /// A name, which may hold anything. Who reads a pipe gets it as it is.
     pub(crate) fn name(&mut self, name: &str) -> Result<(), StreamError> {
-        if self.terminal { self.text(&harmless(name)) } else { self.text(name) }
+        if self.terminal { self.text(&visible(name)) } else { self.text(name) }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), StreamError> {

@@ -17,6 +17,12 @@ pub enum Error {
         /// Why.
         error: twine_files::Error,
     },
+    /// Something new is to be in a directory that is not there.
+    #[error("there is no directory for {place}")]
+    NoDirectory {
+        /// What is to be made.
+        place: String,
+    },
     /// A directory, where that was not asked for.
     #[error("{place} is a directory")]
     Directory {
@@ -87,10 +93,7 @@ impl Error {
         use twine_files::Error as Files;
         let remedy = match self {
             Error::Files { error, .. } => match error {
-                Files::NotFound => {
-                    "see what is there: `twine volume tree VOLUME`; `twine volume mkdir -p` makes \
-                     directories"
-                }
+                Files::NotFound => "see what is there: `twine volume tree VOLUME`",
                 Files::Exists => "choose another name, or remove what is there first",
                 Files::NotDirectory => "name a directory, or leave out what comes after the file",
                 Files::IsDirectory => "name a file: `twine volume ls` shows those in a directory",
@@ -100,6 +103,7 @@ impl Error {
                     "the file that holds the volume, or the folder, can't be written"
                 }
                 Files::NoSpace => "make room on the host's disk",
+                Files::FileTooBig => "raise the limit of the size of files: `ulimit -f unlimited`",
                 Files::Denied | Files::NotPermitted => "check who may read and write it",
                 Files::Loop => "the path goes through symbolic links that lead to each other",
                 Files::TooManyOpen => "raise the limit of open files (ulimit -n)",
@@ -107,6 +111,7 @@ impl Error {
                 Files::Io => "see what is damaged: `twine volume check`",
                 _ => "check the path",
             },
+            Error::NoDirectory { .. } => "make it first: `twine volume mkdir -p VOLUME PATH`",
             Error::Directory { .. } => "give --recursive for directories",
             Error::TargetNotDirectory { .. } => "make the directory first: `twine volume mkdir`",
             Error::OverFile { .. } | Error::OverDirectory { .. } => {
@@ -126,6 +131,17 @@ impl Error {
 /// Says where an operation on files failed.
 pub(crate) trait At<T> {
     fn at(self, place: impl FnOnce() -> String) -> Result<T>;
+}
+
+/// Says where something new could not be: the way there ends early.
+pub(crate) fn on_the_way<T>(
+    located: twine_files::Result<T>,
+    place: impl FnOnce() -> String,
+) -> Result<T> {
+    match located {
+        Err(twine_files::Error::NotFound) => Err(Error::NoDirectory { place: place() }),
+        located => located.at(place),
+    }
 }
 
 impl<T> At<T> for twine_files::Result<T> {

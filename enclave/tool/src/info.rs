@@ -10,6 +10,7 @@ use crate::{keys, opening};
 use serde_json::{Value, json};
 use twine_files::{FileKind, FileSystem, Usage};
 use twine_protocol::task::OpenVolume;
+use twine_protocol::text::visible;
 use twine_volume::{Error as VolumeError, SlotInfo, VERSION, Volume, VolumeId};
 
 /// What is known of a volume.
@@ -51,7 +52,7 @@ pub(crate) fn info(
     };
     let text = if json { object(which, &known, outside) } else { words(which, &known, outside) };
     let mut out = Output::new(&mut *job.console);
-    out.name(&text)?;
+    out.text(&text)?;
     Ok(out.flush()?)
 }
 
@@ -106,7 +107,7 @@ fn words(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
     }
     let mut text = String::new();
     for (heading, line) in lines {
-        text.push_str(&format!("{heading:<12} {}\n", crate::console::harmless(&line)));
+        text.push_str(&format!("{heading:<12} {}\n", visible(&line)));
     }
     text
 }

@@ -1,9 +1,10 @@
 //! One job: the trees it works in, its console, and whether all went well.
 
-use crate::console::{Console, StreamError, harmless};
-use crate::error::{At, Error, Result};
+use crate::console::{Console, StreamError};
+use crate::error::{At, Error, Result, on_the_way};
 use crate::path::{self, Spot};
 use twine_files::{FileSystem, Inode};
+use twine_protocol::text::visible;
 
 /// A file tree that work is done in.
 pub struct Tree<'a> {
@@ -30,6 +31,11 @@ impl Tree<'_> {
         path::locate(self.files, path, follow).at(|| self.place(path))
     }
 
+    /// Where something new is to be.
+    pub(crate) fn locate_new(&mut self, path: &str) -> Result<Spot> {
+        on_the_way(path::locate(self.files, path, true), || self.place(path))
+    }
+
     /// What a path leads to; held.
     pub(crate) fn find(&mut self, path: &str, follow: bool) -> Result<Inode> {
         let spot = self.locate(path, follow)?;
@@ -53,7 +59,7 @@ impl<'a> Job<'a> {
     pub(crate) fn problem(&mut self, error: &Error) {
         self.problems += 1;
         self.remedy = Some(error.remedy());
-        self.console.complain(&format!("error: {}", harmless(&error.to_string())));
+        self.console.complain(&format!("error: {}", visible(&error.to_string())));
     }
 
     /// Says what ended the job.

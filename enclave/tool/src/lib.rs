@@ -71,7 +71,8 @@ fn dispatch<'a>(
             };
             list::list(job, tree, path, form)
         }
-        Operation::Tree { path } => list::tree(job, tree, path),
+        Operation::Tree { path, json: false } => list::tree(job, tree, path),
+        Operation::Tree { path, json: true } => list::nested(job, tree, path),
         Operation::Print { paths } => copy::print(job, tree, paths),
         Operation::MakeDirectories { paths, parents } => paths.iter().try_for_each(|path| {
             let result = change::make_directory(tree, path, *parents);

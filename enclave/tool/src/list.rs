@@ -111,13 +111,19 @@ impl Listing<'_> {
     }
 
     fn long(&mut self, name: &str, attributes: &Attributes, target: Option<&str>) -> Result<()> {
-        let Attributes { kind, size, links, modified, .. } = *attributes;
+        let Attributes { kind, mode, size, links, modified, .. } = *attributes;
         let letter = match kind {
             FileKind::File => '-',
             FileKind::Directory => 'd',
             FileKind::SymbolicLink => 'l',
         };
-        self.out.text(&format!("{letter} {links:>3} {size:>14} {} ", time::words(modified)))?;
+        let mode = match (kind, mode) {
+            (FileKind::SymbolicLink, _) => "rwxrwxrwx".to_owned(),
+            (_, Some(mode)) => mode.to_string(),
+            (_, None) => "?".repeat(9),
+        };
+        let time = time::words(modified);
+        self.out.text(&format!("{letter}{mode} {links:>3} {size:>14} {time} "))?;
         self.out.name(name)?;
         if let Some(target) = target {
             self.out.text(" -> ")?;
@@ -144,6 +150,7 @@ fn object(name: &str, attributes: &Attributes, target: Option<&str>) -> String {
     let mut object = json!({
         "name": name,
         "kind": kind,
+        "mode": attributes.mode.map(|mode| format!("{:04o}", mode.bits())),
         "size": attributes.size,
         "links": attributes.links,
         "accessed": time::rfc3339(attributes.accessed),
@@ -243,4 +250,70 @@ impl Drawing<'_> {
         }
         Ok(self.out.text("\n")?)
     }
+}
+
+/// Shows a directory and all below it as JSON: what `ls` shows of each, and of a directory what is
+/// in it.
+pub(crate) fn nested(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Result<()> {
+    let inode = tree.find(path, true)?;
+    let mut out = Output::new(&mut *job.console);
+    let top = if path.is_empty() { "/" } else { path };
+    let mut walk = Walk::new(inode, true);
+    let result = tree
+        .files
+        .attributes(inode)
+        .at(|| tree.place(path))
+        .and_then(|attributes| Ok(out.text(&opened(&object(top, &attributes, None)))?))
+        .and_then(|()| nest(tree, path, &mut walk, &mut out));
+    walk.end(tree.files);
+    result?;
+    out.text("]}\n")?;
+    Ok(out.flush()?)
+}
+
+/// An object that goes on with what is in a directory.
+fn opened(object: &str) -> String {
+    format!("{},\"contents\":[", object.strip_suffix('}').unwrap_or(object))
+}
+
+fn nest(tree: &mut Tree<'_>, path: &str, walk: &mut Walk, out: &mut Output<'_>) -> Result<()> {
+    let mut first = true;
+    loop {
+        let step = walk.next(tree.files).at(|| tree.place(&below(path, &walk.path(""))))?;
+        let item = match step {
+            None => return Ok(()),
+            Some(Step::Left(_)) => {
+                out.text("]}")?;
+                first = false;
+                continue;
+            }
+            Some(Step::Item(item)) => item,
+        };
+        let text = nested_item(tree.files, walk, &item)
+            .at(|| tree.place(&below(path, &walk.path(&item.name))))?;
+        out.text(if first { "\n" } else { ",\n" })?;
+        out.text(&text)?;
+        first = item.kind == FileKind::Directory;
+    }
+}
+
+fn nested_item(
+    files: &mut dyn FileSystem,
+    walk: &mut Walk,
+    item: &Item,
+) -> twine_files::Result<String> {
+    let Some(directory) = walk.directory() else { return Err(twine_files::Error::NotFound) };
+    let inode = files.lookup(directory, &item.name)?;
+    let known = files.attributes(inode).and_then(|attributes| {
+        let link = attributes.kind == FileKind::SymbolicLink;
+        let target = if link { Some(files.read_link(inode)?) } else { None };
+        Ok(object(&item.name, &attributes, target.as_deref()))
+    });
+    files.release(inode);
+    let known = known?;
+    if item.kind != FileKind::Directory {
+        return Ok(known);
+    }
+    walk.enter(files, &item.name)?;
+    Ok(opened(&known))
 }

@@ -90,6 +90,10 @@ pub(crate) fn trouble(which: &OpenVolume, error: &VolumeError) -> Error {
         VolumeError::Storage { error: StorageError::NoSpace, .. } => {
             "make room on the host's disk; the volume is as its last sync left it"
         }
+        VolumeError::Storage { error: StorageError::TooBig, .. } => {
+            "raise the limit of the size of files: `ulimit -f unlimited`; the volume is as its last \
+             sync left it"
+        }
         VolumeError::Storage { error: StorageError::ReadOnly, .. } => {
             "the volume's file can't be written: check its permissions"
         }

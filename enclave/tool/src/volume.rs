@@ -37,7 +37,7 @@ fn operate(task: &VolumeTask, outside: &mut dyn Outside, job: &mut Job<'_>) -> R
             keys::change(which, outside, job, |volume, _| volume.remove_slot(*slot))
         }
         Operation::RotateKey { slot, key } => keys::rotate(which, *slot, key, outside, job),
-        Operation::Compact => compact::compact(which, outside, job),
+        Operation::Compact { json } => compact::compact(which, *json, outside, job),
         operation => on_files(which, operation, outside, job),
     }
 }

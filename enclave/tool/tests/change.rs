@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{World, age, find, link, make_directory, name, read, strings, write};
+use common::{World, age, find, link, make_directory, name, permit, read, strings, write};
 use twine_files::FileSystem;
 use twine_protocol::task::Operation;
 
@@ -14,6 +14,7 @@ fn planted() -> World {
     write(volume, "a/sub/two", b"");
     name(volume, "a/one", "a/sub/uno");
     link(volume, "z", "a/one");
+    permit(volume, "b.txt", 0o640);
     for path in ["b.txt", "a/one", "a/sub", "a", "z"] {
         age(volume, path, 0, 951_782_400_000_000_000);
     }
@@ -35,9 +36,9 @@ fn ls_lists_by_name_and_names_files() {
     world.list("no").failed_with("v::no: no such file");
     assert_eq!(
         list(&mut world, "", true, false),
-        "d   1              0 2000-02-29 00:00:00 a\n\
-         -   1              4 2000-02-29 00:00:00 b.txt\n\
-         l   1              5 2000-02-29 00:00:00 z -> a/one\n"
+        "d?????????   1              0 2000-02-29 00:00:00 a\n\
+         -rw-r-----   1              4 2000-02-29 00:00:00 b.txt\n\
+         lrwxrwxrwx   1              5 2000-02-29 00:00:00 z -> a/one\n"
     );
 }
 
@@ -58,18 +59,22 @@ fn json_lists_are_json() {
 #[test]
 fn terminals_get_no_control_characters_and_pipes_get_names_as_they_are() {
     let mut world = World::new();
-    write(&mut world.volume, "a\x1b[31mb\n", b"");
-    world.list("").printed("a\x1b[31mb\n\n");
+    write(&mut world.volume, "a\x1b[31mb\n\u{202e}", b"");
+    world.list("").printed("a\x1b[31mb\n\u{202e}\n");
+    let tree =
+        |world: &mut World| world.work(&Operation::Tree { path: String::new(), json: false });
+    assert!(tree(&mut world).out.contains("── a\x1b[31mb\n\u{202e}\n"));
     world.console.terminal = true;
-    world.list("").printed("a?[31mb?\n");
+    world.list("").printed("a\\u{1b}[31mb\\n\\u{202e}\n");
+    assert!(tree(&mut world).out.contains("── a\\u{1b}[31mb\\n\\u{202e}\n"));
     let error = world.work(&Operation::Print { paths: strings(&["\x1b]0;title\x07"]) });
-    error.failed_with("v::?]0;title?");
+    error.failed_with("v::\\u{1b}]0;title\\u{7}");
 }
 
 #[test]
 fn tree_draws_what_is_below() {
     let mut world = planted();
-    world.work(&Operation::Tree { path: String::new() }).printed(
+    world.work(&Operation::Tree { path: String::new(), json: false }).printed(
         "/\n\
          ├── a\n\
          │   ├── one\n\
@@ -80,7 +85,28 @@ fn tree_draws_what_is_below() {
          └── z -> a/one\n\
          \n2 directories, 5 files\n",
     );
-    world.work(&Operation::Tree { path: "b.txt".into() }).failed_with("not a directory");
+    world
+        .work(&Operation::Tree { path: "b.txt".into(), json: false })
+        .failed_with("not a directory");
+}
+
+#[test]
+fn a_tree_as_json_is_its_lists_one_in_the_other() {
+    let mut world = planted();
+    let shown = world.work(&Operation::Tree { path: String::new(), json: true });
+    assert!(shown.ok, "{shown:?}");
+    let top: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!((&top["name"], &top["kind"]), (&"/".into(), &"directory".into()));
+    let top = &top["contents"];
+    let list: serde_json::Value =
+        serde_json::from_str(&list(&mut world, "a", false, true)).unwrap();
+    assert_eq!(top[0]["contents"][0], list[0]);
+    assert_eq!(top[0]["contents"][1]["contents"][1]["name"], "uno");
+    assert_eq!((&top[1]["size"], &top[2]["target"]), (&4.into(), &"a/one".into()));
+    make_directory(&mut world.volume, "empty");
+    let shown = world.work(&Operation::Tree { path: "empty".into(), json: true });
+    let empty: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(empty["contents"], serde_json::json!([]));
 }
 
 #[test]
@@ -102,7 +128,9 @@ fn mkdir_makes_one_or_all() {
     make(&mut world, "/x", false).printed("");
     make(&mut world, "x", false).failed_with("file exists");
     make(&mut world, "x", true).printed("");
-    make(&mut world, "y/z", false).failed_with("no such file");
+    let missing = make(&mut world, "y/z", false);
+    missing.failed_with("there is no directory for v::y/z");
+    assert!(missing.err[1].contains("mkdir -p"), "{missing:?}");
     make(&mut world, "/y//z/w/", true).printed("");
     assert!(find(&mut world.volume, "y/z/w").is_some());
     write(&mut world.volume, "file", b"");

@@ -3,7 +3,8 @@
 mod common;
 
 use common::{
-    World, age, all, find, inside, link, make_directory, name, outside, read, strings, write,
+    World, age, all, find, inside, link, make_directory, mode, name, outside, permit, read,
+    strings, write,
 };
 use twine_files::FileSystem;
 use twine_protocol::task::{FolderPlace, Operation, Place};
@@ -51,6 +52,31 @@ fn a_tree_comes_out_as_it_went_in() {
     );
     let top = |path: &str| both.iter().find(|entry| entry.0 == path).map(|entry| entry.3);
     assert_eq!(top("/tree"), top("/out"));
+}
+
+#[test]
+fn modes_come_over_where_they_are_known() {
+    let mut world = World::new();
+    for path in ["tree/secret", "tree/unknown", "tree/d/inner"] {
+        write(&mut world.host, path, b"x");
+    }
+    let modes = [("tree", 0o700), ("tree/secret", 0o600), ("tree/d", 0o555)];
+    modes.iter().for_each(|(path, mode)| permit(&mut world.host, path, *mode));
+    world.copy(&[outside("tree")], inside("tree"), true).printed("");
+    world.copy(&[inside("tree")], inside("again"), true).printed("");
+    world.copy(&[inside("again")], outside("out"), true).printed("");
+    for path in ["out", "out/secret", "out/d", "out/d/inner", "out/unknown"] {
+        let wanted = mode(&mut world.host, &path.replace("out", "tree"));
+        assert_eq!(mode(&mut world.host, path), wanted, "{path}");
+    }
+    // A file that is written over has the mode of what is in it; one of a folder, its own.
+    write(&mut world.host, "open/secret", b"public");
+    permit(&mut world.host, "open", 0o755);
+    permit(&mut world.host, "open/secret", 0o644);
+    world.copy(&[inside("tree/secret")], outside("open"), false).printed("");
+    world.copy(&[inside("tree/.")], outside("open"), true).printed("");
+    let host = &mut world.host;
+    assert_eq!((mode(host, "open"), mode(host, "open/secret")), (Some(0o755), Some(0o600)));
 }
 
 #[test]
@@ -179,7 +205,7 @@ fn what_cp_refuses_is_refused() {
     world.copy(&[outside("tree")], inside("x"), false).failed_with("host/tree is a directory");
     world.copy(&[file(), file()], inside("x"), false).failed_with("v::x is not a directory");
     world.copy(&[file()], inside("x/"), false).failed_with("v::x/: not a directory");
-    world.copy(&[file()], inside("no/x"), false).failed_with("v::no/x: no such file");
+    world.copy(&[file()], inside("no/x"), false).failed_with("no directory for v::no/x");
     world.copy(&[outside("no")], inside("x"), false).failed_with("host/no: no such file");
     world.copy(&[file()], inside("d"), false).failed_with("v::d/file is a directory");
     world.copy(&[outside("tree")], inside("d"), true).failed_with("v::d/tree is not a directory");

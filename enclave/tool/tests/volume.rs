@@ -195,6 +195,26 @@ fn what_work_leaves_is_there_the_next_time() {
 }
 
 #[test]
+fn a_terminal_shows_the_same_lines_as_a_pipe_gets() {
+    let mut machine = Machine::default();
+    machine.plant();
+    machine.create(1, file(1));
+    let named = || OpenVolume { name: "my\x1b[2J.vol".into(), ..volume(1, file(1)) };
+    for operation in [
+        Operation::Info { header: true, json: false },
+        Operation::ListKeys { json: false },
+        Operation::Check { json: false },
+    ] {
+        machine.console.terminal = false;
+        let piped = machine.run(named(), operation.clone()).out;
+        machine.console.terminal = true;
+        let shown = machine.run(named(), operation).out;
+        assert_eq!(shown, piped);
+        assert!(!shown.contains('\x1b') && shown.ends_with('\n'), "{shown}");
+    }
+}
+
+#[test]
 fn volumes_that_do_not_open_say_why() {
     let mut machine = Machine::default();
     machine.create(1, file(1));
@@ -363,7 +383,7 @@ fn compacting_gives_back_what_is_free_and_changes_nothing_else() {
     machine.run(volume(1, file(1)), remove).printed("");
     let size = |machine: &Machine| machine.storages[&1].with(|bytes| bytes.len());
     let (before, tree) = (size(&machine), all(&mut machine.open(&volume(1, file(1))).unwrap()));
-    let done = machine.run(volume(1, file(1)), Operation::Compact);
+    let done = machine.run(volume(1, file(1)), Operation::Compact { json: false });
     assert!(done.code == 0 && done.err.is_empty(), "{done:?}");
     let after = size(&machine);
     assert!(after < before / 2, "{before} bytes, then {after}");

@@ -148,6 +148,7 @@ impl Error {
         match self {
             Error::File(error) => *error,
             Error::Storage { error: StorageError::NoSpace, .. } => twine_files::Error::NoSpace,
+            Error::Storage { error: StorageError::TooBig, .. } => twine_files::Error::FileTooBig,
             Error::Storage { error: StorageError::ReadOnly, operation, .. }
                 if *operation != Operation::Read =>
             {
@@ -156,6 +157,15 @@ impl Error {
             Error::Invalid(_) => twine_files::Error::Invalid,
             _ => twine_files::Error::Io,
         }
+    }
+
+    /// Whether there is no room for more, for whatever reason.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(
+            self,
+            Error::File(twine_files::Error::NoSpace)
+                | Error::Storage { error: StorageError::NoSpace | StorageError::TooBig, .. }
+        )
     }
 
     /// What is authentic and makes no sense.

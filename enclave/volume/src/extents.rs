@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::page::{Key, Subject};
 use crate::pointer::{POINTER_BYTES, Pointer};
+use crate::tree::Step;
 use crate::volume::Volume;
 
 /// Blocks of a group. Three items of full groups fit into a page.
@@ -137,6 +138,21 @@ impl Volume {
     pub(crate) fn pointer(&mut self, inode: u64, index: u64) -> Result<Option<Pointer>> {
         let found = self.get(&key(inode, index), |value| pick(value, place(index)))?;
         Ok(found.transpose()?.flatten())
+    }
+
+    /// The first block of a file, from `first` on, that has a pointer.
+    pub(crate) fn pointer_from(&mut self, inode: u64, first: u64) -> Result<Option<u64>> {
+        let mut found = None;
+        self.scan(&key(inode, first), |key, value| {
+            if key.inode != inode || key.subject != Subject::Extents {
+                return Ok(Step::Stop);
+            }
+            let group = key.offset.saturating_mul(GROUP);
+            let (present, _) = parts(value)?;
+            found = places(present).map(|place| group + place as u64).find(|&at| at >= first);
+            Ok(if found.is_some() { Step::Stop } else { Step::On })
+        })?;
+        Ok(found)
     }
 
     /// The pointers of blocks of a file, from `first` on.

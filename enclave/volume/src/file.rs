@@ -78,6 +78,22 @@ impl Volume {
         Ok(())
     }
 
+    /// Where a file goes on, from `offset`, with a block that holds anything, in memory or in the
+    /// storage.
+    pub(crate) fn data_from(&mut self, inode: u64, offset: u64) -> Result<Option<u64>> {
+        let size = self.file(inode)?.size;
+        if offset >= size {
+            return Ok(None);
+        }
+        let first = offset / BLOCK;
+        let unwritten = self.cache.dirty_from((inode, first), 1);
+        let unwritten = unwritten.iter().filter(|(of, _)| *of == inode).map(|(_, index)| *index);
+        let inline = first == 0 && self.has(&inline_key(inode))?;
+        let written = if inline { Some(0) } else { self.pointer_from(inode, first)? };
+        let next = unwritten.chain(written).min().filter(|&index| index < blocks(size));
+        Ok(next.map(|index| offset.max(index * BLOCK)))
+    }
+
     /// Whether a file of this size would leave nothing in the cache for who begins with it again
     /// after all of it was read or written in order.
     fn outgrows_cache(&self, size: u64) -> bool {

@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::inode::ROOT;
 use crate::volume::Volume;
 use twine_files::{
-    Attributes, Change, Entry, FileKind, FileSystem, Inode, Result as FileResult, Stamp, Usage,
+    Attributes, Change, Entry, FileKind, FileSystem, Inode, Mode, Result as FileResult, Stamp,
+    Usage,
 };
 
 impl Volume {
@@ -52,6 +53,7 @@ impl FileSystem for Volume {
     fn attributes(&mut self, inode: Inode) -> FileResult<Attributes> {
         let result = self.settled(inode.0).map(|known| Attributes {
             kind: known.kind,
+            mode: known.mode,
             size: known.size,
             links: known.links,
             accessed: known.accessed,
@@ -63,6 +65,11 @@ impl FileSystem for Volume {
 
     fn set_times(&mut self, inode: Inode, accessed: Stamp, modified: Stamp) -> FileResult<()> {
         let result = self.set_stamps(inode.0, accessed, modified);
+        self.answer(result)
+    }
+
+    fn set_mode(&mut self, inode: Inode, mode: Mode) -> FileResult<()> {
+        let result = self.set_permissions(inode.0, mode);
         self.answer(result)
     }
 
@@ -126,6 +133,11 @@ impl FileSystem for Volume {
 
     fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> FileResult<usize> {
         let result = self.read_file(inode.0, offset, bytes);
+        self.answer(result)
+    }
+
+    fn next_data(&mut self, inode: Inode, offset: u64) -> FileResult<Option<u64>> {
+        let result = self.data_from(inode.0, offset);
         self.answer(result)
     }
 

@@ -46,7 +46,7 @@ impl Volume {
         self.cache.trim();
         self.unsettled = true;
         match self.fill_ready() {
-            Err(error) if error.errno() == twine_files::Error::NoSpace => {
+            Err(error) if error.is_full() => {
                 // Nodes that were replaced wait for a commit that writes the tree.
                 self.log.tree_due = true;
                 self.commit()?;

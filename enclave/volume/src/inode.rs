@@ -6,7 +6,7 @@ use crate::numbers::FastMap;
 use crate::page::{Key, Subject};
 use crate::volume::Volume;
 use std::collections::BTreeSet;
-use twine_files::{FileKind, Stamp};
+use twine_files::{FileKind, Mode, Stamp};
 
 /// The root directory.
 pub(crate) const ROOT: u64 = 1;
@@ -21,6 +21,7 @@ const MOST_DIRTY: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) kind: FileKind,
+    pub(crate) mode: Option<Mode>,
     /// Names that it has; 0 for one that is only held.
     pub(crate) links: u64,
     /// Bytes of a file or of a link's target.
@@ -34,10 +35,23 @@ pub(crate) struct Attributes {
 
 const BYTES: usize = 8 + 6 * 8;
 
+/// Tells a mode of no permissions from none that is known.
+const MODE_IS_KNOWN: u16 = 1 << 15;
+
+/// How the tree writes a mode.
+fn mode_code(mode: Option<Mode>) -> u16 {
+    mode.map_or(0, |mode| mode.bits() as u16 | MODE_IS_KNOWN)
+}
+
+fn mode_from_code(code: u16) -> Option<Mode> {
+    (code & MODE_IS_KNOWN != 0).then(|| Mode::new(code.into()))
+}
+
 impl Attributes {
     fn encode(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
         bytes[0] = kind_code(self.kind);
+        bytes[2..4].copy_from_slice(&mode_code(self.mode).to_le_bytes());
         let numbers =
             [self.links, self.size, self.accessed, self.modified, self.changed, self.parent];
         for (number, place) in numbers.iter().zip(bytes[8..].as_chunks_mut::<8>().0) {
@@ -50,9 +64,12 @@ impl Attributes {
         let mut reader = Reader::new(bytes);
         let mut read = || {
             let kind = kind_from_code(reader.u8()?).ok_or(Short)?;
-            reader.bytes(7)?;
+            reader.bytes(1)?;
+            let mode = mode_from_code(reader.u16()?);
+            reader.bytes(4)?;
             Ok(Attributes {
                 kind,
+                mode,
                 links: reader.u64()?,
                 size: reader.u64()?,
                 accessed: reader.u64()?,
@@ -294,8 +311,16 @@ impl Volume {
     pub(crate) fn new_inode(&mut self, kind: FileKind, size: u64, parent: u64) -> Result<u64> {
         let inode = self.inodes.next;
         self.inodes.next += 1;
-        let attributes =
-            Attributes { kind, links: 1, size, accessed: 0, modified: 0, changed: 0, parent };
+        let attributes = Attributes {
+            kind,
+            mode: None,
+            links: 1,
+            size,
+            accessed: 0,
+            modified: 0,
+            changed: 0,
+            parent,
+        };
         self.put(&Self::attributes_key(inode), &attributes.encode())?;
         self.inodes.keep(inode, attributes);
         self.inodes.mark_dirty(inode);
@@ -339,6 +364,16 @@ impl Volume {
             attributes.modified = stamp(modified, attributes.modified);
             attributes.changed = now;
         })
+    }
+
+    /// Sets who may use a file or directory.
+    pub(crate) fn set_permissions(&mut self, inode: u64, mode: Mode) -> Result<()> {
+        self.check_writable()?;
+        if self.inode(inode)?.kind == FileKind::SymbolicLink {
+            return Err(twine_files::Error::NotSupported.into());
+        }
+        self.unsettled = true;
+        self.change_inode(inode, Times::CHANGED, |attributes| attributes.mode = Some(mode))
     }
 
     /// Puts all changed attributes into the tree.

@@ -227,7 +227,7 @@ impl Volume {
     /// Commits the state as it is; on a full storage with the next commit.
     fn replace_dropped(&mut self) -> Result<()> {
         match self.commit_tree(true) {
-            Err(error) if error.errno() == twine_files::Error::NoSpace => {
+            Err(error) if error.is_full() => {
                 self.unsettled = true;
                 self.note(&error);
                 Ok(())

@@ -15,6 +15,9 @@ pub enum StorageError {
     /// It is full, or a quota is used up.
     #[error("no space is left")]
     NoSpace,
+    /// It may not grow, though there is room: a limit of the process's or of the file system's.
+    #[error("its file may not become so large")]
+    TooBig,
     /// It can't be written.
     #[error("it is read-only")]
     ReadOnly,
@@ -30,9 +33,8 @@ pub enum StorageError {
 impl From<io::Error> for StorageError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => StorageError::NoSpace,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::NoSpace,
+            io::ErrorKind::FileTooLarge => StorageError::TooBig,
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                 StorageError::ReadOnly
             }

@@ -167,7 +167,7 @@ impl Volume {
     /// the storage is full, which may be over by the end.
     pub(crate) fn note(&mut self, error: &Error) {
         let telling = !matches!(error, Error::File(_) | Error::Stopped | Error::Invalid(_));
-        if telling && error.errno() != twine_files::Error::NoSpace {
+        if telling && !error.is_full() {
             self.trouble.get_or_insert_with(|| error.clone());
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use support::{Random, create, file, open, options, tree_of, try_open};
-use twine_files::{Change, Error, FileSystem, Stamp};
+use twine_files::{Change, Error, FileSystem, Mode, Stamp};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Options};
 
 const LEAST: usize = 256 << 10;
@@ -39,6 +39,7 @@ fn a_read_only_mount_writes_nothing_even_after_a_crash() {
     assert_eq!(volume.unlink(root, "second"), Err(Error::ReadOnly));
     assert_eq!(volume.rename(root, "second", root, "no"), Err(Error::ReadOnly));
     assert_eq!(volume.set_times(second, Stamp::Now, Stamp::Now), Err(Error::ReadOnly));
+    assert_eq!(volume.set_mode(second, Mode::new(0o777)), Err(Error::ReadOnly));
     volume.sync_all().unwrap();
     volume.release(second);
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
@@ -262,4 +263,68 @@ fn a_check_names_what_is_lost() {
     println!("{data} blocks of data, {nodes} of the tree");
     assert_eq!(data, 50);
     assert!(nodes > 0);
+}
+
+#[test]
+fn modes_are_kept_across_mounts_and_one_of_no_permissions_is_a_mode() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let mut modes = Vec::new();
+    for (name, mode) in [("none", None), ("zero", Some(0)), ("private", Some(0o600))] {
+        let inode = file(&mut volume, name);
+        if let Some(mode) = mode {
+            volume.set_mode(inode, Mode::new(mode)).unwrap();
+        }
+        modes.push((name, mode.map(Mode::new)));
+    }
+    volume.sync_all().unwrap();
+    let inode = file(&mut volume, "changed");
+    volume.sync_all().unwrap();
+    volume.set_mode(inode, Mode::new(0o751)).unwrap();
+    modes.push(("changed", Some(Mode::new(0o751))));
+    volume.sync_all().unwrap();
+    drop(volume);
+    let mut volume = open(storage, LEAST);
+    for (name, mode) in modes {
+        let root = volume.root();
+        let inode = volume.lookup(root, name).unwrap();
+        assert_eq!(volume.attributes(inode).unwrap().mode, mode, "{name}");
+    }
+}
+
+#[test]
+fn holes_are_passed_over_whether_data_are_written_or_wait() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), LEAST);
+    let inode = file(&mut volume, "file");
+    let other = file(&mut volume, "other");
+    volume.write(other, 0, &[1; 10_000]).unwrap();
+    let places = [5 << 20, (5 << 20) + (33 << 12), 3 << 40, 1 << 50];
+    let blocks = |volume: &mut twine_volume::Volume| {
+        let mut found = Vec::new();
+        let mut from = 0;
+        while let Some(at) = volume.next_data(inode, from).unwrap() {
+            found.push(at);
+            from = (at / BLOCK_BYTES as u64 + 1) * BLOCK_BYTES as u64;
+        }
+        found
+    };
+    for (count, place) in (1..).zip(places) {
+        volume.write(inode, place + 7, b"data").unwrap();
+        assert_eq!(blocks(&mut volume), places[..count]);
+        volume.sync_all().unwrap();
+        assert_eq!(blocks(&mut volume), places[..count]);
+    }
+    assert_eq!(volume.next_data(inode, (3 << 40) + 100), Ok(Some((3 << 40) + 100)));
+    volume.write(inode, 2 << 50, b"not synced").unwrap();
+    drop(volume);
+    let mut volume = open(storage, LEAST);
+    let root = volume.root();
+    assert_eq!(volume.lookup(root, "file"), Ok(inode));
+    assert_eq!(blocks(&mut volume), places);
+    volume.set_size(inode, 3 << 40).unwrap();
+    assert_eq!(blocks(&mut volume), places[..2]);
+    let other = volume.lookup(root, "other").unwrap();
+    assert_eq!(volume.next_data(other, 9_999), Ok(Some(9_999)));
+    assert_eq!(volume.next_data(other, 10_000), Ok(None));
 }

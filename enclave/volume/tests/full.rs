@@ -2,16 +2,27 @@
 
 mod support;
 
-use support::{Bounded, Forgetful, Random, create, file, find_or_make, long, open, shuffled};
+use support::{
+    Bounded, Forgetful, Limited, Random, create, file, find_or_make, long, open, shuffled,
+};
 use twine_files::{Change, Error, FileSystem};
-use twine_volume::{BLOCK_BYTES, MemoryStorage};
+use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
 
 const LEAST: usize = 256 << 10;
 
 #[test]
 fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
     let storage = Bounded(MemoryStorage::default(), 8 << 20);
-    let mut volume = create(storage, LEAST);
+    fill_and_empty(create(storage, LEAST), Error::NoSpace);
+}
+
+#[test]
+fn a_storage_that_may_not_grow_is_told_apart_and_files_can_be_removed_from_it() {
+    let storage = Limited(Bounded(MemoryStorage::default(), 8 << 20));
+    fill_and_empty(create(storage, LEAST), Error::FileTooBig);
+}
+
+fn fill_and_empty(mut volume: Volume, told: Error) {
     let root = volume.root();
     let mut names = 0;
     let full = loop {
@@ -23,12 +34,12 @@ fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
         });
         match made.and_then(|whole| volume.sync_all().map(|()| whole)) {
             Ok(true) => {}
-            Ok(false) => break Error::NoSpace,
+            Ok(false) => break told,
             Err(error) => break error,
         }
         assert!(names < 100);
     };
-    assert_eq!(full, Error::NoSpace);
+    assert_eq!(full, told);
     for number in 0..names {
         volume.unlink(root, &format!("file{number}")).unwrap();
     }

@@ -6,7 +6,7 @@ use crate::measure::hex;
 use crate::print::print_line;
 use crate::program::Program;
 use crate::xdg;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::env;
 use std::fs;
 use std::io;
@@ -24,9 +24,16 @@ const EXTENSION: &str = "code";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the programs whose compiled code is kept, by their SHA-256
-    Ls,
+    Ls(Ls),
     /// Forget all compiled code: programs are compiled again at their next start
     Clear,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ls {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// One kept file.
@@ -34,6 +41,24 @@ struct Kept {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
+}
+
+impl Kept {
+    fn name(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let name = self.name();
+        let program = name.split('-').next().unwrap_or_default();
+        let used = self.used.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        serde_json::json!({
+            "name": name,
+            "program_sha256": program,
+            "bytes": self.bytes,
+            "used_seconds_since_1970": used.as_secs(),
+        })
+    }
 }
 
 /// The folder: by `TWINE_CACHE`, else as the XDG base directory specification has it.
@@ -142,17 +167,21 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
             "check its permissions, or name another folder by TWINE_CACHE",
         )
     };
-    for kept in kept(&folder).map_err(unreadable)? {
-        match command {
-            Command::Ls => {
-                let name = kept.path.file_stem().unwrap_or_default().to_string_lossy();
-                print_line!("{:>12} {name}", kept.bytes);
-            }
-            Command::Clear => fs::remove_file(&kept.path).map_err(unreadable)?,
+    let all = kept(&folder).map_err(unreadable)?;
+    match command {
+        Command::Ls(Ls { json: true }) => {
+            let all: Vec<_> = all.iter().map(Kept::to_json).collect();
+            print_line!("{:#}", serde_json::Value::from(all));
         }
-    }
-    if matches!(command, Command::Clear) {
-        known::clear(&folder).map_err(unreadable)?;
+        Command::Ls(Ls { json: false }) => {
+            all.iter().for_each(|kept| print_line!("{:>12} {}", kept.bytes, kept.name()));
+        }
+        Command::Clear => {
+            for kept in all {
+                fs::remove_file(&kept.path).map_err(unreadable)?;
+            }
+            known::clear(&folder).map_err(unreadable)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,9 +3,11 @@
 use crate::cache::{self, Settings};
 use crate::failure::Failure;
 use crate::print::{print_line, say};
-use crate::program::Program;
+use crate::program::{Program, is_standard_input};
+use crate::room;
 use crate::run::{CompilerName, Place};
 use clap::Args;
+use serde_json::json;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -27,7 +29,7 @@ const LOCK: &str = "lock";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program, a .wasm or .wat file
+    /// The program, a .wasm or .wat file, or - for the standard input
     program: PathBuf,
 
     /// With what
@@ -48,6 +50,10 @@ pub(crate) struct Arguments {
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -93,7 +99,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let path = code.path().to_owned();
     let Some(_lock) = lock(&path)? else {
-        if !arguments.quiet {
+        if arguments.json {
+            print_line!(
+                "{:#}",
+                json!({ "program": arguments.program.display().to_string(), "kept": false })
+            );
+        } else if !arguments.quiet {
             print_line!("{}: another process is compiling it", arguments.program.display());
         }
         return Ok(ExitCode::SUCCESS);
@@ -120,20 +131,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let report = twine_host::run(&image, platform, &launch, program, resources);
     let _ = fs::remove_file(path.with_extension(LOCK));
-    let report = report?;
+    let compiler = if baseline { CompilerName::Baseline } else { CompilerName::Optimizing };
+    let report = report.map_err(|error| room::failure(error, &image, Some(compiler)))?;
     if let End::Refused { cause, remedy } = report.outcome.end {
         if let Some(error) = &report.not_kept {
             return Err(cache::not_kept(&path, error));
         }
         return Err(Failure::new(cause, remedy));
     }
-    if !arguments.quiet {
-        let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    let seconds = begun.elapsed().as_secs_f64();
+    if arguments.json {
+        let program = arguments.program.display().to_string();
+        let value = json!({ "program": program, "kept": true, "bytes": bytes, "seconds": seconds });
+        print_line!("{value:#}");
+    } else if !arguments.quiet {
         print_line!(
             "{}: {:.1} MiB of code are kept, after {:.1} s",
             arguments.program.display(),
             bytes as f64 / f64::from(1 << 20),
-            begun.elapsed().as_secs_f64(),
+            seconds,
         );
     }
     Ok(ExitCode::SUCCESS)
@@ -157,9 +174,13 @@ pub(crate) fn choose(
     let compiler = match wanted {
         CompilerName::Optimizing => Compiler::Optimizing,
         CompilerName::Baseline => Compiler::Baseline,
-        // Without guard pages, or without a place for what another process compiles, there
-        // is nothing to choose.
-        CompilerName::Auto if place.no_guard_pages || place.no_code_cache => Compiler::Optimizing,
+        // Without guard pages, or where no other process can read the program or leave its code,
+        // there is nothing to choose.
+        CompilerName::Auto
+            if place.no_guard_pages || place.no_code_cache || is_standard_input(program) =>
+        {
+            Compiler::Optimizing
+        }
         CompilerName::Auto => Compiler::BaselineIfPossible,
     };
     if place.no_code_cache {

@@ -105,6 +105,10 @@ pub(crate) struct Sign {
     /// Second of two steps: the public key, PEM
     #[arg(long, value_name = "FILE", requires = "signature")]
     public_key: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +300,11 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
     if let Some(path) = &arguments.request {
         let request = SigningRequest::new(mrenclave, &manifest, date()?)?;
         std::fs::write(path, request.as_bytes()).map_err(|error| cannot_write(path, &error))?;
+        if arguments.json {
+            let (request, image) = (path.display().to_string(), image.display().to_string());
+            print_line!("{:#}", serde_json::json!({ "request": request, "image": image }));
+            return Ok(());
+        }
         print_line!(
             "sign {} with RSA PKCS #1 v1.5 and SHA-256, then give --signature",
             path.display()
@@ -325,7 +334,15 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
             }
         };
     write_signature(image, &sigstruct)?;
-    print_line!("{}  signer of {}", signer.mrsigner(), image.display());
+    if arguments.json {
+        let (image, signer) = (image.display().to_string(), signer.mrsigner().to_string());
+        print_line!(
+            "{:#}",
+            serde_json::json!({ "image": image, "mrenclave": mrenclave, "mrsigner": signer })
+        );
+    } else {
+        print_line!("{}  signer of {}", signer.mrsigner(), image.display());
+    }
     Ok(())
 }
 

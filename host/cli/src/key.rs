@@ -7,6 +7,7 @@ use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use twine_host::shell_word;
 use twine_protocol::launch::{Sealing, VolumeKey};
 
 /// Where a key comes from: `sealed`, `file:PATH` or `passphrase`.
@@ -122,7 +123,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 
 fn key_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let length = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
-    let make = format!("make one: head -c 32 /dev/urandom > {}", path.display());
+    let make = format!("make one: head -c 32 /dev/urandom > {}", shell_word(path.display()));
     if length > MOST_KEY_FILE_BYTES {
         return Err(Failure::new(
             format!("{} is too large for a key file: {length} bytes", path.display()),

@@ -83,6 +83,14 @@ pub(crate) fn image(
     }
 }
 
+/// The image for large programs, if it is there and `image` is the one for most.
+pub(crate) fn larger_than(image: &Image) -> Option<PathBuf> {
+    if !image.path().ends_with(NAME) {
+        return None;
+    }
+    images().ok()?.into_iter().find(|path| path.ends_with(LARGE))
+}
+
 /// A program that comes with the command.
 pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
     let places = folders("mount /proc")?;

@@ -13,6 +13,7 @@ mod measure;
 mod mounts;
 mod print;
 mod program;
+mod room;
 mod run;
 mod signals;
 mod size;
@@ -83,7 +84,8 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
 }
 
 fn command() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let given = sqlite::arrange(env::args_os().collect());
+    let arguments = match Arguments::try_parse_from(given) {
         Ok(arguments) => arguments,
         // Wrong usage, or the answer to --help or --version.
         Err(error) => return usage(&error),

@@ -12,7 +12,7 @@ use twine_image::inspect_file;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program: a .wasm or .wat file
+    /// The program: a .wasm or .wat file, or - for the standard input
     program: PathBuf,
 
     /// The enclave image [default: the one beside this command]

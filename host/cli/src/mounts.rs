@@ -24,6 +24,10 @@ pub(crate) struct Arguments {
     #[arg(long = "plain-dir", value_name = "HOST[::GUEST][,OPTION...]")]
     folders: Vec<String>,
 
+    /// As other runtimes call it, and write it the other way round.
+    #[arg(long, hide = true)]
+    mapdir: Vec<String>,
+
     /// Give the program a file tree in the enclave's memory, gone at the end
     #[arg(long = "tmpfs", value_name = "GUEST[=SIZE]")]
     memories: Vec<String>,
@@ -122,6 +126,13 @@ impl Arguments {
 
     /// Opens what the mounts need. What is new is told, unless `quiet`.
     pub(crate) fn prepare(&self, quiet: bool) -> Result<Prepared, Failure> {
+        if let Some(text) = self.mapdir.first() {
+            return Err(Failure::new(
+                format!("--mapdir {text}: there is no such option"),
+                "write --plain-dir HOST::GUEST for an ordinary folder, --dir VOLUME::GUEST for a \
+                 protected volume",
+            ));
+        }
         let mut prepared = Prepared::default();
         for text in &self.volumes {
             let mut how = self.how();
@@ -211,7 +222,7 @@ impl Prepared {
         let access = if read_only { Access::Read } else { Access::Create };
         // If it can't be told, opening it says why.
         let new = host.try_exists().is_ok_and(|there| !there);
-        let storage = Storage::open(host, access)?;
+        let mut storage = Storage::open(host, access)?;
         let create = storage.is_empty() && access == Access::Create;
         if new {
             self.made.0.push(host.to_owned());
@@ -219,7 +230,10 @@ impl Prepared {
         self.files.push(host.to_owned());
         let key = named.get(host, create)?;
         if create && !quiet {
-            say!("twine: {} is made: a new volume, {named}", host.display());
+            let host = host.to_owned();
+            storage.when_made(move || {
+                say!("twine: {} is made: a new volume, {named}", host.display());
+            });
         }
         let number = self.resources.storages.len() as u64;
         self.resources.storages.push(storage);

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::sync::{Mutex, PoisonError};
+use twine_protocol::text::visible;
 
 /// The first error of the standard output.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -44,23 +45,6 @@ pub(crate) fn tell(text: Arguments<'_>) {
     let _ = writeln!(stderr(), "{}", visible(&text.to_string()));
 }
 
-/// The text without what a terminal takes for a command, or for another order of the letters: the
-/// names of functions are a program's to choose.
-fn visible(text: &str) -> String {
-    const ORDER: [char; 12] = [
-        '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
-        '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
-    ];
-    let mut visible = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter.is_control() || ORDER.contains(&letter) {
-            true => visible.extend(letter.escape_default()),
-            false => visible.push(letter),
-        }
-    }
-    visible
-}
-
 /// Keeps an error of the standard output, to be told at the end.
 pub(crate) fn note(result: io::Result<()>) {
     if let Err(error) = result
@@ -83,20 +67,5 @@ pub(crate) fn finish() -> Result<(), Failure> {
             &error,
             "check where it goes",
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::visible;
-
-    #[test]
-    fn what_a_terminal_obeys_is_written_out() {
-        assert_eq!(
-            visible("app.wasm: Größe 3 \"x\" 'y' \\ ok"),
-            "app.wasm: Größe 3 \"x\" 'y' \\ ok"
-        );
-        assert_eq!(visible("a\u{1b}[2Jb\r\nc\u{7}"), r"a\u{1b}[2Jb\r\nc\u{7}");
-        assert_eq!(visible("x\u{202e}y\u{9b}31m"), r"x\u{202e}y\u{9b}31m");
     }
 }

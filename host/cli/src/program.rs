@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use sha2::{Digest, Sha256};
 use std::cell::OnceCell;
 use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use twine_protocol::wire::MAX_PROGRAM;
@@ -30,8 +30,14 @@ enum Contents {
 }
 
 impl Program {
-    /// The program at `path`.
+    /// The program at `path`, or on the standard input.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        if is_standard_input(path) && io::stdin().is_terminal() {
+            return Err(Failure::new(
+                "a program can't be typed: the standard input is a terminal",
+                "name the program's file, or redirect it: twine run - < app.wasm",
+            ));
+        }
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
                 ErrorKind::NotFound => "check the path",
@@ -141,7 +147,15 @@ impl Contents {
     }
 }
 
+/// Whether a path is none, but says that the program comes from the standard input.
+pub(crate) fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 fn contents(path: &Path) -> io::Result<Contents> {
+    if is_standard_input(path) {
+        return to_end(io::stdin());
+    }
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     let mut magic = [0; 4];
@@ -149,6 +163,10 @@ fn contents(path: &Path) -> io::Result<Contents> {
     if large && file.read_exact_at(&mut magic, 0).is_ok() && magic == *b"\0asm" {
         return Ok(Contents::File(file, Box::new(metadata)));
     }
+    to_end(file)
+}
+
+fn to_end(file: impl Read) -> io::Result<Contents> {
     let mut bytes = Vec::new();
     // One more than allowed shows that it is too long without reading all of it.
     file.take(MAX_PROGRAM + 1).read_to_end(&mut bytes)?;

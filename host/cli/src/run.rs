@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
 use crate::print::{print_line, say};
 use crate::program::Program;
-use crate::{cache, compile, locate, size};
+use crate::{cache, compile, locate, room, size};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -25,7 +25,8 @@ const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program, a .wasm or .wat file, and its arguments: all that follows it is its own
+    /// The program, a .wasm or .wat file, or - for the standard input, and its arguments: all that
+    /// follows it is its own
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -221,8 +222,10 @@ pub(crate) fn settle(
 /// A run, ready to go.
 pub(crate) struct Run {
     pub program: Program,
-    /// The program's file, for messages.
+    /// The program's file.
     pub name: PathBuf,
+    /// What messages are about.
+    pub subject: PathBuf,
     /// The program's arguments, its name first.
     pub arguments: Vec<Vec<u8>>,
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
@@ -267,6 +270,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     Run {
         program,
+        subject: path.clone(),
         name: path,
         arguments: [vec![name], rest].concat(),
         environment: environment(arguments.environment),
@@ -309,6 +313,9 @@ impl Run {
             timings: self.telling.stats || self.telling.stats_json.is_some(),
             ..Launch::default()
         };
+        if !self.telling.quiet {
+            room::tell(&image, &launch);
+        }
         let platform = settle(platform, &launch, self.telling.quiet)?;
         let place = Place {
             no_code_cache: self.place.no_code_cache || platform == Platform::Throwaway,
@@ -327,10 +334,12 @@ impl Run {
             watch(Duration::from_nanos(timeout))?;
         }
         let program = self.program.give()?;
+        let kept = resources.code.as_ref().is_some_and(|code| code.path().exists());
+        let compiler = Some(self.compiler).filter(|_| !kept);
         let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
-        let report = report?;
-        let code = end(&self.name, &report)?;
+        let report = report.map_err(|error| room::failure(error, &image, compiler))?;
+        let code = end(&self.subject, &report)?;
         self.telling.tell(&report)?;
         for trouble in &report.outcome.troubles {
             say!("error: {trouble}");
@@ -359,7 +368,7 @@ impl Telling {
     }
 }
 
-fn end(program: &Path, report: &Report) -> Result<ExitCode, Failure> {
+fn end(subject: &Path, report: &Report) -> Result<ExitCode, Failure> {
     match &report.outcome.end {
         End::Exited { code, results } => {
             for result in results {
@@ -368,14 +377,14 @@ fn end(program: &Path, report: &Report) -> Result<ExitCode, Failure> {
             Ok(ExitCode::from(*code as u8))
         }
         End::Trapped { cause, backtrace } => {
-            say!("error: {}: {cause}", program.display());
+            say!("error: {}: {cause}", subject.display());
             for frame in backtrace {
                 say!("  {frame}");
             }
             Ok(ExitCode::from(TRAPPED))
         }
         End::Refused { cause, remedy } => {
-            Err(Failure::new(format!("{}: {cause}", program.display()), remedy.clone()))
+            Err(Failure::new(format!("{}: {cause}", subject.display()), remedy.clone()))
         }
     }
 }

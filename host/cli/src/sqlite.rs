@@ -13,6 +13,7 @@ use std::io::{IsTerminal, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::ExitCode;
+use twine_host::shell_word;
 use twine_protocol::launch::{Limits, MainFile};
 
 #[derive(Debug, Args)]
@@ -21,7 +22,8 @@ pub(crate) struct Arguments {
     /// renamed and copied. VOLUME::/NAME names one of several in a volume [default: :memory:]
     database: Option<OsString>,
 
-    /// SQL or dot commands to run, or options of SQLite's shell, as -json or -header
+    /// SQL or dot commands to run. Options of SQLite's shell, as -json, -header or -cmd COMMAND, go
+    /// before the database or behind it; -help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 
@@ -33,6 +35,148 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     telling: run::Telling,
+}
+
+/// Options of the shell's that stand alone (`shell.c` of SQLite 3.52).
+const PLAIN: [&str; 44] = [
+    "A",
+    "append",
+    "ascii",
+    "backslash",
+    "bail",
+    "batch",
+    "box",
+    "column",
+    "csv",
+    "deserialize",
+    "echo",
+    "eqp",
+    "eqpfull",
+    "exclusive",
+    "header",
+    "help",
+    "html",
+    "ifexists",
+    "interactive",
+    "json",
+    "line",
+    "list",
+    "markdown",
+    "memtrace",
+    "multiplex",
+    "no-rowid-in-view",
+    "no-utf8",
+    "nofollow",
+    "noheader",
+    "noinit",
+    "pcachetrace",
+    "psql",
+    "quote",
+    "readonly",
+    "safe",
+    "scanstats",
+    "stats",
+    "table",
+    "tabs",
+    "unsafe-testing",
+    "utf8",
+    "version",
+    "vfstrace",
+    "zip",
+];
+
+/// Those that a value follows.
+const WITH_VALUE: [&str; 14] = [
+    "cmd",
+    "escape",
+    "heap",
+    "init",
+    "maxsize",
+    "mmap",
+    "newline",
+    "nonce",
+    "nullvalue",
+    "screenwidth",
+    "separator",
+    "sorterref",
+    "threadsafe",
+    "vfs",
+];
+
+/// Those that two follow.
+const WITH_TWO_VALUES: [&str; 2] = ["lookaside", "pagecache"];
+
+/// Puts this command's options before the database and all else behind it, where it is for the
+/// shell, in the order in which it was given. The shell's options have one dash or two; this
+/// command's are told by their names.
+pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
+    if given.get(1).is_none_or(|command| command != "sqlite") {
+        return given;
+    }
+    let own = Arguments::augment_args(clap::Command::new("sqlite"));
+    let mut given = given.into_iter();
+    let mut arranged: Vec<OsString> = given.by_ref().take(2).collect();
+    let (mut database, mut shells) = (None, Vec::new());
+    while let Some(argument) = given.next() {
+        if argument == "--" {
+            arranged.push(argument);
+            break;
+        }
+        let (place, values) = match values(&own, &argument) {
+            Values::None if database.is_none() => {
+                database = Some(argument);
+                continue;
+            }
+            Values::None => (&mut shells, 0),
+            Values::Own(values) => (&mut arranged, values),
+            Values::Shell(values) => (&mut shells, values),
+        };
+        place.push(argument);
+        place.extend(given.by_ref().take(values));
+    }
+    database = database.or_else(|| given.next());
+    if !shells.is_empty() {
+        database = database.or_else(|| Some(IN_MEMORY.into()));
+    }
+    arranged.extend(database);
+    arranged.extend(shells);
+    arranged.extend(given);
+    arranged
+}
+
+/// How many of the arguments that follow one belong to it.
+enum Values {
+    /// It is no option.
+    None,
+    /// It is an option of this command, or of nobody.
+    Own(usize),
+    /// It is an option of the shell's.
+    Shell(usize),
+}
+
+fn values(own: &clap::Command, argument: &OsStr) -> Values {
+    let text = argument.to_string_lossy();
+    let Some(name) = text.strip_prefix('-').filter(|name| !name.is_empty()) else {
+        return Values::None;
+    };
+    if let Some(name) = name.strip_prefix('-') {
+        let (name, value) =
+            name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+        if let Some(option) = own.get_arguments().find(|option| option.get_long() == Some(name)) {
+            let takes_next = value.is_none() && option.get_action().takes_values();
+            return Values::Own(usize::from(takes_next));
+        }
+        // Those of the two that both have, and `--help` and `--version`, are this command's.
+        return if ["help", "version"].contains(&name) { Values::Own(0) } else { of_shell(name) };
+    }
+    of_shell(name)
+}
+
+/// An option of the shell's by its name. One of nobody's is left to be refused.
+fn of_shell(name: &str) -> Values {
+    let values = [(&PLAIN[..], 0), (&WITH_VALUE, 1), (&WITH_TWO_VALUES, 2)];
+    let known = values.iter().find(|(names, _)| names.contains(&name));
+    known.map_or(Values::Own(0), |(_, values)| Values::Shell(*values))
 }
 
 /// The shell as a program.
@@ -59,6 +203,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     Run {
         program: Program::read(&path)?,
         name: path,
+        subject: database.into(),
         arguments: command,
         // The shell looks for its settings there: in the volume.
         environment: vec![("HOME".into(), "/".into())],
@@ -99,13 +244,14 @@ const SIGNATURE: &[u8; 16] = b"SQLite format 3\0";
 fn ordinary(host: &Path) -> Failure {
     let folder = host.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).display();
-    let name = host.file_name().unwrap_or_default().display();
+    let name = host.file_name().unwrap_or_default().display().to_string();
+    // Between double quotes the shell of SQLite's knows the backslash.
+    let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+    let folder = shell_word(format_args!("{folder}::/from"));
+    let restore = shell_word(format_args!(".restore \"/from/{name}\""));
     Failure::new(
         format!("{} is an ordinary database, and not in a protected volume", host.display()),
-        format!(
-            "copy it into a new one: twine sqlite --plain-dir '{folder}::/from' NEW.db \
-             \".restore '/from/{name}'\""
-        ),
+        format!("copy it into a new one: twine sqlite --plain-dir {folder} NEW.db {restore}"),
     )
 }
 
@@ -129,4 +275,48 @@ fn inside(
     let former = host.file_name().unwrap_or_default().to_string_lossy().into_owned();
     mount(host, Some(MainFile { name: INSIDE.into(), former }))?;
     Ok(format!("/{INSIDE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arranged(line: &str) -> String {
+        let line = format!("twine {line}");
+        let given = line.split(' ').map(OsString::from).collect();
+        let words: Vec<String> =
+            arrange(given).into_iter().map(|word| word.into_string().unwrap()).collect();
+        words[1..].join(" ")
+    }
+
+    #[test]
+    fn options_of_the_shell_go_behind_the_database_and_own_ones_stay() {
+        for (given, wanted) in [
+            ("sqlite", "sqlite"),
+            ("sqlite -json my.db SQL", "sqlite my.db -json SQL"),
+            ("sqlite my.db -json SQL", "sqlite my.db -json SQL"),
+            ("sqlite --json --key K my.db SQL", "sqlite --key K my.db --json SQL"),
+            ("sqlite -cmd C -q -separator S my.db", "sqlite -q my.db -cmd C -separator S"),
+            ("sqlite -lookaside 1 2 --stats my.db", "sqlite --stats my.db -lookaside 1 2"),
+            ("sqlite -stats --key=K my.db", "sqlite --key=K my.db -stats"),
+            ("sqlite -init", "sqlite :memory: -init"),
+            ("sqlite -json", "sqlite :memory: -json"),
+            ("sqlite -json -- -odd.db SQL", "sqlite -- -odd.db -json SQL"),
+            (
+                "sqlite --read-only --no-guard-pages my.db",
+                "sqlite --read-only --no-guard-pages my.db",
+            ),
+            ("sqlite --help", "sqlite --help"),
+            ("sqlite - SQL", "sqlite - SQL"),
+            ("sqlite my.db SQL --key K -json", "sqlite --key K my.db SQL -json"),
+            ("sqlite my.db -cmd --key SQL -q", "sqlite -q my.db -cmd --key SQL"),
+            ("sqlite my.db SQL -- --key", "sqlite -- my.db SQL --key"),
+            ("sqlite -A my.db", "sqlite my.db -A"),
+            ("sqlite -key K my.db", "sqlite -key K my.db"),
+            ("sqlite --jsn my.db", "sqlite --jsn my.db"),
+            ("run -json my.db", "run -json my.db"),
+        ] {
+            assert_eq!(arranged(given), wanted, "{given}");
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub(crate) enum Command {
     /// List a directory
     Ls(Ls),
     /// Show a directory and all below it
-    Tree(OnePath),
+    Tree(Tree),
     /// Print files
     Cat(Paths),
     /// Copy into a volume, out of it or within it: a place in a volume is VOLUME::PATH, `-` is
@@ -50,7 +50,7 @@ pub(crate) enum Command {
     /// Verify every block, and say what is lost
     Check(Report),
     /// Give what is free back to the host
-    Compact(OnVolume),
+    Compact(Report),
     /// Write an encrypted archive that another machine can import
     Export(Export),
     /// Make a volume out of an archive
@@ -127,9 +127,19 @@ pub(crate) struct Ls {
     #[command(flatten)]
     path: OnePath,
 
-    /// Show kinds, links, sizes and times (UTC) too
+    /// Show kinds, modes (? where none is known), links, sizes and times (UTC) too
     #[arg(short = 'l', long)]
     long: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tree {
+    #[command(flatten)]
+    path: OnePath,
 
     /// Print JSON
     #[arg(long)]
@@ -323,7 +333,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Ls(Ls { path, long, json }) => {
             on_path(path, |path| Operation::List { path, long, json })
         }
-        Command::Tree(path) => on_path(path, |path| Operation::Tree { path }),
+        Command::Tree(Tree { path, json }) => on_path(path, |path| Operation::Tree { path, json }),
         Command::Cat(paths) => on_paths(paths, Access::Read, |paths| Operation::Print { paths }),
         Command::Cp(arguments) => copy(arguments),
         Command::Mv(Mv { volume, paths, opened }) => {
@@ -345,7 +355,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(Report { volume, json }) => {
             on_volume(volume, Access::Read, Operation::Check { json })
         }
-        Command::Compact(volume) => on_volume(volume, Access::Write, Operation::Compact),
+        Command::Compact(Report { volume, json }) => {
+            on_volume(volume, Access::Write, Operation::Compact { json })
+        }
         Command::Export(arguments) => export(arguments),
         Command::Import(arguments) => import(arguments),
         Command::Key(command) => key(command),

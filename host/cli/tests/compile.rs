@@ -53,6 +53,14 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     assert_eq!(compiled.code, Some(0), "{compiled:?}");
     assert!(compiled.out.contains("of code are kept"), "{compiled:?}");
     assert_eq!(kept(&folder).len(), 1);
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&run(with_cache(&folder).args(arguments)).out).unwrap()
+    };
+    let compiled = json(&["compile", "--json", &program.display().to_string()]);
+    let listed = json(&["cache", "ls", "--json"]);
+    assert_eq!(compiled["kept"], true);
+    assert_eq!(compiled["bytes"], listed[0]["bytes"]);
+    assert_eq!(format!("{}.code", listed[0]["name"].as_str().unwrap()), kept(&folder)[0]);
     let (ended, stored) = runs(&folder, &program, &[]);
     assert_eq!((ended.code, stored), (Some(0), false), "{ended:?}");
     // Other settings need other code.

@@ -361,7 +361,24 @@ fn a_file_that_may_not_grow_is_an_error_and_no_signal() {
     let ended =
         run_after("ulimit -f 100", &["--no-code-cache", "--dir", &volume.display().to_string()]);
     ended.failed_with(1, "the volume for /");
+    assert!(ended.err.contains("ulimit -f unlimited"), "{ended:?}");
     assert!(!volume.exists(), "no file is left");
+    // One that is there, and may not become larger.
+    let (volume, large) = (volume.display().to_string(), folder.file("large", vec![7; 2 << 20]));
+    let key = format!("file:{}", folder.file("key", [7; 32]).display());
+    let volumes = |before: &str, arguments: &[&str]| {
+        let line = format!("{before}; exec \"$0\" volume \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(line).arg(built("release/twine")).args(arguments);
+        run(shell.args(["-q", "--tee", "sim", "--key", &key]))
+    };
+    volumes("true", &["create", &volume]).printed("");
+    let inside = format!("{volume}::large");
+    let ended = volumes("ulimit -f 1200", &["cp", &large.display().to_string(), &inside]);
+    ended.failed_with(1, "large: file too large");
+    assert!(ended.err.contains("ulimit -f unlimited"), "{ended:?}");
+    let check = volumes("true", &["check", &volume]);
+    assert_eq!(check.code, Some(0), "{check:?}");
 }
 
 #[test]

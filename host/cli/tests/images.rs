@@ -115,7 +115,13 @@ fn an_enclave_that_runs_out_of_heap_says_so() {
     let image = common::image(&folder, "small.sgxs", &options);
     let ended = run_in(&image);
     ended.failed_with(1, "ran out of memory");
-    assert!(ended.err.contains("--heap-size"), "{ended:?}");
+    for way in ["--compiler baseline", "--heap-size"] {
+        assert!(ended.err.contains(way), "{ended:?}");
+    }
+    // Of the two that come with the command, the other one has more.
+    let image = common::image(&folder, "twine.sgxs", &options);
+    let ended = run_in(&image);
+    assert!(ended.err.contains("twine-large.sgxs"), "{ended:?}");
 }
 
 fn build(folder: &Folder, arguments: &[&str]) -> Ended {
@@ -136,7 +142,10 @@ fn what_an_image_is_built_with_is_kept_beside_it() {
     assert_eq!(build(&folder, &arguments).code, Some(0));
     let kept = std::fs::read_to_string(folder.path().join("app.toml")).unwrap();
     assert!(kept.contains("threads = 6\n") && kept.contains("exinfo = true\n"), "{kept}");
-    assert_eq!(sign(&folder, &["app.sgxs"]).code, Some(0));
+    let signed = sign(&folder, &["--json", "app.sgxs"]);
+    let signed: serde_json::Value = serde_json::from_str(&signed.out).unwrap();
+    assert_eq!(signed["image"], "app.sgxs");
+    assert_eq!(signed["mrsigner"].as_str().map(str::len), Some(64));
     // Once more, with other sizes: what was kept is replaced.
     let arguments = ["--manifest", &manifest, "-o", "app.sgxs"];
     assert_eq!(build(&folder, &arguments).code, Some(0));

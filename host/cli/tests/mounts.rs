@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{Ended, Folder, built, run, twine};
+use common::{Ended, Folder, built, cache, run, twine};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// Opens "file" in descriptor 3, made if it is not there, and writes "x": exits with the errno
 /// of what failed first.
@@ -55,6 +56,42 @@ fn no_volume_is_made_for_a_program_that_does_not_start() {
     let program = folder.file("bad.wasm", "no module");
     in_folder(&folder, &program, &["--dir", "v"]).failed_with(1, "not a WebAssembly binary");
     assert!(!folder.path().join("v").exists());
+}
+
+/// Until it exists, nothing is said of it.
+#[test]
+fn a_volume_that_can_not_be_made_is_not_said_to_be_made() {
+    let folder = Folder::new();
+    let program = folder.file("writer.wat", WRITER);
+    let mut shell = Command::new("sh");
+    // Far less than the smallest volume: in units of 512 bytes or 1 KiB.
+    shell.current_dir(folder.path()).env("TWINE_CACHE", cache()).arg("-c");
+    shell.arg("ulimit -f 64; exec \"$0\" run --dir v \"$1\"").arg(built("release/twine"));
+    let ended = run(shell.arg(&program));
+    assert!(ended.code == Some(1) && !ended.err.contains("is made"), "{ended:?}");
+    assert!(ended.err.contains("may not become so large"), "{ended:?}");
+    assert!(ended.err.contains("ulimit -f unlimited"), "{ended:?}");
+    let bad = folder.file("bad.wasm", "no module");
+    let ended = run(twine().current_dir(folder.path()).args(["run", "--dir", "w"]).arg(&bad));
+    assert!(ended.code == Some(1) && !ended.err.contains("is made"), "{ended:?}");
+    assert!(!folder.path().join("v").exists() && !folder.path().join("w").exists());
+}
+
+#[test]
+fn more_memory_than_there_is_is_told() {
+    let folder = Folder::new();
+    let program = folder.file("writer.wat", WRITER);
+    let said = |option: &str, value: &str| {
+        let options = [option, value, "--dir", "v"];
+        run(twine().current_dir(folder.path()).arg("run").args(options).arg(&program)).err
+    };
+    for (option, value) in
+        [("--tmpfs", "/tmp=99999GiB"), ("--cache", "99GiB"), ("--max-memory", "4GiB")]
+    {
+        let told = said(option, value);
+        assert!(told.contains(&format!("{option} allows ")), "{told}");
+    }
+    assert!(!said("--max-memory", "100MiB").contains("allows"));
 }
 
 #[test]
@@ -235,6 +272,9 @@ fn mistyped_mounts_are_told_what_to_write() {
     let ended = writer(&folder, &["--dir", "v:/data"]);
     ended.failed_with(1, "there is no file v:/data");
     assert!(ended.err.contains("my.vol::/data"), "{ended:?}");
+    let ended = writer(&folder, &["--mapdir", "/data::v"]);
+    ended.failed_with(1, "--mapdir /data::v");
+    assert!(ended.err.contains("--plain-dir HOST::GUEST"), "{ended:?}");
     writer(&folder, &["--dir", "v::/a", "--dir", "./v::/b"]).failed_with(1, "v is mounted twice");
     assert!(!folder.path().join("v").exists());
 }

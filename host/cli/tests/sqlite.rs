@@ -69,16 +69,85 @@ fn a_database_with_an_earlier_name_inside_is_found() {
     run(&mut sqlite(&folder, &["old.db::/main.db", "SELECT x FROM t"])).printed("7\n");
 }
 
+/// As SQLite's own shell takes them.
+#[test]
+fn options_of_the_shell_are_taken_before_the_database_too() {
+    let folder = Folder::new();
+    let sql = "SELECT 1 AS one, NULL AS two";
+    for (options, printed) in [
+        (&["-json"][..], "[{\"one\":1,\"two\":null}]\n"),
+        (&["-csv", "-header"], "one,two\r\n1,\r\n"),
+        (&["--csv", "--nullvalue", "no"], "1,no\r\n"),
+        (&["-line"], "one: 1\ntwo: \n"),
+        (&["-separator", "; ", "--key", "sealed", "-nullvalue", "-"], "1; -\n"),
+        (&["-batch", "-bail", "-cmd", ".print first"], "first\n1|\n"),
+    ] {
+        let arguments = [options, &["my.db", sql]].concat();
+        run(&mut sqlite(&folder, &arguments)).printed(printed);
+    }
+    // Without a database, one in memory.
+    run_with_input(&mut sqlite(&folder, &["-json"]), b"SELECT 1 AS one;")
+        .printed("[{\"one\":1}]\n");
+    run(&mut sqlite(&folder, &["my.db", "CREATE TABLE t(x)"])).printed("");
+    let ended = run(&mut sqlite(&folder, &["-readonly", "my.db", "INSERT INTO t VALUES(1)"]));
+    assert!(ended.code == Some(1) && ended.err.contains("readonly database"), "{ended:?}");
+    // This command's own may stand anywhere.
+    let key = folder.file("key", [7; 32]).display().to_string();
+    let key = format!("file:{key}");
+    run(&mut sqlite(&folder, &["keyed.db", "SELECT 1", "--key", &key, "-json"]))
+        .printed("[{\"1\":1}]\n");
+    // A database that does not open is named.
+    run(&mut sqlite(&folder, &["keyed.db", "SELECT 1"])).failed_with(1, "error: keyed.db: ");
+    // What nobody knows makes no volume of what follows it.
+    for wrong in ["-nonsense", "--nonsense", "-key"] {
+        let ended = run(&mut sqlite(&folder, &[wrong, "value", "my.db"]));
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+    assert!(!folder.path().join("value").exists());
+}
+
+/// All that its help lists, with as many values as it says there.
+#[test]
+fn every_option_of_the_shell_is_known() {
+    let folder = Folder::new();
+    let help = run(&mut sqlite(&folder, &["-help"])).err;
+    let mut options = Vec::new();
+    for line in help.lines().filter_map(|line| line.strip_prefix("   -")) {
+        let mut words = line.split_whitespace();
+        let name = words.next().unwrap().replace("[no]", "");
+        if ["-", "A"].contains(&name.as_str()) {
+            continue;
+        }
+        options.push(format!("-{name}"));
+        let is_value = |word: &&str| word.chars().all(|letter| letter.is_ascii_uppercase());
+        let explained = line.get(20..).unwrap_or_default().trim();
+        let values = words.take_while(|word| is_value(word) && !explained.starts_with(*word));
+        options.extend(values.map(|_| "7".to_owned()));
+    }
+    assert!(options.len() > 40, "{help}");
+    let arguments: Vec<&str> = options.iter().map(String::as_str).collect();
+    let ended = run(&mut sqlite(&folder, &arguments));
+    assert_ne!(ended.code, Some(2), "{ended:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "a value was taken for a database");
+}
+
 /// What the message says, word for word.
 #[test]
 fn an_ordinary_database_is_named_and_finds_its_way_in() {
+    for name in ["a b.db", "it's.db", "\"$x\" \\n.db"] {
+        finds_its_way_in(name);
+    }
+}
+
+fn finds_its_way_in(name: &str) {
     let folder = Folder::new();
-    let plain = "PRAGMA locking_mode=EXCLUSIVE; ATTACH '/plain/a b.db' AS p;
+    let plain = "PRAGMA locking_mode=EXCLUSIVE; ATTACH '/plain/new' AS p;
         PRAGMA p.journal_mode=WAL; CREATE TABLE p.t(x); INSERT INTO p.t VALUES(7)";
     run(&mut sqlite(&folder, &["--plain-dir", ".::/plain", ":memory:", plain]))
         .printed("exclusive\nwal\n");
-    let ended = run(&mut sqlite(&folder, &["a b.db", "SELECT x FROM t"]));
-    ended.failed_with(1, "a b.db is an ordinary database");
+    fs::rename(folder.path().join("new"), folder.path().join(name)).unwrap();
+    let ended = run(&mut sqlite(&folder, &[name, "SELECT x FROM t"]));
+    ended.failed_with(1, &format!("{name} is an ordinary database"));
     let way = ended.err.split("copy it into a new one: twine ").nth(1).unwrap().trim_end();
     let line = format!("'{}' {way}", built("release/twine").display());
     let mut shell = Command::new("sh");

@@ -167,6 +167,36 @@ fn the_simulation_says_so_in_one_line_unless_it_is_told_to_be_quiet() {
     assert_eq!(quiet.err, "");
 }
 
+/// Its own input is at the end then: all of it was the program.
+#[test]
+fn a_program_comes_from_the_standard_input() {
+    let folder = Folder::new();
+    let from_input = |command: &str| {
+        let mut twine = twine();
+        twine.current_dir(folder.path()).arg(command);
+        twine
+    };
+    let program = wat::parse_str(CAT).unwrap();
+    run_with_input(from_input("run").arg("-"), &program).printed("");
+    run_with_input(from_input("run").arg("-"), CAT.as_bytes()).printed("");
+    run_with_input(from_input("run").args(["-q", "-"]), b"no program")
+        .failed_with(1, "not a WebAssembly");
+    // A file of that name has a path.
+    folder.file("-", "(module (func (export \"_start\") unreachable))");
+    run(twine().current_dir(folder.path()).args(["run", "-q", "./-"])).trapped_with("unreachable");
+    // It has the identity that it would have in a file.
+    let measured = run_with_input(from_input("measure").arg("-"), &program);
+    let path = folder.file("cat.wasm", &program);
+    assert_eq!(measured.out, run(twine().arg("measure").arg(path)).out);
+    // Nobody types one.
+    let line = format!("'{}' run -", built("release/twine").display());
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let ended = run_with_input(&mut script, b"");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.out.contains("a program can't be typed"), "{ended:?}");
+}
+
 #[test]
 fn exit_codes_and_arguments_are_passed_on() {
     let folder = Folder::new();

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Ended, Folder, run, run_with_input, twine};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,10 @@ fn plant(top: &Path) {
     let sparse = fs::File::create(top.join("sparse")).unwrap();
     sparse.write_all_at(b"end", 64 << 20).unwrap();
     let time = SystemTime::UNIX_EPOCH + Duration::new(1_234_567_890, 123_456_789);
+    for (path, mode) in [("a/b/large", 0o600), ("nothing", 0o666), ("a/b/c", 0o700), ("a/b", 0o750)]
+    {
+        fs::set_permissions(top.join(path), Permissions::from_mode(mode)).unwrap();
+    }
     for path in ["a/b/large", "sparse", "a/b", "a"] {
         fs::File::open(top.join(path)).unwrap().set_modified(time).unwrap();
     }
@@ -100,8 +104,9 @@ fn all(top: &Path) -> Vec<(PathBuf, String, Vec<u8>, Option<SystemTime>)> {
                 ("file", fs::read(&path).unwrap())
             };
             let what = format!(
-                "{kind} with {} names",
-                if kind == "folder" { 1 } else { metadata.nlink() }
+                "{kind} with {} names, mode {:o}",
+                if kind == "folder" { 1 } else { metadata.nlink() },
+                metadata.mode(),
             );
             // Of links only some systems can set the time.
             let time = (kind != "link").then(|| metadata.modified().unwrap());
@@ -140,6 +145,9 @@ fn files_are_listed_printed_moved_and_removed() {
     let desk = Desk::with_volume();
     desk.folder.file("one", "1\n");
     desk.folder.file("two", "2\n");
+    for name in ["one", "two"] {
+        fs::set_permissions(desk.path(name), Permissions::from_mode(0o644)).unwrap();
+    }
     desk.keyed(&["mkdir", "-p", "my.vol", "a/b", "c"]).printed("");
     desk.keyed(&["cp", "one", "two", "my.vol::a"]).printed("");
     desk.keyed(&["cp", "my.vol::a/one", "my.vol::c/three"]).printed("");
@@ -153,14 +161,106 @@ fn files_are_listed_printed_moved_and_removed() {
          3 directories, 3 files\n",
     );
     let long = desk.keyed(&["ls", "-l", "my.vol", "a/b"]).out;
-    assert!(long.lines().all(|line| line.starts_with("-   1              2 20")), "{long}");
+    let start = |line: &str| line.starts_with("-rw-r--r--   1              2 20");
+    assert!(long.lines().count() == 2 && long.lines().all(start), "{long}");
     let json = desk.keyed(&["ls", "--json", "my.vol", "a"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json[0]["kind"], &json[1]["size"]), (&"directory".into(), &2.into()));
+    let tree = desk.keyed(&["tree", "--json", "my.vol"]).out;
+    let tree: serde_json::Value = serde_json::from_str(&tree).unwrap();
+    assert_eq!(tree["contents"][0]["contents"][1], json[1]);
+    assert_eq!(tree["contents"][0]["contents"][0]["contents"][1]["name"], "three");
+    let compacted = desk.keyed(&["compact", "--json", "my.vol"]).out;
+    let compacted: serde_json::Value = serde_json::from_str(&compacted).unwrap();
+    let size = fs::metadata(desk.path("my.vol")).unwrap().len();
+    assert_eq!(compacted["bytes_now"], size);
     desk.keyed(&["rm", "my.vol", "a"]).failed_with(1, "my.vol::a is a directory");
     desk.keyed(&["rm", "-r", "my.vol", "a", "c"]).printed("");
     desk.keyed(&["ls", "my.vol"]).printed("");
     desk.keyed(&["rm", "-f", "my.vol", "a"]).printed("");
+}
+
+#[test]
+fn what_was_private_comes_out_private() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("tree")).unwrap();
+    let file = |name: &str, mode| {
+        desk.folder.file(name, "x");
+        fs::set_permissions(desk.path(name), Permissions::from_mode(mode)).unwrap();
+    };
+    let mode = |name: &str| fs::metadata(desk.path(name)).unwrap().mode() & 0o7777;
+    file("tree/secret", 0o600);
+    file("tree/tool", 0o4755);
+    fs::set_permissions(desk.path("tree"), Permissions::from_mode(0o700)).unwrap();
+    desk.keyed(&["create", "my.vol", "--from", "tree"]).printed("");
+    desk.keyed(&["cp", "-r", "my.vol::/", "out"]).printed("");
+    // Who it runs as is not kept.
+    assert_eq!(["out", "out/secret", "out/tool"].map(mode), [0o700, 0o600, 0o755]);
+    // Over a file that anybody may read.
+    file("open", 0o644);
+    desk.keyed(&["cp", "my.vol::/secret", "open"]).printed("");
+    assert_eq!(mode("open"), 0o600);
+    // What has no mode has that of any new file.
+    let input = run_with_input(
+        desk.command(&["cp", "-", "my.vol::/new"]).args(["--key", "file:key"]),
+        b"from a stream",
+    );
+    input.printed("");
+    desk.keyed(&["cp", "my.vol::/new", "new"]).printed("");
+    file("other", 0o600);
+    desk.keyed(&["cp", "my.vol::/new", "other"]).printed("");
+    fs::File::create_new(desk.path("any")).unwrap();
+    assert_eq!((mode("new"), mode("other")), (mode("any"), 0o600));
+    let long = desk.keyed(&["ls", "-l", "my.vol"]).out;
+    let modes: Vec<&str> = long.lines().map(|line| &line[..10]).collect();
+    assert_eq!(modes, ["-?????????", "-rw-------", "-rwxr-xr-x"]);
+    let json = desk.keyed(&["ls", "--json", "my.vol"]).out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["mode"], &json[1]["mode"]), (&serde_json::Value::Null, &"0600".into()));
+}
+
+#[test]
+fn a_private_file_is_private_while_it_is_copied() {
+    let desk = Desk::with_volume();
+    desk.folder.file("secret", large().repeat(8));
+    fs::set_permissions(desk.path("secret"), Permissions::from_mode(0o600)).unwrap();
+    desk.keyed(&["cp", "secret", "my.vol::"]).printed("");
+    let whole = fs::metadata(desk.path("secret")).unwrap().len();
+    let out = desk.path("out");
+    let mut seen = 0;
+    while seen == 0 {
+        let mut command = desk.command(&["cp", "my.vol::secret", "out", "--key", "file:key"]);
+        let mut child = command.spawn().unwrap();
+        while child.try_wait().unwrap().is_none() {
+            let Ok(metadata) = fs::metadata(&out) else { continue };
+            assert_eq!(metadata.mode() & 0o777, 0o600);
+            seen += u32::from((1..whole).contains(&metadata.len()));
+        }
+        assert!(child.wait().unwrap().success());
+        fs::remove_file(&out).unwrap();
+    }
+}
+
+/// To read so much would take minutes.
+#[test]
+fn holes_of_any_size_are_passed_over_in_both_directions() {
+    const TIB: u64 = 1 << 40;
+    let desk = Desk::with_volume();
+    let sparse = fs::File::create(desk.path("sparse")).unwrap();
+    sparse.write_all_at(b"middle", TIB / 2).unwrap();
+    sparse.set_len(TIB).unwrap();
+    desk.keyed(&["cp", "sparse", "my.vol::"]).printed("");
+    desk.keyed(&["compact", "my.vol"]);
+    desk.keyed(&["cp", "my.vol::/sparse", "back"]).printed("");
+    let back = fs::File::open(desk.path("back")).unwrap();
+    let mut bytes = [1; 8];
+    back.read_exact_at(&mut bytes, TIB / 2).unwrap();
+    assert_eq!(&bytes, b"middle\0\0");
+    for name in ["my.vol", "back"] {
+        let metadata = fs::metadata(desk.path(name)).unwrap();
+        assert!(metadata.blocks() < 10_000, "{name} takes {} blocks", metadata.blocks());
+    }
+    assert_eq!(back.metadata().unwrap().len(), TIB);
 }
 
 #[test]

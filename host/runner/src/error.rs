@@ -1,6 +1,7 @@
 //! Why an enclave did not run, or did not end well.
 
 use crate::process::{self, Shortage};
+use crate::word::shell_word;
 use sgx_sim::RootSecretError;
 use std::io;
 use std::path::PathBuf;
@@ -145,7 +146,7 @@ impl Error {
                 _ => "check the path and its permissions",
             }).into(),
             Error::NotSigned { image, .. } => {
-                format!("sign it: `twine image sign {}`", image.display())
+                format!("sign it: `twine image sign {}`", shell_word(image.display()))
             }
             Error::Signature { .. } => "sign the image again: `twine image sign`".into(),
             Error::Changed { .. } => {
@@ -176,7 +177,7 @@ impl Error {
                 "let this process make memory executable: look for a seccomp filter, SELinux (execmem) or, with SGX in hardware, a /dev that is mounted noexec".into()
             }
             Error::Exhausted { .. } => {
-                "build an image with a larger heap: `twine image build --heap-size SIZE`".into()
+                "build an image with more: `twine image build --manifest MANIFEST` with a larger --heap-size or --heap-growth-size".into()
             }
             Error::Panicked { .. }
             | Error::Exception { .. }
@@ -199,11 +200,11 @@ fn root_secret_remedy(error: &sgx_sim::Error) -> String {
     match error {
         RootSecretError::Damaged { path } => format!(
             "put a copy of it back; or, if nothing was sealed with it, `rm {}`: a new one is made",
-            path.display()
+            shell_word(path.display())
         ),
         RootSecretError::Shared { path, .. } => format!(
             "`chmod 600 {}`; or set XDG_STATE_HOME to a folder where modes are kept",
-            path.display()
+            shell_word(path.display())
         ),
         RootSecretError::Foreign { .. } => {
             "set XDG_STATE_HOME or HOME to a folder of this user's, or give it the file (chown)"

@@ -44,6 +44,9 @@ type Result<T, E = Errno> = std::result::Result<T, E>;
 
 const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// The bits of a mode that are kept: neither identity nor stickiness is lent.
+const PERMISSIONS: u32 = 0o777;
+
 /// What an entry of a directory takes in an answer beside its name, at most.
 const ENTRY_BYTES: usize = 40;
 
@@ -125,11 +128,17 @@ impl Tree<'_> {
                     Timestamps { last_access: time(accessed)?, last_modification: time(modified)? };
                 fs::utimensat(fs::CWD, proc_path(self.path(inode)?), &times, AtFlags::empty())?;
             }
-            Request::CreateFile(directory, name) => {
-                return Ok(Answer::Inode(self.create_file(directory, &name)?));
+            Request::SetMode(inode, mode) => self.set_mode(inode, mode)?,
+            Request::CreateFile(directory, name, mode) => {
+                return Ok(Answer::Inode(self.create_file(directory, &name, mode)?));
             }
-            Request::CreateDirectory(directory, name) => {
-                fs::mkdirat(self.path(directory)?, component(&name)?, Mode::from_raw_mode(0o777))?;
+            Request::CreateDirectory(directory, name, mode) => {
+                let at_first = Mode::from_raw_mode(mode.unwrap_or(0o777) & PERMISSIONS);
+                fs::mkdirat(self.path(directory)?, component(&name)?, at_first)?;
+                if let Some(mode) = mode {
+                    let made = fs::openat(self.path(directory)?, &name, PATH, Mode::empty())?;
+                    change_mode(made.as_fd(), mode)?;
+                }
             }
             Request::CreateSymbolicLink(directory, name, target) => {
                 fs::symlinkat(target, self.path(directory)?, component(&name)?)?;
@@ -163,12 +172,29 @@ impl Tree<'_> {
                 read.truncate(count);
                 return Ok(Answer::Count(count as u64));
             }
+            Request::NextData(inode, offset) => {
+                return Ok(Answer::Data(
+                    match fs::seek(self.file(inode)?, SeekFrom::Data(offset)) {
+                        Ok(at) => Some(at),
+                        Err(Errno::NXIO) => None,
+                        // Not every file system knows its holes.
+                        Err(_) => Some(offset),
+                    },
+                ));
+            }
             Request::Write(inode, offset, length) => {
                 let data = data.get(..length as usize).ok_or(Errno::INVAL)?;
                 let count = rustix::io::pwrite(self.file(inode)?, data, offset)?;
                 return Ok(Answer::Count(count as u64));
             }
-            Request::SetSize(inode, size) => fs::ftruncate(self.file(inode)?, size)?,
+            Request::SetSize(inode, size) => {
+                let file = self.file(inode)?;
+                fs::ftruncate(file, size).map_err(|error| match fs::fcntl_getfl(file) {
+                    // What may only be read was opened for no more.
+                    Ok(flags) if !flags.intersects(OFlags::RDWR) => Errno::ACCESS,
+                    _ => error,
+                })?;
+            }
             Request::Allocate(inode, offset, length) => {
                 fs::fallocate(self.file(inode)?, FallocateFlags::empty(), offset, length)?;
             }
@@ -214,11 +240,22 @@ impl Tree<'_> {
         }
     }
 
-    fn create_file(&mut self, directory: u64, name: &str) -> Result<u64> {
+    fn set_mode(&self, inode: u64, mode: u32) -> Result<()> {
+        let path = self.path(inode)?;
+        if kind(&fs::fstat(path)?)? == Kind::SymbolicLink {
+            return Err(Errno::OPNOTSUPP);
+        }
+        change_mode(path, mode)
+    }
+
+    fn create_file(&mut self, directory: u64, name: &str, mode: Option<u32>) -> Result<u64> {
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
-        let data = fs::openat(self.path(directory)?, component(name)?, flags, mode)?;
+        let at_first = Mode::from_raw_mode(mode.unwrap_or(0o666) & PERMISSIONS);
+        let data = fs::openat(self.path(directory)?, component(name)?, flags, at_first)?;
+        if let Some(mode) = mode {
+            change_mode(data.as_fd(), mode)?;
+        }
         let path =
             fs::open(proc_path(data.as_fd()), PATH.difference(OFlags::NOFOLLOW), Mode::empty())?;
         self.hold(path, Some(data))
@@ -313,6 +350,7 @@ fn changes(request: &Request) -> bool {
             | Request::ReadLink(_)
             | Request::Entries(..)
             | Request::Read(..)
+            | Request::NextData(..)
             | Request::Sync(..)
             | Request::Usage
     )
@@ -324,6 +362,16 @@ fn component(name: &str) -> Result<&str> {
         return Err(Errno::INVAL);
     }
     Ok(name)
+}
+
+/// Sets permission bits of what a descriptor stands for, also those that the process's umask
+/// holds back from new files.
+fn change_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    match fs::chmod(proc_path(fd), Mode::from_raw_mode(mode & PERMISSIONS)) {
+        // A file system without modes has its own rule of who may use what is in it.
+        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        result => result,
+    }
 }
 
 /// A path that names what a descriptor stands for.
@@ -350,6 +398,7 @@ fn attributes(stat: &Stat) -> Result<Attributes> {
     };
     Ok(Attributes {
         kind,
+        mode: stat.st_mode & PERMISSIONS,
         size: if kind == Kind::Directory { 0 } else { stat.st_size as u64 },
         links: stat.st_nlink,
         accessed: time(stat.st_atime, stat.st_atime_nsec),

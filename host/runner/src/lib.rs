@@ -35,6 +35,7 @@ mod stats;
 mod storage;
 mod streams;
 mod volume_file;
+mod word;
 
 pub use code::CodeFile;
 pub use device::{Machine, Platform, Tee};
@@ -49,3 +50,4 @@ pub use service::{Call, Input, Interposer, Interrupts, Progress, Resources};
 pub use stats::{CallStats, Stats};
 pub use storage::{Access, Storage, StorageError};
 pub use volume_file::VolumeFile;
+pub use word::shell_word;

@@ -99,7 +99,7 @@ impl Interrupts {
     /// Tells the enclave, if it runs.
     pub fn send(&self) {
         if let Some(service) = self.0.get().and_then(Weak::upgrade) {
-            service.end(|said| said.interrupts += 1);
+            service.interrupt();
         }
     }
 
@@ -151,8 +151,8 @@ pub(crate) struct Service {
     /// One transfer buffer for each TCS, for the life of the enclave.
     transfers: Mutex<HashMap<u64, Buffer>>,
     said: Mutex<Said>,
-    /// The run has ended: nobody needs to sleep any longer.
-    ended: Condvar,
+    /// The run has ended, or was interrupted: who sleeps looks.
+    changed: Condvar,
     /// What was written to the standard output since the last new line.
     line: Mutex<Vec<u8>>,
     pub counters: Counters,
@@ -177,7 +177,7 @@ impl Service {
             program,
             transfers: Mutex::default(),
             said: Mutex::default(),
-            ended: Condvar::new(),
+            changed: Condvar::new(),
             line: Mutex::default(),
             counters: Counters::new(),
             memory: OnceLock::new(),
@@ -189,10 +189,16 @@ impl Service {
         self.resources.interrupts.clone()
     }
 
-    /// Notes how the run has ended, or what else ends a sleep.
+    /// Notes how the run has ended.
     pub(crate) fn end(&self, note: impl FnOnce(&mut Said)) {
         note(&mut self.said());
-        self.ended.notify_all();
+        self.changed.notify_all();
+    }
+
+    /// Notes an interrupt.
+    fn interrupt(&self) {
+        self.said().interrupts += 1;
+        self.changed.notify_all();
     }
 
     /// Sleeps for so many nanoseconds, or until the run has ended. A sleep without an end is
@@ -205,7 +211,7 @@ impl Service {
         };
         let time = Duration::from_nanos(nanoseconds).min(LONGEST_SLEEP);
         // Whoever wanted to sleep longer asks again.
-        let waited = self.ended.wait_timeout_while(self.said(), time, goes_on);
+        let waited = self.changed.wait_timeout_while(self.said(), time, goes_on);
         let (mut said, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if endless && said.interrupts > 0 {
             said.interrupts -= 1;

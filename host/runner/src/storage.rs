@@ -5,10 +5,11 @@ use crate::mapping::{Mapping, PAGE};
 use crate::prefault::Prefault;
 use crate::streams::status_of;
 use crate::volume_file::VolumeFile;
+use crate::word::shell_word;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use twine_protocol::wire::{Piece, Status};
@@ -66,7 +67,7 @@ impl StorageError {
             StorageError::Missing { .. } => "make it first: `twine volume create`".into(),
             StorageError::NotAFile { what: "a folder", path } => format!(
                 "name a file; to pass an ordinary folder through unprotected: --plain-dir {}",
-                path.display()
+                shell_word(path.display())
             ),
             StorageError::NotAFile { .. } => "name an ordinary file".into(),
             StorageError::InUse { .. } => {
@@ -89,13 +90,26 @@ pub enum Access {
 }
 
 /// A file that holds a volume, or will hold one. It is locked until it is dropped.
-#[derive(Debug)]
 pub struct Storage {
     file: VolumeFile,
     path: PathBuf,
     writable: bool,
     empty: bool,
     mappings: Mutex<Vec<Mapped>>,
+    made: Mutex<Option<Notice>>,
+}
+
+/// What is to be done once a volume exists.
+type Notice = Box<dyn FnOnce() + Send>;
+
+/// How a volume begins. Its header is written when all else is durable, so that a volume is there
+/// whole or not at all.
+const HEADER: &[u8; 8] = b"TWINEVOL";
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Storage").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// A mapping of the file, and what enters its pages.
@@ -150,7 +164,8 @@ impl Storage {
         }
         let empty = file.metadata().map_err(open)?.len() == 0;
         let file = VolumeFile::new(file);
-        let storage = Storage { file, path, writable, empty, mappings: Mutex::default() };
+        let (mappings, made) = (Mutex::default(), Mutex::default());
+        let storage = Storage { file, path, writable, empty, mappings, made };
         if !empty {
             // The enclave will ask for it. Until then its pages are entered, while the enclave
             // is loaded. If there can be no mapping, it is told when it asks.
@@ -167,6 +182,27 @@ impl Storage {
     /// Whether nothing was in it when it was opened: a volume is to be made.
     pub fn is_empty(&self) -> bool {
         self.empty
+    }
+
+    /// Calls `notice` once a volume has been made in the file and is durable.
+    pub fn when_made(&mut self, notice: impl FnOnce() + Send + 'static) {
+        *self.made.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(notice));
+    }
+
+    /// All that was written is durable.
+    fn synced(&self) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.is_none() {
+            return;
+        }
+        let mut start = [0; HEADER.len()];
+        // What can't be read now is read after the next sync.
+        if self.file.file().read_exact_at(&mut start, 0).is_ok()
+            && start == *HEADER
+            && let Some(notice) = made.take()
+        {
+            notice();
+        }
     }
 
     fn mappings(&self) -> MutexGuard<'_, Vec<Mapped>> {
@@ -217,12 +253,16 @@ impl Storage {
 
     pub(crate) fn sync(&self) -> Result<(), Status> {
         self.writable()?;
-        self.file.sync().map_err(|error| status(&error))
+        self.file.sync().map_err(|error| status(&error))?;
+        self.synced();
+        Ok(())
     }
 
     pub(crate) fn write_through(&self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         self.writable()?;
-        self.file.write_through(offset, bytes).map_err(|error| status(&error))
+        self.file.write_through(offset, bytes).map_err(|error| status(&error))?;
+        self.synced();
+        Ok(())
     }
 
     fn writable(&self) -> Result<(), Status> {
@@ -319,6 +359,29 @@ mod tests {
             let seen = unsafe { ((address + 8192 + 80) as *const u64).read_volatile() };
             assert_eq!(seen, words[10]);
         }
+        drop(storage);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn that_a_volume_is_made_is_told_once_and_when_its_header_is_durable() {
+        let folder = folder("made");
+        let mut storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
+        let told = std::sync::Arc::new(Mutex::new(0));
+        let count = std::sync::Arc::clone(&told);
+        storage.when_made(move || *count.lock().unwrap() += 1);
+        let told = || *told.lock().unwrap();
+        storage.sync().unwrap();
+        storage.resize(8192).unwrap();
+        storage.write_through(4096, HEADER).unwrap();
+        assert_eq!(told(), 0);
+        storage.write(0, HEADER).unwrap();
+        assert_eq!(told(), 0);
+        storage.sync().unwrap();
+        assert_eq!(told(), 1);
+        storage.sync().unwrap();
+        storage.write_through(0, HEADER).unwrap();
+        assert_eq!(told(), 1);
         drop(storage);
         fs::remove_dir_all(folder).unwrap();
     }

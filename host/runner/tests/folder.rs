@@ -100,6 +100,23 @@ fn a_read_only_folder_is_read_and_nothing_else() {
     fs::remove_dir_all(path).unwrap();
 }
 
+/// Nobody may write to a program that runs.
+#[test]
+fn what_may_not_be_written_is_denied_by_every_change() {
+    let (mut tree, path) = tree(false);
+    fs::copy("/bin/sleep", path.join("sleep")).unwrap();
+    let mut sleep = std::process::Command::new(path.join("sleep")).arg("60").spawn().unwrap();
+    let root = tree.root();
+    let file = tree.lookup(root, "sleep").unwrap();
+    assert_eq!(tree.set_size(file, 0), Err(Error::Denied));
+    assert_eq!(tree.write(file, 0, b"x"), Err(Error::Denied));
+    assert_eq!(tree.allocate(file, 0, 1), Err(Error::Denied));
+    assert_eq!(tree.read(file, 0, &mut [0; 4]), Ok(4));
+    sleep.kill().unwrap();
+    sleep.wait().unwrap();
+    fs::remove_dir_all(path).unwrap();
+}
+
 #[test]
 fn devices_and_links_are_not_followed() {
     let (mut tree, path) = tree(false);

@@ -55,6 +55,33 @@ pub fn gaps_read_as_zero_and_take_no_space(files: Files<'_>) {
     files.release(inode);
 }
 
+/// What a search for data passes over reads as zero, and nothing else is passed over.
+pub fn before_the_next_data_all_is_zero(files: Files<'_>) {
+    let root = files.root();
+    let inode = files.create_file(root, "file").expect("file");
+    assert_eq!(files.next_data(inode, 0), Ok(None));
+    files.write(inode, 0, b"inline").expect("write");
+    assert_eq!(files.next_data(inode, 0), Ok(Some(0)));
+    files.write(inode, 1 << 20, &[1; 5000]).expect("write");
+    files.set_size(inode, 3 << 20).expect("size");
+    let all = all(files, inode);
+    let size = all.len() as u64;
+    for synced in [false, true] {
+        for from in
+            [0, 1, 4096, 1 << 19, (1 << 20) + 4999, (1 << 20) + 5000, 2 << 20, size, 1 << 60]
+        {
+            let found = files.next_data(inode, from).expect("a place");
+            assert!(found.is_none_or(|at| (from..size).contains(&at)), "{found:?} from {from}");
+            let passed = from.min(size) as usize..found.unwrap_or(size) as usize;
+            let zero = all.get(passed).is_none_or(|passed| passed.iter().all(|&byte| byte == 0));
+            assert!(zero, "{found:?} from {from}, synced: {synced}");
+        }
+        files.sync_all().expect("sync");
+    }
+    assert_eq!(files.next_data(root, 0).ok().flatten(), None);
+    files.release(inode);
+}
+
 /// Shorter and longer.
 pub fn sizes_are_set_both_ways(files: Files<'_>) {
     let root = files.root();

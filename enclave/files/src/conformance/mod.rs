@@ -39,6 +39,7 @@ macro_rules! conformance {
             only_files_and_links_are_unlinked_and_only_empty_directories_removed
             names_may_hold_any_other_character
             times_are_set_as_told_and_follow_changes
+            modes_are_kept_as_they_are_set
             rename_moves_within_and_between_directories
             rename_replaces_what_goes_together_and_refuses_the_rest
             rename_of_two_names_of_one_inode_changes_nothing
@@ -47,6 +48,7 @@ macro_rules! conformance {
             what_was_written_is_read
             reads_end_at_the_end_of_the_file
             gaps_read_as_zero_and_take_no_space
+            before_the_next_data_all_is_zero
             sizes_are_set_both_ways
             what_was_cut_off_does_not_come_back
             allocation_makes_the_file_longer_and_keeps_its_contents

@@ -1,7 +1,7 @@
 //! Names: making, finding and removing what they stand for.
 
 use super::{Files, assert_absent, contents, directory, file, list, named, names};
-use crate::{Error, FileKind, Inode, MOST_NAME_BYTES, Stamp};
+use crate::{Error, FileKind, Inode, MOST_NAME_BYTES, Mode, Stamp};
 
 /// The root is there, is a directory, and has no entries.
 pub fn a_new_tree_is_an_empty_directory(files: Files<'_>) {
@@ -223,4 +223,32 @@ pub fn times_are_set_as_told_and_follow_changes(files: Files<'_>) {
         change(files, root);
         assert_ne!(files.attributes(root).expect("root").modified, 2);
     }
+}
+
+/// Of files and directories, from the start or later, and no others' business.
+pub fn modes_are_kept_as_they_are_set(files: Files<'_>) {
+    let root = files.root();
+    let [private, open] = [0o600, 0o755].map(Mode::new);
+    let inode = files.create_file_with(root, "file", private).expect("file");
+    assert_eq!(named(files, root, "file").mode, Some(private));
+    assert_eq!(files.create_directory_with(root, "directory", open), Ok(()));
+    assert_eq!(named(files, root, "directory").mode, Some(open));
+    let exists = files.create_file_with(root, "file", open);
+    assert_eq!((exists, named(files, root, "file").mode), (Err(Error::Exists), Some(private)));
+    for mode in [0o000, 0o777, 0o640, 0o600].map(Mode::new) {
+        assert_eq!(files.set_mode(inode, mode), Ok(()));
+        assert_eq!(files.attributes(inode).expect("attributes").mode, Some(mode));
+    }
+    files.write(inode, 0, b"x").expect("write");
+    files.rename(root, "file", root, "renamed").expect("rename");
+    files.set_times(inode, Stamp::Now, Stamp::Now).expect("times");
+    files.sync_all().expect("sync");
+    assert_eq!(named(files, root, "renamed").mode, Some(private));
+    assert_eq!(files.set_mode(root, open), Ok(()));
+    assert_eq!(files.attributes(root).expect("root").mode, Some(open));
+    files.create_symbolic_link(root, "link", "renamed").expect("link");
+    let link = files.lookup(root, "link").expect("link");
+    assert_eq!(files.set_mode(link, open), Err(Error::NotSupported));
+    files.release(link);
+    files.release(inode);
 }

@@ -4,7 +4,8 @@ mod directory;
 mod pages;
 
 use crate::{
-    Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Result, Stamp, Usage, check_name,
+    Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Mode, Result, Stamp, Usage,
+    check_name,
 };
 use directory::{Directory, entry_cost};
 use pages::Pages;
@@ -26,6 +27,7 @@ enum Body {
 #[derive(Debug)]
 struct Node {
     body: Body,
+    mode: Option<Mode>,
     /// Names; the root has one of its own.
     links: u64,
     /// How often it is held.
@@ -42,6 +44,7 @@ impl Node {
     fn new(body: Body, now: u64) -> Self {
         Node {
             body,
+            mode: None,
             links: 1,
             holds: 0,
             accessed: now,
@@ -320,8 +323,8 @@ impl FileSystem for Memory {
             Body::Directory(_) => 0,
             Body::SymbolicLink(target) => target.len() as u64,
         };
-        let &Node { links, accessed, modified, changed, .. } = node;
-        Ok(Attributes { kind: node.kind(), size, links, accessed, modified, changed })
+        let &Node { mode, links, accessed, modified, changed, .. } = node;
+        Ok(Attributes { kind: node.kind(), mode, size, links, accessed, modified, changed })
     }
 
     fn set_times(&mut self, inode: Inode, accessed: Stamp, modified: Stamp) -> Result<()> {
@@ -334,6 +337,17 @@ impl FileSystem for Memory {
                 Stamp::At(at) => *time = at,
             }
         }
+        node.changed = now;
+        Ok(())
+    }
+
+    fn set_mode(&mut self, inode: Inode, mode: Mode) -> Result<()> {
+        let now = self.now();
+        let node = self.node_mut(inode)?;
+        if node.kind() == FileKind::SymbolicLink {
+            return Err(Error::NotSupported);
+        }
+        node.mode = Some(mode);
         node.changed = now;
         Ok(())
     }

@@ -61,15 +61,31 @@ pub(crate) fn copy(
     let mut offset = 0;
     loop {
         let source = &mut *trees[from_tree].files;
-        let count = source.read(from.inode, offset, buffer).at(|| from.shown.to_owned())?;
+        let (at, count) =
+            read_next(source, from.inode, offset, buffer).at(|| from.shown.to_owned())?;
         let target = &mut *trees[to_tree].files;
-        if count == 0 {
-            return target.set_size(to.inode, offset).at(|| to.shown.to_owned());
-        }
         let read = buffer.get(..count).unwrap_or_default();
-        write_sparse(target, to.inode, offset, read).at(|| to.shown.to_owned())?;
-        offset += count as u64;
-        meter.bytes(console, count as u64);
+        write_sparse(target, to.inode, at, read).at(|| to.shown.to_owned())?;
+        let end = at + count as u64;
+        meter.bytes(console, end - offset);
+        if count < buffer.len() {
+            return target.set_size(to.inode, end).at(|| to.shown.to_owned());
+        }
+        offset = end;
+    }
+}
+
+/// Reads what a file has next behind a hole, if there is one: where that is, and how many bytes.
+/// Fewer than there is room for reach to the end of the file.
+pub(crate) fn read_next(
+    files: &mut dyn FileSystem,
+    inode: Inode,
+    offset: u64,
+    buffer: &mut [u8],
+) -> twine_files::Result<(u64, usize)> {
+    match files.next_data(inode, offset)? {
+        Some(at) => Ok((at, files.read(inode, at, buffer)?)),
+        None => Ok((offset.max(files.attributes(inode)?.size), 0)),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::job::{Job, Tree};
 use crate::list::below;
 use crate::walk::{Item, Step, Walk};
 use std::collections::HashMap;
-use twine_files::{Attributes, Error as FilesError, FileKind, FileSystem, Inode, Stamp};
+use twine_files::{Attributes, Error as FilesError, FileKind, FileSystem, Inode, Mode, Stamp};
 
 /// Something that is copied, held by the caller.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         {
             return self.name_again(key, first.inode, target);
         }
-        let inode = self.empty_file(Some(source), target)?;
+        let inode = self.empty_file(Some(source), target, attributes.mode)?;
         let result = self.fill(source, target, inode, &attributes);
         let room = !self.trees[target.tree].host || self.linked.len() < MOST_LINKED;
         if result.is_ok() && attributes.links > 1 && room {
@@ -139,8 +139,13 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         self.files(tree).set_times(inode, Stamp::At(accessed), Stamp::At(modified))
     }
 
-    /// An empty file where a copy is to go; held.
-    fn empty_file(&mut self, source: Option<&Source>, target: &Target) -> Result<Inode> {
+    /// An empty file where a copy is to go, with its mode before anything is in it; held.
+    fn empty_file(
+        &mut self,
+        source: Option<&Source>,
+        target: &Target,
+        mode: Option<Mode>,
+    ) -> Result<Inode> {
         let place = || target.shown.clone();
         match self.there(target)? {
             Some((inode, FileKind::File)) => {
@@ -149,7 +154,9 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
                     return Err(Error::SameFile { place: place() });
                 }
                 let files = self.files(target.tree);
-                let result = files.set_size(inode, 0);
+                let result = files
+                    .set_size(inode, 0)
+                    .and_then(|()| mode.map_or(Ok(()), |mode| files.set_mode(inode, mode)));
                 if result.is_err() {
                     files.release(inode);
                 }
@@ -164,9 +171,9 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
                 let files = self.files(target.tree);
                 files.release(inode);
                 make_way(files, target.directory, &target.name).at(place)?;
-                files.create_file(target.directory, &target.name).at(place)
+                create_file(files, target, mode).at(place)
             }
-            None => self.files(target.tree).create_file(target.directory, &target.name).at(place),
+            None => create_file(self.files(target.tree), target, mode).at(place),
         }
     }
 
@@ -230,8 +237,9 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         Ok(())
     }
 
-    /// The directory for a copy of one, made if it is not there; held. Whether it was made.
-    fn directory(&mut self, target: &Target) -> Result<(Inode, bool)> {
+    /// The directory for a copy of one, made if it is not there; held. Whether it was made: then
+    /// it has `mode`, but that the owner can fill it.
+    fn directory(&mut self, target: &Target, mode: Option<Mode>) -> Result<(Inode, bool)> {
         let place = || target.shown.clone();
         match self.there(target)? {
             Some((inode, FileKind::Directory)) => Ok((inode, false)),
@@ -241,7 +249,12 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
             }
             None => {
                 let files = self.files(target.tree);
-                files.create_directory(target.directory, &target.name).at(place)?;
+                let (directory, name) = (target.directory, &target.name);
+                let made = match mode {
+                    Some(mode) => files.create_directory_with(directory, name, mode.with_owner()),
+                    None => files.create_directory(directory, name),
+                };
+                made.at(place)?;
                 files.lookup(target.directory, &target.name).at(place).map(|inode| (inode, true))
             }
         }
@@ -249,17 +262,19 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
 
     /// Copies a directory and all below it to a name. Takes over the hold on the source.
     pub(crate) fn tree(&mut self, source: &Source, target: &Target) -> Result<()> {
-        let entered = self.directory(target).and_then(|(inode, made)| {
+        let attributes = self.files(source.tree).attributes(source.inode);
+        let entered = attributes.at(|| source.shown.clone()).and_then(|attributes| {
+            let (inode, made) = self.directory(target, attributes.mode)?;
             if (target.tree, inode) == (source.tree, source.inode) {
                 self.files(target.tree).release(inode);
                 return Err(Error::SameFile { place: source.shown.clone() });
             }
-            Ok((inode, made))
+            Ok((inode, made.then_some(attributes)))
         });
         match entered {
-            Ok((directory, made)) => {
+            Ok((directory, stamp)) => {
                 let into = Target { directory, name: String::new(), ..target.clone() };
-                self.contents(source, &into, made)
+                self.fill_directory(source, &into, Below { stamp, ..Below::of(&into) })
             }
             Err(error) => {
                 self.files(source.tree).release(source.inode);
@@ -270,7 +285,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
 
     /// Writes standard input to a file.
     pub(crate) fn stream(&mut self, target: &Target) -> Result<()> {
-        let inode = self.empty_file(None, target)?;
+        let inode = self.empty_file(None, target, None)?;
         let file = File { inode, shown: &target.shown };
         let files = &mut *self.trees[target.tree].files;
         let console = &mut *self.job.console;
@@ -289,23 +304,8 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         self.fill_directory(source, target, Below { held: false, ..Below::of(target) })
     }
 
-    /// Copies what is in a directory into `into.directory`, which was just `made` or was
-    /// there. Takes over the holds on both.
-    fn contents(&mut self, source: &Source, into: &Target, made: bool) -> Result<()> {
-        let mut top = Below::of(into);
-        let attributes = self.files(source.tree).attributes(source.inode);
-        match attributes.at(|| source.shown.clone()) {
-            Ok(attributes) if made => top.stamp = Some(attributes),
-            Ok(_) => {}
-            Err(error) => {
-                self.files(source.tree).release(source.inode);
-                self.files(into.tree).release(into.directory);
-                return Err(error);
-            }
-        }
-        self.fill_directory(source, into, top)
-    }
-
+    /// Copies what is in a directory into `into.directory`. Takes over the hold on the source, and
+    /// that on the target if `top` has it.
     fn fill_directory(&mut self, source: &Source, into: &Target, top: Below) -> Result<()> {
         let mut walk = Walk::new(source.inode, false);
         let mut levels = vec![top];
@@ -320,7 +320,9 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
 
     /// Copies a whole tree into another.
     pub(crate) fn root(&mut self, source: &Source, into: &Target) -> Result<()> {
-        self.contents(source, into, true)
+        let attributes = self.files(source.tree).attributes(source.inode);
+        let stamp = Some(attributes.at(|| source.shown.clone())?);
+        self.fill_directory(source, into, Below { stamp, ..Below::of(into) })
     }
 
     fn walk(
@@ -346,10 +348,12 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
     }
 
     fn leave(&mut self, into: &Target, level: Below) -> Result<()> {
-        let result = match &level.stamp {
-            Some(attributes) => self.stamp(into.tree, level.inode, attributes),
-            None => Ok(()),
-        };
+        let result = level.stamp.map_or(Ok(()), |attributes| {
+            let mode = attributes.mode;
+            let files = self.files(into.tree);
+            mode.map_or(Ok(()), |mode| files.set_mode(level.inode, mode))?;
+            self.stamp(into.tree, level.inode, &attributes)
+        });
         if level.held {
             self.files(into.tree).release(level.inode);
         }
@@ -399,14 +403,15 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
 
     fn enter(&mut self, source: &Source, walk: &Walk, target: &Target) -> Result<Below> {
         self.meter.file(&mut *self.job.console);
-        let (inode, made) = self.directory(target)?;
-        let stamp = match walk.directory() {
-            Some(from) if made => {
+        let attributes = match walk.directory() {
+            Some(from) => {
                 Some(self.files(source.tree).attributes(from).at(|| target.shown.clone())?)
             }
-            _ => None,
+            None => None,
         };
-        Ok(Below { inode, held: true, stamp })
+        let mode = attributes.and_then(|attributes| attributes.mode);
+        let (inode, made) = self.directory(target, mode)?;
+        Ok(Below { inode, held: true, stamp: attributes.filter(|_| made) })
     }
 
     /// Counts the bytes of what will be copied. Takes over the hold on the source.
@@ -426,6 +431,17 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
                 Ok(())
             }
         }
+    }
+}
+
+fn create_file(
+    files: &mut dyn FileSystem,
+    target: &Target,
+    mode: Option<Mode>,
+) -> twine_files::Result<Inode> {
+    match mode {
+        Some(mode) => files.create_file_with(target.directory, &target.name, mode),
+        None => files.create_file(target.directory, &target.name),
     }
 }
 

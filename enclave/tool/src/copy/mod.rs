@@ -4,11 +4,11 @@ mod data;
 mod item;
 mod meter;
 
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, on_the_way};
 use crate::job::{Job, Tree};
 use crate::path::{last_name, locate};
 use data::File;
-pub(crate) use data::write_sparse;
+pub(crate) use data::{read_next, write_sparse};
 use item::{Copier, Source, Target};
 use twine_files::{FileKind, Inode};
 use twine_protocol::task::Place;
@@ -141,7 +141,7 @@ fn copy_all(
     (tree, path, shown): (usize, &str, &str),
 ) -> Result<()> {
     let files = copier.files(tree);
-    let spot = locate(files, path, true).at(|| shown.to_owned())?;
+    let spot = on_the_way(locate(files, path, true), || shown.to_owned())?;
     let kind = match spot.inode {
         Some(inode) => match files.attributes(inode) {
             Ok(attributes) => Some(attributes.kind),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use twine_files::{Error, FileKind, FileSystem, Inode, Memory, Stamp};
+use twine_files::{Error, FileKind, FileSystem, Inode, Memory, Mode, Stamp};
 use twine_protocol::task::{FolderPlace, Operation, Place};
 use twine_protocol::wire::Unit;
 use twine_tool::{Console, StreamError, Tree, work};
@@ -205,6 +205,21 @@ pub fn age(files: &mut dyn FileSystem, path: &str, accessed: u64, modified: u64)
     let inode = find(files, path).unwrap();
     files.set_times(inode, Stamp::At(accessed), Stamp::At(modified)).unwrap();
     files.release(inode);
+}
+
+/// Sets a mode.
+pub fn permit(files: &mut dyn FileSystem, path: &str, mode: u32) {
+    let inode = find(files, path).unwrap();
+    files.set_mode(inode, Mode::new(mode)).unwrap();
+    files.release(inode);
+}
+
+/// The mode of what has a path.
+pub fn mode(files: &mut dyn FileSystem, path: &str) -> Option<u32> {
+    let inode = find(files, path).unwrap();
+    let attributes = files.attributes(inode).unwrap();
+    files.release(inode);
+    attributes.mode.map(Mode::bits)
 }
 
 /// Every path with its kind, contents and time of change.

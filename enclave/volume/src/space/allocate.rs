@@ -70,7 +70,7 @@ impl Volume {
     pub(super) fn grow_for_rows(&mut self, least: u64) -> Result<bool> {
         match self.grow(least) {
             Ok(()) => Ok(true),
-            Err(error) if error.errno() == twine_files::Error::NoSpace => {
+            Err(error) if error.is_full() => {
                 self.space.no_spare = true;
                 Ok(false)
             }
@@ -120,7 +120,7 @@ impl Volume {
     /// space is told to who writes, and not to who syncs.
     pub(crate) fn reserve_for_dirty(&mut self, more: u64) -> Result<()> {
         match self.reserve(self.with_leaves(self.cache.dirty_data() as u64 + more)) {
-            Err(error) if error.errno() == twine_files::Error::NoSpace => {
+            Err(error) if error.is_full() => {
                 // What waits for a commit may be enough.
                 self.commit()?;
                 self.reserve(self.with_leaves(more))?;

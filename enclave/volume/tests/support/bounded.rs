@@ -32,6 +32,32 @@ impl Storage for Bounded {
     }
 }
 
+/// The same, where the file that holds it may not become larger.
+#[derive(Clone)]
+pub struct Limited(pub Bounded);
+
+impl Storage for Limited {
+    fn size(&mut self) -> Result<u64, StorageError> {
+        self.0.size()
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        self.0.set_size(size).map_err(|_| StorageError::TooBig)
+    }
+
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        self.0.read(offset, bytes)
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.0.write(offset, bytes)
+    }
+
+    fn sync(&mut self) -> Result<(), StorageError> {
+        self.0.sync()
+    }
+}
+
 /// A large storage with a quota, in little memory: it drops what is written in long runs, which
 /// is data that the test never reads.
 #[derive(Default)]

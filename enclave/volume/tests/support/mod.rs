@@ -9,7 +9,7 @@ mod model;
 mod recorder;
 mod steps;
 
-pub use bounded::{Bounded, Forgetful};
+pub use bounded::{Bounded, Forgetful, Limited};
 pub use faulty::Faulty;
 pub use model::{Model, Tree, tree_of};
 pub use recorder::Recorder;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use twine_files::{
-    Attributes, Change, Entry, Error, FileSystem, Inode, Memory, Result, Stamp, Usage,
+    Attributes, Change, Entry, Error, FileSystem, Inode, Memory, Mode, Result, Stamp, Usage,
 };
 
 /// A call that the file system got: its name, and the name in it.
@@ -160,6 +160,10 @@ impl FileSystem for Tree {
 
     fn set_times(&mut self, inode: Inode, accessed: Stamp, modified: Stamp) -> Result<()> {
         self.called(("set_times", ""), true, |memory| memory.set_times(inode, accessed, modified))
+    }
+
+    fn set_mode(&mut self, inode: Inode, mode: Mode) -> Result<()> {
+        self.called(("set_mode", ""), true, |memory| memory.set_mode(inode, mode))
     }
 
     fn create_file(&mut self, directory: Inode, name: &str) -> Result<Inode> {

@@ -1,0 +1,80 @@
+//! What an image has room for, and what to do where that is not enough.
+
+use crate::failure::Failure;
+use crate::locate;
+use crate::print::say;
+use crate::run::CompilerName;
+use twine_host::{Error, Image, shell_word};
+use twine_image::Manifest;
+use twine_protocol::launch::{Launch, Source};
+
+/// Bytes of the image's heap, with what it may grow by, if what it was built with is kept beside it.
+fn heap(image: &Image) -> Option<u64> {
+    let manifest = Manifest::from_file(image.path().with_extension("toml")).ok()?;
+    Some(manifest.heap_size.saturating_add(manifest.heap_growth_size))
+}
+
+/// The options that name more bytes than `heap` has.
+fn too_large(launch: &Launch, heap: u64) -> Vec<(&'static str, u64)> {
+    let of_mounts = launch.mounts.iter().filter_map(|mount| match &mount.source {
+        Source::Memory(size) => Some(("--tmpfs", *size)),
+        Source::Volume(volume) => Some(("--cache", volume.cache?)),
+        Source::Folder(_) => None,
+    });
+    let memory = launch.limits.memory.map(|size| ("--max-memory", size));
+    memory.into_iter().chain(of_mounts).filter(|(_, size)| *size > heap).collect()
+}
+
+/// Says which options allow more than there is: what they limit ends before they do.
+pub(crate) fn tell(image: &Image, launch: &Launch) {
+    let Some(heap) = heap(image) else { return };
+    for (option, size) in too_large(launch, heap) {
+        let (size, heap) = (size >> 20, heap >> 20);
+        say!("twine: {option} allows {size} MiB, and the image's heap has {heap} MiB in all");
+    }
+}
+
+/// A failed run's cause and remedy; of one that ran out of memory, what takes less or has more.
+pub(crate) fn failure(error: Error, image: &Image, compiler: Option<CompilerName>) -> Failure {
+    if !matches!(error, Error::Exhausted { .. }) {
+        return error.into();
+    }
+    let mut ways = Vec::new();
+    if compiler.is_some_and(|compiler| compiler != CompilerName::Baseline) {
+        ways.push("compile with less: --compiler baseline".to_owned());
+    }
+    match locate::larger_than(image) {
+        Some(larger) => {
+            let larger = shell_word(larger.display());
+            ways.push(format!("run in the larger image: --image {larger}"));
+        }
+        None => ways.push(error.remedy()),
+    }
+    Failure::new(error, ways.join("; or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twine_protocol::launch::{Limits, Mount, VolumeKey, VolumeSource};
+
+    #[test]
+    fn options_are_told_that_allow_more_than_there_is() {
+        let mount = |source| Mount { guest: "/".into(), source, read_only: false };
+        let key = VolumeKey::File(Vec::new());
+        let volume =
+            VolumeSource { storage: 0, key, create: false, cache: Some(8 << 30), main: None };
+        let launch = Launch {
+            limits: Limits { memory: Some(1 << 30), ..Limits::default() },
+            mounts: vec![mount(Source::Memory(2 << 30)), mount(Source::Volume(volume))],
+            ..Launch::default()
+        };
+        let options = |heap| -> Vec<_> {
+            too_large(&launch, heap).into_iter().map(|(option, _)| option).collect()
+        };
+        assert_eq!(options(1 << 20), ["--max-memory", "--tmpfs", "--cache"]);
+        assert_eq!(options(1 << 30), ["--tmpfs", "--cache"]);
+        assert!(options(8 << 30).is_empty());
+        assert!(too_large(&Launch::default(), 0).is_empty());
+    }
+}

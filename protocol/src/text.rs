@@ -1,0 +1,37 @@
+//! Text that others have chosen, on a terminal.
+
+use alloc::string::String;
+
+/// Characters that change the order of those around them (Unicode's bidirectional controls).
+const ORDER: [char; 12] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+    '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
+
+/// The text with what a terminal takes for a command, or for another order of the letters, written
+/// out: the names of files and functions are a program's to choose.
+pub fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() || ORDER.contains(&letter) {
+            true => visible.extend(letter.escape_default()),
+            false => visible.push(letter),
+        }
+    }
+    visible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_a_terminal_obeys_is_written_out() {
+        assert_eq!(
+            visible("app.wasm: Größe 3 \"x\" 'y' \\ ok"),
+            "app.wasm: Größe 3 \"x\" 'y' \\ ok"
+        );
+        assert_eq!(visible("a\u{1b}[2Jb\r\nc\u{7}"), r"a\u{1b}[2Jb\r\nc\u{7}");
+        assert_eq!(visible("x\u{202e}y\u{9b}31m"), r"x\u{202e}y\u{9b}31m");
+    }
+}
