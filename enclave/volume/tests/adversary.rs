@@ -90,7 +90,7 @@ fn readable(volume: &mut Volume) -> (Tree, u64) {
                 ("directory", Vec::new())
             }
         };
-        found.insert(path, (kind, attributes.links, bytes));
+        found.insert(path, (kind, attributes.links, bytes, attributes.mode));
     }
     (found, errors)
 }

@@ -117,7 +117,7 @@ fn go_on(left: &[u8], found: &Tree, case: Case, what: &str, random: &mut Random)
     let left = storage.crash(random);
     let mut volume = support::open(MemoryStorage::new(left), case.cache);
     let mut again = tree_of(&mut volume).unwrap_or_else(|error| panic!("{what}, twice: {error}"));
-    if let Some((_, _, bytes)) = again.remove(&format!("/{name}")) {
+    if let Some((_, _, bytes, _)) = again.remove(&format!("/{name}")) {
         assert_eq!(bytes, [7; 5000], "{what}, twice");
     }
     assert!(again == *found, "{what}, twice: {}", difference(&again, std::slice::from_ref(found)));

@@ -12,9 +12,10 @@ fn compare(found: &Tree, model: &Model, when: &str) {
     let wanted = model.tree();
     let paths: Vec<_> = found.keys().collect();
     assert_eq!(paths, wanted.keys().collect::<Vec<_>>(), "{when}");
-    for (path, (kind, links, bytes)) in found {
-        let (wanted_kind, wanted_links, wanted_bytes) = &wanted[path];
-        assert_eq!((kind, links), (wanted_kind, wanted_links), "{path} {when}");
+    for (path, (kind, links, bytes, mode)) in found {
+        let (wanted_kind, wanted_links, wanted_bytes, wanted_mode) = &wanted[path];
+        let known = (kind, links, mode);
+        assert_eq!(known, (wanted_kind, wanted_links, wanted_mode), "{path} {when}");
         assert!(bytes == wanted_bytes, "contents of {path} {when}");
     }
 }

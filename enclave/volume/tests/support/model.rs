@@ -1,11 +1,12 @@
 //! A file tree in memory, as simple as it can be, that gives inodes the same numbers.
 
 use std::collections::{BTreeMap, HashMap};
-use twine_files::{Error, FileKind, FileSystem, Inode, Result, check_name};
+use twine_files::{Error, FileKind, FileSystem, Inode, Mode, Result, check_name};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     pub kind: FileKind,
+    pub mode: Option<Mode>,
     pub links: u64,
     pub holds: u64,
     pub bytes: Vec<u8>,
@@ -20,8 +21,8 @@ pub struct Model {
     pub next: u64,
 }
 
-/// A tree's paths and what is there: kind, links, and bytes of a file or a link's target.
-pub type Tree = BTreeMap<String, (FileKindName, u64, Vec<u8>)>;
+/// A tree's paths and what is there: kind, links, bytes of a file or a link's target, and mode.
+pub type Tree = BTreeMap<String, (FileKindName, u64, Vec<u8>, Option<Mode>)>;
 
 /// A kind that can be compared and printed.
 pub type FileKindName = &'static str;
@@ -43,7 +44,8 @@ impl Default for Model {
 
 impl Node {
     fn new(kind: FileKind, parent: u64) -> Self {
-        Node { kind, links: 1, holds: 0, bytes: Vec::new(), names: BTreeMap::new(), parent }
+        let (bytes, names) = (Vec::new(), BTreeMap::new());
+        Node { kind, mode: None, links: 1, holds: 0, bytes, names, parent }
     }
 }
 
@@ -203,6 +205,14 @@ impl Model {
         Ok(bytes.len())
     }
 
+    pub fn set_mode(&mut self, inode: u64, mode: Mode) -> Result<()> {
+        if self.node(inode)?.kind == FileKind::SymbolicLink {
+            return Err(Error::NotSupported);
+        }
+        self.change(inode).mode = Some(mode);
+        Ok(())
+    }
+
     pub fn set_size(&mut self, inode: u64, size: u64) -> Result<()> {
         self.file(inode)?;
         self.change(inode).bytes.resize(size as usize, 0);
@@ -225,7 +235,7 @@ impl Model {
 
     fn walk(&self, inode: u64, path: &str, tree: &mut Tree) {
         let node = &self.nodes[&inode];
-        tree.insert(path.into(), (kind_name(node.kind), node.links, node.bytes.clone()));
+        tree.insert(path.into(), (kind_name(node.kind), node.links, node.bytes.clone(), node.mode));
         for (name, inode) in &node.names {
             self.walk(*inode, &format!("{path}/{name}"), tree);
         }
@@ -259,7 +269,10 @@ fn walk(files: &mut dyn FileSystem, inode: Inode, path: &str, tree: &mut Tree) -
             })?;
         }
     }
-    tree.insert(path.into(), (kind_name(attributes.kind), attributes.links, bytes));
+    tree.insert(
+        path.into(),
+        (kind_name(attributes.kind), attributes.links, bytes, attributes.mode),
+    );
     for (name, expected, kind) in names {
         let found = files.lookup(inode, &name)?;
         assert_eq!((found, files.attributes(found)?.kind), (expected, kind), "{path}/{name}");

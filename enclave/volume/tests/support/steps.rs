@@ -1,7 +1,7 @@
 //! Random steps, done to a volume and to the model alike, with the same answers.
 
 use super::{Model, Random};
-use twine_files::{Change, FileKind, FileSystem, Inode};
+use twine_files::{Change, FileKind, FileSystem, Inode, Mode};
 
 /// What kinds of steps are likely.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ pub struct Player {
 }
 
 /// The kinds of steps.
-const STEPS: u64 = 26;
+const STEPS: u64 = 27;
 
 impl Player {
     pub fn new(seed: u64, weights: Weights) -> Self {
@@ -121,7 +121,8 @@ impl Player {
             10..=11 => self.resize(files),
             12 => self.release(files),
             13 => self.read_link(files),
-            14..=18 => self.read(files),
+            14 => self.set_mode(files),
+            15..=19 => self.read(files),
             _ => self.write(files),
         }
         Done::Other
@@ -211,6 +212,12 @@ impl Player {
         assert_eq!(resized, self.model.set_size(inode, size), "set_size {inode} {size}");
     }
 
+    fn set_mode(&mut self, files: &mut dyn FileSystem) {
+        let (inode, mode) = (self.inode(), Mode::new(self.random.below(0o1000) as u32));
+        let set = files.set_mode(Inode(inode), mode);
+        assert_eq!(set, self.model.set_mode(inode, mode), "set_mode {inode} {mode}");
+    }
+
     fn read_link(&mut self, files: &mut dyn FileSystem) {
         let inode = self.inode();
         let node = &self.model.nodes[&inode];
@@ -232,6 +239,10 @@ impl Player {
                 let end = if offset as usize > node.bytes.len() { start } else { end };
                 assert_eq!(count, Ok(end - start), "read {inode} {offset} {length}");
                 assert!(bytes[..end - start] == node.bytes[start..end], "{inode} {offset}");
+                let next = files.next_data(Inode(inode), offset).unwrap();
+                let passed = start..next.map_or(node.bytes.len(), |next| next as usize);
+                assert!(next.is_none_or(|next| next >= offset), "{inode} {offset} {next:?}");
+                assert!(node.bytes[passed].iter().all(|&byte| byte == 0), "{inode} {offset}");
             }
             Err(error) => assert_eq!(count, Err(error)),
         }
