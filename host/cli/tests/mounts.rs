@@ -86,7 +86,7 @@ fn more_memory_than_there_is_is_told() {
         run(twine().current_dir(folder.path()).arg("run").args(options).arg(&program)).err
     };
     for (option, value) in
-        [("--tmpfs", "/tmp=99999GiB"), ("--cache", "99GiB"), ("--max-memory", "4GiB")]
+        [("--tmpfs", "/tmp=99999GiB"), ("--cache", "99GiB"), ("--max-memory", "40GiB")]
     {
         let told = said(option, value);
         assert!(told.contains(&format!("{option} allows ")), "{told}");
