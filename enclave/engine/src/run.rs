@@ -219,7 +219,7 @@ impl Linked {
                 self.store.data_mut().raise = raise;
                 match self.call(instance) {
                     Ok(results) => End::Exited { code: 0, results },
-                    Err(error) => ended(&error),
+                    Err(error) => self.ended(&error),
                 }
             }
             Err(error) => self.instantiation_failed(&error),
@@ -254,9 +254,13 @@ impl Linked {
         }
     }
 
+    fn ended(&self, error: &wasmtime::Error) -> End {
+        ended(error, self.store.data().over.load(Ordering::Relaxed))
+    }
+
     fn instantiation_failed(&self, error: &wasmtime::Error) -> End {
         if error.is::<Exit>() || error.is::<Trap>() {
-            return ended(error);
+            return self.ended(error);
         }
         let limiter = &self.store.data().limiter;
         let message = one_line(error);
@@ -271,13 +275,15 @@ impl Linked {
 }
 
 /// What a call's error says about the end of the program.
-fn ended(error: &wasmtime::Error) -> End {
+fn ended(error: &wasmtime::Error, over: bool) -> End {
     if let Some(Exit(code)) = error.downcast_ref() {
         return End::Exited { code: *code, results: Vec::new() };
     }
     let trap = error.downcast_ref::<Trap>();
     let cause = match trap {
-        Some(Trap::Interrupt) => "wasm trap: interrupt: the time given by --timeout is over".into(),
+        Some(Trap::Interrupt) if over => {
+            "wasm trap: interrupt: the time given by --timeout is over".into()
+        }
         Some(trap) => format!("wasm trap: {}", trap_text(*trap)),
         None => error.root_cause().to_string(),
     };
@@ -295,4 +301,19 @@ fn ended(error: &wasmtime::Error) -> End {
 fn trap_text(trap: Trap) -> String {
     let text = trap.to_string();
     text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_is_the_end_of_its_time_only_if_that_is_over() {
+        let cause = |over| match ended(&Trap::Interrupt.into(), over) {
+            End::Trapped { cause, backtrace } if backtrace.is_empty() => cause,
+            end => panic!("{end:?}"),
+        };
+        assert!(cause(true).contains("--timeout"));
+        assert_eq!(cause(false), "wasm trap: interrupt");
+    }
 }
