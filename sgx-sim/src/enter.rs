@@ -92,7 +92,7 @@ thread_local! {
 }
 
 /// Sets RFLAGS for EENTERs of this thread from now on, as a host can that enters by itself: DF, AC, ID
-/// and the arithmetic flags. `None` leaves them as the caller has them, but for DF, which is clear.
+/// and the arithmetic flags. With `None`, DF is clear, and AC and ID are as the caller has them.
 pub fn set_entry_flags(flags: Option<u64>) {
     /// CF, PF, AF, ZF, SF, DF, OF, AC and ID.
     const SETTABLE: u64 = 0x8d5 | 1 << 10 | AC | 1 << 21;
@@ -180,6 +180,7 @@ global_asm!(
     "    push r15",
     "    .cfi_offset r15, -56",
     "    sub rsp, {locals}",
+    "    mov qword ptr [rbp - {base} + {rflags}], 0",
     "    stmxcsr [rbp - {base} + {mxcsr}]",
     "    fnstcw [rbp - {base} + {fcw}]",
     "    mov eax, ecx",
@@ -191,7 +192,12 @@ global_asm!(
     "    mov [rbp - {base} + {r9}], r9",
     "    mov [rbp - {base} + {r10}], r10",
     "    mov [rbp - {base} + {r11}], r11",
-    "    mov edi, eax",
+    "    cmp qword ptr [rbp - {base} + {rflags}], 0",
+    "    je 1f",
+    "    pushfq",
+    "    and dword ptr [rsp], {no_ac}",
+    "    popfq",
+    "1:  mov edi, eax",
     "    mov rsi, [rbp + 16]",
     "    mov rdx, rsp",
     "    mov rcx, rbp",

@@ -65,10 +65,6 @@ impl Watch {
 }
 
 fn run() -> Outcome {
-    let launch = match host().launch() {
-        Ok(launch) => launch,
-        Err(error) => return Outcome::new(bad_host(&error)),
-    };
     if !pages_can_be_added() {
         return Outcome::new(refused(
             "this image adds pages while it runs, and the machine can't: its CPU has no SGX2, or \
@@ -77,6 +73,10 @@ fn run() -> Outcome {
             "use the image for such machines: --image twine-sgx1.sgxs".into(),
         ));
     }
+    let launch = match host().launch() {
+        Ok(launch) => launch,
+        Err(error) => return Outcome::new(bad_host(&error)),
+    };
     if let Task::Volume(task) = &launch.task {
         return Outcome::new(task::run(task));
     }

@@ -33,10 +33,6 @@ pub(crate) fn has_sgx2() -> bool {
     ACCEPTED.load(Ordering::Relaxed)
 }
 
-/// A page does not have the permissions that the host says it has.
-#[derive(Debug)]
-pub(crate) struct NotAccepted;
-
 /// Runs one ENCLU leaf of the EACCEPT family on one page after the other, up to the first that
 /// leaves something else in EAX than `done`; the address of that page, or the end.
 ///
@@ -83,14 +79,15 @@ fn secinfo(flags: u64) -> Secinfo {
     Secinfo { flags, reserved: [0; 7] }
 }
 
-/// Checks with EACCEPT that the pages were restricted to exactly these permissions.
-pub(crate) fn accept_restricted(pages: Range<usize>, permissions: u64) -> Result<(), NotAccepted> {
+/// Checks with EACCEPT that the pages were restricted to exactly these permissions; how many bytes of
+/// them, from the first on, were.
+pub(crate) fn accept_restricted(pages: Range<usize>, permissions: u64) -> usize {
     let permissions = permissions & (READ | WRITE | EXECUTE);
     let secinfo = secinfo(permissions | PERMISSION_RESTRICTED | REGULAR);
     // SAFETY: EACCEPT changes nothing but the PR bit; it fails if anything differs.
     let accepted = unsafe { enclu(EACCEPT, &secinfo, pages.clone(), SUCCESS) };
     ACCEPTED.fetch_or(accepted > pages.start, Ordering::Relaxed);
-    if accepted == pages.end { Ok(()) } else { Err(NotAccepted) }
+    accepted - pages.start
 }
 
 /// Accepts zeroed pages, readable and writable, that were added where there were none; how many

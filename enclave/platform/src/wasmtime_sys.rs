@@ -224,10 +224,11 @@ fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), St
     for (pages, change) in arena.changes(range.clone(), wanted) {
         if change.add {
             ask(arena, &pages)?;
-            if page::accept_added(pages.clone()) != pages.len() {
+            let accepted = page::accept_added(pages.clone());
+            arena.set(pages.start..pages.start + accepted, READ | WRITE);
+            if accepted != pages.len() {
                 return Err(Status::Denied);
             }
-            arena.set(pages.clone(), READ | WRITE);
         }
         if let Some(permissions) = change.restrict {
             match host().restrict_pages(pages.clone(), permissions) {
@@ -240,13 +241,17 @@ fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), St
                 Err(status) => return Err(status),
             }
             // The host's word is nothing; the EPCM's is.
-            page::accept_restricted(pages.clone(), permissions).map_err(|_| Status::Denied)?;
-            arena.set(pages.clone(), permissions);
+            let accepted = page::accept_restricted(pages.clone(), permissions);
+            arena.set(pages.start..pages.start + accepted, permissions);
+            if accepted != pages.len() {
+                return Err(Status::Denied);
+            }
         }
         if let Some(permissions) = change.extend {
             page::extend(pages.clone(), permissions);
-            host().extend_pages(pages.clone(), permissions)?;
-            arena.set(pages, permissions);
+            // Before the host is asked for its page tables: whatever it says, the EPCM has them now.
+            arena.set(pages.clone(), permissions);
+            host().extend_pages(pages, permissions)?;
         }
     }
     Ok(())

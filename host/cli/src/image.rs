@@ -52,8 +52,8 @@ pub(crate) struct Build {
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     code_arena_size: Option<u64>,
 
-    /// Bytes of that memory which have pages from the start, as machines without SGX2 need it: all
-    /// of it
+    /// Bytes of that memory which have pages from the start: 0, or all of it as machines without SGX2
+    /// need it
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     code_arena_at_start: Option<u64>,
 

@@ -255,7 +255,7 @@ fn with_any_limit_of_data_the_command_runs_or_names_it() {
         false
     };
     assert!(!runs(2000) && !runs(10_000));
-    for kib in (20_000..60_000).step_by(2000) {
+    for kib in (20_000..120_000).step_by(2000) {
         runs(kib);
     }
     assert!(runs(400_000) && runs(2_000_000));

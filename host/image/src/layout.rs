@@ -11,7 +11,7 @@
 //! ...
 //! code arena   the rest of it without pages, if the manifest says so
 //! memory       if the manifest asks for it
-//! guard range  likewise; without a gap after what is before it
+//! guard range  likewise; right behind that memory
 //! (nothing)    up to ELRANGE's size, a power of two
 //! ```
 //!
@@ -111,7 +111,7 @@ impl<'a> Layout<'a> {
         let (arena, _) = plan.place(at_start, RWX, Content::Unmeasured)?;
         plan.leave(manifest.code_arena_size - at_start);
         let arena = (arena, manifest.code_arena_size);
-        if manifest.memory_size > 0 {
+        if manifest.memory_size > 0 || manifest.guard_size > 0 {
             plan.guard();
         }
         let memory = plan.place(manifest.memory_size, RW, Content::Unmeasured)?;

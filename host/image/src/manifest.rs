@@ -37,7 +37,7 @@ const XFRM_AVX512: u64 = 0xe0;
 /// stack-size = "2MiB"           # stack of the main thread
 /// thread-stack-size = "512KiB"  # stack of each other thread
 /// code-arena-size = "64MiB"     # memory for generated code
-/// code-arena-at-start = 0       # how much of it has pages from the start, read-write-execute
+/// code-arena-at-start = 0       # none of it has pages from the start
 /// memory-size = "64MiB"         # read-write memory right before the guard range
 /// guard-size = "4GiB"           # address space without pages, after the arena
 /// ssa-frames = 2                # with a stub only: how deep exceptions may nest, plus one
@@ -77,10 +77,10 @@ pub struct Manifest {
     /// The program learns the place from the symbols `TWINE_ARENA_BASE` and
     /// `TWINE_ARENA_SIZE`, see [`crate::build()`].
     pub code_arena_size: u64,
-    /// Bytes of that memory, from its begin on, which have pages when the image is loaded: readable,
-    /// writable and executable, since SGX1 can't change that later. Default: all. Where the machine
-    /// has SGX2, the program may ask for pages in the rest, which are executable only once they are
-    /// not writable any more.
+    /// Bytes of that memory which have pages when the image is loaded, all or none. Default: all:
+    /// readable, writable and executable, since SGX1 can't change that later. With none the program has
+    /// to ask for pages, which takes SGX2, and they need be executable only once they are not writable
+    /// any more.
     ///
     /// The program learns it from the symbol `TWINE_ARENA_AT_START`, see [`crate::build()`].
     pub code_arena_at_start: Option<u64>,
@@ -178,12 +178,11 @@ impl Manifest {
         check_size("stack-size", self.stack_size, 4 * PAGE)?;
         check_size("thread-stack-size", self.thread_stack_size, 4 * PAGE)?;
         check_size("code-arena-size", self.code_arena_size, 0)?;
-        check_size("code-arena-at-start", self.arena_at_start(), 0)?;
-        if self.arena_at_start() > self.code_arena_size {
+        if ![0, self.code_arena_size].contains(&self.arena_at_start()) {
             return Err(wrong(
                 "code-arena-at-start",
-                format!("is {}, more than the arena has", self.arena_at_start()),
-                "give at most `code-arena-size`, or leave the key out for all of it",
+                format!("is {}, a part of the arena", self.arena_at_start()),
+                "give 0, or leave the key out for all of it",
             ));
         }
         check_size("memory-size", self.memory_size, 0)?;
@@ -493,7 +492,7 @@ mod tests {
             stack-size = 0x10000
             thread-stack-size = "64 KiB"
             code-arena-size = "1GiB"
-            code-arena-at-start = "1MiB"
+            code-arena-at-start = 0
             memory-size = "32MiB"
             guard-size = "4GiB"
             ssa-frames = 3
@@ -516,7 +515,7 @@ mod tests {
             stack_size: 0x10000,
             thread_stack_size: 0x10000,
             code_arena_size: 1 << 30,
-            code_arena_at_start: Some(1 << 20),
+            code_arena_at_start: Some(0),
             memory_size: 32 << 20,
             guard_size: 4 << 30,
             ssa_frames: 3,
@@ -546,7 +545,7 @@ mod tests {
             ("stack-size = 4096", "stack-size", "at least 16384"),
             ("thread-stack-size = 4096", "thread-stack-size", "at least 16384"),
             ("code-arena-size = 1", "code-arena-size", "4096"),
-            ("code-arena-at-start = 4096", "code-arena-at-start", "at most"),
+            ("code-arena-at-start = 4096", "code-arena-at-start", "give 0"),
             ("guard-size = 1", "guard-size", "4096"),
             ("heap-growth-size = 1", "heap-growth-size", "4096"),
             ("threads = 0", "threads", "from 1 to 4096"),

@@ -124,7 +124,7 @@ pub(crate) struct Records<R> {
 impl<R: Read> Records<R> {
     pub(crate) fn new(input: R) -> Records<R> {
         Records {
-            input: BufReader::with_capacity(1 << 20, input),
+            input: BufReader::with_capacity(1 << 16, input),
             buffer: [0; HEADER + CHUNK],
             measured: 0,
             position: 0,

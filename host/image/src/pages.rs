@@ -82,12 +82,12 @@ impl<R: Read> Pages<R> {
     /// The next page, or `None` behind the last one.
     ///
     /// # Errors
-    /// When the stream can't be read, is not canonical, or measures a page in part, which Linux's
-    /// driver does not do.
+    /// When the stream can't be read, is not canonical, or measures a page in part or in another order
+    /// than from its start to its end, which Linux's driver does not do.
     #[expect(clippy::should_implement_trait, reason = "an item borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Page<'_>>, Error> {
         let Some((offset, flags)) = self.page.take() else { return Ok(None) };
-        let (mut chunks, mut measured_chunks) = (0, 0);
+        let (mut chunks, mut measured_chunks, mut next_measured) = (0, 0, 0);
         while let Some(record) = self.records.next()? {
             match record {
                 Record::Chunk { index, measured, data } => {
@@ -96,7 +96,14 @@ impl<R: Read> Pages<R> {
                     }
                     self.content[index * CHUNK..][..CHUNK].copy_from_slice(data);
                     chunks += 1;
-                    measured_chunks += usize::from(measured);
+                    if measured {
+                        measured_chunks += 1;
+                        let reason = "a page's measured content is not in ascending order";
+                        if index < next_measured {
+                            return Err(Error::Sgxs { at: self.records.position(), reason });
+                        }
+                        next_measured = index + 1;
+                    }
                 }
                 Record::Page { offset, flags } => {
                     self.page = Some((offset, flags));
@@ -169,9 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn a_page_measured_in_part_is_refused() {
-        let image = image(&[(0, &[(0, true, 1)])]);
-        let error = Pages::new(&image[..]).unwrap().next().map(drop).unwrap_err();
-        assert!(error.to_string().contains("in part"), "{error}");
+    fn what_linux_would_measure_otherwise_is_refused() {
+        let backwards: Vec<_> = (0..16).rev().map(|index| (index, true, 1)).collect();
+        for (chunks, reason) in [(&[(0, true, 1)][..], "in part"), (&backwards, "ascending")] {
+            let image = image(&[(0, chunks)]);
+            let error = Pages::new(&image[..]).unwrap().next().map(drop).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
     }
 }

@@ -174,7 +174,12 @@ fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Err
             what: format!("{size} bytes of address space can't be reserved: {error}"),
             shortage: Shortage::of_addresses(),
         },
+        LoadError::Memory => Error::NoMemory {
+            what: "the image's pages can't be read into memory".into(),
+            shortage: Shortage::of_memory(),
+        },
         LoadError::Create(refusal) => match refusal.errno() {
+            Some(libc::ENOMEM) if !refusal.is_logged() => Error::NoEpc(refusal.what("ECREATE")),
             Some(libc::EINVAL | libc::EIO) => refused(refusal.what("ECREATE"), image),
             _ => system_error(&refusal, "ECREATE"),
         },
@@ -182,13 +187,14 @@ fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Err
             let what = format!("EADD of the page at offset {offset:#x}");
             match refusal.errno() {
                 Some(libc::EINVAL | libc::EIO | libc::EBUSY) => refused(refusal.what(&what), image),
-                Some(libc::ENOMEM) => Error::NoEpc(refusal.what(&what)),
+                Some(libc::ENOMEM) if !refusal.is_logged() => Error::NoEpc(refusal.what(&what)),
                 _ => system_error(&refusal, &what),
             }
         }
         LoadError::Map { offset, refusal } => {
             system_error(&refusal, &format!("mmap of the pages at offset {offset:#x}"))
         }
+        LoadError::Probe(refusal) => system_error(&refusal, "whether pages can be changed"),
         LoadError::Init(refusal) => match refusal.errno() {
             Some(libc::EPERM | libc::EINVAL) => not_initialized(refusal.what("EINIT"), image),
             Some(libc::EACCES) if attributes.flags.contains(AttributesFlags::PROVISIONKEY) => {

@@ -8,11 +8,12 @@
 //! exits, so that the error is told in one place.
 
 use crate::call::Caller;
-use crate::service::{self, Abnormal};
+use crate::service::{self, Abnormal, Service};
 use sgx_isa::Enclu;
 use std::arch::global_asm;
 use std::mem::offset_of;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 use twine_protocol::calls::{USER_DEFINED, dispatch, exception};
 
 macro_rules! number_usercalls {
@@ -43,6 +44,9 @@ struct Frame {
     stopped: Stopped,
     /// The address that last was the enclave's to explain, and that it could not.
     gone: u64,
+    /// The address at which a page was missing last, and how often the thread has waited for it.
+    missing: u64,
+    waits: u64,
 }
 
 /// The exception that has stopped the thread, where the enclave was entered again to deal with it.
@@ -55,7 +59,17 @@ struct Stopped {
 }
 
 /// The vector of a page fault, and of what Linux makes a SIGBUS of.
-pub(crate) const PAGE_FAULT: u16 = 14;
+const PAGE_FAULT: u16 = 14;
+
+/// Two bits of a page fault's error code: there was a page; the EPCM forbade the access (SDM Vol. 3A,
+/// "Page-Fault Exception").
+const PRESENT: u16 = 1 << 0;
+const BY_EPCM: u16 = 1 << 15;
+
+/// Whether an exception is a page fault where there was no page.
+pub(crate) fn is_missing(vector: u16, error_code: u16) -> bool {
+    vector == PAGE_FAULT && error_code & (PRESENT | BY_EPCM) == 0
+}
 
 /// The vectors of exceptions that an enclave of ours may deal with: #DE, #UD and #PF.
 const FOR_THE_ENCLAVE: [u16; 3] = [0, 6, PAGE_FAULT];
@@ -186,10 +200,33 @@ extern "C" fn prepare(frame: &mut Frame) {
         sgx_sim::kernel_vdso_enter()
     };
     frame.stopped = Stopped { by_exception: 0, vector: 0, error_code: 0, address: 0 };
-    frame.gone = 0;
+    (frame.gone, frame.missing, frame.waits) = (0, 0, 0);
 }
 
+/// How often a thread waits for a page, and for how long: the driver may have none just now, or another
+/// thread may be adding it (Linux `sgx_encl_eaug_page`).
+const MOST_WAITS: u64 = 100;
+const WAIT: Duration = Duration::from_millis(1);
+
 impl Frame {
+    /// After a fault at a page that the enclave has asked for, and that the driver did not add: resumes
+    /// the thread a little later; whether it may.
+    fn waits_for_page(&mut self, run: &sgx_sim::EnclaveRun, service: &Service) -> bool {
+        let address = run.exception_addr;
+        let asked = || service.memory.get().is_some_and(|memory| memory.was_added(address));
+        let missing = is_missing(run.exception_vector, run.exception_error_code) && asked();
+        if address != self.missing {
+            (self.missing, self.waits) = (address, 0);
+        }
+        if !missing || self.waits == MOST_WAITS {
+            return false;
+        }
+        self.waits += 1;
+        thread::sleep(WAIT);
+        self.rcx = Enclu::EResume as u64;
+        true
+    }
+
     /// After an exception inside: enters the thread again, for the enclave to deal with it; whether
     /// it may.
     fn deal_with(&mut self, run: &sgx_sim::EnclaveRun) -> bool {
@@ -237,6 +274,9 @@ extern "C" fn left(frame: &mut Frame) -> bool {
     } else if run.function != Enclu::EExit as u32 {
         if run.exception_vector == PAGE_FAULT && service.patch(run.exception_addr) {
             frame.rcx = Enclu::EResume as u64;
+            return true;
+        }
+        if frame.waits_for_page(run, &service) {
             return true;
         }
         if frame.deal_with(run) {

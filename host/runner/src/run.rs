@@ -3,7 +3,7 @@
 use crate::code::CodeFile;
 use crate::device::{Device, Elrange, Loaded, Platform};
 use crate::driver::Memory;
-use crate::enter::{self, PAGE_FAULT};
+use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
 use crate::process::{self, Shortage};
@@ -169,8 +169,8 @@ fn outcome(
             place: said.panic_place.map(|place| format!(" at {place}")).unwrap_or_default(),
         },
         // The driver had no page for what the enclave touched.
-        Some(Abnormal::Exception { vector: PAGE_FAULT, error_code, address })
-            if error_code & (PRESENT | BY_EPCM) == 0 && memory.was_added(address) =>
+        Some(Abnormal::Exception { vector, error_code, address })
+            if enter::is_missing(vector, error_code) && memory.was_added(address) =>
         {
             let what = format!("a page can't be added at address {address:#x}");
             match platform {
@@ -188,11 +188,6 @@ fn outcome(
         },
     })
 }
-
-/// Two bits of a page fault's error code: there was a page; the EPCM forbade the access (SDM Vol. 3A,
-/// "Page-Fault Exception").
-const PRESENT: u16 = 1 << 0;
-const BY_EPCM: u16 = 1 << 15;
 
 /// Why a thread could not enter.
 fn not_entered(error: std::io::Error) -> Error {

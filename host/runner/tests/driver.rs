@@ -116,7 +116,12 @@ fn what_the_driver_could_not_do_at_once_is_asked_for_again() {
     again(Fault::Partly { pages: 3, errno: 0 }, 5, ADD);
     again(Fault::Partly { pages: 0, errno: libc::EINTR }, 5, ADD);
     again(Fault::Partly { pages: 3, errno: libc::EINTR }, 5, ADD);
+    again(Fault::Refused(libc::EINTR), 3, |event| *event == Event::Create);
     again(Fault::Refused(libc::EINTR), 3, |event| *event == Event::Init);
+    // After a signal, the kernel has begun again by itself.
+    again(Fault::Restarted { pages: 3 }, 5, ADD);
+    // It has no page just now.
+    again(Fault::Refused(libc::ENOMEM), 20, AUGMENT);
     // A page that is written out just now.
     again(Fault::Refused(libc::EAGAIN), 3, RESTRICT);
     again(Fault::Refused(libc::EBUSY), 3, RESTRICT);
@@ -165,6 +170,37 @@ fn an_enclave_that_gets_no_page_is_told_so() {
 fn a_change_that_the_processor_did_not_track_is_not_believed() {
     let report = run(faulty(Fault::Untracked, usize::MAX, RESTRICT).0).unwrap();
     assert!(matches!(report.outcome.end, End::Refused { .. }), "{:?}", report.outcome.end);
+}
+
+#[test]
+fn no_page_is_writable_and_executable_whatever_the_driver_refuses() {
+    let path = folder("exclusive").join("code");
+    let run = |kernel| {
+        let resources = Resources { code: Some(CodeFile::new(&path)), ..Resources::default() };
+        let launch = Launch { keep_code: true, ..launch() };
+        run_with(kernel, &image("twine.sgxs"), &launch, resources)
+    };
+    run(kernel()).unwrap();
+    let runs = AtomicUsize::new(0);
+    // Kept code that can't be loaded is compiled again, into the same pages.
+    for at in [PROTECT, RESTRICT, MAP] {
+        for number in 0..6 {
+            let (both, count) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+            let seen = both.clone();
+            let kernel = kernel().inject(Arc::new(move |event: &Event| {
+                if let Event::Extended(_, permissions) = event {
+                    let both = permissions.contains(sgx_sim::Permissions::RWX);
+                    seen.fetch_add(usize::from(both), Ordering::Relaxed);
+                }
+                let chosen = at(event) && count.fetch_add(1, Ordering::Relaxed) == number;
+                chosen.then_some(Fault::Refused(libc::EACCES))
+            }));
+            let report = run(kernel);
+            runs.fetch_add(usize::from(report.is_ok()), Ordering::Relaxed);
+            assert_eq!(both.load(Ordering::Relaxed), 0, "{number}: {report:?}");
+        }
+    }
+    assert!(runs.load(Ordering::Relaxed) > 6, "some went on");
 }
 
 #[test]

@@ -87,6 +87,9 @@ fn limited(pages: Range<usize>, fault: Option<Fault>) -> (Range<usize>, io::Resu
         None => (pages, Ok(()), true),
         Some(Fault::Untracked) => (pages, Ok(()), false),
         Some(Fault::Refused(error)) => (pages.start..pages.start, Err(errno(error)), true),
+        Some(Fault::Restarted { pages: most }) => {
+            (pages.start..pages.end.min(pages.start + most), Err(errno(libc::EBUSY)), true)
+        }
         Some(Fault::Partly { pages: most, errno: error }) => {
             let end = pages.end.min(pages.start + most);
             let result = if error == 0 { Ok(()) } else { Err(errno(error)) };
@@ -116,7 +119,9 @@ impl EnclaveFile {
     ///
     /// # Safety
     /// `argument` points to the structure of the request, and the pointers in it to what they are
-    /// for; or they are null.
+    /// for; or they are null. The addresses that SECS says are an anonymous private mapping that the
+    /// caller keeps, and that nothing else uses, until this is dropped. No thread is inside the enclave
+    /// then.
     pub unsafe fn ioctl(&self, request: u64, argument: *mut c_void) -> io::Result<()> {
         if self.busy.swap(true, Ordering::Acquire) {
             return Err(errno(libc::EBUSY));
@@ -211,8 +216,9 @@ impl EnclaveFile {
         };
         let refuse = |error| self.refuse(error, libc::EIO);
         let size = create.check().map_err(refuse)?;
-        if !secs.baseaddr.is_multiple_of(secs.size) {
-            return Err(refuse(Error::Create("BASEADDR is not a multiple of SIZE")));
+        let end = secs.baseaddr.checked_add(secs.size).filter(|end| end >> 47 == 0);
+        if !secs.baseaddr.is_multiple_of(secs.size) || end.is_none() {
+            return Err(refuse(Error::Create("BASEADDR is not a multiple of SIZE in user space")));
         }
         let range = Reservation::of_another(secs.baseaddr as usize, size);
         let mut measurement = Measurement::start();
@@ -260,7 +266,10 @@ impl EnclaveFile {
             done += 1;
             source = source.wrapping_add(1);
         }
-        add.count = bytes((add.offset / PAGE as u64) as usize..done);
+        add.count = match fault {
+            Some(Fault::Restarted { .. }) => 0,
+            _ => bytes((add.offset / PAGE as u64) as usize..done),
+        };
         if result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EIO)) {
             *state = State::Dead;
         }
@@ -367,7 +376,9 @@ impl EnclaveFile {
             let changed = entry.with_permissions(left).with_state(Entry::PR);
             modifiable(entry).map(|()| changed.with_tracking(tracked))
         };
+        let paging = enclave.lock_paging();
         let (count, code, result) = apply(&enclave, wanted, result, change);
+        drop(paging);
         (request.count, request.result) = (count, code);
         // SAFETY: the caller's structure.
         unsafe { (at as *mut abi::RestrictPermissions).write_unaligned(request) };
@@ -393,7 +404,9 @@ impl EnclaveFile {
             let changed = trimmed.with_state(Entry::MODIFIED);
             modifiable(entry).map(|()| changed.with_tracking(tracked))
         };
+        let paging = enclave.lock_paging();
         let (count, code, result) = apply(&enclave, wanted, result, change);
+        drop(paging);
         (request.count, request.result) = (count, code);
         // SAFETY: the caller's structure.
         unsafe { (at as *mut abi::ModifyTypes).write_unaligned(request) };
@@ -416,6 +429,7 @@ impl EnclaveFile {
             () if !entry.is(PageType::Trim) || entry.state() != 0 => Err((libc::EPERM, None)),
             () => Ok(entry.removed()),
         };
+        let _paging = enclave.lock_paging();
         let (count, _, result) = apply(&enclave, wanted, result, change);
         request.count = count;
         let gone = (count / PAGE as u64) as usize;
@@ -490,14 +504,14 @@ fn modifiable(entry: Entry) -> Result<(), Unchanged> {
 }
 
 /// Changes one page after the other, up to the first that can't be: bytes that were changed, the
-/// instruction's error code, and what the call ends with, which is `result` if all could be.
+/// instruction's error code, and what the call ends with, which is `result` if all could be. Under
+/// [`Enclave::lock_paging`].
 fn apply(
     enclave: &Enclave,
     pages: Range<usize>,
     result: io::Result<()>,
     change: impl Fn(Entry) -> Result<Entry, Unchanged>,
 ) -> (u64, u64, io::Result<()>) {
-    let _paging = enclave.lock_paging();
     let refused = |page: &usize| change(enclave.epcm.get(*page)).is_err();
     let end = pages.clone().find(refused).unwrap_or(pages.end);
     let done = pages.start..end;

@@ -7,8 +7,11 @@
 //! can be put in the place of answers ([`Kernel::inject`]).
 //!
 //! What it does not model: the check that a page's source may be executed (`EACCES` from a noexec
-//! mapping), reclaim, more than one process, and `/dev/sgx_provision`. A pointer that leads nowhere is
-//! a fault of the caller's, not `EFAULT`, but for a null pointer.
+//! mapping), reclaim, more than one process, `/dev/sgx_provision` and the permission for
+//! EINITTOKENKEY; INIT a second time after it was refused; `mmap` before CREATE; what `mprotect` does to
+//! addresses where nothing is mapped; pages that are added under a mapping that allows more than they do;
+//! and threads that are added or removed. A pointer that leads nowhere is a fault of the caller's, not
+//! `EFAULT`, but for a null pointer.
 
 mod abi;
 mod fault;
@@ -21,6 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::builder::Policy;
 use crate::device::Device;
+use crate::epcm::{PAGE, Permissions};
 use crate::error::Error;
 use crate::leaf::key::Platform;
 
@@ -52,6 +56,9 @@ pub enum Event {
     Protect(Range<u64>),
     /// A page is added at a fault (EAUG).
     Augment(Range<u64>),
+    /// The enclave has extended a page's permissions (EMODPE), to these. That is told, and nothing can
+    /// be put in its place.
+    Extended(Range<u64>, Permissions),
 }
 
 /// What happens in the place of an [`Event`].
@@ -68,13 +75,20 @@ pub enum Fault {
         /// What the call ends with.
         errno: i32,
     },
+    /// So many pages of it, then a signal, after which the kernel makes the whole call again: the first
+    /// page is there already (EBUSY).
+    Restarted {
+        /// Pages that are done.
+        pages: usize,
+    },
     /// All of it, but no ETRACK follows: EACCEPT finds SGX_NOT_TRACKED.
     Untracked,
 }
 
 /// Says which fault happens in the place of an event, if one does. It is called by the thread that
-/// caused the event; at [`Event::Augment`], in a signal handler of it that has interrupted the
-/// enclave alone.
+/// caused the event, under locks of the enclave's: it must not do anything to that enclave. At
+/// [`Event::Augment`] and [`Event::Extended`] that is in a signal handler which has interrupted the enclave
+/// alone.
 pub type Injection = dyn Fn(&Event) -> Option<Fault> + Send + Sync;
 
 /// A kernel with a driver for SGX, on a simulated machine.
@@ -114,6 +128,17 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Whether the processor has SGX2.
+    pub(crate) fn sgx2(&self) -> bool {
+        self.sgx2
+    }
+
+    /// Tells of a page whose permissions the enclave has extended.
+    pub(crate) fn extended(&self, page: usize, permissions: Permissions) {
+        let offset = (page * PAGE) as u64;
+        let _ = self.injected(&Event::Extended(offset..offset + PAGE as u64, permissions));
+    }
+
     /// Whether pages are added to a running enclave, at a fault.
     fn augments(&self) -> bool {
         self.sgx2 && self.version == Version::Sgx2
@@ -166,11 +191,6 @@ impl Kernel {
     pub fn inject(mut self, injection: Arc<Injection>) -> Self {
         self.driver.injection = Some(injection);
         self
-    }
-
-    /// Whether the processor has SGX2, as CPUID says.
-    pub fn has_sgx2(&self) -> bool {
-        self.driver.sgx2
     }
 
     /// Opens the device: each open file is an enclave, yet to be made.

@@ -9,6 +9,7 @@ use sgx_isa::{Enclu, ErrorCode};
 use crate::enclave::{Changes, Enclave};
 use crate::epcm::{PAGE, Permissions};
 use crate::exception::{Exception, GP, PF_USER, PF_WRITE};
+use crate::kernel::Driver;
 use crate::memory;
 
 /// General registers as `ucontext_t` has them.
@@ -22,7 +23,12 @@ pub(crate) fn execute(
 ) -> Result<(), Exception> {
     let operand = |register: i32| registers[register as usize] as usize;
     let (rbx, rcx, rdx) = (operand(libc::REG_RBX), operand(libc::REG_RCX), operand(libc::REG_RDX));
-    let result = match Enclu::try_from(operand(libc::REG_RAX) as u32) {
+    let leaf = Enclu::try_from(operand(libc::REG_RAX) as u32);
+    let sgx2 = enclave.driver.as_ref().is_none_or(Driver::sgx2);
+    if !sgx2 && matches!(leaf, Ok(Enclu::EAccept | Enclu::EModpe | Enclu::EAcceptcopy)) {
+        return Err(GP);
+    }
+    let result = match leaf {
         Ok(Enclu::EReport) => return report::ereport(enclave, rbx, rcx, rdx),
         Ok(Enclu::EGetkey) => key::egetkey(enclave, rbx, rcx)?,
         Ok(Enclu::EAccept) => page::eaccept(enclave, changes, rbx, rcx)?,

@@ -137,5 +137,9 @@ pub(super) fn emodpe(
     if permissions.writable_only() {
         return Err(GP);
     }
-    changes.update(page, entry.with_permissions(permissions)).map_err(stuck(rcx))
+    changes.update(page, entry.with_permissions(permissions)).map_err(stuck(rcx))?;
+    if let Some(driver) = &enclave.driver {
+        driver.extended(page, permissions);
+    }
+    Ok(())
 }

@@ -15,6 +15,8 @@ pub(crate) enum LoadError {
     Open(io::Error),
     /// The image can't be read, or is none.
     Image(twine_image::Error),
+    /// Memory for pages on their way can't be had.
+    Memory,
     /// So many bytes of addresses can't be had.
     Addresses { size: u64, error: io::Error },
     /// CREATE.
@@ -25,6 +27,8 @@ pub(crate) enum LoadError {
     Map { offset: u64, refusal: Refusal },
     /// INIT.
     Init(Refusal),
+    /// The driver did not say whether it can change pages of a running enclave.
+    Probe(Refusal),
 }
 
 /// What a driver said.
@@ -36,8 +40,13 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn of(file: &dyn EnclaveFile) -> impl Fn(io::Error) -> Refusal {
+    pub(super) fn of(file: &dyn EnclaveFile) -> impl Fn(io::Error) -> Refusal {
         move |error| Refusal { error, log: file.log() }
+    }
+
+    /// Whether a log says what was refused: of a lack of EPC none does.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.log.is_some()
     }
 
     /// The system's number of the error, if it has one.
@@ -63,6 +72,11 @@ const PAGE: usize = 4096;
 
 /// Pages that are added with one call: 256 KiB, which the processor's caches hold.
 const AT_ONCE: usize = 64;
+
+const EMPTY: Page = Page([0; PAGE]);
+
+/// What pages without content are added from.
+static ZEROS: [Page; AT_ONCE] = [EMPTY; AT_ONCE];
 
 /// An enclave that was loaded.
 pub(crate) struct Loaded {
@@ -95,10 +109,10 @@ pub(crate) fn load(
     };
     let mut create = abi::Create { secs: &raw const secs };
     // SAFETY: the request's structure, with a SECS.
-    unsafe { file.ioctl(abi::CREATE, (&raw mut create).cast()) }
+    unsafe { uninterrupted(&*file, abi::CREATE, (&raw mut create).cast()) }
         .map_err(|error| LoadError::Create(Refusal::of(&*file)(error)))?;
 
-    let mut adding = Adding::new(&*file);
+    let mut adding = Adding::new(&*file)?;
     let mut threads = Vec::new();
     while let Some(page) = pages.next().map_err(LoadError::Image)? {
         if page.flags.page_type() == PageType::Tcs as u8 {
@@ -117,14 +131,29 @@ pub(crate) fn load(
     }
 
     let mut init = abi::Init { sigstruct: ptr::from_ref(sigstruct) };
-    // INIT may be interrupted by a signal before it has done anything.
     // SAFETY: the request's structure, with a SIGSTRUCT.
-    while let Err(error) = unsafe { file.ioctl(abi::INIT, (&raw mut init).cast()) } {
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(LoadError::Init(Refusal::of(&*file)(error)));
+    unsafe { uninterrupted(&*file, abi::INIT, (&raw mut init).cast()) }
+        .map_err(|error| LoadError::Init(Refusal::of(&*file)(error)))?;
+    let memory = Memory::new(file, reserved).map_err(LoadError::Probe)?;
+    Ok(Loaded { memory, threads })
+}
+
+/// An ioctl that a signal may end before it has done anything, until none does.
+///
+/// # Safety
+/// As for [`EnclaveFile::ioctl`].
+unsafe fn uninterrupted(
+    file: &dyn EnclaveFile,
+    request: u64,
+    argument: *mut libc::c_void,
+) -> io::Result<()> {
+    loop {
+        // SAFETY: the caller's promise.
+        match unsafe { file.ioctl(request, argument) } {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
         }
     }
-    Ok(Loaded { memory: Memory::new(file, reserved), threads })
 }
 
 /// Pages on their way into the enclave, and how they are to be mapped.
@@ -134,8 +163,7 @@ struct Adding<'a> {
     offset: u64,
     kind: Option<Kind>,
     count: usize,
-    content: Box<[Page]>,
-    zeros: Box<[Page]>,
+    content: Vec<Page>,
     mappings: Vec<(Range<u64>, i32)>,
 }
 
@@ -147,17 +175,11 @@ struct Kind {
 }
 
 impl<'a> Adding<'a> {
-    fn new(file: &'a dyn EnclaveFile) -> Self {
-        let pages = || vec![Page([0; PAGE]); AT_ONCE].into_boxed_slice();
-        Adding {
-            file,
-            offset: 0,
-            kind: None,
-            count: 0,
-            content: pages(),
-            zeros: pages(),
-            mappings: Vec::new(),
-        }
+    fn new(file: &'a dyn EnclaveFile) -> Result<Self, LoadError> {
+        let mut content = Vec::new();
+        content.try_reserve_exact(AT_ONCE).map_err(|_| LoadError::Memory)?;
+        content.resize(AT_ONCE, EMPTY);
+        Ok(Adding { file, offset: 0, kind: None, count: 0, content, mappings: Vec::new() })
     }
 
     fn add(&mut self, page: &twine_image::Page<'_>) -> Result<(), LoadError> {
@@ -192,7 +214,7 @@ impl<'a> Adding<'a> {
     fn flush(&mut self) -> Result<(), LoadError> {
         let Some(kind) = self.kind.take() else { return Ok(()) };
         let secinfo = Secinfo { flags: kind.flags, ..Secinfo::default() };
-        let source = if kind.empty { &self.zeros } else { &self.content };
+        let source = if kind.empty { &ZEROS[..] } else { &self.content };
         let count = std::mem::take(&mut self.count);
         let mut done = 0;
         while done < count {
@@ -211,6 +233,11 @@ impl<'a> Adding<'a> {
             match added {
                 // After a signal it comes back with what was done until then, which may be nothing.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Where it waited for EPC, the kernel may have begun again after a signal by itself, at
+                // pages that were added already. EINIT finds whether all of them are what they should be.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) && add.count == 0 => {
+                    done += 1;
+                }
                 Ok(()) if add.count != 0 => {}
                 Ok(()) => {
                     let refusal = Refusal::of(self.file)(io::Error::other("no page was added"));

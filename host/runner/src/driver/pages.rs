@@ -1,6 +1,7 @@
 //! The memory of a loaded enclave, and what the enclave asks to have done to it: EMODPR, new pages,
 //! permissions of mappings.
 
+use super::load::Refusal;
 use super::{EnclaveFile, abi};
 use crate::streams::status_of;
 use std::io;
@@ -73,16 +74,10 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// Of an enclave that is initialized.
-    pub(super) fn new(file: Box<dyn EnclaveFile>, reserved: Reserved) -> Self {
-        let mut memory = Memory {
-            file,
-            reserved,
-            changes: false,
-            calls: Mutex::new(()),
-            added: Mutex::default(),
-        };
-        memory.changes = memory.knows_sgx2();
-        memory
+    pub(super) fn new(file: Box<dyn EnclaveFile>, reserved: Reserved) -> Result<Self, Refusal> {
+        let changes = knows_sgx2(&*file).map_err(Refusal::of(&*file))?;
+        let (calls, added) = (Mutex::default(), Mutex::default());
+        Ok(Memory { file, reserved, changes, calls, added })
     }
 
     /// Where it begins.
@@ -114,7 +109,7 @@ impl Memory {
                 permissions,
                 ..Default::default()
             };
-            let answer = self.restrict_once(&mut request);
+            let answer = restrict(&*self.file, &mut request);
             done += request.count;
             let Err(error) = answer else {
                 if request.count == 0 {
@@ -129,7 +124,7 @@ impl Memory {
                     tries += 1;
                     thread::sleep(Duration::from_micros(100));
                 }
-                _ => return status_of(&error),
+                _ => return status(&error),
             }
         }
         Status::Ok
@@ -142,12 +137,14 @@ impl Memory {
             return Status::NotSupported;
         }
         let (start, length) = (address as usize, length as usize);
-        self.added().push(start..start + length);
         let _call = self.lock();
         // SAFETY: the addresses are the enclave's, which has asked for it.
         match unsafe { self.file.map(start, length, libc::PROT_READ | libc::PROT_WRITE) } {
-            Ok(()) => Status::Ok,
-            Err(error) => status_of(&error),
+            Ok(()) => {
+                self.added().push(start..start + length);
+                Status::Ok
+            }
+            Err(error) => status(&error),
         }
     }
 
@@ -159,22 +156,8 @@ impl Memory {
         // SAFETY: the pages are the enclave's, which has asked for it.
         match unsafe { self.file.protect(address as usize, length as usize, protection) } {
             Ok(()) => Status::Ok,
-            Err(error) => status_of(&error),
+            Err(error) => status(&error),
         }
-    }
-
-    /// The driver says ENODEV where the processor has no SGX2, and ENOTTY where it does not know the
-    /// request (before Linux 6.0); else it finds that a range of no bytes is no range.
-    fn knows_sgx2(&self) -> bool {
-        let nothing = self.restrict_once(&mut abi::RestrictPermissions::default());
-        nothing.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
-    }
-
-    fn restrict_once(&self, request: &mut abi::RestrictPermissions) -> io::Result<()> {
-        let request = std::ptr::from_mut(request);
-        // SAFETY: the request's structure. It changes pages that their owner, the enclave, has asked
-        // to have changed.
-        unsafe { self.file.ioctl(abi::RESTRICT_PERMISSIONS, request.cast()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -183,5 +166,34 @@ impl Memory {
 
     fn added(&self) -> MutexGuard<'_, Vec<Range<usize>>> {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether pages can be added and changed. The driver says ENODEV where the processor has no SGX2, and
+/// ENOTTY where it does not know the request (before Linux 6.0); else it finds that a range of no bytes
+/// is no range.
+fn knows_sgx2(file: &dyn EnclaveFile) -> io::Result<bool> {
+    match restrict(file, &mut abi::RestrictPermissions::default()) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EINVAL) => Ok(true),
+            Some(libc::ENODEV | libc::ENOTTY) => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
+fn restrict(file: &dyn EnclaveFile, request: &mut abi::RestrictPermissions) -> io::Result<()> {
+    let request = std::ptr::from_mut(request);
+    // SAFETY: the request's structure. It changes pages that their owner, the enclave, has asked to
+    // have changed.
+    unsafe { file.ioctl(abi::RESTRICT_PERMISSIONS, request.cast()) }
+}
+
+/// What the enclave is told of an error. That the machine has no SGX2 was asked before.
+fn status(error: &io::Error) -> Status {
+    match status_of(error) {
+        Status::NotSupported => Status::Io,
+        status => status,
     }
 }
