@@ -2,13 +2,33 @@
 
 mod common;
 
-use common::{Folder, image, manifest, run, twine};
+use common::{Folder, built, image, manifest, run, twine};
+use std::fmt::Write;
 use std::path::Path;
 
 fn invoke(image: &Path, function: &str, program: &Path) -> common::Ended {
     let mut twine = twine();
     twine.args(["run", "--quiet", "--no-code-cache", "--image"]).arg(image);
     run(twine.args(["--invoke", function]).arg(program))
+}
+
+/// Go's linker writes as many.
+#[test]
+fn a_program_of_100_000_data_segments_compiles_in_the_image_for_most_programs() {
+    const SEGMENTS: u32 = 100_000;
+    let last = 16 * (SEGMENTS - 1);
+    let mut text = format!(
+        "(module (memory 32) (func (export \"bytes\") (result i32 i32 i32)
+            (i32.load8_u (i32.const 16)) (i32.load8_u (i32.const {last}))
+            (i32.load8_u (i32.const {}))) ",
+        last + 2
+    );
+    for segment in 0..SEGMENTS {
+        let _ = write!(text, "(data (i32.const {}) \"{:02}\")", 16 * segment, segment % 100);
+    }
+    let folder = Folder::new();
+    let program = folder.file("segments.wat", text + ")");
+    invoke(&built("release/twine.sgxs"), "bytes", &program).printed("48\n57\n0\n");
 }
 
 #[test]
