@@ -121,6 +121,8 @@ pub(crate) fn mrenclave(root: &Path, elf: &Path) -> Result<String> {
 pub(crate) fn image(root: &Path) -> Result<PathBuf> {
     let elf = program(root)?;
     let twine = command_line(root)?;
+    // For `twine image build`, which makes images of other sizes of it.
+    fs::copy(&elf, twine.with_extension("elf"))?;
     let path = |path: &Path| path.display().to_string();
     for (name, sizes) in IMAGES {
         let image = twine.with_file_name(name);

@@ -11,6 +11,9 @@ const NAME: &str = "twine.sgxs";
 /// The image for large programs: the same code with more memory, which takes longer to load.
 const LARGE: &str = "twine-large.sgxs";
 
+/// The program that is in both, for images of other sizes.
+const ENCLAVE: &str = "twine.elf";
+
 /// Programs of more bytes run in the large image: compiling them takes more than the other
 /// one's heap.
 const SMALL_PROGRAM: usize = 1 << 20;
@@ -69,6 +72,17 @@ pub(crate) fn image(named: Option<PathBuf>, program: usize) -> Result<Image, Fai
             "build it with `cargo xtask image`, or name it with --image or TWINE_IMAGE",
         )),
     }
+}
+
+/// The program that is in the images, and the layout of the one for most programs.
+pub(crate) fn enclave() -> Result<(PathBuf, PathBuf), Failure> {
+    let remedy = "build it with `cargo xtask image`, or name one";
+    let found = folders("mount /proc, or name the enclave's program")?
+        .map(|folder| (folder.join(ENCLAVE), folder.join(NAME).with_extension("toml")));
+    let there = found.into_iter().find(|(elf, layout)| elf.exists() && layout.exists());
+    there.ok_or_else(|| {
+        Failure::new(format!("there is no enclave program {ENCLAVE} beside this command"), remedy)
+    })
 }
 
 /// A program that comes with the command.

@@ -106,16 +106,6 @@ fn a_file_that_is_no_image_is_refused() {
     run_in(Path::new("/nonexistent.sgxs")).failed_with(1, "can't be read");
 }
 
-#[test]
-fn an_enclave_that_runs_out_of_heap_says_so() {
-    let folder = Folder::new();
-    let options = ["--heap-size", "64KiB", "--manifest", &common::manifest()];
-    let image = common::image(&folder, "small.sgxs", &options);
-    let ended = run_in(&image);
-    ended.failed_with(1, "ran out of memory");
-    assert!(ended.err.contains("--heap-size"), "{ended:?}");
-}
-
 fn build(folder: &Folder, arguments: &[&str]) -> Ended {
     let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
     run(twine().current_dir(folder.path()).args(["image", "build"]).args(arguments).arg(elf))

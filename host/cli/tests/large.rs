@@ -4,7 +4,8 @@ mod common;
 
 use common::{Folder, built, image, manifest, run, twine};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn invoke(image: &Path, function: &str, program: &Path) -> common::Ended {
     let mut twine = twine();
@@ -52,4 +53,51 @@ fn memories_grow_to_4_gib_each_and_together_to_what_the_image_has() {
     );
     invoke(&image, "grow", &program).printed("65536\n1\n7\n");
     invoke(&image, "behind", &program).trapped_with("out of bounds");
+}
+
+/// The image that somebody has who does what the help says.
+#[track_caller]
+fn image_by(ended: &common::Ended, folder: &Folder) -> PathBuf {
+    let Some((_, help)) = ended.err.split_once("help: ") else { panic!("{ended:?}") };
+    let [_, commands, rest] = help.split('`').collect::<Vec<_>>()[..] else { panic!("{help}") };
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder.path());
+    shell.env("PATH", format!("{}:{path}", built("release").display()));
+    let done = run(shell.args(["-c", commands]));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let (_, named) = rest.split_once("--image ").unwrap();
+    folder.path().join(named.split(';').next().unwrap())
+}
+
+/// Each image is too small for the program in another way.
+#[test]
+fn what_the_help_says_where_memory_is_used_up_is_what_it_takes() {
+    const HELLO: &str = "(module (func (export \"f\") (result i32) (i32.const 3)))";
+    const MEMORY: &str = "(module (memory 60000) (func (export \"f\") (result i32) (memory.size)))";
+    let cases: [(&[&str], &str, &str, &str); 4] = [
+        (&["--heap-size", "64KiB"], HELLO, "ran out of memory", "3\n"),
+        (&["--code-arena-size", "4KiB"], HELLO, "of code memory", "3\n"),
+        (&[], MEMORY, "does not fit into the enclave's memory", "60000\n"),
+        (&["--heap-size", "16MiB"], &large_function(), "ran out of memory", "7\n"),
+    ];
+    for (sizes, text, cause, printed) in cases {
+        let folder = Folder::new();
+        let manifest = manifest();
+        let none = ["--manifest", &manifest, "--heap-growth-size", "0"];
+        let options = [&none[..], sizes].concat();
+        let program = folder.file("program.wat", text);
+        let ended = invoke(&image(&folder, "small.sgxs", &options), "f", &program);
+        ended.failed_with(1, cause);
+        invoke(&image_by(&ended, &folder), "f", &program).printed(printed);
+    }
+}
+
+/// A program whose compilation takes tens of megabytes.
+fn large_function() -> String {
+    let mut text = String::from("(module (func (export \"f\") (result i32) (local i32)");
+    for number in 0..20_000 {
+        let _ = write!(text, "(local.set 0 (i32.xor (local.get 0) (i32.const {number})))");
+    }
+    text + "(i32.const 7)))"
 }
