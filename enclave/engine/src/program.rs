@@ -5,6 +5,7 @@ use crate::error::Error;
 use sha2::{Digest, Sha256};
 use std::any::Any;
 use std::ptr::NonNull;
+use std::slice;
 use std::sync::Arc;
 use twine_protocol::launch::Limits;
 use wasmtime::{Config, CustomCodeMemory, Engine, Module};
@@ -186,12 +187,12 @@ impl Compiled {
         Ok(Compiled { module, sha256, limits: *limits, platform: *platform })
     }
 
-    /// The code, for [`Compiled::take_up`] in a later run.
-    ///
-    /// # Errors
-    /// When there is not enough memory for a copy.
-    pub fn code(&self) -> Result<Vec<u8>, Error> {
-        self.module.serialize().map_err(|error| Error::Engine(one_line(&error)))
+    /// The code, for [`Compiled::take_up`] in a later run, where it lies.
+    pub fn code(&self) -> &[u8] {
+        let image = self.module.image_range();
+        // SAFETY: the module has these bytes, which can be read and are never written again, as
+        // long as it is there.
+        unsafe { slice::from_raw_parts(image.start, image.end.offset_from_unsigned(image.start)) }
     }
 
     /// What it was compiled for: without guards where there are more memories than guarded

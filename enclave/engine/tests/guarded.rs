@@ -40,7 +40,7 @@ fn compiled(text: &str, guarded: bool) -> Vec<u8> {
 
 fn compiled_on(text: &str, platform: &Platform) -> Vec<u8> {
     let program = Identified::new(wat::parse_str(text).unwrap());
-    program.compile(&Limits::default(), platform).unwrap().code().unwrap()
+    program.compile(&Limits::default(), platform).unwrap().code().to_vec()
 }
 
 /// Where code may stop, why, and the first bytes of the instruction.

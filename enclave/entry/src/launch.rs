@@ -11,7 +11,7 @@ use twine_platform::{
     HostSystem, SealingKeys, code_memory, code_refused, compile, guarded_memories, host,
     pages_can_be_added, precompile, report_panics, take_up, use_processor,
 };
-use twine_protocol::launch::{End, Launch, Outcome, Timings};
+use twine_protocol::launch::{End, Launch, Outcome, Timings, larger_image};
 use twine_protocol::task::Task;
 use twine_protocol::wire::{Clock, Status};
 
@@ -39,12 +39,10 @@ fn refused(cause: String, remedy: String) -> End {
 /// A message of the host's that was not as the protocol has it.
 fn bad_host(error: &BoundaryError) -> End {
     let remedy = match error {
-        BoundaryError::Memory { .. } => {
-            "build an image with a larger heap: `twine image build --heap-size SIZE`"
-        }
-        _ => "use the `twine` command and the image of the same release",
+        BoundaryError::Memory { .. } => larger_image(0),
+        _ => "use the `twine` command and the image of the same release".into(),
     };
-    refused(error.to_string(), remedy.into())
+    refused(error.to_string(), remedy)
 }
 
 /// Takes the time between its calls, where the launch wants to know.

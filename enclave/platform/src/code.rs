@@ -1,12 +1,15 @@
 //! Compiled code that the host keeps, so that later runs of a program compile nothing.
 //!
 //! It is sealed under a key of this very image and the program's hash, so what comes back
-//! is what this enclave compiled from these bytes, or nothing.
+//! is what this enclave compiled from these bytes, or nothing. Each kept code has a key of its own.
+//! It is sealed in pieces, so that no copy is made of all: AES-GCM with the piece's number for the
+//! nonce. The additional data says how many bytes there are, so none can be missing.
 
 use crate::host::host;
 use crate::seal::{PARAMETER_BYTES, Purpose, SealingKeys};
 use crate::wasmtime_sys::CodeMemory;
 use graviola::aead::AesGcm;
+use std::iter;
 use std::thread;
 use twine_boundary::HostSlice;
 use twine_engine::{Compiled, Error, Identified, Platform};
@@ -17,7 +20,10 @@ const _: () = assert!(HEAD_BYTES.is_multiple_of(8));
 const MAGIC: &[u8; 8] = b"TWINECOD";
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
-const HEAD_BYTES: usize = MAGIC.len() + ABOUT_BYTES + PARAMETER_BYTES + NONCE_BYTES + TAG_BYTES;
+const HEAD_BYTES: usize = MAGIC.len() + ABOUT_BYTES + PARAMETER_BYTES;
+
+/// Bytes of code that are sealed at a time: they stay in the processor's cache meanwhile.
+const PIECE: usize = 256 << 10;
 
 /// Only this image may run what it compiled, and only as this program.
 const SEALING: Sealing = Sealing { this_image: true, any_program: false };
@@ -93,7 +99,7 @@ fn compile_anew(
 }
 
 /// With it the head is a multiple of a word: what follows is written to the host's memory.
-const SETTINGS_BYTES: usize = 8;
+const SETTINGS_BYTES: usize = 12;
 
 /// The settings and the program's SHA-256. None of it is secret, and none of it is believed before
 /// the code is found authentic.
@@ -102,16 +108,11 @@ const ABOUT_BYTES: usize = SETTINGS_BYTES + 32;
 /// What code depends on beside the program and the image.
 fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
     let platform = compiled.platform();
-    [
-        limits.fuel.is_some().into(),
-        limits.epochs().into(),
-        platform.guarded.is_some().into(),
-        platform.baseline.into(),
-        0,
-        0,
-        0,
-        0,
-    ]
+    let [fuel, epochs] = [limits.fuel.is_some(), limits.epochs()];
+    let flags = [fuel, epochs, platform.guarded.is_some(), platform.baseline];
+    let mut settings = [0; SETTINGS_BYTES];
+    settings[..flags.len()].copy_from_slice(&flags.map(u8::from));
+    settings
 }
 
 /// How code with these settings was compiled, if it is what this launch wants.
@@ -135,9 +136,7 @@ fn open(sealed: HostSlice, launch: &Launch, platform: &Platform) -> Option<Compi
     sealed.part(0, HEAD_BYTES)?.copy_in(&mut head);
     let (magic, rest) = head.split_first_chunk::<{ MAGIC.len() }>()?;
     let (about, rest) = rest.split_first_chunk::<ABOUT_BYTES>()?;
-    let (parameters, rest) = rest.split_first_chunk::<PARAMETER_BYTES>()?;
-    let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;
-    let tag = rest.first_chunk::<TAG_BYTES>()?;
+    let parameters = rest.first_chunk::<PARAMETER_BYTES>()?;
     let (settings, sha256) = about.split_first_chunk::<SETTINGS_BYTES>()?;
     let sha256: [u8; 32] = sha256.try_into().ok()?;
     if magic != MAGIC {
@@ -146,10 +145,17 @@ fn open(sealed: HostSlice, launch: &Launch, platform: &Platform) -> Option<Compi
     let platform = fitting(*settings, launch, platform)?;
     let keys = SealingKeys::of_program(sha256);
     let key = keys.present_key(Purpose::Code, SEALING, parameters).ok()?;
-    let length = sealed.len() - HEAD_BYTES;
+    let sealed = sealed.part(HEAD_BYTES as u64, sealed.len() - HEAD_BYTES)?;
+    let length = length_sealed(sealed.len())?;
     let mut memory = CodeMemory::new(length)?;
-    sealed.part(HEAD_BYTES as u64, length)?.copy_in(memory.bytes());
-    AesGcm::new(&*key).decrypt(nonce, about, memory.bytes(), tag).ok()?;
+    let (key, additional) = (AesGcm::new(&*key), additional(about, length));
+    for (number, piece) in memory.bytes().chunks_mut(PIECE).enumerate() {
+        let at = (number * (TAG_BYTES + PIECE)) as u64;
+        let mut tag = [0; TAG_BYTES];
+        sealed.part(at, TAG_BYTES)?.copy_in(&mut tag);
+        sealed.part(at + TAG_BYTES as u64, piece.len())?.copy_in(piece);
+        key.decrypt(&nonce(number), &additional, piece, &tag).ok()?;
+    }
     let (code, memory) = memory.finish();
     // SAFETY: the code is authentic under a key that only this image can derive, for the
     // program with this hash; `keep` alone seals with it, what it compiled from this
@@ -157,15 +163,35 @@ fn open(sealed: HostSlice, launch: &Launch, platform: &Platform) -> Option<Compi
     unsafe { Compiled::take_up(sha256, code, memory, &launch.limits, &platform) }.ok()
 }
 
+/// How many bytes of code there are in so many sealed ones: each piece has its tag before it.
+fn length_sealed(sealed: usize) -> Option<usize> {
+    let tags = sealed.div_ceil(TAG_BYTES + PIECE) * TAG_BYTES;
+    sealed.checked_sub(tags)
+}
+
+fn nonce(number: usize) -> [u8; NONCE_BYTES] {
+    let mut nonce = [0; NONCE_BYTES];
+    nonce[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    nonce
+}
+
+fn additional(about: &[u8], length: usize) -> Vec<u8> {
+    [about, &(length as u64).to_le_bytes()].concat()
+}
+
 fn keep(compiled: &Compiled, limits: &Limits) -> Option<()> {
-    let mut code = compiled.code().ok()?;
+    let code = compiled.code();
     let about = [&settings(compiled, limits)[..], &compiled.sha256()].concat();
     let keys = SealingKeys::of_program(compiled.sha256());
     let (parameters, key) = keys.new_key(Purpose::Code, SEALING).ok()?;
-    let mut nonce = [0; NONCE_BYTES];
-    graviola::random::fill(&mut nonce).ok()?;
-    let mut tag = [0; TAG_BYTES];
-    AesGcm::new(&*key).encrypt(&nonce, &about, &mut code, &mut tag);
-    let head = [MAGIC, &about[..], &parameters, &nonce, &tag].concat();
-    host().store_code(&[&head, &code]).ok()
+    let (key, additional) = (AesGcm::new(&*key), additional(&about, code.len()));
+    let head = [MAGIC, &about[..], &parameters].concat();
+    let pieces = code.chunks(PIECE).enumerate().map(|(number, piece)| {
+        let mut sealed = [&[0; TAG_BYTES], piece].concat();
+        let (tag, piece) = sealed.split_first_chunk_mut().expect("it begins with room for a tag");
+        key.encrypt(&nonce(number), &additional, piece, tag);
+        sealed
+    });
+    let length = head.len() + code.len().div_ceil(PIECE) * TAG_BYTES + code.len();
+    host().store_code(length, iter::once(head).chain(pieces)).ok()
 }

@@ -72,7 +72,7 @@ pub(crate) struct Pages {
 
 impl Slots {
     /// Slots in these addresses. `memory` has pages already and ends where they begin; memories
-    /// take at most `most` bytes in all.
+    /// take at most `most` bytes in all, and [`RESERVATION`] each.
     pub(crate) fn new(memory: Range<usize>, addresses: Range<usize>, most: usize) -> Self {
         let count = (addresses.len() / SLOT).min(MOST);
         let slots = (0..count).map(|at| {
@@ -80,7 +80,7 @@ impl Slots {
             let first = if at == 0 && memory.end == start { memory.start } else { start };
             Slot { first, start, end: start, asked: start, used: false }
         });
-        Slots { slots: slots.collect(), bytes: 0, most: most.min(SLACK) }
+        Slots { slots: slots.collect(), bytes: 0, most }
     }
 
     /// How many memories there can be at once.
@@ -89,7 +89,8 @@ impl Slots {
     }
 
     /// Takes a slot for a memory of `size` bytes, which it does not have until [`Self::pages`] are
-    /// accepted and [`Self::set`] says so. `None` if there is none, or not as many bytes.
+    /// accepted and [`Self::set`] says so. `None` if there is none, or not as many bytes. A slot
+    /// that a memory of gigabytes has left is for such memories alone: its pages stay.
     pub(crate) fn take(&mut self, size: usize) -> Option<Place> {
         let size = size.checked_next_multiple_of(PAGE)?;
         if size > self.most - self.bytes {
@@ -229,6 +230,31 @@ mod tests {
         assert_eq!(slots.take((1 << 29) + 1), None);
         slots.release(place, 1 << 29);
         assert!(make(&mut slots, 1 << 30).is_some());
+    }
+
+    #[test]
+    fn each_memory_can_have_4_gib_and_all_together_what_there_is() {
+        let mut slots = Slots::new(START..START, START..START + 3 * SLOT, 9 << 30);
+        let (first, _) = make(&mut slots, RESERVATION).unwrap();
+        assert_eq!(slots.pages(first, RESERVATION, RESERVATION + 1), None);
+        let (second, _) = make(&mut slots, WASM).unwrap();
+        assert!(slots.pages(second, WASM, RESERVATION).is_some());
+        slots.set(second, WASM, RESERVATION);
+        assert_eq!(slots.take((1 << 30) + 1), None, "that is more than 9 GiB");
+        assert!(make(&mut slots, 1 << 30).is_some());
+    }
+
+    #[test]
+    fn no_guard_reaches_the_next_slot_after_a_large_memory() {
+        let mut slots = Slots::new(START..START, START..START + 2 * SLOT, 9 << 30);
+        let (large, _) = make(&mut slots, RESERVATION).unwrap();
+        slots.release(large, RESERVATION);
+        let (small, _) = make(&mut slots, WASM).unwrap();
+        assert_ne!(small.slot, large.slot);
+        assert_eq!(slots.take(WASM), None, "it would end where the large one did");
+        let (again, added) = make(&mut slots, 3 << 30).unwrap();
+        assert_eq!((again.slot, added), (large.slot, 0));
+        assert!(again.base + RESERVATION + GUARD <= START + (large.slot + 1) * SLOT);
     }
 
     #[test]

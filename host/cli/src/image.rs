@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::mounts::same_file;
 use crate::print::{print_line, print_text};
-use crate::{size, xdg};
+use crate::{locate, size, xdg};
 use clap::{Args, Subcommand};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ pub(crate) enum Command {
 /// Build: sizes on the command line win over the manifest.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// The enclave program, as cargo builds it
-    elf: PathBuf,
+    /// The enclave program, as cargo builds it [default: Twine's, with the layout of its own image]
+    elf: Option<PathBuf>,
 
     /// The layout and identity of the image (TOML)
     #[arg(long, value_name = "FILE")]
@@ -146,7 +146,11 @@ fn manifest(path: Option<&Path>) -> Result<Manifest, Failure> {
 }
 
 fn build(arguments: Build) -> Result<(), Failure> {
-    let mut manifest = manifest(arguments.manifest.as_deref())?;
+    let (elf, layout) = match arguments.elf {
+        Some(elf) => (elf, None),
+        None => locate::enclave().map(|(elf, layout)| (elf, Some(layout)))?,
+    };
+    let mut manifest = manifest(arguments.manifest.as_deref().or(layout.as_deref()))?;
     if let Some(size) = arguments.heap_size {
         manifest.heap_size = size;
     }
@@ -165,11 +169,14 @@ fn build(arguments: Build) -> Result<(), Failure> {
     if let Some(threads) = arguments.threads {
         manifest.threads = threads;
     }
-    let output = arguments.output.unwrap_or_else(|| arguments.elf.with_extension("sgxs"));
-    not_over_input(&output, [Some(&arguments.elf), arguments.manifest.as_ref()])?;
+    let output = arguments.output.unwrap_or_else(|| match layout {
+        Some(_) => "twine-enclave.sgxs".into(),
+        None => elf.with_extension("sgxs"),
+    });
+    not_over_input(&output, [Some(&elf), arguments.manifest.as_ref()])?;
     let beside = manifest_path(&output);
     let keep = is_to_be_kept(&beside, &manifest)?;
-    let built = build_file(&arguments.elf, &manifest, &output)?;
+    let built = build_file(&elf, &manifest, &output)?;
     if keep {
         std::fs::write(&beside, format!("{KEPT}{manifest}"))
             .map_err(|error| cannot_write(&beside, &error))?;

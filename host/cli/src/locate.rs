@@ -14,6 +14,9 @@ const LARGE: &str = "twine-large.sgxs";
 /// The image for machines that can't add pages to a running enclave.
 const SGX1: &str = "twine-sgx1.sgxs";
 
+/// The program that is in all of them, for images of other sizes.
+const ENCLAVE: &str = "twine.elf";
+
 /// Programs of more bytes run in the large image: compiling them takes more than the other
 /// one has addresses for.
 const SMALL_PROGRAM: usize = 32 << 20;
@@ -89,6 +92,17 @@ pub(crate) fn larger_than(image: &Image) -> Option<PathBuf> {
         return None;
     }
     images().ok()?.into_iter().find(|path| path.ends_with(LARGE))
+}
+
+/// The program that is in the images, and the layout of the one for most programs.
+pub(crate) fn enclave() -> Result<(PathBuf, PathBuf), Failure> {
+    let remedy = "build it with `cargo xtask image`, or name one";
+    let found = folders("mount /proc, or name the enclave's program")?
+        .map(|folder| (folder.join(ENCLAVE), folder.join(NAME).with_extension("toml")));
+    let there = found.into_iter().find(|(elf, layout)| elf.exists() && layout.exists());
+    there.ok_or_else(|| {
+        Failure::new(format!("there is no enclave program {ENCLAVE} beside this command"), remedy)
+    })
 }
 
 /// A program that comes with the command.

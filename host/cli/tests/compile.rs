@@ -71,6 +71,39 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     assert_eq!(kept(&folder).len(), 3, "{:?}", kept(&folder));
 }
 
+/// It is sealed in pieces of 256 KiB, each behind a tag of 16 bytes, that follow a head of 104 bytes.
+#[test]
+fn kept_code_that_was_changed_cut_or_put_in_another_order_is_compiled_again() {
+    const PIECES: usize = 104;
+    const PIECE: usize = (256 << 10) + 16;
+    let folder = Folder::new();
+    let program = built("guests/ripgrep.wasm");
+    let options = ["--compiler", "baseline"];
+    assert!(runs(&folder, &program, &options).1);
+    let path = folder.path().join("cache").join(&kept(&folder)[0]);
+    let whole = fs::read(&path).unwrap();
+    let (length, last) = (whole.len(), (whole.len() - PIECES) / PIECE * PIECE + PIECES);
+    assert!(last > PIECES + PIECE, "there are three pieces at least");
+    let flipped = [9, 50, 60, 103, PIECES, PIECES + 16, PIECES + PIECE, last + 16, length - 1];
+    let flipped = flipped.map(|at| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    });
+    let cut = [0, 50, PIECES, PIECES + PIECE, last, last + 16, length - 1];
+    let cut = cut.map(|length| whole[..length].to_vec());
+    let (first, rest) = whole[PIECES..].split_at(PIECE);
+    let (second, rest) = rest.split_at(PIECE);
+    let swapped = [&whole[..PIECES], second, first, rest].concat();
+    let longer = [&whole[..], &[0]].concat();
+    for bytes in flipped.into_iter().chain(cut).chain([swapped, longer]) {
+        fs::write(&path, bytes).unwrap();
+        let (_, stored) = runs(&folder, &program, &options);
+        assert!(stored, "it was taken up");
+    }
+    assert!(!runs(&folder, &program, &options).1, "what was stored last is whole");
+}
+
 #[test]
 fn both_compilers_code_gives_the_same_output_and_is_kept_apart() {
     let folder = Folder::new();

@@ -5,6 +5,7 @@ use crate::word::shell_word;
 use sgx_sim::RootSecretError;
 use std::io;
 use std::path::PathBuf;
+use twine_protocol::launch::larger_image;
 
 /// Why an enclave did not run, or did not end well. `Display` is the cause in one line;
 /// [`remedy`](Error::remedy) says what to do about it.
@@ -176,9 +177,7 @@ impl Error {
             Error::NotPermitted(_) => {
                 "let this process make memory executable: look for a seccomp filter, SELinux (execmem) or, with SGX in hardware, a /dev that is mounted noexec".into()
             }
-            Error::Exhausted { .. } => {
-                "build an image with more: `twine image build --manifest MANIFEST` with a larger --heap-size or --heap-growth-size".into()
-            }
+            Error::Exhausted { .. } => larger_image(0),
             Error::Panicked { .. }
             | Error::Exception { .. }
             | Error::NoReport

@@ -23,6 +23,7 @@ pub(crate) fn all(root: &Path) -> Result<()> {
         rivals.sqlcipher(name, &program)?;
     }
     super::polybench::native(&rivals.guests, &rivals.folder)?;
+    super::large(&rivals.guests)?;
     rivals.outside()
 }
 
