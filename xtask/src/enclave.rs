@@ -125,11 +125,21 @@ fn paths_in(file: &[u8], folders: &[PathBuf]) -> Vec<String> {
 /// MRENCLAVE of the image of a program, made with the `twine` command of this checkout.
 pub(crate) fn mrenclave(root: &Path, elf: &Path) -> Result<String> {
     let image = root.join("target/measured.sgxs");
+    forget_layout(&image)?;
     let mut twine = command(&command_line(root)?.display().to_string(), root);
     twine.args(["image", "build", "--manifest", MANIFEST, "--output"]).arg(&image).arg(elf);
     let line = output(&mut twine)?;
     fs::remove_file(&image)?;
     line.split_whitespace().next().map(str::to_owned).ok_or_else(|| Failure::new("no measurement"))
+}
+
+/// Removes what is kept beside an image of the layout that it was built with: it is of an earlier
+/// build.
+fn forget_layout(image: &Path) -> Result<()> {
+    match fs::remove_file(image.with_extension("toml")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Builds the images next to the `twine` command and signs them; the command's path.
@@ -141,11 +151,7 @@ pub(crate) fn image(root: &Path) -> Result<PathBuf> {
     let path = |path: &Path| path.display().to_string();
     for (name, sizes) in IMAGES {
         let image = twine.with_file_name(name);
-        // Whatever was kept there is of an earlier build.
-        match fs::remove_file(image.with_extension("toml")) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+        forget_layout(&image)?;
         let image = path(&image);
         let build = ["image", "build", &path(&elf), "--manifest", MANIFEST, "--output", &image];
         succeed(command(&path(&twine), root).args(build).args(*sizes))?;
