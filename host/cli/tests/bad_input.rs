@@ -115,7 +115,7 @@ fn invoke_checks_the_function_and_its_arguments() {
 
 #[test]
 fn memory_that_cannot_be_had_is_refused_before_the_program_starts() {
-    let big = r#"(module (memory 65536) (func (export "_start")))"#;
+    let big = r#"(module (memory 65536) (memory 65536) (func (export "_start")))"#;
     run_text(&[], big).failed_with(1, "no enclave memory");
     run_text(&["--max-memory", "1MiB"], big).failed_with(1, "1048576 allowed");
     run_text(&[], r#"(module (table 4000000000 funcref) (func (export "_start")))"#)

@@ -151,9 +151,34 @@ pub(crate) fn no_thread(source: io::Error) -> Error {
 /// two more descriptors for one of them; and two for files that are opened later.
 const DESCRIPTORS: usize = 8;
 
-/// Finds out whether `enclave-runner` can have the threads and descriptors that it will take: it
-/// panics where it gets none.
+/// Memory that this process keeps for itself beside what enclaves take of it: stacks of threads, what
+/// is read and written. Without any, an allocation of a few bytes would end it.
+const SPARE: usize = 16 << 20;
+
+/// Whether this process can have so many bytes more, and some to spare.
+pub(crate) fn has_memory(bytes: usize) -> bool {
+    if limit(libc::RLIMIT_DATA).is_none() && limit(libc::RLIMIT_AS).is_none() {
+        return true;
+    }
+    let size = bytes.saturating_add(SPARE);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the system's choice, that is given back at once.
+    unsafe {
+        let start = libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0);
+        start != libc::MAP_FAILED && libc::munmap(start, size) == 0
+    }
+}
+
+/// Finds out whether `enclave-runner` can have the memory, threads and descriptors that it will take:
+/// it panics where it gets none.
 pub(crate) fn room(threads: usize) -> Result<(), Error> {
+    if !has_memory(0) {
+        return Err(Error::NoMemory {
+            what: "none is left for this command itself".into(),
+            shortage: Shortage::of_memory(),
+        });
+    }
     let mut held = Vec::new();
     for _ in 0..DESCRIPTORS {
         held.push(

@@ -13,7 +13,7 @@ use crate::stats::Stats;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use twine_image::Sigstruct;
-use twine_protocol::launch::{Launch, Outcome, Source, VolumeKey};
+use twine_protocol::launch::{End, Launch, Outcome, Source, VolumeKey};
 use twine_protocol::task::{OpenVolume, Operation, Task};
 
 /// What came of a run.
@@ -157,12 +157,19 @@ fn outcome(
     platform: Platform,
     memory: &Memory,
 ) -> Result<Outcome, Error> {
+    let no_memory = |what: String| Error::NoMemory { what, shortage: Shortage::of_memory() };
+    let short = || no_memory("it can't grow".into());
     if let Some(bytes) = said.outcome {
-        return Ok(Outcome::decode(&bytes)?);
+        let outcome = Outcome::decode(&bytes)?;
+        // What it was refused for is that, whatever it took it for.
+        if memory.was_short() && matches!(outcome.end, End::Refused { .. }) {
+            return Err(short());
+        }
+        return Ok(outcome);
     }
     // An allocation that failed is why it panicked, if it did.
     if let (Some(size), Some(_)) = (said.exhausted, &said.abnormal) {
-        return Err(Error::Exhausted { size });
+        return Err(if memory.was_short() { short() } else { Error::Exhausted { size } });
     }
     Err(match said.abnormal {
         Some(Abnormal::Panicked) => Error::Panicked {
@@ -175,7 +182,7 @@ fn outcome(
             let what = format!("a page can't be added at address {address:#x}");
             match platform {
                 Platform::Hardware => Error::NoEpc(what),
-                _ => Error::NoMemory { what, shortage: Shortage::of_memory() },
+                _ => no_memory(what),
             }
         }
         Some(Abnormal::Exception { vector, address, .. }) => {

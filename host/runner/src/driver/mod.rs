@@ -12,6 +12,7 @@ mod pages;
 pub(crate) use load::{LoadError, Refusal, load};
 pub(crate) use pages::Memory;
 
+use crate::process::has_memory;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -106,6 +107,10 @@ impl EnclaveFile for sgx_sim::EnclaveFile {
     }
 
     unsafe fn map(&self, address: usize, length: usize, protection: i32) -> io::Result<()> {
+        // Its pages are memory of this process's.
+        if !has_memory(length) {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
         sgx_sim::EnclaveFile::map(self, address, length, permissions(protection))
     }
 

@@ -6,6 +6,7 @@ use super::{EnclaveFile, abi};
 use crate::streams::status_of;
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -70,6 +71,8 @@ pub(crate) struct Memory {
     calls: Mutex<()>,
     /// What was mapped for pages to be added.
     added: Mutex<Vec<Range<usize>>>,
+    /// There was no memory for pages that the enclave asked for.
+    short: AtomicBool,
 }
 
 impl Memory {
@@ -77,7 +80,7 @@ impl Memory {
     pub(super) fn new(file: Box<dyn EnclaveFile>, reserved: Reserved) -> Result<Self, Refusal> {
         let changes = knows_sgx2(&*file).map_err(Refusal::of(&*file))?;
         let (calls, added) = (Mutex::default(), Mutex::default());
-        Ok(Memory { file, reserved, changes, calls, added })
+        Ok(Memory { file, reserved, changes, calls, added, short: AtomicBool::new(false) })
     }
 
     /// Where it begins.
@@ -93,6 +96,11 @@ impl Memory {
     /// Whether pages were asked for at this address: if it faults all the same, there was none.
     pub(crate) fn was_added(&self, address: u64) -> bool {
         self.added().iter().any(|range| range.contains(&(address as usize)))
+    }
+
+    /// Whether the enclave has asked for pages for which there was no memory.
+    pub(crate) fn was_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
     }
 
     /// Takes permissions from pages (EMODPR). `offset` is from the enclave's base.
@@ -144,7 +152,11 @@ impl Memory {
                 self.added().push(start..start + length);
                 Status::Ok
             }
-            Err(error) => status(&error),
+            Err(error) => {
+                let status = status(&error);
+                self.short.fetch_or(status == Status::NoMemory, Ordering::Relaxed);
+                status
+            }
         }
     }
 
