@@ -190,6 +190,18 @@ impl Entry {
         Entry(self.0 & !Self::STATE | state)
     }
 
+    /// What EMODPR leaves: no more than `permissions`, until the enclave accepts it.
+    pub(crate) fn restricted(self, permissions: Permissions) -> Self {
+        let left = self.permissions().intersection(permissions);
+        self.with_permissions(left).with_state(Self::PR)
+    }
+
+    /// What EMODT with PT_TRIM leaves, until the enclave accepts it.
+    pub(crate) fn trimmed(self) -> Self {
+        let trimmed = self.with_type(PageType::Trim).with_permissions(Permissions::NONE);
+        trimmed.with_state(Self::MODIFIED)
+    }
+
     /// A regular page which the enclave may use.
     pub(crate) fn usable(self) -> bool {
         self.is(PageType::Reg) && self.0 & (Self::PENDING | Self::MODIFIED) == 0

@@ -35,11 +35,7 @@ pub fn restrict_permissions(
                 Err("not a regular page that the enclave has accepted")
             }
         },
-        |entry| {
-            entry
-                .with_permissions(entry.permissions().intersection(permissions))
-                .with_state(Entry::PR)
-        },
+        |entry| entry.restricted(permissions),
     )
 }
 
@@ -93,12 +89,7 @@ pub fn trim(address: usize, len: usize) -> Result<(), Error> {
                 Err("not a regular page that the enclave has accepted")
             }
         },
-        |entry| {
-            entry
-                .with_type(PageType::Trim)
-                .with_permissions(Permissions::NONE)
-                .with_state(Entry::MODIFIED)
-        },
+        Entry::trimmed,
     )
 }
 

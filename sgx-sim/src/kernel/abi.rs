@@ -13,8 +13,8 @@ const fn number<T>(direction: u64, number: u64) -> u64 {
 pub(super) const CREATE: u64 = number::<Create>(WRITE, 0);
 pub(super) const ADD_PAGES: u64 = number::<AddPages>(READ | WRITE, 1);
 pub(super) const INIT: u64 = number::<Init>(WRITE, 2);
-pub(super) const RESTRICT_PERMISSIONS: u64 = number::<RestrictPermissions>(READ | WRITE, 5);
-pub(super) const MODIFY_TYPES: u64 = number::<ModifyTypes>(READ | WRITE, 6);
+pub(super) const RESTRICT_PERMISSIONS: u64 = number::<Change>(READ | WRITE, 5);
+pub(super) const MODIFY_TYPES: u64 = number::<Change>(READ | WRITE, 6);
 pub(super) const REMOVE_PAGES: u64 = number::<RemovePages>(READ | WRITE, 7);
 
 /// `SGX_PAGE_MEASURE`.
@@ -46,24 +46,14 @@ pub(super) struct Init {
     pub(super) sigstruct: u64,
 }
 
-/// `struct sgx_enclave_restrict_permissions`.
+/// `struct sgx_enclave_restrict_permissions`, and `struct sgx_enclave_modify_types`, which is alike.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(super) struct RestrictPermissions {
+pub(super) struct Change {
     pub(super) offset: u64,
     pub(super) length: u64,
-    pub(super) permissions: u64,
-    pub(super) result: u64,
-    pub(super) count: u64,
-}
-
-/// `struct sgx_enclave_modify_types`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct ModifyTypes {
-    pub(super) offset: u64,
-    pub(super) length: u64,
-    pub(super) page_type: u64,
+    /// Permissions, or a page type.
+    pub(super) to: u64,
     pub(super) result: u64,
     pub(super) count: u64,
 }

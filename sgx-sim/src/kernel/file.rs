@@ -360,56 +360,47 @@ impl EnclaveFile {
     }
 
     unsafe fn restrict_permissions(&self, at: u64) -> io::Result<()> {
-        let enclave = self.running()?;
-        // SAFETY: the caller's promise.
-        let mut request = unsafe { argument::<abi::RestrictPermissions>(at)? };
-        let all = pages(request.offset, request.length, enclave.secs.size)?;
-        let permissions = Permissions::from_bits_truncate(request.permissions);
-        let known = request.permissions == permissions.bits() && !permissions.writable_only();
-        if !known || request.result != 0 || request.count != 0 {
-            return Err(errno(libc::EINVAL));
-        }
-        let event = Event::Restrict(request.offset..request.offset + request.length);
-        let (wanted, result, tracked) = limited(all, self.driver.injected(&event));
-        let change = |entry: Entry| {
-            let left = entry.permissions().intersection(permissions);
-            let changed = entry.with_permissions(left).with_state(Entry::PR);
-            modifiable(entry).map(|()| changed.with_tracking(tracked))
+        let known = |bits| {
+            let permissions = Permissions::from_bits_truncate(bits);
+            (permissions.bits() == bits && !permissions.writable_only()).then_some(permissions)
         };
-        let paging = enclave.lock_paging();
-        let (count, code, result) = apply(&enclave, wanted, result, change);
-        drop(paging);
-        (request.count, request.result) = (count, code);
-        // SAFETY: the caller's structure.
-        unsafe { (at as *mut abi::RestrictPermissions).write_unaligned(request) };
-        result
+        // SAFETY: the caller's promise.
+        unsafe { self.change(at, Event::Restrict, known, Entry::restricted) }
     }
 
     unsafe fn modify_types(&self, at: u64) -> io::Result<()> {
+        // PT_TCS is not modelled: an enclave's threads are those that it was loaded with.
+        let known = |page_type| (page_type == PageType::Trim as u64).then_some(());
+        // SAFETY: the caller's promise.
+        unsafe { self.change(at, Event::ModifyTypes, known, |entry, ()| entry.trimmed()) }
+    }
+
+    /// Changes pages to what `known` makes of the request; `None` where it is none.
+    unsafe fn change<T: Copy>(
+        &self,
+        at: u64,
+        event: impl Fn(Range<u64>) -> Event,
+        known: impl Fn(u64) -> Option<T>,
+        changed: impl Fn(Entry, T) -> Entry,
+    ) -> io::Result<()> {
         let enclave = self.running()?;
         // SAFETY: the caller's promise.
-        let mut request = unsafe { argument::<abi::ModifyTypes>(at)? };
+        let mut request = unsafe { argument::<abi::Change>(at)? };
         let all = pages(request.offset, request.length, enclave.secs.size)?;
-        if request.page_type & !0xff != 0 || request.result != 0 || request.count != 0 {
+        let to = known(request.to).ok_or(errno(libc::EINVAL))?;
+        if request.result != 0 || request.count != 0 {
             return Err(errno(libc::EINVAL));
         }
-        // PT_TCS is not modelled: an enclave's threads are those that it was loaded with.
-        if request.page_type != PageType::Trim as u64 {
-            return Err(errno(libc::EINVAL));
-        }
-        let event = Event::ModifyTypes(request.offset..request.offset + request.length);
+        let event = event(request.offset..request.offset + request.length);
         let (wanted, result, tracked) = limited(all, self.driver.injected(&event));
-        let change = |entry: Entry| {
-            let trimmed = entry.with_type(PageType::Trim).with_permissions(Permissions::NONE);
-            let changed = trimmed.with_state(Entry::MODIFIED);
-            modifiable(entry).map(|()| changed.with_tracking(tracked))
-        };
+        let change =
+            |entry: Entry| modifiable(entry).map(|()| changed(entry, to).with_tracking(tracked));
         let paging = enclave.lock_paging();
         let (count, code, result) = apply(&enclave, wanted, result, change);
         drop(paging);
         (request.count, request.result) = (count, code);
         // SAFETY: the caller's structure.
-        unsafe { (at as *mut abi::ModifyTypes).write_unaligned(request) };
+        unsafe { (at as *mut abi::Change).write_unaligned(request) };
         result
     }
 
