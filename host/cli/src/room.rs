@@ -14,21 +14,30 @@ fn heap(image: &Image) -> Option<u64> {
     Some(manifest.heap_size.saturating_add(manifest.heap_growth_size))
 }
 
-/// The options that name more bytes than `heap` has.
-fn too_large(launch: &Launch, heap: u64) -> Vec<(&'static str, u64)> {
+/// The options that name an amount of memory.
+fn amounts(launch: &Launch) -> Vec<(&'static str, u64)> {
     let of_mounts = launch.mounts.iter().filter_map(|mount| match &mount.source {
         Source::Memory(size) => Some(("--tmpfs", *size)),
         Source::Volume(volume) => Some(("--cache", volume.cache?)),
         Source::Folder(_) => None,
     });
     let memory = launch.limits.memory.map(|size| ("--max-memory", size));
-    memory.into_iter().chain(of_mounts).filter(|(_, size)| *size > heap).collect()
+    memory.into_iter().chain(of_mounts).collect()
+}
+
+/// Those that name more bytes than `heap` has.
+fn too_large(amounts: Vec<(&'static str, u64)>, heap: u64) -> Vec<(&'static str, u64)> {
+    amounts.into_iter().filter(|(_, size)| *size > heap).collect()
 }
 
 /// Says which options allow more than there is: what they limit ends before they do.
 pub(crate) fn tell(image: &Image, launch: &Launch) {
+    let amounts = amounts(launch);
+    if amounts.is_empty() {
+        return;
+    }
     let Some(heap) = heap(image) else { return };
-    for (option, size) in too_large(launch, heap) {
+    for (option, size) in too_large(amounts, heap) {
         let (size, heap) = (size >> 20, heap >> 20);
         say!("twine: {option} allows {size} MiB, and the image's heap has {heap} MiB in all");
     }
@@ -70,11 +79,11 @@ mod tests {
             ..Launch::default()
         };
         let options = |heap| -> Vec<_> {
-            too_large(&launch, heap).into_iter().map(|(option, _)| option).collect()
+            too_large(amounts(&launch), heap).into_iter().map(|(option, _)| option).collect()
         };
         assert_eq!(options(1 << 20), ["--max-memory", "--tmpfs", "--cache"]);
         assert_eq!(options(1 << 30), ["--tmpfs", "--cache"]);
         assert!(options(8 << 30).is_empty());
-        assert!(too_large(&Launch::default(), 0).is_empty());
+        assert!(too_large(amounts(&Launch::default()), 0).is_empty());
     }
 }

@@ -139,8 +139,7 @@ impl Device {
             .iter()
             .map(|&address| AnyTcs { address, _memory: memory.clone() })
             .collect();
-        let info = Elrange { base: memory.base(), size: memory.size() };
-        let mapping = Some(Mapping { info, tcss });
+        let mapping = Some(Mapping { info: memory.elrange(), tcss });
         Ok(Loaded { memory, threads: loaded.threads.len(), mapping })
     }
 }

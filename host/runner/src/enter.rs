@@ -53,8 +53,7 @@ struct Frame {
 #[repr(C)]
 struct Stopped {
     by_exception: u32,
-    vector: u16,
-    error_code: u16,
+    vector: u32,
     address: u64,
 }
 
@@ -67,7 +66,7 @@ const PRESENT: u16 = 1 << 0;
 const BY_EPCM: u16 = 1 << 15;
 
 /// Whether an exception is a page fault where there was no page.
-pub(crate) fn is_missing(vector: u16, error_code: u16) -> bool {
+fn is_missing(vector: u16, error_code: u16) -> bool {
     vector == PAGE_FAULT && error_code & (PRESENT | BY_EPCM) == 0
 }
 
@@ -199,7 +198,7 @@ extern "C" fn prepare(frame: &mut Frame) {
     } else {
         sgx_sim::kernel_vdso_enter()
     };
-    frame.stopped = Stopped { by_exception: 0, vector: 0, error_code: 0, address: 0 };
+    frame.stopped = Stopped { by_exception: 0, vector: 0, address: 0 };
     (frame.gone, frame.missing, frame.waits) = (0, 0, 0);
 }
 
@@ -227,6 +226,14 @@ impl Frame {
         true
     }
 
+    /// How an exception is told that nobody has dealt with.
+    fn exception(&self, vector: u16, address: u64) -> Abnormal {
+        match self.missing == address && self.waits == MOST_WAITS {
+            true => Abnormal::NoPage { address },
+            false => Abnormal::Exception { vector, address },
+        }
+    }
+
     /// After an exception inside: enters the thread again, for the enclave to deal with it; whether
     /// it may.
     fn deal_with(&mut self, run: &sgx_sim::EnclaveRun) -> bool {
@@ -234,12 +241,8 @@ impl Frame {
         if !inside || !FOR_THE_ENCLAVE.contains(&run.exception_vector) {
             return false;
         }
-        self.stopped = Stopped {
-            by_exception: 1,
-            vector: run.exception_vector,
-            error_code: run.exception_error_code,
-            address: run.exception_addr,
-        };
+        let vector = run.exception_vector.into();
+        self.stopped = Stopped { by_exception: 1, vector, address: run.exception_addr };
         self.enter(Enclu::EEnter);
         true
     }
@@ -282,17 +285,13 @@ extern "C" fn left(frame: &mut Frame) -> bool {
         if frame.deal_with(run) {
             return true;
         }
-        Abnormal::Exception {
-            vector: run.exception_vector,
-            error_code: run.exception_error_code,
-            address: run.exception_addr,
-        }
+        frame.exception(run.exception_vector, run.exception_addr)
     } else if frame.stopped.by_exception != 0 {
         if frame.dealt_with() {
             return true;
         }
-        let Stopped { vector, error_code, address, .. } = frame.stopped;
-        Abnormal::Exception { vector, error_code, address }
+        let Stopped { vector, address, .. } = frame.stopped;
+        frame.exception(vector as u16, address)
     } else {
         service.counters.exit();
         if frame.rdi >= USER_DEFINED {

@@ -53,17 +53,7 @@ impl Shortage {
     pub(crate) fn of_threads() -> Self {
         /// What the standard library gives a thread.
         const STACK: usize = 2 << 20;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the system's choice, that is given back at once.
-        let stack = unsafe {
-            let stack = libc::mmap(std::ptr::null_mut(), STACK, protection, flags, -1, 0);
-            if stack != libc::MAP_FAILED {
-                libc::munmap(stack, STACK);
-            }
-            stack
-        };
-        if stack == libc::MAP_FAILED {
+        if !can_map(STACK) {
             return Shortage::of_memory();
         }
         limit(libc::RLIMIT_NPROC).map_or(Shortage::Elsewhere, Shortage::Processes)
@@ -160,10 +150,14 @@ pub(crate) fn has_memory(bytes: usize) -> bool {
     if limit(libc::RLIMIT_DATA).is_none() && limit(libc::RLIMIT_AS).is_none() {
         return true;
     }
-    let size = bytes.saturating_add(SPARE);
+    can_map(bytes.saturating_add(SPARE))
+}
+
+/// Whether so much memory can be mapped. It is given back at once.
+fn can_map(size: usize) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the system's choice, that is given back at once.
+    // SAFETY: a new mapping at an address of the system's choice, that nothing refers to.
     unsafe {
         let start = libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0);
         start != libc::MAP_FAILED && libc::munmap(start, size) == 0

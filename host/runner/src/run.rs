@@ -1,7 +1,7 @@
 //! Running one program in an enclave.
 
 use crate::code::CodeFile;
-use crate::device::{Device, Elrange, Loaded, Platform};
+use crate::device::{Device, Loaded, Platform};
 use crate::driver::Memory;
 use crate::enter;
 use crate::error::Error;
@@ -109,8 +109,7 @@ fn run_with(
     process::room(loaded.threads.max(1))?;
     let memory = loaded.memory.clone();
     let _ = service.memory.set(memory.clone());
-    let elrange = Elrange { base: memory.base(), size: memory.size() };
-    let registration = service::register(elrange, service.clone());
+    let registration = service::register(memory.elrange(), service.clone());
     let command = command(loaded, &image.sigstruct)?;
     let load = start.elapsed();
 
@@ -175,17 +174,14 @@ fn outcome(
         Some(Abnormal::Panicked) => Error::Panicked {
             place: said.panic_place.map(|place| format!(" at {place}")).unwrap_or_default(),
         },
-        // The driver had no page for what the enclave touched.
-        Some(Abnormal::Exception { vector, error_code, address })
-            if enter::is_missing(vector, error_code) && memory.was_added(address) =>
-        {
+        Some(Abnormal::NoPage { address }) => {
             let what = format!("a page can't be added at address {address:#x}");
             match platform {
                 Platform::Hardware => Error::NoEpc(what),
                 _ => no_memory(what),
             }
         }
-        Some(Abnormal::Exception { vector, address, .. }) => {
+        Some(Abnormal::Exception { vector, address }) => {
             Error::Exception { vector, name: exception_name(vector), address }
         }
         Some(Abnormal::NotEntered(errno)) => not_entered(std::io::Error::from_raw_os_error(-errno)),

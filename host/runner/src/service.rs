@@ -52,7 +52,9 @@ pub(crate) enum Abnormal {
     /// It made EDP's `exit` call with `panic` set.
     Panicked,
     /// An exception that it does not handle.
-    Exception { vector: u16, error_code: u16, address: u64 },
+    Exception { vector: u16, address: u64 },
+    /// The driver had no page for what it touched.
+    NoPage { address: u64 },
     /// It could not be entered.
     NotEntered(i32),
 }

@@ -3,6 +3,7 @@
 
 use super::load::Refusal;
 use super::{EnclaveFile, abi};
+use crate::device::Elrange;
 use crate::streams::status_of;
 use std::io;
 use std::ops::Range;
@@ -91,6 +92,11 @@ impl Memory {
     /// Bytes of its addresses (ELRANGE).
     pub(crate) fn size(&self) -> usize {
         self.reserved.size
+    }
+
+    /// Its addresses.
+    pub(crate) fn elrange(&self) -> Elrange {
+        Elrange { base: self.base(), size: self.size() }
     }
 
     /// Whether pages were asked for at this address: if it faults all the same, there was none.
