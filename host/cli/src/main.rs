@@ -64,11 +64,17 @@ enum Command {
     Image(image::Command),
 }
 
+/// Memory that a backtrace may take, in bytes: what names the functions is read for it.
+const BACKTRACE: usize = 64 << 20;
+
 fn main() -> ExitCode {
     twine_host::prepare();
-    if env::var_os("RUST_BACKTRACE").is_none() {
-        panic::set_hook(Box::new(tell_panic));
-    }
+    let backtrace = env::var_os("RUST_BACKTRACE").map(|_| panic::take_hook());
+    panic::set_hook(Box::new(move |panic| match &backtrace {
+        // The standard library waits for ever if memory ends while it writes a backtrace.
+        Some(tell) if twine_host::has_memory(BACKTRACE) => tell(panic),
+        _ => tell_panic(panic),
+    }));
     twine_host::on_a_large_stack(command).unwrap_or_else(|error| Failure::from(error).show())
 }
 

@@ -208,7 +208,7 @@ fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Err
 fn system_error(refusal: &Refusal, call: &str) -> Error {
     let what = refusal.what(call);
     match refusal.errno() {
-        Some(libc::ENOMEM) => Error::NoMemory { what, shortage: Shortage::of_memory() },
+        _ if refusal.is_of_memory() => Error::NoMemory { what, shortage: Shortage::of_memory() },
         Some(libc::EACCES | libc::EPERM) => Error::NotPermitted(what),
         _ => Error::System(what),
     }

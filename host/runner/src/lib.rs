@@ -42,7 +42,7 @@ pub use device::{Machine, Platform, Tee};
 pub use error::Error;
 pub use folder::Folder;
 pub use image::Image;
-pub use process::{Shortage, on_a_large_stack, prepare, remedy};
+pub use process::{Shortage, has_memory, on_a_large_stack, prepare, remedy};
 pub use processor::Processor;
 pub use program::Program;
 pub use run::{Phases, Report, needs_sealing, run, run_interposed, run_modelled};

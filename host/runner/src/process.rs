@@ -146,11 +146,39 @@ const DESCRIPTORS: usize = 8;
 const SPARE: usize = 16 << 20;
 
 /// Whether this process can have so many bytes more, and some to spare.
-pub(crate) fn has_memory(bytes: usize) -> bool {
-    if limit(libc::RLIMIT_DATA).is_none() && limit(libc::RLIMIT_AS).is_none() {
+#[must_use]
+pub fn has_memory(bytes: usize) -> bool {
+    let (data, space) = (limit(libc::RLIMIT_DATA), limit(libc::RLIMIT_AS));
+    if data.is_none() && space.is_none() {
         return true;
     }
-    can_map(bytes.saturating_add(SPARE))
+    let size = bytes.saturating_add(SPARE);
+    match used() {
+        Some(used) => {
+            let fits = |limit: Option<u64>, used: u64| {
+                limit.is_none_or(|limit| used.saturating_add(size as u64) <= limit)
+            };
+            fits(data, used.data) && fits(space, used.space)
+        }
+        // A mapping, even for a moment, may take what another thread is about to ask for.
+        None => can_map(size),
+    }
+}
+
+/// What counts for this process's limits, in bytes.
+struct Used {
+    space: u64,
+    data: u64,
+}
+
+/// What this process has now, where /proc tells it (proc(5), statm).
+fn used() -> Option<Used> {
+    const PAGE: u64 = 4096;
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let mut pages = text.split_whitespace().map(|count| count.parse::<u64>().ok());
+    let space = pages.next()??;
+    let data = pages.nth(4)??;
+    Some(Used { space: space * PAGE, data: data * PAGE })
 }
 
 /// Whether so much memory can be mapped. It is given back at once.
@@ -248,6 +276,18 @@ pub fn remedy(error: &io::Error) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_this_process_has_grows_with_what_it_maps() {
+        const SIZE: u64 = 32 << 20;
+        let before = used().unwrap();
+        let bytes = std::hint::black_box(vec![1_u8; SIZE as usize]);
+        let after = used().unwrap();
+        // Other tests run beside this one.
+        let (least, most) = (SIZE / 2, 8 * SIZE);
+        assert!((least..most).contains(&(after.data - before.data)), "{}", bytes.len());
+        assert!((least..most).contains(&(after.space - before.space)));
+    }
 
     #[test]
     fn there_is_room_for_a_few_threads() {

@@ -54,6 +54,11 @@ impl Refusal {
         self.error.raw_os_error()
     }
 
+    /// Whether this process, or the driver, had no memory.
+    pub(crate) fn is_of_memory(&self) -> bool {
+        self.error.kind() == io::ErrorKind::OutOfMemory
+    }
+
     /// What was refused, and what is known of why.
     pub(crate) fn what(&self, call: &str) -> String {
         match &self.log {
@@ -72,6 +77,9 @@ const PAGE: usize = 4096;
 
 /// Pages that are added with one call: 256 KiB, which the processor's caches hold.
 const AT_ONCE: usize = 64;
+
+/// The bytes of the pages that one call adds, at most.
+pub(super) const BATCH: usize = AT_ONCE * PAGE;
 
 const EMPTY: Page = Page([0; PAGE]);
 

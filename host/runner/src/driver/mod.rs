@@ -100,17 +100,23 @@ impl Kernel for sgx_sim::Kernel {
     }
 }
 
+/// Whether there is memory for pages of an enclave in software, which are this process's. The error
+/// has no `errno`: no driver has said it.
+fn room(length: usize) -> io::Result<()> {
+    if has_memory(length) { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
+}
+
 impl EnclaveFile for sgx_sim::EnclaveFile {
     unsafe fn ioctl(&self, request: u64, argument: *mut libc::c_void) -> io::Result<()> {
+        if matches!(request, abi::CREATE | abi::ADD_PAGES) {
+            room(load::BATCH)?;
+        }
         // SAFETY: the caller's promise.
         unsafe { sgx_sim::EnclaveFile::ioctl(self, request, argument) }
     }
 
     unsafe fn map(&self, address: usize, length: usize, protection: i32) -> io::Result<()> {
-        // Its pages are memory of this process's.
-        if !has_memory(length) {
-            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
-        }
+        room(length)?;
         sgx_sim::EnclaveFile::map(self, address, length, permissions(protection))
     }
 
