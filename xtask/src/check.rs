@@ -2,10 +2,9 @@
 
 use crate::debian::packages;
 use crate::process::{Failure, Result, command, output, say, succeed};
-use crate::{deny, enclave, guests, patches, published, reproduce};
-use std::io::{BufRead, BufReader};
+use crate::{deny, enclave, guests, hang, patches, published, reproduce};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Packages whose tests run natively.
 const NATIVE: &[&str] = &[
@@ -70,15 +69,12 @@ impl Tally {
 /// Runs `cargo test` and adds up what it says.
 fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
     let mut cargo = command("cargo", root);
-    cargo.args(["test", "--no-fail-fast"]).args(arguments).stdout(Stdio::piped());
-    let mut child = cargo.spawn()?;
-    let out = child.stdout.take().ok_or_else(|| Failure::new("cargo test has no output"))?;
-    for line in BufReader::new(out).lines() {
-        let line = line?;
+    cargo.args(["test", "--no-fail-fast"]).args(arguments);
+    let status = hang::lines(&mut cargo, hang::PATIENCE, |line| {
         println!("{line}");
-        tally.read(&line);
-    }
-    if !child.wait()?.success() && tally.failed == 0 {
+        tally.read(line);
+    })?;
+    if !status.success() && tally.failed == 0 {
         return Err(Failure::new(format!("`cargo test {}` failed", arguments.join(" "))));
     }
     Ok(())

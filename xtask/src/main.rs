@@ -10,6 +10,7 @@ mod deny;
 mod enclave;
 mod fresh;
 mod guests;
+mod hang;
 mod patches;
 mod process;
 mod published;
