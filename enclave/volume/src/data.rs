@@ -172,7 +172,7 @@ impl Volume {
     /// follow: then it gives them, and they stay dirty until they are written.
     pub(crate) fn flush_for_commit(&mut self) -> Result<Vec<(u64, u64)>> {
         let dirty = self.cache.dirty_data();
-        if dirty == 0 || self.log.tree_due || !self.log.can_stage(dirty) {
+        if dirty == 0 || self.log.wants_tree() || !self.log.can_stage(dirty) {
             self.flush_data()?;
             return Ok(Vec::new());
         }

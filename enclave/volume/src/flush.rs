@@ -27,6 +27,7 @@ impl Volume {
     /// take place.
     pub(crate) fn balance(&mut self) -> Result<()> {
         self.check_writable()?;
+        self.begin_changes()?;
         if self.cache.dirty_data() > self.most_dirty_data() {
             self.flush_data()?;
         }

@@ -47,6 +47,7 @@ mod crypto;
 mod data;
 mod describe;
 mod directory;
+mod dropped;
 mod error;
 mod extents;
 mod file;
@@ -64,6 +65,7 @@ mod page;
 mod pointer;
 #[cfg(test)]
 mod pseudorandom;
+mod recovery;
 mod redo;
 mod rename;
 mod slot;
@@ -81,6 +83,7 @@ pub use block::BLOCK_BYTES;
 pub use check::{Finding, Progress, Report};
 pub use describe::{Description, describe};
 
+pub use dropped::Dropped;
 pub use error::{Error, Operation, Result, SlotFailure};
 pub use header::VERSION;
 pub use slot::{

@@ -296,10 +296,10 @@ fn an_unknown_version_is_refused_by_name() {
     let storage = MemoryStorage::default();
     create(storage.clone(), LEAST).close().unwrap();
     storage.with(|bytes| {
-        bytes[8] = 3;
-        bytes[BLOCK_BYTES + 8] = 3;
+        bytes[8] = 2;
+        bytes[BLOCK_BYTES + 8] = 2;
     });
     let error = try_open(storage, options(LEAST)).unwrap_err();
-    assert!(matches!(error, Error::UnknownVersion(3)));
-    assert_eq!(error.to_string(), "this volume has version 3 of the format; version 2 is known");
+    assert!(matches!(error, Error::UnknownVersion(2)));
+    assert_eq!(error.to_string(), "this volume has version 2 of the format; version 3 is known");
 }
