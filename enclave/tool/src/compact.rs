@@ -25,7 +25,7 @@ pub(crate) fn compact(
 ) -> Result<()> {
     let size = |outside: &mut dyn Outside| outside.storage(which.storage).size().unwrap_or(0);
     let before = size(outside);
-    let mut volume = open(which, outside)?;
+    let mut volume = open(which, outside, job)?;
     let tree = Tree { files: &mut volume, prefix: prefix(which), host: false };
     let result = rewrite_all(tree, job.console)
         .and_then(|()| volume.pack_nodes().map_err(|error| error.errno()).at(|| prefix(which)));

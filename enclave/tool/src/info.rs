@@ -3,15 +3,15 @@
 use crate::console::Output;
 use crate::error::{At, Result};
 use crate::job::{Job, Tree};
-use crate::outside::Outside;
-use crate::volume::{close, prefix};
+use crate::outside::{Opening, Outside};
+use crate::volume::{close, dropped_object, prefix, tell_dropped};
 use crate::walk::{Step, Walk};
 use crate::{keys, opening};
 use serde_json::{Value, json};
 use twine_files::{FileKind, FileSystem, Usage};
 use twine_protocol::task::OpenVolume;
 use twine_protocol::text::visible;
-use twine_volume::{Error as VolumeError, SlotInfo, VERSION, Volume, VolumeId};
+use twine_volume::{Dropped, Error as VolumeError, SlotInfo, VERSION, Volume, VolumeId};
 
 /// What is known of a volume.
 struct Known {
@@ -24,6 +24,7 @@ struct Known {
 /// What only a key shows.
 struct Inside {
     sequence: u64,
+    dropped: Option<Dropped>,
     used: u64,
     files: u64,
     directories: u64,
@@ -39,8 +40,9 @@ pub(crate) fn info(
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
-    let known = match outside.open(which) {
+    let known = match outside.open(which, Opening::of(which.read_only)) {
         Ok(mut volume) => {
+            tell_dropped(which, &volume, job);
             let known = inside(which, &mut volume);
             close(which, volume, job);
             known?
@@ -66,8 +68,9 @@ fn outer(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Known, VolumeE
 
 fn inside(which: &OpenVolume, volume: &mut Volume) -> Result<Known> {
     let (id, slots, sequence) = (volume.id(), volume.slots(), volume.mark().sequence);
+    let dropped = volume.dropped().copied();
     let Usage { used, size } = volume.usage().at(|| which.name.clone())?;
-    let mut inside = Inside { sequence, used, files: 0, directories: 0, links: 0 };
+    let mut inside = Inside { sequence, dropped, used, files: 0, directories: 0, links: 0 };
     let tree = Tree { files: volume, prefix: prefix(which), host: false };
     let mut walk = Walk::new(tree.files.root(), false);
     while let Some(step) = walk.next(tree.files).at(|| tree.place(&walk.path("")))? {
@@ -135,6 +138,7 @@ fn object(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
     if let Some(inside) = &known.inside {
         object["used"] = inside.used.into();
         object["sequence"] = inside.sequence.into();
+        object["dropped"] = dropped_object(inside.dropped.as_ref());
         object["files"] = inside.files.into();
         object["directories"] = inside.directories.into();
         object["links"] = inside.links.into();
