@@ -156,7 +156,8 @@ pub trait FileSystem: Send {
     /// are never given.
     ///
     /// # Errors
-    /// [`Error::NotDirectory`].
+    /// [`Error::NotDirectory`]. What can't be read may be between other entries: these can have
+    /// been given before the error comes.
     fn entries(
         &mut self,
         directory: Inode,

@@ -57,7 +57,7 @@ fn rewrite_all(tree: Tree<'_>, console: &mut dyn Console) -> Result<()> {
             tree.files.release(inode);
             rewritten?;
             if item.kind == FileKind::Directory {
-                walk.enter(tree.files, &item.name)
+                Ok(walk.enter(tree.files, &item.name)?)
             } else {
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! Why some work was not done.
 
 use crate::console::StreamError;
+use crate::walk::Refused;
 
 /// What this crate's own operations give.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -56,6 +57,18 @@ pub enum Error {
     /// A directory into its own subtree.
     #[error("{place} is a directory and can't be copied or moved into itself")]
     IntoItself {
+        /// Which.
+        place: String,
+    },
+    /// A directory that is below itself.
+    #[error("{place}: the directory is in itself")]
+    InItself {
+        /// Which.
+        place: String,
+    },
+    /// A directory that has another name, by which it was seen.
+    #[error("{place}: the directory was there before, by another name")]
+    Again {
         /// Which.
         place: String,
     },
@@ -118,6 +131,9 @@ impl Error {
                 "remove what is there first, or choose another name"
             }
             Error::SameFile { .. } | Error::IntoItself { .. } => "choose another target",
+            Error::InItself { .. } | Error::Again { .. } => {
+                "see what is damaged: `twine volume check`"
+            }
             Error::NoName { .. } => "name a file or directory below the root",
             Error::StreamNeedsName { .. } => "name a file in it",
             Error::StreamTakesFile => "name one file",
@@ -141,6 +157,16 @@ pub(crate) fn on_the_way<T>(
     match located {
         Err(twine_files::Error::NotFound) => Err(Error::NoDirectory { place: place() }),
         located => located.at(place),
+    }
+}
+
+impl At<()> for Result<(), Refused> {
+    fn at(self, place: impl FnOnce() -> String) -> Result<()> {
+        self.map_err(|refused| match refused {
+            Refused::Files(error) => Error::Files { place: place(), error },
+            Refused::InItself => Error::InItself { place: place() },
+            Refused::Again => Error::Again { place: place() },
+        })
     }
 }
 

@@ -22,13 +22,14 @@ struct Known {
 }
 
 /// What only a key shows.
-struct Inside {
+#[derive(Default)]
+pub(crate) struct Inside {
     sequence: u64,
     dropped: Option<Dropped>,
     used: u64,
-    files: u64,
-    directories: u64,
-    links: u64,
+    pub(crate) files: u64,
+    pub(crate) directories: u64,
+    pub(crate) links: u64,
 }
 
 /// Says what is known of a volume: of its header alone where the key opens nothing and
@@ -43,7 +44,7 @@ pub(crate) fn info(
     let known = match outside.open(which, Opening::of(which.read_only)) {
         Ok(mut volume) => {
             tell_dropped(which, &volume, job);
-            let known = inside(which, &mut volume);
+            let known = inside(which, &mut volume, job);
             close(which, volume, job);
             known?
         }
@@ -66,25 +67,47 @@ fn outer(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Known, VolumeE
     Ok(Known { id, slots, size, inside: None })
 }
 
-fn inside(which: &OpenVolume, volume: &mut Volume) -> Result<Known> {
+fn inside(which: &OpenVolume, volume: &mut Volume, job: &mut Job<'_>) -> Result<Known> {
     let (id, slots, sequence) = (volume.id(), volume.slots(), volume.mark().sequence);
     let dropped = volume.dropped().copied();
     let Usage { used, size } = volume.usage().at(|| which.name.clone())?;
-    let mut inside = Inside { sequence, dropped, used, files: 0, directories: 0, links: 0 };
+    let mut inside = Inside { sequence, dropped, used, ..Inside::default() };
     let tree = Tree { files: volume, prefix: prefix(which), host: false };
-    let mut walk = Walk::new(tree.files.root(), false);
-    while let Some(step) = walk.next(tree.files).at(|| tree.place(&walk.path("")))? {
-        let Step::Item(item) = step else { continue };
-        match item.kind {
-            FileKind::File => inside.files += 1,
-            FileKind::SymbolicLink => inside.links += 1,
-            FileKind::Directory => {
-                inside.directories += 1;
-                walk.enter(tree.files, &item.name).at(|| tree.place(&walk.path(&item.name)))?;
-            }
-        }
-    }
+    count(&tree.prefix, tree.files, &mut inside, job)?;
     Ok(Known { id, slots, size, inside: Some(inside) })
+}
+
+/// Counts what is in a tree, as far as it can be read.
+pub(crate) fn count(
+    prefix: &str,
+    files: &mut dyn FileSystem,
+    inside: &mut Inside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let mut walk = Walk::new(files.root(), false);
+    loop {
+        let place = |walk: &Walk, name: &str| format!("{prefix}{}", walk.path(name));
+        let result = match walk.next(files).at(|| place(&walk, "")) {
+            Ok(None) => return Ok(()),
+            Ok(Some(Step::Left(_))) => Ok(()),
+            Ok(Some(Step::Item(item))) => match item.kind {
+                FileKind::File => {
+                    inside.files += 1;
+                    Ok(())
+                }
+                FileKind::SymbolicLink => {
+                    inside.links += 1;
+                    Ok(())
+                }
+                FileKind::Directory => {
+                    inside.directories += 1;
+                    walk.enter(files, &item.name).at(|| place(&walk, &item.name))
+                }
+            },
+            Err(error) => Err(error),
+        };
+        job.attempt(result)?;
+    }
 }
 
 fn words(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {

@@ -15,6 +15,8 @@ mod compact;
 mod console;
 mod copy;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod info;
 mod job;
 mod keys;

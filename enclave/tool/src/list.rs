@@ -8,6 +8,12 @@ use crate::walk::{Item, Step, Walk};
 use serde_json::json;
 use twine_files::{Attributes, FileKind, FileSystem, Inode};
 
+/// More problems than this are counted, not told.
+const MOST_PROBLEMS: usize = 1000;
+
+/// Levels above a name that are drawn; further ones are counted.
+const MOST_LEVELS: usize = 200;
+
 /// How a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -21,7 +27,7 @@ pub(crate) fn list(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str, form: For
     let inode = tree.find(path, form == Form::Names)?;
     let kind = tree.files.attributes(inode).at(|| tree.place(path))?.kind;
     let out = Output::new(&mut *job.console);
-    let mut listing = Listing { out, form, count: 0, problems: Vec::new() };
+    let mut listing = Listing { out, form, count: 0, problems: Problems::default() };
     if form == Form::Json {
         listing.out.text("[")?;
     }
@@ -38,18 +44,45 @@ pub(crate) fn list(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str, form: For
         listing.out.text(if listing.count == 0 { "]\n" } else { "\n]\n" })?;
     }
     listing.out.flush()?;
-    for problem in listing.problems {
-        job.problem(&problem);
-    }
+    listing.problems.tell(job);
     Ok(())
+}
+
+/// What could not be listed, told behind the list.
+#[derive(Default)]
+struct Problems {
+    first: Vec<Error>,
+    more: u64,
+}
+
+impl Problems {
+    /// Goes on behind what is about a file; whether there was no such problem.
+    fn attempt(&mut self, result: Result<()>) -> Result<bool> {
+        match result {
+            // Nothing more can be said.
+            Err(error @ Error::Stream(_)) => return Err(error),
+            Err(error) if self.first.len() < MOST_PROBLEMS => self.first.push(error),
+            Err(_) => self.more = self.more.saturating_add(1),
+            Ok(()) => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    fn tell(self, job: &mut Job<'_>) {
+        for problem in &self.first {
+            job.problem(problem);
+        }
+        if self.more > 0 {
+            job.console.complain(&format!("and {} more", self.more));
+        }
+    }
 }
 
 struct Listing<'a> {
     out: Output<'a>,
     form: Form,
     count: u64,
-    /// What could not be listed.
-    problems: Vec<Error>,
+    problems: Problems,
 }
 
 impl Listing<'_> {
@@ -61,19 +94,25 @@ impl Listing<'_> {
     }
 
     fn entries(&mut self, tree: &mut Tree<'_>, path: &str, walk: &mut Walk) -> Result<()> {
-        while let Some(step) = walk.next(tree.files).at(|| tree.place(path))? {
-            let (Step::Item(item), Some(directory)) = (step, walk.directory()) else { continue };
+        loop {
+            let item = match walk.next(tree.files).at(|| tree.place(path)) {
+                Ok(None) => return Ok(()),
+                Ok(Some(Step::Item(item))) => item,
+                Ok(Some(Step::Left(_))) => continue,
+                Err(error) => {
+                    self.problems.attempt(Err(error))?;
+                    continue;
+                }
+            };
+            let Some(directory) = walk.directory() else { continue };
             if self.form == Form::Names {
                 self.out.name(&item.name)?;
                 self.out.text("\n")?;
                 continue;
             }
-            match self.entry(tree, path, directory, &item.name) {
-                Err(error @ Error::Files { .. }) => self.problems.push(error),
-                result => result?,
-            }
+            let result = self.entry(tree, path, directory, &item.name);
+            self.problems.attempt(result)?;
         }
-        Ok(())
     }
 
     fn entry(
@@ -167,27 +206,31 @@ fn object(name: &str, attributes: &Attributes, target: Option<&str>) -> String {
 pub(crate) fn tree(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Result<()> {
     let inode = tree.find(path, true)?;
     let top = if path.is_empty() { "/" } else { path };
-    let mut drawing = Drawing { out: Output::new(&mut *job.console), directories: 0, files: 0 };
+    let out = Output::new(&mut *job.console);
+    let mut drawing = Drawing { out, directories: 0, files: 0, problems: Problems::default() };
     drawing.out.name(top)?;
     drawing.out.text("\n")?;
     let mut walk = Walk::new(inode, true);
     let result = drawing.draw(tree, path, &mut walk);
     walk.end(tree.files);
     result?;
-    let Drawing { directories, files, .. } = drawing;
+    let Drawing { directories, files, problems, mut out } = drawing;
     let plural = |count, one, more| if count == 1 { one } else { more };
-    drawing.out.text(&format!(
+    out.text(&format!(
         "\n{directories} {}, {files} {}\n",
         plural(directories, "directory", "directories"),
         plural(files, "file", "files"),
     ))?;
-    Ok(drawing.out.flush()?)
+    out.flush()?;
+    problems.tell(job);
+    Ok(())
 }
 
 struct Drawing<'a> {
     out: Output<'a>,
     directories: u64,
     files: u64,
+    problems: Problems,
 }
 
 impl Drawing<'_> {
@@ -195,50 +238,59 @@ impl Drawing<'_> {
         // For each directory on the way, whether more of it comes.
         let mut more = Vec::new();
         loop {
-            let step = walk.next(tree.files).at(|| tree.place(&below(path, &walk.path(""))))?;
+            let step = walk.next(tree.files).at(|| tree.place(&below(path, &walk.path(""))));
             match step {
-                None => return Ok(()),
-                Some(Step::Left(_)) => {
+                Ok(None) => return Ok(()),
+                Ok(Some(Step::Left(_))) => {
                     more.pop();
                 }
-                Some(Step::Item(item)) => {
-                    self.item(tree.files, walk, &more, &item)
-                        .at(|| tree.place(&below(path, &walk.path(&item.name))))??;
-                    if item.kind == FileKind::Directory {
+                Ok(Some(Step::Item(item))) => {
+                    let result = self.item(tree, path, walk, &more, &item);
+                    let whole = self.problems.attempt(result)?;
+                    if whole && item.kind == FileKind::Directory {
                         more.push(!item.last);
                     }
+                }
+                Err(error) => {
+                    self.problems.attempt(Err(error))?;
                 }
             }
         }
     }
 
+    /// Draws a name, and goes into a directory. One that can't be gone into is drawn all the same.
     fn item(
         &mut self,
-        files: &mut dyn FileSystem,
+        tree: &mut Tree<'_>,
+        path: &str,
         walk: &mut Walk,
         more: &[bool],
         item: &Item,
-    ) -> twine_files::Result<Result<()>> {
-        let mut lead: String =
-            more.iter().map(|&more| if more { "│   " } else { "    " }).collect();
+    ) -> Result<()> {
+        let deep = more.len().saturating_sub(MOST_LEVELS);
+        let mut lead = if deep > 0 { format!("({deep} more) ") } else { String::new() };
+        let near = more.iter().skip(deep);
+        lead.extend(near.map(|&more| if more { "│   " } else { "    " }));
         lead.push_str(if item.last { "└── " } else { "├── " });
-        let target = match (item.kind, walk.directory()) {
+        let shown = below(path, &walk.path(&item.name));
+        let (target, entered) = match (item.kind, walk.directory()) {
             (FileKind::SymbolicLink, Some(directory)) => {
-                let inode = files.lookup(directory, &item.name)?;
-                let target = files.read_link(inode);
-                files.release(inode);
-                Some(target?)
+                match target(tree.files, directory, &item.name) {
+                    Ok(target) => (Some(target), Ok(())),
+                    Err(error) => (None, Err(error).at(|| tree.place(&shown))),
+                }
             }
-            _ => None,
+            (FileKind::Directory, _) => {
+                (None, walk.enter(tree.files, &item.name).at(|| tree.place(&shown)))
+            }
+            _ => (None, Ok(())),
         };
         match item.kind {
-            FileKind::Directory => {
-                self.directories += 1;
-                walk.enter(files, &item.name)?;
-            }
+            FileKind::Directory => self.directories += 1,
             _ => self.files += 1,
         }
-        Ok(self.line(&lead, &item.name, target.as_deref()))
+        self.line(&lead, &item.name, target.as_deref())?;
+        entered
     }
 
     fn line(&mut self, lead: &str, name: &str, target: Option<&str>) -> Result<()> {
@@ -252,6 +304,14 @@ impl Drawing<'_> {
     }
 }
 
+/// What a symbolic link of a directory leads to.
+fn target(files: &mut dyn FileSystem, directory: Inode, name: &str) -> twine_files::Result<String> {
+    let inode = files.lookup(directory, name)?;
+    let target = files.read_link(inode);
+    files.release(inode);
+    target
+}
+
 /// Shows a directory and all below it as JSON: what `ls` shows of each, and of a directory what is
 /// in it.
 pub(crate) fn nested(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Result<()> {
@@ -259,16 +319,19 @@ pub(crate) fn nested(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Resu
     let mut out = Output::new(&mut *job.console);
     let top = if path.is_empty() { "/" } else { path };
     let mut walk = Walk::new(inode, true);
+    let mut problems = Problems::default();
     let result = tree
         .files
         .attributes(inode)
         .at(|| tree.place(path))
         .and_then(|attributes| Ok(out.text(&opened(&object(top, &attributes, None)))?))
-        .and_then(|()| nest(tree, path, &mut walk, &mut out));
+        .and_then(|()| nest(tree, path, &mut walk, &mut out, &mut problems));
     walk.end(tree.files);
     result?;
     out.text("]}\n")?;
-    Ok(out.flush()?)
+    out.flush()?;
+    problems.tell(job);
+    Ok(())
 }
 
 /// An object that goes on with what is in a directory.
@@ -276,30 +339,54 @@ fn opened(object: &str) -> String {
     format!("{},\"contents\":[", object.strip_suffix('}').unwrap_or(object))
 }
 
-fn nest(tree: &mut Tree<'_>, path: &str, walk: &mut Walk, out: &mut Output<'_>) -> Result<()> {
+fn nest(
+    tree: &mut Tree<'_>,
+    path: &str,
+    walk: &mut Walk,
+    out: &mut Output<'_>,
+    problems: &mut Problems,
+) -> Result<()> {
     let mut first = true;
     loop {
-        let step = walk.next(tree.files).at(|| tree.place(&below(path, &walk.path(""))))?;
+        let step = walk.next(tree.files).at(|| tree.place(&below(path, &walk.path(""))));
         let item = match step {
-            None => return Ok(()),
-            Some(Step::Left(_)) => {
+            Ok(None) => return Ok(()),
+            Ok(Some(Step::Left(_))) => {
                 out.text("]}")?;
                 first = false;
                 continue;
             }
-            Some(Step::Item(item)) => item,
+            Ok(Some(Step::Item(item))) => item,
+            Err(error) => {
+                problems.attempt(Err(error))?;
+                continue;
+            }
         };
-        let text = nested_item(tree.files, walk, &item)
-            .at(|| tree.place(&below(path, &walk.path(&item.name))))?;
+        let shown = below(path, &walk.path(&item.name));
+        let text = match nested_item(tree.files, walk, &item).at(|| tree.place(&shown)) {
+            Ok(text) => text,
+            Err(error) => {
+                problems.attempt(Err(error))?;
+                continue;
+            }
+        };
         out.text(if first { "\n" } else { ",\n" })?;
+        first = false;
+        if item.kind == FileKind::Directory {
+            let entered = walk.enter(tree.files, &item.name).at(|| tree.place(&shown));
+            if problems.attempt(entered)? {
+                out.text(&opened(&text))?;
+                first = true;
+                continue;
+            }
+        }
         out.text(&text)?;
-        first = item.kind == FileKind::Directory;
     }
 }
 
 fn nested_item(
     files: &mut dyn FileSystem,
-    walk: &mut Walk,
+    walk: &Walk,
     item: &Item,
 ) -> twine_files::Result<String> {
     let Some(directory) = walk.directory() else { return Err(twine_files::Error::NotFound) };
@@ -310,10 +397,5 @@ fn nested_item(
         Ok(object(&item.name, &attributes, target.as_deref()))
     });
     files.release(inode);
-    let known = known?;
-    if item.kind != FileKind::Directory {
-        return Ok(known);
-    }
-    walk.enter(files, &item.name)?;
-    Ok(opened(&known))
+    known
 }

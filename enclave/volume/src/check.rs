@@ -1,19 +1,27 @@
 //! Checking a volume: every block is read and opened, every item looked at, and what is in
 //! use compared with what is entered as in use.
+//!
+//! Nothing of what is found is relied on: who has the key can make a volume of anything. Each node
+//! is looked at once, however many pointers lead to it, and what is remembered is bounded by what
+//! is there, not by the numbers that it names.
+
+mod books;
+mod names;
 
 use crate::block::{BLOCK_BYTES, Bytes, Kind, RESERVED_BLOCKS, zeroed};
 use crate::cache::Name;
-use crate::directory;
+use crate::directory::{self, Names};
 use crate::error::{Error, Result};
 use crate::extents::{self, GROUP};
 use crate::inode::{Attributes, ROOT};
 use crate::log;
 use crate::page::{self, Key, Subject};
 use crate::pointer::Pointer;
-use crate::space::{REGION_BLOCKS, WORDS};
-use crate::tree::Step;
+use crate::tree::Range;
 use crate::volume::Volume;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use books::Blocks;
+use names::Known;
+use std::collections::{BTreeMap, BTreeSet};
 use twine_files::FileKind;
 
 /// More findings than this are counted, not listed.
@@ -31,7 +39,7 @@ pub struct Progress {
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The path of what it is about, where that can be told.
+    /// The path of what it is about, where that can be told; the end of it where it is long.
     pub path: Option<String>,
     /// Something was lost. Otherwise only the volume's books are wrong.
     pub lost: bool,
@@ -59,24 +67,21 @@ pub struct Report {
     pub finding_count: u64,
 }
 
-/// What is known of an inode.
-#[derive(Default)]
-struct Known {
-    attributes: Option<Attributes>,
-    names: u64,
-    named_kind: Option<FileKind>,
-    marked: bool,
-}
-
-/// A check that is going on. It takes a bit for each block, and some dozen bytes for each
-/// inode.
+/// A check that is going on. It takes some bits for each block in use, and about 150 bytes for
+/// each inode.
 struct Check<'a> {
     volume: &'a mut Volume,
     progress: &'a mut dyn FnMut(Progress),
     total: u64,
     done: u64,
-    seen: Vec<u64>,
+    /// Blocks that something leads to.
+    seen: Blocks,
+    /// Regions that have a bitmap.
+    regions: BTreeSet<u64>,
+    names: Names,
     inodes: BTreeMap<u64, Known>,
+    /// Further names of directories, of which each can have one.
+    more_names: Vec<names::Spot>,
     /// What was found about inodes, before their paths are known.
     about: Vec<(Option<u64>, bool, String)>,
     count: u64,
@@ -99,15 +104,17 @@ impl Volume {
                 self.commit_tree(true)?;
             }
         }
-        let total = self.space.in_use();
-        let words = self.space.blocks.div_ceil(REGION_BLOCKS) as usize * WORDS;
+        let names = Names::new(self);
         let mut check = Check {
+            total: self.space.in_use(),
             volume: self,
             progress,
-            total,
             done: 0,
-            seen: vec![0; words],
+            seen: Blocks::default(),
+            regions: BTreeSet::new(),
+            names,
             inodes: BTreeMap::new(),
+            more_names: Vec::new(),
             about: Vec::new(),
             count: 0,
             torn: false,
@@ -115,9 +122,9 @@ impl Volume {
         };
         let root = check.volume.root;
         let level = check.volume.levels - 1;
-        check.node(&root, level, None, None);
-        check.names();
-        check.space();
+        check.node(&root, level, Range { least: None, behind: None });
+        check.inodes();
+        check.books();
         check.finish()
     }
 }
@@ -130,26 +137,26 @@ impl Check<'_> {
         }
     }
 
-    /// Counts a block as in use.
-    fn sees(&mut self, block: u64, inode: Option<u64>) {
+    /// Counts a block as in use; whether it may be looked at: it is one of the volume's, and was
+    /// not looked at before.
+    fn sees(&mut self, block: u64, kind: Kind, inode: Option<u64>) -> bool {
         self.done += 1;
         if self.done.is_multiple_of(4096) {
             (self.progress)(Progress { done: self.done, total: self.total });
         }
-        if log::is_in_ring(block) {
-            return;
+        if kind == Kind::Data && log::is_in_ring(block) {
+            // What was damaged there keeps its pointer while others have the block.
+            return true;
         }
-        if block < RESERVED_BLOCKS || block >= self.volume.space.blocks {
+        if !(RESERVED_BLOCKS..self.volume.space.blocks).contains(&block) {
             self.find(inode, true, format!("a pointer leads to block {block}, out of the volume"));
-            return;
+            return false;
         }
-        let bit = 1 << (block % 64);
-        let word = &mut self.seen[(block / 64) as usize];
-        if *word & bit != 0 {
+        let first = self.seen.insert(block);
+        if !first {
             self.find(inode, true, format!("block {block} is in use twice"));
-        } else {
-            *word |= bit;
         }
+        first
     }
 
     /// The bytes of a node, from the storage if they should be there.
@@ -157,26 +164,28 @@ impl Check<'_> {
         let mut bytes = zeroed();
         if pointer.is_sealed() {
             self.volume.store.load(Kind::Node, pointer, &mut bytes)?;
+            page::validate(&bytes, level).map_err(Error::damaged)?;
         } else {
             let frame = self.volume.cache.find(Name::Node(pointer.block));
             let frame = frame.ok_or_else(|| Error::damaged("a tree node is gone"))?;
             bytes.copy_from_slice(self.volume.cache.bytes(frame));
         }
-        if pointer.is_sealed() {
-            page::validate(&bytes, level).map_err(Error::damaged)?;
-        }
         Ok(bytes)
     }
 
     /// Looks at a node and all below. Its keys lie between two of its parent's.
-    fn node(&mut self, pointer: &Pointer, level: u8, least: Option<Key>, end: Option<Key>) {
-        self.sees(pointer.block, None);
+    fn node(&mut self, pointer: &Pointer, level: u8, range: Range) {
+        if !self.sees(pointer.block, Kind::Node, None) {
+            self.torn = true;
+            return;
+        }
         let bytes = match self.load(pointer, level) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.torn = true;
-                let from = least.map_or(ROOT, |key| key.inode.max(ROOT));
-                let to = end.map_or_else(|| "the last".into(), |key| key.inode.to_string());
+                let from = range.least.map_or(ROOT, |key| key.inode.max(ROOT));
+                let to =
+                    range.behind.map_or_else(|| "the last".into(), |key| key.inode.to_string());
                 self.find(None, true, format!("what is of inodes {from} to {to}: {error}"));
                 return;
             }
@@ -185,9 +194,7 @@ impl Check<'_> {
         let items = page::count(&bytes);
         for index in 0..items {
             let key = page::key(&bytes, index);
-            let below = level > 0 && index == 0;
-            if end.is_some_and(|end| key >= end) || !below && least.is_some_and(|least| key < least)
-            {
+            if !range.has(&key, level, index) {
                 self.find(Some(key.inode), true, "an item is in the wrong part of the tree");
             }
             if level == 0 {
@@ -195,192 +202,123 @@ impl Check<'_> {
                 continue;
             }
             let child = page::child(&bytes, index);
-            let from = if index == 0 { least } else { Some(key) };
-            let to = if index + 1 < items { Some(page::key(&bytes, index + 1)) } else { end };
-            self.node(&child, level - 1, from, to);
+            let least = if index == 0 { range.least } else { Some(key) };
+            let next = (index + 1 < items).then(|| page::key(&bytes, index + 1));
+            self.node(&child, level - 1, Range { least, behind: next.or(range.behind) });
         }
     }
 
     fn item(&mut self, key: &Key, value: &[u8]) {
-        match key.subject {
-            Subject::Attributes => match Attributes::decode(value) {
-                Ok(attributes) => {
-                    match attributes.kind {
-                        FileKind::File => self.report.files += 1,
-                        FileKind::Directory => self.report.directories += 1,
-                        FileKind::SymbolicLink => self.report.symbolic_links += 1,
-                    }
-                    self.inodes.entry(key.inode).or_default().attributes = Some(attributes);
-                }
-                Err(error) => self.find(Some(key.inode), true, error.to_string()),
-            },
-            Subject::Extents => match extents::decode(value) {
-                Ok(group) => self.data(key, &group),
-                Err(error) => self.find(Some(key.inode), true, error.to_string()),
-            },
-            Subject::Entry => match directory::parse(value) {
-                Ok((inode, kind, _)) => {
-                    let known = self.inodes.entry(inode).or_default();
-                    known.names += 1;
-                    known.named_kind = Some(kind);
-                }
-                Err(error) => self.find(Some(key.inode), true, error.to_string()),
-            },
-            Subject::Orphan => self.inodes.entry(key.offset).or_default().marked = true,
-            Subject::Target | Subject::Inline | Subject::Region => {}
+        let of_volume = matches!(key.subject, Subject::Region | Subject::Orphan);
+        if of_volume != (key.inode == 0) {
+            self.find(Some(key.inode), false, "an item is of an inode that can't have it");
+            return;
+        }
+        let looked = match key.subject {
+            Subject::Attributes => self.attributes(key, value),
+            Subject::Extents => self.extents(key, value),
+            Subject::Entry => self.entry(key, value),
+            Subject::Target => {
+                self.known(key.inode).target_bytes += value.len() as u64;
+                Ok(())
+            }
+            Subject::Inline => {
+                self.known(key.inode).blocks |= 1;
+                Ok(())
+            }
+            Subject::Region => {
+                self.regions.insert(key.offset);
+                Ok(())
+            }
+            Subject::Orphan => {
+                self.known(key.offset).marked = true;
+                Ok(())
+            }
+        };
+        if let Err(error) = looked {
+            self.find(Some(key.inode), true, error.to_string());
         }
     }
 
+    fn known(&mut self, inode: u64) -> &mut Known {
+        self.inodes.entry(inode).or_default()
+    }
+
+    fn attributes(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        // Also where they make no sense they are there.
+        self.known(key.inode).is_there = true;
+        if key.offset != 0 {
+            return Err(Error::damaged("there are attributes that nobody looks at"));
+        }
+        let attributes = Attributes::decode(value)?;
+        match attributes.kind {
+            FileKind::File => self.report.files += 1,
+            FileKind::Directory => self.report.directories += 1,
+            FileKind::SymbolicLink => self.report.symbolic_links += 1,
+        }
+        self.known(key.inode).says = Some(attributes.into());
+        Ok(())
+    }
+
+    /// Counts a name. One that is damaged is a name too, but nothing is called by it.
+    fn entry(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        self.known(key.inode).has_entries = true;
+        let read = self.names.read(key, value).map(|_| ());
+        if let Ok((inode, kind, _)) = directory::parse(value) {
+            let spot = names::Spot { inode, directory: key.inode, cookie: key.offset };
+            let known = self.known(inode);
+            known.names += 1;
+            known.named_kind = Some(kind);
+            if read.is_ok() {
+                let first = *known.spot.get_or_insert(spot);
+                let again = first != spot && kind == FileKind::Directory;
+                if again && self.more_names.len() < MOST_FINDINGS {
+                    self.more_names.push(spot);
+                }
+            }
+        }
+        read
+    }
+
     /// Opens the blocks of a group.
-    fn data(&mut self, key: &Key, group: &extents::Group) {
+    fn extents(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        let first = extents::first_block(key)?;
+        let group = extents::decode(value)?;
         let mut bytes = zeroed();
-        for (place, pointer) in group.iter().enumerate() {
+        for (index, pointer) in (first..).zip(&group) {
             let Some(pointer) = pointer else { continue };
-            self.sees(pointer.block, Some(key.inode));
+            let known = self.known(key.inode);
+            known.blocks = known.blocks.max(index + 1);
+            if !self.sees(pointer.block, Kind::Data, Some(key.inode)) {
+                continue;
+            }
             match self.volume.store.load(Kind::Data, pointer, &mut bytes) {
                 Ok(()) => self.report.data_blocks += 1,
                 Err(error) => {
-                    let at = (key.offset * GROUP + place as u64) * BLOCK_BYTES as u64;
+                    let at = index * BLOCK_BYTES as u64;
                     let end = at + BLOCK_BYTES as u64;
                     self.find(Some(key.inode), true, format!("bytes {at} to {end}: {error}"));
                 }
             }
         }
-    }
-
-    /// Compares inodes with the names that they have.
-    fn names(&mut self) {
-        for (inode, known) in std::mem::take(&mut self.inodes) {
-            let Some(attributes) = known.attributes else {
-                if known.names > 0 {
-                    self.find(Some(inode), true, "there is a name for it, but it is gone");
-                }
-                continue;
-            };
-            if known.named_kind.is_some_and(|kind| kind != attributes.kind) {
-                self.find(Some(inode), false, "its name says that it is of another kind");
-            }
-            let names = known.names + u64::from(inode == ROOT);
-            if names == attributes.links && (names > 0 || known.marked) {
-                continue;
-            }
-            let uncertain = if self.torn { ", as far as can be read" } else { "" };
-            let links = attributes.links;
-            let what = format!("it has {names} names{uncertain}, and counts {links}");
-            self.find(Some(inode), names == 0, what);
-        }
-    }
-
-    /// Compares the bitmaps with the blocks that were seen.
-    fn space(&mut self) {
-        let entered = self.volume.enter_freed().and_then(|()| self.volume.enter_waiting());
-        if let Err(error) = entered {
-            self.find(None, false, format!("free space: {error}"));
-        }
-        for block in (0..RESERVED_BLOCKS).chain(self.volume.space.ready()) {
-            self.seen[(block / 64) as usize] |= 1 << (block % 64);
-        }
-        let (mut leaked, mut unguarded) = (0, 0);
-        for number in 0..self.volume.space.blocks.div_ceil(REGION_BLOCKS) {
-            let used = match self.volume.region_bits(number) {
-                Ok(used) => used,
-                Err(error) => {
-                    self.find(None, false, format!("free space of region {number}: {error}"));
-                    continue;
-                }
-            };
-            let seen = &self.seen[number as usize * WORDS..][..WORDS];
-            for (used, seen) in used.iter().zip(seen) {
-                leaked += u64::from((used & !seen).count_ones());
-                unguarded += u64::from((seen & !used).count_ones());
-            }
-        }
-        if unguarded > 0 {
-            self.find(None, true, format!("{unguarded} blocks in use are entered as free"));
-        }
-        if leaked > 0 {
-            let what = format!("{leaked} blocks are entered as in use, and nothing refers to them");
-            if !self.torn {
-                self.find(None, false, what);
-            }
-        }
+        debug_assert!(group.len() as u64 == GROUP);
+        Ok(())
     }
 
     /// Puts paths to what was found.
-    fn finish(self) -> Result<Report> {
-        let Check { volume, progress, done, mut report, about, count, .. } = self;
-        progress(Progress { done, total: done });
-        let wanted: BTreeSet<u64> = about.iter().filter_map(|(inode, ..)| *inode).collect();
-        let paths = volume.paths(&wanted);
-        report.finding_count = count;
-        report.findings = about
-            .into_iter()
-            .map(|(inode, lost, what)| match inode {
-                None => Finding { path: None, lost, what },
-                Some(inode) => match paths.get(&inode) {
-                    Some(path) => Finding { path: Some(path.clone()), lost, what },
-                    None => Finding { path: None, lost, what: format!("inode {inode}: {what}") },
-                },
-            })
-            .collect();
-        Ok(report)
-    }
-}
-
-impl Volume {
-    /// One path of each inode, as far as the tree can be read.
-    fn paths(&mut self, wanted: &BTreeSet<u64>) -> HashMap<u64, String> {
-        // Where each is, and where that is, up to the root: one look at all for each level.
-        let mut places: HashMap<u64, (u64, String)> = HashMap::new();
-        let mut next: BTreeSet<u64> =
-            wanted.iter().copied().filter(|&inode| inode != ROOT).collect();
-        while !next.is_empty() {
-            let found = self.places(&next);
-            next = found
-                .values()
-                .map(|(directory, _)| *directory)
-                .filter(|inode| {
-                    *inode != ROOT && !places.contains_key(inode) && !found.contains_key(inode)
-                })
-                .collect();
-            places.extend(found);
-        }
-        let path = |&inode: &u64| {
-            let mut names = Vec::new();
-            let mut at = inode;
-            while at != ROOT && names.len() <= places.len() {
-                let (directory, name) = places.get(&at)?;
-                names.push(name.as_str());
-                at = *directory;
-            }
-            names.reverse();
-            (at == ROOT).then(|| (inode, format!("/{}", names.join("/"))))
-        };
-        wanted.iter().filter_map(path).collect()
-    }
-
-    /// A directory and a name for each of some inodes.
-    fn places(&mut self, wanted: &BTreeSet<u64>) -> HashMap<u64, (u64, String)> {
-        let mut found = HashMap::new();
-        let mut from = Key::LEAST;
-        loop {
-            let mut last = from;
-            let result = self.scan(&from, |key, value| {
-                last = *key;
-                if key.subject == Subject::Entry
-                    && let Ok((inode, _, name)) = directory::parse(value)
-                    && wanted.contains(&inode)
-                {
-                    found.insert(inode, (key.inode, name.to_owned()));
-                }
-                Ok(Step::On)
-            });
-            // Behind what can't be read, go on with the next inode.
-            match result {
-                Ok(()) => return found,
-                Err(_) if last.inode >= self.inodes.next => return found,
-                Err(_) => from = Key::new(last.inode + 1, Subject::Attributes, 0),
-            }
-        }
+    fn finish(mut self) -> Result<Report> {
+        (self.progress)(Progress { done: self.done, total: self.done });
+        let about = std::mem::take(&mut self.about);
+        let mut paths = names::Paths::default();
+        let findings = about.into_iter().map(|(inode, lost, what)| {
+            let path = inode.and_then(|inode| self.path(inode, &mut paths));
+            let what = match inode {
+                Some(inode) if path.is_none() => format!("inode {inode}: {what}"),
+                _ => what,
+            };
+            Finding { path, lost, what }
+        });
+        let findings = findings.collect();
+        Ok(Report { findings, finding_count: self.count, ..self.report })
     }
 }

@@ -1,8 +1,8 @@
 //! Directories: names, and what is made and removed by them.
 
-use crate::crypto::mac;
+use crate::crypto::{Tagger, mac};
 use crate::error::{Error, Result};
-use crate::inode::{Attributes, Times, kind_code, kind_from_code};
+use crate::inode::{Attributes, ROOT, Times, kind_code, kind_from_code};
 use crate::page::{Key, Subject};
 use crate::tree::Step;
 use crate::volume::Volume;
@@ -18,7 +18,10 @@ const SLOT_BITS: u32 = 7;
 const FIRST_SLOT: u64 = 4;
 
 /// Most bytes of a symbolic link's target.
-const MOST_TARGET_BYTES: usize = 4095;
+pub(crate) const MOST_TARGET_BYTES: usize = 4095;
+
+/// Letters of a damaged name that a message has.
+const MOST_SHOWN: usize = 64;
 
 /// Bytes of a piece of a target.
 const PIECE_BYTES: usize = 1024;
@@ -31,7 +34,8 @@ pub(crate) struct Found {
     pub(crate) kind: FileKind,
 }
 
-/// The parts of an entry's value: inode, kind, name.
+/// The parts of an entry's value: inode, kind, and what it has for a name, which may be none that
+/// anybody could have given: [`Names`] says.
 pub(crate) fn parse(value: &[u8]) -> Result<(u64, FileKind, &str)> {
     let damaged = || Error::damaged("a directory entry makes no sense");
     let (inode, rest) = value.split_first_chunk::<8>().ok_or_else(damaged)?;
@@ -49,13 +53,75 @@ fn value(inode: u64, kind: FileKind, name: &str) -> Vec<u8> {
     value
 }
 
+/// The hash of a name, which its cookie begins with, from its tag. That has a key, so that names that collide can't
+/// be made up without one look at a cookie for each name that is tried.
+fn hash(mac: &[u8; 32]) -> u64 {
+    // 31 bits with the slot: a C program's `telldir` has no more.
+    u64::from(u32::from_be_bytes([0, mac[0], mac[1], mac[2]]))
+}
+
+/// Looks at the names of entries that come in the order of their keys, and tells those that nobody
+/// could have given, so that they reach no program: what a volume holds may have been made
+/// by somebody else who has its key.
+pub(crate) struct Names {
+    tagger: Tagger,
+    /// The names of the last hash one behind the other, and where each ends.
+    hash: (u64, u64),
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    pub(crate) fn new(volume: &Volume) -> Self {
+        let tagger = Tagger::new(&volume.names_key);
+        Names { tagger, hash: (0, 0), text: String::new(), ends: Vec::new() }
+    }
+
+    /// The parts of the next entry, or what is wrong with it.
+    pub(crate) fn read<'v>(
+        &mut self,
+        key: &Key,
+        value: &'v [u8],
+    ) -> Result<(u64, FileKind, &'v str)> {
+        let (inode, kind, name) = parse(value)?;
+        let wrong = |what: &str| {
+            // A name may be long, and hold anything.
+            let shown: String = name.chars().take(MOST_SHOWN).collect();
+            let more = if shown.len() < name.len() { "..." } else { "" };
+            Error::damaged(format!("the name {shown:?}{more} {what}"))
+        };
+        match check_name(name) {
+            Err(FileError::NameTooLong) => return Err(wrong("is too long")),
+            Err(_) => return Err(wrong("is none that a file can have")),
+            Ok(()) => {}
+        }
+        let hash = (key.inode, key.offset >> SLOT_BITS);
+        if self.hash != hash {
+            self.hash = hash;
+            self.text.clear();
+            self.ends.clear();
+        }
+        // Equal names have the same hash, and are one behind the other.
+        if self::hash(&self.tagger.mac(name.as_bytes())) != hash.1
+            || key.offset & ((1 << SLOT_BITS) - 1) < FIRST_SLOT
+        {
+            return Err(wrong("does not fit its cookie"));
+        }
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let mut known = starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]);
+        if known.any(|known| known == name) {
+            return Err(wrong("is there twice"));
+        }
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+        Ok((inode, kind, name))
+    }
+}
+
 impl Volume {
-    /// The least key that a name may have. Names are hashed with a key, so that nobody can
-    /// make up names that collide.
-    fn name_key(&self, directory: u64, name: &str) -> Key {
-        let hash = mac(&self.names_key, name.as_bytes());
-        // 31 bits in all: a C program's `telldir` has no more.
-        let hash = u64::from(u32::from_be_bytes([0, hash[0], hash[1], hash[2]]));
+    /// The least key that a name may have.
+    pub(crate) fn name_key(&self, directory: u64, name: &str) -> Key {
+        let hash = hash(&mac(&self.names_key, name.as_bytes()));
         Key::new(directory, Subject::Entry, hash << SLOT_BITS | FIRST_SLOT)
     }
 
@@ -63,16 +129,20 @@ impl Volume {
     fn find_name(&mut self, directory: u64, name: &str) -> Result<Result<Found, Key>> {
         let first = self.name_key(directory, name);
         let mut found = None;
+        let mut unreadable = None;
         let mut free = first;
         self.scan(&first, |key, value| {
             let same = key.inode == directory && key.subject == Subject::Entry;
             if !same || key.offset >> SLOT_BITS != first.offset >> SLOT_BITS {
                 return Ok(Step::Stop);
             }
-            let (inode, kind, other) = parse(value)?;
-            if other == name {
-                found = Some(Found { key: *key, inode, kind });
-                return Ok(Step::Stop);
+            match parse(value) {
+                Ok((inode, kind, other)) if other == name => {
+                    found = Some(Found { key: *key, inode, kind });
+                    return Ok(Step::Stop);
+                }
+                Ok(_) => {}
+                Err(error) => unreadable = Some(error),
             }
             if key.offset == free.offset {
                 free.offset = free.offset.wrapping_add(1);
@@ -81,6 +151,8 @@ impl Volume {
         })?;
         match found {
             Some(found) => Ok(Ok(found)),
+            // It could be the name.
+            None if let Some(error) = unreadable => Err(in_directory(directory, &error)),
             None if free.offset >> SLOT_BITS != first.offset >> SLOT_BITS => {
                 Err(FileError::NoSpace.into())
             }
@@ -92,7 +164,9 @@ impl Volume {
     pub(crate) fn entry(&mut self, directory: u64, name: &str) -> Result<Found> {
         check_name(name)?;
         self.directory(directory)?;
-        self.find_name(directory, name)?.map_err(|_| FileError::NotFound.into())
+        let found = self.find_name(directory, name)?.map_err(|_| FileError::NotFound)?;
+        self.check_entry(&found)?;
+        Ok(found)
     }
 
     /// The entry of a name, or the key for a new one.
@@ -105,7 +179,38 @@ impl Volume {
         if self.directory(directory)?.links == 0 {
             return Err(FileError::NotFound.into());
         }
-        self.find_name(directory, name)
+        let found = self.find_name(directory, name)?;
+        if let Ok(found) = &found {
+            self.check_entry(found)?;
+        }
+        Ok(found)
+    }
+
+    /// Refuses an entry that leads to something else than it says, or to a directory that says that
+    /// it is in another one. So nobody who goes from the root from name to name ever comes into
+    /// a circle.
+    fn check_entry(&mut self, found: &Found) -> Result<()> {
+        let Found { key: Key { inode: directory, .. }, inode, kind } = *found;
+        let wrong = |what: String| {
+            Err(in_directory(directory, &Error::damaged(format!("a name leads to {what}"))))
+        };
+        let attributes = match self.inode(inode) {
+            Err(Error::File(FileError::NotFound)) => {
+                return wrong(format!("inode {inode}, which is gone"));
+            }
+            known => known?,
+        };
+        if attributes.kind != kind {
+            return wrong(format!("inode {inode}, which is of another kind"));
+        }
+        if attributes.links == 0 {
+            return wrong(format!("inode {inode}, which counts no names"));
+        }
+        if kind == FileKind::Directory && (attributes.parent != directory || inode == ROOT) {
+            let parent = attributes.parent;
+            return wrong(format!("directory {inode}, which is in directory {parent}"));
+        }
+        Ok(())
     }
 
     /// A key for a name that is not there yet.
@@ -140,6 +245,7 @@ impl Volume {
             return Err(FileError::NameTooLong.into());
         }
         let key = self.new_key(directory, name)?;
+        self.check_next_inode()?;
         self.balance_for_names()?;
         self.prepare(&key)?;
         self.prepare_inode(directory)?;
@@ -178,10 +284,10 @@ impl Volume {
                 return Ok(Step::Stop);
             }
             target.extend_from_slice(piece);
-            Ok(Step::On)
+            Ok(if target.len() <= MOST_TARGET_BYTES { Step::On } else { Step::Stop })
         })?;
         if target.len() as u64 != attributes.size {
-            return Err(Error::damaged("a symbolic link's target is cut off"));
+            return Err(Error::damaged("a symbolic link's target has the wrong length"));
         }
         String::from_utf8(target).map_err(|_| Error::damaged("a symbolic link makes no sense"))
     }
@@ -206,6 +312,9 @@ impl Volume {
         }
         if attributes.links == 0 {
             return Err(FileError::NotFound.into());
+        }
+        if attributes.links == u64::MAX {
+            return Err(FileError::TooManyLinks.into());
         }
         let key = self.new_key(directory, name)?;
         self.balance_for_names()?;
@@ -278,6 +387,8 @@ impl Volume {
     }
 
     /// The entries of a directory after a cookie.
+    ///
+    /// An entry that nobody could have made is not given; all others are, and then comes an error.
     pub(crate) fn list(
         &mut self,
         directory: u64,
@@ -285,14 +396,42 @@ impl Volume {
         each: &mut dyn FnMut(Entry<'_>) -> bool,
     ) -> Result<()> {
         self.directory(directory)?;
-        let Some(from) = cookie.checked_add(1) else { return Ok(()) };
-        self.scan(&Key::new(directory, Subject::Entry, from), |key, value| {
+        let mut names = Names::new(self);
+        let mut wrong = None;
+        let mut stopped = false;
+        // From the first name of the cookie's hash on, to know those that were given.
+        let from = cookie >> SLOT_BITS << SLOT_BITS;
+        let scanned = self.scan(&Key::new(directory, Subject::Entry, from), |key, value| {
             if key.inode != directory || key.subject != Subject::Entry {
                 return Ok(Step::Stop);
             }
-            let (inode, kind, name) = parse(value)?;
-            let entry = Entry { name, inode: Inode(inode), kind, cookie: key.offset };
-            Ok(if each(entry) { Step::On } else { Step::Stop })
-        })
+            match names.read(key, value) {
+                Ok(_) if key.offset <= cookie => {}
+                Ok((inode, kind, name)) => {
+                    let entry = Entry { name, inode: Inode(inode), kind, cookie: key.offset };
+                    stopped = !each(entry);
+                }
+                Err(error) => wrong = Some(error),
+            }
+            Ok(if stopped { Step::Stop } else { Step::On })
+        });
+        if let Some(error) = wrong {
+            self.inodes.damaged.insert(directory);
+            self.note(&in_directory(directory, &error));
+        }
+        scanned?;
+        // Who lists in pieces is told at the end of the last one, whichever piece it was in.
+        if !stopped && self.inodes.damaged.contains(&directory) {
+            return Err(in_directory(directory, &Error::damaged("a name in it is damaged")));
+        }
+        Ok(())
+    }
+}
+
+/// Says which directory an error is about.
+fn in_directory(directory: u64, error: &Error) -> Error {
+    match error {
+        Error::Damaged { what } => Error::damaged(format!("directory {directory}: {what}")),
+        error => error.clone(),
     }
 }

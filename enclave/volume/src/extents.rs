@@ -1,6 +1,9 @@
 //! Pointers to the data of files, in groups.
 
+use crate::block::{BLOCK_BYTES, RESERVED_BLOCKS};
 use crate::error::{Error, Result};
+use crate::file::MOST_FILE_BYTES;
+use crate::log;
 use crate::page::{Key, Subject};
 use crate::pointer::{POINTER_BYTES, Pointer};
 use crate::tree::Step;
@@ -8,6 +11,9 @@ use crate::volume::Volume;
 
 /// Blocks of a group. Three items of full groups fit into a page.
 pub(crate) const GROUP: u64 = 32;
+
+/// Most blocks of a file.
+const MOST_FILE_BLOCKS: u64 = MOST_FILE_BYTES / BLOCK_BYTES as u64;
 
 /// Most bytes of an item.
 const MOST_BYTES: usize = 4 + GROUP as usize * POINTER_BYTES;
@@ -25,13 +31,20 @@ pub(crate) fn place(index: u64) -> usize {
     (index % GROUP) as usize
 }
 
-/// The parts of an item's value: which pointers there are, and their bytes.
+/// The first block of the group that an item is of.
+pub(crate) fn first_block(key: &Key) -> Result<u64> {
+    let block = key.offset.checked_mul(GROUP).filter(|&block| block < MOST_FILE_BLOCKS);
+    block.ok_or_else(|| Error::damaged("an item of extents lies behind the largest file's end"))
+}
+
+/// The parts of an item's value: which pointers there are, and their bytes. There is at least
+/// one: an item without any would stay for ever, since what takes pointers away takes none there.
 fn parts(value: &[u8]) -> Result<(u32, &[[u8; POINTER_BYTES]])> {
     let damaged = || Error::damaged("an item of extents has the wrong length");
     let (present, rest) = value.split_first_chunk::<4>().ok_or_else(damaged)?;
     let present = u32::from_le_bytes(*present);
     let (pointers, rest) = rest.as_chunks::<POINTER_BYTES>();
-    if pointers.len() != present.count_ones() as usize || !rest.is_empty() {
+    if pointers.len() != present.count_ones() as usize || !rest.is_empty() || present == 0 {
         return Err(damaged());
     }
     Ok((present, pointers))
@@ -55,6 +68,27 @@ pub(crate) fn decode(value: &[u8]) -> Result<Group> {
         group[place] = Some(Pointer::decode(pointer));
     }
     Ok(group)
+}
+
+/// Whether a block is one that files of a volume with so many blocks may have.
+pub(crate) fn may_hold_data(block: u64, blocks: u64) -> bool {
+    log::is_in_ring(block) || (RESERVED_BLOCKS..blocks).contains(&block)
+}
+
+/// Refuses pointers that lead elsewhere: blocks that are freed are given out again, and must be no
+/// part of the log or the header.
+fn check_places<'p>(pointers: impl IntoIterator<Item = &'p Pointer>, blocks: u64) -> Result<()> {
+    match pointers.into_iter().find(|pointer| !may_hold_data(pointer.block, blocks)) {
+        Some(Pointer { block, .. }) => {
+            Err(Error::damaged(format!("a pointer leads to block {block}, out of the volume")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses an item whose pointers can't be taken away.
+pub(crate) fn check(value: &[u8], blocks: u64) -> Result<()> {
+    check_places(decode(value)?.iter().flatten(), blocks)
 }
 
 /// Those pointers of an item's value that a mask has: which there are, and they.
@@ -147,7 +181,7 @@ impl Volume {
             if key.inode != inode || key.subject != Subject::Extents {
                 return Ok(Step::Stop);
             }
-            let group = key.offset.saturating_mul(GROUP);
+            let group = first_block(key)?;
             let (present, _) = parts(value)?;
             found = places(present).map(|place| group + place as u64).find(|&at| at >= first);
             Ok(if found.is_some() { Step::Stop } else { Step::On })
@@ -197,6 +231,7 @@ impl Volume {
         if mask == 0 {
             return Ok(());
         }
+        check_places(&replaced, self.space.blocks)?;
         if item.present() == 0 {
             self.take(key)?;
         } else {
@@ -226,6 +261,10 @@ mod tests {
             let new = (there == (step / 200 % 2 == 0)).then(|| pointer(step));
             assert_eq!(item.set(place, new), std::mem::replace(&mut group[place], new));
             let value = item.value();
+            if item.present() == 0 {
+                assert!(decode(value).is_err() && pick(value, place).is_err());
+                continue;
+            }
             assert_eq!(decode(value).unwrap(), group);
             assert_eq!(Item::new(value).unwrap().value(), value);
             assert_eq!(pick(value, place).unwrap(), new);

@@ -104,8 +104,8 @@ impl Volume {
     /// at once, or one that nobody has asked for lately.
     fn past_cache(&mut self, inode: u64, first: u64, most: usize, goes_on: bool) -> usize {
         if most >= DIRECT_BLOCKS {
-            let cached = |&index: &u64| !self.cache.has(Name::Data(inode, index));
-            let count = (first..).take(most).take_while(cached).count();
+            let absent = |&index: &u64| !self.cache.has(Name::Data(inode, index));
+            let count = (first..).take(most).take_while(absent).count();
             return if count >= DIRECT_BLOCKS { count } else { 0 };
         }
         let name = Name::Data(inode, first);

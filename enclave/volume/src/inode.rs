@@ -1,9 +1,12 @@
 //! Inodes: their attributes, in memory while they are used, and who holds them.
 
 use crate::bytes::{Reader, Short};
+use crate::directory::MOST_TARGET_BYTES;
 use crate::error::{Error, Result};
+use crate::file::MOST_FILE_BYTES;
 use crate::numbers::FastMap;
 use crate::page::{Key, Subject};
+use crate::tree::Step;
 use crate::volume::Volume;
 use std::collections::BTreeSet;
 use twine_files::{FileKind, Mode, Stamp};
@@ -48,7 +51,7 @@ fn mode_from_code(code: u16) -> Option<Mode> {
 }
 
 impl Attributes {
-    fn encode(&self) -> [u8; BYTES] {
+    pub(crate) fn encode(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
         bytes[0] = kind_code(self.kind);
         bytes[2..4].copy_from_slice(&mode_code(self.mode).to_le_bytes());
@@ -78,7 +81,17 @@ impl Attributes {
                 parent: reader.u64()?,
             })
         };
-        read().map_err(|_: Short| Error::damaged("an inode makes no sense"))
+        let attributes: Self =
+            read().map_err(|_: Short| Error::damaged("an inode makes no sense"))?;
+        let most = match attributes.kind {
+            FileKind::File => MOST_FILE_BYTES,
+            FileKind::SymbolicLink => MOST_TARGET_BYTES as u64,
+            FileKind::Directory => 0,
+        };
+        if attributes.size > most {
+            return Err(Error::damaged("an inode has a size that none of its kind can have"));
+        }
+        Ok(attributes)
     }
 }
 
@@ -138,6 +151,10 @@ pub(crate) struct Inodes {
     holds: FastMap<u64, u64>,
     /// With this many known, those that nobody needs are forgotten.
     most_known: usize,
+    /// No inode of the tree has the next number, or a larger one.
+    next_is_new: bool,
+    /// Directories in which an entry was seen that can't be given to anybody.
+    pub(crate) damaged: BTreeSet<u64>,
 }
 
 impl Inodes {
@@ -149,6 +166,8 @@ impl Inodes {
             stale: Vec::new(),
             holds: FastMap::default(),
             most_known: KEPT,
+            next_is_new: false,
+            damaged: BTreeSet::new(),
         }
     }
 
@@ -182,6 +201,7 @@ impl Inodes {
     pub(crate) fn forget(&mut self, inode: u64) {
         self.known.remove(&inode);
         self.dirty.remove(&inode);
+        self.damaged.remove(&inode);
     }
 
     fn keep(&mut self, inode: u64, attributes: Attributes) -> &mut Known {
@@ -307,10 +327,37 @@ impl Volume {
         self.prepare(&Self::attributes_key(inode))
     }
 
-    /// A new inode's number, with these attributes.
+    /// Sees to it that the next number is one that no inode has. A volume that somebody else made
+    /// may say anything; what this mount gives out itself is new.
+    pub(crate) fn check_next_inode(&mut self) -> Result<()> {
+        let next = self.inodes.next;
+        if next <= ROOT || next == u64::MAX {
+            return Err(Error::damaged(format!("the number of the next inode is {next}")));
+        }
+        if self.inodes.next_is_new {
+            return Ok(());
+        }
+        let mut taken = None;
+        self.scan(&Self::attributes_key(next), |key, _| {
+            taken = Some(key.inode);
+            Ok(Step::Stop)
+        })?;
+        if let Some(inode) = taken {
+            let what =
+                format!("the number of the next inode is {next}, and inode {inode} is there");
+            return Err(Error::damaged(what));
+        }
+        self.inodes.next_is_new = true;
+        Ok(())
+    }
+
+    /// A new inode's number, with these attributes. It was
+    /// [checked](Self::check_next_inode) that there is one.
     pub(crate) fn new_inode(&mut self, kind: FileKind, size: u64, parent: u64) -> Result<u64> {
         let inode = self.inodes.next;
-        self.inodes.next += 1;
+        self.inodes.next = inode
+            .checked_add(1)
+            .ok_or_else(|| Error::damaged("there is no number for another inode"))?;
         let attributes = Attributes {
             kind,
             mode: None,

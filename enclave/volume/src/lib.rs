@@ -54,6 +54,8 @@ mod file;
 mod filesystem;
 mod flush;
 mod header;
+#[cfg(test)]
+mod hostile;
 mod inode;
 mod keys;
 mod log;

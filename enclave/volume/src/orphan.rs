@@ -4,13 +4,14 @@
 //! in the tree says that an inode is not done with; a mount goes on where a crash ended it.
 
 use crate::data::inline_key;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extents::{self, GROUP};
 use crate::flush::blocks;
+use crate::inode::ROOT;
 use crate::page::{Key, Subject};
 use crate::tree::Step;
 use crate::volume::Volume;
-use twine_files::FileKind;
+use twine_files::{Error as FileError, FileKind};
 
 /// Groups of pointers that are taken away at once.
 const CHUNK_GROUPS: usize = 64;
@@ -107,10 +108,13 @@ impl Volume {
     /// The first groups of a file that have pointers for blocks from `from` on.
     fn groups_from(&mut self, inode: u64, from: u64) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
-        self.scan(&extents::key(inode, from), |key, _| {
+        let blocks = self.space.blocks;
+        self.scan(&extents::key(inode, from), |key, value| {
             if key.inode != inode || key.subject != Subject::Extents {
                 return Ok(Step::Stop);
             }
+            // Before anything is changed: what fails in the middle stops the volume.
+            extents::check(value, blocks)?;
             keys.push(*key);
             Ok(if keys.len() < CHUNK_GROUPS { Step::On } else { Step::Stop })
         })?;
@@ -143,13 +147,29 @@ impl Volume {
             Ok(Step::On)
         })?;
         for inode in inodes {
-            let attributes = self.inode(inode)?;
-            if attributes.links == 0 {
-                self.destroy(inode);
-            } else {
-                self.balance()?;
-                self.go_on_cutting(inode, blocks(attributes.size));
+            // What can't be done for one must not keep the others.
+            if let Err(error) = self.clean_orphan(inode) {
+                self.note(&error);
             }
+        }
+        Ok(())
+    }
+
+    /// Goes on with an inode that has a mark.
+    fn clean_orphan(&mut self, inode: u64) -> Result<()> {
+        let attributes = match self.inode(inode) {
+            Err(Error::File(FileError::NotFound)) => {
+                return Err(Error::damaged(format!("inode {inode} is to be removed, and is gone")));
+            }
+            known => known?,
+        };
+        if attributes.links > 0 {
+            self.balance()?;
+            self.go_on_cutting(inode, blocks(attributes.size));
+        } else if inode == ROOT {
+            return Err(Error::damaged("the root directory is to be removed"));
+        } else {
+            self.destroy(inode);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::inode::{ROOT, Times};
 use crate::page::Key;
 use crate::volume::Volume;
+use std::collections::HashSet;
 use twine_files::{Error as FileError, FileKind};
 
 impl Volume {
@@ -52,9 +53,9 @@ impl Volume {
 
     /// Refuses to move a directory into itself or below.
     fn check_not_below(&mut self, moved: u64, to: u64) -> Result<()> {
+        let mut seen = HashSet::new();
         let mut above = to;
-        // A tree that is whole has no more directories above than inodes.
-        for _ in 0..self.inodes.next {
+        while seen.insert(above) {
             if above == moved {
                 return Err(FileError::Invalid.into());
             }
@@ -63,7 +64,7 @@ impl Volume {
             }
             above = self.directory(above)?.parent;
         }
-        Err(Error::damaged("a directory is below itself"))
+        Err(Error::damaged(format!("directory {above} is below itself")))
     }
 
     fn check_replaceable(&mut self, moved: &Found, replaced: &Found) -> Result<()> {

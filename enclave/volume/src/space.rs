@@ -273,6 +273,11 @@ impl Space {
         self.free_now.len() > MOST_RUNS
     }
 
+    /// Regions whose bitmaps are in memory.
+    pub(crate) fn loaded_regions(&self) -> impl Iterator<Item = u64> {
+        self.regions.keys().copied()
+    }
+
     /// Blocks that are taken and hold nothing yet.
     pub(crate) fn ready(&self) -> impl Iterator<Item = u64> {
         self.ready.iter().copied()

@@ -1,6 +1,6 @@
 //! Reading the tree.
 
-use crate::block::Kind;
+use crate::block::{Bytes, Kind, RESERVED_BLOCKS};
 use crate::cache::{Frame, Name};
 use crate::error::{Error, Result};
 use crate::page::{self, Key};
@@ -12,6 +12,34 @@ use crate::volume::Volume;
 pub(crate) enum Step {
     On,
     Stop,
+}
+
+/// Where the keys of a node lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Range {
+    /// None is less than this.
+    pub(crate) least: Option<Key>,
+    /// All are less than this.
+    pub(crate) behind: Option<Key>,
+}
+
+impl Range {
+    /// Whether a key of a node lies in it. The first key of a node that is no leaf says nothing:
+    /// its child has all that is before the second one.
+    pub(crate) fn has(&self, key: &Key, level: u8, index: usize) -> bool {
+        let first = level > 0 && index == 0;
+        self.behind.is_none_or(|behind| *key < behind)
+            && (first || self.least.is_none_or(|least| least <= *key))
+    }
+
+    /// Refuses a node with keys that belong elsewhere. They ascend, so the outer ones are enough.
+    fn check(&self, bytes: &Bytes, level: u8) -> Result<()> {
+        let items = page::count(bytes);
+        let first = usize::from(level > 0);
+        let lies_in = |index: usize| self.has(&page::key(bytes, index), level, index);
+        let whole = (first >= items || lies_in(first)) && (items == 0 || lies_in(items - 1));
+        if whole { Ok(()) } else { Err(Error::damaged("an item is in the wrong part of the tree")) }
+    }
 }
 
 impl Volume {
@@ -26,6 +54,11 @@ impl Volume {
         }
         if !pointer.is_sealed() {
             return Err(Error::damaged("a tree node that was never written is gone"));
+        }
+        // A node that is replaced gives its block back, which must be no part of the log.
+        if !(RESERVED_BLOCKS..self.space.blocks).contains(&pointer.block) {
+            let what = format!("a pointer leads to block {}, where no tree node is", pointer.block);
+            return Err(Error::damaged(what));
         }
         let mut bytes = self.cache.spare();
         let loaded = self.store.load(Kind::Node, pointer, &mut bytes).and_then(|()| {
@@ -47,6 +80,9 @@ impl Volume {
     }
 
     /// As [`leaf`](Self::leaf), with a look at the pointers of all nodes on the way, and of it.
+    ///
+    /// The keys of each node on the way must lie between those that the nodes above give it. So
+    /// whoever goes from leaf to leaf gets each item once, whatever the pointers lead to.
     pub(crate) fn way(
         &mut self,
         key: &Key,
@@ -54,18 +90,24 @@ impl Volume {
     ) -> Result<(Frame, Option<Key>)> {
         let mut pointer = self.root;
         look(&pointer);
-        let mut behind = None;
+        let mut range = Range { least: None, behind: None };
         for level in (1..self.levels).rev() {
             let frame = self.node(&pointer, level)?;
             let bytes = self.cache.bytes(frame);
+            range.check(bytes, level)?;
             let index = page::child_index(bytes, key);
+            if index > 0 {
+                range.least = Some(page::key(bytes, index));
+            }
             if index + 1 < page::count(bytes) {
-                behind = Some(page::key(bytes, index + 1));
+                range.behind = Some(page::key(bytes, index + 1));
             }
             pointer = page::child(bytes, index);
             look(&pointer);
         }
-        Ok((self.node(&pointer, 0)?, behind))
+        let frame = self.node(&pointer, 0)?;
+        range.check(self.cache.bytes(frame), 0)?;
+        Ok((frame, range.behind))
     }
 
     /// Looks at an item's value, if there is one.

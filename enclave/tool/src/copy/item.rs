@@ -465,18 +465,35 @@ fn measure(
     walk: &mut Walk,
     total: &mut u64,
 ) -> twine_files::Result<()> {
-    while let Some(step) = walk.next(files)? {
-        let (Step::Item(item), Some(directory)) = (step, walk.directory()) else { continue };
-        match item.kind {
-            FileKind::Directory => walk.enter(files, &item.name)?,
-            FileKind::SymbolicLink => {}
-            FileKind::File => {
-                let inode = files.lookup(directory, &item.name)?;
-                let attributes = files.attributes(inode);
-                files.release(inode);
-                *total = total.saturating_add(attributes?.size);
-            }
+    let mut result = Ok(());
+    loop {
+        // What can't be read is not counted; who copies is told of it then.
+        let measured = match walk.next(files) {
+            Ok(None) => return result,
+            Ok(Some(Step::Left(_))) => Ok(()),
+            Ok(Some(Step::Item(item))) => measure_item(files, walk, &item, total),
+            Err(error) => Err(error),
+        };
+        result = result.and(measured);
+    }
+}
+
+fn measure_item(
+    files: &mut dyn FileSystem,
+    walk: &mut Walk,
+    item: &Item,
+    total: &mut u64,
+) -> twine_files::Result<()> {
+    let Some(directory) = walk.directory() else { return Ok(()) };
+    match item.kind {
+        FileKind::Directory => Ok(walk.enter(files, &item.name)?),
+        FileKind::SymbolicLink => Ok(()),
+        FileKind::File => {
+            let inode = files.lookup(directory, &item.name)?;
+            let attributes = files.attributes(inode);
+            files.release(inode);
+            *total = total.saturating_add(attributes?.size);
+            Ok(())
         }
     }
-    Ok(())
 }

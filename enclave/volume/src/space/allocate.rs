@@ -9,7 +9,12 @@ use crate::error::{Error, Result};
 use crate::log;
 use crate::page::{Key, Subject};
 use crate::pointer::Pointer;
+use crate::tree::Step;
 use crate::volume::Volume;
+use std::collections::BTreeSet;
+
+/// Regions at the end of the storage that are looked at first for the last block in use.
+const REGIONS_AT_END: u64 = 16;
 
 impl Volume {
     /// Takes blocks, as many as wanted or fewer, in long runs, which are in order. For data they
@@ -370,16 +375,39 @@ impl Volume {
 
     /// One more than the last block in use.
     pub(crate) fn used_end(&mut self) -> Result<u64> {
-        for number in (0..self.space.blocks.div_ceil(REGION_BLOCKS)).rev() {
-            self.load_region(number)?;
-            let Some(region) = self.space.regions.get(&number) else { continue };
-            let last = region.used.iter().rposition(|word| *word != 0);
-            if let Some(word) = last {
-                let bits = 64 - u64::from(region.used[word].leading_zeros());
-                return Ok(number * REGION_BLOCKS + word as u64 * 64 + bits);
+        let regions = self.space.blocks.div_ceil(REGION_BLOCKS);
+        let near = regions.saturating_sub(REGIONS_AT_END);
+        for number in (near..regions).rev() {
+            if let Some(end) = self.used_end_of(number)? {
+                return Ok(end);
+            }
+        }
+        // Only the regions that have a bitmap: a storage may be far longer than what is in it.
+        let mut numbers: BTreeSet<u64> = self.space.loaded_regions().collect();
+        self.scan(&Key::new(0, Subject::Region, 0), |key, _| {
+            if key.inode != 0 || key.subject != Subject::Region {
+                return Ok(Step::Stop);
+            }
+            numbers.insert(key.offset);
+            Ok(Step::On)
+        })?;
+        for number in numbers.range(..near).rev() {
+            if let Some(end) = self.used_end_of(*number)? {
+                return Ok(end);
             }
         }
         Ok(RESERVED_BLOCKS)
+    }
+
+    /// One more than the last block in use of a region, if there is one.
+    fn used_end_of(&mut self, number: u64) -> Result<Option<u64>> {
+        self.load_region(number)?;
+        let Some(region) = self.space.regions.get(&number) else { return Ok(None) };
+        let last = region.used.iter().rposition(|word| *word != 0);
+        Ok(last.map(|word| {
+            let bits = 64 - u64::from(region.used[word].leading_zeros());
+            number * REGION_BLOCKS + word as u64 * 64 + bits
+        }))
     }
 }
 

@@ -1,0 +1,705 @@
+//! Volumes that somebody made by hand who has the key: all is sealed as it should be, and makes no
+//! sense. Nothing may panic, nothing may last longer than the storage is large, nothing may
+//! reach a program that could not be in a volume of ours, and a check names it.
+
+use crate::block::{BLOCK_BYTES, Kind, RESERVED_BLOCKS, offset, zeroed};
+use crate::check::Report;
+use crate::error::Result;
+use crate::extents::GROUP;
+use crate::inode::{Attributes, ROOT};
+use crate::page::{self, Key, Subject};
+use crate::pointer::Pointer;
+use crate::slot::{NewSlot, Secret};
+use crate::storage::{MemoryStorage, Storage, StorageError};
+use crate::volume::{LEAST_CACHE_BYTES, Options, Volume};
+use twine_files::{Error as FileError, FileKind, FileSystem, Inode};
+
+const KEY: [u8; 32] = [7; 32];
+
+const FILE: u8 = 1;
+const DIRECTORY: u8 = 2;
+
+fn options() -> Options {
+    Options { cache_bytes: LEAST_CACHE_BYTES, clock: Box::new(|| 1), ..Options::default() }
+}
+
+fn open_as(storage: impl Storage + 'static, read_only: bool) -> Volume {
+    let options = Options { read_only, ..options() };
+    Volume::open(Box::new(storage), &mut Secret::key_file(&KEY), options).unwrap()
+}
+
+/// Somebody who makes a volume by hand.
+struct Forger {
+    storage: MemoryStorage,
+    volume: Volume,
+}
+
+impl Forger {
+    fn new() -> Self {
+        let storage = MemoryStorage::default();
+        let slots = [NewSlot::key_file(&KEY).unwrap()];
+        let volume = Volume::create(Box::new(storage.clone()), &slots, options()).unwrap();
+        Forger { storage, volume }
+    }
+
+    /// A directory that is as it should be; its inode.
+    fn directory(&mut self, above: u64, name: &str) -> u64 {
+        self.volume.make(above, name, FileKind::Directory, "").unwrap()
+    }
+
+    fn file(&mut self, above: u64, name: &str) -> u64 {
+        self.volume.make(above, name, FileKind::File, "").unwrap()
+    }
+
+    /// An item, whatever it holds.
+    fn put(&mut self, key: Key, value: &[u8]) {
+        self.volume.write_inodes().unwrap();
+        self.volume.balance().unwrap();
+        self.volume.put(&key, value).unwrap();
+    }
+
+    /// An entry with the cookie that its name should have, or one behind.
+    fn entry(&mut self, directory: u64, name: impl AsRef<[u8]>, inode: u64, kind: u8) {
+        let name = name.as_ref();
+        let mut key = self.volume.name_key(directory, &String::from_utf8_lossy(name));
+        while self.volume.has(&key).unwrap() {
+            key.offset += 1;
+        }
+        self.entry_at(key, name, inode, kind);
+    }
+
+    fn entry_at(&mut self, key: Key, name: impl AsRef<[u8]>, inode: u64, kind: u8) {
+        let mut value = inode.to_le_bytes().to_vec();
+        value.push(kind);
+        value.extend_from_slice(name.as_ref());
+        self.put(key, &value);
+    }
+
+    /// Changes what an inode says of itself.
+    fn attributes(&mut self, inode: u64, change: impl FnOnce(&mut Attributes)) {
+        self.volume.write_inodes().unwrap();
+        let mut attributes = self.volume.inode(inode).unwrap();
+        change(&mut attributes);
+        self.volume.inodes.forget(inode);
+        self.put(Key::new(inode, Subject::Attributes, 0), &attributes.encode());
+        self.volume.inodes.forget(inode);
+    }
+
+    /// Writes a node of its own.
+    fn node(&mut self, level: u8, items: &[(Key, Vec<u8>)]) -> Pointer {
+        self.volume.balance().unwrap();
+        let mut bytes = zeroed();
+        page::clear(&mut bytes, level);
+        for (index, (key, value)) in items.iter().enumerate() {
+            assert!(page::insert(&mut bytes, index, key, value));
+        }
+        let block = self.volume.take_ready().unwrap();
+        let pointer = self.volume.store.seal(Kind::Node, block, &mut bytes[..]).unwrap();
+        self.volume.store.write(block, &bytes[..]).unwrap();
+        pointer
+    }
+
+    /// Makes the tree so many levels higher that a node of `level` can be beside all that it has,
+    /// and puts one there.
+    fn graft(&mut self, level: u8, least: Key, node: &Pointer) {
+        self.volume.log.tree_due = true;
+        self.volume.commit().unwrap();
+        let mut root = self.volume.root;
+        for above in self.volume.levels..=level {
+            root = self.node(above, &[(Key::LEAST, root.encode().to_vec())]);
+        }
+        let children = [(Key::LEAST, root.encode().to_vec()), (least, node.encode().to_vec())];
+        self.volume.root = self.node(level + 1, &children);
+        self.volume.levels = level + 2;
+        self.volume.log.tree_due = true;
+    }
+
+    /// The storage that it all is in.
+    fn close(mut self) -> MemoryStorage {
+        self.volume.log.tree_due = true;
+        self.volume.close().unwrap();
+        self.storage
+    }
+
+    /// All of it, opened by somebody else.
+    fn open(self) -> Volume {
+        open_as(self.close(), false)
+    }
+}
+
+/// Blocks that something opened.
+fn opened<T>(volume: &mut Volume, work: impl FnOnce(&mut Volume) -> T) -> (T, u64) {
+    let before = volume.statistics().blocks_opened;
+    let result = work(volume);
+    (result, volume.statistics().blocks_opened - before)
+}
+
+/// Nodes that something looked at, in the cache or not.
+fn looked_at<T>(volume: &mut Volume, work: impl FnOnce(&mut Volume) -> T) -> (T, u64) {
+    let looks = |volume: &Volume| volume.cache.hits + volume.cache.misses;
+    let before = looks(volume);
+    let result = work(volume);
+    (result, looks(volume) - before)
+}
+
+fn names(volume: &mut Volume, directory: u64) -> (Vec<String>, Result<(), FileError>) {
+    let mut names = Vec::new();
+    let result = volume.entries(Inode(directory), 0, &mut |entry| {
+        names.push(entry.name.to_owned());
+        true
+    });
+    names.sort();
+    (names, result)
+}
+
+fn check(volume: &mut Volume) -> Report {
+    volume.check(&mut |_| {}).unwrap()
+}
+
+#[track_caller]
+fn finds(report: &Report, path: Option<&str>, what: &str) {
+    let found = report
+        .findings
+        .iter()
+        .any(|finding| finding.path.as_deref() == path && finding.what.contains(what));
+    assert!(found, "no {path:?} {what:?} in {:#?}", report.findings);
+}
+
+/// What a check finds in a volume that somebody made.
+fn found_in(forger: Forger) -> Report {
+    let storage = forger.close();
+    let (report, count) = opened(&mut open_as(storage.clone(), true), check);
+    let blocks = storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
+    assert!(count <= 2 * blocks, "{count} blocks opened of {blocks}");
+    report
+}
+
+#[test]
+fn what_the_forger_makes_is_whole_where_nothing_is_forged() {
+    let mut forger = Forger::new();
+    let inner = forger.directory(ROOT, "inner");
+    forger.file(inner, "file");
+    forger.node(0, &[(Key::new(inner, Subject::Entry, u64::MAX), vec![0; 9])]);
+    let report = found_in(forger);
+    // The node that nothing leads to.
+    assert_eq!(report.finding_count, 1, "{report:?}");
+    finds(&report, None, "1 blocks are entered as in use, and nothing refers to them");
+}
+
+#[test]
+fn a_check_looks_once_at_a_node_that_many_pointers_lead_to() {
+    let mut forger = Forger::new();
+    let crowd = forger.file(ROOT, "crowd");
+    let key = |offset| Key::new(crowd, Subject::Target, offset);
+    let mut node = forger.node(0, &[(key(1), vec![0])]);
+    // 20 to the power of 13 ways lead to the leaf.
+    for level in 1..=13 {
+        let children: Vec<_> = (1..=20).map(|at| (key(at), node.encode().to_vec())).collect();
+        node = forger.node(level, &children);
+    }
+    forger.graft(13, key(0), &node);
+    let report = found_in(forger);
+    finds(&report, None, "is in use twice");
+    finds(&report, Some("/crowd"), "what nothing of its kind can have");
+    // All children but the first, and all keys that the nodes above don't allow.
+    assert_eq!(report.finding_count, 13 * 19 + 12 * 19 + 1, "{report:?}");
+}
+
+#[test]
+fn a_list_gives_each_entry_once_where_many_pointers_lead_to_a_leaf() {
+    let mut forger = Forger::new();
+    let crowd = forger.directory(ROOT, "crowd");
+    let mut entries: Vec<(Key, Vec<u8>)> = (0..40)
+        .map(|at| {
+            let name = format!("name {at}");
+            let mut value = crowd.to_le_bytes().to_vec();
+            value.push(DIRECTORY);
+            value.extend_from_slice(name.as_bytes());
+            (forger.volume.name_key(crowd, &name), value)
+        })
+        .collect();
+    entries.sort_by_key(|(key, _)| *key);
+    let mut node = forger.node(0, &entries);
+    for level in 1..=5 {
+        let key = |offset| Key::new(crowd, Subject::Entry, offset);
+        let children: Vec<_> = (0..60).map(|at| (key(at), node.encode().to_vec())).collect();
+        node = forger.node(level, &children);
+    }
+    forger.graft(5, Key::new(crowd, Subject::Entry, 0), &node);
+    let mut volume = forger.open();
+    let ((listed, result), looks) = looked_at(&mut volume, |volume| names(volume, crowd));
+    assert_eq!((listed, result), (Vec::new(), Err(FileError::Io)));
+    assert!(looks < 100, "{looks}");
+    assert!(volume.trouble().unwrap().to_string().contains("wrong part of the tree"));
+}
+
+#[test]
+fn a_check_of_a_damaged_leaf_does_not_depend_on_the_number_of_the_next_inode() {
+    let mut forger = Forger::new();
+    for at in 0..1000 {
+        let inode = forger.file(ROOT, &format!("file {at}"));
+        forger.volume.release(Inode(inode));
+    }
+    forger.volume.inodes.next = 1 << 63;
+    // So that the state has it.
+    forger.file(ROOT, "last");
+    let storage = forger.close();
+    let blocks = storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
+    let mut lost = 0;
+    for block in RESERVED_BLOCKS..blocks {
+        let mut bytes = storage.with(|bytes| bytes.clone());
+        bytes[offset(block) as usize] ^= 1;
+        let mut volume = open_as(MemoryStorage::new(bytes), true);
+        let (report, count) = opened(&mut volume, check);
+        lost += u64::from(report.finding_count > 0);
+        // Twice all, and a path of a few nodes for each name of a finding.
+        assert!(count <= 2 * blocks + 3 * 1000, "{count} of {blocks}");
+    }
+    assert!(lost > 20, "{lost}");
+}
+
+/// A storage that says that it is longer than it is, as a file with a hole does.
+struct Long {
+    inner: MemoryStorage,
+    size: u64,
+}
+
+impl Storage for Long {
+    fn size(&mut self) -> Result<u64, StorageError> {
+        Ok(self.size)
+    }
+    fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        assert!(size < self.size);
+        self.size = size;
+        Ok(())
+    }
+    fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        self.inner.read(offset, bytes)
+    }
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        self.inner.write(offset, bytes)
+    }
+    fn sync(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_storage_that_is_long_and_empty_takes_no_more_memory_and_time() {
+    let mut forger = Forger::new();
+    forger.file(ROOT, "file");
+    forger.volume.commit_tree(true).unwrap();
+    forger.volume.space.blocks = 1 << 47;
+    forger.volume.commit_tree(true).unwrap();
+    forger.volume.commit_tree(true).unwrap();
+    let long = || Long { inner: forger.storage.clone(), size: 1 << 59 };
+    let mut volume = open_as(long(), true);
+    let (report, looks) = looked_at(&mut volume, check);
+    assert_eq!((report.finding_count, report.files), (0, 1), "{report:?}");
+    assert!(looks < 100, "{looks}");
+    let mut volume = open_as(long(), false);
+    volume.create_file(Inode(ROOT), "new").unwrap();
+    let (end, looks) = looked_at(&mut volume, Volume::used_end);
+    assert!(looks < 100, "{looks}");
+    assert!(end.unwrap() < 1000);
+    volume.close().unwrap();
+}
+
+#[test]
+fn a_directory_in_itself_is_found_and_never_entered() {
+    let mut forger = Forger::new();
+    let around = forger.directory(ROOT, "around");
+    forger.file(around, "file");
+    forger.entry(around, "again", around, DIRECTORY);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    finds(&report, Some("/around"), "the directory is in itself, as \"again\"");
+    finds(&report, Some("/around"), "it has 2 names, and counts 1");
+    let mut volume = open_as(storage, false);
+    assert_eq!(volume.lookup(Inode(around), "again"), Err(FileError::Io));
+    assert!(volume.lookup(Inode(around), "file").is_ok());
+    assert_eq!(names(&mut volume, around), (vec!["again".into(), "file".into()], Ok(())));
+    let root = volume.root();
+    assert_eq!(volume.rename(Inode(around), "again", root, "away"), Err(FileError::Io));
+    assert_eq!(volume.remove_directory(Inode(around), "again"), Err(FileError::Io));
+    let trouble = volume.trouble().unwrap().to_string();
+    let wanted = format!("directory {around}: a name leads to directory {around}");
+    assert!(trouble.contains(&wanted), "{trouble}");
+}
+
+#[test]
+fn a_name_that_leads_up_is_found_and_never_followed() {
+    let mut forger = Forger::new();
+    let outer = forger.directory(ROOT, "outer");
+    let middle = forger.directory(outer, "middle");
+    let inner = forger.directory(middle, "inner");
+    forger.entry(inner, "up", outer, DIRECTORY);
+    forger.entry(inner, "top", ROOT, DIRECTORY);
+    // A directory may be told to be a file.
+    forger.entry(inner, "hidden", middle, FILE);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    let inside = Some("/outer/middle/inner");
+    finds(&report, inside, &format!("\"up\" in it leads to directory {outer}, which it is in"));
+    finds(&report, Some("/"), "the root directory is in another one");
+    finds(&report, Some("/outer/middle"), "its name says that it is of another kind");
+    let mut volume = open_as(storage, false);
+    for name in ["up", "top", "hidden"] {
+        assert_eq!(volume.lookup(Inode(inner), name), Err(FileError::Io), "{name}");
+    }
+}
+
+#[test]
+fn directories_that_are_only_in_each_other_are_found() {
+    let mut forger = Forger::new();
+    let first = forger.directory(ROOT, "first");
+    let second = forger.directory(first, "second");
+    let third = forger.directory(second, "third");
+    forger.file(third, "file");
+    let key = forger.volume.entry(ROOT, "first").unwrap().key;
+    forger.volume.balance().unwrap();
+    forger.volume.take(&key).unwrap();
+    forger.entry(third, "first", first, DIRECTORY);
+    forger.attributes(first, |attributes| attributes.parent = third);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    assert_eq!(report.finding_count, 1, "{report:?}");
+    finds(&report, None, &format!("inode {first}: the directory is below itself"));
+    // Who has a number of one of them may rename: that ends too.
+    let mut volume = open_as(storage, false);
+    let other = volume.make(ROOT, "other", FileKind::Directory, "").unwrap();
+    let renamed = volume.rename(Inode(ROOT), "other", Inode(third), "new");
+    assert_eq!(renamed, Err(FileError::Io));
+    let trouble = volume.trouble().unwrap().to_string();
+    assert!(trouble.contains("is below itself"), "{trouble}");
+    assert_eq!(volume.lookup(Inode(ROOT), "other"), Ok(Inode(other)));
+}
+
+#[test]
+fn a_directory_with_two_names_or_another_parent_is_found() {
+    let mut forger = Forger::new();
+    let one = forger.directory(ROOT, "one");
+    let two = forger.directory(ROOT, "two");
+    let shared = forger.directory(two, "shared");
+    forger.entry(one, "stolen", shared, DIRECTORY);
+    let lost = forger.directory(ROOT, "lost");
+    forger.attributes(lost, |attributes| attributes.parent = one);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    let what = format!("\"stolen\" in it leads to directory {shared}, which has another name");
+    finds(&report, Some("/one"), &what);
+    finds(&report, Some("/two/shared"), "it has 2 names, and counts 1");
+    finds(&report, Some("/lost"), &format!("and says that it is in {one}"));
+    let mut volume = open_as(storage, false);
+    assert_eq!(volume.lookup(Inode(one), "stolen"), Err(FileError::Io));
+    assert_eq!(volume.lookup(Inode(two), "shared"), Ok(Inode(shared)));
+    assert_eq!(volume.lookup(Inode(ROOT), "lost"), Err(FileError::Io));
+}
+
+#[test]
+fn names_that_nobody_can_have_given_reach_no_program_and_are_found() {
+    let long = "x".repeat(600);
+    let bad: [(&[u8], &str); 8] = [
+        (b"..", "the name \"..\" is none that a file can have"),
+        (b".", "the name \".\" is none that a file can have"),
+        (b"", "the name \"\" is none that a file can have"),
+        (b"../evil", "the name \"../evil\" is none that a file can have"),
+        (b"a/b", "the name \"a/b\" is none that a file can have"),
+        (b"nul\0", "the name \"nul\\0\" is none that a file can have"),
+        (long.as_bytes(), "... is too long"),
+        (b"\xff\xfe", "a directory entry makes no sense"),
+    ];
+    for (name, what) in bad {
+        let mut forger = Forger::new();
+        let inner = forger.directory(ROOT, "inner");
+        let target = forger.file(ROOT, "target");
+        forger.file(inner, "good");
+        forger.file(inner, "also good");
+        forger.entry(inner, name, target, FILE);
+        let storage = forger.close();
+        let report = check(&mut open_as(storage.clone(), true));
+        finds(&report, Some("/inner"), what);
+        let mut volume = open_as(storage, false);
+        let good = vec!["also good".to_owned(), "good".to_owned()];
+        assert_eq!(names(&mut volume, inner), (good, Err(FileError::Io)), "{what}");
+        assert!(volume.lookup(Inode(inner), "good").is_ok());
+        let trouble = volume.trouble().unwrap().to_string();
+        assert!(trouble.contains(&format!("directory {inner}: {what}")) || what.starts_with("..."));
+        // Nothing else of the volume is touched by it.
+        assert_eq!(names(&mut volume, ROOT).1, Ok(()));
+        assert_eq!(volume.remove_directory(Inode(ROOT), "inner"), Err(FileError::NotEmpty));
+    }
+}
+
+#[test]
+fn a_name_that_is_there_twice_or_elsewhere_is_given_once_at_most() {
+    let mut forger = Forger::new();
+    let inner = forger.directory(ROOT, "inner");
+    let first = forger.file(inner, "twice");
+    let second = forger.file(ROOT, "second");
+    forger.entry(inner, "twice", second, FILE);
+    let elsewhere = forger.volume.name_key(inner, "another name");
+    forger.entry_at(elsewhere, "twice", second, FILE);
+    let third = forger.file(ROOT, "third");
+    let mut low = forger.volume.name_key(inner, "third");
+    low.offset -= 1;
+    forger.entry_at(low, "third", third, FILE);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    finds(&report, Some("/inner"), "the name \"twice\" is there twice");
+    finds(&report, Some("/inner"), "the name \"twice\" does not fit its cookie");
+    finds(&report, Some("/inner"), "the name \"third\" does not fit its cookie");
+    finds(&report, Some("/second"), "it has 3 names, and counts 1");
+    let mut volume = open_as(storage, false);
+    assert_eq!(names(&mut volume, inner), (vec!["twice".into()], Err(FileError::Io)));
+    assert_eq!(volume.lookup(Inode(inner), "twice"), Ok(Inode(first)));
+    assert_eq!(volume.lookup(Inode(inner), "third"), Err(FileError::NotFound));
+}
+
+#[test]
+fn who_lists_in_pieces_is_told_of_a_damaged_name_in_any_of_them() {
+    for bad in 0..20 {
+        let mut forger = Forger::new();
+        let mut keys = Vec::new();
+        for at in 0..20 {
+            let name = format!("name {at}");
+            forger.file(ROOT, &name);
+            keys.push(forger.volume.name_key(ROOT, &name));
+        }
+        keys.sort();
+        let key = Key { offset: keys[bad].offset + 1, ..keys[bad] };
+        forger.entry_at(key, "a/b", 5, FILE);
+        let mut volume = forger.open();
+        let (mut cookie, mut listed) = (0, 0);
+        let result = loop {
+            let mut piece = 0;
+            let result = volume.entries(Inode(ROOT), cookie, &mut |entry| {
+                assert!(!entry.name.contains('/'));
+                if piece == 3 {
+                    return false;
+                }
+                piece += 1;
+                cookie = entry.cookie;
+                true
+            });
+            listed += piece;
+            if result.is_err() || piece < 3 {
+                break result;
+            }
+        };
+        assert_eq!((listed, result), (20, Err(FileError::Io)), "{bad}");
+    }
+}
+
+#[test]
+fn a_lookup_beside_an_entry_that_makes_no_sense_does_not_say_that_there_is_nothing() {
+    let mut forger = Forger::new();
+    let present = forger.volume.name_key(ROOT, "perhaps");
+    forger.put(present, b"short");
+    let mut volume = forger.open();
+    assert_eq!(volume.lookup(Inode(ROOT), "perhaps"), Err(FileError::Io));
+    assert_eq!(volume.create_file(Inode(ROOT), "perhaps"), Err(FileError::Io));
+    assert_eq!(volume.lookup(Inode(ROOT), "surely not"), Err(FileError::NotFound));
+}
+
+#[test]
+fn no_new_file_gets_a_number_that_an_inode_has() {
+    for next in [0, 1, 2, 3, 4, u64::MAX] {
+        let mut forger = Forger::new();
+        let first = forger.file(ROOT, "first");
+        let second = forger.file(ROOT, "second");
+        assert_eq!((first, second), (2, 3));
+        forger.volume.write(Inode(second), 0, b"mine").unwrap();
+        forger.volume.release(Inode(second));
+        forger.volume.inodes.next = next;
+        let storage = forger.close();
+        let opened =
+            Volume::open(Box::new(storage), &mut Secret::key_file(&KEY), Options { ..options() });
+        let Ok(mut volume) = opened else {
+            assert!(next <= ROOT, "{next}");
+            continue;
+        };
+        let made = volume.create_file(Inode(ROOT), "new");
+        if next == 4 {
+            assert_eq!(made, Ok(Inode(4)));
+            continue;
+        }
+        assert_eq!(made, Err(FileError::Io), "{next}");
+        assert_eq!(volume.create_directory(Inode(ROOT), "new"), Err(FileError::Io));
+        let mut bytes = [0; 4];
+        volume.read(Inode(second), 0, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"mine");
+        assert!(volume.unlink(Inode(ROOT), "first").is_ok(), "nothing else is refused");
+        let report = check(&mut volume);
+        if next == u64::MAX {
+            finds(&report, None, "the number of the next inode is 18446744073709551615");
+        } else {
+            finds(&report, Some("/second"), &format!("never given: {next} is next"));
+        }
+    }
+}
+
+#[test]
+fn the_last_number_is_never_given() {
+    let mut forger = Forger::new();
+    forger.volume.inodes.next = u64::MAX - 1;
+    let mut volume = forger.open();
+    assert_eq!(volume.create_file(Inode(ROOT), "last"), Ok(Inode(u64::MAX - 1)));
+    assert_eq!(volume.create_file(Inode(ROOT), "none"), Err(FileError::Io));
+    assert!(volume.attributes(Inode(ROOT)).unwrap().kind == FileKind::Directory);
+}
+
+#[test]
+fn what_is_to_be_removed_and_makes_no_sense_keeps_no_mount_and_no_other() {
+    let mut forger = Forger::new();
+    let mark = |inode| Key::new(0, Subject::Orphan, inode);
+    // One that can be removed, behind others that can't.
+    forger.put(mark(ROOT), b"");
+    let hollow = forger.file(ROOT, "hollow");
+    forger.attributes(hollow, |attributes| (attributes.links, attributes.size) = (0, 1 << 40));
+    for group in 0..300 {
+        forger.put(Key::new(hollow, Subject::Extents, group), &[0; 4]);
+    }
+    forger.put(mark(hollow), b"");
+    let outside = forger.file(ROOT, "outside");
+    forger.attributes(outside, |attributes| (attributes.links, attributes.size) = (0, 4096));
+    let log = Pointer { block: 3, counter: 1, salt: [1; 12], tag: [2; 16] };
+    let mut group = 1_u32.to_le_bytes().to_vec();
+    group.extend_from_slice(&log.encode());
+    forger.put(Key::new(outside, Subject::Extents, 0), &group);
+    forger.put(mark(outside), b"");
+    let gone = forger.file(ROOT, "gone");
+    forger.attributes(gone, |attributes| attributes.links = 0);
+    forger.put(mark(gone), b"");
+    forger.put(mark(1 << 50), b"");
+    forger.attributes(ROOT, |attributes| attributes.links = 0);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    finds(&report, Some("/hollow"), "an item of extents has the wrong length");
+    finds(&report, Some("/outside"), "a pointer leads to block 3, out of the volume");
+    finds(&report, None, "it is to be removed, but it is gone");
+    let (mut volume, looks) = {
+        let mut volume = open_as(storage, false);
+        let looks = volume.cache.hits + volume.cache.misses;
+        assert!(volume.attributes(Inode(ROOT)).is_ok(), "the root stays");
+        (volume, looks)
+    };
+    assert!(looks < 5000, "{looks}");
+    assert!(volume.attributes(Inode(gone)).is_err(), "the last one is removed");
+    assert!(volume.attributes(Inode(hollow)).is_ok() && volume.attributes(Inode(outside)).is_ok());
+    assert!(!volume.stopped && volume.trouble().is_some());
+}
+
+#[test]
+fn sizes_and_offsets_that_nothing_has_are_errors() {
+    let mut forger = Forger::new();
+    let large = forger.file(ROOT, "large");
+    forger.attributes(large, |attributes| attributes.size = u64::MAX);
+    let far = forger.file(ROOT, "far");
+    forger.attributes(far, |attributes| attributes.size = 1 << 60);
+    let mut group = 1_u32.to_le_bytes().to_vec();
+    group.extend_from_slice(&Pointer::unsealed(200).encode());
+    forger.put(Key::new(far, Subject::Extents, u64::MAX), &group);
+    let link = forger.volume.make(ROOT, "link", FileKind::SymbolicLink, "there").unwrap();
+    for piece in 1..4000 {
+        forger.put(Key::new(link, Subject::Target, piece), &[b'x'; 1000]);
+    }
+    forger.put(Key::new(ROOT, Subject::Inline, 0), b"inside");
+    let links = forger.file(ROOT, "links");
+    forger.attributes(links, |attributes| attributes.links = u64::MAX);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    finds(&report, Some("/large"), "a size that none of its kind can have");
+    finds(&report, Some("/far"), "behind the largest file's end");
+    finds(&report, Some("/link"), "not as long as it should be");
+    finds(&report, Some("/"), "it has what nothing of its kind can have");
+    finds(&report, Some("/links"), "it has 1 names, and counts 18446744073709551615");
+    let mut volume = open_as(storage, false);
+    assert_eq!(volume.attributes(Inode(large)), Err(FileError::Io));
+    assert_eq!(volume.next_data(Inode(far), 0), Err(FileError::Io));
+    let (target, looks) = looked_at(&mut volume, |volume| volume.read_link(Inode(link)));
+    assert_eq!(target, Err(FileError::Io));
+    assert!(looks < 20, "{looks}");
+    assert_eq!(volume.link(Inode(links), Inode(ROOT), "more"), Err(FileError::TooManyLinks));
+    // All of it can be removed, or is refused by name; nothing stops the volume.
+    for name in ["large", "far", "link", "links"] {
+        let _ = volume.unlink(Inode(ROOT), name);
+    }
+    assert!(!volume.stopped, "{:?}", volume.trouble());
+    assert!(volume.create_file(Inode(ROOT), "new").is_ok() && volume.sync_all().is_ok());
+}
+
+#[test]
+fn nodes_in_the_blocks_of_the_log_are_refused() {
+    let mut forger = Forger::new();
+    forger.file(ROOT, "file");
+    forger.volume.log.tree_due = true;
+    forger.volume.commit().unwrap();
+    let mut bytes = zeroed();
+    page::clear(&mut bytes, 0);
+    let pointer = forger.volume.store.seal(Kind::Node, 20, &mut bytes[..]).unwrap();
+    forger.volume.store.write(20, &bytes[..]).unwrap();
+    let least = Key::new(1 << 40, Subject::Attributes, 0);
+    let level = forger.volume.levels - 1;
+    forger.graft(level, least, &pointer);
+    let storage = forger.close();
+    let report = check(&mut open_as(storage.clone(), true));
+    finds(&report, None, "a pointer leads to block 20, out of the volume");
+    let mut volume = open_as(storage, false);
+    assert_eq!(volume.create_file(Inode(ROOT), "new"), Err(FileError::Io));
+    assert!(volume.lookup(Inode(ROOT), "file").is_ok());
+}
+
+#[test]
+fn paths_of_findings_far_below_the_root_are_shown_by_their_ends() {
+    let mut forger = Forger::new();
+    let mut at = ROOT;
+    for depth in 0..600 {
+        at = forger.directory(at, &format!("{depth:0200}"));
+    }
+    for bad in 0..1200 {
+        forger.entry(at, format!("/{bad}"), at, DIRECTORY);
+    }
+    let storage = forger.close();
+    let blocks = storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
+    let (report, count) = opened(&mut open_as(storage, true), check);
+    assert!(report.finding_count >= 1200 && report.findings.len() == 1000);
+    let paths = report.findings.iter().filter_map(|finding| finding.path.as_ref());
+    let longest = paths.map(|path| path.len()).max().unwrap();
+    assert!((4096..4400).contains(&longest), "{longest}");
+    assert!(count <= 2 * blocks, "{count} blocks opened of {blocks}");
+}
+
+#[test]
+fn blocks_that_are_in_use_twice_or_behind_an_end_are_found() {
+    let mut forger = Forger::new();
+    let one = forger.file(ROOT, "one");
+    let bytes = vec![9; 40 * BLOCK_BYTES];
+    forger.volume.write(Inode(one), 0, &bytes).unwrap();
+    forger.volume.release(Inode(one));
+    forger.volume.log.tree_due = true;
+    forger.volume.commit().unwrap();
+    let value = |volume: &mut Volume, group| {
+        let key = Key::new(one, Subject::Extents, group);
+        volume.get(&key, <[u8]>::to_vec).unwrap().unwrap()
+    };
+    let two = forger.file(ROOT, "two");
+    let group = value(&mut forger.volume, 0);
+    forger.put(Key::new(two, Subject::Extents, 5), &group);
+    let report = found_in(forger);
+    finds(&report, Some("/two"), "is in use twice");
+    finds(&report, Some("/two"), "it has blocks behind its end");
+    assert_eq!(report.finding_count, GROUP + 1, "{report:?}");
+    assert_eq!(report.data_blocks, 40);
+}
+
+#[test]
+fn counts_of_blocks_that_are_wrong_are_found() {
+    let mut forger = Forger::new();
+    forger.file(ROOT, "file");
+    forger.volume.commit().unwrap();
+    forger.volume.space.used += 3;
+    let report = found_in(forger);
+    assert_eq!(report.finding_count, 1, "{report:?}");
+    finds(&report, None, "blocks are counted as in use");
+}
