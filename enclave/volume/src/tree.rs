@@ -43,17 +43,7 @@ impl Volume {
 
     /// The leaf that a key belongs into, and the least key of the leaf behind it.
     fn leaf(&mut self, key: &Key) -> Result<(Frame, Option<Key>)> {
-        self.way(key, |_| ())
-    }
-
-    /// As [`leaf`](Self::leaf), with a look at the pointers of all nodes on the way, and of it.
-    pub(crate) fn way(
-        &mut self,
-        key: &Key,
-        mut look: impl FnMut(&Pointer),
-    ) -> Result<(Frame, Option<Key>)> {
         let mut pointer = self.root;
-        look(&pointer);
         let mut behind = None;
         for level in (1..self.levels).rev() {
             let frame = self.node(&pointer, level)?;
@@ -63,7 +53,6 @@ impl Volume {
                 behind = Some(page::key(bytes, index + 1));
             }
             pointer = page::child(bytes, index);
-            look(&pointer);
         }
         Ok((self.node(&pointer, 0)?, behind))
     }
