@@ -25,7 +25,7 @@ pub(crate) fn buffer() -> Vec<u8> {
 
 /// Writes at `offset` what is not zero of `bytes`, into a file that reads as zero there or
 /// holds the same.
-pub(crate) fn write_sparse(
+fn write_sparse(
     files: &mut dyn FileSystem,
     inode: Inode,
     offset: u64,
@@ -77,7 +77,7 @@ pub(crate) fn copy(
 
 /// Reads what a file has next behind a hole, if there is one: where that is, and how many bytes.
 /// Fewer than there is room for reach to the end of the file.
-pub(crate) fn read_next(
+fn read_next(
     files: &mut dyn FileSystem,
     inode: Inode,
     offset: u64,
