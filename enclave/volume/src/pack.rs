@@ -9,6 +9,8 @@ use crate::block::{BLOCK_BYTES, Kind};
 use crate::check::Progress;
 use crate::error::{Error, Operation, Result};
 use crate::extents::{self, GROUP};
+use crate::file::MOST_FILE_BYTES;
+use crate::flush::blocks;
 use crate::page::{self, Key, Subject};
 use crate::pointer::Pointer;
 use crate::space::REGION_BLOCKS;
@@ -181,13 +183,8 @@ impl Volume {
                 if !round.data || key.subject != Subject::Extents {
                     continue;
                 }
-                match extents::decode(page::value(bytes, item)) {
-                    Ok(group) => look.data.extend(
-                        group.iter().zip(key.offset * GROUP..).filter_map(|(pointer, index)| {
-                            let pointer = pointer.filter(|pointer| pointer.block >= round.end)?;
-                            Some(Lying { inode: key.inode, index, pointer })
-                        }),
-                    ),
+                match lying(&key, page::value(bytes, item), round.end) {
+                    Ok(data) => look.data.extend(data),
                     Err(error) => look.damage = Some(damage(error)?),
                 }
             }
@@ -217,14 +214,14 @@ impl Volume {
     /// Moves blocks of files to free blocks before the end; whether all had room there.
     fn move_data(&mut self, data: &[Lying], round: &mut Round) -> Result<bool> {
         let mut bytes = Vec::with_capacity(data.len() * BLOCK_BYTES);
-        let mut blocks = Vec::with_capacity(data.len());
+        let mut moving = Vec::with_capacity(data.len());
         let in_a_row = |one: &Lying, next: &Lying| one.pointer.block + 1 == next.pointer.block;
         for row in data.chunk_by(in_a_row) {
-            self.read_row(row, &mut bytes, &mut blocks, round)?;
+            self.read_row(row, &mut bytes, &mut moving, round)?;
         }
         let mut done = 0;
-        while done < blocks.len() {
-            let runs = self.take_first((blocks.len() - done) as u32, round.end)?;
+        while done < moving.len() {
+            let runs = self.take_first((moving.len() - done) as u32, round.end)?;
             if runs.is_empty() {
                 // What waits for a commit may lie before the end.
                 round.uncommitted = MOST_UNCOMMITTED;
@@ -235,7 +232,7 @@ impl Volume {
             }
             let count = runs.iter().map(|run| run.count as usize).sum::<usize>();
             let bytes = &mut bytes[done * BLOCK_BYTES..][..count * BLOCK_BYTES];
-            self.write_to(&runs, &blocks[done..done + count], bytes)?;
+            self.write_to(&runs, &moving[done..done + count], bytes)?;
             done += count;
             round.moved += count as u64;
             round.uncommitted += count as u64;
@@ -249,7 +246,7 @@ impl Volume {
         &mut self,
         row: &[Lying],
         bytes: &mut Vec<u8>,
-        blocks: &mut Vec<(u64, u64)>,
+        moving: &mut Vec<(u64, u64)>,
         round: &mut Round,
     ) -> Result<()> {
         let Some(first) = row.first() else { return Ok(()) };
@@ -261,7 +258,7 @@ impl Volume {
             match read.and_then(|()| self.store.open(Kind::Data, &lying.pointer, block)) {
                 Ok(()) => {
                     bytes.extend_from_slice(block);
-                    blocks.push((lying.inode, lying.index));
+                    moving.push((lying.inode, lying.index));
                 }
                 Err(error) => {
                     let error = damage(error)?;
@@ -288,6 +285,20 @@ impl Volume {
     }
 }
 
+/// The blocks of a group that lie at `end` or behind.
+fn lying(key: &Key, value: &[u8], end: u64) -> Result<Vec<Lying>> {
+    let first = key.offset.checked_mul(GROUP).filter(|&first| first < blocks(MOST_FILE_BYTES));
+    let first = first.ok_or_else(|| Error::damaged("a pointer belongs to no block of a file"))?;
+    let group = extents::decode(value)?;
+    Ok((first..)
+        .zip(group)
+        .filter_map(|(index, pointer)| {
+            let pointer = pointer.filter(|pointer| pointer.block >= end)?;
+            Some(Lying { inode: key.inode, index, pointer })
+        })
+        .collect())
+}
+
 /// An error that concerns one block, and leaves others to be moved; any other is given back as such.
 fn damage(error: Error) -> Result<Error> {
     match error {
@@ -295,5 +306,45 @@ fn damage(error: Error) -> Result<Error> {
         | Error::Damaged { .. }
         | Error::Storage { operation: Operation::Read, .. } => Ok(error),
         error => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryStorage, NewSlot, Options};
+    use twine_files::FileSystem;
+
+    #[test]
+    fn pointers_that_belong_to_no_file_are_damage_and_all_else_is_moved() {
+        let slots = [NewSlot::key_file(&[1; 32]).unwrap()];
+        let storage = MemoryStorage::default();
+        let mut volume =
+            Volume::create(Box::new(storage.clone()), &slots, Options::default()).unwrap();
+        let root = volume.root();
+        let [first, second] = ["first", "second"].map(|name| {
+            let inode = volume.create_file(root, name).unwrap();
+            volume.write(inode, 0, &[7; 1 << 20]).unwrap();
+            volume.sync_all().unwrap();
+            inode
+        });
+        volume.release(first);
+        volume.unlink(root, "first").unwrap();
+        for (offset, block) in [(u64::MAX, 1 << 47), (u64::MAX / GROUP, 400), (1 << 45, 400)] {
+            let pointer = Pointer { block, counter: 1, salt: [3; 12], tag: [4; 16] };
+            let mut value = (1_u32 << 31).to_le_bytes().to_vec();
+            value.extend_from_slice(&pointer.encode());
+            volume.prepare(&Key::new(second.0, Subject::Extents, offset)).unwrap();
+            volume.put(&Key::new(second.0, Subject::Extents, offset), &value).unwrap();
+        }
+        // Nor is there anything to be read for them.
+        assert_eq!(volume.next_data(second, 1 << 20), Ok(None));
+        volume.set_size(second, 1 << 60).unwrap();
+        assert_eq!(volume.next_data(second, 1 << 20), Ok(None));
+        let packing = volume.compact(&mut |_| {}).unwrap();
+        assert!(packing.moved > 0 && packing.damaged > 0, "{packing:?}");
+        let mut bytes = vec![0; 1 << 20];
+        assert_eq!(volume.read(second, 0, &mut bytes), Ok(1 << 20));
+        assert!(bytes == [7; 1 << 20]);
     }
 }
