@@ -6,7 +6,7 @@ use common::{Recorder, all, inside, memory, strings, write};
 use std::collections::HashMap;
 use twine_files::{FileSystem, Memory, Shared};
 use twine_protocol::launch::{End, Sealing, VolumeKey};
-use twine_protocol::task::{OpenVolume, Operation, Place, Repair, VolumeTask};
+use twine_protocol::task::{FolderPlace, OpenVolume, Operation, Place, Repair, VolumeTask};
 use twine_tool::{Opening, Outside, run};
 use twine_volume::{
     Cost, Error, KeyEncryptionKey, MemoryStorage, NewSlot, Options, Refusal, Secret, Storage,
@@ -473,4 +473,155 @@ fn a_repair_that_is_not_asked_for_says_what_is_lost_and_one_that_is_not_needed_c
     assert!(repaired.err[0].contains("will be lost"), "{repaired:?}");
     let again = machine.run(volume(1, file(1)), check());
     assert_eq!((again.code, again.err.len()), (0, 0), "{again:?}");
+}
+
+/// Where a file of 2^60 bytes has its only block.
+const FAR: u64 = 1 << 59;
+
+/// Makes a volume with a file of 2^60 bytes, one block of which is no hole.
+fn with_a_long_hole(machine: &mut Machine) {
+    machine.create(1, file(1));
+    let mut volume = machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap();
+    let inode = volume.create_file(volume.root(), "sparse").unwrap();
+    volume.write(inode, FAR, &[7; 4096]).unwrap();
+    volume.set_size(inode, 1 << 60).unwrap();
+    volume.release(inode);
+    volume.close().unwrap();
+}
+
+#[track_caller]
+fn assert_sparse(files: &mut dyn FileSystem, name: &str) {
+    let inode = files.lookup(files.root(), name).unwrap();
+    assert_eq!(files.attributes(inode).unwrap().size, 1 << 60);
+    let mut bytes = [0; 4098];
+    assert_eq!(files.read(inode, FAR - 1, &mut bytes), Ok(4098));
+    assert!(bytes[0] == 0 && bytes[1..4097] == [7; 4096] && bytes[4097] == 0);
+    files.release(inode);
+}
+
+/// To read all of it would take years, to write it more than there is.
+#[test]
+fn no_command_takes_longer_or_more_room_for_a_hole() {
+    let mut machine = Machine::default();
+    with_a_long_hole(&mut machine);
+    machine.folders.insert(4, Shared::new(memory()));
+    let one = || volume(1, file(1));
+    let from = || vec![inside("sparse")];
+    let copy = |target| Operation::Copy { sources: from(), target, recursive: false };
+    let outside = Place::Folder(FolderPlace {
+        folder: 4,
+        entry: "out".into(),
+        name: "out".into(),
+        shown: "out".into(),
+    });
+    machine.run(one(), copy(inside("copy"))).printed("");
+    machine.run(one(), copy(outside)).printed("");
+    machine.run(one(), Operation::Export { target: volume(2, file(2)) }).printed("");
+    machine.run(volume(5, file(5)), Operation::Import { source: volume(2, file(2)) }).printed("");
+    for operation in [
+        Operation::Compact { json: false },
+        Operation::Check { json: false, repair: Repair::No },
+        Operation::Info { header: false, json: false },
+        Operation::List { path: "/".into(), long: true, json: false },
+    ] {
+        let done = machine.run(one(), operation);
+        assert!(done.code == 0 && done.err.is_empty(), "{done:?}");
+    }
+    for (storage, key) in [(1, 1), (2, 2), (5, 5)] {
+        let mut volume = machine.open(&volume(storage, file(key)), Opening::ReadWrite).unwrap();
+        assert_sparse(&mut volume, "sparse");
+        assert_sparse(&mut volume, "copy");
+        assert!(machine.storages[&storage].with(|bytes| bytes.len()) < 2 << 20);
+    }
+    assert_sparse(&mut machine.folders[&4].clone(), "out");
+    let paths = strings(&["sparse", "copy"]);
+    let remove = Operation::Remove { paths, recursive: false, force: false };
+    machine.run(one(), remove).printed("");
+}
+
+#[test]
+fn a_file_that_is_nearly_all_hole_is_not_written_to_a_stream() {
+    let mut machine = Machine::default();
+    with_a_long_hole(&mut machine);
+    let one = || volume(1, file(1));
+    let print = Operation::Print { paths: strings(&["sparse"]) };
+    let copy = Operation::Copy {
+        sources: vec![inside("sparse")],
+        target: Place::Stream,
+        recursive: false,
+    };
+    for operation in [print, copy] {
+        let done = machine.run(one(), operation);
+        done.failed_with("1.vol::sparse has 1152921504606846976 bytes, nearly all of them a hole");
+        assert!(done.out.is_empty() && done.err[1].contains("copy it to a file"), "{done:?}");
+    }
+    // A shorter hole is so many zeros, as for `cat`.
+    let mut held = machine.open(&one(), Opening::ReadWrite).unwrap();
+    let inode = held.lookup(held.root(), "sparse").unwrap();
+    held.set_size(inode, 3_000_000).unwrap();
+    held.close().unwrap();
+    let done = machine.run(one(), Operation::Print { paths: strings(&["sparse"]) });
+    assert!(done.code == 0 && done.out.len() == 3_000_000, "{:?}", done.err);
+}
+
+#[test]
+fn a_file_that_is_too_long_for_its_new_place_is_refused_before_it_is_read() {
+    let mut machine = Machine::default();
+    let mut files = memory();
+    let inode = files.create_file(files.root(), "long").unwrap();
+    files.write(inode, 0, &[1; 100_000]).unwrap();
+    files.set_size(inode, (1 << 60) + 1).unwrap();
+    files.release(inode);
+    machine.folders.insert(3, Shared::new(files));
+    let done = machine.run(volume(1, file(1)), Operation::Create { folder: Some(3) });
+    done.failed_with("1.vol::/long: file too large");
+    assert!(done.err[1].contains("whose file system takes larger ones"), "{done:?}");
+    let mut held = machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap();
+    let inode = held.lookup(held.root(), "long").unwrap();
+    assert_eq!(held.attributes(inode).unwrap().size, 0);
+}
+
+#[test]
+fn compact_says_what_keeps_the_file_long() {
+    let mut machine = Machine::default();
+    let mut files = memory();
+    for (number, name) in (1..).zip(["first", "second", "third"]) {
+        write(&mut files, name, vec![number; 2_000_000]);
+    }
+    machine.folders.insert(3, Shared::new(files));
+    machine.create(1, file(1));
+    let one = || volume(1, file(1));
+    let size = |machine: &Machine| machine.storages[&1].with(|bytes| bytes.len());
+    let (names, mut last) = (["first", "second", "third"], None);
+    // The file that lies last keeps a damaged block.
+    let base = machine.storages[&1].with(|bytes| bytes.clone());
+    for name in names {
+        machine.storages.insert(1, MemoryStorage::new(base.clone()));
+        let paths = names.iter().filter(|other| **other != name).map(|name| (*name).into());
+        let paths = paths.collect();
+        machine.run(one(), Operation::Remove { paths, recursive: false, force: false }).printed("");
+        if machine.storages[&1].with(|bytes| bytes.len()) > 5_500_000 {
+            last = Some(name);
+            break;
+        }
+    }
+    let name = last.expect("one of them lies last");
+    let before = size(&machine);
+    machine.storages[&1].with(|bytes| {
+        let block = bytes.len() - 4096 * 100;
+        bytes[block] ^= 1;
+    });
+    let done = machine.run(one(), Operation::Compact { json: false });
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.err.iter().any(|line| line.contains("is not authentic")), "{done:?}");
+    let said =
+        |line: &String| line.contains("free bytes remain: a block behind them can't be read");
+    assert!(done.err.iter().any(said), "{done:?}");
+    assert!(size(&machine) > before - 500_000);
+    // Once the file is removed, nothing keeps the rest.
+    let remove = Operation::Remove { paths: strings(&[name]), recursive: false, force: false };
+    machine.run(one(), remove).printed("");
+    let done = machine.run(one(), Operation::Compact { json: true }).json();
+    assert_eq!(done["blocks_not_moved"], 0, "{done}");
+    assert!(done["bytes_now"].as_u64() < Some(800_000), "{done}");
 }

@@ -69,7 +69,6 @@ impl Volume {
         }
         // What was staged is still dirty, and goes elsewhere.
         self.log.forget_staged();
-        self.flush_data()?;
         self.commit_tree(durable)
     }
 
@@ -123,10 +122,13 @@ impl Volume {
         Ok(Some(bytes))
     }
 
-    /// Writes the tree, and commits it. `durable`: with a barrier, which it may have anyway.
+    /// Writes the tree with all that has changed, and commits it. `durable`: with a barrier, which
+    /// it may have anyway.
     pub(crate) fn commit_tree(&mut self, durable: bool) -> Result<()> {
         self.check_writable()?;
         self.begin_changes()?;
+        self.flush_data()?;
+        self.write_inodes()?;
         // From here on blocks are guarded, which only a commit like this one ends.
         self.log.tree_due = true;
         self.move_residents()?;

@@ -297,6 +297,24 @@ impl Volume {
         Ok(())
     }
 
+    /// Writes blocks of files to runs that were taken for them, which are given back if that fails.
+    /// What the cache holds of them is the same.
+    pub(crate) fn write_to(
+        &mut self,
+        runs: &[Run],
+        blocks: &[(u64, u64)],
+        bytes: &mut [u8],
+    ) -> Result<()> {
+        if let Err(error) = self.prepare_blocks(blocks) {
+            runs.iter().for_each(|run| self.space.free_run(*run));
+            return Err(error);
+        }
+        let mut pointers = Vec::with_capacity(blocks.len());
+        self.write_runs(runs, bytes, &mut pointers)?;
+        let result = self.point_to(blocks, &pointers);
+        self.midway(result)
+    }
+
     /// Blocks in the cache were written.
     pub(crate) fn clean_blocks(&mut self, blocks: &[(u64, u64)]) {
         for &(inode, index) in blocks {

@@ -88,6 +88,7 @@ pub use describe::{Description, describe};
 pub use dropped::Dropped;
 pub use error::{Error, Operation, Result, SlotFailure};
 pub use header::VERSION;
+pub use pack::Packing;
 pub use slot::{
     Cost, KeyEncryptionKey, LEAST_KEY_FILE_BYTES, MOST_PARAMETER_BYTES, NewSlot, Refusal, Secret,
     SlotInfo, SlotKind, Unlock,
