@@ -45,6 +45,18 @@ pub struct OpenVolume {
     pub read_only: bool,
 }
 
+/// Whether a volume is repaired.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Repair {
+    /// It is not.
+    #[default]
+    No,
+    /// It is, if the user says yes to what will be lost.
+    Ask,
+    /// It is; what is lost is said.
+    Yes,
+}
+
 /// What to do with a volume. Paths are paths in it; a leading `/` makes no difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
@@ -118,6 +130,8 @@ pub enum Operation {
     Check {
         /// As JSON.
         json: bool,
+        /// Whether to go on from the newest whole state, for good, where the end is damaged.
+        repair: Repair,
     },
     /// List the key slots.
     ListKeys {

@@ -6,7 +6,7 @@ use twine_folder::Folder;
 use twine_platform::{HostStorage, SealingKeys, host};
 use twine_protocol::launch::{MainFile, Mount, Source, VolumeKey, VolumeSource, VolumeStatistics};
 use twine_protocol::wire::Clock;
-use twine_tool::Unclear;
+use twine_tool::{Opening, Unclear};
 use twine_volume::{
     Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, StorageError, Unlock, Volume,
     Zeroizing,
@@ -35,8 +35,14 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
     for mount in mounts {
         let files: Box<dyn FileSystem> = match &mount.source {
             Source::Volume(source) => {
-                let volume = volume(source, mount.read_only, keys)
+                let volume = open_or_make(source, Opening::of(mount.read_only), keys)
                     .map_err(|error| refused_volume(&mount.guest, &error))?;
+                if let Some(dropped) = volume.dropped() {
+                    // Now, since nobody knows how the program ends. Where nobody listens, nothing can be
+                    // said.
+                    let line = format!("warning: the volume for {}: {dropped}\n", mount.guest);
+                    let _ = host().write(2, line.as_bytes());
+                }
                 let mut volume = Shared::new(volume);
                 if let Some(MainFile { name, former }) = &source.main {
                     twine_tool::settle_main_file(&mut volume, name, former)
@@ -93,13 +99,32 @@ fn now() -> u64 {
     twine_platform::time(Clock::Realtime).unwrap_or_default()
 }
 
+/// Opens or makes a volume for a program. One whose creation was cut short is made anew.
+fn open_or_make(
+    source: &VolumeSource,
+    opening: Opening,
+    keys: SealingKeys,
+) -> Result<Volume, Error> {
+    match volume(source, opening, keys) {
+        Err(Error::Unfinished) if opening == Opening::ReadWrite => {
+            volume(&VolumeSource { create: true, ..source.clone() }, opening, keys)
+        }
+        result => result,
+    }
+}
+
 /// Opens or makes a volume.
 pub(crate) fn volume(
     source: &VolumeSource,
-    read_only: bool,
+    opening: Opening,
     keys: SealingKeys,
 ) -> Result<Volume, Error> {
-    let mut options = Options { read_only, clock: Box::new(now), ..Options::default() };
+    let mut options = Options {
+        read_only: opening == Opening::ReadOnly,
+        repair: opening == Opening::Repair,
+        clock: Box::new(now),
+        ..Options::default()
+    };
     if let Some(bytes) = source.cache {
         options.cache_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
@@ -186,6 +211,12 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
         Error::Older { .. } | Error::Diverged { .. } => {
             "somebody put back an old copy: find the newest one"
         }
+        Error::Lossy(_) | Error::NoState => {
+            "restore a copy; or mount it read-only (`:ro`) to read what is there, and go on without what \
+             is lost: `twine volume check --repair`"
+        }
+        Error::Unfinished => "mount it to be written, which makes it anew, or delete the file",
+        Error::HeaderForeign => "put back the header that belongs to it, or a copy of the file",
         Error::Storage { error: StorageError::TooBig, .. } => {
             "raise the limit of the size of files: `ulimit -f unlimited`"
         }

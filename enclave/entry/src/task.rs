@@ -8,7 +8,7 @@ use twine_platform::{HostStorage, SealingKeys, host};
 use twine_protocol::launch::{End, Sealing, VolumeKey, VolumeSource};
 use twine_protocol::task::{OpenVolume, VolumeTask};
 use twine_protocol::wire::{Status, StreamKind, Unit};
-use twine_tool::{Console, Outside, StreamError};
+use twine_tool::{Console, Opening, Outside, StreamError};
 use twine_volume::{Error, NewSlot, Storage, Volume};
 
 /// Does a task on a volume.
@@ -34,20 +34,25 @@ fn keys_for(key: &VolumeKey) -> Result<SealingKeys, Error> {
 /// The host's files, and keys on behalf of no program.
 struct Host;
 
-fn volume(volume: &OpenVolume, create: bool, keys: SealingKeys) -> Result<Volume, Error> {
-    let OpenVolume { storage, key, read_only, .. } = volume;
+fn volume(
+    volume: &OpenVolume,
+    create: bool,
+    opening: Opening,
+    keys: SealingKeys,
+) -> Result<Volume, Error> {
+    let OpenVolume { storage, key, .. } = volume;
     let source =
         VolumeSource { storage: *storage, key: key.clone(), create, cache: None, main: None };
-    mounts::volume(&source, *read_only, keys)
+    mounts::volume(&source, opening, keys)
 }
 
 impl Outside for Host {
-    fn open(&mut self, which: &OpenVolume) -> Result<Volume, Error> {
-        volume(which, false, SealingKeys::of_any_program())
+    fn open(&mut self, which: &OpenVolume, opening: Opening) -> Result<Volume, Error> {
+        volume(which, false, opening, SealingKeys::of_any_program())
     }
 
     fn create(&mut self, which: &OpenVolume) -> Result<Volume, Error> {
-        volume(which, true, keys_for(&which.key)?)
+        volume(which, true, Opening::ReadWrite, keys_for(&which.key)?)
     }
 
     fn new_slot(&mut self, key: &VolumeKey) -> Result<NewSlot, Error> {
@@ -107,6 +112,22 @@ impl Console for Streams {
     fn complain(&mut self, line: &str) {
         // Where nobody listens, nothing can be said.
         let _ = write(2, format!("{line}\n").as_bytes());
+    }
+
+    fn confirm(&mut self, question: &str) -> Option<bool> {
+        if host().stream_kind(0) != Ok(StreamKind::Terminal) {
+            return None;
+        }
+        write(2, question.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        let mut bytes = [0; 64];
+        while answer.len() < 1024 && !answer.contains(&b'\n') {
+            match self.read(&mut bytes) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => answer.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+            }
+        }
+        Some(matches!(answer.trim_ascii(), b"y" | b"Y" | b"yes" | b"YES"))
     }
 
     fn is_terminal(&self) -> bool {

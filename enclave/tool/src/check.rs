@@ -4,32 +4,37 @@ use crate::console::Output;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::opening;
-use crate::outside::Outside;
-use crate::volume::open;
+use crate::outside::{Opening, Outside};
+use crate::volume::{dropped_object, open, tell_dropped};
 use serde_json::{Value, json};
-use twine_protocol::task::OpenVolume;
+use twine_protocol::task::{OpenVolume, Repair};
 use twine_protocol::text::visible;
 use twine_protocol::wire::Unit;
-use twine_volume::{Finding, Report};
+use twine_volume::{Dropped, Error as VolumeError, Finding, Report, Volume};
 
 /// Verifies every block, and says what is lost.
 pub(crate) fn check(
     which: &OpenVolume,
     json: bool,
+    repair: Repair,
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
-    let mut volume = open(which, outside)?;
+    let mut volume = match repair {
+        Repair::No => open(which, outside, job)?,
+        Repair::Ask | Repair::Yes => repaired(which, repair, outside, job)?,
+    };
+    let dropped = volume.dropped().copied();
     let wanted = job.console.wants_progress();
     let result = volume.check(&mut |progress| {
         if wanted {
             job.console.progress(progress.done, progress.total, Unit::Blocks);
         }
     });
-    // What was found is in the report; nothing was changed.
+    // What was found is in the report; nothing was changed but what a repair did.
     drop(volume);
     let report = result.map_err(|error| opening::trouble(which, &error))?;
-    let text = if json { object(&report) } else { words(&report) };
+    let text = if json { object(&report, dropped.as_ref()) } else { words(&report) };
     let mut out = Output::new(&mut *job.console);
     out.text(&text)?;
     out.flush()?;
@@ -40,7 +45,49 @@ pub(crate) fn check(
                 .into(),
         });
     }
+    if let Some(dropped) = dropped.filter(Dropped::is_loss)
+        && repair == Repair::No
+    {
+        job.problem(&opening::refused(which, &VolumeError::Lossy(dropped)));
+    }
     Ok(())
+}
+
+/// Opens a volume in the newest state that is whole, and makes that the state from which it goes on:
+/// after the user has seen what is lost by that, and has said yes.
+fn repaired(
+    which: &OpenVolume,
+    repair: Repair,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<Volume> {
+    let loss = match outside.open(which, Opening::ReadWrite) {
+        // A crash explains what it dropped, if anything.
+        Ok(volume) => {
+            tell_dropped(which, &volume, job);
+            return Ok(volume);
+        }
+        Err(VolumeError::Lossy(dropped)) => format!("{dropped}; what came after it will be lost"),
+        Err(error @ (VolumeError::Storage { .. } | VolumeError::Damaged { .. })) => {
+            format!("{error}; what can't be read will be taken for lost")
+        }
+        Err(error) => return Err(opening::refused(which, &error)),
+    };
+    job.console.complain(&format!("warning: {}: {loss}", visible(&which.name)));
+    let yes = repair == Repair::Yes
+        || job.console.confirm("Repair the volume, and lose that for good? [y/N] ").ok_or_else(
+            || Error::Volume {
+                cause: format!("{}: nobody is there to be asked", which.name),
+                remedy: "copy the file first; then give --yes to lose that for good".into(),
+            },
+        )?;
+    if !yes {
+        return Err(Error::Volume {
+            cause: format!("{}: nothing was repaired", which.name),
+            remedy: "read what is there: `twine volume ls` and `cp -r` open it read-only".into(),
+        });
+    }
+    outside.open(which, Opening::Repair).map_err(|error| opening::refused(which, &error))
 }
 
 /// Whether anything is lost. What is not listed may be.
@@ -76,14 +123,15 @@ fn words(report: &Report) -> String {
     text
 }
 
-fn object(report: &Report) -> String {
+fn object(report: &Report, dropped: Option<&Dropped>) -> String {
     let findings: Vec<Value> = report
         .findings
         .iter()
         .map(|finding| json!({ "path": finding.path, "lost": finding.lost, "what": finding.what }))
         .collect();
     let object = json!({
-        "lost": lost(report),
+        "lost": lost(report) || dropped.is_some_and(Dropped::is_loss),
+        "dropped": dropped_object(dropped),
         "whole_nodes": report.nodes,
         "whole_data_blocks": report.data_blocks,
         "files": report.files,

@@ -35,6 +35,9 @@ pub trait Console {
     /// Writes a line to standard error.
     fn complain(&mut self, line: &str);
 
+    /// Asks a question that is answered with yes or no. Nothing, if nobody is there to be asked.
+    fn confirm(&mut self, question: &str) -> Option<bool>;
+
     /// Whether standard output is a terminal, which obeys control characters.
     fn is_terminal(&self) -> bool;
 

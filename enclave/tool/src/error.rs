@@ -87,6 +87,14 @@ pub enum Error {
     /// A stream takes one file.
     #[error("standard output takes one file, no directory")]
     StreamTakesFile,
+    /// A stream has no holes.
+    #[error("{place} has {size} bytes, nearly all of them a hole, which is zeros in a stream")]
+    LongHole {
+        /// Which.
+        place: String,
+        /// Its size.
+        size: u64,
+    },
     /// Something about the volume itself.
     #[error("{cause}")]
     Volume {
@@ -116,7 +124,10 @@ impl Error {
                     "the file that holds the volume, or the folder, can't be written"
                 }
                 Files::NoSpace => "make room on the host's disk",
-                Files::FileTooBig => "raise the limit of the size of files: `ulimit -f unlimited`",
+                Files::FileTooBig => {
+                    "raise the limit of the size of files, `ulimit -f unlimited`, or choose a place \
+                     whose file system takes larger ones"
+                }
                 Files::Denied | Files::NotPermitted => "check who may read and write it",
                 Files::Loop => "the path goes through symbolic links that lead to each other",
                 Files::TooManyOpen => "raise the limit of open files (ulimit -n)",
@@ -137,6 +148,9 @@ impl Error {
             Error::NoName { .. } => "name a file or directory below the root",
             Error::StreamNeedsName { .. } => "name a file in it",
             Error::StreamTakesFile => "name one file",
+            Error::LongHole { .. } => {
+                "copy it to a file, where a hole stays one: `twine volume cp`"
+            }
             Error::Volume { remedy, .. } => remedy,
             Error::Stream(_) => "check where the standard streams go",
         };

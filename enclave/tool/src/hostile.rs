@@ -203,6 +203,10 @@ impl Console for Said {
     fn complain(&mut self, line: &str) {
         self.err.push(line.to_owned());
     }
+    fn confirm(&mut self, _: &str) -> Option<bool> {
+        None
+    }
+
     fn is_terminal(&self) -> bool {
         false
     }

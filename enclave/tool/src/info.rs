@@ -3,15 +3,15 @@
 use crate::console::Output;
 use crate::error::{At, Result};
 use crate::job::{Job, Tree};
-use crate::outside::Outside;
-use crate::volume::{close, prefix};
+use crate::outside::{Opening, Outside};
+use crate::volume::{close, dropped_object, prefix, tell_dropped};
 use crate::walk::{Step, Walk};
 use crate::{keys, opening};
 use serde_json::{Value, json};
 use twine_files::{FileKind, FileSystem, Usage};
 use twine_protocol::task::OpenVolume;
 use twine_protocol::text::visible;
-use twine_volume::{Error as VolumeError, SlotInfo, VERSION, Volume, VolumeId};
+use twine_volume::{Dropped, Error as VolumeError, SlotInfo, VERSION, Volume, VolumeId};
 
 /// What is known of a volume.
 struct Known {
@@ -25,6 +25,7 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Inside {
     sequence: u64,
+    dropped: Option<Dropped>,
     used: u64,
     pub(crate) files: u64,
     pub(crate) directories: u64,
@@ -40,8 +41,9 @@ pub(crate) fn info(
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
-    let known = match outside.open(which) {
+    let known = match outside.open(which, Opening::of(which.read_only)) {
         Ok(mut volume) => {
+            tell_dropped(which, &volume, job);
             let known = inside(which, &mut volume, job);
             close(which, volume, job);
             known?
@@ -67,8 +69,9 @@ fn outer(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Known, VolumeE
 
 fn inside(which: &OpenVolume, volume: &mut Volume, job: &mut Job<'_>) -> Result<Known> {
     let (id, slots, sequence) = (volume.id(), volume.slots(), volume.mark().sequence);
+    let dropped = volume.dropped().copied();
     let Usage { used, size } = volume.usage().at(|| which.name.clone())?;
-    let mut inside = Inside { sequence, used, ..Inside::default() };
+    let mut inside = Inside { sequence, dropped, used, ..Inside::default() };
     let tree = Tree { files: volume, prefix: prefix(which), host: false };
     count(&tree.prefix, tree.files, &mut inside, job)?;
     Ok(Known { id, slots, size, inside: Some(inside) })
@@ -158,6 +161,7 @@ fn object(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
     if let Some(inside) = &known.inside {
         object["used"] = inside.used.into();
         object["sequence"] = inside.sequence.into();
+        object["dropped"] = dropped_object(inside.dropped.as_ref());
         object["files"] = inside.files.into();
         object["directories"] = inside.directories.into();
         object["links"] = inside.links.into();

@@ -51,7 +51,7 @@ pub(crate) fn list(
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
-    let volume = open(which, outside)?;
+    let volume = open(which, outside, job)?;
     let slots = volume.slots();
     close(which, volume, job);
     let mut out = Output::new(&mut *job.console);
@@ -73,7 +73,7 @@ pub(crate) fn change(
     job: &mut Job<'_>,
     change: impl FnOnce(&mut Volume, &mut dyn Outside) -> Result<(), VolumeError>,
 ) -> Result<()> {
-    let mut volume = open(which, outside)?;
+    let mut volume = open(which, outside, job)?;
     let result = change(&mut volume, outside);
     // What is wrong with the volume itself is said once.
     let told = volume.trouble().is_some();
@@ -102,7 +102,7 @@ pub(crate) fn rotate(
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
-    let volume = open(which, outside)?;
+    let volume = open(which, outside, job)?;
     let chosen = match slot {
         Some(slot) => Ok(slot),
         None => only(which, &volume.slots()),

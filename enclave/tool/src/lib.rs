@@ -33,7 +33,7 @@ pub use console::{Console, StreamError};
 pub use error::Error;
 pub use job::Tree;
 pub use main_file::{Unclear, settle_main_file};
-pub use outside::Outside;
+pub use outside::{Opening, Outside};
 pub use volume::run;
 
 use error::Result;

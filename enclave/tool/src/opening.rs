@@ -87,6 +87,14 @@ pub(crate) fn trouble(which: &OpenVolume, error: &VolumeError) -> Error {
         VolumeError::Older { .. } | VolumeError::Diverged { .. } => {
             "somebody put back an old copy: find the newest one"
         }
+        VolumeError::Lossy(_) | VolumeError::NoState => {
+            "restore a copy; or read what is there (`twine volume ls`, `cp -r`), and go on without what \
+             is lost: `twine volume check --repair`"
+        }
+        VolumeError::Unfinished => "delete the file, and make the volume again",
+        VolumeError::HeaderForeign => {
+            "put back the header that belongs to it, or a copy of the file"
+        }
         VolumeError::Storage { error: StorageError::NoSpace, .. } => {
             "make room on the host's disk; the volume is as its last sync left it"
         }

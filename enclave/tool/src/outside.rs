@@ -5,6 +5,24 @@ use twine_protocol::launch::{Sealing, VolumeKey};
 use twine_protocol::task::OpenVolume;
 use twine_volume::{Error, NewSlot, Storage, Volume};
 
+/// How a volume is opened. See [`Options`](twine_volume::Options).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// To be changed.
+    ReadWrite,
+    /// To be read only.
+    ReadOnly,
+    /// To be changed, though what was durable is lost.
+    Repair,
+}
+
+impl Opening {
+    /// How one is opened that may be written, or not.
+    pub fn of(read_only: bool) -> Self {
+        if read_only { Opening::ReadOnly } else { Opening::ReadWrite }
+    }
+}
+
 /// What the tool needs from the enclave around it: the host's files, and keys.
 pub trait Outside {
     /// Opens a volume with the key that is named, on behalf of no program: what is sealed
@@ -12,7 +30,7 @@ pub trait Outside {
     ///
     /// # Errors
     /// As [`Volume::open`].
-    fn open(&mut self, volume: &OpenVolume) -> Result<Volume, Error>;
+    fn open(&mut self, volume: &OpenVolume, opening: Opening) -> Result<Volume, Error>;
 
     /// Makes a volume in a storage, whatever that holds, with the (first) key that is named.
     ///

@@ -4,12 +4,14 @@ use crate::console::Console;
 use crate::copy;
 use crate::error::{At, Error, Result};
 use crate::job::{Job, Tree};
-use crate::outside::Outside;
+use crate::outside::{Opening, Outside};
 use crate::{check, compact, info, keys, opening};
+use serde_json::{Value, json};
 use twine_files::FileSystem;
 use twine_protocol::launch::End;
 use twine_protocol::task::{OpenVolume, Operation, Place, VolumeTask};
-use twine_volume::Volume;
+use twine_protocol::text::visible;
+use twine_volume::{Dropped, Volume};
 
 /// Does a task on a volume, and tells on the console what could not be done.
 pub fn run(task: &VolumeTask, outside: &mut dyn Outside, console: &mut dyn Console) -> End {
@@ -28,7 +30,7 @@ fn operate(task: &VolumeTask, outside: &mut dyn Outside, job: &mut Job<'_>) -> R
         Operation::Export { target } => transfer(which, target, outside, job),
         Operation::Import { source } => transfer(source, which, outside, job),
         Operation::Info { header, json } => info::info(which, *header, *json, outside, job),
-        Operation::Check { json } => check::check(which, *json, outside, job),
+        Operation::Check { json, repair } => check::check(which, *json, *repair, outside, job),
         Operation::ListKeys { json } => keys::list(which, *json, outside, job),
         Operation::AddKey { key } => {
             keys::change(which, outside, job, |volume, outside| keys::add(volume, outside, key))
@@ -42,9 +44,37 @@ fn operate(task: &VolumeTask, outside: &mut dyn Outside, job: &mut Job<'_>) -> R
     }
 }
 
-/// Opens a volume.
-pub(crate) fn open(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Volume> {
-    outside.open(which).map_err(|error| opening::refused(which, &error))
+/// Opens a volume, and says what it has lost.
+pub(crate) fn open(
+    which: &OpenVolume,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<Volume> {
+    let volume = outside
+        .open(which, Opening::of(which.read_only))
+        .map_err(|error| opening::refused(which, &error))?;
+    tell_dropped(which, &volume, job);
+    Ok(volume)
+}
+
+/// What a mount dropped, for machines.
+pub(crate) fn dropped_object(dropped: Option<&Dropped>) -> Value {
+    dropped.map_or(Value::Null, |dropped| {
+        json!({
+            "found": dropped.found,
+            "commits": dropped.commits,
+            "newest": dropped.newest,
+            "durable": dropped.durable,
+            "unreadable": dropped.unreadable,
+        })
+    })
+}
+
+/// Says what the mount of a volume dropped.
+pub(crate) fn tell_dropped(which: &OpenVolume, volume: &Volume, job: &mut Job<'_>) {
+    if let Some(dropped) = volume.dropped() {
+        job.console.complain(&format!("warning: {}: {dropped}", visible(&which.name)));
+    }
 }
 
 /// Makes a volume.
@@ -112,7 +142,7 @@ fn transfer(
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
-    let mut source = open(from, outside)?;
+    let mut source = open(from, outside, job)?;
     let mut target = make(to, outside)?;
     let trees = [
         Tree { files: &mut source, prefix: prefix(from), host: false },
@@ -145,7 +175,7 @@ fn on_files(
     outside: &mut dyn Outside,
     job: &mut Job<'_>,
 ) -> Result<()> {
-    let mut volume = open(which, outside)?;
+    let mut volume = open(which, outside, job)?;
     let mut opened: Vec<(u64, Box<dyn FileSystem>)> = folders(operation)
         .into_iter()
         .map(|(number, read_only)| Ok((number, outside.folder(number, read_only)?)))

@@ -6,8 +6,8 @@ use common::{Recorder, all, inside, memory, strings, write};
 use std::collections::HashMap;
 use twine_files::{FileSystem, Memory, Shared};
 use twine_protocol::launch::{End, Sealing, VolumeKey};
-use twine_protocol::task::{OpenVolume, Operation, Place, VolumeTask};
-use twine_tool::{Outside, run};
+use twine_protocol::task::{FolderPlace, OpenVolume, Operation, Place, Repair, VolumeTask};
+use twine_tool::{Opening, Outside, run};
 use twine_volume::{
     Cost, Error, KeyEncryptionKey, MemoryStorage, NewSlot, Options, Refusal, Secret, Storage,
     Unlock, Volume,
@@ -34,28 +34,33 @@ impl Unlock for Sealed {
     }
 }
 
-fn options(which: &OpenVolume) -> Options {
-    let (cache_bytes, read_only) = (1 << 20, which.read_only);
-    Options { cache_bytes, read_only, anchor: None, clock: Box::new(|| 7) }
+fn options(opening: Opening) -> Options {
+    Options {
+        cache_bytes: 1 << 20,
+        read_only: opening == Opening::ReadOnly,
+        repair: opening == Opening::Repair,
+        clock: Box::new(|| 7),
+        ..Options::default()
+    }
 }
 
 impl Outside for Machine {
-    fn open(&mut self, which: &OpenVolume) -> Result<Volume, Error> {
+    fn open(&mut self, which: &OpenVolume, opening: Opening) -> Result<Volume, Error> {
         let storage = self.storage(which.storage);
         match &which.key {
-            VolumeKey::Sealed(_) => Volume::open(storage, &mut Sealed, options(which)),
+            VolumeKey::Sealed(_) => Volume::open(storage, &mut Sealed, options(opening)),
             VolumeKey::File(bytes) => {
-                Volume::open(storage, &mut Secret::key_file(bytes), options(which))
+                Volume::open(storage, &mut Secret::key_file(bytes), options(opening))
             }
             VolumeKey::Passphrase(text) => {
-                Volume::open(storage, &mut Secret::passphrase(text.as_bytes()), options(which))
+                Volume::open(storage, &mut Secret::passphrase(text.as_bytes()), options(opening))
             }
         }
     }
 
     fn create(&mut self, which: &OpenVolume) -> Result<Volume, Error> {
         let slot = self.new_slot(&which.key)?;
-        Volume::create(self.storage(which.storage), &[slot], options(which))
+        Volume::create(self.storage(which.storage), &[slot], options(Opening::ReadWrite))
     }
 
     fn new_slot(&mut self, key: &VolumeKey) -> Result<NewSlot, Error> {
@@ -203,7 +208,7 @@ fn a_terminal_shows_the_same_lines_as_a_pipe_gets() {
     for operation in [
         Operation::Info { header: true, json: false },
         Operation::ListKeys { json: false },
-        Operation::Check { json: false },
+        Operation::Check { json: false, repair: Repair::No },
     ] {
         machine.console.terminal = false;
         let piped = machine.run(named(), operation.clone()).out;
@@ -249,7 +254,7 @@ fn info_tells_what_a_key_shows_and_without_one_what_the_header_says() {
     let info = |json| Operation::Info { header: true, json };
     let known = machine.run(volume(1, file(1)), info(true)).json();
     assert_eq!((known["files"].as_u64(), known["directories"].as_u64()), (Some(2), Some(2)));
-    assert_eq!((known["format"].as_u64(), known["opened"].as_bool()), (Some(2), Some(true)));
+    assert_eq!((known["format"].as_u64(), known["opened"].as_bool()), (Some(3), Some(true)));
     assert!(known["sequence"].as_u64() > Some(0));
     let number = |name: &str| known[name].as_u64().unwrap();
     assert!(number("used") > 70_000 && number("used") <= number("size"));
@@ -314,7 +319,7 @@ fn an_archive_opens_with_its_own_key_and_becomes_a_volume_of_another() {
     machine.list(volume(2, file(5))).printed("a\nother\n");
     let source = volume(2, passphrase("travel"));
     machine.run(volume(4, file(4)), Operation::Import { source }).printed("");
-    let mut copied = machine.open(&volume(4, file(4))).unwrap();
+    let mut copied = machine.open(&volume(4, file(4)), Opening::ReadOnly).unwrap();
     assert_eq!(all(&mut copied), all(&mut machine.folders[&3].clone()));
     let source = volume(2, passphrase("wrong"));
     let done = machine.run(volume(5, file(4)), Operation::Import { source });
@@ -342,12 +347,12 @@ fn damage_is_said_in_words_and_what_is_whole_is_still_read() {
     assert!(done.out.len() >= 3_000_000, "{} bytes", done.out.len());
     let before = machine.storages[&1].with(|bytes| bytes.clone());
     let read_only = || OpenVolume { read_only: true, ..volume(1, file(1)) };
-    let done = machine.run(read_only(), Operation::Check { json: false });
+    let done = machine.run(read_only(), Operation::Check { json: false, repair: Repair::No });
     done.failed_with("1.vol: something is lost");
     let lost: Vec<_> = done.out.lines().filter(|line| line.starts_with("lost: ")).collect();
     assert_eq!(lost.len(), 1, "{done:?}");
     assert!(lost[0].contains("/first") || lost[0].contains("/second"), "{done:?}");
-    let done = machine.run(read_only(), Operation::Check { json: true });
+    let done = machine.run(read_only(), Operation::Check { json: true, repair: Repair::No });
     let report: serde_json::Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!((done.code, &report["lost"], &report["files"]), (1, &true.into(), &2.into()));
     assert!(machine.storages[&1].with(|bytes| *bytes == before), "a check changes nothing");
@@ -361,7 +366,8 @@ fn a_whole_volume_is_checked_with_progress() {
     machine.folders.insert(3, Shared::new(files));
     machine.create(1, file(1));
     machine.console.watched = true;
-    let done = machine.run(volume(1, file(1)), Operation::Check { json: false });
+    let done =
+        machine.run(volume(1, file(1)), Operation::Check { json: false, repair: Repair::No });
     assert!(done.code == 0 && done.err.is_empty(), "{done:?}");
     assert!(done.out.ends_with("blocks are whole; 1 files, 0 directories, 0 links\n"), "{done:?}");
     let progress = &machine.console.progress;
@@ -382,12 +388,240 @@ fn compacting_gives_back_what_is_free_and_changes_nothing_else() {
     let remove = Operation::Remove { paths, recursive: false, force: false };
     machine.run(volume(1, file(1)), remove).printed("");
     let size = |machine: &Machine| machine.storages[&1].with(|bytes| bytes.len());
-    let (before, tree) = (size(&machine), all(&mut machine.open(&volume(1, file(1))).unwrap()));
+    let (before, tree) =
+        (size(&machine), all(&mut machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap()));
     let done = machine.run(volume(1, file(1)), Operation::Compact { json: false });
     assert!(done.code == 0 && done.err.is_empty(), "{done:?}");
     let after = size(&machine);
     assert!(after < before / 2, "{before} bytes, then {after}");
-    assert!(all(&mut machine.open(&volume(1, file(1))).unwrap()) == tree);
-    let check = machine.run(volume(1, file(1)), Operation::Check { json: true }).json();
+    assert!(all(&mut machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap()) == tree);
+    let check =
+        machine.run(volume(1, file(1)), Operation::Check { json: true, repair: Repair::No }).json();
     assert_eq!((&check["lost"], &check["finding_count"]), (&false.into(), &0.into()));
+}
+
+/// A volume of 20 syncs, each of which made a file, with an entry of its log damaged.
+fn damaged(machine: &mut Machine) {
+    machine.create(1, file(1));
+    let mut volume = machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap();
+    let before = machine.storages[&1].with(|bytes| bytes.clone());
+    let mut changed = Vec::new();
+    for number in 0..20 {
+        let root = volume.root();
+        let inode = volume.create_file(root, &format!("f{number:02}")).unwrap();
+        volume.release(inode);
+        volume.sync_all().unwrap();
+    }
+    // Without closing it, as after a crash.
+    drop(volume);
+    machine.storages[&1].with(|bytes| {
+        for block in 8..128 {
+            let range = block * 4096..(block + 1) * 4096;
+            if bytes[range.clone()] != before[range] {
+                changed.push(block);
+            }
+        }
+        bytes[changed[10] * 4096 + 1000] ^= 1;
+    });
+}
+
+#[test]
+fn a_damaged_end_is_refused_told_to_readers_and_repaired_when_the_user_says_so() {
+    let mut machine = Machine::default();
+    damaged(&mut machine);
+    let whole = || volume(1, file(1));
+    let read_only = || OpenVolume { read_only: true, ..whole() };
+    let make = || Operation::MakeDirectories { paths: strings(&["d"]), parents: false };
+    let bytes = machine.storages[&1].with(|bytes| bytes.clone());
+    let refused = machine.run(whole(), make());
+    refused.failed_with("the end of the volume is damaged: commit ");
+    assert!(refused.err[1].contains("`twine volume check --repair`"), "{refused:?}");
+    let listed = machine.list(read_only());
+    assert_eq!((listed.code, listed.out.lines().count(), listed.err.len()), (0, 11, 1));
+    assert!(listed.err[0].starts_with("warning: 1.vol: commit "), "{listed:?}");
+    let info = machine.run(read_only(), Operation::Info { header: false, json: true });
+    let known: serde_json::Value = serde_json::from_str(&info.out).unwrap();
+    assert!(known["dropped"]["durable"].as_u64() > known["dropped"]["found"].as_u64(), "{info:?}");
+    let check = |repair| Operation::Check { json: true, repair };
+    let checked = machine.run(read_only(), check(Repair::No));
+    let report: serde_json::Value = serde_json::from_str(&checked.out).unwrap();
+    assert_eq!((checked.code, &report["lost"]), (1, &true.into()), "{checked:?}");
+    for answer in [None, Some(false)] {
+        machine.console.answer = answer;
+        let asked = machine.run(whole(), check(Repair::Ask));
+        assert_eq!((asked.code, asked.out.as_str()), (1, ""), "{asked:?}");
+        assert!(asked.err[0].contains("what came after it will be lost"), "{asked:?}");
+        assert!(asked.err[1].ends_with("[y/N] "), "{asked:?}");
+    }
+    assert!(machine.storages[&1].with(|now| *now == bytes), "nothing was changed");
+    machine.console.answer = Some(true);
+    let repaired = machine.run(whole(), check(Repair::Ask));
+    assert_eq!(repaired.code, 0, "{repaired:?}");
+    machine.run(whole(), make()).printed("");
+    let report = machine.run(read_only(), check(Repair::No)).json();
+    assert_eq!((&report["lost"], &report["dropped"]), (&false.into(), &().into()));
+    assert_eq!(machine.list(read_only()).out.lines().count(), 12);
+}
+
+#[test]
+fn a_repair_that_is_not_asked_for_says_what_is_lost_and_one_that_is_not_needed_changes_nothing() {
+    let mut machine = Machine::default();
+    damaged(&mut machine);
+    let check = || Operation::Check { json: true, repair: Repair::Yes };
+    let repaired = machine.run(volume(1, file(1)), check());
+    assert_eq!((repaired.code, repaired.err.len()), (0, 1), "{repaired:?}");
+    assert!(repaired.err[0].contains("will be lost"), "{repaired:?}");
+    let again = machine.run(volume(1, file(1)), check());
+    assert_eq!((again.code, again.err.len()), (0, 0), "{again:?}");
+}
+
+/// Where a file of 2^60 bytes has its only block.
+const FAR: u64 = 1 << 59;
+
+/// Makes a volume with a file of 2^60 bytes, one block of which is no hole.
+fn with_a_long_hole(machine: &mut Machine) {
+    machine.create(1, file(1));
+    let mut volume = machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap();
+    let inode = volume.create_file(volume.root(), "sparse").unwrap();
+    volume.write(inode, FAR, &[7; 4096]).unwrap();
+    volume.set_size(inode, 1 << 60).unwrap();
+    volume.release(inode);
+    volume.close().unwrap();
+}
+
+#[track_caller]
+fn assert_sparse(files: &mut dyn FileSystem, name: &str) {
+    let inode = files.lookup(files.root(), name).unwrap();
+    assert_eq!(files.attributes(inode).unwrap().size, 1 << 60);
+    let mut bytes = [0; 4098];
+    assert_eq!(files.read(inode, FAR - 1, &mut bytes), Ok(4098));
+    assert!(bytes[0] == 0 && bytes[1..4097] == [7; 4096] && bytes[4097] == 0);
+    files.release(inode);
+}
+
+/// To read all of it would take years, to write it more than there is.
+#[test]
+fn no_command_takes_longer_or_more_room_for_a_hole() {
+    let mut machine = Machine::default();
+    with_a_long_hole(&mut machine);
+    machine.folders.insert(4, Shared::new(memory()));
+    let one = || volume(1, file(1));
+    let from = || vec![inside("sparse")];
+    let copy = |target| Operation::Copy { sources: from(), target, recursive: false };
+    let outside = Place::Folder(FolderPlace {
+        folder: 4,
+        entry: "out".into(),
+        name: "out".into(),
+        shown: "out".into(),
+    });
+    machine.run(one(), copy(inside("copy"))).printed("");
+    machine.run(one(), copy(outside)).printed("");
+    machine.run(one(), Operation::Export { target: volume(2, file(2)) }).printed("");
+    machine.run(volume(5, file(5)), Operation::Import { source: volume(2, file(2)) }).printed("");
+    for operation in [
+        Operation::Compact { json: false },
+        Operation::Check { json: false, repair: Repair::No },
+        Operation::Info { header: false, json: false },
+        Operation::List { path: "/".into(), long: true, json: false },
+    ] {
+        let done = machine.run(one(), operation);
+        assert!(done.code == 0 && done.err.is_empty(), "{done:?}");
+    }
+    for (storage, key) in [(1, 1), (2, 2), (5, 5)] {
+        let mut volume = machine.open(&volume(storage, file(key)), Opening::ReadWrite).unwrap();
+        assert_sparse(&mut volume, "sparse");
+        assert_sparse(&mut volume, "copy");
+        assert!(machine.storages[&storage].with(|bytes| bytes.len()) < 2 << 20);
+    }
+    assert_sparse(&mut machine.folders[&4].clone(), "out");
+    let paths = strings(&["sparse", "copy"]);
+    let remove = Operation::Remove { paths, recursive: false, force: false };
+    machine.run(one(), remove).printed("");
+}
+
+#[test]
+fn a_file_that_is_nearly_all_hole_is_not_written_to_a_stream() {
+    let mut machine = Machine::default();
+    with_a_long_hole(&mut machine);
+    let one = || volume(1, file(1));
+    let print = Operation::Print { paths: strings(&["sparse"]) };
+    let copy = Operation::Copy {
+        sources: vec![inside("sparse")],
+        target: Place::Stream,
+        recursive: false,
+    };
+    for operation in [print, copy] {
+        let done = machine.run(one(), operation);
+        done.failed_with("1.vol::sparse has 1152921504606846976 bytes, nearly all of them a hole");
+        assert!(done.out.is_empty() && done.err[1].contains("copy it to a file"), "{done:?}");
+    }
+    // A shorter hole is so many zeros, as for `cat`.
+    let mut held = machine.open(&one(), Opening::ReadWrite).unwrap();
+    let inode = held.lookup(held.root(), "sparse").unwrap();
+    held.set_size(inode, 3_000_000).unwrap();
+    held.close().unwrap();
+    let done = machine.run(one(), Operation::Print { paths: strings(&["sparse"]) });
+    assert!(done.code == 0 && done.out.len() == 3_000_000, "{:?}", done.err);
+}
+
+#[test]
+fn a_file_that_is_too_long_for_its_new_place_is_refused_before_it_is_read() {
+    let mut machine = Machine::default();
+    let mut files = memory();
+    let inode = files.create_file(files.root(), "long").unwrap();
+    files.write(inode, 0, &[1; 100_000]).unwrap();
+    files.set_size(inode, (1 << 60) + 1).unwrap();
+    files.release(inode);
+    machine.folders.insert(3, Shared::new(files));
+    let done = machine.run(volume(1, file(1)), Operation::Create { folder: Some(3) });
+    done.failed_with("1.vol::/long: file too large");
+    assert!(done.err[1].contains("whose file system takes larger ones"), "{done:?}");
+    let mut held = machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap();
+    let inode = held.lookup(held.root(), "long").unwrap();
+    assert_eq!(held.attributes(inode).unwrap().size, 0);
+}
+
+#[test]
+fn compact_says_what_keeps_the_file_long() {
+    let mut machine = Machine::default();
+    let mut files = memory();
+    for (number, name) in (1..).zip(["first", "second", "third"]) {
+        write(&mut files, name, vec![number; 2_000_000]);
+    }
+    machine.folders.insert(3, Shared::new(files));
+    machine.create(1, file(1));
+    let one = || volume(1, file(1));
+    let size = |machine: &Machine| machine.storages[&1].with(|bytes| bytes.len());
+    let (names, mut last) = (["first", "second", "third"], None);
+    // The file that lies last keeps a damaged block.
+    let base = machine.storages[&1].with(|bytes| bytes.clone());
+    for name in names {
+        machine.storages.insert(1, MemoryStorage::new(base.clone()));
+        let paths = names.iter().filter(|other| **other != name).map(|name| (*name).into());
+        let paths = paths.collect();
+        machine.run(one(), Operation::Remove { paths, recursive: false, force: false }).printed("");
+        if machine.storages[&1].with(|bytes| bytes.len()) > 5_500_000 {
+            last = Some(name);
+            break;
+        }
+    }
+    let name = last.expect("one of them lies last");
+    let before = size(&machine);
+    machine.storages[&1].with(|bytes| {
+        let block = bytes.len() - 4096 * 100;
+        bytes[block] ^= 1;
+    });
+    let done = machine.run(one(), Operation::Compact { json: false });
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.err.iter().any(|line| line.contains("is not authentic")), "{done:?}");
+    let said =
+        |line: &String| line.contains("free bytes remain: a block behind them can't be read");
+    assert!(done.err.iter().any(said), "{done:?}");
+    assert!(size(&machine) > before - 500_000);
+    // Once the file is removed, nothing keeps the rest.
+    let remove = Operation::Remove { paths: strings(&[name]), recursive: false, force: false };
+    machine.run(one(), remove).printed("");
+    let done = machine.run(one(), Operation::Compact { json: true }).json();
+    assert_eq!(done["blocks_not_moved"], 0, "{done}");
+    assert!(done["bytes_now"].as_u64() < Some(800_000), "{done}");
 }

@@ -3,7 +3,7 @@
 use crate::volume::VolumeId;
 
 /// A state of a volume, as an anchor remembers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mark {
     /// The number of the log entry that completed the state. It grows with each commit.
     pub sequence: u64,

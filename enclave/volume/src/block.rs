@@ -12,11 +12,18 @@ pub(crate) type Block = Box<Bytes>;
 /// Block of the first copy of the header; the second follows.
 pub(crate) const HEADER_START: u64 = 0;
 
+/// Copies of the header.
+pub(crate) const HEADER_COPIES: u64 = 2;
+
 /// First of the blocks for the entries of commits that write the tree.
 pub(crate) const ROOTS_START: u64 = 2;
 
 /// Blocks for those entries, which take them in turn.
 pub(crate) const ROOT_SLOTS: u64 = 6;
+
+/// First of the blocks for the second copies of those entries. They lie far from the first ones, so
+/// that one fault of a disk does not hit both.
+pub(crate) const ROOT_COPIES_START: u64 = RING_START + RING_BLOCKS;
 
 /// First block of the ring of other commits.
 pub(crate) const RING_START: u64 = ROOTS_START + ROOT_SLOTS;
@@ -25,7 +32,7 @@ pub(crate) const RING_START: u64 = ROOTS_START + ROOT_SLOTS;
 pub(crate) const RING_BLOCKS: u64 = 120;
 
 /// Blocks that are never given to nodes, or to data for good.
-pub(crate) const RESERVED_BLOCKS: u64 = RING_START + RING_BLOCKS;
+pub(crate) const RESERVED_BLOCKS: u64 = ROOT_COPIES_START + ROOT_SLOTS;
 
 /// Block numbers are smaller than this.
 pub(crate) const MOST_BLOCKS: u64 = 1 << 48;

@@ -27,12 +27,12 @@ use twine_files::FileKind;
 /// More findings than this are counted, not listed.
 const MOST_FINDINGS: usize = 1000;
 
-/// How far a check is.
+/// How far a check, or a move of blocks, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Blocks that were looked at.
+    /// Blocks that were looked at, or moved.
     pub done: u64,
-    /// Blocks in use.
+    /// Blocks in use, or to be moved.
     pub total: u64,
 }
 

@@ -21,6 +21,7 @@ impl Volume {
     /// Makes everything durable. Nothing happens if nothing has changed.
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.check_writable()?;
+        self.begin_changes()?;
         self.advance_anchor()?;
         self.commit_changes(true)
     }
@@ -31,6 +32,7 @@ impl Volume {
         if !self.unsettled || self.read_only || self.stopped || self.anchor_behind {
             return Ok(());
         }
+        self.begin_changes()?;
         self.commit_changes(false)
     }
 
@@ -52,7 +54,7 @@ impl Volume {
         if self.redo.is_empty() && !self.log.tree_due {
             return if durable && self.log.is_behind() { self.make_durable() } else { Ok(()) };
         }
-        if !self.log.tree_due
+        if !self.log.wants_tree()
             && self.cache.dirty_nodes() <= self.most_dirty_nodes()
             && let Some(bytes) = self.changes()?
             && self.log.has_room(bytes.len())
@@ -67,7 +69,6 @@ impl Volume {
         }
         // What was staged is still dirty, and goes elsewhere.
         self.log.forget_staged();
-        self.flush_data()?;
         self.commit_tree(durable)
     }
 
@@ -81,11 +82,10 @@ impl Volume {
             blocks: self.space.blocks,
             used: self.space.used,
             next_inode: self.inodes.next,
-            header_generation: self.header.generation,
+            header: self.header_mac,
             root: self.root,
             levels: self.levels,
             log: self.log.end(),
-            durable: self.log.durable(),
         }
     }
 
@@ -122,9 +122,13 @@ impl Volume {
         Ok(Some(bytes))
     }
 
-    /// Writes the tree, and commits it. `durable`: with a barrier, which it may have anyway.
+    /// Writes the tree with all that has changed, and commits it. `durable`: with a barrier, which
+    /// it may have anyway.
     pub(crate) fn commit_tree(&mut self, durable: bool) -> Result<()> {
         self.check_writable()?;
+        self.begin_changes()?;
+        self.flush_data()?;
+        self.write_inodes()?;
         // From here on blocks are guarded, which only a commit like this one ends.
         self.log.tree_due = true;
         self.move_residents()?;

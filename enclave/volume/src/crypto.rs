@@ -95,7 +95,7 @@ pub(crate) struct Sealer {
 }
 
 fn mount_key(volume_key: &Key, salt: &Salt) -> Box<AesGcm> {
-    Box::new(AesGcm::new(&*derive(&**volume_key, "twine volume 2: mount", salt)))
+    Box::new(AesGcm::new(&*derive(&**volume_key, "twine volume 3: mount", salt)))
 }
 
 fn nonce(kind: Kind, counter: u64) -> [u8; 12] {

@@ -172,7 +172,7 @@ impl Volume {
     /// follow: then it gives them, and they stay dirty until they are written.
     pub(crate) fn flush_for_commit(&mut self) -> Result<Vec<(u64, u64)>> {
         let dirty = self.cache.dirty_data();
-        if dirty == 0 || self.log.tree_due || !self.log.can_stage(dirty) {
+        if dirty == 0 || self.log.wants_tree() || !self.log.can_stage(dirty) {
             self.flush_data()?;
             return Ok(Vec::new());
         }
@@ -295,6 +295,24 @@ impl Volume {
             None => self.clean_blocks(blocks),
         }
         Ok(())
+    }
+
+    /// Writes blocks of files to runs that were taken for them, which are given back if that fails.
+    /// What the cache holds of them is the same.
+    pub(crate) fn write_to(
+        &mut self,
+        runs: &[Run],
+        blocks: &[(u64, u64)],
+        bytes: &mut [u8],
+    ) -> Result<()> {
+        if let Err(error) = self.prepare_blocks(blocks) {
+            runs.iter().for_each(|run| self.space.free_run(*run));
+            return Err(error);
+        }
+        let mut pointers = Vec::with_capacity(blocks.len());
+        self.write_runs(runs, bytes, &mut pointers)?;
+        let result = self.point_to(blocks, &pointers);
+        self.midway(result)
     }
 
     /// Blocks in the cache were written.

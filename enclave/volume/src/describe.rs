@@ -1,6 +1,6 @@
 //! What a volume says of itself without a key.
 
-use crate::block::{Bytes, HEADER_START, offset, zeroed};
+use crate::block::{Bytes, HEADER_START, RESERVED_BLOCKS, offset, zeroed};
 use crate::error::Result;
 use crate::header;
 use crate::slot::{Slot, SlotInfo};
@@ -40,6 +40,20 @@ pub(crate) fn headers(storage: &mut dyn Storage, size: u64) -> Result<[Box<Bytes
         }
     }
     Ok(copies)
+}
+
+/// Whether a storage holds nothing but zeros, and no more of them than a volume has whose creation was
+/// cut short.
+pub(crate) fn is_blank(storage: &mut dyn Storage, size: u64) -> bool {
+    let most = 2 * offset(RESERVED_BLOCKS);
+    let blocks = size / offset(1);
+    if size == 0 || size > most || size != offset(blocks) {
+        return false;
+    }
+    let mut bytes = zeroed();
+    (0..blocks).all(|block| {
+        store::read(storage, block, &mut bytes).is_ok() && bytes.iter().all(|byte| *byte == 0)
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Why something about a volume failed.
 
 use crate::anchor::{AnchorError, Mark};
+use crate::dropped::Dropped;
 use crate::slot::SlotKind;
 use crate::storage::StorageError;
 
@@ -63,9 +64,19 @@ pub enum Error {
     /// The key that a slot holds does not belong to the header around it.
     #[error("the header of the volume is not authentic: it was changed, or is another volume's")]
     HeaderForged,
-    /// The header is older than the rest of the volume: somebody put back old key slots.
-    #[error("the header of the volume is older than its contents: old key slots were put back")]
-    HeaderOlder,
+    /// The header is not the one that the newest state names: it is of a clone or of a backup, or the
+    /// key slot that was opened is of a change that was never completed.
+    #[error(
+        "the header of the volume is not the one that its contents name: its key slots are an \
+         older copy's or a clone's"
+    )]
+    HeaderForeign,
+    /// The storage holds a volume that was never completed, and nothing else.
+    #[error("this is a volume whose creation was cut short; nothing was ever in it")]
+    Unfinished,
+    /// The end of the log is damaged: commits that were durable are not whole any more.
+    #[error("the end of the volume is damaged: {0}")]
+    Lossy(Dropped),
     /// None of the key slots opened.
     #[error("no key slot of the volume opens: {}", list(.0))]
     NoSlotOpens(Vec<SlotFailure>),

@@ -183,7 +183,8 @@ impl Volume {
             }
             let group = first_block(key)?;
             let (present, _) = parts(value)?;
-            found = places(present).map(|place| group + place as u64).find(|&at| at >= first);
+            let mut blocks = places(present).map(|place| group.saturating_add(place as u64));
+            found = blocks.find(|&at| at >= first);
             Ok(if found.is_some() { Step::Stop } else { Step::On })
         })?;
         Ok(found)

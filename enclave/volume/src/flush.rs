@@ -26,7 +26,22 @@ impl Volume {
     /// To be called between changes only, since no frame is good after it, and a commit may
     /// take place.
     pub(crate) fn balance(&mut self) -> Result<()> {
+        self.keep_bounds()?;
+        match self.fill_ready() {
+            Err(error) if error.is_full() => {
+                // Nodes that were replaced wait for a commit that writes the tree.
+                self.log.tree_due = true;
+                self.commit()?;
+                self.fill_ready()
+            }
+            result => result,
+        }
+    }
+
+    /// As [`balance`](Self::balance), without a supply of blocks for nodes.
+    pub(crate) fn keep_bounds(&mut self) -> Result<()> {
         self.check_writable()?;
+        self.begin_changes()?;
         if self.cache.dirty_data() > self.most_dirty_data() {
             self.flush_data()?;
         }
@@ -45,15 +60,7 @@ impl Volume {
         }
         self.cache.trim();
         self.unsettled = true;
-        match self.fill_ready() {
-            Err(error) if error.is_full() => {
-                // Nodes that were replaced wait for a commit that writes the tree.
-                self.log.tree_due = true;
-                self.commit()?;
-                self.fill_ready()
-            }
-            result => result,
-        }
+        Ok(())
     }
 
     /// As [`balance`](Self::balance), for changes that take space in the tree for good: what was

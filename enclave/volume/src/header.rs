@@ -8,20 +8,26 @@ use crate::slot::{SLOT_BYTES, Slot, SlotKind, Unlock};
 use crate::volume::VolumeId;
 
 /// The version of the format that this crate reads and writes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"TWINEVOL";
+
+/// What is in its place while a volume is made.
+const UNFINISHED: &[u8; 8] = b"TWINENEW";
 const SLOTS_START: usize = 64;
 const MAC_START: usize = BLOCK_BYTES - 32;
 
 /// As many slots as have room before the MAC.
 pub(crate) const MOST_SLOTS: usize = (MAC_START - SLOTS_START) / SLOT_BYTES;
 
+/// A header's MAC, which says which header it is.
+pub(crate) type HeaderMac = [u8; 32];
+
 /// One copy of the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) volume: VolumeId,
-    /// Grows with each change of the slots.
+    /// Grows with each change of the slots. Which header counts is for the log to say.
     pub(crate) generation: u64,
     /// The number of the next slot.
     pub(crate) next_slot: u32,
@@ -48,8 +54,16 @@ impl Header {
         bytes
     }
 
+    /// The MAC of the header.
+    pub(crate) fn mac(&self, volume_key: &Key) -> HeaderMac {
+        mac_of(&self.encode(volume_key))
+    }
+
     /// Reads what a copy says, which nobody vouches for yet.
     pub(crate) fn decode(bytes: &Bytes) -> Result<Self> {
+        if &bytes[..8] == UNFINISHED {
+            return Err(Error::Unfinished);
+        }
         if &bytes[..8] != MAGIC {
             return Err(Error::NotAVolume);
         }
@@ -77,26 +91,29 @@ impl Header {
         Ok(Header { volume, generation, next_slot, slots })
     }
 
-    fn unlock(&self, from: &mut dyn Unlock, failures: &mut Vec<SlotFailure>) -> Option<Key> {
+    /// Its slots, the dear ones last.
+    fn slots_to_try(&self) -> Vec<&Slot> {
         let mut slots: Vec<&Slot> = self.slots.iter().collect();
         slots.sort_by_key(|slot| slot.kind == SlotKind::Passphrase);
-        for slot in slots {
-            match slot.open(&self.volume, from) {
-                Ok(key) => return Some(key),
-                Err(reason) => {
-                    let failure = SlotFailure { kind: slot.kind, reason };
-                    if !failures.contains(&failure) {
-                        failures.push(failure);
-                    }
-                }
-            }
-        }
-        None
+        slots
     }
 }
 
+/// The first block of a storage in which a volume is being made.
+pub(crate) fn unfinished() -> Box<Bytes> {
+    let mut bytes = crate::block::zeroed();
+    bytes[..8].copy_from_slice(UNFINISHED);
+    bytes
+}
+
+fn mac_of(bytes: &Bytes) -> HeaderMac {
+    let mut tag = HeaderMac::default();
+    tag.copy_from_slice(&bytes[MAC_START..]);
+    tag
+}
+
 fn mac_key(volume_key: &Key) -> Key {
-    derive(&**volume_key, "twine volume 2: header", &[])
+    derive(&**volume_key, "twine volume 3: header", &[])
 }
 
 /// Whether a copy is authentic.
@@ -113,7 +130,7 @@ fn readable(copies: &[Box<Bytes>; 2]) -> Result<Vec<(&Bytes, Header)>> {
         match Header::decode(bytes) {
             Ok(header) => readable.push((bytes, header)),
             // What is most telling: a version, then damage, then that it is no volume.
-            Err(error @ Error::UnknownVersion(_)) => problem = error,
+            Err(error @ (Error::UnknownVersion(_) | Error::Unfinished)) => problem = error,
             Err(error) if matches!(problem, Error::NotAVolume) => problem = error,
             Err(_) => {}
         }
@@ -131,20 +148,76 @@ pub(crate) fn look(copies: &[Box<Bytes>; 2]) -> Result<Header> {
     newest.map(|(_, header)| header).ok_or(Error::NotAVolume)
 }
 
-/// The newer of the two copies that are whole, and the volume's key.
-pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<(Header, Key)> {
+/// What a slot of one of the copies gave.
+#[derive(Debug)]
+pub(crate) struct Unlocked {
+    /// The volume's key.
+    pub(crate) key: Key,
+    /// The slot that it came from.
+    slot: Slot,
+    volume: VolumeId,
+    /// The authentic copies.
+    headers: Vec<(HeaderMac, Header)>,
+}
+
+/// Opens a slot of one of the copies.
+///
+/// # Errors
+/// When no copy can be read, no slot opens, or the key is not that of the header around the slot.
+pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<Unlocked> {
     let readable = readable(copies)?;
-    let mut failures = Vec::new();
+    let mut failures: Vec<SlotFailure> = Vec::new();
     let mut forged = false;
+    let mut tried: Vec<(VolumeId, &Slot)> = Vec::new();
     for (_, header) in &readable {
-        let Some(key) = header.unlock(from, &mut failures) else { continue };
-        // The slot may be in a torn copy; the key then vouches for the other, older one.
-        let best = readable.iter().find(|(bytes, _)| vouched(bytes, &key));
-        match best {
-            Some((_, newer)) if newer.generation > header.generation => {}
-            Some((_, best)) => return Ok((best.clone(), key)),
-            None => forged = true,
+        for slot in header.slots_to_try() {
+            // Both copies are the same most of the time, and a passphrase costs a second.
+            if tried.contains(&(header.volume, slot)) {
+                continue;
+            }
+            tried.push((header.volume, slot));
+            let key = match slot.open(&header.volume, from) {
+                Ok(key) => key,
+                Err(reason) => {
+                    let failure = SlotFailure { kind: slot.kind, reason };
+                    if !failures.contains(&failure) {
+                        failures.push(failure);
+                    }
+                    continue;
+                }
+            };
+            let vouched = readable.iter().filter(|(bytes, _)| vouched(bytes, &key));
+            let headers: Vec<_> =
+                vouched.map(|(bytes, header)| (mac_of(bytes), header.clone())).collect();
+            if !headers.is_empty() {
+                return Ok(Unlocked { key, slot: slot.clone(), volume: header.volume, headers });
+            }
+            forged = true;
         }
     }
     Err(if forged { Error::HeaderForged } else { Error::NoSlotOpens(failures) })
+}
+
+impl Unlocked {
+    /// The random name of the volume.
+    pub(crate) fn volume(&self) -> VolumeId {
+        self.volume
+    }
+
+    /// The header that a state says belongs to it.
+    ///
+    /// # Errors
+    /// [`Error::HeaderForeign`] when neither copy is that header, or it has not the slot that was
+    /// opened.
+    pub(crate) fn header(&self, mac: &HeaderMac) -> Result<Header> {
+        let found = self.headers.iter().find(|(of, _)| of == mac);
+        let header = found.map(|(_, header)| header).ok_or(Error::HeaderForeign)?;
+        let has_slot = header.slots.contains(&self.slot);
+        if has_slot { Ok(header.clone()) } else { Err(Error::HeaderForeign) }
+    }
+
+    /// Whether both copies are this header.
+    pub(crate) fn is_twice(&self, mac: &HeaderMac) -> bool {
+        self.headers.iter().filter(|(of, _)| of == mac).count() == 2
+    }
 }

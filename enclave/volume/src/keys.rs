@@ -1,6 +1,6 @@
 //! Changing the key slots of an open volume. Its data stay as they are.
 
-use crate::block::HEADER_START;
+use crate::block::{HEADER_COPIES, HEADER_START};
 use crate::error::{Error, Result};
 use crate::header::{Header, MOST_SLOTS};
 use crate::slot::{NewSlot, Slot, SlotInfo};
@@ -72,26 +72,27 @@ impl Volume {
         Ok(number)
     }
 
-    /// Writes a changed header, and commits its generation, so that nobody can put back the
-    /// old one alone.
+    /// Changes the header. A commit says which header counts, so that nobody can put back the old one
+    /// alone: the first copy is written, then the commit names it, then the second copy is written. So
+    /// one copy at least is the one that the newest commit names, wherever a crash comes.
     fn store_header(&mut self, header: Header) -> Result<()> {
+        self.begin_changes()?;
         let old = std::mem::replace(&mut self.header, header);
         self.header.generation = old.generation + 1;
-        if let Err(error) = self.write_headers() {
-            // One copy or the other may be new. Both have keys of this volume.
-            return self.stop(error);
-        }
+        self.header_mac = self.header.mac(self.store.sealer.volume_key());
         self.log.tree_due = true;
-        self.commit()
+        let stored = self
+            .write_header(0)
+            .and_then(|()| self.commit())
+            .and_then(|()| self.write_header(HEADER_COPIES - 1));
+        // Which copy is new, and which one counts, the next mount finds out.
+        stored.or_else(|error| self.stop(error))
     }
 
-    /// Writes both copies of the header, one after the other is durable.
-    pub(crate) fn write_headers(&mut self) -> Result<()> {
+    /// Writes a copy of the header, and waits until it is durable.
+    pub(crate) fn write_header(&mut self, copy: u64) -> Result<()> {
         let bytes = self.header.encode(self.store.sealer.volume_key());
-        for copy in 0..2 {
-            self.store.write(HEADER_START + copy, &bytes[..])?;
-            self.store.sync()?;
-        }
-        Ok(())
+        self.store.write(HEADER_START + copy, &bytes[..])?;
+        self.store.sync()
     }
 }

@@ -47,6 +47,7 @@ mod crypto;
 mod data;
 mod describe;
 mod directory;
+mod dropped;
 mod error;
 mod extents;
 mod file;
@@ -66,6 +67,7 @@ mod page;
 mod pointer;
 #[cfg(test)]
 mod pseudorandom;
+mod recovery;
 mod redo;
 mod rename;
 mod slot;
@@ -83,8 +85,10 @@ pub use block::BLOCK_BYTES;
 pub use check::{Finding, Progress, Report};
 pub use describe::{Description, describe};
 
+pub use dropped::Dropped;
 pub use error::{Error, Operation, Result, SlotFailure};
 pub use header::VERSION;
+pub use pack::Packing;
 pub use slot::{
     Cost, KeyEncryptionKey, LEAST_KEY_FILE_BYTES, MOST_PARAMETER_BYTES, NewSlot, Refusal, Secret,
     SlotInfo, SlotKind, Unlock,

@@ -6,24 +6,29 @@
 //! blocks of data that it is about, so that a small commit is one write, to blocks that were
 //! written before. Data stay there until the tree is written, which moves them. A mount
 //! takes the newest tree commit and the groups that follow it.
+//!
+//! The first commit of each mount writes the tree, with numbers that no entry of the storage can
+//! have: so whatever of an earlier mount was not found, or was dropped, is never followed again.
 
 mod chain;
+mod entries;
 mod entry;
 mod record;
 
-pub(crate) use chain::{Chain, Net, roots};
-pub(crate) use entry::PAYLOAD_BYTES;
+pub(crate) use chain::{Chain, Net};
+pub(crate) use entries::{Entries, Newer, Tolerance, copies_of};
+pub(crate) use entry::{PAYLOAD_BYTES, is_entry};
 pub(crate) use record::{Record, STATE_BYTES, State};
 
 use crate::anchor::Mark;
-use crate::block::{
-    BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, ROOTS_START, zeroed,
-};
+use crate::block::{BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, zeroed};
 use crate::crypto::Sealer;
 use crate::error::{Error, Result};
 use crate::pointer::{Pointer, Salt};
+use crate::space::Run;
 use crate::store::Store;
 use crate::volume::VolumeId;
+use entries::root_blocks;
 use entry::{Entry, FIRST, LAST, TREE};
 use std::collections::BTreeSet;
 
@@ -40,6 +45,10 @@ const STAGED_ENTRIES: u64 = 2;
 /// Blocks that a mount may have to read to see whether a commit is whole: with more that
 /// were not synced, a barrier comes before the commit's entries.
 const MOST_UNSYNCED: u64 = 16 << 10;
+
+/// A mount leaves out so many numbers of entries: more than there can be of entries that it did not
+/// find, which are at most those of the ring, over again for each root.
+const SKIPPED_ENTRIES: u64 = 4096;
 
 /// The block of a place in the ring. Places are counted on from round to round.
 fn ring_block(place: u64) -> u64 {
@@ -82,15 +91,19 @@ pub(crate) struct Log {
     commit_seal: (Salt, u64),
     tree_seal: (Salt, u64),
     durable_seal: (Salt, u64),
-    /// The next commit must write the tree.
+    /// The next commit must write the tree, also if nothing else has changed.
     pub(crate) tree_due: bool,
+    /// No commit of this mount was written. The first one writes the tree.
+    is_first: bool,
+    /// No entry that this mount writes has a smaller number.
+    least_sequence: u64,
 }
 
 impl Log {
     /// The log of a new volume.
     pub(crate) fn new(sealer: &Sealer) -> Self {
         let now = sealer.now();
-        let none = Mark { sequence: 0, tag: [0; 16] };
+        let none = Mark::default();
         Log {
             last: none,
             durable: none,
@@ -106,13 +119,16 @@ impl Log {
             tree_seal: now,
             durable_seal: now,
             tree_due: true,
+            is_first: true,
+            least_sequence: 1,
         }
     }
 
-    /// The log after a mount found a state.
-    pub(crate) fn resume(sealer: &Sealer, chain: &Chain) -> Self {
+    /// The log after a mount found a state among these entries.
+    pub(crate) fn resume(sealer: &Sealer, chain: &Chain, entries: &Entries) -> Self {
         let last = chain.last().mark;
-        let tree = chain.tree.tree;
+        let (sequence, tree) = entries.largest();
+        let tree = tree_before_next(chain.tree.tree, tree);
         Log {
             last,
             durable: last,
@@ -122,8 +138,14 @@ impl Log {
             tree_start: chain.tree.state.log,
             kept_start: chain.tree.state.log,
             tree_due: false,
+            least_sequence: sequence.max(entries.durable_commit()).saturating_add(SKIPPED_ENTRIES),
             ..Log::new(sealer)
         }
+    }
+
+    /// Whether the next commit must write the tree, if there is one.
+    pub(crate) fn wants_tree(&self) -> bool {
+        self.tree_due || self.is_first
     }
 
     /// The last commit that is known to be durable.
@@ -281,7 +303,9 @@ impl Log {
             Entry { tree, flags: FIRST | LAST | TREE, payload, ..self.next_entry(self.last) };
         let mut block = zeroed();
         let tag = entry.seal(&mut store.sealer, volume, &mut block)?;
-        store.write(ROOTS_START + tree % ROOT_SLOTS, &block[..])?;
+        let copies = root_blocks(tree).map(|start| Run { start, count: 1 });
+        store.write_runs(&copies, &[&block[..], &block[..]].concat())?;
+        self.is_first = false;
         self.last = Mark { sequence: entry.sequence, tag };
         self.tree = tree;
         self.tree_start = state.log;
@@ -312,8 +336,11 @@ impl Log {
         let mut last = self.last;
         let pieces = bytes.chunks(PAYLOAD_BYTES);
         let count = pieces.len();
+        let mut at_place = place;
         for (at, piece) in pieces.enumerate() {
-            let mut entry = Entry { payload: piece.to_vec(), ..self.next_entry(last) };
+            let mut entry =
+                Entry { payload: piece.to_vec(), place: at_place, ..self.next_entry(last) };
+            at_place += 1 + if at == 0 { data as u64 } else { 0 };
             if at == 0 {
                 entry.flags |= FIRST;
                 // At most MOST_STAGED.
@@ -350,13 +377,22 @@ impl Log {
     /// An entry that follows another one, with nothing in it.
     fn next_entry(&self, after: Mark) -> Entry {
         Entry {
-            sequence: after.sequence + 1,
+            sequence: (after.sequence + 1).max(self.least_sequence),
             previous: after.tag,
             tree: self.tree,
             durable: self.durable_seal.1,
+            durable_commit: self.durable,
             ..Entry::default()
         }
     }
+}
+
+/// The number before that of a mount's first tree commit, which builds on root `found`, where the
+/// largest number that was seen is `largest`. It takes the slot after the found root's, which keeps
+/// that root as long as it is needed, and is larger than the number of any root that was not seen.
+fn tree_before_next(found: u64, largest: u64) -> u64 {
+    let unseen = largest.max(found).saturating_add(ROOT_SLOTS);
+    found + (unseen - found).div_ceil(ROOT_SLOTS) * ROOT_SLOTS
 }
 
 #[cfg(test)]
@@ -364,6 +400,17 @@ mod tests {
     use super::record::records;
     use super::*;
     use crate::pseudorandom;
+
+    #[test]
+    fn the_first_tree_commit_of_a_mount_keeps_the_found_root_and_outnumbers_all_others() {
+        for found in 0..20 {
+            for largest in found..found + 12 {
+                let next = tree_before_next(found, largest) + 1;
+                assert_eq!(next % ROOT_SLOTS, (found + 1) % ROOT_SLOTS);
+                assert!(next > largest + ROOT_SLOTS - 1, "{found}, {largest}: {next}");
+            }
+        }
+    }
 
     #[test]
     fn no_mutation_of_an_entry_makes_its_decoders_panic() {

@@ -1,23 +1,24 @@
 //! Making and opening volumes.
 
-use crate::anchor::Mark;
-use crate::block::{HEADER_START, MOST_BLOCKS, RESERVED_BLOCKS, offset};
+use crate::block::{HEADER_COPIES, HEADER_START, Kind, MOST_BLOCKS, RESERVED_BLOCKS, offset};
 use crate::cache::Cache;
 use crate::crypto::{Key, Sealer, derive, random, random_key};
 use crate::describe;
+use crate::dropped::Dropped;
 use crate::error::{Error, Result};
 use crate::extents;
 use crate::header::{self, Header, MOST_SLOTS};
 use crate::inode::{Inodes, ROOT};
-use crate::log::{self, Chain, Log, Net, State};
+use crate::log::{self, Chain, Entries, Log, Net, State, Tolerance};
 use crate::page::{self, Subject};
 use crate::pointer::Pointer;
+use crate::recovery::Recovery;
 use crate::redo::Redo;
 use crate::slot::{NewSlot, Slot, Unlock};
 use crate::space::Space;
 use crate::storage::Storage;
 use crate::store::{self, Store};
-use crate::verify;
+use crate::verify::{self, Cut};
 use crate::volume::{Options, Volume, VolumeId, cache_blocks};
 use std::collections::HashMap;
 use twine_files::FileKind;
@@ -43,20 +44,21 @@ impl Volume {
         let next_slot = slots.len() as u32;
         let header = Header { volume, generation: 1, next_slot, slots };
         let mut store = Store::new(storage, Sealer::new(key.clone())?);
+        // Whatever was there is no volume any more. What is there if this is cut short, says so.
+        store.set_blocks(1)?;
+        store.write(HEADER_START, &header::unfinished()[..])?;
         store.set_blocks(RESERVED_BLOCKS + 1)?;
-        // Whatever was there is no volume any more.
-        let empty = vec![0; offset(RESERVED_BLOCKS) as usize];
-        store.write(HEADER_START, &empty)?;
+        let empty = vec![0; offset(RESERVED_BLOCKS - 1) as usize];
+        store.write(HEADER_START + 1, &empty)?;
         let root = Pointer::unsealed(0);
         let state = State {
             blocks: RESERVED_BLOCKS + 1,
             used: RESERVED_BLOCKS,
             next_inode: ROOT,
-            header_generation: 1,
+            header: header.mac(&key),
             root,
             levels: 1,
             log: 0,
-            durable: Mark { sequence: 0, tag: [0; 16] },
         };
         let log = Log::new(&store.sealer);
         let options = Options { read_only: false, ..options };
@@ -66,8 +68,11 @@ impl Volume {
         volume.new_inode(FileKind::Directory, 0, ROOT)?;
         volume.write_inodes()?;
         volume.commit_tree(true)?;
-        // The header is last, so that a volume is there whole or not at all.
-        volume.write_headers()?;
+        // The header is last, so that a volume is there whole or not at all; and its first copy, which
+        // says until then that the volume is unfinished, is the very last.
+        for copy in (0..HEADER_COPIES).rev() {
+            volume.write_header(copy)?;
+        }
         Ok(volume)
     }
 
@@ -83,15 +88,26 @@ impl Volume {
         let size = store::size(&mut *storage)?;
         let needed = offset(RESERVED_BLOCKS);
         let copies = describe::headers(&mut *storage, size)?;
-        let (header, key) = header::open(&copies, unlock)?;
+        let unlocked = header::open(&copies, unlock).map_err(|error| match error {
+            Error::NotAVolume if describe::is_blank(&mut *storage, size) => Error::Unfinished,
+            error => error,
+        })?;
         if size < needed {
             return Err(Error::Truncated { size, needed });
         }
-        let mut store = Store::new(storage, Sealer::new(key.clone())?);
-        let (chain, dropped) = newest(&mut store, &header.volume, size)?;
+        let mut store = Store::new(storage, Sealer::new(unlocked.key.clone())?);
+        let tolerance = if options.repair { Tolerance::Damage } else { Tolerance::None };
+        let volume = unlocked.volume();
+        let entries = Entries::read(&mut store, &volume, tolerance)?;
+        let found = newest(&mut store, &entries, size, tolerance)?;
+        let chain = &found.chain;
         let (tree, last) = (&chain.tree, chain.last());
-        if header.generation < last.state.header_generation {
-            return Err(Error::HeaderOlder);
+        let header = unlocked.header(&last.state.header)?;
+        if let Some(dropped) = found.dropped.filter(Dropped::is_loss)
+            && !options.read_only
+            && !options.repair
+        {
+            return Err(Error::Lossy(dropped));
         }
         let state = State {
             used: tree.state.used,
@@ -101,12 +117,18 @@ impl Volume {
             ..last.state
         };
         check_state(&state, size)?;
-        let log = Log::resume(&store.sealer, &chain);
+        check_numbers(&entries)?;
+        let log = Log::resume(&store.sealer, chain, &entries);
+        let recovery = found.recovery(&entries, !unlocked.is_twice(&last.state.header));
+        let repaired = options.repair && found.dropped.is_some();
+        let key = unlocked.key.clone();
         let mut volume = Self::assemble(store, header, &key, &state, log, options);
-        volume.check_anchor(&chain)?;
-        volume.replay(&chain)?;
+        volume.dropped = found.dropped;
+        volume.recovery = Some(recovery);
+        volume.check_anchor(&found.chain)?;
+        volume.replay(&found.chain)?;
         if !volume.read_only {
-            volume.begin_writing(dropped)?;
+            volume.begin_mount(repaired)?;
         }
         Ok(volume)
     }
@@ -123,7 +145,8 @@ impl Volume {
             store,
             cache: Cache::new(cache_blocks(options.cache_bytes)),
             header,
-            names_key: derive(&**key, "twine volume 2: names", &[]),
+            header_mac: state.header,
+            names_key: derive(&**key, "twine volume 3: names", &[]),
             root: state.root,
             levels: state.levels,
             log_root: state.root,
@@ -134,6 +157,8 @@ impl Volume {
             inodes: Inodes::new(state.next_inode),
             uncut: HashMap::new(),
             read_only: options.read_only,
+            recovery: None,
+            dropped: None,
             anchor: options.anchor,
             anchor_behind: false,
             clock: options.clock,
@@ -206,49 +231,61 @@ impl Volume {
         Ok(())
     }
 
-    /// Gets ready to write: what this mount relies on must be durable before anything of it
-    /// is overwritten, though it was read from a storage that may not have synced it.
-    /// If later commits were `dropped`, another one takes their place: they could be whole again,
-    /// and come back, once the storage is longer.
-    fn begin_writing(&mut self, dropped: bool) -> Result<()> {
-        self.store.sync()?;
-        self.log.synced(&self.store.sealer);
-        self.space.durable(false);
-        self.advance_anchor()?;
-        if dropped {
-            self.replace_dropped()?;
+    /// Does what does not wait for the first change.
+    fn begin_mount(&mut self, repaired: bool) -> Result<()> {
+        if self.anchor_behind {
+            // An anchor is told of a state that is durable.
+            self.begin_changes()?;
+        }
+        if repaired {
+            self.commit_tree(true)?;
         }
         if let Err(error) = self.clean_orphans() {
             self.note(&error);
         }
         Ok(())
     }
+}
 
-    /// Commits the state as it is; on a full storage with the next commit.
-    fn replace_dropped(&mut self) -> Result<()> {
-        match self.commit_tree(true) {
-            Err(error) if error.is_full() => {
-                self.unsettled = true;
-                self.note(&error);
-                Ok(())
-            }
-            result => result,
+/// The newest state that is whole.
+struct Found {
+    chain: Chain,
+    /// Blocks of it that are not known to be durable.
+    unsure: Vec<(Kind, Pointer)>,
+    /// The largest number of a commit that is known to have been durable.
+    durable: u64,
+    dropped: Option<Dropped>,
+}
+
+impl Found {
+    /// What must be done before anything is written. `header`: a copy of it is not the one that counts.
+    fn recovery(&self, entries: &Entries, header: bool) -> Recovery {
+        let groups = std::iter::once(&self.chain.tree).chain(&self.chain.changes);
+        let unsure = groups.filter(|group| group.mark.sequence > self.durable);
+        Recovery {
+            blocks: self.unsure.clone(),
+            entries: unsure.flat_map(|group| group.entries.iter().copied()).collect(),
+            dropped: entries.newer_than(&self.chain).blocks,
+            header,
         }
     }
 }
 
-/// The newest state that is whole, and whether there were newer ones.
-fn newest(store: &mut Store, volume: &VolumeId, size: u64) -> Result<(Chain, bool)> {
+/// Finds the newest state that is whole.
+fn newest(store: &mut Store, entries: &Entries, size: u64, tolerance: Tolerance) -> Result<Found> {
     let mut needed = 0;
-    for (at, root) in log::roots(store, volume)?.into_iter().enumerate() {
-        let mut chain = Chain::read(store, volume, root)?;
-        let commits = chain.changes.len();
-        let (whole, missing) = verify::cut_to_whole(store, &mut chain, size);
-        if whole {
-            let dropped = at > 0 || chain.changes.len() < commits;
-            return Ok((chain, dropped));
+    for root in entries.roots(tolerance)? {
+        let mut chain = Chain::read(entries, root, tolerance)?;
+        match verify::cut_to_whole(store, &mut chain, size, tolerance)? {
+            Cut::Whole(unsure) => {
+                let sequence = chain.last().mark.sequence;
+                let durable = entries.durable_commit();
+                let newer = entries.newer_than(&chain);
+                let dropped = Dropped::new(sequence, &newer, durable);
+                return Ok(Found { chain, unsure, durable, dropped });
+            }
+            Cut::Nothing { blocks } => needed = needed.max(blocks),
         }
-        needed = needed.max(missing);
     }
     match offset(needed.min(MOST_BLOCKS)) {
         needed if needed > size => Err(Error::Truncated { size, needed }),
@@ -256,14 +293,27 @@ fn newest(store: &mut Store, volume: &VolumeId, size: u64) -> Result<(Chain, boo
     }
 }
 
+/// Numbers of entries and roots are smaller than this: a mount counts on.
+const MOST_NUMBERS: u64 = 1 << 62;
+
+fn check_numbers(entries: &Entries) -> Result<()> {
+    let (sequence, tree) = entries.largest();
+    let largest = sequence.max(tree).max(entries.durable_commit());
+    match largest < MOST_NUMBERS {
+        true => Ok(()),
+        false => Err(Error::damaged("the numbers of the log are used up")),
+    }
+}
+
 fn check_state(state: &State, size: u64) -> Result<()> {
-    let whole = state.blocks >= RESERVED_BLOCKS
+    let whole = state.blocks > RESERVED_BLOCKS
         && state.blocks < MOST_BLOCKS
         && (1..=page::MOST_LEVELS).contains(&state.levels)
         && state.next_inode > ROOT
+        && state.next_inode < MOST_NUMBERS
         && state.used <= state.blocks;
     if !whole {
-        return Err(Error::damaged("the state in the log makes no sense"));
+        return Err(Error::damaged("the state in the log is malformed"));
     }
     let needed = offset(state.blocks);
     if size < needed {

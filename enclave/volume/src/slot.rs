@@ -150,7 +150,7 @@ impl NewSlot {
 fn key_file_key(salt: &[u8], contents: &[u8]) -> KeyEncryptionKey {
     // HKDF: extract, then expand to one block.
     let extracted = derive(salt, "", contents);
-    derive(&*extracted, "twine volume 2: key file", &[1])
+    derive(&*extracted, "twine volume 3: key file", &[1])
 }
 
 fn passphrase_key(
@@ -332,7 +332,7 @@ impl Slot {
 
 /// Binds a wrapped key to its volume and slot.
 fn extra(volume: &VolumeId, number: u32, kind: SlotKind, parameters: &[u8]) -> Vec<u8> {
-    let mut extra = b"twine volume 2: slot".to_vec();
+    let mut extra = b"twine volume 3: slot".to_vec();
     extra.extend_from_slice(&volume.0);
     extra.extend_from_slice(&number.to_le_bytes());
     extra.push(kind.code());

@@ -249,7 +249,7 @@ impl Space {
     }
 
     /// Blocks that may be given out.
-    fn usable(&self) -> u64 {
+    pub(crate) fn usable(&self) -> u64 {
         self.blocks.saturating_sub(self.used).saturating_sub(self.guarded)
     }
 

@@ -39,6 +39,11 @@ impl Store {
         Store { storage, sealer, statistics: Statistics::default(), unsynced: 0, resized: false }
     }
 
+    /// How many whole blocks the storage has.
+    pub(crate) fn blocks(&mut self) -> Result<u64> {
+        Ok(size(&mut *self.storage)? / BLOCK_BYTES as u64)
+    }
+
     /// Makes the storage this many blocks long.
     pub(crate) fn set_blocks(&mut self, blocks: u64) -> Result<()> {
         let size = block::offset(blocks);

@@ -75,21 +75,11 @@ impl Volume {
     }
 
     /// The leaf that a key belongs into, and the least key of the leaf behind it.
-    fn leaf(&mut self, key: &Key) -> Result<(Frame, Option<Key>)> {
-        self.way(key, |_| ())
-    }
-
-    /// As [`leaf`](Self::leaf), with a look at the pointers of all nodes on the way, and of it.
     ///
     /// The keys of each node on the way must lie between those that the nodes above give it. So
     /// whoever goes from leaf to leaf gets each item once, whatever the pointers lead to.
-    pub(crate) fn way(
-        &mut self,
-        key: &Key,
-        mut look: impl FnMut(&Pointer),
-    ) -> Result<(Frame, Option<Key>)> {
+    fn leaf(&mut self, key: &Key) -> Result<(Frame, Option<Key>)> {
         let mut pointer = self.root;
-        look(&pointer);
         let mut range = Range { least: None, behind: None };
         for level in (1..self.levels).rev() {
             let frame = self.node(&pointer, level)?;
@@ -103,7 +93,6 @@ impl Volume {
                 range.behind = Some(page::key(bytes, index + 1));
             }
             pointer = page::child(bytes, index);
-            look(&pointer);
         }
         let frame = self.node(&pointer, 0)?;
         range.check(self.cache.bytes(frame), 0)?;

@@ -4,11 +4,13 @@ use crate::anchor::{Anchor, Mark};
 use crate::block::{self, BLOCK_BYTES};
 use crate::cache::Cache;
 use crate::crypto::Key;
+use crate::dropped::Dropped;
 use crate::error::{Error, Result};
-use crate::header::Header;
+use crate::header::{Header, HeaderMac};
 use crate::inode::Inodes;
 use crate::log::Log;
 use crate::pointer::Pointer;
+use crate::recovery::Recovery;
 use crate::redo::Redo;
 use crate::space::Space;
 use crate::statistics::Statistics;
@@ -40,8 +42,12 @@ pub struct Options {
     /// Bytes of blocks in memory, at least [`LEAST_CACHE_BYTES`]; 32 MiB unless told. An
     /// operation that changes much at once may exceed it for its time.
     pub cache_bytes: usize,
-    /// Write nothing at all. A state that is only in the log is then rebuilt in memory.
+    /// Write nothing at all. A state that is only in the log is then rebuilt in memory. A volume
+    /// whose end is damaged ([`Error::Lossy`]) is opened in the newest state that is whole.
     pub read_only: bool,
+    /// Go on from the newest state that is whole, for good, though what was durable is lost
+    /// ([`Error::Lossy`]), and whatever of the log can't be read.
+    pub repair: bool,
     /// Who remembers the newest state.
     pub anchor: Option<Box<dyn Anchor>>,
     /// The time, in nanoseconds since 1970. It is asked when times are needed: at
@@ -55,6 +61,7 @@ impl Default for Options {
         Options {
             cache_bytes: 32 << 20,
             read_only: false,
+            repair: false,
             anchor: None,
             clock: Box::new(|| {
                 let now = std::time::SystemTime::now();
@@ -74,6 +81,7 @@ pub struct Volume {
     pub(crate) store: Store,
     pub(crate) cache: Cache,
     pub(crate) header: Header,
+    pub(crate) header_mac: HeaderMac,
     /// The tree's root, and its levels.
     pub(crate) root: Pointer,
     pub(crate) levels: u8,
@@ -89,6 +97,9 @@ pub struct Volume {
     /// Files with something left behind their end, and from which block on.
     pub(crate) uncut: HashMap<u64, u64>,
     pub(crate) read_only: bool,
+    /// What must be done before anything is written.
+    pub(crate) recovery: Option<Recovery>,
+    pub(crate) dropped: Option<Dropped>,
     pub(crate) anchor: Option<Box<dyn Anchor>>,
     /// The anchor has not taken the newest mark.
     pub(crate) anchor_behind: bool,
@@ -121,6 +132,11 @@ impl Volume {
         }
     }
 
+    /// What the mount found of later commits, and did not take.
+    pub fn dropped(&self) -> Option<&Dropped> {
+        self.dropped.as_ref()
+    }
+
     /// What failed first since it was opened, in words; operations of the file system only
     /// give an errno.
     pub fn trouble(&self) -> Option<&Error> {
@@ -133,7 +149,8 @@ impl Volume {
     /// # Errors
     /// When something could not be written; the volume is then as its last sync left it.
     pub fn close(mut self) -> Result<()> {
-        if self.read_only {
+        let unchanged = !self.unsettled && self.store.statistics.commits == 0;
+        if self.read_only || unchanged && !self.stopped {
             return Ok(());
         }
         self.commit()?;

@@ -112,7 +112,7 @@ fn an_old_header_put_back_is_refused() {
     volume.close().unwrap();
     storage.with(|bytes| bytes[..2 * BLOCK_BYTES].copy_from_slice(&old));
     let error = open(&storage, &mut Secret::key_file(&KEY)).unwrap_err();
-    assert!(matches!(error, Error::HeaderOlder));
+    assert!(matches!(error, Error::HeaderForeign));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_host::{Access, Folder};
 use twine_protocol::launch::{Sealing, VolumeKey};
-use twine_protocol::task::Operation;
+use twine_protocol::task::{Operation, Repair};
 use work::Work;
 
 /// All work is done inside the enclave: keys and contents never leave it, but for what is
@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Show what is known of a volume; without its key, what its header says
     Info(Report),
     /// Verify every block, and say what is lost
-    Check(Report),
+    Check(Check),
     /// Give what is free back to the host
     Compact(Report),
     /// Write an encrypted archive that another machine can import
@@ -232,6 +232,21 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    report: Report,
+
+    /// Where the end of the volume is damaged, go on from the newest state that is whole: what
+    /// came after it is lost for good. Says what that is, and asks
+    #[arg(long)]
+    repair: bool,
+
+    /// Don't ask
+    #[arg(long, short = 'y', requires = "repair")]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Export {
     /// The file that holds the volume
     volume: PathBuf,
@@ -352,8 +367,13 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             let header = volume.opened.key.is_none();
             on_volume(volume, Access::Read, Operation::Info { header, json })
         }
-        Command::Check(Report { volume, json }) => {
-            on_volume(volume, Access::Read, Operation::Check { json })
+        Command::Check(Check { report: Report { volume, json }, repair, yes }) => {
+            let (access, repair) = match (repair, yes) {
+                (false, _) => (Access::Read, Repair::No),
+                (true, false) => (Access::Write, Repair::Ask),
+                (true, true) => (Access::Write, Repair::Yes),
+            };
+            on_volume(volume, access, Operation::Check { json, repair })
         }
         Command::Compact(Report { volume, json }) => {
             on_volume(volume, Access::Write, Operation::Compact { json })

@@ -2,12 +2,15 @@
 
 use super::meter::Meter;
 use crate::console::Console;
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::job::Tree;
 use twine_files::{FileSystem, Inode};
 
 /// Bytes that are read and written at once.
 const PIECE: usize = 1 << 20;
+
+/// A file that is longer may be too long for where it goes, though it holds little.
+const LONG: u64 = 1 << 40;
 
 /// What is zero for so long is left out: it reads as zero all the same, and takes no room.
 const HOLE: usize = 4096;
@@ -25,7 +28,7 @@ pub(crate) fn buffer() -> Vec<u8> {
 
 /// Writes at `offset` what is not zero of `bytes`, into a file that reads as zero there or
 /// holds the same.
-pub(crate) fn write_sparse(
+fn write_sparse(
     files: &mut dyn FileSystem,
     inode: Inode,
     offset: u64,
@@ -46,6 +49,20 @@ pub(crate) fn write_sparse(
         at = end + HOLE;
     }
     Ok(())
+}
+
+/// Fails if a file system takes no file of this size, before much is written for nothing. The file is
+/// empty, and stays so.
+pub(crate) fn check_size(
+    files: &mut dyn FileSystem,
+    inode: Inode,
+    size: u64,
+) -> twine_files::Result<()> {
+    if size <= LONG {
+        return Ok(());
+    }
+    files.set_size(inode, size)?;
+    files.set_size(inode, 0)
 }
 
 /// Copies all of a file into one that is empty. The trees are those of the two files, or
@@ -77,7 +94,7 @@ pub(crate) fn copy(
 
 /// Reads what a file has next behind a hole, if there is one: where that is, and how many bytes.
 /// Fewer than there is room for reach to the end of the file.
-pub(crate) fn read_next(
+fn read_next(
     files: &mut dyn FileSystem,
     inode: Inode,
     offset: u64,
@@ -117,13 +134,19 @@ pub(crate) fn from_stream(
     }
 }
 
-/// Writes all of a file to standard output.
+/// Writes all of a file to standard output. A hole is as many zeros there, so a file that can't but be
+/// nearly all hole is refused.
 pub(crate) fn to_stream(
     files: &mut dyn FileSystem,
     from: &File<'_>,
     console: &mut dyn Console,
     buffer: &mut [u8],
 ) -> Result<()> {
+    let place = || from.shown.to_owned();
+    let size = files.attributes(from.inode).at(place)?.size;
+    if size > LONG && size - LONG > files.usage().at(place)?.used {
+        return Err(Error::LongHole { place: place(), size });
+    }
     let mut offset = 0;
     loop {
         let count = files.read(from.inode, offset, buffer).at(|| from.shown.to_owned())?;

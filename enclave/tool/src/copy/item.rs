@@ -118,6 +118,8 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
     ) -> Result<()> {
         let from = File { inode: source.inode, shown: &source.shown };
         let to = File { inode, shown: &target.shown };
+        let files = &mut *self.trees[target.tree].files;
+        data::check_size(files, inode, attributes.size).at(|| target.shown.clone())?;
         data::copy(
             self.trees,
             (source.tree, from),

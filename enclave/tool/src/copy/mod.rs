@@ -8,7 +8,6 @@ use crate::error::{At, Error, Result, on_the_way};
 use crate::job::{Job, Tree};
 use crate::path::{last_name, locate};
 use data::File;
-pub(crate) use data::{read_next, write_sparse};
 use item::{Copier, Source, Target};
 use twine_files::{FileKind, Inode};
 use twine_protocol::task::Place;

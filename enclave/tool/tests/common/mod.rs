@@ -15,6 +15,8 @@ pub struct Recorder {
     pub out: Vec<u8>,
     pub err: Vec<String>,
     pub terminal: bool,
+    /// What is answered to questions, if anybody is there.
+    pub answer: Option<bool>,
     /// Bytes that the output takes before its reader is gone.
     pub patience: Option<usize>,
     /// Somebody looks at the progress.
@@ -41,6 +43,11 @@ impl Console for Recorder {
 
     fn complain(&mut self, line: &str) {
         self.err.push(line.to_owned());
+    }
+
+    fn confirm(&mut self, question: &str) -> Option<bool> {
+        self.err.push(question.to_owned());
+        self.answer
     }
 
     fn is_terminal(&self) -> bool {

@@ -1,43 +1,68 @@
 //! Reading the log: the commits that make a state.
 
-use super::entry::{Entry, FIRST, LAST, Opened, TREE};
+use super::entries::{Entries, Tolerance, root_blocks};
+use super::entry::{Entry, FIRST, LAST, Opened};
 use super::record::{self, Record, State};
 use super::{ring_block, ring_start};
 use crate::anchor::Mark;
-use crate::block::{RING_BLOCKS, ROOT_SLOTS, ROOTS_START, zeroed};
+use crate::block::RING_BLOCKS;
 use crate::bytes::{Reader, Short};
-use crate::error::Result;
-use crate::pointer::{Pointer, Salt};
-use crate::store::Store;
-use crate::volume::VolumeId;
+use crate::error::{Error, Result};
+use crate::pointer::{Pointer, Salt, Tag};
 use std::collections::HashMap;
+
+/// Places of the ring are smaller than this.
+const MOST_PLACES: u64 = 1 << 62;
 
 /// A commit that was found in the log.
 pub(crate) struct Group {
     /// Its last entry.
     pub(crate) mark: Mark,
-    pub(super) tree: u64,
+    pub(crate) tree: u64,
     /// What its last entry was sealed with.
     pub(crate) salt: Salt,
     /// See [`Entry::durable`].
     pub(crate) durable: u64,
+    /// See [`Entry::durable_commit`].
+    pub(crate) durable_commit: Mark,
     pub(crate) state: State,
+    /// Where its entries lie: a block, and the tag of the entry there.
+    pub(crate) entries: Vec<(u64, Tag)>,
     stream: Vec<u8>,
     /// Where in the ring the next commit may be.
     end: u64,
 }
 
 impl Group {
-    fn new(first: &Entry, last: &Opened, bytes: &[u8], end: Option<u64>) -> Option<Self> {
+    /// The commit of a tree that an entry names.
+    pub(super) fn of_tree(opened: &Opened) -> Result<Self> {
+        let tree = opened.entry.tree;
+        let entries = root_blocks(tree).map(|block| (block, opened.tag)).to_vec();
+        Self::new(&opened.entry, opened, &opened.entry.payload, entries, None)
+    }
+
+    fn new(
+        first: &Entry,
+        last: &Opened,
+        bytes: &[u8],
+        entries: Vec<(u64, Tag)>,
+        end: Option<u64>,
+    ) -> Result<Self> {
         let mut reader = Reader::new(bytes);
-        let state = State::read(&mut reader).ok()?;
-        Some(Group {
-            mark: Mark { sequence: last.entry.sequence, tag: last.tag },
+        let malformed = |_: Short| Error::damaged("the state of a commit is malformed");
+        let state = State::read(&mut reader).map_err(malformed)?;
+        if state.log >= MOST_PLACES {
+            return Err(malformed(Short));
+        }
+        Ok(Group {
+            mark: last.mark(),
             tree: first.tree,
             salt: last.salt,
             durable: first.durable,
+            durable_commit: first.durable_commit,
             stream: reader.rest().to_vec(),
             end: end.unwrap_or(state.log),
+            entries,
             state,
         })
     }
@@ -48,23 +73,6 @@ impl Group {
     }
 }
 
-/// The commits that wrote the tree and are still there, the newest first.
-pub(crate) fn roots(store: &mut Store, volume: &VolumeId) -> Result<Vec<Group>> {
-    let mut roots = Vec::new();
-    let mut block = zeroed();
-    for slot in 0..ROOT_SLOTS {
-        store.read(ROOTS_START + slot, &mut block[..])?;
-        let Some(opened) = Entry::open(&mut store.sealer, volume, &block) else { continue };
-        let entry = &opened.entry;
-        if entry.flags != FIRST | LAST | TREE || entry.tree % ROOT_SLOTS != slot {
-            continue;
-        }
-        roots.extend(Group::new(entry, &opened, &entry.payload, None));
-    }
-    roots.sort_unstable_by_key(|root| std::cmp::Reverse(root.tree));
-    Ok(roots)
-}
-
 /// A commit that wrote the tree, and those after it.
 pub(crate) struct Chain {
     pub(crate) tree: Group,
@@ -73,17 +81,19 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// Follows a commit that wrote the tree.
-    pub(crate) fn read(store: &mut Store, volume: &VolumeId, tree: Group) -> Result<Self> {
+    pub(crate) fn read(entries: &Entries, tree: Group, tolerance: Tolerance) -> Result<Self> {
         let mut chain = Chain { tree, changes: Vec::new() };
         let end = chain.tree.state.log.saturating_add(RING_BLOCKS);
         loop {
             let last = chain.last();
-            // What does not fit before the ring's end is at its start.
-            let mut next = read_group(store, volume, last.end..end, last)?;
-            if next.is_none() && ring_start(last.end) < end {
-                next = read_group(store, volume, ring_start(last.end)..end, last)?;
+            let mut next = read_group(entries, last.end..end, last);
+            // A commit that would reach over the ring's end is at the start of the next lap.
+            if let Ok(None) = next
+                && ring_start(last.end) < end
+            {
+                next = read_group(entries, ring_start(last.end)..end, last);
             }
-            let Some(group) = next else { return Ok(chain) };
+            let Some(group) = tolerance.or(next, None)? else { return Ok(chain) };
             chain.changes.push(group);
         }
     }
@@ -102,41 +112,40 @@ impl Chain {
     pub(crate) fn knows(&self, mark: &Mark) -> bool {
         let groups = std::iter::once(&self.tree).chain(&self.changes);
         groups.map(|group| group.mark).any(|passed| passed == *mark)
-            || self.tree.state.durable == *mark
+            || self.tree.durable_commit == *mark
     }
 }
 
-/// The group at the start of a range of the ring that follows another one.
+/// The commit at the start of a range of the ring that follows another one, if it is whole.
 fn read_group(
-    store: &mut Store,
-    volume: &VolumeId,
+    entries: &Entries,
     range: std::ops::Range<u64>,
     after: &Group,
 ) -> Result<Option<Group>> {
-    let mut block = zeroed();
     let mut mark = after.mark;
     let mut bytes = Vec::new();
-    let mut first: Option<Entry> = None;
+    let mut blocks = Vec::new();
+    let mut first: Option<&Entry> = None;
     let mut at = range.start;
     while at < range.end {
-        store.read(ring_block(at), &mut block[..])?;
-        let Some(opened) = Entry::open(&mut store.sealer, volume, &block) else { return Ok(None) };
+        let Some(opened) = entries.at(at) else { return Ok(None) };
         let entry = &opened.entry;
         let follows = mark.sequence.checked_add(1) == Some(entry.sequence)
             && entry.previous == mark.tag
             && entry.tree == after.tree
-            && entry.flags & TREE == 0
             && (entry.flags & FIRST != 0) == first.is_none();
         if !follows {
             return Ok(None);
         }
         bytes.extend_from_slice(&entry.payload);
-        mark = Mark { sequence: entry.sequence, tag: opened.tag };
+        blocks.push((ring_block(at), opened.tag));
+        mark = opened.mark();
         at += 1 + u64::from(entry.data);
-        let first = first.get_or_insert_with(|| entry.clone());
+        let first = *first.get_or_insert(entry);
         if entry.flags & LAST != 0 {
             let whole = at <= range.end;
-            return Ok(Group::new(first, &opened, &bytes, Some(at)).filter(|_| whole));
+            let group = Group::new(first, opened, &bytes, blocks, Some(at))?;
+            return Ok(Some(group).filter(|_| whole));
         }
     }
     Ok(None)
@@ -154,10 +163,14 @@ pub(crate) struct Net<'a> {
 
 impl<'a> Net<'a> {
     /// What the changes of a chain come to.
-    pub(crate) fn of(chain: &'a Chain) -> Result<Self, Short> {
+    ///
+    /// # Errors
+    /// When records of it are malformed.
+    pub(crate) fn of(chain: &'a Chain) -> Result<Self> {
         let mut net = Net { pointers: HashMap::new(), items: HashMap::new(), keys: Vec::new() };
+        let malformed = |_: Short| Error::damaged("records of the log are malformed");
         for group in &chain.changes {
-            group.records()?.iter().for_each(|record| net.add(record));
+            group.records().map_err(malformed)?.iter().for_each(|record| net.add(record));
         }
         net.keys.sort_unstable();
         net.keys.dedup();

@@ -1,8 +1,7 @@
 //! What commits say and list.
 
-use crate::anchor::Mark;
 use crate::bytes::{Reader, Short};
-use crate::pointer::{POINTER_BYTES, Pointer, TAG_BYTES};
+use crate::pointer::{POINTER_BYTES, Pointer};
 
 /// What every commit says of the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,25 +11,23 @@ pub(crate) struct State {
     /// Blocks in use by the tree of `root` and its data.
     pub(crate) used: u64,
     pub(crate) next_inode: u64,
-    pub(crate) header_generation: u64,
+    /// The MAC of the header that belongs to this state.
+    pub(crate) header: [u8; 32],
     pub(crate) root: Pointer,
     pub(crate) levels: u8,
     /// Where in the ring the commits that change this tree begin.
     pub(crate) log: u64,
-    /// The last commit before that was known to be durable.
-    pub(crate) durable: Mark,
 }
 
 impl State {
     pub(crate) fn encode(&self, to: &mut Vec<u8>) {
-        for number in [self.blocks, self.used, self.next_inode, self.header_generation] {
+        for number in [self.blocks, self.used, self.next_inode] {
             to.extend_from_slice(&number.to_le_bytes());
         }
+        to.extend_from_slice(&self.header);
         to.extend_from_slice(&self.root.encode());
         to.push(self.levels);
         to.extend_from_slice(&self.log.to_le_bytes());
-        to.extend_from_slice(&self.durable.sequence.to_le_bytes());
-        to.extend_from_slice(&self.durable.tag);
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Short> {
@@ -38,17 +35,16 @@ impl State {
             blocks: reader.u64()?,
             used: reader.u64()?,
             next_inode: reader.u64()?,
-            header_generation: reader.u64()?,
+            header: reader.array()?,
             root: Pointer::read(reader)?,
             levels: reader.u8()?,
             log: reader.u64()?,
-            durable: Mark { sequence: reader.u64()?, tag: reader.array()? },
         })
     }
 }
 
 /// Bytes of an encoded [`State`].
-pub(crate) const STATE_BYTES: usize = 4 * 8 + POINTER_BYTES + 1 + 8 + 8 + TAG_BYTES;
+pub(crate) const STATE_BYTES: usize = 3 * 8 + 32 + POINTER_BYTES + 1 + 8;
 
 /// Something that a commit lists.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,11 +142,10 @@ mod tests {
             blocks: 1,
             used: 2,
             next_inode: 3,
-            header_generation: 4,
+            header: [4; 32],
             root: Pointer::unsealed(5),
             levels: 6,
             log: 7,
-            durable: Mark { sequence: 9, tag: [10; 16] },
         };
         let mut bytes = Vec::new();
         state.encode(&mut bytes);

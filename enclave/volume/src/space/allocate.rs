@@ -55,6 +55,42 @@ impl Volume {
         Ok(runs)
     }
 
+    /// Takes the first free blocks before `end`, in order: as many as wanted, or all that there are.
+    /// The storage stays as long as it is.
+    pub(crate) fn take_first(&mut self, want: u32, end: u64) -> Result<Vec<Run>> {
+        self.enter_freed()?;
+        let mut runs: Vec<Run> = Vec::new();
+        let mut rest = want;
+        while rest > 0 {
+            match self.take_first_run(rest, end) {
+                Ok(Some(run)) => {
+                    rest -= run.count;
+                    runs.push(run);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    runs.into_iter().for_each(|run| self.space.free_run(run));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    fn take_first_run(&mut self, want: u32, end: u64) -> Result<Option<Run>> {
+        let Some(start) = self.first_free()?.filter(|start| *start < end) else { return Ok(None) };
+        let number = start / REGION_BLOCKS;
+        let first = (start % REGION_BLOCKS) as usize;
+        let room = (end - start).min(u64::from(want)) as usize;
+        let limit = self.space.end_in(number).min(first + room);
+        let Some(region) = self.space.regions.get(&number) else {
+            return Err(Error::damaged("a region is not loaded"));
+        };
+        let run = Run { start, count: (region.first_taken(first, limit) - first) as u32 };
+        self.set_bits(run, true)?;
+        Ok(Some(run))
+    }
+
     /// Looks for runs where all that is free for data is taken: in new storage, or else in what is
     /// kept for nodes.
     fn search_last(&mut self, want: u32, found: &mut Found) -> Result<()> {
@@ -371,6 +407,20 @@ impl Volume {
             }
         }
         Ok(!dirty.is_empty())
+    }
+
+    /// Blocks in use from one on.
+    pub(crate) fn used_from(&mut self, block: u64) -> Result<u64> {
+        let mut count = 0;
+        for number in block / REGION_BLOCKS..self.space.blocks.div_ceil(REGION_BLOCKS) {
+            let used = self.region_bits(number)?;
+            let first = block.saturating_sub(number * REGION_BLOCKS);
+            let (word, bit) = ((first / 64) as usize, first % 64);
+            let all: u64 = used[word..].iter().map(|word| u64::from(word.count_ones())).sum();
+            let before = used[word] & !(u64::MAX << bit);
+            count += all - u64::from(before.count_ones());
+        }
+        Ok(count)
     }
 
     /// One more than the last block in use.

@@ -94,18 +94,8 @@ impl Volume {
         Ok(())
     }
 
-    /// Fills the supply with the first free blocks.
-    pub(crate) fn fill_lowest(&mut self) -> Result<()> {
-        self.enter_freed()?;
-        while self.space.ready.len() < READY_BLOCKS / 2 {
-            let Some(start) = self.first_free()? else { return Ok(()) };
-            self.set_bits(Run { start, count: 1 }, true)?;
-            self.space.ready.push(start);
-        }
-        Ok(())
-    }
-
-    fn first_free(&mut self) -> Result<Option<u64>> {
+    /// The first block that is free for data.
+    pub(crate) fn first_free(&mut self) -> Result<Option<u64>> {
         for number in self.space.lowest / REGION_BLOCKS..self.space.blocks.div_ceil(REGION_BLOCKS) {
             self.load_region(number)?;
             let base = number * REGION_BLOCKS;

@@ -5,13 +5,17 @@
 
 mod bounded;
 mod faulty;
+mod flaky;
 mod model;
+mod page_cache;
 mod recorder;
 mod steps;
 
 pub use bounded::{Bounded, Forgetful, Limited};
 pub use faulty::Faulty;
+pub use flaky::{Flaky, Wrong};
 pub use model::{Model, Tree, tree_of};
+pub use page_cache::PageCache;
 pub use recorder::Recorder;
 pub use steps::{Done, Player, Weights};
 
