@@ -2,7 +2,7 @@
 //! one budget for all.
 
 use crate::block::{Block, Bytes, zeroed};
-use crate::numbers::{FastMap, Mixing};
+use crate::numbers::FastMap;
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
@@ -106,7 +106,7 @@ impl Cache {
     /// Whether a block that is not held was asked for before, not too long ago. What is read
     /// once only, as by a scan or at random over much, is not worth a place.
     pub(crate) fn seen(&mut self, name: Name) -> bool {
-        let hash = Mixing::default().hash_one(name);
+        let hash = self.places.hasher().hash_one(name);
         let place = hash as usize & (self.seen.len() - 1);
         let mark = (hash >> 32) as u32 | 1;
         std::mem::replace(&mut self.seen[place], mark) == mark

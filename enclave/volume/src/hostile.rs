@@ -703,3 +703,160 @@ fn counts_of_blocks_that_are_wrong_are_found() {
     assert_eq!(report.finding_count, 1, "{report:?}");
     finds(&report, None, "blocks are counted as in use");
 }
+
+/// Numbers that are at some end.
+fn some_number(random: &mut impl FnMut() -> usize) -> u64 {
+    const NUMBERS: [u64; 20] = [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        7,
+        31,
+        127,
+        128,
+        200,
+        4096,
+        8191,
+        8192,
+        1 << 31,
+        1 << 43,
+        1 << 47,
+        1 << 59,
+        1 << 60,
+        u64::MAX,
+    ];
+    NUMBERS[random() % NUMBERS.len()]
+}
+
+/// An item of any kind, whose parts are of the right form or not.
+fn some_item(volume: &Volume, random: &mut impl FnMut() -> usize) -> (Key, Vec<u8>) {
+    const NAMES: [&str; 7] = ["a", "b", "a/b", "..", "", "c\0", "file"];
+    let inode =
+        some_number(random) % 8 + u64::from(random().is_multiple_of(16)) * some_number(random) / 2;
+    let item = match random() % 8 {
+        0 | 1 => {
+            let mut value = vec![(random() % 4) as u8, 0, 0, 0, 0, 0, 0, 0];
+            (0..6).for_each(|_| value.extend_from_slice(&some_number(random).to_le_bytes()));
+            (Key::new(inode, Subject::Attributes, 0), value)
+        }
+        2..=4 => {
+            let name = NAMES[random() % NAMES.len()];
+            let mut value = (some_number(random) % 8).to_le_bytes().to_vec();
+            value.push((random() % 4) as u8);
+            value.extend_from_slice(name.as_bytes());
+            let mut key = volume.name_key(inode, name);
+            key.offset += (random() % 8 / 6) as u64;
+            (key, value)
+        }
+        5 => {
+            let present = [0, 1, 1 << 31, 3, u32::MAX][random() % 5];
+            let mut value = present.to_le_bytes().to_vec();
+            for _ in 0..present.count_ones() {
+                let (block, counter) = (some_number(random) % (1 << 48), random() as u64 % 100);
+                let pointer = Pointer { block, counter, salt: [1; 12], tag: [2; 16] };
+                value.extend_from_slice(&pointer.encode());
+            }
+            (Key::new(inode, Subject::Extents, some_number(random)), value)
+        }
+        6 => (Key::new(inode, Subject::Target, some_number(random)), vec![b'x'; random() % 1300]),
+        _ => {
+            let subject = [Subject::Inline, Subject::Region, Subject::Orphan][random() % 3];
+            let inode = if subject == Subject::Inline { inode } else { 0 };
+            let length = [0, 10, 1024, 1300][random() % 4];
+            (Key::new(inode, subject, some_number(random)), vec![random() as u8; length])
+        }
+    };
+    let (key, mut value) = item;
+    if random().is_multiple_of(16) {
+        value.truncate(random() % (value.len() + 1));
+    }
+    (key, value)
+}
+
+/// Does everything to an inode that can be done to one.
+fn use_all_of(volume: &mut Volume, inode: u64) {
+    let at = Inode(inode);
+    let _ = volume.attributes(at);
+    let _ = volume.read_link(at);
+    let mut names = Vec::new();
+    let _ = volume.entries(at, 0, &mut |entry| {
+        names.push(entry.name.to_owned());
+        names.len() < 1000
+    });
+    assert!(names.len() < 1000);
+    let mut bytes = [0; 5000];
+    for offset in [0, 4000, 1 << 31, (1 << 60) - 1, u64::MAX - 3] {
+        let _ = volume.next_data(at, offset);
+        let _ = volume.read(at, offset, &mut bytes);
+        let _ = volume.write(at, offset, &bytes[..100]);
+    }
+    for size in [1 << 60, 5000, 100, 0] {
+        let _ = volume.set_size(at, size);
+    }
+    for name in &names {
+        assert!(twine_files::check_name(name).is_ok());
+        if let Ok(inner) = volume.lookup(at, name) {
+            let _ = volume.link(inner, at, "linked");
+            let _ = volume.rename(at, name, Inode(ROOT), "moved");
+            let _ = volume.rename(Inode(ROOT), "moved", inner, "below");
+            volume.release(inner);
+        }
+        let _ = volume.unlink(at, name);
+        let _ = volume.remove_directory(at, name);
+    }
+    let _ = volume.create_file(at, "made").map(|inode| volume.release(inode));
+    let _ = volume.create_directory(at, "made too");
+}
+
+#[test]
+fn volumes_of_random_items_are_opened_used_and_checked_to_an_end() {
+    let mut random = crate::pseudorandom::numbers();
+    let rounds = 150 * std::env::var("TWINE_LONG").map_or(1, |long| long.parse().unwrap_or(1));
+    let (mut opened, mut found, mut most) = (0, 0, 0);
+    for _ in 0..rounds {
+        let mut forger = Forger::new();
+        let inner = forger.directory(ROOT, "inner");
+        let file = forger.file(inner, "file");
+        forger.volume.write(Inode(file), 0, &[3; 9000]).unwrap();
+        forger.volume.release(Inode(file));
+        let _ = forger.volume.make(inner, "link", FileKind::SymbolicLink, "file");
+        for _ in 0..random() % 60 {
+            let (key, value) = some_item(&forger.volume, &mut random);
+            forger.put(key, &value);
+        }
+        if random().is_multiple_of(4) {
+            forger.volume.inodes.next = some_number(&mut random);
+        }
+        forger.volume.log.tree_due = true;
+        // What is in a bitmap may keep the forger itself from a commit.
+        if forger.volume.commit().is_err() || forger.volume.commit_tree(true).is_err() {
+            continue;
+        }
+        let copy = || MemoryStorage::new(forger.storage.with(|bytes| bytes.clone()));
+        let mount = |read_only| {
+            let options = Options { read_only, ..options() };
+            Volume::open(Box::new(copy()), &mut Secret::key_file(&KEY), options)
+        };
+        let Ok(mut volume) = mount(true) else { continue };
+        found += u64::from(check(&mut volume).finding_count > 0);
+        let Ok(mut volume) = mount(false) else { continue };
+        opened += 1;
+        let ((), looks) = looked_at(&mut volume, |volume| {
+            for inode in (0..10).chain([31, 200, 1 << 31, 1 << 59, u64::MAX]) {
+                use_all_of(volume, inode);
+                let _ = volume.sync_all();
+            }
+            let _ = volume.check(&mut |_| {});
+        });
+        let _ = volume.close();
+        most = most.max(looks);
+        assert!(looks < 200_000, "{looks}");
+    }
+    println!(
+        "{rounds} volumes, {opened} opened to be written, {found} with findings, {most} looks"
+    );
+    assert!(opened > rounds / 4 && found > rounds / 2, "{opened} {found}");
+}

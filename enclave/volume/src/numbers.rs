@@ -1,16 +1,33 @@
-//! Maps by numbers of the volume's own, which need no protection against collisions that somebody
-//! makes: inodes, blocks and regions are given by the volume, and a program that chooses offsets of
-//! its files slows down itself.
+//! Maps by numbers of the volume's own: inodes, blocks and regions. Their hash has few instructions.
+//!
+//! Who has made a volume by hand has chosen these numbers, so each map hashes in a way of its own,
+//! which nobody knows beforehand: else numbers could be chosen that all collide, and each search
+//! would go through all of them.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher};
 
 /// Mixes numbers.
-#[derive(Default)]
 pub(crate) struct Mixer(u64);
 
-/// The hash function.
-pub(crate) type Mixing = BuildHasherDefault<Mixer>;
+/// The hash function of a map.
+#[derive(Clone)]
+pub(crate) struct Mixing(u64);
+
+impl Default for Mixing {
+    fn default() -> Self {
+        Mixing(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl BuildHasher for Mixing {
+    type Hasher = Mixer;
+
+    fn build_hasher(&self) -> Mixer {
+        Mixer(self.0)
+    }
+}
 
 /// A map with few instructions for each search.
 pub(crate) type FastMap<K, V> = HashMap<K, V, Mixing>;
@@ -36,5 +53,33 @@ impl Hasher for Mixer {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn numbers_that_collide_in_one_map_do_not_in_another() {
+        // The inverse of the factor, by Newton's steps.
+        let factor: u64 = 0x9e37_79b9_7f4a_7c15;
+        let inverse = (0..6).fold(factor, |inverse, _| {
+            inverse.wrapping_mul(2_u64.wrapping_sub(factor.wrapping_mul(inverse)))
+        });
+        assert_eq!(factor.wrapping_mul(inverse), 1);
+        // Those whose two halves are the same after the product.
+        let chosen: Vec<u64> =
+            (0..4096).map(|half: u64| (half << 32 | half).wrapping_mul(inverse)).collect();
+        let places = |mixing: &Mixing| {
+            let low = |number: &u64| mixing.hash_one(*number) as u32;
+            chosen.iter().map(low).collect::<BTreeSet<u32>>().len()
+        };
+        assert_eq!(places(&Mixing(0)), 1);
+        for _ in 0..100 {
+            let found = places(&Mixing::default());
+            assert!(found > 1000, "{found}");
+        }
     }
 }
