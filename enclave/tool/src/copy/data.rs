@@ -9,8 +9,11 @@ use twine_files::{FileSystem, Inode};
 /// Bytes that are read and written at once.
 const PIECE: usize = 1 << 20;
 
-/// A file that is longer may be too long for where it goes, though it holds little.
-const LONG: u64 = 1 << 40;
+/// The largest file that every file system takes, FAT too.
+const TAKEN_EVERYWHERE: u64 = (1 << 32) - 1;
+
+/// Zeros that a stream gets at most from a file that can't but have a hole as long.
+const LONG_HOLE: u64 = 1 << 40;
 
 /// What is zero for so long is left out: it reads as zero all the same, and takes no room.
 const HOLE: usize = 4096;
@@ -58,7 +61,7 @@ pub(crate) fn check_size(
     inode: Inode,
     size: u64,
 ) -> twine_files::Result<()> {
-    if size <= LONG {
+    if size <= TAKEN_EVERYWHERE {
         return Ok(());
     }
     files.set_size(inode, size)?;
@@ -144,7 +147,7 @@ pub(crate) fn to_stream(
 ) -> Result<()> {
     let place = || from.shown.to_owned();
     let size = files.attributes(from.inode).at(place)?.size;
-    if size > LONG && size - LONG > files.usage().at(place)?.used {
+    if size > LONG_HOLE && size - LONG_HOLE > files.usage().at(place)?.used {
         return Err(Error::LongHole { place: place(), size });
     }
     let mut offset = 0;
