@@ -12,10 +12,10 @@ use std::cmp::Ordering;
 pub(crate) const KEY_BYTES: usize = 17;
 
 /// Bytes of the page's own fields.
-const HEAD_BYTES: usize = 8;
+pub(crate) const HEAD_BYTES: usize = 8;
 
 /// Bytes of a slot.
-const SLOT_BYTES: usize = 4;
+pub(crate) const SLOT_BYTES: usize = 4;
 
 /// Bytes for slots and items.
 const ROOM: usize = BLOCK_BYTES - HEAD_BYTES;
@@ -142,7 +142,8 @@ pub(crate) fn count(page: &Bytes) -> usize {
     field(page, 2)
 }
 
-fn heap_start(page: &Bytes) -> usize {
+/// Where the items' bytes begin.
+pub(crate) fn heap_start(page: &Bytes) -> usize {
     field(page, 4)
 }
 
