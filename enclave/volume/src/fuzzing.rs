@@ -178,7 +178,8 @@ pub fn attributes(bytes: &[u8]) {
 }
 
 /// A node of the tree, and changes of it: its level, how many bytes there are of its start,
-/// these, how many there are of its end, these, and then a change for each few bytes.
+/// these, how many there are of its end, these, whether a slot is changed, and then a change
+/// for each few bytes.
 pub fn node(bytes: &[u8]) {
     let mut input = Input(bytes);
     let level = input.u8();
@@ -187,6 +188,9 @@ pub fn node(bytes: &[u8]) {
     let end = input.below(BLOCK_BYTES + 1);
     let end = input.bytes(end);
     page[BLOCK_BYTES - end.len()..].copy_from_slice(end);
+    if input.u8() % 2 != 0 {
+        move_slot(&mut page, &mut input);
+    }
     if page::validate(&page, level).is_err() {
         return;
     }
@@ -200,6 +204,25 @@ pub fn node(bytes: &[u8]) {
     }
 }
 
+/// Has an item lie elsewhere among the others, with sums that fit, as somebody would who wants
+/// items to share bytes.
+fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
+    let (heap, count) = (page::heap_start(page), page::count(page));
+    let slots = page::HEAD_BYTES + page::SLOT_BYTES * count;
+    if count == 0 || slots > heap || heap > BLOCK_BYTES {
+        return;
+    }
+    let at = page::HEAD_BYTES + page::SLOT_BYTES * input.below(count);
+    let place = heap + input.below(BLOCK_BYTES - heap);
+    page[at..at + 2].copy_from_slice(&(place as u16).to_le_bytes());
+    page[at + 2..at + 4].copy_from_slice(&(input.below(BLOCK_BYTES) as u16).to_le_bytes());
+    let lengths = page[page::HEAD_BYTES..slots].as_chunks::<{ page::SLOT_BYTES }>().0;
+    let total: usize =
+        lengths.iter().map(|slot| usize::from(slot[2]) | usize::from(slot[3]) << 8).sum();
+    let unused = (BLOCK_BYTES - heap).saturating_sub(total);
+    page[6..8].copy_from_slice(&(unused as u16).to_le_bytes());
+}
+
 /// As [`node`] takes it.
 fn node_input(page: &Bytes) -> Vec<u8> {
     let (start, end) =
@@ -209,6 +232,8 @@ fn node_input(page: &Bytes) -> Vec<u8> {
     input.extend_from_slice(&page[..start]);
     input.extend_from_slice(&((BLOCK_BYTES - end) as u16).to_le_bytes());
     input.extend_from_slice(&page[end..]);
+    // No slot is changed.
+    input.push(0);
     input
 }
 
