@@ -330,26 +330,33 @@ pub fn volume(bytes: &[u8]) {
 }
 
 /// Opens a volume, checks it, and looks at everything; changes it if it can be changed, and
-/// looks again.
+/// looks again. Where the check finds nothing, nothing is damaged later either.
 fn use_up(storage: &Blocks, read_only: bool) {
     let Ok(mut volume) = open(storage, read_only) else { return };
-    look(&mut volume);
+    let whole = look(&mut volume);
     if read_only {
         return;
     }
-    // The errors of a damaged volume.
+    // A damaged volume has errors.
     let _ = disturb(&mut volume);
-    let _ = volume.close();
-    if let Ok(mut volume) = open(storage, true) {
-        look(&mut volume);
+    let trouble = volume.trouble().cloned();
+    assert!(!whole || trouble.is_none(), "the check found nothing, and then: {trouble:?}");
+    let closed = volume.close();
+    assert!(!whole || closed.is_ok(), "{closed:?}");
+    match open(storage, true) {
+        Ok(mut volume) => assert!(look(&mut volume) || !whole),
+        Err(error) => assert!(!whole, "{error:?}"),
     }
 }
 
-/// Checks a volume, and reads all names, attributes and links, and the files in part.
-fn look(volume: &mut Volume) {
-    if let Ok(report) = volume.check(&mut |_| {}) {
+/// Checks a volume, and reads all names, attributes and links, and the files in part; whether
+/// nothing was wrong.
+fn look(volume: &mut Volume) -> bool {
+    let report = volume.check(&mut |_| {});
+    let found_nothing = report.is_ok_and(|report| {
         assert_eq!(report.findings.is_empty(), report.finding_count == 0);
-    }
+        report.finding_count == 0
+    });
     for (directory, name, kind) in walk(volume).into_iter().take(MOST_FILES) {
         let Ok(inode) = volume.lookup(directory, &name) else { continue };
         if let Ok(attributes) = volume.attributes(inode)
@@ -360,6 +367,7 @@ fn look(volume: &mut Volume) {
         let _ = volume.read_link(inode);
         volume.release(inode);
     }
+    found_nothing && volume.trouble().is_none()
 }
 
 fn read(volume: &mut Volume, inode: Inode, size: u64) {
