@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use twine_files::{Change, FileKind, FileSystem, Inode, Mode, check_name};
+use twine_files::{Change, FileKind, FileSystem, Inode, check_name};
 
 /// What every volume here opens with.
 const KEY_FILE: [u8; 32] = [7; 32];
@@ -115,18 +115,27 @@ impl Storage for Blocks {
     }
 }
 
-fn options(read_only: bool) -> Options {
+/// How a mount is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Write,
+    Read,
+    Repair,
+}
+
+fn options(mode: Mode) -> Options {
     Options {
+        read_only: mode == Mode::Read,
+        repair: mode == Mode::Repair,
         cache_bytes: LEAST_CACHE_BYTES,
-        read_only,
         clock: Box::new(|| 1_700_000_000_000_000_000),
         ..Options::default()
     }
 }
 
-fn open(storage: &Blocks, read_only: bool) -> Result<Volume> {
+fn open(storage: &Blocks, mode: Mode) -> Result<Volume> {
     let mut secret = Secret::key_file(&KEY_FILE);
-    Volume::open(Box::new(storage.clone()), &mut secret, options(read_only))
+    Volume::open(Box::new(storage.clone()), &mut secret, options(mode))
 }
 
 /// Files whose bytes fill so many leaves that the tree has three levels.
@@ -136,7 +145,7 @@ const DEEP_FILES: usize = 260;
 fn make(deep: bool) -> Result<Blocks> {
     let storage = Blocks::default();
     let slots = [NewSlot::key_file(&KEY_FILE)?, NewSlot::key_file(&[8; 32])?];
-    let mut volume = Volume::create(Box::new(storage.clone()), &slots, options(false))?;
+    let mut volume = Volume::create(Box::new(storage.clone()), &slots, options(Mode::Write))?;
     let root = volume.root();
     volume.create_directory(root, "d")?;
     let directory = volume.lookup(root, "d")?;
@@ -170,19 +179,19 @@ static BASES: LazyLock<[Option<Blocks>; 2]> =
 
 /// Opens a volume and changes all kinds of things, in commits of both kinds.
 fn write(storage: &Blocks, deep: bool) -> Result<()> {
-    let mut volume = open(storage, false)?;
+    let mut volume = open(storage, Mode::Write)?;
     let root = volume.root();
     let directory = volume.lookup(root, "d")?;
     let file = volume.lookup(root, "file")?;
-    volume.set_mode(file, Mode::new(0o640))?;
-    volume.set_mode(directory, Mode::new(0o750))?;
+    volume.set_mode(file, twine_files::Mode::new(0o640))?;
+    volume.set_mode(directory, twine_files::Mode::new(0o750))?;
     for group in 0..4 {
         volume.write(file, group * 64 * BLOCK_BYTES as u64 + 5, b"changed")?;
     }
     let below = volume.lookup(directory, "below")?;
     for number in 0..16 {
         let empty = volume.lookup(below, &format!("empty file {number}"))?;
-        volume.set_mode(empty, Mode::new(0o600))?;
+        volume.set_mode(empty, twine_files::Mode::new(0o600))?;
         volume.release(empty);
     }
     for number in (0..if deep { DEEP_FILES } else { 0 }).step_by(40) {
@@ -316,7 +325,10 @@ pub fn volume(bytes: &[u8]) {
     let mut input = Input(bytes);
     let flags = input.u8();
     // Trees of three levels take several times as long.
-    let (deep, read_only) = (flags % 8 == 7, flags & 8 != 0);
+    let deep = flags % 8 == 7;
+    let mode = [Mode::Write, Mode::Write, Mode::Read, Mode::Repair][usize::from(flags >> 3 & 3)];
+    // A block that is lost.
+    let lost = (flags & 32 != 0).then(|| input.number::<2>() % MOST_STORAGE_BLOCKS);
     let base = BASES[usize::from(deep)].as_ref().expect("a volume can be made in memory");
     let storage = base.copy();
     hooks::predictably(|| {
@@ -325,16 +337,21 @@ pub fn volume(bytes: &[u8]) {
         // It fails where it reads again what was changed.
         let written = hooks::changing(change, || write(&storage, deep));
         assert!(written.is_ok() || bytes.len() > 1, "{written:?}");
-        use_up(&storage.copy(), read_only);
+        let storage = storage.copy();
+        if let Some(lost) = lost {
+            storage.with(|held| held.blocks.remove(&lost));
+        }
+        use_up(&storage, mode);
     });
 }
 
 /// Opens a volume, checks it, and looks at everything; changes it if it can be changed, and
 /// looks again. Where the check finds nothing, nothing is damaged later either.
-fn use_up(storage: &Blocks, read_only: bool) {
-    let Ok(mut volume) = open(storage, read_only) else { return };
-    let whole = look(&mut volume);
-    if read_only {
+fn use_up(storage: &Blocks, mode: Mode) {
+    let Ok(mut volume) = open(storage, mode) else { return };
+    // A repair leaves entries of the log that are malformed where they are.
+    let whole = look(&mut volume) && mode != Mode::Repair;
+    if mode == Mode::Read {
         return;
     }
     // A damaged volume has errors.
@@ -343,7 +360,7 @@ fn use_up(storage: &Blocks, read_only: bool) {
     assert!(!whole || trouble.is_none(), "the check found nothing, and then: {trouble:?}");
     let closed = volume.close();
     assert!(!whole || closed.is_ok(), "{closed:?}");
-    match open(storage, true) {
+    match open(storage, Mode::Read) {
         Ok(mut volume) => assert!(look(&mut volume) || !whole),
         Err(error) => assert!(!whole, "{error:?}"),
     }
@@ -463,8 +480,11 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     seeds.insert(("header", header.to_vec()));
     let slots = Header::decode(&header).expect("it was just written").slots;
     seeds.extend(slots.iter().map(|slot| ("slot", slot.encode().to_vec())));
-    for flags in [0, 7, 8, 15] {
+    for flags in [0, 7, 16, 24] {
         seeds.insert(("volume", vec![flags]));
+        (2..10).for_each(|lost| {
+            seeds.insert(("volume", vec![flags + 32, lost, 0]));
+        });
         for what in 0..8 {
             let node = [flags, 0, 0, 14, what, 2, 0, 4, 5, 1, 1, 3, 0, 1, 0, 0, 0, 0];
             seeds.insert(("volume", node.to_vec()));

@@ -13,12 +13,13 @@ pub(crate) const SEALED_BYTES: usize = BLOCK_BYTES - 34;
 
 /// An entry as it is sealed, and what its payload holds.
 pub(crate) fn entry(bytes: &[u8]) {
-    let Some(entry) = Entry::decode(&bytes[..bytes.len().min(SEALED_BYTES)]) else { return };
+    let Ok(entry) = Entry::decode(&bytes[..bytes.len().min(SEALED_BYTES)]) else { return };
     let mut sealer = Sealer::new(Key::new([5; 32])).expect("there are random bytes");
     let volume = VolumeId([6; 16]);
     let mut block = zeroed();
     entry.seal(&mut sealer, &volume, &mut block).expect("there is room in the entry");
-    let opened = Entry::open(&mut sealer, &volume, &block).expect("it was sealed just now");
+    let opened = Entry::open(&mut sealer, &volume, &block).expect("it is well-formed");
+    let opened = opened.expect("it was sealed just now");
     assert_eq!(opened.entry.payload, entry.payload);
     let head = |entry: Entry| format!("{:?}", Entry { payload: Vec::new(), ..entry });
     assert_eq!(head(opened.entry), head(entry.clone()));
@@ -48,7 +49,7 @@ pub(crate) fn state(bytes: &[u8]) {
 
 /// Takes an entry that is about to be sealed, and its parts, as seeds.
 pub(crate) fn collect(sealed: &[u8], seeds: &mut BTreeSet<(&'static str, Vec<u8>)>) {
-    let Some(entry) = Entry::decode(sealed) else { return };
+    let Ok(entry) = Entry::decode(sealed) else { return };
     let used = sealed.len() - (PAYLOAD_BYTES - entry.payload.len());
     seeds.insert(("entry", sealed[..used].to_vec()));
     let (state, records) = entry.payload.split_at(STATE_BYTES.min(entry.payload.len()));
