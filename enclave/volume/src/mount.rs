@@ -309,7 +309,6 @@ fn check_state(state: &State, size: u64) -> Result<()> {
         && state.blocks < MOST_BLOCKS
         && (1..=page::MOST_LEVELS).contains(&state.levels)
         && state.next_inode > ROOT
-        && state.next_inode < MOST_NUMBERS
         && state.used <= state.blocks;
     if !whole {
         return Err(Error::damaged("the state in the log is malformed"));
