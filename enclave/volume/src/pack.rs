@@ -14,6 +14,7 @@ use crate::flush::blocks;
 use crate::page::{self, Key, Subject};
 use crate::pointer::Pointer;
 use crate::space::REGION_BLOCKS;
+use crate::tree::Range;
 use crate::volume::Volume;
 
 /// Most looks at the whole tree. One moves nearly all; each further one moves what the one before
@@ -160,6 +161,7 @@ impl Volume {
     fn look(&mut self, key: &Key, round: &Round) -> Result<Look> {
         let mut look = Look::default();
         let mut pointer = self.root;
+        let mut range = Range::default();
         for level in (0..self.levels).rev() {
             look.reaches |= pointer.block >= round.end;
             let frame = match self.node(&pointer, level) {
@@ -170,11 +172,15 @@ impl Volume {
                 }
             };
             let bytes = self.cache.bytes(frame);
+            // What is in the wrong place would be moved again for each way that leads to it.
+            if let Err(error) = range.check(bytes, level) {
+                look.damage = Some(error);
+                return Ok(look);
+            }
             if level > 0 {
                 let index = page::child_index(bytes, key);
-                if index + 1 < page::count(bytes) {
-                    look.behind = Some(page::key(bytes, index + 1));
-                }
+                range = range.of_child(bytes, index);
+                look.behind = range.behind;
                 pointer = page::child(bytes, index);
                 continue;
             }

@@ -14,8 +14,8 @@ pub(crate) enum Step {
     Stop,
 }
 
-/// Where the keys of a node lie.
-#[derive(Debug, Clone, Copy)]
+/// Where the keys of a node lie; those of the root lie anywhere.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Range {
     /// None is less than this.
     pub(crate) least: Option<Key>,
@@ -32,8 +32,15 @@ impl Range {
             && (first || self.least.is_none_or(|least| least <= *key))
     }
 
+    /// Where the keys of a child lie of a node that these are the bounds of.
+    pub(crate) fn of_child(&self, bytes: &Bytes, index: usize) -> Range {
+        let next = (index + 1 < page::count(bytes)).then(|| page::key(bytes, index + 1));
+        let own = (index > 0).then(|| page::key(bytes, index));
+        Range { least: own.or(self.least), behind: next.or(self.behind) }
+    }
+
     /// Refuses a node with keys that belong elsewhere. They ascend, so the outer ones are enough.
-    fn check(&self, bytes: &Bytes, level: u8) -> Result<()> {
+    pub(crate) fn check(&self, bytes: &Bytes, level: u8) -> Result<()> {
         let items = page::count(bytes);
         let first = usize::from(level > 0);
         let lies_in = |index: usize| self.has(&page::key(bytes, index), level, index);
@@ -80,18 +87,13 @@ impl Volume {
     /// whoever goes from leaf to leaf gets each item once, whatever the pointers lead to.
     fn leaf(&mut self, key: &Key) -> Result<(Frame, Option<Key>)> {
         let mut pointer = self.root;
-        let mut range = Range { least: None, behind: None };
+        let mut range = Range::default();
         for level in (1..self.levels).rev() {
             let frame = self.node(&pointer, level)?;
             let bytes = self.cache.bytes(frame);
             range.check(bytes, level)?;
             let index = page::child_index(bytes, key);
-            if index > 0 {
-                range.least = Some(page::key(bytes, index));
-            }
-            if index + 1 < page::count(bytes) {
-                range.behind = Some(page::key(bytes, index + 1));
-            }
+            range = range.of_child(bytes, index);
             pointer = page::child(bytes, index);
         }
         let frame = self.node(&pointer, 0)?;
