@@ -205,7 +205,8 @@ host_calls! {
 
     /// A mapping of that file for reading, from its start on. It may be longer than the
     /// file: what lies beyond its end must not be read. The host keeps it until the
-    /// enclave ends. The enclave copies from it what it wants to read, with no call.
+    /// enclave ends. The enclave copies from it what it wants to read, with no call, unless
+    /// `storage_unread` tells of pages there.
     0x42 storage_map(storage) -> (pointer, length);
 
     /// Writes the `length` bytes at `pointer`, in the transfer buffer, at byte `offset` of
@@ -224,6 +225,21 @@ host_calls! {
     /// order, where each goes (`wire::Piece`); `length` bytes in all. After an error any of them
     /// may have been written.
     0x46 storage_write_pieces(storage, pointer, length, count) -> (status);
+
+    /// Two words of host memory, a `wire::Unread`: in which part of that file there are pages
+    /// that could not be read when the enclave touched them in the mapping. The mapping has
+    /// zeros in their place. The host keeps the words until the enclave ends, and writes them
+    /// before the enclave goes on. The enclave reads them after each copy from the mapping; what
+    /// overlaps that part it takes by `storage_read` instead.
+    0x47 storage_unread(storage) -> (pointer, length);
+
+    /// Reads the `length` bytes at byte `offset` of that file into the transfer buffer at
+    /// `pointer`: all of them or an error, `wire::Status::Short` where the file ends before.
+    0x48 storage_read(storage, offset, pointer, length) -> (status);
+
+    /// The enclave has read so much of the mapping of that file that it is worth while to enter
+    /// its first `length` bytes into the page tables. `wire::AHEAD` bytes are entered without it.
+    0x49 storage_ahead(storage, length) -> ();
 
     /// An operation on folder `folder` of the host's, a number of the launch request's. The
     /// transfer buffer holds a `folder::Request` of `length` bytes, encoded, and after

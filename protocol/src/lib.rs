@@ -29,4 +29,4 @@ pub mod wire;
 
 /// Version of everything in this crate. An enclave refuses a launch request of
 /// another version by name.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;

@@ -72,6 +72,8 @@ coded! {
         NoMemory = 10,
         /// The file may not grow any more.
         FileTooBig = 11,
+        /// The file ends before what was to be read.
+        Short = 12,
     }
 }
 
@@ -189,6 +191,39 @@ impl Piece {
         Piece { offset: both as u64, length: (both >> 64) as u64 }
     }
 }
+
+/// A part of a file within which pages of its mapping could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unread {
+    /// Its first byte in the file.
+    pub from: u64,
+    /// The byte behind its last one. If it is not behind `from`, there is no such page.
+    pub to: u64,
+}
+
+impl Unread {
+    /// Bytes of one in host memory.
+    pub const SIZE: u64 = 16;
+
+    /// As it lies in memory.
+    pub fn to_words(self) -> [u64; 2] {
+        [self.from, self.to]
+    }
+
+    /// What lies in these words.
+    pub fn from_words([from, to]: [u64; 2]) -> Self {
+        Unread { from, to }
+    }
+
+    /// Whether any of the `length` bytes from `offset` on lies in it.
+    pub fn overlaps(self, offset: u64, length: u64) -> bool {
+        offset.max(self.from) < offset.saturating_add(length).min(self.to)
+    }
+}
+
+/// Bytes at the start of a mapping that the host enters into the page tables before the enclave
+/// asks for more.
+pub const AHEAD: u64 = 32 << 20;
 
 /// Bits of [`PollRecord::events`].
 pub mod poll {

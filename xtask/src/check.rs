@@ -2,7 +2,7 @@
 
 use crate::debian::packages;
 use crate::process::{Failure, Result, command, output, say, succeed};
-use crate::{deny, enclave, guests, hang, patches, published, reproduce};
+use crate::{deny, enclave, fuzz, guests, hang, patches, published, reproduce};
 use std::path::Path;
 use std::process::Command;
 
@@ -30,6 +30,7 @@ const WORKSPACES: &[&str] = &[
     "xtask/Cargo.toml",
     "bench/outside/Cargo.toml",
     "bench/sqlcipher/Cargo.toml",
+    fuzz::MANIFEST,
     "guests/files-rust/Cargo.toml",
     "guests/hello-rust/Cargo.toml",
 ];
@@ -126,7 +127,9 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     };
     lint(&of(NATIVE))?;
     lint(&of(&["sgx-sim"]))?;
+    lint(&["--package", "twine-volume", "--features", "fuzzing"])?;
     lint(&XTASK)?;
+    fuzz::lint(root)?;
     enclave::lint(root, ENCLAVE)?;
 
     let mut tally = Tally::default();
@@ -136,6 +139,8 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     test(root, &mut tally, &of(&["sgx-sim"]))?;
     say("testing this command");
     test(root, &mut tally, &XTASK)?;
+
+    fuzz::briefly(root)?;
 
     reproduce::check(root)?;
 

@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 const VERSION: &str = "0.20.2";
 
 /// The workspaces whose dependencies are built.
-const WORKSPACES: &[&str] =
-    &["Cargo.toml", "bench/outside/Cargo.toml", "bench/sqlcipher/Cargo.toml"];
+const WORKSPACES: &[&str] = &[
+    "Cargo.toml",
+    "bench/outside/Cargo.toml",
+    "bench/sqlcipher/Cargo.toml",
+    crate::fuzz::MANIFEST,
+];
 
 /// Checks all of `deny.toml` that can be checked here.
 pub(crate) fn check(root: &Path) -> Result<()> {

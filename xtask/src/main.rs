@@ -9,6 +9,7 @@ mod demo;
 mod deny;
 mod enclave;
 mod fresh;
+mod fuzz;
 mod guests;
 mod hang;
 mod patches;
@@ -29,6 +30,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   demo       Install what is missing, build the image and the `twine` command, run a program
   test       Check everything: format, lints, tests outside and inside the enclave, documents
+  fuzz       Run the fuzz targets, a minute each: `fuzz [--seconds N | --runs N] [TARGET...]`;
+             `fuzz --repeat FILE TARGET` runs one input, `fuzz --seeds` writes those to begin with
   patch      Make the crates of others that have changes of ours, into target/patched: plain cargo
              commands work from then on
   program    Build the program of the enclave image, and no image
@@ -71,6 +74,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["guests"] => guests::all(&root),
         ["rivals"] => guests::rivals::all(&root),
         ["bench", ref arguments @ ..] => bench::run(&root, arguments),
+        ["fuzz", ref arguments @ ..] => fuzz::run(&root, arguments),
         ["fresh", ref arguments @ ..] => fresh::run(&root, arguments),
         ["reproduce"] => reproduce::check(&root),
         ["docs"] => check::write_documents(&root),

@@ -126,6 +126,14 @@ impl HostSlice {
         }
     }
 
+    /// The first words of the range, each read once, where it has so many.
+    pub fn words<const N: usize>(&self) -> Option<[u64; N]> {
+        let source = self.address as *const u64;
+        // SAFETY: `check` found the range outside the enclave and aligned, and it has these words.
+        let word = |at| unsafe { source.add(at).read_volatile() };
+        (self.length / 8 >= N).then(|| std::array::from_fn(word))
+    }
+
     /// Copies `bytes` into the range, then zeros up to the next whole word.
     ///
     /// Whole aligned words only (Intel-SA-00615).
@@ -204,6 +212,16 @@ mod tests {
             HostSlice::check(8, u64::MAX, u64::MAX, &ENCLAVE).map(drop),
             Err(PointerError::Wraps)
         );
+    }
+
+    #[test]
+    fn words_are_read_only_where_the_range_has_them() {
+        let memory = [1_u64, 2, 3];
+        for (length, wanted) in [(0, None), (15, None), (16, Some([1, 2])), (24, Some([1, 2]))] {
+            let address = memory.as_ptr() as u64;
+            let slice = HostSlice::check(address, length, 64, &(0..8)).unwrap();
+            assert_eq!(slice.words::<2>(), wanted);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{Boundary, HostSlice, status};
 use twine_protocol::calls::{RawCall, stub};
-use twine_protocol::wire::{Piece, Status, TRANSFER_BUFFER_SIZE};
+use twine_protocol::wire::{AHEAD, Piece, Status, TRANSFER_BUFFER_SIZE, Unread};
 
 /// Most bytes of a mapping: more than any address space has.
 const MOST_MAPPING: u64 = 1 << 46;
@@ -21,19 +21,42 @@ fn fitting(pieces: &[(u64, &[u8])]) -> usize {
     sizes.take_while(|end| *end as u64 <= TRANSFER_BUFFER_SIZE).count()
 }
 
+/// The host is asked to enter this many times what was read of a mapping.
+const AHEAD_OF_READS: u64 = 16;
+
+/// A mapping of a file, and the words that say which part of it could not be read.
+#[derive(Debug, Clone, Copy)]
+struct Mapping {
+    bytes: HostSlice,
+    unread: HostSlice,
+}
+
+impl Mapping {
+    /// What the host says of it now: a hint, of which nothing but the way of a read depends.
+    fn unread(&self) -> Unread {
+        // `map` found that it has two words.
+        self.unread.words().map(Unread::from_words).unwrap_or_default()
+    }
+}
+
 /// A file of the host's, read through a mapping of it and written by host calls. Nothing
 /// that it holds is to be trusted, and nothing that is read twice is the same.
 #[derive(Debug)]
 pub struct MappedFile<'a, R> {
     boundary: &'a Boundary<R>,
     number: u64,
-    mapping: Option<HostSlice>,
+    mapping: Option<Mapping>,
+    /// Bytes that were copied from the mapping.
+    copied: u64,
+    /// With how many of them the host is asked to enter more of it.
+    enter_at: u64,
 }
 
 impl<'a, R: RawCall> MappedFile<'a, R> {
     /// The file with that number in the launch request.
     pub fn new(boundary: &'a Boundary<R>, number: u64) -> Self {
-        MappedFile { boundary, number, mapping: None }
+        let enter_at = AHEAD / AHEAD_OF_READS;
+        MappedFile { boundary, number, mapping: None, copied: 0, enter_at }
     }
 
     /// Its size in bytes, as the host says.
@@ -55,26 +78,71 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
     }
 
     /// Copies `bytes` from `offset`, a multiple of 8, out of the mapping: no host call,
-    /// unless the file has grown beyond what is mapped.
+    /// unless the file has grown beyond what is mapped, or pages of the mapping could not be
+    /// read. Then the host reads that range of the file.
     ///
     /// # Errors
-    /// [`Status::Io`] when the host maps less, or nothing at all that may be read.
+    /// The host's status: [`Status::Short`] beyond the end of the file, [`Status::Io`] when it
+    /// can't be read, also when there is no mapping at all that may be read.
     pub fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), Status> {
-        let mapped = self.mapping.and_then(|mapping| mapping.part(offset, bytes.len()));
-        let part = match mapped {
-            Some(part) => part,
-            None => self.map()?.part(offset, bytes.len()).ok_or(Status::Io)?,
+        let length = bytes.len();
+        let part = |mapping: &Mapping| mapping.bytes.part(offset, length);
+        let mapping = match self.mapping.filter(|mapping| part(mapping).is_some()) {
+            Some(mapping) => mapping,
+            None => self.map()?,
         };
+        let Some(part) = part(&mapping) else { return self.read_by_call(offset, bytes) };
         part.copy_in(bytes);
+        self.copied(length as u64);
+        // The host writes the words before a thread that met such a page goes on.
+        match mapping.unread().overlaps(offset, length as u64) {
+            true => self.read_by_call(offset, bytes),
+            false => Ok(()),
+        }
+    }
+
+    fn map(&mut self) -> Result<Mapping, Status> {
+        let raw = &self.boundary.raw;
+        let slice =
+            |what, answer, most| self.boundary.slice(what, answer, most).map_err(|_| Status::Io);
+        let bytes = slice("a mapping", stub::storage_map(raw, self.number), MOST_MAPPING)?;
+        let unread = match self.mapping {
+            Some(Mapping { unread, .. }) => unread,
+            None => slice("unread pages", stub::storage_unread(raw, self.number), Unread::SIZE)?,
+        };
+        if (unread.len() as u64) < Unread::SIZE {
+            return Err(Status::Io);
+        }
+        let mapping = Mapping { bytes, unread };
+        self.mapping = Some(mapping);
+        Ok(mapping)
+    }
+
+    /// Has the host read a range of the file.
+    fn read_by_call(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Status> {
+        let mut offset = offset;
+        for piece in bytes.chunks_mut(TRANSFER_BUFFER_SIZE as usize) {
+            let part = self.boundary.transfer_of(piece.len())?;
+            if part.len() != piece.len() {
+                return Err(Status::Io);
+            }
+            let (raw, length) = (&self.boundary.raw, piece.len() as u64);
+            status(stub::storage_read(raw, self.number, offset, part.address(), length).0)?;
+            part.copy_in(piece);
+            offset = offset.checked_add(length).ok_or(Status::Invalid)?;
+        }
         Ok(())
     }
 
-    fn map(&mut self) -> Result<HostSlice, Status> {
-        let answer = stub::storage_map(&self.boundary.raw, self.number);
-        let mapping =
-            self.boundary.slice("a mapping", answer, MOST_MAPPING).map_err(|_| Status::Io)?;
-        self.mapping = Some(mapping);
-        Ok(mapping)
+    /// Counts what was copied, and lets the host enter more of the mapping each time that it has
+    /// doubled.
+    fn copied(&mut self, length: u64) {
+        self.copied = self.copied.saturating_add(length);
+        if self.copied >= self.enter_at {
+            let worth = self.copied.saturating_mul(AHEAD_OF_READS);
+            stub::storage_ahead(&self.boundary.raw, self.number, worth);
+            self.enter_at = self.copied.saturating_mul(2);
+        }
     }
 
     /// Writes all of `bytes` at `offset`.

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use twine_boundary::{FolderError, MappedFile, SocketError};
 use twine_protocol::calls::number;
 use twine_protocol::folder::{Answer, Entry, Failure, Kind, Request};
-use twine_protocol::wire::{Piece, SocketStatus, Status, TRANSFER_BUFFER_SIZE};
+use twine_protocol::wire::{AHEAD, Piece, SocketStatus, Status, TRANSFER_BUFFER_SIZE};
 
 #[test]
 fn no_bad_pointer_is_taken_for_a_mapping() {
@@ -29,22 +29,162 @@ fn no_bad_pointer_is_taken_for_a_mapping() {
 fn nothing_beyond_a_mapping_is_read() {
     let enclave = Enclave::new();
     let memory = [0x1111_1111_1111_1111_u64; 16];
-    let host = boundary(&enclave.range(), |_, _| (memory.as_ptr() as u64, 128));
+    let nothing = [0_u64; 2];
+    let host = boundary(&enclave.range(), |call, _| match call {
+        number::storage_map => (memory.as_ptr() as u64, 128),
+        number::storage_unread => (nothing.as_ptr() as u64, 16),
+        _ => (Status::Short.code(), 0),
+    });
     let mut file = MappedFile::new(&host, 0);
     let mut bytes = [0; 64];
     assert_eq!(file.read(64, &mut bytes), Ok(()));
     assert_eq!(bytes, [0x11; 64]);
     for offset in [72, 128, 4096, 1 << 46, u64::MAX - 63, u64::MAX - 7, 1, 4] {
+        // Nobody but the host knows where the file ends; without a buffer it can't say.
         assert_eq!(file.read(offset, &mut bytes), Err(Status::Io), "{offset}");
     }
+    let shared = Shared::new();
+    let host = boundary(&enclave.range(), |call, _| match call {
+        number::storage_map => (memory.as_ptr() as u64, 128),
+        number::storage_unread => (nothing.as_ptr() as u64, 16),
+        number::transfer_buffer => shared.answer(),
+        _ => (Status::Short.code(), 0),
+    });
+    assert_eq!(MappedFile::new(&host, 0).read(72, &mut bytes), Err(Status::Short));
+}
+
+/// Reads through a mapping of 64 KiB of zeros, of which the host tells that `told` could not be
+/// read. When it is asked it gives the number of the first page, from 1, in each word, and answers
+/// `read`. Also gives the numbers of the calls.
+fn with_unread<T>(
+    told: [u64; 2],
+    read: (u64, u64),
+    test: impl FnOnce(&mut dyn FnMut(u64, &mut [u8]) -> Result<(), Status>) -> T,
+) -> (T, Vec<u64>) {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let mapped = vec![0_u64; 8192];
+    let calls = RefCell::new(Vec::new());
+    let host = boundary(&enclave.range(), |call, [_, offset, pointer, length]| {
+        calls.borrow_mut().push(call);
+        match call {
+            number::transfer_buffer => shared.answer(),
+            number::storage_map => (mapped.as_ptr() as u64, 65_536),
+            number::storage_unread => (told.as_ptr() as u64, 16),
+            number::storage_read => {
+                let (start, _) = shared.answer();
+                assert!(pointer == start && length <= TRANSFER_BUFFER_SIZE);
+                let words = length as usize / 8;
+                shared.0.borrow_mut()[..words].fill(offset / 4096 + 1);
+                read
+            }
+            _ => (u64::MAX, 0),
+        }
+    });
+    let mut file = MappedFile::new(&host, 0);
+    let result = test(&mut |offset, bytes| file.read(offset, bytes));
+    enclave.assert_untouched();
+    (result, calls.take())
+}
+
+#[test]
+fn where_pages_of_a_mapping_could_not_be_read_the_host_is_asked() {
+    let (_, calls) = with_unread([8192, 12_288], (0, 0), |read| {
+        let mut bytes = [9; 4096];
+        // Beside them the mapping is as good as ever.
+        for offset in [0, 4096, 12_288, 61_440] {
+            assert_eq!(read(offset, &mut bytes), Ok(()));
+            assert_eq!(bytes, [0; 4096]);
+        }
+        assert_eq!(read(8192, &mut bytes), Ok(()));
+        assert_eq!(bytes, *3_u64.to_le_bytes().repeat(512));
+        let mut both = [9; 8192];
+        assert_eq!(read(4096, &mut both), Ok(()));
+        assert_eq!(both, *2_u64.to_le_bytes().repeat(1024));
+    });
+    let reads = calls.iter().filter(|&&call| call == number::storage_read).count();
+    let maps = calls.iter().filter(|&&call| call == number::storage_map).count();
+    assert_eq!((reads, maps), (2, 1));
+}
+
+#[test]
+fn an_error_of_the_host_is_the_error_of_the_read() {
+    for status in [Status::Io, Status::Short, Status::NoMemory] {
+        with_unread([0, u64::MAX], (status.code(), 0), |read| {
+            assert_eq!(read(4096, &mut [0; 4096]), Err(status));
+        });
+    }
+}
+
+#[test]
+fn no_words_about_unread_pages_do_more_than_cost_a_call() {
+    let numbers = [0, 1, 4096, 8191, 1 << 47, 1 << 63, u64::MAX - 1, u64::MAX];
+    for from in numbers {
+        for to in numbers {
+            let (_, calls) = with_unread([from, to], (0, 0), |read| {
+                let mut bytes = [9; 4096];
+                assert_eq!(read(4096, &mut bytes), Ok(()));
+                assert!(bytes == [0; 4096] || bytes == *2_u64.to_le_bytes().repeat(512));
+            });
+            assert!(calls.len() <= 4, "{calls:?}");
+        }
+    }
+}
+
+#[test]
+fn no_bad_pointer_is_taken_for_the_words_about_unread_pages() {
+    let enclave = Enclave::new();
+    let memory = [5_u64; 64];
+    let read = |pointer, length| {
+        let host = boundary(&enclave.range(), |call, _| match call {
+            number::storage_map => (memory.as_ptr() as u64, 512),
+            _ => (pointer, length),
+        });
+        MappedFile::new(&host, 0).read(0, &mut [0; 64])
+    };
+    for pointer in enclave.bad_pointers(16) {
+        assert_eq!(read(pointer, 16), Err(Status::Io), "{pointer:#x}");
+    }
+    for length in [0, 8, 15, 17, 24, u64::MAX] {
+        assert_eq!(read(memory.as_ptr() as u64, length), Err(Status::Io), "{length}");
+    }
+}
+
+#[test]
+fn the_host_is_asked_to_enter_sixteen_times_what_was_read_each_time_that_has_doubled() {
+    let enclave = Enclave::new();
+    let mapped = vec![0_u64; 1 << 17];
+    let nothing = [0_u64; 2];
+    let asked = RefCell::new(Vec::new());
+    let host = boundary(&enclave.range(), |call, [_, length, ..]| match call {
+        number::storage_map => (mapped.as_ptr() as u64, 1 << 20),
+        number::storage_unread => (nothing.as_ptr() as u64, 16),
+        number::storage_ahead => {
+            asked.borrow_mut().push(length);
+            (u64::MAX, u64::MAX)
+        }
+        _ => panic!("{call:#x}"),
+    });
+    let mut file = MappedFile::new(&host, 0);
+    let mut bytes = vec![0; 1 << 20];
+    for read in 1..=100 {
+        assert_eq!(file.read(0, &mut bytes), Ok(()));
+        let worth = (read << 20) * 16;
+        assert!(asked.borrow().iter().all(|&length| length <= worth));
+    }
+    assert_eq!(asked.take(), [1, 2, 4, 8, 16, 32].map(|times| AHEAD * times));
 }
 
 #[test]
 fn a_mapping_that_moves_is_asked_for_once_more_and_checked_again() {
     let enclave = Enclave::new();
     let memory = [5_u64; 64];
+    let nothing = [0_u64; 2];
     let asked = Cell::new(0);
-    let host = boundary(&enclave.range(), |_, _| {
+    let host = boundary(&enclave.range(), |call, _| {
+        if call == number::storage_unread {
+            return (nothing.as_ptr() as u64, 16);
+        }
         asked.set(asked.get() + 1);
         match asked.get() {
             1 => (memory.as_ptr() as u64, 64),
@@ -175,12 +315,13 @@ fn pieces_are_written_together_as_far_as_the_transfer_buffer_goes() {
 fn codes_of_storages_that_do_not_exist_are_errors() {
     let enclave = Enclave::new();
     let shared = Shared::new();
-    for code in [12, 32, 99, 1 << 32, u64::MAX] {
+    for code in [13, 32, 99, 1 << 32, u64::MAX] {
         let host = boundary(&enclave.range(), |call, _| match call {
             number::transfer_buffer => shared.answer(),
             _ => (code, 0),
         });
         let mut file = MappedFile::new(&host, 0);
+        assert_eq!(file.read(0, &mut [0; 8]), Err(Status::Io));
         assert_eq!(file.size(), Err(Status::Io));
         assert_eq!(file.resize(1), Err(Status::Io));
         assert_eq!(file.write(0, &[1]), Err(Status::Io));
@@ -294,7 +435,7 @@ fn sockets_give_no_more_than_was_asked_for_and_no_code_that_does_not_exist() {
         assert_eq!(host.receive(3, &mut [0; 100], false, true), refused);
         assert_eq!(host.send(3, &[0; 100], true), refused);
     }
-    for code in [12, 31, 36, 1 << 32, u64::MAX] {
+    for code in [13, 31, 36, 1 << 32, u64::MAX] {
         answer.set((code, 0));
         assert_eq!(host.accept(3, true), Err(SocketError::Status(Status::Io)));
         assert_eq!(host.shut_down(3, true, true), Err(SocketError::Status(Status::Io)));

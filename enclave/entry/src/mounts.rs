@@ -220,6 +220,9 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
         Error::Storage { error: StorageError::TooBig, .. } => {
             "raise the limit of the size of files: `ulimit -f unlimited`"
         }
+        Error::Storage { error: StorageError::Short, .. } => {
+            "the file was cut: restore a copy of it"
+        }
         Error::Storage { .. } => "check the disk and who may write the file",
         Error::File(twine_files::Error::NoMemory) | Error::Invalid(_) => {
             "give it another size of --cache, or an image with a larger heap"
@@ -235,13 +238,11 @@ impl Volumes {
         let mut statistics = Vec::new();
         for (guest, volume) in self.0 {
             let Some(volume) = volume.into_inner() else { continue };
-            if let Some(trouble) = volume.trouble() {
-                troubles.push(format!("the volume for {guest}: {trouble}"));
-            }
             let counts = counts(&volume);
-            if let Err(error) = volume.close()
-                && troubles.is_empty()
-            {
+            // What stopped it says more than that it was stopped.
+            let trouble = volume.trouble().cloned();
+            let closing = volume.close().err();
+            if let Some(error) = trouble.or(closing) {
                 troubles.push(format!("the volume for {guest}: {error}"));
             }
             statistics.push(VolumeStatistics { guest, counts });

@@ -21,6 +21,7 @@ fn failed(status: Status) -> StorageError {
         Status::NoSpace => StorageError::NoSpace,
         Status::FileTooBig => StorageError::TooBig,
         Status::Denied => StorageError::ReadOnly,
+        Status::Short => StorageError::Short,
         _ => StorageError::Io,
     }
 }

@@ -105,6 +105,9 @@ pub(crate) fn trouble(which: &OpenVolume, error: &VolumeError) -> Error {
         VolumeError::Storage { error: StorageError::ReadOnly, .. } => {
             "the volume's file can't be written: check its permissions"
         }
+        VolumeError::Storage { error: StorageError::Short, .. } => {
+            "the file was cut: see what is lost, and copy out what is not: `twine volume check`"
+        }
         VolumeError::Storage { .. } | VolumeError::Stopped => {
             "check the host's disk; the volume is as its last sync left it"
         }

@@ -19,6 +19,10 @@ const KEPT_KEYS: usize = 64;
 
 /// Fills `bytes` with random ones.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
+    #[cfg(feature = "fuzzing")]
+    if crate::fuzzing::fill(bytes) {
+        return Ok(());
+    }
     graviola::random::fill(bytes).map_err(|_| Error::NoRandom)
 }
 
@@ -147,6 +151,8 @@ impl Sealer {
 
     /// Encrypts `bytes` in place.
     pub(crate) fn seal(&mut self, kind: Kind, extra: &[u8], bytes: &mut [u8]) -> Result<Seal> {
+        #[cfg(feature = "fuzzing")]
+        crate::fuzzing::before_seal(kind, bytes);
         self.make_room(1)?;
         self.counter += 1;
         let mut tag = Tag::default();

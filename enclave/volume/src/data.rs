@@ -97,15 +97,13 @@ impl Volume {
             }
             let mut scratch = std::mem::take(&mut self.scratch);
             scratch.resize(run * BLOCK_BYTES, 0);
-            let result = match wanted[0] {
-                Some(pointer) => self.store.read(pointer.block, &mut scratch),
-                None => Ok(()),
-            };
-            if result.is_ok() {
+            // If one of them can't be read, the others are read one by one.
+            if let Some(pointer) = wanted[0]
+                && self.store.read(pointer.block, &mut scratch).is_ok()
+            {
                 self.keep_opened((inode, start), wanted, &mut scratch, once);
             }
             self.scratch = scratch;
-            result?;
         }
         Ok(())
     }

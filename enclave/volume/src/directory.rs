@@ -45,7 +45,8 @@ pub(crate) fn parse(value: &[u8]) -> Result<(u64, FileKind, &str)> {
     Ok((u64::from_le_bytes(*inode), kind, name))
 }
 
-fn value(inode: u64, kind: FileKind, name: &str) -> Vec<u8> {
+/// An entry's value.
+pub(crate) fn value(inode: u64, kind: FileKind, name: &str) -> Vec<u8> {
     let mut value = Vec::with_capacity(HEAD_BYTES + name.len());
     value.extend_from_slice(&inode.to_le_bytes());
     value.push(kind_code(kind));

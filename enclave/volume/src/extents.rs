@@ -51,7 +51,7 @@ fn parts(value: &[u8]) -> Result<(u32, &[[u8; POINTER_BYTES]])> {
 }
 
 /// One pointer out of an item's value.
-fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
+pub(crate) fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
     let (present, pointers) = parts(value)?;
     if present >> place & 1 == 0 {
         return Ok(None);
@@ -112,25 +112,25 @@ fn places(mut bits: u32) -> impl Iterator<Item = usize> {
 }
 
 /// An item's value, to be changed.
-struct Item {
+pub(crate) struct Item {
     bytes: [u8; MOST_BYTES],
     length: usize,
 }
 
 impl Item {
     /// One without pointers.
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Item { bytes: [0; MOST_BYTES], length: 4 }
     }
 
-    fn new(value: &[u8]) -> Result<Self> {
+    pub(crate) fn new(value: &[u8]) -> Result<Self> {
         parts(value)?;
         let mut item = Item { length: value.len(), ..Item::empty() };
         item.bytes[..value.len()].copy_from_slice(value);
         Ok(item)
     }
 
-    fn value(&self) -> &[u8] {
+    pub(crate) fn value(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
@@ -139,7 +139,7 @@ impl Item {
     }
 
     /// Sets a pointer, or takes it away; the one that was there.
-    fn set(&mut self, place: usize, pointer: Option<Pointer>) -> Option<Pointer> {
+    pub(crate) fn set(&mut self, place: usize, pointer: Option<Pointer>) -> Option<Pointer> {
         let bit = 1 << place;
         let present = self.present();
         let before = (present & (bit - 1)).count_ones() as usize;

@@ -53,6 +53,8 @@ mod extents;
 mod file;
 mod filesystem;
 mod flush;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod header;
 #[cfg(test)]
 mod hostile;

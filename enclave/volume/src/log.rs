@@ -13,6 +13,8 @@
 mod chain;
 mod entries;
 mod entry;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod record;
 
 pub(crate) use chain::{Chain, Net};

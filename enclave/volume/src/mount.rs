@@ -44,10 +44,9 @@ impl Volume {
         let next_slot = slots.len() as u32;
         let header = Header { volume, generation: 1, next_slot, slots };
         let mut store = Store::new(storage, Sealer::new(key.clone())?);
-        // Whatever was there is no volume any more. What is there if this is cut short, says so.
-        store.set_blocks(1)?;
-        store.write(HEADER_START, &header::unfinished()[..])?;
         store.set_blocks(RESERVED_BLOCKS + 1)?;
+        // Whatever was there is no volume any more. What is there if this is cut short, says so.
+        store.write(HEADER_START, &header::unfinished()[..])?;
         let empty = vec![0; offset(RESERVED_BLOCKS - 1) as usize];
         store.write(HEADER_START + 1, &empty)?;
         let root = Pointer::unsealed(0);
@@ -310,7 +309,6 @@ fn check_state(state: &State, size: u64) -> Result<()> {
         && state.blocks < MOST_BLOCKS
         && (1..=page::MOST_LEVELS).contains(&state.levels)
         && state.next_inode > ROOT
-        && state.next_inode < MOST_NUMBERS
         && state.used <= state.blocks;
     if !whole {
         return Err(Error::damaged("the state in the log is malformed"));

@@ -8,13 +8,10 @@
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::check::Progress;
 use crate::error::{Error, Operation, Result};
-use crate::extents::{self, GROUP};
-use crate::file::MOST_FILE_BYTES;
-use crate::flush::blocks;
+use crate::extents;
 use crate::page::{self, Key, Subject};
 use crate::pointer::Pointer;
 use crate::space::REGION_BLOCKS;
-use crate::tree::Range;
 use crate::volume::Volume;
 
 /// Most looks at the whole tree. One moves nearly all; each further one moves what the one before
@@ -160,39 +157,24 @@ impl Volume {
     /// Goes to the leaf of a key, and says what of it and of the way lies behind the end.
     fn look(&mut self, key: &Key, round: &Round) -> Result<Look> {
         let mut look = Look::default();
-        let mut pointer = self.root;
-        let mut range = Range::default();
-        for level in (0..self.levels).rev() {
-            look.reaches |= pointer.block >= round.end;
-            let frame = match self.node(&pointer, level) {
-                Ok(frame) => frame,
-                Err(error) => {
-                    look.damage = Some(damage(error)?);
-                    return Ok(look);
-                }
-            };
-            let bytes = self.cache.bytes(frame);
-            // What is in the wrong place would be moved again for each way that leads to it.
-            if let Err(error) = range.check(bytes, level) {
-                look.damage = Some(error);
+        let (leaf, behind) = self.way(key, |node| look.reaches |= node.block >= round.end);
+        look.behind = behind;
+        let frame = match leaf {
+            Ok(frame) => frame,
+            Err(error) => {
+                look.damage = Some(damage(error)?);
                 return Ok(look);
             }
-            if level > 0 {
-                let index = page::child_index(bytes, key);
-                range = range.of_child(bytes, index);
-                look.behind = range.behind;
-                pointer = page::child(bytes, index);
+        };
+        let bytes = self.cache.bytes(frame);
+        for item in 0..page::count(bytes) {
+            let key = page::key(bytes, item);
+            if !round.data || key.subject != Subject::Extents {
                 continue;
             }
-            for item in 0..page::count(bytes) {
-                let key = page::key(bytes, item);
-                if !round.data || key.subject != Subject::Extents {
-                    continue;
-                }
-                match lying(&key, page::value(bytes, item), round.end) {
-                    Ok(data) => look.data.extend(data),
-                    Err(error) => look.damage = Some(damage(error)?),
-                }
+            match lying(&key, page::value(bytes, item), round.end) {
+                Ok(data) => look.data.extend(data),
+                Err(error) => look.damage = Some(damage(error)?),
             }
         }
         Ok(look)
@@ -293,8 +275,7 @@ impl Volume {
 
 /// The blocks of a group that lie at `end` or behind.
 fn lying(key: &Key, value: &[u8], end: u64) -> Result<Vec<Lying>> {
-    let first = key.offset.checked_mul(GROUP).filter(|&first| first < blocks(MOST_FILE_BYTES));
-    let first = first.ok_or_else(|| Error::damaged("a pointer belongs to no block of a file"))?;
+    let first = extents::first_block(key)?;
     let group = extents::decode(value)?;
     Ok((first..)
         .zip(group)
@@ -336,17 +317,15 @@ mod tests {
         });
         volume.release(first);
         volume.unlink(root, "first").unwrap();
-        for (offset, block) in [(u64::MAX, 1 << 47), (u64::MAX / GROUP, 400), (1 << 45, 400)] {
+        for (offset, block) in
+            [(u64::MAX, 1 << 47), (u64::MAX / extents::GROUP, 400), (1 << 45, 400)]
+        {
             let pointer = Pointer { block, counter: 1, salt: [3; 12], tag: [4; 16] };
             let mut value = (1_u32 << 31).to_le_bytes().to_vec();
             value.extend_from_slice(&pointer.encode());
             volume.prepare(&Key::new(second.0, Subject::Extents, offset)).unwrap();
             volume.put(&Key::new(second.0, Subject::Extents, offset), &value).unwrap();
         }
-        // Nor is there anything to be read for them.
-        assert_eq!(volume.next_data(second, 1 << 20), Ok(None));
-        volume.set_size(second, 1 << 60).unwrap();
-        assert_eq!(volume.next_data(second, 1 << 20), Ok(None));
         let packing = volume.compact(&mut |_| {}).unwrap();
         assert!(packing.moved > 0 && packing.damaged > 0, "{packing:?}");
         let mut bytes = vec![0; 1 << 20];

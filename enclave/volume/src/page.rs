@@ -12,10 +12,10 @@ use std::cmp::Ordering;
 pub(crate) const KEY_BYTES: usize = 17;
 
 /// Bytes of the page's own fields.
-const HEAD_BYTES: usize = 8;
+pub(crate) const HEAD_BYTES: usize = 8;
 
 /// Bytes of a slot.
-const SLOT_BYTES: usize = 4;
+pub(crate) const SLOT_BYTES: usize = 4;
 
 /// Bytes for slots and items.
 const ROOM: usize = BLOCK_BYTES - HEAD_BYTES;
@@ -142,7 +142,8 @@ pub(crate) fn count(page: &Bytes) -> usize {
     field(page, 2)
 }
 
-fn heap_start(page: &Bytes) -> usize {
+/// Where the items' bytes begin.
+pub(crate) fn heap_start(page: &Bytes) -> usize {
     field(page, 4)
 }
 
@@ -375,6 +376,26 @@ pub(crate) fn merge(page: &mut Bytes, right: &Bytes, first: &Key) -> bool {
     true
 }
 
+/// Which bytes of a page are an item's, a bit for each.
+struct Taken([u64; BLOCK_BYTES / 64]);
+
+impl Taken {
+    /// Takes bytes of the page; whether all of them were free.
+    fn take(&mut self, start: usize, end: usize) -> bool {
+        let mut free = true;
+        let mut at = start;
+        while at < end {
+            let (word, first) = (at / 64, at % 64);
+            let count = (64 - first).min(end - at);
+            let bits = u64::MAX >> (64 - count) << first;
+            free &= self.0[word] & bits == 0;
+            self.0[word] |= bits;
+            at += count;
+        }
+        free
+    }
+}
+
 /// Checks that a page makes sense, so that everything else here may rely on it.
 pub(crate) fn validate(page: &Bytes, wanted_level: u8) -> Result<(), &'static str> {
     if level(page) != wanted_level || page[1] != 0 {
@@ -389,11 +410,16 @@ pub(crate) fn validate(page: &Bytes, wanted_level: u8) -> Result<(), &'static st
         return Err("a tree node has no children");
     }
     let mut total = 0;
+    let mut taken = Taken([0; BLOCK_BYTES / 64]);
     let mut before = None;
     for index in 0..items {
         let (start, length) = slot(page, index);
         if start < heap || start + length > BLOCK_BYTES || length < KEY_BYTES {
             return Err("an item of a tree node lies outside of it");
+        }
+        // A change of one would change the other.
+        if !taken.take(start, start + length) {
+            return Err("items of a tree node share bytes");
         }
         total += length;
         let key = Key::decode(key_bytes(page, index)).ok_or("a key makes no sense")?;
@@ -415,7 +441,6 @@ pub(crate) fn validate(page: &Bytes, wanted_level: u8) -> Result<(), &'static st
             }
         }
     }
-    // Items that share bytes would make the sum too large.
     if total + unused(page) != BLOCK_BYTES - heap {
         return Err("the items of a tree node don't fill their room");
     }
@@ -508,6 +533,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_page_whose_items_share_bytes_is_refused_though_its_sums_fit() {
+        // The value of the first item holds what would be the second one.
+        let mut value = vec![0xff; 100];
+        value[40..40 + KEY_BYTES].copy_from_slice(&numbered(2).encode());
+        let mut page = [0; BLOCK_BYTES];
+        clear(&mut page, 0);
+        assert!(insert(&mut page, 0, &numbered(1), &value));
+        assert!(insert(&mut page, 1, &numbered(2), &[3; 10]));
+        validate(&page, 0).unwrap();
+        let (start, _) = slot(&page, 0);
+        let (second, length) = slot(&page, 1);
+        set_field(&mut page, HEAD_BYTES + SLOT_BYTES, start + KEY_BYTES + 40);
+        assert_eq!(key(&page, 1), numbered(2));
+        assert_eq!(validate(&page, 0), Err("items of a tree node share bytes"));
+        set_field(&mut page, HEAD_BYTES + SLOT_BYTES, second);
+        validate(&page, 0).unwrap();
+        // They touch each other, at places that fill words and that do not.
+        for (start, end) in [(0, 64), (64, 65), (65, 129), (191, 193), (193, 320), (4095, 4096)] {
+            let mut taken = Taken([0; BLOCK_BYTES / 64]);
+            assert!(taken.take(start, end));
+            assert!(start == 0 || taken.take(start - 1, start));
+            assert!(end == BLOCK_BYTES || taken.take(end, end + 1));
+            assert!(!taken.take(start, start + 1) && !taken.take(end - 1, end));
+        }
+        assert_eq!(length, KEY_BYTES + 10);
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Range {
     }
 
     /// Refuses a node with keys that belong elsewhere. They ascend, so the outer ones are enough.
-    pub(crate) fn check(&self, bytes: &Bytes, level: u8) -> Result<()> {
+    fn check(&self, bytes: &Bytes, level: u8) -> Result<()> {
         let items = page::count(bytes);
         let first = usize::from(level > 0);
         let lies_in = |index: usize| self.has(&page::key(bytes, index), level, index);
@@ -82,23 +82,43 @@ impl Volume {
     }
 
     /// The leaf that a key belongs into, and the least key of the leaf behind it.
+    fn leaf(&mut self, key: &Key) -> Result<(Frame, Option<Key>)> {
+        let (frame, behind) = self.way(key, |_| ());
+        Ok((frame?, behind))
+    }
+
+    /// As [`leaf`](Self::leaf), with a look at the pointers of all nodes on the way, and of it. Where
+    /// one of them can't be read, the key is the least one behind all that it leads to.
     ///
     /// The keys of each node on the way must lie between those that the nodes above give it. So
     /// whoever goes from leaf to leaf gets each item once, whatever the pointers lead to.
-    fn leaf(&mut self, key: &Key) -> Result<(Frame, Option<Key>)> {
+    pub(crate) fn way(
+        &mut self,
+        key: &Key,
+        mut look: impl FnMut(&Pointer),
+    ) -> (Result<Frame>, Option<Key>) {
         let mut pointer = self.root;
         let mut range = Range::default();
         for level in (1..self.levels).rev() {
-            let frame = self.node(&pointer, level)?;
+            look(&pointer);
+            let frame = match self.node_in(&pointer, level, &range) {
+                Ok(frame) => frame,
+                error => return (error, range.behind),
+            };
             let bytes = self.cache.bytes(frame);
-            range.check(bytes, level)?;
             let index = page::child_index(bytes, key);
             range = range.of_child(bytes, index);
             pointer = page::child(bytes, index);
         }
-        let frame = self.node(&pointer, 0)?;
-        range.check(self.cache.bytes(frame), 0)?;
-        Ok((frame, range.behind))
+        look(&pointer);
+        (self.node_in(&pointer, 0, &range), range.behind)
+    }
+
+    /// A node whose keys lie where they should.
+    fn node_in(&mut self, pointer: &Pointer, level: u8, range: &Range) -> Result<Frame> {
+        let frame = self.node(pointer, level)?;
+        range.check(self.cache.bytes(frame), level)?;
+        Ok(frame)
     }
 
     /// Looks at an item's value, if there is one.

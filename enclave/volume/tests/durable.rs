@@ -505,6 +505,7 @@ fn a_creation_that_is_cut_short_is_called_so() {
     }
     let mut unfinished = 0;
     for call in 2..60 {
+        // The first call makes it as long as it must be.
         let memory = MemoryStorage::default();
         let slots = [NewSlot::key_file(&support::KEY).unwrap()];
         let storage = Ending(memory.clone(), call);

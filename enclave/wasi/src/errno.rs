@@ -34,7 +34,7 @@ impl From<Status> for Errno {
     fn from(status: Status) -> Self {
         match status {
             Status::Ok => Errno::Success,
-            Status::Io => Errno::Io,
+            Status::Io | Status::Short => Errno::Io,
             Status::BadStream => Errno::Badf,
             Status::BrokenPipe => Errno::Pipe,
             Status::NoSpace => Errno::Nospc,

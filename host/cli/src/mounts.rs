@@ -60,17 +60,14 @@ pub(crate) struct Prepared {
     pub made: Made,
 }
 
-/// Files that hold nothing yet: removed again if no volume came to be in them.
+/// Files that were made for volumes: removed again if no volume came to be in them.
 #[derive(Debug, Default)]
 pub(crate) struct Made(Vec<PathBuf>);
 
 impl Drop for Made {
     fn drop(&mut self) {
         for path in &self.0 {
-            if fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
-                // Nothing depends on it: the next run takes an empty file for a new volume.
-                let _ = fs::remove_file(path);
-            }
+            twine_host::remove_unmade(path);
         }
     }
 }

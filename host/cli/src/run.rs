@@ -417,12 +417,21 @@ fn show(report: &Report) {
         let time = call.time.as_secs_f64() * 1e3;
         say!("{:>16} {:>10} {time:>10.2} ms", call.name, call.count);
     }
+    for (what, count) in unread(report).into_iter().filter(|(_, count)| *count > 0) {
+        say!("{:>16} {count:>10} pages of {what}", "not read");
+    }
     for volume in &report.outcome.volumes {
         say!("volume {}", volume.guest);
         for (name, count) in &volume.counts {
             say!("{name:>16} {count:>10}");
         }
     }
+}
+
+/// Pages of files that could not be read.
+fn unread(report: &Report) -> [(&'static str, u64); 3] {
+    let twine_host::UnreadPages { volumes, program, code, .. } = report.stats.unread;
+    [("volumes", volumes), ("program", program), ("code", code)]
 }
 
 fn json(report: &Report) -> serde_json::Value {
@@ -455,6 +464,9 @@ fn json(report: &Report) -> serde_json::Value {
         "exits": report.stats.exits,
         "calls": counts,
         "call_milliseconds": times,
+        "unread_pages": serde_json::Value::Object(
+            unread(report).map(|(what, count)| (what.to_owned(), count.into())).into_iter().collect(),
+        ),
         "volumes": volumes,
     })
 }

@@ -556,8 +556,12 @@ fn re_key(arguments: ReKey) -> Result<ExitCode, Failure> {
         keys => new_keys(&volume, keys, program.as_deref())?,
     };
     let target = work.make(&fresh, keys)?;
+    // Nobody writes to the old file after it was copied: it has no name any more.
+    let locked = work.keep_locked(&source)?;
     let code = work.run(source, Operation::Export { target })?;
-    fresh.replace(code)
+    let replaced = fresh.replace(code);
+    drop(locked);
+    replaced
 }
 
 fn key(command: KeyCommand) -> Result<ExitCode, Failure> {

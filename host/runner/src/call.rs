@@ -231,6 +231,25 @@ impl HostCalls for Caller<'_> {
         done(self.service.storage(storage).and_then(Storage::sync).map(|()| 0))
     }
 
+    fn storage_unread(&mut self, storage: u64) -> (u64, u64) {
+        self.service.storage(storage).map_or((0, 0), |storage| storage.unread().give())
+    }
+
+    fn storage_read(&mut self, storage: u64, offset: u64, pointer: u64, length: u64) -> (u64, u64) {
+        let service = self.service;
+        let result = service
+            .storage(storage)
+            .and_then(|storage| storage.read(offset, self.bytes(pointer, length)?));
+        done(result.map(|()| 0))
+    }
+
+    fn storage_ahead(&mut self, storage: u64, length: u64) -> (u64, u64) {
+        if let Ok(storage) = self.service.storage(storage) {
+            storage.ahead(length);
+        }
+        (0, 0)
+    }
+
     fn code_load(&mut self) -> (u64, u64) {
         self.service.code().map_or((0, 0), CodeFile::load)
     }

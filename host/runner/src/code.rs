@@ -52,9 +52,10 @@ impl CodeFile {
         (address, length)
     }
 
-    /// See [`Mapping::patch`].
+    /// See [`Mapping::patch`]; whether the address is of a mapping of this file. The enclave finds
+    /// code with zeros in it not authentic, and compiles anew.
     pub(crate) fn patch(&self, address: u64) -> bool {
-        lock(&self.kept).as_ref().is_some_and(|mapping| mapping.patch(address))
+        lock(&self.kept).as_ref().is_some_and(|mapping| mapping.patch(address).is_some())
     }
 
     /// Memory for new contents: address and length; null if there is none.

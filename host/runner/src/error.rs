@@ -78,6 +78,13 @@ pub enum Error {
         /// Why.
         shortage: Shortage,
     },
+    /// Pages of the program's file could not be read when the enclave took it, so that it took
+    /// another program.
+    #[error("{pages} pages of the program's file could not be read while the enclave took it")]
+    ProgramUnread {
+        /// How many.
+        pages: u64,
+    },
     /// The processor's memory for enclaves is used up.
     #[error("the machine has no enclave memory (EPC) left: {0}")]
     NoEpc(String),
@@ -165,6 +172,9 @@ impl Error {
             Error::NoThread { shortage, .. } => shortage.remedy().unwrap_or(
                 "raise the limit of this container or unit: --pids-limit, TasksMax=",
             ).into(),
+            Error::ProgramUnread { .. } => {
+                "check the disk, and that nobody writes to the file: what ran was not this program".into()
+            }
             Error::NoEpc(_) => {
                 "end other enclaves, or give the machine more EPC: PRMRR in its firmware, or a virtual machine's memory-backend-epc".into()
             }

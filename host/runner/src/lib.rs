@@ -34,6 +34,7 @@ mod sockets;
 mod stats;
 mod storage;
 mod streams;
+mod unread;
 mod volume_file;
 mod word;
 
@@ -47,7 +48,7 @@ pub use processor::Processor;
 pub use program::Program;
 pub use run::{Phases, Report, needs_sealing, run, run_interposed, run_modelled};
 pub use service::{Call, Input, Interposer, Interrupts, Progress, Resources};
-pub use stats::{CallStats, Stats};
-pub use storage::{Access, Storage, StorageError};
+pub use stats::{CallStats, Stats, UnreadPages};
+pub use storage::{Access, Locked, Storage, StorageError, remove_unmade, sync_folder};
 pub use volume_file::VolumeFile;
 pub use word::shell_word;

@@ -50,26 +50,38 @@ impl Mapping {
         populate(self.address, self.length);
     }
 
-    /// Puts a page of zeros where an access found no file, because somebody made it shorter.
-    /// The enclave then finds that what it read is not authentic. Whether the address is of
-    /// this mapping.
-    pub(crate) fn patch(&self, address: u64) -> bool {
-        let page = (address & !(PAGE - 1)) as usize;
-        if page.wrapping_sub(self.address) >= self.length {
+    /// Puts a page of zeros where an access found none: the file was made shorter, or its page
+    /// can't be read. Where the page is in the file, if the address is of this mapping.
+    pub(crate) fn patch(&self, address: u64) -> Option<u64> {
+        let offset = (address & !(PAGE - 1)).checked_sub(self.address as u64)?;
+        let zeros = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        self.place(offset, zeros, -1).then_some(offset)
+    }
+
+    /// Maps the file's page at `offset` again, in the place of zeros; whether it is there then.
+    pub(crate) fn mend(&self, file: &File, offset: u64) -> bool {
+        self.place(offset, libc::MAP_SHARED | libc::MAP_NORESERVE, file.as_raw_fd())
+    }
+
+    /// Replaces the page at `offset` by one of another mapping; whether it is of this one and
+    /// that could be done.
+    fn place(&self, offset: u64, flags: libc::c_int, file: libc::c_int) -> bool {
+        if offset >= self.length() {
             return false;
         }
+        let from = if file < 0 { 0 } else { offset.cast_signed() };
         // SAFETY: the page is one of this mapping, that no reference was made to.
-        let patched = unsafe {
+        let placed = unsafe {
             libc::mmap(
-                page as *mut libc::c_void,
+                (self.address + offset as usize) as *mut libc::c_void,
                 PAGE as usize,
                 libc::PROT_READ,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
-                -1,
-                0,
+                flags | libc::MAP_FIXED,
+                file,
+                from,
             )
         };
-        patched != libc::MAP_FAILED
+        placed != libc::MAP_FAILED
     }
 }
 

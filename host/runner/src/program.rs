@@ -52,9 +52,9 @@ impl Program {
         (address, self.len() as u64)
     }
 
-    /// See [`Mapping::patch`].
+    /// See [`Mapping::patch`]; whether the address is of the program's mapping.
     pub(crate) fn patch(&self, address: u64) -> bool {
-        matches!(&self.0, Contents::File(mapping) if mapping.patch(address))
+        matches!(&self.0, Contents::File(mapping) if mapping.patch(address).is_some())
     }
 }
 

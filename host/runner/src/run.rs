@@ -119,7 +119,10 @@ fn run_with(
     drop(registration);
 
     let said = std::mem::take(&mut *service.said());
-    let stats = service.counters.read();
+    let stats = service.stats();
+    if stats.unread.program > 0 {
+        return Err(Error::ProgramUnread { pages: stats.unread.program });
+    }
     let outcome = outcome(said, result, platform, &memory)?;
     let not_kept = service.code().and_then(CodeFile::not_kept);
     Ok(Report { outcome, stats, phases: Phases { load, inside }, not_kept })

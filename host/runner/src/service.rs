@@ -7,7 +7,7 @@ use crate::folder::Folder;
 use crate::mapping::PAGE;
 use crate::program::{Program, words};
 use crate::sockets::Sockets;
-use crate::stats::Counters;
+use crate::stats::{Counters, Stats};
 use crate::storage::Storage;
 use crate::streams;
 use std::collections::HashMap;
@@ -316,11 +316,27 @@ impl Service {
         self.resources.code.as_ref()
     }
 
-    /// Whether a fault at this address was in a mapping of a file and is mended.
+    /// Whether a fault at this address was in a mapping of a file, and zeros are there now. The
+    /// enclave is told where they are, or the user is.
     pub(crate) fn patch(&self, address: u64) -> bool {
-        self.resources.storages.iter().any(|storage| storage.patch(address))
-            || self.resources.code.as_ref().is_some_and(|code| code.patch(address))
-            || self.program.patch(address)
+        if self.resources.storages.iter().any(|storage| storage.patch(address)) {
+            return true;
+        }
+        if self.resources.code.as_ref().is_some_and(|code| code.patch(address)) {
+            self.counters.unread_code();
+            return true;
+        }
+        let of_program = self.program.patch(address);
+        if of_program {
+            self.counters.unread_program();
+        }
+        of_program
+    }
+
+    /// What was counted.
+    pub(crate) fn stats(&self) -> Stats {
+        let storages = self.resources.storages.iter();
+        self.counters.read(storages.map(|storage| storage.unread().count()).sum())
     }
 
     /// The transfer buffer of the thread with that TCS.

@@ -11,6 +11,20 @@ pub struct Stats {
     pub exits: u64,
     /// Host calls, those that were made at least once.
     pub calls: Vec<CallStats>,
+    /// Pages of mapped files that could not be read when the enclave touched them.
+    pub unread: UnreadPages,
+}
+
+/// How often pages of mapped files could not be read: a disk had an error, or somebody cut the
+/// file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnreadPages {
+    /// Of volumes: the enclave was given the error.
+    pub volumes: u64,
+    /// Of the program: the enclave was given zeros, which make it another program.
+    pub program: u64,
+    /// Of compiled code that was kept: the enclave was given zeros, and does not take it.
+    pub code: u64,
 }
 
 /// What host calls of one kind came to.
@@ -30,6 +44,8 @@ pub struct CallStats {
 pub(crate) struct Counters {
     exits: AtomicU64,
     calls: Vec<Counter>,
+    unread_program: AtomicU64,
+    unread_code: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +57,18 @@ struct Counter {
 impl Counters {
     pub(crate) fn new() -> Self {
         let calls = DECLARATIONS.iter().map(|_| Counter::default()).collect();
-        Counters { exits: AtomicU64::new(0), calls }
+        let zero = || AtomicU64::new(0);
+        Counters { exits: zero(), calls, unread_program: zero(), unread_code: zero() }
+    }
+
+    /// A page of the program could not be read.
+    pub(crate) fn unread_program(&self) {
+        self.unread_program.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A page of kept code could not be read.
+    pub(crate) fn unread_code(&self) {
+        self.unread_code.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn exit(&self) {
@@ -56,7 +83,8 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self) -> Stats {
+    /// The counts, with what the storages have counted.
+    pub(crate) fn read(&self, unread_of_volumes: u64) -> Stats {
         let calls = DECLARATIONS
             .iter()
             .zip(&self.calls)
@@ -67,6 +95,11 @@ impl Counters {
             })
             .filter(|call| call.count > 0)
             .collect();
-        Stats { exits: self.exits.load(Ordering::Relaxed), calls }
+        let unread = UnreadPages {
+            volumes: unread_of_volumes,
+            program: self.unread_program.load(Ordering::Relaxed),
+            code: self.unread_code.load(Ordering::Relaxed),
+        };
+        Stats { exits: self.exits.load(Ordering::Relaxed), calls, unread }
     }
 }

@@ -4,6 +4,7 @@
 use crate::mapping::{Mapping, PAGE};
 use crate::prefault::Prefault;
 use crate::streams::status_of;
+use crate::unread::Unread;
 use crate::volume_file::VolumeFile;
 use crate::word::shell_word;
 use rustix::io::Errno;
@@ -11,8 +12,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use twine_protocol::wire::{Piece, Status};
+use twine_protocol::wire::{AHEAD, Piece, Status};
 
 /// Why a file can't hold a volume for this process.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,12 @@ pub enum StorageError {
         path: PathBuf,
         /// What is there.
         what: &'static str,
+    },
+    /// Each time that it was opened and locked, its name led to another file.
+    #[error("the volume {path} is being replaced")]
+    Replaced {
+        /// The file.
+        path: PathBuf,
     },
     /// Another process has it open.
     #[error("the volume {path} is in use{by}")]
@@ -70,6 +78,7 @@ impl StorageError {
                 shell_word(path.display())
             ),
             StorageError::NotAFile { .. } => "name an ordinary file".into(),
+            StorageError::Replaced { .. } => "see who replaces it, and try again".into(),
             StorageError::InUse { .. } => {
                 "wait for the other process or end it: one process at a time can have a volume"
                     .into()
@@ -96,8 +105,15 @@ pub struct Storage {
     writable: bool,
     empty: bool,
     mappings: Mutex<Vec<Mapped>>,
+    unread: Unread,
     made: Mutex<Option<Notice>>,
+    /// The file was made for this volume, and its name may not be durable.
+    unnamed: AtomicBool,
 }
+
+/// Keeps the lock of a storage after that is gone, until it is dropped.
+#[derive(Debug)]
+pub struct Locked(#[expect(dead_code, reason = "the lock ends with the descriptor")] File);
 
 /// What is to be done once a volume exists.
 type Notice = Box<dyn FnOnce() + Send>;
@@ -105,6 +121,15 @@ type Notice = Box<dyn FnOnce() + Send>;
 /// How a volume begins. Its header is written when all else is durable, so that a volume is there
 /// whole or not at all.
 const HEADER: &[u8; 8] = b"TWINEVOL";
+
+/// How a file begins in which a volume is being made, until its header is written.
+const UNFINISHED: &[u8; 8] = b"TWINENEW";
+
+/// Such a file has at most so many bytes while its first block is not written, all of them zero.
+const MOST_BLANK: u64 = 2 << 20;
+
+/// How often a file is opened again that was replaced meanwhile.
+const TRIES: usize = 8;
 
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -116,7 +141,7 @@ impl std::fmt::Debug for Storage {
 #[derive(Debug)]
 struct Mapped {
     // Dropped first: it works on the mapping.
-    _prefault: Prefault,
+    prefault: Prefault,
     mapping: Mapping,
 }
 
@@ -130,12 +155,6 @@ impl Storage {
     /// When it can't be opened, is no file, or somebody else has it.
     pub fn open(path: impl Into<PathBuf>, access: Access) -> Result<Self, StorageError> {
         let path = path.into();
-        let open = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound if access != Access::Create => {
-                StorageError::Missing { path: path.clone() }
-            }
-            _ => StorageError::Open { path: path.clone(), source },
-        };
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => {
                 return Err(StorageError::NotAFile { path, what: "a folder" });
@@ -145,27 +164,24 @@ impl Storage {
             }
             _ => {}
         }
-        let writable = access != Access::Read;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(writable)
-            .create(access == Access::Create)
-            .truncate(false)
-            .open(&path)
-            .map_err(open)?;
-        let locked = if writable { file.try_lock() } else { file.try_lock_shared() };
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let by = owner(&file).unwrap_or_default();
-                return Err(StorageError::InUse { path, by });
-            }
-            Err(TryLockError::Error(source)) => return Err(open(source)),
+        let file = lock(&path, access, open)?;
+        let failed = |source| failed(&path, access, source);
+        let empty = is_empty(&file).map_err(failed)?;
+        if empty && access == Access::Create {
+            file.set_len(0).map_err(failed)?;
         }
-        let empty = file.metadata().map_err(open)?.len() == 0;
+        let writable = access != Access::Read;
         let file = VolumeFile::new(file);
-        let (mappings, made) = (Mutex::default(), Mutex::default());
-        let storage = Storage { file, path, writable, empty, mappings, made };
+        let storage = Storage {
+            file,
+            path,
+            writable,
+            empty,
+            mappings: Mutex::default(),
+            unread: Unread::default(),
+            made: Mutex::default(),
+            unnamed: AtomicBool::new(empty),
+        };
         if !empty {
             // The enclave will ask for it. Until then its pages are entered, while the enclave
             // is loaded. If there can be no mapping, it is told when it asks.
@@ -179,7 +195,17 @@ impl Storage {
         &self.path
     }
 
-    /// Whether nothing was in it when it was opened: a volume is to be made.
+    /// Keeps others out of the file also when this is gone.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep_locked(&self) -> io::Result<Locked> {
+        // The lock is the open file's, and stays until its last descriptor is closed (flock(2)).
+        self.file.file().try_clone().map(Locked)
+    }
+
+    /// Whether nothing was in it when it was opened, or what a process left that did not get to
+    /// the end of making a volume: one is to be made.
     pub fn is_empty(&self) -> bool {
         self.empty
     }
@@ -189,8 +215,24 @@ impl Storage {
         *self.made.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(notice));
     }
 
-    /// All that was written is durable.
-    fn synced(&self) {
+    /// All that was written is durable; then so is the file's name, if it is new.
+    fn synced(&self) -> Result<(), Status> {
+        if self.unnamed.load(Ordering::Relaxed) {
+            self.sync_name().map_err(|error| status(&error))?;
+            self.unnamed.store(false, Ordering::Relaxed);
+        }
+        self.tell_made();
+        Ok(())
+    }
+
+    /// Makes the file's name durable.
+    fn sync_name(&self) -> io::Result<()> {
+        // Where the folder can't be opened, or its file system syncs no folders, all of the file
+        // system is synced.
+        sync_folder(&self.path).or_else(|_| Ok(rustix::fs::syncfs(self.file.file())?))
+    }
+
+    fn tell_made(&self) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.is_none() {
             return;
@@ -230,7 +272,9 @@ impl Storage {
 
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         self.writable()?;
-        self.file.write(offset, bytes).map_err(|error| status(&error))
+        self.file.write(offset, bytes).map_err(|error| status(&error))?;
+        self.mend(offset, bytes);
+        Ok(())
     }
 
     /// Writes pieces that follow each other in `bytes`, each to its place.
@@ -254,15 +298,14 @@ impl Storage {
     pub(crate) fn sync(&self) -> Result<(), Status> {
         self.writable()?;
         self.file.sync().map_err(|error| status(&error))?;
-        self.synced();
-        Ok(())
+        self.synced()
     }
 
     pub(crate) fn write_through(&self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         self.writable()?;
         self.file.write_through(offset, bytes).map_err(|error| status(&error))?;
-        self.synced();
-        Ok(())
+        self.mend(offset, bytes);
+        self.synced()
     }
 
     fn writable(&self) -> Result<(), Status> {
@@ -284,14 +327,56 @@ impl Storage {
             .or_else(|_| Mapping::new(file, size))
             .map_err(|error| status_of(&error))?;
         let answer = (mapping.address() as u64, mapping.length());
-        let prefault = Prefault::start(mapping.address(), size as usize);
-        mappings.push(Mapped { _prefault: prefault, mapping });
+        let prefault = Prefault::new(mapping.address());
+        prefault.enter(size.min(AHEAD));
+        mappings.push(Mapped { prefault, mapping });
         Ok(answer)
     }
 
-    /// See [`Mapping::patch`].
+    /// Enters the first `length` bytes of the mapping, as far as the file has them.
+    pub(crate) fn ahead(&self, length: u64) {
+        let Ok(size) = self.size() else { return };
+        if let Some(Mapped { prefault, mapping }) = self.mappings().last() {
+            prefault.enter(length.min(size).min(mapping.length()));
+        }
+    }
+
+    /// Reads all of `bytes` at `offset`.
+    pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Status> {
+        self.file.file().read_exact_at(bytes, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Status::Short,
+            _ => status(&error),
+        })?;
+        // What failed before was an error that went away.
+        self.mend(offset, bytes);
+        Ok(())
+    }
+
+    /// Puts zeros into the mapping where the enclave touched a page that can't be read, and notes
+    /// that for the enclave. Whether the address is of a mapping of this file.
     pub(crate) fn patch(&self, address: u64) -> bool {
-        self.mappings().iter().any(|mapped| mapped.mapping.patch(address))
+        let patched = self.mappings().iter().find_map(|mapped| mapped.mapping.patch(address));
+        if let Some(offset) = patched {
+            self.unread.add(offset);
+        }
+        patched.is_some()
+    }
+
+    /// What is noted of pages that could not be read.
+    pub(crate) fn unread(&self) -> &Unread {
+        &self.unread
+    }
+
+    /// These bytes of the file were read or written: where the mappings have zeros in place of
+    /// them, they have the file's pages again.
+    fn mend(&self, offset: u64, bytes: &[u8]) {
+        self.unread.mend(offset..offset.saturating_add(bytes.len() as u64), |page| {
+            let mappings = self.mappings();
+            let mut covering =
+                mappings.iter().filter(|mapped| page < mapped.mapping.length()).peekable();
+            covering.peek().is_some()
+                && covering.all(|mapped| mapped.mapping.mend(self.file.file(), page))
+        });
     }
 }
 
@@ -306,6 +391,106 @@ fn status(error: &io::Error) -> Status {
         Some(libc::ENOMEM) => Status::NoMemory,
         _ => Status::Io,
     }
+}
+
+/// Opens the file that has this name.
+fn open(path: &Path, access: Access) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(access != Access::Read)
+        .create(access == Access::Create)
+        .truncate(false)
+        .open(path)
+}
+
+/// Locks the file that has this name, as `open` opens it.
+fn lock(
+    path: &Path,
+    access: Access,
+    mut open: impl FnMut(&Path, Access) -> io::Result<File>,
+) -> Result<File, StorageError> {
+    let failed = |source| failed(path, access, source);
+    for _ in 0..TRIES {
+        let file = open(path, access).map_err(failed)?;
+        let locked = match access {
+            Access::Read => file.try_lock_shared(),
+            Access::Write | Access::Create => file.try_lock(),
+        };
+        match locked {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let by = owner(&file).unwrap_or_default();
+                return Err(StorageError::InUse { path: path.to_owned(), by });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        // Who had it may have put another in its place (`re-key`), or removed it: then what is
+        // written to this one is lost.
+        if has_name(&file, path).map_err(failed)? {
+            return Ok(file);
+        }
+    }
+    Err(StorageError::Replaced { path: path.to_owned() })
+}
+
+/// What it means that a file can't be had.
+fn failed(path: &Path, access: Access, source: io::Error) -> StorageError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound if access != Access::Create => StorageError::Missing { path },
+        _ => StorageError::Open { path, source },
+    }
+}
+
+/// Whether the path leads to this open file.
+fn has_name(file: &File, path: &Path) -> io::Result<bool> {
+    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let opened = inode(file.metadata()?);
+    match fs::metadata(path) {
+        Ok(named) => Ok(inode(named) == opened),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is nothing in a file, or what is left of a volume that was not made to its end:
+/// nothing was ever kept in that.
+fn is_empty(file: &File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Ok(true);
+    }
+    let mut start = [0; UNFINISHED.len()];
+    if length >= start.len() as u64 {
+        file.read_exact_at(&mut start, 0)?;
+    }
+    if start != [0; UNFINISHED.len()] || length > MOST_BLANK {
+        return Ok(start == *UNFINISHED);
+    }
+    let mut all = vec![0; length as usize];
+    file.read_exact_at(&mut all, 0)?;
+    Ok(all.iter().all(|&byte| byte == 0))
+}
+
+/// Removes a file in which no volume came to be, unless somebody has it now.
+pub fn remove_unmade(path: &Path) {
+    // Locked, so that nobody makes a volume in a file without a name.
+    if let Ok(file) = lock(path, Access::Write, open)
+        && is_empty(&file).is_ok_and(|empty| empty)
+    {
+        // Nothing depends on it: the next run takes such a file for a new volume.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Makes the names in the folder of a file durable.
+///
+/// # Errors
+/// The system's: the folder can't be opened, or its file system can't do it.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    // The file itself, where the path is a link to it.
+    let path = fs::canonicalize(path)?;
+    File::open(path.parent().unwrap_or(&path))?.sync_all()
 }
 
 /// Who holds a lock on the file, as `/proc/locks` says (proc(5)).
@@ -336,6 +521,17 @@ mod tests {
         folder
     }
 
+    /// Opens a file that nobody has, but for a child of another test's in this process: that
+    /// holds all descriptors, and so their locks, until it runs its own program.
+    fn opened(path: &Path, access: Access) -> Storage {
+        loop {
+            match Storage::open(path, access) {
+                Err(StorageError::InUse { .. }) => std::thread::yield_now(),
+                result => return result.unwrap(),
+            }
+        }
+    }
+
     #[test]
     fn what_is_written_is_seen_in_the_mapping_also_beyond_its_first_end() {
         let folder = folder("map");
@@ -359,6 +555,69 @@ mod tests {
             let seen = unsafe { ((address + 8192 + 80) as *const u64).read_volatile() };
             assert_eq!(seen, words[10]);
         }
+        drop(storage);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// What the enclave sees at `offset` of the mapping.
+    fn seen(storage: &Storage, offset: u64) -> u64 {
+        let (address, length) = storage.map().unwrap();
+        assert!(offset + 8 <= length);
+        // SAFETY: the word is within the mapping; the caller knows that the file, or a page of
+        // zeros, is there.
+        unsafe { ((address + offset) as *const u64).read_volatile() }
+    }
+
+    fn is_unread(storage: &Storage, offset: u64) -> bool {
+        let (address, length) = storage.unread().give();
+        assert_eq!(length, 16);
+        // SAFETY: the words are the storage's, and nobody writes to them meanwhile.
+        let words = unsafe { (address as *const [u64; 2]).read_volatile() };
+        twine_protocol::wire::Unread::from_words(words).overlaps(offset, 8)
+    }
+
+    #[test]
+    fn what_a_cut_file_has_no_more_is_told_and_is_there_again_once_it_is_written() {
+        let folder = folder("cut");
+        let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
+        storage.write(0, &[7; 4 * 4096]).unwrap();
+        let (address, _) = storage.map().unwrap();
+        // Somebody else cuts it, and the enclave touches what is gone.
+        File::options().write(true).open(storage.path()).unwrap().set_len(4096).unwrap();
+        for page in [1, 3] {
+            assert!(storage.patch(address + page * 4096 + 80));
+            assert_eq!(seen(&storage, page * 4096), 0);
+            let mut bytes = [0; 4096];
+            assert_eq!(storage.read(page * 4096, &mut bytes), Err(Status::Short));
+            assert!(is_unread(&storage, page * 4096));
+        }
+        assert_eq!(storage.unread().count(), 2);
+        assert!(!is_unread(&storage, 0) && storage.read(0, &mut [0; 4096]).is_ok());
+        assert!(!storage.patch(address - 1));
+        // In each of the ways in which a block is written.
+        storage.write(4096, &[1; 4096]).unwrap();
+        assert!(!is_unread(&storage, 4096) && is_unread(&storage, 3 * 4096));
+        storage.write_through(3 * 4096, &[3; 4096]).unwrap();
+        assert!(!is_unread(&storage, 3 * 4096));
+        assert_eq!(seen(&storage, 4096), u64::from_le_bytes([1; 8]));
+        assert_eq!(seen(&storage, 3 * 4096), u64::from_le_bytes([3; 8]));
+        drop(storage);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_page_that_could_not_be_read_once_is_the_files_own_again_once_it_can() {
+        let folder = folder("once");
+        let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
+        storage.write(0, &[7; 4 * 4096]).unwrap();
+        let (address, _) = storage.map().unwrap();
+        assert!(storage.patch(address + 4096));
+        assert_eq!(seen(&storage, 4096), 0);
+        let mut bytes = [0; 2 * 4096];
+        storage.read(0, &mut bytes).unwrap();
+        assert_eq!(bytes, [7; 2 * 4096]);
+        assert!(!is_unread(&storage, 4096));
+        assert_eq!(seen(&storage, 4096), u64::from_le_bytes([7; 8]));
         drop(storage);
         fs::remove_dir_all(folder).unwrap();
     }
@@ -406,6 +665,183 @@ mod tests {
     }
 
     #[test]
+    fn who_opened_a_file_before_and_locks_it_after_its_name_went_to_another_gets_the_other() {
+        let folder = folder("replaced");
+        let path = folder.join("volume");
+        let replace = || {
+            fs::write(folder.join("new"), b"new").unwrap();
+            fs::rename(folder.join("new"), &path).unwrap();
+        };
+        fs::write(&path, b"old").unwrap();
+        let mut opened = 0;
+        let file = lock(&path, Access::Write, |path, access| {
+            let file = open(path, access);
+            opened += 1;
+            if opened < 3 {
+                replace();
+            }
+            file
+        });
+        assert_eq!(opened, 3);
+        file.unwrap().write_all_at(b"N", 0).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"New");
+        // Removed, it is made again or missed.
+        let removed = |access| {
+            let mut first = true;
+            lock(&path, access, |path, access| {
+                let file = open(path, access);
+                if std::mem::take(&mut first) {
+                    fs::remove_file(path).unwrap();
+                }
+                file
+            })
+        };
+        assert!(has_name(&removed(Access::Create).unwrap(), &path).unwrap());
+        assert!(matches!(removed(Access::Write), Err(StorageError::Missing { .. })));
+        fs::write(&path, b"old").unwrap();
+        let always = lock(&path, Access::Write, |path, access| {
+            let file = open(path, access);
+            replace();
+            file
+        });
+        assert!(matches!(always, Err(StorageError::Replaced { .. })), "{always:?}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn only_what_no_volume_is_in_is_removed_and_only_if_nobody_has_it() {
+        let folder = folder("unmade");
+        let path = folder.join("volume");
+        let contents = [&b""[..], UNFINISHED, &[0; 4096], b"x", HEADER];
+        for (contents, goes) in contents.iter().zip([true, true, true, false, false]) {
+            fs::write(&path, contents).unwrap();
+            let storage = opened(&path, Access::Write);
+            remove_unmade(&path);
+            assert!(path.exists());
+            drop(storage);
+            // Another test's child may have it for a moment.
+            for _ in 0..100 {
+                drop(opened(&path, Access::Write));
+                remove_unmade(&path);
+                if !path.exists() {
+                    break;
+                }
+            }
+            assert_eq!(path.exists(), !goes, "{contents:?}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn no_opener_gets_a_file_without_a_name_however_often_it_is_replaced() {
+        let folder = folder("race");
+        let path = folder.join("volume");
+        fs::write(&path, b"").unwrap();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // It locks before it renames, so that whoever has the lock is sure of the name.
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let Ok(old) = Storage::open(&path, Access::Write) else { continue };
+                    let kept = old.keep_locked().unwrap();
+                    drop(old);
+                    fs::write(folder.join("new"), b"").unwrap();
+                    fs::rename(folder.join("new"), &path).unwrap();
+                    drop(kept);
+                }
+            });
+            let mut opened = 0;
+            while opened < 300 {
+                match Storage::open(&path, Access::Write) {
+                    Ok(storage) => {
+                        assert!(has_name(storage.file.file(), &path).unwrap());
+                        opened += 1;
+                    }
+                    Err(StorageError::InUse { .. } | StorageError::Replaced { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_kept_outlives_its_storage() {
+        let folder = folder("kept");
+        let path = folder.join("volume");
+        let storage = Storage::open(&path, Access::Create).unwrap();
+        let locked = storage.keep_locked().unwrap();
+        drop(storage);
+        let error = Storage::open(&path, Access::Write).unwrap_err();
+        assert!(matches!(error, StorageError::InUse { .. }), "{error}");
+        drop(locked);
+        opened(&path, Access::Write);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_left_of_an_unfinished_volume_is_made_anew_and_nothing_else_is_cut() {
+        let folder = folder("unfinished");
+        let path = folder.join("volume");
+        let whole = |start: &[u8]| [start, &[7; 10_000]].concat();
+        for (start, new) in
+            [(&UNFINISHED[..], true), (&HEADER[..], false), (&b"some text"[..], false)]
+        {
+            for access in [Access::Read, Access::Write, Access::Create] {
+                fs::write(&path, whole(start)).unwrap();
+                let storage = opened(&path, access);
+                let cut = new && access == Access::Create;
+                assert_eq!(storage.is_empty(), new);
+                drop(storage);
+                let left = if cut { Vec::new() } else { whole(start) };
+                assert_eq!(fs::read(&path).unwrap(), left);
+            }
+        }
+        let is_new = |contents: &[u8]| {
+            fs::write(&path, contents).unwrap();
+            opened(&path, Access::Create).is_empty()
+        };
+        for length in 1..UNFINISHED.len() {
+            assert!(!is_new(&UNFINISHED[..length]));
+        }
+        // Zeros, as many as there may be before the first block is written.
+        let most = vec![0; MOST_BLANK as usize];
+        assert!(is_new(&most) && is_new(&most[1..]) && is_new(&[0; 3]));
+        assert!(!is_new(&[&most[..], &[0]].concat()));
+        for at in [3, 8, 4096, most.len() - 1] {
+            let mut zeros = most.clone();
+            zeros[at] = 1;
+            assert!(!is_new(&zeros), "{at}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_new_name_is_made_durable_with_the_first_sync_and_never_again() {
+        let folder = folder("name");
+        let path = folder.join("volume");
+        let unnamed = |storage: &Storage| storage.unnamed.load(Ordering::Relaxed);
+        type Sync = fn(&Storage) -> Result<(), Status>;
+        let ways: [Sync; 2] = [Storage::sync, |storage| storage.write_through(4096, &[1; 4096])];
+        for sync in ways {
+            let storage = opened(&path, Access::Create);
+            storage.write(0, HEADER).unwrap();
+            assert!(unnamed(&storage));
+            sync(&storage).unwrap();
+            assert!(!unnamed(&storage));
+            drop(storage);
+            assert!(!unnamed(&opened(&path, Access::Create)));
+            fs::remove_file(&path).unwrap();
+        }
+        // A folder that is gone can't be synced, and its file system still can.
+        let storage = opened(&path, Access::Create);
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(sync_folder(&path).is_err());
+        assert_eq!((storage.sync(), unnamed(&storage)), (Ok(()), false));
+    }
+
+    #[test]
     fn a_second_opener_is_told_who_has_it_and_readers_share() {
         let folder = folder("lock");
         let path = folder.join("volume");
@@ -414,8 +850,8 @@ mod tests {
         let process = std::process::id();
         assert!(error.to_string().contains(&format!("process {process}")), "{error}");
         drop(first);
-        let one = Storage::open(&path, Access::Read).unwrap();
-        let two = Storage::open(&path, Access::Read).unwrap();
+        let one = opened(&path, Access::Read);
+        let two = opened(&path, Access::Read);
         assert!(Storage::open(&path, Access::Write).is_err());
         assert_eq!(one.write(0, &[1]), Err(Status::Denied));
         drop((one, two));

@@ -53,6 +53,7 @@ fn cases(group: &str) -> Vec<Case> {
         "noise" => answers::noise(),
         "mappings" => volume::mappings(),
         "storages" => volume::storages(),
+        "unread" => volume::unread(),
         "tampering" => volume::tampering(),
         "pages" => entries::pages(),
         "changing_memory" => entries::changing_memory(),
@@ -139,6 +140,11 @@ fn no_bad_mapping_of_a_volume_is_read() {
 #[test]
 fn no_answer_about_the_file_of_a_volume_breaks_a_program() {
     check("storages");
+}
+
+#[test]
+fn what_the_host_says_of_unread_pages_and_reads_of_them_gives_errors_and_never_wrong_data() {
+    check("unread");
 }
 
 #[test]

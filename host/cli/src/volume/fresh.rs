@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,13 +77,7 @@ impl Fresh {
 
     /// Makes its name durable.
     fn settle(&self, code: ExitCode) -> Result<ExitCode, Failure> {
-        let folder = match self.name.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| self.failed(&error))?;
+        twine_host::sync_folder(&self.name).map_err(|error| self.failed(&error))?;
         Ok(code)
     }
 

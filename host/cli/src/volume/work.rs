@@ -10,7 +10,7 @@ use crate::run;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
-use twine_host::{Access, Resources, Storage};
+use twine_host::{Access, Locked, Resources, Storage};
 use twine_protocol::launch::{End, Launch, VolumeKey};
 use twine_protocol::task::{OpenVolume, Operation, Task, VolumeTask};
 
@@ -52,6 +52,20 @@ impl Work {
     fn number_of(&mut self, path: &Path, access: Access) -> Result<u64, Failure> {
         let storage = Storage::open(path, access)?;
         Ok(self.number(storage))
+    }
+
+    /// Keeps others out of a volume that was opened also when the task is done, until what is
+    /// returned is dropped.
+    pub(super) fn keep_locked(&self, volume: &OpenVolume) -> Result<Option<Locked>, Failure> {
+        let storage =
+            usize::try_from(volume.storage).ok().and_then(|at| self.resources.storages.get(at));
+        storage.map(Storage::keep_locked).transpose().map_err(|error| {
+            Failure::system(
+                format!("{} can't be kept locked: {error}", volume.name),
+                &error,
+                "close other files, and try again",
+            )
+        })
     }
 
     /// A volume that the task makes.

@@ -683,6 +683,18 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
+    fn storage_unread(&mut self, _: u64) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn storage_read(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn storage_ahead(&mut self, _: u64, _: u64) -> (u64, u64) {
+        (DONE, 0)
+    }
+
     fn folder(&mut self, _: u64, _: u64, _: u64) -> (u64, u64) {
         INVALID
     }

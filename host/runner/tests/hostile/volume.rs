@@ -12,6 +12,7 @@ use twine_files::FileSystem;
 use twine_host::{Access, Call, Resources, Storage};
 use twine_protocol::calls::number;
 use twine_protocol::launch::{Mount, Source, VolumeKey, VolumeSource};
+use twine_protocol::wire::Status;
 use twine_volume::{FileStorage, NewSlot, Options, Volume};
 
 const KEY: [u8; 32] = [0x5a; 32];
@@ -130,6 +131,84 @@ pub fn mappings() -> Vec<Case> {
             },
         ));
     }
+    for at in 0..BAD_POINTERS {
+        let name = bad_pointers(&(0x10_0000..0x20_0000), 0, 0)[at].0;
+        cases.push(keeping(
+            format!("words about unread pages at {name}"),
+            Expect::Clean,
+            move |_, made, _, honest| match made.number {
+                number::storage_unread => {
+                    (bad_pointers(&made.elrange, made.tcs, honest.0)[at].1, honest.1)
+                }
+                _ => honest,
+            },
+        ));
+    }
+    for length in [0, 8, 15, 17, 4096, 1 << 46, u64::MAX] {
+        cases.push(keeping(
+            format!("words about unread pages of length {length}"),
+            Expect::Clean,
+            move |_, made, _, honest| match made.number {
+                number::storage_unread => (honest.0, length),
+                _ => honest,
+            },
+        ));
+    }
+    cases
+}
+
+/// What the host says of pages that could not be read, and what it reads of them.
+pub fn unread() -> Vec<Case> {
+    /// The answer to the `n`th read, where the honest one is known.
+    type Answer = fn(u64, (u64, u64)) -> (u64, u64);
+    let told = |told: [u64; 2], answer: Answer| {
+        let words: &'static [u64; 2] = Box::leak(Box::new(told));
+        move |_: &Prepared, made: &Call, n: u64, honest: (u64, u64)| match made.number {
+            number::storage_unread => (words.as_ptr() as u64, 16),
+            number::storage_read => answer(n, honest),
+            number::storage_ahead => (u64::MAX, made.elrange.start as u64),
+            _ => honest,
+        }
+    };
+    let all = [0, u64::MAX];
+    let mut cases = Vec::new();
+    for words in [all, [0, 0], [1 << 20, 2 << 20], [u64::MAX, 0], [8191, 8193]] {
+        let name = format!("unread pages {words:x?}, and honest reads");
+        cases.push(keeping(name, Expect::Good, told(words, |_, honest| honest)));
+    }
+    let answers: [(&str, Answer); 7] = [
+        ("errors", |_, _| (Status::Io.code(), 0)),
+        ("the end of the file", |_, _| (Status::Short.code(), 0)),
+        ("an error each third time", |n, honest| if n % 3 == 2 { (1, 0) } else { honest }),
+        ("errors from the fourth on", |n, honest| if n > 3 { (1, 0) } else { honest }),
+        ("a code that is not known", |_, _| (13, 0)),
+        ("a large code", |_, _| (u64::MAX, u64::MAX)),
+        ("a count", |_, honest| (honest.0, u64::MAX)),
+    ];
+    for (name, answer) in answers {
+        let name = format!("reads of unread pages give {name}");
+        cases.push(keeping(name, Expect::Clean, told(all, answer)));
+    }
+    // Done, says the host, and has read nothing, for the file is gone.
+    let gone = told(all, |_, _| (0, 0));
+    cases.push(keeping("reads of nothing", Expect::Clean, move |volume, made, n, honest| {
+        if made.number == number::storage_read && n == 4 {
+            let _ = volume.file.set_len(0);
+        }
+        gone(volume, made, n, honest)
+    }));
+    // The words change with each call.
+    let changing: &'static [AtomicU64; 2] = Box::leak(Box::default());
+    cases.push(keeping("words that change", Expect::Good, move |_, made, n, honest| {
+        for (at, word) in changing.iter().enumerate() {
+            let value = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17 * at as u32);
+            word.store(value >> (value % 64), Ordering::Relaxed);
+        }
+        match made.number {
+            number::storage_unread => (changing.as_ptr() as u64, 16),
+            _ => honest,
+        }
+    }));
     cases
 }
 

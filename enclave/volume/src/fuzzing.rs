@@ -1,0 +1,306 @@
+//! What the fuzz targets in `fuzz/` call.
+//!
+//! Each function takes any bytes. It panics if a decoder does, or if something is not true
+//! that must be true of what was decoded. Nobody but a fuzzer needs the feature that this
+//! module belongs to: it changes nothing of a volume unless one of these functions runs.
+
+mod hooks;
+mod volume;
+
+pub(crate) use hooks::{before_seal, fill};
+pub use volume::{seeds, volume};
+
+use crate::block::{BLOCK_BYTES, Bytes, MOST_BLOCKS};
+use crate::crypto::Key as SecretKey;
+use crate::header::{self, Header};
+use crate::inode::Attributes;
+use crate::page::{self, Key, Subject};
+use crate::pointer::{POINTER_BYTES, Pointer};
+use crate::slot::{KeyEncryptionKey, Refusal, SLOT_BYTES, Slot, SlotKind, Unlock};
+use crate::storage::MemoryStorage;
+use crate::volume::VolumeId;
+use crate::{directory, extents, log};
+use zeroize::Zeroizing;
+
+/// Changes that one input makes to a node.
+const MOST_CHANGES: usize = 12;
+
+/// Fields off the front of an input. Where it ends, zeros follow.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn bytes(&mut self, length: usize) -> &'a [u8] {
+        let (field, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        field
+    }
+
+    fn number<const N: usize>(&mut self) -> u64 {
+        let mut wide = [0; 8];
+        let field = self.bytes(N);
+        wide[..field.len()].copy_from_slice(field);
+        u64::from_le_bytes(wide)
+    }
+
+    fn u8(&mut self) -> u8 {
+        self.number::<1>() as u8
+    }
+
+    /// A number below `end`; 0 if that is 0.
+    fn below(&mut self, end: usize) -> usize {
+        (self.number::<2>() as usize).checked_rem(end).unwrap_or(0)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn key(&mut self) -> Key {
+        let subject = Subject::from_code(1 + self.u8() % 7).unwrap_or(Subject::Entry);
+        // Inodes that there are, or any.
+        let inode = match self.u8() {
+            255 => self.number::<8>(),
+            small => u64::from(small),
+        };
+        let offset = match self.u8() {
+            255 => self.number::<8>(),
+            small => u64::from(small),
+        };
+        Key::new(inode, subject, offset)
+    }
+}
+
+/// An array that begins with these bytes, and has zeros behind them.
+fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    let length = bytes.len().min(N);
+    array[..length].copy_from_slice(&bytes[..length]);
+    array
+}
+
+/// Somebody who has keys, but not the right ones.
+struct Stranger {
+    passphrase: bool,
+}
+
+impl Unlock for Stranger {
+    fn sealed(&mut self, _parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+        Ok(KeyEncryptionKey::new([9; 32]))
+    }
+
+    fn key_file(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        Some(Zeroizing::new(vec![9; 32]))
+    }
+
+    fn passphrase(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        self.passphrase.then(|| Zeroizing::new(vec![9; 8]))
+    }
+}
+
+/// A copy of the header, or both.
+pub fn header(bytes: &[u8]) {
+    let copies = [0, 1].map(|copy| {
+        let from = bytes.len().min(copy * BLOCK_BYTES);
+        Box::new(padded::<BLOCK_BYTES>(&bytes[from..]))
+    });
+    for copy in &copies {
+        let Ok(header) = Header::decode(copy) else { continue };
+        let encoded = header.encode(&SecretKey::new([9; 32]));
+        assert_eq!(Header::decode(&encoded).ok(), Some(header));
+    }
+    // What makes no sense as a whole is still described copy by copy.
+    let described = crate::describe(&mut MemoryStorage::new(bytes.to_vec()));
+    assert!(described.is_err() || header::look(&copies).is_ok());
+    assert!(header::open(&copies, &mut Stranger { passphrase: false }).is_err());
+}
+
+/// A key slot.
+pub fn slot(bytes: &[u8]) {
+    let Some(slot) = Slot::decode(&padded::<SLOT_BYTES>(bytes)) else { return };
+    assert_eq!(Slot::decode(&slot.encode()), Some(slot.clone()));
+    let mut stranger = Stranger { passphrase: is_quick(&slot) };
+    assert!(slot.open(&VolumeId([3; 16]), &mut stranger).is_err());
+}
+
+/// Whether to try a passphrase takes no more than microseconds: it costs little, or so much
+/// that it must be refused.
+fn is_quick(slot: &Slot) -> bool {
+    let mut costs = Input(slot.parameters.get(16..).unwrap_or_default());
+    let [memory, passes, lanes] = [(); 3].map(|()| costs.number::<4>());
+    let little = memory <= 64 && passes <= 2;
+    let much = memory > 256 << 10 || passes > 16 || lanes > 8;
+    slot.kind == SlotKind::Passphrase && (little || much)
+}
+
+/// An entry of the log, opened.
+pub fn entry(bytes: &[u8]) {
+    log::fuzzing::entry(bytes);
+}
+
+/// What a commit lists.
+pub fn records(bytes: &[u8]) {
+    log::fuzzing::records(bytes);
+}
+
+/// What a commit says of the volume.
+pub fn state(bytes: &[u8]) {
+    log::fuzzing::state(bytes);
+}
+
+/// An item of extents.
+pub fn extents(bytes: &[u8]) {
+    let Ok(group) = extents::decode(bytes) else { return };
+    let mut item = extents::Item::empty();
+    for (place, pointer) in group.into_iter().enumerate() {
+        assert_eq!(item.set(place, pointer), None);
+        assert_eq!(extents::pick(bytes, place).ok(), Some(pointer));
+        let (present, selected) = extents::select(bytes, 1 << place).expect("it was decoded");
+        assert_eq!((present != 0, selected.first().copied()), (pointer.is_some(), pointer));
+    }
+    assert_eq!(item.value(), bytes);
+    assert_eq!(extents::Item::new(bytes).expect("it was decoded").value(), bytes);
+    for (place, pointer) in group.into_iter().enumerate() {
+        assert_eq!(item.set(place, None), pointer);
+    }
+    assert_eq!(item.value(), extents::Item::empty().value());
+}
+
+/// A directory's entry.
+pub fn name(bytes: &[u8]) {
+    let Ok((inode, kind, name)) = directory::parse(bytes) else { return };
+    assert_eq!(directory::value(inode, kind, name), bytes);
+}
+
+/// Attributes of an inode.
+pub fn attributes(bytes: &[u8]) {
+    let Ok(attributes) = Attributes::decode(bytes) else { return };
+    assert_eq!(Attributes::decode(&attributes.encode()).ok(), Some(attributes));
+}
+
+/// A node of the tree, and changes of it: its level, how many bytes there are of its start,
+/// these, how many there are of its end, these, whether a slot is changed, and then a change
+/// for each few bytes.
+pub fn node(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let level = input.u8();
+    let start = input.below(BLOCK_BYTES + 1);
+    let mut page: Box<Bytes> = Box::new(padded(input.bytes(start)));
+    let end = input.below(BLOCK_BYTES + 1);
+    let end = input.bytes(end);
+    page[BLOCK_BYTES - end.len()..].copy_from_slice(end);
+    if input.u8() % 2 != 0 {
+        move_slot(&mut page, &mut input);
+    }
+    if page::validate(&page, level).is_err() {
+        return;
+    }
+    let mut items = items(&page);
+    is_made_of(&page, level, &items);
+    for _ in 0..MOST_CHANGES {
+        if input.is_empty() {
+            return;
+        }
+        change(&mut page, level, &mut items, &mut input);
+    }
+}
+
+/// Has an item lie elsewhere among the others, with sums that fit, as somebody would who wants
+/// items to share bytes.
+fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
+    let (heap, count) = (page::heap_start(page), page::count(page));
+    let slots = page::HEAD_BYTES + page::SLOT_BYTES * count;
+    if count == 0 || slots > heap || heap > BLOCK_BYTES {
+        return;
+    }
+    let at = page::HEAD_BYTES + page::SLOT_BYTES * input.below(count);
+    let place = heap + input.below(BLOCK_BYTES - heap);
+    page[at..at + 2].copy_from_slice(&(place as u16).to_le_bytes());
+    page[at + 2..at + 4].copy_from_slice(&(input.below(BLOCK_BYTES) as u16).to_le_bytes());
+    let lengths = page[page::HEAD_BYTES..slots].as_chunks::<{ page::SLOT_BYTES }>().0;
+    let total: usize =
+        lengths.iter().map(|slot| usize::from(slot[2]) | usize::from(slot[3]) << 8).sum();
+    let unused = (BLOCK_BYTES - heap).saturating_sub(total);
+    page[6..8].copy_from_slice(&(unused as u16).to_le_bytes());
+}
+
+/// As [`node`] takes it.
+fn node_input(page: &Bytes) -> Vec<u8> {
+    let (start, end) =
+        (page::HEAD_BYTES + page::SLOT_BYTES * page::count(page), page::heap_start(page));
+    let mut input = vec![page::level(page)];
+    input.extend_from_slice(&(start as u16).to_le_bytes());
+    input.extend_from_slice(&page[..start]);
+    input.extend_from_slice(&((BLOCK_BYTES - end) as u16).to_le_bytes());
+    input.extend_from_slice(&page[end..]);
+    // No slot is changed.
+    input.push(0);
+    input
+}
+
+type Items = Vec<(Key, Vec<u8>)>;
+
+fn items(page: &Bytes) -> Items {
+    let item = |index| (page::key(page, index), page::value(page, index).to_vec());
+    (0..page::count(page)).map(item).collect()
+}
+
+/// Checks that a page is valid and has these items.
+fn is_made_of(page: &Bytes, level: u8, wanted: &Items) {
+    assert_eq!(page::validate(page, level), Ok(()));
+    assert_eq!(&items(page), wanted);
+    for (index, (key, value)) in wanted.iter().enumerate() {
+        assert_eq!(page::search(page, key), Ok(index));
+        assert_eq!(page::child_index(page, key), index);
+        if level > 0 {
+            assert_eq!(page::child(page, index).encode(), value[..]);
+        }
+    }
+}
+
+/// Makes one change to a page and to its items.
+fn change(page: &mut Bytes, level: u8, items: &mut Items, input: &mut Input<'_>) {
+    let (what, key) = (input.u8(), input.key());
+    let value = if level == 0 {
+        vec![what; input.below(page::MOST_VALUE_BYTES + 1)]
+    } else {
+        let block = input.number::<8>() % MOST_BLOCKS;
+        let pointer = Pointer { block, counter: 1, salt: [what; 12], tag: [what; 16] };
+        pointer.encode().to_vec()
+    };
+    match page::search(page, &key) {
+        // A node that is no leaf has a child.
+        Ok(index) if what % 4 == 0 && (level == 0 || items.len() > 1) => {
+            page::remove(page, index);
+            items.remove(index);
+        }
+        Ok(index) if level > 0 => {
+            let pointer = padded::<POINTER_BYTES>(&value);
+            page::set_child(page, index, &Pointer::decode(&pointer));
+            items[index].1 = value;
+        }
+        Ok(index) if page::replace(page, index, &key, &value) => items[index].1 = value,
+        Ok(index) => {
+            items.remove(index);
+        }
+        Err(index) if page::insert(page, index, &key, &value) => {
+            items.insert(index, (key, value));
+        }
+        Err(index) => {
+            let mut right = [0xa5; BLOCK_BYTES];
+            page::split(page, &mut right, index, &key, &value);
+            items.insert(index, (key, value));
+            let upper = items.split_off(page::count(page));
+            is_made_of(page, level, items);
+            is_made_of(&right, level, &upper);
+            if let Some((first, _)) = upper.first()
+                && page::merge(page, &right, first)
+            {
+                items.extend(upper);
+            } else if what.is_multiple_of(2) {
+                *page = right;
+                *items = upper;
+            }
+        }
+    }
+    is_made_of(page, level, items);
+}

@@ -1,0 +1,60 @@
+//! The log's part of [`crate::fuzzing`].
+
+use super::entry::{Entry, PAYLOAD_BYTES};
+use super::record::{self, STATE_BYTES, State};
+use crate::block::{BLOCK_BYTES, zeroed};
+use crate::bytes::Reader;
+use crate::crypto::{Key, Sealer};
+use crate::volume::VolumeId;
+use std::collections::BTreeSet;
+
+/// Bytes of an entry that are sealed.
+pub(crate) const SEALED_BYTES: usize = BLOCK_BYTES - 34;
+
+/// An entry as it is sealed, and what its payload holds.
+pub(crate) fn entry(bytes: &[u8]) {
+    let Ok(entry) = Entry::decode(&bytes[..bytes.len().min(SEALED_BYTES)]) else { return };
+    let mut sealer = Sealer::new(Key::new([5; 32])).expect("there are random bytes");
+    let volume = VolumeId([6; 16]);
+    let mut block = zeroed();
+    entry.seal(&mut sealer, &volume, &mut block).expect("there is room in the entry");
+    let opened = Entry::open(&mut sealer, &volume, &block).expect("it is well-formed");
+    let opened = opened.expect("it was sealed just now");
+    assert_eq!(opened.entry.payload, entry.payload);
+    let head = |entry: Entry| format!("{:?}", Entry { payload: Vec::new(), ..entry });
+    assert_eq!(head(opened.entry), head(entry.clone()));
+    let mut reader = Reader::new(&entry.payload);
+    if State::read(&mut reader).is_ok() {
+        records(reader.rest());
+    }
+}
+
+/// All that a commit lists: one way to write it, which is how it was written.
+pub(crate) fn records(bytes: &[u8]) {
+    let Ok(records) = record::records(bytes) else { return };
+    let mut again = Vec::with_capacity(bytes.len());
+    records.iter().for_each(|record| record.encode(&mut again));
+    assert_eq!(again, bytes);
+}
+
+/// A state.
+pub(crate) fn state(bytes: &[u8]) {
+    let mut reader = Reader::new(bytes);
+    let Ok(state) = State::read(&mut reader) else { return };
+    let mut again = Vec::new();
+    state.encode(&mut again);
+    assert_eq!(again, bytes[..bytes.len() - reader.rest().len()]);
+    assert_eq!(State::read(&mut Reader::new(&again)), Ok(state));
+}
+
+/// Takes an entry that is about to be sealed, and its parts, as seeds.
+pub(crate) fn collect(sealed: &[u8], seeds: &mut BTreeSet<(&'static str, Vec<u8>)>) {
+    let Ok(entry) = Entry::decode(sealed) else { return };
+    let used = sealed.len() - (PAYLOAD_BYTES - entry.payload.len());
+    seeds.insert(("entry", sealed[..used].to_vec()));
+    let (state, records) = entry.payload.split_at(STATE_BYTES.min(entry.payload.len()));
+    seeds.insert(("state", state.to_vec()));
+    if record::records(records).is_ok_and(|records| !records.is_empty()) {
+        seeds.insert(("records", records.to_vec()));
+    }
+}

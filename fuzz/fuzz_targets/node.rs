@@ -1,0 +1,4 @@
+//! A node of the tree, and changes of it.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_volume::fuzzing::node(bytes));

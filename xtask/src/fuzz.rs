@@ -1,0 +1,395 @@
+//! `cargo xtask fuzz`: runs the fuzz targets in `fuzz/`, with the compiler that builds everything else.
+//! `cargo fuzz run TARGET` runs them too, where there is a nightly compiler.
+
+use crate::debian::packages;
+use crate::process::{Failure, Result, command, say, succeed};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+
+pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// What `cargo fuzz` has the compiler do, but for what only a nightly one can: a counter at
+/// each branch, and a call at each comparison, from which libFuzzer learns what an input does. The
+/// last one is what `.cargo/config.toml` says for all else.
+const RUSTFLAGS: &[&str] = &[
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "--cfg=getrandom_backend=\"linux_raw\"",
+];
+
+/// No input may take longer, in seconds, or more memory, in MiB.
+const MOST_SECONDS: u32 = 25;
+const MOST_MEMORY: u32 = 2048;
+
+/// Seconds that each target runs where nothing else is said.
+const SECONDS: u64 = 60;
+
+/// Seconds that each target runs among the tests.
+const BRIEF_SECONDS: u64 = 4;
+
+/// When a target has run enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Seconds(u64),
+    Runs(u64),
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+enum Job {
+    /// Run targets; all, if none is named.
+    Run { targets: Vec<String>, until: Until },
+    /// Run a target with one input.
+    Repeat { target: String, input: PathBuf },
+    /// Write the inputs that targets begin with.
+    Seeds,
+}
+
+const USAGE: &str = "`cargo xtask fuzz [--seconds N | --runs N] [TARGET...]`, `cargo xtask fuzz \
+                     --repeat FILE TARGET` or `cargo xtask fuzz --seeds`";
+
+impl Job {
+    fn parse(arguments: &[&str]) -> Result<Self> {
+        let wrong = || Failure::new(USAGE);
+        let (mut targets, mut until, mut repeat) = (Vec::new(), None, None);
+        let mut rest = arguments.iter();
+        if arguments == ["--seeds"] {
+            return Ok(Job::Seeds);
+        }
+        while let Some(argument) = rest.next() {
+            if !argument.starts_with('-') {
+                targets.push((*argument).to_owned());
+                continue;
+            }
+            let value = *rest.next().ok_or_else(wrong)?;
+            let number = || value.parse().ok().filter(|number| *number > 0).ok_or_else(wrong);
+            match *argument {
+                "--repeat" if repeat.is_none() => repeat = Some(PathBuf::from(value)),
+                "--seconds" if until.is_none() => until = Some(Until::Seconds(number()?)),
+                "--runs" if until.is_none() => until = Some(Until::Runs(number()?)),
+                _ => return Err(wrong()),
+            }
+        }
+        match (repeat, until, &targets[..]) {
+            (Some(input), None, [target]) => Ok(Job::Repeat { target: target.clone(), input }),
+            (Some(_), ..) => Err(wrong()),
+            (None, until, _) => {
+                let until = until.unwrap_or(Until::Seconds(SECONDS));
+                Ok(Job::Run { targets, until })
+            }
+        }
+    }
+}
+
+/// Does what the arguments say.
+pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
+    match Job::parse(arguments)? {
+        Job::Seeds => seeds(root),
+        Job::Repeat { target, input } => {
+            known(root, std::slice::from_ref(&target))?;
+            build(root)?;
+            succeed(command(&program(root, &target).display().to_string(), root).arg(input))
+        }
+        Job::Run { targets, until } => {
+            let targets = known(root, &targets)?;
+            build(root)?;
+            fuzz(root, &targets, until)
+        }
+    }
+}
+
+/// Runs all targets for some seconds.
+pub(crate) fn briefly(root: &Path) -> Result<()> {
+    build(root)?;
+    fuzz(root, &all(root)?, Until::Seconds(BRIEF_SECONDS))
+}
+
+/// Lints the targets. They are compiled as they are for running, so that libFuzzer is not
+/// compiled twice.
+pub(crate) fn lint(root: &Path) -> Result<()> {
+    succeed(cargo(root, "clippy")?.args(["--", "--deny", "warnings"]))
+}
+
+/// The names of the targets.
+fn all(root: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in fs::read_dir(root.join("fuzz/fuzz_targets"))? {
+        let path = file?.path();
+        names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The targets of these names, or all if there is none.
+fn known(root: &Path, names: &[String]) -> Result<Vec<String>> {
+    let all = all(root)?;
+    match names.iter().find(|name| !all.contains(name)) {
+        Some(name) => Err(Failure::new(format!(
+            "there is no fuzz target `{name}`; there are {}",
+            all.join(", ")
+        ))),
+        None if names.is_empty() => Ok(all),
+        None => Ok(names.to_vec()),
+    }
+}
+
+fn cargo(root: &Path, what: &str) -> Result<Command> {
+    // libFuzzer is C++.
+    packages(&["g++"])?;
+    let flags: Vec<OsString> = RUSTFLAGS.iter().map(OsString::from).collect();
+    let mut cargo = command("cargo", root);
+    cargo.args([what, "--release", "--manifest-path", MANIFEST, "--target", TARGET]);
+    cargo.arg("--target-dir").arg(root.join("target/fuzz/build"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(&OsString::from("\x1f")));
+    Ok(cargo)
+}
+
+fn build(root: &Path) -> Result<()> {
+    say("building the fuzz targets");
+    succeed(cargo(root, "build")?.arg("--quiet"))
+}
+
+fn program(root: &Path, target: &str) -> PathBuf {
+    root.join("target/fuzz/build").join(TARGET).join("release").join(target)
+}
+
+/// Writes the inputs that targets begin with, in the format that there is now.
+fn seeds(root: &Path) -> Result<()> {
+    let corpus = root.join("fuzz/corpus");
+    if corpus.exists() {
+        fs::remove_dir_all(&corpus)?;
+    }
+    let mut cargo = command("cargo", root);
+    cargo.args(["run", "--quiet", "--package", "twine-volume", "--features", "fuzzing"]);
+    succeed(cargo.args(["--example", "seeds", "--"]).arg(corpus))
+}
+
+/// What one run of a target came to.
+struct Outcome {
+    target: String,
+    told: Told,
+    ended_well: bool,
+    log: PathBuf,
+}
+
+/// Runs targets, as many at once as there are CPUs, and says how many inputs each has had.
+fn fuzz(root: &Path, targets: &[String], until: Until) -> Result<()> {
+    let until_shown = match until {
+        Until::Seconds(seconds) => format!("{seconds} s"),
+        Until::Runs(runs) => format!("{runs} inputs"),
+    };
+    say(format_args!("fuzzing, each target with {until_shown}: {}", targets.join(", ")));
+    let waiting = Mutex::new(targets.iter());
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
+    let work = || -> Result<Vec<Outcome>> {
+        let mut outcomes = Vec::new();
+        while let Some(target) = next() {
+            outcomes.push(one(root, target, until)?);
+        }
+        Ok(outcomes)
+    };
+    let workers = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(targets.len()));
+    let mut outcomes = thread::scope(|scope| -> Result<Vec<Outcome>> {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            let outcomes = thread.join().map_err(|_| Failure::new("a thread has panicked"))?;
+            all.extend(outcomes?);
+        }
+        Ok(all)
+    })?;
+    outcomes.sort_by(|one, other| one.target.cmp(&other.target));
+    for Outcome { target, told, .. } in &outcomes {
+        let Told { executions, covered, new, .. } = told;
+        println!(
+            "{target:12} {executions:>12} executions, {covered:>6} branches, {new:>5} new inputs"
+        );
+    }
+    match outcomes.iter().find_map(|outcome| complaint(root, outcome)) {
+        Some(complaint) => Err(Failure::new(complaint)),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a run, in words.
+fn complaint(root: &Path, outcome: &Outcome) -> Option<String> {
+    let Outcome { target, told, ended_well, log } = outcome;
+    let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let log = shown(log);
+    match (&told.find, ended_well) {
+        (Some(find), _) => {
+            let find = shown(Path::new(find));
+            Some(format!(
+                "the fuzz target `{target}` fails with {find}: `cargo xtask fuzz --repeat {find} \
+                 {target}` repeats it, and {log} says more"
+            ))
+        }
+        (None, false) => Some(format!("the fuzz target `{target}` failed: see {log}")),
+        (None, true) if told.counters == 0 || told.executions == 0 || told.covered == 0 => {
+            Some(format!("the fuzz target `{target}` counted no branches: see {log}"))
+        }
+        (None, true) => None,
+    }
+}
+
+/// Runs a target. What it finds goes to `target/fuzz`; what is committed stays as it is.
+fn one(root: &Path, target: &str, until: Until) -> Result<Outcome> {
+    let folder = root.join("target/fuzz");
+    let (found, finds) =
+        (folder.join("corpus").join(target), folder.join("artifacts").join(target));
+    fs::create_dir_all(&found)?;
+    fs::create_dir_all(&finds)?;
+    let log = folder.join(format!("{target}.log"));
+    let mut fuzzer = command(&program(root, target).display().to_string(), root);
+    fuzzer.arg(found).arg(root.join("fuzz/corpus").join(target));
+    fuzzer.arg(match until {
+        Until::Seconds(seconds) => format!("-max_total_time={seconds}"),
+        Until::Runs(runs) => format!("-runs={runs}"),
+    });
+    fuzzer.arg(format!("-artifact_prefix={}/", finds.display()));
+    fuzzer.args([
+        format!("-timeout={MOST_SECONDS}"),
+        format!("-rss_limit_mb={MOST_MEMORY}"),
+        "-print_final_stats=1".to_owned(),
+    ]);
+    let told = fs::File::create(&log)?;
+    let status = fuzzer.stdout(Stdio::null()).stderr(told).status()?;
+    let told = Told::read(&String::from_utf8_lossy(&fs::read(&log)?));
+    Ok(Outcome { target: target.to_owned(), told, ended_well: status.success(), log })
+}
+
+/// What libFuzzer says of a run.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    /// Counters at branches.
+    counters: u64,
+    executions: u64,
+    /// Branches that some input has reached.
+    covered: u64,
+    /// Inputs that did something new.
+    new: u64,
+    /// An input that fails.
+    find: Option<String>,
+}
+
+impl Told {
+    fn read(log: &str) -> Self {
+        let mut told = Told::default();
+        let number = |text: &str| {
+            let digits = text.trim_start();
+            let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
+            digits[..end].parse().unwrap_or(0)
+        };
+        let behind =
+            |line: &str, what: &str| line.split_once(what).map(|(_, rest)| rest.to_owned());
+        for line in log.lines() {
+            if let Some(rest) = behind(line, "stat::number_of_executed_units:") {
+                told.executions = number(&rest);
+            } else if let Some(rest) = behind(line, "stat::new_units_added:") {
+                told.new = number(&rest);
+            } else if let Some(rest) = behind(line, " modules   (") {
+                told.counters = number(&rest);
+            } else if let Some(rest) = behind(line, "Test unit written to ") {
+                told.find = Some(rest.trim_end().to_owned());
+            } else if let Some(rest) = behind(line, " cov: ") {
+                told.covered = number(&rest);
+            }
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+INFO: Loaded 1 modules   (37961 inline 8-bit counters): 37961 [0x5, 0x6), \n\
+#2\tINITED cov: 11 ft: 11 corp: 1/1b exec/s: 0 rss: 29Mb\n\
+#2000\tNEW    cov: 17 ft: 18 corp: 2/9b lim: 8 exec/s: 1000 rss: 29Mb L: 8/8 MS: 1\n\
+artifact_prefix='/x/'; Test unit written to /x/crash-5ba9\n\
+stat::number_of_executed_units: 200000\n\
+stat::new_units_added:          3\n";
+
+    #[test]
+    fn what_the_fuzzer_says_is_read() {
+        let find = Some("/x/crash-5ba9".to_owned());
+        let wanted = Told { counters: 37961, executions: 200_000, covered: 17, new: 3, find };
+        assert_eq!(Told::read(LOG), wanted);
+    }
+
+    #[test]
+    fn a_find_a_failure_and_a_run_without_counters_are_complained_about() {
+        let outcome = |told, ended_well| Outcome {
+            target: "node".to_owned(),
+            told,
+            ended_well,
+            log: "/root/target/fuzz/node.log".into(),
+        };
+        let said = |told, ended_well| complaint(Path::new("/root"), &outcome(told, ended_well));
+        let whole = || Told { find: None, ..Told::read(LOG) };
+        assert_eq!(said(whole(), true), None);
+        let find = Told { find: Some("/root/target/fuzz/artifacts/node/x".to_owned()), ..whole() };
+        let find = said(find, false).unwrap();
+        assert!(find.contains("`cargo xtask fuzz --repeat target/fuzz/artifacts/node/x node`"));
+        assert!(said(whole(), false).unwrap().ends_with("target/fuzz/node.log"));
+        assert!(said(Told { counters: 0, ..whole() }, true).is_some());
+        assert!(said(Told { covered: 0, ..whole() }, true).is_some());
+        assert!(said(Told { executions: 0, ..whole() }, true).is_some());
+    }
+
+    #[test]
+    fn arguments_say_which_targets_run_and_how_long() {
+        let run = |targets: &[&str], until| {
+            let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+            Job::Run { targets, until }
+        };
+        let parsed = |arguments: &[&str]| Job::parse(arguments).ok();
+        assert_eq!(parsed(&[]), Some(run(&[], Until::Seconds(SECONDS))));
+        assert_eq!(parsed(&["node", "--runs", "9"]), Some(run(&["node"], Until::Runs(9))));
+        assert_eq!(
+            parsed(&["--seconds", "9", "a", "b"]),
+            Some(run(&["a", "b"], Until::Seconds(9)))
+        );
+        let repeat = Job::Repeat { target: "node".to_owned(), input: "x".into() };
+        assert_eq!(parsed(&["--repeat", "x", "node"]), Some(repeat));
+        assert_eq!(parsed(&["--seeds"]), Some(Job::Seeds));
+        for wrong in [
+            &["--runs"][..],
+            &["--runs", "none"],
+            &["--seconds", "0"],
+            &["--runs", "1", "--seconds", "1"],
+            &["--repeat", "x"],
+            &["--repeat", "x", "node", "--runs", "1"],
+            &["--seeds", "node"],
+            &["--quick", "1"],
+        ] {
+            assert_eq!(parsed(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn each_target_is_in_the_manifest_and_has_inputs_to_begin_with() {
+        let root = crate::root();
+        let targets = all(&root).unwrap();
+        assert!(targets.len() >= 10);
+        let manifest = fs::read_to_string(root.join(MANIFEST)).unwrap();
+        let bins = manifest.lines().filter(|line| *line == "[[bin]]").count();
+        assert_eq!(bins, targets.len());
+        for target in targets {
+            assert!(manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")), "{target}");
+            let inputs = fs::read_dir(root.join("fuzz/corpus").join(&target)).unwrap();
+            assert!(inputs.count() > 0, "{target}");
+        }
+    }
+}
