@@ -214,6 +214,32 @@ fn a_check_looks_once_at_a_node_that_many_pointers_lead_to() {
 }
 
 #[test]
+fn a_mount_looks_once_at_a_node_that_is_not_known_to_be_durable() {
+    let mut forger = Forger::new();
+    let crowd = forger.file(ROOT, "crowd");
+    forger.volume.sync_all().unwrap();
+    let key = |offset| Key::new(crowd, Subject::Target, offset);
+    let mut node = forger.node(0, &[(key(1), vec![0])]);
+    for level in 1..=13 {
+        let children: Vec<_> = (1..=20).map(|at| (key(at), node.encode().to_vec())).collect();
+        node = forger.node(level, &children);
+    }
+    forger.graft(13, key(0), &node);
+    // Handed to the storage, and not synced: a mount can't know that all of it is there.
+    forger.volume.unsettled = true;
+    let trees = forger.volume.statistics().tree_commits;
+    forger.volume.settle_changes().unwrap();
+    assert_eq!(forger.volume.statistics().tree_commits, trees + 1);
+    let blocks = forger.storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
+    for read_only in [true, false] {
+        let copy = MemoryStorage::new(forger.storage.with(|bytes| bytes.clone()));
+        let volume = open_as(copy, read_only);
+        let opened = volume.statistics().blocks_opened;
+        assert!((14..2 * blocks).contains(&opened), "{opened} blocks opened of {blocks}");
+    }
+}
+
+#[test]
 fn compacting_ends_where_many_pointers_lead_to_a_node() {
     let mut forger = Forger::new();
     let crowd = forger.file(ROOT, "crowd");
