@@ -122,7 +122,7 @@ impl Volume {
         };
         let root = check.volume.root;
         let level = check.volume.levels - 1;
-        check.node(&root, level, Range { least: None, behind: None });
+        check.node(&root, level, Range::default());
         check.inodes();
         check.books();
         check.finish()
@@ -202,9 +202,7 @@ impl Check<'_> {
                 continue;
             }
             let child = page::child(&bytes, index);
-            let least = if index == 0 { range.least } else { Some(key) };
-            let next = (index + 1 < items).then(|| page::key(&bytes, index + 1));
-            self.node(&child, level - 1, Range { least, behind: next.or(range.behind) });
+            self.node(&child, level - 1, range.of_child(&bytes, index));
         }
     }
 

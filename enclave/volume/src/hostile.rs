@@ -114,6 +114,14 @@ impl Forger {
         self.volume.log.tree_due = true;
     }
 
+    /// As [`close`](Self::close), and the storage stays as long as it is.
+    fn commit(mut self) -> MemoryStorage {
+        self.volume.log.tree_due = true;
+        self.volume.commit().unwrap();
+        self.volume.commit_tree(true).unwrap();
+        self.storage
+    }
+
     /// The storage that it all is in.
     fn close(mut self) -> MemoryStorage {
         self.volume.log.tree_due = true;
@@ -203,6 +211,56 @@ fn a_check_looks_once_at_a_node_that_many_pointers_lead_to() {
     finds(&report, Some("/crowd"), "what nothing of its kind can have");
     // All children but the first, and all keys that the nodes above don't allow.
     assert_eq!(report.finding_count, 13 * 19 + 12 * 19 + 1, "{report:?}");
+}
+
+#[test]
+fn a_mount_looks_once_at_a_node_that_is_not_known_to_be_durable() {
+    let mut forger = Forger::new();
+    let crowd = forger.file(ROOT, "crowd");
+    forger.volume.sync_all().unwrap();
+    let key = |offset| Key::new(crowd, Subject::Target, offset);
+    let mut node = forger.node(0, &[(key(1), vec![0])]);
+    for level in 1..=13 {
+        let children: Vec<_> = (1..=20).map(|at| (key(at), node.encode().to_vec())).collect();
+        node = forger.node(level, &children);
+    }
+    forger.graft(13, key(0), &node);
+    // Handed to the storage, and not synced: a mount can't know that all of it is there.
+    forger.volume.unsettled = true;
+    let trees = forger.volume.statistics().tree_commits;
+    forger.volume.settle_changes().unwrap();
+    assert_eq!(forger.volume.statistics().tree_commits, trees + 1);
+    let blocks = forger.storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
+    for read_only in [true, false] {
+        let copy = MemoryStorage::new(forger.storage.with(|bytes| bytes.clone()));
+        let volume = open_as(copy, read_only);
+        let opened = volume.statistics().blocks_opened;
+        assert!((14..2 * blocks).contains(&opened), "{opened} blocks opened of {blocks}");
+    }
+}
+
+#[test]
+fn compacting_ends_where_many_pointers_lead_to_a_node() {
+    let mut forger = Forger::new();
+    let crowd = forger.file(ROOT, "crowd");
+    let key = |offset| Key::new(crowd, Subject::Target, offset);
+    // So that there is something to be given back.
+    forger.file(ROOT, "large");
+    let large = forger.volume.lookup(Inode(ROOT), "large").unwrap();
+    forger.volume.write(large, 0, &vec![7; 1000 * BLOCK_BYTES]).unwrap();
+    forger.volume.sync_all().unwrap();
+    forger.volume.set_size(large, 0).unwrap();
+    forger.volume.release(large);
+    let mut node = forger.node(0, &[(key(1), vec![0])]);
+    for level in 1..=13 {
+        let children: Vec<_> = (1..=20).map(|at| (key(at), node.encode().to_vec())).collect();
+        node = forger.node(level, &children);
+    }
+    forger.graft(13, key(0), &node);
+    let mut volume = open_as(forger.commit(), false);
+    let (packed, looks) = looked_at(&mut volume, |volume| volume.compact(&mut |_| {}));
+    assert!(looks < 200_000, "{packed:?} {looks}");
+    assert!(packed.is_err() || packed.is_ok_and(|packing| packing.damaged > 0));
 }
 
 #[test]
@@ -302,6 +360,8 @@ fn a_storage_that_is_long_and_empty_takes_no_more_memory_and_time() {
     let (end, looks) = looked_at(&mut volume, Volume::used_end);
     assert!(looks < 100, "{looks}");
     assert!(end.unwrap() < 1000);
+    let (packed, looks) = looked_at(&mut volume, |volume| volume.compact(&mut |_| {}));
+    assert!(packed.is_ok() && looks < 1000, "{packed:?} {looks}");
     volume.close().unwrap();
 }
 
@@ -541,12 +601,13 @@ fn no_new_file_gets_a_number_that_an_inode_has() {
 
 #[test]
 fn the_last_number_is_never_given() {
-    let mut forger = Forger::new();
-    forger.volume.inodes.next = u64::MAX - 1;
-    let mut volume = forger.open();
+    let mut volume = Forger::new().volume;
+    volume.inodes.next = u64::MAX - 1;
     assert_eq!(volume.create_file(Inode(ROOT), "last"), Ok(Inode(u64::MAX - 1)));
     assert_eq!(volume.create_file(Inode(ROOT), "none"), Err(FileError::Io));
     assert!(volume.attributes(Inode(ROOT)).unwrap().kind == FileKind::Directory);
+    let report = check(&mut volume);
+    finds(&report, None, "the number of the next inode is 18446744073709551615");
 }
 
 #[test]
@@ -850,6 +911,7 @@ fn volumes_of_random_items_are_opened_used_and_checked_to_an_end() {
                 let _ = volume.sync_all();
             }
             let _ = volume.check(&mut |_| {});
+            let _ = volume.compact(&mut |_| {});
         });
         let _ = volume.close();
         most = most.max(looks);

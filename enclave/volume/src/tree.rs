@@ -14,8 +14,8 @@ pub(crate) enum Step {
     Stop,
 }
 
-/// Where the keys of a node lie.
-#[derive(Debug, Clone, Copy)]
+/// Where the keys of a node lie; those of the root lie anywhere.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Range {
     /// None is less than this.
     pub(crate) least: Option<Key>,
@@ -30,6 +30,13 @@ impl Range {
         let first = level > 0 && index == 0;
         self.behind.is_none_or(|behind| *key < behind)
             && (first || self.least.is_none_or(|least| least <= *key))
+    }
+
+    /// Where the keys of a child lie of a node that these are the bounds of.
+    pub(crate) fn of_child(&self, bytes: &Bytes, index: usize) -> Range {
+        let next = (index + 1 < page::count(bytes)).then(|| page::key(bytes, index + 1));
+        let own = (index > 0).then(|| page::key(bytes, index));
+        Range { least: own.or(self.least), behind: next.or(self.behind) }
     }
 
     /// Refuses a node with keys that belong elsewhere. They ascend, so the outer ones are enough.
@@ -91,7 +98,7 @@ impl Volume {
         mut look: impl FnMut(&Pointer),
     ) -> (Result<Frame>, Option<Key>) {
         let mut pointer = self.root;
-        let mut range = Range { least: None, behind: None };
+        let mut range = Range::default();
         for level in (1..self.levels).rev() {
             look(&pointer);
             let frame = match self.node_in(&pointer, level, &range) {
@@ -100,12 +107,7 @@ impl Volume {
             };
             let bytes = self.cache.bytes(frame);
             let index = page::child_index(bytes, key);
-            if index > 0 {
-                range.least = Some(page::key(bytes, index));
-            }
-            if index + 1 < page::count(bytes) {
-                range.behind = Some(page::key(bytes, index + 1));
-            }
+            range = range.of_child(bytes, index);
             pointer = page::child(bytes, index);
         }
         look(&pointer);

@@ -412,8 +412,8 @@ impl Volume {
     /// Blocks in use from one on.
     pub(crate) fn used_from(&mut self, block: u64) -> Result<u64> {
         let mut count = 0;
-        for number in block / REGION_BLOCKS..self.space.blocks.div_ceil(REGION_BLOCKS) {
-            let used = self.region_bits(number)?;
+        for number in self.entered_regions()?.range(block / REGION_BLOCKS..) {
+            let used = self.region_bits(*number)?;
             let first = block.saturating_sub(number * REGION_BLOCKS);
             let (word, bit) = ((first / 64) as usize, first % 64);
             let all: u64 = used[word..].iter().map(|word| u64::from(word.count_ones())).sum();
@@ -421,6 +421,21 @@ impl Volume {
             count += all - u64::from(before.count_ones());
         }
         Ok(count)
+    }
+
+    /// The regions that have a bitmap, and so those that have a block in use: a storage may be far
+    /// longer than what is in it.
+    fn entered_regions(&mut self) -> Result<BTreeSet<u64>> {
+        let end = self.space.blocks.div_ceil(REGION_BLOCKS);
+        let mut numbers: BTreeSet<u64> = self.space.loaded_regions().collect();
+        self.scan(&Key::new(0, Subject::Region, 0), |key, _| {
+            if key.inode != 0 || key.subject != Subject::Region || key.offset >= end {
+                return Ok(Step::Stop);
+            }
+            numbers.insert(key.offset);
+            Ok(Step::On)
+        })?;
+        Ok(numbers)
     }
 
     /// One more than the last block in use.
@@ -432,16 +447,7 @@ impl Volume {
                 return Ok(end);
             }
         }
-        // Only the regions that have a bitmap: a storage may be far longer than what is in it.
-        let mut numbers: BTreeSet<u64> = self.space.loaded_regions().collect();
-        self.scan(&Key::new(0, Subject::Region, 0), |key, _| {
-            if key.inode != 0 || key.subject != Subject::Region {
-                return Ok(Step::Stop);
-            }
-            numbers.insert(key.offset);
-            Ok(Step::On)
-        })?;
-        for number in numbers.range(..near).rev() {
+        for number in self.entered_regions()?.range(..near).rev() {
             if let Some(end) = self.used_end_of(*number)? {
                 return Ok(end);
             }
