@@ -39,7 +39,7 @@ pub(crate) fn cut_to_whole(
         store,
         tolerance,
         opened: HashMap::new(),
-        nodes: HashSet::new(),
+        seen: HashSet::new(),
         unsure: Vec::new(),
     };
     let mut missing = 0;
@@ -63,10 +63,11 @@ struct Verifier<'a> {
     salt: Salt,
     durable: u64,
     tolerance: Tolerance,
-    /// Blocks of data that were looked at, by block and counter: whether they open.
+    /// Blocks of data of any state that were looked at: whether they open.
     opened: HashMap<(u64, u64), bool>,
-    /// Nodes of the present state that were looked at: each is looked at once, whatever leads to it.
-    nodes: HashSet<(u64, u64)>,
+    /// Blocks of the present state that were looked at, by block and counter: each is looked at once,
+    /// whatever leads to it.
+    seen: HashSet<(u64, u64)>,
     /// Blocks of the present state that open, and are not known to be durable.
     unsure: Vec<(Kind, Pointer)>,
 }
@@ -74,7 +75,7 @@ struct Verifier<'a> {
 impl Verifier<'_> {
     /// Whether all that a state consists of opens.
     fn holds(&mut self, chain: &Chain) -> Result<bool> {
-        self.nodes.clear();
+        self.seen.clear();
         self.unsure.clear();
         let state = &chain.tree.state;
         if !(1..=page::MOST_LEVELS).contains(&state.levels) {
@@ -111,7 +112,7 @@ impl Verifier<'_> {
                 opens
             }
         };
-        if opens {
+        if opens && self.seen.insert(name) {
             self.unsure.push((Kind::Data, *pointer));
         }
         Ok(opens)
@@ -145,7 +146,7 @@ impl Verifier<'_> {
         net: &Net<'_>,
         blocks: u64,
     ) -> Result<bool> {
-        if self.is_durable(pointer) || !self.nodes.insert((pointer.block, pointer.counter)) {
+        if self.is_durable(pointer) || !self.seen.insert((pointer.block, pointer.counter)) {
             return Ok(true);
         }
         let Some(bytes) = self.loads(Kind::Node, pointer, blocks)? else { return Ok(false) };
