@@ -2,7 +2,7 @@
 //! sense. Nothing may panic, nothing may last longer than the storage is large, nothing may
 //! reach a program that could not be in a volume of ours, and a check names it.
 
-use crate::block::{BLOCK_BYTES, Kind, RESERVED_BLOCKS, offset, zeroed};
+use crate::block::{BLOCK_BYTES, Kind, RESERVED_BLOCKS, RING_START, offset, zeroed};
 use crate::check::Report;
 use crate::error::Result;
 use crate::extents::GROUP;
@@ -180,6 +180,21 @@ fn found_in(forger: Forger) -> Report {
     let blocks = storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
     assert!(count <= 2 * blocks, "{count} blocks opened of {blocks}");
     report
+}
+
+#[test]
+fn pointers_into_the_log_behind_the_largest_file_are_refused_by_a_mount() {
+    let mut forger = Forger::new();
+    let file = forger.file(ROOT, "file");
+    forger.volume.commit().unwrap();
+    forger.volume.balance().unwrap();
+    let pointer = Pointer { block: RING_START, counter: 1, salt: [9; 12], tag: [9; 16] };
+    let key = Key::new(file, Subject::Extents, u64::MAX);
+    forger.volume.set_pointers(&key, &[(31, Some(pointer))]).unwrap();
+    forger.volume.commit().unwrap();
+    let storage = Box::new(forger.storage.clone());
+    let error = Volume::open(storage, &mut Secret::key_file(&KEY), options()).unwrap_err();
+    assert!(error.to_string().contains("behind the largest file's end"), "{error}");
 }
 
 #[test]
