@@ -2,7 +2,7 @@
 //! sense. Nothing may panic, nothing may last longer than the storage is large, nothing may
 //! reach a program that could not be in a volume of ours, and a check names it.
 
-use crate::block::{BLOCK_BYTES, Kind, RESERVED_BLOCKS, offset, zeroed};
+use crate::block::{BLOCK_BYTES, Kind, RESERVED_BLOCKS, RING_START, ROOTS_START, offset, zeroed};
 use crate::check::Report;
 use crate::error::Result;
 use crate::extents::GROUP;
@@ -180,6 +180,51 @@ fn found_in(forger: Forger) -> Report {
     let blocks = storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
     assert!(count <= 2 * blocks, "{count} blocks opened of {blocks}");
     report
+}
+
+#[test]
+fn a_repair_leaves_no_malformed_entry_that_a_later_mount_would_meet() {
+    let mut forger = Forger::new();
+    forger.file(ROOT, "file");
+    forger.volume.commit().unwrap();
+    // Its payload would be longer than a block.
+    let mut block = Box::new([0xff; BLOCK_BYTES]);
+    let volume = forger.volume.id();
+    let seal = forger.volume.store.sealer.seal(Kind::Log, &volume.0, &mut block[34..]).unwrap();
+    block[..12].copy_from_slice(&seal.salt);
+    block[12..18].copy_from_slice(&seal.counter.to_le_bytes()[..6]);
+    block[18..34].copy_from_slice(&seal.tag);
+    for at in [RING_START + 60, ROOTS_START + 4] {
+        forger.volume.store.write(at, &block[..]).unwrap();
+    }
+    let open = |repair| {
+        let options = Options { repair, ..options() };
+        let storage = Box::new(forger.storage.clone());
+        Volume::open(storage, &mut Secret::key_file(&KEY), options)
+    };
+    assert!(open(false).unwrap_err().to_string().contains("malformed"));
+    let mut repaired = open(true).unwrap();
+    repaired.create_file(Inode(ROOT), "another").unwrap();
+    repaired.close().unwrap();
+    let mut volume = open(false).unwrap();
+    for name in ["file", "another"] {
+        volume.lookup(Inode(ROOT), name).unwrap();
+    }
+}
+
+#[test]
+fn pointers_into_the_log_behind_the_largest_file_are_refused_by_a_mount() {
+    let mut forger = Forger::new();
+    let file = forger.file(ROOT, "file");
+    forger.volume.commit().unwrap();
+    forger.volume.balance().unwrap();
+    let pointer = Pointer { block: RING_START, counter: 1, salt: [9; 12], tag: [9; 16] };
+    let key = Key::new(file, Subject::Extents, u64::MAX);
+    forger.volume.set_pointers(&key, &[(31, Some(pointer))]).unwrap();
+    forger.volume.commit().unwrap();
+    let storage = Box::new(forger.storage.clone());
+    let error = Volume::open(storage, &mut Secret::key_file(&KEY), options()).unwrap_err();
+    assert!(error.to_string().contains("behind the largest file's end"), "{error}");
 }
 
 #[test]

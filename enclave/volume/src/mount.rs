@@ -218,9 +218,9 @@ impl Volume {
         for ((key, place), pointer) in &net.pointers {
             match pointer {
                 Some(pointer) if log::is_in_ring(pointer.block) => {
-                    residents.extend(page::Key::decode(key).map(|key| {
-                        (key.inode, key.offset.saturating_mul(extents::GROUP) + *place as u64)
-                    }));
+                    if let Some(key) = page::Key::decode(key) {
+                        residents.push((key.inode, extents::first_block(&key)? + *place as u64));
+                    }
                 }
                 Some(pointer) => self.claim(pointer.block)?,
                 None => {}

@@ -349,8 +349,7 @@ pub fn volume(bytes: &[u8]) {
 /// looks again. Where the check finds nothing, nothing is damaged later either.
 fn use_up(storage: &Blocks, mode: Mode) {
     let Ok(mut volume) = open(storage, mode) else { return };
-    // A repair leaves entries of the log that are malformed where they are.
-    let whole = look(&mut volume) && mode != Mode::Repair;
+    let whole = look(&mut volume);
     if mode == Mode::Read {
         return;
     }

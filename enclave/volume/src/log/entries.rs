@@ -52,13 +52,15 @@ enum Held {
     /// Something else: data, what is left of a write that a crash has cut, or damage. What would be
     /// the salt, if it is an entry.
     Other(Salt),
+    /// An authentic entry that is malformed, which only a repair passes over. Its salt.
+    Malformed(Salt),
 }
 
 impl Held {
     fn entry(&self) -> Option<&Opened> {
         match self {
             Held::Entry(opened) => Some(opened),
-            Held::Nothing | Held::Other(_) => None,
+            Held::Nothing | Held::Other(_) | Held::Malformed(_) => None,
         }
     }
 }
@@ -72,7 +74,7 @@ pub(crate) struct Entries {
 /// What is newer than a state that was chosen.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Newer {
-    /// Blocks of authentic entries with a larger number.
+    /// Blocks of authentic entries with a larger number, or that are malformed.
     pub(crate) blocks: Vec<u64>,
     /// How many commits end in one of them.
     pub(crate) commits: u64,
@@ -99,9 +101,9 @@ impl Entries {
         }
         let open = |bytes: &Bytes| match Entry::open(&mut store.sealer, volume, bytes) {
             Ok(Some(opened)) => Ok(Held::Entry(Box::new(opened))),
-            Ok(None) if bytes.iter().all(|byte| *byte == 0) => Ok(Held::Nothing),
+            Ok(None) if *bytes == [0; BLOCK_BYTES] => Ok(Held::Nothing),
             Ok(None) => Ok(Held::Other(salt_of(bytes))),
-            Err(error) => tolerance.or(Err(error), Held::Other(salt_of(bytes))),
+            Err(error) => tolerance.or(Err(error), Held::Malformed(salt_of(bytes))),
         };
         let held = bytes.as_chunks::<BLOCK_BYTES>().0.iter().map(open).collect::<Result<_>>()?;
         Ok(Entries { held })
@@ -163,7 +165,9 @@ impl Entries {
     /// Whether the block of a place looks like an entry that this salt sealed, and does not open: it
     /// was not written whole, or it is damaged.
     fn is_unreadable(&self, place: u64, salt: &Salt) -> bool {
-        let Held::Other(held) = self.held(ring_block(place)) else { return false };
+        let (Held::Other(held) | Held::Malformed(held)) = self.held(ring_block(place)) else {
+            return false;
+        };
         let same = held.iter().zip(salt).filter(|(one, other)| one == other).count();
         same >= SAME_SALT_BYTES
     }
@@ -185,12 +189,17 @@ impl Entries {
             newer.commits += u64::from(opened.entry.flags & LAST != 0 && !second_copy);
             newer.sequence = newer.sequence.max(opened.entry.sequence);
         }
+        // Nothing else passes over them, so a repair must not leave them.
+        let held = (START..).zip(&self.held);
+        let malformed = held.filter(|(_, held)| matches!(held, Held::Malformed(_)));
+        newer.blocks.extend(malformed.map(|(block, _)| block));
         for slot in 0..ROOT_SLOTS {
             let copies = [ROOTS_START + slot, ROOT_COPIES_START + slot];
             let is_newest = |block: &u64| {
                 self.root(*block, slot).is_some_and(|opened| opened.entry.tree >= tree)
             };
-            let other = |block: &u64| matches!(self.held(*block), Held::Other(_));
+            let other =
+                |block: &u64| matches!(self.held(*block), Held::Other(_) | Held::Malformed(_));
             if copies.iter().any(other) && !copies.iter().any(is_newest) {
                 newer.unreadable += 1;
             }
