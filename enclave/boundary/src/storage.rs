@@ -22,7 +22,7 @@ fn fitting(pieces: &[(u64, &[u8])]) -> usize {
 }
 
 /// The host is asked to enter this many times what was read of a mapping.
-const AHEAD_OF_READS: u64 = 16;
+const AHEAD_OF_READS: u64 = 64;
 
 /// A mapping of a file, and the words that say which part of it could not be read.
 #[derive(Debug, Clone, Copy)]

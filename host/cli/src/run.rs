@@ -339,11 +339,12 @@ impl Run {
         let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
         let report = report.map_err(|error| room::failure(error, &image, compiler))?;
-        let code = end(&self.subject, &report)?;
+        let code = end(&self.subject, &report);
         self.telling.tell(&report)?;
         for trouble in &report.outcome.troubles {
             say!("error: {trouble}");
         }
+        let code = code?;
         // A program that ended well did not end well if its files did not.
         let troubled = !report.outcome.troubles.is_empty() && code == ExitCode::SUCCESS;
         Ok(if troubled { ExitCode::FAILURE } else { code })

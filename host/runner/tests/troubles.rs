@@ -1,4 +1,5 @@
-//! What is told at the end of a run of volumes that could not be closed.
+//! What is told at the end of a run: of volumes that could not be closed, and of a program that
+//! could not be read.
 //!
 //! The image is the one that `cargo xtask image` builds, or that of `TWINE_IMAGE`.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -7,9 +8,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use twine_host::{Access, Call, Image, Interposer, Platform, Resources, Storage, run_interposed};
+use twine_host::{
+    Access, Call, Error, Image, Interposer, Platform, Program, Resources, Storage, UnreadPages,
+    run_interposed,
+};
 use twine_protocol::calls::number;
-use twine_protocol::launch::{Launch, Mount, Source, VolumeKey, VolumeSource};
+use twine_protocol::launch::{End, Launch, Mount, Source, VolumeKey, VolumeSource};
 use twine_protocol::wire::Status;
 
 /// Yields, then makes an empty file "f" in each of two mounts, of which the second is at
@@ -53,13 +57,17 @@ impl Interposer for Failing {
     }
 }
 
-/// Has files made in two volumes, which an honest host has made; what is told at the end.
-fn troubles(failing: &'static [u64]) -> Vec<String> {
-    let image = std::env::var_os("TWINE_IMAGE").map_or_else(
+fn image() -> Image {
+    let path = std::env::var_os("TWINE_IMAGE").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/twine.sgxs")),
         PathBuf::from,
     );
-    let image = Image::open(image).expect("`cargo xtask image` has built the image");
+    Image::open(path).expect("`cargo xtask image` has built the image")
+}
+
+/// Has files made in two volumes, which an honest host has made; what is told at the end.
+fn troubles(failing: &'static [u64]) -> Vec<String> {
+    let image = image();
     let name = format!("twine-troubles-{}-{}", std::process::id(), failing.len());
     let folder = std::env::temp_dir().join(name);
     fs::create_dir_all(&folder).expect("a folder");
@@ -107,4 +115,33 @@ fn each_volume_that_could_not_be_closed_is_told() {
             assert_eq!(lines, usize::from(failing.contains(&number)), "{told:?}");
         }
     }
+}
+
+#[test]
+fn a_program_that_was_cut_while_it_was_taken_is_an_error_and_no_other_program() {
+    // Zeros for the contents of a custom section leave a program that runs.
+    let mut program = wat::parse_str(NOTHING).expect("the text is valid");
+    program.extend([0, 0xfc, 0xbf, 0x01, 1, b'x']);
+    program.resize(program.len() + 24_570, 7);
+    let path = std::env::temp_dir().join(format!("twine-cut-program-{}", std::process::id()));
+    let run = |cut: bool| {
+        fs::write(&path, &program).expect("it can be written");
+        let file = fs::File::options().read(true).write(true).open(&path).expect("it is there");
+        let given = Program::of_file(&file, program.len() as u64).expect("it can be mapped");
+        if cut {
+            file.set_len(4096).expect("it can be cut");
+        }
+        let launch = Launch { arguments: vec!["program".into()], ..Launch::default() };
+        twine_host::run(&image(), Platform::Simulated, &launch, given, Resources::default())
+    };
+    let whole = run(false).expect("it runs");
+    assert!(matches!(whole.outcome.end, End::Exited { code: 0, .. }), "{:?}", whole.outcome.end);
+    assert_eq!(whole.stats.unread, UnreadPages::default());
+    let pages = (program.len() as u64).div_ceil(4096) - 1;
+    let cut = run(true);
+    assert!(
+        matches!(&cut, Err(Error::ProgramUnread { pages: found }) if *found == pages),
+        "{cut:?}"
+    );
+    fs::remove_file(path).expect("it can be removed");
 }
