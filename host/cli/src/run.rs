@@ -293,7 +293,8 @@ impl Run {
     /// Runs it to its end; the exit code for it.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let (image, platform) = self.place.choose(self.program.len(), self.telling.quiet)?;
-        let Prepared { mounts, mut resources, made, .. } = self.prepared;
+        // `made` is first, to be dropped last: it removes files whose locks are in `resources`.
+        let Prepared { made, mounts, mut resources, .. } = self.prepared;
         let settings = cache::Settings {
             fuel: self.limits.fuel.is_some(),
             timeout: self.limits.epochs(),
