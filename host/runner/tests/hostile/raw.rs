@@ -407,7 +407,7 @@ impl Host {
         self.run_from(EENTER, enclave, tcs, first, lie)
     }
 
-    /// The pages at the highest addresses that the enclave has asked for.
+    /// The pages at the highest addresses that the enclave has asked for, in a row.
     pub fn last_added(&self) -> Option<Range<usize>> {
         self.state().last_added.clone()
     }
@@ -710,8 +710,11 @@ impl HostCalls for Caller<'_> {
     fn add_pages(&mut self, address: u64, length: u64) -> (u64, u64) {
         let added = address as usize..(address + length) as usize;
         let last = &mut self.host.state().last_added;
-        if last.as_ref().is_none_or(|last| last.start < added.start) {
-            *last = Some(added);
+        match last {
+            // A memory may take several steps.
+            Some(last) if last.end == added.start => last.end = added.end,
+            Some(last) if last.start > added.start => {}
+            _ => *last = Some(added),
         }
         simulated(sgx_sim::augment(address as usize, length as usize))
     }
