@@ -223,7 +223,7 @@ impl Unread {
 
 /// Bytes at the start of a mapping that the host enters into the page tables before the enclave
 /// asks for more.
-pub const AHEAD: u64 = 32 << 20;
+pub const AHEAD: u64 = 256 << 20;
 
 /// Bits of [`PollRecord::events`].
 pub mod poll {

@@ -55,7 +55,8 @@ pub struct MappedFile<'a, R> {
 impl<'a, R: RawCall> MappedFile<'a, R> {
     /// The file with that number in the launch request.
     pub fn new(boundary: &'a Boundary<R>, number: u64) -> Self {
-        let enter_at = AHEAD / AHEAD_OF_READS;
+        // Before that there is no more to be asked for.
+        let enter_at = 2 * AHEAD / AHEAD_OF_READS;
         MappedFile { boundary, number, mapping: None, copied: 0, enter_at }
     }
 
