@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::extents;
 use crate::header::{self, Header, MOST_SLOTS};
 use crate::inode::{Inodes, ROOT};
-use crate::log::{self, Chain, Entries, Log, Net, State, Tolerance};
+use crate::log::{self, Chain, Entries, Log, Net, Newer, State, Tolerance};
 use crate::page::{self, Subject};
 use crate::pointer::Pointer;
 use crate::recovery::Recovery;
@@ -65,7 +65,6 @@ impl Volume {
         volume.plant(RESERVED_BLOCKS)?;
         volume.fill_ready()?;
         volume.new_inode(FileKind::Directory, 0, ROOT)?;
-        volume.write_inodes()?;
         volume.commit_tree(true)?;
         // The header is last, so that a volume is there whole or not at all; and its first copy, which
         // says until then that the volume is unfinished, is the very last.
@@ -102,7 +101,8 @@ impl Volume {
         let chain = &found.chain;
         let (tree, last) = (&chain.tree, chain.last());
         let header = unlocked.header(&last.state.header)?;
-        if let Some(dropped) = found.dropped.filter(Dropped::is_loss)
+        let dropped = Dropped::new(last.mark.sequence, &found.newer, found.durable);
+        if let Some(dropped) = dropped.filter(Dropped::is_loss)
             && !options.read_only
             && !options.repair
         {
@@ -118,11 +118,11 @@ impl Volume {
         check_state(&state, size)?;
         check_numbers(&entries)?;
         let log = Log::resume(&store.sealer, chain, &entries);
-        let recovery = found.recovery(&entries, !unlocked.is_twice(&last.state.header));
-        let repaired = options.repair && found.dropped.is_some();
+        let recovery = found.recovery(!unlocked.is_twice(&last.state.header));
+        let repaired = options.repair && dropped.is_some();
         let key = unlocked.key.clone();
         let mut volume = Self::assemble(store, header, &key, &state, log, options);
-        volume.dropped = found.dropped;
+        volume.dropped = dropped;
         volume.recovery = Some(recovery);
         volume.check_anchor(&found.chain)?;
         volume.replay(&found.chain)?;
@@ -190,11 +190,11 @@ impl Volume {
 
     /// Makes the changes that the log lists, in memory.
     fn replay(&mut self, chain: &Chain) -> Result<()> {
-        let damaged = || Error::damaged("the log makes no sense");
-        let net = Net::of(chain).map_err(|_| damaged())?;
+        let malformed = || Error::damaged("a key in the log is malformed");
+        let net = Net::of(chain)?;
         self.claim_blocks(&net)?;
         for encoded in &net.keys {
-            let key = page::Key::decode(encoded).ok_or_else(damaged)?;
+            let key = page::Key::decode(encoded).ok_or_else(malformed)?;
             if key.subject == Subject::Extents {
                 let changes: Vec<(usize, Option<Pointer>)> = (0..extents::GROUP as usize)
                     .filter_map(|place| Some((place, *net.pointers.get(&(*encoded, place))?)))
@@ -253,18 +253,17 @@ struct Found {
     unsure: Vec<(Kind, Pointer)>,
     /// The largest number of a commit that is known to have been durable.
     durable: u64,
-    dropped: Option<Dropped>,
+    newer: Newer,
 }
 
 impl Found {
     /// What must be done before anything is written. `header`: a copy of it is not the one that counts.
-    fn recovery(&self, entries: &Entries, header: bool) -> Recovery {
-        let groups = std::iter::once(&self.chain.tree).chain(&self.chain.changes);
-        let unsure = groups.filter(|group| group.mark.sequence > self.durable);
+    fn recovery(&self, header: bool) -> Recovery {
+        let unsure = self.chain.groups().filter(|group| group.mark.sequence > self.durable);
         Recovery {
             blocks: self.unsure.clone(),
             entries: unsure.flat_map(|group| group.entries.iter().copied()).collect(),
-            dropped: entries.newer_than(&self.chain).blocks,
+            dropped: self.newer.blocks.clone(),
             header,
         }
     }
@@ -277,11 +276,8 @@ fn newest(store: &mut Store, entries: &Entries, size: u64, tolerance: Tolerance)
         let mut chain = Chain::read(entries, root, tolerance)?;
         match verify::cut_to_whole(store, &mut chain, size, tolerance)? {
             Cut::Whole(unsure) => {
-                let sequence = chain.last().mark.sequence;
-                let durable = entries.durable_commit();
-                let newer = entries.newer_than(&chain);
-                let dropped = Dropped::new(sequence, &newer, durable);
-                return Ok(Found { chain, unsure, durable, dropped });
+                let (durable, newer) = (entries.durable_commit(), entries.newer_than(&chain));
+                return Ok(Found { chain, unsure, durable, newer });
             }
             Cut::Nothing { blocks } => needed = needed.max(blocks),
         }

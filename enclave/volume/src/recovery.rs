@@ -6,12 +6,10 @@
 
 use crate::block::{BLOCK_BYTES, Bytes, HEADER_COPIES, HEADER_START, Kind, zeroed};
 use crate::error::{Error, Result};
+use crate::flush::BATCH_BLOCKS;
 use crate::log;
 use crate::pointer::{Pointer, Tag};
 use crate::volume::Volume;
-
-/// Blocks that are written with one call.
-const BATCH_BLOCKS: usize = 256;
 
 /// What a mount found.
 #[derive(Debug, Default)]

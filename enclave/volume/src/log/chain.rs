@@ -103,6 +103,11 @@ impl Chain {
         self.changes.last().unwrap_or(&self.tree)
     }
 
+    /// Its commits, in order.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+        std::iter::once(&self.tree).chain(&self.changes)
+    }
+
     /// Where in the ring the next commit may be.
     pub(crate) fn end(&self) -> u64 {
         self.last().end
@@ -110,8 +115,7 @@ impl Chain {
 
     /// Whether the chain passes through a state, or goes on from it.
     pub(crate) fn knows(&self, mark: &Mark) -> bool {
-        let groups = std::iter::once(&self.tree).chain(&self.changes);
-        groups.map(|group| group.mark).any(|passed| passed == *mark)
+        self.groups().map(|group| group.mark).any(|passed| passed == *mark)
             || self.tree.durable_commit == *mark
     }
 }
