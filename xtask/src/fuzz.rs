@@ -334,12 +334,13 @@ stat::new_units_added:          3\n";
             target: "node".to_owned(),
             told,
             ended_well,
-            log: "/root/target/fuzz/node.log".into(),
+            log: "/checkout/target/fuzz/node.log".into(),
         };
-        let said = |told, ended_well| complaint(Path::new("/root"), &outcome(told, ended_well));
+        let said = |told, ended_well| complaint(Path::new("/checkout"), &outcome(told, ended_well));
         let whole = || Told { find: None, ..Told::read(LOG) };
         assert_eq!(said(whole(), true), None);
-        let find = Told { find: Some("/root/target/fuzz/artifacts/node/x".to_owned()), ..whole() };
+        let find =
+            Told { find: Some("/checkout/target/fuzz/artifacts/node/x".to_owned()), ..whole() };
         let find = said(find, false).unwrap();
         assert!(find.contains("`cargo xtask fuzz --repeat target/fuzz/artifacts/node/x node`"));
         assert!(said(whole(), false).unwrap().ends_with("target/fuzz/node.log"));
