@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use twine_files::{Change, FileSystem};
-use twine_volume::{LEAST_CACHE_BYTES, NewSlot, Options, Secret, Volume};
+use twine_volume::{MIN_CACHE_BYTES, NewSlot, Options, Secret, Volume};
 
 /// Bytes of the file, as in the measurements of Twine's paper.
 const SIZE: u64 = 175 << 20;
@@ -322,7 +322,7 @@ impl Bench {
         match keeper {
             Keeper::Volume => volume(&path, work, &offsets, Options::default()),
             Keeper::SmallVolume => {
-                let options = Options { cache_bytes: LEAST_CACHE_BYTES, ..Options::default() };
+                let options = Options { cache_bytes: MIN_CACHE_BYTES, ..Options::default() };
                 volume(&path, work, &offsets, options)
             }
             Keeper::Stock => protected(&path, work, &offsets, Manner::Stock),

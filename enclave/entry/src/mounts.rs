@@ -240,7 +240,7 @@ impl Volumes {
             let Some(volume) = volume.into_inner() else { continue };
             let counts = counts(&volume);
             // What stopped it says more than that it was stopped.
-            let trouble = volume.trouble().cloned();
+            let trouble = volume.first_error().cloned();
             let closing = volume.close().err();
             if let Some(error) = trouble.or(closing) {
                 troubles.push(format!("the volume for {guest}: {error}"));

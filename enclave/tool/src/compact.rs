@@ -33,7 +33,7 @@ pub(crate) fn compact(
         }
     });
     let used = volume.usage().map_or(0, |usage| usage.used);
-    let told = volume.trouble().is_some();
+    let told = volume.first_error().is_some();
     close(which, volume, job);
     let packing = match packed {
         Ok(packing) => packing,

@@ -76,7 +76,7 @@ pub(crate) fn change(
     let mut volume = open(which, outside, job)?;
     let result = change(&mut volume, outside);
     // What is wrong with the volume itself is said once.
-    let told = volume.trouble().is_some();
+    let told = volume.first_error().is_some();
     close(which, volume, job);
     match result {
         Err(error) if !told => Err(opening::trouble(which, &error)),

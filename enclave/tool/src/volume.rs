@@ -91,7 +91,7 @@ fn make(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Volume> {
 
 /// Ends a volume, and says what was wrong with it and whether its last changes are lost.
 pub(crate) fn close(which: &OpenVolume, volume: Volume, job: &mut Job<'_>) {
-    let trouble = volume.trouble().cloned();
+    let trouble = volume.first_error().cloned();
     let result = volume.close();
     let closing = result.err().filter(|_| trouble.is_none());
     if let Some(error) = trouble.or(closing) {

@@ -35,7 +35,7 @@ pub(crate) const RING_BLOCKS: u64 = 120;
 pub(crate) const RESERVED_BLOCKS: u64 = ROOT_COPIES_START + ROOT_SLOTS;
 
 /// Block numbers are smaller than this.
-pub(crate) const MOST_BLOCKS: u64 = 1 << 48;
+pub(crate) const MAX_BLOCKS: u64 = 1 << 48;
 
 /// What a block holds. It is part of the nonce, so that a block of one kind never opens as
 /// one of another.

@@ -51,7 +51,7 @@ pub(crate) struct Cache {
 }
 
 /// Blocks that are kept for reuse rather than given back to the allocator.
-const MOST_SPARE: usize = 64;
+const MAX_SPARE: usize = 64;
 
 impl Cache {
     pub(crate) fn new(budget: usize) -> Self {
@@ -140,7 +140,7 @@ impl Cache {
 
     /// Takes back a block that [`spare`](Self::spare) gave.
     pub(crate) fn give_back(&mut self, block: Block) {
-        if self.spare.len() < MOST_SPARE {
+        if self.spare.len() < MAX_SPARE {
             self.spare.push(block);
         }
     }

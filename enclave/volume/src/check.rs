@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use twine_files::FileKind;
 
 /// More findings than this are counted, not listed.
-const MOST_FINDINGS: usize = 1000;
+const MAX_FINDINGS: usize = 1000;
 
 /// How far a check, or a move of blocks, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl Volume {
 impl Check<'_> {
     fn find(&mut self, inode: Option<u64>, lost: bool, what: impl Into<String>) {
         self.count += 1;
-        if self.about.len() < MOST_FINDINGS {
+        if self.about.len() < MAX_FINDINGS {
             self.about.push((inode, lost, what.into()));
         }
     }
@@ -270,7 +270,7 @@ impl Check<'_> {
             if read.is_ok() {
                 let first = *known.spot.get_or_insert(spot);
                 let again = first != spot && kind == FileKind::Directory;
-                if again && self.more_names.len() < MOST_FINDINGS {
+                if again && self.more_names.len() < MAX_FINDINGS {
                     self.more_names.push(spot);
                 }
             }

@@ -9,13 +9,13 @@
 
 use crate::error::{Error, Result};
 use crate::extents;
-use crate::log::{MOST_GROUP, PAYLOAD_BYTES, Record, STATE_BYTES, State};
+use crate::log::{MAX_GROUP, PAYLOAD_BYTES, Record, STATE_BYTES, State};
 use crate::page::Subject;
 use crate::volume::Volume;
 
 /// With more dirty nodes than this the tree is written, so that the memory that replaying
 /// the log takes is bounded whatever the cache.
-const MOST_DIRTY_NODES: usize = 512;
+const MAX_DIRTY_NODES: usize = 512;
 
 impl Volume {
     /// Makes everything durable. Nothing happens if nothing has changed.
@@ -29,7 +29,7 @@ impl Volume {
     /// Hands all changes to the storage, so that they survive the end of this process.
     /// While an anchor is behind there is no commit, so that it is never behind by two.
     pub(crate) fn settle_changes(&mut self) -> Result<()> {
-        if !self.unsettled || self.read_only || self.stopped || self.anchor_behind {
+        if !self.has_uncommitted || self.read_only || self.stopped || self.anchor_behind {
             return Ok(());
         }
         self.begin_changes()?;
@@ -42,7 +42,7 @@ impl Volume {
         if result.is_err() {
             // What was staged and not written is still dirty, and will go elsewhere.
             self.log.forget_staged();
-            self.unsettled = true;
+            self.has_uncommitted = true;
         }
         result
     }
@@ -50,7 +50,7 @@ impl Volume {
     /// Commits after all data but what was staged was written.
     fn commit_flushed(&mut self, durable: bool, staged: &[(u64, u64)]) -> Result<()> {
         self.write_inodes()?;
-        self.unsettled = false;
+        self.has_uncommitted = false;
         if self.redo.is_empty() && !self.log.tree_due {
             return if durable && self.log.is_behind() { self.make_durable() } else { Ok(()) };
         }
@@ -63,7 +63,7 @@ impl Volume {
             // Often nothing else waits for the barrier: then it is one step.
             let through = durable && !self.store.is_unsynced();
             self.log.write_changes(&mut self.store, &self.header.volume, &bytes, through)?;
-            self.log.resides(staged.iter().copied());
+            self.log.add_ring_blocks(staged.iter().copied());
             self.clean_blocks(staged);
             return self.committed(durable, through);
         }
@@ -74,7 +74,7 @@ impl Volume {
 
     /// Dirty nodes that are kept before the tree is written.
     pub(crate) fn most_dirty_nodes(&self) -> usize {
-        (self.cache.budget() / 4).min(MOST_DIRTY_NODES)
+        (self.cache.budget() / 4).min(MAX_DIRTY_NODES)
     }
 
     fn state(&self) -> State {
@@ -91,7 +91,7 @@ impl Volume {
 
     /// All that has changed since the last commit, if it is little enough for the log.
     fn changes(&mut self) -> Result<Option<Vec<u8>>> {
-        let most = MOST_GROUP as usize * PAYLOAD_BYTES;
+        let most = MAX_GROUP as usize * PAYLOAD_BYTES;
         let Some(items) = self.redo.items() else { return Ok(None) };
         let items: Vec<_> = items.map(|(key, mask)| (*key, mask)).collect();
         let mut bytes = Vec::with_capacity(STATE_BYTES + 128 * items.len());
@@ -129,10 +129,10 @@ impl Volume {
         self.begin_changes()?;
         self.flush_data()?;
         self.write_inodes()?;
-        // From here on blocks are guarded, which only a commit like this one ends.
+        // From here on blocks are pending_free, which only a commit like this one ends.
         self.log.tree_due = true;
-        self.move_residents()?;
-        self.drain_ready();
+        self.move_ring_blocks()?;
+        self.drain_reserve();
         loop {
             self.enter_freed()?;
             self.enter_waiting()?;
@@ -152,7 +152,7 @@ impl Volume {
     }
 
     fn prepare_entries(&mut self) -> Result<()> {
-        self.store.sealer.make_room(MOST_GROUP)?;
+        self.store.sealer.reserve_seals(MAX_GROUP)?;
         if self.log.needs_barrier(&self.store) { self.barrier() } else { Ok(()) }
     }
 

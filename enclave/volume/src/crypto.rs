@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub(crate) type Key = Zeroizing<[u8; 32]>;
 
 /// Seals under one salt. Far below what AES-GCM allows for one key; a new salt is drawn then.
-const MOST_SEALS: u64 = 1 << 32;
+const MAX_SEALS: u64 = 1 << 32;
 
 /// Expanded keys of other mounts that are kept.
 const KEPT_KEYS: usize = 64;
@@ -135,8 +135,8 @@ impl Sealer {
     }
 
     /// Draws a new salt, unless so many seals are left under this one.
-    pub(crate) fn make_room(&mut self, seals: u64) -> Result<()> {
-        if self.counter + seals <= MOST_SEALS {
+    pub(crate) fn reserve_seals(&mut self, seals: u64) -> Result<()> {
+        if self.counter + seals <= MAX_SEALS {
             return Ok(());
         }
         let mut salt = Salt::default();
@@ -153,7 +153,7 @@ impl Sealer {
     pub(crate) fn seal(&mut self, kind: Kind, extra: &[u8], bytes: &mut [u8]) -> Result<Seal> {
         #[cfg(feature = "fuzzing")]
         crate::fuzzing::before_seal(kind, bytes);
-        self.make_room(1)?;
+        self.reserve_seals(1)?;
         self.counter += 1;
         let mut tag = Tag::default();
         self.current.encrypt(&nonce(kind, self.counter), extra, bytes, &mut tag);

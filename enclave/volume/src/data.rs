@@ -13,7 +13,7 @@ use crate::volume::Volume;
 use std::collections::BTreeSet;
 
 /// A file of at most this many bytes lies in the tree.
-pub(crate) const MOST_INLINE_BYTES: u64 = 1024;
+pub(crate) const MAX_INLINE_BYTES: u64 = 1024;
 
 pub(crate) fn inline_key(inode: u64) -> Key {
     Key::new(inode, Subject::Inline, 0)
@@ -180,22 +180,22 @@ impl Volume {
         let cached = blocks.iter().map(|&(inode, index)| self.cache.dirty_block(inode, index));
         let pointers = self.log.stage(&mut self.store, cached)?;
         let result = self.point_to(&blocks, &pointers);
-        self.midway(result)?;
+        self.poison_on_error(result)?;
         Ok(blocks)
     }
 
     /// Writes the blocks that are in the log's ring anew, to places of their own.
-    pub(crate) fn move_residents(&mut self) -> Result<()> {
-        let residents = self.log.take_residents();
-        let result = self.move_out(&residents);
+    pub(crate) fn move_ring_blocks(&mut self) -> Result<()> {
+        let ring_blocks = self.log.take_ring_blocks();
+        let result = self.move_out(&ring_blocks);
         if result.is_err() {
-            self.log.resides(residents);
+            self.log.add_ring_blocks(ring_blocks);
         }
         result
     }
 
-    fn move_out(&mut self, residents: &BTreeSet<(u64, u64)>) -> Result<()> {
-        for &(inode, index) in residents {
+    fn move_out(&mut self, ring_blocks: &BTreeSet<(u64, u64)>) -> Result<()> {
+        for &(inode, index) in ring_blocks {
             let pointer = self.pointer(inode, index)?;
             if !pointer.is_some_and(|pointer| log::is_in_ring(pointer.block)) {
                 continue;
@@ -203,7 +203,7 @@ impl Volume {
             match self.data(inode, index) {
                 Ok(frame) => self.cache.dirty(frame),
                 // It is lost, as the file's reader will be told.
-                Err(error @ Error::NotAuthentic { .. }) => self.note(&error),
+                Err(error @ Error::NotAuthentic { .. }) => self.record_error(&error),
                 Err(error) => return Err(error),
             }
         }
@@ -235,10 +235,10 @@ impl Volume {
 
     /// Puts files that are small enough into the tree; the blocks of others.
     fn flush_inline(&mut self, batch: &[(u64, u64)]) -> Result<Vec<(u64, u64)>> {
-        self.fill_ready()?;
+        self.fill_reserve()?;
         let mut blocks = Vec::with_capacity(batch.len());
         for &(inode, index) in batch {
-            if index == 0 && self.inode(inode)?.size <= MOST_INLINE_BYTES {
+            if index == 0 && self.inode(inode)?.size <= MAX_INLINE_BYTES {
                 self.write_inline(inode)?;
             } else {
                 blocks.push((inode, index));
@@ -259,12 +259,12 @@ impl Volume {
         }
         let name = Name::Data(inode, 0);
         let Some(frame) = self.cache.find(name) else { return Ok(()) };
-        let mut bytes = [0; MOST_INLINE_BYTES as usize];
+        let mut bytes = [0; MAX_INLINE_BYTES as usize];
         bytes[..length].copy_from_slice(&self.cache.bytes(frame)[..length]);
         let result = self
             .put(&key, &bytes[..length])
             .and_then(|()| if had { self.set_pointers(&extents, &[(0, None)]) } else { Ok(()) });
-        self.midway(result)?;
+        self.poison_on_error(result)?;
         if let Some(frame) = self.cache.find(name) {
             self.cache.clean(frame);
         }
@@ -285,7 +285,7 @@ impl Volume {
             return Err(error);
         }
         let result = self.point_to(blocks, &pointers);
-        self.midway(result)?;
+        self.poison_on_error(result)?;
         match bytes {
             Some(_) => blocks
                 .iter()
@@ -310,7 +310,7 @@ impl Volume {
         let mut pointers = Vec::with_capacity(blocks.len());
         self.write_runs(runs, bytes, &mut pointers)?;
         let result = self.point_to(blocks, &pointers);
-        self.midway(result)
+        self.poison_on_error(result)
     }
 
     /// Blocks in the cache were written.
@@ -406,7 +406,7 @@ impl Volume {
             at += group.len();
             self.set_pointers(&extents::key(inode, first), &changes)?;
             if first == 0 && self.has(&inline_key(inode))? {
-                self.take(&inline_key(inode))?;
+                self.remove(&inline_key(inode))?;
             }
         }
         Ok(())

@@ -18,10 +18,10 @@ const SLOT_BITS: u32 = 7;
 const FIRST_SLOT: u64 = 4;
 
 /// Most bytes of a symbolic link's target.
-pub(crate) const MOST_TARGET_BYTES: usize = 4095;
+pub(crate) const MAX_TARGET_BYTES: usize = 4095;
 
 /// Letters of a damaged name that a message has.
-const MOST_SHOWN: usize = 64;
+const MAX_SHOWN: usize = 64;
 
 /// Bytes of a piece of a target.
 const PIECE_BYTES: usize = 1024;
@@ -87,7 +87,7 @@ impl Names {
         let (inode, kind, name) = parse(value)?;
         let wrong = |what: &str| {
             // A name may be long, and hold anything.
-            let shown: String = name.chars().take(MOST_SHOWN).collect();
+            let shown: String = name.chars().take(MAX_SHOWN).collect();
             let more = if shown.len() < name.len() { "..." } else { "" };
             Error::damaged(format!("the name {shown:?}{more} {what}"))
         };
@@ -242,18 +242,18 @@ impl Volume {
         target: &str,
     ) -> Result<u64> {
         self.check_writable()?;
-        if target.len() > MOST_TARGET_BYTES {
+        if target.len() > MAX_TARGET_BYTES {
             return Err(FileError::NameTooLong.into());
         }
         let key = self.new_key(directory, name)?;
         self.check_next_inode()?;
-        self.balance_for_names()?;
+        self.make_room_for_names()?;
         self.prepare(&key)?;
         self.prepare_inode(directory)?;
         self.prepare(&Key::new(self.inodes.next, Subject::Attributes, 0))?;
         let parent = if kind == FileKind::Directory { directory } else { 0 };
         let result = self.make_prepared(&key, name, kind, target, parent);
-        self.midway(result)
+        self.poison_on_error(result)
     }
 
     fn make_prepared(
@@ -285,7 +285,7 @@ impl Volume {
                 return Ok(Step::Stop);
             }
             target.extend_from_slice(piece);
-            Ok(if target.len() <= MOST_TARGET_BYTES { Step::On } else { Step::Stop })
+            Ok(if target.len() <= MAX_TARGET_BYTES { Step::On } else { Step::Stop })
         })?;
         if target.len() as u64 != attributes.size {
             return Err(Error::damaged("a symbolic link's target has the wrong length"));
@@ -294,11 +294,11 @@ impl Volume {
     }
 
     /// Takes away what a symbolic link holds.
-    pub(crate) fn take_target(&mut self, inode: u64) -> Result<()> {
-        for piece in 0..MOST_TARGET_BYTES.div_ceil(PIECE_BYTES) as u64 {
+    pub(crate) fn remove_target(&mut self, inode: u64) -> Result<()> {
+        for piece in 0..MAX_TARGET_BYTES.div_ceil(PIECE_BYTES) as u64 {
             let key = Key::new(inode, Subject::Target, piece);
             if self.has(&key)? {
-                self.take(&key)?;
+                self.remove(&key)?;
             }
         }
         Ok(())
@@ -318,12 +318,12 @@ impl Volume {
             return Err(FileError::TooManyLinks.into());
         }
         let key = self.new_key(directory, name)?;
-        self.balance_for_names()?;
+        self.make_room_for_names()?;
         self.prepare(&key)?;
         self.prepare_inode(directory)?;
         self.prepare_inode(inode)?;
         let result = self.link_prepared(&key, inode, attributes.kind, name);
-        self.midway(result)
+        self.poison_on_error(result)
     }
 
     fn link_prepared(&mut self, key: &Key, inode: u64, kind: FileKind, name: &str) -> Result<()> {
@@ -347,13 +347,13 @@ impl Volume {
             (true, true) => self.check_empty(found.inode)?,
             (false, false) => {}
         }
-        self.balance()?;
+        self.make_room()?;
         self.prepare(&found.key)?;
         self.prepare_inode(directory)?;
         self.prepare_inode(found.inode)?;
         self.prepare_mark(found.inode)?;
         let result = self.remove_prepared(&found);
-        let gone = self.midway(result)?;
+        let gone = self.poison_on_error(result)?;
         if gone {
             self.destroy(found.inode);
         }
@@ -361,7 +361,7 @@ impl Volume {
     }
 
     fn remove_prepared(&mut self, found: &Found) -> Result<bool> {
-        self.take(&found.key)?;
+        self.remove(&found.key)?;
         self.change_inode(found.key.inode, Times::CONTENTS, |_| {})?;
         self.lose_name(found.inode)
     }
@@ -418,7 +418,7 @@ impl Volume {
         });
         if let Some(error) = wrong {
             self.inodes.damaged.insert(directory);
-            self.note(&in_directory(directory, &error));
+            self.record_error(&in_directory(directory, &error));
         }
         scanned?;
         // Who lists in pieces is told at the end of the last one, whichever piece it was in.

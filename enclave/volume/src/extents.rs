@@ -2,7 +2,7 @@
 
 use crate::block::{BLOCK_BYTES, RESERVED_BLOCKS};
 use crate::error::{Error, Result};
-use crate::file::MOST_FILE_BYTES;
+use crate::file::MAX_FILE_BYTES;
 use crate::log;
 use crate::page::{Key, Subject};
 use crate::pointer::{POINTER_BYTES, Pointer};
@@ -13,10 +13,10 @@ use crate::volume::Volume;
 pub(crate) const GROUP: u64 = 32;
 
 /// Most blocks of a file.
-const MOST_FILE_BLOCKS: u64 = MOST_FILE_BYTES / BLOCK_BYTES as u64;
+const MAX_FILE_BLOCKS: u64 = MAX_FILE_BYTES / BLOCK_BYTES as u64;
 
 /// Most bytes of an item.
-const MOST_BYTES: usize = 4 + GROUP as usize * POINTER_BYTES;
+const MAX_BYTES: usize = 4 + GROUP as usize * POINTER_BYTES;
 
 /// The pointers of a group; nothing for holes.
 pub(crate) type Group = [Option<Pointer>; GROUP as usize];
@@ -33,7 +33,7 @@ pub(crate) fn place(index: u64) -> usize {
 
 /// The first block of the group that an item is of.
 pub(crate) fn first_block(key: &Key) -> Result<u64> {
-    let block = key.offset.checked_mul(GROUP).filter(|&block| block < MOST_FILE_BLOCKS);
+    let block = key.offset.checked_mul(GROUP).filter(|&block| block < MAX_FILE_BLOCKS);
     block.ok_or_else(|| Error::damaged("an item of extents lies behind the largest file's end"))
 }
 
@@ -113,14 +113,14 @@ fn places(mut bits: u32) -> impl Iterator<Item = usize> {
 
 /// An item's value, to be changed.
 pub(crate) struct Item {
-    bytes: [u8; MOST_BYTES],
+    bytes: [u8; MAX_BYTES],
     length: usize,
 }
 
 impl Item {
     /// One without pointers.
     pub(crate) fn empty() -> Self {
-        Item { bytes: [0; MOST_BYTES], length: 4 }
+        Item { bytes: [0; MAX_BYTES], length: 4 }
     }
 
     pub(crate) fn new(value: &[u8]) -> Result<Self> {
@@ -234,7 +234,7 @@ impl Volume {
         }
         check_places(&replaced, self.space.blocks)?;
         if item.present() == 0 {
-            self.take(key)?;
+            self.remove(key)?;
         } else {
             self.redo.pointers(key, mask);
             self.put(key, item.value())?;
@@ -280,7 +280,7 @@ mod tests {
         for (place, pointer) in all.into_iter().enumerate() {
             item.set(place, pointer);
         }
-        assert_eq!(item.value().len(), MOST_BYTES);
+        assert_eq!(item.value().len(), MAX_BYTES);
         (0..all.len()).for_each(|place| assert_eq!(item.set(place, None), all[place]));
         assert_eq!(item.value(), [0; 4]);
     }

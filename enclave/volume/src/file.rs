@@ -9,7 +9,7 @@ use crate::inode::Times;
 use crate::volume::Volume;
 
 /// Most bytes of a file.
-pub(crate) const MOST_FILE_BYTES: u64 = 1 << 60;
+pub(crate) const MAX_FILE_BYTES: u64 = 1 << 60;
 
 /// Whole blocks that are read or written past the cache at once.
 const DIRECT_BLOCKS: usize = 16;
@@ -120,7 +120,7 @@ impl Volume {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let fits = offset.checked_add(bytes.len() as u64).is_some_and(|end| end <= MOST_FILE_BYTES);
+        let fits = offset.checked_add(bytes.len() as u64).is_some_and(|end| end <= MAX_FILE_BYTES);
         if !fits {
             return Err(twine_files::Error::FileTooBig.into());
         }
@@ -131,7 +131,7 @@ impl Volume {
                 Ok(count) => done += count,
                 Err(error) if done == 0 => return Err(error),
                 Err(error) => {
-                    self.note(&error);
+                    self.record_error(&error);
                     break;
                 }
             }
@@ -141,7 +141,7 @@ impl Volume {
 
     /// Writes some of `bytes`.
     fn write_chunk(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<usize> {
-        self.balance()?;
+        self.make_room()?;
         let whole = bytes.len() / BLOCK_BYTES;
         let index = offset / BLOCK;
         let count = if offset.is_multiple_of(BLOCK) && whole >= DIRECT_BLOCKS {
@@ -172,7 +172,7 @@ impl Volume {
                     (first..last).for_each(|index| self.cache.release(Name::Data(inode, index)))
                 }
                 Ok(()) => {}
-                Err(error) => self.note(&error),
+                Err(error) => self.record_error(&error),
             }
         }
         Ok(count)
@@ -195,7 +195,7 @@ impl Volume {
                 }
                 Err(error) if done == 0 => return Err(error),
                 Err(error) => {
-                    self.note(&error);
+                    self.record_error(&error);
                     break;
                 }
             }
@@ -225,11 +225,11 @@ impl Volume {
     pub(crate) fn resize(&mut self, inode: u64, size: u64) -> Result<()> {
         self.check_writable()?;
         let old = self.file(inode)?.size;
-        if size > MOST_FILE_BYTES {
+        if size > MAX_FILE_BYTES {
             return Err(twine_files::Error::FileTooBig.into());
         }
         self.finish_cut(inode)?;
-        self.balance()?;
+        self.make_room()?;
         self.prepare_inode(inode)?;
         if size < old {
             return self.shorten(inode, old, size);
@@ -253,7 +253,7 @@ impl Volume {
             self.cache.dirty(frame);
         }
         let result = self.shorten_prepared(inode, size, end, blocks(old));
-        self.midway(result)?;
+        self.poison_on_error(result)?;
         self.go_on_cutting(inode, end);
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Volume {
         self.cache.forget_data(inode, end, old_end);
         self.change_inode(inode, Times::CONTENTS, |attributes| attributes.size = size)?;
         if size == 0 && self.has(&inline_key(inode))? {
-            self.take(&inline_key(inode))?;
+            self.remove(&inline_key(inode))?;
         }
         Ok(())
     }
@@ -271,7 +271,7 @@ impl Volume {
     pub(crate) fn allocate_range(&mut self, inode: u64, offset: u64, length: u64) -> Result<()> {
         self.check_writable()?;
         let size = self.file(inode)?.size;
-        let end = offset.checked_add(length).filter(|&end| end <= MOST_FILE_BYTES);
+        let end = offset.checked_add(length).filter(|&end| end <= MAX_FILE_BYTES);
         let end = end.ok_or(Error::File(twine_files::Error::FileTooBig))?;
         self.reserve(blocks(length) + 1)?;
         if end > size { self.resize(inode, end) } else { Ok(()) }

@@ -13,7 +13,7 @@ impl Volume {
     /// Turns a result into what the interface knows, and keeps the words.
     fn answer<T>(&mut self, result: Result<T>) -> FileResult<T> {
         result.map_err(|error| {
-            self.note(&error);
+            self.record_error(&error);
             error.errno()
         })
     }
@@ -46,7 +46,7 @@ impl FileSystem for Volume {
         match self.inode(inode.0) {
             Ok(attributes) if attributes.links == 0 => self.destroy(inode.0),
             Ok(_) => {}
-            Err(error) => self.note(&error),
+            Err(error) => self.record_error(&error),
         }
     }
 
@@ -170,7 +170,7 @@ impl FileSystem for Volume {
 
     fn settle(&mut self) {
         if let Err(error) = self.settle_changes() {
-            self.note(&error);
+            self.record_error(&error);
         }
     }
 

@@ -25,20 +25,20 @@ impl Volume {
     /// Gets ready for changes: what is over the bounds is written, and blocks are at hand.
     /// To be called between changes only, since no frame is good after it, and a commit may
     /// take place.
-    pub(crate) fn balance(&mut self) -> Result<()> {
+    pub(crate) fn make_room(&mut self) -> Result<()> {
         self.keep_bounds()?;
-        match self.fill_ready() {
+        match self.fill_reserve() {
             Err(error) if error.is_full() => {
                 // Nodes that were replaced wait for a commit that writes the tree.
                 self.log.tree_due = true;
                 self.commit()?;
-                self.fill_ready()
+                self.fill_reserve()
             }
             result => result,
         }
     }
 
-    /// As [`balance`](Self::balance), without a supply of blocks for nodes.
+    /// As [`make_room`](Self::make_room), without a supply of blocks for nodes.
     pub(crate) fn keep_bounds(&mut self) -> Result<()> {
         self.check_writable()?;
         self.begin_changes()?;
@@ -59,14 +59,14 @@ impl Volume {
             self.enter_freed()?;
         }
         self.cache.trim();
-        self.unsettled = true;
+        self.has_uncommitted = true;
         Ok(())
     }
 
-    /// As [`balance`](Self::balance), for changes that take space in the tree for good: what was
+    /// As [`make_room`](Self::make_room), for changes that take space in the tree for good: what was
     /// promised to data, and what it takes to remove something, is left alone.
-    pub(crate) fn balance_for_names(&mut self) -> Result<()> {
-        self.balance()?;
+    pub(crate) fn make_room_for_names(&mut self) -> Result<()> {
+        self.make_room()?;
         self.reserve_for_dirty(1)
     }
 

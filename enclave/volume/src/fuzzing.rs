@@ -10,7 +10,7 @@ mod volume;
 pub(crate) use hooks::{before_seal, fill};
 pub use volume::{seeds, volume};
 
-use crate::block::{BLOCK_BYTES, Bytes, MOST_BLOCKS};
+use crate::block::{BLOCK_BYTES, Bytes, MAX_BLOCKS};
 use crate::crypto::Key as SecretKey;
 use crate::header::{self, Header};
 use crate::inode::Attributes;
@@ -23,7 +23,7 @@ use crate::{directory, extents, log};
 use zeroize::Zeroizing;
 
 /// Changes that one input makes to a node.
-const MOST_CHANGES: usize = 12;
+const MAX_CHANGES: usize = 12;
 
 /// Fields off the front of an input. Where it ends, zeros follow.
 struct Input<'a>(&'a [u8]);
@@ -196,7 +196,7 @@ pub fn node(bytes: &[u8]) {
     }
     let mut items = items(&page);
     is_made_of(&page, level, &items);
-    for _ in 0..MOST_CHANGES {
+    for _ in 0..MAX_CHANGES {
         if input.is_empty() {
             return;
         }
@@ -261,9 +261,9 @@ fn is_made_of(page: &Bytes, level: u8, wanted: &Items) {
 fn change(page: &mut Bytes, level: u8, items: &mut Items, input: &mut Input<'_>) {
     let (what, key) = (input.u8(), input.key());
     let value = if level == 0 {
-        vec![what; input.below(page::MOST_VALUE_BYTES + 1)]
+        vec![what; input.below(page::MAX_VALUE_BYTES + 1)]
     } else {
-        let block = input.number::<8>() % MOST_BLOCKS;
+        let block = input.number::<8>() % MAX_BLOCKS;
         let pointer = Pointer { block, counter: 1, salt: [what; 12], tag: [what; 16] };
         pointer.encode().to_vec()
     };

@@ -18,7 +18,7 @@ const SLOTS_START: usize = 64;
 const MAC_START: usize = BLOCK_BYTES - 32;
 
 /// As many slots as have room before the MAC.
-pub(crate) const MOST_SLOTS: usize = (MAC_START - SLOTS_START) / SLOT_BYTES;
+pub(crate) const MAX_SLOTS: usize = (MAC_START - SLOTS_START) / SLOT_BYTES;
 
 /// A header's MAC, which says which header it is.
 pub(crate) type HeaderMac = [u8; 32];
@@ -40,7 +40,7 @@ impl Header {
         let mut bytes = crate::block::zeroed();
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        // At most MOST_SLOTS, which `add` sees to.
+        // At most MAX_SLOTS, which `add` sees to.
         bytes[12..16].copy_from_slice(&(self.slots.len() as u32).to_le_bytes());
         bytes[16..32].copy_from_slice(&self.volume.0);
         bytes[32..40].copy_from_slice(&self.generation.to_le_bytes());
@@ -74,7 +74,7 @@ impl Header {
             return Err(Error::UnknownVersion(version));
         }
         let count = reader.u32().map_err(short)? as usize;
-        if count > MOST_SLOTS {
+        if count > MAX_SLOTS {
             return Err(Error::HeaderDamaged("it has more key slots than there is room for"));
         }
         let volume = VolumeId(reader.array().map_err(short)?);

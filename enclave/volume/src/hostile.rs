@@ -11,7 +11,7 @@ use crate::page::{self, Key, Subject};
 use crate::pointer::Pointer;
 use crate::slot::{NewSlot, Secret};
 use crate::storage::{MemoryStorage, Storage, StorageError};
-use crate::volume::{LEAST_CACHE_BYTES, Options, Volume};
+use crate::volume::{MIN_CACHE_BYTES, Options, Volume};
 use twine_files::{Error as FileError, FileKind, FileSystem, Inode};
 
 const KEY: [u8; 32] = [7; 32];
@@ -20,7 +20,7 @@ const FILE: u8 = 1;
 const DIRECTORY: u8 = 2;
 
 fn options() -> Options {
-    Options { cache_bytes: LEAST_CACHE_BYTES, clock: Box::new(|| 1), ..Options::default() }
+    Options { cache_bytes: MIN_CACHE_BYTES, clock: Box::new(|| 1), ..Options::default() }
 }
 
 fn open_as(storage: impl Storage + 'static, read_only: bool) -> Volume {
@@ -54,7 +54,7 @@ impl Forger {
     /// An item, whatever it holds.
     fn put(&mut self, key: Key, value: &[u8]) {
         self.volume.write_inodes().unwrap();
-        self.volume.balance().unwrap();
+        self.volume.make_room().unwrap();
         self.volume.put(&key, value).unwrap();
     }
 
@@ -87,13 +87,13 @@ impl Forger {
 
     /// Writes a node of its own.
     fn node(&mut self, level: u8, items: &[(Key, Vec<u8>)]) -> Pointer {
-        self.volume.balance().unwrap();
+        self.volume.make_room().unwrap();
         let mut bytes = zeroed();
         page::clear(&mut bytes, level);
         for (index, (key, value)) in items.iter().enumerate() {
             assert!(page::insert(&mut bytes, index, key, value));
         }
-        let block = self.volume.take_ready().unwrap();
+        let block = self.volume.take_reserved().unwrap();
         let pointer = self.volume.store.seal(Kind::Node, block, &mut bytes[..]).unwrap();
         self.volume.store.write(block, &bytes[..]).unwrap();
         pointer
@@ -106,9 +106,9 @@ impl Forger {
         self.volume.commit().unwrap();
         let mut root = self.volume.root;
         for above in self.volume.levels..=level {
-            root = self.node(above, &[(Key::LEAST, root.encode().to_vec())]);
+            root = self.node(above, &[(Key::MIN, root.encode().to_vec())]);
         }
-        let children = [(Key::LEAST, root.encode().to_vec()), (least, node.encode().to_vec())];
+        let children = [(Key::MIN, root.encode().to_vec()), (least, node.encode().to_vec())];
         self.volume.root = self.node(level + 1, &children);
         self.volume.levels = level + 2;
         self.volume.log.tree_due = true;
@@ -217,7 +217,7 @@ fn pointers_into_the_log_behind_the_largest_file_are_refused_by_a_mount() {
     let mut forger = Forger::new();
     let file = forger.file(ROOT, "file");
     forger.volume.commit().unwrap();
-    forger.volume.balance().unwrap();
+    forger.volume.make_room().unwrap();
     let pointer = Pointer { block: RING_START, counter: 1, salt: [9; 12], tag: [9; 16] };
     let key = Key::new(file, Subject::Extents, u64::MAX);
     forger.volume.set_pointers(&key, &[(31, Some(pointer))]).unwrap();
@@ -271,7 +271,7 @@ fn a_mount_looks_once_at_a_node_that_is_not_known_to_be_durable() {
     }
     forger.graft(13, key(0), &node);
     // Handed to the storage, and not synced: a mount can't know that all of it is there.
-    forger.volume.unsettled = true;
+    forger.volume.has_uncommitted = true;
     let trees = forger.volume.statistics().tree_commits;
     forger.volume.settle_changes().unwrap();
     assert_eq!(forger.volume.statistics().tree_commits, trees + 1);
@@ -333,7 +333,7 @@ fn a_list_gives_each_entry_once_where_many_pointers_lead_to_a_leaf() {
     let ((listed, result), looks) = looked_at(&mut volume, |volume| names(volume, crowd));
     assert_eq!((listed, result), (Vec::new(), Err(FileError::Io)));
     assert!(looks < 100, "{looks}");
-    assert!(volume.trouble().unwrap().to_string().contains("wrong part of the tree"));
+    assert!(volume.first_error().unwrap().to_string().contains("wrong part of the tree"));
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn a_directory_in_itself_is_found_and_never_entered() {
     let root = volume.root();
     assert_eq!(volume.rename(Inode(around), "again", root, "away"), Err(FileError::Io));
     assert_eq!(volume.remove_directory(Inode(around), "again"), Err(FileError::Io));
-    let trouble = volume.trouble().unwrap().to_string();
+    let trouble = volume.first_error().unwrap().to_string();
     let wanted = format!("directory {around}: a name leads to directory {around}");
     assert!(trouble.contains(&wanted), "{trouble}");
 }
@@ -462,8 +462,8 @@ fn directories_that_are_only_in_each_other_are_found() {
     let third = forger.directory(second, "third");
     forger.file(third, "file");
     let key = forger.volume.entry(ROOT, "first").unwrap().key;
-    forger.volume.balance().unwrap();
-    forger.volume.take(&key).unwrap();
+    forger.volume.make_room().unwrap();
+    forger.volume.remove(&key).unwrap();
     forger.entry(third, "first", first, DIRECTORY);
     forger.attributes(first, |attributes| attributes.parent = third);
     let storage = forger.close();
@@ -475,7 +475,7 @@ fn directories_that_are_only_in_each_other_are_found() {
     let other = volume.make(ROOT, "other", FileKind::Directory, "").unwrap();
     let renamed = volume.rename(Inode(ROOT), "other", Inode(third), "new");
     assert_eq!(renamed, Err(FileError::Io));
-    let trouble = volume.trouble().unwrap().to_string();
+    let trouble = volume.first_error().unwrap().to_string();
     assert!(trouble.contains("is below itself"), "{trouble}");
     assert_eq!(volume.lookup(Inode(ROOT), "other"), Ok(Inode(other)));
 }
@@ -528,7 +528,7 @@ fn names_that_nobody_can_have_given_reach_no_program_and_are_found() {
         let good = vec!["also good".to_owned(), "good".to_owned()];
         assert_eq!(names(&mut volume, inner), (good, Err(FileError::Io)), "{what}");
         assert!(volume.lookup(Inode(inner), "good").is_ok());
-        let trouble = volume.trouble().unwrap().to_string();
+        let trouble = volume.first_error().unwrap().to_string();
         assert!(trouble.contains(&format!("directory {inner}: {what}")) || what.starts_with("..."));
         // Nothing else of the volume is touched by it.
         assert_eq!(names(&mut volume, ROOT).1, Ok(()));
@@ -693,7 +693,7 @@ fn what_is_to_be_removed_and_makes_no_sense_keeps_no_mount_and_no_other() {
     assert!(looks < 5000, "{looks}");
     assert!(volume.attributes(Inode(gone)).is_err(), "the last one is removed");
     assert!(volume.attributes(Inode(hollow)).is_ok() && volume.attributes(Inode(outside)).is_ok());
-    assert!(!volume.stopped && volume.trouble().is_some());
+    assert!(!volume.stopped && volume.first_error().is_some());
 }
 
 #[test]
@@ -731,7 +731,7 @@ fn sizes_and_offsets_that_nothing_has_are_errors() {
     for name in ["large", "far", "link", "links"] {
         let _ = volume.unlink(Inode(ROOT), name);
     }
-    assert!(!volume.stopped, "{:?}", volume.trouble());
+    assert!(!volume.stopped, "{:?}", volume.first_error());
     assert!(volume.create_file(Inode(ROOT), "new").is_ok() && volume.sync_all().is_ok());
 }
 

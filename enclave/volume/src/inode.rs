@@ -1,9 +1,9 @@
 //! Inodes: their attributes, in memory while they are used, and who holds them.
 
 use crate::bytes::{Reader, Short};
-use crate::directory::MOST_TARGET_BYTES;
+use crate::directory::MAX_TARGET_BYTES;
 use crate::error::{Error, Result};
-use crate::file::MOST_FILE_BYTES;
+use crate::file::MAX_FILE_BYTES;
 use crate::numbers::FastMap;
 use crate::page::{Key, Subject};
 use crate::tree::Step;
@@ -18,7 +18,7 @@ pub(crate) const ROOT: u64 = 1;
 const KEPT: usize = 4096;
 
 /// Changed attributes that wait in memory for a commit.
-const MOST_DIRTY: usize = 1024;
+const MAX_DIRTY: usize = 1024;
 
 /// What the tree keeps of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,8 @@ impl Attributes {
         let attributes: Self =
             read().map_err(|_: Short| Error::damaged("an inode makes no sense"))?;
         let most = match attributes.kind {
-            FileKind::File => MOST_FILE_BYTES,
-            FileKind::SymbolicLink => MOST_TARGET_BYTES as u64,
+            FileKind::File => MAX_FILE_BYTES,
+            FileKind::SymbolicLink => MAX_TARGET_BYTES as u64,
             FileKind::Directory => 0,
         };
         if attributes.size > most {
@@ -194,7 +194,7 @@ impl Inodes {
 
     /// Whether many changed inodes wait.
     pub(crate) fn wants_writing(&self) -> bool {
-        self.dirty.len() > MOST_DIRTY
+        self.dirty.len() > MAX_DIRTY
     }
 
     /// Forgets an inode that is gone.
@@ -398,7 +398,7 @@ impl Volume {
     ) -> Result<()> {
         self.check_writable()?;
         self.inode(inode)?;
-        self.unsettled = true;
+        self.has_uncommitted = true;
         let now = (self.clock)();
         self.inodes.settle(|| now);
         let stamp = |stamp, old| match stamp {
@@ -419,7 +419,7 @@ impl Volume {
         if self.inode(inode)?.kind == FileKind::SymbolicLink {
             return Err(twine_files::Error::NotSupported.into());
         }
-        self.unsettled = true;
+        self.has_uncommitted = true;
         self.change_inode(inode, Times::CHANGED, |attributes| attributes.mode = Some(mode))
     }
 
@@ -443,8 +443,8 @@ impl Volume {
     }
 
     /// Takes the attributes of an inode that is gone out of the tree.
-    pub(crate) fn take_inode(&mut self, inode: u64) -> Result<()> {
+    pub(crate) fn remove_inode(&mut self, inode: u64) -> Result<()> {
         self.inodes.forget(inode);
-        self.take(&Self::attributes_key(inode)).map(drop)
+        self.remove(&Self::attributes_key(inode)).map(drop)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::block::{HEADER_COPIES, HEADER_START};
 use crate::error::{Error, Result};
-use crate::header::{Header, MOST_SLOTS};
+use crate::header::{Header, MAX_SLOTS};
 use crate::slot::{NewSlot, Slot, SlotInfo};
 use crate::volume::Volume;
 
@@ -65,7 +65,7 @@ impl Volume {
         header.next_slot = number.checked_add(1).ok_or(Error::Invalid("no slot number is left"))?;
         let slot = Slot::new(new, number, &header.volume, self.store.sealer.volume_key())?;
         change(&mut header, slot);
-        if header.slots.len() > MOST_SLOTS {
+        if header.slots.len() > MAX_SLOTS {
             return Err(Error::Invalid("a volume has 15 key slots at most"));
         }
         self.store_header(header)?;

@@ -92,12 +92,12 @@ pub use error::{Error, Operation, Result, SlotFailure};
 pub use header::VERSION;
 pub use pack::Packing;
 pub use slot::{
-    Cost, KeyEncryptionKey, LEAST_KEY_FILE_BYTES, MOST_PARAMETER_BYTES, NewSlot, Refusal, Secret,
+    Cost, KeyEncryptionKey, MAX_PARAMETER_BYTES, MIN_KEY_FILE_BYTES, NewSlot, Refusal, Secret,
     SlotInfo, SlotKind, Unlock,
 };
 pub use statistics::Statistics;
 #[cfg(unix)]
 pub use storage::FileStorage;
 pub use storage::{MemoryStorage, Piece, Storage, StorageError};
-pub use volume::{LEAST_CACHE_BYTES, Options, Volume, VolumeId};
+pub use volume::{MIN_CACHE_BYTES, Options, Volume, VolumeId};
 pub use zeroize::Zeroizing;

@@ -35,10 +35,10 @@ use entry::{Entry, FIRST, LAST, TREE};
 use std::collections::BTreeSet;
 
 /// Most entries of a group.
-pub(crate) const MOST_GROUP: u64 = 8;
+pub(crate) const MAX_GROUP: u64 = 8;
 
 /// Most blocks of data that lie among the entries.
-pub(crate) const MOST_STAGED: usize = 16;
+pub(crate) const MAX_STAGED: usize = 16;
 
 /// Entries that room is left for when data are staged. Few commits have more; those that have, and
 /// don't fit, write the tree.
@@ -46,7 +46,7 @@ const STAGED_ENTRIES: u64 = 2;
 
 /// Blocks that a mount may have to read to see whether a commit is whole: with more that
 /// were not synced, a barrier comes before the commit's entries.
-const MOST_UNSYNCED: u64 = 16 << 10;
+const MAX_UNSYNCED: u64 = 16 << 10;
 
 /// A mount leaves out so many numbers of entries: more than there can be of entries that it did not
 /// find, which are at most those of the ring, over again for each root.
@@ -87,7 +87,7 @@ pub(crate) struct Log {
     group: Vec<u8>,
     staged_at: u64,
     /// Blocks of files that are in the ring.
-    residents: BTreeSet<(u64, u64)>,
+    ring_blocks: BTreeSet<(u64, u64)>,
     /// The last seal before the last commit was begun, before the last that wrote the
     /// tree, and before the last barrier.
     commit_seal: (Salt, u64),
@@ -116,7 +116,7 @@ impl Log {
             kept_start: 0,
             group: Vec::new(),
             staged_at: 0,
-            residents: BTreeSet::new(),
+            ring_blocks: BTreeSet::new(),
             commit_seal: now,
             tree_seal: now,
             durable_seal: now,
@@ -178,7 +178,7 @@ impl Log {
     /// Whether there must be a barrier before the next commit is written: it could not say
     /// what is durable, or a mount would have to read too much to see that it is whole.
     pub(crate) fn needs_barrier(&self, store: &Store) -> bool {
-        self.durable_seal.0 != store.sealer.now().0 || store.unsynced() > MOST_UNSYNCED
+        self.durable_seal.0 != store.sealer.now().0 || store.unsynced() > MAX_UNSYNCED
     }
 
     /// Whether a commit was written that is not known to be durable.
@@ -219,7 +219,7 @@ impl Log {
 
     /// Whether so many blocks of data can be written with the next commit.
     pub(crate) fn can_stage(&self, blocks: usize) -> bool {
-        blocks <= MOST_STAGED && self.place(blocks as u64 + STAGED_ENTRIES).is_some()
+        blocks <= MAX_STAGED && self.place(blocks as u64 + STAGED_ENTRIES).is_some()
     }
 
     /// Takes blocks of data that will be written with the next commit, and seals them; the
@@ -251,18 +251,18 @@ impl Log {
 
     /// How many blocks of files are in the ring, or were since the tree was written. Each will
     /// need a place of its own.
-    pub(crate) fn residents(&self) -> usize {
-        self.residents.len()
+    pub(crate) fn ring_blocks(&self) -> usize {
+        self.ring_blocks.len()
     }
 
     /// Gives up which they are.
-    pub(crate) fn take_residents(&mut self) -> BTreeSet<(u64, u64)> {
-        std::mem::take(&mut self.residents)
+    pub(crate) fn take_ring_blocks(&mut self) -> BTreeSet<(u64, u64)> {
+        std::mem::take(&mut self.ring_blocks)
     }
 
     /// Blocks of files are in the ring.
-    pub(crate) fn resides(&mut self, blocks: impl IntoIterator<Item = (u64, u64)>) {
-        self.residents.extend(blocks);
+    pub(crate) fn add_ring_blocks(&mut self, blocks: impl IntoIterator<Item = (u64, u64)>) {
+        self.ring_blocks.extend(blocks);
     }
 
     fn staged_blocks(&self) -> u64 {
@@ -273,7 +273,7 @@ impl Log {
     fn place_of(&self, bytes: usize) -> Option<u64> {
         let entries = bytes.div_ceil(PAYLOAD_BYTES) as u64;
         match entries {
-            _ if entries > MOST_GROUP => None,
+            _ if entries > MAX_GROUP => None,
             // The pointers to what was staged say where it goes.
             _ if !self.group.is_empty() => {
                 let blocks = entries + self.staged_blocks();
@@ -345,7 +345,7 @@ impl Log {
             at_place += 1 + if at == 0 { data as u64 } else { 0 };
             if at == 0 {
                 entry.flags |= FIRST;
-                // At most MOST_STAGED.
+                // At most MAX_STAGED.
                 entry.data = data as u8;
             }
             if at + 1 == count {

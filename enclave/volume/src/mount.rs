@@ -1,13 +1,13 @@
 //! Making and opening volumes.
 
-use crate::block::{HEADER_COPIES, HEADER_START, Kind, MOST_BLOCKS, RESERVED_BLOCKS, offset};
+use crate::block::{HEADER_COPIES, HEADER_START, Kind, MAX_BLOCKS, RESERVED_BLOCKS, offset};
 use crate::cache::Cache;
 use crate::crypto::{Key, Sealer, derive, random, random_key};
 use crate::describe;
 use crate::dropped::Dropped;
 use crate::error::{Error, Result};
 use crate::extents;
-use crate::header::{self, Header, MOST_SLOTS};
+use crate::header::{self, Header, MAX_SLOTS};
 use crate::inode::{Inodes, ROOT};
 use crate::log::{self, Chain, Entries, Log, Net, Newer, State, Tolerance};
 use crate::page::{self, Subject};
@@ -31,7 +31,7 @@ impl Volume {
     /// [`Error::Invalid`] without slots or with more than 15; when the storage fails, or
     /// there are no random bytes. The storage then holds no volume.
     pub fn create(storage: Box<dyn Storage>, slots: &[NewSlot], options: Options) -> Result<Self> {
-        if slots.is_empty() || slots.len() > MOST_SLOTS {
+        if slots.is_empty() || slots.len() > MAX_SLOTS {
             return Err(Error::Invalid("a volume has 1 to 15 key slots"));
         }
         let key = random_key()?;
@@ -62,8 +62,8 @@ impl Volume {
         let log = Log::new(&store.sealer);
         let options = Options { read_only: false, ..options };
         let mut volume = Self::assemble(store, header, &key, &state, log, options);
-        volume.plant(RESERVED_BLOCKS)?;
-        volume.fill_ready()?;
+        volume.init_root(RESERVED_BLOCKS)?;
+        volume.fill_reserve()?;
         volume.new_inode(FileKind::Directory, 0, ROOT)?;
         volume.commit_tree(true)?;
         // The header is last, so that a volume is there whole or not at all; and its first copy, which
@@ -154,7 +154,7 @@ impl Volume {
             redo: Redo::default(),
             log,
             inodes: Inodes::new(state.next_inode),
-            uncut: HashMap::new(),
+            pending_truncations: HashMap::new(),
             read_only: options.read_only,
             recovery: None,
             dropped: None,
@@ -162,8 +162,8 @@ impl Volume {
             anchor_behind: false,
             clock: options.clock,
             stopped: false,
-            unsettled: false,
-            trouble: None,
+            has_uncommitted: false,
+            first_error: None,
             scratch: Vec::new(),
         }
     }
@@ -203,7 +203,7 @@ impl Volume {
             } else {
                 match net.items.get(encoded) {
                     Some(Some(value)) => self.put(&key, value)?,
-                    _ => self.take(&key).map(drop)?,
+                    _ => self.remove(&key).map(drop)?,
                 }
             }
         }
@@ -214,19 +214,19 @@ impl Volume {
 
     /// Marks as in use what the log refers to, but for what is in its own ring.
     fn claim_blocks(&mut self, net: &Net<'_>) -> Result<()> {
-        let mut residents = Vec::new();
+        let mut ring_blocks = Vec::new();
         for ((key, place), pointer) in &net.pointers {
             match pointer {
                 Some(pointer) if log::is_in_ring(pointer.block) => {
                     if let Some(key) = page::Key::decode(key) {
-                        residents.push((key.inode, extents::first_block(&key)? + *place as u64));
+                        ring_blocks.push((key.inode, extents::first_block(&key)? + *place as u64));
                     }
                 }
                 Some(pointer) => self.claim(pointer.block)?,
                 None => {}
             }
         }
-        self.log.resides(residents);
+        self.log.add_ring_blocks(ring_blocks);
         Ok(())
     }
 
@@ -240,7 +240,7 @@ impl Volume {
             self.commit_tree(true)?;
         }
         if let Err(error) = self.clean_orphans() {
-            self.note(&error);
+            self.record_error(&error);
         }
         Ok(())
     }
@@ -282,19 +282,19 @@ fn newest(store: &mut Store, entries: &Entries, size: u64, tolerance: Tolerance)
             Cut::Nothing { blocks } => needed = needed.max(blocks),
         }
     }
-    match offset(needed.min(MOST_BLOCKS)) {
+    match offset(needed.min(MAX_BLOCKS)) {
         needed if needed > size => Err(Error::Truncated { size, needed }),
         _ => Err(Error::NoState),
     }
 }
 
 /// Numbers of entries and roots are smaller than this: a mount counts on.
-const MOST_NUMBERS: u64 = 1 << 62;
+const MAX_NUMBERS: u64 = 1 << 62;
 
 fn check_numbers(entries: &Entries) -> Result<()> {
     let (sequence, tree) = entries.largest();
     let largest = sequence.max(tree).max(entries.durable_commit());
-    match largest < MOST_NUMBERS {
+    match largest < MAX_NUMBERS {
         true => Ok(()),
         false => Err(Error::damaged("the numbers of the log are used up")),
     }
@@ -302,8 +302,8 @@ fn check_numbers(entries: &Entries) -> Result<()> {
 
 fn check_state(state: &State, size: u64) -> Result<()> {
     let whole = state.blocks > RESERVED_BLOCKS
-        && state.blocks < MOST_BLOCKS
-        && (1..=page::MOST_LEVELS).contains(&state.levels)
+        && state.blocks < MAX_BLOCKS
+        && (1..=page::MAX_LEVELS).contains(&state.levels)
         && state.next_inode > ROOT
         && state.used <= state.blocks;
     if !whole {

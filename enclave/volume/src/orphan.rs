@@ -34,30 +34,30 @@ impl Volume {
     /// Removes an inode without names. If that fails, the next mount tries again.
     pub(crate) fn destroy(&mut self, inode: u64) {
         if let Err(error) = self.try_destroy(inode) {
-            self.note(&error);
+            self.record_error(&error);
         }
     }
 
     fn try_destroy(&mut self, inode: u64) -> Result<()> {
-        self.balance()?;
+        self.make_room()?;
         let attributes = self.inode(inode)?;
         match attributes.kind {
             FileKind::File => {
                 self.cache.forget_data(inode, 0, blocks(attributes.size));
                 while self.cut(inode, 0)? {
-                    self.balance()?;
+                    self.make_room()?;
                 }
                 if self.has(&inline_key(inode))? {
-                    self.take(&inline_key(inode))?;
+                    self.remove(&inline_key(inode))?;
                 }
             }
-            FileKind::SymbolicLink => self.take_target(inode)?,
+            FileKind::SymbolicLink => self.remove_target(inode)?,
             FileKind::Directory => {}
         }
         self.prepare_inode(inode)?;
         self.prepare_mark(inode)?;
-        let result = self.take_inode(inode).and_then(|()| self.take(&mark(inode)).map(drop));
-        self.midway(result)
+        let result = self.remove_inode(inode).and_then(|()| self.remove(&mark(inode)).map(drop));
+        self.poison_on_error(result)
     }
 
     /// Gets ready to take the blocks from `from` to before `end` away from a file.
@@ -74,16 +74,16 @@ impl Volume {
     /// Takes away what is behind a file's new end.
     pub(crate) fn go_on_cutting(&mut self, inode: u64, from: u64) {
         if let Err(error) = self.try_cutting(inode, from) {
-            self.note(&error);
-            self.uncut.insert(inode, from);
+            self.record_error(&error);
+            self.pending_truncations.insert(inode, from);
         }
     }
 
     /// Ends a cut that failed before. What it left would come to light in a file that grows.
     pub(crate) fn finish_cut(&mut self, inode: u64) -> Result<()> {
-        if let Some(&from) = self.uncut.get(&inode) {
+        if let Some(&from) = self.pending_truncations.get(&inode) {
             self.try_cutting(inode, from)?;
-            self.uncut.remove(&inode);
+            self.pending_truncations.remove(&inode);
         }
         Ok(())
     }
@@ -93,14 +93,14 @@ impl Volume {
         loop {
             let cut = self.cut(inode, from);
             // Without a mark nobody would go on after a crash.
-            let more = if marked { cut? } else { self.midway(cut)? };
+            let more = if marked { cut? } else { self.poison_on_error(cut)? };
             if !more {
                 break;
             }
-            self.balance()?;
+            self.make_room()?;
         }
         if marked && self.inode(inode)?.links > 0 {
-            self.take(&mark(inode))?;
+            self.remove(&mark(inode))?;
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Volume {
             let first = if key.offset == from / GROUP { extents::place(from) } else { 0 };
             let none: Vec<_> = (first..GROUP as usize).map(|place| (place, None)).collect();
             let result = self.set_pointers(key, &none);
-            self.midway(result)?;
+            self.poison_on_error(result)?;
         }
         Ok(keys.len() == CHUNK_GROUPS)
     }
@@ -149,7 +149,7 @@ impl Volume {
         for inode in inodes {
             // What can't be done for one must not keep the others.
             if let Err(error) = self.clean_orphan(inode) {
-                self.note(&error);
+                self.record_error(&error);
             }
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Volume {
             known => known?,
         };
         if attributes.links > 0 {
-            self.balance()?;
+            self.make_room()?;
             self.go_on_cutting(inode, blocks(attributes.size));
         } else if inode == ROOT {
             return Err(Error::damaged("the root directory is to be removed"));

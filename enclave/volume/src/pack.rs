@@ -16,16 +16,16 @@ use crate::volume::Volume;
 
 /// Most looks at the whole tree. One moves nearly all; each further one moves what the one before
 /// has put behind because blocks before were not free yet.
-const MOST_ROUNDS: u32 = 8;
+const MAX_ROUNDS: u32 = 8;
 
 /// Free blocks that may remain before the end: this part of those in use, but not fewer than a
 /// number. A commit needs some to change nodes, and each round makes do with half as many.
 const SPARE_SHARE: u64 = 256;
-const MOST_SPARE: u64 = 32;
-const LEAST_SPARE: u64 = 4;
+const MAX_SPARE: u64 = 32;
+const MIN_SPARE: u64 = 4;
 
 /// Blocks that are moved between two commits, if not less is done before: what a crash takes back.
-const MOST_UNCOMMITTED: u64 = (256 << 20) / BLOCK_BYTES as u64;
+const MAX_UNCOMMITTED: u64 = (256 << 20) / BLOCK_BYTES as u64;
 
 /// What packing has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,16 +94,16 @@ impl Volume {
 
     fn pack(&mut self, data: bool, progress: &mut dyn FnMut(Progress)) -> Result<Packing> {
         let mut packing = Packing::default();
-        for number in 0..MOST_ROUNDS {
+        for number in 0..MAX_ROUNDS {
             self.commit_tree(true)?;
             self.drop_areas()?;
             let used = self.space.in_use();
             let free = self.used_end()?.saturating_sub(used);
-            let least = LEAST_SPARE.max(used / SPARE_SHARE);
+            let least = MIN_SPARE.max(used / SPARE_SHARE);
             if free <= least {
                 break;
             }
-            let spare = (MOST_SPARE >> number).min(free / 2).max(least);
+            let spare = (MAX_SPARE >> number).min(free / 2).max(least);
             let end = used + spare;
             let mut round =
                 Round { end, data, moved: 0, uncommitted: 0, damaged: 0, changed: false };
@@ -126,12 +126,12 @@ impl Volume {
     /// are free.
     fn pack_round(&mut self, round: &mut Round, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         let total = self.used_from(round.end)?;
-        let mut from = Key::LEAST;
+        let mut from = Key::MIN;
         loop {
             self.keep_bounds()?;
             let look = self.look(&from, round)?;
             if let Some(error) = &look.damage {
-                self.note(error);
+                self.record_error(error);
                 round.damaged += 1;
             }
             if look.reaches || !look.data.is_empty() {
@@ -157,7 +157,7 @@ impl Volume {
     /// Goes to the leaf of a key, and says what of it and of the way lies behind the end.
     fn look(&mut self, key: &Key, round: &Round) -> Result<Look> {
         let mut look = Look::default();
-        let (leaf, behind) = self.way(key, |node| look.reaches |= node.block >= round.end);
+        let (leaf, behind) = self.path_to(key, |node| look.reaches |= node.block >= round.end);
         look.behind = behind;
         let frame = match leaf {
             Ok(frame) => frame,
@@ -183,7 +183,7 @@ impl Volume {
     /// Whether blocks before the end are free, and enough for the nodes that a commit changes; after
     /// a commit, if need be.
     fn has_room_before(&mut self, round: &mut Round) -> Result<bool> {
-        if round.uncommitted < MOST_UNCOMMITTED && self.room_before(round.end)? {
+        if round.uncommitted < MAX_UNCOMMITTED && self.room_before(round.end)? {
             return Ok(true);
         }
         round.uncommitted = 0;
@@ -212,7 +212,7 @@ impl Volume {
             let runs = self.take_first((moving.len() - done) as u32, round.end)?;
             if runs.is_empty() {
                 // What waits for a commit may lie before the end.
-                round.uncommitted = MOST_UNCOMMITTED;
+                round.uncommitted = MAX_UNCOMMITTED;
                 if !self.has_room_before(round)? {
                     return Ok(false);
                 }
@@ -250,7 +250,7 @@ impl Volume {
                 }
                 Err(error) => {
                     let error = damage(error)?;
-                    self.note(&error);
+                    self.record_error(&error);
                     round.damaged += 1;
                 }
             }

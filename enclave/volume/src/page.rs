@@ -4,7 +4,7 @@
 //! many bytes among them are unused; then comes one slot for each item, in the order of the
 //! keys, with the place and length of its bytes, which are stacked from the page's end.
 
-use crate::block::{BLOCK_BYTES, Bytes, MOST_BLOCKS};
+use crate::block::{BLOCK_BYTES, Bytes, MAX_BLOCKS};
 use crate::pointer::{POINTER_BYTES, Pointer};
 use std::cmp::Ordering;
 
@@ -22,10 +22,10 @@ const ROOM: usize = BLOCK_BYTES - HEAD_BYTES;
 
 /// Most bytes of an item's value. Three of the largest items fit into a page, so a page
 /// can always be split around a new item.
-pub(crate) const MOST_VALUE_BYTES: usize = ROOM / 3 - SLOT_BYTES - KEY_BYTES;
+pub(crate) const MAX_VALUE_BYTES: usize = ROOM / 3 - SLOT_BYTES - KEY_BYTES;
 
 /// More levels than a tree can have in as many blocks as there are numbers for.
-pub(crate) const MOST_LEVELS: u8 = 16;
+pub(crate) const MAX_LEVELS: u8 = 16;
 
 /// What an item is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,7 @@ pub(crate) struct Key {
 
 impl Key {
     /// The least key there is.
-    pub(crate) const LEAST: Key = Key { inode: 0, subject: Subject::Attributes, offset: 0 };
+    pub(crate) const MIN: Key = Key { inode: 0, subject: Subject::Attributes, offset: 0 };
 
     pub(crate) fn new(inode: u64, subject: Subject, offset: u64) -> Self {
         Key { inode, subject, offset }
@@ -428,7 +428,7 @@ pub(crate) fn validate(page: &Bytes, wanted_level: u8) -> Result<(), &'static st
         }
         before = Some(key);
         if wanted_level == 0 {
-            if length > KEY_BYTES + MOST_VALUE_BYTES {
+            if length > KEY_BYTES + MAX_VALUE_BYTES {
                 return Err("an item of a tree node is too large");
             }
         } else {
@@ -436,7 +436,7 @@ pub(crate) fn validate(page: &Bytes, wanted_level: u8) -> Result<(), &'static st
                 return Err("a child of a tree node is no pointer");
             }
             let child = child(page, index);
-            if !child.is_sealed() || child.block >= MOST_BLOCKS {
+            if !child.is_sealed() || child.block >= MAX_BLOCKS {
                 return Err("a child of a tree node was never written");
             }
         }
@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn the_bytes_of_keys_are_in_their_order() {
         let keys = [
-            Key::LEAST,
+            Key::MIN,
             Key::new(0, Subject::Orphan, 9),
             Key::new(1, Subject::Attributes, 0),
             Key::new(1, Subject::Entry, 255),
@@ -505,7 +505,7 @@ mod tests {
     #[test]
     fn a_split_keeps_every_item_and_leaves_full_pages_behind_appends() {
         for items in 3..130_u64 {
-            let size = (ROOM / items as usize).min(MOST_VALUE_BYTES + 21).saturating_sub(21);
+            let size = (ROOM / items as usize).min(MAX_VALUE_BYTES + 21).saturating_sub(21);
             for new in 0..=items {
                 let mut page = [0; BLOCK_BYTES];
                 clear(&mut page, 0);
@@ -515,7 +515,7 @@ mod tests {
                 }
                 let key = numbered(new * 2);
                 let index = search(&page, &key).unwrap_err();
-                let large = vec![2; MOST_VALUE_BYTES];
+                let large = vec![2; MAX_VALUE_BYTES];
                 if insert(&mut page, index, &key, &large) {
                     continue;
                 }
@@ -589,7 +589,7 @@ mod tests {
                 if count(&mutant) > 0 {
                     remove(&mut mutant, 0);
                 }
-                insert(&mut mutant, 0, &Key::LEAST, &[1; 40]);
+                insert(&mut mutant, 0, &Key::MIN, &[1; 40]);
                 let _ = validate(&mutant, 0);
             }
         }

@@ -1,6 +1,6 @@
 //! Pointers: where a block is and what it takes to open it.
 
-use crate::block::MOST_BLOCKS;
+use crate::block::MAX_BLOCKS;
 use crate::bytes::{Reader, Short};
 
 /// Bytes of a pointer as it is stored.
@@ -42,7 +42,7 @@ impl Pointer {
     }
 
     pub(crate) fn encode(&self) -> [u8; POINTER_BYTES] {
-        debug_assert!(self.block < MOST_BLOCKS && self.counter < 1 << 48);
+        debug_assert!(self.block < MAX_BLOCKS && self.counter < 1 << 48);
         let mut bytes = [0; POINTER_BYTES];
         bytes[..6].copy_from_slice(&self.block.to_le_bytes()[..6]);
         bytes[6..12].copy_from_slice(&self.counter.to_le_bytes()[..6]);

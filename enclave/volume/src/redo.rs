@@ -4,7 +4,7 @@ use crate::page::{Key, Subject};
 use std::collections::BTreeMap;
 
 /// More changed items than this are never written into the log.
-const MOST_ITEMS: usize = 2048;
+const MAX_ITEMS: usize = 2048;
 
 /// The items that differ from the last commit's, if they are few.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Redo {
             return;
         }
         *self.items.entry(*key).or_default() |= mask;
-        if self.items.len() > MOST_ITEMS {
+        if self.items.len() > MAX_ITEMS {
             self.items.clear();
             self.too_many = true;
         }

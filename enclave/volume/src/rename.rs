@@ -33,7 +33,7 @@ impl Volume {
             Ok(replaced) => replaced.key,
             Err(key) => *key,
         };
-        self.balance_for_names()?;
+        self.make_room_for_names()?;
         for key in [&moved.key, &key] {
             self.prepare(key)?;
         }
@@ -45,7 +45,7 @@ impl Volume {
             self.prepare_mark(replaced.inode)?;
         }
         let result = self.rename_prepared(&moved, &key, to_name, place.ok());
-        if let Some(gone) = self.midway(result)? {
+        if let Some(gone) = self.poison_on_error(result)? {
             self.destroy(gone);
         }
         Ok(())
@@ -84,7 +84,7 @@ impl Volume {
         name: &str,
         replaced: Option<Found>,
     ) -> Result<Option<u64>> {
-        self.take(&moved.key)?;
+        self.remove(&moved.key)?;
         self.put_entry(key, moved.inode, moved.kind, name)?;
         let parent = if moved.kind == FileKind::Directory { key.inode } else { 0 };
         self.change_inode(moved.inode, Times::CHANGED, |attributes| attributes.parent = parent)?;

@@ -9,10 +9,10 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// Most bytes of a slot's parameters.
-pub const MOST_PARAMETER_BYTES: usize = 128;
+pub const MAX_PARAMETER_BYTES: usize = 128;
 
 /// Fewest bytes of a key file.
-pub const LEAST_KEY_FILE_BYTES: usize = 32;
+pub const MIN_KEY_FILE_BYTES: usize = 32;
 
 /// Bytes of a slot as it is stored.
 pub(crate) const SLOT_BYTES: usize = 256;
@@ -105,9 +105,9 @@ impl NewSlot {
     /// A slot that the caller's own `key` opens; `parameters` tell it which that is.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for more than [`MOST_PARAMETER_BYTES`].
+    /// [`Error::Invalid`] for more than [`MAX_PARAMETER_BYTES`].
     pub fn sealed(parameters: &[u8], key: KeyEncryptionKey) -> Result<Self> {
-        if parameters.len() > MOST_PARAMETER_BYTES {
+        if parameters.len() > MAX_PARAMETER_BYTES {
             return Err(Error::Invalid("a key slot has room for 128 bytes of parameters"));
         }
         Ok(NewSlot { kind: SlotKind::Sealed, parameters: parameters.to_vec(), key })
@@ -116,9 +116,9 @@ impl NewSlot {
     /// A slot that the contents of a key file open.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than [`LEAST_KEY_FILE_BYTES`]; [`Error::NoRandom`].
+    /// [`Error::Invalid`] for fewer than [`MIN_KEY_FILE_BYTES`]; [`Error::NoRandom`].
     pub fn key_file(contents: &[u8]) -> Result<Self> {
-        if contents.len() < LEAST_KEY_FILE_BYTES {
+        if contents.len() < MIN_KEY_FILE_BYTES {
             return Err(Error::Invalid("a key file must have 32 bytes or more, best random ones"));
         }
         let mut salt = [0; SALT_BYTES];
@@ -291,7 +291,7 @@ impl Slot {
         let kind = SlotKind::from_code(reader.u8().ok()?)?;
         let length = usize::from(reader.u8().ok()?);
         reader.u16().ok()?;
-        let parameters = reader.bytes(MOST_PARAMETER_BYTES).ok()?.get(..length)?.to_vec();
+        let parameters = reader.bytes(MAX_PARAMETER_BYTES).ok()?.get(..length)?.to_vec();
         Some(Slot {
             number,
             kind,

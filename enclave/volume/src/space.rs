@@ -29,11 +29,11 @@ pub(crate) const BITMAP_BYTES: usize = WORDS * 8;
 const KEPT_REGIONS: usize = 64;
 
 /// Runs that wait; with more, a commit is due.
-const MOST_RUNS: usize = 32 << 10;
+const MAX_RUNS: usize = 32 << 10;
 
 /// Blocks that are taken in advance for nodes, so that an operation that has begun to
 /// change the tree does not fail for want of space.
-const READY_BLOCKS: usize = 64;
+const RESERVE_BLOCKS: usize = 64;
 
 /// A run that is this long is as good as a longer one.
 const GOOD_RUN: u32 = 64;
@@ -46,10 +46,10 @@ const SHORT_RUN: u32 = 16;
 const SPARE_SHARE: u64 = 32;
 
 /// How many runs of a region are looked at for a good one.
-const MOST_TRIED: u32 = 256;
+const MAX_TRIED: u32 = 256;
 
 /// A leaf of a large file has pointers to so many blocks at least.
-const LEAST_IN_LEAF: u64 = 48;
+const MIN_IN_LEAF: u64 = 48;
 
 /// How many regions are looked through for a good run.
 const REGIONS_TRIED: u64 = 8;
@@ -73,8 +73,8 @@ struct Region {
     used: Box<[u64; WORDS]>,
     /// Not in use in the state that is being committed, and not to be given out before that
     /// is durable.
-    guarded: Box<[u64; WORDS]>,
-    guards: u32,
+    pending_free: Box<[u64; WORDS]>,
+    pending: u32,
     /// A bit for each word that is kept for nodes.
     kept: [u64; WORDS / 64],
     dirty: bool,
@@ -106,7 +106,7 @@ impl Region {
 
     /// What data may not have of a word.
     fn taken(&self, word: usize) -> u64 {
-        if self.is_kept(word) { u64::MAX } else { self.used[word] | self.guarded[word] }
+        if self.is_kept(word) { u64::MAX } else { self.used[word] | self.pending_free[word] }
     }
 
     /// The first free bit from one on, before `end`.
@@ -155,7 +155,7 @@ pub(crate) struct Space {
     pub(crate) blocks: u64,
     /// Blocks whose bits are set.
     pub(crate) used: u64,
-    guarded: u64,
+    pending_free: u64,
     regions: FastMap<u64, Region>,
     /// Regions that are known to have nothing free for data.
     full: FastSet<u64>,
@@ -167,8 +167,8 @@ pub(crate) struct Space {
     waiting_data: Runs,
     /// Wait for a commit that writes the tree.
     waiting_nodes: Runs,
-    guarded_runs: Vec<Run>,
-    ready: Vec<u64>,
+    pending_runs: Vec<Run>,
+    reserved: Vec<u64>,
     areas: Areas,
     /// The storage could not be made longer for the sake of blocks in a row.
     no_spare: bool,
@@ -227,15 +227,15 @@ impl Space {
         Space {
             blocks,
             used,
-            guarded: 0,
+            pending_free: 0,
             regions: FastMap::default(),
             full: FastSet::default(),
             lowest: RESERVED_BLOCKS,
             free_now: Runs::default(),
             waiting_data: Runs::default(),
             waiting_nodes: Runs::default(),
-            guarded_runs: Vec::new(),
-            ready: Vec::new(),
+            pending_runs: Vec::new(),
+            reserved: Vec::new(),
             areas: Areas::default(),
             no_spare: false,
             claimed: FastSet::default(),
@@ -244,13 +244,13 @@ impl Space {
 
     /// Blocks that hold something of the present state.
     pub(crate) fn in_use(&self) -> u64 {
-        let free = self.free_now.blocks + self.waiting() + self.ready.len() as u64;
+        let free = self.free_now.blocks + self.waiting() + self.reserved.len() as u64;
         self.used.saturating_sub(free)
     }
 
     /// Blocks that may be given out.
     pub(crate) fn usable(&self) -> u64 {
-        self.blocks.saturating_sub(self.used).saturating_sub(self.guarded)
+        self.blocks.saturating_sub(self.used).saturating_sub(self.pending_free)
     }
 
     /// Whether so little is free that the storage is rather made longer than short runs taken.
@@ -265,12 +265,12 @@ impl Space {
 
     /// Whether so much waits that it is better to commit.
     pub(crate) fn wants_commit(&self) -> bool {
-        self.waiting_data.len() + self.waiting_nodes.len() > MOST_RUNS
+        self.waiting_data.len() + self.waiting_nodes.len() > MAX_RUNS
     }
 
     /// Whether many freed blocks have not been entered into the bitmaps.
     pub(crate) fn wants_entering(&self) -> bool {
-        self.free_now.len() > MOST_RUNS
+        self.free_now.len() > MAX_RUNS
     }
 
     /// Regions whose bitmaps are in memory.
@@ -279,13 +279,13 @@ impl Space {
     }
 
     /// Blocks that are taken and hold nothing yet.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = u64> {
-        self.ready.iter().copied()
+    pub(crate) fn reserved(&self) -> impl Iterator<Item = u64> {
+        self.reserved.iter().copied()
     }
 
     /// Gives back a block that was taken and holds nothing.
-    pub(crate) fn put_ready(&mut self, block: u64) {
-        self.ready.push(block);
+    pub(crate) fn put_reserved(&mut self, block: u64) {
+        self.reserved.push(block);
     }
 
     /// Frees a block that no commit has ever referred to.
@@ -309,17 +309,20 @@ impl Space {
         if !tree {
             return;
         }
-        for run in std::mem::take(&mut self.guarded_runs) {
-            self.guarded -= u64::from(run.count);
+        for run in std::mem::take(&mut self.pending_runs) {
+            self.pending_free -= u64::from(run.count);
             self.lowest = self.lowest.min(run.start);
             let number = run.start / REGION_BLOCKS;
             self.full.remove(&number);
-            let region = self.regions.get_mut(&number).expect("a region with guards stays loaded");
+            let region = self
+                .regions
+                .get_mut(&number)
+                .expect("a region with blocks that are pending stays loaded");
             let first = (run.start % REGION_BLOCKS) as usize;
             for bit in first..first + run.count as usize {
-                Region::flip(&mut region.guarded, bit);
+                Region::flip(&mut region.pending_free, bit);
             }
-            region.guards -= run.count;
+            region.pending -= run.count;
             region.longest = u32::MAX;
         }
     }
@@ -349,7 +352,7 @@ impl Space {
         found.0.retain(|run| run.start / REGION_BLOCKS != number);
         let mut longest = 0;
         let mut tried = 0;
-        while from < end && tried < MOST_TRIED {
+        while from < end && tried < MAX_TRIED {
             let Some(first) = region.first_free(from, end) else { break };
             if tried == 0 && base + first as u64 > self.lowest && base <= self.lowest {
                 self.lowest = base + first as u64;
@@ -367,7 +370,7 @@ impl Space {
         }
         if longest == 0 {
             self.full.insert(number);
-        } else if longest < enough && tried < MOST_TRIED {
+        } else if longest < enough && tried < MAX_TRIED {
             // All of it was looked at.
             region.longest = longest;
         }

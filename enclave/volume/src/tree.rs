@@ -83,7 +83,7 @@ impl Volume {
 
     /// The leaf that a key belongs into, and the least key of the leaf behind it.
     fn leaf(&mut self, key: &Key) -> Result<(Frame, Option<Key>)> {
-        let (frame, behind) = self.way(key, |_| ());
+        let (frame, behind) = self.path_to(key, |_| ());
         Ok((frame?, behind))
     }
 
@@ -92,7 +92,7 @@ impl Volume {
     ///
     /// The keys of each node on the way must lie between those that the nodes above give it. So
     /// whoever goes from leaf to leaf gets each item once, whatever the pointers lead to.
-    pub(crate) fn way(
+    pub(crate) fn path_to(
         &mut self,
         key: &Key,
         mut look: impl FnMut(&Pointer),

@@ -8,7 +8,7 @@
 use crate::block::zeroed;
 use crate::cache::{Frame, Name};
 use crate::error::{Error, Result};
-use crate::page::{self, Key, MOST_LEVELS, MOST_VALUE_BYTES, Subject};
+use crate::page::{self, Key, MAX_LEVELS, MAX_VALUE_BYTES, Subject};
 use crate::pointer::Pointer;
 use crate::volume::Volume;
 
@@ -20,7 +20,7 @@ type Path = Vec<(Frame, usize)>;
 
 impl Volume {
     /// Makes an empty tree, whose root will lie in a block that is not in use yet.
-    pub(crate) fn plant(&mut self, block: u64) -> Result<()> {
+    pub(crate) fn init_root(&mut self, block: u64) -> Result<()> {
         let mut bytes = zeroed();
         page::clear(&mut bytes, 0);
         let frame = self.cache.put(Name::Node(block), bytes, true);
@@ -41,7 +41,7 @@ impl Volume {
     /// Puts an item, or gives it another value. Which pointers of extents differ, the caller
     /// [says](crate::redo::Redo::pointers).
     pub(crate) fn put(&mut self, key: &Key, value: &[u8]) -> Result<()> {
-        if value.len() > MOST_VALUE_BYTES {
+        if value.len() > MAX_VALUE_BYTES {
             return Err(Error::damaged("an item is too large for the tree"));
         }
         if key.subject != Subject::Extents {
@@ -55,31 +55,31 @@ impl Volume {
                     return Ok(());
                 }
                 let result = self.insert(&mut path, leaf, index, key, value);
-                self.midway(result)
+                self.poison_on_error(result)
             }
             Err(index) => {
                 let result = self.insert(&mut path, leaf, index, key, value);
-                self.midway(result)
+                self.poison_on_error(result)
             }
         }
     }
 
     /// Takes an item away; whether there was one.
-    pub(crate) fn take(&mut self, key: &Key) -> Result<bool> {
+    pub(crate) fn remove(&mut self, key: &Key) -> Result<bool> {
         let (mut path, leaf) = self.path(key)?;
         let bytes = self.cache.bytes_mut(leaf);
         let Ok(index) = page::search(bytes, key) else { return Ok(false) };
         self.redo.changed(key);
         page::remove(bytes, index);
         let result = self.shrink(&mut path, leaf);
-        self.midway(result)?;
+        self.poison_on_error(result)?;
         Ok(true)
     }
 
     /// The way to the leaf of a key, all of it dirty.
     fn path(&mut self, key: &Key) -> Result<(Path, Frame)> {
         let root = self.root;
-        let (mut frame, moved) = self.own(&root, self.levels - 1)?;
+        let (mut frame, moved) = self.make_writable(&root, self.levels - 1)?;
         if let Some(moved) = moved {
             self.root = moved;
         }
@@ -87,15 +87,15 @@ impl Volume {
         for level in (0..self.levels - 1).rev() {
             let index = page::child_index(self.cache.bytes(frame), key);
             path.push((frame, index));
-            frame = self.own_child(frame, index, level)?;
+            frame = self.make_child_writable(frame, index, level)?;
         }
         Ok((path, frame))
     }
 
     /// A child of a dirty node, made dirty.
-    fn own_child(&mut self, parent: Frame, index: usize, level: u8) -> Result<Frame> {
+    fn make_child_writable(&mut self, parent: Frame, index: usize, level: u8) -> Result<Frame> {
         let pointer = page::child(self.cache.bytes(parent), index);
-        let (frame, moved) = self.own(&pointer, level)?;
+        let (frame, moved) = self.make_writable(&pointer, level)?;
         if let Some(moved) = moved {
             page::set_child(self.cache.bytes_mut(parent), index, &moved);
         }
@@ -104,16 +104,16 @@ impl Volume {
 
     /// Makes a node dirty. If it was clean, it moves to another block, and the pointer that
     /// its parent must have from now on is given too.
-    fn own(&mut self, pointer: &Pointer, level: u8) -> Result<(Frame, Option<Pointer>)> {
+    fn make_writable(&mut self, pointer: &Pointer, level: u8) -> Result<(Frame, Option<Pointer>)> {
         if !pointer.is_sealed() {
             return Ok((self.node(pointer, level)?, None));
         }
         // Taking a block may read nodes, and so must come before a clean frame is held.
-        let block = self.take_ready()?;
+        let block = self.take_reserved()?;
         let frame = match self.node(pointer, level) {
             Ok(frame) => frame,
             Err(error) => {
-                self.space.put_ready(block);
+                self.space.put_reserved(block);
                 return Err(error);
             }
         };
@@ -135,7 +135,7 @@ impl Volume {
         if page::insert(self.cache.bytes_mut(frame), index, key, value) {
             return Ok(());
         }
-        let block = self.take_ready()?;
+        let block = self.take_reserved()?;
         let mut right = self.cache.spare();
         page::split(self.cache.bytes_mut(frame), &mut right, index, key, value);
         let separator = page::key(&right, 0);
@@ -150,13 +150,13 @@ impl Volume {
 
     /// Puts a new root above the old one and its new neighbour.
     fn grow_root(&mut self, separator: &Key, right: &Pointer) -> Result<()> {
-        if self.levels == MOST_LEVELS {
+        if self.levels == MAX_LEVELS {
             return Err(Error::damaged("the tree has too many levels"));
         }
-        let block = self.take_ready()?;
+        let block = self.take_reserved()?;
         let mut bytes = self.cache.spare();
         page::clear(&mut bytes, self.levels);
-        page::insert(&mut bytes, 0, &Key::LEAST, &self.root.encode());
+        page::insert(&mut bytes, 0, &Key::MIN, &self.root.encode());
         page::insert(&mut bytes, 1, separator, &right.encode());
         let frame = self.cache.put(Name::Node(block), bytes, true);
         self.cache.dirty(frame);
@@ -207,8 +207,8 @@ impl Volume {
             if page::used(self.cache.bytes(own)) > room {
                 continue;
             }
-            let Ok(left_frame) = self.own_child(parent, left, level) else { continue };
-            let Ok(right_frame) = self.own_child(parent, right, level) else { continue };
+            let Ok(left_frame) = self.make_child_writable(parent, left, level) else { continue };
+            let Ok(right_frame) = self.make_child_writable(parent, right, level) else { continue };
             if left_frame == right_frame {
                 continue;
             }

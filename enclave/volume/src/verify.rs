@@ -78,7 +78,7 @@ impl Verifier<'_> {
         self.seen.clear();
         self.unsure.clear();
         let state = &chain.tree.state;
-        if !(1..=page::MOST_LEVELS).contains(&state.levels) {
+        if !(1..=page::MAX_LEVELS).contains(&state.levels) {
             let error = Error::damaged("the tree has too many levels");
             return self.tolerance.or(Err(error), false);
         }

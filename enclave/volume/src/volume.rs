@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 /// Least budget of a cache.
-pub const LEAST_CACHE_BYTES: usize = 256 << 10;
+pub const MIN_CACHE_BYTES: usize = 256 << 10;
 
 /// The random name of a volume.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ impl fmt::Debug for VolumeId {
 
 /// How a volume is opened.
 pub struct Options {
-    /// Bytes of blocks in memory, at least [`LEAST_CACHE_BYTES`]; 32 MiB unless told. An
+    /// Bytes of blocks in memory, at least [`MIN_CACHE_BYTES`]; 32 MiB unless told. An
     /// operation that changes much at once may exceed it for its time.
     pub cache_bytes: usize,
     /// Write nothing at all. A state that is only in the log is then rebuilt in memory. A volume
@@ -95,7 +95,7 @@ pub struct Volume {
     /// Hashes names.
     pub(crate) names_key: Key,
     /// Files with something left behind their end, and from which block on.
-    pub(crate) uncut: HashMap<u64, u64>,
+    pub(crate) pending_truncations: HashMap<u64, u64>,
     pub(crate) read_only: bool,
     /// What must be done before anything is written.
     pub(crate) recovery: Option<Recovery>,
@@ -106,8 +106,8 @@ pub struct Volume {
     pub(crate) clock: Box<dyn Fn() -> u64 + Send>,
     pub(crate) stopped: bool,
     /// Something was changed since the last commit was written.
-    pub(crate) unsettled: bool,
-    pub(crate) trouble: Option<Error>,
+    pub(crate) has_uncommitted: bool,
+    pub(crate) first_error: Option<Error>,
     /// Ciphertext on its way to or from the storage.
     pub(crate) scratch: Vec<u8>,
 }
@@ -139,8 +139,8 @@ impl Volume {
 
     /// What failed first since it was opened, in words; operations of the file system only
     /// give an errno.
-    pub fn trouble(&self) -> Option<&Error> {
-        self.trouble.as_ref()
+    pub fn first_error(&self) -> Option<&Error> {
+        self.first_error.as_ref()
     }
 
     /// Makes all durable, gives what is free at the storage's end back, and ends. If nothing
@@ -149,7 +149,7 @@ impl Volume {
     /// # Errors
     /// When something could not be written; the volume is then as its last sync left it.
     pub fn close(mut self) -> Result<()> {
-        let unchanged = !self.unsettled && self.store.statistics.commits == 0;
+        let unchanged = !self.has_uncommitted && self.store.statistics.commits == 0;
         if self.read_only || unchanged && !self.stopped {
             return Ok(());
         }
@@ -175,23 +175,23 @@ impl Volume {
     pub(crate) fn stop<T>(&mut self, because: Error) -> Result<T> {
         if !self.stopped {
             self.stopped = true;
-            self.trouble.get_or_insert_with(|| because.clone());
+            self.first_error.get_or_insert_with(|| because.clone());
         }
         Err(because)
     }
 
     /// Remembers the first error that is worth words: not one that an errno tells whole, as that
     /// the storage is full, which may be over by the end.
-    pub(crate) fn note(&mut self, error: &Error) {
+    pub(crate) fn record_error(&mut self, error: &Error) {
         let telling = !matches!(error, Error::File(_) | Error::Stopped | Error::Invalid(_));
         if telling && !error.is_full() {
-            self.trouble.get_or_insert_with(|| error.clone());
+            self.first_error.get_or_insert_with(|| error.clone());
         }
     }
 
     /// Goes on with an operation that has begun to change the tree: if it fails in its
     /// middle, the tree in memory is of no use, and the volume stops.
-    pub(crate) fn midway<T>(&mut self, result: Result<T>) -> Result<T> {
+    pub(crate) fn poison_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
         match result {
             Ok(value) => Ok(value),
             Err(error) => self.stop(error),
@@ -212,5 +212,5 @@ impl fmt::Debug for Volume {
 
 /// Blocks for a budget in bytes.
 pub(crate) fn cache_blocks(bytes: usize) -> usize {
-    bytes.max(LEAST_CACHE_BYTES) / BLOCK_BYTES
+    bytes.max(MIN_CACHE_BYTES) / BLOCK_BYTES
 }

@@ -110,7 +110,7 @@ fn a_commit_that_the_anchor_did_not_learn_of_is_accepted_and_told_it_then() {
     add(&mut volume, "lost?");
     assert_eq!(volume.sync_all(), Err(twine_files::Error::Io));
     assert_eq!(
-        volume.trouble().unwrap().to_string(),
+        volume.first_error().unwrap().to_string(),
         "the anchor of the volume failed: it is out of reach"
     );
     drop(volume);

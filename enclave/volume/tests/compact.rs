@@ -332,12 +332,14 @@ fn what_is_damaged_stays_and_is_counted_and_all_else_is_moved() {
         let before = readings(&mut volume);
         let Ok(packing) = volume.compact(&mut |_| {}) else {
             // A bitmap can't be read.
-            assert!(volume.trouble().is_some() || before.iter().any(|(.., read)| read.is_none()));
+            assert!(
+                volume.first_error().is_some() || before.iter().any(|(.., read)| read.is_none())
+            );
             continue;
         };
         assert!(readings(&mut volume) == before, "block {block}");
         let unread = before.iter().any(|(.., read)| read.is_none());
-        assert!(volume.trouble().is_some() || !unread && packing.damaged == 0, "block {block}");
+        assert!(volume.first_error().is_some() || !unread && packing.damaged == 0, "block {block}");
         let closed = volume.close().is_ok();
         let Ok(mut volume) = try_open(memory.clone(), options(LEAST)) else {
             panic!("block {block}: it opened before");

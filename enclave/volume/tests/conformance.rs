@@ -1,10 +1,10 @@
 //! The checks that every file system must pass, on a volume with the least cache.
 
-use twine_volume::{LEAST_CACHE_BYTES, MemoryStorage, NewSlot, Options, Volume};
+use twine_volume::{MIN_CACHE_BYTES, MemoryStorage, NewSlot, Options, Volume};
 
 fn empty() -> Volume {
     let slots = [NewSlot::key_file(&[7; 32]).expect("a key")];
-    let options = Options { cache_bytes: LEAST_CACHE_BYTES, ..Options::default() };
+    let options = Options { cache_bytes: MIN_CACHE_BYTES, ..Options::default() };
     Volume::create(Box::new(MemoryStorage::default()), &slots, options).expect("a volume")
 }
 

@@ -92,7 +92,7 @@ fn crash_at(call: u64, case: Case, base: &[u8], model: &Model) {
         let mut volume = support::try_open(MemoryStorage::new(left.clone()), options(case.cache))
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         let found = tree_of(&mut volume).unwrap_or_else(|error| {
-            panic!("{what}: {error}, {:?}", volume.trouble());
+            panic!("{what}: {error}, {:?}", volume.first_error());
         });
         assert!(allowed.contains(&found), "{what}: {}", difference(&found, allowed));
         let report = volume.check(&mut |_| {}).unwrap();

@@ -124,7 +124,7 @@ fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run
                 run.failed += 1;
                 unchanged = atomic;
                 let told_whole = error == Error::NoSpace;
-                assert!(told_whole || volume.trouble().is_some(), "no words for {error}");
+                assert!(told_whole || volume.first_error().is_some(), "no words for {error}");
             }
         }
         // The call that fails may be one of these reads.
@@ -142,7 +142,7 @@ fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run
         let before = tree_of(&mut volume).unwrap();
         match volume.sync_all() {
             Ok(()) => run.allowed = vec![before],
-            Err(error) => panic!("{error} though the storage is well: {:?}", volume.trouble()),
+            Err(error) => panic!("{error} though the storage is well: {:?}", volume.first_error()),
         }
     }
     (run, storage)

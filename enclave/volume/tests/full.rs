@@ -49,7 +49,7 @@ fn fill_and_empty(mut volume: Volume, told: Error) {
     volume.sync_all().unwrap();
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
     // Who wrote was told then, and nothing of it is left.
-    assert!(volume.trouble().is_none(), "{:?}", volume.trouble());
+    assert!(volume.first_error().is_none(), "{:?}", volume.first_error());
     volume.close().unwrap();
 }
 
@@ -84,7 +84,7 @@ fn small_files_can_be_removed_from_a_full_volume_in_any_order_also_after_packing
         };
         for number in order.into_iter().filter(|number| number % 50 != 0) {
             let removed = volume.unlink(root, &format!("{number:0100}"));
-            assert_eq!(removed, Ok(()), "{what}: {number}, {:?}", volume.trouble());
+            assert_eq!(removed, Ok(()), "{what}: {number}, {:?}", volume.first_error());
         }
         volume.sync_all().unwrap();
         volume.pack_nodes().unwrap();
@@ -367,7 +367,7 @@ fn compare(volume: &mut twine_volume::Volume, files: &Files, what: &str) {
         let mut bytes = vec![0; wanted.len() + 1];
         let length = volume.read(inode, 0, &mut bytes);
         volume.release(inode);
-        assert_eq!(length, Ok(wanted.len()), "{what}: {name}, {:?}", volume.trouble());
+        assert_eq!(length, Ok(wanted.len()), "{what}: {name}, {:?}", volume.first_error());
         assert!(bytes[..wanted.len()] == wanted[..], "{what}: {name}");
     }
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "{what}");
@@ -407,7 +407,7 @@ fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
                             held[offset as usize..end].copy_from_slice(&bytes[..count]);
                         }
                         Err(error) => {
-                            assert_eq!(error, Error::NoSpace, "{what}, {:?}", volume.trouble());
+                            assert_eq!(error, Error::NoSpace, "{what}, {:?}", volume.first_error());
                             refused += 1;
                         }
                     }
@@ -415,7 +415,7 @@ fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
                 }
                 10..=12 if known => {
                     let removed = volume.unlink(root, &name);
-                    assert_eq!(removed, Ok(()), "{what}, {:?}", volume.trouble());
+                    assert_eq!(removed, Ok(()), "{what}, {:?}", volume.first_error());
                     files.remove(&name);
                 }
                 13 | 14 if known => {
@@ -423,11 +423,11 @@ fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
                     let held = files.get_mut(&name).unwrap();
                     let size = random.below(held.len() as u64 + 1);
                     let cut = volume.set_size(inode, size);
-                    assert_eq!(cut, Ok(()), "{what}, {:?}", volume.trouble());
+                    assert_eq!(cut, Ok(()), "{what}, {:?}", volume.first_error());
                     held.truncate(size as usize);
                     volume.release(inode);
                 }
-                15 => assert_eq!(volume.sync_all(), Ok(()), "{what}, {:?}", volume.trouble()),
+                15 => assert_eq!(volume.sync_all(), Ok(()), "{what}, {:?}", volume.first_error()),
                 16 => volume.settle(),
                 17 if random.once_in(20) => {
                     let packed = volume.pack_nodes().map_err(|error| error.errno());
@@ -448,7 +448,7 @@ fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
             }
         }
         let what = format!("round {round}, {quota} bytes, {refused} refused");
-        assert!(volume.trouble().is_none_or(|error| error.errno() == Error::NoSpace), "{what}");
+        assert!(volume.first_error().is_none_or(|error| error.errno() == Error::NoSpace), "{what}");
         compare(&mut volume, &files, &what);
         assert!(refused > 0, "{what}");
     }

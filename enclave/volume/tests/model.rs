@@ -46,7 +46,7 @@ fn play(seed: u64, steps: u64, cache: usize, weights: Weights) -> (u64, u64) {
             compare(&found, &player.model, &format!("after mount {mounts} of seed {seed}"));
             assert_whole(&mut volume, &player.model);
         }
-        assert!(volume.trouble().is_none(), "{}", volume.trouble().unwrap());
+        assert!(volume.first_error().is_none(), "{}", volume.first_error().unwrap());
     }
     (syncs, mounts)
 }

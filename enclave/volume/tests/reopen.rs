@@ -95,7 +95,7 @@ fn completed_syncs_outlive_failed_flushes_kills_and_the_power() {
             match random.below(12) {
                 0..=5 => {
                     let done = rewrite(&mut volume, &mut files, &mut random);
-                    assert!(done.is_ok(), "{what}: {:?}", volume.trouble());
+                    assert!(done.is_ok(), "{what}: {:?}", volume.first_error());
                     allowed.states.push(files.clone());
                 }
                 6 => volume.settle(),

@@ -51,7 +51,7 @@ impl Check<'_> {
         if let Err(error) = entered {
             self.find(None, false, format!("free space: {error}"));
         }
-        for block in (0..RESERVED_BLOCKS).chain(self.volume.space.ready()) {
+        for block in (0..RESERVED_BLOCKS).chain(self.volume.space.reserved()) {
             self.seen.insert(block);
         }
         let mut regions = std::mem::take(&mut self.regions);

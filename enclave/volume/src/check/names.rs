@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use twine_files::FileKind;
 
 /// Of a path that is longer, only the end is shown.
-const MOST_PATH_BYTES: usize = 4096;
+const MAX_PATH_BYTES: usize = 4096;
 
 /// Where a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl Check<'_> {
     /// long one is given up.
     fn is_below(&self, directory: u64, above: u64) -> bool {
         let mut at = directory;
-        for _ in 0..MOST_PATH_BYTES {
+        for _ in 0..MAX_PATH_BYTES {
             if at == above {
                 return true;
             }
@@ -269,7 +269,7 @@ impl Check<'_> {
             }?;
             bytes += 1 + name.len();
             names.push(name);
-            if bytes > MOST_PATH_BYTES {
+            if bytes > MAX_PATH_BYTES {
                 names.push("...".into());
                 names.reverse();
                 return Some(names.join("/"));

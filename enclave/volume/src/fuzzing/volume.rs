@@ -4,13 +4,13 @@
 //! so that all seals, pointers and links of the log fit whatever was made of the rest.
 
 use super::{Input, hooks, node_input, padded};
-use crate::block::{BLOCK_BYTES, Bytes, HEADER_START, Kind, MOST_BLOCKS};
+use crate::block::{BLOCK_BYTES, Bytes, HEADER_START, Kind, MAX_BLOCKS};
 use crate::header::Header;
 use crate::inode::ROOT;
 use crate::page::{self, Subject};
 use crate::pointer::{POINTER_BYTES, Pointer};
 use crate::storage::{Storage, StorageError};
-use crate::volume::LEAST_CACHE_BYTES;
+use crate::volume::MIN_CACHE_BYTES;
 use crate::{NewSlot, Options, Result, Secret, Volume, log};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,17 +22,17 @@ use twine_files::{Change, FileKind, FileSystem, Inode, check_name};
 const KEY_FILE: [u8; 32] = [7; 32];
 
 /// Blocks that the storage may have.
-const MOST_STORAGE_BLOCKS: u64 = 4096;
+const MAX_STORAGE_BLOCKS: u64 = 4096;
 
 /// Reads of the storage by one mount, and all that is asked of it. Those of the tests'
 /// volumes have some hundreds of blocks.
-const MOST_READS: u64 = 20_000;
+const MAX_READS: u64 = 20_000;
 
 /// Entries that a walk looks at: circles of directories have no end.
-const MOST_ENTRIES: usize = 2000;
+const MAX_ENTRIES: usize = 2000;
 
 /// Names that are looked up, and changed.
-const MOST_FILES: usize = 32;
+const MAX_FILES: usize = 32;
 
 /// A storage in little memory, whose clones share what it holds. It counts reads.
 #[derive(Clone, Default)]
@@ -68,7 +68,7 @@ impl Storage for Blocks {
     }
 
     fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
-        if size > MOST_STORAGE_BLOCKS * BLOCK_BYTES as u64 {
+        if size > MAX_STORAGE_BLOCKS * BLOCK_BYTES as u64 {
             return Err(StorageError::NoSpace);
         }
         self.with(|held| {
@@ -81,7 +81,7 @@ impl Storage for Blocks {
     fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
         self.with(|held| {
             held.reads += 1;
-            assert!(held.reads <= MOST_READS, "a volume of {} bytes is read for ever", held.size);
+            assert!(held.reads <= MAX_READS, "a volume of {} bytes is read for ever", held.size);
             if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > held.size) {
                 return Err(StorageError::Short);
             }
@@ -127,7 +127,7 @@ fn options(mode: Mode) -> Options {
     Options {
         read_only: mode == Mode::Read,
         repair: mode == Mode::Repair,
-        cache_bytes: LEAST_CACHE_BYTES,
+        cache_bytes: MIN_CACHE_BYTES,
         clock: Box::new(|| 1_700_000_000_000_000_000),
         ..Options::default()
     }
@@ -304,12 +304,12 @@ fn change_node(page: &mut Bytes, input: &mut Input<'_>) {
         }
         // Another item, or a pointer to somewhere.
         _ => {
-            let (key, from) = (input.key(), input.below(MOST_STORAGE_BLOCKS as usize));
+            let (key, from) = (input.key(), input.below(MAX_STORAGE_BLOCKS as usize));
             if level == 0 {
                 value = input.bytes(63).to_vec();
             } else if what == 7 {
                 let mut pointer = Pointer::decode(&padded::<POINTER_BYTES>(&value));
-                pointer.block = from as u64 % MOST_BLOCKS;
+                pointer.block = from as u64 % MAX_BLOCKS;
                 value = pointer.encode().to_vec();
             }
             if let Err(index) = page::search(page, &key) {
@@ -328,7 +328,7 @@ pub fn volume(bytes: &[u8]) {
     let deep = flags % 8 == 7;
     let mode = [Mode::Write, Mode::Write, Mode::Read, Mode::Repair][usize::from(flags >> 3 & 3)];
     // A block that is lost.
-    let lost = (flags & 32 != 0).then(|| input.number::<2>() % MOST_STORAGE_BLOCKS);
+    let lost = (flags & 32 != 0).then(|| input.number::<2>() % MAX_STORAGE_BLOCKS);
     let base = BASES[usize::from(deep)].as_ref().expect("a volume can be made in memory");
     let storage = base.copy();
     hooks::predictably(|| {
@@ -355,7 +355,7 @@ fn use_up(storage: &Blocks, mode: Mode) {
     }
     // A damaged volume has errors.
     let _ = disturb(&mut volume);
-    let trouble = volume.trouble().cloned();
+    let trouble = volume.first_error().cloned();
     assert!(!whole || trouble.is_none(), "the check found nothing, and then: {trouble:?}");
     let closed = volume.close();
     assert!(!whole || closed.is_ok(), "{closed:?}");
@@ -373,7 +373,7 @@ fn look(volume: &mut Volume) -> bool {
         assert_eq!(report.findings.is_empty(), report.finding_count == 0);
         report.finding_count == 0
     });
-    for (directory, name, kind) in walk(volume).into_iter().take(MOST_FILES) {
+    for (directory, name, kind) in walk(volume).into_iter().take(MAX_FILES) {
         let Ok(inode) = volume.lookup(directory, &name) else { continue };
         if let Ok(attributes) = volume.attributes(inode)
             && kind == FileKind::File
@@ -383,7 +383,7 @@ fn look(volume: &mut Volume) -> bool {
         let _ = volume.read_link(inode);
         volume.release(inode);
     }
-    found_nothing && volume.trouble().is_none()
+    found_nothing && volume.first_error().is_none()
 }
 
 fn read(volume: &mut Volume, inode: Inode, size: u64) {
@@ -417,7 +417,7 @@ fn walk(volume: &mut Volume) -> Vec<(Inode, String, FileKind)> {
                 directories.push(entry.inode);
             }
             found.push((directory, entry.name.to_owned(), entry.kind));
-            found.len() < MOST_ENTRIES
+            found.len() < MAX_ENTRIES
         });
     }
     found
@@ -427,7 +427,7 @@ fn walk(volume: &mut Volume) -> Vec<(Inode, String, FileKind)> {
 fn disturb(volume: &mut Volume) -> Result<()> {
     let root = volume.root();
     let names = walk(volume);
-    for (number, (directory, name, kind)) in names.iter().take(MOST_FILES).enumerate() {
+    for (number, (directory, name, kind)) in names.iter().take(MAX_FILES).enumerate() {
         let _ = match (number % 4, kind) {
             (0, FileKind::Directory) => volume.remove_directory(*directory, name),
             (0, _) => volume.unlink(*directory, name),

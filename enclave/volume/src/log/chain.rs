@@ -12,7 +12,7 @@ use crate::pointer::{Pointer, Salt, Tag};
 use std::collections::HashMap;
 
 /// Places of the ring are smaller than this.
-const MOST_PLACES: u64 = 1 << 62;
+const MAX_PLACES: u64 = 1 << 62;
 
 /// A commit that was found in the log.
 pub(crate) struct Group {
@@ -51,7 +51,7 @@ impl Group {
         let mut reader = Reader::new(bytes);
         let malformed = |_: Short| Error::damaged("the state of a commit is malformed");
         let state = State::read(&mut reader).map_err(malformed)?;
-        if state.log >= MOST_PLACES {
+        if state.log >= MAX_PLACES {
             return Err(malformed(Short));
         }
         Ok(Group {

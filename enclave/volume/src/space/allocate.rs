@@ -1,10 +1,10 @@
 //! Taking blocks, giving them back, and keeping the bitmaps in the tree.
 
 use super::{
-    BITMAP_BYTES, Found, GOOD_RUN, KEPT_REGIONS, LEAST_IN_LEAF, READY_BLOCKS, REGION_BLOCKS,
-    REGIONS_TRIED, Region, Run, SHORT_RUN, Space, WORDS,
+    BITMAP_BYTES, Found, GOOD_RUN, KEPT_REGIONS, MIN_IN_LEAF, REGION_BLOCKS, REGIONS_TRIED,
+    RESERVE_BLOCKS, Region, Run, SHORT_RUN, Space, WORDS,
 };
-use crate::block::{MOST_BLOCKS, RESERVED_BLOCKS};
+use crate::block::{MAX_BLOCKS, RESERVED_BLOCKS};
 use crate::error::{Error, Result};
 use crate::log;
 use crate::page::{Key, Subject};
@@ -151,8 +151,8 @@ impl Volume {
     /// leave it.
     pub(crate) fn reserve(&mut self, blocks: u64) -> Result<()> {
         self.enter_freed()?;
-        let nodes = READY_BLOCKS as u64 + self.space.blocks / REGION_BLOCKS;
-        let wanted = blocks + nodes + self.log.residents() as u64;
+        let nodes = RESERVE_BLOCKS as u64 + self.space.blocks / REGION_BLOCKS;
+        let wanted = blocks + nodes + self.log.ring_blocks() as u64;
         let usable = self.space.usable();
         if usable < wanted { self.grow(wanted - usable) } else { Ok(()) }
     }
@@ -165,7 +165,7 @@ impl Volume {
                 // What waits for a commit may be enough.
                 self.commit()?;
                 self.reserve(self.with_leaves(more))?;
-                self.fill_ready()
+                self.fill_reserve()
             }
             result => result,
         }
@@ -174,7 +174,7 @@ impl Volume {
     /// Blocks of data, and of the leaves that lead to them: one for each, if they are far from each
     /// other, but not more than there can be.
     fn with_leaves(&self, blocks: u64) -> u64 {
-        blocks + blocks.min(self.space.used / LEAST_IN_LEAF + READY_BLOCKS as u64)
+        blocks + blocks.min(self.space.used / MIN_IN_LEAF + RESERVE_BLOCKS as u64)
     }
 
     /// Makes the storage longer: by little for a small volume, by less than half a
@@ -182,7 +182,7 @@ impl Volume {
     fn grow(&mut self, least: u64) -> Result<()> {
         let step = (self.space.blocks / 256).clamp(64, 16 << 10).max(least);
         let wanted = self.space.blocks + step;
-        if wanted >= MOST_BLOCKS {
+        if wanted >= MAX_BLOCKS {
             return Err(twine_files::Error::NoSpace.into());
         }
         // Replaying the log of a read-only mount takes blocks that are never written.
@@ -207,8 +207,8 @@ impl Volume {
     }
 
     /// Gives the supply back, for a commit that writes the bitmaps.
-    pub(crate) fn drain_ready(&mut self) {
-        for block in std::mem::take(&mut self.space.ready) {
+    pub(crate) fn drain_reserve(&mut self) {
+        for block in std::mem::take(&mut self.space.reserved) {
             self.space.free_now(block);
         }
     }
@@ -262,7 +262,7 @@ impl Volume {
         Ok(())
     }
 
-    /// Clears the bits of a run, and guards the blocks if they must wait.
+    /// Clears the bits of a run, and keeps its blocks back if they must wait.
     fn enter(&mut self, run: Run, guard: bool) -> Result<()> {
         let pieces = split(run);
         for piece in &pieces {
@@ -272,14 +272,14 @@ impl Volume {
             self.set_bits(piece, false)?;
             let number = piece.start / REGION_BLOCKS;
             if guard {
-                self.space.guarded += u64::from(piece.count);
-                self.space.guarded_runs.push(piece);
+                self.space.pending_free += u64::from(piece.count);
+                self.space.pending_runs.push(piece);
                 if let Some(region) = self.space.regions.get_mut(&number) {
                     let first = (piece.start % REGION_BLOCKS) as usize;
                     for bit in first..first + piece.count as usize {
-                        Region::flip(&mut region.guarded, bit);
+                        Region::flip(&mut region.pending_free, bit);
                     }
-                    region.guards += piece.count;
+                    region.pending += piece.count;
                 }
             } else {
                 self.space.lowest = self.space.lowest.min(piece.start);
@@ -345,14 +345,14 @@ impl Volume {
         }
         if self.space.regions.len() >= KEPT_REGIONS {
             self.space.regions.retain(|_, region| {
-                region.dirty || region.guards > 0 || region.kept != [0; WORDS / 64]
+                region.dirty || region.pending > 0 || region.kept != [0; WORDS / 64]
             });
         }
-        let guarded = Box::new([0; WORDS]);
+        let pending_free = Box::new([0; WORDS]);
         let region = Region {
             used,
-            guarded,
-            guards: 0,
+            pending_free,
+            pending: 0,
             kept: [0; WORDS / 64],
             dirty: false,
             longest: u32::MAX,

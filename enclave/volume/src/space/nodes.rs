@@ -5,7 +5,7 @@
 //! written, nodes have *areas* of their own: 64 blocks each, a word of a region's bitmap,
 //! that data stay out of while there is other space. Which they are is forgotten with the mount.
 
-use super::{READY_BLOCKS, REGION_BLOCKS, REGIONS_TRIED, Region, Run, WORDS};
+use super::{REGION_BLOCKS, REGIONS_TRIED, RESERVE_BLOCKS, Region, Run, WORDS};
 use crate::block::RESERVED_BLOCKS;
 use crate::error::{Error, Result};
 use crate::volume::Volume;
@@ -17,10 +17,10 @@ const AREA_BLOCKS: u64 = 64;
 const AREAS_SHARE: u64 = 32;
 
 /// Most areas: enough for many commits, also of the largest volume.
-const MOST_AREAS: usize = 256;
+const MAX_AREAS: usize = 256;
 
 /// Free blocks that make an area worth while, and how long their runs are in a good one, on average.
-const LEAST_AREA: u32 = 16;
+const MIN_AREA: u32 = 16;
 const GOOD_RUNS: u32 = 3;
 
 /// The areas, and where the search goes on.
@@ -40,7 +40,7 @@ impl Free {
     }
 
     fn is_worth_while(self) -> bool {
-        self.count() >= LEAST_AREA
+        self.count() >= MIN_AREA
     }
 
     /// Whether they are in few runs.
@@ -57,7 +57,7 @@ impl Free {
 
 impl Region {
     fn free(&self, word: usize) -> Free {
-        Free(!(self.used[word] | self.guarded[word]))
+        Free(!(self.used[word] | self.pending_free[word]))
     }
 
     /// The word with most free blocks that is no area, within the first `end` blocks of a region.
@@ -72,22 +72,22 @@ impl Region {
 
 impl Volume {
     /// Fills the supply of blocks for nodes.
-    pub(crate) fn fill_ready(&mut self) -> Result<()> {
-        if self.space.ready.len() >= READY_BLOCKS / 2 {
+    pub(crate) fn fill_reserve(&mut self) -> Result<()> {
+        if self.space.reserved.len() >= RESERVE_BLOCKS / 2 {
             return Ok(());
         }
         self.enter_freed()?;
-        while self.space.ready.len() < READY_BLOCKS / 2 {
+        while self.space.reserved.len() < RESERVE_BLOCKS / 2 {
             match self.good_area()? {
                 Some(area) => self.take_area(area)?,
                 None => {
-                    let supply = self.space.ready.len();
+                    let supply = self.space.reserved.len();
                     // All that fits, or what is needed, if there is no more.
-                    let need = (READY_BLOCKS / 2 - supply) as u64;
-                    let want = self.space.usable().clamp(need, (READY_BLOCKS - supply) as u64);
+                    let need = (RESERVE_BLOCKS / 2 - supply) as u64;
+                    let want = self.space.usable().clamp(need, (RESERVE_BLOCKS - supply) as u64);
                     let runs = self.take_runs(want as u32)?;
                     // Backwards, because they are taken from the end.
-                    self.space.ready.extend(runs.into_iter().flat_map(Run::blocks).rev());
+                    self.space.reserved.extend(runs.into_iter().flat_map(Run::blocks).rev());
                 }
             }
         }
@@ -111,8 +111,8 @@ impl Volume {
     }
 
     /// A block for a node.
-    pub(crate) fn take_ready(&mut self) -> Result<u64> {
-        if let Some(block) = self.space.ready.pop() {
+    pub(crate) fn take_reserved(&mut self) -> Result<u64> {
+        if let Some(block) = self.space.reserved.pop() {
             return Ok(block);
         }
         // While bitmaps are written there is no supply.
@@ -135,7 +135,7 @@ impl Volume {
             return Ok(Some(area));
         }
         let areas = self.space.areas.list.len();
-        let most = ((self.space.blocks / AREAS_SHARE / AREA_BLOCKS) as usize).clamp(2, MOST_AREAS);
+        let most = ((self.space.blocks / AREAS_SHARE / AREA_BLOCKS) as usize).clamp(2, MAX_AREAS);
         if areas < most
             && let Some(area) = self.new_area()?
         {
@@ -231,14 +231,14 @@ impl Volume {
 
     /// Takes what is free of an area into the supply, as far as there is room.
     fn take_area(&mut self, area: u64) -> Result<()> {
-        let room = READY_BLOCKS.saturating_sub(self.space.ready.len());
+        let room = RESERVE_BLOCKS.saturating_sub(self.space.reserved.len());
         let bits = self.free_of(area)?.first(room);
         let blocks: Vec<u64> = bits.iter().map(|bit| area * AREA_BLOCKS + bit).collect();
         for &start in &blocks {
             self.set_bits(Run { start, count: 1 }, true)?;
         }
         // Backwards, because they are taken from the end.
-        self.space.ready.splice(0..0, blocks.into_iter().rev());
+        self.space.reserved.splice(0..0, blocks.into_iter().rev());
         Ok(())
     }
 }
