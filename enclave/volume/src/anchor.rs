@@ -1,6 +1,7 @@
 //! Freshness across mounts: somebody else who remembers how new the volume is.
 
-use crate::volume::VolumeId;
+use crate::error::Result;
+use crate::format::identity::VolumeId;
 
 /// A state of a volume, as an anchor remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,8 +1,8 @@
 //! Opened blocks in memory: nodes of the tree and contents of files, clean and dirty, with
 //! one budget for all.
 
-use crate::block::{Block, Bytes, zeroed};
-use crate::numbers::FastMap;
+use crate::fast_map::FastMap;
+use crate::format::block::{Block, Bytes, zeroed};
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 

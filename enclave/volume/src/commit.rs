@@ -8,9 +8,10 @@
 //! operating system's then, and nothing but the machine's end can lose it.
 
 use crate::error::{Error, Result};
-use crate::extents;
-use crate::log::{MAX_GROUP, PAYLOAD_BYTES, Record, STATE_BYTES, State};
-use crate::page::Subject;
+use crate::format::extents;
+use crate::format::item::Subject;
+use crate::format::record::{Record, STATE_BYTES, State};
+use crate::log::{MAX_GROUP, PAYLOAD_BYTES};
 use crate::volume::Volume;
 
 /// With more dirty nodes than this the tree is written, so that the memory that replaying

@@ -1,15 +1,15 @@
 //! Keys, and sealing and opening with them.
 
-use crate::block::Kind;
 use crate::error::{Error, Result};
-use crate::pointer::{Salt, Tag};
+use crate::format::block::Kind;
+use crate::format::pointer::{Salt, Tag};
 use graviola::aead::AesGcm;
 use graviola::hashing::Sha256;
 use graviola::hashing::hmac::Hmac;
 use zeroize::Zeroizing;
 
 /// A key of 32 bytes, cleared when it is no longer needed.
-pub(crate) type Key = Zeroizing<[u8; 32]>;
+pub(crate) type SecretKey = Zeroizing<[u8; 32]>;
 
 /// Seals under one salt. Far below what AES-GCM allows for one key; a new salt is drawn then.
 const MAX_SEALS: u64 = 1 << 32;
@@ -27,24 +27,24 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
 }
 
 /// A random key.
-pub(crate) fn random_key() -> Result<Key> {
-    let mut key = Key::default();
+pub(crate) fn random_key() -> Result<SecretKey> {
+    let mut key = SecretKey::default();
     random(&mut *key)?;
     Ok(key)
 }
 
 /// A key for one purpose, derived from another: HMAC-SHA-256(key, purpose || context).
-pub(crate) fn derive(key: &[u8], purpose: &str, context: &[u8]) -> Key {
+pub(crate) fn derive(key: &[u8], purpose: &str, context: &[u8]) -> SecretKey {
     let mut hmac = Hmac::<Sha256>::new(key);
     hmac.update(purpose);
     hmac.update(context);
-    let mut derived = Key::default();
+    let mut derived = SecretKey::default();
     derived.copy_from_slice(hmac.finish().as_ref());
     derived
 }
 
 /// The tag of `bytes`: HMAC-SHA-256(key, bytes).
-pub(crate) fn mac(key: &Key, bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn mac(key: &SecretKey, bytes: &[u8]) -> [u8; 32] {
     let mut hmac = Hmac::<Sha256>::new(**key);
     hmac.update(bytes);
     let mut tag = [0; 32];
@@ -56,7 +56,7 @@ pub(crate) fn mac(key: &Key, bytes: &[u8]) -> [u8; 32] {
 pub(crate) struct Tagger(Hmac<Sha256>);
 
 impl Tagger {
-    pub(crate) fn new(key: &Key) -> Self {
+    pub(crate) fn new(key: &SecretKey) -> Self {
         Tagger(Hmac::new(**key))
     }
 
@@ -71,7 +71,7 @@ impl Tagger {
 }
 
 /// Whether `tag` is the tag of `bytes`; takes as long either way.
-pub(crate) fn mac_is(key: &Key, bytes: &[u8], tag: &[u8; 32]) -> bool {
+pub(crate) fn mac_is(key: &SecretKey, bytes: &[u8], tag: &[u8; 32]) -> bool {
     let mut hmac = Hmac::<Sha256>::new(**key);
     hmac.update(bytes);
     hmac.verify(tag).is_ok()
@@ -91,14 +91,14 @@ pub(crate) struct NotAuthentic;
 
 /// Seals with this mount's key, opens with any mount's.
 pub(crate) struct Sealer {
-    volume_key: Key,
+    volume_key: SecretKey,
     salt: Salt,
     counter: u64,
     current: Box<AesGcm>,
     others: Vec<(Salt, Box<AesGcm>)>,
 }
 
-fn mount_key(volume_key: &Key, salt: &Salt) -> Box<AesGcm> {
+fn mount_key(volume_key: &SecretKey, salt: &Salt) -> Box<AesGcm> {
     Box::new(AesGcm::new(&*derive(&**volume_key, "twine volume 3: mount", salt)))
 }
 
@@ -112,14 +112,14 @@ fn nonce(kind: Kind, counter: u64) -> [u8; 12] {
 impl Sealer {
     /// Begins a mount: with a random salt, so that no nonce is ever used twice, whatever
     /// became of the storage before.
-    pub(crate) fn new(volume_key: Key) -> Result<Self> {
+    pub(crate) fn new(volume_key: SecretKey) -> Result<Self> {
         let mut salt = Salt::default();
         random(&mut salt)?;
         let current = mount_key(&volume_key, &salt);
         Ok(Sealer { volume_key, salt, counter: 0, current, others: Vec::new() })
     }
 
-    pub(crate) fn volume_key(&self) -> &Key {
+    pub(crate) fn volume_key(&self) -> &SecretKey {
         &self.volume_key
     }
 
@@ -196,7 +196,11 @@ impl Sealer {
 
 /// Wraps a key under another: its ciphertext and tag. The nonce is random; a wrapping key
 /// wraps a handful of times in its life.
-pub(crate) fn wrap(under: &Key, extra: &[u8], key: &Key) -> Result<([u8; 12], [u8; 32], [u8; 16])> {
+pub(crate) fn wrap(
+    under: &SecretKey,
+    extra: &[u8],
+    key: &SecretKey,
+) -> Result<([u8; 12], [u8; 32], [u8; 16])> {
     let mut nonce = [0; 12];
     random(&mut nonce)?;
     let mut wrapped = **key;
@@ -207,13 +211,13 @@ pub(crate) fn wrap(under: &Key, extra: &[u8], key: &Key) -> Result<([u8; 12], [u
 
 /// Takes a key out of its wrap.
 pub(crate) fn unwrap(
-    under: &Key,
+    under: &SecretKey,
     extra: &[u8],
     nonce: &[u8; 12],
     wrapped: &[u8; 32],
     tag: &[u8; 16],
-) -> Option<Key> {
-    let mut key = Key::new(*wrapped);
+) -> Option<SecretKey> {
+    let mut key = SecretKey::new(*wrapped);
     AesGcm::new(&**under).decrypt(nonce, extra, &mut *key, tag).ok()?;
     Some(key)
 }

@@ -1,23 +1,18 @@
 //! Blocks of files, between the cache and the storage.
 
-use crate::block::{BLOCK_BYTES, Kind};
+mod pointers;
+
 use crate::cache::{Frame, Name};
 use crate::error::{Error, Result};
-use crate::extents::{self, GROUP};
-use crate::flush::BATCH_BLOCKS;
-use crate::log;
-use crate::page::{Key, Subject};
-use crate::pointer::Pointer;
-use crate::space::Run;
+use crate::format::block::{BLOCK_BYTES, Kind, Run, is_in_ring};
+use crate::format::extents;
+use crate::format::extents::GROUP;
+use crate::format::item::Key;
+use crate::format::limits::MAX_INLINE_BYTES;
+use crate::format::pointer::Pointer;
+use crate::tree::flush::BATCH_BLOCKS;
 use crate::volume::Volume;
 use std::collections::BTreeSet;
-
-/// A file of at most this many bytes lies in the tree.
-pub(crate) const MAX_INLINE_BYTES: u64 = 1024;
-
-pub(crate) fn inline_key(inode: u64) -> Key {
-    Key::new(inode, Subject::Inline, 0)
-}
 
 /// The first of the pointers that lead to blocks in a row.
 fn in_a_row(pointers: &[Option<Pointer>]) -> usize {
@@ -56,7 +51,7 @@ impl Volume {
 
     /// The first bytes of a file that lies in the tree; leaves `bytes` alone for others.
     pub(crate) fn read_inline(&mut self, inode: u64, bytes: &mut [u8]) -> Result<()> {
-        self.get(&inline_key(inode), |value| {
+        self.get(&Key::inline(inode), |value| {
             let length = value.len().min(bytes.len());
             bytes[..length].copy_from_slice(&value[..length]);
         })?;
@@ -67,7 +62,7 @@ impl Volume {
     pub(crate) fn has_data(&mut self, inode: u64, index: u64) -> Result<bool> {
         Ok(self.cache.has(Name::Data(inode, index))
             || self.pointer(inode, index)?.is_some()
-            || index == 0 && self.has(&inline_key(inode))?)
+            || index == 0 && self.has(&Key::inline(inode))?)
     }
 
     /// Brings blocks of a file into the cache that will be read soon, with few reads of the
@@ -197,7 +192,7 @@ impl Volume {
     fn move_out(&mut self, ring_blocks: &BTreeSet<(u64, u64)>) -> Result<()> {
         for &(inode, index) in ring_blocks {
             let pointer = self.pointer(inode, index)?;
-            if !pointer.is_some_and(|pointer| log::is_in_ring(pointer.block)) {
+            if !pointer.is_some_and(|pointer| is_in_ring(pointer.block)) {
                 continue;
             }
             match self.data(inode, index) {
@@ -250,7 +245,7 @@ impl Volume {
     /// Puts the start of a small file into the tree.
     fn write_inline(&mut self, inode: u64) -> Result<()> {
         let length = self.inode(inode)?.size as usize;
-        let key = inline_key(inode);
+        let key = Key::inline(inode);
         let extents = extents::key(inode, 0);
         let had = self.pointer(inode, 0)?.is_some();
         self.prepare(&key)?;
@@ -327,8 +322,8 @@ impl Volume {
         for group in blocks.chunk_by(same_group) {
             let (inode, index) = group[0];
             self.prepare(&extents::key(inode, index))?;
-            if index == 0 && self.has(&inline_key(inode))? {
-                self.prepare(&inline_key(inode))?;
+            if index == 0 && self.has(&Key::inline(inode))? {
+                self.prepare(&Key::inline(inode))?;
             }
         }
         Ok(())
@@ -405,8 +400,8 @@ impl Volume {
                 .collect();
             at += group.len();
             self.set_pointers(&extents::key(inode, first), &changes)?;
-            if first == 0 && self.has(&inline_key(inode))? {
-                self.remove(&inline_key(inode))?;
+            if first == 0 && self.has(&Key::inline(inode))? {
+                self.remove(&Key::inline(inode))?;
             }
         }
         Ok(())

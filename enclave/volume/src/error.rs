@@ -2,7 +2,7 @@
 
 use crate::anchor::{AnchorError, Mark};
 use crate::dropped::Dropped;
-use crate::slot::SlotKind;
+use crate::format::slot_kind::SlotKind;
 use crate::storage::StorageError;
 
 /// What this crate's own operations give.

@@ -10,16 +10,19 @@ mod volume;
 pub(crate) use hooks::{before_seal, fill};
 pub use volume::{seeds, volume};
 
-use crate::block::{BLOCK_BYTES, Bytes, MAX_BLOCKS};
-use crate::crypto::Key as SecretKey;
+use crate::crypto::SecretKey;
+use crate::format::attributes::Attributes;
+use crate::format::block::{BLOCK_BYTES, Bytes, MAX_BLOCKS};
+use crate::format::identity::VolumeId;
+use crate::format::item::{Key, Subject};
+use crate::format::node as page;
+use crate::format::pointer::{POINTER_BYTES, Pointer};
+use crate::format::slot_kind::SlotKind;
+use crate::format::{dirent, extents};
+use crate::header::key_slot::{KeyEncryptionKey, Refusal, SLOT_BYTES, Slot, Unlock};
 use crate::header::{self, Header};
-use crate::inode::Attributes;
-use crate::page::{self, Key, Subject};
-use crate::pointer::{POINTER_BYTES, Pointer};
-use crate::slot::{KeyEncryptionKey, Refusal, SLOT_BYTES, Slot, SlotKind, Unlock};
+use crate::log;
 use crate::storage::MemoryStorage;
-use crate::volume::VolumeId;
-use crate::{directory, extents, log};
 use zeroize::Zeroizing;
 
 /// Changes that one input makes to a node.
@@ -167,8 +170,8 @@ pub fn extents(bytes: &[u8]) {
 
 /// A directory's entry.
 pub fn name(bytes: &[u8]) {
-    let Ok((inode, kind, name)) = directory::parse(bytes) else { return };
-    assert_eq!(directory::value(inode, kind, name), bytes);
+    let Ok((inode, kind, name)) = dirent::parse(bytes) else { return };
+    assert_eq!(dirent::value(inode, kind, name), bytes);
 }
 
 /// Attributes of an inode.

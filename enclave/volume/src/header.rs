@@ -1,11 +1,15 @@
 //! The header: which volume this is, and its key slots.
 
-use crate::block::{BLOCK_BYTES, Bytes};
-use crate::bytes::Reader;
-use crate::crypto::{Key, derive, mac, mac_is};
+pub(crate) mod describe;
+pub(crate) mod key_slot;
+
+use crate::crypto::{SecretKey, derive, mac, mac_is};
 use crate::error::{Error, Result, SlotFailure};
-use crate::slot::{SLOT_BYTES, Slot, SlotKind, Unlock};
-use crate::volume::VolumeId;
+use crate::format::block::{BLOCK_BYTES, Bytes};
+use crate::format::bytes::Reader;
+use crate::format::identity::VolumeId;
+use crate::format::slot_kind::SlotKind;
+use crate::header::key_slot::{SLOT_BYTES, Slot, Unlock};
 
 /// The version of the format that this crate reads and writes.
 pub const VERSION: u32 = 3;
@@ -36,8 +40,8 @@ pub(crate) struct Header {
 
 impl Header {
     /// The header as a block, with its MAC.
-    pub(crate) fn encode(&self, volume_key: &Key) -> Box<Bytes> {
-        let mut bytes = crate::block::zeroed();
+    pub(crate) fn encode(&self, volume_key: &SecretKey) -> Box<Bytes> {
+        let mut bytes = crate::format::block::zeroed();
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         // At most MAX_SLOTS, which `add` sees to.
@@ -55,7 +59,7 @@ impl Header {
     }
 
     /// The MAC of the header.
-    pub(crate) fn mac(&self, volume_key: &Key) -> HeaderMac {
+    pub(crate) fn mac(&self, volume_key: &SecretKey) -> HeaderMac {
         mac_of(&self.encode(volume_key))
     }
 
@@ -101,7 +105,7 @@ impl Header {
 
 /// The first block of a storage in which a volume is being made.
 pub(crate) fn unfinished() -> Box<Bytes> {
-    let mut bytes = crate::block::zeroed();
+    let mut bytes = crate::format::block::zeroed();
     bytes[..8].copy_from_slice(UNFINISHED);
     bytes
 }
@@ -112,12 +116,12 @@ fn mac_of(bytes: &Bytes) -> HeaderMac {
     tag
 }
 
-fn mac_key(volume_key: &Key) -> Key {
+fn mac_key(volume_key: &SecretKey) -> SecretKey {
     derive(&**volume_key, "twine volume 3: header", &[])
 }
 
 /// Whether a copy is authentic.
-fn vouched(bytes: &Bytes, volume_key: &Key) -> bool {
+fn vouched(bytes: &Bytes, volume_key: &SecretKey) -> bool {
     let (head, tag) = bytes.split_at(MAC_START);
     tag.first_chunk::<32>().is_some_and(|tag| mac_is(&mac_key(volume_key), head, tag))
 }
@@ -152,7 +156,7 @@ pub(crate) fn look(copies: &[Box<Bytes>; 2]) -> Result<Header> {
 #[derive(Debug)]
 pub(crate) struct Unlocked {
     /// The volume's key.
-    pub(crate) key: Key,
+    pub(crate) key: SecretKey,
     /// The slot that it came from.
     slot: Slot,
     volume: VolumeId,

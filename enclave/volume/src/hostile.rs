@@ -2,14 +2,17 @@
 //! sense. Nothing may panic, nothing may last longer than the storage is large, nothing may
 //! reach a program that could not be in a volume of ours, and a check names it.
 
-use crate::block::{BLOCK_BYTES, Kind, RESERVED_BLOCKS, RING_START, ROOTS_START, offset, zeroed};
-use crate::check::Report;
+use crate::admin::check::Report;
 use crate::error::Result;
-use crate::extents::GROUP;
-use crate::inode::{Attributes, ROOT};
-use crate::page::{self, Key, Subject};
-use crate::pointer::Pointer;
-use crate::slot::{NewSlot, Secret};
+use crate::format::attributes::{Attributes, ROOT};
+use crate::format::block::{
+    BLOCK_BYTES, Kind, RESERVED_BLOCKS, RING_START, ROOTS_START, offset, zeroed,
+};
+use crate::format::extents::GROUP;
+use crate::format::item::{Key, Subject};
+use crate::format::node as page;
+use crate::format::pointer::Pointer;
+use crate::header::key_slot::{NewSlot, Secret};
 use crate::storage::{MemoryStorage, Storage, StorageError};
 use crate::volume::{MIN_CACHE_BYTES, Options, Volume};
 use twine_files::{Error as FileError, FileKind, FileSystem, Inode};

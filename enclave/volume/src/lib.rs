@@ -36,68 +36,52 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod admin;
+mod alloc;
 mod anchor;
-mod block;
-mod bytes;
 mod cache;
-mod check;
-
+mod change_set;
 mod commit;
 mod crypto;
 mod data;
-mod describe;
-mod directory;
 mod dropped;
 mod error;
-mod extents;
-mod file;
-mod filesystem;
-mod flush;
+mod fast_map;
+mod format;
+mod fs;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod header;
 #[cfg(test)]
 mod hostile;
-mod inode;
-mod keys;
+mod inode_table;
 mod log;
 mod mount;
-mod numbers;
-mod orphan;
-mod pack;
-mod page;
-mod pointer;
 #[cfg(test)]
 mod pseudorandom;
-mod recovery;
-mod redo;
-mod rename;
-mod slot;
-mod space;
+mod sealed_store;
 mod statistics;
 mod storage;
-mod store;
 mod tree;
-mod tree_change;
-mod verify;
 mod volume;
 
+pub use admin::check::{Finding, Progress, Report};
+pub use admin::compact::Packing;
 pub use anchor::{Anchor, AnchorError, Mark};
-pub use block::BLOCK_BYTES;
-pub use check::{Finding, Progress, Report};
-pub use describe::{Description, describe};
-
 pub use dropped::Dropped;
 pub use error::{Error, Operation, Result, SlotFailure};
+pub use format::block::BLOCK_BYTES;
+pub use format::identity::VolumeId;
+pub use format::slot_kind::SlotKind;
 pub use header::VERSION;
-pub use pack::Packing;
-pub use slot::{
+pub use header::describe::{Description, describe};
+pub use header::key_slot::{
     Cost, KeyEncryptionKey, MAX_PARAMETER_BYTES, MIN_KEY_FILE_BYTES, NewSlot, Refusal, Secret,
-    SlotInfo, SlotKind, Unlock,
+    SlotInfo, Unlock,
 };
 pub use statistics::Statistics;
 #[cfg(unix)]
 pub use storage::FileStorage;
 pub use storage::{MemoryStorage, Piece, Storage, StorageError};
-pub use volume::{MIN_CACHE_BYTES, Options, Volume, VolumeId};
+pub use volume::{MIN_CACHE_BYTES, Options, Volume};
 pub use zeroize::Zeroizing;

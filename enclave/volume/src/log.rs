@@ -15,21 +15,21 @@ mod entries;
 mod entry;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
-mod record;
 
 pub(crate) use chain::{Chain, Net};
 pub(crate) use entries::{Entries, Newer, Tolerance, copies_of};
 pub(crate) use entry::{PAYLOAD_BYTES, is_entry};
-pub(crate) use record::{Record, STATE_BYTES, State};
 
 use crate::anchor::Mark;
-use crate::block::{BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, zeroed};
 use crate::crypto::Sealer;
 use crate::error::{Error, Result};
-use crate::pointer::{Pointer, Salt};
-use crate::space::Run;
-use crate::store::Store;
-use crate::volume::VolumeId;
+use crate::format::block::{
+    BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, Run, zeroed,
+};
+use crate::format::identity::VolumeId;
+use crate::format::pointer::{Pointer, Salt};
+use crate::format::record::{STATE_BYTES, State};
+use crate::sealed_store::Store;
 use entries::root_blocks;
 use entry::{Entry, FIRST, LAST, TREE};
 use std::collections::BTreeSet;
@@ -60,11 +60,6 @@ fn ring_block(place: u64) -> u64 {
 /// The first place of the next round.
 fn ring_start(place: u64) -> u64 {
     (place / RING_BLOCKS + 1) * RING_BLOCKS
-}
-
-/// Whether a block is of the ring.
-pub(crate) fn is_in_ring(block: u64) -> bool {
-    (RING_START..RING_START + RING_BLOCKS).contains(&block)
 }
 
 /// Where the log stands.
@@ -399,8 +394,8 @@ fn tree_before_next(found: u64, largest: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::record::records;
     use super::*;
+    use crate::format::record::{Record, records};
     use crate::pseudorandom;
 
     #[test]

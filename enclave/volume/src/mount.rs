@@ -1,25 +1,33 @@
 //! Making and opening volumes.
 
-use crate::block::{HEADER_COPIES, HEADER_START, Kind, MAX_BLOCKS, RESERVED_BLOCKS, offset};
+pub(crate) mod recovery;
+pub(crate) mod verify;
+
+use crate::alloc::Space;
 use crate::cache::Cache;
-use crate::crypto::{Key, Sealer, derive, random, random_key};
-use crate::describe;
+use crate::change_set::Redo;
+use crate::crypto::{Sealer, SecretKey, derive, random, random_key};
 use crate::dropped::Dropped;
 use crate::error::{Error, Result};
-use crate::extents;
-use crate::header::{self, Header, MAX_SLOTS};
-use crate::inode::{Inodes, ROOT};
-use crate::log::{self, Chain, Entries, Log, Net, Newer, State, Tolerance};
-use crate::page::{self, Subject};
-use crate::pointer::Pointer;
-use crate::recovery::Recovery;
-use crate::redo::Redo;
-use crate::slot::{NewSlot, Slot, Unlock};
-use crate::space::Space;
+use crate::format::attributes::ROOT;
+use crate::format::block::{
+    HEADER_COPIES, HEADER_START, Kind, MAX_BLOCKS, RESERVED_BLOCKS, is_in_ring, offset,
+};
+use crate::format::identity::VolumeId;
+use crate::format::item::{Key, Subject};
+use crate::format::pointer::Pointer;
+use crate::format::record::State;
+use crate::format::{extents, node as page};
+use crate::header::key_slot::{NewSlot, Slot, Unlock};
+use crate::header::{Header, MAX_SLOTS, describe};
+use crate::inode_table::Inodes;
+use crate::log::{Chain, Entries, Log, Net, Newer, Tolerance};
+use crate::mount::recovery::Recovery;
+use crate::mount::verify::Cut;
+use crate::sealed_store::Store;
 use crate::storage::Storage;
-use crate::store::{self, Store};
-use crate::verify::{self, Cut};
-use crate::volume::{Options, Volume, VolumeId, cache_blocks};
+use crate::volume::{Options, Volume, cache_blocks};
+use crate::{header, sealed_store};
 use std::collections::HashMap;
 use twine_files::FileKind;
 
@@ -83,7 +91,7 @@ impl Volume {
         unlock: &mut dyn Unlock,
         options: Options,
     ) -> Result<Self> {
-        let size = store::size(&mut *storage)?;
+        let size = sealed_store::size(&mut *storage)?;
         let needed = offset(RESERVED_BLOCKS);
         let copies = describe::headers(&mut *storage, size)?;
         let unlocked = header::open(&copies, unlock).map_err(|error| match error {
@@ -135,7 +143,7 @@ impl Volume {
     fn assemble(
         store: Store,
         header: Header,
-        key: &Key,
+        key: &SecretKey,
         state: &State,
         log: Log,
         options: Options,
@@ -194,7 +202,7 @@ impl Volume {
         let net = Net::of(chain)?;
         self.claim_blocks(&net)?;
         for encoded in &net.keys {
-            let key = page::Key::decode(encoded).ok_or_else(malformed)?;
+            let key = Key::decode(encoded).ok_or_else(malformed)?;
             if key.subject == Subject::Extents {
                 let changes: Vec<(usize, Option<Pointer>)> = (0..extents::GROUP as usize)
                     .filter_map(|place| Some((place, *net.pointers.get(&(*encoded, place))?)))
@@ -217,8 +225,8 @@ impl Volume {
         let mut ring_blocks = Vec::new();
         for ((key, place), pointer) in &net.pointers {
             match pointer {
-                Some(pointer) if log::is_in_ring(pointer.block) => {
-                    if let Some(key) = page::Key::decode(key) {
+                Some(pointer) if is_in_ring(pointer.block) => {
+                    if let Some(key) = Key::decode(key) {
                         ring_blocks.push((key.inode, extents::first_block(&key)? + *place as u64));
                     }
                 }

@@ -1,10 +1,14 @@
 //! Reading the tree.
 
-use crate::block::{Bytes, Kind, RESERVED_BLOCKS};
+mod edit;
+pub(crate) mod flush;
+
 use crate::cache::{Frame, Name};
 use crate::error::{Error, Result};
-use crate::page::{self, Key};
-use crate::pointer::Pointer;
+use crate::format::block::{Bytes, Kind, RESERVED_BLOCKS};
+use crate::format::item::Key;
+use crate::format::node as page;
+use crate::format::pointer::Pointer;
 use crate::volume::Volume;
 
 /// What to do after an item.

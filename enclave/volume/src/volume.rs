@@ -1,41 +1,27 @@
 //! The volume: what it is made of, and how it is opened and left.
 
+use crate::alloc::Space;
 use crate::anchor::{Anchor, Mark};
-use crate::block::{self, BLOCK_BYTES};
 use crate::cache::Cache;
-use crate::crypto::Key;
+use crate::change_set::Redo;
+use crate::crypto::SecretKey;
 use crate::dropped::Dropped;
 use crate::error::{Error, Result};
+use crate::format::block;
+use crate::format::block::BLOCK_BYTES;
+use crate::format::identity::VolumeId;
+use crate::format::pointer::Pointer;
 use crate::header::{Header, HeaderMac};
-use crate::inode::Inodes;
+use crate::inode_table::Inodes;
 use crate::log::Log;
-use crate::pointer::Pointer;
-use crate::recovery::Recovery;
-use crate::redo::Redo;
-use crate::space::Space;
+use crate::mount::recovery::Recovery;
+use crate::sealed_store::Store;
 use crate::statistics::Statistics;
-use crate::store::Store;
 use std::collections::HashMap;
 use std::fmt;
 
 /// Least budget of a cache.
 pub const MIN_CACHE_BYTES: usize = 256 << 10;
-
-/// The random name of a volume.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VolumeId(pub [u8; 16]);
-
-impl fmt::Display for VolumeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for VolumeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VolumeId({self})")
-    }
-}
 
 /// How a volume is opened.
 pub struct Options {
@@ -93,7 +79,7 @@ pub struct Volume {
     pub(crate) log: Log,
     pub(crate) inodes: Inodes,
     /// Hashes names.
-    pub(crate) names_key: Key,
+    pub(crate) names_key: SecretKey,
     /// Files with something left behind their end, and from which block on.
     pub(crate) pending_truncations: HashMap<u64, u64>,
     pub(crate) read_only: bool,

@@ -1,6 +1,6 @@
 //! What a fuzzer sets for its own thread, and what the rest of the crate asks for.
 
-use crate::block::Kind;
+use crate::format::block::Kind;
 use std::cell::{Cell, RefCell};
 
 /// Changes what is about to be sealed.

@@ -4,11 +4,12 @@
 //! so that all seals, pointers and links of the log fit whatever was made of the rest.
 
 use super::{Input, hooks, node_input, padded};
-use crate::block::{BLOCK_BYTES, Bytes, HEADER_START, Kind, MAX_BLOCKS};
+use crate::format::attributes::ROOT;
+use crate::format::block::{BLOCK_BYTES, Bytes, HEADER_START, Kind, MAX_BLOCKS};
+use crate::format::item::Subject;
+use crate::format::node as page;
+use crate::format::pointer::{POINTER_BYTES, Pointer};
 use crate::header::Header;
-use crate::inode::ROOT;
-use crate::page::{self, Subject};
-use crate::pointer::{POINTER_BYTES, Pointer};
 use crate::storage::{Storage, StorageError};
 use crate::volume::MIN_CACHE_BYTES;
 use crate::{NewSlot, Options, Result, Secret, Volume, log};

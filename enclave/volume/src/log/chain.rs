@@ -2,13 +2,15 @@
 
 use super::entries::{Entries, Tolerance, root_blocks};
 use super::entry::{Entry, FIRST, LAST, Opened};
-use super::record::{self, Record, State};
-use super::{ring_block, ring_start};
 use crate::anchor::Mark;
-use crate::block::RING_BLOCKS;
-use crate::bytes::{Reader, Short};
 use crate::error::{Error, Result};
-use crate::pointer::{Pointer, Salt, Tag};
+use crate::format::block::RING_BLOCKS;
+use crate::format::bytes::{Reader, Short};
+use crate::format::pointer::{Pointer, Salt, Tag};
+use crate::format::record;
+use crate::format::record::{Record, State};
+
+use super::{ring_block, ring_start};
 use std::collections::HashMap;
 
 /// Places of the ring are smaller than this.

@@ -3,13 +3,13 @@
 use super::chain::{Chain, Group};
 use super::entry::{Entry, FIRST, LAST, Opened, TREE};
 use super::{ring_block, ring_start};
-use crate::block::{
+use crate::error::{Error, Result};
+use crate::format::block::{
     BLOCK_BYTES, Bytes, RING_BLOCKS, RING_START, ROOT_COPIES_START, ROOT_SLOTS, ROOTS_START,
 };
-use crate::error::{Error, Result};
-use crate::pointer::{SALT_BYTES, Salt};
-use crate::store::Store;
-use crate::volume::VolumeId;
+use crate::format::identity::VolumeId;
+use crate::format::pointer::{SALT_BYTES, Salt};
+use crate::sealed_store::Store;
 
 /// First block of the log.
 const START: u64 = ROOTS_START;

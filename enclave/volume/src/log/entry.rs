@@ -1,12 +1,12 @@
 //! Entries of the log: blocks that chain to each other.
 
 use crate::anchor::Mark;
-use crate::block::{BLOCK_BYTES, Bytes, Kind};
-use crate::bytes::{Reader, Short};
 use crate::crypto::{Seal, Sealer};
 use crate::error::{Error, Result};
-use crate::pointer::{SALT_BYTES, Salt, TAG_BYTES, Tag};
-use crate::volume::VolumeId;
+use crate::format::block::{BLOCK_BYTES, Bytes, Kind};
+use crate::format::bytes::{Reader, Short};
+use crate::format::identity::VolumeId;
+use crate::format::pointer::{SALT_BYTES, Salt, TAG_BYTES, Tag};
 
 /// Bytes in the clear: salt, counter, tag.
 const CLEAR_BYTES: usize = SALT_BYTES + 6 + TAG_BYTES;

@@ -1,11 +1,12 @@
 //! The log's part of [`crate::fuzzing`].
 
 use super::entry::{Entry, PAYLOAD_BYTES};
-use super::record::{self, STATE_BYTES, State};
-use crate::block::{BLOCK_BYTES, zeroed};
-use crate::bytes::Reader;
-use crate::crypto::{Key, Sealer};
-use crate::volume::VolumeId;
+
+use crate::crypto::{Sealer, SecretKey};
+use crate::format::block::{BLOCK_BYTES, zeroed};
+use crate::format::bytes::Reader;
+use crate::format::identity::VolumeId;
+use crate::format::record::{self, STATE_BYTES, State};
 use std::collections::BTreeSet;
 
 /// Bytes of an entry that are sealed.
@@ -14,7 +15,7 @@ pub(crate) const SEALED_BYTES: usize = BLOCK_BYTES - 34;
 /// An entry as it is sealed, and what its payload holds.
 pub(crate) fn entry(bytes: &[u8]) {
     let Ok(entry) = Entry::decode(&bytes[..bytes.len().min(SEALED_BYTES)]) else { return };
-    let mut sealer = Sealer::new(Key::new([5; 32])).expect("there are random bytes");
+    let mut sealer = Sealer::new(SecretKey::new([5; 32])).expect("there are random bytes");
     let volume = VolumeId([6; 16]);
     let mut block = zeroed();
     entry.seal(&mut sealer, &volume, &mut block).expect("there is room in the entry");

@@ -1,0 +1,95 @@
+//! What is in use, compared with what is entered as in use.
+
+use super::Check;
+use crate::alloc::{REGION_BLOCKS, WORDS};
+use crate::format::block::RESERVED_BLOCKS;
+use std::collections::BTreeMap;
+
+/// Words of a chunk.
+const CHUNK_WORDS: usize = 8;
+
+/// Blocks of a chunk.
+const CHUNK_BLOCKS: u64 = 64 * CHUNK_WORDS as u64;
+
+/// A set of blocks. It takes memory for what is in it, however long the storage says it is.
+#[derive(Default)]
+pub(super) struct Blocks(BTreeMap<u64, [u64; CHUNK_WORDS]>);
+
+impl Blocks {
+    /// Adds a block; whether it was not there.
+    pub(super) fn insert(&mut self, block: u64) -> bool {
+        let chunk = self.0.entry(block / CHUNK_BLOCKS).or_default();
+        let word = &mut chunk[(block % CHUNK_BLOCKS / 64) as usize];
+        let bit = 1 << (block % 64);
+        let there = *word & bit != 0;
+        *word |= bit;
+        !there
+    }
+
+    /// The regions that have any, some more than once.
+    fn regions(&self) -> impl Iterator<Item = u64> {
+        self.0.keys().map(|chunk| chunk / (REGION_BLOCKS / CHUNK_BLOCKS))
+    }
+
+    /// The bits of a region.
+    fn region(&self, number: u64) -> [u64; WORDS] {
+        let mut words = [0; WORDS];
+        let first = number * (REGION_BLOCKS / CHUNK_BLOCKS);
+        for (chunk, place) in (first..).zip(words.chunks_mut(CHUNK_WORDS)) {
+            if let Some(chunk) = self.0.get(&chunk) {
+                place.copy_from_slice(chunk);
+            }
+        }
+        words
+    }
+}
+
+impl Check<'_> {
+    /// Compares the bitmaps with the blocks that were seen.
+    pub(super) fn books(&mut self) {
+        let entered = self.volume.enter_freed().and_then(|()| self.volume.enter_waiting());
+        if let Err(error) = entered {
+            self.find(None, false, format!("free space: {error}"));
+        }
+        for block in (0..RESERVED_BLOCKS).chain(self.volume.space.reserved()) {
+            self.seen.insert(block);
+        }
+        let mut regions = std::mem::take(&mut self.regions);
+        regions.extend(self.volume.space.loaded_regions());
+        regions.extend(self.seen.regions());
+        let (mut entered, mut leaked, mut unguarded) = (0_u64, 0_u64, 0_u64);
+        let mut whole = true;
+        for number in regions {
+            // A larger one has blocks that no pointer can name.
+            let bits = match number < u64::MAX / REGION_BLOCKS {
+                true => self.volume.region_bits(number).map_err(|error| error.to_string()),
+                false => Err("it can't be".into()),
+            };
+            let used = match bits {
+                Ok(used) => used,
+                Err(error) => {
+                    whole = false;
+                    self.find(None, false, format!("free space of region {number}: {error}"));
+                    continue;
+                }
+            };
+            for (used, seen) in used.iter().zip(&self.seen.region(number)) {
+                entered += u64::from(used.count_ones());
+                leaked += u64::from((used & !seen).count_ones());
+                unguarded += u64::from((seen & !used).count_ones());
+            }
+        }
+        if unguarded > 0 {
+            self.find(None, true, format!("{unguarded} blocks in use are entered as free"));
+        }
+        if leaked > 0 && !self.torn {
+            let what = format!("{leaked} blocks are entered as in use, and nothing refers to them");
+            self.find(None, false, what);
+        }
+        let counted = self.volume.space.used;
+        if whole && !self.torn && entered != counted {
+            let what = format!("{counted} blocks are counted as in use, and {entered} are");
+            self.find(None, false, what);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Inodes, compared with the names that they have and with what they have; and their paths.
+
+use super::Check;
+use crate::format::attributes::{Attributes, ROOT};
+use crate::format::block::blocks;
+use crate::format::dirent;
+use crate::format::item::{Key, Subject};
+use std::collections::{HashMap, HashSet};
+use twine_files::FileKind;
+
+/// Of a path that is longer, only the end is shown.
+const MAX_PATH_BYTES: usize = 4096;
+
+/// Where a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// What the name leads to.
+    pub(super) inode: u64,
+    pub(super) directory: u64,
+    pub(super) cookie: u64,
+}
+
+/// What an inode says of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Says {
+    kind: FileKind,
+    links: u64,
+    size: u64,
+    parent: u64,
+}
+
+impl From<Attributes> for Says {
+    fn from(attributes: Attributes) -> Self {
+        let Attributes { kind, links, size, parent, .. } = attributes;
+        Says { kind, links, size, parent }
+    }
+}
+
+/// How an inode hangs on the root.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Way {
+    #[default]
+    Unknown,
+    /// It is on the way that is gone just now.
+    Here,
+    /// The way up ends, at the root or elsewhere.
+    Ends,
+}
+
+/// What is known of an inode.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// There are attributes.
+    pub(super) is_there: bool,
+    /// They make sense.
+    pub(super) says: Option<Says>,
+    pub(super) names: u64,
+    /// What the last of its names says that it is.
+    pub(super) named_kind: Option<FileKind>,
+    /// Where its first name is; of a directory that with which its attributes agree, if there is
+    /// one.
+    pub(super) spot: Option<Spot>,
+    pub(super) marked: bool,
+    /// Behind its last block.
+    pub(super) blocks: u64,
+    pub(super) target_bytes: u64,
+    pub(super) has_entries: bool,
+    way: Way,
+}
+
+impl Known {
+    fn is_directory(&self) -> bool {
+        self.says.is_some_and(|says| says.kind == FileKind::Directory)
+    }
+}
+
+impl Check<'_> {
+    /// Looks at each inode, and then at how directories are in each other.
+    pub(super) fn inodes(&mut self) {
+        let next = self.volume.inodes.next;
+        if next <= ROOT || next == u64::MAX {
+            self.find(None, false, format!("the number of the next inode is {next}"));
+        }
+        if !self.torn && !self.inodes.get(&ROOT).is_some_and(Known::is_directory) {
+            self.find(None, true, "there is no root directory");
+        }
+        self.choose_spots();
+        // What is found about an inode changes nothing of it.
+        let inodes = std::mem::take(&mut self.inodes);
+        for (&inode, known) in &inodes {
+            if inode >= next {
+                self.find(
+                    Some(inode),
+                    false,
+                    format!("its number was never given: {next} is next"),
+                );
+            }
+            match &known.says {
+                Some(says) => self.inode(inode, known, *says),
+                None if known.is_there => {}
+                None => self.missing(inode, known),
+            }
+        }
+        self.inodes = inodes;
+        self.circles();
+        for spot in std::mem::take(&mut self.more_names) {
+            self.one_more_name(spot);
+        }
+    }
+
+    /// Of several names of a directory, takes that with which its attributes agree.
+    fn choose_spots(&mut self) {
+        for at in 0..self.more_names.len() {
+            let other = self.more_names[at];
+            let Some(known) = self.inodes.get_mut(&other.inode) else { continue };
+            let parent = known.says.map(|says| says.parent);
+            let Some(first) = known.spot.as_mut() else { continue };
+            if Some(first.directory) != parent && Some(other.directory) == parent {
+                self.more_names[at] = std::mem::replace(first, other);
+            }
+        }
+    }
+
+    /// Looks at an inode whose attributes are not there.
+    fn missing(&mut self, inode: u64, known: &Known) {
+        if known.names > 0 {
+            self.find(Some(inode), true, "there is a name for it, but it is gone");
+        } else if self.torn {
+            // Its attributes may be in what can't be read.
+        } else if known.marked {
+            self.find(Some(inode), false, "it is to be removed, but it is gone");
+        } else {
+            self.find(Some(inode), true, "something of it is there, but it is gone");
+        }
+    }
+
+    /// Compares an inode with the names that it has, and with what it has.
+    fn inode(&mut self, inode: u64, known: &Known, says: Says) {
+        if known.named_kind.is_some_and(|kind| kind != says.kind) {
+            self.find(Some(inode), false, "its name says that it is of another kind");
+        }
+        let names = known.names + u64::from(inode == ROOT);
+        if names != says.links || names == 0 && !known.marked {
+            let uncertain = if self.torn { ", as far as can be read" } else { "" };
+            let links = says.links;
+            let what = format!("it has {names} names{uncertain}, and counts {links}");
+            self.find(Some(inode), names == 0, what);
+        }
+        let (file, directory, link) = match says.kind {
+            FileKind::File => (true, false, false),
+            FileKind::Directory => (false, true, false),
+            FileKind::SymbolicLink => (false, false, true),
+        };
+        let strange = known.has_entries && !directory
+            || known.blocks > 0 && !file
+            || known.target_bytes > 0 && !link;
+        if strange {
+            self.find(Some(inode), false, "it has what nothing of its kind can have");
+        }
+        if file && known.blocks > blocks(says.size) && !known.marked {
+            self.find(Some(inode), false, "it has blocks behind its end");
+        }
+        if link && known.target_bytes != says.size && !self.torn {
+            self.find(Some(inode), true, "what it leads to is not as long as it should be");
+        }
+        if inode == ROOT {
+            if known.names > 0 || says.parent != ROOT {
+                self.find(Some(inode), true, "the root directory is in another one");
+            }
+        } else if directory
+            && let Some(spot) = known.spot
+            && spot.directory != says.parent
+        {
+            let Spot { directory, .. } = spot;
+            let what =
+                format!("it is in directory {directory}, and says that it is in {}", says.parent);
+            self.find(Some(inode), true, what);
+        }
+    }
+
+    /// Finds directories that are in each other, and so in nothing else. Each is passed once.
+    fn circles(&mut self) {
+        let directories: Vec<u64> = self
+            .inodes
+            .iter()
+            .filter(|(_, known)| known.is_directory())
+            .map(|(at, _)| *at)
+            .collect();
+        let mut way = Vec::new();
+        for directory in directories {
+            let mut at = directory;
+            while at != ROOT {
+                let Some(known) = self.inodes.get_mut(&at) else { break };
+                match known.way {
+                    Way::Unknown => known.way = Way::Here,
+                    Way::Here => {
+                        let what = "the directory is below itself, and nowhere else";
+                        self.find(Some(at), true, what);
+                        break;
+                    }
+                    Way::Ends => break,
+                }
+                way.push(at);
+                let Some(known) = self.inodes.get(&at) else { break };
+                let Some(spot) = known.spot else { break };
+                at = spot.directory;
+            }
+            for passed in way.drain(..) {
+                self.known(passed).way = Way::Ends;
+            }
+        }
+    }
+
+    /// Tells of a name of a directory that has another one.
+    fn one_more_name(&mut self, spot: Spot) {
+        let Spot { inode, directory, .. } = spot;
+        let name = self.name(&spot).unwrap_or_default();
+        let what = if inode == directory {
+            format!("the directory is in itself, as {name:?}")
+        } else if self.is_below(directory, inode) {
+            format!("{name:?} in it leads to directory {inode}, which it is in: a circle")
+        } else {
+            format!("{name:?} in it leads to directory {inode}, which has another name")
+        };
+        self.find(Some(directory), true, what);
+    }
+
+    /// Whether a directory is below another one. The way up ends: circles were seen before, and a
+    /// long one is given up.
+    fn is_below(&self, directory: u64, above: u64) -> bool {
+        let mut at = directory;
+        for _ in 0..MAX_PATH_BYTES {
+            if at == above {
+                return true;
+            }
+            match self.inodes.get(&at).and_then(|known| known.spot) {
+                Some(spot) if at != ROOT => at = spot.directory,
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// The name that is at a spot, if it can be read.
+    fn name(&mut self, spot: &Spot) -> Option<String> {
+        let key = Key::new(spot.directory, Subject::Entry, spot.cookie);
+        let name = |value: &[u8]| dirent::parse(value).map(|(.., name)| name.to_owned()).ok();
+        self.volume.get(&key, name).ok().flatten().flatten()
+    }
+
+    /// A path of an inode, as far as the tree can be read; the end of a long one. There is none from
+    /// a circle of directories.
+    pub(super) fn path(&mut self, inode: u64, paths: &mut Paths) -> Option<String> {
+        let mut names: Vec<String> = Vec::new();
+        let mut passed = HashSet::new();
+        let mut bytes = 0;
+        let mut at = inode;
+        while at != ROOT {
+            if !passed.insert(at) {
+                return None;
+            }
+            let spot = self.inodes.get(&at)?.spot?;
+            let name = match paths.0.get(&at) {
+                Some(name) => name.clone(),
+                None => {
+                    let name = self.name(&spot);
+                    paths.0.entry(at).or_insert(name).clone()
+                }
+            }?;
+            bytes += 1 + name.len();
+            names.push(name);
+            if bytes > MAX_PATH_BYTES {
+                names.push("...".into());
+                names.reverse();
+                return Some(names.join("/"));
+            }
+            at = spot.directory;
+        }
+        names.reverse();
+        Some(format!("/{}", names.join("/")))
+    }
+}
+
+/// Names of inodes that paths were made of.
+#[derive(Default)]
+pub(super) struct Paths(HashMap<u64, Option<String>>);

@@ -1,0 +1,14 @@
+//! The bytes that a volume consists of: what is encoded how, without keys, and without a storage.
+
+pub(crate) mod attributes;
+pub(crate) mod block;
+pub(crate) mod bytes;
+pub(crate) mod dirent;
+pub(crate) mod extents;
+pub(crate) mod identity;
+pub(crate) mod item;
+pub(crate) mod limits;
+pub(crate) mod node;
+pub(crate) mod pointer;
+pub(crate) mod record;
+pub(crate) mod slot_kind;

@@ -1,0 +1,210 @@
+//! Pointers to the data of files, in groups.
+
+use crate::error::{Error, Result};
+use crate::format::block::{BLOCK_BYTES, RESERVED_BLOCKS, is_in_ring};
+use crate::format::item::{Key, Subject};
+use crate::format::limits::MAX_FILE_BYTES;
+use crate::format::pointer::{POINTER_BYTES, Pointer};
+
+/// Blocks of a group. Three items of full groups fit into a page.
+pub(crate) const GROUP: u64 = 32;
+
+/// Most blocks of a file.
+const MAX_FILE_BLOCKS: u64 = MAX_FILE_BYTES / BLOCK_BYTES as u64;
+
+/// Most bytes of an item.
+const MAX_BYTES: usize = 4 + GROUP as usize * POINTER_BYTES;
+
+/// The pointers of a group; nothing for holes.
+pub(crate) type Group = [Option<Pointer>; GROUP as usize];
+
+/// The key of the group that a block of a file belongs to.
+pub(crate) fn key(inode: u64, index: u64) -> Key {
+    Key::new(inode, Subject::Extents, index / GROUP)
+}
+
+/// Where in its group a block of a file is.
+pub(crate) fn place(index: u64) -> usize {
+    (index % GROUP) as usize
+}
+
+/// The first block of the group that an item is of.
+pub(crate) fn first_block(key: &Key) -> Result<u64> {
+    let block = key.offset.checked_mul(GROUP).filter(|&block| block < MAX_FILE_BLOCKS);
+    block.ok_or_else(|| Error::damaged("an item of extents lies behind the largest file's end"))
+}
+
+/// The parts of an item's value: which pointers there are, and their bytes. There is at least
+/// one: an item without any would stay for ever, since what takes pointers away takes none there.
+pub(crate) fn parts(value: &[u8]) -> Result<(u32, &[[u8; POINTER_BYTES]])> {
+    let damaged = || Error::damaged("an item of extents has the wrong length");
+    let (present, rest) = value.split_first_chunk::<4>().ok_or_else(damaged)?;
+    let present = u32::from_le_bytes(*present);
+    let (pointers, rest) = rest.as_chunks::<POINTER_BYTES>();
+    if pointers.len() != present.count_ones() as usize || !rest.is_empty() || present == 0 {
+        return Err(damaged());
+    }
+    Ok((present, pointers))
+}
+
+/// One pointer out of an item's value.
+pub(crate) fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
+    let (present, pointers) = parts(value)?;
+    if present >> place & 1 == 0 {
+        return Ok(None);
+    }
+    let before = (present & ((1 << place) - 1)).count_ones() as usize;
+    Ok(Some(Pointer::decode(&pointers[before])))
+}
+
+/// All pointers of an item's value.
+pub(crate) fn decode(value: &[u8]) -> Result<Group> {
+    let (present, pointers) = parts(value)?;
+    let mut group = [None; GROUP as usize];
+    for (place, pointer) in places(present).zip(pointers) {
+        group[place] = Some(Pointer::decode(pointer));
+    }
+    Ok(group)
+}
+
+/// Whether a block is one that files of a volume with so many blocks may have.
+pub(crate) fn may_hold_data(block: u64, blocks: u64) -> bool {
+    is_in_ring(block) || (RESERVED_BLOCKS..blocks).contains(&block)
+}
+
+/// Refuses pointers that lead elsewhere: blocks that are freed are given out again, and must be no
+/// part of the log or the header.
+pub(crate) fn check_places<'p>(
+    pointers: impl IntoIterator<Item = &'p Pointer>,
+    blocks: u64,
+) -> Result<()> {
+    match pointers.into_iter().find(|pointer| !may_hold_data(pointer.block, blocks)) {
+        Some(Pointer { block, .. }) => {
+            Err(Error::damaged(format!("a pointer leads to block {block}, out of the volume")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses an item whose pointers can't be taken away.
+pub(crate) fn check(value: &[u8], blocks: u64) -> Result<()> {
+    check_places(decode(value)?.iter().flatten(), blocks)
+}
+
+/// Those pointers of an item's value that a mask has: which there are, and they.
+pub(crate) fn select(value: &[u8], mask: u32) -> Result<(u32, Vec<Pointer>)> {
+    let (present, pointers) = parts(value)?;
+    let selected = places(present)
+        .zip(pointers)
+        .filter(|(place, _)| mask >> place & 1 != 0)
+        .map(|(_, pointer)| Pointer::decode(pointer))
+        .collect();
+    Ok((present & mask, selected))
+}
+
+/// The bits that are set, from the lowest on.
+pub(crate) fn places(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        bits &= bits.checked_sub(1)?;
+        Some(place)
+    })
+}
+
+/// An item's value, to be changed.
+pub(crate) struct Item {
+    bytes: [u8; MAX_BYTES],
+    length: usize,
+}
+
+impl Item {
+    /// One without pointers.
+    pub(crate) fn empty() -> Self {
+        Item { bytes: [0; MAX_BYTES], length: 4 }
+    }
+
+    pub(crate) fn new(value: &[u8]) -> Result<Self> {
+        parts(value)?;
+        let mut item = Item { length: value.len(), ..Item::empty() };
+        item.bytes[..value.len()].copy_from_slice(value);
+        Ok(item)
+    }
+
+    pub(crate) fn value(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    pub(crate) fn present(&self) -> u32 {
+        u32::from_le_bytes([self.bytes[0], self.bytes[1], self.bytes[2], self.bytes[3]])
+    }
+
+    /// Sets a pointer, or takes it away; the one that was there.
+    pub(crate) fn set(&mut self, place: usize, pointer: Option<Pointer>) -> Option<Pointer> {
+        let bit = 1 << place;
+        let present = self.present();
+        let before = (present & (bit - 1)).count_ones() as usize;
+        let start = 4 + before * POINTER_BYTES;
+        let end = start + POINTER_BYTES;
+        let had = present & bit != 0;
+        let old = self.bytes[start..].first_chunk().filter(|_| had).map(Pointer::decode);
+        match (had, pointer.is_some()) {
+            (false, true) => {
+                self.bytes.copy_within(start..self.length, end);
+                self.length += POINTER_BYTES;
+            }
+            (true, false) => {
+                self.bytes.copy_within(end..self.length, start);
+                self.length -= POINTER_BYTES;
+            }
+            _ => {}
+        }
+        let present = if pointer.is_some() { present | bit } else { present & !bit };
+        self.bytes[..4].copy_from_slice(&present.to_le_bytes());
+        if let Some(pointer) = pointer {
+            self.bytes[start..end].copy_from_slice(&pointer.encode());
+        }
+        old
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pseudorandom;
+
+    #[test]
+    fn an_item_is_read_as_its_pointers_were_set_whatever_its_holes() {
+        let pointer = |block| Pointer { block, counter: block + 1, salt: [7; 12], tag: [8; 16] };
+        let mut random = pseudorandom::numbers();
+        let mut group: Group = [None; GROUP as usize];
+        let mut item = Item::empty();
+        for step in 0..20_000 {
+            let place = random() % group.len();
+            // Now nearly all of them are there, now nearly none.
+            let there = !random().is_multiple_of(8);
+            let new = (there == (step / 200 % 2 == 0)).then(|| pointer(step));
+            assert_eq!(item.set(place, new), std::mem::replace(&mut group[place], new));
+            let value = item.value();
+            if item.present() == 0 {
+                assert!(decode(value).is_err() && pick(value, place).is_err());
+                continue;
+            }
+            assert_eq!(decode(value).unwrap(), group);
+            assert_eq!(Item::new(value).unwrap().value(), value);
+            assert_eq!(pick(value, place).unwrap(), new);
+            let mask = random() as u32;
+            let (present, selected) = select(value, mask).unwrap();
+            let wanted = (0..32).filter(|place| mask >> place & 1 != 0 && group[*place].is_some());
+            assert_eq!(present, wanted.clone().fold(0, |bits, place| bits | 1 << place));
+            assert_eq!(selected, wanted.filter_map(|place| group[place]).collect::<Vec<_>>());
+            assert!(decode(&value[..value.len() - 1]).is_err());
+        }
+        let all = group.map(|slot| Some(slot.unwrap_or(pointer(1))));
+        for (place, pointer) in all.into_iter().enumerate() {
+            item.set(place, pointer);
+        }
+        assert_eq!(item.value().len(), MAX_BYTES);
+        (0..all.len()).for_each(|place| assert_eq!(item.set(place, None), all[place]));
+        assert_eq!(item.value(), [0; 4]);
+    }
+}

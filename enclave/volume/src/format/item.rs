@@ -1,0 +1,135 @@
+//! Items of the tree: what they are about, and the order that they are in.
+
+/// Bytes of a key.
+pub(crate) const KEY_BYTES: usize = 17;
+
+/// What an item is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// Attributes of the inode.
+    Attributes,
+    /// A piece of a symbolic link's target.
+    Target,
+    /// The start of a file, when that is all of it.
+    Inline,
+    /// Pointers to the data of a group of blocks.
+    Extents,
+    /// A directory's entry.
+    Entry,
+    /// Which blocks of a region are in use; of inode 0.
+    Region,
+    /// An inode to be removed or cut; of inode 0.
+    Orphan,
+}
+
+impl Subject {
+    fn code(self) -> u8 {
+        match self {
+            Subject::Attributes => 1,
+            Subject::Target => 2,
+            Subject::Inline => 3,
+            Subject::Extents => 4,
+            Subject::Entry => 5,
+            Subject::Region => 6,
+            Subject::Orphan => 7,
+        }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Subject::Attributes,
+            2 => Subject::Target,
+            3 => Subject::Inline,
+            4 => Subject::Extents,
+            5 => Subject::Entry,
+            6 => Subject::Region,
+            7 => Subject::Orphan,
+            _ => return None,
+        })
+    }
+}
+
+/// An item's key. Items are in the order of (inode, subject, offset).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) inode: u64,
+    pub(crate) subject: Subject,
+    pub(crate) offset: u64,
+}
+
+impl Key {
+    /// The least key there is.
+    pub(crate) const MIN: Key = Key { inode: 0, subject: Subject::Attributes, offset: 0 };
+
+    pub(crate) fn new(inode: u64, subject: Subject, offset: u64) -> Self {
+        Key { inode, subject, offset }
+    }
+
+    /// Of what an inode is.
+    pub(crate) fn attributes(inode: u64) -> Self {
+        Key::new(inode, Subject::Attributes, 0)
+    }
+
+    /// Of the contents of a file that lies in the tree.
+    pub(crate) fn inline(inode: u64) -> Self {
+        Key::new(inode, Subject::Inline, 0)
+    }
+
+    /// Of the bitmap of a region.
+    pub(crate) fn region(number: u64) -> Self {
+        Key::new(0, Subject::Region, number)
+    }
+
+    /// Of the mark of an inode that is to be removed or cut.
+    pub(crate) fn orphan(inode: u64) -> Self {
+        Key::new(0, Subject::Orphan, inode)
+    }
+
+    /// The bytes of a key, which are in the order of the keys.
+    pub(crate) fn encode(&self) -> [u8; KEY_BYTES] {
+        let mut bytes = [0; KEY_BYTES];
+        bytes[..8].copy_from_slice(&self.inode.to_be_bytes());
+        bytes[8] = self.subject.code();
+        bytes[9..].copy_from_slice(&self.offset.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8; KEY_BYTES]) -> Option<Self> {
+        let (inode, subject, offset) = parts(bytes);
+        Some(Key { inode, subject: Subject::from_code(subject)?, offset })
+    }
+
+    pub(crate) fn parts(&self) -> (u64, u8, u64) {
+        (self.inode, self.subject.code(), self.offset)
+    }
+}
+
+pub(crate) fn parts(bytes: &[u8; KEY_BYTES]) -> (u64, u8, u64) {
+    let mut reader = [0; 8];
+    reader.copy_from_slice(&bytes[..8]);
+    let inode = u64::from_be_bytes(reader);
+    reader.copy_from_slice(&bytes[9..]);
+    (inode, bytes[8], u64::from_be_bytes(reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_keys_are_in_their_order() {
+        let keys = [
+            Key::MIN,
+            Key::new(0, Subject::Orphan, 9),
+            Key::new(1, Subject::Attributes, 0),
+            Key::new(1, Subject::Entry, 255),
+            Key::new(1, Subject::Entry, 256),
+            Key::new(256, Subject::Attributes, 0),
+        ];
+        for pair in keys.windows(2) {
+            assert!(pair[0] < pair[1]);
+            assert!(pair[0].encode() < pair[1].encode());
+            assert_eq!(Key::decode(&pair[0].encode()), Some(pair[0]));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Pointers: where a block is and what it takes to open it.
+
+use crate::error::Result;
+use crate::format::block::MAX_BLOCKS;
+use crate::format::bytes::{Reader, Short};
+
+/// Bytes of a pointer as it is stored.
+pub(crate) const POINTER_BYTES: usize = 40;
+
+/// Bytes of a mount's salt.
+pub(crate) const SALT_BYTES: usize = 12;
+
+/// Bytes of an authentication tag.
+pub(crate) const TAG_BYTES: usize = 16;
+
+/// The salt of a mount.
+pub(crate) type Salt = [u8; SALT_BYTES];
+
+/// An authentication tag.
+pub(crate) type Tag = [u8; TAG_BYTES];
+
+/// What a parent keeps of a block. Whoever trusts the pointer needs no trust in the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pointer {
+    /// Where the block is.
+    pub(crate) block: u64,
+    /// Which of its mount's seals this is, from 1; 0 for a node that is in memory only.
+    pub(crate) counter: u64,
+    /// The mount that sealed it.
+    pub(crate) salt: Salt,
+    /// The tag.
+    pub(crate) tag: Tag,
+}
+
+impl Pointer {
+    /// For a node that has a place but was not sealed since it was changed.
+    pub(crate) fn unsealed(block: u64) -> Self {
+        Pointer { block, counter: 0, salt: [0; SALT_BYTES], tag: [0; TAG_BYTES] }
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.counter != 0
+    }
+
+    pub(crate) fn encode(&self) -> [u8; POINTER_BYTES] {
+        debug_assert!(self.block < MAX_BLOCKS && self.counter < 1 << 48);
+        let mut bytes = [0; POINTER_BYTES];
+        bytes[..6].copy_from_slice(&self.block.to_le_bytes()[..6]);
+        bytes[6..12].copy_from_slice(&self.counter.to_le_bytes()[..6]);
+        bytes[12..24].copy_from_slice(&self.salt);
+        bytes[24..].copy_from_slice(&self.tag);
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8; POINTER_BYTES]) -> Self {
+        let mut reader = Reader::new(bytes);
+        Self::read(&mut reader).expect("a pointer's bytes are as many as it reads")
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Short> {
+        let block = u48(reader.array()?);
+        let counter = u48(reader.array()?);
+        Ok(Pointer { block, counter, salt: reader.array()?, tag: reader.array()? })
+    }
+}
+
+fn u48(bytes: [u8; 6]) -> u64 {
+    let mut wide = [0; 8];
+    wide[..6].copy_from_slice(&bytes);
+    u64::from_le_bytes(wide)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_is_read_as_it_was_written() {
+        let pointer = Pointer {
+            block: 0x1234_5678_9abc,
+            counter: 0xffff_ffff_ffff,
+            salt: [3; SALT_BYTES],
+            tag: [9; TAG_BYTES],
+        };
+        assert_eq!(Pointer::decode(&pointer.encode()), pointer);
+    }
+}

@@ -1,0 +1,156 @@
+//! What commits say and list.
+
+use crate::error::Result;
+use crate::format::bytes::{Reader, Short};
+use crate::format::pointer::{POINTER_BYTES, Pointer};
+
+/// What every commit says of the volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Blocks of the storage.
+    pub(crate) blocks: u64,
+    /// Blocks in use by the tree of `root` and its data.
+    pub(crate) used: u64,
+    pub(crate) next_inode: u64,
+    /// The MAC of the header that belongs to this state.
+    pub(crate) header: [u8; 32],
+    pub(crate) root: Pointer,
+    pub(crate) levels: u8,
+    /// Where in the ring the commits that change this tree begin.
+    pub(crate) log: u64,
+}
+
+impl State {
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
+        for number in [self.blocks, self.used, self.next_inode] {
+            to.extend_from_slice(&number.to_le_bytes());
+        }
+        to.extend_from_slice(&self.header);
+        to.extend_from_slice(&self.root.encode());
+        to.push(self.levels);
+        to.extend_from_slice(&self.log.to_le_bytes());
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Short> {
+        Ok(State {
+            blocks: reader.u64()?,
+            used: reader.u64()?,
+            next_inode: reader.u64()?,
+            header: reader.array()?,
+            root: Pointer::read(reader)?,
+            levels: reader.u8()?,
+            log: reader.u64()?,
+        })
+    }
+}
+
+/// Bytes of an encoded [`State`].
+pub(crate) const STATE_BYTES: usize = 3 * 8 + 32 + POINTER_BYTES + 1 + 8;
+
+/// Something that a commit lists.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Record<'a> {
+    /// An item has this value.
+    Put { key: [u8; 17], value: &'a [u8] },
+    /// There is no such item.
+    Take { key: [u8; 17] },
+    /// Of the pointers of extents, those of `changed` are these, in the order of their bits,
+    /// where `present` has theirs too, and none elsewhere.
+    Pointers { key: [u8; 17], changed: u32, present: u32, pointers: Vec<Pointer> },
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) {
+        match self {
+            Record::Put { key, value } => {
+                to.push(1);
+                to.extend_from_slice(key);
+                // Values of items fit into a page.
+                to.extend_from_slice(&(value.len() as u16).to_le_bytes());
+                to.extend_from_slice(value);
+            }
+            Record::Take { key } => {
+                to.push(2);
+                to.extend_from_slice(key);
+            }
+            Record::Pointers { key, changed, present, pointers } => {
+                to.push(3);
+                to.extend_from_slice(key);
+                to.extend_from_slice(&changed.to_le_bytes());
+                to.extend_from_slice(&present.to_le_bytes());
+                pointers.iter().for_each(|pointer| to.extend_from_slice(&pointer.encode()));
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Short> {
+        Ok(match reader.u8()? {
+            1 => {
+                let key = reader.array()?;
+                let length = usize::from(reader.u16()?);
+                Record::Put { key, value: reader.bytes(length)? }
+            }
+            2 => Record::Take { key: reader.array()? },
+            3 => {
+                let key = reader.array()?;
+                let changed = reader.u32()?;
+                let present = reader.u32()?;
+                let pointers = (0..present.count_ones())
+                    .map(|_| Pointer::read(reader))
+                    .collect::<Result<_, _>>()?;
+                Record::Pointers { key, changed, present, pointers }
+            }
+            _ => return Err(Short),
+        })
+    }
+}
+
+/// All records of a commit.
+pub(crate) fn records(stream: &[u8]) -> Result<Vec<Record<'_>>, Short> {
+    let mut reader = Reader::new(stream);
+    let mut records = Vec::new();
+    while !reader.is_empty() {
+        records.push(Record::read(&mut reader)?);
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_as_they_were_written() {
+        let pointer = Pointer { block: 1000, counter: 7, salt: [1; 12], tag: [2; 16] };
+        let all = [
+            Record::Put { key: [3; 17], value: b"value" },
+            Record::Take { key: [4; 17] },
+            Record::Pointers { key: [5; 17], changed: 7, present: 5, pointers: vec![pointer; 2] },
+        ];
+        let mut stream = Vec::new();
+        all.iter().for_each(|record| record.encode(&mut stream));
+        assert_eq!(records(&stream).unwrap(), all);
+        for cut in 1..stream.len() {
+            if let Ok(fewer) = records(&stream[..cut]) {
+                assert!(fewer.len() < all.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_has_the_length_that_commits_count_with() {
+        let state = State {
+            blocks: 1,
+            used: 2,
+            next_inode: 3,
+            header: [4; 32],
+            root: Pointer::unsealed(5),
+            levels: 6,
+            log: 7,
+        };
+        let mut bytes = Vec::new();
+        state.encode(&mut bytes);
+        assert_eq!(bytes.len(), STATE_BYTES);
+        assert_eq!(State::read(&mut Reader::new(&bytes)), Ok(state));
+    }
+}

@@ -1,0 +1,99 @@
+//! Renaming.
+
+use crate::error::{Error, Result};
+use crate::format::attributes::ROOT;
+use crate::format::item::Key;
+use crate::fs::directory::Found;
+use crate::inode_table::Times;
+use crate::volume::Volume;
+use std::collections::HashSet;
+use twine_files::{Error as FileError, FileKind};
+
+impl Volume {
+    /// Renames as POSIX does.
+    pub(crate) fn rename_entry(
+        &mut self,
+        from: u64,
+        from_name: &str,
+        to: u64,
+        to_name: &str,
+    ) -> Result<()> {
+        self.check_writable()?;
+        let moved = self.entry(from, from_name)?;
+        let place = self.entry_or_key(to, to_name)?;
+        if moved.kind == FileKind::Directory {
+            self.check_not_below(moved.inode, to)?;
+        }
+        if let Ok(replaced) = &place {
+            if replaced.inode == moved.inode {
+                return Ok(());
+            }
+            self.check_replaceable(&moved, replaced)?;
+        }
+        let key = match &place {
+            Ok(replaced) => replaced.key,
+            Err(key) => *key,
+        };
+        self.make_room_for_names()?;
+        for key in [&moved.key, &key] {
+            self.prepare(key)?;
+        }
+        for inode in [from, to, moved.inode] {
+            self.prepare_inode(inode)?;
+        }
+        if let Ok(replaced) = &place {
+            self.prepare_inode(replaced.inode)?;
+            self.prepare_mark(replaced.inode)?;
+        }
+        let result = self.rename_prepared(&moved, &key, to_name, place.ok());
+        if let Some(gone) = self.poison_on_error(result)? {
+            self.destroy(gone);
+        }
+        Ok(())
+    }
+
+    /// Refuses to move a directory into itself or below.
+    fn check_not_below(&mut self, moved: u64, to: u64) -> Result<()> {
+        let mut seen = HashSet::new();
+        let mut above = to;
+        while seen.insert(above) {
+            if above == moved {
+                return Err(FileError::Invalid.into());
+            }
+            if above == ROOT {
+                return Ok(());
+            }
+            above = self.directory(above)?.parent;
+        }
+        Err(Error::damaged(format!("directory {above} is below itself")))
+    }
+
+    fn check_replaceable(&mut self, moved: &Found, replaced: &Found) -> Result<()> {
+        match (moved.kind == FileKind::Directory, replaced.kind == FileKind::Directory) {
+            (true, false) => Err(FileError::NotDirectory.into()),
+            (false, true) => Err(FileError::IsDirectory.into()),
+            (true, true) => self.check_empty(replaced.inode),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Changes the entries; an inode that nobody needs any more.
+    fn rename_prepared(
+        &mut self,
+        moved: &Found,
+        key: &Key,
+        name: &str,
+        replaced: Option<Found>,
+    ) -> Result<Option<u64>> {
+        self.remove(&moved.key)?;
+        self.put_entry(key, moved.inode, moved.kind, name)?;
+        let parent = if moved.kind == FileKind::Directory { key.inode } else { 0 };
+        self.change_inode(moved.inode, Times::CHANGED, |attributes| attributes.parent = parent)?;
+        self.change_inode(moved.key.inode, Times::CONTENTS, |_| {})?;
+        self.change_inode(key.inode, Times::CONTENTS, |_| {})?;
+        match replaced {
+            Some(replaced) if self.lose_name(replaced.inode)? => Ok(Some(replaced.inode)),
+            _ => Ok(None),
+        }
+    }
+}

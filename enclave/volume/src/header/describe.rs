@@ -1,0 +1,83 @@
+//! What a volume says of itself without a key.
+
+use crate::error::Result;
+use crate::format::block::{Bytes, HEADER_START, RESERVED_BLOCKS, offset, zeroed};
+use crate::format::identity::VolumeId;
+use crate::header::key_slot::{Slot, SlotInfo};
+use crate::storage::Storage;
+use crate::{header, sealed_store};
+
+/// What the header of a volume says. Nobody vouches for it: whoever holds the storage may
+/// have written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The volume's name.
+    pub id: VolumeId,
+    /// Its key slots.
+    pub slots: Vec<SlotInfo>,
+    /// Bytes of the storage.
+    pub size: u64,
+}
+
+/// Reads what the header of a volume says.
+///
+/// # Errors
+/// When the storage fails, or holds no header that this version knows.
+pub fn describe(storage: &mut dyn Storage) -> Result<Description> {
+    let size = sealed_store::size(storage)?;
+    let header = header::look(&headers(storage, size)?)?;
+    let slots = header.slots.iter().map(Slot::info).collect();
+    Ok(Description { id: header.volume, slots, size })
+}
+
+/// Both copies of the header, as far as they are there.
+pub(crate) fn headers(storage: &mut dyn Storage, size: u64) -> Result<[Box<Bytes>; 2]> {
+    let mut copies = [zeroed(), zeroed()];
+    for (block, copy) in (HEADER_START..).zip(&mut copies) {
+        if size >= offset(block + 1) {
+            sealed_store::read(storage, block, copy)?;
+        }
+    }
+    Ok(copies)
+}
+
+/// Whether a storage holds nothing but zeros, and no more of them than a volume has whose creation was
+/// cut short.
+pub(crate) fn is_blank(storage: &mut dyn Storage, size: u64) -> bool {
+    let most = 2 * offset(RESERVED_BLOCKS);
+    let blocks = size / offset(1);
+    if size == 0 || size > most || size != offset(blocks) {
+        return false;
+    }
+    let mut bytes = zeroed();
+    (0..blocks).all(|block| {
+        sealed_store::read(storage, block, &mut bytes).is_ok()
+            && bytes.iter().all(|byte| *byte == 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Error, MemoryStorage, NewSlot, Options, SlotKind, Volume};
+
+    #[test]
+    fn the_header_says_what_opens_a_volume_and_nothing_of_what_is_in_it() {
+        let mut storage = MemoryStorage::default();
+        let slots = [NewSlot::key_file(&[1; 32]).unwrap(), NewSlot::key_file(&[2; 32]).unwrap()];
+        let volume = Volume::create(Box::new(storage.clone()), &slots, Options::default()).unwrap();
+        let id = volume.id();
+        volume.close().unwrap();
+        let described = describe(&mut storage).unwrap();
+        assert_eq!(described.id, id);
+        let kinds: Vec<_> = described.slots.iter().map(|slot| (slot.number, slot.kind)).collect();
+        assert_eq!(kinds, [(0, SlotKind::KeyFile), (1, SlotKind::KeyFile)]);
+        assert_eq!(described.size, storage.with(|bytes| bytes.len() as u64));
+        storage.with(|bytes| bytes[8] = 9);
+        assert_eq!(describe(&mut storage).unwrap().id, id, "the other copy is whole");
+        storage.with(|bytes| bytes[..8192].fill(0));
+        assert!(matches!(describe(&mut storage), Err(Error::NotAVolume)));
+        storage.with(|bytes| bytes.truncate(100));
+        assert!(matches!(describe(&mut storage), Err(Error::NotAVolume)));
+    }
+}

@@ -1,0 +1,194 @@
+//! Whether what a commit relies on is in the storage as it was written.
+//!
+//! A commit may be read back from a storage that lost some of what was written since the
+//! last barrier. What was sealed before that is durable, and not looked at.
+
+use crate::error::{Error, Result};
+use crate::format::block::{BLOCK_BYTES, Kind, zeroed};
+use crate::format::item::{Key, Subject};
+use crate::format::pointer::{Pointer, Salt};
+use crate::format::{extents, node as page};
+use crate::log::{Chain, Net, Tolerance};
+use crate::sealed_store::Store;
+use std::collections::{HashMap, HashSet};
+
+/// What is left of a chain.
+pub(crate) enum Cut {
+    /// A state that is whole, which consists of these blocks, among others that are known to be
+    /// durable.
+    Whole(Vec<(Kind, Pointer)>),
+    /// None is whole. The storage should have so many blocks.
+    Nothing { blocks: u64 },
+}
+
+/// Drops the last commits of a chain until its state is whole.
+///
+/// # Errors
+/// When the storage fails, or something authentic is malformed, unless that is tolerated.
+pub(crate) fn cut_to_whole(
+    store: &mut Store,
+    chain: &mut Chain,
+    size: u64,
+    tolerance: Tolerance,
+) -> Result<Cut> {
+    let blocks = size / BLOCK_BYTES as u64;
+    let last = chain.last();
+    let mut verifier = Verifier {
+        salt: last.salt,
+        durable: last.durable,
+        store,
+        tolerance,
+        opened: HashMap::new(),
+        seen: HashSet::new(),
+        unsure: Vec::new(),
+    };
+    let mut missing = 0;
+    loop {
+        let wanted = chain.last().state.blocks;
+        if wanted > blocks {
+            missing = missing.max(wanted);
+        } else if verifier.holds(chain)? {
+            return Ok(Cut::Whole(verifier.unsure));
+        }
+        if chain.changes.pop().is_none() {
+            return Ok(Cut::Nothing { blocks: missing });
+        }
+    }
+}
+
+struct Verifier<'a> {
+    store: &'a mut Store,
+    /// Every block that was sealed under another salt is durable, and under this one up to this
+    /// counter.
+    salt: Salt,
+    durable: u64,
+    tolerance: Tolerance,
+    /// Blocks of data of any state that were looked at: whether they open.
+    opened: HashMap<(u64, u64), bool>,
+    /// Blocks of the present state that were looked at, by block and counter: each is looked at once,
+    /// whatever leads to it.
+    seen: HashSet<(u64, u64)>,
+    /// Blocks of the present state that open, and are not known to be durable.
+    unsure: Vec<(Kind, Pointer)>,
+}
+
+impl Verifier<'_> {
+    /// Whether all that a state consists of opens.
+    fn holds(&mut self, chain: &Chain) -> Result<bool> {
+        self.seen.clear();
+        self.unsure.clear();
+        let state = &chain.tree.state;
+        if !(1..=page::MAX_LEVELS).contains(&state.levels) {
+            let error = Error::damaged("the tree has too many levels");
+            return self.tolerance.or(Err(error), false);
+        }
+        let Some(net) = self.tolerance.or(Net::of(chain).map(Some), None)? else {
+            return Ok(false);
+        };
+        let blocks = chain.last().state.blocks;
+        let pointers = net.pointers.values().flatten();
+        for pointer in pointers {
+            if !self.data_opens(pointer, blocks)? {
+                return Ok(false);
+            }
+        }
+        self.node_holds(&state.root, state.levels - 1, &net, blocks)
+    }
+
+    fn is_durable(&self, pointer: &Pointer) -> bool {
+        pointer.salt != self.salt || pointer.counter <= self.durable
+    }
+
+    fn data_opens(&mut self, pointer: &Pointer, blocks: u64) -> Result<bool> {
+        if self.is_durable(pointer) {
+            return Ok(true);
+        }
+        let name = (pointer.block, pointer.counter);
+        let opens = match self.opened.get(&name) {
+            Some(opens) => *opens,
+            None => {
+                let opens = self.loads(Kind::Data, pointer, blocks)?.is_some();
+                self.opened.insert(name, opens);
+                opens
+            }
+        };
+        if opens && self.seen.insert(name) {
+            self.unsure.push((Kind::Data, *pointer));
+        }
+        Ok(opens)
+    }
+
+    /// The contents of a block that opens. One that does not is damaged, or was never written.
+    fn loads(
+        &mut self,
+        kind: Kind,
+        pointer: &Pointer,
+        blocks: u64,
+    ) -> Result<Option<crate::format::block::Block>> {
+        let mut bytes = zeroed();
+        let loaded = match pointer.block < blocks {
+            true => self.store.load(kind, pointer, &mut bytes),
+            false => Err(Error::damaged("a pointer leads out of the volume")),
+        };
+        match loaded {
+            Ok(()) => Ok(Some(bytes)),
+            Err(Error::NotAuthentic { .. }) => Ok(None),
+            Err(error) => self.tolerance.or(Err(error), None),
+        }
+    }
+
+    /// Whether a node, and all below that later changes leave as it is, opens. Whatever
+    /// leads to a block that is not durable is not durable itself.
+    fn node_holds(
+        &mut self,
+        pointer: &Pointer,
+        level: u8,
+        net: &Net<'_>,
+        blocks: u64,
+    ) -> Result<bool> {
+        if self.is_durable(pointer) || !self.seen.insert((pointer.block, pointer.counter)) {
+            return Ok(true);
+        }
+        let Some(bytes) = self.loads(Kind::Node, pointer, blocks)? else { return Ok(false) };
+        let valid = page::validate(&bytes, level).map_err(Error::damaged);
+        if !self.tolerance.or(valid.map(|()| true), false)? {
+            return Ok(false);
+        }
+        self.unsure.push((Kind::Node, *pointer));
+        for index in 0..page::count(&bytes) {
+            let holds = if level > 0 {
+                self.node_holds(&page::child(&bytes, index), level - 1, net, blocks)?
+            } else {
+                let key = page::key(&bytes, index);
+                key.subject != Subject::Extents
+                    || self.extents_hold(&key, page::value(&bytes, index), net, blocks)?
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn extents_hold(
+        &mut self,
+        key: &Key,
+        value: &[u8],
+        net: &Net<'_>,
+        blocks: u64,
+    ) -> Result<bool> {
+        let Some(group) = self.tolerance.or(extents::decode(value).map(Some), None)? else {
+            return Ok(false);
+        };
+        let encoded = key.encode();
+        for (place, pointer) in group.iter().enumerate() {
+            if let Some(pointer) = pointer
+                && !net.pointers.contains_key(&(encoded, place))
+                && !self.data_opens(pointer, blocks)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
