@@ -1,16 +1,7 @@
 //! Freshness across mounts: somebody else who remembers how new the volume is.
 
-use crate::error::Result;
 use crate::format::identity::VolumeId;
-
-/// A state of a volume, as an anchor remembers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Mark {
-    /// The number of the log entry that completed the state. It grows with each commit.
-    pub sequence: u64,
-    /// That entry's authentication tag, which tells it from others of the same number.
-    pub tag: [u8; 16],
-}
+use crate::format::mark::Mark;
 
 /// An anchor could not be asked, or did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

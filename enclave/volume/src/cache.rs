@@ -2,52 +2,112 @@
 //! one budget for all.
 
 use crate::fast_map::FastMap;
-use crate::format::block::{Block, Bytes, zeroed};
+use crate::format::block::{Block, BlockNo, Bytes, zeroed};
+use crate::format::node::Node;
+use crate::format::numbers::{FileBlock, InodeNo};
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Name {
+enum Name {
     /// The node that lies, or will lie, in a block.
-    Node(u64),
-    /// Block `.1` of file `.0`.
-    Data(u64, u64),
+    Node(BlockNo),
+    Data(FileBlock),
     /// Something forgotten. It is not found by this name.
     Nothing,
 }
 
-/// The place of a frame. It is good until something is put into the cache, and for a dirty
-/// frame until it is cleaned.
-pub(crate) type Frame = usize;
+/// The bytes of a frame.
+enum Contents {
+    Node(Node),
+    Data(Block),
+}
+
+impl Contents {
+    fn into_block(self) -> Block {
+        match self {
+            Contents::Node(node) => node.into_block(),
+            Contents::Data(block) => block,
+        }
+    }
+}
+
+/// The place of a frame that holds a node. It is good until something is put into the cache, and for
+/// a dirty frame until it is cleaned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NodeFrame(usize);
+
+/// The place of a frame that holds a block of a file. It is good as long as a [`NodeFrame`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DataFrame(usize);
+
+/// How long a block of a file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retention {
+    /// As long as there is room.
+    Keep,
+    /// Until it was [passed](Cache::pass): it was brought ahead of a reader that reads on, and is
+    /// not wanted behind it.
+    Evict,
+}
 
 struct Held {
     name: Name,
-    bytes: Block,
+    contents: Contents,
     dirty: bool,
     /// Used since the hand passed.
     used: bool,
-    /// Brought ahead of a reader that reads on, and not wanted behind it.
-    once: bool,
+    retention: Retention,
+}
+
+impl Held {
+    fn node(&self) -> &Node {
+        match &self.contents {
+            Contents::Node(node) => node,
+            Contents::Data(_) => unreachable!("the frame of a node holds a node"),
+        }
+    }
+
+    fn node_mut(&mut self) -> &mut Node {
+        match &mut self.contents {
+            Contents::Node(node) => node,
+            Contents::Data(_) => unreachable!("the frame of a node holds a node"),
+        }
+    }
+
+    fn data(&self) -> &Bytes {
+        match &self.contents {
+            Contents::Data(block) => block,
+            Contents::Node(_) => unreachable!("the frame of a block of a file holds one"),
+        }
+    }
+
+    fn data_mut(&mut self) -> &mut Bytes {
+        match &mut self.contents {
+            Contents::Data(block) => block,
+            Contents::Node(_) => unreachable!("the frame of a block of a file holds one"),
+        }
+    }
 }
 
 /// The cache.
 pub(crate) struct Cache {
     frames: Vec<Held>,
-    places: FastMap<Name, Frame>,
+    places: FastMap<Name, usize>,
     /// Frames that it may have; dirty ones that can't be dropped may exceed it for a while.
     budget: usize,
     hand: usize,
     /// Frames to be taken first, where they hold nothing: they were in use just now, so that the
     /// CPU has them at hand.
-    passed: Vec<Frame>,
-    dirty_data: BTreeSet<(u64, u64)>,
+    passed: Vec<usize>,
+    dirty_data: BTreeSet<FileBlock>,
     dirty_nodes: usize,
     spare: Vec<Block>,
     /// Hashes of blocks that were read past the cache, each in the place that its hash has.
     seen: Vec<u32>,
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
+    hits: u64,
+    misses: u64,
 }
 
 /// Blocks that are kept for reuse rather than given back to the allocator.
@@ -85,8 +145,17 @@ impl Cache {
         self.dirty_nodes
     }
 
-    /// Finds what is held, and counts it as used.
-    pub(crate) fn find(&mut self, name: Name) -> Option<Frame> {
+    /// Searches that found something, and that did not.
+    pub(crate) fn hits_and_misses(&self) -> (u64, u64) {
+        (self.hits, self.misses)
+    }
+
+    /// Blocks are read past the cache.
+    pub(crate) fn count_misses(&mut self, blocks: u64) {
+        self.misses += blocks;
+    }
+
+    fn find(&mut self, name: Name) -> Option<usize> {
         let place = self.places.get(&name).copied();
         match place {
             Some(frame) => {
@@ -98,39 +167,62 @@ impl Cache {
         place
     }
 
-    /// Whether something is held; counts nothing.
-    pub(crate) fn has(&self, name: Name) -> bool {
-        self.places.contains_key(&name)
+    /// Finds a node, and counts it as used.
+    pub(crate) fn find_node(&mut self, block: BlockNo) -> Option<NodeFrame> {
+        self.find(Name::Node(block)).map(NodeFrame)
     }
 
-    /// Whether a block that is not held was asked for before, not too long ago. What is read
-    /// once only, as by a scan or at random over much, is not worth a place.
-    pub(crate) fn seen(&mut self, name: Name) -> bool {
-        let hash = self.places.hasher().hash_one(name);
+    /// Finds a block of a file, and counts it as used.
+    pub(crate) fn find_data(&mut self, at: FileBlock) -> Option<DataFrame> {
+        self.find(Name::Data(at)).map(DataFrame)
+    }
+
+    /// Whether a block of a file is held; counts nothing.
+    pub(crate) fn has_data(&self, at: FileBlock) -> bool {
+        self.places.contains_key(&Name::Data(at))
+    }
+
+    /// Whether a block of a file that is not held was asked for before, not too long ago. What is
+    /// read once only, as by a scan or at random over much, is not worth a place.
+    pub(crate) fn was_seen(&mut self, at: FileBlock) -> bool {
+        let hash = self.places.hasher().hash_one(Name::Data(at));
         let place = hash as usize & (self.seen.len() - 1);
         let mark = (hash >> 32) as u32 | 1;
         std::mem::replace(&mut self.seen[place], mark) == mark
     }
 
-    pub(crate) fn bytes(&self, frame: Frame) -> &Bytes {
-        &self.frames[frame].bytes
+    pub(crate) fn node(&self, frame: NodeFrame) -> &Node {
+        self.frames[frame.0].node()
     }
 
-    /// The bytes of a frame, to be changed: it must be dirty, or become so.
-    pub(crate) fn bytes_mut(&mut self, frame: Frame) -> &mut Bytes {
-        &mut self.frames[frame].bytes
+    /// A node, to be changed: its frame must be dirty, or become so.
+    pub(crate) fn node_mut(&mut self, frame: NodeFrame) -> &mut Node {
+        self.frames[frame.0].node_mut()
     }
 
-    /// Two frames at once, the first to be changed.
+    pub(crate) fn data(&self, frame: DataFrame) -> &Bytes {
+        self.frames[frame.0].data()
+    }
+
+    /// A block of a file, to be changed: its frame must be dirty, or become so.
+    pub(crate) fn data_mut(&mut self, frame: DataFrame) -> &mut Bytes {
+        self.frames[frame.0].data_mut()
+    }
+
+    /// Two nodes at once.
     ///
     /// # Panics
     /// When they are the same.
-    pub(crate) fn pair(&mut self, first: Frame, second: Frame) -> (&mut Bytes, &mut Bytes) {
+    pub(crate) fn two_nodes(
+        &mut self,
+        first: NodeFrame,
+        second: NodeFrame,
+    ) -> (&mut Node, &mut Node) {
         let [first, second] = self
             .frames
-            .get_disjoint_mut([first, second])
+            .get_disjoint_mut([first.0, second.0])
             .expect("two nodes of a tree lie in two frames");
-        (&mut first.bytes, &mut second.bytes)
+        (first.node_mut(), second.node_mut())
     }
 
     /// A block to be filled; it may hold anything.
@@ -145,24 +237,41 @@ impl Cache {
         }
     }
 
-    /// Holds something that is not held yet. `used`: it will be wanted again.
-    pub(crate) fn put(&mut self, name: Name, bytes: Block, used: bool) -> Frame {
-        self.put_held(Held { name, bytes, dirty: false, used, once: false })
+    /// Holds a node that is not held yet.
+    pub(crate) fn put_node(&mut self, block: BlockNo, node: Node) -> NodeFrame {
+        NodeFrame(self.put(Held {
+            name: Name::Node(block),
+            contents: Contents::Node(node),
+            dirty: false,
+            used: true,
+            retention: Retention::Keep,
+        }))
     }
 
-    /// As [`put`](Self::put), for what is read once, until [`pass`](Self::pass).
-    pub(crate) fn put_once(&mut self, name: Name, bytes: Block) -> Frame {
-        self.put_held(Held { name, bytes, dirty: false, used: false, once: true })
+    /// Holds a block of a file that is not held yet.
+    pub(crate) fn put_data(
+        &mut self,
+        at: FileBlock,
+        bytes: Block,
+        retention: Retention,
+    ) -> DataFrame {
+        DataFrame(self.put(Held {
+            name: Name::Data(at),
+            contents: Contents::Data(bytes),
+            dirty: false,
+            used: false,
+            retention,
+        }))
     }
 
-    fn put_held(&mut self, held: Held) -> Frame {
+    fn put(&mut self, held: Held) -> usize {
         let name = held.name;
-        debug_assert!(!self.has(name));
+        debug_assert!(!self.places.contains_key(&name));
         let frame = match self.take_passed().or_else(|| self.victim()) {
             Some(frame) => {
                 let old = std::mem::replace(&mut self.frames[frame], held);
                 self.places.remove(&old.name);
-                self.give_back(old.bytes);
+                self.give_back(old.contents.into_block());
                 frame
             }
             None => {
@@ -174,16 +283,20 @@ impl Cache {
         frame
     }
 
-    /// What a frame holds was read: if it was put to be read once, it is released.
-    pub(crate) fn pass(&mut self, frame: Frame) {
-        let held = &self.frames[frame];
-        if held.once {
+    /// What a frame holds was read to its end: if it was put to be read once, it is released.
+    pub(crate) fn pass(&mut self, frame: DataFrame) {
+        let held = &self.frames[frame.0];
+        if held.retention == Retention::Evict {
             self.release(held.name);
         }
     }
 
-    /// Forgets something that is clean, and has its frame taken first.
-    pub(crate) fn release(&mut self, name: Name) {
+    /// Forgets a block of a file that is clean, and has its frame taken first.
+    pub(crate) fn release_data(&mut self, at: FileBlock) {
+        self.release(Name::Data(at));
+    }
+
+    fn release(&mut self, name: Name) {
         if let Some(&frame) = self.places.get(&name)
             && !self.frames[frame].dirty
         {
@@ -192,7 +305,7 @@ impl Cache {
         }
     }
 
-    fn take_passed(&mut self) -> Option<Frame> {
+    fn take_passed(&mut self) -> Option<usize> {
         while let Some(frame) = self.passed.pop() {
             // It may have been taken already, or be another one after a trim.
             if self.frames.get(frame).is_some_and(|held| held.name == Name::Nothing) {
@@ -203,7 +316,7 @@ impl Cache {
     }
 
     /// A clean frame that was not used for long, if the budget is used up.
-    fn victim(&mut self) -> Option<Frame> {
+    fn victim(&mut self) -> Option<usize> {
         if self.frames.len() < self.budget {
             return None;
         }
@@ -221,67 +334,95 @@ impl Cache {
         None
     }
 
-    /// Marks a frame as changed: it stays until it is cleaned or dropped.
-    pub(crate) fn dirty(&mut self, frame: Frame) {
+    /// A node was changed: it stays until it is cleaned or forgotten.
+    pub(crate) fn mark_node_dirty(&mut self, frame: NodeFrame) {
+        self.mark_dirty(frame.0);
+    }
+
+    /// A block of a file was changed: it stays until it is cleaned or forgotten.
+    pub(crate) fn mark_data_dirty(&mut self, frame: DataFrame) {
+        self.mark_dirty(frame.0);
+    }
+
+    fn mark_dirty(&mut self, frame: usize) {
         let held = &mut self.frames[frame];
         if !held.dirty {
             held.dirty = true;
             match held.name {
                 Name::Node(_) => self.dirty_nodes += 1,
-                Name::Data(inode, index) => {
-                    self.dirty_data.insert((inode, index));
+                Name::Data(at) => {
+                    self.dirty_data.insert(at);
                 }
                 Name::Nothing => {}
             }
         }
     }
 
-    /// Marks a frame as written.
-    pub(crate) fn clean(&mut self, frame: Frame) {
+    /// A node was written.
+    pub(crate) fn mark_node_clean(&mut self, frame: NodeFrame) {
+        self.mark_clean(frame.0);
+    }
+
+    /// A block of a file was written.
+    pub(crate) fn mark_data_clean(&mut self, frame: DataFrame) {
+        self.mark_clean(frame.0);
+    }
+
+    fn mark_clean(&mut self, frame: usize) {
         let held = &mut self.frames[frame];
         if held.dirty {
             held.dirty = false;
             match held.name {
                 Name::Node(_) => self.dirty_nodes -= 1,
-                Name::Data(inode, index) => {
-                    self.dirty_data.remove(&(inode, index));
+                Name::Data(at) => {
+                    self.dirty_data.remove(&at);
                 }
                 Name::Nothing => {}
             }
         }
     }
 
-    /// Gives a frame another name.
-    pub(crate) fn rename(&mut self, frame: Frame, name: Name) {
-        let old = std::mem::replace(&mut self.frames[frame].name, name);
+    /// A node will lie in another block.
+    pub(crate) fn move_node(&mut self, frame: NodeFrame, block: BlockNo) {
+        let name = Name::Node(block);
+        let old = std::mem::replace(&mut self.frames[frame.0].name, name);
         self.places.remove(&old);
-        self.places.insert(name, frame);
+        self.places.insert(name, frame.0);
     }
 
-    /// Forgets something, dirty or not. Its frame is taken for something else in time, so
-    /// that all other frames stay where they are.
-    pub(crate) fn forget(&mut self, name: Name) {
+    /// Forgets a node, dirty or not.
+    pub(crate) fn forget_node(&mut self, block: BlockNo) {
+        self.forget(Name::Node(block));
+    }
+
+    /// Forgets a block of a file, dirty or not.
+    pub(crate) fn forget_data(&mut self, at: FileBlock) {
+        self.forget(Name::Data(at));
+    }
+
+    /// Its frame is taken for something else in time, so that all other frames stay where they are.
+    fn forget(&mut self, name: Name) {
         if let Some(frame) = self.places.remove(&name) {
-            self.clean(frame);
+            self.mark_clean(frame);
             self.frames[frame].name = Name::Nothing;
             self.frames[frame].used = false;
         }
     }
 
     /// Forgets the blocks of a file from `first` to before `end`.
-    pub(crate) fn forget_data(&mut self, inode: u64, first: u64, end: u64) {
+    pub(crate) fn forget_range(&mut self, inode: InodeNo, first: u64, end: u64) {
         let blocks = end.saturating_sub(first);
         if blocks <= self.frames.len() as u64 {
             for index in first..end {
-                self.forget(Name::Data(inode, index));
+                self.forget(Name::Data(FileBlock { inode, index }));
             }
             return;
         }
         for frame in 0..self.frames.len() {
             let name = self.frames[frame].name;
-            if let Name::Data(of, index) = name
-                && of == inode
-                && (first..end).contains(&index)
+            if let Name::Data(at) = name
+                && at.inode == inode
+                && (first..end).contains(&at.index)
             {
                 self.forget(name);
             }
@@ -307,14 +448,14 @@ impl Cache {
     ///
     /// # Panics
     /// When there is no such.
-    pub(crate) fn dirty_block(&self, inode: u64, index: u64) -> &Bytes {
-        let frame = self.places.get(&Name::Data(inode, index));
+    pub(crate) fn dirty_block(&self, at: FileBlock) -> &Bytes {
+        let frame = self.places.get(&Name::Data(at));
         let frame = frame.expect("a dirty block stays in the cache until it is written");
-        self.bytes(*frame)
+        self.frames[*frame].data()
     }
 
-    /// The first dirty blocks of files from a name on, in order.
-    pub(crate) fn dirty_from(&self, from: (u64, u64), most: usize) -> Vec<(u64, u64)> {
+    /// The first dirty blocks of files from one on, in order.
+    pub(crate) fn dirty_from(&self, from: FileBlock, most: usize) -> Vec<FileBlock> {
         self.dirty_data.range(from..).take(most).copied().collect()
     }
 }
@@ -323,10 +464,23 @@ impl Cache {
 mod tests {
     use super::*;
 
+    fn at(inode: u64, index: u64) -> FileBlock {
+        FileBlock::new(InodeNo(inode), index)
+    }
+
+    impl Cache {
+        /// Holds a block that will be wanted again.
+        fn put_used(&mut self, at: FileBlock) -> DataFrame {
+            let frame = self.put_data(at, zeroed(), Retention::Keep);
+            self.frames[frame.0].used = true;
+            frame
+        }
+    }
+
     fn filled(budget: usize) -> Cache {
         let mut cache = Cache::new(budget);
         for index in 0..budget as u64 {
-            cache.put(Name::Data(1, index), zeroed(), true);
+            cache.put_used(at(1, index));
         }
         cache
     }
@@ -335,56 +489,57 @@ mod tests {
     fn what_is_read_once_goes_through_few_frames_and_leaves_all_others() {
         let mut cache = filled(8);
         for index in 0..1000 {
-            let name = Name::Data(2, index);
-            let frame = cache.put_once(name, zeroed());
-            cache.find(name);
+            let name = at(2, index);
+            let frame = cache.put_data(name, zeroed(), Retention::Evict);
+            cache.find_data(name);
             cache.pass(frame);
-            assert!(!cache.has(name));
+            assert!(!cache.has_data(name));
         }
-        let kept = (0..8).filter(|index| cache.has(Name::Data(1, *index))).count();
+        let kept = (0..8).filter(|index| cache.has_data(at(1, *index))).count();
         assert_eq!((kept, cache.frames.len()), (7, 8));
     }
 
     #[test]
     fn only_what_is_clean_and_was_put_to_be_read_once_is_passed() {
         let mut cache = filled(4);
-        let [kept, dirty] = [Name::Data(1, 0), Name::Data(2, 0)];
-        let frame = cache.find(kept).unwrap();
+        let [kept, dirty] = [at(1, 0), at(2, 0)];
+        let frame = cache.find_data(kept).unwrap();
         cache.pass(frame);
-        let frame = cache.put_once(dirty, zeroed());
-        cache.dirty(frame);
+        let frame = cache.put_data(dirty, zeroed(), Retention::Evict);
+        cache.mark_data_dirty(frame);
         cache.pass(frame);
-        cache.release(dirty);
-        assert!(cache.has(dirty) && cache.take_passed().is_none());
-        cache.clean(frame);
-        cache.release(dirty);
-        assert!(!cache.has(dirty));
+        cache.release_data(dirty);
+        assert!(cache.has_data(dirty) && cache.take_passed().is_none());
+        cache.mark_data_clean(frame);
+        cache.release_data(dirty);
+        assert!(!cache.has_data(dirty));
         // Taken by the hand, it is not given a second time.
-        let (one, other) = (Name::Data(3, 0), Name::Data(3, 1));
-        let mut frames = vec![cache.put(one, zeroed(), true), cache.put(other, zeroed(), true)];
+        let (one, other) = (at(3, 0), at(3, 1));
+        let mut frames = vec![cache.put_used(one), cache.put_used(other)];
         frames.dedup();
         assert_eq!(frames.len(), 2);
-        assert!(cache.has(one) && cache.has(other) && cache.take_passed().is_none());
+        assert!(cache.has_data(one) && cache.has_data(other) && cache.take_passed().is_none());
     }
 
     #[test]
     fn passed_frames_are_not_mistaken_for_others_after_a_trim() {
         let mut cache = filled(4);
-        let last = cache.put(Name::Data(2, 0), zeroed(), false);
-        cache.dirty(last);
-        let name = Name::Data(1, 3);
-        if cache.has(name) {
-            cache.release(name);
+        let last = cache.put_data(at(2, 0), zeroed(), Retention::Keep);
+        cache.mark_data_dirty(last);
+        let name = at(1, 3);
+        if cache.has_data(name) {
+            cache.release_data(name);
         }
-        cache.clean(last);
+        cache.mark_data_clean(last);
         cache.budget = 2;
         cache.trim();
         assert_eq!(cache.frames.len(), 2);
         for index in 0..20 {
-            let name = Name::Data(5, index);
-            let frame = cache.put(name, zeroed(), index % 2 == 0);
-            cache.bytes_mut(frame)[0] = index as u8;
-            assert_eq!(cache.find(name).map(|frame| cache.bytes(frame)[0]), Some(index as u8));
+            let name = at(5, index);
+            let frame = cache.put_data(name, zeroed(), Retention::Keep);
+            cache.frames[frame.0].used = index % 2 == 0;
+            cache.data_mut(frame)[0] = index as u8;
+            assert_eq!(cache.find_data(name).map(|frame| cache.data(frame)[0]), Some(index as u8));
         }
         assert_eq!(cache.frames.len(), 2);
         for (name, frame) in &cache.places {

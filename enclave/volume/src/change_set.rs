@@ -8,24 +8,24 @@ const MAX_ITEMS: usize = 2048;
 
 /// The items that differ from the last commit's, if they are few.
 #[derive(Debug, Default)]
-pub(crate) struct Redo {
+pub(crate) struct ChangeSet {
     /// For extents: which of the pointers.
     items: BTreeMap<Key, u32>,
     too_many: bool,
 }
 
-impl Redo {
+impl ChangeSet {
     /// An item was put or taken away. Regions don't count: what is in use follows from the
-    /// pointers. Extents that are put count by [`pointers`](Self::pointers), and only here when they
-    /// are taken away.
-    pub(crate) fn changed(&mut self, key: &Key) {
+    /// pointers. Extents that are put count by [`add_pointers`](Self::add_pointers), and only here
+    /// when they are taken away.
+    pub(crate) fn add(&mut self, key: &Key) {
         if key.subject != Subject::Region {
-            self.pointers(key, u32::MAX);
+            self.add_pointers(key, u32::MAX);
         }
     }
 
     /// Some pointers of extents were set or taken away.
-    pub(crate) fn pointers(&mut self, key: &Key, mask: u32) {
+    pub(crate) fn add_pointers(&mut self, key: &Key, mask: u32) {
         if self.too_many {
             return;
         }
@@ -36,7 +36,7 @@ impl Redo {
         }
     }
 
-    /// Whether anything has changed.
+    /// Whether nothing has changed.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty() && !self.too_many
     }

@@ -20,7 +20,7 @@ const KEPT_KEYS: usize = 64;
 /// Fills `bytes` with random ones.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
     #[cfg(feature = "fuzzing")]
-    if crate::fuzzing::fill(bytes) {
+    if crate::fuzz_hooks::fill(bytes) {
         return Ok(());
     }
     graviola::random::fill(bytes).map_err(|_| Error::NoRandom)
@@ -152,7 +152,7 @@ impl Sealer {
     /// Encrypts `bytes` in place.
     pub(crate) fn seal(&mut self, kind: Kind, extra: &[u8], bytes: &mut [u8]) -> Result<Seal> {
         #[cfg(feature = "fuzzing")]
-        crate::fuzzing::before_seal(kind, bytes);
+        crate::fuzz_hooks::before_seal(kind, bytes);
         self.reserve_seals(1)?;
         self.counter += 1;
         let mut tag = Tag::default();

@@ -1,6 +1,5 @@
 //! What a mount does not take of what it found.
 
-use crate::log::Newer;
 use std::fmt;
 
 /// Commits after the state that was mounted. A commit is dropped because not all of it is in the
@@ -21,19 +20,6 @@ pub struct Dropped {
 }
 
 impl Dropped {
-    /// What was dropped, if anything was.
-    pub(crate) fn new(found: u64, newer: &Newer, durable: u64) -> Option<Self> {
-        let dropped = Dropped {
-            found,
-            commits: newer.commits,
-            newest: newer.sequence.max(found),
-            durable: (durable > found).then_some(durable),
-            unreadable: newer.unreadable,
-        };
-        let any = dropped.newest > found || dropped.durable.is_some();
-        (any || newer.unreadable > 0).then_some(dropped)
-    }
-
     /// Whether a completed sync is among what was dropped, for certain. A crash never does that:
     /// the storage was damaged or changed. If not, a crash may explain it.
     pub fn is_loss(&self) -> bool {

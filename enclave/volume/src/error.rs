@@ -1,7 +1,8 @@
 //! Why something about a volume failed.
 
-use crate::anchor::{AnchorError, Mark};
+use crate::anchor::AnchorError;
 use crate::dropped::Dropped;
+use crate::format::mark::Mark;
 use crate::format::slot_kind::SlotKind;
 use crate::storage::StorageError;
 

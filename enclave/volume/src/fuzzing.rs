@@ -4,18 +4,19 @@
 //! that must be true of what was decoded. Nobody but a fuzzer needs the feature that this
 //! module belongs to: it changes nothing of a volume unless one of these functions runs.
 
-mod hooks;
 mod volume;
 
-pub(crate) use hooks::{before_seal, fill};
 pub use volume::{seeds, volume};
 
 use crate::crypto::SecretKey;
 use crate::format::attributes::Attributes;
+use crate::format::block::BlockNo;
 use crate::format::block::{BLOCK_BYTES, Bytes, MAX_BLOCKS};
 use crate::format::identity::VolumeId;
 use crate::format::item::{Key, Subject};
-use crate::format::node as page;
+use crate::format::node::{HEAD_BYTES, MAX_VALUE_BYTES, Node, SLOT_BYTES as NODE_SLOT_BYTES};
+
+use crate::format::numbers::InodeNo;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 use crate::format::slot_kind::SlotKind;
 use crate::format::{dirent, extents};
@@ -69,7 +70,7 @@ impl<'a> Input<'a> {
             255 => self.number::<8>(),
             small => u64::from(small),
         };
-        Key::new(inode, subject, offset)
+        Key::new(InodeNo(inode), subject, offset)
     }
 }
 
@@ -194,32 +195,31 @@ pub fn node(bytes: &[u8]) {
     if input.u8() % 2 != 0 {
         move_slot(&mut page, &mut input);
     }
-    if page::validate(&page, level).is_err() {
-        return;
-    }
-    let mut items = items(&page);
-    is_made_of(&page, level, &items);
+    let Ok(mut node) = Node::validate(page, level) else { return };
+    let mut items = items(&node);
+    is_made_of(&node, level, &items);
     for _ in 0..MAX_CHANGES {
         if input.is_empty() {
             return;
         }
-        change(&mut page, level, &mut items, &mut input);
+        change(&mut node, level, &mut items, &mut input);
     }
 }
 
 /// Has an item lie elsewhere among the others, with sums that fit, as somebody would who wants
 /// items to share bytes.
 fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
-    let (heap, count) = (page::heap_start(page), page::count(page));
-    let slots = page::HEAD_BYTES + page::SLOT_BYTES * count;
+    let field = |at: usize| usize::from(u16::from_le_bytes([page[at], page[at + 1]]));
+    let (heap, count) = (field(4), field(2));
+    let slots = HEAD_BYTES + NODE_SLOT_BYTES * count;
     if count == 0 || slots > heap || heap > BLOCK_BYTES {
         return;
     }
-    let at = page::HEAD_BYTES + page::SLOT_BYTES * input.below(count);
+    let at = HEAD_BYTES + NODE_SLOT_BYTES * input.below(count);
     let place = heap + input.below(BLOCK_BYTES - heap);
     page[at..at + 2].copy_from_slice(&(place as u16).to_le_bytes());
     page[at + 2..at + 4].copy_from_slice(&(input.below(BLOCK_BYTES) as u16).to_le_bytes());
-    let lengths = page[page::HEAD_BYTES..slots].as_chunks::<{ page::SLOT_BYTES }>().0;
+    let lengths = page[HEAD_BYTES..slots].as_chunks::<{ NODE_SLOT_BYTES }>().0;
     let total: usize =
         lengths.iter().map(|slot| usize::from(slot[2]) | usize::from(slot[3]) << 8).sum();
     let unused = (BLOCK_BYTES - heap).saturating_sub(total);
@@ -227,14 +227,13 @@ fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
 }
 
 /// As [`node`] takes it.
-fn node_input(page: &Bytes) -> Vec<u8> {
-    let (start, end) =
-        (page::HEAD_BYTES + page::SLOT_BYTES * page::count(page), page::heap_start(page));
-    let mut input = vec![page::level(page)];
+fn node_input(node: &Node) -> Vec<u8> {
+    let (start, end) = (HEAD_BYTES + NODE_SLOT_BYTES * node.count(), node.heap_start());
+    let mut input = vec![node.level()];
     input.extend_from_slice(&(start as u16).to_le_bytes());
-    input.extend_from_slice(&page[..start]);
+    input.extend_from_slice(&node.bytes()[..start]);
     input.extend_from_slice(&((BLOCK_BYTES - end) as u16).to_le_bytes());
-    input.extend_from_slice(&page[end..]);
+    input.extend_from_slice(&node.bytes()[end..]);
     // No slot is changed.
     input.push(0);
     input
@@ -242,68 +241,69 @@ fn node_input(page: &Bytes) -> Vec<u8> {
 
 type Items = Vec<(Key, Vec<u8>)>;
 
-fn items(page: &Bytes) -> Items {
-    let item = |index| (page::key(page, index), page::value(page, index).to_vec());
-    (0..page::count(page)).map(item).collect()
+fn items(node: &Node) -> Items {
+    let item = |index| (node.key(index), node.value(index).to_vec());
+    (0..node.count()).map(item).collect()
 }
 
-/// Checks that a page is valid and has these items.
-fn is_made_of(page: &Bytes, level: u8, wanted: &Items) {
-    assert_eq!(page::validate(page, level), Ok(()));
-    assert_eq!(&items(page), wanted);
+/// Checks that a node is valid and has these items.
+fn is_made_of(node: &Node, level: u8, wanted: &Items) {
+    assert_eq!(Node::validate(Box::new(*node.bytes()), level).as_ref(), Ok(node));
+    assert_eq!(&items(node), wanted);
     for (index, (key, value)) in wanted.iter().enumerate() {
-        assert_eq!(page::search(page, key), Ok(index));
-        assert_eq!(page::child_index(page, key), index);
+        assert_eq!(node.search(key), Ok(index));
+        assert_eq!(node.child_index(key), index);
         if level > 0 {
-            assert_eq!(page::child(page, index).encode(), value[..]);
+            assert_eq!(node.child(index).encode(), value[..]);
         }
     }
 }
 
-/// Makes one change to a page and to its items.
-fn change(page: &mut Bytes, level: u8, items: &mut Items, input: &mut Input<'_>) {
+/// Makes one change to a node and to its items.
+fn change(node: &mut Node, level: u8, items: &mut Items, input: &mut Input<'_>) {
     let (what, key) = (input.u8(), input.key());
     let value = if level == 0 {
-        vec![what; input.below(page::MAX_VALUE_BYTES + 1)]
+        vec![what; input.below(MAX_VALUE_BYTES + 1)]
     } else {
         let block = input.number::<8>() % MAX_BLOCKS;
-        let pointer = Pointer { block, counter: 1, salt: [what; 12], tag: [what; 16] };
+        let pointer =
+            Pointer { block: BlockNo(block), counter: 1, salt: [what; 12], tag: [what; 16] };
         pointer.encode().to_vec()
     };
-    match page::search(page, &key) {
+    match node.search(&key) {
         // A node that is no leaf has a child.
         Ok(index) if what % 4 == 0 && (level == 0 || items.len() > 1) => {
-            page::remove(page, index);
+            node.remove(index);
             items.remove(index);
         }
         Ok(index) if level > 0 => {
             let pointer = padded::<POINTER_BYTES>(&value);
-            page::set_child(page, index, &Pointer::decode(&pointer));
+            node.set_child(index, &Pointer::decode(&pointer));
             items[index].1 = value;
         }
-        Ok(index) if page::replace(page, index, &key, &value) => items[index].1 = value,
+        Ok(index) if node.replace(index, &key, &value) => items[index].1 = value,
         Ok(index) => {
             items.remove(index);
         }
-        Err(index) if page::insert(page, index, &key, &value) => {
+        Err(index) if node.insert(index, &key, &value) => {
             items.insert(index, (key, value));
         }
         Err(index) => {
-            let mut right = [0xa5; BLOCK_BYTES];
-            page::split(page, &mut right, index, &key, &value);
+            let mut right = Node::empty(Box::new([0xa5; BLOCK_BYTES]), level);
+            node.split(&mut right, index, &key, &value);
             items.insert(index, (key, value));
-            let upper = items.split_off(page::count(page));
-            is_made_of(page, level, items);
+            let upper = items.split_off(node.count());
+            is_made_of(node, level, items);
             is_made_of(&right, level, &upper);
             if let Some((first, _)) = upper.first()
-                && page::merge(page, &right, first)
+                && node.merge(&right, first)
             {
                 items.extend(upper);
             } else if what.is_multiple_of(2) {
-                *page = right;
+                *node = right;
                 *items = upper;
             }
         }
     }
-    is_made_of(page, level, items);
+    is_made_of(node, level, items);
 }

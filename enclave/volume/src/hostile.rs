@@ -3,15 +3,17 @@
 //! reach a program that could not be in a volume of ours, and a check names it.
 
 use crate::admin::check::Report;
+use crate::durability::Durability;
 use crate::error::Result;
-use crate::format::attributes::{Attributes, ROOT};
-use crate::format::block::{
-    BLOCK_BYTES, Kind, RESERVED_BLOCKS, RING_START, ROOTS_START, offset, zeroed,
-};
-use crate::format::extents::GROUP;
-use crate::format::item::{Key, Subject};
-use crate::format::node as page;
+use crate::format::attributes::Attributes;
+use crate::format::block::BlockNo;
+use crate::format::block::{BLOCK_BYTES, Kind, RESERVED_BLOCKS, RING_START, ROOTS_START, zeroed};
+use crate::format::item::{GROUP, Key, Subject};
+use crate::format::node::Node;
+
+use crate::format::numbers::InodeNo;
 use crate::format::pointer::Pointer;
+use crate::format::root::Root;
 use crate::header::key_slot::{NewSlot, Secret};
 use crate::storage::{MemoryStorage, Storage, StorageError};
 use crate::volume::{MIN_CACHE_BYTES, Options, Volume};
@@ -19,8 +21,14 @@ use twine_files::{Error as FileError, FileKind, FileSystem, Inode};
 
 const KEY: [u8; 32] = [7; 32];
 
+const ROOT: u64 = InodeNo::ROOT.0;
+
 const FILE: u8 = 1;
 const DIRECTORY: u8 = 2;
+
+fn key(inode: u64, subject: Subject, offset: u64) -> Key {
+    Key::new(InodeNo(inode), subject, offset)
+}
 
 fn options() -> Options {
     Options { cache_bytes: MIN_CACHE_BYTES, clock: Box::new(|| 1), ..Options::default() }
@@ -47,25 +55,26 @@ impl Forger {
 
     /// A directory that is as it should be; its inode.
     fn directory(&mut self, above: u64, name: &str) -> u64 {
-        self.volume.make(above, name, FileKind::Directory, "").unwrap()
+        self.volume.files_mut().make(InodeNo(above), name, FileKind::Directory, "").unwrap().0
     }
 
     fn file(&mut self, above: u64, name: &str) -> u64 {
-        self.volume.make(above, name, FileKind::File, "").unwrap()
+        self.volume.files_mut().make(InodeNo(above), name, FileKind::File, "").unwrap().0
     }
 
     /// An item, whatever it holds.
     fn put(&mut self, key: Key, value: &[u8]) {
-        self.volume.write_inodes().unwrap();
-        self.volume.make_room().unwrap();
-        self.volume.put(&key, value).unwrap();
+        self.volume.engine_mut().inodes_mut().write().unwrap();
+        self.volume.engine_mut().make_room().unwrap();
+        self.volume.engine_mut().space_mut().put(&key, value).unwrap();
     }
 
     /// An entry with the cookie that its name should have, or one behind.
     fn entry(&mut self, directory: u64, name: impl AsRef<[u8]>, inode: u64, kind: u8) {
         let name = name.as_ref();
-        let mut key = self.volume.name_key(directory, &String::from_utf8_lossy(name));
-        while self.volume.has(&key).unwrap() {
+        let mut key =
+            self.volume.files().name_key(InodeNo(directory), &String::from_utf8_lossy(name));
+        while self.volume.engine_mut().space_mut().has(&key).unwrap() {
             key.offset += 1;
         }
         self.entry_at(key, name, inode, kind);
@@ -80,54 +89,55 @@ impl Forger {
 
     /// Changes what an inode says of itself.
     fn attributes(&mut self, inode: u64, change: impl FnOnce(&mut Attributes)) {
-        self.volume.write_inodes().unwrap();
-        let mut attributes = self.volume.inode(inode).unwrap();
+        self.volume.engine_mut().inodes_mut().write().unwrap();
+        let mut attributes = self.volume.engine_mut().inodes_mut().get(InodeNo(inode)).unwrap();
         change(&mut attributes);
-        self.volume.inodes.forget(inode);
-        self.put(Key::new(inode, Subject::Attributes, 0), &attributes.encode());
-        self.volume.inodes.forget(inode);
+        self.volume.engine_mut().inodes_mut().forget_known(InodeNo(inode));
+        self.put(key(inode, Subject::Attributes, 0), &attributes.encode());
+        self.volume.engine_mut().inodes_mut().forget_known(InodeNo(inode));
     }
 
     /// Writes a node of its own.
     fn node(&mut self, level: u8, items: &[(Key, Vec<u8>)]) -> Pointer {
-        self.volume.make_room().unwrap();
-        let mut bytes = zeroed();
-        page::clear(&mut bytes, level);
+        self.volume.engine_mut().make_room().unwrap();
+        let mut node = Node::empty(zeroed(), level);
         for (index, (key, value)) in items.iter().enumerate() {
-            assert!(page::insert(&mut bytes, index, key, value));
+            assert!(node.insert(index, key, value));
         }
-        let block = self.volume.take_reserved().unwrap();
-        let pointer = self.volume.store.seal(Kind::Node, block, &mut bytes[..]).unwrap();
-        self.volume.store.write(block, &bytes[..]).unwrap();
+        let mut bytes = node.into_block();
+        let block = self.volume.engine_mut().space_mut().tree_mut().pool_mut().take().unwrap();
+        let pointer =
+            self.volume.engine_mut().store_mut().seal(Kind::Node, block, &mut bytes[..]).unwrap();
+        self.volume.engine_mut().store_mut().write(block, &bytes[..]).unwrap();
         pointer
     }
 
     /// Makes the tree so many levels higher that a node of `level` can be beside all that it has,
     /// and puts one there.
     fn graft(&mut self, level: u8, least: Key, node: &Pointer) {
-        self.volume.log.tree_due = true;
-        self.volume.commit().unwrap();
-        let mut root = self.volume.root;
-        for above in self.volume.levels..=level {
+        self.volume.engine_mut().need_tree();
+        self.volume.engine_mut().commit().unwrap();
+        let Root { pointer: mut root, levels } = self.volume.engine().space().tree().root();
+        for above in levels..=level {
             root = self.node(above, &[(Key::MIN, root.encode().to_vec())]);
         }
         let children = [(Key::MIN, root.encode().to_vec()), (least, node.encode().to_vec())];
-        self.volume.root = self.node(level + 1, &children);
-        self.volume.levels = level + 2;
-        self.volume.log.tree_due = true;
+        let root = Root { pointer: self.node(level + 1, &children), levels: level + 2 };
+        self.volume.engine_mut().space_mut().tree_mut().replace_root(root);
+        self.volume.engine_mut().need_tree();
     }
 
     /// As [`close`](Self::close), and the storage stays as long as it is.
     fn commit(mut self) -> MemoryStorage {
-        self.volume.log.tree_due = true;
-        self.volume.commit().unwrap();
-        self.volume.commit_tree(true).unwrap();
+        self.volume.engine_mut().need_tree();
+        self.volume.engine_mut().commit().unwrap();
+        self.volume.engine_mut().commit_tree(Durability::Synced).unwrap();
         self.storage
     }
 
     /// The storage that it all is in.
     fn close(mut self) -> MemoryStorage {
-        self.volume.log.tree_due = true;
+        self.volume.engine_mut().need_tree();
         self.volume.close().unwrap();
         self.storage
     }
@@ -147,7 +157,7 @@ fn opened<T>(volume: &mut Volume, work: impl FnOnce(&mut Volume) -> T) -> (T, u6
 
 /// Nodes that something looked at, in the cache or not.
 fn looked_at<T>(volume: &mut Volume, work: impl FnOnce(&mut Volume) -> T) -> (T, u64) {
-    let looks = |volume: &Volume| volume.cache.hits + volume.cache.misses;
+    let looks = |volume: &Volume| volume.statistics().cache_hits + volume.statistics().cache_misses;
     let before = looks(volume);
     let result = work(volume);
     (result, looks(volume) - before)
@@ -189,16 +199,22 @@ fn found_in(forger: Forger) -> Report {
 fn a_repair_leaves_no_malformed_entry_that_a_later_mount_would_meet() {
     let mut forger = Forger::new();
     forger.file(ROOT, "file");
-    forger.volume.commit().unwrap();
+    forger.volume.engine_mut().commit().unwrap();
     // Its payload would be longer than a block.
     let mut block = Box::new([0xff; BLOCK_BYTES]);
     let volume = forger.volume.id();
-    let seal = forger.volume.store.sealer.seal(Kind::Log, &volume.0, &mut block[34..]).unwrap();
+    let seal = forger
+        .volume
+        .engine_mut()
+        .store_mut()
+        .sealer_mut()
+        .seal(Kind::Log, &volume.0, &mut block[34..])
+        .unwrap();
     block[..12].copy_from_slice(&seal.salt);
     block[12..18].copy_from_slice(&seal.counter.to_le_bytes()[..6]);
     block[18..34].copy_from_slice(&seal.tag);
     for at in [RING_START + 60, ROOTS_START + 4] {
-        forger.volume.store.write(at, &block[..]).unwrap();
+        forger.volume.engine_mut().store_mut().write(at, &block[..]).unwrap();
     }
     let open = |repair| {
         let options = Options { repair, ..options() };
@@ -219,12 +235,12 @@ fn a_repair_leaves_no_malformed_entry_that_a_later_mount_would_meet() {
 fn pointers_into_the_log_behind_the_largest_file_are_refused_by_a_mount() {
     let mut forger = Forger::new();
     let file = forger.file(ROOT, "file");
-    forger.volume.commit().unwrap();
-    forger.volume.make_room().unwrap();
+    forger.volume.engine_mut().commit().unwrap();
+    forger.volume.engine_mut().make_room().unwrap();
     let pointer = Pointer { block: RING_START, counter: 1, salt: [9; 12], tag: [9; 16] };
-    let key = Key::new(file, Subject::Extents, u64::MAX);
-    forger.volume.set_pointers(&key, &[(31, Some(pointer))]).unwrap();
-    forger.volume.commit().unwrap();
+    let key = key(file, Subject::Extents, u64::MAX);
+    forger.volume.engine_mut().data_mut().set_pointers(&key, &[(31, Some(pointer))]).unwrap();
+    forger.volume.engine_mut().commit().unwrap();
     let storage = Box::new(forger.storage.clone());
     let error = Volume::open(storage, &mut Secret::key_file(&KEY), options()).unwrap_err();
     assert!(error.to_string().contains("behind the largest file's end"), "{error}");
@@ -235,7 +251,7 @@ fn what_the_forger_makes_is_whole_where_nothing_is_forged() {
     let mut forger = Forger::new();
     let inner = forger.directory(ROOT, "inner");
     forger.file(inner, "file");
-    forger.node(0, &[(Key::new(inner, Subject::Entry, u64::MAX), vec![0; 9])]);
+    forger.node(0, &[(key(inner, Subject::Entry, u64::MAX), vec![0; 9])]);
     let report = found_in(forger);
     // The node that nothing leads to.
     assert_eq!(report.finding_count, 1, "{report:?}");
@@ -246,7 +262,7 @@ fn what_the_forger_makes_is_whole_where_nothing_is_forged() {
 fn a_check_looks_once_at_a_node_that_many_pointers_lead_to() {
     let mut forger = Forger::new();
     let crowd = forger.file(ROOT, "crowd");
-    let key = |offset| Key::new(crowd, Subject::Target, offset);
+    let key = |offset| key(crowd, Subject::Target, offset);
     let mut node = forger.node(0, &[(key(1), vec![0])]);
     // 20 to the power of 13 ways lead to the leaf.
     for level in 1..=13 {
@@ -266,7 +282,7 @@ fn a_mount_looks_once_at_a_node_that_is_not_known_to_be_durable() {
     let mut forger = Forger::new();
     let crowd = forger.file(ROOT, "crowd");
     forger.volume.sync_all().unwrap();
-    let key = |offset| Key::new(crowd, Subject::Target, offset);
+    let key = |offset| key(crowd, Subject::Target, offset);
     let mut node = forger.node(0, &[(key(1), vec![0])]);
     for level in 1..=13 {
         let children: Vec<_> = (1..=20).map(|at| (key(at), node.encode().to_vec())).collect();
@@ -274,9 +290,9 @@ fn a_mount_looks_once_at_a_node_that_is_not_known_to_be_durable() {
     }
     forger.graft(13, key(0), &node);
     // Handed to the storage, and not synced: a mount can't know that all of it is there.
-    forger.volume.has_uncommitted = true;
+    forger.volume.engine_mut().has_changed();
     let trees = forger.volume.statistics().tree_commits;
-    forger.volume.settle_changes().unwrap();
+    forger.volume.engine_mut().hand_over().unwrap();
     assert_eq!(forger.volume.statistics().tree_commits, trees + 1);
     let blocks = forger.storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
     for read_only in [true, false] {
@@ -291,7 +307,7 @@ fn a_mount_looks_once_at_a_node_that_is_not_known_to_be_durable() {
 fn compacting_ends_where_many_pointers_lead_to_a_node() {
     let mut forger = Forger::new();
     let crowd = forger.file(ROOT, "crowd");
-    let key = |offset| Key::new(crowd, Subject::Target, offset);
+    let key = |offset| key(crowd, Subject::Target, offset);
     // So that there is something to be given back.
     forger.file(ROOT, "large");
     let large = forger.volume.lookup(Inode(ROOT), "large").unwrap();
@@ -321,17 +337,17 @@ fn a_list_gives_each_entry_once_where_many_pointers_lead_to_a_leaf() {
             let mut value = crowd.to_le_bytes().to_vec();
             value.push(DIRECTORY);
             value.extend_from_slice(name.as_bytes());
-            (forger.volume.name_key(crowd, &name), value)
+            (forger.volume.files().name_key(InodeNo(crowd), &name), value)
         })
         .collect();
     entries.sort_by_key(|(key, _)| *key);
     let mut node = forger.node(0, &entries);
     for level in 1..=5 {
-        let key = |offset| Key::new(crowd, Subject::Entry, offset);
+        let key = |offset| key(crowd, Subject::Entry, offset);
         let children: Vec<_> = (0..60).map(|at| (key(at), node.encode().to_vec())).collect();
         node = forger.node(level, &children);
     }
-    forger.graft(5, Key::new(crowd, Subject::Entry, 0), &node);
+    forger.graft(5, key(crowd, Subject::Entry, 0), &node);
     let mut volume = forger.open();
     let ((listed, result), looks) = looked_at(&mut volume, |volume| names(volume, crowd));
     assert_eq!((listed, result), (Vec::new(), Err(FileError::Io)));
@@ -346,7 +362,7 @@ fn a_check_of_a_damaged_leaf_does_not_depend_on_the_number_of_the_next_inode() {
         let inode = forger.file(ROOT, &format!("file {at}"));
         forger.volume.release(Inode(inode));
     }
-    forger.volume.inodes.next = 1 << 63;
+    forger.volume.engine_mut().inodes_mut().set_next(InodeNo(1 << 63));
     // So that the state has it.
     forger.file(ROOT, "last");
     let storage = forger.close();
@@ -354,7 +370,7 @@ fn a_check_of_a_damaged_leaf_does_not_depend_on_the_number_of_the_next_inode() {
     let mut lost = 0;
     for block in RESERVED_BLOCKS..blocks {
         let mut bytes = storage.with(|bytes| bytes.clone());
-        bytes[offset(block) as usize] ^= 1;
+        bytes[block as usize * BLOCK_BYTES] ^= 1;
         let mut volume = open_as(MemoryStorage::new(bytes), true);
         let (report, count) = opened(&mut volume, check);
         lost += u64::from(report.finding_count > 0);
@@ -394,10 +410,10 @@ impl Storage for Long {
 fn a_storage_that_is_long_and_empty_takes_no_more_memory_and_time() {
     let mut forger = Forger::new();
     forger.file(ROOT, "file");
-    forger.volume.commit_tree(true).unwrap();
-    forger.volume.space.blocks = 1 << 47;
-    forger.volume.commit_tree(true).unwrap();
-    forger.volume.commit_tree(true).unwrap();
+    forger.volume.engine_mut().commit_tree(Durability::Synced).unwrap();
+    forger.volume.engine_mut().store_mut().assume_blocks(1 << 47);
+    forger.volume.engine_mut().commit_tree(Durability::Synced).unwrap();
+    forger.volume.engine_mut().commit_tree(Durability::Synced).unwrap();
     let long = || Long { inner: forger.storage.clone(), size: 1 << 59 };
     let mut volume = open_as(long(), true);
     let (report, looks) = looked_at(&mut volume, check);
@@ -405,9 +421,9 @@ fn a_storage_that_is_long_and_empty_takes_no_more_memory_and_time() {
     assert!(looks < 100, "{looks}");
     let mut volume = open_as(long(), false);
     volume.create_file(Inode(ROOT), "new").unwrap();
-    let (end, looks) = looked_at(&mut volume, Volume::used_end);
+    let (end, looks) = looked_at(&mut volume, |volume| volume.engine_mut().space_mut().used_end());
     assert!(looks < 100, "{looks}");
-    assert!(end.unwrap() < 1000);
+    assert!(end.unwrap() < BlockNo(1000));
     let (packed, looks) = looked_at(&mut volume, |volume| volume.compact(&mut |_| {}));
     assert!(packed.is_ok() && looks < 1000, "{packed:?} {looks}");
     volume.close().unwrap();
@@ -464,18 +480,18 @@ fn directories_that_are_only_in_each_other_are_found() {
     let second = forger.directory(first, "second");
     let third = forger.directory(second, "third");
     forger.file(third, "file");
-    let key = forger.volume.entry(ROOT, "first").unwrap().key;
-    forger.volume.make_room().unwrap();
-    forger.volume.remove(&key).unwrap();
+    let key = forger.volume.files_mut().entry(InodeNo::ROOT, "first").unwrap().key;
+    forger.volume.engine_mut().make_room().unwrap();
+    forger.volume.engine_mut().space_mut().remove(&key).unwrap();
     forger.entry(third, "first", first, DIRECTORY);
-    forger.attributes(first, |attributes| attributes.parent = third);
+    forger.attributes(first, |attributes| attributes.parent = InodeNo(third));
     let storage = forger.close();
     let report = check(&mut open_as(storage.clone(), true));
     assert_eq!(report.finding_count, 1, "{report:?}");
     finds(&report, None, &format!("inode {first}: the directory is below itself"));
     // Who has a number of one of them may rename: that ends too.
     let mut volume = open_as(storage, false);
-    let other = volume.make(ROOT, "other", FileKind::Directory, "").unwrap();
+    let other = volume.files_mut().make(InodeNo::ROOT, "other", FileKind::Directory, "").unwrap().0;
     let renamed = volume.rename(Inode(ROOT), "other", Inode(third), "new");
     assert_eq!(renamed, Err(FileError::Io));
     let trouble = volume.first_error().unwrap().to_string();
@@ -491,7 +507,7 @@ fn a_directory_with_two_names_or_another_parent_is_found() {
     let shared = forger.directory(two, "shared");
     forger.entry(one, "stolen", shared, DIRECTORY);
     let lost = forger.directory(ROOT, "lost");
-    forger.attributes(lost, |attributes| attributes.parent = one);
+    forger.attributes(lost, |attributes| attributes.parent = InodeNo(one));
     let storage = forger.close();
     let report = check(&mut open_as(storage.clone(), true));
     let what = format!("\"stolen\" in it leads to directory {shared}, which has another name");
@@ -546,10 +562,10 @@ fn a_name_that_is_there_twice_or_elsewhere_is_given_once_at_most() {
     let first = forger.file(inner, "twice");
     let second = forger.file(ROOT, "second");
     forger.entry(inner, "twice", second, FILE);
-    let elsewhere = forger.volume.name_key(inner, "another name");
+    let elsewhere = forger.volume.files().name_key(InodeNo(inner), "another name");
     forger.entry_at(elsewhere, "twice", second, FILE);
     let third = forger.file(ROOT, "third");
-    let mut low = forger.volume.name_key(inner, "third");
+    let mut low = forger.volume.files().name_key(InodeNo(inner), "third");
     low.offset -= 1;
     forger.entry_at(low, "third", third, FILE);
     let storage = forger.close();
@@ -572,7 +588,7 @@ fn who_lists_in_pieces_is_told_of_a_damaged_name_in_any_of_them() {
         for at in 0..20 {
             let name = format!("name {at}");
             forger.file(ROOT, &name);
-            keys.push(forger.volume.name_key(ROOT, &name));
+            keys.push(forger.volume.files().name_key(InodeNo(ROOT), &name));
         }
         keys.sort();
         let key = Key { offset: keys[bad].offset + 1, ..keys[bad] };
@@ -602,7 +618,7 @@ fn who_lists_in_pieces_is_told_of_a_damaged_name_in_any_of_them() {
 #[test]
 fn a_lookup_beside_an_entry_that_makes_no_sense_does_not_say_that_there_is_nothing() {
     let mut forger = Forger::new();
-    let present = forger.volume.name_key(ROOT, "perhaps");
+    let present = forger.volume.files().name_key(InodeNo(ROOT), "perhaps");
     forger.put(present, b"short");
     let mut volume = forger.open();
     assert_eq!(volume.lookup(Inode(ROOT), "perhaps"), Err(FileError::Io));
@@ -619,7 +635,7 @@ fn no_new_file_gets_a_number_that_an_inode_has() {
         assert_eq!((first, second), (2, 3));
         forger.volume.write(Inode(second), 0, b"mine").unwrap();
         forger.volume.release(Inode(second));
-        forger.volume.inodes.next = next;
+        forger.volume.engine_mut().inodes_mut().set_next(InodeNo(next));
         let storage = forger.close();
         let opened =
             Volume::open(Box::new(storage), &mut Secret::key_file(&KEY), Options { ..options() });
@@ -650,7 +666,7 @@ fn no_new_file_gets_a_number_that_an_inode_has() {
 #[test]
 fn the_last_number_is_never_given() {
     let mut volume = Forger::new().volume;
-    volume.inodes.next = u64::MAX - 1;
+    volume.engine_mut().inodes_mut().set_next(InodeNo(u64::MAX - 1));
     assert_eq!(volume.create_file(Inode(ROOT), "last"), Ok(Inode(u64::MAX - 1)));
     assert_eq!(volume.create_file(Inode(ROOT), "none"), Err(FileError::Io));
     assert!(volume.attributes(Inode(ROOT)).unwrap().kind == FileKind::Directory);
@@ -661,21 +677,21 @@ fn the_last_number_is_never_given() {
 #[test]
 fn what_is_to_be_removed_and_makes_no_sense_keeps_no_mount_and_no_other() {
     let mut forger = Forger::new();
-    let mark = |inode| Key::new(0, Subject::Orphan, inode);
+    let mark = |inode| key(0, Subject::Orphan, inode);
     // One that can be removed, behind others that can't.
     forger.put(mark(ROOT), b"");
     let hollow = forger.file(ROOT, "hollow");
     forger.attributes(hollow, |attributes| (attributes.links, attributes.size) = (0, 1 << 40));
     for group in 0..300 {
-        forger.put(Key::new(hollow, Subject::Extents, group), &[0; 4]);
+        forger.put(key(hollow, Subject::Extents, group), &[0; 4]);
     }
     forger.put(mark(hollow), b"");
     let outside = forger.file(ROOT, "outside");
     forger.attributes(outside, |attributes| (attributes.links, attributes.size) = (0, 4096));
-    let log = Pointer { block: 3, counter: 1, salt: [1; 12], tag: [2; 16] };
+    let log = Pointer { block: BlockNo(3), counter: 1, salt: [1; 12], tag: [2; 16] };
     let mut group = 1_u32.to_le_bytes().to_vec();
     group.extend_from_slice(&log.encode());
-    forger.put(Key::new(outside, Subject::Extents, 0), &group);
+    forger.put(key(outside, Subject::Extents, 0), &group);
     forger.put(mark(outside), b"");
     let gone = forger.file(ROOT, "gone");
     forger.attributes(gone, |attributes| attributes.links = 0);
@@ -689,14 +705,14 @@ fn what_is_to_be_removed_and_makes_no_sense_keeps_no_mount_and_no_other() {
     finds(&report, None, "it is to be removed, but it is gone");
     let (mut volume, looks) = {
         let mut volume = open_as(storage, false);
-        let looks = volume.cache.hits + volume.cache.misses;
+        let looks = volume.statistics().cache_hits + volume.statistics().cache_misses;
         assert!(volume.attributes(Inode(ROOT)).is_ok(), "the root stays");
         (volume, looks)
     };
     assert!(looks < 5000, "{looks}");
     assert!(volume.attributes(Inode(gone)).is_err(), "the last one is removed");
     assert!(volume.attributes(Inode(hollow)).is_ok() && volume.attributes(Inode(outside)).is_ok());
-    assert!(!volume.stopped && volume.first_error().is_some());
+    assert!(!volume.engine().health().is_stopped() && volume.first_error().is_some());
 }
 
 #[test]
@@ -707,13 +723,18 @@ fn sizes_and_offsets_that_nothing_has_are_errors() {
     let far = forger.file(ROOT, "far");
     forger.attributes(far, |attributes| attributes.size = 1 << 60);
     let mut group = 1_u32.to_le_bytes().to_vec();
-    group.extend_from_slice(&Pointer::unsealed(200).encode());
-    forger.put(Key::new(far, Subject::Extents, u64::MAX), &group);
-    let link = forger.volume.make(ROOT, "link", FileKind::SymbolicLink, "there").unwrap();
+    group.extend_from_slice(&Pointer::unsealed(BlockNo(200)).encode());
+    forger.put(key(far, Subject::Extents, u64::MAX), &group);
+    let link = forger
+        .volume
+        .files_mut()
+        .make(InodeNo::ROOT, "link", FileKind::SymbolicLink, "there")
+        .unwrap()
+        .0;
     for piece in 1..4000 {
-        forger.put(Key::new(link, Subject::Target, piece), &[b'x'; 1000]);
+        forger.put(key(link, Subject::Target, piece), &[b'x'; 1000]);
     }
-    forger.put(Key::new(ROOT, Subject::Inline, 0), b"inside");
+    forger.put(key(ROOT, Subject::Inline, 0), b"inside");
     let links = forger.file(ROOT, "links");
     forger.attributes(links, |attributes| attributes.links = u64::MAX);
     let storage = forger.close();
@@ -734,7 +755,7 @@ fn sizes_and_offsets_that_nothing_has_are_errors() {
     for name in ["large", "far", "link", "links"] {
         let _ = volume.unlink(Inode(ROOT), name);
     }
-    assert!(!volume.stopped, "{:?}", volume.first_error());
+    assert!(!volume.engine().health().is_stopped(), "{:?}", volume.first_error());
     assert!(volume.create_file(Inode(ROOT), "new").is_ok() && volume.sync_all().is_ok());
 }
 
@@ -742,14 +763,18 @@ fn sizes_and_offsets_that_nothing_has_are_errors() {
 fn nodes_in_the_blocks_of_the_log_are_refused() {
     let mut forger = Forger::new();
     forger.file(ROOT, "file");
-    forger.volume.log.tree_due = true;
-    forger.volume.commit().unwrap();
-    let mut bytes = zeroed();
-    page::clear(&mut bytes, 0);
-    let pointer = forger.volume.store.seal(Kind::Node, 20, &mut bytes[..]).unwrap();
-    forger.volume.store.write(20, &bytes[..]).unwrap();
-    let least = Key::new(1 << 40, Subject::Attributes, 0);
-    let level = forger.volume.levels - 1;
+    forger.volume.engine_mut().need_tree();
+    forger.volume.engine_mut().commit().unwrap();
+    let mut bytes = Node::empty(zeroed(), 0).into_block();
+    let pointer = forger
+        .volume
+        .engine_mut()
+        .store_mut()
+        .seal(Kind::Node, BlockNo(20), &mut bytes[..])
+        .unwrap();
+    forger.volume.engine_mut().store_mut().write(BlockNo(20), &bytes[..]).unwrap();
+    let least = key(1 << 40, Subject::Attributes, 0);
+    let level = forger.volume.engine().space().tree().root().levels - 1;
     forger.graft(level, least, &pointer);
     let storage = forger.close();
     let report = check(&mut open_as(storage.clone(), true));
@@ -786,15 +811,15 @@ fn blocks_that_are_in_use_twice_or_behind_an_end_are_found() {
     let bytes = vec![9; 40 * BLOCK_BYTES];
     forger.volume.write(Inode(one), 0, &bytes).unwrap();
     forger.volume.release(Inode(one));
-    forger.volume.log.tree_due = true;
-    forger.volume.commit().unwrap();
+    forger.volume.engine_mut().need_tree();
+    forger.volume.engine_mut().commit().unwrap();
     let value = |volume: &mut Volume, group| {
-        let key = Key::new(one, Subject::Extents, group);
-        volume.get(&key, <[u8]>::to_vec).unwrap().unwrap()
+        let key = key(one, Subject::Extents, group);
+        volume.engine_mut().space_mut().get(&key, <[u8]>::to_vec).unwrap().unwrap()
     };
     let two = forger.file(ROOT, "two");
     let group = value(&mut forger.volume, 0);
-    forger.put(Key::new(two, Subject::Extents, 5), &group);
+    forger.put(key(two, Subject::Extents, 5), &group);
     let report = found_in(forger);
     finds(&report, Some("/two"), "is in use twice");
     finds(&report, Some("/two"), "it has blocks behind its end");
@@ -806,8 +831,8 @@ fn blocks_that_are_in_use_twice_or_behind_an_end_are_found() {
 fn counts_of_blocks_that_are_wrong_are_found() {
     let mut forger = Forger::new();
     forger.file(ROOT, "file");
-    forger.volume.commit().unwrap();
-    forger.volume.space.used += 3;
+    forger.volume.engine_mut().commit().unwrap();
+    forger.volume.engine_mut().space_mut().add_used(3);
     let report = found_in(forger);
     assert_eq!(report.finding_count, 1, "{report:?}");
     finds(&report, None, "blocks are counted as in use");
@@ -849,14 +874,14 @@ fn some_item(volume: &Volume, random: &mut impl FnMut() -> usize) -> (Key, Vec<u
         0 | 1 => {
             let mut value = vec![(random() % 4) as u8, 0, 0, 0, 0, 0, 0, 0];
             (0..6).for_each(|_| value.extend_from_slice(&some_number(random).to_le_bytes()));
-            (Key::new(inode, Subject::Attributes, 0), value)
+            (key(inode, Subject::Attributes, 0), value)
         }
         2..=4 => {
             let name = NAMES[random() % NAMES.len()];
             let mut value = (some_number(random) % 8).to_le_bytes().to_vec();
             value.push((random() % 4) as u8);
             value.extend_from_slice(name.as_bytes());
-            let mut key = volume.name_key(inode, name);
+            let mut key = volume.files().name_key(InodeNo(inode), name);
             key.offset += (random() % 8 / 6) as u64;
             (key, value)
         }
@@ -865,17 +890,18 @@ fn some_item(volume: &Volume, random: &mut impl FnMut() -> usize) -> (Key, Vec<u
             let mut value = present.to_le_bytes().to_vec();
             for _ in 0..present.count_ones() {
                 let (block, counter) = (some_number(random) % (1 << 48), random() as u64 % 100);
-                let pointer = Pointer { block, counter, salt: [1; 12], tag: [2; 16] };
+                let pointer =
+                    Pointer { block: BlockNo(block), counter, salt: [1; 12], tag: [2; 16] };
                 value.extend_from_slice(&pointer.encode());
             }
-            (Key::new(inode, Subject::Extents, some_number(random)), value)
+            (key(inode, Subject::Extents, some_number(random)), value)
         }
-        6 => (Key::new(inode, Subject::Target, some_number(random)), vec![b'x'; random() % 1300]),
+        6 => (key(inode, Subject::Target, some_number(random)), vec![b'x'; random() % 1300]),
         _ => {
             let subject = [Subject::Inline, Subject::Region, Subject::Orphan][random() % 3];
             let inode = if subject == Subject::Inline { inode } else { 0 };
             let length = [0, 10, 1024, 1300][random() % 4];
-            (Key::new(inode, subject, some_number(random)), vec![random() as u8; length])
+            (key(inode, subject, some_number(random)), vec![random() as u8; length])
         }
     };
     let (key, mut value) = item;
@@ -931,17 +957,20 @@ fn volumes_of_random_items_are_opened_used_and_checked_to_an_end() {
         let file = forger.file(inner, "file");
         forger.volume.write(Inode(file), 0, &[3; 9000]).unwrap();
         forger.volume.release(Inode(file));
-        let _ = forger.volume.make(inner, "link", FileKind::SymbolicLink, "file");
+        let _ =
+            forger.volume.files_mut().make(InodeNo(inner), "link", FileKind::SymbolicLink, "file");
         for _ in 0..random() % 60 {
             let (key, value) = some_item(&forger.volume, &mut random);
             forger.put(key, &value);
         }
         if random().is_multiple_of(4) {
-            forger.volume.inodes.next = some_number(&mut random);
+            forger.volume.engine_mut().inodes_mut().set_next(InodeNo(some_number(&mut random)));
         }
-        forger.volume.log.tree_due = true;
+        forger.volume.engine_mut().need_tree();
         // What is in a bitmap may keep the forger itself from a commit.
-        if forger.volume.commit().is_err() || forger.volume.commit_tree(true).is_err() {
+        if forger.volume.engine_mut().commit().is_err()
+            || forger.volume.engine_mut().commit_tree(Durability::Synced).is_err()
+        {
             continue;
         }
         let copy = || MemoryStorage::new(forger.storage.with(|bytes| bytes.clone()));

@@ -1,19 +1,23 @@
 //! Inodes: their attributes, in memory while they are used, and who holds them.
 
+use crate::alloc::Space;
 use crate::error::{Error, Result};
 use crate::fast_map::FastMap;
-use crate::format::attributes::{Attributes, ROOT};
+use crate::format::attributes::Attributes;
 use crate::format::item::Key;
+use crate::format::numbers::InodeNo;
 use crate::tree::Step;
-use crate::volume::Volume;
 use std::collections::BTreeSet;
-use twine_files::{FileKind, Mode, Stamp};
+use twine_files::{Error as FileError, FileKind, Mode, Stamp};
 
 /// Attributes that are kept in memory though nobody has changed them.
 const KEPT: usize = 4096;
 
 /// Changed attributes that wait in memory for a commit.
 const MAX_DIRTY: usize = 1024;
+
+/// The time, in nanoseconds since 1970.
+pub(crate) type Clock = Box<dyn Fn() -> u64 + Send>;
 
 /// An inode in memory.
 struct Known {
@@ -43,25 +47,28 @@ impl Times {
     pub(crate) const ALL: Times = Times { accessed: true, modified: true, changed: true };
 }
 
-/// All inodes in memory.
+/// All inodes: those in memory, above the items of all.
 pub(crate) struct Inodes {
+    space: Space,
+    clock: Clock,
     /// The number of the next new inode.
-    pub(crate) next: u64,
-    known: FastMap<u64, Known>,
-    dirty: BTreeSet<u64>,
-    stale: Vec<u64>,
-    holds: FastMap<u64, u64>,
+    next: InodeNo,
+    known: FastMap<InodeNo, Known>,
+    dirty: BTreeSet<InodeNo>,
+    stale: Vec<InodeNo>,
+    holds: FastMap<InodeNo, u64>,
     /// With this many known, those that nobody needs are forgotten.
     most_known: usize,
     /// No inode of the tree has the next number, or a larger one.
     next_is_new: bool,
-    /// Directories in which an entry was seen that can't be given to anybody.
-    pub(crate) damaged: BTreeSet<u64>,
 }
 
 impl Inodes {
-    pub(crate) fn new(next: u64) -> Self {
+    /// The inodes of a volume that says which number is next.
+    pub(crate) fn new(space: Space, next: InodeNo, clock: Clock) -> Self {
         Inodes {
+            space,
+            clock,
             next,
             known: FastMap::default(),
             dirty: BTreeSet::new(),
@@ -69,18 +76,31 @@ impl Inodes {
             holds: FastMap::default(),
             most_known: KEPT,
             next_is_new: false,
-            damaged: BTreeSet::new(),
         }
     }
 
-    pub(crate) fn hold(&mut self, inode: u64) {
-        if inode != ROOT {
+    pub(crate) fn space(&self) -> &Space {
+        &self.space
+    }
+
+    pub(crate) fn space_mut(&mut self) -> &mut Space {
+        &mut self.space
+    }
+
+    /// The number of the next new inode.
+    pub(crate) fn next(&self) -> InodeNo {
+        self.next
+    }
+
+    /// Somebody needs an inode, whether it has a name or not.
+    pub(crate) fn hold(&mut self, inode: InodeNo) {
+        if inode != InodeNo::ROOT {
             *self.holds.entry(inode).or_default() += 1;
         }
     }
 
     /// Gives back a hold; whether it was the last.
-    pub(crate) fn release(&mut self, inode: u64) -> bool {
+    pub(crate) fn release(&mut self, inode: InodeNo) -> bool {
         let Some(holds) = self.holds.get_mut(&inode) else { return false };
         *holds -= 1;
         let last = *holds == 0;
@@ -90,7 +110,7 @@ impl Inodes {
         last
     }
 
-    pub(crate) fn is_held(&self, inode: u64) -> bool {
+    pub(crate) fn is_held(&self, inode: InodeNo) -> bool {
         self.holds.contains_key(&inode)
     }
 
@@ -99,14 +119,12 @@ impl Inodes {
         self.dirty.len() > MAX_DIRTY
     }
 
-    /// Forgets an inode that is gone.
-    pub(crate) fn forget(&mut self, inode: u64) {
+    fn forget(&mut self, inode: InodeNo) {
         self.known.remove(&inode);
         self.dirty.remove(&inode);
-        self.damaged.remove(&inode);
     }
 
-    fn keep(&mut self, inode: u64, attributes: Attributes) -> &mut Known {
+    fn keep(&mut self, inode: InodeNo, attributes: Attributes) -> &mut Known {
         if self.known.len() >= self.most_known && !self.known.contains_key(&inode) {
             let holds = &self.holds;
             self.known.retain(|inode, known| known.dirty || holds.contains_key(inode));
@@ -121,7 +139,7 @@ impl Inodes {
         })
     }
 
-    fn mark_dirty(&mut self, inode: u64) {
+    fn mark_dirty(&mut self, inode: InodeNo) {
         if let Some(known) = self.known.get_mut(&inode)
             && !known.dirty
         {
@@ -131,7 +149,7 @@ impl Inodes {
     }
 
     /// Remembers that times are to be set.
-    fn touch(&mut self, inode: u64, times: Times) {
+    fn touch(&mut self, inode: InodeNo, times: Times) {
         if let Some(known) = self.known.get_mut(&inode) {
             if known.stale == Times::default() {
                 self.stale.push(inode);
@@ -142,12 +160,15 @@ impl Inodes {
         }
     }
 
-    /// Sets all times that are to be set.
-    fn settle(&mut self, now: impl FnOnce() -> u64) {
-        if self.stale.is_empty() {
-            return;
+    /// Sets all times that are to be set to the present one.
+    fn set_stale_times(&mut self) {
+        if !self.stale.is_empty() {
+            let now = (self.clock)();
+            self.set_stale_times_to(now);
         }
-        let now = now();
+    }
+
+    fn set_stale_times_to(&mut self, now: u64) {
         for inode in std::mem::take(&mut self.stale) {
             let Some(known) = self.known.get_mut(&inode) else { continue };
             let stale = std::mem::take(&mut known.stale);
@@ -164,79 +185,82 @@ impl Inodes {
     }
 
     /// Where a reader of this inode would go on, and sets where it will.
-    pub(crate) fn read_position(&mut self, inode: u64, next: u64) -> u64 {
+    pub(crate) fn read_position(&mut self, inode: InodeNo, next: u64) -> u64 {
         match self.known.get_mut(&inode) {
             Some(known) => std::mem::replace(&mut known.next_read, next),
             None => 0,
         }
     }
-}
 
-impl Inodes {
     /// Where a writer of this inode would go on, and sets where it will.
-    pub(crate) fn write_position(&mut self, inode: u64, next: u64) -> u64 {
+    pub(crate) fn write_position(&mut self, inode: InodeNo, next: u64) -> u64 {
         match self.known.get_mut(&inode) {
             Some(known) => std::mem::replace(&mut known.next_write, next),
             None => 0,
         }
     }
-}
 
-impl Volume {
     /// The attributes of an inode; times may be old.
-    pub(crate) fn inode(&mut self, inode: u64) -> Result<Attributes> {
-        if let Some(known) = self.inodes.known.get(&inode) {
+    pub(crate) fn get(&mut self, inode: InodeNo) -> Result<Attributes> {
+        if let Some(known) = self.known.get(&inode) {
             return Ok(known.attributes);
         }
-        let found = self.get(&Key::attributes(inode), Attributes::decode)?;
-        let attributes = found.ok_or(twine_files::Error::NotFound)??;
-        Ok(self.inodes.keep(inode, attributes).attributes)
+        let found = self.space.get(&Key::attributes(inode), Attributes::decode)?;
+        let attributes = found.ok_or(FileError::NotFound)??;
+        Ok(self.keep(inode, attributes).attributes)
     }
 
-    /// The attributes of an inode of a kind that can do what is asked.
-    pub(crate) fn directory(&mut self, inode: u64) -> Result<Attributes> {
-        let attributes = self.inode(inode)?;
+    /// The attributes of a directory.
+    pub(crate) fn directory(&mut self, inode: InodeNo) -> Result<Attributes> {
+        let attributes = self.get(inode)?;
         match attributes.kind {
             FileKind::Directory => Ok(attributes),
-            _ => Err(twine_files::Error::NotDirectory.into()),
+            _ => Err(FileError::NotDirectory.into()),
         }
     }
 
     /// The attributes of a regular file.
-    pub(crate) fn file(&mut self, inode: u64) -> Result<Attributes> {
-        let attributes = self.inode(inode)?;
+    pub(crate) fn file(&mut self, inode: InodeNo) -> Result<Attributes> {
+        let attributes = self.get(inode)?;
         match attributes.kind {
             FileKind::File => Ok(attributes),
-            FileKind::Directory => Err(twine_files::Error::IsDirectory.into()),
-            FileKind::SymbolicLink => Err(twine_files::Error::Invalid.into()),
+            FileKind::Directory => Err(FileError::IsDirectory.into()),
+            FileKind::SymbolicLink => Err(FileError::Invalid.into()),
         }
     }
 
     /// The attributes with their times set.
-    pub(crate) fn settled(&mut self, inode: u64) -> Result<Attributes> {
-        self.inode(inode)?;
-        self.inodes.settle(&self.clock);
-        self.inode(inode)
+    pub(crate) fn with_times(&mut self, inode: InodeNo) -> Result<Attributes> {
+        self.get(inode)?;
+        self.set_stale_times();
+        self.get(inode)
     }
 
     /// Makes sure that an inode's attributes can be changed and written without a failure.
-    pub(crate) fn prepare_inode(&mut self, inode: u64) -> Result<()> {
-        self.inode(inode)?;
-        self.prepare(&Key::attributes(inode))
+    pub(crate) fn prepare(&mut self, inode: InodeNo) -> Result<()> {
+        self.get(inode)?;
+        self.space.prepare(&Key::attributes(inode))
     }
 
-    /// Sees to it that the next number is one that no inode has. A volume that somebody else made
+    /// Makes sure that the attributes of the next inode can be written without a failure, and that the
+    /// next number is one that no inode has. A volume that somebody else made
     /// may say anything; what this mount gives out itself is new.
-    pub(crate) fn check_next_inode(&mut self) -> Result<()> {
-        let next = self.inodes.next;
-        if next <= ROOT || next == u64::MAX {
+    pub(crate) fn prepare_next(&mut self) -> Result<()> {
+        self.check_next()?;
+        self.space.prepare(&Key::attributes(self.next))
+    }
+
+    /// Sees to it that the next number is one that no inode has.
+    pub(crate) fn check_next(&mut self) -> Result<()> {
+        let next = self.next;
+        if next <= InodeNo::ROOT || next.0 == u64::MAX {
             return Err(Error::damaged(format!("the number of the next inode is {next}")));
         }
-        if self.inodes.next_is_new {
+        if self.next_is_new {
             return Ok(());
         }
         let mut taken = None;
-        self.scan(&Key::attributes(next), |key, _| {
+        self.space.scan(&Key::attributes(next), |key, _| {
             taken = Some(key.inode);
             Ok(Step::Stop)
         })?;
@@ -245,17 +269,17 @@ impl Volume {
                 format!("the number of the next inode is {next}, and inode {inode} is there");
             return Err(Error::damaged(what));
         }
-        self.inodes.next_is_new = true;
+        self.next_is_new = true;
         Ok(())
     }
 
     /// A new inode's number, with these attributes. It was
-    /// [checked](Self::check_next_inode) that there is one.
-    pub(crate) fn new_inode(&mut self, kind: FileKind, size: u64, parent: u64) -> Result<u64> {
-        let inode = self.inodes.next;
-        self.inodes.next = inode
-            .checked_add(1)
-            .ok_or_else(|| Error::damaged("there is no number for another inode"))?;
+    /// [checked](Self::check_next) that there is one.
+    pub(crate) fn create(&mut self, kind: FileKind, size: u64, parent: InodeNo) -> Result<InodeNo> {
+        let inode = self.next;
+        let next = inode.0.checked_add(1);
+        let next = next.ok_or_else(|| Error::damaged("there is no number for another inode"))?;
+        self.next = InodeNo(next);
         let attributes = Attributes {
             kind,
             mode: None,
@@ -266,45 +290,42 @@ impl Volume {
             changed: 0,
             parent,
         };
-        self.put(&Key::attributes(inode), &attributes.encode())?;
-        self.inodes.keep(inode, attributes);
-        self.inodes.mark_dirty(inode);
-        self.inodes.touch(inode, Times::ALL);
+        self.space.put(&Key::attributes(inode), &attributes.encode())?;
+        self.keep(inode, attributes);
+        self.mark_dirty(inode);
+        self.touch(inode, Times::ALL);
         Ok(inode)
     }
 
-    /// Changes attributes that [`inode`](Self::inode) has given before.
-    pub(crate) fn change_inode(
+    /// Changes attributes that [`get`](Self::get) has given before.
+    pub(crate) fn change(
         &mut self,
-        inode: u64,
+        inode: InodeNo,
         times: Times,
         change: impl FnOnce(&mut Attributes),
     ) -> Result<()> {
-        let attributes = self.inode(inode)?;
-        change(&mut self.inodes.keep(inode, attributes).attributes);
-        self.inodes.mark_dirty(inode);
-        self.inodes.touch(inode, times);
+        let attributes = self.get(inode)?;
+        change(&mut self.keep(inode, attributes).attributes);
+        self.mark_dirty(inode);
+        self.touch(inode, times);
         Ok(())
     }
 
     /// Sets times to given ones.
-    pub(crate) fn set_stamps(
+    pub(crate) fn set_times(
         &mut self,
-        inode: u64,
+        inode: InodeNo,
         accessed: Stamp,
         modified: Stamp,
     ) -> Result<()> {
-        self.check_writable()?;
-        self.inode(inode)?;
-        self.has_uncommitted = true;
         let now = (self.clock)();
-        self.inodes.settle(|| now);
+        self.set_stale_times_to(now);
         let stamp = |stamp, old| match stamp {
             Stamp::Keep => old,
             Stamp::Now => now,
             Stamp::At(time) => time,
         };
-        self.change_inode(inode, Times::default(), |attributes| {
+        self.change(inode, Times::default(), |attributes| {
             attributes.accessed = stamp(accessed, attributes.accessed);
             attributes.modified = stamp(modified, attributes.modified);
             attributes.changed = now;
@@ -312,37 +333,44 @@ impl Volume {
     }
 
     /// Sets who may use a file or directory.
-    pub(crate) fn set_permissions(&mut self, inode: u64, mode: Mode) -> Result<()> {
-        self.check_writable()?;
-        if self.inode(inode)?.kind == FileKind::SymbolicLink {
-            return Err(twine_files::Error::NotSupported.into());
-        }
-        self.has_uncommitted = true;
-        self.change_inode(inode, Times::CHANGED, |attributes| attributes.mode = Some(mode))
+    pub(crate) fn set_mode(&mut self, inode: InodeNo, mode: Mode) -> Result<()> {
+        self.change(inode, Times::CHANGED, |attributes| attributes.mode = Some(mode))
     }
 
     /// Puts all changed attributes into the tree.
-    pub(crate) fn write_inodes(&mut self) -> Result<()> {
-        if self.inodes.dirty.is_empty() {
+    pub(crate) fn write(&mut self) -> Result<()> {
+        if self.dirty.is_empty() {
             return Ok(());
         }
-        self.inodes.settle(&self.clock);
-        while let Some(inode) = self.inodes.dirty.first().copied() {
-            if let Some(known) = self.inodes.known.get(&inode) {
-                let bytes = known.attributes.encode();
-                self.put(&Key::attributes(inode), &bytes)?;
+        self.set_stale_times();
+        while let Some(inode) = self.dirty.first().copied() {
+            if let Some(known) = self.known.get(&inode) {
+                self.space.put(&Key::attributes(inode), &known.attributes.encode())?;
             }
-            self.inodes.dirty.remove(&inode);
-            if let Some(known) = self.inodes.known.get_mut(&inode) {
+            self.dirty.remove(&inode);
+            if let Some(known) = self.known.get_mut(&inode) {
                 known.dirty = false;
             }
         }
         Ok(())
     }
 
-    /// Takes the attributes of an inode that is gone out of the tree.
-    pub(crate) fn remove_inode(&mut self, inode: u64) -> Result<()> {
-        self.inodes.forget(inode);
-        self.remove(&Key::attributes(inode)).map(drop)
+    /// Takes an inode that is gone out of the tree.
+    pub(crate) fn remove(&mut self, inode: InodeNo) -> Result<()> {
+        self.forget(inode);
+        self.space.remove(&Key::attributes(inode)).map(drop)
+    }
+}
+
+#[cfg(test)]
+impl Inodes {
+    /// Forgets what is in memory of an inode.
+    pub(crate) fn forget_known(&mut self, inode: InodeNo) {
+        self.forget(inode);
+    }
+
+    /// Gives another number to the next new inode.
+    pub(crate) fn set_next(&mut self, next: InodeNo) {
+        self.next = next;
     }
 }

@@ -45,18 +45,23 @@ mod commit;
 mod crypto;
 mod data;
 mod dropped;
+mod durability;
 mod error;
 mod fast_map;
 mod format;
 mod fs;
 #[cfg(feature = "fuzzing")]
+mod fuzz_hooks;
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod header;
+mod health;
 #[cfg(test)]
 mod hostile;
 mod inode_table;
 mod log;
 mod mount;
+mod pool;
 #[cfg(test)]
 mod pseudorandom;
 mod sealed_store;
@@ -67,11 +72,12 @@ mod volume;
 
 pub use admin::check::{Finding, Progress, Report};
 pub use admin::compact::Packing;
-pub use anchor::{Anchor, AnchorError, Mark};
+pub use anchor::{Anchor, AnchorError};
 pub use dropped::Dropped;
 pub use error::{Error, Operation, Result, SlotFailure};
 pub use format::block::BLOCK_BYTES;
 pub use format::identity::VolumeId;
+pub use format::mark::Mark;
 pub use format::slot_kind::SlotKind;
 pub use header::VERSION;
 pub use header::describe::{Description, describe};

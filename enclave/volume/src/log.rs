@@ -12,26 +12,33 @@
 
 mod chain;
 mod entries;
-mod entry;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod group;
+mod newer;
+mod sealed_entry;
+mod tolerance;
 
 pub(crate) use chain::{Chain, Net};
-pub(crate) use entries::{Entries, Newer, Tolerance, copies_of};
-pub(crate) use entry::{PAYLOAD_BYTES, is_entry};
+pub(crate) use entries::{Entries, copies_of};
+pub(crate) use newer::Newer;
+pub(crate) use sealed_entry::is_entry;
+pub(crate) use tolerance::Tolerance;
 
-use crate::anchor::Mark;
 use crate::crypto::Sealer;
+use crate::durability::{MadeDurable, Write};
 use crate::error::{Error, Result};
-use crate::format::block::{
-    BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, RING_START, ROOT_SLOTS, Run, zeroed,
-};
+use crate::format::block::{BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, ROOT_SLOTS, Run, zeroed};
+use crate::format::entry::{Entry, FIRST, LAST, PAYLOAD_BYTES, TREE};
 use crate::format::identity::VolumeId;
+use crate::format::mark::Mark;
+use crate::format::numbers::FileBlock;
 use crate::format::pointer::{Pointer, Salt};
 use crate::format::record::{STATE_BYTES, State};
-use crate::sealed_store::Store;
-use entries::root_blocks;
-use entry::{Entry, FIRST, LAST, TREE};
+use crate::format::ring::RingPlace;
+use crate::format::root::Root;
+use crate::sealed_store::SealedStore;
+use group::root_blocks;
 use std::collections::BTreeSet;
 
 /// Most entries of a group.
@@ -52,16 +59,6 @@ const MAX_UNSYNCED: u64 = 16 << 10;
 /// find, which are at most those of the ring, over again for each root.
 const SKIPPED_ENTRIES: u64 = 4096;
 
-/// The block of a place in the ring. Places are counted on from round to round.
-fn ring_block(place: u64) -> u64 {
-    RING_START + place % RING_BLOCKS
-}
-
-/// The first place of the next round.
-fn ring_start(place: u64) -> u64 {
-    (place / RING_BLOCKS + 1) * RING_BLOCKS
-}
-
 /// Where the log stands.
 pub(crate) struct Log {
     /// The last commit.
@@ -74,22 +71,21 @@ pub(crate) struct Log {
     /// The place behind the last commit in the ring; that where the commits began that
     /// build on the last tree commit; and on the last durable one, from which on they are
     /// kept.
-    end: u64,
-    tree_start: u64,
-    kept_start: u64,
+    end: RingPlace,
+    tree_start: RingPlace,
+    kept_start: RingPlace,
+    /// The tree that the log's entries build on.
+    base: Root,
     /// The next commit as it will be written: room for its first entry, and sealed data
     /// behind that. Empty if no data were staged. And the place of that entry.
     group: Vec<u8>,
-    staged_at: u64,
+    staged_at: RingPlace,
     /// Blocks of files that are in the ring.
-    ring_blocks: BTreeSet<(u64, u64)>,
-    /// The last seal before the last commit was begun, before the last that wrote the
-    /// tree, and before the last barrier.
-    commit_seal: (Salt, u64),
-    tree_seal: (Salt, u64),
+    ring_blocks: BTreeSet<FileBlock>,
+    /// The last seal before the last barrier.
     durable_seal: (Salt, u64),
     /// The next commit must write the tree, also if nothing else has changed.
-    pub(crate) tree_due: bool,
+    tree_due: bool,
     /// No commit of this mount was written. The first one writes the tree.
     is_first: bool,
     /// No entry that this mount writes has a smaller number.
@@ -97,8 +93,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log of a new volume.
-    pub(crate) fn new(sealer: &Sealer) -> Self {
+    /// The log of a new volume, whose tree is this one.
+    pub(crate) fn new(sealer: &Sealer, base: Root) -> Self {
         let now = sealer.now();
         let none = Mark::default();
         Log {
@@ -106,14 +102,13 @@ impl Log {
             durable: none,
             tree: 0,
             durable_tree: 0,
-            end: 0,
-            tree_start: 0,
-            kept_start: 0,
+            end: RingPlace::default(),
+            tree_start: RingPlace::default(),
+            kept_start: RingPlace::default(),
+            base,
             group: Vec::new(),
-            staged_at: 0,
+            staged_at: RingPlace::default(),
             ring_blocks: BTreeSet::new(),
-            commit_seal: now,
-            tree_seal: now,
             durable_seal: now,
             tree_due: true,
             is_first: true,
@@ -136,7 +131,7 @@ impl Log {
             kept_start: chain.tree.state.log,
             tree_due: false,
             least_sequence: sequence.max(entries.durable_commit()).saturating_add(SKIPPED_ENTRIES),
-            ..Log::new(sealer)
+            ..Log::new(sealer, chain.tree.state.root)
         }
     }
 
@@ -151,18 +146,23 @@ impl Log {
     }
 
     /// Where in the ring commits begin that build on a tree commit to come.
-    pub(crate) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> RingPlace {
         self.end
     }
 
-    /// Whether a block was sealed since the last commit was begun: none refers to it.
-    pub(crate) fn is_after_commit(&self, sealer: &Sealer, pointer: &Pointer) -> bool {
-        sealer.is_after(&pointer.salt, pointer.counter, &self.commit_seal)
+    /// The tree that the log's entries build on.
+    pub(crate) fn base(&self) -> Root {
+        self.base
     }
 
-    /// Whether a block was sealed since the last commit that wrote the tree was begun.
-    pub(crate) fn is_after_tree(&self, sealer: &Sealer, pointer: &Pointer) -> bool {
-        sealer.is_after(&pointer.salt, pointer.counter, &self.tree_seal)
+    /// The next commit must write the tree, also if nothing else has changed.
+    pub(crate) fn need_tree(&mut self) {
+        self.tree_due = true;
+    }
+
+    /// Whether there must be a commit though nothing has changed.
+    pub(crate) fn is_tree_due(&self) -> bool {
+        self.tree_due
     }
 
     /// All that was written is durable.
@@ -172,8 +172,8 @@ impl Log {
 
     /// Whether there must be a barrier before the next commit is written: it could not say
     /// what is durable, or a mount would have to read too much to see that it is whole.
-    pub(crate) fn needs_barrier(&self, store: &Store) -> bool {
-        self.durable_seal.0 != store.sealer.now().0 || store.unsynced() > MAX_UNSYNCED
+    pub(crate) fn needs_barrier(&self, store: &SealedStore) -> bool {
+        self.durable_seal.0 != store.sealer().now().0 || store.unsynced() > MAX_UNSYNCED
     }
 
     /// Whether a commit was written that is not known to be durable.
@@ -187,28 +187,27 @@ impl Log {
         self.tree - self.durable_tree + 2 >= ROOT_SLOTS
     }
 
-    /// All commits are durable; whether one of them wrote the tree.
-    pub(crate) fn now_durable(&mut self) -> bool {
+    /// All commits are durable; which ones that were not yet.
+    pub(crate) fn now_durable(&mut self) -> MadeDurable {
         self.durable = self.last;
         self.kept_start = self.tree_start;
-        std::mem::replace(&mut self.durable_tree, self.tree) != self.tree
+        let before = std::mem::replace(&mut self.durable_tree, self.tree);
+        if before == self.tree { MadeDurable::Log } else { MadeDurable::Tree }
     }
 
     /// The next place in the ring with so many blocks in a row.
-    fn next_place(&self, blocks: u64) -> u64 {
-        let fits = self.end % RING_BLOCKS + blocks <= RING_BLOCKS;
-        if fits { self.end } else { ring_start(self.end) }
+    fn next_place(&self, blocks: u64) -> RingPlace {
+        if self.end.has_in_lap(blocks) { self.end } else { self.end.next_lap() }
     }
 
-    /// Whether so many blocks have room at a place: before the ring's end, and none of them is
+    /// Whether so many blocks have room at a place: before the lap's end, and none of them is
     /// needed by the last durable state.
-    fn fits(&self, place: u64, blocks: u64) -> bool {
-        place % RING_BLOCKS + blocks <= RING_BLOCKS
-            && place + blocks - self.kept_start <= RING_BLOCKS
+    fn fits(&self, place: RingPlace, blocks: u64) -> bool {
+        place.has_in_lap(blocks) && (place + blocks).0 - self.kept_start.0 <= RING_BLOCKS
     }
 
     /// The next place, if so many blocks have room there.
-    fn place(&self, blocks: u64) -> Option<u64> {
+    fn place(&self, blocks: u64) -> Option<RingPlace> {
         Some(self.next_place(blocks)).filter(|place| self.fits(*place, blocks))
     }
 
@@ -221,7 +220,7 @@ impl Log {
     /// pointers to them. [`can_stage`](Self::can_stage) was asked.
     pub(crate) fn stage<'a>(
         &mut self,
-        store: &mut Store,
+        store: &mut SealedStore,
         blocks: impl Iterator<Item = &'a Bytes>,
     ) -> Result<Vec<Pointer>> {
         self.group.clear();
@@ -229,9 +228,9 @@ impl Log {
         blocks.for_each(|block| self.group.extend_from_slice(block));
         self.staged_at = self.next_place(self.staged_blocks() + STAGED_ENTRIES);
         let staged = self.group.as_chunks_mut::<BLOCK_BYTES>().0.iter_mut().skip(1);
-        let pointers: Result<Vec<Pointer>> = (ring_block(self.staged_at) + 1..)
+        let pointers: Result<Vec<Pointer>> = (1..)
             .zip(staged)
-            .map(|(block, bytes)| store.seal(Kind::Data, block, bytes))
+            .map(|(at, bytes)| store.seal(Kind::Data, self.staged_at.block() + at, bytes))
             .collect();
         if pointers.is_err() {
             self.forget_staged();
@@ -246,17 +245,17 @@ impl Log {
 
     /// How many blocks of files are in the ring, or were since the tree was written. Each will
     /// need a place of its own.
-    pub(crate) fn ring_blocks(&self) -> usize {
-        self.ring_blocks.len()
+    pub(crate) fn ring_blocks(&self) -> u64 {
+        self.ring_blocks.len() as u64
     }
 
     /// Gives up which they are.
-    pub(crate) fn take_ring_blocks(&mut self) -> BTreeSet<(u64, u64)> {
+    pub(crate) fn take_ring_blocks(&mut self) -> BTreeSet<FileBlock> {
         std::mem::take(&mut self.ring_blocks)
     }
 
     /// Blocks of files are in the ring.
-    pub(crate) fn add_ring_blocks(&mut self, blocks: impl IntoIterator<Item = (u64, u64)>) {
+    pub(crate) fn add_ring_blocks(&mut self, blocks: impl IntoIterator<Item = FileBlock>) {
         self.ring_blocks.extend(blocks);
     }
 
@@ -265,7 +264,7 @@ impl Log {
     }
 
     /// Where a commit of this many bytes can be written.
-    fn place_of(&self, bytes: usize) -> Option<u64> {
+    fn place_of(&self, bytes: usize) -> Option<RingPlace> {
         let entries = bytes.div_ceil(PAYLOAD_BYTES) as u64;
         match entries {
             _ if entries > MAX_GROUP => None,
@@ -286,42 +285,39 @@ impl Log {
     /// Writes a commit that names the root of the tree; it is not durable yet.
     pub(crate) fn write_tree(
         &mut self,
-        store: &mut Store,
+        store: &mut SealedStore,
         volume: &VolumeId,
         state: &State,
     ) -> Result<()> {
-        let now = store.sealer.now();
-        self.commit_seal = now;
-        self.tree_seal = now;
         let mut payload = Vec::with_capacity(STATE_BYTES);
         state.encode(&mut payload);
         let tree = self.tree + 1;
         let entry =
             Entry { tree, flags: FIRST | LAST | TREE, payload, ..self.next_entry(self.last) };
         let mut block = zeroed();
-        let tag = entry.seal(&mut store.sealer, volume, &mut block)?;
-        let copies = root_blocks(tree).map(|start| Run { start, count: 1 });
+        let tag = sealed_entry::seal(&entry, store.sealer_mut(), volume, &mut block)?;
+        let copies = root_blocks(tree).map(Run::one);
         store.write_runs(&copies, &[&block[..], &block[..]].concat())?;
         self.is_first = false;
         self.last = Mark { sequence: entry.sequence, tag };
         self.tree = tree;
         self.tree_start = state.log;
+        self.base = state.root;
         self.tree_due = false;
         Ok(())
     }
 
-    /// Writes a commit that lists changes, and the blocks that were staged. With `through` it
-    /// is durable then, as all before it is; else not yet. If that fails, nobody knows how much
+    /// Writes a commit that lists changes, and the blocks that were staged. Written [through](Write::Through)
+    /// it is durable then, as all before it is; else not yet. If that fails, nobody knows how much
     /// of it is there, so the next commit is one that nothing of it can follow, and that
     /// relies on nothing of it.
     pub(crate) fn write_changes(
         &mut self,
-        store: &mut Store,
+        store: &mut SealedStore,
         volume: &VolumeId,
         bytes: &[u8],
-        through: bool,
+        write: Write,
     ) -> Result<()> {
-        self.commit_seal = store.sealer.now();
         let Some(place) = self.place_of(bytes.len()) else {
             return Err(Error::damaged("the log has no room"));
         };
@@ -337,7 +333,7 @@ impl Log {
         for (at, piece) in pieces.enumerate() {
             let mut entry =
                 Entry { payload: piece.to_vec(), place: at_place, ..self.next_entry(last) };
-            at_place += 1 + if at == 0 { data as u64 } else { 0 };
+            at_place = at_place + 1 + if at == 0 { data as u64 } else { 0 };
             if at == 0 {
                 entry.flags |= FIRST;
                 // At most MAX_STAGED.
@@ -352,13 +348,13 @@ impl Log {
             let blocks = self.group.as_chunks_mut::<BLOCK_BYTES>().0;
             let block = if at == 0 { blocks.first_mut() } else { blocks.last_mut() };
             let block = block.ok_or_else(|| Error::damaged("a commit has no entry"))?;
-            let tag = entry.seal(&mut store.sealer, volume, block)?;
+            let tag = sealed_entry::seal(&entry, store.sealer_mut(), volume, block)?;
             last = Mark { sequence: entry.sequence, tag };
         }
-        let block = ring_block(place);
-        let written = match through {
-            true => store.write_through(block, &self.group),
-            false => store.write(block, &self.group),
+        let block = place.block();
+        let written = match write {
+            Write::Through => store.write_through(block, &self.group),
+            Write::Back => store.write(block, &self.group),
         };
         if let Err(error) = written {
             self.tree_due = true;
@@ -395,6 +391,7 @@ fn tree_before_next(found: u64, largest: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::block::BlockNo;
     use crate::format::record::{Record, records};
     use crate::pseudorandom;
 
@@ -412,7 +409,7 @@ mod tests {
     #[test]
     fn no_mutation_of_an_entry_makes_its_decoders_panic() {
         let mut stream = Vec::new();
-        let pointer = Pointer { block: 1000, counter: 7, salt: [1; 12], tag: [2; 16] };
+        let pointer = Pointer { block: BlockNo(1000), counter: 7, salt: [1; 12], tag: [2; 16] };
         Record::Put { key: [3; 17], value: &[9; 100] }.encode(&mut stream);
         Record::Pointers { key: [5; 17], changed: 7, present: 5, pointers: vec![pointer; 2] }
             .encode(&mut stream);

@@ -1,34 +1,33 @@
 //! Making and opening volumes.
 
-pub(crate) mod recovery;
-pub(crate) mod verify;
+mod find;
+mod verify;
 
 use crate::alloc::Space;
 use crate::cache::Cache;
-use crate::change_set::Redo;
-use crate::crypto::{Sealer, SecretKey, derive, random, random_key};
+use crate::commit::{Engine, Parts, Recovery};
+use crate::crypto::{Sealer, derive, random, random_key};
+use crate::data::Data;
 use crate::dropped::Dropped;
+use crate::durability::Durability;
 use crate::error::{Error, Result};
-use crate::format::attributes::ROOT;
-use crate::format::block::{
-    HEADER_COPIES, HEADER_START, Kind, MAX_BLOCKS, RESERVED_BLOCKS, is_in_ring, offset,
-};
+use crate::format::block::{FIRST_FREE, HEADER_START, RESERVED_BLOCKS, bytes_of};
 use crate::format::identity::VolumeId;
-use crate::format::item::{Key, Subject};
+use crate::format::numbers::InodeNo;
 use crate::format::pointer::Pointer;
 use crate::format::record::State;
-use crate::format::{extents, node as page};
+use crate::format::ring::RingPlace;
+use crate::format::root::Root;
+use crate::fs::Files;
 use crate::header::key_slot::{NewSlot, Slot, Unlock};
 use crate::header::{Header, MAX_SLOTS, describe};
 use crate::inode_table::Inodes;
-use crate::log::{Chain, Entries, Log, Net, Newer, Tolerance};
-use crate::mount::recovery::Recovery;
-use crate::mount::verify::Cut;
-use crate::sealed_store::Store;
+use crate::log::{Entries, Log, Tolerance};
+use crate::sealed_store::{Access, SealedStore};
 use crate::storage::Storage;
+use crate::tree::Tree;
 use crate::volume::{Options, Volume, cache_blocks};
 use crate::{header, sealed_store};
-use std::collections::HashMap;
 use twine_files::FileKind;
 
 impl Volume {
@@ -51,35 +50,34 @@ impl Volume {
             .collect::<Result<Vec<Slot>>>()?;
         let next_slot = slots.len() as u32;
         let header = Header { volume, generation: 1, next_slot, slots };
-        let mut store = Store::new(storage, Sealer::new(key.clone())?);
-        store.set_blocks(RESERVED_BLOCKS + 1)?;
+        let mut store = SealedStore::new(storage, Sealer::new(key.clone())?, Access::Write);
+        store.grow(RESERVED_BLOCKS + 1)?;
         // Whatever was there is no volume any more. What is there if this is cut short, says so.
         store.write(HEADER_START, &header::unfinished()[..])?;
-        let empty = vec![0; offset(RESERVED_BLOCKS - 1) as usize];
+        let empty = vec![0; bytes_of(RESERVED_BLOCKS - 1) as usize];
         store.write(HEADER_START + 1, &empty)?;
-        let root = Pointer::unsealed(0);
+        let root = Root { pointer: Pointer::unsealed(FIRST_FREE), levels: 1 };
         let state = State {
             blocks: RESERVED_BLOCKS + 1,
             used: RESERVED_BLOCKS,
-            next_inode: ROOT,
+            next_inode: InodeNo::ROOT,
             header: header.mac(&key),
             root,
-            levels: 1,
-            log: 0,
+            log: RingPlace::default(),
         };
-        let log = Log::new(&store.sealer);
-        let options = Options { read_only: false, ..options };
-        let mut volume = Self::assemble(store, header, &key, &state, log, options);
-        volume.init_root(RESERVED_BLOCKS)?;
-        volume.fill_reserve()?;
-        volume.new_inode(FileKind::Directory, 0, ROOT)?;
-        volume.commit_tree(true)?;
+        let log = Log::new(store.sealer(), root);
+        let mut engine = assemble(store, header, &state, log, None, options);
+        let space = engine.space_mut();
+        space.tree_mut().init_root(FIRST_FREE);
+        space.claim(FIRST_FREE)?;
+        space.end_claims();
+        space.fill_pool()?;
+        engine.inodes_mut().create(FileKind::Directory, 0, InodeNo::ROOT)?;
+        engine.commit_tree(Durability::Synced)?;
         // The header is last, so that a volume is there whole or not at all; and its first copy, which
         // says until then that the volume is unfinished, is the very last.
-        for copy in (0..HEADER_COPIES).rev() {
-            volume.write_header(copy)?;
-        }
-        Ok(volume)
+        engine.store_new_header()?;
+        Ok(Volume::new(files(engine), None))
     }
 
     /// Opens the volume that a storage holds.
@@ -92,7 +90,7 @@ impl Volume {
         options: Options,
     ) -> Result<Self> {
         let size = sealed_store::size(&mut *storage)?;
-        let needed = offset(RESERVED_BLOCKS);
+        let needed = bytes_of(RESERVED_BLOCKS);
         let copies = describe::headers(&mut *storage, size)?;
         let unlocked = header::open(&copies, unlock).map_err(|error| match error {
             Error::NotAVolume if describe::is_blank(&mut *storage, size) => Error::Unfinished,
@@ -101,225 +99,83 @@ impl Volume {
         if size < needed {
             return Err(Error::Truncated { size, needed });
         }
-        let mut store = Store::new(storage, Sealer::new(unlocked.key.clone())?);
-        let tolerance = if options.repair { Tolerance::Damage } else { Tolerance::None };
-        let volume = unlocked.volume();
-        let entries = Entries::read(&mut store, &volume, tolerance)?;
-        let found = newest(&mut store, &entries, size, tolerance)?;
+        let access = if options.read_only { Access::ReadOnly } else { Access::Write };
+        let repair = options.repair;
+        let mut store = SealedStore::new(storage, Sealer::new(unlocked.key.clone())?, access);
+        let tolerance = if repair { Tolerance::Damage } else { Tolerance::None };
+        let entries = Entries::read(&mut store, &unlocked.volume(), tolerance)?;
+        let found = find::newest(&mut store, &entries, size, tolerance)?;
         let chain = &found.chain;
         let (tree, last) = (&chain.tree, chain.last());
         let header = unlocked.header(&last.state.header)?;
-        let dropped = Dropped::new(last.mark.sequence, &found.newer, found.durable);
+        let dropped = found.dropped();
         if let Some(dropped) = dropped.filter(Dropped::is_loss)
-            && !options.read_only
-            && !options.repair
+            && access == Access::Write
+            && !repair
         {
             return Err(Error::Lossy(dropped));
         }
         let state = State {
             used: tree.state.used,
             root: tree.state.root,
-            levels: tree.state.levels,
             log: tree.state.log,
             ..last.state
         };
-        check_state(&state, size)?;
-        check_numbers(&entries)?;
-        let log = Log::resume(&store.sealer, chain, &entries);
+        find::check_state(&state, size)?;
+        find::check_numbers(&entries)?;
+        let log = Log::resume(store.sealer(), chain, &entries);
         let recovery = found.recovery(!unlocked.is_twice(&last.state.header));
-        let repaired = options.repair && dropped.is_some();
-        let key = unlocked.key.clone();
-        let mut volume = Self::assemble(store, header, &key, &state, log, options);
-        volume.dropped = dropped;
-        volume.recovery = Some(recovery);
-        volume.check_anchor(&found.chain)?;
-        volume.replay(&found.chain)?;
-        if !volume.read_only {
-            volume.begin_mount(repaired)?;
+        let mut engine = assemble(store, header, &state, log, Some(recovery), options);
+        engine.check_anchor(chain)?;
+        engine.replay(chain)?;
+        let mut files = files(engine);
+        if access == Access::Write {
+            begin_mount(&mut files, repair && dropped.is_some())?;
         }
-        Ok(volume)
-    }
-
-    fn assemble(
-        store: Store,
-        header: Header,
-        key: &SecretKey,
-        state: &State,
-        log: Log,
-        options: Options,
-    ) -> Self {
-        Volume {
-            store,
-            cache: Cache::new(cache_blocks(options.cache_bytes)),
-            header,
-            header_mac: state.header,
-            names_key: derive(&**key, "twine volume 3: names", &[]),
-            root: state.root,
-            levels: state.levels,
-            log_root: state.root,
-            log_levels: state.levels,
-            space: Space::new(state.blocks, state.used),
-            redo: Redo::default(),
-            log,
-            inodes: Inodes::new(state.next_inode),
-            pending_truncations: HashMap::new(),
-            read_only: options.read_only,
-            recovery: None,
-            dropped: None,
-            anchor: options.anchor,
-            anchor_behind: false,
-            clock: options.clock,
-            stopped: false,
-            has_uncommitted: false,
-            first_error: None,
-            scratch: Vec::new(),
-        }
-    }
-
-    /// Compares the state with what the anchor remembers.
-    fn check_anchor(&mut self, chain: &Chain) -> Result<()> {
-        let found = chain.last().mark;
-        let Some(anchor) = &mut self.anchor else { return Ok(()) };
-        let Some(mark) = anchor.newest(&self.header.volume)? else {
-            self.anchor_behind = true;
-            return Ok(());
-        };
-        if found.sequence < mark.sequence {
-            return Err(Error::Older { found: found.sequence, mark });
-        }
-        // A crash may have come between a commit and its mark, but not between several: no
-        // commit is begun while the anchor does not know of the last durable one.
-        if !chain.knows(&mark) {
-            return Err(Error::Diverged { found: found.sequence, mark });
-        }
-        self.anchor_behind = found != mark;
-        Ok(())
-    }
-
-    /// Makes the changes that the log lists, in memory.
-    fn replay(&mut self, chain: &Chain) -> Result<()> {
-        let malformed = || Error::damaged("a key in the log is malformed");
-        let net = Net::of(chain)?;
-        self.claim_blocks(&net)?;
-        for encoded in &net.keys {
-            let key = Key::decode(encoded).ok_or_else(malformed)?;
-            if key.subject == Subject::Extents {
-                let changes: Vec<(usize, Option<Pointer>)> = (0..extents::GROUP as usize)
-                    .filter_map(|place| Some((place, *net.pointers.get(&(*encoded, place))?)))
-                    .collect();
-                self.set_pointers(&key, &changes)?;
-            } else {
-                match net.items.get(encoded) {
-                    Some(Some(value)) => self.put(&key, value)?,
-                    _ => self.remove(&key).map(drop)?,
-                }
-            }
-        }
-        self.space.claimed.clear();
-        self.redo.clear();
-        Ok(())
-    }
-
-    /// Marks as in use what the log refers to, but for what is in its own ring.
-    fn claim_blocks(&mut self, net: &Net<'_>) -> Result<()> {
-        let mut ring_blocks = Vec::new();
-        for ((key, place), pointer) in &net.pointers {
-            match pointer {
-                Some(pointer) if is_in_ring(pointer.block) => {
-                    if let Some(key) = Key::decode(key) {
-                        ring_blocks.push((key.inode, extents::first_block(&key)? + *place as u64));
-                    }
-                }
-                Some(pointer) => self.claim(pointer.block)?,
-                None => {}
-            }
-        }
-        self.log.add_ring_blocks(ring_blocks);
-        Ok(())
-    }
-
-    /// Does what does not wait for the first change.
-    fn begin_mount(&mut self, repaired: bool) -> Result<()> {
-        if self.anchor_behind {
-            // An anchor is told of a state that is durable.
-            self.begin_changes()?;
-        }
-        if repaired {
-            self.commit_tree(true)?;
-        }
-        if let Err(error) = self.clean_orphans() {
-            self.record_error(&error);
-        }
-        Ok(())
+        Ok(Volume::new(files, dropped))
     }
 }
 
-/// The newest state that is whole.
-struct Found {
-    chain: Chain,
-    /// Blocks of it that are not known to be durable.
-    unsure: Vec<(Kind, Pointer)>,
-    /// The largest number of a commit that is known to have been durable.
-    durable: u64,
-    newer: Newer,
+/// Puts the layers on each other.
+fn assemble(
+    mut store: SealedStore,
+    header: Header,
+    state: &State,
+    log: Log,
+    recovery: Option<Recovery>,
+    options: Options,
+) -> Engine {
+    store.assume_blocks(state.blocks);
+    let tree = Tree::new(store, Cache::new(cache_blocks(options.cache_bytes)), state.root);
+    let inodes = Inodes::new(Space::new(tree, state.used), state.next_inode, options.clock);
+    Engine::new(Parts {
+        data: Data::new(inodes),
+        log,
+        header,
+        header_mac: state.header,
+        recovery,
+        anchor: options.anchor,
+    })
 }
 
-impl Found {
-    /// What must be done before anything is written. `header`: a copy of it is not the one that counts.
-    fn recovery(&self, header: bool) -> Recovery {
-        let unsure = self.chain.groups().filter(|group| group.mark.sequence > self.durable);
-        Recovery {
-            blocks: self.unsure.clone(),
-            entries: unsure.flat_map(|group| group.entries.iter().copied()).collect(),
-            dropped: self.newer.blocks.clone(),
-            header,
-        }
-    }
+/// The file tree of an engine.
+fn files(engine: Engine) -> Files {
+    let names_key = derive(&**engine.volume_key(), "twine volume 3: names", &[]);
+    Files::new(engine, names_key)
 }
 
-/// Finds the newest state that is whole.
-fn newest(store: &mut Store, entries: &Entries, size: u64, tolerance: Tolerance) -> Result<Found> {
-    let mut needed = 0;
-    for root in entries.roots(tolerance)? {
-        let mut chain = Chain::read(entries, root, tolerance)?;
-        match verify::cut_to_whole(store, &mut chain, size, tolerance)? {
-            Cut::Whole(unsure) => {
-                let (durable, newer) = (entries.durable_commit(), entries.newer_than(&chain));
-                return Ok(Found { chain, unsure, durable, newer });
-            }
-            Cut::Nothing { blocks } => needed = needed.max(blocks),
-        }
+/// Does what does not wait for the first change. `repaired`: the mount has dropped something for good.
+fn begin_mount(files: &mut Files, repaired: bool) -> Result<()> {
+    let engine = files.engine_mut();
+    if engine.is_anchor_behind() {
+        // An anchor is told of a state that is durable.
+        engine.recover()?;
     }
-    match offset(needed.min(MAX_BLOCKS)) {
-        needed if needed > size => Err(Error::Truncated { size, needed }),
-        _ => Err(Error::NoState),
+    if repaired {
+        engine.commit_tree(Durability::Synced)?;
     }
-}
-
-/// Numbers of entries and roots are smaller than this: a mount counts on.
-const MAX_NUMBERS: u64 = 1 << 62;
-
-fn check_numbers(entries: &Entries) -> Result<()> {
-    let (sequence, tree) = entries.largest();
-    let largest = sequence.max(tree).max(entries.durable_commit());
-    match largest < MAX_NUMBERS {
-        true => Ok(()),
-        false => Err(Error::damaged("the numbers of the log are used up")),
-    }
-}
-
-fn check_state(state: &State, size: u64) -> Result<()> {
-    let whole = state.blocks > RESERVED_BLOCKS
-        && state.blocks < MAX_BLOCKS
-        && (1..=page::MAX_LEVELS).contains(&state.levels)
-        && state.next_inode > ROOT
-        && state.used <= state.blocks;
-    if !whole {
-        return Err(Error::damaged("the state in the log is malformed"));
-    }
-    let needed = offset(state.blocks);
-    if size < needed {
-        return Err(Error::Truncated { size, needed });
+    if let Err(error) = files.clean_orphans() {
+        files.engine_mut().health_mut().record_error(&error);
     }
     Ok(())
 }

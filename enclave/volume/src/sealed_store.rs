@@ -1,18 +1,30 @@
-//! The storage with its errors in words and its calls counted, and the keys.
+//! The storage with its errors in words and its calls counted, and the keys of what it holds.
 
 use crate::crypto::{Seal, Sealer};
 use crate::error::{Error, Operation, Result};
-use crate::format::block;
-use crate::format::block::{BLOCK_BYTES, Bytes, Kind, Run};
+use crate::format::block::{BLOCK_BYTES, BlockNo, Bytes, Kind, Run, bytes_of};
 use crate::format::pointer::Pointer;
 use crate::statistics::Statistics;
 use crate::storage::{Piece, Storage, StorageError};
 
+/// Blocks of one write to the storage.
+pub(crate) const BATCH_BLOCKS: usize = 256;
+
+/// Whether a storage may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadOnly,
+    Write,
+}
+
 /// A storage and the keys of what it holds.
-pub(crate) struct Store {
+pub(crate) struct SealedStore {
     storage: Box<dyn Storage>,
-    pub(crate) sealer: Sealer,
-    pub(crate) statistics: Statistics,
+    access: Access,
+    sealer: Sealer,
+    statistics: Statistics,
+    /// Blocks of the storage that belong to the volume.
+    blocks: u64,
     /// Blocks written since the last barrier.
     unsynced: u64,
     /// The storage was made longer or shorter since then.
@@ -29,39 +41,89 @@ pub(crate) fn size(storage: &mut dyn Storage) -> Result<u64> {
 }
 
 /// Reads a block of a storage.
-pub(crate) fn read(storage: &mut dyn Storage, block: u64, bytes: &mut Bytes) -> Result<()> {
-    let offset = block::offset(block);
+pub(crate) fn read(storage: &mut dyn Storage, block: BlockNo, bytes: &mut Bytes) -> Result<()> {
+    let offset = block.offset();
     storage.read(offset, bytes).map_err(failed(Operation::Read, offset, bytes.len()))
 }
 
-impl Store {
-    pub(crate) fn new(storage: Box<dyn Storage>, sealer: Sealer) -> Self {
-        Store { storage, sealer, statistics: Statistics::default(), unsynced: 0, resized: false }
+impl SealedStore {
+    /// A storage of which no block belongs to a volume yet.
+    pub(crate) fn new(storage: Box<dyn Storage>, sealer: Sealer, access: Access) -> Self {
+        SealedStore {
+            storage,
+            access,
+            sealer,
+            statistics: Statistics::default(),
+            blocks: 0,
+            unsynced: 0,
+            resized: false,
+        }
     }
 
-    /// How many whole blocks the storage has.
-    pub(crate) fn blocks(&mut self) -> Result<u64> {
-        Ok(size(&mut *self.storage)? / BLOCK_BYTES as u64)
+    /// Whether it may be written.
+    pub(crate) fn access(&self) -> Access {
+        self.access
     }
 
-    /// Makes the storage this many blocks long.
-    pub(crate) fn set_blocks(&mut self, blocks: u64) -> Result<()> {
-        let size = block::offset(blocks);
+    /// The keys.
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    /// The keys, to seal and open with.
+    pub(crate) fn sealer_mut(&mut self) -> &mut Sealer {
+        &mut self.sealer
+    }
+
+    /// What it has done. Hits of caches and commits are counted elsewhere.
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Blocks of the storage that belong to the volume.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// So many blocks of the storage belong to the volume.
+    pub(crate) fn assume_blocks(&mut self, blocks: u64) {
+        self.blocks = blocks;
+    }
+
+    /// Makes the volume, and the storage if it may be written, this many blocks long. Replaying the
+    /// log of a read-only mount takes blocks that are never written.
+    pub(crate) fn grow(&mut self, blocks: u64) -> Result<()> {
+        if self.access == Access::Write {
+            self.set_length(blocks)?;
+        }
+        self.blocks = blocks;
+        Ok(())
+    }
+
+    /// Cuts what does not belong to the volume off the storage.
+    pub(crate) fn cut_to_volume(&mut self) -> Result<()> {
+        let length = size(&mut *self.storage);
+        let longer = length.is_ok_and(|length| length / BLOCK_BYTES as u64 > self.blocks);
+        if longer { self.set_length(self.blocks) } else { Ok(()) }
+    }
+
+    fn set_length(&mut self, blocks: u64) -> Result<()> {
+        let size = bytes_of(blocks);
         self.resized = true;
         self.storage.set_size(size).map_err(failed(Operation::SetSize, size, 0))
     }
 
     /// Reads blocks as they are, from one on.
-    pub(crate) fn read(&mut self, block: u64, bytes: &mut [u8]) -> Result<()> {
-        let offset = block::offset(block);
+    pub(crate) fn read(&mut self, block: BlockNo, bytes: &mut [u8]) -> Result<()> {
+        let offset = block.offset();
         self.statistics.reads += 1;
         self.statistics.bytes_read += bytes.len() as u64;
         self.storage.read(offset, bytes).map_err(failed(Operation::Read, offset, bytes.len()))
     }
 
     /// Writes blocks as they are, from one on.
-    pub(crate) fn write(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
-        let offset = block::offset(block);
+    pub(crate) fn write(&mut self, block: BlockNo, bytes: &[u8]) -> Result<()> {
+        let offset = block.offset();
         self.count_unsynced(bytes);
         self.storage.write(offset, bytes).map_err(failed(Operation::Write, offset, bytes.len()))
     }
@@ -72,7 +134,7 @@ impl Store {
             return self.write(run.start, bytes);
         }
         let piece = |run: &Run| Piece {
-            offset: block::offset(run.start),
+            offset: run.start.offset(),
             length: run.count as usize * BLOCK_BYTES,
         };
         let pieces: Vec<Piece> = runs.iter().map(piece).collect();
@@ -98,8 +160,8 @@ impl Store {
 
     /// Writes blocks as they are, from one on, and returns when they are durable; what was
     /// written before may not be.
-    pub(crate) fn write_through(&mut self, block: u64, bytes: &[u8]) -> Result<()> {
-        let offset = block::offset(block);
+    pub(crate) fn write_through(&mut self, block: BlockNo, bytes: &[u8]) -> Result<()> {
+        let offset = block.offset();
         self.count_write(bytes);
         self.statistics.syncs += 1;
         self.storage.write_through(offset, bytes).map_err(failed(
@@ -135,7 +197,7 @@ impl Store {
         self.statistics.blocks_opened += 1;
         self.sealer
             .open(kind, &seal, &[], bytes)
-            .map_err(|_| Error::NotAuthentic { block: pointer.block, kind: kind.to_string() })
+            .map_err(|_| Error::NotAuthentic { block: pointer.block.0, kind: kind.to_string() })
     }
 
     /// Reads and opens the block of a pointer.
@@ -145,7 +207,7 @@ impl Store {
     }
 
     /// Encrypts what will be written to a block, in place.
-    pub(crate) fn seal(&mut self, kind: Kind, block: u64, bytes: &mut [u8]) -> Result<Pointer> {
+    pub(crate) fn seal(&mut self, kind: Kind, block: BlockNo, bytes: &mut [u8]) -> Result<Pointer> {
         self.statistics.blocks_sealed += 1;
         let seal = self.sealer.seal(kind, &[], bytes)?;
         Ok(Pointer { block, counter: seal.counter, salt: seal.salt, tag: seal.tag })
@@ -161,23 +223,23 @@ mod tests {
     #[test]
     fn all_that_is_written_and_not_synced_waits_for_a_barrier() {
         let sealer = Sealer::new(random_key().unwrap()).unwrap();
-        let mut store = Store::new(Box::new(MemoryStorage::default()), sealer);
-        store.set_blocks(8).unwrap();
+        let mut store = SealedStore::new(Box::new(MemoryStorage::default()), sealer, Access::Write);
+        store.grow(8).unwrap();
         assert!(store.is_unsynced());
         store.sync().unwrap();
-        let runs = [Run { start: 5, count: 1 }, Run { start: 1, count: 2 }];
+        let runs = [Run::one(BlockNo(5)), Run { start: BlockNo(1), count: 2 }];
         let bytes: Vec<u8> = (0..3).flat_map(|block| [block + 1; BLOCK_BYTES]).collect();
         store.write_runs(&runs, &bytes).unwrap();
         assert_eq!(store.unsynced(), 3);
         for (block, wanted) in [(5, 1), (1, 2), (2, 3), (3, 0)] {
             let mut read = [0; BLOCK_BYTES];
-            store.read(block, &mut read).unwrap();
+            store.read(BlockNo(block), &mut read).unwrap();
             assert_eq!(read, [wanted; BLOCK_BYTES]);
         }
         store.sync().unwrap();
-        store.write_through(4, &[7; BLOCK_BYTES]).unwrap();
+        store.write_through(BlockNo(4), &[7; BLOCK_BYTES]).unwrap();
         assert!(!store.is_unsynced());
-        store.write(4, &[8; BLOCK_BYTES]).unwrap();
+        store.write(BlockNo(4), &[8; BLOCK_BYTES]).unwrap();
         assert!(store.is_unsynced());
     }
 }

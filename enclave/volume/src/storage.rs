@@ -1,7 +1,6 @@
 //! Where a volume is kept: bytes that nobody needs to trust.
 
 #[cfg(unix)]
-use crate::error::Result;
 use std::fs::File;
 #[cfg(unix)]
 use std::io;

@@ -1,23 +1,15 @@
-//! The volume: what it is made of, and how it is opened and left.
+//! The volume: what it is made of, and how it is left.
 
-use crate::alloc::Space;
-use crate::anchor::{Anchor, Mark};
-use crate::cache::Cache;
-use crate::change_set::Redo;
-use crate::crypto::SecretKey;
+use crate::anchor::Anchor;
+use crate::commit::Engine;
 use crate::dropped::Dropped;
 use crate::error::{Error, Result};
-use crate::format::block;
 use crate::format::block::BLOCK_BYTES;
 use crate::format::identity::VolumeId;
-use crate::format::pointer::Pointer;
-use crate::header::{Header, HeaderMac};
-use crate::inode_table::Inodes;
-use crate::log::Log;
-use crate::mount::recovery::Recovery;
-use crate::sealed_store::Store;
+use crate::format::mark::Mark;
+use crate::fs::Files;
+use crate::sealed_store::Access;
 use crate::statistics::Statistics;
-use std::collections::HashMap;
 use std::fmt;
 
 /// Least budget of a cache.
@@ -64,58 +56,44 @@ impl Default for Options {
 /// Nothing is durable before a sync; a volume that is dropped without
 /// [`close`](Volume::close) loses what came after its last one, as after a crash.
 pub struct Volume {
-    pub(crate) store: Store,
-    pub(crate) cache: Cache,
-    pub(crate) header: Header,
-    pub(crate) header_mac: HeaderMac,
-    /// The tree's root, and its levels.
-    pub(crate) root: Pointer,
-    pub(crate) levels: u8,
-    /// The root, and its levels, that the log's entries build on.
-    pub(crate) log_root: Pointer,
-    pub(crate) log_levels: u8,
-    pub(crate) space: Space,
-    pub(crate) redo: Redo,
-    pub(crate) log: Log,
-    pub(crate) inodes: Inodes,
-    /// Hashes names.
-    pub(crate) names_key: SecretKey,
-    /// Files with something left behind their end, and from which block on.
-    pub(crate) pending_truncations: HashMap<u64, u64>,
-    pub(crate) read_only: bool,
-    /// What must be done before anything is written.
-    pub(crate) recovery: Option<Recovery>,
-    pub(crate) dropped: Option<Dropped>,
-    pub(crate) anchor: Option<Box<dyn Anchor>>,
-    /// The anchor has not taken the newest mark.
-    pub(crate) anchor_behind: bool,
-    pub(crate) clock: Box<dyn Fn() -> u64 + Send>,
-    pub(crate) stopped: bool,
-    /// Something was changed since the last commit was written.
-    pub(crate) has_uncommitted: bool,
-    pub(crate) first_error: Option<Error>,
-    /// Ciphertext on its way to or from the storage.
-    pub(crate) scratch: Vec<u8>,
+    files: Files,
+    dropped: Option<Dropped>,
 }
 
 impl Volume {
+    pub(crate) fn new(files: Files, dropped: Option<Dropped>) -> Self {
+        Volume { files, dropped }
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    pub(crate) fn files_mut(&mut self) -> &mut Files {
+        &mut self.files
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.files.engine()
+    }
+
+    pub(crate) fn engine_mut(&mut self) -> &mut Engine {
+        self.files.engine_mut()
+    }
+
     /// The random name that it was given when it was made.
     pub fn id(&self) -> VolumeId {
-        self.header.volume
+        self.engine().header().volume
     }
 
     /// The state that its last sync made durable.
     pub fn mark(&self) -> Mark {
-        self.log.durable()
+        self.engine().durable()
     }
 
     /// What it has done since it was opened.
     pub fn statistics(&self) -> Statistics {
-        Statistics {
-            cache_hits: self.cache.hits,
-            cache_misses: self.cache.misses,
-            ..self.store.statistics
-        }
+        self.engine().statistics()
     }
 
     /// What the mount found of later commits, and did not take.
@@ -126,7 +104,11 @@ impl Volume {
     /// What failed first since it was opened, in words; operations of the file system only
     /// give an errno.
     pub fn first_error(&self) -> Option<&Error> {
-        self.first_error.as_ref()
+        self.engine().health().first_error()
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.engine().space().tree().store().access() == Access::ReadOnly
     }
 
     /// Makes all durable, gives what is free at the storage's end back, and ends. If nothing
@@ -135,58 +117,14 @@ impl Volume {
     /// # Errors
     /// When something could not be written; the volume is then as its last sync left it.
     pub fn close(mut self) -> Result<()> {
-        let unchanged = !self.has_uncommitted && self.store.statistics.commits == 0;
-        if self.read_only || unchanged && !self.stopped {
+        let read_only = self.is_read_only();
+        let engine = self.engine_mut();
+        let unchanged = !engine.has_uncommitted() && engine.commits() == 0;
+        if read_only || unchanged && !engine.health().is_stopped() {
             return Ok(());
         }
-        self.commit()?;
-        if self.store.statistics.commits == 0 {
-            return Ok(());
-        }
-        self.cut_end()
-    }
-
-    /// Refuses changes to a volume that can't be changed.
-    pub(crate) fn check_writable(&self) -> Result<()> {
-        if self.read_only {
-            return Err(twine_files::Error::ReadOnly.into());
-        }
-        if self.stopped {
-            return Err(Error::Stopped);
-        }
-        Ok(())
-    }
-
-    /// Takes no more changes: what is in memory can't be relied on any more.
-    pub(crate) fn stop<T>(&mut self, because: Error) -> Result<T> {
-        if !self.stopped {
-            self.stopped = true;
-            self.first_error.get_or_insert_with(|| because.clone());
-        }
-        Err(because)
-    }
-
-    /// Remembers the first error that is worth words: not one that an errno tells whole, as that
-    /// the storage is full, which may be over by the end.
-    pub(crate) fn record_error(&mut self, error: &Error) {
-        let telling = !matches!(error, Error::File(_) | Error::Stopped | Error::Invalid(_));
-        if telling && !error.is_full() {
-            self.first_error.get_or_insert_with(|| error.clone());
-        }
-    }
-
-    /// Goes on with an operation that has begun to change the tree: if it fails in its
-    /// middle, the tree in memory is of no use, and the volume stops.
-    pub(crate) fn poison_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
-        match result {
-            Ok(value) => Ok(value),
-            Err(error) => self.stop(error),
-        }
-    }
-
-    /// The storage's length as far as it belongs to the volume, in bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        block::offset(self.space.blocks)
+        engine.commit()?;
+        if engine.commits() == 0 { Ok(()) } else { engine.cut_end() }
     }
 }
 

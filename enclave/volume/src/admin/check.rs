@@ -8,15 +8,16 @@
 mod books;
 mod names;
 
-use crate::cache::Name;
+use crate::commit::Engine;
+use crate::durability::Durability;
 use crate::error::{Error, Result};
-use crate::format::attributes::{Attributes, ROOT};
-use crate::format::block::{BLOCK_BYTES, Bytes, Kind, RESERVED_BLOCKS, is_in_ring, zeroed};
-use crate::format::extents::GROUP;
-use crate::format::item::{Key, Subject};
+use crate::format::attributes::Attributes;
+use crate::format::block::{BLOCK_BYTES, BlockNo, Kind, is_in_ring, may_hold_node, zeroed};
+use crate::format::item::{GROUP, Key, Subject};
+use crate::format::numbers::InodeNo;
 use crate::format::pointer::Pointer;
-use crate::format::{dirent, extents, node as page};
-use crate::fs::directory::Names;
+use crate::format::{dirent, extents};
+use crate::fs::Names;
 use crate::tree::Range;
 use crate::volume::Volume;
 use books::Blocks;
@@ -70,7 +71,7 @@ pub struct Report {
 /// A check that is going on. It takes some bits for each block in use, and about 150 bytes for
 /// each inode.
 struct Check<'a> {
-    volume: &'a mut Volume,
+    engine: &'a mut Engine,
     progress: &'a mut dyn FnMut(Progress),
     total: u64,
     done: u64,
@@ -79,11 +80,11 @@ struct Check<'a> {
     /// Regions that have a bitmap.
     regions: BTreeSet<u64>,
     names: Names,
-    inodes: BTreeMap<u64, Known>,
+    inodes: BTreeMap<InodeNo, Known>,
     /// Further names of directories, of which each can have one.
     more_names: Vec<names::Spot>,
     /// What was found about inodes, before their paths are known.
-    about: Vec<(Option<u64>, bool, String)>,
+    about: Vec<(Option<InodeNo>, bool, String)>,
     count: u64,
     /// Parts of the tree could not be read, so what seems to be missing may be there.
     torn: bool,
@@ -97,17 +98,18 @@ impl Volume {
     /// # Errors
     /// When those changes can't be written. Damage is no error: it is in the report.
     pub fn check(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
-        if !self.read_only && !self.stopped {
-            self.commit()?;
+        let names = self.files().names();
+        let engine = self.engine_mut();
+        if engine.check_writable().is_ok() {
+            engine.commit()?;
             // If this mount has written nothing, it takes no space that damage may be in.
-            if self.store.statistics.commits > 0 {
-                self.commit_tree(true)?;
+            if engine.commits() > 0 {
+                engine.commit_tree(Durability::Synced)?;
             }
         }
-        let names = Names::new(self);
         let mut check = Check {
-            total: self.space.in_use(),
-            volume: self,
+            total: engine.space().in_use(),
+            engine,
             progress,
             done: 0,
             seen: Blocks::default(),
@@ -120,9 +122,8 @@ impl Volume {
             torn: false,
             report: Report::default(),
         };
-        let root = check.volume.root;
-        let level = check.volume.levels - 1;
-        check.node(&root, level, Range::default());
+        let root = check.engine.space().tree().root();
+        check.node(&root.pointer, root.levels - 1, Range::default());
         check.inodes();
         check.books();
         check.finish()
@@ -130,7 +131,7 @@ impl Volume {
 }
 
 impl Check<'_> {
-    fn find(&mut self, inode: Option<u64>, lost: bool, what: impl Into<String>) {
+    fn find(&mut self, inode: Option<InodeNo>, lost: bool, what: impl Into<String>) {
         self.count += 1;
         if self.about.len() < MAX_FINDINGS {
             self.about.push((inode, lost, what.into()));
@@ -139,7 +140,7 @@ impl Check<'_> {
 
     /// Counts a block as in use; whether it may be looked at: it is one of the volume's, and was
     /// not looked at before.
-    fn sees(&mut self, block: u64, kind: Kind, inode: Option<u64>) -> bool {
+    fn sees(&mut self, block: BlockNo, kind: Kind, inode: Option<InodeNo>) -> bool {
         self.done += 1;
         if self.done.is_multiple_of(4096) {
             (self.progress)(Progress { done: self.done, total: self.total });
@@ -148,7 +149,7 @@ impl Check<'_> {
             // What was damaged there keeps its pointer while others have the block.
             return true;
         }
-        if !(RESERVED_BLOCKS..self.volume.space.blocks).contains(&block) {
+        if !may_hold_node(block, self.engine.space().blocks()) {
             self.find(inode, true, format!("a pointer leads to block {block}, out of the volume"));
             return false;
         }
@@ -159,56 +160,41 @@ impl Check<'_> {
         first
     }
 
-    /// The bytes of a node, from the storage if they should be there.
-    fn load(&mut self, pointer: &Pointer, level: u8) -> Result<Box<Bytes>> {
-        let mut bytes = zeroed();
-        if pointer.is_sealed() {
-            self.volume.store.load(Kind::Node, pointer, &mut bytes)?;
-            page::validate(&bytes, level).map_err(Error::damaged)?;
-        } else {
-            let frame = self.volume.cache.find(Name::Node(pointer.block));
-            let frame = frame.ok_or_else(|| Error::damaged("a tree node is gone"))?;
-            bytes.copy_from_slice(self.volume.cache.bytes(frame));
-        }
-        Ok(bytes)
-    }
-
     /// Looks at a node and all below. Its keys lie between two of its parent's.
     fn node(&mut self, pointer: &Pointer, level: u8, range: Range) {
         if !self.sees(pointer.block, Kind::Node, None) {
             self.torn = true;
             return;
         }
-        let bytes = match self.load(pointer, level) {
-            Ok(bytes) => bytes,
+        let node = match self.engine.space_mut().tree_mut().load_node(pointer, level) {
+            Ok(node) => node,
             Err(error) => {
                 self.torn = true;
-                let from = range.least.map_or(ROOT, |key| key.inode.max(ROOT));
-                let to =
-                    range.behind.map_or_else(|| "the last".into(), |key| key.inode.to_string());
+                let from = range.least.map_or(InodeNo::ROOT, |key| key.inode.max(InodeNo::ROOT));
+                let to = range.end.map_or_else(|| "the last".into(), |key| key.inode.to_string());
                 self.find(None, true, format!("what is of inodes {from} to {to}: {error}"));
                 return;
             }
         };
         self.report.nodes += 1;
-        let items = page::count(&bytes);
-        for index in 0..items {
-            let key = page::key(&bytes, index);
+
+        for index in 0..node.count() {
+            let key = node.key(index);
             if !range.has(&key, level, index) {
                 self.find(Some(key.inode), true, "an item is in the wrong part of the tree");
             }
             if level == 0 {
-                self.item(&key, page::value(&bytes, index));
+                self.item(&key, node.value(index));
                 continue;
             }
-            let child = page::child(&bytes, index);
-            self.node(&child, level - 1, range.of_child(&bytes, index));
+            let child = node.child(index);
+            self.node(&child, level - 1, range.of_child(&node, index));
         }
     }
 
     fn item(&mut self, key: &Key, value: &[u8]) {
         let of_volume = matches!(key.subject, Subject::Region | Subject::Orphan);
-        if of_volume != (key.inode == 0) {
+        if of_volume != (key.inode == InodeNo::NONE) {
             self.find(Some(key.inode), false, "an item is of an inode that can't have it");
             return;
         }
@@ -229,7 +215,7 @@ impl Check<'_> {
                 Ok(())
             }
             Subject::Orphan => {
-                self.known(key.offset).marked = true;
+                self.known(InodeNo(key.offset)).marked = true;
                 Ok(())
             }
         };
@@ -238,7 +224,7 @@ impl Check<'_> {
         }
     }
 
-    fn known(&mut self, inode: u64) -> &mut Known {
+    fn known(&mut self, inode: InodeNo) -> &mut Known {
         self.inodes.entry(inode).or_default()
     }
 
@@ -290,7 +276,7 @@ impl Check<'_> {
             if !self.sees(pointer.block, Kind::Data, Some(key.inode)) {
                 continue;
             }
-            match self.volume.store.load(Kind::Data, pointer, &mut bytes) {
+            match self.engine.store_mut().load(Kind::Data, pointer, &mut bytes) {
                 Ok(()) => self.report.data_blocks += 1,
                 Err(error) => {
                     let at = index * BLOCK_BYTES as u64;

@@ -7,11 +7,15 @@
 
 use crate::admin::check::Progress;
 use crate::alloc::REGION_BLOCKS;
+use crate::commit::Engine;
+use crate::durability::Durability;
 use crate::error::{Error, Operation, Result};
-use crate::format::block::{BLOCK_BYTES, Kind};
+use crate::format::block::{BLOCK_BYTES, BlockNo, Kind};
+use crate::format::extents;
 use crate::format::item::{Key, Subject};
+use crate::format::node::Node;
+use crate::format::numbers::FileBlock;
 use crate::format::pointer::Pointer;
-use crate::format::{extents, node as page};
 use crate::volume::Volume;
 
 /// Most looks at the whole tree. One moves nearly all; each further one moves what the one before
@@ -40,16 +44,15 @@ pub struct Packing {
 /// A block of a file, and where it lies.
 #[derive(Debug, Clone, Copy)]
 struct Lying {
-    inode: u64,
-    index: u64,
+    at: FileBlock,
     pointer: Pointer,
 }
 
 /// What there is to be moved of a leaf and the nodes on the way to it.
 #[derive(Default)]
 struct Look {
-    /// The least key of the leaf behind.
-    behind: Option<Key>,
+    /// The least key of the next leaf.
+    next: Option<Key>,
     /// One of the nodes lies behind the end.
     reaches: bool,
     /// Blocks of files that do.
@@ -58,12 +61,19 @@ struct Look {
     damage: Option<Error>,
 }
 
+/// What is to be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    /// Only nodes of the tree.
+    Nodes,
+}
+
 /// A round that is going on.
 struct Round {
     /// What lies at this block or behind is to be moved.
-    end: u64,
-    /// Blocks of files are to be moved too, and not only nodes.
-    data: bool,
+    end: BlockNo,
+    scope: Scope,
     /// Blocks of files that were moved, all and since the last commit.
     moved: u64,
     uncommitted: u64,
@@ -81,7 +91,7 @@ impl Volume {
     /// # Errors
     /// When something can't be written. What was moved until then is all right.
     pub fn compact(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Packing> {
-        self.pack(true, progress)
+        pack(self.engine_mut(), Scope::All, progress)
     }
 
     /// As [`compact`](Self::compact), but blocks of files stay where they are.
@@ -89,199 +99,204 @@ impl Volume {
     /// # Errors
     /// As those of `compact`.
     pub fn pack_nodes(&mut self) -> Result<()> {
-        self.pack(false, &mut |_| {}).map(drop)
-    }
-
-    fn pack(&mut self, data: bool, progress: &mut dyn FnMut(Progress)) -> Result<Packing> {
-        let mut packing = Packing::default();
-        for number in 0..MAX_ROUNDS {
-            self.commit_tree(true)?;
-            self.drop_areas()?;
-            let used = self.space.in_use();
-            let free = self.used_end()?.saturating_sub(used);
-            let least = MIN_SPARE.max(used / SPARE_SHARE);
-            if free <= least {
-                break;
-            }
-            let spare = (MAX_SPARE >> number).min(free / 2).max(least);
-            let end = used + spare;
-            let mut round =
-                Round { end, data, moved: 0, uncommitted: 0, damaged: 0, changed: false };
-            match number {
-                0 => self.pack_round(&mut round, progress)?,
-                // Few are left.
-                _ => self.pack_round(&mut round, &mut |_| {})?,
-            }
-            packing.moved += round.moved;
-            packing.damaged = round.damaged;
-            if !round.changed {
-                break;
-            }
-        }
-        self.commit_tree(true)?;
-        Ok(packing)
-    }
-
-    /// Looks at the whole tree once, and moves what lies behind the end, as far as blocks before it
-    /// are free.
-    fn pack_round(&mut self, round: &mut Round, progress: &mut dyn FnMut(Progress)) -> Result<()> {
-        let total = self.used_from(round.end)?;
-        let mut from = Key::MIN;
-        loop {
-            self.keep_bounds()?;
-            let look = self.look(&from, round)?;
-            if let Some(error) = &look.damage {
-                self.record_error(error);
-                round.damaged += 1;
-            }
-            if look.reaches || !look.data.is_empty() {
-                if !self.has_room_before(round)? {
-                    return Ok(());
-                }
-                if look.reaches && look.damage.is_none() {
-                    self.prepare(&from)?;
-                    round.changed = true;
-                }
-                if !self.move_data(&look.data, round)? {
-                    return Ok(());
-                }
-                progress(Progress { done: round.moved.min(total), total });
-            }
-            match look.behind {
-                Some(next) => from = next,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Goes to the leaf of a key, and says what of it and of the way lies behind the end.
-    fn look(&mut self, key: &Key, round: &Round) -> Result<Look> {
-        let mut look = Look::default();
-        let (leaf, behind) = self.path_to(key, |node| look.reaches |= node.block >= round.end);
-        look.behind = behind;
-        let frame = match leaf {
-            Ok(frame) => frame,
-            Err(error) => {
-                look.damage = Some(damage(error)?);
-                return Ok(look);
-            }
-        };
-        let bytes = self.cache.bytes(frame);
-        for item in 0..page::count(bytes) {
-            let key = page::key(bytes, item);
-            if !round.data || key.subject != Subject::Extents {
-                continue;
-            }
-            match lying(&key, page::value(bytes, item), round.end) {
-                Ok(data) => look.data.extend(data),
-                Err(error) => look.damage = Some(damage(error)?),
-            }
-        }
-        Ok(look)
-    }
-
-    /// Whether blocks before the end are free, and enough for the nodes that a commit changes; after
-    /// a commit, if need be.
-    fn has_room_before(&mut self, round: &mut Round) -> Result<bool> {
-        if round.uncommitted < MAX_UNCOMMITTED && self.room_before(round.end)? {
-            return Ok(true);
-        }
-        round.uncommitted = 0;
-        self.commit_tree(true)?;
-        self.room_before(round.end)
-    }
-
-    fn room_before(&mut self, end: u64) -> Result<bool> {
-        self.enter_freed()?;
-        // Those on the way to a leaf, and to each bitmap.
-        let nodes = 2 * u64::from(self.levels) + self.space.blocks / REGION_BLOCKS + 1;
-        let usable = self.space.usable() >= nodes;
-        Ok(usable && self.first_free()?.is_some_and(|block| block < end))
-    }
-
-    /// Moves blocks of files to free blocks before the end; whether all had room there.
-    fn move_data(&mut self, data: &[Lying], round: &mut Round) -> Result<bool> {
-        let mut bytes = Vec::with_capacity(data.len() * BLOCK_BYTES);
-        let mut moving = Vec::with_capacity(data.len());
-        let in_a_row = |one: &Lying, next: &Lying| one.pointer.block + 1 == next.pointer.block;
-        for row in data.chunk_by(in_a_row) {
-            self.read_row(row, &mut bytes, &mut moving, round)?;
-        }
-        let mut done = 0;
-        while done < moving.len() {
-            let runs = self.take_first((moving.len() - done) as u32, round.end)?;
-            if runs.is_empty() {
-                // What waits for a commit may lie before the end.
-                round.uncommitted = MAX_UNCOMMITTED;
-                if !self.has_room_before(round)? {
-                    return Ok(false);
-                }
-                continue;
-            }
-            let count = runs.iter().map(|run| run.count as usize).sum::<usize>();
-            let bytes = &mut bytes[done * BLOCK_BYTES..][..count * BLOCK_BYTES];
-            self.write_to(&runs, &moving[done..done + count], bytes)?;
-            done += count;
-            round.moved += count as u64;
-            round.uncommitted += count as u64;
-            round.changed = true;
-        }
-        Ok(true)
-    }
-
-    /// Reads blocks that lie in a row, and appends those that open.
-    fn read_row(
-        &mut self,
-        row: &[Lying],
-        bytes: &mut Vec<u8>,
-        moving: &mut Vec<(u64, u64)>,
-        round: &mut Round,
-    ) -> Result<()> {
-        let Some(first) = row.first() else { return Ok(()) };
-        let mut sealed = vec![0; row.len() * BLOCK_BYTES];
-        // If one can't be read, the others are read alone.
-        let together = self.store.read(first.pointer.block, &mut sealed).is_ok();
-        for (lying, block) in row.iter().zip(sealed.as_chunks_mut::<BLOCK_BYTES>().0) {
-            let read = if together { Ok(()) } else { self.store.read(lying.pointer.block, block) };
-            match read.and_then(|()| self.store.open(Kind::Data, &lying.pointer, block)) {
-                Ok(()) => {
-                    bytes.extend_from_slice(block);
-                    moving.push((lying.inode, lying.index));
-                }
-                Err(error) => {
-                    let error = damage(error)?;
-                    self.record_error(&error);
-                    round.damaged += 1;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits the tree, and gives back the free blocks at the end of the storage. Once more
-    /// it is committed in any case, since a mount takes a commit that another one follows
-    /// for durable, and does not look at all its blocks.
-    pub(crate) fn cut_end(&mut self) -> Result<()> {
-        self.commit_tree(true)?;
-        let end = self.used_end()?;
-        let shorter = end < self.space.blocks;
-        self.space.blocks = end;
-        self.commit_tree(shorter)?;
-        // It is longer than the volume, too, where a crash came between the two.
-        let longer = self.store.blocks().is_ok_and(|blocks| blocks > end);
-        if longer { self.store.set_blocks(end) } else { Ok(()) }
+        pack(self.engine_mut(), Scope::Nodes, &mut |_| {}).map(drop)
     }
 }
 
+fn pack(engine: &mut Engine, scope: Scope, progress: &mut dyn FnMut(Progress)) -> Result<Packing> {
+    let mut packing = Packing::default();
+    for number in 0..MAX_ROUNDS {
+        engine.commit_tree(Durability::Synced)?;
+        engine.space_mut().drop_areas()?;
+        let used = engine.space().in_use();
+        let free = engine.space_mut().used_end()?.0.saturating_sub(used);
+        let least = MIN_SPARE.max(used / SPARE_SHARE);
+        if free <= least {
+            break;
+        }
+        let spare = (MAX_SPARE >> number).min(free / 2).max(least);
+        let end = BlockNo(used + spare);
+        let mut round = Round { end, scope, moved: 0, uncommitted: 0, damaged: 0, changed: false };
+        match number {
+            0 => pack_round(engine, &mut round, progress)?,
+            // Few are left.
+            _ => pack_round(engine, &mut round, &mut |_| {})?,
+        }
+        packing.moved += round.moved;
+        packing.damaged = round.damaged;
+        if !round.changed {
+            break;
+        }
+    }
+    engine.commit_tree(Durability::Synced)?;
+    Ok(packing)
+}
+
+/// Looks at the whole tree once, and moves what lies behind the end, as far as blocks before it
+/// are free.
+fn pack_round(
+    engine: &mut Engine,
+    round: &mut Round,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
+    let total = engine.space_mut().used_from(round.end)?;
+    let mut from = Key::MIN;
+    loop {
+        engine.keep_bounds()?;
+        let look = look(engine, &from, round)?;
+        if let Some(error) = &look.damage {
+            engine.health_mut().record_error(error);
+            round.damaged += 1;
+        }
+        if look.reaches || !look.data.is_empty() {
+            if !has_room_before(engine, round)? {
+                return Ok(());
+            }
+            if look.reaches && look.damage.is_none() {
+                engine.space_mut().prepare(&from)?;
+                round.changed = true;
+            }
+            if !move_data(engine, &look.data, round)? {
+                return Ok(());
+            }
+            progress(Progress { done: round.moved.min(total), total });
+        }
+        match look.next {
+            Some(next) => from = next,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Goes to the leaf of a key, and says what of it and of the way lies behind the end.
+fn look(engine: &mut Engine, key: &Key, round: &Round) -> Result<Look> {
+    let mut look = Look::default();
+    let (end, scope) = (round.end, round.scope);
+    let mut reaches = false;
+    let (found, next) = engine.space_mut().visit_leaf(
+        key,
+        |node| reaches |= node.block >= end,
+        |leaf| lying_in(leaf, end, scope),
+    );
+    look.reaches = reaches;
+    look.next = next;
+    match found {
+        Ok((data, None)) => look.data = data,
+        Ok((data, Some(error))) => {
+            look.data = data;
+            look.damage = Some(damage(error)?);
+        }
+        Err(error) => look.damage = Some(damage(error)?),
+    }
+    Ok(look)
+}
+
+/// Whether blocks before the end are free, and enough for the nodes that a commit changes; after
+/// a commit, if need be.
+fn has_room_before(engine: &mut Engine, round: &mut Round) -> Result<bool> {
+    if round.uncommitted < MAX_UNCOMMITTED && room_before(engine, round.end)? {
+        return Ok(true);
+    }
+    round.uncommitted = 0;
+    engine.commit_tree(Durability::Synced)?;
+    room_before(engine, round.end)
+}
+
+fn room_before(engine: &mut Engine, end: BlockNo) -> Result<bool> {
+    engine.space_mut().enter_freed()?;
+    // Those on the way to a leaf, and to each bitmap.
+    let nodes = 2 * u64::from(engine.space().tree().root().levels)
+        + engine.space().blocks() / REGION_BLOCKS
+        + 1;
+    let usable = engine.space().usable() >= nodes;
+    Ok(usable && engine.space_mut().first_free()?.is_some_and(|block| block < end))
+}
+
+/// Moves blocks of files to free blocks before the end; whether all had room there.
+fn move_data(engine: &mut Engine, data: &[Lying], round: &mut Round) -> Result<bool> {
+    let mut bytes = Vec::with_capacity(data.len() * BLOCK_BYTES);
+    let mut moving = Vec::with_capacity(data.len());
+    let in_a_row = |one: &Lying, next: &Lying| one.pointer.block + 1 == next.pointer.block;
+    for row in data.chunk_by(in_a_row) {
+        read_row(engine, row, &mut bytes, &mut moving, round)?;
+    }
+    let mut done = 0;
+    while done < moving.len() {
+        let runs = engine.space_mut().take_first((moving.len() - done) as u32, round.end)?;
+        if runs.is_empty() {
+            // What waits for a commit may lie before the end.
+            round.uncommitted = MAX_UNCOMMITTED;
+            if !has_room_before(engine, round)? {
+                return Ok(false);
+            }
+            continue;
+        }
+        let count = runs.iter().map(|run| run.count as usize).sum::<usize>();
+        let bytes = &mut bytes[done * BLOCK_BYTES..][..count * BLOCK_BYTES];
+        engine.data_mut().move_to(&runs, &moving[done..done + count], bytes)?;
+        done += count;
+        round.moved += count as u64;
+        round.uncommitted += count as u64;
+        round.changed = true;
+    }
+    Ok(true)
+}
+
+/// Reads blocks that lie in a row, and appends those that open.
+fn read_row(
+    engine: &mut Engine,
+    row: &[Lying],
+    bytes: &mut Vec<u8>,
+    moving: &mut Vec<FileBlock>,
+    round: &mut Round,
+) -> Result<()> {
+    let Some(first) = row.first() else { return Ok(()) };
+    let mut sealed = vec![0; row.len() * BLOCK_BYTES];
+    // If one can't be read, the others are read alone.
+    let together = engine.store_mut().read(first.pointer.block, &mut sealed).is_ok();
+    for (lying, block) in row.iter().zip(sealed.as_chunks_mut::<BLOCK_BYTES>().0) {
+        let read =
+            if together { Ok(()) } else { engine.store_mut().read(lying.pointer.block, block) };
+        match read.and_then(|()| engine.store_mut().open(Kind::Data, &lying.pointer, block)) {
+            Ok(()) => {
+                bytes.extend_from_slice(block);
+                moving.push(lying.at);
+            }
+            Err(error) => {
+                let error = damage(error)?;
+                engine.health_mut().record_error(&error);
+                round.damaged += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What of a leaf lies at `end` or behind, and why some of it can't be read.
+fn lying_in(leaf: &Node, end: BlockNo, scope: Scope) -> (Vec<Lying>, Option<Error>) {
+    let (mut found, mut damage) = (Vec::new(), None);
+    for item in 0..leaf.count() {
+        let key = leaf.key(item);
+        if scope == Scope::Nodes || key.subject != Subject::Extents {
+            continue;
+        }
+        match lying(&key, leaf.value(item), end) {
+            Ok(data) => found.extend(data),
+            Err(error) => damage = Some(error),
+        }
+    }
+    (found, damage)
+}
+
 /// The blocks of a group that lie at `end` or behind.
-fn lying(key: &Key, value: &[u8], end: u64) -> Result<Vec<Lying>> {
+fn lying(key: &Key, value: &[u8], end: BlockNo) -> Result<Vec<Lying>> {
     let first = extents::first_block(key)?;
     let group = extents::decode(value)?;
     Ok((first..)
         .zip(group)
         .filter_map(|(index, pointer)| {
             let pointer = pointer.filter(|pointer| pointer.block >= end)?;
-            Some(Lying { inode: key.inode, index, pointer })
+            Some(Lying { at: FileBlock::new(key.inode, index), pointer })
         })
         .collect())
 }
@@ -299,6 +314,8 @@ fn damage(error: Error) -> Result<Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::item::GROUP;
+    use crate::format::numbers::InodeNo;
     use crate::{MemoryStorage, NewSlot, Options};
     use twine_files::FileSystem;
 
@@ -317,14 +334,21 @@ mod tests {
         });
         volume.release(first);
         volume.unlink(root, "first").unwrap();
-        for (offset, block) in
-            [(u64::MAX, 1 << 47), (u64::MAX / extents::GROUP, 400), (1 << 45, 400)]
-        {
-            let pointer = Pointer { block, counter: 1, salt: [3; 12], tag: [4; 16] };
+        for (offset, block) in [(u64::MAX, 1 << 47), (u64::MAX / GROUP, 400), (1 << 45, 400)] {
+            let pointer =
+                Pointer { block: BlockNo(block), counter: 1, salt: [3; 12], tag: [4; 16] };
             let mut value = (1_u32 << 31).to_le_bytes().to_vec();
             value.extend_from_slice(&pointer.encode());
-            volume.prepare(&Key::new(second.0, Subject::Extents, offset)).unwrap();
-            volume.put(&Key::new(second.0, Subject::Extents, offset), &value).unwrap();
+            volume
+                .engine_mut()
+                .space_mut()
+                .prepare(&Key::new(InodeNo(second.0), Subject::Extents, offset))
+                .unwrap();
+            volume
+                .engine_mut()
+                .space_mut()
+                .put(&Key::new(InodeNo(second.0), Subject::Extents, offset), &value)
+                .unwrap();
         }
         let packing = volume.compact(&mut |_| {}).unwrap();
         assert!(packing.moved > 0 && packing.damaged > 0, "{packing:?}");

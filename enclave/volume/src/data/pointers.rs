@@ -1,60 +1,80 @@
 //! Pointers to the data of files, in the tree.
 
+use super::Data;
 use crate::error::Result;
 use crate::format::extents;
-use crate::format::extents::{GROUP, Item};
-use crate::format::item::{Key, Subject};
+use crate::format::extents::Item;
+use crate::format::item::{GROUP, Key, Subject};
+use crate::format::numbers::{FileBlock, InodeNo};
 use crate::format::pointer::Pointer;
 use crate::tree::Step;
-use crate::volume::Volume;
 
-impl Volume {
+impl Data {
     /// The pointer of one block of a file.
-    pub(crate) fn pointer(&mut self, inode: u64, index: u64) -> Result<Option<Pointer>> {
-        let found = self.get(&extents::key(inode, index), |value| {
-            extents::pick(value, extents::place(index))
-        })?;
+    pub(crate) fn pointer(&mut self, at: FileBlock) -> Result<Option<Pointer>> {
+        let place = extents::place(at.index);
+        let found = self.space_mut().get(&Key::extents(at), |value| extents::pick(value, place))?;
         Ok(found.transpose()?.flatten())
     }
 
-    /// The first block of a file, from `first` on, that has a pointer.
-    pub(crate) fn pointer_from(&mut self, inode: u64, first: u64) -> Result<Option<u64>> {
+    /// The first block of a file, from one on, that has a pointer.
+    pub(crate) fn pointer_from(&mut self, from: FileBlock) -> Result<Option<u64>> {
         let mut found = None;
-        self.scan(&extents::key(inode, first), |key, value| {
-            if key.inode != inode || key.subject != Subject::Extents {
+        self.space_mut().scan(&Key::extents(from), |key, value| {
+            if key.inode != from.inode || key.subject != Subject::Extents {
                 return Ok(Step::Stop);
             }
             let group = extents::first_block(key)?;
             let (present, _) = extents::parts(value)?;
             let mut blocks =
                 extents::places(present).map(|place| group.saturating_add(place as u64));
-            found = blocks.find(|&at| at >= first);
+            found = blocks.find(|&at| at >= from.index);
             Ok(if found.is_some() { Step::Stop } else { Step::On })
         })?;
         Ok(found)
     }
 
-    /// The pointers of blocks of a file, from `first` on.
-    pub(crate) fn pointers(
-        &mut self,
-        inode: u64,
-        first: u64,
-        count: u64,
-    ) -> Result<Vec<Option<Pointer>>> {
+    /// The pointers of blocks of a file, from one on.
+    pub(super) fn pointers(&mut self, from: FileBlock, count: u64) -> Result<Vec<Option<Pointer>>> {
         let mut found = Vec::with_capacity(count as usize);
-        let end = first + count;
-        let mut index = first;
-        while index < end {
-            let group_end = (index / GROUP + 1) * GROUP;
-            let here = extents::place(index)
-                ..extents::place(index) + (group_end.min(end) - index) as usize;
-            match self.get(&extents::key(inode, index), extents::decode)? {
+        let end = from.index + count;
+        let mut at = from;
+        while at.index < end {
+            let group_end = (at.index / GROUP + 1) * GROUP;
+            let first = extents::place(at.index);
+            let here = first..first + (group_end.min(end) - at.index) as usize;
+            match self.space_mut().get(&Key::extents(at), extents::decode)? {
                 Some(group) => found.extend_from_slice(&group?[here]),
                 None => found.extend(here.map(|_| None)),
             }
-            index = group_end.min(end);
+            at.index = group_end.min(end);
         }
         Ok(found)
+    }
+
+    /// The first groups of a file, at most so many, that have pointers for blocks from one on.
+    ///
+    /// # Errors
+    /// Also for pointers that can't be taken away: what fails in the middle of a change stops the
+    /// volume.
+    pub(crate) fn groups_from(&mut self, from: FileBlock, most: usize) -> Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        let blocks = self.space().blocks();
+        self.space_mut().scan(&Key::extents(from), |key, value| {
+            if key.inode != from.inode || key.subject != Subject::Extents {
+                return Ok(Step::Stop);
+            }
+            extents::check(value, blocks)?;
+            keys.push(*key);
+            Ok(if keys.len() < most { Step::On } else { Step::Stop })
+        })?;
+        Ok(keys)
+    }
+
+    /// Takes the pointers of a group away, from a place on.
+    pub(crate) fn clear_pointers(&mut self, key: &Key, first: usize) -> Result<()> {
+        let none: Vec<_> = (first..GROUP as usize).map(|place| (place, None)).collect();
+        self.set_pointers(key, &none)
     }
 
     /// Sets pointers of a group, and frees the blocks of those that were there. What
@@ -64,7 +84,8 @@ impl Volume {
         key: &Key,
         changes: &[(usize, Option<Pointer>)],
     ) -> Result<()> {
-        let mut item = self.get(key, Item::new)?.transpose()?.unwrap_or_else(Item::empty);
+        let space = self.space_mut();
+        let mut item = space.get(key, Item::new)?.transpose()?.unwrap_or_else(Item::empty);
         let mut mask = 0;
         let mut replaced = Vec::with_capacity(changes.len());
         for &(place, pointer) in changes {
@@ -77,14 +98,53 @@ impl Volume {
         if mask == 0 {
             return Ok(());
         }
-        extents::check_places(&replaced, self.space.blocks)?;
+        extents::check_places(&replaced, space.blocks())?;
         if item.present() == 0 {
-            self.remove(key)?;
+            space.remove(key)?;
         } else {
-            self.redo.pointers(key, mask);
-            self.put(key, item.value())?;
+            space.put_extents(key, item.value(), mask)?;
         }
-        replaced.iter().for_each(|pointer| self.free_data(pointer));
+        replaced.iter().for_each(|pointer| space.free_data(pointer));
+        Ok(())
+    }
+
+    /// Makes sure that pointers to these blocks can be set. They are in order.
+    pub(super) fn prepare_pointers(&mut self, blocks: &[FileBlock]) -> Result<()> {
+        for group in blocks.chunk_by(super::same_group) {
+            let at = group[0];
+            self.space_mut().prepare(&Key::extents(at))?;
+            if at.index == 0 && self.is_inline(at.inode)? {
+                self.space_mut().prepare(&Key::inline(at.inode))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the pointers of blocks that were written. They are in order.
+    pub(super) fn point_to(&mut self, blocks: &[FileBlock], pointers: &[Pointer]) -> Result<()> {
+        let mut rest = pointers;
+        for group in blocks.chunk_by(super::same_group) {
+            let at = group[0];
+            let (own, others) = rest.split_at(group.len().min(rest.len()));
+            rest = others;
+            let changes: Vec<(usize, Option<Pointer>)> = group
+                .iter()
+                .zip(own)
+                .map(|(at, pointer)| (extents::place(at.index), Some(*pointer)))
+                .collect();
+            self.set_pointers(&Key::extents(at), &changes)?;
+            if at.index == 0 {
+                self.remove_inline(at.inode)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the start of a file out of the tree, if it is there.
+    pub(crate) fn remove_inline(&mut self, inode: InodeNo) -> Result<()> {
+        if self.is_inline(inode)? {
+            self.space_mut().remove(&Key::inline(inode))?;
+        }
         Ok(())
     }
 }

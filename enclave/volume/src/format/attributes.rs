@@ -3,10 +3,8 @@
 use crate::error::{Error, Result};
 use crate::format::bytes::{Reader, Short};
 use crate::format::limits::{MAX_FILE_BYTES, MAX_TARGET_BYTES};
+use crate::format::numbers::InodeNo;
 use twine_files::{FileKind, Mode};
-
-/// The root directory.
-pub(crate) const ROOT: u64 = 1;
 
 /// What the tree keeps of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +18,8 @@ pub(crate) struct Attributes {
     pub(crate) accessed: u64,
     pub(crate) modified: u64,
     pub(crate) changed: u64,
-    /// The directory that a directory is in; 0 for others.
-    pub(crate) parent: u64,
+    /// The directory that a directory is in; none for others.
+    pub(crate) parent: InodeNo,
 }
 
 const BYTES: usize = 8 + 6 * 8;
@@ -44,7 +42,7 @@ impl Attributes {
         bytes[0] = kind_code(self.kind);
         bytes[2..4].copy_from_slice(&mode_code(self.mode).to_le_bytes());
         let numbers =
-            [self.links, self.size, self.accessed, self.modified, self.changed, self.parent];
+            [self.links, self.size, self.accessed, self.modified, self.changed, self.parent.0];
         for (number, place) in numbers.iter().zip(bytes[8..].as_chunks_mut::<8>().0) {
             *place = number.to_le_bytes();
         }
@@ -66,7 +64,7 @@ impl Attributes {
                 accessed: reader.u64()?,
                 modified: reader.u64()?,
                 changed: reader.u64()?,
-                parent: reader.u64()?,
+                parent: InodeNo(reader.u64()?),
             })
         };
         let attributes: Self =

@@ -1,8 +1,6 @@
 //! Reading and writing little-endian fields of byte strings whose length is not known to be
 //! enough.
 
-use crate::error::Result;
-
 /// Takes fields off the front of a byte string.
 pub(crate) struct Reader<'a>(&'a [u8]);
 

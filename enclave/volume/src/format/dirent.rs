@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::attributes::{kind_code, kind_from_code};
+use crate::format::numbers::InodeNo;
 use twine_files::FileKind;
 
 /// Bytes of an entry's value before the name.
@@ -9,19 +10,19 @@ const HEAD_BYTES: usize = 9;
 
 /// The parts of an entry's value: inode, kind, and what it has for a name, which may be none that
 /// anybody could have given.
-pub(crate) fn parse(value: &[u8]) -> Result<(u64, FileKind, &str)> {
+pub(crate) fn parse(value: &[u8]) -> Result<(InodeNo, FileKind, &str)> {
     let damaged = || Error::damaged("a directory entry makes no sense");
     let (inode, rest) = value.split_first_chunk::<8>().ok_or_else(damaged)?;
     let (kind, name) = rest.split_first().ok_or_else(damaged)?;
     let kind = kind_from_code(*kind).ok_or_else(damaged)?;
     let name = str::from_utf8(name).map_err(|_| damaged())?;
-    Ok((u64::from_le_bytes(*inode), kind, name))
+    Ok((InodeNo(u64::from_le_bytes(*inode)), kind, name))
 }
 
 /// An entry's value.
-pub(crate) fn value(inode: u64, kind: FileKind, name: &str) -> Vec<u8> {
+pub(crate) fn value(inode: InodeNo, kind: FileKind, name: &str) -> Vec<u8> {
     let mut value = Vec::with_capacity(HEAD_BYTES + name.len());
-    value.extend_from_slice(&inode.to_le_bytes());
+    value.extend_from_slice(&inode.0.to_le_bytes());
     value.push(kind_code(kind));
     value.extend_from_slice(name.as_bytes());
     value

@@ -1,13 +1,10 @@
 //! Pointers to the data of files, in groups.
 
 use crate::error::{Error, Result};
-use crate::format::block::{BLOCK_BYTES, RESERVED_BLOCKS, is_in_ring};
-use crate::format::item::{Key, Subject};
+use crate::format::block::{BLOCK_BYTES, may_hold_data};
+use crate::format::item::{GROUP, Key};
 use crate::format::limits::MAX_FILE_BYTES;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
-
-/// Blocks of a group. Three items of full groups fit into a page.
-pub(crate) const GROUP: u64 = 32;
 
 /// Most blocks of a file.
 const MAX_FILE_BLOCKS: u64 = MAX_FILE_BYTES / BLOCK_BYTES as u64;
@@ -17,11 +14,6 @@ const MAX_BYTES: usize = 4 + GROUP as usize * POINTER_BYTES;
 
 /// The pointers of a group; nothing for holes.
 pub(crate) type Group = [Option<Pointer>; GROUP as usize];
-
-/// The key of the group that a block of a file belongs to.
-pub(crate) fn key(inode: u64, index: u64) -> Key {
-    Key::new(inode, Subject::Extents, index / GROUP)
-}
 
 /// Where in its group a block of a file is.
 pub(crate) fn place(index: u64) -> usize {
@@ -65,11 +57,6 @@ pub(crate) fn decode(value: &[u8]) -> Result<Group> {
         group[place] = Some(Pointer::decode(pointer));
     }
     Ok(group)
-}
-
-/// Whether a block is one that files of a volume with so many blocks may have.
-pub(crate) fn may_hold_data(block: u64, blocks: u64) -> bool {
-    is_in_ring(block) || (RESERVED_BLOCKS..blocks).contains(&block)
 }
 
 /// Refuses pointers that lead elsewhere: blocks that are freed are given out again, and must be no
@@ -170,11 +157,17 @@ impl Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::block::BlockNo;
     use crate::pseudorandom;
 
     #[test]
     fn an_item_is_read_as_its_pointers_were_set_whatever_its_holes() {
-        let pointer = |block| Pointer { block, counter: block + 1, salt: [7; 12], tag: [8; 16] };
+        let pointer = |block| Pointer {
+            block: BlockNo(block),
+            counter: block + 1,
+            salt: [7; 12],
+            tag: [8; 16],
+        };
         let mut random = pseudorandom::numbers();
         let mut group: Group = [None; GROUP as usize];
         let mut item = Item::empty();

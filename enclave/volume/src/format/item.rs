@@ -1,7 +1,12 @@
 //! Items of the tree: what they are about, and the order that they are in.
 
+use crate::format::numbers::{FileBlock, InodeNo};
+
 /// Bytes of a key.
 pub(crate) const KEY_BYTES: usize = 17;
+
+/// Blocks of a file whose pointers are one item. Three items of full groups fit into a node.
+pub(crate) const GROUP: u64 = 32;
 
 /// What an item is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,43 +57,49 @@ impl Subject {
 /// An item's key. Items are in the order of (inode, subject, offset).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    pub(crate) inode: u64,
+    pub(crate) inode: InodeNo,
     pub(crate) subject: Subject,
     pub(crate) offset: u64,
 }
 
 impl Key {
     /// The least key there is.
-    pub(crate) const MIN: Key = Key { inode: 0, subject: Subject::Attributes, offset: 0 };
+    pub(crate) const MIN: Key =
+        Key { inode: InodeNo::NONE, subject: Subject::Attributes, offset: 0 };
 
-    pub(crate) fn new(inode: u64, subject: Subject, offset: u64) -> Self {
+    pub(crate) fn new(inode: InodeNo, subject: Subject, offset: u64) -> Self {
         Key { inode, subject, offset }
     }
 
+    /// Of the pointers of the group that a block of a file belongs to.
+    pub(crate) fn extents(at: FileBlock) -> Self {
+        Key::new(at.inode, Subject::Extents, at.index / GROUP)
+    }
+
     /// Of what an inode is.
-    pub(crate) fn attributes(inode: u64) -> Self {
+    pub(crate) fn attributes(inode: InodeNo) -> Self {
         Key::new(inode, Subject::Attributes, 0)
     }
 
     /// Of the contents of a file that lies in the tree.
-    pub(crate) fn inline(inode: u64) -> Self {
+    pub(crate) fn inline(inode: InodeNo) -> Self {
         Key::new(inode, Subject::Inline, 0)
     }
 
     /// Of the bitmap of a region.
     pub(crate) fn region(number: u64) -> Self {
-        Key::new(0, Subject::Region, number)
+        Key::new(InodeNo::NONE, Subject::Region, number)
     }
 
     /// Of the mark of an inode that is to be removed or cut.
-    pub(crate) fn orphan(inode: u64) -> Self {
-        Key::new(0, Subject::Orphan, inode)
+    pub(crate) fn orphan(inode: InodeNo) -> Self {
+        Key::new(InodeNo::NONE, Subject::Orphan, inode.0)
     }
 
     /// The bytes of a key, which are in the order of the keys.
     pub(crate) fn encode(&self) -> [u8; KEY_BYTES] {
         let mut bytes = [0; KEY_BYTES];
-        bytes[..8].copy_from_slice(&self.inode.to_be_bytes());
+        bytes[..8].copy_from_slice(&self.inode.0.to_be_bytes());
         bytes[8] = self.subject.code();
         bytes[9..].copy_from_slice(&self.offset.to_be_bytes());
         bytes
@@ -96,11 +107,11 @@ impl Key {
 
     pub(crate) fn decode(bytes: &[u8; KEY_BYTES]) -> Option<Self> {
         let (inode, subject, offset) = parts(bytes);
-        Some(Key { inode, subject: Subject::from_code(subject)?, offset })
+        Some(Key { inode: InodeNo(inode), subject: Subject::from_code(subject)?, offset })
     }
 
     pub(crate) fn parts(&self) -> (u64, u8, u64) {
-        (self.inode, self.subject.code(), self.offset)
+        (self.inode.0, self.subject.code(), self.offset)
     }
 }
 
@@ -120,11 +131,11 @@ mod tests {
     fn the_bytes_of_keys_are_in_their_order() {
         let keys = [
             Key::MIN,
-            Key::new(0, Subject::Orphan, 9),
-            Key::new(1, Subject::Attributes, 0),
-            Key::new(1, Subject::Entry, 255),
-            Key::new(1, Subject::Entry, 256),
-            Key::new(256, Subject::Attributes, 0),
+            Key::new(InodeNo(0), Subject::Orphan, 9),
+            Key::new(InodeNo(1), Subject::Attributes, 0),
+            Key::new(InodeNo(1), Subject::Entry, 255),
+            Key::new(InodeNo(1), Subject::Entry, 256),
+            Key::new(InodeNo(256), Subject::Attributes, 0),
         ];
         for pair in keys.windows(2) {
             assert!(pair[0] < pair[1]);

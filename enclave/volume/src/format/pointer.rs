@@ -1,7 +1,6 @@
 //! Pointers: where a block is and what it takes to open it.
 
-use crate::error::Result;
-use crate::format::block::MAX_BLOCKS;
+use crate::format::block::{BlockNo, MAX_BLOCKS};
 use crate::format::bytes::{Reader, Short};
 
 /// Bytes of a pointer as it is stored.
@@ -23,7 +22,7 @@ pub(crate) type Tag = [u8; TAG_BYTES];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pointer {
     /// Where the block is.
-    pub(crate) block: u64,
+    pub(crate) block: BlockNo,
     /// Which of its mount's seals this is, from 1; 0 for a node that is in memory only.
     pub(crate) counter: u64,
     /// The mount that sealed it.
@@ -34,7 +33,7 @@ pub(crate) struct Pointer {
 
 impl Pointer {
     /// For a node that has a place but was not sealed since it was changed.
-    pub(crate) fn unsealed(block: u64) -> Self {
+    pub(crate) fn unsealed(block: BlockNo) -> Self {
         Pointer { block, counter: 0, salt: [0; SALT_BYTES], tag: [0; TAG_BYTES] }
     }
 
@@ -43,9 +42,9 @@ impl Pointer {
     }
 
     pub(crate) fn encode(&self) -> [u8; POINTER_BYTES] {
-        debug_assert!(self.block < MAX_BLOCKS && self.counter < 1 << 48);
+        debug_assert!(self.block.0 < MAX_BLOCKS && self.counter < 1 << 48);
         let mut bytes = [0; POINTER_BYTES];
-        bytes[..6].copy_from_slice(&self.block.to_le_bytes()[..6]);
+        bytes[..6].copy_from_slice(&self.block.0.to_le_bytes()[..6]);
         bytes[6..12].copy_from_slice(&self.counter.to_le_bytes()[..6]);
         bytes[12..24].copy_from_slice(&self.salt);
         bytes[24..].copy_from_slice(&self.tag);
@@ -58,7 +57,7 @@ impl Pointer {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Short> {
-        let block = u48(reader.array()?);
+        let block = BlockNo(u48(reader.array()?));
         let counter = u48(reader.array()?);
         Ok(Pointer { block, counter, salt: reader.array()?, tag: reader.array()? })
     }
@@ -77,7 +76,7 @@ mod tests {
     #[test]
     fn a_pointer_is_read_as_it_was_written() {
         let pointer = Pointer {
-            block: 0x1234_5678_9abc,
+            block: BlockNo(0x1234_5678_9abc),
             counter: 0xffff_ffff_ffff,
             salt: [3; SALT_BYTES],
             tag: [9; TAG_BYTES],

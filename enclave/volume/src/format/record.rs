@@ -1,8 +1,11 @@
 //! What commits say and list.
 
-use crate::error::Result;
 use crate::format::bytes::{Reader, Short};
+use crate::format::item::KEY_BYTES;
+use crate::format::numbers::InodeNo;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
+use crate::format::ring::RingPlace;
+use crate::format::root::Root;
 
 /// What every commit says of the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,35 +14,33 @@ pub(crate) struct State {
     pub(crate) blocks: u64,
     /// Blocks in use by the tree of `root` and its data.
     pub(crate) used: u64,
-    pub(crate) next_inode: u64,
+    pub(crate) next_inode: InodeNo,
     /// The MAC of the header that belongs to this state.
     pub(crate) header: [u8; 32],
-    pub(crate) root: Pointer,
-    pub(crate) levels: u8,
+    pub(crate) root: Root,
     /// Where in the ring the commits that change this tree begin.
-    pub(crate) log: u64,
+    pub(crate) log: RingPlace,
 }
 
 impl State {
     pub(crate) fn encode(&self, to: &mut Vec<u8>) {
-        for number in [self.blocks, self.used, self.next_inode] {
+        for number in [self.blocks, self.used, self.next_inode.0] {
             to.extend_from_slice(&number.to_le_bytes());
         }
         to.extend_from_slice(&self.header);
-        to.extend_from_slice(&self.root.encode());
-        to.push(self.levels);
-        to.extend_from_slice(&self.log.to_le_bytes());
+        to.extend_from_slice(&self.root.pointer.encode());
+        to.push(self.root.levels);
+        to.extend_from_slice(&self.log.0.to_le_bytes());
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Short> {
         Ok(State {
             blocks: reader.u64()?,
             used: reader.u64()?,
-            next_inode: reader.u64()?,
+            next_inode: InodeNo(reader.u64()?),
             header: reader.array()?,
-            root: Pointer::read(reader)?,
-            levels: reader.u8()?,
-            log: reader.u64()?,
+            root: Root { pointer: Pointer::read(reader)?, levels: reader.u8()? },
+            log: RingPlace(reader.u64()?),
         })
     }
 }
@@ -51,12 +52,12 @@ pub(crate) const STATE_BYTES: usize = 3 * 8 + 32 + POINTER_BYTES + 1 + 8;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
     /// An item has this value.
-    Put { key: [u8; 17], value: &'a [u8] },
+    Put { key: [u8; KEY_BYTES], value: &'a [u8] },
     /// There is no such item.
-    Take { key: [u8; 17] },
+    Take { key: [u8; KEY_BYTES] },
     /// Of the pointers of extents, those of `changed` are these, in the order of their bits,
     /// where `present` has theirs too, and none elsewhere.
-    Pointers { key: [u8; 17], changed: u32, present: u32, pointers: Vec<Pointer> },
+    Pointers { key: [u8; KEY_BYTES], changed: u32, present: u32, pointers: Vec<Pointer> },
 }
 
 impl<'a> Record<'a> {
@@ -118,10 +119,11 @@ pub(crate) fn records(stream: &[u8]) -> Result<Vec<Record<'_>>, Short> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::block::BlockNo;
 
     #[test]
     fn records_are_read_as_they_were_written() {
-        let pointer = Pointer { block: 1000, counter: 7, salt: [1; 12], tag: [2; 16] };
+        let pointer = Pointer { block: BlockNo(1000), counter: 7, salt: [1; 12], tag: [2; 16] };
         let all = [
             Record::Put { key: [3; 17], value: b"value" },
             Record::Take { key: [4; 17] },
@@ -142,11 +144,10 @@ mod tests {
         let state = State {
             blocks: 1,
             used: 2,
-            next_inode: 3,
+            next_inode: InodeNo(3),
             header: [4; 32],
-            root: Pointer::unsealed(5),
-            levels: 6,
-            log: 7,
+            root: Root { pointer: Pointer::unsealed(BlockNo(5)), levels: 6 },
+            log: RingPlace(7),
         };
         let mut bytes = Vec::new();
         state.encode(&mut bytes);

@@ -1,115 +1,87 @@
-//! Directories: names, and what is made and removed by them.
+//! Directories: what is made and removed by names.
 
-use crate::crypto::{Tagger, mac};
+use super::Files;
+use super::names::{self, SLOT_BITS};
 use crate::error::{Error, Result};
-use crate::format::attributes::{Attributes, ROOT};
+use crate::format::attributes::Attributes;
 use crate::format::dirent;
 use crate::format::item::{Key, Subject};
 use crate::format::limits::MAX_TARGET_BYTES;
+use crate::format::numbers::InodeNo;
 use crate::inode_table::Times;
 use crate::tree::Step;
-use crate::volume::Volume;
-use twine_files::{Entry, Error as FileError, FileKind, Inode, check_name};
-
-/// Low bits of a cookie that tell names of one hash apart.
-const SLOT_BITS: u32 = 7;
-
-/// The first of the 124 slots for names of one hash, so that no cookie is less than 4.
-const FIRST_SLOT: u64 = 4;
-
-/// Letters of a damaged name that a message has.
-const MAX_SHOWN: usize = 64;
+use twine_files::{Entry, Error as FileError, FileKind, Inode, Mode, Stamp, check_name};
 
 /// Bytes of a piece of a target.
 const PIECE_BYTES: usize = 1024;
+
+/// What is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// A name of something that is no directory.
+    Name,
+    /// An empty directory.
+    Directory,
+}
 
 /// What an entry says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) key: Key,
-    pub(crate) inode: u64,
+    pub(crate) inode: InodeNo,
     pub(crate) kind: FileKind,
 }
 
-/// The hash of a name, which its cookie begins with, from its tag. That has a key, so that names that collide can't
-/// be made up without one look at a cookie for each name that is tried.
-fn hash(mac: &[u8; 32]) -> u64 {
-    // 31 bits with the slot: a C program's `telldir` has no more.
-    u64::from(u32::from_be_bytes([0, mac[0], mac[1], mac[2]]))
-}
-
-/// Looks at the names of entries that come in the order of their keys, and tells those that nobody
-/// could have given, so that they reach no program: what a volume holds may have been made
-/// by somebody else who has its key.
-pub(crate) struct Names {
-    tagger: Tagger,
-    /// The names of the last hash one behind the other, and where each ends.
-    hash: (u64, u64),
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Names {
-    pub(crate) fn new(volume: &Volume) -> Self {
-        let tagger = Tagger::new(&volume.names_key);
-        Names { tagger, hash: (0, 0), text: String::new(), ends: Vec::new() }
+impl Files {
+    /// The inode of a name, which is held from now on.
+    pub(super) fn look_up(&mut self, directory: InodeNo, name: &str) -> Result<InodeNo> {
+        let inode = self.entry(directory, name)?.inode;
+        self.inodes().hold(inode);
+        Ok(inode)
     }
 
-    /// The parts of the next entry, or what is wrong with it.
-    pub(crate) fn read<'v>(
+    /// Gives back a hold. What has no name any more is removed with the last one.
+    pub(super) fn release(&mut self, inode: InodeNo) {
+        if !self.inodes().release(inode) || self.check_writable().is_err() {
+            return;
+        }
+        match self.inodes().get(inode) {
+            Ok(attributes) if attributes.links == 0 => self.destroy(inode),
+            Ok(_) => {}
+            Err(error) => self.health().record_error(&error),
+        }
+    }
+
+    /// Sets times to given ones.
+    pub(super) fn set_times(
         &mut self,
-        key: &Key,
-        value: &'v [u8],
-    ) -> Result<(u64, FileKind, &'v str)> {
-        let (inode, kind, name) = dirent::parse(value)?;
-        let wrong = |what: &str| {
-            // A name may be long, and hold anything.
-            let shown: String = name.chars().take(MAX_SHOWN).collect();
-            let more = if shown.len() < name.len() { "..." } else { "" };
-            Error::damaged(format!("the name {shown:?}{more} {what}"))
-        };
-        match check_name(name) {
-            Err(FileError::NameTooLong) => return Err(wrong("is too long")),
-            Err(_) => return Err(wrong("is none that a file can have")),
-            Ok(()) => {}
-        }
-        let hash = (key.inode, key.offset >> SLOT_BITS);
-        if self.hash != hash {
-            self.hash = hash;
-            self.text.clear();
-            self.ends.clear();
-        }
-        // Equal names have the same hash, and are one behind the other.
-        if self::hash(&self.tagger.mac(name.as_bytes())) != hash.1
-            || key.offset & ((1 << SLOT_BITS) - 1) < FIRST_SLOT
-        {
-            return Err(wrong("does not fit its cookie"));
-        }
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let mut known = starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]);
-        if known.any(|known| known == name) {
-            return Err(wrong("is there twice"));
-        }
-        self.text.push_str(name);
-        self.ends.push(self.text.len());
-        Ok((inode, kind, name))
+        inode: InodeNo,
+        accessed: Stamp,
+        modified: Stamp,
+    ) -> Result<()> {
+        self.check_writable()?;
+        self.inodes().get(inode)?;
+        self.engine.has_changed();
+        self.inodes().set_times(inode, accessed, modified)
     }
-}
 
-impl Volume {
-    /// The least key that a name may have.
-    pub(crate) fn name_key(&self, directory: u64, name: &str) -> Key {
-        let hash = hash(&mac(&self.names_key, name.as_bytes()));
-        Key::new(directory, Subject::Entry, hash << SLOT_BITS | FIRST_SLOT)
+    /// Sets who may use a file or directory.
+    pub(super) fn set_mode(&mut self, inode: InodeNo, mode: Mode) -> Result<()> {
+        self.check_writable()?;
+        if self.inodes().get(inode)?.kind == FileKind::SymbolicLink {
+            return Err(FileError::NotSupported.into());
+        }
+        self.engine.has_changed();
+        self.inodes().set_mode(inode, mode)
     }
 
     /// The entry of a name, and a key for it if there is none.
-    fn find_name(&mut self, directory: u64, name: &str) -> Result<Result<Found, Key>> {
-        let first = self.name_key(directory, name);
+    fn find_name(&mut self, directory: InodeNo, name: &str) -> Result<Result<Found, Key>> {
+        let first = names::first_key(&self.names_key, directory, name);
         let mut found = None;
         let mut unreadable = None;
         let mut free = first;
-        self.scan(&first, |key, value| {
+        self.space().scan(&first, |key, value| {
             let same = key.inode == directory && key.subject == Subject::Entry;
             if !same || key.offset >> SLOT_BITS != first.offset >> SLOT_BITS {
                 return Ok(Step::Stop);
@@ -139,9 +111,9 @@ impl Volume {
     }
 
     /// The entry of a name.
-    pub(crate) fn entry(&mut self, directory: u64, name: &str) -> Result<Found> {
+    pub(crate) fn entry(&mut self, directory: InodeNo, name: &str) -> Result<Found> {
         check_name(name)?;
-        self.directory(directory)?;
+        self.inodes().directory(directory)?;
         let found = self.find_name(directory, name)?.map_err(|_| FileError::NotFound)?;
         self.check_entry(&found)?;
         Ok(found)
@@ -150,11 +122,11 @@ impl Volume {
     /// The entry of a name, or the key for a new one.
     pub(crate) fn entry_or_key(
         &mut self,
-        directory: u64,
+        directory: InodeNo,
         name: &str,
     ) -> Result<Result<Found, Key>> {
         check_name(name)?;
-        if self.directory(directory)?.links == 0 {
+        if self.inodes().directory(directory)?.links == 0 {
             return Err(FileError::NotFound.into());
         }
         let found = self.find_name(directory, name)?;
@@ -172,7 +144,7 @@ impl Volume {
         let wrong = |what: String| {
             Err(in_directory(directory, &Error::damaged(format!("a name leads to {what}"))))
         };
-        let attributes = match self.inode(inode) {
+        let attributes = match self.inodes().get(inode) {
             Err(Error::File(FileError::NotFound)) => {
                 return wrong(format!("inode {inode}, which is gone"));
             }
@@ -184,7 +156,8 @@ impl Volume {
         if attributes.links == 0 {
             return wrong(format!("inode {inode}, which counts no names"));
         }
-        if kind == FileKind::Directory && (attributes.parent != directory || inode == ROOT) {
+        if kind == FileKind::Directory && (attributes.parent != directory || inode == InodeNo::ROOT)
+        {
             let parent = attributes.parent;
             return wrong(format!("directory {inode}, which is in directory {parent}"));
         }
@@ -192,7 +165,7 @@ impl Volume {
     }
 
     /// A key for a name that is not there yet.
-    fn new_key(&mut self, directory: u64, name: &str) -> Result<Key> {
+    fn new_key(&mut self, directory: InodeNo, name: &str) -> Result<Key> {
         match self.entry_or_key(directory, name)? {
             Ok(_) => Err(FileError::Exists.into()),
             Err(key) => Ok(key),
@@ -203,34 +176,33 @@ impl Volume {
     pub(crate) fn put_entry(
         &mut self,
         key: &Key,
-        inode: u64,
+        inode: InodeNo,
         kind: FileKind,
         name: &str,
     ) -> Result<()> {
-        self.put(key, &dirent::value(inode, kind, name))
+        self.space().put(key, &dirent::value(inode, kind, name))
     }
 
     /// Makes a new file, directory or symbolic link.
     pub(crate) fn make(
         &mut self,
-        directory: u64,
+        directory: InodeNo,
         name: &str,
         kind: FileKind,
         target: &str,
-    ) -> Result<u64> {
+    ) -> Result<InodeNo> {
         self.check_writable()?;
         if target.len() > MAX_TARGET_BYTES {
             return Err(FileError::NameTooLong.into());
         }
         let key = self.new_key(directory, name)?;
-        self.check_next_inode()?;
-        self.make_room_for_names()?;
-        self.prepare(&key)?;
-        self.prepare_inode(directory)?;
-        self.prepare(&Key::attributes(self.inodes.next))?;
-        let parent = if kind == FileKind::Directory { directory } else { 0 };
+        self.engine.make_room_for_names()?;
+        self.space().prepare(&key)?;
+        self.inodes().prepare(directory)?;
+        self.inodes().prepare_next()?;
+        let parent = if kind == FileKind::Directory { directory } else { InodeNo::NONE };
         let result = self.make_prepared(&key, name, kind, target, parent);
-        self.poison_on_error(result)
+        self.health().poison_on_error(result)
     }
 
     fn make_prepared(
@@ -239,25 +211,25 @@ impl Volume {
         name: &str,
         kind: FileKind,
         target: &str,
-        parent: u64,
-    ) -> Result<u64> {
-        let inode = self.new_inode(kind, target.len() as u64, parent)?;
+        parent: InodeNo,
+    ) -> Result<InodeNo> {
+        let inode = self.inodes().create(kind, target.len() as u64, parent)?;
         for (piece, bytes) in (0..).zip(target.as_bytes().chunks(PIECE_BYTES)) {
-            self.put(&Key::new(inode, Subject::Target, piece), bytes)?;
+            self.space().put(&Key::new(inode, Subject::Target, piece), bytes)?;
         }
         self.put_entry(key, inode, kind, name)?;
-        self.change_inode(key.inode, Times::CONTENTS, |_| {})?;
+        self.inodes().change(key.inode, Times::CONTENTS, |_| {})?;
         Ok(inode)
     }
 
     /// What a symbolic link holds.
-    pub(crate) fn target(&mut self, inode: u64) -> Result<String> {
-        let attributes = self.inode(inode)?;
+    pub(crate) fn target(&mut self, inode: InodeNo) -> Result<String> {
+        let attributes = self.inodes().get(inode)?;
         if attributes.kind != FileKind::SymbolicLink {
             return Err(FileError::Invalid.into());
         }
         let mut target = Vec::new();
-        self.scan(&Key::new(inode, Subject::Target, 0), |key, piece| {
+        self.space().scan(&Key::new(inode, Subject::Target, 0), |key, piece| {
             if key.inode != inode || key.subject != Subject::Target {
                 return Ok(Step::Stop);
             }
@@ -271,20 +243,25 @@ impl Volume {
     }
 
     /// Takes away what a symbolic link holds.
-    pub(crate) fn remove_target(&mut self, inode: u64) -> Result<()> {
+    pub(crate) fn remove_target(&mut self, inode: InodeNo) -> Result<()> {
         for piece in 0..MAX_TARGET_BYTES.div_ceil(PIECE_BYTES) as u64 {
             let key = Key::new(inode, Subject::Target, piece);
-            if self.has(&key)? {
-                self.remove(&key)?;
+            if self.space().has(&key)? {
+                self.space().remove(&key)?;
             }
         }
         Ok(())
     }
 
     /// Gives an inode another name.
-    pub(crate) fn make_link(&mut self, inode: u64, directory: u64, name: &str) -> Result<()> {
+    pub(crate) fn make_link(
+        &mut self,
+        inode: InodeNo,
+        directory: InodeNo,
+        name: &str,
+    ) -> Result<()> {
         self.check_writable()?;
-        let attributes = self.inode(inode)?;
+        let attributes = self.inodes().get(inode)?;
         if attributes.kind == FileKind::Directory {
             return Err(FileError::NotPermitted.into());
         }
@@ -295,42 +272,48 @@ impl Volume {
             return Err(FileError::TooManyLinks.into());
         }
         let key = self.new_key(directory, name)?;
-        self.make_room_for_names()?;
-        self.prepare(&key)?;
-        self.prepare_inode(directory)?;
-        self.prepare_inode(inode)?;
+        self.engine.make_room_for_names()?;
+        self.space().prepare(&key)?;
+        self.inodes().prepare(directory)?;
+        self.inodes().prepare(inode)?;
         let result = self.link_prepared(&key, inode, attributes.kind, name);
-        self.poison_on_error(result)
+        self.health().poison_on_error(result)
     }
 
-    fn link_prepared(&mut self, key: &Key, inode: u64, kind: FileKind, name: &str) -> Result<()> {
+    fn link_prepared(
+        &mut self,
+        key: &Key,
+        inode: InodeNo,
+        kind: FileKind,
+        name: &str,
+    ) -> Result<()> {
         self.put_entry(key, inode, kind, name)?;
-        self.change_inode(inode, Times::CHANGED, |attributes| attributes.links += 1)?;
-        self.change_inode(key.inode, Times::CONTENTS, |_| {})
+        self.inodes().change(inode, Times::CHANGED, |attributes| attributes.links += 1)?;
+        self.inodes().change(key.inode, Times::CONTENTS, |_| {})
     }
 
     /// Removes a name of something that is no directory, or that of an empty directory.
-    pub(crate) fn remove_name(
+    pub(super) fn remove_name(
         &mut self,
-        directory: u64,
+        directory: InodeNo,
         name: &str,
-        is_directory: bool,
+        removal: Removal,
     ) -> Result<()> {
         self.check_writable()?;
         let found = self.entry(directory, name)?;
-        match (found.kind == FileKind::Directory, is_directory) {
-            (true, false) => return Err(FileError::IsDirectory.into()),
-            (false, true) => return Err(FileError::NotDirectory.into()),
-            (true, true) => self.check_empty(found.inode)?,
-            (false, false) => {}
+        match (found.kind == FileKind::Directory, removal) {
+            (true, Removal::Name) => return Err(FileError::IsDirectory.into()),
+            (false, Removal::Directory) => return Err(FileError::NotDirectory.into()),
+            (true, Removal::Directory) => self.check_empty(found.inode)?,
+            (false, Removal::Name) => {}
         }
-        self.make_room()?;
-        self.prepare(&found.key)?;
-        self.prepare_inode(directory)?;
-        self.prepare_inode(found.inode)?;
+        self.engine.make_room()?;
+        self.space().prepare(&found.key)?;
+        self.inodes().prepare(directory)?;
+        self.inodes().prepare(found.inode)?;
         self.prepare_mark(found.inode)?;
         let result = self.remove_prepared(&found);
-        let gone = self.poison_on_error(result)?;
+        let gone = self.health().poison_on_error(result)?;
         if gone {
             self.destroy(found.inode);
         }
@@ -338,26 +321,26 @@ impl Volume {
     }
 
     fn remove_prepared(&mut self, found: &Found) -> Result<bool> {
-        self.remove(&found.key)?;
-        self.change_inode(found.key.inode, Times::CONTENTS, |_| {})?;
+        self.space().remove(&found.key)?;
+        self.inodes().change(found.key.inode, Times::CONTENTS, |_| {})?;
         self.lose_name(found.inode)
     }
 
     /// Counts one name less; whether nobody needs the inode any more.
-    pub(crate) fn lose_name(&mut self, inode: u64) -> Result<bool> {
-        let Attributes { links, .. } = self.inode(inode)?;
+    pub(crate) fn lose_name(&mut self, inode: InodeNo) -> Result<bool> {
+        let Attributes { links, .. } = self.inodes().get(inode)?;
         let left = links.saturating_sub(1);
-        self.change_inode(inode, Times::CHANGED, |attributes| attributes.links = left)?;
+        self.inodes().change(inode, Times::CHANGED, |attributes| attributes.links = left)?;
         if left == 0 {
             self.put_mark(inode)?;
         }
-        Ok(left == 0 && !self.inodes.is_held(inode))
+        Ok(left == 0 && !self.inodes().is_held(inode))
     }
 
     /// Refuses a directory that has entries.
-    pub(crate) fn check_empty(&mut self, directory: u64) -> Result<()> {
+    pub(crate) fn check_empty(&mut self, directory: InodeNo) -> Result<()> {
         let mut empty = true;
-        self.scan(&Key::new(directory, Subject::Entry, 0), |key, _| {
+        self.space().scan(&Key::new(directory, Subject::Entry, 0), |key, _| {
             empty = key.inode != directory || key.subject != Subject::Entry;
             Ok(Step::Stop)
         })?;
@@ -369,37 +352,38 @@ impl Volume {
     /// An entry that nobody could have made is not given; all others are, and then comes an error.
     pub(crate) fn list(
         &mut self,
-        directory: u64,
+        directory: InodeNo,
         cookie: u64,
         each: &mut dyn FnMut(Entry<'_>) -> bool,
     ) -> Result<()> {
-        self.directory(directory)?;
-        let mut names = Names::new(self);
+        self.inodes().directory(directory)?;
+        let mut names = self.names();
         let mut wrong = None;
         let mut stopped = false;
         // From the first name of the cookie's hash on, to know those that were given.
         let from = cookie >> SLOT_BITS << SLOT_BITS;
-        let scanned = self.scan(&Key::new(directory, Subject::Entry, from), |key, value| {
-            if key.inode != directory || key.subject != Subject::Entry {
-                return Ok(Step::Stop);
-            }
-            match names.read(key, value) {
-                Ok(_) if key.offset <= cookie => {}
-                Ok((inode, kind, name)) => {
-                    let entry = Entry { name, inode: Inode(inode), kind, cookie: key.offset };
-                    stopped = !each(entry);
+        let scanned =
+            self.space().scan(&Key::new(directory, Subject::Entry, from), |key, value| {
+                if key.inode != directory || key.subject != Subject::Entry {
+                    return Ok(Step::Stop);
                 }
-                Err(error) => wrong = Some(error),
-            }
-            Ok(if stopped { Step::Stop } else { Step::On })
-        });
+                match names.read(key, value) {
+                    Ok(_) if key.offset <= cookie => {}
+                    Ok((inode, kind, name)) => {
+                        let entry = Entry { name, inode: Inode(inode.0), kind, cookie: key.offset };
+                        stopped = !each(entry);
+                    }
+                    Err(error) => wrong = Some(error),
+                }
+                Ok(if stopped { Step::Stop } else { Step::On })
+            });
         if let Some(error) = wrong {
-            self.inodes.damaged.insert(directory);
-            self.record_error(&in_directory(directory, &error));
+            self.damaged.insert(directory);
+            self.health().record_error(&in_directory(directory, &error));
         }
         scanned?;
         // Who lists in pieces is told at the end of the last one, whichever piece it was in.
-        if !stopped && self.inodes.damaged.contains(&directory) {
+        if !stopped && self.damaged.contains(&directory) {
             return Err(in_directory(directory, &Error::damaged("a name in it is damaged")));
         }
         Ok(())
@@ -407,7 +391,7 @@ impl Volume {
 }
 
 /// Says which directory an error is about.
-fn in_directory(directory: u64, error: &Error) -> Error {
+fn in_directory(directory: InodeNo, error: &Error) -> Error {
     match error {
         Error::Damaged { what } => Error::damaged(format!("directory {directory}: {what}")),
         error => error.clone(),

@@ -1,21 +1,21 @@
 //! Renaming.
 
+use super::Files;
+use super::directory::Found;
 use crate::error::{Error, Result};
-use crate::format::attributes::ROOT;
 use crate::format::item::Key;
-use crate::fs::directory::Found;
+use crate::format::numbers::InodeNo;
 use crate::inode_table::Times;
-use crate::volume::Volume;
 use std::collections::HashSet;
 use twine_files::{Error as FileError, FileKind};
 
-impl Volume {
+impl Files {
     /// Renames as POSIX does.
     pub(crate) fn rename_entry(
         &mut self,
-        from: u64,
+        from: InodeNo,
         from_name: &str,
-        to: u64,
+        to: InodeNo,
         to_name: &str,
     ) -> Result<()> {
         self.check_writable()?;
@@ -34,36 +34,36 @@ impl Volume {
             Ok(replaced) => replaced.key,
             Err(key) => *key,
         };
-        self.make_room_for_names()?;
+        self.engine.make_room_for_names()?;
         for key in [&moved.key, &key] {
-            self.prepare(key)?;
+            self.space().prepare(key)?;
         }
         for inode in [from, to, moved.inode] {
-            self.prepare_inode(inode)?;
+            self.inodes().prepare(inode)?;
         }
         if let Ok(replaced) = &place {
-            self.prepare_inode(replaced.inode)?;
+            self.inodes().prepare(replaced.inode)?;
             self.prepare_mark(replaced.inode)?;
         }
         let result = self.rename_prepared(&moved, &key, to_name, place.ok());
-        if let Some(gone) = self.poison_on_error(result)? {
+        if let Some(gone) = self.health().poison_on_error(result)? {
             self.destroy(gone);
         }
         Ok(())
     }
 
     /// Refuses to move a directory into itself or below.
-    fn check_not_below(&mut self, moved: u64, to: u64) -> Result<()> {
+    fn check_not_below(&mut self, moved: InodeNo, to: InodeNo) -> Result<()> {
         let mut seen = HashSet::new();
         let mut above = to;
         while seen.insert(above) {
             if above == moved {
                 return Err(FileError::Invalid.into());
             }
-            if above == ROOT {
+            if above == InodeNo::ROOT {
                 return Ok(());
             }
-            above = self.directory(above)?.parent;
+            above = self.inodes().directory(above)?.parent;
         }
         Err(Error::damaged(format!("directory {above} is below itself")))
     }
@@ -84,13 +84,14 @@ impl Volume {
         key: &Key,
         name: &str,
         replaced: Option<Found>,
-    ) -> Result<Option<u64>> {
-        self.remove(&moved.key)?;
+    ) -> Result<Option<InodeNo>> {
+        self.space().remove(&moved.key)?;
         self.put_entry(key, moved.inode, moved.kind, name)?;
-        let parent = if moved.kind == FileKind::Directory { key.inode } else { 0 };
-        self.change_inode(moved.inode, Times::CHANGED, |attributes| attributes.parent = parent)?;
-        self.change_inode(moved.key.inode, Times::CONTENTS, |_| {})?;
-        self.change_inode(key.inode, Times::CONTENTS, |_| {})?;
+        let parent = if moved.kind == FileKind::Directory { key.inode } else { InodeNo::NONE };
+        self.inodes()
+            .change(moved.inode, Times::CHANGED, |attributes| attributes.parent = parent)?;
+        self.inodes().change(moved.key.inode, Times::CONTENTS, |_| {})?;
+        self.inodes().change(key.inode, Times::CONTENTS, |_| {})?;
         match replaced {
             Some(replaced) if self.lose_name(replaced.inode)? => Ok(Some(replaced.inode)),
             _ => Ok(None),

@@ -3,16 +3,19 @@
 //! The volume's own code writes them. What it is about to seal is changed as the input says,
 //! so that all seals, pointers and links of the log fit whatever was made of the rest.
 
-use super::{Input, hooks, node_input, padded};
-use crate::format::attributes::ROOT;
+use super::{Input, node_input, padded};
+use crate::durability::Durability;
+use crate::format::block::BlockNo;
 use crate::format::block::{BLOCK_BYTES, Bytes, HEADER_START, Kind, MAX_BLOCKS};
 use crate::format::item::Subject;
-use crate::format::node as page;
+use crate::format::node::Node;
+
+use crate::format::numbers::InodeNo;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 use crate::header::Header;
 use crate::storage::{Storage, StorageError};
 use crate::volume::MIN_CACHE_BYTES;
-use crate::{NewSlot, Options, Result, Secret, Volume, log};
+use crate::{NewSlot, Options, Result, Secret, Volume, fuzz_hooks, log};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -176,7 +179,7 @@ fn make(deep: bool) -> Result<Blocks> {
 }
 
 static BASES: LazyLock<[Option<Blocks>; 2]> =
-    LazyLock::new(|| [false, true].map(|deep| hooks::predictably(|| make(deep)).ok()));
+    LazyLock::new(|| [false, true].map(|deep| fuzz_hooks::predictably(|| make(deep)).ok()));
 
 /// Opens a volume and changes all kinds of things, in commits of both kinds.
 fn write(storage: &Blocks, deep: bool) -> Result<()> {
@@ -198,7 +201,7 @@ fn write(storage: &Blocks, deep: bool) -> Result<()> {
     for number in (0..if deep { DEEP_FILES } else { 0 }).step_by(40) {
         volume.unlink(directory, &number.to_string())?;
     }
-    volume.commit_tree(true)?;
+    volume.engine_mut().commit_tree(Durability::Synced)?;
     // What follows is in the log alone.
     volume.write(file, 40 * BLOCK_BYTES as u64, &[3; 2 * BLOCK_BYTES])?;
     volume.rename(root, "file", below, "moved")?;
@@ -274,34 +277,43 @@ fn change_bytes(bytes: &mut [u8], input: &mut Input<'_>) {
 
 /// Changes a node's items, so that it stays a node; or its bytes.
 fn change_node(page: &mut Bytes, input: &mut Input<'_>) {
-    let (what, level) = (input.u8() % 8, page::level(page));
-    let count = page::count(page);
-    if what == 0 || count == 0 || page::validate(page, level).is_err() {
-        return change_bytes(page, input);
+    let (what, level) = (input.u8() % 8, page[0]);
+    let node = Node::validate(Box::new(*page), level).ok();
+    let node = node.filter(|node| what != 0 && node.count() > 0);
+    match node {
+        Some(mut node) => {
+            change_items(&mut node, what, input);
+            *page = *node.into_block();
+        }
+        None => change_bytes(page, input),
     }
+}
+
+fn change_items(node: &mut Node, what: u8, input: &mut Input<'_>) {
+    let (level, count) = (node.level(), node.count());
     let index = input.below(count);
-    let key = page::key(page, index);
-    let mut value = page::value(page, index).to_vec();
+    let key = node.key(index);
+    let mut value = node.value(index).to_vec();
     match what {
         // Some bytes of a value.
         1 | 2 if level == 0 => {
             change_bytes(&mut value, input);
-            page::replace(page, index, &key, &value);
+            node.replace(index, &key, &value);
         }
         // Another value.
         3 if level == 0 => {
-            page::replace(page, index, &key, input.bytes(63));
+            node.replace(index, &key, input.bytes(63));
         }
-        4 if level == 0 => page::remove(page, index),
+        4 if level == 0 => node.remove(index),
         // A pointer is there twice.
         5 if level == 0 => {
-            let from = page::value(page, input.below(count)).to_vec();
-            page::replace(page, index, &key, &from);
+            let from = node.value(input.below(count)).to_vec();
+            node.replace(index, &key, &from);
         }
         // A child is there twice.
         5 | 6 if level > 0 => {
-            let from = page::child(page, input.below(count));
-            page::set_child(page, index, &from);
+            let from = node.child(input.below(count));
+            node.set_child(index, &from);
         }
         // Another item, or a pointer to somewhere.
         _ => {
@@ -310,11 +322,11 @@ fn change_node(page: &mut Bytes, input: &mut Input<'_>) {
                 value = input.bytes(63).to_vec();
             } else if what == 7 {
                 let mut pointer = Pointer::decode(&padded::<POINTER_BYTES>(&value));
-                pointer.block = from as u64 % MAX_BLOCKS;
+                pointer.block = BlockNo(from as u64 % MAX_BLOCKS);
                 value = pointer.encode().to_vec();
             }
-            if let Err(index) = page::search(page, &key) {
-                page::insert(page, index, &key, &value);
+            if let Err(index) = node.search(&key) {
+                node.insert(index, &key, &value);
             }
         }
     }
@@ -332,11 +344,11 @@ pub fn volume(bytes: &[u8]) {
     let lost = (flags & 32 != 0).then(|| input.number::<2>() % MAX_STORAGE_BLOCKS);
     let base = BASES[usize::from(deep)].as_ref().expect("a volume can be made in memory");
     let storage = base.copy();
-    hooks::predictably(|| {
+    fuzz_hooks::predictably(|| {
         let mut edits = Edits::read(&mut input);
         let change = move |kind, bytes: &mut [u8]| edits.make(kind, bytes);
         // It fails where it reads again what was changed.
-        let written = hooks::changing(change, || write(&storage, deep));
+        let written = fuzz_hooks::changing(change, || write(&storage, deep));
         assert!(written.is_ok() || bytes.len() > 1, "{written:?}");
         let storage = storage.copy();
         if let Some(lost) = lost {
@@ -406,7 +418,7 @@ fn read(volume: &mut Volume, inode: Inode, size: u64) {
 /// All names, each directory's once.
 fn walk(volume: &mut Volume) -> Vec<(Inode, String, FileKind)> {
     let mut found = Vec::new();
-    let mut seen = BTreeSet::from([ROOT]);
+    let mut seen = BTreeSet::from([InodeNo::ROOT.0]);
     let mut directories = vec![volume.root()];
     while let Some(directory) = directories.pop() {
         let mut last = 0;
@@ -440,7 +452,7 @@ fn disturb(volume: &mut Volume) -> Result<()> {
     let file = volume.create_file(root, "created")?;
     volume.write(file, 0, &[5; 5000])?;
     volume.sync_all()?;
-    volume.commit_tree(true)
+    volume.engine_mut().commit_tree(Durability::Synced)
 }
 
 fn change_file(
@@ -473,10 +485,10 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let base = BASES[0].as_ref().expect("a volume can be made in memory").copy();
     let also = Rc::clone(&seeds);
     let see = move |kind, bytes: &mut [u8]| collect(kind, bytes, &mut also.borrow_mut());
-    let written = hooks::predictably(|| hooks::changing(see, || write(&base, false)));
+    let written = fuzz_hooks::predictably(|| fuzz_hooks::changing(see, || write(&base, false)));
     written.expect("a volume can be written in memory");
     let mut seeds = seeds.take();
-    let header = base.block(HEADER_START);
+    let header = base.block(HEADER_START.0);
     seeds.insert(("header", header.to_vec()));
     let slots = Header::decode(&header).expect("it was just written").slots;
     seeds.extend(slots.iter().map(|slot| ("slot", slot.encode().to_vec())));
@@ -505,14 +517,16 @@ fn collect(kind: Kind, bytes: &mut [u8], seeds: &mut BTreeSet<(&'static str, Vec
         (Kind::Node, Ok(page)) => page,
         _ => return,
     };
-    seeds.insert(("node", node_input(page)));
-    if page::level(page) > 0 {
+    let level = page[0];
+    let Ok(node) = Node::validate(Box::new(*page), level) else { return };
+    seeds.insert(("node", node_input(&node)));
+    if level > 0 {
         return;
     }
     let mut kinds = BTreeSet::new();
-    for index in 0..page::count(page) {
-        let value = page::value(page, index);
-        let target = match page::key(page, index).subject {
+    for index in 0..node.count() {
+        let value = node.value(index);
+        let target = match node.key(index).subject {
             Subject::Attributes => "attributes",
             Subject::Extents => "extents",
             Subject::Entry => "name",

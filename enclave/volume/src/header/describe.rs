@@ -1,7 +1,7 @@
 //! What a volume says of itself without a key.
 
 use crate::error::Result;
-use crate::format::block::{Bytes, HEADER_START, RESERVED_BLOCKS, offset, zeroed};
+use crate::format::block::{BlockNo, Bytes, HEADER_START, RESERVED_BLOCKS, bytes_of, zeroed};
 use crate::format::identity::VolumeId;
 use crate::header::key_slot::{Slot, SlotInfo};
 use crate::storage::Storage;
@@ -33,9 +33,9 @@ pub fn describe(storage: &mut dyn Storage) -> Result<Description> {
 /// Both copies of the header, as far as they are there.
 pub(crate) fn headers(storage: &mut dyn Storage, size: u64) -> Result<[Box<Bytes>; 2]> {
     let mut copies = [zeroed(), zeroed()];
-    for (block, copy) in (HEADER_START..).zip(&mut copies) {
-        if size >= offset(block + 1) {
-            sealed_store::read(storage, block, copy)?;
+    for (number, copy) in (0..).zip(&mut copies) {
+        if size >= bytes_of(number + 1) {
+            sealed_store::read(storage, HEADER_START + number, copy)?;
         }
     }
     Ok(copies)
@@ -44,14 +44,14 @@ pub(crate) fn headers(storage: &mut dyn Storage, size: u64) -> Result<[Box<Bytes
 /// Whether a storage holds nothing but zeros, and no more of them than a volume has whose creation was
 /// cut short.
 pub(crate) fn is_blank(storage: &mut dyn Storage, size: u64) -> bool {
-    let most = 2 * offset(RESERVED_BLOCKS);
-    let blocks = size / offset(1);
-    if size == 0 || size > most || size != offset(blocks) {
+    let most = 2 * bytes_of(RESERVED_BLOCKS);
+    let blocks = size / bytes_of(1);
+    if size == 0 || size > most || size != bytes_of(blocks) {
         return false;
     }
     let mut bytes = zeroed();
     (0..blocks).all(|block| {
-        sealed_store::read(storage, block, &mut bytes).is_ok()
+        sealed_store::read(storage, BlockNo(block), &mut bytes).is_ok()
             && bytes.iter().all(|byte| *byte == 0)
     })
 }

@@ -1,79 +1,18 @@
 //! Reading the log: the commits that make a state.
 
-use super::entries::{Entries, Tolerance, root_blocks};
-use super::entry::{Entry, FIRST, LAST, Opened};
-use crate::anchor::Mark;
+use super::entries::Entries;
+use super::group::Group;
+use super::tolerance::Tolerance;
 use crate::error::{Error, Result};
-use crate::format::block::RING_BLOCKS;
-use crate::format::bytes::{Reader, Short};
-use crate::format::pointer::{Pointer, Salt, Tag};
-use crate::format::record;
-use crate::format::record::{Record, State};
+use crate::format::bytes::Short;
+use crate::format::entry::{Entry, FIRST, LAST};
+use crate::format::item::KEY_BYTES;
+use crate::format::mark::Mark;
+use crate::format::pointer::Pointer;
+use crate::format::record::Record;
+use crate::format::ring::RingPlace;
 
-use super::{ring_block, ring_start};
 use std::collections::HashMap;
-
-/// Places of the ring are smaller than this.
-const MAX_PLACES: u64 = 1 << 62;
-
-/// A commit that was found in the log.
-pub(crate) struct Group {
-    /// Its last entry.
-    pub(crate) mark: Mark,
-    pub(crate) tree: u64,
-    /// What its last entry was sealed with.
-    pub(crate) salt: Salt,
-    /// See [`Entry::durable`].
-    pub(crate) durable: u64,
-    /// See [`Entry::durable_commit`].
-    pub(crate) durable_commit: Mark,
-    pub(crate) state: State,
-    /// Where its entries lie: a block, and the tag of the entry there.
-    pub(crate) entries: Vec<(u64, Tag)>,
-    stream: Vec<u8>,
-    /// Where in the ring the next commit may be.
-    end: u64,
-}
-
-impl Group {
-    /// The commit of a tree that an entry names.
-    pub(super) fn of_tree(opened: &Opened) -> Result<Self> {
-        let tree = opened.entry.tree;
-        let entries = root_blocks(tree).map(|block| (block, opened.tag)).to_vec();
-        Self::new(&opened.entry, opened, &opened.entry.payload, entries, None)
-    }
-
-    fn new(
-        first: &Entry,
-        last: &Opened,
-        bytes: &[u8],
-        entries: Vec<(u64, Tag)>,
-        end: Option<u64>,
-    ) -> Result<Self> {
-        let mut reader = Reader::new(bytes);
-        let malformed = |_: Short| Error::damaged("the state of a commit is malformed");
-        let state = State::read(&mut reader).map_err(malformed)?;
-        if state.log >= MAX_PLACES {
-            return Err(malformed(Short));
-        }
-        Ok(Group {
-            mark: last.mark(),
-            tree: first.tree,
-            salt: last.salt,
-            durable: first.durable,
-            durable_commit: first.durable_commit,
-            stream: reader.rest().to_vec(),
-            end: end.unwrap_or(state.log),
-            entries,
-            state,
-        })
-    }
-
-    /// What the commit lists.
-    fn records(&self) -> Result<Vec<Record<'_>>, Short> {
-        record::records(&self.stream)
-    }
-}
 
 /// A commit that wrote the tree, and those after it.
 pub(crate) struct Chain {
@@ -85,15 +24,15 @@ impl Chain {
     /// Follows a commit that wrote the tree.
     pub(crate) fn read(entries: &Entries, tree: Group, tolerance: Tolerance) -> Result<Self> {
         let mut chain = Chain { tree, changes: Vec::new() };
-        let end = chain.tree.state.log.saturating_add(RING_BLOCKS);
+        let end = chain.tree.state.log.after_lap();
         loop {
             let last = chain.last();
             let mut next = read_group(entries, last.end..end, last);
             // A commit that would reach over the ring's end is at the start of the next lap.
             if let Ok(None) = next
-                && ring_start(last.end) < end
+                && last.end.next_lap() < end
             {
-                next = read_group(entries, ring_start(last.end)..end, last);
+                next = read_group(entries, last.end.next_lap()..end, last);
             }
             let Some(group) = tolerance.or(next, None)? else { return Ok(chain) };
             chain.changes.push(group);
@@ -111,7 +50,7 @@ impl Chain {
     }
 
     /// Where in the ring the next commit may be.
-    pub(crate) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> RingPlace {
         self.last().end
     }
 
@@ -125,7 +64,7 @@ impl Chain {
 /// The commit at the start of a range of the ring that follows another one, if it is whole.
 fn read_group(
     entries: &Entries,
-    range: std::ops::Range<u64>,
+    range: std::ops::Range<RingPlace>,
     after: &Group,
 ) -> Result<Option<Group>> {
     let mut mark = after.mark;
@@ -144,9 +83,9 @@ fn read_group(
             return Ok(None);
         }
         bytes.extend_from_slice(&entry.payload);
-        blocks.push((ring_block(at), opened.tag));
+        blocks.push((at.block(), opened.tag));
         mark = opened.mark();
-        at += 1 + u64::from(entry.data);
+        at = at + 1 + u64::from(entry.data);
         let first = *first.get_or_insert(entry);
         if entry.flags & LAST != 0 {
             let whole = at <= range.end;
@@ -160,11 +99,11 @@ fn read_group(
 /// What changes come to, one after the other.
 pub(crate) struct Net<'a> {
     /// The last pointer of each place in extents.
-    pub(crate) pointers: HashMap<([u8; 17], usize), Option<Pointer>>,
+    pub(crate) pointers: HashMap<([u8; KEY_BYTES], usize), Option<Pointer>>,
     /// The last value of each other item.
-    pub(crate) items: HashMap<[u8; 17], Option<&'a [u8]>>,
+    pub(crate) items: HashMap<[u8; KEY_BYTES], Option<&'a [u8]>>,
     /// All keys, in order.
-    pub(crate) keys: Vec<[u8; 17]>,
+    pub(crate) keys: Vec<[u8; KEY_BYTES]>,
 }
 
 impl<'a> Net<'a> {

@@ -1,50 +1,28 @@
 //! All entries that the log's blocks hold, read once when a volume is opened.
 
-use super::chain::{Chain, Group};
-use super::entry::{Entry, FIRST, LAST, Opened, TREE};
-use super::{ring_block, ring_start};
-use crate::error::{Error, Result};
+use super::group::{Group, root_blocks};
+use super::sealed_entry::{self, Opened};
+use super::tolerance::Tolerance;
+use crate::error::Result;
 use crate::format::block::{
-    BLOCK_BYTES, Bytes, RING_BLOCKS, RING_START, ROOT_COPIES_START, ROOT_SLOTS, ROOTS_START,
+    BLOCK_BYTES, BlockNo, Bytes, RING_BLOCKS, RING_START, ROOT_COPIES_START, ROOT_SLOTS,
+    ROOTS_START,
 };
+use crate::format::entry::{FIRST, LAST, TREE};
 use crate::format::identity::VolumeId;
 use crate::format::pointer::{SALT_BYTES, Salt};
-use crate::sealed_store::Store;
+use crate::format::ring::RingPlace;
+use crate::sealed_store::SealedStore;
 
 /// First block of the log.
-const START: u64 = ROOTS_START;
+const START: BlockNo = ROOTS_START;
 
 /// Blocks of the log: the roots, the ring, and the second copies of the roots.
 const BLOCKS: u64 = ROOT_SLOTS + RING_BLOCKS + ROOT_SLOTS;
 
-/// A salt that shares so many bytes with another one is the same, with some of it damaged.
-const SAME_SALT_BYTES: usize = 8;
-
-/// How much is taken for absence that may be damage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tolerance {
-    /// Nothing: an error of the storage, or something authentic that is malformed, is an error.
-    None,
-    /// Both count as if nothing were there.
-    Damage,
-}
-
-impl Tolerance {
-    /// `absent` in place of an error that is tolerated.
-    pub(crate) fn or<T>(self, result: Result<T>, absent: T) -> Result<T> {
-        match (self, result) {
-            (
-                Tolerance::Damage,
-                Err(Error::Storage { .. } | Error::Damaged { .. } | Error::NotAuthentic { .. }),
-            ) => Ok(absent),
-            (_, result) => result,
-        }
-    }
-}
-
 /// What a block of the log holds.
 #[derive(Debug, Clone)]
-enum Held {
+pub(super) enum Held {
     /// Zeros, as in a new volume.
     Nothing,
     /// An authentic entry.
@@ -57,7 +35,7 @@ enum Held {
 }
 
 impl Held {
-    fn entry(&self) -> Option<&Opened> {
+    pub(super) fn entry(&self) -> Option<&Opened> {
         match self {
             Held::Entry(opened) => Some(opened),
             Held::Nothing | Held::Other(_) | Held::Malformed(_) => None,
@@ -71,35 +49,26 @@ pub(crate) struct Entries {
     held: Vec<Held>,
 }
 
-/// What is newer than a state that was chosen.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Newer {
-    /// Blocks of authentic entries with a larger number, or that are malformed.
-    pub(crate) blocks: Vec<u64>,
-    /// How many commits end in one of them.
-    pub(crate) commits: u64,
-    /// The largest number.
-    pub(crate) sequence: u64,
-    /// Entries that can't be read, and may be newer.
-    pub(crate) unreadable: u64,
-}
-
 impl Entries {
     /// Reads and opens the log's blocks.
-    pub(crate) fn read(store: &mut Store, volume: &VolumeId, tolerance: Tolerance) -> Result<Self> {
+    pub(crate) fn read(
+        store: &mut SealedStore,
+        volume: &VolumeId,
+        tolerance: Tolerance,
+    ) -> Result<Self> {
         let mut bytes = vec![0; BLOCKS as usize * BLOCK_BYTES];
         if let Err(error) = store.read(START, &mut bytes) {
             if tolerance == Tolerance::None {
                 return Err(error);
             }
             // Block by block, so that one that can't be read costs no other.
-            for (block, bytes) in (START..).zip(bytes.as_chunks_mut::<BLOCK_BYTES>().0) {
+            for (block, bytes) in blocks().zip(bytes.as_chunks_mut::<BLOCK_BYTES>().0) {
                 if store.read(block, bytes).is_err() {
                     bytes.fill(0xff);
                 }
             }
         }
-        let open = |bytes: &Bytes| match Entry::open(&mut store.sealer, volume, bytes) {
+        let open = |bytes: &Bytes| match sealed_entry::open(store.sealer_mut(), volume, bytes) {
             Ok(Some(opened)) => Ok(Held::Entry(Box::new(opened))),
             Ok(None) if *bytes == [0; BLOCK_BYTES] => Ok(Held::Nothing),
             Ok(None) => Ok(Held::Other(salt_of(bytes))),
@@ -109,12 +78,17 @@ impl Entries {
         Ok(Entries { held })
     }
 
-    fn held(&self, block: u64) -> &Held {
-        self.held.get((block - START) as usize).unwrap_or(&Held::Nothing)
+    pub(super) fn held(&self, block: BlockNo) -> &Held {
+        self.held.get((block.0 - START.0) as usize).unwrap_or(&Held::Nothing)
+    }
+
+    /// What all blocks hold.
+    pub(super) fn all_held(&self) -> impl Iterator<Item = (BlockNo, &Held)> {
+        blocks().zip(&self.held)
     }
 
     /// The root that a copy of a slot names.
-    fn root(&self, block: u64, slot: u64) -> Option<&Opened> {
+    pub(super) fn root(&self, block: BlockNo, slot: u64) -> Option<&Opened> {
         let opened = self.held(block).entry()?;
         let entry = &opened.entry;
         let fits = entry.flags == FIRST | LAST | TREE && entry.tree % ROOT_SLOTS == slot;
@@ -140,14 +114,14 @@ impl Entries {
     }
 
     /// The entry at a place of the ring.
-    pub(super) fn at(&self, place: u64) -> Option<&Opened> {
-        let opened = self.held(ring_block(place)).entry()?;
+    pub(super) fn at(&self, place: RingPlace) -> Option<&Opened> {
+        let opened = self.held(place.block()).entry()?;
         let entry = &opened.entry;
         (entry.place == place && entry.flags & TREE == 0).then_some(opened)
     }
 
-    fn all(&self) -> impl Iterator<Item = (u64, &Opened)> {
-        (START..).zip(&self.held).filter_map(|(block, held)| Some((block, held.entry()?)))
+    pub(super) fn all(&self) -> impl Iterator<Item = (BlockNo, &Opened)> {
+        blocks().zip(&self.held).filter_map(|(block, held)| Some((block, held.entry()?)))
     }
 
     /// The largest number of an entry, and of a tree commit.
@@ -161,51 +135,6 @@ impl Entries {
     pub(crate) fn durable_commit(&self) -> u64 {
         self.all().map(|(_, opened)| opened.entry.durable_commit.sequence).max().unwrap_or(0)
     }
-
-    /// Whether the block of a place looks like an entry that this salt sealed, and does not open: it
-    /// was not written whole, or it is damaged.
-    fn is_unreadable(&self, place: u64, salt: &Salt) -> bool {
-        let (Held::Other(held) | Held::Malformed(held)) = self.held(ring_block(place)) else {
-            return false;
-        };
-        let same = held.iter().zip(salt).filter(|(one, other)| one == other).count();
-        same >= SAME_SALT_BYTES
-    }
-
-    /// What is newer than a chain's last commit.
-    pub(crate) fn newer_than(&self, chain: &Chain) -> Newer {
-        let last = chain.last();
-        let (sequence, tree) = (last.mark.sequence, last.tree);
-        let mut newer = Newer::default();
-        let mut next = vec![chain.end(), ring_start(chain.end())];
-        next.dedup_by_key(|place| ring_block(*place));
-        next.retain(|place| self.is_unreadable(*place, &last.salt));
-        newer.unreadable += next.len() as u64;
-        for (block, opened) in self.all().filter(|(_, opened)| opened.entry.sequence > sequence) {
-            let second_copy = block >= ROOT_COPIES_START
-                && self.held(block - ROOT_COPIES_START + ROOTS_START).entry().map(Opened::mark)
-                    == Some(opened.mark());
-            newer.blocks.push(block);
-            newer.commits += u64::from(opened.entry.flags & LAST != 0 && !second_copy);
-            newer.sequence = newer.sequence.max(opened.entry.sequence);
-        }
-        // Nothing else passes over them, so a repair must not leave them.
-        let held = (START..).zip(&self.held);
-        let malformed = held.filter(|(_, held)| matches!(held, Held::Malformed(_)));
-        newer.blocks.extend(malformed.map(|(block, _)| block));
-        for slot in 0..ROOT_SLOTS {
-            let copies = [ROOTS_START + slot, ROOT_COPIES_START + slot];
-            let is_newest = |block: &u64| {
-                self.root(*block, slot).is_some_and(|opened| opened.entry.tree >= tree)
-            };
-            let other =
-                |block: &u64| matches!(self.held(*block), Held::Other(_) | Held::Malformed(_));
-            if copies.iter().any(other) && !copies.iter().any(is_newest) {
-                newer.unreadable += 1;
-            }
-        }
-        newer
-    }
 }
 
 /// What is the salt of a block that holds an entry.
@@ -215,16 +144,17 @@ fn salt_of(bytes: &Bytes) -> Salt {
     salt
 }
 
-/// The blocks of the two copies of a root.
-pub(crate) fn root_blocks(tree: u64) -> [u64; 2] {
-    [ROOTS_START + tree % ROOT_SLOTS, ROOT_COPIES_START + tree % ROOT_SLOTS]
+/// The blocks of the log.
+fn blocks() -> impl Iterator<Item = BlockNo> {
+    (START.0..).map(BlockNo)
 }
 
 /// The blocks that hold the same as one of the log's does: itself, and the other copy of a root.
-pub(crate) fn copies_of(block: u64) -> Vec<u64> {
-    let roots = [ROOTS_START, ROOT_COPIES_START];
-    let slot =
-        roots.iter().find_map(|start| block.checked_sub(*start).filter(|slot| *slot < ROOT_SLOTS));
+pub(crate) fn copies_of(block: BlockNo) -> Vec<BlockNo> {
+    let slot = [ROOTS_START, ROOT_COPIES_START].iter().find_map(|start| {
+        let slot = block.0.checked_sub(start.0)?;
+        (slot < ROOT_SLOTS).then_some(slot)
+    });
     match slot {
         Some(slot) => {
             let mut copies = root_blocks(slot).to_vec();
@@ -235,5 +165,6 @@ pub(crate) fn copies_of(block: u64) -> Vec<u64> {
     }
 }
 
-const _: () =
-    assert!(ROOT_COPIES_START == RING_START + RING_BLOCKS && RING_START == START + ROOT_SLOTS);
+const _: () = assert!(
+    ROOT_COPIES_START.0 == RING_START.0 + RING_BLOCKS && RING_START.0 == START.0 + ROOT_SLOTS
+);

@@ -1,16 +1,14 @@
 //! The log's part of [`crate::fuzzing`].
 
-use super::entry::{Entry, PAYLOAD_BYTES};
+use super::sealed_entry;
 
 use crate::crypto::{Sealer, SecretKey};
-use crate::format::block::{BLOCK_BYTES, zeroed};
+use crate::format::block::zeroed;
 use crate::format::bytes::Reader;
+use crate::format::entry::{Entry, PAYLOAD_BYTES, SEALED_BYTES};
 use crate::format::identity::VolumeId;
 use crate::format::record::{self, STATE_BYTES, State};
 use std::collections::BTreeSet;
-
-/// Bytes of an entry that are sealed.
-pub(crate) const SEALED_BYTES: usize = BLOCK_BYTES - 34;
 
 /// An entry as it is sealed, and what its payload holds.
 pub(crate) fn entry(bytes: &[u8]) {
@@ -18,8 +16,9 @@ pub(crate) fn entry(bytes: &[u8]) {
     let mut sealer = Sealer::new(SecretKey::new([5; 32])).expect("there are random bytes");
     let volume = VolumeId([6; 16]);
     let mut block = zeroed();
-    entry.seal(&mut sealer, &volume, &mut block).expect("there is room in the entry");
-    let opened = Entry::open(&mut sealer, &volume, &block).expect("it is well-formed");
+    sealed_entry::seal(&entry, &mut sealer, &volume, &mut block)
+        .expect("there is room in the entry");
+    let opened = sealed_entry::open(&mut sealer, &volume, &block).expect("it is well-formed");
     let opened = opened.expect("it was sealed just now");
     assert_eq!(opened.entry.payload, entry.payload);
     let head = |entry: Entry| format!("{:?}", Entry { payload: Vec::new(), ..entry });

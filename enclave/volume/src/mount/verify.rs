@@ -4,12 +4,13 @@
 //! last barrier. What was sealed before that is durable, and not looked at.
 
 use crate::error::{Error, Result};
-use crate::format::block::{BLOCK_BYTES, Kind, zeroed};
+use crate::format::block::{BLOCK_BYTES, Block, BlockNo, Kind, zeroed};
+use crate::format::extents;
 use crate::format::item::{Key, Subject};
+use crate::format::node::Node;
 use crate::format::pointer::{Pointer, Salt};
-use crate::format::{extents, node as page};
 use crate::log::{Chain, Net, Tolerance};
-use crate::sealed_store::Store;
+use crate::sealed_store::SealedStore;
 use std::collections::{HashMap, HashSet};
 
 /// What is left of a chain.
@@ -26,7 +27,7 @@ pub(crate) enum Cut {
 /// # Errors
 /// When the storage fails, or something authentic is malformed, unless that is tolerated.
 pub(crate) fn cut_to_whole(
-    store: &mut Store,
+    store: &mut SealedStore,
     chain: &mut Chain,
     size: u64,
     tolerance: Tolerance,
@@ -56,18 +57,21 @@ pub(crate) fn cut_to_whole(
     }
 }
 
+/// A block, and with which counter it was sealed.
+type Sealed = (BlockNo, u64);
+
 struct Verifier<'a> {
-    store: &'a mut Store,
+    store: &'a mut SealedStore,
     /// Every block that was sealed under another salt is durable, and under this one up to this
     /// counter.
     salt: Salt,
     durable: u64,
     tolerance: Tolerance,
     /// Blocks of data of any state that were looked at: whether they open.
-    opened: HashMap<(u64, u64), bool>,
+    opened: HashMap<Sealed, bool>,
     /// Blocks of the present state that were looked at, by block and counter: each is looked at once,
     /// whatever leads to it.
-    seen: HashSet<(u64, u64)>,
+    seen: HashSet<Sealed>,
     /// Blocks of the present state that open, and are not known to be durable.
     unsure: Vec<(Kind, Pointer)>,
 }
@@ -77,10 +81,9 @@ impl Verifier<'_> {
     fn holds(&mut self, chain: &Chain) -> Result<bool> {
         self.seen.clear();
         self.unsure.clear();
-        let state = &chain.tree.state;
-        if !(1..=page::MAX_LEVELS).contains(&state.levels) {
-            let error = Error::damaged("the tree has too many levels");
-            return self.tolerance.or(Err(error), false);
+        let root = chain.tree.state.root;
+        if !self.tolerance.or(root.check().map(|()| true), false)? {
+            return Ok(false);
         }
         let Some(net) = self.tolerance.or(Net::of(chain).map(Some), None)? else {
             return Ok(false);
@@ -92,7 +95,7 @@ impl Verifier<'_> {
                 return Ok(false);
             }
         }
-        self.node_holds(&state.root, state.levels - 1, &net, blocks)
+        self.node_holds(&root.pointer, root.levels - 1, &net, blocks)
     }
 
     fn is_durable(&self, pointer: &Pointer) -> bool {
@@ -119,14 +122,9 @@ impl Verifier<'_> {
     }
 
     /// The contents of a block that opens. One that does not is damaged, or was never written.
-    fn loads(
-        &mut self,
-        kind: Kind,
-        pointer: &Pointer,
-        blocks: u64,
-    ) -> Result<Option<crate::format::block::Block>> {
+    fn loads(&mut self, kind: Kind, pointer: &Pointer, blocks: u64) -> Result<Option<Block>> {
         let mut bytes = zeroed();
-        let loaded = match pointer.block < blocks {
+        let loaded = match pointer.block.0 < blocks {
             true => self.store.load(kind, pointer, &mut bytes),
             false => Err(Error::damaged("a pointer leads out of the volume")),
         };
@@ -150,18 +148,16 @@ impl Verifier<'_> {
             return Ok(true);
         }
         let Some(bytes) = self.loads(Kind::Node, pointer, blocks)? else { return Ok(false) };
-        let valid = page::validate(&bytes, level).map_err(Error::damaged);
-        if !self.tolerance.or(valid.map(|()| true), false)? {
-            return Ok(false);
-        }
+        let node = Node::validate(bytes, level).map_err(|(_, what)| Error::damaged(what));
+        let Some(node) = self.tolerance.or(node.map(Some), None)? else { return Ok(false) };
         self.unsure.push((Kind::Node, *pointer));
-        for index in 0..page::count(&bytes) {
+        for index in 0..node.count() {
             let holds = if level > 0 {
-                self.node_holds(&page::child(&bytes, index), level - 1, net, blocks)?
+                self.node_holds(&node.child(index), level - 1, net, blocks)?
             } else {
-                let key = page::key(&bytes, index);
+                let key = node.key(index);
                 key.subject != Subject::Extents
-                    || self.extents_hold(&key, page::value(&bytes, index), net, blocks)?
+                    || self.extents_hold(&key, node.value(index), net, blocks)?
             };
             if !holds {
                 return Ok(false);

@@ -3,91 +3,117 @@
 //! A node that is changed for the first time since it was written gets another block at
 //! once, and its parent, changed likewise, an unsealed pointer to it. So every node on the
 //! path of a change is dirty and stays in the cache; they are sealed and written together
-//! (see `flush`).
+//! (see `write`).
+//!
+//! A change fails before it has changed anything if a node on its path can't be read. After that it
+//! needs nothing but blocks of the pool, whose number [`Tree::blocks_needed`] tells beforehand.
 
-use crate::cache::{Frame, Name};
+use super::{Root, Tree};
+use crate::cache::NodeFrame;
 use crate::error::{Error, Result};
-use crate::format::block::zeroed;
-use crate::format::item::{Key, Subject};
-use crate::format::node as page;
-use crate::format::node::{MAX_LEVELS, MAX_VALUE_BYTES};
-use crate::format::pointer::Pointer;
-use crate::volume::Volume;
+use crate::format::block::BlockNo;
+use crate::format::item::{KEY_BYTES, Key, Subject};
+use crate::format::node::{MAX_LEVELS, MAX_VALUE_BYTES, Node};
+use crate::format::pointer::{POINTER_BYTES, Pointer};
+use crate::header::key_slot::SLOT_BYTES;
 
 /// Below this, a node is merged with a neighbour if both fit into one.
 const SPARSE: usize = 1024;
 
-/// The way to a leaf: dirty nodes, and the index of the child that was taken in each.
-type Path = Vec<(Frame, usize)>;
+/// What one more child takes of a node.
+const CHILD_BYTES: usize = SLOT_BYTES + KEY_BYTES + POINTER_BYTES;
 
-impl Volume {
-    /// Makes an empty tree, whose root will lie in a block that is not in use yet.
-    pub(crate) fn init_root(&mut self, block: u64) -> Result<()> {
-        let mut bytes = zeroed();
-        page::clear(&mut bytes, 0);
-        let frame = self.cache.put(Name::Node(block), bytes, true);
-        self.cache.dirty(frame);
-        self.root = Pointer::unsealed(block);
-        self.levels = 1;
-        self.claim(block)?;
-        self.space.claimed.clear();
-        Ok(())
+/// The path to a leaf: dirty nodes, and the index of the child that was taken in each.
+type Path = Vec<(NodeFrame, usize)>;
+
+impl Tree {
+    /// More blocks than a change of an item ever takes from the pool: for each level one for the node
+    /// that is on the path and one for the node that it is split into, and one for a new root.
+    pub(crate) fn most_blocks_needed(&self) -> usize {
+        2 * usize::from(self.root.levels) + 1
+    }
+
+    /// How many blocks it takes from the pool at most to make an item writable, and to put a value of
+    /// so many bytes.
+    pub(crate) fn blocks_needed(&mut self, key: &Key, length: Option<usize>) -> Result<usize> {
+        let mut pointer = self.root.pointer;
+        let mut clean = usize::from(pointer.is_sealed());
+        // Nodes in a row, up from the present one, that have no room for another child.
+        let mut full = 0;
+        for level in (1..self.root.levels).rev() {
+            let frame = self.node(&pointer, level)?;
+            let node = self.cache.node(frame);
+            full = if node.free() < CHILD_BYTES { full + 1 } else { 0 };
+            pointer = node.child(node.child_index(key));
+            clean += usize::from(pointer.is_sealed());
+        }
+        let Some(length) = length else { return Ok(clean) };
+        let frame = self.node(&pointer, 0)?;
+        let leaf = self.cache.node(frame);
+        let old =
+            leaf.search(key).map_or(0, |index| SLOT_BYTES + KEY_BYTES + leaf.value(index).len());
+        if leaf.free() + old >= SLOT_BYTES + KEY_BYTES + length {
+            return Ok(clean);
+        }
+        let new_root = usize::from(full + 1 == usize::from(self.root.levels));
+        Ok(clean + 1 + full + new_root)
     }
 
     /// Makes sure that a change of this item needs nothing from the storage any more, so
     /// that it can't fail in the middle of an operation.
     pub(crate) fn prepare(&mut self, key: &Key) -> Result<()> {
-        self.path(key).map(drop)
+        self.writable_path(key).map(drop)
     }
 
-    /// Puts an item, or gives it another value. Which pointers of extents differ, the caller
-    /// [says](crate::change_set::Redo::pointers).
+    /// Puts an item, or gives it another value.
     pub(crate) fn put(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        debug_assert!(key.subject != Subject::Extents, "which pointers differ must be said");
+        self.changes.add(key);
+        self.put_value(key, value)
+    }
+
+    /// Puts an item of extents whose pointers of a mask differ from what they were.
+    pub(crate) fn put_extents(&mut self, key: &Key, value: &[u8], mask: u32) -> Result<()> {
+        self.changes.add_pointers(key, mask);
+        self.put_value(key, value)
+    }
+
+    fn put_value(&mut self, key: &Key, value: &[u8]) -> Result<()> {
         if value.len() > MAX_VALUE_BYTES {
             return Err(Error::damaged("an item is too large for the tree"));
         }
-        if key.subject != Subject::Extents {
-            self.redo.changed(key);
-        }
-        let (mut path, leaf) = self.path(key)?;
-        let bytes = self.cache.bytes_mut(leaf);
-        match page::search(bytes, key) {
-            Ok(index) => {
-                if page::replace(bytes, index, key, value) {
-                    return Ok(());
-                }
-                let result = self.insert(&mut path, leaf, index, key, value);
-                self.poison_on_error(result)
-            }
-            Err(index) => {
-                let result = self.insert(&mut path, leaf, index, key, value);
-                self.poison_on_error(result)
-            }
-        }
+        let (mut path, leaf) = self.writable_path(key)?;
+        let node = self.cache.node_mut(leaf);
+        let index = match node.search(key) {
+            Ok(index) if node.replace(index, key, value) => return Ok(()),
+            Ok(index) | Err(index) => index,
+        };
+        let result = self.insert(&mut path, leaf, index, key, value);
+        self.health.poison_on_error(result)
     }
 
     /// Takes an item away; whether there was one.
     pub(crate) fn remove(&mut self, key: &Key) -> Result<bool> {
-        let (mut path, leaf) = self.path(key)?;
-        let bytes = self.cache.bytes_mut(leaf);
-        let Ok(index) = page::search(bytes, key) else { return Ok(false) };
-        self.redo.changed(key);
-        page::remove(bytes, index);
+        let (mut path, leaf) = self.writable_path(key)?;
+        let node = self.cache.node_mut(leaf);
+        let Ok(index) = node.search(key) else { return Ok(false) };
+        self.changes.add(key);
+        node.remove(index);
         let result = self.shrink(&mut path, leaf);
-        self.poison_on_error(result)?;
+        self.health.poison_on_error(result)?;
         Ok(true)
     }
 
-    /// The way to the leaf of a key, all of it dirty.
-    fn path(&mut self, key: &Key) -> Result<(Path, Frame)> {
-        let root = self.root;
-        let (mut frame, moved) = self.make_writable(&root, self.levels - 1)?;
+    /// The path to the leaf of a key, all of it dirty.
+    fn writable_path(&mut self, key: &Key) -> Result<(Path, NodeFrame)> {
+        let root = self.root.pointer;
+        let (mut frame, moved) = self.make_writable(&root, self.root.levels - 1)?;
         if let Some(moved) = moved {
-            self.root = moved;
+            self.root.pointer = moved;
         }
-        let mut path = Path::with_capacity(usize::from(self.levels));
-        for level in (0..self.levels - 1).rev() {
-            let index = page::child_index(self.cache.bytes(frame), key);
+        let mut path = Path::with_capacity(usize::from(self.root.levels));
+        for level in (0..self.root.levels - 1).rev() {
+            let index = self.cache.node(frame).child_index(key);
             path.push((frame, index));
             frame = self.make_child_writable(frame, index, level)?;
         }
@@ -95,55 +121,68 @@ impl Volume {
     }
 
     /// A child of a dirty node, made dirty.
-    fn make_child_writable(&mut self, parent: Frame, index: usize, level: u8) -> Result<Frame> {
-        let pointer = page::child(self.cache.bytes(parent), index);
+    fn make_child_writable(
+        &mut self,
+        parent: NodeFrame,
+        index: usize,
+        level: u8,
+    ) -> Result<NodeFrame> {
+        let pointer = self.cache.node(parent).child(index);
         let (frame, moved) = self.make_writable(&pointer, level)?;
         if let Some(moved) = moved {
-            page::set_child(self.cache.bytes_mut(parent), index, &moved);
+            self.cache.node_mut(parent).set_child(index, &moved);
         }
         Ok(frame)
     }
 
     /// Makes a node dirty. If it was clean, it moves to another block, and the pointer that
     /// its parent must have from now on is given too.
-    fn make_writable(&mut self, pointer: &Pointer, level: u8) -> Result<(Frame, Option<Pointer>)> {
+    fn make_writable(
+        &mut self,
+        pointer: &Pointer,
+        level: u8,
+    ) -> Result<(NodeFrame, Option<Pointer>)> {
+        let frame = self.node(pointer, level)?;
         if !pointer.is_sealed() {
-            return Ok((self.node(pointer, level)?, None));
+            return Ok((frame, None));
         }
-        // Taking a block may read nodes, and so must come before a clean frame is held.
-        let block = self.take_reserved()?;
-        let frame = match self.node(pointer, level) {
-            Ok(frame) => frame,
-            Err(error) => {
-                self.space.put_reserved(block);
-                return Err(error);
-            }
-        };
-        self.cache.rename(frame, Name::Node(block));
-        self.cache.dirty(frame);
-        self.free_node(pointer);
+        let block = self.take_block()?;
+        self.cache.move_node(frame, block);
+        self.cache.mark_node_dirty(frame);
+        self.pool.leave(*pointer);
         Ok((frame, Some(Pointer::unsealed(block))))
+    }
+
+    fn take_block(&mut self) -> Result<BlockNo> {
+        self.pool.take().ok_or_else(|| Error::damaged("no block is at hand for a tree node"))
+    }
+
+    /// Holds a new node, which is dirty; the pointer to it.
+    fn add_node(&mut self, block: BlockNo, node: Node) -> Pointer {
+        let frame = self.cache.put_node(block, node);
+        self.cache.mark_node_dirty(frame);
+        Pointer::unsealed(block)
     }
 
     /// Inserts into a dirty node, and splits it if there is no room.
     fn insert(
         &mut self,
         path: &mut Path,
-        frame: Frame,
+        frame: NodeFrame,
         index: usize,
         key: &Key,
         value: &[u8],
     ) -> Result<()> {
-        if page::insert(self.cache.bytes_mut(frame), index, key, value) {
+        if self.cache.node_mut(frame).insert(index, key, value) {
             return Ok(());
         }
-        let block = self.take_reserved()?;
-        let mut right = self.cache.spare();
-        page::split(self.cache.bytes_mut(frame), &mut right, index, key, value);
-        let separator = page::key(&right, 0);
-        let right_frame = self.cache.put(Name::Node(block), right, true);
-        self.cache.dirty(right_frame);
-        let pointer = Pointer::unsealed(block);
+        let block = self.take_block()?;
+        let spare = self.cache.spare();
+        let left = self.cache.node_mut(frame);
+        let mut right = Node::empty(spare, left.level());
+        left.split(&mut right, index, key, value);
+        let separator = right.key(0);
+        let pointer = self.add_node(block, right);
         match path.pop() {
             Some((parent, at)) => self.insert(path, parent, at + 1, &separator, &pointer.encode()),
             None => self.grow_root(&separator, &pointer),
@@ -152,61 +191,59 @@ impl Volume {
 
     /// Puts a new root above the old one and its new neighbour.
     fn grow_root(&mut self, separator: &Key, right: &Pointer) -> Result<()> {
-        if self.levels == MAX_LEVELS {
+        if self.root.levels == MAX_LEVELS {
             return Err(Error::damaged("the tree has too many levels"));
         }
-        let block = self.take_reserved()?;
-        let mut bytes = self.cache.spare();
-        page::clear(&mut bytes, self.levels);
-        page::insert(&mut bytes, 0, &Key::MIN, &self.root.encode());
-        page::insert(&mut bytes, 1, separator, &right.encode());
-        let frame = self.cache.put(Name::Node(block), bytes, true);
-        self.cache.dirty(frame);
-        self.root = Pointer::unsealed(block);
-        self.levels += 1;
+        let block = self.take_block()?;
+        let mut node = Node::empty(self.cache.spare(), self.root.levels);
+        node.insert(0, &Key::MIN, &self.root.pointer.encode());
+        node.insert(1, separator, &right.encode());
+        self.root.pointer = self.add_node(block, node);
+        self.root.levels += 1;
         Ok(())
     }
 
     /// After a removal: gives up an empty node, merges a sparse one.
-    fn shrink(&mut self, path: &mut Path, frame: Frame) -> Result<()> {
-        let bytes = self.cache.bytes(frame);
+    fn shrink(&mut self, path: &mut Path, frame: NodeFrame) -> Result<()> {
         let Some((parent, index)) = path.pop() else {
             return self.lower_root();
         };
-        if page::count(bytes) == 0 {
+        let node = self.cache.node(frame);
+        let (level, used) = (node.level(), node.used());
+        if node.count() == 0 {
             self.drop_child(parent, index);
             return self.shrink(path, parent);
         }
-        if page::used(bytes) < SPARSE && self.merge(parent, index, page::level(bytes)) {
+        if used < SPARSE && self.merge(parent, index, level) {
             return self.shrink(path, parent);
         }
         Ok(())
     }
 
     /// Removes a dirty child that is not needed any more.
-    fn drop_child(&mut self, parent: Frame, index: usize) {
-        let pointer = page::child(self.cache.bytes(parent), index);
-        page::remove(self.cache.bytes_mut(parent), index);
-        self.cache.forget(Name::Node(pointer.block));
-        self.free_node(&pointer);
+    fn drop_child(&mut self, parent: NodeFrame, index: usize) {
+        let node = self.cache.node_mut(parent);
+        let pointer = node.child(index);
+        node.remove(index);
+        self.cache.forget_node(pointer.block);
+        self.pool.leave(pointer);
     }
 
     /// Merges a child with a neighbour, if that is easy: a neighbour that can't be read or
-    /// does not fit is left alone.
-    fn merge(&mut self, parent: Frame, index: usize, level: u8) -> bool {
-        let children = page::count(self.cache.bytes(parent));
+    /// does not fit is left alone, and so are both where no block is at hand.
+    fn merge(&mut self, parent: NodeFrame, index: usize, level: u8) -> bool {
+        let children = self.cache.node(parent).count();
         let pairs = [index.checked_sub(1).map(|left| (left, index)), Some((index, index + 1))];
         for (left, right) in pairs.into_iter().flatten() {
             if right >= children {
                 continue;
             }
             let other = if left == index { right } else { left };
-            let pointer = page::child(self.cache.bytes(parent), other);
-            let Ok(frame) = self.node(&pointer, level) else { continue };
-            let room = page::free(self.cache.bytes(frame));
-            let mine = page::child(self.cache.bytes(parent), index);
-            let Ok(own) = self.node(&mine, level) else { continue };
-            if page::used(self.cache.bytes(own)) > room {
+            let [other, own] = [other, index].map(|at| self.cache.node(parent).child(at));
+            let Ok(frame) = self.node(&other, level) else { continue };
+            let room = self.cache.node(frame).free();
+            let Ok(frame) = self.node(&own, level) else { continue };
+            if self.cache.node(frame).used() > room {
                 continue;
             }
             let Ok(left_frame) = self.make_child_writable(parent, left, level) else { continue };
@@ -214,9 +251,9 @@ impl Volume {
             if left_frame == right_frame {
                 continue;
             }
-            let first = page::key(self.cache.bytes(parent), right);
-            let (into, from) = self.cache.pair(left_frame, right_frame);
-            if page::merge(into, from, &first) {
+            let first = self.cache.node(parent).key(right);
+            let (into, from) = self.cache.two_nodes(left_frame, right_frame);
+            if into.merge(from, &first) {
                 self.drop_child(parent, right);
                 return true;
             }
@@ -226,20 +263,19 @@ impl Volume {
 
     /// Takes away roots that have one child only.
     fn lower_root(&mut self) -> Result<()> {
-        while self.levels > 1 {
+        while self.root.levels > 1 {
             let root = self.root;
-            let frame = self.node(&root, self.levels - 1)?;
-            let bytes = self.cache.bytes_mut(frame);
-            match page::count(bytes) {
+            let frame = self.node(&root.pointer, root.levels - 1)?;
+            let node = self.cache.node_mut(frame);
+            match node.count() {
                 0 => {
-                    page::clear(bytes, 0);
-                    self.levels = 1;
+                    node.clear(0);
+                    self.root.levels = 1;
                 }
                 1 => {
-                    self.root = page::child(bytes, 0);
-                    self.levels -= 1;
-                    self.cache.forget(Name::Node(root.block));
-                    self.free_node(&root);
+                    self.root = Root { pointer: node.child(0), levels: root.levels - 1 };
+                    self.cache.forget_node(root.pointer.block);
+                    self.pool.leave(root.pointer);
                 }
                 _ => break,
             }

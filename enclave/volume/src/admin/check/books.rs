@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::alloc::{REGION_BLOCKS, WORDS};
-use crate::format::block::RESERVED_BLOCKS;
+use crate::format::block::{BlockNo, RESERVED_BLOCKS};
 use std::collections::BTreeMap;
 
 /// Words of a chunk.
@@ -17,10 +17,10 @@ pub(super) struct Blocks(BTreeMap<u64, [u64; CHUNK_WORDS]>);
 
 impl Blocks {
     /// Adds a block; whether it was not there.
-    pub(super) fn insert(&mut self, block: u64) -> bool {
-        let chunk = self.0.entry(block / CHUNK_BLOCKS).or_default();
-        let word = &mut chunk[(block % CHUNK_BLOCKS / 64) as usize];
-        let bit = 1 << (block % 64);
+    pub(super) fn insert(&mut self, block: BlockNo) -> bool {
+        let chunk = self.0.entry(block.0 / CHUNK_BLOCKS).or_default();
+        let word = &mut chunk[(block.0 % CHUNK_BLOCKS / 64) as usize];
+        let bit = 1 << (block.0 % 64);
         let there = *word & bit != 0;
         *word |= bit;
         !there
@@ -47,22 +47,26 @@ impl Blocks {
 impl Check<'_> {
     /// Compares the bitmaps with the blocks that were seen.
     pub(super) fn books(&mut self) {
-        let entered = self.volume.enter_freed().and_then(|()| self.volume.enter_waiting());
+        let space = self.engine.space_mut();
+        let entered = space.enter_freed().and_then(|()| space.enter_waiting());
         if let Err(error) = entered {
             self.find(None, false, format!("free space: {error}"));
         }
-        for block in (0..RESERVED_BLOCKS).chain(self.volume.space.reserved()) {
+        let space = self.engine.space();
+        for block in (0..RESERVED_BLOCKS).map(BlockNo).chain(space.tree().pool().blocks()) {
             self.seen.insert(block);
         }
         let mut regions = std::mem::take(&mut self.regions);
-        regions.extend(self.volume.space.loaded_regions());
+        regions.extend(space.loaded_regions());
         regions.extend(self.seen.regions());
         let (mut entered, mut leaked, mut unguarded) = (0_u64, 0_u64, 0_u64);
         let mut whole = true;
         for number in regions {
             // A larger one has blocks that no pointer can name.
             let bits = match number < u64::MAX / REGION_BLOCKS {
-                true => self.volume.region_bits(number).map_err(|error| error.to_string()),
+                true => {
+                    self.engine.space_mut().region_bits(number).map_err(|error| error.to_string())
+                }
                 false => Err("it can't be".into()),
             };
             let used = match bits {
@@ -86,7 +90,7 @@ impl Check<'_> {
             let what = format!("{leaked} blocks are entered as in use, and nothing refers to them");
             self.find(None, false, what);
         }
-        let counted = self.volume.space.used;
+        let counted = self.engine.space().used();
         if whole && !self.torn && entered != counted {
             let what = format!("{counted} blocks are counted as in use, and {entered} are");
             self.find(None, false, what);

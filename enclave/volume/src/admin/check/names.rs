@@ -1,10 +1,11 @@
 //! Inodes, compared with the names that they have and with what they have; and their paths.
 
 use super::Check;
-use crate::format::attributes::{Attributes, ROOT};
-use crate::format::block::blocks;
+use crate::format::attributes::Attributes;
+use crate::format::block::blocks_of;
 use crate::format::dirent;
 use crate::format::item::{Key, Subject};
+use crate::format::numbers::InodeNo;
 use std::collections::{HashMap, HashSet};
 use twine_files::FileKind;
 
@@ -15,8 +16,8 @@ const MAX_PATH_BYTES: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spot {
     /// What the name leads to.
-    pub(super) inode: u64,
-    pub(super) directory: u64,
+    pub(super) inode: InodeNo,
+    pub(super) directory: InodeNo,
     pub(super) cookie: u64,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct Says {
     kind: FileKind,
     links: u64,
     size: u64,
-    parent: u64,
+    parent: InodeNo,
 }
 
 impl From<Attributes> for Says {
@@ -77,11 +78,11 @@ impl Known {
 impl Check<'_> {
     /// Looks at each inode, and then at how directories are in each other.
     pub(super) fn inodes(&mut self) {
-        let next = self.volume.inodes.next;
-        if next <= ROOT || next == u64::MAX {
+        let next = self.engine.inodes().next();
+        if next <= InodeNo::ROOT || next.0 == u64::MAX {
             self.find(None, false, format!("the number of the next inode is {next}"));
         }
-        if !self.torn && !self.inodes.get(&ROOT).is_some_and(Known::is_directory) {
+        if !self.torn && !self.inodes.get(&InodeNo::ROOT).is_some_and(Known::is_directory) {
             self.find(None, true, "there is no root directory");
         }
         self.choose_spots();
@@ -122,7 +123,7 @@ impl Check<'_> {
     }
 
     /// Looks at an inode whose attributes are not there.
-    fn missing(&mut self, inode: u64, known: &Known) {
+    fn missing(&mut self, inode: InodeNo, known: &Known) {
         if known.names > 0 {
             self.find(Some(inode), true, "there is a name for it, but it is gone");
         } else if self.torn {
@@ -135,11 +136,11 @@ impl Check<'_> {
     }
 
     /// Compares an inode with the names that it has, and with what it has.
-    fn inode(&mut self, inode: u64, known: &Known, says: Says) {
+    fn inode(&mut self, inode: InodeNo, known: &Known, says: Says) {
         if known.named_kind.is_some_and(|kind| kind != says.kind) {
             self.find(Some(inode), false, "its name says that it is of another kind");
         }
-        let names = known.names + u64::from(inode == ROOT);
+        let names = known.names + u64::from(inode == InodeNo::ROOT);
         if names != says.links || names == 0 && !known.marked {
             let uncertain = if self.torn { ", as far as can be read" } else { "" };
             let links = says.links;
@@ -157,14 +158,14 @@ impl Check<'_> {
         if strange {
             self.find(Some(inode), false, "it has what nothing of its kind can have");
         }
-        if file && known.blocks > blocks(says.size) && !known.marked {
+        if file && known.blocks > blocks_of(says.size) && !known.marked {
             self.find(Some(inode), false, "it has blocks behind its end");
         }
         if link && known.target_bytes != says.size && !self.torn {
             self.find(Some(inode), true, "what it leads to is not as long as it should be");
         }
-        if inode == ROOT {
-            if known.names > 0 || says.parent != ROOT {
+        if inode == InodeNo::ROOT {
+            if known.names > 0 || says.parent != InodeNo::ROOT {
                 self.find(Some(inode), true, "the root directory is in another one");
             }
         } else if directory
@@ -180,7 +181,7 @@ impl Check<'_> {
 
     /// Finds directories that are in each other, and so in nothing else. Each is passed once.
     fn circles(&mut self) {
-        let directories: Vec<u64> = self
+        let directories: Vec<InodeNo> = self
             .inodes
             .iter()
             .filter(|(_, known)| known.is_directory())
@@ -189,7 +190,7 @@ impl Check<'_> {
         let mut way = Vec::new();
         for directory in directories {
             let mut at = directory;
-            while at != ROOT {
+            while at != InodeNo::ROOT {
                 let Some(known) = self.inodes.get_mut(&at) else { break };
                 match known.way {
                     Way::Unknown => known.way = Way::Here,
@@ -227,14 +228,14 @@ impl Check<'_> {
 
     /// Whether a directory is below another one. The way up ends: circles were seen before, and a
     /// long one is given up.
-    fn is_below(&self, directory: u64, above: u64) -> bool {
+    fn is_below(&self, directory: InodeNo, above: InodeNo) -> bool {
         let mut at = directory;
         for _ in 0..MAX_PATH_BYTES {
             if at == above {
                 return true;
             }
             match self.inodes.get(&at).and_then(|known| known.spot) {
-                Some(spot) if at != ROOT => at = spot.directory,
+                Some(spot) if at != InodeNo::ROOT => at = spot.directory,
                 _ => return false,
             }
         }
@@ -245,17 +246,17 @@ impl Check<'_> {
     fn name(&mut self, spot: &Spot) -> Option<String> {
         let key = Key::new(spot.directory, Subject::Entry, spot.cookie);
         let name = |value: &[u8]| dirent::parse(value).map(|(.., name)| name.to_owned()).ok();
-        self.volume.get(&key, name).ok().flatten().flatten()
+        self.engine.space_mut().get(&key, name).ok().flatten().flatten()
     }
 
     /// A path of an inode, as far as the tree can be read; the end of a long one. There is none from
     /// a circle of directories.
-    pub(super) fn path(&mut self, inode: u64, paths: &mut Paths) -> Option<String> {
+    pub(super) fn path(&mut self, inode: InodeNo, paths: &mut Paths) -> Option<String> {
         let mut names: Vec<String> = Vec::new();
         let mut passed = HashSet::new();
         let mut bytes = 0;
         let mut at = inode;
-        while at != ROOT {
+        while at != InodeNo::ROOT {
             if !passed.insert(at) {
                 return None;
             }
@@ -283,4 +284,4 @@ impl Check<'_> {
 
 /// Names of inodes that paths were made of.
 #[derive(Default)]
-pub(super) struct Paths(HashMap<u64, Option<String>>);
+pub(super) struct Paths(HashMap<InodeNo, Option<String>>);

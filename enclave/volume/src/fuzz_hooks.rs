@@ -13,7 +13,7 @@ thread_local! {
 
 /// Runs `work` with random bytes that are the same each time, so that an input does the same
 /// each time.
-pub(super) fn predictably<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn predictably<T>(work: impl FnOnce() -> T) -> T {
     NUMBERS.set(Some(1));
     let result = work();
     NUMBERS.set(None);
@@ -21,7 +21,7 @@ pub(super) fn predictably<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Has `change` see and change all that is sealed while `work` runs, in the clear.
-pub(super) fn changing<T>(
+pub(crate) fn changing<T>(
     change: impl FnMut(Kind, &mut [u8]) + 'static,
     work: impl FnOnce() -> T,
 ) -> T {

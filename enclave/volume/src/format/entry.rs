@@ -1,0 +1,83 @@
+//! Entries of the log: what is sealed in the blocks that chain to each other.
+
+use crate::format::block::BLOCK_BYTES;
+use crate::format::bytes::{Reader, Short};
+use crate::format::mark::Mark;
+use crate::format::pointer::{SALT_BYTES, TAG_BYTES, Tag};
+use crate::format::ring::RingPlace;
+
+/// Bytes in the clear before what is sealed: salt, counter, tag.
+pub(crate) const CLEAR_BYTES: usize = SALT_BYTES + 6 + TAG_BYTES;
+
+/// Bytes of a block that are sealed.
+pub(crate) const SEALED_BYTES: usize = BLOCK_BYTES - CLEAR_BYTES;
+
+/// Bytes before the payload of an entry.
+const HEAD_BYTES: usize = 8 + TAG_BYTES + 8 + 8 + 8 + TAG_BYTES + 8 + 4;
+
+/// Most bytes of an entry's payload.
+pub(crate) const PAYLOAD_BYTES: usize = SEALED_BYTES - HEAD_BYTES;
+
+/// The first entry of its group.
+pub(crate) const FIRST: u8 = 1;
+/// The last one.
+pub(crate) const LAST: u8 = 2;
+/// Its group is of a commit that writes the tree.
+pub(crate) const TREE: u8 = 4;
+
+/// What an entry says, but for its tag.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    pub(crate) previous: Tag,
+    /// Which commit that writes the tree this is, or builds on.
+    pub(crate) tree: u64,
+    /// When this entry was written, every block sealed under its salt with a counter at most this
+    /// was durable, and every block sealed under any other salt.
+    pub(crate) durable: u64,
+    /// The last commit that was known to be durable then.
+    pub(crate) durable_commit: Mark,
+    /// Its place in the ring. Places grow from lap to lap, so that an entry of an earlier lap is
+    /// not taken for one of this lap. 0 for an entry that names a root.
+    pub(crate) place: RingPlace,
+    pub(crate) flags: u8,
+    /// Blocks of data between this entry and what follows.
+    pub(crate) data: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Entry {
+    /// Writes the entry to the start of what is to be sealed; the rest stays as it is.
+    pub(crate) fn encode(&self, sealed: &mut [u8; SEALED_BYTES]) {
+        sealed[..8].copy_from_slice(&self.sequence.to_le_bytes());
+        sealed[8..24].copy_from_slice(&self.previous);
+        sealed[24..32].copy_from_slice(&self.tree.to_le_bytes());
+        sealed[32..40].copy_from_slice(&self.durable.to_le_bytes());
+        sealed[40..48].copy_from_slice(&self.durable_commit.sequence.to_le_bytes());
+        sealed[48..64].copy_from_slice(&self.durable_commit.tag);
+        sealed[64..72].copy_from_slice(&self.place.0.to_le_bytes());
+        sealed[72] = self.flags;
+        sealed[73] = self.data;
+        // At most PAYLOAD_BYTES.
+        sealed[74..HEAD_BYTES].copy_from_slice(&(self.payload.len() as u16).to_le_bytes());
+        sealed[HEAD_BYTES..HEAD_BYTES + self.payload.len()].copy_from_slice(&self.payload);
+    }
+
+    pub(crate) fn decode(opened: &[u8]) -> Result<Self, Short> {
+        let mut reader = Reader::new(opened);
+        let mut entry = Entry {
+            sequence: reader.u64()?,
+            previous: reader.array()?,
+            tree: reader.u64()?,
+            durable: reader.u64()?,
+            durable_commit: Mark { sequence: reader.u64()?, tag: reader.array()? },
+            place: RingPlace(reader.u64()?),
+            flags: reader.u8()?,
+            data: reader.u8()?,
+            payload: Vec::new(),
+        };
+        let length = usize::from(reader.u16()?);
+        entry.payload = reader.bytes(length)?.to_vec();
+        Ok(entry)
+    }
+}

@@ -1,0 +1,38 @@
+//! Numbers of inodes, and of blocks of files.
+
+use std::fmt;
+
+/// The number of an inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct InodeNo(pub(crate) u64);
+
+impl InodeNo {
+    /// No inode. Items of it belong to the volume as a whole.
+    pub(crate) const NONE: InodeNo = InodeNo(0);
+
+    /// The root directory.
+    pub(crate) const ROOT: InodeNo = InodeNo(1);
+}
+
+impl fmt::Display for InodeNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A block of a file, whether it is in the storage or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FileBlock {
+    pub(crate) inode: InodeNo,
+    /// Which block of the file, from 0.
+    pub(crate) index: u64,
+}
+
+impl FileBlock {
+    /// Before all others.
+    pub(crate) const MIN: FileBlock = FileBlock { inode: InodeNo(0), index: 0 };
+
+    pub(crate) fn new(inode: InodeNo, index: u64) -> Self {
+        FileBlock { inode, index }
+    }
+}

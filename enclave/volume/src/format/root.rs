@@ -1,0 +1,22 @@
+//! The root of a tree.
+
+use crate::error::{Error, Result};
+use crate::format::node::MAX_LEVELS;
+use crate::format::pointer::Pointer;
+
+/// The root of a tree, and how many levels it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) pointer: Pointer,
+    pub(crate) levels: u8,
+}
+
+impl Root {
+    /// Refuses a number of levels that no tree has.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.levels {
+            1..=MAX_LEVELS => Ok(()),
+            _ => Err(Error::damaged("the tree has too many levels")),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Names: where they are in a directory, and which are none.
+
+use crate::crypto::{SecretKey, Tagger, mac};
+use crate::error::{Error, Result};
+use crate::format::dirent;
+use crate::format::item::{Key, Subject};
+use crate::format::numbers::InodeNo;
+use twine_files::{Error as FileError, FileKind, check_name};
+
+/// Low bits of a cookie that tell names of one hash apart.
+pub(super) const SLOT_BITS: u32 = 7;
+
+/// The first of the 124 slots for names of one hash, so that no cookie is less than 4.
+const FIRST_SLOT: u64 = 4;
+
+/// Letters of a damaged name that a message has.
+const MAX_SHOWN: usize = 64;
+
+/// The least key that a name may have.
+pub(crate) fn first_key(names_key: &SecretKey, directory: InodeNo, name: &str) -> Key {
+    let hash = hash(&mac(names_key, name.as_bytes()));
+    Key::new(directory, Subject::Entry, hash << SLOT_BITS | FIRST_SLOT)
+}
+
+/// The hash of a name, which its cookie begins with, from its tag. The tag has a key, so that names
+/// that collide can't be made up without one look at a cookie for each name that is tried.
+fn hash(mac: &[u8; 32]) -> u64 {
+    // 31 bits with the slot: a C program's `telldir` has no more.
+    u64::from(u32::from_be_bytes([0, mac[0], mac[1], mac[2]]))
+}
+
+/// Looks at the names of entries that come in the order of their keys, and tells those that nobody
+/// could have given, so that they reach no program: what a volume holds may have been made
+/// by somebody else who has its key.
+pub(crate) struct Names {
+    tagger: Tagger,
+    /// The names of the last hash one behind the other, and where each ends.
+    hash: (InodeNo, u64),
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    pub(crate) fn new(key: &SecretKey) -> Self {
+        let tagger = Tagger::new(key);
+        Names { tagger, hash: (InodeNo::NONE, 0), text: String::new(), ends: Vec::new() }
+    }
+
+    /// The parts of the next entry, or what is wrong with it.
+    pub(crate) fn read<'v>(
+        &mut self,
+        key: &Key,
+        value: &'v [u8],
+    ) -> Result<(InodeNo, FileKind, &'v str)> {
+        let (inode, kind, name) = dirent::parse(value)?;
+        let wrong = |what: &str| {
+            // A name may be long, and hold anything.
+            let shown: String = name.chars().take(MAX_SHOWN).collect();
+            let more = if shown.len() < name.len() { "..." } else { "" };
+            Error::damaged(format!("the name {shown:?}{more} {what}"))
+        };
+        match check_name(name) {
+            Err(FileError::NameTooLong) => return Err(wrong("is too long")),
+            Err(_) => return Err(wrong("is none that a file can have")),
+            Ok(()) => {}
+        }
+        let hash = (key.inode, key.offset >> SLOT_BITS);
+        if self.hash != hash {
+            self.hash = hash;
+            self.text.clear();
+            self.ends.clear();
+        }
+        // Equal names have the same hash, and are one behind the other.
+        if self::hash(&self.tagger.mac(name.as_bytes())) != hash.1
+            || key.offset & ((1 << SLOT_BITS) - 1) < FIRST_SLOT
+        {
+            return Err(wrong("does not fit its cookie"));
+        }
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let mut known = starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]);
+        if known.any(|known| known == name) {
+            return Err(wrong("is there twice"));
+        }
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+        Ok((inode, kind, name))
+    }
+}
