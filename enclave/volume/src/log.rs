@@ -80,6 +80,8 @@ pub(crate) struct Log {
     /// behind that. Empty if no data were staged. And the place of that entry.
     group: Vec<u8>,
     staged_at: RingPlace,
+    /// The last seal before those of what was staged.
+    before_staged: (Salt, u64),
     /// Blocks of files that are in the ring.
     ring_blocks: BTreeSet<FileBlock>,
     /// The last seal before the last barrier.
@@ -108,6 +110,7 @@ impl Log {
             base,
             group: Vec::new(),
             staged_at: RingPlace::default(),
+            before_staged: now,
             ring_blocks: BTreeSet::new(),
             durable_seal: now,
             tree_due: true,
@@ -165,9 +168,9 @@ impl Log {
         self.tree_due
     }
 
-    /// All that was written is durable.
+    /// All that was written is durable. What is staged was sealed and not written yet.
     pub(crate) fn synced(&mut self, sealer: &Sealer) {
-        self.durable_seal = sealer.now();
+        self.durable_seal = if self.group.is_empty() { sealer.now() } else { self.before_staged };
     }
 
     /// Whether there must be a barrier before the next commit is written: it could not say
@@ -223,6 +226,9 @@ impl Log {
         store: &mut SealedStore,
         blocks: impl Iterator<Item = &'a Bytes>,
     ) -> Result<Vec<Pointer>> {
+        // A new salt must not come between what is staged and its entry: the entry names one salt.
+        store.sealer_mut().reserve_seals(MAX_STAGED as u64 + MAX_GROUP)?;
+        self.before_staged = store.sealer().now();
         self.group.clear();
         self.group.resize(BLOCK_BYTES, 0);
         blocks.for_each(|block| self.group.extend_from_slice(block));

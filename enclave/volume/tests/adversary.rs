@@ -10,7 +10,7 @@ use support::{
 use twine_files::{FileKind, FileSystem, Inode};
 use twine_volume::{BLOCK_BYTES, Error, MemoryStorage, Volume};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// A volume's bytes and tree at a sync.
 struct Moment {
@@ -21,7 +21,7 @@ struct Moment {
 /// The moments of a volume's life.
 fn life(seed: u64, moments: usize) -> Vec<Moment> {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let mut player = Player::new(seed, Weights { write: 30_000, span: 90_000, sync: 0 });
     let moment = |player: &Player| {
         let (bytes, tree) = (storage.with(|bytes| bytes.clone()), player.model.tree());
@@ -41,7 +41,7 @@ fn life(seed: u64, moments: usize) -> Vec<Moment> {
         life.push(moment(&player));
         if life.len() % 5 == 0 {
             volume.close().unwrap();
-            volume = open(storage.clone(), LEAST);
+            volume = open(storage.clone(), MIN);
         }
     }
     life
@@ -180,7 +180,7 @@ fn tampered_volumes_give_errors_or_a_state_that_was_synced() {
                 }
             }
             let storage = MemoryStorage::new(bytes);
-            let outcome = match try_open(storage, options(LEAST)) {
+            let outcome = match try_open(storage, options(MIN)) {
                 Err(_) => "refused",
                 Ok(mut volume) => {
                     let (found, errors) = readable(&mut volume);
@@ -214,13 +214,13 @@ fn tampered_volumes_give_errors_or_a_state_that_was_synced() {
 #[test]
 fn blocks_of_a_clone_that_went_another_way_do_not_fit() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let file = volume.create_file(volume.root(), "file").unwrap();
     volume.write(file, 0, &[1; 20 * BLOCK_BYTES]).unwrap();
     volume.close().unwrap();
     let go_on = |fill: u8| {
         let storage = MemoryStorage::new(storage.with(|bytes| bytes.clone()));
-        let mut volume = open(storage.clone(), LEAST);
+        let mut volume = open(storage.clone(), MIN);
         let file = volume.lookup(volume.root(), "file").unwrap();
         volume.write(file, 0, &vec![fill; 20 * BLOCK_BYTES]).unwrap();
         volume.sync_all().unwrap();
@@ -233,7 +233,7 @@ fn blocks_of_a_clone_that_went_another_way_do_not_fit() {
         let mut mixed = one.clone();
         let range = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
         mixed[range.clone()].copy_from_slice(&two[range]);
-        let Ok(mut volume) = try_open(MemoryStorage::new(mixed), options(LEAST)) else {
+        let Ok(mut volume) = try_open(MemoryStorage::new(mixed), options(MIN)) else {
             refused += 1;
             continue;
         };
@@ -255,7 +255,7 @@ fn blocks_of_a_clone_that_went_another_way_do_not_fit() {
 #[test]
 fn no_mutation_of_the_header_opens_or_panics() {
     let storage = MemoryStorage::default();
-    let volume = create(storage.clone(), LEAST);
+    let volume = create(storage.clone(), MIN);
     volume.close().unwrap();
     let whole = storage.with(|bytes| bytes.clone());
     let mut random = Random(5);
@@ -271,7 +271,7 @@ fn no_mutation_of_the_header_opens_or_panics() {
             bytes[at] = value;
             bytes[at + BLOCK_BYTES] = value;
         }
-        let outcome = match try_open(MemoryStorage::new(bytes.clone()), options(LEAST)) {
+        let outcome = match try_open(MemoryStorage::new(bytes.clone()), options(MIN)) {
             Ok(_) => {
                 assert_eq!(bytes, whole, "a changed header was taken");
                 "unchanged".into()
@@ -286,13 +286,13 @@ fn no_mutation_of_the_header_opens_or_panics() {
 #[test]
 fn one_damaged_copy_of_the_header_is_no_loss() {
     let storage = MemoryStorage::default();
-    let volume = create(storage.clone(), LEAST);
+    let volume = create(storage.clone(), MIN);
     volume.close().unwrap();
     for copy in 0..2 {
         let mut bytes = storage.with(|bytes| bytes.clone());
         bytes[copy * BLOCK_BYTES..(copy + 1) * BLOCK_BYTES].fill(0xff);
         assert_eq!(
-            tree_of(&mut open(MemoryStorage::new(bytes), LEAST)).unwrap(),
+            tree_of(&mut open(MemoryStorage::new(bytes), MIN)).unwrap(),
             Model::default().tree()
         );
     }
@@ -301,12 +301,12 @@ fn one_damaged_copy_of_the_header_is_no_loss() {
 #[test]
 fn an_unknown_version_is_refused_by_name() {
     let storage = MemoryStorage::default();
-    create(storage.clone(), LEAST).close().unwrap();
+    create(storage.clone(), MIN).close().unwrap();
     storage.with(|bytes| {
         bytes[8] = 2;
         bytes[BLOCK_BYTES + 8] = 2;
     });
-    let error = try_open(storage, options(LEAST)).unwrap_err();
+    let error = try_open(storage, options(MIN)).unwrap_err();
     assert!(matches!(error, Error::UnknownVersion(2)));
     assert_eq!(error.to_string(), "this volume has version 2 of the format; version 3 is known");
 }

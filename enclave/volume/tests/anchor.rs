@@ -9,7 +9,7 @@ use support::{create, options, tree_of, try_open};
 use twine_files::FileSystem;
 use twine_volume::{Anchor, AnchorError, Error, Mark, MemoryStorage, Options, Volume, VolumeId};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// An anchor that can be out of reach. Clones share their memory.
 #[derive(Clone, Default)]
@@ -42,13 +42,13 @@ impl Anchor for Memory {
 }
 
 fn anchored(anchor: &Memory) -> Options {
-    Options { anchor: Some(Box::new(anchor.clone())), ..options(LEAST) }
+    Options { anchor: Some(Box::new(anchor.clone())), ..options(MIN) }
 }
 
 /// A volume that the anchor knows, and what writes a file of a name into it.
 fn start(anchor: &Memory) -> MemoryStorage {
     let storage = MemoryStorage::default();
-    create(storage.clone(), LEAST).close().unwrap();
+    create(storage.clone(), MIN).close().unwrap();
     let volume = try_open(storage.clone(), anchored(anchor)).unwrap();
     volume.close().unwrap();
     storage
@@ -75,7 +75,7 @@ fn an_older_volume_is_refused_with_an_anchor_and_accepted_without() {
     drop(volume);
     let error = try_open(older.clone(), anchored(&anchor)).unwrap_err();
     assert!(matches!(error, Error::Older { .. }), "{error}");
-    let mut volume = try_open(older, options(LEAST)).unwrap();
+    let mut volume = try_open(older, options(MIN)).unwrap();
     assert_eq!(tree_of(&mut volume).unwrap().len(), 1);
     try_open(storage, anchored(&anchor)).unwrap();
 }
@@ -88,7 +88,7 @@ fn a_volume_that_went_another_way_is_refused_though_it_is_newer() {
     let mut volume = try_open(storage, anchored(&anchor)).unwrap();
     add(&mut volume, "ours");
     volume.sync_all().unwrap();
-    let mut volume = try_open(fork.clone(), options(LEAST)).unwrap();
+    let mut volume = try_open(fork.clone(), options(MIN)).unwrap();
     for name in ["one", "two", "three"] {
         add(&mut volume, name);
         volume.sync_all().unwrap();

@@ -11,7 +11,7 @@ use support::{
 use twine_files::{Error, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Packing, Progress, Storage, StorageError, Volume};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// What may be left over what is in use.
 fn is_packed(size: u64, used: u64) -> bool {
@@ -82,7 +82,7 @@ fn what_is_free_can_be_cut_off_whatever_was_removed_and_the_second_time_nothing_
     for round in 0..24 * long() {
         let mut random = Random(round);
         let most = [900, 5_000, 60_000, 900_000][(round % 4) as usize];
-        let cache = LEAST << random.below(5);
+        let cache = MIN << random.below(5);
         let files = 20 + random.below(100);
         let (storage, tree) = worn(&mut random, files, most, cache);
         let what = format!("round {round}, {files} files up to {most} bytes");
@@ -105,7 +105,7 @@ fn packing_commits_all_that_was_changed_before() {
     ];
     for (what, pack) in ways {
         let storage = MemoryStorage::default();
-        let mut volume = create(storage.clone(), LEAST);
+        let mut volume = create(storage.clone(), MIN);
         let root = volume.root();
         let inode = file(&mut volume, "file");
         volume.write(inode, 0, &[1; 5000]).unwrap();
@@ -114,7 +114,7 @@ fn packing_commits_all_that_was_changed_before() {
         volume.create_directory(root, "made later").unwrap();
         pack(&mut volume);
         drop(volume);
-        let mut volume = open(storage, LEAST);
+        let mut volume = open(storage, MIN);
         assert!(volume.lookup(root, "made later").is_ok(), "{what}");
         let inode = volume.lookup(root, "file").unwrap();
         assert_eq!(volume.attributes(inode).unwrap().size, 100_000, "{what}");
@@ -132,10 +132,10 @@ fn a_volume_is_whole_after_a_crash_at_any_call_of_packing() {
     for round in 0..4 * long() {
         let mut random = Random(round);
         let most = [20_000, 150_000][(round % 2) as usize];
-        let (storage, tree) = worn(&mut random, 40, most, LEAST);
+        let (storage, tree) = worn(&mut random, 40, most, MIN);
         let base = storage.with(|bytes| bytes.clone());
         let run = |storage: &Recorder| {
-            let packed = try_open(storage.clone(), options(LEAST)).and_then(|mut volume| {
+            let packed = try_open(storage.clone(), options(MIN)).and_then(|mut volume| {
                 volume.compact(&mut |_| {})?;
                 volume.close()
             });
@@ -155,13 +155,13 @@ fn a_volume_is_whole_after_a_crash_at_any_call_of_packing() {
                     _ => storage.crash(&mut random),
                 };
                 let left = MemoryStorage::new(left);
-                let mut volume = open(left.clone(), LEAST);
+                let mut volume = open(left.clone(), MIN);
                 assert!(tree_of(&mut volume).unwrap() == tree, "{what}");
                 assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "{what}");
                 drop(volume);
                 crashes += 1;
                 if survivor == 1 {
-                    pack_and_compare(&left, LEAST, &tree, &what);
+                    pack_and_compare(&left, MIN, &tree, &what);
                 }
             }
         }
@@ -171,10 +171,10 @@ fn a_volume_is_whole_after_a_crash_at_any_call_of_packing() {
 
 #[test]
 fn whatever_call_fails_while_packing_nothing_is_lost() {
-    let (storage, tree) = worn(&mut Random(7), 40, 100_000, LEAST);
+    let (storage, tree) = worn(&mut Random(7), 40, 100_000, MIN);
     let base = storage.with(|bytes| bytes.clone());
     let pack = |storage: &Faulty| {
-        let mut volume = open(storage.clone(), LEAST);
+        let mut volume = open(storage.clone(), MIN);
         let before = storage.calls();
         (before, volume.compact(&mut |_| {}), volume)
     };
@@ -195,7 +195,7 @@ fn whatever_call_fails_while_packing_nothing_is_lost() {
                 "{what}"
             );
             drop(volume);
-            let mut volume = open(memory, LEAST);
+            let mut volume = open(memory, MIN);
             assert!(tree_of(&mut volume).unwrap() == tree, "{what}");
             assert_eq!(volume.check(&mut |_| {}).unwrap().findings, [], "{what}");
         }
@@ -233,14 +233,14 @@ impl Storage for Longest {
 fn packing_needs_no_more_room_than_there_is() {
     for round in 0..8 * long() {
         let mut random = Random(round);
-        let (storage, tree) = worn(&mut random, 60, 100_000, LEAST);
+        let (storage, tree) = worn(&mut random, 60, 100_000, MIN);
         let longest = Longest(storage.clone(), Arc::default());
-        let mut volume = open(longest.clone(), LEAST);
+        let mut volume = open(longest.clone(), MIN);
         compact(&mut volume);
         volume.close().unwrap();
         let size = storage.with(|bytes| bytes.len() as u64);
         assert_eq!(longest.1.load(Ordering::Relaxed), size, "round {round}");
-        assert!(tree_of(&mut open(storage, LEAST)).unwrap() == tree);
+        assert!(tree_of(&mut open(storage, MIN)).unwrap() == tree);
     }
 }
 
@@ -250,7 +250,7 @@ fn a_full_volume_is_packed_once_something_was_removed() {
         let mut random = Random(round);
         let memory = MemoryStorage::default();
         let quota = (2 << 20) + random.below(6 << 20);
-        let mut volume = create(Bounded(memory.clone(), quota), LEAST);
+        let mut volume = create(Bounded(memory.clone(), quota), MIN);
         let root = volume.root();
         let mut names = 0;
         while let Ok(inode) = volume.create_file(root, &format!("{names}")) {
@@ -268,10 +268,10 @@ fn a_full_volume_is_packed_once_something_was_removed() {
         }
         let tree = tree_of(&mut volume).unwrap();
         volume.close().unwrap();
-        let mut volume = open(Bounded(memory.clone(), quota), LEAST);
+        let mut volume = open(Bounded(memory.clone(), quota), MIN);
         compact(&mut volume);
         volume.close().unwrap();
-        let mut volume = open(memory.clone(), LEAST);
+        let mut volume = open(memory.clone(), MIN);
         let (size, used) = (memory.with(|bytes| bytes.len() as u64), volume.usage().unwrap().used);
         assert!(is_packed(size, used), "round {round}: {size} bytes for {used}");
         assert!(tree_of(&mut volume).unwrap() == tree, "round {round}");
@@ -307,7 +307,7 @@ fn readings(volume: &mut Volume) -> Vec<(String, u64, Option<Vec<u8>>)> {
 #[test]
 fn what_is_damaged_stays_and_is_counted_and_all_else_is_moved() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let root = volume.root();
     let mut random = Random(3);
     for number in 0..60 {
@@ -322,13 +322,13 @@ fn what_is_damaged_stays_and_is_counted_and_all_else_is_moved() {
     }
     volume.close().unwrap();
     let base = storage.with(|bytes| bytes.clone());
-    let used = open(storage, LEAST).usage().unwrap().used;
+    let used = open(storage, MIN).usage().unwrap().used;
     let (mut told, mut above, mut kept_long) = (0, 0, 0);
     for block in 128..base.len() / BLOCK_BYTES {
         let mut damaged = base.clone();
         damaged[block * BLOCK_BYTES + 100] ^= 1;
         let memory = MemoryStorage::new(damaged);
-        let Ok(mut volume) = try_open(memory.clone(), options(LEAST)) else { continue };
+        let Ok(mut volume) = try_open(memory.clone(), options(MIN)) else { continue };
         let before = readings(&mut volume);
         let Ok(packing) = volume.compact(&mut |_| {}) else {
             // A bitmap can't be read.
@@ -341,7 +341,7 @@ fn what_is_damaged_stays_and_is_counted_and_all_else_is_moved() {
         let unread = before.iter().any(|(.., read)| read.is_none());
         assert!(volume.first_error().is_some() || !unread && packing.damaged == 0, "block {block}");
         let closed = volume.close().is_ok();
-        let Ok(mut volume) = try_open(memory.clone(), options(LEAST)) else {
+        let Ok(mut volume) = try_open(memory.clone(), options(MIN)) else {
             panic!("block {block}: it opened before");
         };
         assert!(readings(&mut volume) == before, "block {block}, after a mount");
@@ -369,7 +369,7 @@ fn a_volume_goes_on_after_packing_as_before() {
         let weights = Weights { write: 60_000, span: 300_000, sync: 12 };
         let mut player = Player::new(round, weights);
         let storage = MemoryStorage::default();
-        let mut volume = create(storage.clone(), LEAST);
+        let mut volume = create(storage.clone(), MIN);
         for step in 0..1500 {
             player.step(&mut volume);
             match step % 100 {
@@ -388,7 +388,7 @@ fn a_long_hole_costs_nothing() {
     const FAR: u64 = 1 << 59;
     let start = std::time::Instant::now();
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let root = volume.root();
     let inode = file(&mut volume, "sparse");
     volume.write(inode, FAR, &[7; BLOCK_BYTES]).unwrap();

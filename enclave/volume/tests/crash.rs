@@ -10,7 +10,7 @@ use support::{
 use twine_files::{FileKind, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// Outcomes that are tried for each crash; the first is that only the process ends.
 const SURVIVORS: u64 = 4;
@@ -190,12 +190,12 @@ fn a_crash_at_any_call_leaves_a_state_that_was_synced_or_a_later_one() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let mixes = [
-        (LEAST, 60, Weights { write: 9_000, span: 40_000, sync: 4 }),
-        (LEAST, 60, Weights { write: 60_000, span: 400_000, sync: 8 }),
-        (LEAST, 100, Weights { write: 1_500, span: 3_000, sync: 2 }),
-        (LEAST, 100, Weights { write: 250_000, span: 300_000, sync: 20 }),
+        (MIN, 60, Weights { write: 9_000, span: 40_000, sync: 4 }),
+        (MIN, 60, Weights { write: 60_000, span: 400_000, sync: 8 }),
+        (MIN, 100, Weights { write: 1_500, span: 3_000, sync: 2 }),
+        (MIN, 100, Weights { write: 250_000, span: 300_000, sync: 20 }),
         (8 << 20, 200, Weights { write: 9_000, span: 20_000, sync: 3 }),
-        (LEAST, 80, Weights { write: 100_000, span: 300_000, sync: 6 }),
+        (MIN, 80, Weights { write: 100_000, span: 300_000, sync: 6 }),
     ];
     let scattered = mixes.len() - 1;
     let mut crashes = 0;
@@ -236,7 +236,7 @@ fn first_byte(volume: &mut Volume, name: &str) -> u8 {
 #[test]
 fn a_commit_that_a_mount_has_dropped_does_not_come_back() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let inode = support::file(&mut volume, "file");
     volume.write(inode, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
     volume.set_size(inode, 300 * 4096).unwrap();
@@ -248,14 +248,14 @@ fn a_commit_that_a_mount_has_dropped_does_not_come_back() {
     drop(volume);
     // The machine ends: all that was written is there, but not the storage's new length.
     storage.with(|bytes| bytes.truncate(size));
-    let mut volume = support::open(storage.clone(), LEAST);
+    let mut volume = support::open(storage.clone(), MIN);
     assert_eq!(first_byte(&mut volume, "file"), 1);
     volume.sync_all().unwrap();
     let inode = volume.lookup(volume.root(), "file").unwrap();
     volume.allocate(inode, 0, 280 * 4096).unwrap();
     drop(volume);
     assert!(storage.with(|bytes| bytes.len()) > size);
-    assert_eq!(first_byte(&mut support::open(storage, LEAST), "file"), 1);
+    assert_eq!(first_byte(&mut support::open(storage, MIN), "file"), 1);
 }
 
 /// A commit that changes one pointer of a group builds on one that is not durable and wrote the

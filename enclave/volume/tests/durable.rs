@@ -11,7 +11,7 @@ use twine_volume::{
     Volume, Zeroizing,
 };
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// The blocks of the ring.
 fn ring() -> std::ops::Range<usize> {
@@ -51,11 +51,11 @@ fn copy(storage: &MemoryStorage) -> MemoryStorage {
 }
 
 fn repairing() -> Options {
-    Options { repair: true, ..options(LEAST) }
+    Options { repair: true, ..options(MIN) }
 }
 
 fn reading() -> Options {
-    Options { read_only: true, ..options(LEAST) }
+    Options { read_only: true, ..options(MIN) }
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn after_a_failed_flush_and_a_reopen_no_completed_sync_is_lost() {
         for killed in [false, true] {
             let what = format!("{blocks} blocks, killed: {killed}");
             let storage = PageCache::default();
-            let mut volume = create(storage.clone(), LEAST);
+            let mut volume = create(storage.clone(), MIN);
             add(&mut volume, "a", b"one");
             volume.sync_all().unwrap();
             add(&mut volume, "b", &vec![7; blocks * BLOCK_BYTES + 1]);
@@ -78,14 +78,14 @@ fn after_a_failed_flush_and_a_reopen_no_completed_sync_is_lost() {
                 assert!(volume.sync_all().is_err() || blocks <= 3, "{what}");
             }
             drop(volume);
-            let mut volume = open(storage.clone(), LEAST);
+            let mut volume = open(storage.clone(), MIN);
             assert!(has(&mut volume, "b"), "{what}: it is in the cache");
             for number in 0..5 {
                 add(&mut volume, &format!("c{number}"), &[8; 2 * BLOCK_BYTES]);
                 volume.sync_all().unwrap();
             }
             drop(volume);
-            let mut volume = open(storage.disk(), LEAST);
+            let mut volume = open(storage.disk(), MIN);
             assert_eq!(volume.dropped(), None, "{what}");
             for name in ["a", "b", "c0", "c1", "c2", "c3", "c4"] {
                 assert!(has(&mut volume, name), "{what}: {name}");
@@ -99,18 +99,18 @@ fn after_a_failed_flush_and_a_reopen_no_completed_sync_is_lost() {
 #[test]
 fn a_sync_of_what_a_mount_found_makes_it_durable() {
     let storage = PageCache::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     add(&mut volume, "file", &[1; 9 * BLOCK_BYTES]);
     storage.fail_flush();
     volume.sync_all().unwrap_err();
     drop(volume);
-    let mut volume = open(storage.clone(), LEAST);
+    let mut volume = open(storage.clone(), MIN);
     // This fails too, and is tried again.
     storage.fail_flush();
     volume.sync_all().unwrap_err();
     volume.sync_all().unwrap();
     drop(volume);
-    let mut volume = open(storage.disk(), LEAST);
+    let mut volume = open(storage.disk(), MIN);
     assert!(has(&mut volume, "file"));
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
 }
@@ -118,7 +118,7 @@ fn a_sync_of_what_a_mount_found_makes_it_durable() {
 /// A volume of several kinds of commits; the last sync made `last`.
 fn history(blocks: usize) -> MemoryStorage {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     add(&mut volume, "first", b"one");
     volume.sync_all().unwrap();
     for number in 0..300 {
@@ -135,13 +135,50 @@ fn history(blocks: usize) -> MemoryStorage {
 }
 
 #[test]
+fn a_commit_whose_data_were_not_written_is_dropped_though_much_was_written_before() {
+    let storage = MemoryStorage::default();
+    let mut volume = create(storage.clone(), 32 << 20);
+    let kept = file(&mut volume, "kept");
+    volume.write(kept, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
+    let large = file(&mut volume, "large");
+    volume.sync_all().unwrap();
+    // So many blocks that the next commit waits for them before its entry is written, and few
+    // pointers to them.
+    for round in 0..1100 {
+        volume.write(large, 0, &[round as u8; 16 * BLOCK_BYTES]).unwrap();
+    }
+    volume.write(kept, 0, &[2; BLOCK_BYTES]).unwrap();
+    let before = copy(&storage);
+    let syncs = volume.statistics().syncs;
+    volume.sync_all().unwrap();
+    assert_eq!(volume.statistics().syncs, syncs + 2, "a barrier, and the commit");
+    drop(volume);
+    let block = |storage: &MemoryStorage, block: usize| {
+        storage.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].to_vec())
+    };
+    let written: Vec<usize> =
+        ring().filter(|at| block(&before, *at) != block(&storage, *at)).collect();
+    assert_eq!(written.len(), 2, "an entry, and the data");
+    for lost in written {
+        let torn = copy(&storage);
+        let old = block(&before, lost);
+        torn.with(|bytes| bytes[lost * BLOCK_BYTES..][..BLOCK_BYTES].copy_from_slice(&old));
+        let mut volume = open(torn, MIN);
+        let inode = volume.lookup(volume.root(), "kept").unwrap();
+        let mut bytes = [0; 2 * BLOCK_BYTES];
+        assert_eq!(volume.read(inode, 0, &mut bytes), Ok(2 * BLOCK_BYTES));
+        assert!(bytes == [1; 2 * BLOCK_BYTES], "the commit before");
+    }
+}
+
+#[test]
 fn a_read_that_fails_at_a_mount_fails_the_mount_and_loses_nothing() {
     for blocks in [3, 40] {
         let storage = history(blocks);
         let mut failed = 0;
         for number in 1.. {
             let flaky = Flaky::new(copy(&storage), Wrong::Read(number));
-            let opened = try_open(flaky.clone(), options(LEAST));
+            let opened = try_open(flaky.clone(), options(MIN));
             if !flaky.happened() {
                 break;
             }
@@ -151,7 +188,7 @@ fn a_read_that_fails_at_a_mount_fails_the_mount_and_loses_nothing() {
                 matches!(error, Error::Storage { error: StorageError::Io, .. }),
                 "{blocks} blocks, read {number}: {error}"
             );
-            let mut volume = open(flaky, LEAST);
+            let mut volume = open(flaky, MIN);
             assert!(has(&mut volume, "last"));
             assert_eq!(volume.dropped(), None);
         }
@@ -173,7 +210,7 @@ fn a_damaged_block_of_the_last_commit_is_told() {
         for block in 2..count {
             let damaged = copy(&storage);
             damaged.with(|bytes| bytes[block * BLOCK_BYTES + 100] ^= 1);
-            let outcome = match try_open(damaged.clone(), options(LEAST)) {
+            let outcome = match try_open(damaged.clone(), options(MIN)) {
                 Err(Error::Lossy(dropped)) => {
                     assert!(dropped.is_loss());
                     "refused"
@@ -201,7 +238,7 @@ fn a_damaged_block_of_the_last_commit_is_told() {
 #[test]
 fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     for number in 0..30 {
         add(&mut volume, &format!("c{number:02}"), &[8; 100]);
         volume.sync_all().unwrap();
@@ -211,7 +248,7 @@ fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
     for block in ring() {
         let damaged = copy(&storage);
         damaged.with(|bytes| bytes[block * BLOCK_BYTES + 100] ^= 1);
-        let error = match try_open(damaged.clone(), options(LEAST)) {
+        let error = match try_open(damaged.clone(), options(MIN)) {
             Err(error) => error,
             Ok(mut volume) => {
                 let names = names(&mut volume);
@@ -240,12 +277,12 @@ fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
                 storage.with(|bytes| bytes[block * BLOCK_BYTES + 100] ^= 1);
                 healed += 1;
             }
-            let mut volume = open(storage.clone(), LEAST);
+            let mut volume = open(storage.clone(), MIN);
             assert_eq!((names(&mut volume), volume.dropped()), (readable, None));
             add(&mut volume, "after", b"after");
             volume.sync_all().unwrap();
             drop(volume);
-            let mut volume = open(storage, LEAST);
+            let mut volume = open(storage, MIN);
             assert_eq!((names(&mut volume), volume.dropped()), (readable + 1, None));
             assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
         }
@@ -257,7 +294,7 @@ fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
 #[test]
 fn what_a_repair_leaves_is_durable_at_once() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     for number in 0..9 {
         add(&mut volume, &format!("c{number}"), &[8; 100]);
         volume.sync_all().unwrap();
@@ -267,9 +304,9 @@ fn what_a_repair_leaves_is_durable_at_once() {
     let block =
         ring().filter(|block| whole[block * BLOCK_BYTES..][..12] != [0; 12]).nth(3).unwrap();
     storage.with(|bytes| bytes[block * BLOCK_BYTES + 50] ^= 1);
-    assert!(matches!(try_open(storage.clone(), options(LEAST)), Err(Error::Lossy(_))));
+    assert!(matches!(try_open(storage.clone(), options(MIN)), Err(Error::Lossy(_))));
     drop(try_open(storage.clone(), repairing()).unwrap());
-    let volume = open(storage, LEAST);
+    let volume = open(storage, MIN);
     assert_eq!(volume.dropped(), None);
 }
 
@@ -278,7 +315,7 @@ fn an_entry_that_comes_back_takes_nothing_away() {
     let mut seen = 0;
     for small in 60..118 {
         let storage = MemoryStorage::default();
-        let mut volume = create(storage.clone(), LEAST);
+        let mut volume = create(storage.clone(), MIN);
         let inode = file(&mut volume, "a");
         for number in 0..40 {
             volume.write(inode, 0, &[number; 10]).unwrap();
@@ -309,12 +346,12 @@ fn an_entry_that_comes_back_takes_nothing_away() {
             })
             .unwrap();
         let blind = Flaky::new(storage.clone(), Wrong::Zeros(block as u64));
-        let mut volume = try_open(blind.clone(), options(LEAST)).unwrap();
+        let mut volume = try_open(blind.clone(), options(MIN)).unwrap();
         assert!(blind.happened());
         add(&mut volume, "important", &[5; 14 * BLOCK_BYTES]);
         volume.sync_all().unwrap();
         drop(volume);
-        let mut volume = open(storage, LEAST);
+        let mut volume = open(storage, MIN);
         assert!(has(&mut volume, "important"), "{small} syncs, block {block}");
         assert_eq!(volume.dropped(), None);
         assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
@@ -381,7 +418,7 @@ fn newest_root(storage: &MemoryStorage, act: impl FnOnce()) -> usize {
 #[test]
 fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     add(&mut volume, "file", &[1; 300 * BLOCK_BYTES]);
     // Too much for the log.
     for number in 0..300 {
@@ -391,7 +428,7 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
     for block in [root, root + 126] {
         let damaged = copy(&storage);
         damaged.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0xa5));
-        let mut volume = open(damaged.clone(), LEAST);
+        let mut volume = open(damaged.clone(), MIN);
         assert!(has(&mut volume, "file"));
         assert_eq!(volume.dropped(), None);
         volume.sync_all().unwrap();
@@ -403,7 +440,7 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
     for block in [root, root + 126] {
         damaged.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0xa5));
     }
-    let mut volume = open(damaged, LEAST);
+    let mut volume = open(damaged, MIN);
     assert!(!has(&mut volume, "file"), "{root}");
     assert_eq!(volume.dropped().unwrap().unreadable, 1);
 }
@@ -411,21 +448,21 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
 #[test]
 fn a_header_of_a_clone_is_refused() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     add(&mut volume, "a", &[1; 50]);
     volume.close().unwrap();
     let clone = copy(&storage);
-    let mut volume = open(clone.clone(), LEAST);
+    let mut volume = open(clone.clone(), MIN);
     volume.add_slot(&NewSlot::key_file(&[9; 32]).unwrap()).unwrap();
     volume.close().unwrap();
-    let mut volume = open(storage.clone(), LEAST);
+    let mut volume = open(storage.clone(), MIN);
     volume.add_slot(&NewSlot::key_file(&[8; 32]).unwrap()).unwrap();
     add(&mut volume, "later", &[1; 50]);
     volume.close().unwrap();
     let header = clone.with(|bytes| bytes[..2 * BLOCK_BYTES].to_vec());
     let open_with = |storage: &MemoryStorage, key: u8| {
         let mut secret = Secret::key_file(&[key; 32]);
-        Volume::open(Box::new(storage.clone()), &mut secret, options(LEAST))
+        Volume::open(Box::new(storage.clone()), &mut secret, options(MIN))
     };
     for copies in [&[0][..], &[1], &[0, 1]] {
         let spliced = copy(&storage);
@@ -444,11 +481,11 @@ fn a_header_of_a_clone_is_refused() {
 fn a_change_of_key_slots_that_is_cut_short_leaves_the_old_slots_or_the_new_ones() {
     for call in 1..40 {
         let memory = MemoryStorage::default();
-        let mut volume = create(memory.clone(), LEAST);
+        let mut volume = create(memory.clone(), MIN);
         add(&mut volume, "a", &[1; 50]);
         volume.close().unwrap();
         let storage = support::Recorder::new(memory.with(|bytes| bytes.clone()));
-        let mut volume = open(storage.clone(), LEAST);
+        let mut volume = open(storage.clone(), MIN);
         storage.stop_at(storage.calls() + call);
         let changed = volume.replace_slot(0, &NewSlot::key_file(&[9; 32]).unwrap()).is_ok();
         drop(volume);
@@ -457,7 +494,7 @@ fn a_change_of_key_slots_that_is_cut_short_leaves_the_old_slots_or_the_new_ones(
             let left = MemoryStorage::new(storage.crash(&mut random));
             let opens = |key: [u8; 32]| {
                 let mut secret = Secret::key_file(&key);
-                Volume::open(Box::new(copy(&left)), &mut secret, options(LEAST))
+                Volume::open(Box::new(copy(&left)), &mut secret, options(MIN))
             };
             let (old, new) = (opens(support::KEY), opens([9; 32]));
             assert!(old.is_ok() != new.is_ok(), "call {call}: {old:?}, {new:?}");
@@ -509,8 +546,8 @@ fn a_creation_that_is_cut_short_is_called_so() {
         let memory = MemoryStorage::default();
         let slots = [NewSlot::key_file(&support::KEY).unwrap()];
         let storage = Ending(memory.clone(), call);
-        let made = Volume::create(Box::new(storage), &slots, options(LEAST)).is_ok();
-        match try_open(memory, options(LEAST)) {
+        let made = Volume::create(Box::new(storage), &slots, options(MIN)).is_ok();
+        match try_open(memory, options(MIN)) {
             Ok(_) => {
                 // All of it was written, or all but the second header.
                 assert!(unfinished > 5);
@@ -537,9 +574,9 @@ fn a_passphrase_is_tried_once_for_both_copies_of_a_slot() {
     let storage = MemoryStorage::default();
     let cost = twine_volume::Cost { memory: 8, passes: 1, lanes: 1 };
     let slots = [NewSlot::passphrase(b"right", cost).unwrap()];
-    Volume::create(Box::new(storage.clone()), &slots, options(LEAST)).unwrap().close().unwrap();
+    Volume::create(Box::new(storage.clone()), &slots, options(MIN)).unwrap().close().unwrap();
     let mut unlock = Counting(0);
-    let opened = Volume::open(Box::new(storage), &mut unlock, options(LEAST));
+    let opened = Volume::open(Box::new(storage), &mut unlock, options(MIN));
     assert!(matches!(opened, Err(Error::NoSlotOpens(_))));
     assert_eq!(unlock.0, 1);
 }

@@ -9,7 +9,7 @@ use support::{Faulty, Random, Tree, create, long, options, tree_of, try_open};
 use twine_files::{Error, FileSystem, Inode};
 use twine_volume::{MemoryStorage, Operation, StorageError, Volume};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// A run of operations; the trees after each completed sync, with the operations since.
 struct Run {
@@ -90,7 +90,7 @@ fn operate(volume: &mut Volume, number: u64, random: &mut Random) -> Result<bool
 /// The tree without its contents changing, read by a second mount of the same bytes.
 fn read_back(memory: &MemoryStorage) -> Tree {
     let copy = MemoryStorage::new(memory.with(|bytes| bytes.clone()));
-    let mut volume = support::open(copy, LEAST);
+    let mut volume = support::open(copy, MIN);
     let tree = tree_of(&mut volume).unwrap();
     let report = volume.check(&mut |_| {}).unwrap();
     assert_eq!(report.findings, []);
@@ -104,7 +104,7 @@ fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run
     let mut random = Random(seed);
     let mut run = Run { allowed: Vec::new(), errors: BTreeSet::new(), failed: 0 };
     run.allowed.push(read_back(&storage.memory));
-    let mut volume = match try_open(storage.clone(), options(LEAST)) {
+    let mut volume = match try_open(storage.clone(), options(MIN)) {
         Ok(volume) => volume,
         Err(error) => {
             run.errors.insert(error_name(error.errno()));
@@ -150,7 +150,7 @@ fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run
 
 fn base() -> Vec<u8> {
     let memory = MemoryStorage::default();
-    let mut volume = create(memory.clone(), LEAST);
+    let mut volume = create(memory.clone(), MIN);
     let mut random = Random(99);
     for number in 0..60 {
         operate(&mut volume, number, &mut random).unwrap();

@@ -9,12 +9,12 @@ use support::{Random, create, file, open, options, tree_of, try_open};
 use twine_files::{Change, Error, FileSystem, Mode, Stamp};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Options};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 #[test]
 fn a_read_only_mount_writes_nothing_even_after_a_crash() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let inode = file(&mut volume, "file");
     volume.write(inode, 0, &[3; 100_000]).unwrap();
     volume.sync_all().unwrap();
@@ -26,7 +26,7 @@ fn a_read_only_mount_writes_nothing_even_after_a_crash() {
     // The unlinked file is still held, as it would be at a crash.
     drop(volume);
     let before = storage.with(|bytes| bytes.clone());
-    let read_only = Options { read_only: true, ..options(LEAST) };
+    let read_only = Options { read_only: true, ..options(MIN) };
     let mut volume = try_open(storage.clone(), read_only).unwrap();
     let tree = tree_of(&mut volume).unwrap();
     assert_eq!(tree["/second"].2, b"in the log only");
@@ -50,18 +50,18 @@ fn a_read_only_mount_writes_nothing_even_after_a_crash() {
 #[test]
 fn a_mount_that_changes_nothing_writes_nothing() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let inode = file(&mut volume, "file");
     volume.write(inode, 0, &[3; 100_000]).unwrap();
     volume.sync_all().unwrap();
     drop(volume);
     let before = storage.with(|bytes| bytes.clone());
-    let mut volume = open(storage.clone(), LEAST);
+    let mut volume = open(storage.clone(), MIN);
     tree_of(&mut volume).unwrap();
     assert_eq!((volume.statistics().writes, volume.statistics().syncs), (0, 0));
     volume.close().unwrap();
     // A sync makes durable what was found, which may be in the cache of the system only.
-    let mut volume = open(storage.clone(), LEAST);
+    let mut volume = open(storage.clone(), MIN);
     volume.sync_all().unwrap();
     assert_eq!((volume.statistics().commits, volume.statistics().syncs), (0, 1));
     volume.close().unwrap();
@@ -71,7 +71,7 @@ fn a_mount_that_changes_nothing_writes_nothing() {
 #[test]
 fn a_file_without_names_lives_while_it_is_held_and_its_blocks_come_back() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let empty = volume.usage().unwrap().used;
     let inode = file(&mut volume, "file");
     volume.write(inode, 0, &[1; 3_000_000]).unwrap();
@@ -96,14 +96,14 @@ fn a_file_without_names_lives_while_it_is_held_and_its_blocks_come_back() {
 #[test]
 fn a_mount_removes_what_was_held_without_names_at_a_crash() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let empty = volume.usage().unwrap().used;
     let inode = file(&mut volume, "file");
     volume.write(inode, 0, &[1; 30_000_000]).unwrap();
     volume.unlink(volume.root(), "file").unwrap();
     volume.sync_all().unwrap();
     drop(volume);
-    let mut volume = open(storage, LEAST);
+    let mut volume = open(storage, MIN);
     volume.sync_all().unwrap();
     assert!(volume.usage().unwrap().used < empty + 100_000);
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
@@ -111,7 +111,7 @@ fn a_mount_removes_what_was_held_without_names_at_a_crash() {
 
 #[test]
 fn cookies_stay_good_while_the_directory_changes() {
-    let mut volume = create(MemoryStorage::default(), LEAST);
+    let mut volume = create(MemoryStorage::default(), MIN);
     let root = volume.root();
     let name = |number: u64| format!("entry {number}");
     for number in 0..2000 {
@@ -160,7 +160,7 @@ fn cookies_stay_good_while_the_directory_changes() {
 #[test]
 fn a_sparse_file_of_10_gib_takes_little_space_and_reads_as_zero() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let inode = file(&mut volume, "sparse");
     let ten = 10 << 30;
     volume.set_size(inode, ten).unwrap();
@@ -185,11 +185,11 @@ fn a_sparse_file_of_10_gib_takes_little_space_and_reads_as_zero() {
 #[test]
 fn times_are_set_in_order_and_kept() {
     let storage = MemoryStorage::default();
-    create(storage.clone(), LEAST).close().unwrap();
+    create(storage.clone(), MIN).close().unwrap();
     let time = Arc::new(AtomicU64::new(1000));
     let clock = time.clone();
     let with_clock =
-        Options { clock: Box::new(move || clock.load(Ordering::Relaxed)), ..options(LEAST) };
+        Options { clock: Box::new(move || clock.load(Ordering::Relaxed)), ..options(MIN) };
     let mut volume = try_open(storage.clone(), with_clock).unwrap();
     let (one, two) = (file(&mut volume, "one"), file(&mut volume, "two"));
     volume.set_times(one, Stamp::At(5), Stamp::At(7)).unwrap();
@@ -209,7 +209,7 @@ fn times_are_set_in_order_and_kept() {
     volume.set_times(two, Stamp::Keep, Stamp::Now).unwrap();
     assert_eq!(volume.attributes(two).unwrap().modified, 5000);
     volume.close().unwrap();
-    let mut volume = open(storage, LEAST);
+    let mut volume = open(storage, MIN);
     let two = volume.lookup(volume.root(), "two").unwrap();
     assert_eq!(volume.attributes(two).unwrap().modified, 5000);
 }
@@ -236,7 +236,7 @@ fn a_large_file_costs_less_than_two_percent_more() {
 #[test]
 fn a_check_names_what_is_lost() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let root = volume.root();
     volume.create_directory(root, "folder").unwrap();
     let folder = volume.lookup(root, "folder").unwrap();
@@ -250,7 +250,7 @@ fn a_check_names_what_is_lost() {
     for block in 8..whole.len() / BLOCK_BYTES {
         let mut bytes = whole.clone();
         bytes[block * BLOCK_BYTES] ^= 1;
-        let Ok(mut volume) = try_open(MemoryStorage::new(bytes), options(LEAST)) else { continue };
+        let Ok(mut volume) = try_open(MemoryStorage::new(bytes), options(MIN)) else { continue };
         let report = volume.check(&mut |_| {}).unwrap();
         assert!(report.finding_count <= 4, "{report:?}");
         for finding in &report.findings {
@@ -274,7 +274,7 @@ fn a_check_names_what_is_lost() {
 #[test]
 fn modes_are_kept_across_mounts_and_one_of_no_permissions_is_a_mode() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let mut modes = Vec::new();
     for (name, mode) in [("none", None), ("zero", Some(0)), ("private", Some(0o600))] {
         let inode = file(&mut volume, name);
@@ -290,7 +290,7 @@ fn modes_are_kept_across_mounts_and_one_of_no_permissions_is_a_mode() {
     modes.push(("changed", Some(Mode::new(0o751))));
     volume.sync_all().unwrap();
     drop(volume);
-    let mut volume = open(storage, LEAST);
+    let mut volume = open(storage, MIN);
     for (name, mode) in modes {
         let root = volume.root();
         let inode = volume.lookup(root, name).unwrap();
@@ -301,7 +301,7 @@ fn modes_are_kept_across_mounts_and_one_of_no_permissions_is_a_mode() {
 #[test]
 fn holes_are_passed_over_whether_data_are_written_or_wait() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let inode = file(&mut volume, "file");
     let other = file(&mut volume, "other");
     volume.write(other, 0, &[1; 10_000]).unwrap();
@@ -324,7 +324,7 @@ fn holes_are_passed_over_whether_data_are_written_or_wait() {
     assert_eq!(volume.next_data(inode, (3 << 40) + 100), Ok(Some((3 << 40) + 100)));
     volume.write(inode, 2 << 50, b"not synced").unwrap();
     drop(volume);
-    let mut volume = open(storage, LEAST);
+    let mut volume = open(storage, MIN);
     let root = volume.root();
     assert_eq!(volume.lookup(root, "file"), Ok(inode));
     assert_eq!(blocks(&mut volume), places);

@@ -8,18 +8,18 @@ use support::{
 use twine_files::{Change, Error, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 #[test]
 fn a_full_storage_gives_no_space_and_files_can_be_removed_from_it() {
     let storage = Bounded(MemoryStorage::default(), 8 << 20);
-    fill_and_empty(create(storage, LEAST), Error::NoSpace);
+    fill_and_empty(create(storage, MIN), Error::NoSpace);
 }
 
 #[test]
 fn a_storage_that_may_not_grow_is_told_apart_and_files_can_be_removed_from_it() {
     let storage = Limited(Bounded(MemoryStorage::default(), 8 << 20));
-    fill_and_empty(create(storage, LEAST), Error::FileTooBig);
+    fill_and_empty(create(storage, MIN), Error::FileTooBig);
 }
 
 fn fill_and_empty(mut volume: Volume, told: Error) {
@@ -58,7 +58,7 @@ fn small_files_can_be_removed_from_a_full_volume_in_any_order_also_after_packing
     for round in 0..16 * long() {
         let mut random = Random(round);
         let quota = (1 << 20) + random.below(6 << 20);
-        let mut volume = create(Bounded(MemoryStorage::default(), quota), LEAST << random.below(4));
+        let mut volume = create(Bounded(MemoryStorage::default(), quota), MIN << random.below(4));
         let root = volume.root();
         let mut names = 0_u64;
         while let Ok(inode) = volume.create_file(root, &format!("{names:0100}")) {
@@ -96,7 +96,7 @@ fn small_files_can_be_removed_from_a_full_volume_in_any_order_also_after_packing
 #[test]
 fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let root = volume.root();
     let piece = vec![7; 8 << 20];
     // Ten regions of 32 MiB and more without a gap, then one to be freed, then one more.
@@ -108,14 +108,14 @@ fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
         volume.release(inode);
     }
     volume.close().unwrap();
-    let mut volume = open(storage.clone(), LEAST);
+    let mut volume = open(storage.clone(), MIN);
     volume.unlink(root, "second").unwrap();
     // It ends without closing: the log tells the next mount what became of the file.
     volume.sync_all().unwrap();
     drop(volume);
     let size = twine_volume::Storage::size(&mut storage.clone()).unwrap();
     for round in 0..3 {
-        let mut volume = open(Bounded(storage.clone(), size), LEAST);
+        let mut volume = open(Bounded(storage.clone(), size), MIN);
         let inode = file(&mut volume, &format!("after{round}"));
         assert_eq!(volume.write(inode, 0, &piece), Ok(piece.len()));
         volume.release(inode);
@@ -129,7 +129,7 @@ fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
 #[test]
 fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
     const QUOTA: u64 = 128 << 20;
-    let mut volume = create(Bounded(MemoryStorage::default(), QUOTA), LEAST);
+    let mut volume = create(Bounded(MemoryStorage::default(), QUOTA), MIN);
     let root = volume.root();
     let large = volume.create_file(root, "large").unwrap();
     let blocks = 20_000;
@@ -167,7 +167,7 @@ fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
 
 /// A cache, by the seed.
 fn cache(random: &mut Random) -> usize {
-    [LEAST, 1 << 20, 8 << 20][random.below(3) as usize]
+    [MIN, 1 << 20, 8 << 20][random.below(3) as usize]
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_mount_after_a_crash_at_the_brim_goes_on() {
 #[test]
 fn space_for_a_range_is_found_before_it_is_written() {
     let storage = Bounded(MemoryStorage::default(), 8 << 20);
-    let mut volume = create(storage, LEAST);
+    let mut volume = create(storage, MIN);
     let inode = file(&mut volume, "file");
     assert_eq!(volume.allocate(inode, 0, 100 << 20), Err(Error::NoSpace));
     assert_eq!(volume.attributes(inode).unwrap().size, 0);
@@ -378,7 +378,7 @@ fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
     for round in 0..24 * long() {
         let mut random = Random(round);
         let quota = (1 << 20) + random.below(3 << 20);
-        let cache = LEAST << random.below(5);
+        let cache = MIN << random.below(5);
         let storage = MemoryStorage::default();
         let mut volume = create(Bounded(storage.clone(), quota), cache);
         let root = volume.root();

@@ -9,13 +9,13 @@ use twine_volume::{
     Unlock, Volume,
 };
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// As little as Argon2 takes.
 const CHEAP: Cost = Cost { memory: 8, passes: 1, lanes: 1 };
 
 fn open(storage: &MemoryStorage, unlock: &mut dyn Unlock) -> Result<Volume, Error> {
-    Volume::open(Box::new(storage.clone()), unlock, options(LEAST))
+    Volume::open(Box::new(storage.clone()), unlock, options(MIN))
 }
 
 /// A sealing key that is told which it is by the slot's parameters.
@@ -39,7 +39,7 @@ fn each_of_several_slots_opens_the_volume_and_other_keys_do_not() {
         NewSlot::key_file(&KEY).unwrap(),
         NewSlot::sealed(b"policy", KeyEncryptionKey::new([b'p'; 32])).unwrap(),
     ];
-    Volume::create(Box::new(storage.clone()), &slots, options(LEAST)).unwrap().close().unwrap();
+    Volume::create(Box::new(storage.clone()), &slots, options(MIN)).unwrap().close().unwrap();
     for unlock in [
         &mut Secret::passphrase(b"correct horse") as &mut dyn Unlock,
         &mut Secret::key_file(&KEY),
@@ -66,7 +66,7 @@ fn each_of_several_slots_opens_the_volume_and_other_keys_do_not() {
 #[test]
 fn slots_are_added_removed_and_replaced_without_touching_the_data() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let file = volume.create_file(volume.root(), "file").unwrap();
     volume.write(file, 0, &[5; 500_000]).unwrap();
     volume.sync_all().unwrap();
@@ -94,7 +94,7 @@ fn there_are_15_slots_at_most_and_one_at_least() {
     let slots: Vec<NewSlot> =
         (0..16).map(|number| NewSlot::key_file(&[number; 32]).unwrap()).collect();
     let make = |slots: &[NewSlot]| {
-        Volume::create(Box::new(MemoryStorage::default()), slots, options(LEAST))
+        Volume::create(Box::new(MemoryStorage::default()), slots, options(MIN))
     };
     assert!(matches!(make(&[]), Err(Error::Invalid(_))));
     assert!(matches!(make(&slots), Err(Error::Invalid(_))));
@@ -106,7 +106,7 @@ fn there_are_15_slots_at_most_and_one_at_least() {
 #[test]
 fn an_old_header_put_back_is_refused() {
     let storage = MemoryStorage::default();
-    let mut volume = create(storage.clone(), LEAST);
+    let mut volume = create(storage.clone(), MIN);
     let old = storage.with(|bytes| bytes[..2 * BLOCK_BYTES].to_vec());
     volume.replace_slot(0, &NewSlot::key_file(&[7; 32]).unwrap()).unwrap();
     volume.close().unwrap();
@@ -118,8 +118,8 @@ fn an_old_header_put_back_is_refused() {
 #[test]
 fn a_slot_moved_to_another_volume_opens_nothing() {
     let (one, two) = (MemoryStorage::default(), MemoryStorage::default());
-    create(one.clone(), LEAST).close().unwrap();
-    create(two.clone(), LEAST).close().unwrap();
+    create(one.clone(), MIN).close().unwrap();
+    create(two.clone(), MIN).close().unwrap();
     let slot = one.with(|bytes| bytes[64..320].to_vec());
     two.with(|bytes| bytes[64..320].copy_from_slice(&slot));
     two.with(|bytes| bytes[4160..4416].copy_from_slice(&slot));
@@ -139,7 +139,7 @@ fn costs_that_would_harm_are_refused_before_they_are_paid() {
     }
     let storage = MemoryStorage::default();
     let slots = [NewSlot::passphrase(b"word", CHEAP).unwrap()];
-    Volume::create(Box::new(storage.clone()), &slots, options(LEAST)).unwrap().close().unwrap();
+    Volume::create(Box::new(storage.clone()), &slots, options(MIN)).unwrap().close().unwrap();
     // The host asks for 4 TiB of memory.
     storage.with(|bytes| {
         for header in [0, BLOCK_BYTES] {

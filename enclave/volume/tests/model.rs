@@ -6,7 +6,7 @@ mod support;
 use support::{Done, Model, Player, Tree, Weights, assert_whole, create, long, open, tree_of};
 use twine_volume::MemoryStorage;
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 fn compare(found: &Tree, model: &Model, when: &str) {
     let wanted = model.tree();
@@ -54,8 +54,8 @@ fn play(seed: u64, steps: u64, cache: usize, weights: Weights) -> (u64, u64) {
 #[test]
 fn a_volume_does_what_a_plain_tree_does() {
     let mixes = [
-        (LEAST, Weights { write: 20_000, span: 100_000, sync: 30 }),
-        (LEAST, Weights { write: 300_000, span: 3_000_000, sync: 100 }),
+        (MIN, Weights { write: 20_000, span: 100_000, sync: 30 }),
+        (MIN, Weights { write: 300_000, span: 3_000_000, sync: 100 }),
         (1 << 20, Weights { write: 5_000, span: 8_000, sync: 3 }),
         (8 << 20, Weights { write: 200_000, span: 1_000_000, sync: 20 }),
         (32 << 20, Weights { write: 3_000, span: 4_000, sync: 0 }),

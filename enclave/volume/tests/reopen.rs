@@ -8,7 +8,7 @@ use support::{PageCache, Random, create, long, options, try_open};
 use twine_files::{FileSystem, Inode};
 use twine_volume::{BLOCK_BYTES, Volume};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 /// Files of the root directory, each filled with one byte.
 type Files = BTreeMap<String, (u8, usize)>;
@@ -70,7 +70,7 @@ fn plain(mut files: Files) -> Files {
 
 fn reopen(storage: &PageCache, allowed: &mut Allowed, what: &str) -> (Volume, Files) {
     let mut volume =
-        try_open(storage.clone(), options(LEAST)).unwrap_or_else(|error| panic!("{what}: {error}"));
+        try_open(storage.clone(), options(MIN)).unwrap_or_else(|error| panic!("{what}: {error}"));
     let found = read(&mut volume, what);
     let plain = plain(found.clone());
     assert!(allowed.states.contains(&plain), "{what}: {plain:?}");
@@ -87,7 +87,7 @@ fn completed_syncs_outlive_failed_flushes_kills_and_the_power() {
     for seed in 0..60 * long() {
         let mut random = Random(seed);
         let mut storage = PageCache::default();
-        let mut volume = create(storage.clone(), LEAST);
+        let mut volume = create(storage.clone(), MIN);
         let mut files = Files::new();
         let mut allowed = Allowed { states: vec![files.clone()] };
         for step in 0..120 {

@@ -6,15 +6,15 @@ use support::{Faulty, Random, Recorder, create, file, open, options, try_open};
 use twine_files::{Change, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, StorageError};
 
-const LEAST: usize = 256 << 10;
+const MIN: usize = 256 << 10;
 
 #[test]
 fn small_syncs_write_the_tree_seldom_wherever_the_log_is() {
     let storage = MemoryStorage::default();
-    create(storage.clone(), LEAST).close().unwrap();
+    create(storage.clone(), MIN).close().unwrap();
     for round in 0..200 {
         // Each mount ends by writing the tree, and so begins at another place of the ring.
-        let mut volume = open(storage.clone(), LEAST);
+        let mut volume = open(storage.clone(), MIN);
         let inode = file(&mut volume, &format!("file{round}"));
         volume.write(inode, 0, &[1; 20 * 4096]).unwrap();
         volume.sync_all().unwrap();
@@ -38,7 +38,7 @@ fn one_after_the_storage_grew_is_not_lost() {
     let mut random = Random(3);
     for round in 0..200 {
         let recorder = Recorder::new(Vec::new());
-        let mut volume = create(recorder.clone(), LEAST);
+        let mut volume = create(recorder.clone(), MIN);
         let inode = file(&mut volume, "file");
         volume.write(inode, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
         volume.sync_all().unwrap();
@@ -48,7 +48,7 @@ fn one_after_the_storage_grew_is_not_lost() {
         volume.sync_all().unwrap();
         drop(volume);
         let left = Recorder::new(recorder.crash(&mut random));
-        let mut volume = try_open(left, options(LEAST)).unwrap();
+        let mut volume = try_open(left, options(MIN)).unwrap();
         let inode = volume.lookup(volume.root(), "file").unwrap();
         let mut bytes = [0; 2 * BLOCK_BYTES];
         volume.read(inode, 0, &mut bytes).unwrap();
@@ -84,7 +84,7 @@ fn many_changes_behind_data_stay_within_the_ring() {
         }
         drop(volume);
         let left = Recorder::new(recorder.crash(&mut random));
-        let mut volume = try_open(left, options(LEAST)).unwrap_or_else(|e| panic!("{seed}: {e}"));
+        let mut volume = try_open(left, options(MIN)).unwrap_or_else(|e| panic!("{seed}: {e}"));
         let inode = volume.lookup(volume.root(), "file").unwrap();
         let mut bytes = [0; BLOCK_BYTES];
         volume.read(inode, 0, &mut bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -97,7 +97,7 @@ fn many_changes_behind_data_stay_within_the_ring() {
 fn what_could_not_leave_the_ring_leaves_it_later() {
     for calls in 1..40 {
         let storage = Faulty::new(MemoryStorage::default());
-        let mut volume = create(storage.clone(), LEAST);
+        let mut volume = create(storage.clone(), MIN);
         let inode = file(&mut volume, "file");
         volume.write(inode, 0, &[1; 300 * BLOCK_BYTES]).unwrap();
         volume.sync_all().unwrap();
@@ -125,7 +125,7 @@ fn what_could_not_leave_the_ring_leaves_it_later() {
             }
         }
         drop(volume);
-        let mut volume = open(storage.memory.clone(), LEAST);
+        let mut volume = open(storage.memory.clone(), MIN);
         let inode = volume.lookup(volume.root(), "file").unwrap();
         for number in 0..40 {
             volume.read(inode, number * 4096, &mut bytes[..BLOCK_BYTES]).unwrap();
