@@ -169,6 +169,11 @@ impl Engine {
         self.log.durable()
     }
 
+    /// The copies of the entry that names the newest root: their blocks, and their tags.
+    pub(crate) fn root_entry(&self) -> &[(BlockNo, Tag)] {
+        self.log.root_entry()
+    }
+
     /// Commits of this mount.
     pub(crate) fn commits(&self) -> u64 {
         self.commits

@@ -9,7 +9,8 @@
 //! It knows nothing of enclaves: keys come from an [`Unlock`], the time from a function, and
 //! whether the storage holds the newest state is for an [`Anchor`] to say. Without an
 //! anchor, a holder of the storage can put back an older state of the whole volume
-//! unnoticed. `docs/volume-format.md` gives the format, byte by byte, with the reasons.
+//! unnoticed. `docs/volume-format.md` gives the format, byte by byte, with the reasons;
+//! `docs/storage-engine.md` the layers that this crate is built of.
 //!
 //! ```
 //! use twine_files::{Change, FileSystem};

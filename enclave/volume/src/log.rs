@@ -28,12 +28,14 @@ pub(crate) use tolerance::Tolerance;
 use crate::crypto::Sealer;
 use crate::durability::{MadeDurable, Write};
 use crate::error::{Error, Result};
-use crate::format::block::{BLOCK_BYTES, Bytes, Kind, RING_BLOCKS, ROOT_SLOTS, Run, zeroed};
+use crate::format::block::{
+    BLOCK_BYTES, BlockNo, Bytes, Kind, RING_BLOCKS, ROOT_SLOTS, Run, zeroed,
+};
 use crate::format::entry::{Entry, FIRST, LAST, PAYLOAD_BYTES, TREE};
 use crate::format::identity::VolumeId;
 use crate::format::mark::Mark;
 use crate::format::numbers::FileBlock;
-use crate::format::pointer::{Pointer, Salt};
+use crate::format::pointer::{Pointer, Salt, Tag};
 use crate::format::record::{STATE_BYTES, State};
 use crate::format::ring::RingPlace;
 use crate::format::root::Root;
@@ -74,8 +76,9 @@ pub(crate) struct Log {
     end: RingPlace,
     tree_start: RingPlace,
     kept_start: RingPlace,
-    /// The tree that the log's entries build on.
+    /// The tree that the log's entries build on, and the copies of the entry that names it.
     base: Root,
+    root_entry: Vec<(BlockNo, Tag)>,
     /// The next commit as it will be written: room for its first entry, and sealed data
     /// behind that. Empty if no data were staged. And the place of that entry.
     group: Vec<u8>,
@@ -108,6 +111,7 @@ impl Log {
             tree_start: RingPlace::default(),
             kept_start: RingPlace::default(),
             base,
+            root_entry: Vec::new(),
             group: Vec::new(),
             staged_at: RingPlace::default(),
             before_staged: now,
@@ -133,6 +137,7 @@ impl Log {
             tree_start: chain.tree.state.log,
             kept_start: chain.tree.state.log,
             tree_due: false,
+            root_entry: chain.tree.entries.clone(),
             least_sequence: sequence.max(entries.durable_commit()).saturating_add(SKIPPED_ENTRIES),
             ..Log::new(sealer, chain.tree.state.root)
         }
@@ -156,6 +161,11 @@ impl Log {
     /// The tree that the log's entries build on.
     pub(crate) fn base(&self) -> Root {
         self.base
+    }
+
+    /// The copies of the entry that names the newest root: their blocks, and their tags.
+    pub(crate) fn root_entry(&self) -> &[(BlockNo, Tag)] {
+        &self.root_entry
     }
 
     /// The next commit must write the tree, also if nothing else has changed.
@@ -309,6 +319,7 @@ impl Log {
         self.tree = tree;
         self.tree_start = state.log;
         self.base = state.root;
+        self.root_entry = root_blocks(tree).map(|block| (block, tag)).to_vec();
         self.tree_due = false;
         Ok(())
     }

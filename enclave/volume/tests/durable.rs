@@ -415,6 +415,14 @@ fn newest_root(storage: &MemoryStorage, act: impl FnOnce()) -> usize {
     })
 }
 
+/// What a check finds of a volume that is opened to be read.
+fn findings(storage: &MemoryStorage) -> Vec<String> {
+    let mut volume = try_open(storage.clone(), reading()).unwrap();
+    let report = volume.check(&mut |_| {}).unwrap();
+    assert!(report.findings.iter().all(|finding| !finding.lost));
+    report.findings.into_iter().map(|finding| finding.what).collect()
+}
+
 #[test]
 fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
     let storage = MemoryStorage::default();
@@ -428,6 +436,8 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
     for block in [root, root + 126] {
         let damaged = copy(&storage);
         damaged.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0xa5));
+        let found = format!("block {block}: a copy of the newest root is damaged");
+        assert_eq!(findings(&damaged), [found]);
         let mut volume = open(damaged.clone(), MIN);
         assert!(has(&mut volume, "file"));
         assert_eq!(volume.dropped(), None);
@@ -435,7 +445,17 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
         drop(volume);
         assert!(damaged.with(|bytes| storage.with(|whole| bytes == whole)), "block {block}");
     }
-    // Both copies: that is the commit before, and it is told.
+    for block in [0, 1] {
+        let damaged = copy(&storage);
+        damaged.with(|bytes| bytes[block * BLOCK_BYTES + 100] ^= 1);
+        let found = format!("block {block}: a copy of the header is damaged");
+        assert_eq!(findings(&damaged), [found]);
+        let mut volume = open(damaged.clone(), MIN);
+        volume.sync_all().unwrap();
+        drop(volume);
+        assert_eq!(findings(&damaged), [""; 0], "both are written anew");
+    }
+    // Both copies of the root: that is the commit before, and it is told.
     let damaged = copy(&storage);
     for block in [root, root + 126] {
         damaged.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0xa5));

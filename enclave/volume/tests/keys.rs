@@ -93,9 +93,8 @@ fn slots_are_added_removed_and_replaced_without_touching_the_data() {
 fn there_are_15_slots_at_most_and_one_at_least() {
     let slots: Vec<NewSlot> =
         (0..16).map(|number| NewSlot::key_file(&[number; 32]).unwrap()).collect();
-    let make = |slots: &[NewSlot]| {
-        Volume::create(Box::new(MemoryStorage::default()), slots, options(MIN))
-    };
+    let make =
+        |slots: &[NewSlot]| Volume::create(Box::new(MemoryStorage::default()), slots, options(MIN));
     assert!(matches!(make(&[]), Err(Error::Invalid(_))));
     assert!(matches!(make(&slots), Err(Error::Invalid(_))));
     let mut volume = make(&slots[..15]).unwrap();

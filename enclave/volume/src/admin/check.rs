@@ -6,6 +6,7 @@
 //! is there, not by the numbers that it names.
 
 mod books;
+mod copies;
 mod names;
 
 use crate::commit::Engine;
@@ -124,6 +125,7 @@ impl Volume {
         };
         let root = check.engine.space().tree().root();
         check.node(&root.pointer, root.levels - 1, Range::default());
+        check.copies();
         check.inodes();
         check.books();
         check.finish()
