@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use support::{
     Model, Player, Random, Tree, Weights, create, long, open, options, tree_of, try_open,
 };
@@ -309,4 +309,60 @@ fn an_unknown_version_is_refused_by_name() {
     let error = try_open(storage, options(MIN)).unwrap_err();
     assert!(matches!(error, Error::UnknownVersion(2)));
     assert_eq!(error.to_string(), "this volume has version 2 of the format; version 3 is known");
+}
+
+/// The seals of the log's entries, salt and counter, which are in the clear. No file is so large that
+/// data lie between them.
+fn seals(storage: &MemoryStorage) -> BTreeSet<[u8; 18]> {
+    let log = 2..134;
+    storage.with(|bytes| {
+        let blocks = log.filter_map(|block| bytes.get(block * BLOCK_BYTES..)?.first_chunk::<18>());
+        blocks.filter(|seal| **seal != [0; 18]).copied().collect()
+    })
+}
+
+/// Somebody who holds the storage mounts copies of it, and the same one twice at once: a nonce
+/// that were used twice would tell what both blocks have in common.
+#[test]
+fn mounts_of_one_state_seal_under_salts_of_their_own() {
+    let storage = MemoryStorage::default();
+    create(storage.clone(), MIN).close().unwrap();
+    let known = seals(&storage);
+    let before = storage.with(|bytes| bytes.clone());
+    let act = |volume: &mut Volume, number: u8| {
+        let inode = volume.create_file(volume.root(), "file").unwrap();
+        for round in 0..10 {
+            volume.write(inode, 0, &[number ^ round; 500]).unwrap();
+            volume.sync_all().unwrap();
+        }
+    };
+    let mut salts = BTreeSet::new();
+    for future in 0..40 {
+        let copy = MemoryStorage::new(before.clone());
+        act(&mut open(copy.clone(), MIN), future);
+        let new: BTreeSet<[u8; 12]> = seals(&copy)
+            .difference(&known)
+            .filter_map(|seal| seal.first_chunk().copied())
+            .collect();
+        assert_eq!(new.len(), 1, "one salt for each mount");
+        assert!(salts.is_disjoint(&new), "a salt was used before");
+        salts.extend(new);
+    }
+    // Two at once: what each of them writes replaces what the other one wrote.
+    let mut volumes = [open(storage.clone(), MIN), open(storage.clone(), MIN)];
+    let mut seen = Vec::new();
+    for round in 0..10 {
+        for (volume, number) in volumes.iter_mut().zip(0..) {
+            let before = seals(&storage);
+            let name = format!("{number} {round}");
+            let inode = volume.create_file(volume.root(), &name).unwrap();
+            volume.write(inode, 0, &[number; 500]).unwrap();
+            volume.sync_all().unwrap();
+            seen.extend(seals(&storage).difference(&before).copied());
+        }
+    }
+    assert!(seen.len() >= 20, "each sync writes an entry");
+    let different: BTreeSet<_> = seen.iter().collect();
+    let salts: BTreeSet<&[u8]> = seen.iter().map(|seal| &seal[..12]).collect();
+    assert_eq!((different.len(), salts.len()), (seen.len(), 2));
 }
