@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
-use twine_engine::{Identified, Platform};
+use twine_engine::{EngineConfig, Identified};
 use twine_protocol::launch::{End, Invoke, Launch};
 use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
 use twine_wasi::{Exit, System, Wasi};
@@ -126,7 +126,8 @@ fn with_our_settings(
     let program = Identified::new(bytes);
     milliseconds.receive = lap(&mut last);
     let compile_threads = thread::available_parallelism().map_or(1, |cores| cores.get());
-    let platform = Platform { wasm_stack: WASM_STACK, compile_threads, ..Platform::default() };
+    let platform =
+        EngineConfig { wasm_stack: WASM_STACK, compile_threads, ..EngineConfig::default() };
     let compiled = program.compile(&launch.limits, &platform).map_err(|error| error.to_string())?;
     milliseconds.compile = lap(&mut last);
     let linked =

@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use twine_files::{Change, FileSystem, Inode};
+use twine_vfs::{Change, FileSystem, Inode};
 use twine_volume::{NewSlot, Options, Secret, Volume};
 
 /// Bytes of the file, as in the measurements of Twine's paper.

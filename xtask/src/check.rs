@@ -8,19 +8,19 @@ use std::process::Command;
 
 /// Packages whose tests run natively.
 const NATIVE: &[&str] = &[
-    "twine",
     "twine-bench",
     "twine-boundary",
+    "twine-cli",
     "twine-engine",
-    "twine-files",
-    "twine-folder",
     "twine-host",
+    "twine-hostfs",
     "twine-image",
-    "twine-platform",
     "twine-protocol",
-    "twine-suite",
-    "twine-tool",
+    "twine-selftest",
+    "twine-sgx",
+    "twine-vfs",
     "twine-volume",
+    "twine-volume-tool",
     "twine-wasi",
 ];
 
@@ -40,7 +40,7 @@ const XTASK: [&str; 4] = ["--manifest-path", "xtask/Cargo.toml", "--target-dir",
 
 /// Packages that hold code which is compiled for the enclave alone, or is another one there.
 const ENCLAVE: &[&str] =
-    &["sgx-sim-enclaves", "twine-enclave", "twine-platform", "twine-suite", "twine-unwind"];
+    &["sgx-sim-enclaves", "twine-runtime", "twine-sgx", "twine-selftest", "twine-unwind"];
 
 /// Sums of the closing lines of test runs.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
 
 /// Builds the enclaves that only tests run.
 pub(crate) fn enclaves(root: &Path) -> Result<()> {
-    enclave::build(root, &["twine-suite", "sgx-sim-enclaves"])?;
+    enclave::build(root, &["twine-selftest", "sgx-sim-enclaves"])?;
     published::image(root)
 }
 

@@ -51,12 +51,12 @@ pub(crate) fn lint(root: &Path, packages: &[&str]) -> Result<()> {
 pub(crate) fn command_line(root: &Path) -> Result<PathBuf> {
     host_packages()?;
     say("building the `twine` command");
-    succeed(command("cargo", root).args(["build", "--release", "--package", "twine"]))?;
+    succeed(command("cargo", root).args(["build", "--release", "--package", "twine-cli"]))?;
     Ok(root.join("target/release/twine"))
 }
 
 /// The layout of the images.
-const MANIFEST: &str = "enclave/entry/image.toml";
+const MANIFEST: &str = "enclave/runtime/image.toml";
 
 /// The images, and in what each differs from the manifest: one for most programs, one with more
 /// addresses for large ones, and one for machines that can't add pages to a running enclave: it has
@@ -83,7 +83,7 @@ const IMAGES: &[(&str, &[&str])] = &[
 
 /// Builds the program of the images, which holds no path of this machine; its path.
 pub(crate) fn program(root: &Path) -> Result<PathBuf> {
-    let elf = build(root, &["twine-enclave"])?.join("twine-enclave");
+    let elf = build(root, &["twine-runtime"])?.join("twine-runtime");
     let found = paths_in(&fs::read(&elf)?, &machine_paths(root)?);
     match found[..] {
         [] => Ok(elf),

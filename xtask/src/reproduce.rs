@@ -40,7 +40,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         build.env("RUSTUP_HOME", rustup);
     }
     succeed(&mut build)?;
-    let program = enclave::programs(&copy).join("twine-enclave");
+    let program = enclave::programs(&copy).join("twine-runtime");
     let there = enclave::mrenclave(root, &program)?;
     if here != there {
         return Err(Failure::new(format!(

@@ -19,7 +19,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use twine_files::{Change, FileSystem};
+use twine_vfs::{Change, FileSystem};
 use twine_volume::{MIN_CACHE_BYTES, NewSlot, Options, Secret, Volume};
 
 /// Bytes of the file, as in the measurements of Twine's paper.

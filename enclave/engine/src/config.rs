@@ -5,9 +5,9 @@ use std::sync::Arc;
 use twine_protocol::launch::Limits;
 use wasmtime::{Config, MemoryCreator, Strategy};
 
-/// What the engine must know of the place it runs in.
+/// Settings of the engine: what it must know of the place it runs in, and how it compiles.
 #[derive(Debug, Clone, Copy)]
-pub struct Platform {
+pub struct EngineConfig {
     /// Bytes of stack that WebAssembly frames may take; the rest of the thread's stack is
     /// for the functions that a program calls.
     pub wasm_stack: usize,
@@ -38,9 +38,9 @@ pub struct Guarded {
     pub memories: fn() -> Arc<dyn MemoryCreator>,
 }
 
-impl Default for Platform {
+impl Default for EngineConfig {
     fn default() -> Self {
-        Platform {
+        EngineConfig {
             wasm_stack: 1 << 20,
             code_refused: || None,
             code_memory: u64::MAX,
@@ -58,7 +58,7 @@ impl Default for Platform {
 /// `unreachable` are faults. But no code reads address 0 in the hope of a fault, as wasmtime's has
 /// it where that saves a check or hinders speculation: in an enclave it would read what the host
 /// puts there.
-pub fn configuration(limits: &Limits, platform: &Platform) -> Config {
+pub fn configuration(limits: &Limits, engine: &EngineConfig) -> Config {
     let mut config = Config::new();
     config
         // There are no images of memories to map, but this also makes one data segment of all. Else
@@ -73,16 +73,16 @@ pub fn configuration(limits: &Limits, platform: &Platform) -> Config {
         .gc_heap_guard_size(0)
         .gc_heap_reservation_for_growth(0)
         .gc_heap_may_move(true)
-        .max_wasm_stack(platform.wasm_stack)
+        .max_wasm_stack(engine.wasm_stack)
         // No stacks of this kind are made; wasmtime compares the two all the same.
-        .async_stack_size(platform.wasm_stack)
+        .async_stack_size(engine.wasm_stack)
         .consume_fuel(limits.fuel.is_some())
         .epoch_interruption(limits.epochs());
-    if platform.baseline {
+    if engine.baseline {
         config.strategy(Strategy::Winch);
     }
-    config.parallel_compilation(platform.compile_threads > 1);
-    match platform.guarded {
+    config.parallel_compilation(engine.compile_threads > 1);
+    match engine.guarded {
         None => config
             .signals_based_traps(false)
             .memory_reservation(0)

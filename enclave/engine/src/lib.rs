@@ -9,8 +9,8 @@
 //! # fn f(bytes: Vec<u8>, system: Box<dyn twine_wasi::System>) -> Result<(), twine_engine::Error> {
 //! use twine_protocol::launch::Launch;
 //! let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
-//! let platform = twine_engine::Platform::default();
-//! let program = twine_engine::Identified::new(bytes).compile(&launch.limits, &platform)?;
+//! let config = twine_engine::EngineConfig::default();
+//! let program = twine_engine::Identified::new(bytes).compile(&launch.limits, &config)?;
 //! let ended = program.link(system, Vec::new(), &launch)?.run(|| ());
 //! # Ok(())
 //! # }
@@ -31,7 +31,7 @@ mod memory;
 mod program;
 mod run;
 
-pub use config::{Guarded, Platform, configuration};
+pub use config::{EngineConfig, Guarded, configuration};
 pub use error::Error;
 pub use limits::MOST_TABLE_ELEMENTS;
 pub use memory::NO_MEMORY;

@@ -1,6 +1,6 @@
 //! A program, from bytes to compiled code.
 
-use crate::config::{Platform, configuration};
+use crate::config::{EngineConfig, configuration};
 use crate::error::Error;
 use sha2::{Digest, Sha256};
 use std::any::Any;
@@ -50,23 +50,23 @@ impl Identified {
     ///
     /// # Errors
     /// When the bytes are no module that this engine runs, or its code does not fit.
-    pub fn compile(&self, limits: &Limits, platform: &Platform) -> Result<Compiled, Error> {
+    pub fn compile(&self, limits: &Limits, config: &EngineConfig) -> Result<Compiled, Error> {
         self.check_preamble()?;
-        if platform.baseline && platform.guarded.is_none() {
+        if config.baseline && config.guarded.is_none() {
             return Err(Error::NoBaseline);
         }
-        let engine = engine(&configuration(limits, platform))?;
-        let module = in_parallel(platform.compile_threads, || {
+        let engine = engine(&configuration(limits, config))?;
+        let module = in_parallel(config.compile_threads, || {
             stop_profiling();
             Module::from_binary(&engine, &self.bytes)
         })
-        .map_err(|error| compile_error(&error, platform))?;
+        .map_err(|error| compile_error(&error, config))?;
         let memories = module.resources_required().num_memories as usize;
-        if platform.guarded.is_some_and(|guarded| memories > guarded.most) {
-            let without = Platform { guarded: None, ..*platform };
+        if config.guarded.is_some_and(|guarded| memories > guarded.most) {
+            let without = EngineConfig { guarded: None, ..*config };
             return self.compile(limits, &without);
         }
-        Ok(Compiled { module, sha256: self.sha256, limits: *limits, platform: *platform })
+        Ok(Compiled { module, sha256: self.sha256, limits: *limits, config: *config })
     }
 
     /// Magic, version and layer, so that what isn't a module is called what it is.
@@ -128,15 +128,15 @@ fn truncated(length: usize) -> Error {
     Error::Truncated(format!("it ends after {length} bytes"))
 }
 
-fn compile_error(error: &wasmtime::Error, platform: &Platform) -> Error {
-    if let Some(wanted) = (platform.code_refused)() {
-        return Error::CodeTooLarge { wanted, arena: platform.code_memory };
+fn compile_error(error: &wasmtime::Error, config: &EngineConfig) -> Error {
+    if let Some(wanted) = (config.code_refused)() {
+        return Error::CodeTooLarge { wanted, arena: config.code_memory };
     }
     let message = one_line(error);
     if message.contains("unexpected end") {
         return Error::Truncated(message);
     }
-    if platform.baseline { Error::Baseline(message) } else { Error::Invalid(message) }
+    if config.baseline { Error::Baseline(message) } else { Error::Invalid(message) }
 }
 
 /// An error and what caused it, in one line.
@@ -157,7 +157,7 @@ pub struct Compiled {
     pub(crate) module: Module,
     pub(crate) limits: Limits,
     sha256: [u8; 32],
-    platform: Platform,
+    config: EngineConfig,
 }
 
 impl Compiled {
@@ -175,16 +175,16 @@ impl Compiled {
         code: NonNull<[u8]>,
         memory: Arc<dyn CustomCodeMemory>,
         limits: &Limits,
-        platform: &Platform,
+        config: &EngineConfig,
     ) -> Result<Self, Error> {
-        let mut configuration = configuration(limits, platform);
+        let mut configuration = configuration(limits, config);
         configuration.with_custom_code_memory(Some(memory));
         let engine = engine(&configuration)?;
         // SAFETY: the caller vouches for the code. The engine and the code that it loads have
         // `memory` each.
         let module = unsafe { Module::deserialize_raw(&engine, code) }
-            .map_err(|error| compile_error(&error, platform))?;
-        Ok(Compiled { module, sha256, limits: *limits, platform: *platform })
+            .map_err(|error| compile_error(&error, config))?;
+        Ok(Compiled { module, sha256, limits: *limits, config: *config })
     }
 
     /// The code, for [`Compiled::take_up`] in a later run, where it lies.
@@ -197,8 +197,8 @@ impl Compiled {
 
     /// What it was compiled for: without guards where there are more memories than guarded
     /// ones.
-    pub fn platform(&self) -> Platform {
-        self.platform
+    pub fn config(&self) -> EngineConfig {
+        self.config
     }
 
     /// The SHA-256 of the bytes it was compiled from.

@@ -8,9 +8,9 @@ use crate::memory::NO_MEMORY;
 use crate::program::{Compiled, one_line};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use twine_files::FileSystem;
 use twine_protocol::launch::{End, Launch};
 use twine_protocol::wire::FIRST_SOCKET;
+use twine_vfs::FileSystem;
 use twine_wasi::{Exit, SyncError, System, Wasi};
 use wasmtime::{
     Engine, ExternType, Func, Instance, InstancePre, Linker, Store, StoreContextMut, Trap,

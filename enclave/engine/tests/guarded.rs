@@ -3,7 +3,7 @@
 
 use object::{Object, ObjectSection};
 use std::sync::Arc;
-use twine_engine::{Guarded, Identified, Platform};
+use twine_engine::{EngineConfig, Guarded, Identified};
 use twine_protocol::launch::Limits;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 use wasmtime_environ::obj::ELF_WASMTIME_TRAPS;
@@ -26,11 +26,11 @@ unsafe impl MemoryCreator for NoMemories {
     }
 }
 
-fn platform(guarded: bool, baseline: bool) -> Platform {
+fn platform(guarded: bool, baseline: bool) -> EngineConfig {
     let memories = || Arc::new(NoMemories) as Arc<dyn MemoryCreator>;
     let guarded =
         guarded.then_some(Guarded { reservation: 4 << 30, guard: 32 << 20, most: 2, memories });
-    Platform { guarded, baseline, ..Platform::default() }
+    EngineConfig { guarded, baseline, ..EngineConfig::default() }
 }
 
 /// The machine code of a program.
@@ -38,7 +38,7 @@ fn compiled(text: &str, guarded: bool) -> Vec<u8> {
     compiled_on(text, &platform(guarded, false))
 }
 
-fn compiled_on(text: &str, platform: &Platform) -> Vec<u8> {
+fn compiled_on(text: &str, platform: &EngineConfig) -> Vec<u8> {
     let program = Identified::new(wat::parse_str(text).unwrap());
     program.compile(&Limits::default(), platform).unwrap().code().to_vec()
 }

@@ -52,7 +52,7 @@ pub struct SlotFailure {
 pub enum Error {
     /// An answer that a file system gives every day.
     #[error("{0}")]
-    File(#[from] twine_files::Error),
+    File(#[from] twine_vfs::Error),
     /// The storage does not start as a volume does.
     #[error("this is not a volume")]
     NotAVolume,
@@ -156,18 +156,18 @@ pub enum Error {
 
 impl Error {
     /// The error that the file system's interface knows for it.
-    pub fn errno(&self) -> twine_files::Error {
+    pub fn errno(&self) -> twine_vfs::Error {
         match self {
             Error::File(error) => *error,
-            Error::Storage { error: StorageError::NoSpace, .. } => twine_files::Error::NoSpace,
-            Error::Storage { error: StorageError::TooBig, .. } => twine_files::Error::FileTooBig,
+            Error::Storage { error: StorageError::NoSpace, .. } => twine_vfs::Error::NoSpace,
+            Error::Storage { error: StorageError::TooBig, .. } => twine_vfs::Error::FileTooBig,
             Error::Storage { error: StorageError::ReadOnly, operation, .. }
                 if *operation != Operation::Read =>
             {
-                twine_files::Error::ReadOnly
+                twine_vfs::Error::ReadOnly
             }
-            Error::Invalid(_) => twine_files::Error::Invalid,
-            _ => twine_files::Error::Io,
+            Error::Invalid(_) => twine_vfs::Error::Invalid,
+            _ => twine_vfs::Error::Io,
         }
     }
 
@@ -175,7 +175,7 @@ impl Error {
     pub(crate) fn is_full(&self) -> bool {
         matches!(
             self,
-            Error::File(twine_files::Error::NoSpace)
+            Error::File(twine_vfs::Error::NoSpace)
                 | Error::Storage { error: StorageError::NoSpace | StorageError::TooBig, .. }
         )
     }

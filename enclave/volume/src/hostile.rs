@@ -17,7 +17,7 @@ use crate::format::root::Root;
 use crate::header::key_slot::{NewSlot, Secret};
 use crate::storage::{MemoryStorage, Storage, StorageError};
 use crate::volume::{MIN_CACHE_BYTES, Options, Volume};
-use twine_files::{Error as FileError, FileKind, FileSystem, Inode};
+use twine_vfs::{Error as FileError, FileKind, FileSystem, Inode};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -932,7 +932,7 @@ fn use_all_of(volume: &mut Volume, inode: u64) {
         let _ = volume.set_size(at, size);
     }
     for name in &names {
-        assert!(twine_files::check_name(name).is_ok());
+        assert!(twine_vfs::check_name(name).is_ok());
         if let Ok(inner) = volume.lookup(at, name) {
             let _ = volume.link(inner, at, "linked");
             let _ = volume.rename(at, name, Inode(ROOT), "moved");

@@ -8,7 +8,7 @@ use crate::format::item::Key;
 use crate::format::numbers::InodeNo;
 use crate::tree::Step;
 use std::collections::BTreeSet;
-use twine_files::{Error as FileError, FileKind, Mode, Stamp};
+use twine_vfs::{Error as FileError, FileKind, Mode, Stamp};
 
 /// Attributes that are kept in memory though nobody has changed them.
 const KEPT: usize = 4096;

@@ -13,7 +13,7 @@
 //! `docs/storage-engine.md` the layers that this crate is built of.
 //!
 //! ```
-//! use twine_files::{Change, FileSystem};
+//! use twine_vfs::{Change, FileSystem};
 //! use twine_volume::{MemoryStorage, NewSlot, Options, Secret, Volume};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -28,7 +28,7 @@ use crate::storage::Storage;
 use crate::tree::Tree;
 use crate::volume::{Options, Volume, cache_blocks};
 use crate::{header, sealed_store};
-use twine_files::FileKind;
+use twine_vfs::FileKind;
 
 impl Volume {
     /// Makes a new, empty volume in a storage, whatever that holds, with slots for the keys

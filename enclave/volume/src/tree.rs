@@ -112,7 +112,7 @@ impl Tree {
     /// Refuses changes to a volume that can't be changed.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.store.access() == Access::ReadOnly {
-            return Err(twine_files::Error::ReadOnly.into());
+            return Err(twine_vfs::Error::ReadOnly.into());
         }
         if self.health.is_stopped() { Err(Error::Stopped) } else { Ok(()) }
     }

@@ -51,7 +51,7 @@ impl Default for Options {
 }
 
 /// A file tree in a [`Storage`](crate::Storage). Files are reached through
-/// [`FileSystem`](twine_files::FileSystem).
+/// [`FileSystem`](twine_vfs::FileSystem).
 ///
 /// Nothing is durable before a sync; a volume that is dropped without
 /// [`close`](Volume::close) loses what came after its last one, as after a crash.

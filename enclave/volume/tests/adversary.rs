@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use support::{
     Model, Player, Random, Tree, Weights, create, long, open, options, tree_of, try_open,
 };
-use twine_files::{FileKind, FileSystem, Inode};
+use twine_vfs::{FileKind, FileSystem, Inode};
 use twine_volume::{BLOCK_BYTES, Error, MemoryStorage, Volume};
 
 const MIN: usize = 256 << 10;

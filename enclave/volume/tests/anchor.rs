@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use support::{create, options, tree_of, try_open};
-use twine_files::FileSystem;
+use twine_vfs::FileSystem;
 use twine_volume::{Anchor, AnchorError, Error, Mark, MemoryStorage, Options, Volume, VolumeId};
 
 const MIN: usize = 256 << 10;
@@ -108,7 +108,7 @@ fn a_commit_that_the_anchor_did_not_learn_of_is_accepted_and_told_it_then() {
     let older = copy(&storage);
     anchor.unreachable(true);
     add(&mut volume, "lost?");
-    assert_eq!(volume.sync_all(), Err(twine_files::Error::Io));
+    assert_eq!(volume.sync_all(), Err(twine_vfs::Error::Io));
     assert_eq!(
         volume.first_error().unwrap().to_string(),
         "the anchor of the volume failed: it is out of reach"

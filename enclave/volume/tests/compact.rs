@@ -8,7 +8,7 @@ use support::{
     Bounded, Faulty, Player, Random, Recorder, Tree, Weights, create, file, long, open, options,
     tree_of, try_open,
 };
-use twine_files::{Error, FileSystem};
+use twine_vfs::{Error, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Packing, Progress, Storage, StorageError, Volume};
 
 const MIN: usize = 256 << 10;

@@ -8,4 +8,4 @@ fn empty() -> Volume {
     Volume::create(Box::new(MemoryStorage::default()), &slots, options).expect("a volume")
 }
 
-twine_files::conformance!(Box::new(empty()));
+twine_vfs::conformance!(Box::new(empty()));

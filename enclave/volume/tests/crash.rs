@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::{
     Done, Model, Player, Random, Recorder, Tree, Weights, create, long, options, tree_of,
 };
-use twine_files::{FileKind, FileSystem};
+use twine_vfs::{FileKind, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
 
 const MIN: usize = 256 << 10;

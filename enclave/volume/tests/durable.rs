@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use support::{Flaky, PageCache, Wrong, create, file, open, options, tree_of, try_open};
-use twine_files::FileSystem;
+use twine_vfs::FileSystem;
 use twine_volume::{
     BLOCK_BYTES, Error, MemoryStorage, NewSlot, Options, Secret, Storage, StorageError, Unlock,
     Volume, Zeroizing,

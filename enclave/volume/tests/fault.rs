@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use support::{Faulty, Random, Tree, create, long, options, tree_of, try_open};
-use twine_files::{Error, FileSystem, Inode};
+use twine_vfs::{Error, FileSystem, Inode};
 use twine_volume::{MemoryStorage, Operation, StorageError, Volume};
 
 const MIN: usize = 256 << 10;

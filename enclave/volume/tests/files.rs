@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use support::{Random, create, file, open, options, tree_of, try_open};
-use twine_files::{Change, Error, FileSystem, Mode, Stamp};
+use twine_vfs::{Change, Error, FileSystem, Mode, Stamp};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Options};
 
 const MIN: usize = 256 << 10;

@@ -5,7 +5,7 @@ mod support;
 use support::{
     Bounded, Forgetful, Limited, Random, create, file, find_or_make, long, open, shuffled,
 };
-use twine_files::{Change, Error, FileSystem};
+use twine_vfs::{Change, Error, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
 
 const MIN: usize = 256 << 10;

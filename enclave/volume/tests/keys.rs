@@ -3,7 +3,7 @@
 mod support;
 
 use support::{KEY, create, options};
-use twine_files::FileSystem;
+use twine_vfs::FileSystem;
 use twine_volume::{
     BLOCK_BYTES, Cost, Error, KeyEncryptionKey, MemoryStorage, NewSlot, Refusal, Secret, SlotKind,
     Unlock, Volume,

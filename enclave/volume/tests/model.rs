@@ -36,7 +36,7 @@ fn play(seed: u64, steps: u64, cache: usize, weights: Weights) -> (u64, u64) {
             if player.random.once_in(2) {
                 volume.close().unwrap();
             } else {
-                twine_files::FileSystem::sync_all(&mut volume).unwrap();
+                twine_vfs::FileSystem::sync_all(&mut volume).unwrap();
                 drop(volume);
             }
             player.model.unmount();

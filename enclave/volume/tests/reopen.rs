@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use support::{PageCache, Random, create, long, options, try_open};
-use twine_files::{FileSystem, Inode};
+use twine_vfs::{FileSystem, Inode};
 use twine_volume::{BLOCK_BYTES, Volume};
 
 const MIN: usize = 256 << 10;

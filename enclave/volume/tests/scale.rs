@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Random, long, options};
-use twine_files::{Change, FileSystem};
+use twine_vfs::{Change, FileSystem};
 use twine_volume::{FileStorage, NewSlot, Secret, Volume};
 
 /// A storage in a file that is gone when the test ends.

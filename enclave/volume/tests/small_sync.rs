@@ -3,7 +3,7 @@
 mod support;
 
 use support::{Faulty, Random, Recorder, create, file, open, options, try_open};
-use twine_files::{Change, FileSystem};
+use twine_vfs::{Change, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, StorageError};
 
 const MIN: usize = 256 << 10;

@@ -4,7 +4,7 @@ mod support;
 
 use std::ops::Range;
 use support::{create, file, options, try_open};
-use twine_files::{Error, FileSystem};
+use twine_vfs::{Error, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Options, Storage, StorageError};
 
 const BLOCKS: u64 = 200;

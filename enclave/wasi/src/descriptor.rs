@@ -5,7 +5,7 @@ use crate::rights;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use twine_files::Inode;
+use twine_vfs::Inode;
 
 /// Most descriptors that may be open at once.
 pub(crate) const MOST_DESCRIPTORS: usize = 4096;

@@ -5,7 +5,7 @@ use crate::descriptor::Kind;
 use crate::file::file_type;
 use crate::preview1::Result;
 use crate::preview1::types::{Dircookie, Errno, Fd, Filetype, Prestat, PrestatDir, Rights, Size};
-use twine_files::Inode;
+use twine_vfs::Inode;
 use wiggle::{GuestMemory, GuestPtr};
 
 /// Cookies after `.` and `..`; the file system's own are higher.

@@ -2,8 +2,8 @@
 
 use crate::preview1::types::{Errno, Error};
 use crate::system::SocketError;
-use twine_files::Error as FileError;
 use twine_protocol::wire::Status;
+use twine_vfs::Error as FileError;
 use wiggle::GuestError;
 
 impl wiggle::GuestErrorType for Errno {

@@ -8,7 +8,7 @@ use crate::preview1::types::{
     Fstflags, IovecArray, Rights, Size, Timestamp, Whence,
 };
 use crate::transfer::{Buffers, MOST_FILE_BYTES, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES};
-use twine_files::{Attributes, Change, FileKind, Inode, Stamp};
+use twine_vfs::{Attributes, Change, FileKind, Inode, Stamp};
 use wiggle::GuestMemory;
 
 /// Highest offset in a file: offsets are signed for programs.

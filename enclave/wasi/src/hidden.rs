@@ -1,6 +1,6 @@
 //! What one mount hides of another.
 
-use twine_files::{Error, FileKind, FileSystem};
+use twine_vfs::{Error, FileKind, FileSystem};
 
 /// Whether a mount at the guest path `path` would hide a name that `files`, mounted at
 /// `mounted_at`, has: programs look a path up in the mount whose path is the longest that fits.
@@ -53,7 +53,7 @@ fn names(path: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twine_files::Memory;
+    use twine_vfs::Memory;
 
     fn tree() -> Memory {
         let mut files = Memory::new(1 << 20, Box::new(|| 0));

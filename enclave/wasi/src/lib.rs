@@ -82,7 +82,7 @@ pub struct SyncError {
     /// Where the program sees the file system.
     pub path: String,
     /// Why not.
-    pub error: twine_files::Error,
+    pub error: twine_vfs::Error,
 }
 
 /// What one program sees of the world.

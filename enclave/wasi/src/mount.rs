@@ -3,7 +3,7 @@
 use crate::descriptor::{Descriptor, Kind, Place};
 use crate::preview1::types::{Errno, Fdflags};
 use crate::{SetupError, SyncError, Wasi, rights};
-use twine_files::{FileSystem, Inode};
+use twine_vfs::{FileSystem, Inode};
 
 /// A file system and where the program sees it.
 pub(crate) struct Mount {

@@ -6,7 +6,7 @@ use crate::path::{End, Last, Walk};
 use crate::preview1::Result;
 use crate::preview1::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
 use crate::rights;
-use twine_files::{FileKind, Inode};
+use twine_vfs::{FileKind, Inode};
 
 /// How something is to be opened.
 pub(crate) struct Opening {

@@ -10,7 +10,7 @@
 
 use crate::preview1::types::Errno;
 use std::borrow::Cow;
-use twine_files::{Error as FileError, FileKind, FileSystem, Inode, MOST_NAME_BYTES};
+use twine_vfs::{Error as FileError, FileKind, FileSystem, Inode, MOST_NAME_BYTES};
 
 /// Most bytes of a path (POSIX `PATH_MAX`, without its NUL).
 pub(crate) const MOST_PATH_BYTES: usize = 4095;

@@ -7,7 +7,7 @@ use crate::path::{End, Last, MOST_PATH_BYTES, Walk, check};
 use crate::preview1::Result;
 use crate::preview1::types::{Errno, Fd, Filestat, Fstflags, Lookupflags, Rights, Size, Timestamp};
 use std::borrow::Cow;
-use twine_files::{FileKind, Inode};
+use twine_vfs::{FileKind, Inode};
 use wiggle::{GuestMemory, GuestPtr};
 
 /// A path in the program's memory.

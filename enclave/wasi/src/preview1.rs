@@ -5,8 +5,8 @@ use crate::file::At;
 use crate::open::Opening;
 use crate::paths::path;
 use crate::{Exit, Wasi};
-use twine_files::Change;
 use twine_protocol::wire::Clock;
+use twine_vfs::Change;
 use wiggle::{GuestMemory, GuestPtr};
 
 wiggle::from_witx!({

@@ -2,7 +2,7 @@
 
 use crate::preview1::Result;
 use crate::preview1::types::{CiovecArray, Errno, IovecArray};
-use twine_files::{FileSystem, Inode};
+use twine_vfs::{FileSystem, Inode};
 use wiggle::{GuestMemory, GuestPtr};
 
 /// Most bytes of one call, since counts are 32 bits wide: a program gets a short count

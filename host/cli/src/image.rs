@@ -170,7 +170,7 @@ fn build(arguments: Build) -> Result<(), Failure> {
         manifest.threads = threads;
     }
     let output = arguments.output.unwrap_or_else(|| match layout {
-        Some(_) => "twine-enclave.sgxs".into(),
+        Some(_) => "twine-runtime.sgxs".into(),
         None => elf.with_extension("sgxs"),
     });
     not_over_input(&output, [Some(&elf), arguments.manifest.as_ref()])?;

@@ -35,7 +35,7 @@ use std::process::ExitCode;
 /// change it. On a machine without SGX the very same enclave runs on software SGX, which
 /// protects nothing and says so.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(name = "twine", version, propagate_version = true, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

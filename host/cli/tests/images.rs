@@ -125,7 +125,7 @@ fn an_enclave_that_runs_out_of_heap_says_so() {
 }
 
 fn build(folder: &Folder, arguments: &[&str]) -> Ended {
-    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
+    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-runtime");
     run(twine().current_dir(folder.path()).args(["image", "build"]).args(arguments).arg(elf))
 }
 

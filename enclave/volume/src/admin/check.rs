@@ -24,7 +24,7 @@ use crate::volume::Volume;
 use books::Blocks;
 use names::Known;
 use std::collections::{BTreeMap, BTreeSet};
-use twine_files::FileKind;
+use twine_vfs::FileKind;
 
 /// More findings than this are counted, not listed.
 const MAX_FINDINGS: usize = 1000;

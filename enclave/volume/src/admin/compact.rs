@@ -317,7 +317,7 @@ mod tests {
     use crate::format::item::GROUP;
     use crate::format::numbers::InodeNo;
     use crate::{MemoryStorage, NewSlot, Options};
-    use twine_files::FileSystem;
+    use twine_vfs::FileSystem;
 
     #[test]
     fn pointers_that_belong_to_no_file_are_damage_and_all_else_is_moved() {

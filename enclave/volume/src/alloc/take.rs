@@ -224,7 +224,7 @@ impl Space {
         let step = (before.0 / 256).clamp(64, 16 << 10).max(least);
         let wanted = before.0 + step;
         if wanted >= MAX_BLOCKS {
-            return Err(twine_files::Error::NoSpace.into());
+            return Err(twine_vfs::Error::NoSpace.into());
         }
         let store = self.tree.store_mut();
         match store.grow(wanted) {

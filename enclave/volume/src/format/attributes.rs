@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::format::bytes::{Reader, Short};
 use crate::format::limits::{MAX_FILE_BYTES, MAX_TARGET_BYTES};
 use crate::format::numbers::InodeNo;
-use twine_files::{FileKind, Mode};
+use twine_vfs::{FileKind, Mode};
 
 /// What the tree keeps of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

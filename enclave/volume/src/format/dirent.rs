@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::format::attributes::{kind_code, kind_from_code};
 use crate::format::numbers::InodeNo;
-use twine_files::FileKind;
+use twine_vfs::FileKind;
 
 /// Bytes of an entry's value before the name.
 const HEAD_BYTES: usize = 9;

@@ -10,7 +10,7 @@ use crate::format::limits::MAX_TARGET_BYTES;
 use crate::format::numbers::InodeNo;
 use crate::inode_table::Times;
 use crate::tree::Step;
-use twine_files::{Entry, Error as FileError, FileKind, Inode, Mode, Stamp, check_name};
+use twine_vfs::{Entry, Error as FileError, FileKind, Inode, Mode, Stamp, check_name};
 
 /// Bytes of a piece of a target.
 const PIECE_BYTES: usize = 1024;

@@ -150,7 +150,7 @@ impl Files {
         }
         let fits = offset.checked_add(bytes.len() as u64).is_some_and(|end| end <= MAX_FILE_BYTES);
         if !fits {
-            return Err(twine_files::Error::FileTooBig.into());
+            return Err(twine_vfs::Error::FileTooBig.into());
         }
         self.finish_cut(inode)?;
         let mut done = 0;
@@ -255,7 +255,7 @@ impl Files {
         self.check_writable()?;
         let old = self.inodes().file(inode)?.size;
         if size > MAX_FILE_BYTES {
-            return Err(twine_files::Error::FileTooBig.into());
+            return Err(twine_vfs::Error::FileTooBig.into());
         }
         self.finish_cut(inode)?;
         self.engine.make_room()?;
@@ -310,7 +310,7 @@ impl Files {
         self.check_writable()?;
         let size = self.inodes().file(inode)?.size;
         let end = offset.checked_add(length).filter(|&end| end <= MAX_FILE_BYTES);
-        let end = end.ok_or(Error::File(twine_files::Error::FileTooBig))?;
+        let end = end.ok_or(Error::File(twine_vfs::Error::FileTooBig))?;
         self.engine.reserve(blocks_of(length) + 1)?;
         if end > size { self.resize(inode, end) } else { Ok(()) }
     }

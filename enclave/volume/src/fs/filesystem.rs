@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::block::bytes_of;
 use crate::format::numbers::InodeNo;
 use crate::volume::Volume;
-use twine_files::{
+use twine_vfs::{
     Attributes, Change, Entry, FileKind, FileSystem, Inode, Mode, Result as FileResult, Stamp,
     Usage,
 };
@@ -176,7 +176,7 @@ impl FileSystem for Volume {
     }
 }
 
-impl From<Error> for twine_files::Error {
+impl From<Error> for twine_vfs::Error {
     fn from(error: Error) -> Self {
         error.errno()
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::dirent;
 use crate::format::item::{Key, Subject};
 use crate::format::numbers::InodeNo;
-use twine_files::{Error as FileError, FileKind, check_name};
+use twine_vfs::{Error as FileError, FileKind, check_name};
 
 /// Low bits of a cookie that tell names of one hash apart.
 pub(super) const SLOT_BITS: u32 = 7;

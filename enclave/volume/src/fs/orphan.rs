@@ -10,7 +10,7 @@ use crate::format::extents;
 use crate::format::item::{GROUP, Key, Subject};
 use crate::format::numbers::{FileBlock, InodeNo};
 use crate::tree::Step;
-use twine_files::{Error as FileError, FileKind};
+use twine_vfs::{Error as FileError, FileKind};
 
 /// Groups of pointers that are taken away at once.
 const CHUNK_GROUPS: usize = 64;

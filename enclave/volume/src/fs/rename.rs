@@ -7,7 +7,7 @@ use crate::format::item::Key;
 use crate::format::numbers::InodeNo;
 use crate::inode_table::Times;
 use std::collections::HashSet;
-use twine_files::{Error as FileError, FileKind};
+use twine_vfs::{Error as FileError, FileKind};
 
 impl Files {
     /// Renames as POSIX does.

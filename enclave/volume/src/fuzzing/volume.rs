@@ -20,7 +20,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use twine_files::{Change, FileKind, FileSystem, Inode, check_name};
+use twine_vfs::{Change, FileKind, FileSystem, Inode, check_name};
 
 /// What every volume here opens with.
 const KEY_FILE: [u8; 32] = [7; 32];
@@ -187,15 +187,15 @@ fn write(storage: &Blocks, deep: bool) -> Result<()> {
     let root = volume.root();
     let directory = volume.lookup(root, "d")?;
     let file = volume.lookup(root, "file")?;
-    volume.set_mode(file, twine_files::Mode::new(0o640))?;
-    volume.set_mode(directory, twine_files::Mode::new(0o750))?;
+    volume.set_mode(file, twine_vfs::Mode::new(0o640))?;
+    volume.set_mode(directory, twine_vfs::Mode::new(0o750))?;
     for group in 0..4 {
         volume.write(file, group * 64 * BLOCK_BYTES as u64 + 5, b"changed")?;
     }
     let below = volume.lookup(directory, "below")?;
     for number in 0..16 {
         let empty = volume.lookup(below, &format!("empty file {number}"))?;
-        volume.set_mode(empty, twine_files::Mode::new(0o600))?;
+        volume.set_mode(empty, twine_vfs::Mode::new(0o600))?;
         volume.release(empty);
     }
     for number in (0..if deep { DEEP_FILES } else { 0 }).step_by(40) {
@@ -460,7 +460,7 @@ fn change_file(
     directory: Inode,
     name: &str,
     number: usize,
-) -> twine_files::Result<()> {
+) -> twine_vfs::Result<()> {
     let inode = volume.lookup(directory, name)?;
     let result = match number % 3 {
         0 => volume.write(inode, 4090, &[6; 10]).map(drop),

@@ -19,7 +19,7 @@ pub use page_cache::PageCache;
 pub use recorder::Recorder;
 pub use steps::{Done, Player, Weights};
 
-use twine_files::{Error, FileSystem, Inode};
+use twine_vfs::{Error, FileSystem, Inode};
 use twine_volume::{NewSlot, Options, Secret, Storage, Volume};
 
 /// The key file of all test volumes.

@@ -1,7 +1,7 @@
 //! A file tree in memory, as simple as it can be, that gives inodes the same numbers.
 
 use std::collections::{BTreeMap, HashMap};
-use twine_files::{Error, FileKind, FileSystem, Inode, Mode, Result, check_name};
+use twine_vfs::{Error, FileKind, FileSystem, Inode, Mode, Result, check_name};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {

@@ -1,7 +1,7 @@
 //! Random steps, done to a volume and to the model alike, with the same answers.
 
 use super::{Model, Random};
-use twine_files::{Change, FileKind, FileSystem, Inode, Mode};
+use twine_vfs::{Change, FileKind, FileSystem, Inode, Mode};
 
 /// What kinds of steps are likely.
 #[derive(Debug, Clone, Copy)]
@@ -224,7 +224,7 @@ impl Player {
         let found = files.read_link(Inode(inode));
         match node.kind {
             FileKind::SymbolicLink => assert_eq!(found.unwrap().as_bytes(), node.bytes),
-            _ => assert_eq!(found, Err(twine_files::Error::Invalid)),
+            _ => assert_eq!(found, Err(twine_vfs::Error::Invalid)),
         }
     }
 

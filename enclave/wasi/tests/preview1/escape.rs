@@ -6,7 +6,7 @@
 use crate::common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use twine_files::{FileSystem, Memory};
+use twine_vfs::{FileSystem, Memory};
 
 /// A tree with `secret` and `outside/secret` above and `jail/` below, and a descriptor of the
 /// latter.

@@ -1,7 +1,7 @@
 //! Descriptors of files: reading, writing, positions, flags, rights, and the table.
 
 use crate::common::*;
-use twine_files::{Change, Error};
+use twine_vfs::{Change, Error};
 
 fn started() -> (Tree, Program) {
     let tree = Tree::new();
@@ -235,8 +235,8 @@ fn a_write_whose_sync_fails_is_an_error() {
 fn syncing_reaches_the_file_system_for_files_and_directories() {
     let (tree, mut program) = started();
     let fd = program.open("file", CREATE).unwrap();
-    let file = twine_files::Inode(program.fd_stat(fd).unwrap().inode);
-    let root = twine_files::Inode(program.fd_stat(ROOT).unwrap().inode);
+    let file = twine_vfs::Inode(program.fd_stat(fd).unwrap().inode);
+    let root = twine_vfs::Inode(program.fd_stat(ROOT).unwrap().inode);
     for fd in [fd, ROOT] {
         assert_eq!(program.call("fd_datasync", &[fd]), SUCCESS);
         assert_eq!(program.call("fd_sync", &[fd]), SUCCESS);

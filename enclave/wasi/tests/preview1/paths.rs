@@ -1,7 +1,7 @@
 //! The functions on paths.
 
 use crate::common::*;
-use twine_files::Error;
+use twine_vfs::Error;
 
 fn started() -> (Tree, Program) {
     let tree = Tree::new();

@@ -34,7 +34,7 @@ pub fn cache() -> PathBuf {
 #[track_caller]
 pub fn image(folder: &Folder, name: &str, options: &[&str]) -> PathBuf {
     let image = folder.path().join(name);
-    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-enclave");
+    let elf = built("sgx/x86_64-fortanix-unknown-sgx/release/twine-runtime");
     let built =
         run(twine().args(["image", "build", "--output"]).arg(&image).args(options).arg(elf));
     assert_eq!(built.code, Some(0), "{built:?}");
@@ -45,7 +45,7 @@ pub fn image(folder: &Folder, name: &str, options: &[&str]) -> PathBuf {
 
 /// The manifest of the image that programs run in.
 pub fn manifest() -> String {
-    root().join("enclave/entry/image.toml").display().to_string()
+    root().join("enclave/runtime/image.toml").display().to_string()
 }
 
 /// What a command left behind.

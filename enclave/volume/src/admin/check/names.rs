@@ -7,7 +7,7 @@ use crate::format::dirent;
 use crate::format::item::{Key, Subject};
 use crate::format::numbers::InodeNo;
 use std::collections::{HashMap, HashSet};
-use twine_files::FileKind;
+use twine_vfs::FileKind;
 
 /// Of a path that is longer, only the end is shown.
 const MAX_PATH_BYTES: usize = 4096;

@@ -7,7 +7,7 @@ pub use outside::{Connection, LISTENER, Outside, World};
 pub use tree::Tree;
 
 use std::sync::{MutexGuard, OnceLock};
-use twine_files::FileSystem;
+use twine_vfs::FileSystem;
 use twine_wasi::{Wasi, add_to_linker};
 use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use twine_files::{
+use twine_vfs::{
     Attributes, Change, Entry, Error, FileSystem, Inode, Memory, Mode, Result, Stamp, Usage,
 };
 

@@ -1,0 +1,213 @@
+//! From the launch request to the outcome.
+
+use crate::code_cache;
+use crate::host_system::HostSystem;
+use crate::mounts::{self, Mounted, Refused};
+use crate::sealing_keys::SealingKeys;
+use crate::task;
+use std::cell::LazyCell;
+use std::process;
+use std::thread;
+use twine_boundary::Error as BoundaryError;
+use twine_engine::{Ended, EngineConfig, Guarded, Identified, Linked};
+use twine_protocol::launch::{End, Launch, Outcome, Timings, larger_image};
+use twine_protocol::task::Task;
+use twine_protocol::wire::{Clock, Status};
+use twine_sgx::{
+    GuardedMemories, code_memory, code_refused, guarded_memories, host, pages_can_be_added,
+    report_panics, use_processor,
+};
+
+/// Stack that is left for the functions a program calls, below its own frames. The main
+/// thread's stack in `image.toml` has this and `WASM_STACK`.
+const WASM_STACK: usize = 8 << 20;
+
+/// Threads that compile; no more than would ever be quicker.
+const MOST_COMPILE_THREADS: u64 = 16;
+
+/// Runs what the host asks for and reports the outcome.
+pub(crate) fn main() {
+    report_panics();
+    use_processor();
+    let outcome = run();
+    if host().report(&outcome).is_err() {
+        process::exit(1);
+    }
+}
+
+fn refused(cause: String, remedy: String) -> End {
+    End::Refused { cause, remedy }
+}
+
+/// A message of the host's that was not as the protocol has it.
+fn bad_host(error: &BoundaryError) -> End {
+    let remedy = match error {
+        BoundaryError::Memory { .. } => larger_image(0),
+        _ => "use the `twine` command and the image of the same release".into(),
+    };
+    refused(error.to_string(), remedy)
+}
+
+/// Takes the time between its calls, where the launch wants to know.
+struct Watch {
+    wanted: bool,
+    last: u64,
+}
+
+impl Watch {
+    fn now(&self) -> u64 {
+        if self.wanted { host().time(Clock::Monotonic).unwrap_or(self.last) } else { 0 }
+    }
+
+    fn lap(&mut self) -> u64 {
+        let now = self.now();
+        now - std::mem::replace(&mut self.last, now)
+    }
+}
+
+fn run() -> Outcome {
+    if !pages_can_be_added() {
+        return Outcome::new(refused(
+            "this image adds pages while it runs, and the machine can't: its CPU has no SGX2, or \
+             Linux is older than 6.0"
+                .into(),
+            "use the image for such machines: --image twine-sgx1.sgxs".into(),
+        ));
+    }
+    let launch = match host().launch() {
+        Ok(launch) => launch,
+        Err(error) => return Outcome::new(bad_host(&error)),
+    };
+    if let Task::Volume(task) = &launch.task {
+        return Outcome::new(task::run(task));
+    }
+    let mut outcome = Outcome::new(End::Exited { code: 0, results: Vec::new() });
+    let mut timings = Timings::default();
+    let end = match launch.task {
+        Task::Compile => compile_program(&launch),
+        _ => run_program(&launch, &mut timings, &mut outcome),
+    };
+    outcome.end = end;
+    outcome.timings = launch.timings.then_some(timings);
+    outcome
+}
+
+/// The memories with guards, as the engine wants them.
+fn guarded(memories: GuardedMemories) -> Guarded {
+    let GuardedMemories { reservation, guard, count, creator } = memories;
+    Guarded { reservation, guard, most: count, memories: creator }
+}
+
+fn config(launch: &Launch) -> EngineConfig {
+    EngineConfig {
+        wasm_stack: WASM_STACK,
+        code_refused,
+        code_memory: code_memory(),
+        guarded: if launch.explicit_checks { None } else { guarded_memories().map(guarded) },
+        compile_threads: launch.compile_threads.clamp(1, MOST_COMPILE_THREADS) as usize,
+        ..EngineConfig::default()
+    }
+}
+
+/// Compiles the program for later runs.
+fn compile_program(launch: &Launch) -> End {
+    let kept = End::Exited { code: 0, results: Vec::new() };
+    let config = config(launch);
+    if code_cache::load(launch, &config, || ()).is_some() {
+        return kept;
+    }
+    let program = match host().program() {
+        Ok(bytes) => Identified::new(bytes),
+        Err(error) => return bad_host(&error),
+    };
+    match code_cache::precompile(&program, launch, &config) {
+        Ok(true) => kept,
+        Ok(false) => refused(
+            "the compiled code could not be kept".into(),
+            "see that there is space, and that the folder can be written: TWINE_CACHE names it"
+                .into(),
+        ),
+        Err(error) => refused(error.to_string(), error.remedy()),
+    }
+}
+
+fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) -> End {
+    let mut watch = Watch { wanted: launch.timings, last: 0 };
+    watch.lap();
+    // It asks the host for pages: not before the program is here, where no code is kept.
+    let config = LazyCell::new(|| config(launch));
+    let opened = || timings.compile = watch.lap();
+    let kept = launch.keep_code.then(|| code_cache::load(launch, &config, opened)).flatten();
+    let compiled = if let Some(kept) = kept {
+        timings.receive = watch.lap();
+        kept
+    } else {
+        let program = match host().program() {
+            Ok(bytes) => Identified::new(bytes),
+            Err(error) => return bad_host(&error),
+        };
+        timings.receive = watch.lap();
+        let compiled = match code_cache::compile(&program, launch, &config) {
+            Ok(compiled) => compiled,
+            Err(error) => return refused(error.to_string(), error.remedy()),
+        };
+        timings.compile = watch.lap();
+        compiled
+    };
+    let keys = SealingKeys::of_program(compiled.sha256());
+    // After the program is known to be one: nothing is made for one that is not.
+    let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
+        Ok(mounted) => mounted,
+        Err(Refused { cause, remedy }) => return refused(cause, remedy),
+    };
+    let end = match compiled.link(Box::new(HostSystem), files, launch) {
+        Ok(linked) => run_linked(linked, launch, timings, &mut watch, outcome),
+        Err(error) => refused(error.to_string(), error.remedy()),
+    };
+    let (troubles, statistics) = volumes.finish();
+    outcome.troubles.extend(troubles);
+    outcome.volumes = statistics;
+    end
+}
+
+/// Starts a thread beside the program's.
+fn watcher(watch: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    thread::Builder::new().spawn(watch).map(drop)
+}
+
+fn run_linked(
+    linked: Linked,
+    launch: &Launch,
+    timings: &mut Timings,
+    watch: &mut Watch,
+    outcome: &mut Outcome,
+) -> End {
+    // With nothing to wait for, `poll` sleeps.
+    let watched = launch.limits.timeout.map_or(Ok(()), |timeout| {
+        let interrupter = linked.interrupter();
+        watcher(move || {
+            let _ = host().poll(&mut [], timeout);
+            interrupter.end();
+        })
+    });
+    let interrupted = launch.limits.interrupts.then(|| {
+        let interrupter = linked.interrupter();
+        watcher(move || {
+            while host().poll(&mut [], u64::MAX) == Err(Status::Interrupted) {
+                interrupter.interrupt();
+            }
+        })
+    });
+    if watched.and(interrupted.unwrap_or(Ok(()))).is_err() {
+        return refused(
+            "no thread that watches the program could be started".into(),
+            "use an image with more threads, or leave --timeout out".into(),
+        );
+    }
+    let Ended { end, synced } = linked.run(|| timings.instantiate = watch.lap());
+    timings.run = watch.lap();
+    if let Err(error) = synced {
+        outcome.troubles.push(error.to_string());
+    }
+    end
+}

@@ -1,0 +1,32 @@
+//! The Twine enclave: takes one launch request, runs one program or works on one volume,
+//! reports its outcome.
+#![deny(unsafe_code)]
+
+#[cfg(target_env = "sgx")]
+#[expect(unsafe_code, reason = "code that this image sealed is run as it is")]
+mod code_cache;
+#[cfg(target_env = "sgx")]
+mod host_storage;
+#[cfg(target_env = "sgx")]
+mod host_system;
+#[cfg(target_env = "sgx")]
+mod launch;
+#[cfg(target_env = "sgx")]
+mod mounts;
+#[cfg(target_env = "sgx")]
+mod sealing_keys;
+#[cfg(target_env = "sgx")]
+mod task;
+
+#[cfg(target_env = "sgx")]
+fn main() {
+    launch::main();
+}
+
+#[cfg(not(target_env = "sgx"))]
+fn main() {
+    eprintln!(
+        "twine-runtime: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask image` does it"
+    );
+    std::process::exit(2);
+}

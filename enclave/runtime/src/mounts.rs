@@ -1,0 +1,272 @@
+//! The file trees of a launch request.
+
+use crate::host_storage::HostStorage;
+use crate::sealing_keys::SealingKeys;
+use std::fmt::Display;
+use twine_hostfs::Folder;
+use twine_protocol::launch::{MainFile, Mount, Source, VolumeKey, VolumeSource, VolumeStatistics};
+use twine_protocol::wire::Clock;
+use twine_sgx::host;
+use twine_vfs::{FileSystem, Memory, Shared};
+use twine_volume::{
+    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, StorageError, Unlock, Volume,
+    Zeroizing,
+};
+use twine_volume_tool::{Opening, Unclear};
+
+/// Why a mount is not to be had, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub cause: String,
+    pub remedy: String,
+}
+
+/// What a program is to see, and what is to be told of it at the end.
+pub(crate) struct Mounted {
+    pub files: Vec<(String, Box<dyn FileSystem>)>,
+    pub volumes: Volumes,
+}
+
+/// The volumes among the mounts, with the paths at which the program sees them.
+#[derive(Default)]
+pub(crate) struct Volumes(Vec<(String, Shared<Volume>)>);
+
+/// Opens the mounts for a program that may have these sealing keys.
+pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refused> {
+    let mut mounted = Mounted { files: Vec::new(), volumes: Volumes::default() };
+    for mount in mounts {
+        let files: Box<dyn FileSystem> = match &mount.source {
+            Source::Volume(source) => {
+                let volume = open_or_make(source, Opening::of(mount.read_only), keys)
+                    .map_err(|error| refused_volume(&mount.guest, &error))?;
+                if let Some(dropped) = volume.dropped() {
+                    // Now, since nobody knows how the program ends. Where nobody listens, nothing can be
+                    // said.
+                    let line = format!("warning: the volume for {}: {dropped}\n", mount.guest);
+                    let _ = host().write(2, line.as_bytes());
+                }
+                let mut volume = Shared::new(volume);
+                if let Some(MainFile { name, former }) = &source.main {
+                    twine_volume_tool::settle_main_file(&mut volume, name, former)
+                        .map_err(|error| refused_main(&mount.guest, &error))?;
+                }
+                mounted.volumes.0.push((mount.guest.clone(), volume.clone()));
+                Box::new(volume)
+            }
+            Source::Folder(number) => {
+                let folder = Folder::open(host(), *number, mount.read_only);
+                Box::new(folder.map_err(|error| refused_folder(&mount.guest, &error))?)
+            }
+            Source::Memory(size) => Box::new(Memory::new(*size, Box::new(now))),
+        };
+        mounted.files.push((mount.guest.clone(), files));
+    }
+    refuse_hidden(mounts, &mut mounted.files)?;
+    Ok(mounted)
+}
+
+/// A folder of the host's never stands in the place of something that a volume has: a program
+/// would read and write it there as if it were protected.
+fn refuse_hidden(
+    mounts: &[Mount],
+    files: &mut [(String, Box<dyn FileSystem>)],
+) -> Result<(), Refused> {
+    let is_folder = |mount: &&Mount| matches!(mount.source, Source::Folder(_));
+    for (mount, (volume, files)) in mounts.iter().zip(files) {
+        if !matches!(mount.source, Source::Volume(_)) {
+            continue;
+        }
+        for Mount { guest, .. } in mounts.iter().filter(is_folder) {
+            let hides =
+                twine_wasi::hides(&mut **files, volume, guest).map_err(|error| Refused {
+                    cause: format!("the volume for {volume} can't be read: {error}"),
+                    remedy: "check it with `twine volume check`".into(),
+                })?;
+            if hides {
+                return Err(Refused {
+                    cause: format!(
+                        "the unprotected folder for {guest} would hide what the volume for \
+                         {volume} has there"
+                    ),
+                    remedy: "give the folder a path that the volume does not have".into(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The time that files get: the host's.
+fn now() -> u64 {
+    twine_sgx::time(Clock::Realtime).unwrap_or_default()
+}
+
+/// Opens or makes a volume for a program. One whose creation was cut short is made anew.
+fn open_or_make(
+    source: &VolumeSource,
+    opening: Opening,
+    keys: SealingKeys,
+) -> Result<Volume, Error> {
+    match volume(source, opening, keys) {
+        Err(Error::Unfinished) if opening == Opening::ReadWrite => {
+            volume(&VolumeSource { create: true, ..source.clone() }, opening, keys)
+        }
+        result => result,
+    }
+}
+
+/// Opens or makes a volume.
+pub(crate) fn volume(
+    source: &VolumeSource,
+    opening: Opening,
+    keys: SealingKeys,
+) -> Result<Volume, Error> {
+    let mut options = Options {
+        read_only: opening == Opening::ReadOnly,
+        repair: opening == Opening::Repair,
+        clock: Box::new(now),
+        ..Options::default()
+    };
+    if let Some(bytes) = source.cache {
+        options.cache_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    let storage = Box::new(HostStorage::new(source.storage));
+    if source.create {
+        let slot = new_slot(&source.key, keys)?;
+        return Volume::create(storage, &[slot], options);
+    }
+    Volume::open(storage, &mut Opener { key: &source.key, keys }, options)
+}
+
+/// A slot for a key that a launch request has.
+pub(crate) fn new_slot(key: &VolumeKey, keys: SealingKeys) -> Result<NewSlot, Error> {
+    match key {
+        VolumeKey::Sealed(sealing) => keys.new_slot(*sealing),
+        VolumeKey::File(contents) => NewSlot::key_file(contents),
+        VolumeKey::Passphrase(passphrase) => {
+            NewSlot::passphrase(passphrase.as_bytes(), Cost::default())
+        }
+    }
+}
+
+/// Opens slots of the kind of key that the launch request has.
+struct Opener<'a> {
+    key: &'a VolumeKey,
+    keys: SealingKeys,
+}
+
+impl Unlock for Opener<'_> {
+    fn sealed(&mut self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+        match self.key {
+            VolumeKey::Sealed(asked) => self.keys.key(*asked, parameters),
+            _ => Err(Refusal("it was not asked for".into())),
+        }
+    }
+
+    fn key_file(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        match self.key {
+            VolumeKey::File(contents) => Some(Zeroizing::new(contents.clone())),
+            _ => None,
+        }
+    }
+
+    fn passphrase(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        match self.key {
+            VolumeKey::Passphrase(passphrase) => {
+                Some(Zeroizing::new(passphrase.clone().into_bytes()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn refused_folder(guest: &str, error: &impl Display) -> Refused {
+    Refused {
+        cause: format!("the folder for {guest} can't be used: {error}"),
+        remedy: "check that it is still there, and who may read it".into(),
+    }
+}
+
+fn refused_main(guest: &str, error: &Unclear) -> Refused {
+    let remedy = match error {
+        Unclear::Several(_) | Unclear::ReadOnly(_) => "name the file in it: VOLUME::/NAME",
+        Unclear::Files(_) => "check it with `twine volume check`",
+    };
+    Refused { cause: format!("the volume for {guest}: {error}"), remedy: remedy.into() }
+}
+
+fn refused_volume(guest: &str, error: &Error) -> Refused {
+    Refused { cause: format!("the volume for {guest}: {error}"), remedy: remedy(error).into() }
+}
+
+/// What to do about a volume that does not open.
+pub(crate) fn remedy(error: &Error) -> &'static str {
+    match error {
+        Error::NotAVolume => "name a file that `twine` made, or a new one",
+        Error::UnknownVersion(_) => {
+            "open it with the version of Twine that made it, or a newer one"
+        }
+        Error::NoSlotOpens(_) => {
+            "run the program that it was made for, or give the key that it has: --key \
+             sealed:any-program, --key file:PATH or --key passphrase"
+        }
+        Error::Older { .. } | Error::Diverged { .. } => {
+            "somebody put back an old copy: find the newest one"
+        }
+        Error::Lossy(_) | Error::NoState => {
+            "restore a copy; or mount it read-only (`:ro`) to read what is there, and go on without what \
+             is lost: `twine volume check --repair`"
+        }
+        Error::Unfinished => "mount it to be written, which makes it anew, or delete the file",
+        Error::HeaderForeign => "put back the header that belongs to it, or a copy of the file",
+        Error::Storage { error: StorageError::TooBig, .. } => {
+            "raise the limit of the size of files: `ulimit -f unlimited`"
+        }
+        Error::Storage { error: StorageError::Short, .. } => {
+            "the file was cut: restore a copy of it"
+        }
+        Error::Storage { .. } => "check the disk and who may write the file",
+        Error::File(twine_vfs::Error::NoMemory) | Error::Invalid(_) => {
+            "give it another size of --cache, or an image with a larger heap"
+        }
+        _ => "the file was changed or damaged: restore a copy of it",
+    }
+}
+
+impl Volumes {
+    /// Ends the volumes; what went wrong with them, and what they did.
+    pub(crate) fn finish(self) -> (Vec<String>, Vec<VolumeStatistics>) {
+        let mut troubles = Vec::new();
+        let mut statistics = Vec::new();
+        for (guest, volume) in self.0 {
+            let Some(volume) = volume.into_inner() else { continue };
+            let counts = counts(&volume);
+            // What stopped it says more than that it was stopped.
+            let trouble = volume.first_error().cloned();
+            let closing = volume.close().err();
+            if let Some(error) = trouble.or(closing) {
+                troubles.push(format!("the volume for {guest}: {error}"));
+            }
+            statistics.push(VolumeStatistics { guest, counts });
+        }
+        (troubles, statistics)
+    }
+}
+
+fn counts(volume: &Volume) -> Vec<(String, u64)> {
+    let statistics = volume.statistics();
+    [
+        ("blocks opened", statistics.blocks_opened),
+        ("blocks sealed", statistics.blocks_sealed),
+        ("cache hits", statistics.cache_hits),
+        ("cache misses", statistics.cache_misses),
+        ("bytes read", statistics.bytes_read),
+        ("bytes written", statistics.bytes_written),
+        ("writes", statistics.writes),
+        ("syncs", statistics.syncs),
+        ("commits", statistics.commits),
+        ("tree commits", statistics.tree_commits),
+    ]
+    .map(|(name, count)| (name.to_owned(), count))
+    .into()
+}

@@ -1,0 +1,202 @@
+//! Sealing keys by policy: which image, which program, and for what. They seal the keys of volumes,
+//! and compiled code.
+
+use graviola::hashing::Sha256;
+use graviola::hashing::hmac::Hmac;
+use twine_protocol::launch::Sealing;
+use twine_sgx::{Holder, KeyRefused, KeyRequest, Svn};
+use twine_volume::{Error, KeyEncryptionKey, NewSlot, Refusal};
+
+/// Version of the parameters that a key slot holds.
+const VERSION: u8 = 1;
+
+const THIS_IMAGE: u8 = 1;
+const ANY_PROGRAM: u8 = 2;
+
+/// What a key is for: keys for one are never those for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The keys of volumes.
+    Volume,
+    /// Compiled code.
+    Code,
+}
+
+/// Bytes of a key's parameters.
+pub(crate) const PARAMETER_BYTES: usize = 52;
+
+/// What says again which key sealed something. None of it is secret, and none of it is
+/// believed: wrong parameters lead to a wrong key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Parameters {
+    sealing: Sealing,
+    svn: Svn,
+    keyid: [u8; 32],
+}
+
+impl Parameters {
+    fn encode(&self) -> [u8; PARAMETER_BYTES] {
+        let mut bytes = [0; PARAMETER_BYTES];
+        bytes[0] = VERSION;
+        bytes[1] = flags(self.sealing);
+        bytes[2..4].copy_from_slice(&self.svn.isvsvn.to_le_bytes());
+        bytes[4..20].copy_from_slice(&self.svn.cpusvn);
+        bytes[20..].copy_from_slice(&self.keyid);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; PARAMETER_BYTES] = bytes.try_into().ok()?;
+        let (head, keyid) = bytes.split_last_chunk::<32>()?;
+        let (head, cpusvn) = head.split_last_chunk::<16>()?;
+        let &[VERSION, flags, low, high] = head else { return None };
+        if flags & !(THIS_IMAGE | ANY_PROGRAM) != 0 {
+            return None;
+        }
+        let sealing =
+            Sealing { this_image: flags & THIS_IMAGE != 0, any_program: flags & ANY_PROGRAM != 0 };
+        let isvsvn = u16::from_le_bytes([low, high]);
+        Some(Parameters { sealing, svn: Svn { isvsvn, cpusvn: *cpusvn }, keyid: *keyid })
+    }
+}
+
+fn flags(sealing: Sealing) -> u8 {
+    (u8::from(sealing.this_image) * THIS_IMAGE) | (u8::from(sealing.any_program) * ANY_PROGRAM)
+}
+
+/// The sealing keys that a program in this enclave may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SealingKeys {
+    program: Option<[u8; 32]>,
+}
+
+impl SealingKeys {
+    /// For the program with this SHA-256.
+    pub(crate) fn of_program(program: [u8; 32]) -> Self {
+        SealingKeys { program: Some(program) }
+    }
+
+    /// For this enclave itself, on behalf of no program: only the keys that any program
+    /// may have.
+    pub(crate) fn of_any_program() -> Self {
+        SealingKeys { program: None }
+    }
+
+    /// A new key, and the slot of a volume that says which it is.
+    ///
+    /// # Errors
+    /// When there is no randomness, or none of these keys may be had.
+    pub(crate) fn new_slot(&self, sealing: Sealing) -> Result<NewSlot, Error> {
+        let (parameters, key) = self
+            .new_key(Purpose::Volume, sealing)
+            .map_err(|_| Error::Invalid("this enclave can't derive such a sealing key"))?;
+        NewSlot::sealed(&parameters, key)
+    }
+
+    /// A new key, and the parameters that say which it is.
+    pub(crate) fn new_key(
+        &self,
+        purpose: Purpose,
+        sealing: Sealing,
+    ) -> Result<([u8; PARAMETER_BYTES], KeyEncryptionKey), Refusal> {
+        let mut keyid = [0; 32];
+        graviola::random::fill(&mut keyid)
+            .map_err(|_| Refusal("the CPU gives no random bytes".into()))?;
+        let parameters = Parameters { sealing, svn: Svn::present(), keyid };
+        Ok((parameters.encode(), self.derive(purpose, &parameters)?))
+    }
+
+    /// The key of a volume that a slot's parameters name. Whoever asks for a sealing gets a key
+    /// that no more enclaves and programs have than that says.
+    ///
+    /// # Errors
+    /// Why it can't be had, in words.
+    pub(crate) fn key(
+        &self,
+        asked: Sealing,
+        parameters: &[u8],
+    ) -> Result<KeyEncryptionKey, Refusal> {
+        let parameters = Parameters::decode(parameters)
+            .ok_or_else(|| Refusal("its parameters are of another version, or damaged".into()))?;
+        let Sealing { this_image, any_program } = parameters.sealing;
+        if any_program && !asked.any_program {
+            return Err(Refusal(
+                "it is sealed to any program, and a key of one program was asked for".into(),
+            ));
+        }
+        if asked.this_image && !this_image {
+            return Err(Refusal(
+                "it is sealed to all images of a signer, and a key of one image was asked for"
+                    .into(),
+            ));
+        }
+        self.derive(Purpose::Volume, &parameters)
+    }
+
+    /// The key that parameters name, which must be one of this policy, made under the present
+    /// CPUSVN and ISVSVN: those of older ones may be known to whoever broke them.
+    pub(crate) fn present_key(
+        &self,
+        purpose: Purpose,
+        sealing: Sealing,
+        parameters: &[u8],
+    ) -> Result<KeyEncryptionKey, Refusal> {
+        match Parameters::decode(parameters) {
+            Some(parameters) if parameters.sealing != sealing => {
+                Err(Refusal("its parameters are of another policy".into()))
+            }
+            Some(Parameters { svn, .. }) if svn != Svn::present() => {
+                Err(Refusal("it was sealed under another CPUSVN or ISVSVN".into()))
+            }
+            Some(parameters) => self.derive(purpose, &parameters),
+            None => Err(Refusal("its parameters are of another version, or damaged".into())),
+        }
+    }
+
+    /// Who can derive the key that a slot's parameters name, if they make sense.
+    pub(crate) fn sealing(parameters: &[u8]) -> Option<Sealing> {
+        Parameters::decode(parameters).map(|parameters| parameters.sealing)
+    }
+
+    fn derive(
+        &self,
+        purpose: Purpose,
+        parameters: &Parameters,
+    ) -> Result<KeyEncryptionKey, Refusal> {
+        let sealing = parameters.sealing;
+        let program = match (sealing.any_program, self.program) {
+            (true, _) => None,
+            (false, Some(program)) => Some(program),
+            (false, None) => {
+                return Err(Refusal(
+                    "it is sealed to one program, and nothing else may have it".into(),
+                ));
+            }
+        };
+        let holder = if sealing.this_image { Holder::Image } else { Holder::Signer };
+        let request = KeyRequest { holder, svn: parameters.svn, keyid: parameters.keyid };
+        let sealing_key = request.derive().map_err(|error| {
+            Refusal(match error {
+                KeyRefused::NewerIsvsvn => {
+                    "it was sealed by a newer version of this enclave".into()
+                }
+                KeyRefused::NewerCpusvn => {
+                    "it was sealed on a CPU with newer firmware, or on another machine".into()
+                }
+                KeyRefused::Other(code) => format!("the CPU refused the key (error {code})"),
+            })
+        })?;
+        let mut hmac = Hmac::<Sha256>::new(*sealing_key);
+        hmac.update(match purpose {
+            Purpose::Volume => "twine sealing key 1",
+            Purpose::Code => "twine code key 1",
+        });
+        hmac.update([flags(sealing)]);
+        if let Some(program) = program {
+            hmac.update(program);
+        }
+        let mut key = KeyEncryptionKey::default();
+        key.copy_from_slice(hmac.finish().as_ref());
+        Ok(key)
+    }
+}

@@ -1,0 +1,106 @@
+//! Tests of what exists only inside an enclave. The name of each is the sentence it proves.
+
+mod code;
+mod crypto;
+mod guards;
+mod hard;
+mod heap;
+mod memory;
+mod outside;
+mod threads;
+mod traps;
+
+use crate::suite::timed;
+use twine_selftest::exchange::Result as TestResult;
+use wasmtime::{Engine, Instance, Module, Store};
+use wast::Wat;
+use wast::parser::{self, ParseBuffer};
+
+/// What a test comes to: why it failed, if it did.
+type Verdict = Result<(), String>;
+
+/// One test.
+struct Test {
+    name: &'static str,
+    run: fn() -> Verdict,
+}
+
+/// Names functions as tests.
+macro_rules! tests {
+    ($($name:ident),+ $(,)?) => {
+        pub(super) const TESTS: &[super::Test] =
+            &[$(super::Test { name: stringify!($name), run: $name }),+];
+    };
+}
+use tests;
+
+/// Fails the test if a condition does not hold.
+macro_rules! ensure {
+    ($condition:expr, $($why:tt)+) => {
+        if !$condition {
+            return Err(format!($($why)+));
+        }
+    };
+}
+use ensure;
+
+/// Runs the tests whose sentence has `filter` in it.
+pub(crate) fn run(filter: &str) -> Vec<TestResult> {
+    let all = [
+        threads::TESTS,
+        outside::TESTS,
+        traps::TESTS,
+        guards::TESTS,
+        code::TESTS,
+        crypto::TESTS,
+        heap::TESTS,
+        memory::TESTS,
+        hard::TESTS,
+    ];
+    let mut results = Vec::new();
+    for test in all.into_iter().flatten() {
+        let name = test.name.replace('_', " ");
+        if name.contains(filter) {
+            let mut result = TestResult { group: "own".into(), name, ..TestResult::default() };
+            timed(&mut result, |result| match (test.run)() {
+                Ok(()) => result.passed = 1,
+                Err(why) => result.failed.push(why),
+            });
+            results.push(result);
+        }
+    }
+    results
+}
+
+fn failure(error: wasmtime::Error) -> String {
+    format!("{error:#}")
+}
+
+/// The bytes of a module in the text format.
+fn binary(text: &str) -> Result<Vec<u8>, String> {
+    let buffer = ParseBuffer::new(text).map_err(|error| error.to_string())?;
+    let mut wat = parser::parse::<Wat<'_>>(&buffer).map_err(|error| error.to_string())?;
+    wat.encode().map_err(|error| error.to_string())
+}
+
+fn module(engine: &Engine, text: &str) -> Result<Module, String> {
+    Module::from_binary(engine, &binary(text)?).map_err(failure)
+}
+
+/// A module without imports, in a store of its own.
+fn instance(engine: &Engine, text: &str) -> Result<(Store<()>, Instance), String> {
+    let module = module(engine, text)?;
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).map_err(failure)?;
+    Ok((store, instance))
+}
+
+/// An engine for the main thread.
+fn engine() -> Result<Engine, String> {
+    Engine::new(&crate::suite::main_configuration()).map_err(failure)
+}
+
+/// An engine for a thread that has no more than `stack` bytes for WebAssembly.
+fn engine_with_stack(stack: usize) -> Result<Engine, String> {
+    Engine::new(&crate::suite::configuration(stack)).map_err(failure)
+}

@@ -1,0 +1,124 @@
+//! From the launch request to the outcome.
+
+use crate::{die, echo, own};
+use twine_engine::{EngineConfig, Guarded};
+use twine_protocol::launch::{End, Launch, Outcome};
+use twine_protocol::wire::{Clock, MAX_OUTCOME};
+use twine_selftest::exchange::{Result as TestResult, decode_scripts, encode_result};
+use twine_selftest::spec::Runner;
+use twine_sgx::{
+    GuardedMemories, code_memory, code_refused, guarded_memories, host, report_panics,
+    use_processor,
+};
+
+/// Stack of the main thread for WebAssembly frames, as for a user's program.
+const WASM_STACK: usize = 8 << 20;
+
+/// The memories with guards, as the engine wants them.
+fn guarded(memories: GuardedMemories) -> Guarded {
+    let GuardedMemories { reservation, guard, count, creator } = memories;
+    Guarded { reservation, guard, most: count, memories: creator }
+}
+
+/// The settings of an engine that runs on a thread with `wasm_stack` bytes of stack to give.
+pub(crate) fn configuration(wasm_stack: usize) -> wasmtime::Config {
+    let platform = EngineConfig {
+        wasm_stack,
+        code_refused,
+        code_memory: code_memory(),
+        guarded: guarded_memories().map(guarded),
+        ..EngineConfig::default()
+    };
+    twine_engine::configuration(&Default::default(), &platform)
+}
+
+/// The same, for the main thread.
+pub(crate) fn main_configuration() -> wasmtime::Config {
+    configuration(WASM_STACK)
+}
+
+/// Does what the first argument says, and reports.
+pub(crate) fn main() {
+    report_panics();
+    use_processor();
+    twine_engine::stop_profiling();
+    let end = match host().launch() {
+        Ok(launch) => run(&launch),
+        Err(error) => refused(error.to_string()),
+    };
+    if host().report(&Outcome::new(end)).is_err() {
+        std::process::exit(1);
+    }
+}
+
+fn refused(cause: String) -> End {
+    End::Refused { cause, remedy: "look at `host/host/tests/inside.rs`".into() }
+}
+
+fn run(launch: &Launch) -> End {
+    let arguments: Vec<&str> = launch
+        .arguments
+        .iter()
+        .map(|bytes| std::str::from_utf8(bytes).unwrap_or_default())
+        .collect();
+    let (what, filter) = match arguments[..] {
+        [what] => (what, ""),
+        [what, filter] => (what, filter),
+        _ => return refused("one or two arguments are wanted".into()),
+    };
+    let results = match what {
+        "spec" => spec(filter),
+        "own" => Ok(own::run(filter)),
+        "echo" => echo::run().map(|()| Vec::new()),
+        "die" => Err(die::run(filter)),
+        _ => Err(format!("there is no suite {what:?}")),
+    };
+    match results {
+        Ok(results) => ended(results),
+        Err(cause) => refused(cause),
+    }
+}
+
+/// The specification's scripts whose group and name, as in `GROUP/NAME`, have `filter` in
+/// them.
+fn spec(filter: &str) -> Result<Vec<TestResult>, String> {
+    let bytes = host().program().map_err(|error| error.to_string())?;
+    let scripts = decode_scripts(&bytes)?;
+    drop(bytes);
+    let runner = Runner::new(main_configuration())?;
+    let wanted = scripts
+        .iter()
+        .filter(|script| format!("{}/{}", script.group, script.name).contains(filter));
+    let run = |script| {
+        let mut result = TestResult::default();
+        timed(&mut result, |result| *result = runner.run(script));
+        result
+    };
+    Ok(wanted.map(run).collect())
+}
+
+/// Runs a test and notes in its result how long it took.
+pub(crate) fn timed(result: &mut TestResult, run: impl FnOnce(&mut TestResult)) {
+    let now = || host().time(Clock::Monotonic).unwrap_or_default();
+    let start = now();
+    run(result);
+    result.milliseconds = now().saturating_sub(start) / 1_000_000;
+}
+
+/// The end with a line for each result; what failed is told as far as there is room.
+fn ended(mut results: Vec<TestResult>) -> End {
+    let code = u32::from(results.iter().any(|result| !result.failed.is_empty()));
+    let mut most = 400;
+    loop {
+        let lines = results.iter().map(encode_result).collect();
+        let end = End::Exited { code, results: lines };
+        let length = Outcome::new(end.clone()).encode().len() as u64;
+        if length <= MAX_OUTCOME || most == 0 {
+            return end;
+        }
+        most /= 2;
+        for failure in results.iter_mut().flat_map(|result| &mut result.failed) {
+            *failure = failure.chars().take(most).collect();
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Which addresses of the guard range each linear memory has, and where pages are.
+//!
+//! The range is cut into slots of equal size, one for each memory that there is. A slot has pages
+//! from its start to its end of pages and none behind: an access there faults. A memory does not
+//! begin at its slot's start but so that it ends where the pages end. So a new memory uses the
+//! pages that its slot has, whatever its size, and pages need only be added: when memories grow,
+//! or when a slot has fewer than a new one is large.
+
+use crate::arena::PAGE;
+use std::ops::Range;
+
+/// Bytes of addresses that every memory has: as many as 32-bit indices reach.
+pub(crate) const RESERVATION: usize = 4 << 30;
+
+/// Bytes without pages behind them, for the constant offsets of accesses; as wasmtime has it
+/// where it knows the operating system.
+pub(crate) const GUARD: usize = 32 << 20;
+
+/// Bytes of a slot. What is more than a memory needs is for the pages before it, which memories
+/// larger than it have left.
+pub(crate) const SLOT: usize = 6 << 30;
+
+/// By how much a memory may begin after its slot.
+const SLACK: usize = SLOT - RESERVATION - GUARD;
+
+/// The most slots that are used.
+pub(crate) const MAX_SLOTS: usize = 1024;
+
+/// Pages are asked of the host so many bytes at a time: what is not accepted yet is as
+/// inaccessible as what is not there.
+const STEP: usize = 1 << 20;
+
+#[derive(Debug)]
+struct Slot {
+    /// The first address that may have pages: the slot's start, or before it.
+    first: usize,
+    /// The slot's start.
+    start: usize,
+    /// Where its pages end.
+    end: usize,
+    /// Where the pages end that the host was asked for.
+    asked: usize,
+    used: bool,
+}
+
+/// All slots.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    /// Bytes of all memories, and how many they may be.
+    bytes: usize,
+    most: usize,
+}
+
+/// Addresses for a memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which slot.
+    pub slot: usize,
+    /// Where the memory begins.
+    pub base: usize,
+}
+
+/// What must be done before a memory has its size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pages {
+    /// Addresses for which the host is to be asked first; may be empty.
+    pub ask: Range<usize>,
+    /// Addresses to accept.
+    pub accept: Range<usize>,
+}
+
+impl Slots {
+    /// Slots in these addresses. `memory` has pages already and ends where they begin; memories
+    /// take at most `most` bytes in all, and [`RESERVATION`] each.
+    pub(crate) fn new(memory: Range<usize>, addresses: Range<usize>, most: usize) -> Self {
+        let count = (addresses.len() / SLOT).min(MAX_SLOTS);
+        let slots = (0..count).map(|at| {
+            let start = addresses.start + at * SLOT;
+            let first = if at == 0 && memory.end == start { memory.start } else { start };
+            Slot { first, start, end: start, asked: start, used: false }
+        });
+        Slots { slots: slots.collect(), bytes: 0, most }
+    }
+
+    /// How many memories there can be at once.
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes a slot for a memory of `size` bytes, which it does not have until [`Self::pages`] are
+    /// accepted and [`Self::set`] says so. `None` if there is none, or not as many bytes. A slot
+    /// that a memory of gigabytes has left is for such memories alone: its pages stay.
+    pub(crate) fn take(&mut self, size: usize) -> Option<Place> {
+        let size = size.checked_next_multiple_of(PAGE)?;
+        if size > self.most - self.bytes {
+            return None;
+        }
+        // Pages cost: the slot with the fewest that suffice, else the one with the most.
+        let free = self.slots.iter().enumerate().filter(|(_, slot)| !slot.used);
+        let (at, _) = free.min_by_key(|(_, slot)| {
+            let pages = slot.end - slot.first;
+            let base = slot.end - size.min(pages);
+            let usable = base <= slot.start + SLACK;
+            (!usable, pages < size, if pages < size { usize::MAX - pages } else { pages })
+        })?;
+        let slot = &mut self.slots[at];
+        let base = slot.end - size.min(slot.end - slot.first);
+        if base > slot.start + SLACK {
+            return None;
+        }
+        slot.used = true;
+        Some(Place { slot: at, base })
+    }
+
+    /// What it takes for a memory that has `now` bytes to have `size`; `None` if that is too much.
+    pub(crate) fn pages(&self, place: Place, now: usize, size: usize) -> Option<Pages> {
+        let slot = self.slots.get(place.slot)?;
+        let more = rounded(size)?.checked_sub(rounded(now)?)?;
+        if size > RESERVATION || more > self.most - self.bytes {
+            return None;
+        }
+        let end = place.base + rounded(size)?;
+        let asked = match end > slot.asked {
+            true => end.next_multiple_of(STEP).min(slot.start + SLOT),
+            false => slot.asked,
+        };
+        Some(Pages { ask: slot.asked..asked, accept: slot.end..end.max(slot.end) })
+    }
+
+    /// Notes that the host was asked for pages up to there.
+    pub(crate) fn asked(&mut self, place: Place, end: usize) {
+        self.slots[place.slot].asked = end;
+    }
+
+    /// Notes that a memory has `size` bytes where it had `now`, and where its slot's pages end.
+    pub(crate) fn set(&mut self, place: Place, now: usize, size: usize) -> usize {
+        let rounded = |size: usize| size.next_multiple_of(PAGE);
+        let slot = &mut self.slots[place.slot];
+        slot.end = slot.end.max(place.base + rounded(size));
+        self.bytes = self.bytes - rounded(now) + rounded(size);
+        slot.end
+    }
+
+    /// Gives a slot back, of a memory that has `size` bytes.
+    pub(crate) fn release(&mut self, place: Place, size: usize) {
+        self.bytes -= size.next_multiple_of(PAGE);
+        self.slots[place.slot].used = false;
+    }
+}
+
+fn rounded(size: usize) -> Option<usize> {
+    size.checked_next_multiple_of(PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: usize = 1 << 40;
+    const WASM: usize = 64 << 10;
+
+    fn slots(count: usize, memory: usize) -> Slots {
+        Slots::new(START - memory..START, START..START + count * SLOT, 1 << 30)
+    }
+
+    /// A memory of that size, and how many bytes of pages were added for it.
+    fn make(slots: &mut Slots, size: usize) -> Option<(Place, usize)> {
+        let place = slots.take(size)?;
+        let pages = slots.pages(place, 0, size).unwrap();
+        slots.asked(place, pages.ask.end);
+        let end = slots.set(place, 0, size);
+        // The guard begins with the first byte after the memory.
+        assert_eq!(end, place.base + size.next_multiple_of(PAGE));
+        assert!(pages.ask.end >= end);
+        Some((place, pages.accept.len()))
+    }
+
+    #[test]
+    fn the_first_memory_uses_the_pages_that_are_there() {
+        let mut slots = slots(2, 16 * WASM);
+        let (place, added) = make(&mut slots, 5 * WASM).unwrap();
+        assert_eq!((place, added), (Place { slot: 0, base: START - 5 * WASM }, 0));
+        let (place, added) = make(&mut slots, 5 * WASM).unwrap();
+        assert_eq!((place, added), (Place { slot: 1, base: START + SLOT }, 5 * WASM));
+        assert_eq!(make(&mut slots, WASM), None, "there are two slots");
+    }
+
+    #[test]
+    fn every_memory_ends_where_the_pages_end_however_often_slots_are_used() {
+        let mut slots = slots(3, 4 * WASM);
+        let mut live: Vec<(Place, usize)> = Vec::new();
+        for step in 0..2000_usize {
+            let size = step * 7919 % 23 * WASM + step % 3 * 5;
+            if live.len() == 3 || step % 5 == 0 && !live.is_empty() {
+                let (place, size) = live.swap_remove(step % live.len());
+                slots.release(place, size);
+            }
+            let (place, _) = make(&mut slots, size).unwrap();
+            let slot = START + place.slot * SLOT;
+            assert!(place.base + RESERVATION + GUARD <= slot + SLOT);
+            assert!(live.iter().all(|(other, _)| other.slot != place.slot));
+            live.push((place, size));
+        }
+        let pages: usize = slots.slots.iter().map(|slot| slot.end - slot.first).sum();
+        assert!(pages <= 3 * 23 * WASM, "{pages} bytes of pages");
+    }
+
+    #[test]
+    fn growing_adds_pages_behind_and_leaves_the_base() {
+        let mut slots = slots(1, 2 * WASM);
+        let (place, _) = make(&mut slots, WASM).unwrap();
+        let pages = slots.pages(place, WASM, 4 * WASM).unwrap();
+        assert_eq!(pages.accept, START..START + 3 * WASM);
+        assert_eq!(pages.ask, START..START + STEP);
+        slots.asked(place, pages.ask.end);
+        assert_eq!(slots.set(place, WASM, 4 * WASM), START + 3 * WASM);
+        let pages = slots.pages(place, 4 * WASM, 5 * WASM).unwrap();
+        assert!(pages.ask.is_empty(), "they were asked for");
+    }
+
+    #[test]
+    fn no_more_bytes_are_given_than_there_may_be() {
+        let mut slots = slots(2, WASM);
+        assert_eq!(slots.take((1 << 30) + 1), None);
+        assert_eq!(slots.take(usize::MAX), None);
+        let (place, _) = make(&mut slots, 1 << 29).unwrap();
+        assert_eq!(slots.pages(place, 1 << 29, (1 << 30) + 1), None);
+        assert!(slots.pages(place, 1 << 29, 1 << 30).is_some());
+        assert_eq!(slots.take((1 << 29) + 1), None);
+        slots.release(place, 1 << 29);
+        assert!(make(&mut slots, 1 << 30).is_some());
+    }
+
+    #[test]
+    fn each_memory_can_have_4_gib_and_all_together_what_there_is() {
+        let mut slots = Slots::new(START..START, START..START + 3 * SLOT, 9 << 30);
+        let (first, _) = make(&mut slots, RESERVATION).unwrap();
+        assert_eq!(slots.pages(first, RESERVATION, RESERVATION + 1), None);
+        let (second, _) = make(&mut slots, WASM).unwrap();
+        assert!(slots.pages(second, WASM, RESERVATION).is_some());
+        slots.set(second, WASM, RESERVATION);
+        assert_eq!(slots.take((1 << 30) + 1), None, "that is more than 9 GiB");
+        assert!(make(&mut slots, 1 << 30).is_some());
+    }
+
+    #[test]
+    fn no_guard_reaches_the_next_slot_after_a_large_memory() {
+        let mut slots = Slots::new(START..START, START..START + 2 * SLOT, 9 << 30);
+        let (large, _) = make(&mut slots, RESERVATION).unwrap();
+        slots.release(large, RESERVATION);
+        let (small, _) = make(&mut slots, WASM).unwrap();
+        assert_ne!(small.slot, large.slot);
+        assert_eq!(slots.take(WASM), None, "it would end where the large one did");
+        let (again, added) = make(&mut slots, 3 << 30).unwrap();
+        assert_eq!((again.slot, added), (large.slot, 0));
+        assert!(again.base + RESERVATION + GUARD <= START + (large.slot + 1) * SLOT);
+    }
+
+    #[test]
+    fn where_there_is_no_range_there_are_no_slots() {
+        assert_eq!(Slots::new(0..0, 0..0, 1 << 30).count(), 0);
+    }
+}

@@ -1,0 +1,55 @@
+//! The ground of the enclave: what SGX is, for all that stands above.
+//!
+//! The one place that knows that there is an enclave: leaving it for a host call ([`host`]), the
+//! layout of its addresses, its heap, the permissions of its pages, the code arena, memories with
+//! guards, faults, the clock, keys (EGETKEY), and what wasmtime asks of an operating system. It knows
+//! no policy: not what runs, what it may have, or what a key is for. Everything else in `enclave/`
+//! builds and runs natively too, but for the program itself (`enclave/runtime`).
+//!
+//! Natively this crate holds only what can be tested there: the bookkeeping of the arena and of
+//! the memories with guards, and the clock.
+#![cfg_attr(not(target_env = "sgx"), allow(rustdoc::broken_intra_doc_links))]
+
+#[cfg(any(test, target_env = "sgx"))]
+mod arena;
+#[cfg(target_env = "sgx")]
+mod clock;
+#[cfg(target_env = "sgx")]
+mod cpu;
+#[cfg(target_env = "sgx")]
+mod egetkey;
+#[cfg(target_env = "sgx")]
+mod exit;
+#[cfg(any(test, target_env = "sgx"))]
+mod guard_slots;
+#[cfg(target_env = "sgx")]
+mod guarded_memory;
+#[cfg(target_env = "sgx")]
+mod heap;
+#[cfg(any(test, target_env = "sgx"))]
+mod interpolated_clock;
+#[cfg(target_env = "sgx")]
+mod layout;
+#[cfg(target_env = "sgx")]
+mod mem_functions;
+#[cfg(target_env = "sgx")]
+mod page;
+#[cfg(target_env = "sgx")]
+mod trap;
+#[cfg(target_env = "sgx")]
+mod wasmtime_sys;
+
+#[cfg(target_env = "sgx")]
+pub use clock::time;
+#[cfg(target_env = "sgx")]
+pub use cpu::use_processor;
+#[cfg(target_env = "sgx")]
+pub use egetkey::{Holder, KeyRefused, KeyRequest, Svn};
+#[cfg(target_env = "sgx")]
+pub use exit::{Outside, host, report_panics};
+#[cfg(target_env = "sgx")]
+pub use guarded_memory::{GuardedMemories, guarded_memories};
+#[cfg(target_env = "sgx")]
+pub use wasmtime_sys::{
+    CodeMemory, code_memory, code_refused, pages_can_be_added, writable_code_pages,
+};

@@ -1,0 +1,122 @@
+//! The one file that a volume is about, whatever it was named before.
+
+use twine_vfs::{Error, FileKind, FileSystem, Result};
+
+/// What SQLite keeps beside a database.
+const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// Why the file was not found.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unclear {
+    /// Several could be meant.
+    #[error("it holds several files that could be meant: {}", .0.join(", "))]
+    Several(Vec<String>),
+    /// It has another name, and nothing may be changed.
+    #[error("its file is named {0}, and nothing may be changed")]
+    ReadOnly(String),
+    /// The files can't be read or changed.
+    #[error("{0}")]
+    Files(#[from] Error),
+}
+
+/// Sees to it that the file `name` at the root of `files` is the one that they are about: where it
+/// is not there, the one named `former` gets its name, or else the only one that there is, with
+/// its journals. Where there is none yet, `name` stays free.
+///
+/// # Errors
+/// When it can't be said which file is meant, or it can't be renamed.
+pub fn settle_main_file(
+    files: &mut dyn FileSystem,
+    name: &str,
+    former: &str,
+) -> std::result::Result<(), Unclear> {
+    let there = regular_files(files)?;
+    if there.iter().any(|file| file == name) {
+        return Ok(());
+    }
+    let is_companion = |file: &str| COMPANIONS.iter().any(|ending| file.ends_with(ending));
+    let mut candidates: Vec<String> = there
+        .iter()
+        .filter(|file| !file.starts_with('.') && !is_companion(file))
+        .cloned()
+        .collect();
+    if candidates.iter().any(|file| file == former) {
+        candidates = vec![former.to_owned()];
+    }
+    let found = match &candidates[..] {
+        [] => return Ok(()),
+        [found] => found,
+        _ => return Err(Unclear::Several(candidates)),
+    };
+    if files.read_only() {
+        return Err(Unclear::ReadOnly(found.clone()));
+    }
+    let root = files.root();
+    for companion in COMPANIONS {
+        let from = format!("{found}{companion}");
+        if there.contains(&from) {
+            files.rename(root, &from, root, &format!("{name}{companion}"))?;
+        }
+    }
+    files.rename(root, found, root, name)?;
+    // One commit: never one of them without the others.
+    Ok(files.sync_all()?)
+}
+
+fn regular_files(files: &mut dyn FileSystem) -> Result<Vec<String>> {
+    let mut there = Vec::new();
+    let root = files.root();
+    files.entries(root, 0, &mut |entry| {
+        if entry.kind == FileKind::File {
+            there.push(entry.name.to_owned());
+        }
+        true
+    })?;
+    Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twine_vfs::Memory;
+
+    fn with(names: &[&str]) -> Memory {
+        let mut files = Memory::new(1 << 20, Box::new(|| 0));
+        let root = files.root();
+        for name in names {
+            let inode = files.create_file(root, name).unwrap();
+            files.release(inode);
+        }
+        files.create_directory(root, "folder").unwrap();
+        files
+    }
+
+    fn settled(names: &[&str]) -> std::result::Result<Vec<String>, Unclear> {
+        let mut files = with(names);
+        settle_main_file(&mut files, "main.db", "my.db")?;
+        let mut names = regular_files(&mut files)?;
+        names.sort();
+        Ok(names)
+    }
+
+    #[test]
+    fn the_only_file_gets_the_name_with_its_journals() {
+        assert_eq!(settled(&[]), Ok(vec![]));
+        assert_eq!(settled(&["old.db"]), Ok(vec!["main.db".into()]));
+        assert_eq!(
+            settled(&["old.db", "old.db-journal", ".history"]),
+            Ok(vec![".history".into(), "main.db".into(), "main.db-journal".into()])
+        );
+    }
+
+    #[test]
+    fn its_own_name_comes_first_then_the_former_one() {
+        assert_eq!(settled(&["main.db", "my.db"]), Ok(vec!["main.db".into(), "my.db".into()]));
+        assert_eq!(settled(&["a.db", "my.db"]), Ok(vec!["a.db".into(), "main.db".into()]));
+        let Err(Unclear::Several(mut several)) = settled(&["b.db", "a.db"]) else {
+            panic!("two could be meant")
+        };
+        several.sort();
+        assert_eq!(several, ["a.db", "b.db"]);
+    }
+}

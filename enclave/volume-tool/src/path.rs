@@ -1,0 +1,236 @@
+//! From a path in a tree to what is there.
+
+use std::collections::VecDeque;
+use twine_vfs::{Error, FileKind, FileSystem, Inode, Result};
+
+/// Most symbolic links on the way of one path (Linux's limit).
+const MOST_LINKS: usize = 40;
+
+/// Where a path leads: a name in a directory, whether or not something has it. Both inodes
+/// are held until [`release`](Spot::release).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) directory: Inode,
+    /// Empty where the path ends with no name: at the root, in `.` or `..`.
+    pub(crate) name: String,
+    /// What has the name.
+    pub(crate) inode: Option<Inode>,
+    /// The path ends with a slash: it can only be a directory's.
+    pub(crate) slash: bool,
+}
+
+impl Spot {
+    pub(crate) fn release(self, files: &mut dyn FileSystem) {
+        files.release(self.directory);
+        if let Some(inode) = self.inode {
+            files.release(inode);
+        }
+    }
+
+    /// What is there; the rest is released.
+    pub(crate) fn found(self, files: &mut dyn FileSystem) -> Result<Inode> {
+        files.release(self.directory);
+        self.inode.ok_or(Error::NotFound)
+    }
+}
+
+/// The last name of a path; empty where there is none.
+pub(crate) fn last_name(path: &str) -> &str {
+    match path.trim_end_matches('/').rsplit('/').next() {
+        None | Some("." | "..") => "",
+        Some(name) => name,
+    }
+}
+
+/// Follows a path from the root, and a symbolic link at its end if `follow` says so. `..`
+/// goes up from where the links led, and stays at the root.
+pub(crate) fn locate(files: &mut dyn FileSystem, path: &str, follow: bool) -> Result<Spot> {
+    let mut way = Way { above: vec![files.root()], rest: names(path), links: 0 };
+    let slash = path.ends_with('/') || path.ends_with("/.");
+    let result = way.go(files, follow || slash);
+    let directory = way.end(files);
+    match result {
+        Ok((name, inode)) => {
+            let spot = Spot { directory, name, inode, slash };
+            match is_file(files, &spot) {
+                Ok(false) => Ok(spot),
+                Ok(true) => {
+                    spot.release(files);
+                    Err(Error::NotDirectory)
+                }
+                Err(error) => {
+                    spot.release(files);
+                    Err(error)
+                }
+            }
+        }
+        Err(error) => {
+            files.release(directory);
+            Err(error)
+        }
+    }
+}
+
+/// Whether a path that names a directory leads to something else.
+fn is_file(files: &mut dyn FileSystem, spot: &Spot) -> Result<bool> {
+    match spot.inode {
+        Some(inode) if spot.slash => Ok(files.attributes(inode)?.kind != FileKind::Directory),
+        _ => Ok(false),
+    }
+}
+
+fn names(path: &str) -> VecDeque<String> {
+    path.split('/').filter(|name| !name.is_empty() && *name != ".").map(str::to_owned).collect()
+}
+
+/// A path on its way.
+struct Way {
+    /// The root and the directories that were entered, each held.
+    above: Vec<Inode>,
+    rest: VecDeque<String>,
+    links: usize,
+}
+
+impl Way {
+    fn directory(&self, files: &dyn FileSystem) -> Inode {
+        self.above.last().copied().unwrap_or_else(|| files.root())
+    }
+
+    /// Gives back all but the last directory.
+    fn end(&mut self, files: &mut dyn FileSystem) -> Inode {
+        let last = self.directory(files);
+        self.above.pop();
+        for directory in self.above.drain(..) {
+            files.release(directory);
+        }
+        last
+    }
+
+    /// To the end of the path: the last name, and what has it.
+    fn go(&mut self, files: &mut dyn FileSystem, follow: bool) -> Result<(String, Option<Inode>)> {
+        while let Some(name) = self.rest.pop_front() {
+            if name == ".." {
+                if self.above.len() > 1 {
+                    let directory = self.directory(files);
+                    self.above.pop();
+                    files.release(directory);
+                }
+                continue;
+            }
+            let last = self.rest.is_empty();
+            let inode = match files.lookup(self.directory(files), &name) {
+                Ok(inode) => inode,
+                Err(Error::NotFound) if last => return Ok((name, None)),
+                Err(error) => return Err(error),
+            };
+            let kind = files.attributes(inode).map(|attributes| attributes.kind);
+            match kind {
+                Ok(FileKind::SymbolicLink) if follow || !last => {
+                    let target = files.read_link(inode);
+                    files.release(inode);
+                    self.turn(files, &target?)?;
+                }
+                Ok(_) if last => return Ok((name, Some(inode))),
+                Ok(FileKind::Directory) => self.above.push(inode),
+                other => {
+                    files.release(inode);
+                    other?;
+                    return Err(Error::NotDirectory);
+                }
+            }
+        }
+        // The hold on the directory is the way's; what the path found has one of its own.
+        let found = self.above.pop().unwrap_or_else(|| files.root());
+        if self.above.is_empty() {
+            self.above.push(files.root());
+        }
+        Ok((String::new(), Some(found)))
+    }
+
+    /// Goes on along a symbolic link.
+    fn turn(&mut self, files: &mut dyn FileSystem, target: &str) -> Result<()> {
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(Error::Loop);
+        }
+        if target.starts_with('/') {
+            for directory in self.above.drain(1..).rev() {
+                files.release(directory);
+            }
+        }
+        for name in names(target).into_iter().rev() {
+            self.rest.push_front(name);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twine_vfs::Memory;
+
+    fn tree() -> Memory {
+        let mut files = Memory::new(1 << 20, Box::new(|| 7));
+        let root = files.root();
+        files.create_directory(root, "a").unwrap();
+        let a = files.lookup(root, "a").unwrap();
+        files.create_file(a, "file").unwrap();
+        files.create_directory(a, "b").unwrap();
+        for (name, target) in
+            [("up", "../a/b/.."), ("abs", "/a/file"), ("loop", "loop"), ("gone", "no")]
+        {
+            files.create_symbolic_link(a, name, target).unwrap();
+        }
+        files
+    }
+
+    fn kind(path: &str, follow: bool) -> Result<FileKind> {
+        let mut files = tree();
+        let inode = locate(&mut files, path, follow)?.found(&mut files)?;
+        Ok(files.attributes(inode)?.kind)
+    }
+
+    #[test]
+    fn paths_are_followed_as_a_system_follows_them() {
+        for (path, expected) in [
+            ("", Ok(FileKind::Directory)),
+            ("/", Ok(FileKind::Directory)),
+            ("..//../a/./b", Ok(FileKind::Directory)),
+            ("a/file", Ok(FileKind::File)),
+            ("a/file/", Err(Error::NotDirectory)),
+            ("a/file/x", Err(Error::NotDirectory)),
+            ("a/up/file", Ok(FileKind::File)),
+            ("a/abs", Ok(FileKind::File)),
+            ("a/loop", Err(Error::Loop)),
+            ("a/loop/x", Err(Error::Loop)),
+            ("a/gone", Err(Error::NotFound)),
+            ("a/no/x", Err(Error::NotFound)),
+            ("a/b/..", Ok(FileKind::Directory)),
+        ] {
+            assert_eq!(kind(path, true), expected, "{path}");
+        }
+        assert_eq!(kind("a/loop", false), Ok(FileKind::SymbolicLink));
+        assert_eq!(kind("a/up/", false), Ok(FileKind::Directory), "a slash follows");
+    }
+
+    #[test]
+    fn what_is_not_there_is_a_name_in_its_directory() {
+        let mut files = tree();
+        let spot = locate(&mut files, "a/up/new", true).unwrap();
+        assert_eq!((spot.name.as_str(), spot.inode), ("new", None));
+        files.create_file(spot.directory, &spot.name).unwrap();
+        assert_eq!(locate(&mut files, "a/new", true).unwrap().name, "new");
+        let dangling = locate(&mut files, "a/gone", true).unwrap();
+        assert_eq!((dangling.name.as_str(), dangling.inode), ("no", None));
+    }
+
+    #[test]
+    fn the_last_name_of_a_path_is_empty_where_it_names_none() {
+        for (path, name) in
+            [("a/b", "b"), ("a/b//", "b"), ("a", "a"), ("/", ""), ("", ""), (".", ""), ("a/..", "")]
+        {
+            assert_eq!(last_name(path), name, "{path}");
+        }
+    }
+}

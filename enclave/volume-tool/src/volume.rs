@@ -1,0 +1,196 @@
+//! Work on whole volumes: opened, worked on, closed.
+
+use crate::console::Console;
+use crate::copy;
+use crate::error::{At, Error, Result};
+use crate::job::{Job, Tree};
+use crate::outside::{Opening, Outside};
+use crate::{check, compact, info, keys, opening};
+use serde_json::{Value, json};
+use twine_protocol::launch::End;
+use twine_protocol::task::{OpenVolume, Operation, Place, VolumeTask};
+use twine_protocol::text::visible;
+use twine_vfs::FileSystem;
+use twine_volume::{Dropped, Volume};
+
+/// Does a task on a volume, and tells on the console what could not be done.
+pub fn run(task: &VolumeTask, outside: &mut dyn Outside, console: &mut dyn Console) -> End {
+    let mut job = Job::new(console);
+    if let Err(error) = operate(task, outside, &mut job) {
+        job.fail(&error);
+    }
+    let code = u32::from(!job.end());
+    End::Exited { code, results: Vec::new() }
+}
+
+fn operate(task: &VolumeTask, outside: &mut dyn Outside, job: &mut Job<'_>) -> Result<()> {
+    let which = &task.volume;
+    match &task.operation {
+        Operation::Create { folder } => create(which, *folder, outside, job),
+        Operation::Export { target } => transfer(which, target, outside, job),
+        Operation::Import { source } => transfer(source, which, outside, job),
+        Operation::Info { header, json } => info::info(which, *header, *json, outside, job),
+        Operation::Check { json, repair } => check::check(which, *json, *repair, outside, job),
+        Operation::ListKeys { json } => keys::list(which, *json, outside, job),
+        Operation::AddKey { key } => {
+            keys::change(which, outside, job, |volume, outside| keys::add(volume, outside, key))
+        }
+        Operation::RemoveKey { slot } => {
+            keys::change(which, outside, job, |volume, _| volume.remove_slot(*slot))
+        }
+        Operation::RotateKey { slot, key } => keys::rotate(which, *slot, key, outside, job),
+        Operation::Compact { json } => compact::compact(which, *json, outside, job),
+        operation => on_files(which, operation, outside, job),
+    }
+}
+
+/// Opens a volume, and says what it has lost.
+pub(crate) fn open(
+    which: &OpenVolume,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<Volume> {
+    let volume = outside
+        .open(which, Opening::of(which.read_only))
+        .map_err(|error| opening::refused(which, &error))?;
+    tell_dropped(which, &volume, job);
+    Ok(volume)
+}
+
+/// What a mount dropped, for machines.
+pub(crate) fn dropped_object(dropped: Option<&Dropped>) -> Value {
+    dropped.map_or(Value::Null, |dropped| {
+        json!({
+            "found": dropped.found,
+            "commits": dropped.commits,
+            "newest": dropped.newest,
+            "durable": dropped.durable,
+            "unreadable": dropped.unreadable,
+        })
+    })
+}
+
+/// Says what the mount of a volume dropped.
+pub(crate) fn tell_dropped(which: &OpenVolume, volume: &Volume, job: &mut Job<'_>) {
+    if let Some(dropped) = volume.dropped() {
+        job.console.complain(&format!("warning: {}: {dropped}", visible(&which.name)));
+    }
+}
+
+/// Makes a volume.
+fn make(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Volume> {
+    let mut with_all = || {
+        let mut volume = outside.create(which)?;
+        for key in &which.more_keys {
+            volume.add_slot(&outside.new_slot(key)?)?;
+        }
+        Ok(volume)
+    };
+    with_all().map_err(|error| opening::not_made(which, &error))
+}
+
+/// Ends a volume, and says what was wrong with it and whether its last changes are lost.
+pub(crate) fn close(which: &OpenVolume, volume: Volume, job: &mut Job<'_>) {
+    let trouble = volume.first_error().cloned();
+    let result = volume.close();
+    let closing = result.err().filter(|_| trouble.is_none());
+    if let Some(error) = trouble.or(closing) {
+        job.problem(&opening::trouble(which, &error));
+    }
+}
+
+/// What stands before paths in a volume in messages.
+pub(crate) fn prefix(which: &OpenVolume) -> String {
+    format!("{}::", which.name)
+}
+
+fn create(
+    which: &OpenVolume,
+    folder: Option<u64>,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let mut volume = make(which, outside)?;
+    let result = match folder {
+        Some(number) => from_folder(which, &mut volume, number, outside, job),
+        None => Ok(()),
+    };
+    close(which, volume, job);
+    result
+}
+
+fn from_folder(
+    which: &OpenVolume,
+    volume: &mut Volume,
+    number: u64,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let shown = "the folder".to_owned();
+    let mut folder = outside.folder(number, true).at(|| shown.clone())?;
+    let trees = [
+        Tree { files: &mut *folder, prefix: shown, host: true },
+        Tree { files: volume, prefix: prefix(which), host: false },
+    ];
+    copy::everything(job, trees)
+}
+
+/// Makes a volume that is a copy of another.
+fn transfer(
+    from: &OpenVolume,
+    to: &OpenVolume,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let mut source = open(from, outside, job)?;
+    let mut target = make(to, outside)?;
+    let trees = [
+        Tree { files: &mut source, prefix: prefix(from), host: false },
+        Tree { files: &mut target, prefix: prefix(to), host: false },
+    ];
+    let result = copy::everything(job, trees);
+    close(from, source, job);
+    close(to, target, job);
+    result
+}
+
+/// The folders of the host's that an operation names, and whether each is only read.
+fn folders(operation: &Operation) -> Vec<(u64, bool)> {
+    let Operation::Copy { sources, target, .. } = operation else { return Vec::new() };
+    let mut folders: Vec<(u64, bool)> = Vec::new();
+    let places = sources.iter().map(|source| (source, true)).chain([(target, false)]);
+    for (place, read_only) in places {
+        if let Place::Folder(place) = place
+            && !folders.iter().any(|(number, _)| *number == place.folder)
+        {
+            folders.push((place.folder, read_only));
+        }
+    }
+    folders
+}
+
+fn on_files(
+    which: &OpenVolume,
+    operation: &Operation,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<()> {
+    let mut volume = open(which, outside, job)?;
+    let mut opened: Vec<(u64, Box<dyn FileSystem>)> = folders(operation)
+        .into_iter()
+        .map(|(number, read_only)| Ok((number, outside.folder(number, read_only)?)))
+        .collect::<twine_vfs::Result<_>>()
+        .at(|| "the folder".into())?;
+    let folders = opened
+        .iter_mut()
+        .map(|(number, folder)| {
+            (*number, Tree { files: &mut **folder, prefix: String::new(), host: true })
+        })
+        .collect();
+    let tree = Tree { files: &mut volume, prefix: prefix(which), host: false };
+    let unknown =
+        || Error::Files { place: which.name.clone(), error: twine_vfs::Error::NotSupported };
+    let result = crate::dispatch(operation, tree, folders, job).unwrap_or_else(|| Err(unknown()));
+    close(which, volume, job);
+    result
+}

@@ -1,0 +1,199 @@
+//! A directory and all below it, without recursion: a tree may be deeper than a stack.
+
+use std::collections::{HashSet, VecDeque};
+use twine_vfs::{Error, FileKind, FileSystem, Inode, Result};
+
+/// Names that are read at once where the order does not matter.
+const AT_ONCE: usize = 256;
+
+/// Of a path that is longer, only the end is shown.
+const MOST_SHOWN: usize = 4096;
+
+/// Why the walk does not go into a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It can't be read, or is none.
+    Files(Error),
+    /// The walk is in it: it is in itself.
+    InItself,
+    /// The walk was in it: a directory has one name.
+    Again,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Refused::Files(error)
+    }
+}
+
+/// For who has no words for it: it is damage.
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Files(error) => error,
+            Refused::InItself | Refused::Again => Error::Io,
+        }
+    }
+}
+
+/// Something in a directory; not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) name: String,
+    pub(crate) inode: Inode,
+    pub(crate) kind: FileKind,
+    /// It is the last of its directory. Only known where names are sorted.
+    pub(crate) last: bool,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something in the directory where the walk is.
+    Item(Item),
+    /// The walk left the directory with this name, and is in the one above it.
+    Left(String),
+}
+
+struct Level {
+    directory: Inode,
+    name: String,
+    ahead: VecDeque<Item>,
+    cookie: u64,
+    read: bool,
+}
+
+/// A walk through a directory and those below it that it is told to enter. It ends in any tree,
+/// also where somebody has made circles: it is in no directory twice.
+pub(crate) struct Walk {
+    levels: Vec<Level>,
+    /// The directories of `levels`.
+    inside: HashSet<Inode>,
+    /// Those that the walk has left. Not kept where others may reuse their numbers, and see to
+    /// it that each has one name.
+    left: HashSet<Inode>,
+    /// The path from the first directory, with a slash after each name.
+    path: String,
+    sorted: bool,
+}
+
+impl Walk {
+    /// Starts in `directory`, on which the walk takes over the caller's hold.
+    pub(crate) fn new(directory: Inode, sorted: bool) -> Self {
+        let mut walk = Walk {
+            levels: Vec::new(),
+            inside: HashSet::new(),
+            left: HashSet::new(),
+            path: String::new(),
+            sorted,
+        };
+        walk.push(directory, String::new());
+        walk
+    }
+
+    fn push(&mut self, directory: Inode, name: String) {
+        if !self.levels.is_empty() {
+            self.path.push_str(&name);
+            self.path.push('/');
+        }
+        self.inside.insert(directory);
+        self.levels.push(Level { directory, name, ahead: VecDeque::new(), cookie: 0, read: false });
+    }
+
+    /// The directory where the walk is, until its end.
+    pub(crate) fn directory(&self) -> Option<Inode> {
+        self.levels.last().map(|level| level.directory)
+    }
+
+    /// The path from the first directory to `name`, where the walk is; the end of a long one.
+    pub(crate) fn path(&self, name: &str) -> String {
+        let most = self.path.len().saturating_sub(MOST_SHOWN);
+        let cut = (most..self.path.len()).find(|&at| self.path.is_char_boundary(at));
+        match self.path.get(cut.unwrap_or_default()..) {
+            Some(end) if most > 0 => format!("...{end}{name}"),
+            _ => format!("{}{name}", self.path),
+        }
+    }
+
+    /// What comes next; after an error, what else could be read of the directory it is about.
+    pub(crate) fn next(&mut self, files: &mut dyn FileSystem) -> Result<Option<Step>> {
+        loop {
+            let sorted = self.sorted;
+            let Some(level) = self.levels.last_mut() else { return Ok(None) };
+            if let Some(item) = level.ahead.pop_front() {
+                return Ok(Some(Step::Item(item)));
+            }
+            if !level.read {
+                level.read_on(files, sorted)?;
+                continue;
+            }
+            let left = self.skip(files);
+            return Ok(left.filter(|_| !self.levels.is_empty()).map(Step::Left));
+        }
+    }
+
+    /// Goes into a directory that the walk has just come to.
+    pub(crate) fn enter(&mut self, files: &mut dyn FileSystem, name: &str) -> Result<(), Refused> {
+        let Some(directory) = self.directory() else { return Err(Error::NotFound.into()) };
+        let inode = files.lookup(directory, name)?;
+        let entered = match files.attributes(inode) {
+            Ok(attributes) if attributes.kind != FileKind::Directory => {
+                Err(Error::NotDirectory.into())
+            }
+            Ok(_) if self.inside.contains(&inode) => Err(Refused::InItself),
+            Ok(_) if self.left.contains(&inode) => Err(Refused::Again),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        match entered {
+            Ok(()) => self.push(inode, name.to_owned()),
+            Err(_) => files.release(inode),
+        }
+        entered
+    }
+
+    /// Leaves the directory where the walk is; its name.
+    pub(crate) fn skip(&mut self, files: &mut dyn FileSystem) -> Option<String> {
+        let level = self.levels.pop()?;
+        self.inside.remove(&level.directory);
+        if !files.is_shared() {
+            self.left.insert(level.directory);
+        }
+        files.release(level.directory);
+        self.path.truncate(self.path.len().saturating_sub(level.name.len() + 1));
+        Some(level.name)
+    }
+
+    /// Ends a walk that has not come to its end.
+    pub(crate) fn end(self, files: &mut dyn FileSystem) {
+        for level in self.levels {
+            files.release(level.directory);
+        }
+    }
+}
+
+impl Level {
+    fn read_on(&mut self, files: &mut dyn FileSystem, sorted: bool) -> Result<()> {
+        let most = if sorted { usize::MAX } else { AT_ONCE };
+        let (ahead, mut cookie) = (&mut self.ahead, self.cookie);
+        let result = files.entries(self.directory, self.cookie, &mut |entry| {
+            if ahead.len() == most {
+                return false;
+            }
+            let (name, inode, kind) = (entry.name.to_owned(), entry.inode, entry.kind);
+            ahead.push_back(Item { name, inode, kind, last: false });
+            cookie = entry.cookie;
+            true
+        });
+        // What came before an error is given too, and after it there is no more.
+        self.read = result.is_err() || ahead.len() < most;
+        self.cookie = cookie;
+        if sorted {
+            ahead.make_contiguous().sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            if let Some(last) = ahead.back_mut() {
+                last.last = true;
+            }
+        }
+        result
+    }
+}

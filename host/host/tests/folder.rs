@@ -1,0 +1,136 @@
+//! An ordinary folder, from the enclave's file system to the system's: every check that any
+//! file system must pass, and what a read-only one refuses.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use twine_boundary::Boundary;
+use twine_host::Folder;
+use twine_protocol::calls::{RawCall, number};
+use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
+use twine_vfs::{Error, FileSystem};
+
+/// A host that has one folder and nothing else.
+struct Host {
+    folder: Folder,
+    buffer: Mutex<Vec<u64>>,
+}
+
+impl RawCall for Host {
+    fn raw_call(&self, number: u64, [folder, pointer, length, _]: [u64; 4]) -> (u64, u64) {
+        let mut buffer = self.buffer.lock().expect("nobody panicked");
+        match number {
+            number::transfer_buffer => (buffer.as_ptr() as u64, TRANSFER_BUFFER_SIZE),
+            number::folder => {
+                assert_eq!((folder, pointer), (0, buffer.as_ptr() as u64));
+                // SAFETY: any bytes are bytes, and the buffer is locked.
+                let bytes = unsafe { buffer.align_to_mut::<u8>() }.1;
+                match self.folder.serve(bytes, length as usize) {
+                    Ok(count) => (Status::Ok.code(), count),
+                    Err(status) => (status.code(), 0),
+                }
+            }
+            _ => panic!("host call {number:#x}"),
+        }
+    }
+}
+
+/// A new folder of the system's, as the enclave sees it. It is removed with `Temporary`.
+fn tree(read_only: bool) -> (twine_hostfs::Folder<'static, Host>, PathBuf) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name =
+        format!("twine-hostfs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    fs::create_dir(&path).unwrap();
+    let folder = Folder::open(&path, read_only).unwrap();
+    let words = TRANSFER_BUFFER_SIZE as usize / 8;
+    let host = Host { folder, buffer: Mutex::new(vec![0; words]) };
+    // One for each test: nothing ever takes it down.
+    let boundary = Box::leak(Box::new(Boundary::new(host, 0..8)));
+    (twine_hostfs::Folder::open(boundary, 0, read_only).unwrap(), path)
+}
+
+/// A tree whose folder is gone when it is dropped.
+struct Temporary(twine_hostfs::Folder<'static, Host>, PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.1);
+    }
+}
+
+impl std::ops::Deref for Temporary {
+    type Target = dyn FileSystem;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Temporary {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+fn temporary() -> Temporary {
+    let (tree, path) = tree(false);
+    Temporary(tree, path)
+}
+
+mod conformance {
+    twine_vfs::conformance!(super::temporary());
+}
+
+#[test]
+fn a_read_only_folder_is_read_and_nothing_else() {
+    let (mut tree, path) = tree(true);
+    fs::write(path.join("file"), "contents").unwrap();
+    let root = tree.root();
+    let file = tree.lookup(root, "file").unwrap();
+    let mut bytes = [0; 16];
+    assert_eq!(tree.read(file, 0, &mut bytes), Ok(8));
+    assert_eq!(&bytes[..8], b"contents");
+    assert_eq!(tree.write(file, 0, b"x"), Err(Error::ReadOnly));
+    assert_eq!(tree.create_file(root, "other"), Err(Error::ReadOnly));
+    assert_eq!(tree.unlink(root, "file"), Err(Error::ReadOnly));
+    assert_eq!(tree.set_size(file, 0), Err(Error::ReadOnly));
+    assert_eq!(fs::read(path.join("file")).unwrap(), b"contents");
+    fs::remove_dir_all(path).unwrap();
+}
+
+/// Nobody may write to a program that runs.
+#[test]
+fn what_may_not_be_written_is_denied_by_every_change() {
+    let (mut tree, path) = tree(false);
+    fs::copy("/bin/sleep", path.join("sleep")).unwrap();
+    let mut sleep = std::process::Command::new(path.join("sleep")).arg("60").spawn().unwrap();
+    let root = tree.root();
+    let file = tree.lookup(root, "sleep").unwrap();
+    assert_eq!(tree.set_size(file, 0), Err(Error::Denied));
+    assert_eq!(tree.write(file, 0, b"x"), Err(Error::Denied));
+    assert_eq!(tree.allocate(file, 0, 1), Err(Error::Denied));
+    assert_eq!(tree.read(file, 0, &mut [0; 4]), Ok(4));
+    sleep.kill().unwrap();
+    sleep.wait().unwrap();
+    fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn devices_and_links_are_not_followed() {
+    let (mut tree, path) = tree(false);
+    std::os::unix::fs::symlink("/etc/passwd", path.join("link")).unwrap();
+    let root = tree.root();
+    let link = tree.lookup(root, "link").unwrap();
+    assert_eq!(tree.read_link(link).as_deref(), Ok("/etc/passwd"));
+    assert_eq!(tree.read(link, 0, &mut [0; 8]), Err(Error::Invalid));
+    assert_eq!(tree.lookup(link, "passwd"), Err(Error::NotDirectory));
+    let devices = Folder::open("/dev".as_ref(), true).unwrap();
+    let host = Host { folder: devices, buffer: Mutex::new(vec![0; 1 << 15]) };
+    let boundary = Boundary::new(host, 0..8);
+    let mut devices = twine_hostfs::Folder::open(&boundary, 0, true).unwrap();
+    let root = devices.root();
+    assert_eq!(devices.lookup(root, "null"), Err(Error::NotSupported));
+    fs::remove_dir_all(path).unwrap();
+}
