@@ -461,7 +461,7 @@ impl Engine {
         self.commit_tree(Durability::Synced)?;
         let end = self.space_mut().used_end()?;
         let shorter = end.0 < self.space().blocks();
-        self.space_mut().shrink_to(end);
+        self.space_mut().shrink_to(end)?;
         self.commit_tree(if shorter { Durability::Synced } else { Durability::HandedOver })?;
         // It is longer than the volume, too, where a crash came between the two.
         self.store_mut().cut_to_volume()

@@ -14,13 +14,13 @@ use crate::format::block::BlockNo;
 use crate::format::block::{BLOCK_BYTES, Bytes, MAX_BLOCKS};
 use crate::format::identity::VolumeId;
 use crate::format::item::{Key, Subject};
-use crate::format::node::{HEAD_BYTES, MAX_VALUE_BYTES, Node, SLOT_BYTES as NODE_SLOT_BYTES};
+use crate::format::node::{HEAD_BYTES, MAX_VALUE_BYTES, Node, SLOT_BYTES};
 
 use crate::format::numbers::InodeNo;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 use crate::format::slot_kind::SlotKind;
 use crate::format::{dirent, extents};
-use crate::header::key_slot::{KeyEncryptionKey, Refusal, SLOT_BYTES, Slot, Unlock};
+use crate::header::key_slot::{KEY_SLOT_BYTES, KeyEncryptionKey, Refusal, Slot, Unlock};
 use crate::header::{self, Header};
 use crate::log;
 use crate::storage::MemoryStorage;
@@ -120,7 +120,7 @@ pub fn header(bytes: &[u8]) {
 
 /// A key slot.
 pub fn slot(bytes: &[u8]) {
-    let Some(slot) = Slot::decode(&padded::<SLOT_BYTES>(bytes)) else { return };
+    let Some(slot) = Slot::decode(&padded::<KEY_SLOT_BYTES>(bytes)) else { return };
     assert_eq!(Slot::decode(&slot.encode()), Some(slot.clone()));
     let mut stranger = Stranger { passphrase: is_quick(&slot) };
     assert!(slot.open(&VolumeId([3; 16]), &mut stranger).is_err());
@@ -211,15 +211,15 @@ pub fn node(bytes: &[u8]) {
 fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
     let field = |at: usize| usize::from(u16::from_le_bytes([page[at], page[at + 1]]));
     let (heap, count) = (field(4), field(2));
-    let slots = HEAD_BYTES + NODE_SLOT_BYTES * count;
+    let slots = HEAD_BYTES + SLOT_BYTES * count;
     if count == 0 || slots > heap || heap > BLOCK_BYTES {
         return;
     }
-    let at = HEAD_BYTES + NODE_SLOT_BYTES * input.below(count);
+    let at = HEAD_BYTES + SLOT_BYTES * input.below(count);
     let place = heap + input.below(BLOCK_BYTES - heap);
     page[at..at + 2].copy_from_slice(&(place as u16).to_le_bytes());
     page[at + 2..at + 4].copy_from_slice(&(input.below(BLOCK_BYTES) as u16).to_le_bytes());
-    let lengths = page[HEAD_BYTES..slots].as_chunks::<{ NODE_SLOT_BYTES }>().0;
+    let lengths = page[HEAD_BYTES..slots].as_chunks::<{ SLOT_BYTES }>().0;
     let total: usize =
         lengths.iter().map(|slot| usize::from(slot[2]) | usize::from(slot[3]) << 8).sum();
     let unused = (BLOCK_BYTES - heap).saturating_sub(total);
@@ -228,7 +228,7 @@ fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
 
 /// As [`node`] takes it.
 fn node_input(node: &Node) -> Vec<u8> {
-    let (start, end) = (HEAD_BYTES + NODE_SLOT_BYTES * node.count(), node.heap_start());
+    let (start, end) = (HEAD_BYTES + SLOT_BYTES * node.count(), node.heap_start());
     let mut input = vec![node.level()];
     input.extend_from_slice(&(start as u16).to_le_bytes());
     input.extend_from_slice(&node.bytes()[..start]);

@@ -9,7 +9,7 @@ use crate::format::block::{BLOCK_BYTES, Bytes};
 use crate::format::bytes::Reader;
 use crate::format::identity::VolumeId;
 use crate::format::slot_kind::SlotKind;
-use crate::header::key_slot::{SLOT_BYTES, Slot, Unlock};
+use crate::header::key_slot::{KEY_SLOT_BYTES, Slot, Unlock};
 
 /// The version of the format that this crate reads and writes.
 pub const VERSION: u32 = 3;
@@ -22,7 +22,7 @@ const SLOTS_START: usize = 64;
 const MAC_START: usize = BLOCK_BYTES - 32;
 
 /// As many slots as have room before the MAC.
-pub(crate) const MAX_SLOTS: usize = (MAC_START - SLOTS_START) / SLOT_BYTES;
+pub(crate) const MAX_SLOTS: usize = (MAC_START - SLOTS_START) / KEY_SLOT_BYTES;
 
 /// A header's MAC, which says which header it is.
 pub(crate) type HeaderMac = [u8; 32];
@@ -49,7 +49,7 @@ impl Header {
         bytes[16..32].copy_from_slice(&self.volume.0);
         bytes[32..40].copy_from_slice(&self.generation.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.next_slot.to_le_bytes());
-        let room = bytes[SLOTS_START..MAC_START].chunks_exact_mut(SLOT_BYTES);
+        let room = bytes[SLOTS_START..MAC_START].chunks_exact_mut(KEY_SLOT_BYTES);
         for (slot, place) in self.slots.iter().zip(room) {
             place.copy_from_slice(&slot.encode());
         }
@@ -85,7 +85,7 @@ impl Header {
         let generation = reader.u64().map_err(short)?;
         let next_slot = reader.u32().map_err(short)?;
         let slots = bytes[SLOTS_START..MAC_START]
-            .as_chunks::<SLOT_BYTES>()
+            .as_chunks::<KEY_SLOT_BYTES>()
             .0
             .iter()
             .take(count)

@@ -66,7 +66,11 @@ impl Forger {
     fn put(&mut self, key: Key, value: &[u8]) {
         self.volume.engine_mut().inodes_mut().write().unwrap();
         self.volume.engine_mut().make_room().unwrap();
-        self.volume.engine_mut().space_mut().put(&key, value).unwrap();
+        let space = self.volume.engine_mut().space_mut();
+        match key.subject {
+            Subject::Extents => space.put_extents(&key, value, u32::MAX).unwrap(),
+            _ => space.put(&key, value).unwrap(),
+        }
     }
 
     /// An entry with the cookie that its name should have, or one behind.

@@ -242,15 +242,13 @@ impl Inodes {
         self.space.prepare(&Key::attributes(inode))
     }
 
-    /// Makes sure that the attributes of the next inode can be written without a failure, and that the
-    /// next number is one that no inode has. A volume that somebody else made
-    /// may say anything; what this mount gives out itself is new.
+    /// Makes sure that the attributes of the next inode can be written without a failure.
     pub(crate) fn prepare_next(&mut self) -> Result<()> {
-        self.check_next()?;
         self.space.prepare(&Key::attributes(self.next))
     }
 
-    /// Sees to it that the next number is one that no inode has.
+    /// Sees to it that the next number is one that no inode has. A volume that somebody else made
+    /// may say anything; what this mount gives out itself is new.
     pub(crate) fn check_next(&mut self) -> Result<()> {
         let next = self.next;
         if next <= InodeNo::ROOT || next.0 == u64::MAX {

@@ -25,6 +25,8 @@ pub(crate) struct SealedStore {
     statistics: Statistics,
     /// Blocks of the storage that belong to the volume.
     blocks: u64,
+    /// Whole blocks of the storage, as soon as they are known.
+    length: Option<u64>,
     /// Blocks written since the last barrier.
     unsynced: u64,
     /// The storage was made longer or shorter since then.
@@ -55,6 +57,7 @@ impl SealedStore {
             sealer,
             statistics: Statistics::default(),
             blocks: 0,
+            length: None,
             unsynced: 0,
             resized: false,
         }
@@ -90,10 +93,10 @@ impl SealedStore {
         self.blocks = blocks;
     }
 
-    /// Makes the volume, and the storage if it may be written, this many blocks long. Replaying the
-    /// log of a read-only mount takes blocks that are never written.
+    /// Makes the volume this many blocks long, and the storage, if it is shorter and may be written.
+    /// Replaying the log of a read-only mount takes blocks that are never written.
     pub(crate) fn grow(&mut self, blocks: u64) -> Result<()> {
-        if self.access == Access::Write {
+        if self.access == Access::Write && self.length()? < blocks {
             self.set_length(blocks)?;
         }
         self.blocks = blocks;
@@ -102,15 +105,27 @@ impl SealedStore {
 
     /// Cuts what does not belong to the volume off the storage.
     pub(crate) fn cut_to_volume(&mut self) -> Result<()> {
-        let length = size(&mut *self.storage);
-        let longer = length.is_ok_and(|length| length / BLOCK_BYTES as u64 > self.blocks);
+        let longer = self.length().is_ok_and(|length| length > self.blocks);
         if longer { self.set_length(self.blocks) } else { Ok(()) }
+    }
+
+    /// How many whole blocks the storage has.
+    fn length(&mut self) -> Result<u64> {
+        if let Some(length) = self.length {
+            return Ok(length);
+        }
+        let length = size(&mut *self.storage)? / BLOCK_BYTES as u64;
+        self.length = Some(length);
+        Ok(length)
     }
 
     fn set_length(&mut self, blocks: u64) -> Result<()> {
         let size = bytes_of(blocks);
         self.resized = true;
-        self.storage.set_size(size).map_err(failed(Operation::SetSize, size, 0))
+        self.length = None;
+        self.storage.set_size(size).map_err(failed(Operation::SetSize, size, 0))?;
+        self.length = Some(blocks);
+        Ok(())
     }
 
     /// Reads blocks as they are, from one on.

@@ -339,16 +339,8 @@ mod tests {
                 Pointer { block: BlockNo(block), counter: 1, salt: [3; 12], tag: [4; 16] };
             let mut value = (1_u32 << 31).to_le_bytes().to_vec();
             value.extend_from_slice(&pointer.encode());
-            volume
-                .engine_mut()
-                .space_mut()
-                .prepare(&Key::new(InodeNo(second.0), Subject::Extents, offset))
-                .unwrap();
-            volume
-                .engine_mut()
-                .space_mut()
-                .put(&Key::new(InodeNo(second.0), Subject::Extents, offset), &value)
-                .unwrap();
+            let key = Key::new(InodeNo(second.0), Subject::Extents, offset);
+            volume.engine_mut().space_mut().put_extents(&key, &value, u32::MAX).unwrap();
         }
         let packing = volume.compact(&mut |_| {}).unwrap();
         assert!(packing.moved > 0 && packing.damaged > 0, "{packing:?}");

@@ -153,9 +153,10 @@ impl Space {
     }
 
     /// Puts all bitmaps into the tree, for a commit that writes it. Doing so may change bitmaps again.
+    /// The pool is empty afterwards: what were in it would be in use for good after a crash.
     pub(crate) fn put_bitmaps(&mut self) -> Result<()> {
-        self.drain_pool();
         loop {
+            self.drain_pool();
             self.enter_freed()?;
             self.enter_waiting()?;
             if !self.put_dirty_bitmaps()? {
@@ -165,7 +166,7 @@ impl Space {
     }
 
     /// Gives the pool's blocks back.
-    fn drain_pool(&mut self) {
+    pub(super) fn drain_pool(&mut self) {
         for block in self.tree.pool_mut().drain() {
             self.free_unused(block);
         }

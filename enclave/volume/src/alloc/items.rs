@@ -66,9 +66,22 @@ impl Space {
     /// Takes an item away; whether there was one.
     pub(crate) fn remove(&mut self, key: &Key) -> Result<bool> {
         self.supply(key, None)?;
+        self.supply_merges()?;
         let result = self.tree.remove(key);
         self.free_left_nodes();
         result
+    }
+
+    /// Fills the pool with what merging sparse nodes may take. Where there is no space, they stay.
+    fn supply_merges(&mut self) -> Result<()> {
+        while self.tree.pool().len() < self.tree.most_blocks_needed() {
+            match self.take_for_node() {
+                Ok(block) => self.tree.pool_mut().give_back(block),
+                Err(error) if error.is_full() => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Sees to it that the pool has what a change of an item takes. While bitmaps are put into the tree
@@ -83,5 +96,49 @@ impl Space {
             self.tree.pool_mut().give_back(block);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::item::{Key, Subject};
+    use crate::format::node::MAX_VALUE_BYTES;
+    use crate::format::numbers::InodeNo;
+    use crate::pseudorandom;
+    use crate::{MemoryStorage, NewSlot, Options, Volume};
+
+    /// Each change gets what it was said to take, and leaves nothing of it: else blocks would be left
+    /// in the pool when a commit has written the bitmaps.
+    #[test]
+    fn a_change_takes_exactly_the_blocks_that_were_counted_before() {
+        let slots = [NewSlot::key_file(&[1; 32]).unwrap()];
+        let storage = Box::new(MemoryStorage::default());
+        let mut volume = Volume::create(storage, &slots, Options::default()).unwrap();
+        let engine = volume.engine_mut();
+        let mut random = pseudorandom::numbers();
+        let mut levels = 0;
+        for step in 0..30_000 {
+            if step % 500 == 499 {
+                engine.keep_bounds().unwrap();
+                engine.space_mut().tree_mut().write_nodes().unwrap();
+            }
+            let space = engine.space_mut();
+            space.drain_pool();
+            let key = Key::new(InodeNo(1 << 40), Subject::Target, random() as u64 % 4000);
+            let length = match random() % 4 {
+                0 => random() % 30,
+                1 => MAX_VALUE_BYTES - random() % 30,
+                _ => random() % (MAX_VALUE_BYTES + 1),
+            };
+            match random() % 8 {
+                0 => drop(space.tree.remove(&key)),
+                1 => space.prepare(&key).unwrap(),
+                _ => space.put(&key, &vec![step as u8; length]).unwrap(),
+            }
+            space.free_left_nodes();
+            assert_eq!(space.tree.pool().len(), 0, "step {step}: {key:?}, {length} bytes");
+            levels = levels.max(space.tree.root().levels);
+        }
+        assert!(levels >= 3, "{levels}");
     }
 }

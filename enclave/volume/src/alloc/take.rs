@@ -241,8 +241,12 @@ impl Space {
         Ok(())
     }
 
-    /// Gives the blocks from `end` on up, which are free, and must not be in use.
-    pub(crate) fn shrink_to(&mut self, end: BlockNo) {
+    /// Gives the blocks from `end` on up, none of which is in use. The storage stays as long as it is.
+    pub(crate) fn shrink_to(&mut self, end: BlockNo) -> Result<()> {
+        self.drop_areas()?;
         self.tree.store_mut().assume_blocks(end.0);
+        self.regions.retain(|number, _| first_block(*number) < end);
+        self.full.clear();
+        Ok(())
     }
 }

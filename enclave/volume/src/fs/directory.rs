@@ -196,6 +196,7 @@ impl Files {
             return Err(FileError::NameTooLong.into());
         }
         let key = self.new_key(directory, name)?;
+        self.inodes().check_next()?;
         self.engine.make_room_for_names()?;
         self.space().prepare(&key)?;
         self.inodes().prepare(directory)?;

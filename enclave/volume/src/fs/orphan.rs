@@ -53,7 +53,9 @@ impl Files {
             .inodes()
             .remove(inode)
             .and_then(|()| self.space().remove(&Key::orphan(inode)).map(drop));
-        self.health().poison_on_error(result)
+        self.health().poison_on_error(result)?;
+        self.damaged.remove(&inode);
+        Ok(())
     }
 
     /// Gets ready to take the blocks from `from` to before `end` away from a file.

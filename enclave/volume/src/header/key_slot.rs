@@ -15,10 +15,10 @@ pub const MAX_PARAMETER_BYTES: usize = 128;
 pub const MIN_KEY_FILE_BYTES: usize = 32;
 
 /// Bytes of a slot as it is stored.
-pub(crate) const SLOT_BYTES: usize = 256;
+pub(crate) const KEY_SLOT_BYTES: usize = 256;
 
 /// Bytes of the random salt of a key file's or passphrase's slot.
-const SALT_BYTES: usize = 16;
+const KEY_SALT_BYTES: usize = 16;
 
 /// A key that wraps the volume's key.
 pub type KeyEncryptionKey = Zeroizing<[u8; 32]>;
@@ -80,7 +80,7 @@ impl NewSlot {
         if contents.len() < MIN_KEY_FILE_BYTES {
             return Err(Error::Invalid("a key file must have 32 bytes or more, best random ones"));
         }
-        let mut salt = [0; SALT_BYTES];
+        let mut salt = [0; KEY_SALT_BYTES];
         random(&mut salt)?;
         let key = key_file_key(&salt, contents);
         Ok(NewSlot { kind: SlotKind::KeyFile, parameters: salt.to_vec(), key })
@@ -95,7 +95,7 @@ impl NewSlot {
         if passphrase.is_empty() {
             return Err(Error::Invalid("a passphrase must not be empty"));
         }
-        let mut salt = [0; SALT_BYTES];
+        let mut salt = [0; KEY_SALT_BYTES];
         random(&mut salt)?;
         let key = passphrase_key(passphrase, &salt, cost).map_err(Error::Invalid)?;
         let mut parameters = salt.to_vec();
@@ -231,8 +231,8 @@ impl Slot {
         SlotInfo { number: self.number, kind: self.kind, parameters }
     }
 
-    pub(crate) fn encode(&self) -> [u8; SLOT_BYTES] {
-        let mut bytes = [0; SLOT_BYTES];
+    pub(crate) fn encode(&self) -> [u8; KEY_SLOT_BYTES] {
+        let mut bytes = [0; KEY_SLOT_BYTES];
         bytes[..4].copy_from_slice(&self.number.to_le_bytes());
         bytes[4] = self.kind.code();
         // At most 128, by its constructors.
@@ -244,7 +244,7 @@ impl Slot {
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8; KEY_SLOT_BYTES]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let number = reader.u32().ok()?;
         let kind = SlotKind::from_code(reader.u8().ok()?)?;
@@ -277,7 +277,7 @@ impl Slot {
                 let passphrase = from.passphrase().ok_or("no passphrase was given")?;
                 let mut reader = Reader::new(&self.parameters);
                 let mut read = || {
-                    let salt = reader.array::<SALT_BYTES>()?;
+                    let salt = reader.array::<KEY_SALT_BYTES>()?;
                     let cost =
                         Cost { memory: reader.u32()?, passes: reader.u32()?, lanes: reader.u32()? };
                     Ok((salt, cost))

@@ -13,9 +13,8 @@ use crate::cache::NodeFrame;
 use crate::error::{Error, Result};
 use crate::format::block::BlockNo;
 use crate::format::item::{KEY_BYTES, Key, Subject};
-use crate::format::node::{MAX_LEVELS, MAX_VALUE_BYTES, Node};
+use crate::format::node::{MAX_LEVELS, MAX_VALUE_BYTES, Node, SLOT_BYTES};
 use crate::format::pointer::{POINTER_BYTES, Pointer};
-use crate::header::key_slot::SLOT_BYTES;
 
 /// Below this, a node is merged with a neighbour if both fit into one.
 const SPARSE: usize = 1024;

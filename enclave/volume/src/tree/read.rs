@@ -99,9 +99,16 @@ impl Tree {
         (frame.map(|frame| leaf(self.cache.node(frame))), next)
     }
 
-    /// Looks at an item's value, if there is one.
+    /// Looks at an item's value, if there is one. There is one path to where it belongs, so what keys
+    /// lie elsewhere does not matter.
     pub(crate) fn get<T>(&mut self, key: &Key, look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
-        let (frame, _) = self.leaf(key)?;
+        let mut pointer = self.root.pointer;
+        for level in (1..self.root.levels).rev() {
+            let frame = self.node(&pointer, level)?;
+            let node = self.cache.node(frame);
+            pointer = node.child(node.child_index(key));
+        }
+        let frame = self.node(&pointer, 0)?;
         let node = self.cache.node(frame);
         Ok(node.search(key).ok().map(|index| look(node.value(index))))
     }

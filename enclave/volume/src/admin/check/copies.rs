@@ -5,7 +5,8 @@ use crate::format::block::{BlockNo, Bytes, HEADER_COPIES, HEADER_START, zeroed};
 use crate::log;
 
 impl Check<'_> {
-    /// Looks at both copies. One that is damaged costs nothing while the other one is whole.
+    /// Looks at both copies. One that is damaged, or that a change cut short
+    /// has left behind, costs nothing while the other one is whole.
     pub(super) fn copies(&mut self) {
         let header = self.engine.header().encode(self.engine.volume_key());
         for copy in 0..HEADER_COPIES {
@@ -29,7 +30,7 @@ impl Check<'_> {
         let mut bytes = zeroed();
         let fault = match self.engine.store_mut().read(block, &mut bytes[..]) {
             Ok(()) if is_whole(self, &bytes) => return,
-            Ok(()) => "is damaged".to_string(),
+            Ok(()) => "is damaged, or of another time".to_string(),
             Err(error) => format!("can't be read: {error}"),
         };
         self.find(None, false, format!("block {block}: a copy of the {what} {fault}"));
