@@ -64,6 +64,15 @@ const MANY_WAITING: u64 = 4096;
 /// A moment of a mount: the last seal before it.
 type Moment = (Salt, u64);
 
+/// How the pool is filled before a change of the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Supply {
+    /// With what many changes take.
+    Ahead,
+    /// With what the next change takes: bitmaps are put into the tree.
+    Exact,
+}
+
 /// Whether blocks were reserved.
 #[derive(Debug)]
 #[must_use]
@@ -95,6 +104,7 @@ pub(crate) struct Space {
     /// What regions hold back.
     pending_runs: Vec<Run>,
     areas: Areas,
+    supply: Supply,
     /// The storage could not be made longer for the sake of blocks in a row.
     no_spare: bool,
     /// Blocks that the log refers to while its entries are replayed.
@@ -120,6 +130,7 @@ impl Space {
             waiting_nodes: Runs::default(),
             pending_runs: Vec::new(),
             areas: Areas::default(),
+            supply: Supply::Ahead,
             no_spare: false,
             claimed: FastSet::default(),
             last_commit: now,

@@ -1,7 +1,7 @@
 //! The bitmaps, in memory and in the tree.
 
 use super::region::{BITMAP_BYTES, Mark, Region, bit_of, first_block, region_of};
-use super::{KEPT_REGIONS, REGION_BLOCKS, Space, WORDS};
+use super::{KEPT_REGIONS, REGION_BLOCKS, Space, Supply, WORDS};
 use crate::error::{Error, Result};
 use crate::format::block::{BlockNo, RESERVED_BLOCKS, Run, may_hold_node};
 use crate::format::item::Key;
@@ -155,6 +155,13 @@ impl Space {
     /// Puts all bitmaps into the tree, for a commit that writes it. Doing so may change bitmaps again.
     /// The pool is empty afterwards: what were in it would be in use for good after a crash.
     pub(crate) fn put_bitmaps(&mut self) -> Result<()> {
+        self.supply = Supply::Exact;
+        let result = self.put_all_bitmaps();
+        self.supply = Supply::Ahead;
+        result
+    }
+
+    fn put_all_bitmaps(&mut self) -> Result<()> {
         loop {
             self.drain_pool();
             self.enter_freed()?;

@@ -1,7 +1,7 @@
 //! Items of the tree, for all who are above the allocator: each change finds the blocks that it takes
 //! in the pool.
 
-use super::Space;
+use super::{Reserved, Space, Supply};
 use crate::error::Result;
 use crate::format::item::Key;
 use crate::format::node::Node;
@@ -41,7 +41,7 @@ impl Space {
     /// Makes sure that a change of this item needs nothing from the storage any more, so
     /// that it can't fail in the middle of an operation.
     pub(crate) fn prepare(&mut self, key: &Key) -> Result<()> {
-        self.supply(key, None)?;
+        self.fill_pool_for(key, None)?;
         let result = self.tree.prepare(key);
         self.free_left_nodes();
         result
@@ -49,7 +49,7 @@ impl Space {
 
     /// Puts an item, or gives it another value.
     pub(crate) fn put(&mut self, key: &Key, value: &[u8]) -> Result<()> {
-        self.supply(key, Some(value.len()))?;
+        self.fill_pool_for(key, Some(value.len()))?;
         let result = self.tree.put(key, value);
         self.free_left_nodes();
         result
@@ -57,7 +57,7 @@ impl Space {
 
     /// Puts an item of extents whose pointers of a mask differ from what they were.
     pub(crate) fn put_extents(&mut self, key: &Key, value: &[u8], mask: u32) -> Result<()> {
-        self.supply(key, Some(value.len()))?;
+        self.fill_pool_for(key, Some(value.len()))?;
         let result = self.tree.put_extents(key, value, mask);
         self.free_left_nodes();
         result
@@ -65,15 +65,15 @@ impl Space {
 
     /// Takes an item away; whether there was one.
     pub(crate) fn remove(&mut self, key: &Key) -> Result<bool> {
-        self.supply(key, None)?;
-        self.supply_merges()?;
+        self.fill_pool_for(key, None)?;
+        self.fill_pool_for_merges()?;
         let result = self.tree.remove(key);
         self.free_left_nodes();
         result
     }
 
     /// Fills the pool with what merging sparse nodes may take. Where there is no space, they stay.
-    fn supply_merges(&mut self) -> Result<()> {
+    fn fill_pool_for_merges(&mut self) -> Result<()> {
         while self.tree.pool().len() < self.tree.most_blocks_needed() {
             match self.take_for_node() {
                 Ok(block) => self.tree.pool_mut().give_back(block),
@@ -84,10 +84,16 @@ impl Space {
         Ok(())
     }
 
-    /// Sees to it that the pool has what a change of an item takes. While bitmaps are put into the tree
-    /// there is no supply, and exactly that is taken.
-    fn supply(&mut self, key: &Key, length: Option<usize>) -> Result<()> {
-        if self.tree.pool().len() >= self.tree.most_blocks_needed() {
+    /// Sees to it that the pool has what a change of an item takes.
+    fn fill_pool_for(&mut self, key: &Key, length: Option<usize>) -> Result<()> {
+        let most = self.tree.most_blocks_needed();
+        if self.tree.pool().len() >= most {
+            return Ok(());
+        }
+        if self.supply == Supply::Ahead
+            && let Reserved::Yes = self.reserve_for_nodes()?
+            && self.tree.pool().len() >= most
+        {
             return Ok(());
         }
         let needed = self.tree.blocks_needed(key, length)?;
@@ -101,6 +107,7 @@ impl Space {
 
 #[cfg(test)]
 mod tests {
+    use super::Supply;
     use crate::format::item::{Key, Subject};
     use crate::format::node::MAX_VALUE_BYTES;
     use crate::format::numbers::InodeNo;
@@ -124,6 +131,7 @@ mod tests {
             }
             let space = engine.space_mut();
             space.drain_pool();
+            space.supply = Supply::Exact;
             let key = Key::new(InodeNo(1 << 40), Subject::Target, random() as u64 % 4000);
             let length = match random() % 4 {
                 0 => random() % 30,
