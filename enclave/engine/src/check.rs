@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::program::Identified;
 use twine_protocol::launch::Launch;
-use wasmparser::{ExternalKind, MemoryType, Parser, Payload, TypeRef};
+use wasmparser::{Chunk, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
 /// A page of linear memory has two to this power bytes, where a memory says nothing else.
 const PAGE_BITS: u32 = 16;
@@ -43,6 +43,29 @@ impl Identified {
                 Err(Error::MemoryLimit { wanted: outline.memory, limit })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the bytes end in the middle of a section.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let mut parser = Parser::new(0);
+        let mut rest = self.bytes();
+        loop {
+            match parser.parse(rest, false) {
+                Ok(Chunk::NeedMoreData(_)) => return !rest.is_empty(),
+                Ok(Chunk::Parsed { consumed, payload }) => {
+                    if let Payload::CodeSectionStart { size, .. } = payload {
+                        // Functions are not looked at one by one.
+                        parser.skip_section();
+                        let after = rest.get(consumed + size as usize..);
+                        let Some(after) = after else { return true };
+                        rest = after;
+                        continue;
+                    }
+                    rest = rest.get(consumed..).unwrap_or_default();
+                }
+                Err(_) => return false,
+            }
         }
     }
 
@@ -94,4 +117,41 @@ impl Identified {
 fn initial_bytes(memory: &MemoryType) -> u64 {
     let bits = memory.page_size_log2.unwrap_or(PAGE_BITS);
     memory.initial.saturating_mul(1 << bits.min(63))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EngineConfig;
+    use twine_protocol::launch::Limits;
+
+    #[test]
+    fn a_program_that_ends_in_the_middle_of_a_section_is_called_truncated_and_no_other() {
+        let text = "(module
+            (func (export \"f\") (result i32) i32.const 7)
+            (memory (export \"memory\") 1)
+            (data (i32.const 0) \"some bytes of data\"))";
+        let whole = wat::parse_str(text).unwrap();
+        let compile = |bytes: &[u8]| {
+            let program = Identified::new(bytes.to_vec());
+            program.compile(&Limits::default(), &EngineConfig::default())
+        };
+        let mut truncated = 0;
+        for length in 8..whole.len() {
+            let cut = &whole[..length];
+            let middle = Identified::new(cut.to_vec()).is_cut_off();
+            let error = compile(cut).err();
+            // Where a section ends, the rest may be missing without being missed.
+            assert!(error.is_some() || !middle, "{length} bytes");
+            assert_eq!(matches!(error, Some(Error::Truncated(_))), middle, "{length}: {error:?}");
+            truncated += usize::from(middle);
+        }
+        assert!(truncated > whole.len() / 2);
+        assert!(compile(&whole).is_ok());
+        // Within a section that is whole, an end that comes too early is no end of the file.
+        let mut invalid = whole.clone();
+        let body = invalid.windows(2).position(|bytes| bytes == [0x41, 7]).unwrap();
+        invalid[body + 2] = 0x01;
+        assert!(matches!(compile(&invalid), Err(Error::Invalid(_))));
+    }
 }

@@ -1,6 +1,6 @@
 //! How wasmtime is set up.
 
-use crate::memory::{HeapMemory, Memories};
+use crate::memory::{Memories, Refusals};
 use std::sync::Arc;
 use twine_protocol::launch::Limits;
 use wasmtime::{Config, MemoryCreator, Strategy};
@@ -59,6 +59,15 @@ impl Default for EngineConfig {
 /// it where that saves a check or hinders speculation: in an enclave it would read what the host
 /// puts there.
 pub fn configuration(limits: &Limits, engine: &EngineConfig) -> Config {
+    configuration_with(limits, engine, Refusals::default())
+}
+
+/// As [`configuration`], with word of memories that are refused.
+pub(crate) fn configuration_with(
+    limits: &Limits,
+    engine: &EngineConfig,
+    refusals: Refusals,
+) -> Config {
     let mut config = Config::new();
     config
         // There are no images of memories to map, but this also makes one data segment of all. Else
@@ -82,14 +91,15 @@ pub fn configuration(limits: &Limits, engine: &EngineConfig) -> Config {
         config.strategy(Strategy::Winch);
     }
     config.parallel_compilation(engine.compile_threads > 1);
+    let guarded = engine.guarded.map(|guarded| (guarded.memories)());
+    config.with_host_memory(Arc::new(Memories { guarded, refusals }));
     match engine.guarded {
         None => config
             .signals_based_traps(false)
             .memory_reservation(0)
             .memory_guard_size(0)
-            .memory_may_move(true)
-            .with_host_memory(Arc::new(HeapMemory)),
-        Some(Guarded { reservation, guard, memories, .. }) => {
+            .memory_may_move(true),
+        Some(Guarded { reservation, guard, .. }) => {
             // SAFETY: both flags only choose how bounds are checked: by a comparison and a branch.
             unsafe {
                 config
@@ -102,7 +112,6 @@ pub fn configuration(limits: &Limits, engine: &EngineConfig) -> Config {
                 .memory_guard_size(guard as u64)
                 .guard_before_linear_memory(false)
                 .memory_may_move(false)
-                .with_host_memory(Arc::new(Memories(memories())))
         }
     };
     config

@@ -34,6 +34,5 @@ mod run;
 pub use config::{EngineConfig, Guarded, configuration};
 pub use error::Error;
 pub use limits::MOST_TABLE_ELEMENTS;
-pub use memory::NO_MEMORY;
 pub use program::{Compiled, Identified, stop_profiling};
 pub use run::{Ended, Interrupter, Linked};

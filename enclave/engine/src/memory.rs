@@ -3,16 +3,28 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, format_err};
+
+/// Whether a memory could not be made. wasmtime tells it as text alone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Refusals(Arc<AtomicBool>);
+
+impl Refusals {
+    /// Whether a memory was refused since this was asked last.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Makes every linear memory an allocation of the heap, so that the code memory of the
 /// enclave holds code alone. New bytes are zero: the allocator clears them, whatever they
 /// held before.
-pub(crate) struct HeapMemory;
-
-/// How the error of a memory begins that can't be had, whoever makes it: wasmtime takes no other
-/// errors than text.
-pub const NO_MEMORY: &str = "no enclave memory for";
+struct HeapMemory;
 
 /// Enough for every vector type, and a page, so that a memory starts on one.
 const ALIGNMENT: usize = 4096;
@@ -77,7 +89,7 @@ unsafe impl LinearMemory for Allocation {
             let (base, capacity) = allocate(generous)
                 .map(|base| (base, generous))
                 .or_else(|| allocate(size).map(|base| (base, size)))
-                .ok_or_else(|| format_err!("{NO_MEMORY} {size} bytes"))?;
+                .ok_or_else(|| format_err!("no enclave memory for {size} bytes"))?;
             // SAFETY: both are valid for `self.size` bytes and are different allocations.
             unsafe { base.copy_from_nonoverlapping(self.base, self.size) };
             self.free();
@@ -108,13 +120,17 @@ unsafe impl MemoryCreator for HeapMemory {
             return Err(format!("heap memories have no guard of {guard} bytes"));
         }
         let capacity = minimum.max(reserved.unwrap_or(0));
-        let base = allocate(capacity).ok_or_else(|| format!("{NO_MEMORY} {capacity} bytes"))?;
+        let base =
+            allocate(capacity).ok_or_else(|| format!("no enclave memory for {capacity} bytes"))?;
         Ok(Box::new(Allocation { base, size: minimum, capacity, maximum }))
     }
 }
 
-/// Memories with guards; on the heap, what wants none.
-pub(crate) struct Memories(pub Arc<dyn MemoryCreator>);
+/// Memories with guards, where there are such; on the heap, what wants none. Says which are refused.
+pub(crate) struct Memories {
+    pub(crate) guarded: Option<Arc<dyn MemoryCreator>>,
+    pub(crate) refusals: Refusals,
+}
 
 // SAFETY: both keep the contract.
 unsafe impl MemoryCreator for Memories {
@@ -126,10 +142,11 @@ unsafe impl MemoryCreator for Memories {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        match guard {
-            0 => HeapMemory.new_memory(ty, minimum, maximum, reserved, guard),
-            _ => self.0.new_memory(ty, minimum, maximum, reserved, guard),
-        }
+        let memory = match &self.guarded {
+            Some(guarded) if guard > 0 => guarded.new_memory(ty, minimum, maximum, reserved, guard),
+            _ => HeapMemory.new_memory(ty, minimum, maximum, reserved, guard),
+        };
+        memory.inspect_err(|_| self.refusals.note())
     }
 }
 

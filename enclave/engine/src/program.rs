@@ -1,7 +1,8 @@
 //! A program, from bytes to compiled code.
 
-use crate::config::{EngineConfig, configuration};
+use crate::config::{EngineConfig, configuration_with};
 use crate::error::Error;
+use crate::memory::Refusals;
 use sha2::{Digest, Sha256};
 use std::any::Any;
 use std::ptr::NonNull;
@@ -55,18 +56,24 @@ impl Identified {
         if config.baseline && config.guarded.is_none() {
             return Err(Error::NoBaseline);
         }
-        let engine = engine(&configuration(limits, config))?;
+        let refusals = Refusals::default();
+        let engine = engine(&configuration_with(limits, config, refusals.clone()))?;
         let module = in_parallel(config.compile_threads, || {
             stop_profiling();
             Module::from_binary(&engine, &self.bytes)
         })
-        .map_err(|error| compile_error(&error, config))?;
+        .map_err(|error| match compile_error(&error, config) {
+            Error::Invalid(cause) | Error::Baseline(cause) if self.is_cut_off() => {
+                Error::Truncated(cause)
+            }
+            error => error,
+        })?;
         let memories = module.resources_required().num_memories as usize;
         if config.guarded.is_some_and(|guarded| memories > guarded.most) {
             let without = EngineConfig { guarded: None, ..*config };
             return self.compile(limits, &without);
         }
-        Ok(Compiled { module, sha256: self.sha256, limits: *limits, config: *config })
+        Ok(Compiled { module, sha256: self.sha256, limits: *limits, config: *config, refusals })
     }
 
     /// Magic, version and layer, so that what isn't a module is called what it is.
@@ -133,9 +140,6 @@ fn compile_error(error: &wasmtime::Error, config: &EngineConfig) -> Error {
         return Error::CodeTooLarge { wanted, arena: config.code_memory };
     }
     let message = one_line(error);
-    if message.contains("unexpected end") {
-        return Error::Truncated(message);
-    }
     if config.baseline { Error::Baseline(message) } else { Error::Invalid(message) }
 }
 
@@ -156,6 +160,7 @@ pub(crate) fn one_line(error: &wasmtime::Error) -> String {
 pub struct Compiled {
     pub(crate) module: Module,
     pub(crate) limits: Limits,
+    pub(crate) refusals: Refusals,
     sha256: [u8; 32],
     config: EngineConfig,
 }
@@ -177,14 +182,15 @@ impl Compiled {
         limits: &Limits,
         config: &EngineConfig,
     ) -> Result<Self, Error> {
-        let mut configuration = configuration(limits, config);
+        let refusals = Refusals::default();
+        let mut configuration = configuration_with(limits, config, refusals.clone());
         configuration.with_custom_code_memory(Some(memory));
         let engine = engine(&configuration)?;
         // SAFETY: the caller vouches for the code. The engine and the code that it loads have
         // `memory` each.
         let module = unsafe { Module::deserialize_raw(&engine, code) }
             .map_err(|error| compile_error(&error, config))?;
-        Ok(Compiled { module, sha256, limits: *limits, config: *config })
+        Ok(Compiled { module, sha256, limits: *limits, config: *config, refusals })
     }
 
     /// The code, for [`Compiled::take_up`] in a later run, where it lies.

@@ -4,7 +4,7 @@ use crate::backtrace;
 use crate::error::Error;
 use crate::invoke;
 use crate::limits::{Limiter, MOST_TABLE_ELEMENTS};
-use crate::memory::NO_MEMORY;
+use crate::memory::Refusals;
 use crate::program::{Compiled, one_line};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,6 +95,7 @@ pub struct Linked {
     store: Store<World>,
     instance: InstancePre<World>,
     start: Start,
+    refusals: Refusals,
 }
 
 impl std::fmt::Debug for Linked {
@@ -144,7 +145,7 @@ impl Compiled {
         let instance = linker
             .instantiate_pre(&self.module)
             .map_err(|error| Error::Instantiate(one_line(&error)))?;
-        Ok(Linked { store, instance, start })
+        Ok(Linked { store, instance, start, refusals: self.refusals })
     }
 
     /// Names all imports that are missing, not just the first.
@@ -267,7 +268,7 @@ impl Linked {
         let error = match (limiter.refused, limiter.refused_table) {
             (Some(wanted), _) => Error::MemoryLimit { wanted, limit: limiter.most() },
             (None, Some(wanted)) => Error::TableLimit { wanted, most: MOST_TABLE_ELEMENTS },
-            (None, None) if message.contains(NO_MEMORY) => Error::NoMemory(message),
+            (None, None) if self.refusals.take() => Error::NoMemory(message),
             (None, None) => Error::Instantiate(message),
         };
         End::Refused { cause: error.to_string(), remedy: error.remedy() }
