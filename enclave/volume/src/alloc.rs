@@ -66,10 +66,11 @@ type Moment = (Salt, u64);
 
 /// How the pool is filled before a change of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Supply {
-    /// With what many changes take.
+pub(crate) enum Supply {
+    /// With what many changes take, in areas for nodes.
     Ahead,
-    /// With what the next change takes: bitmaps are put into the tree.
+    /// With what the next change takes, of the first free blocks: while bitmaps are put into the tree,
+    /// and while all is moved together.
     Exact,
 }
 
@@ -150,6 +151,11 @@ impl Space {
 
     pub(crate) fn health_mut(&mut self) -> &mut Health {
         self.tree.health_mut()
+    }
+
+    /// From now on the pool is filled like this; how it was before.
+    pub(crate) fn set_supply(&mut self, supply: Supply) -> Supply {
+        std::mem::replace(&mut self.supply, supply)
     }
 
     /// Blocks that the volume has.

@@ -7,6 +7,7 @@
 
 use crate::admin::check::Progress;
 use crate::alloc::REGION_BLOCKS;
+use crate::alloc::Supply;
 use crate::commit::Engine;
 use crate::durability::Durability;
 use crate::error::{Error, Operation, Result};
@@ -91,7 +92,7 @@ impl Volume {
     /// # Errors
     /// When something can't be written. What was moved until then is all right.
     pub fn compact(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Packing> {
-        pack(self.engine_mut(), Scope::All, progress)
+        pack_exactly(self.engine_mut(), Scope::All, progress)
     }
 
     /// As [`compact`](Self::compact), but blocks of files stay where they are.
@@ -99,8 +100,20 @@ impl Volume {
     /// # Errors
     /// As those of `compact`.
     pub fn pack_nodes(&mut self) -> Result<()> {
-        pack(self.engine_mut(), Scope::Nodes, &mut |_| {}).map(drop)
+        pack_exactly(self.engine_mut(), Scope::Nodes, &mut |_| {}).map(drop)
     }
+}
+
+/// Packs, with no more blocks taken than nodes need: others would lie behind the end.
+fn pack_exactly(
+    engine: &mut Engine,
+    scope: Scope,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Packing> {
+    let before = engine.space_mut().set_supply(Supply::Exact);
+    let packing = pack(engine, scope, progress);
+    engine.space_mut().set_supply(before);
+    packing
 }
 
 fn pack(engine: &mut Engine, scope: Scope, progress: &mut dyn FnMut(Progress)) -> Result<Packing> {

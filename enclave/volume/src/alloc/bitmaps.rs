@@ -155,9 +155,9 @@ impl Space {
     /// Puts all bitmaps into the tree, for a commit that writes it. Doing so may change bitmaps again.
     /// The pool is empty afterwards: what were in it would be in use for good after a crash.
     pub(crate) fn put_bitmaps(&mut self) -> Result<()> {
-        self.supply = Supply::Exact;
+        let before = self.set_supply(Supply::Exact);
         let result = self.put_all_bitmaps();
-        self.supply = Supply::Ahead;
+        self.set_supply(before);
         result
     }
 
