@@ -12,6 +12,7 @@ mod fresh;
 mod fuzz;
 mod guests;
 mod hang;
+mod install;
 mod patches;
 mod process;
 mod published;
@@ -37,6 +38,8 @@ Commands:
   program    Build the program of the enclave image, and no image
   deny       Check licences, known weaknesses, sources and duplicates of dependencies
   image      Build the enclave image and sign it with the development key
+  install    Build the command and its images, and install them with pages of the manual and
+             completions: `install [--prefix FOLDER]`, into ~/.local if nothing is said
   enclaves   Build the enclaves that only tests run
   guests     Build or fetch the example programs, into target/guests
   rivals     Build what the measurements compare them with, into target/rivals
@@ -70,6 +73,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["test"] => check::everything(&root),
         ["deny"] => deny::check(&root),
         ["image"] => enclave::image(&root).map(drop),
+        ["install", ref arguments @ ..] => install::run(&root, arguments),
         ["enclaves"] => check::enclaves(&root),
         ["guests"] => guests::all(&root),
         ["rivals"] => guests::rivals::all(&root),

@@ -9,6 +9,7 @@ mod info;
 mod key;
 mod known;
 mod locate;
+mod manual;
 mod measure;
 mod mounts;
 mod print;
@@ -62,6 +63,10 @@ enum Command {
     /// Build, sign, measure and inspect enclave images
     #[command(subcommand)]
     Image(image::Command),
+    /// Print the completions of commands and options for a shell
+    Completions(manual::Completions),
+    /// Print a page of the manual, for `man -l -`, or write all of them
+    Man(manual::Man),
 }
 
 /// Memory that a backtrace may take, in bytes: what names the functions is read for it.
@@ -105,6 +110,8 @@ fn command() -> ExitCode {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Cache(command) => cache::run(&command),
         Command::Image(command) => image::run(command),
+        Command::Completions(arguments) => Ok(manual::completions(&arguments)),
+        Command::Man(arguments) => manual::man(&arguments),
     };
     let printed = print::finish();
     match result {
@@ -118,4 +125,15 @@ fn usage(error: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX));
     print::note(error.print());
     print::finish().map_or_else(|failure| failure.show(), |()| code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_and_options_are_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -13,7 +13,7 @@ use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource};
 
 /// The files a program sees.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Mounts {
     /// Give the program a protected volume, kept in the file HOST, at GUEST (/ if not named);
     /// it is made if it is not there. For this one alone: ,ro or ,rw, ,key=KEY and ,cache=SIZE
     #[arg(long = "dir", value_name = "HOST[::GUEST][,OPTION...]")]
@@ -115,7 +115,7 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-impl Arguments {
+impl Mounts {
     /// How a mount is made that says nothing else.
     fn how(&self) -> How {
         How { read_only: self.read_only, key: self.key.clone(), cache: self.cache }
@@ -194,7 +194,7 @@ impl Prepared {
         &mut self,
         host: &Path,
         main: Option<MainFile>,
-        arguments: &Arguments,
+        arguments: &Mounts,
         quiet: bool,
     ) -> Result<(), Failure> {
         self.mount_volume(host, "/", main, arguments.how(), quiet)

@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     fuel: Option<u64>,
 
     #[command(flatten)]
-    files: mounts::Arguments,
+    files: mounts::Mounts,
 
     /// Give the program a socket that listens on this address, as 127.0.0.1:8080; the
     /// program's descriptor follows those of its mounts

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     rest: Vec<OsString>,
 
     #[command(flatten)]
-    files: mounts::Arguments,
+    files: mounts::Mounts,
 
     #[command(flatten)]
     place: Place,
