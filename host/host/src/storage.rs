@@ -14,6 +14,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, process, thread};
 use twine_protocol::wire::{AHEAD, Piece, Status};
 
 /// Why a file can't hold a volume for this process.
@@ -130,6 +132,9 @@ const MOST_BLANK: u64 = 2 << 20;
 
 /// How often a file is opened again that was replaced meanwhile.
 const TRIES: usize = 8;
+
+/// How many milliseconds a lock is waited for that no other process is known to have.
+const MOMENTS: u32 = 100;
 
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -412,17 +417,10 @@ fn lock(
     let failed = |source| failed(path, access, source);
     for _ in 0..TRIES {
         let file = open(path, access).map_err(failed)?;
-        let locked = match access {
-            Access::Read => file.try_lock_shared(),
-            Access::Write | Access::Create => file.try_lock(),
-        };
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let by = owner(&file).unwrap_or_default();
-                return Err(StorageError::InUse { path: path.to_owned(), by });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        match lock_file(&file, access) {
+            Ok(None) => {}
+            Ok(Some(by)) => return Err(StorageError::InUse { path: path.to_owned(), by }),
+            Err(source) => return Err(failed(source)),
         }
         // Who had it may have put another in its place (`re-key`), or removed it: then what is
         // written to this one is lost.
@@ -431,6 +429,31 @@ fn lock(
         }
     }
     Err(StorageError::Replaced { path: path.to_owned() })
+}
+
+/// Locks a file; who has it, if another does.
+///
+/// A lock that this process has given back stays for a moment if another thread starts a program
+/// just then: until that program runs, it has all that this process had open.
+fn lock_file(file: &File, access: Access) -> io::Result<Option<String>> {
+    let mut moments = 0..MOMENTS;
+    loop {
+        let locked = match access {
+            Access::Read => file.try_lock_shared(),
+            Access::Write | Access::Create => file.try_lock(),
+        };
+        match locked {
+            Ok(()) => return Ok(None),
+            Err(TryLockError::Error(source)) => return Err(source),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let owner = owner(file);
+        let other = owner.as_ref().is_some_and(|owner| owner.process != process::id());
+        if other || moments.next().is_none() {
+            return Ok(Some(owner.map(|owner| owner.to_string()).unwrap_or_default()));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// What it means that a file can't be had.
@@ -493,8 +516,20 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(&path))?.sync_all()
 }
 
+/// A process that has a file.
+struct Owner {
+    process: u32,
+    name: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " by {} (process {})", self.name, self.process)
+    }
+}
+
 /// Who holds a lock on the file, as `/proc/locks` says (proc(5)).
-fn owner(file: &File) -> Option<String> {
+fn owner(file: &File) -> Option<Owner> {
     let metadata = file.metadata().ok()?;
     let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
     let wanted = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
@@ -507,7 +542,7 @@ fn owner(file: &File) -> Option<String> {
         }
     })?;
     let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
-    Some(format!(" by {} (process {process})", name.trim()))
+    Some(Owner { process, name: name.trim().to_owned() })
 }
 
 #[cfg(test)]
