@@ -1,5 +1,6 @@
 //! What the host asks the enclave to run, and what came of it.
 
+use crate::key::VolumeKey;
 use crate::task::Task;
 use alloc::format;
 use alloc::string::String;
@@ -115,39 +116,6 @@ pub struct MainFile {
     pub name: String,
     /// A name that it may have had.
     pub former: String,
-}
-
-/// What opens a volume.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VolumeKey {
-    /// A key that only an enclave can derive.
-    Sealed(Sealing),
-    /// The contents of a key file.
-    File(Vec<u8>),
-    /// A passphrase.
-    Passphrase(String),
-}
-
-impl core::fmt::Debug for VolumeKey {
-    /// Without the secret.
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            VolumeKey::Sealed(sealing) => f.debug_tuple("Sealed").field(sealing).finish(),
-            VolumeKey::File(_) => f.write_str("File"),
-            VolumeKey::Passphrase(_) => f.write_str("Passphrase"),
-        }
-    }
-}
-
-/// Which enclaves, running which programs, can derive a sealing key. It is asked for when
-/// a volume is made or a key is added; the volume itself says it afterwards.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sealing {
-    /// Enclaves of this very image only (KEYPOLICY.MRENCLAVE), not all newer ones of its
-    /// signer (KEYPOLICY.MRSIGNER).
-    pub this_image: bool,
-    /// Any program, not just the one that runs.
-    pub any_program: bool,
 }
 
 /// A call of an exported function (`--invoke`).
@@ -322,7 +290,7 @@ mod tests {
                 guest: "/data".into(),
                 source: Source::Volume(VolumeSource {
                     storage: 0,
-                    key: VolumeKey::Sealed(Sealing::default()),
+                    key: VolumeKey::Sealed(crate::key::Sealing::default()),
                     create: true,
                     cache: Some(1 << 24),
                     main: Some(MainFile { name: "main.db".into(), former: "my.db".into() }),

@@ -1,10 +1,11 @@
 //! What the Twine enclave and its untrusted host say to each other.
 //!
-//! Six things and no logic:
+//! Seven things and no logic:
 //!
 //! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's
 //!   dispatch and `docs/host-calls.md` are all made from that declaration.
 //! - [`folder`]: what the enclave asks of an ordinary folder of the host's.
+//! - [`key`]: what opens a volume.
 //! - [`launch`]: the launch request, which the host hands to the enclave when it
 //!   starts a program, and the outcome, which comes back.
 //! - [`task`]: what the enclave can be asked to do but run a program: work on volumes.
@@ -22,6 +23,7 @@ extern crate alloc;
 pub mod calls;
 pub mod document;
 pub mod folder;
+pub mod key;
 pub mod launch;
 pub mod task;
 pub mod text;

@@ -1,6 +1,6 @@
 //! What the enclave is to do: run a program, or work on a protected volume.
 
-use crate::launch::VolumeKey;
+use crate::key::VolumeKey;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;

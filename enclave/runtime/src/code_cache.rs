@@ -11,7 +11,8 @@ use std::iter;
 use std::thread;
 use twine_boundary::HostSlice;
 use twine_engine::{Compiled, EngineConfig, Error, Identified};
-use twine_protocol::launch::{Compiler, Launch, Limits, Sealing};
+use twine_protocol::key::Sealing;
+use twine_protocol::launch::{Compiler, Launch, Limits};
 use twine_sgx::{CodeMemory, host};
 
 const _: () = assert!(HEAD_BYTES.is_multiple_of(8));

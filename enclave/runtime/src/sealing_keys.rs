@@ -3,7 +3,7 @@
 
 use graviola::hashing::Sha256;
 use graviola::hashing::hmac::Hmac;
-use twine_protocol::launch::Sealing;
+use twine_protocol::key::Sealing;
 use twine_sgx::{Holder, KeyRefused, KeyRequest, Svn};
 use twine_volume::{Error, KeyEncryptionKey, NewSlot, Refusal};
 

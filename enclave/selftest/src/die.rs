@@ -1,6 +1,6 @@
 //! Ways to die: what must end an enclave ends it, and the host can say why.
 
-use crate::suite::main_configuration;
+use crate::setup::main_configuration;
 use std::hint::black_box;
 use std::thread;
 use wasmtime::{Engine, Module};

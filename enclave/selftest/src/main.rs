@@ -7,6 +7,8 @@ mod echo;
 #[cfg(target_env = "sgx")]
 mod own;
 #[cfg(target_env = "sgx")]
+mod setup;
+#[cfg(target_env = "sgx")]
 mod suite;
 
 #[cfg(target_env = "sgx")]

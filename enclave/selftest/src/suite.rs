@@ -1,41 +1,12 @@
 //! From the launch request to the outcome.
 
+use crate::setup::{main_configuration, timed};
 use crate::{die, echo, own};
-use twine_engine::{EngineConfig, Guarded};
 use twine_protocol::launch::{End, Launch, Outcome};
-use twine_protocol::wire::{Clock, MAX_OUTCOME};
+use twine_protocol::wire::MAX_OUTCOME;
 use twine_selftest::exchange::{Result as TestResult, decode_scripts, encode_result};
 use twine_selftest::spec::Runner;
-use twine_sgx::{
-    GuardedMemories, code_memory, code_refused, guarded_memories, host, report_panics,
-    use_processor,
-};
-
-/// Stack of the main thread for WebAssembly frames, as for a user's program.
-const WASM_STACK: usize = 8 << 20;
-
-/// The memories with guards, as the engine wants them.
-fn guarded(memories: GuardedMemories) -> Guarded {
-    let GuardedMemories { reservation, guard, count, creator } = memories;
-    Guarded { reservation, guard, most: count, memories: creator }
-}
-
-/// The settings of an engine that runs on a thread with `wasm_stack` bytes of stack to give.
-pub(crate) fn configuration(wasm_stack: usize) -> wasmtime::Config {
-    let platform = EngineConfig {
-        wasm_stack,
-        code_refused,
-        code_memory: code_memory(),
-        guarded: guarded_memories().map(guarded),
-        ..EngineConfig::default()
-    };
-    twine_engine::configuration(&Default::default(), &platform)
-}
-
-/// The same, for the main thread.
-pub(crate) fn main_configuration() -> wasmtime::Config {
-    configuration(WASM_STACK)
-}
+use twine_sgx::{host, report_panics, use_processor};
 
 /// Does what the first argument says, and reports.
 pub(crate) fn main() {
@@ -95,14 +66,6 @@ fn spec(filter: &str) -> Result<Vec<TestResult>, String> {
         result
     };
     Ok(wanted.map(run).collect())
-}
-
-/// Runs a test and notes in its result how long it took.
-pub(crate) fn timed(result: &mut TestResult, run: impl FnOnce(&mut TestResult)) {
-    let now = || host().time(Clock::Monotonic).unwrap_or_default();
-    let start = now();
-    run(result);
-    result.milliseconds = now().saturating_sub(start) / 1_000_000;
 }
 
 /// The end with a line for each result; what failed is told as far as there is room.

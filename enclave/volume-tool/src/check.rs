@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::opening;
 use crate::outside::{Opening, Outside};
-use crate::volume::{dropped_object, open, tell_dropped};
+use crate::session::{dropped_object, open, tell_dropped};
 use serde_json::{Value, json};
 use twine_protocol::task::{OpenVolume, Repair};
 use twine_protocol::text::visible;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::opening;
 use crate::outside::Outside;
-use crate::volume::{close, open};
+use crate::session::{close, open};
 use serde_json::json;
 use twine_protocol::task::OpenVolume;
 use twine_protocol::wire::Unit;

@@ -4,7 +4,7 @@ use crate::console::Output;
 use crate::error::{At, Result};
 use crate::job::{Job, Tree};
 use crate::outside::{Opening, Outside};
-use crate::volume::{close, dropped_object, prefix, tell_dropped};
+use crate::session::{close, dropped_object, prefix, tell_dropped};
 use crate::walk::{Step, Walk};
 use crate::{keys, opening};
 use serde_json::{Value, json};

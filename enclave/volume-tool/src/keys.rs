@@ -5,9 +5,9 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::opening;
 use crate::outside::Outside;
-use crate::volume::{close, open};
+use crate::session::{close, open};
 use serde_json::{Value, json};
-use twine_protocol::launch::VolumeKey;
+use twine_protocol::key::VolumeKey;
 use twine_protocol::task::OpenVolume;
 use twine_volume::{Error as VolumeError, SlotInfo, SlotKind, Volume};
 

@@ -25,6 +25,7 @@ mod main_file;
 mod opening;
 mod outside;
 mod path;
+mod session;
 mod time;
 mod volume;
 mod walk;

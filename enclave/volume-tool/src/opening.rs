@@ -1,7 +1,7 @@
 //! Why a volume does not open, as a user can act on it.
 
 use crate::error::Error;
-use twine_protocol::launch::VolumeKey;
+use twine_protocol::key::VolumeKey;
 use twine_protocol::task::OpenVolume;
 use twine_volume::{Error as VolumeError, SlotFailure, SlotKind, StorageError};
 

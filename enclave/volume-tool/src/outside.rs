@@ -1,6 +1,6 @@
 //! What the tool needs from the enclave around it.
 
-use twine_protocol::launch::{Sealing, VolumeKey};
+use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::task::OpenVolume;
 use twine_vfs::FileSystem;
 use twine_volume::{Error, NewSlot, Storage, Volume};

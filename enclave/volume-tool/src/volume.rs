@@ -4,14 +4,13 @@ use crate::console::Console;
 use crate::copy;
 use crate::error::{At, Error, Result};
 use crate::job::{Job, Tree};
-use crate::outside::{Opening, Outside};
-use crate::{check, compact, info, keys, opening};
-use serde_json::{Value, json};
+use crate::outside::Outside;
+use crate::session::{close, make, open, prefix};
+use crate::{check, compact, info, keys};
 use twine_protocol::launch::End;
 use twine_protocol::task::{OpenVolume, Operation, Place, VolumeTask};
-use twine_protocol::text::visible;
 use twine_vfs::FileSystem;
-use twine_volume::{Dropped, Volume};
+use twine_volume::Volume;
 
 /// Does a task on a volume, and tells on the console what could not be done.
 pub fn run(task: &VolumeTask, outside: &mut dyn Outside, console: &mut dyn Console) -> End {
@@ -42,66 +41,6 @@ fn operate(task: &VolumeTask, outside: &mut dyn Outside, job: &mut Job<'_>) -> R
         Operation::Compact { json } => compact::compact(which, *json, outside, job),
         operation => on_files(which, operation, outside, job),
     }
-}
-
-/// Opens a volume, and says what it has lost.
-pub(crate) fn open(
-    which: &OpenVolume,
-    outside: &mut dyn Outside,
-    job: &mut Job<'_>,
-) -> Result<Volume> {
-    let volume = outside
-        .open(which, Opening::of(which.read_only))
-        .map_err(|error| opening::refused(which, &error))?;
-    tell_dropped(which, &volume, job);
-    Ok(volume)
-}
-
-/// What a mount dropped, for machines.
-pub(crate) fn dropped_object(dropped: Option<&Dropped>) -> Value {
-    dropped.map_or(Value::Null, |dropped| {
-        json!({
-            "found": dropped.found,
-            "commits": dropped.commits,
-            "newest": dropped.newest,
-            "durable": dropped.durable,
-            "unreadable": dropped.unreadable,
-        })
-    })
-}
-
-/// Says what the mount of a volume dropped.
-pub(crate) fn tell_dropped(which: &OpenVolume, volume: &Volume, job: &mut Job<'_>) {
-    if let Some(dropped) = volume.dropped() {
-        job.console.complain(&format!("warning: {}: {dropped}", visible(&which.name)));
-    }
-}
-
-/// Makes a volume.
-fn make(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Volume> {
-    let mut with_all = || {
-        let mut volume = outside.create(which)?;
-        for key in &which.more_keys {
-            volume.add_slot(&outside.new_slot(key)?)?;
-        }
-        Ok(volume)
-    };
-    with_all().map_err(|error| opening::not_made(which, &error))
-}
-
-/// Ends a volume, and says what was wrong with it and whether its last changes are lost.
-pub(crate) fn close(which: &OpenVolume, volume: Volume, job: &mut Job<'_>) {
-    let trouble = volume.first_error().cloned();
-    let result = volume.close();
-    let closing = result.err().filter(|_| trouble.is_none());
-    if let Some(error) = trouble.or(closing) {
-        job.problem(&opening::trouble(which, &error));
-    }
-}
-
-/// What stands before paths in a volume in messages.
-pub(crate) fn prefix(which: &OpenVolume) -> String {
-    format!("{}::", which.name)
 }
 
 fn create(

@@ -4,7 +4,8 @@ mod common;
 
 use common::{Recorder, all, inside, memory, strings, write};
 use std::collections::HashMap;
-use twine_protocol::launch::{End, Sealing, VolumeKey};
+use twine_protocol::key::{Sealing, VolumeKey};
+use twine_protocol::launch::End;
 use twine_protocol::task::{FolderPlace, OpenVolume, Operation, Place, Repair, VolumeTask};
 use twine_vfs::{FileSystem, Memory, Shared};
 use twine_volume::{

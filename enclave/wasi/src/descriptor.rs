@@ -1,7 +1,7 @@
 //! The descriptor table of a program.
 
-use crate::preview1::types::{Errno, Fd, Fdflags, Rights};
 use crate::rights;
+use crate::types::{Errno, Fd, Fdflags, Rights};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;

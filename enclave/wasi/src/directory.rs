@@ -3,8 +3,8 @@
 use crate::Wasi;
 use crate::descriptor::Kind;
 use crate::file::file_type;
-use crate::preview1::Result;
-use crate::preview1::types::{Dircookie, Errno, Fd, Filetype, Prestat, PrestatDir, Rights, Size};
+use crate::types::Result;
+use crate::types::{Dircookie, Errno, Fd, Filetype, Prestat, PrestatDir, Rights, Size};
 use twine_vfs::Inode;
 use wiggle::{GuestMemory, GuestPtr};
 

@@ -1,7 +1,7 @@
 //! What went wrong, as errnos: in one place.
 
-use crate::preview1::types::{Errno, Error};
 use crate::system::SocketError;
+use crate::types::{Errno, Error};
 use twine_protocol::wire::Status;
 use twine_vfs::Error as FileError;
 use wiggle::GuestError;

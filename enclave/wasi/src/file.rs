@@ -2,12 +2,12 @@
 
 use crate::Wasi;
 use crate::descriptor::{Descriptor, Kind, Place};
-use crate::preview1::Result;
-use crate::preview1::types::{
+use crate::transfer::{Buffers, MOST_FILE_BYTES, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES};
+use crate::types::Result;
+use crate::types::{
     Advice, CiovecArray, Errno, Fd, Fdflags, Fdstat, Filedelta, Filesize, Filestat, Filetype,
     Fstflags, IovecArray, Rights, Size, Timestamp, Whence,
 };
-use crate::transfer::{Buffers, MOST_FILE_BYTES, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES};
 use twine_vfs::{Attributes, Change, FileKind, Inode, Stamp};
 use wiggle::GuestMemory;
 

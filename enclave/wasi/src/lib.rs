@@ -31,7 +31,6 @@ mod open;
 mod path;
 mod paths;
 mod poll;
-#[allow(clippy::too_many_arguments, reason = "the functions are those of the witx")]
 mod preview1;
 mod rights;
 mod socket;
@@ -39,6 +38,8 @@ mod stream;
 mod strings;
 mod system;
 mod transfer;
+#[allow(clippy::too_many_arguments, reason = "the functions are those of the witx")]
+mod types;
 
 pub use hidden::hides;
 pub use link::{add_to_linker, provides};

@@ -2,8 +2,8 @@
 //! WebAssembly type.
 
 use crate::Wasi;
-use crate::preview1::types::Errno;
-use crate::preview1::wasi_snapshot_preview1 as generated;
+use crate::types::Errno;
+use crate::types::wasi_snapshot_preview1 as generated;
 use wasmtime::{Caller, Extern, Linker, Result, bail};
 use wiggle::{GuestError, GuestMemory};
 

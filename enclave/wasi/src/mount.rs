@@ -1,7 +1,7 @@
 //! The file systems that a program sees.
 
 use crate::descriptor::{Descriptor, Kind, Place};
-use crate::preview1::types::{Errno, Fdflags};
+use crate::types::{Errno, Fdflags};
 use crate::{SetupError, SyncError, Wasi, rights};
 use twine_vfs::{FileSystem, Inode};
 

@@ -3,9 +3,9 @@
 use crate::Wasi;
 use crate::descriptor::{Descriptor, Kind, Place};
 use crate::path::{End, Last, Walk};
-use crate::preview1::Result;
-use crate::preview1::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
 use crate::rights;
+use crate::types::Result;
+use crate::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
 use twine_vfs::{FileKind, Inode};
 
 /// How something is to be opened.

@@ -8,7 +8,7 @@
 //! stack, and `..` goes back on it: whatever happens to the tree meanwhile, a path can't
 //! leave what the program could reach already.
 
-use crate::preview1::types::Errno;
+use crate::types::Errno;
 use std::borrow::Cow;
 use twine_vfs::{Error as FileError, FileKind, FileSystem, Inode, MOST_NAME_BYTES};
 

@@ -2,8 +2,8 @@
 
 use crate::Wasi;
 use crate::descriptor::{Kind, Place};
-use crate::preview1::clock;
-use crate::preview1::types::{
+use crate::types::clock;
+use crate::types::{
     Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Rights, Size,
     Subclockflags, Subscription, SubscriptionClock, SubscriptionU,
 };

@@ -4,30 +4,10 @@
 use crate::file::At;
 use crate::open::Opening;
 use crate::paths::path;
+use crate::types::{self, Errno, Fd, Result, clock, wasi_snapshot_preview1};
 use crate::{Exit, Wasi};
-use twine_protocol::wire::Clock;
 use twine_vfs::Change;
 use wiggle::{GuestMemory, GuestPtr};
-
-wiggle::from_witx!({
-    witx: ["witx/wasi_snapshot_preview1.witx"],
-    errors: { errno => trappable Error },
-    wasmtime: false,
-    tracing: false,
-});
-
-use types::{Errno, Error, Fd};
-
-pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
-
-pub(crate) fn clock(id: types::Clockid) -> Clock {
-    match id {
-        types::Clockid::Realtime => Clock::Realtime,
-        types::Clockid::Monotonic => Clock::Monotonic,
-        types::Clockid::ProcessCputimeId => Clock::ProcessCpu,
-        types::Clockid::ThreadCputimeId => Clock::ThreadCpu,
-    }
-}
 
 impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
     fn args_get(

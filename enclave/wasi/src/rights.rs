@@ -5,7 +5,7 @@
 //! few. So a descriptor gets all rights that mean something for its kind and that its
 //! directory hands down. What a program gives up with `fd_fdstat_set_rights` is gone.
 
-use crate::preview1::types::Rights;
+use crate::types::Rights;
 
 /// Of a file that is open for reading and writing.
 pub(crate) fn file() -> Rights {

@@ -2,11 +2,11 @@
 //! function that makes one.
 
 use crate::descriptor::{Descriptor, Kind};
-use crate::preview1::Result;
-use crate::preview1::types::{
+use crate::transfer::{Buffers, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES, counted};
+use crate::types::Result;
+use crate::types::{
     CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
 };
-use crate::transfer::{Buffers, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES, counted};
 use crate::{SetupError, Wasi, rights};
 use wiggle::GuestMemory;
 

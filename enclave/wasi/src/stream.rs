@@ -1,9 +1,9 @@
 //! The standard streams, and what connections share with them.
 
 use crate::Wasi;
-use crate::preview1::Result;
-use crate::preview1::types::{Errno, Filetype, Size};
 use crate::transfer::{Buffers, counted};
+use crate::types::Result;
+use crate::types::{Errno, Filetype, Size};
 use twine_protocol::wire::{PollRecord, StreamKind, poll};
 use wiggle::GuestMemory;
 

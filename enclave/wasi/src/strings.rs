@@ -1,8 +1,8 @@
 //! Arguments and environment.
 
 use crate::SetupError;
-use crate::preview1::Result;
-use crate::preview1::types::Size;
+use crate::types::Result;
+use crate::types::Size;
 use wiggle::{GuestMemory, GuestPtr};
 
 /// A list of strings as `args_get` and `environ_get` hand them out.

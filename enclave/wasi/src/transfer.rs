@@ -1,7 +1,7 @@
 //! Bytes between the program's memory and everything else.
 
-use crate::preview1::Result;
-use crate::preview1::types::{CiovecArray, Errno, IovecArray};
+use crate::types::Result;
+use crate::types::{CiovecArray, Errno, IovecArray};
 use twine_vfs::{FileSystem, Inode};
 use wiggle::{GuestMemory, GuestPtr};
 

@@ -1,7 +1,7 @@
 //! `twine cache`, and where compiled code is kept.
 
 use crate::failure::Failure;
-use crate::known;
+use crate::hash_cache;
 use crate::measure::hex;
 use crate::print::print_line;
 use crate::program::Program;
@@ -10,7 +10,6 @@ use clap::{Args, Subcommand};
 use std::env;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -84,13 +83,6 @@ pub(crate) fn not_kept(path: &Path, error: &io::Error) -> Failure {
     )
 }
 
-/// Makes the folder that a file of compiled code will be in.
-pub(crate) fn make_folder(code: &Path) -> io::Result<()> {
-    let folder = code.parent().unwrap_or(code);
-    // As the XDG specification wants it.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
 fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
     let mut all = Vec::new();
     let entries = match fs::read_dir(folder) {
@@ -122,7 +114,7 @@ pub(crate) struct Settings {
 /// Where the code of a program that runs in `image` is kept.
 pub(crate) fn file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
     let folder = folder()?;
-    let program = known::sha256(program, &folder).ok()?;
+    let program = hash_cache::sha256(program, &folder).ok()?;
     let mrenclave = &image.sigstruct().enclavehash;
     let mut name = format!("{}-{}", hex(&program), hex(&mrenclave[..8]));
     let Settings { fuel, timeout, explicit_checks, baseline } = settings;
@@ -180,7 +172,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
             for kept in all {
                 fs::remove_file(&kept.path).map_err(unreadable)?;
             }
-            known::clear(&folder).map_err(unreadable)?;
+            hash_cache::clear(&folder).map_err(unreadable)?;
         }
     }
     Ok(ExitCode::SUCCESS)

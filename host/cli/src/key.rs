@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use twine_host::shell_word;
-use twine_protocol::launch::{Sealing, VolumeKey};
+use twine_protocol::key::{Sealing, VolumeKey};
 
 /// Where a key comes from: `sealed`, `file:PATH` or `passphrase`.
 #[derive(Debug, Clone, PartialEq, Eq)]

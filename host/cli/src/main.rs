@@ -4,14 +4,15 @@
 mod cache;
 mod compile;
 mod failure;
+mod hash_cache;
 mod image;
 mod info;
 mod key;
-mod known;
 mod locate;
 mod manual;
 mod measure;
 mod mounts;
+mod options;
 mod print;
 mod program;
 mod room;

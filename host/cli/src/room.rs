@@ -2,8 +2,8 @@
 
 use crate::failure::Failure;
 use crate::locate;
+use crate::options::CompilerName;
 use crate::print::say;
-use crate::run::CompilerName;
 use twine_host::{Error, Image, shell_word};
 use twine_image::Manifest;
 use twine_protocol::launch::{Launch, Source};
@@ -65,7 +65,8 @@ pub(crate) fn failure(error: Error, image: &Image, compiler: Option<CompilerName
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twine_protocol::launch::{Limits, Mount, VolumeKey, VolumeSource};
+    use twine_protocol::key::VolumeKey;
+    use twine_protocol::launch::{Limits, Mount, VolumeSource};
 
     #[test]
     fn options_are_told_that_allow_more_than_there_is() {

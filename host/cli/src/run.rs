@@ -2,10 +2,11 @@
 
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
+use crate::options::{CompilerName, Place};
 use crate::print::{print_line, say};
 use crate::program::Program;
-use crate::{cache, compile, locate, room, size};
-use clap::{Args, ValueEnum};
+use crate::{cache, compile, room, size};
+use clap::Args;
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
-use twine_host::{Image, Platform, Report, Tee};
+use twine_host::{Platform, Report};
 use twine_protocol::launch::{End, Invoke, Launch, Limits};
 use twine_protocol::task::Task;
 
@@ -107,81 +108,6 @@ pub(crate) struct Telling {
     /// Don't say that SGX is simulated, or that a volume is made
     #[arg(long, short)]
     pub quiet: bool,
-}
-
-/// Where to run.
-#[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// Which SGX to run on: the CPU's, software, or the CPU's where it can be used
-    #[arg(long, value_enum, default_value = "auto")]
-    tee: TeeName,
-
-    /// The enclave image [default: the one beside this command]
-    #[arg(long, value_name = "FILE")]
-    image: Option<PathBuf>,
-
-    /// Compile the program anew, and don't keep the code (see `twine cache`)
-    #[arg(long)]
-    pub no_code_cache: bool,
-
-    /// Compare every address with the size of the memory, where memories can have guard pages
-    #[arg(long)]
-    pub no_guard_pages: bool,
-}
-
-/// What compiles the program, where no code of it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CompilerName {
-    /// Cranelift: takes its time, and makes fast code
-    Optimizing,
-    /// Winch: takes a fraction of that time, and makes slower code
-    Baseline,
-    /// Winch for now; meanwhile another process compiles the program with Cranelift, for the
-    /// next start
-    Auto,
-}
-
-impl Place {
-    /// The options that say it, for another `twine`.
-    pub(crate) fn options(&self) -> Vec<OsString> {
-        let tee = self.tee.to_possible_value().map(|value| value.get_name().to_owned());
-        let mut options: Vec<OsString> = vec!["--tee".into(), tee.unwrap_or_default().into()];
-        if let Some(image) = &self.image {
-            options.extend(["--image".into(), image.into()]);
-        }
-        if self.no_guard_pages {
-            options.push("--no-guard-pages".into());
-        }
-        options
-    }
-
-    /// The image for a program of so many bytes, and where it runs; says if SGX is simulated,
-    /// unless `quiet`.
-    pub(crate) fn choose(&self, program: usize, quiet: bool) -> Result<(Image, Platform), Failure> {
-        let platform = Tee::from(self.tee).choose()?;
-        let image = locate::image(self.image.clone(), program, platform)?;
-        if platform == Platform::Simulated && !quiet {
-            say!("twine: SGX is simulated: nothing is protected from this machine");
-        }
-        Ok((image, platform))
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum TeeName {
-    Auto,
-    Sgx,
-    Sim,
-}
-
-impl From<TeeName> for Tee {
-    fn from(name: TeeName) -> Self {
-        match name {
-            TeeName::Auto => Tee::Auto,
-            TeeName::Sgx => Tee::Sgx,
-            TeeName::Sim => Tee::Sim,
-        }
-    }
 }
 
 /// The variables with their values. What this command does not have itself, the program does not
@@ -318,9 +244,9 @@ impl Run {
             room::tell(&image, &launch);
         }
         let platform = settle(platform, &launch, self.telling.quiet)?;
-        let place = Place {
-            no_code_cache: self.place.no_code_cache || platform == Platform::Throwaway,
-            ..self.place
+        let place = match platform {
+            Platform::Throwaway => self.place.without_code_cache(),
+            _ => self.place,
         };
         let chosen = compile::choose(self.compiler, &place, &self.name, settings, |settings| {
             cache::file(&image, &self.program, settings)

@@ -3,8 +3,9 @@
 use crate::failure::Failure;
 use crate::locate;
 use crate::mounts::{self, Prepared};
+use crate::options::{CompilerName, Place};
 use crate::program::Program;
-use crate::run::{self, CompilerName, Place, Run};
+use crate::run::{self, Run};
 use crate::terminal::Terminal;
 use clap::Args;
 use std::ffi::{OsStr, OsString};

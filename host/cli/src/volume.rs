@@ -8,8 +8,8 @@ mod work;
 
 use crate::failure::Failure;
 use crate::key::Key;
+use crate::options::Place;
 use crate::program::Program;
-use crate::run::Place;
 use clap::{Args, Subcommand};
 use fresh::Fresh;
 use left::Left;
@@ -17,7 +17,7 @@ use place::Copying;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_host::{Access, Folder};
-use twine_protocol::launch::{Sealing, VolumeKey};
+use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::task::{Operation, Repair};
 use work::Work;
 

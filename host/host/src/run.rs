@@ -13,7 +13,8 @@ use crate::stats::Stats;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use twine_image::Sigstruct;
-use twine_protocol::launch::{End, Launch, Outcome, Source, VolumeKey};
+use twine_protocol::key::VolumeKey;
+use twine_protocol::launch::{End, Launch, Outcome, Source};
 use twine_protocol::task::{OpenVolume, Operation, Task};
 
 /// What came of a run.

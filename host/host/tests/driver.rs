@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use twine_host::{Access, CodeFile, Error, Image, Report, Resources, Storage, run_modelled};
-use twine_protocol::launch::{End, Launch, Mount, Sealing, Source, VolumeKey, VolumeSource};
+use twine_protocol::key::{Sealing, VolumeKey};
+use twine_protocol::launch::{End, Launch, Mount, Source, VolumeSource};
 
 use sgx_sim::{Device, Event, Fault, Kernel};
 

@@ -13,7 +13,8 @@ use twine_host::{
     run_interposed,
 };
 use twine_protocol::calls::number;
-use twine_protocol::launch::{End, Launch, Mount, Source, VolumeKey, VolumeSource};
+use twine_protocol::key::VolumeKey;
+use twine_protocol::launch::{End, Launch, Mount, Source, VolumeSource};
 use twine_protocol::wire::Status;
 
 /// Yields, then makes an empty file "f" in each of two mounts, of which the second is at

@@ -7,7 +7,7 @@ use object::elf;
 use object::read::elf::{Dyn as _, ProgramHeader as _, Rela as _};
 
 use crate::Error;
-use crate::elf::{Segment, unreadable};
+use crate::segment::{Segment, unreadable};
 
 /// What the dynamic section says of relocations.
 pub(crate) struct RelocationTable {

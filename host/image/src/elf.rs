@@ -13,7 +13,8 @@ use object::read::elf::{SectionTable, SymbolTable};
 
 use crate::Error;
 use crate::dynamic::{check_relocations, read_dynamic};
-use crate::manifest::{MAX_ELRANGE, PAGE};
+use crate::manifest::MAX_ELRANGE;
+use crate::segment::{Extent, Segment, unreadable};
 
 type Header = elf::FileHeader64<LE>;
 
@@ -55,42 +56,6 @@ pub(crate) const EDP_SYMBOLS: [(&str, u64); 13] = [
     ("EH_FRM_OFFSET", 8),
     ("EH_FRM_LEN", 8),
 ];
-
-/// A range of addresses, relative to the image base.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Extent {
-    pub(crate) start: u64,
-    pub(crate) size: u64,
-}
-
-impl Extent {
-    /// The address after the last. Extents are checked when they are made.
-    pub(crate) fn end(self) -> u64 {
-        self.start + self.size
-    }
-
-    pub(crate) fn contains(self, start: u64, size: u64) -> bool {
-        start >= self.start && start.checked_add(size).is_some_and(|end| end <= self.end())
-    }
-}
-
-/// A part of the program that is loaded.
-pub(crate) struct Segment<'a> {
-    /// Where it lies.
-    pub(crate) memory: Extent,
-    /// Its first bytes; the others are zero.
-    pub(crate) data: &'a [u8],
-    pub(crate) write: bool,
-    pub(crate) execute: bool,
-}
-
-impl Segment<'_> {
-    /// The pages it lies on.
-    pub(crate) fn pages(&self) -> Extent {
-        let start = self.memory.start / PAGE * PAGE;
-        Extent { start, size: self.memory.end().next_multiple_of(PAGE) - start }
-    }
-}
 
 /// What an image needs to know of a program. Every range in it has been checked.
 pub(crate) struct Program<'a> {
@@ -155,10 +120,6 @@ impl<'a> Program<'a> {
     pub(crate) fn end(&self) -> u64 {
         self.segments.last().map_or(0, |s| s.pages().end())
     }
-}
-
-pub(crate) fn unreadable(error: object::read::Error) -> Error {
-    Error::Elf { reason: error.to_string() }
 }
 
 fn check_toolchain(sections: &SectionTable<'_, Header>, file: &[u8]) -> Result<(), Error> {

@@ -14,8 +14,9 @@ use openssl::sha::sha256;
 use openssl::sign::{Signer, Verifier};
 use sgxs::crypto::SgxRsaPubOps;
 
+use crate::Error;
+use crate::io;
 use crate::measure::Mrsigner;
-use crate::{Error, files};
 
 const BITS: u32 = 3072;
 /// Bytes of a modulus, a signature, Q1 and Q2.
@@ -71,7 +72,7 @@ impl SigningKey {
         if mode & 0o077 != 0 {
             return Err(Error::KeyPermissions { path: path.display().to_string(), mode });
         }
-        SigningKey::from_pem(&files::read_all(file).map_err(failed)?)
+        SigningKey::from_pem(&io::read_all(file).map_err(failed)?)
     }
 
     /// Reads the key in a file, which is made with a new key if it does not exist.
@@ -98,7 +99,7 @@ impl SigningKey {
             DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
         }
         let pem = SigningKey::generate()?.rsa.private_key_to_pem()?;
-        let draft = files::Draft::create(path, 0o600).and_then(|mut draft| {
+        let draft = io::Draft::create(path, 0o600).and_then(|mut draft| {
             std::io::Write::write_all(&mut draft, &pem)?;
             draft.keep_if_first()
         });

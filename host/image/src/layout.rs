@@ -20,8 +20,9 @@
 
 use sgx_isa::{SecinfoFlags, Tcs};
 
-use crate::elf::{EDP_SYMBOLS, Extent, Program};
+use crate::elf::{EDP_SYMBOLS, Program};
 use crate::manifest::{MAX_ELRANGE, PAGE};
+use crate::segment::Extent;
 use crate::{Error, Manifest, SSA_FRAME_PAGES};
 
 /// The unmapped range before each region.

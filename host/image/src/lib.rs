@@ -35,11 +35,13 @@ mod elf;
 mod error;
 mod files;
 mod inspect;
+mod io;
 mod key;
 mod layout;
 mod manifest;
 mod measure;
 mod pages;
+mod segment;
 mod sign;
 mod write;
 

@@ -1,7 +1,7 @@
 //! Accesses of memories at their end and behind it, of every kind.
 
-use super::threads::on_three;
 use super::{Verdict, engine, engine_with_stack, ensure, failure, instance, module, tests};
+use crate::setup::on_three;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -223,7 +223,7 @@ fn three_threads_trap_ten_thousand_times_at_once() -> Verdict {
 
 fn threads_that_share_a_memory_see_its_end_while_it_grows() -> Verdict {
     const PAGES: u32 = 300;
-    let mut config = crate::suite::configuration(1 << 20);
+    let mut config = crate::setup::configuration(1 << 20);
     config.shared_memory(true);
     let engine = Engine::new(&config).map_err(failure)?;
     let memory = SharedMemory::new(&engine, MemoryType::shared(1, PAGES)).map_err(failure)?;

@@ -10,7 +10,7 @@ mod outside;
 mod threads;
 mod traps;
 
-use crate::suite::timed;
+use crate::setup::timed;
 use twine_selftest::exchange::Result as TestResult;
 use wasmtime::{Engine, Instance, Module, Store};
 use wast::Wat;
@@ -97,10 +97,10 @@ fn instance(engine: &Engine, text: &str) -> Result<(Store<()>, Instance), String
 
 /// An engine for the main thread.
 fn engine() -> Result<Engine, String> {
-    Engine::new(&crate::suite::main_configuration()).map_err(failure)
+    Engine::new(&crate::setup::main_configuration()).map_err(failure)
 }
 
 /// An engine for a thread that has no more than `stack` bytes for WebAssembly.
 fn engine_with_stack(stack: usize) -> Result<Engine, String> {
-    Engine::new(&crate::suite::configuration(stack)).map_err(failure)
+    Engine::new(&crate::setup::configuration(stack)).map_err(failure)
 }

@@ -1,7 +1,7 @@
 //! What comes from outside: the host's answers, the time, random numbers of the CPU.
 
-use super::threads::on_three;
 use super::{Verdict, ensure, tests};
+use crate::setup::on_three;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;

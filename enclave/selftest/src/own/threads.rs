@@ -1,6 +1,7 @@
 //! Threads inside.
 
 use super::{Verdict, engine_with_stack, ensure, failure, instance, tests};
+use crate::setup::on_three;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::thread;
@@ -22,17 +23,6 @@ const STACK: usize = 1 << 20;
 
 /// As in the manifest of the image, the main thread's included.
 const THREADS: usize = 16;
-
-/// Runs the same on three threads.
-pub(super) fn on_three(run: impl Fn(usize) -> Verdict + Sync) -> Verdict {
-    thread::scope(|scope| {
-        let run = &run;
-        let threads: Vec<_> = (0..3).map(|at| scope.spawn(move || run(at))).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked".to_owned())?)
-    })
-}
 
 fn threads_can_be_started_again_and_again() -> Verdict {
     for at in 0..500_u64 {
@@ -120,7 +110,7 @@ fn three_threads_share_one_engine() -> Verdict {
 }
 
 fn another_thread_can_interrupt_a_program_that_never_ends() -> Verdict {
-    let mut config = crate::suite::configuration(STACK);
+    let mut config = crate::setup::configuration(STACK);
     config.epoch_interruption(true);
     let engine = Engine::new(&config).map_err(failure)?;
     let (mut store, instance) = instance(&engine, r#"(module (func (export "f") (loop (br 0))))"#)?;

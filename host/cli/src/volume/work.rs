@@ -11,7 +11,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use twine_host::{Access, Locked, Resources, Storage};
-use twine_protocol::launch::{End, Launch, VolumeKey};
+use twine_protocol::key::VolumeKey;
+use twine_protocol::launch::{End, Launch};
 use twine_protocol::task::{OpenVolume, Operation, Task, VolumeTask};
 
 /// A task that is being put together.

@@ -1,12 +1,11 @@
 //! The SHA-256 of large programs that were run before, so that a later start need not read them
 //! for it. What is noted here only says which code to look for: the enclave hashes what it runs.
 
-use crate::cache;
 use crate::measure::hex;
 use crate::program::Program;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -37,7 +36,7 @@ fn sha256_settled(program: &Program, folder: &Path, after: Duration) -> io::Resu
     let same = program.metadata().is_some_and(|metadata| identity(&metadata) == begin);
     if !was_known && same && age(&before) >= after {
         // Without the note, the next start hashes the file again.
-        let _ = cache::make_folder(&note);
+        let _ = make_folder(&note);
         let _ = fs::write(note, format!("{begin}{}\n", hex(&sha256)));
     }
     Ok(sha256)
@@ -84,6 +83,13 @@ fn read(note: &Path, identity: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
     }
     Some(sha256)
+}
+
+/// Makes the folder that a file of compiled code will be in.
+pub(crate) fn make_folder(code: &Path) -> io::Result<()> {
+    let folder = code.parent().unwrap_or(code);
+    // As the XDG specification wants it.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]

@@ -1,0 +1,70 @@
+//! Volumes while they are worked on: opened or made, and closed, with what must be said of them.
+
+use crate::error::Result;
+use crate::job::Job;
+use crate::opening;
+use crate::outside::{Opening, Outside};
+use serde_json::{Value, json};
+use twine_protocol::task::OpenVolume;
+use twine_protocol::text::visible;
+use twine_volume::{Dropped, Volume};
+
+/// Opens a volume, and says what it has lost.
+pub(crate) fn open(
+    which: &OpenVolume,
+    outside: &mut dyn Outside,
+    job: &mut Job<'_>,
+) -> Result<Volume> {
+    let volume = outside
+        .open(which, Opening::of(which.read_only))
+        .map_err(|error| opening::refused(which, &error))?;
+    tell_dropped(which, &volume, job);
+    Ok(volume)
+}
+
+/// What a mount dropped, for machines.
+pub(crate) fn dropped_object(dropped: Option<&Dropped>) -> Value {
+    dropped.map_or(Value::Null, |dropped| {
+        json!({
+            "found": dropped.found,
+            "commits": dropped.commits,
+            "newest": dropped.newest,
+            "durable": dropped.durable,
+            "unreadable": dropped.unreadable,
+        })
+    })
+}
+
+/// Says what the mount of a volume dropped.
+pub(crate) fn tell_dropped(which: &OpenVolume, volume: &Volume, job: &mut Job<'_>) {
+    if let Some(dropped) = volume.dropped() {
+        job.console.complain(&format!("warning: {}: {dropped}", visible(&which.name)));
+    }
+}
+
+/// Makes a volume.
+pub(crate) fn make(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Volume> {
+    let mut with_all = || {
+        let mut volume = outside.create(which)?;
+        for key in &which.more_keys {
+            volume.add_slot(&outside.new_slot(key)?)?;
+        }
+        Ok(volume)
+    };
+    with_all().map_err(|error| opening::not_made(which, &error))
+}
+
+/// Ends a volume, and says what was wrong with it and whether its last changes are lost.
+pub(crate) fn close(which: &OpenVolume, volume: Volume, job: &mut Job<'_>) {
+    let trouble = volume.first_error().cloned();
+    let result = volume.close();
+    let closing = result.err().filter(|_| trouble.is_none());
+    if let Some(error) = trouble.or(closing) {
+        job.problem(&opening::trouble(which, &error));
+    }
+}
+
+/// What stands before paths in a volume in messages.
+pub(crate) fn prefix(which: &OpenVolume) -> String {
+    format!("{}::", which.name)
+}

@@ -1,0 +1,45 @@
+//! Parts of a program, and where they lie.
+
+use crate::Error;
+use crate::manifest::PAGE;
+
+/// A range of addresses, relative to the image base.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extent {
+    pub(crate) start: u64,
+    pub(crate) size: u64,
+}
+
+impl Extent {
+    /// The address after the last. Extents are checked when they are made.
+    pub(crate) fn end(self) -> u64 {
+        self.start + self.size
+    }
+
+    pub(crate) fn contains(self, start: u64, size: u64) -> bool {
+        start >= self.start && start.checked_add(size).is_some_and(|end| end <= self.end())
+    }
+}
+
+/// A part of the program that is loaded.
+pub(crate) struct Segment<'a> {
+    /// Where it lies.
+    pub(crate) memory: Extent,
+    /// Its first bytes; the others are zero.
+    pub(crate) data: &'a [u8],
+    pub(crate) write: bool,
+    pub(crate) execute: bool,
+}
+
+impl Segment<'_> {
+    /// The pages it lies on.
+    pub(crate) fn pages(&self) -> Extent {
+        let start = self.memory.start / PAGE * PAGE;
+        Extent { start, size: self.memory.end().next_multiple_of(PAGE) - start }
+    }
+}
+
+/// The program can't be read as ELF.
+pub(crate) fn unreadable(error: object::read::Error) -> Error {
+    Error::Elf { reason: error.to_string() }
+}
