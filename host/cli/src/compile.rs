@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::options::{CompilerName, Place};
 use crate::print::{print_line, say};
 use crate::program::{Program, is_standard_input};
-use crate::{hash_cache, room};
+use crate::{room, xdg};
 use clap::Args;
 use serde_json::json;
 use std::env;
@@ -67,7 +67,7 @@ enum OneCompiler {
 /// Holds others off who would compile the same; nothing if somebody does already. What can't be
 /// locked can't be kept there either: that is found out before the work.
 fn lock(code: &Path) -> Result<Option<fs::File>, Failure> {
-    let file = hash_cache::make_folder(code)
+    let file = xdg::make_folder(code)
         .and_then(|()| fs::File::create(code.with_extension(LOCK)))
         .map_err(|error| cache::not_kept(code, &error))?;
     match file.try_lock() {

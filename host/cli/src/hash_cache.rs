@@ -3,9 +3,10 @@
 
 use crate::measure::hex;
 use crate::program::Program;
+use crate::xdg;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -36,7 +37,7 @@ fn sha256_settled(program: &Program, folder: &Path, after: Duration) -> io::Resu
     let same = program.metadata().is_some_and(|metadata| identity(&metadata) == begin);
     if !was_known && same && age(&before) >= after {
         // Without the note, the next start hashes the file again.
-        let _ = make_folder(&note);
+        let _ = xdg::make_folder(&note);
         let _ = fs::write(note, format!("{begin}{}\n", hex(&sha256)));
     }
     Ok(sha256)
@@ -83,13 +84,6 @@ fn read(note: &Path, identity: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
     }
     Some(sha256)
-}
-
-/// Makes the folder that a file of compiled code will be in.
-pub(crate) fn make_folder(code: &Path) -> io::Result<()> {
-    let folder = code.parent().unwrap_or(code);
-    // As the XDG specification wants it.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //! is not set, is empty or holds a relative path does not count.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 /// The folder that `variable` names, else `default` in the user's home. Nothing if there is no
 /// home either: HOME is not set, and the list of users has none.
@@ -14,4 +17,11 @@ pub(crate) fn folder(variable: &str, default: &str) -> Option<PathBuf> {
 /// The path if it is absolute.
 fn absolute(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| path.is_absolute())
+}
+
+/// Makes the folder that a file of the cache will be in.
+pub(crate) fn make_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    // As the XDG specification wants it.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -74,14 +74,10 @@ impl Space {
 
     /// Fills the pool with what merging sparse nodes may take. Where there is no space, they stay.
     fn fill_pool_for_merges(&mut self) -> Result<()> {
-        while self.tree.pool().len() < self.tree.most_blocks_needed() {
-            match self.take_for_node() {
-                Ok(block) => self.tree.pool_mut().give_back(block),
-                Err(error) if error.is_full() => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        match self.fill_pool_to(self.tree.most_blocks_needed()) {
+            Err(error) if error.is_full() => Ok(()),
+            result => result,
         }
-        Ok(())
     }
 
     /// Sees to it that the pool has what a change of an item takes.
@@ -97,7 +93,12 @@ impl Space {
             return Ok(());
         }
         let needed = self.tree.blocks_needed(key, length)?;
-        while self.tree.pool().len() < needed {
+        self.fill_pool_to(needed)
+    }
+
+    /// Takes blocks one by one until the pool has so many.
+    fn fill_pool_to(&mut self, count: usize) -> Result<()> {
+        while self.tree.pool().len() < count {
             let block = self.take_for_node()?;
             self.tree.pool_mut().give_back(block);
         }
