@@ -5,7 +5,8 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use support::{
-    Model, Player, Random, Tree, Weights, create, long, open, options, tree_of, try_open,
+    Model, Player, RING, ROOT_COPIES, ROOTS, Random, Tree, Weights, create, long, open, options,
+    tree_of, try_open,
 };
 use twine_vfs::{FileKind, FileSystem, Inode};
 use twine_volume::{BLOCK_BYTES, Error, MemoryStorage, Volume};
@@ -110,7 +111,8 @@ fn blocks(bytes: &[u8]) -> usize {
 fn tamper(bytes: &mut Vec<u8>, life: &[Moment], other: &[u8], random: &mut Random) -> &'static str {
     let block = |random: &mut Random, bytes: &[u8]| {
         // Some of it where the header and the log are.
-        let end = if random.once_in(3) { 134.min(blocks(bytes)) } else { blocks(bytes) };
+        let end =
+            if random.once_in(3) { ROOT_COPIES.end.min(blocks(bytes)) } else { blocks(bytes) };
         random.below(end as u64) as usize * BLOCK_BYTES
     };
     let at = block(random, bytes);
@@ -133,8 +135,11 @@ fn tamper(bytes: &mut Vec<u8>, life: &[Moment], other: &[u8], random: &mut Rando
             "an older block replayed"
         }
         4 => {
-            let first = random.below(128) as usize * BLOCK_BYTES;
-            let end = (first + random.below(40) as usize * BLOCK_BYTES).min(128 * BLOCK_BYTES);
+            // It may have been cut.
+            let log = RING.end.min(blocks(bytes));
+            let first = random.below(log as u64 + 1) as usize;
+            let end = (first + random.below(40) as usize).min(log);
+            let (first, end) = (first * BLOCK_BYTES, end * BLOCK_BYTES);
             bytes[first..end].copy_from_slice(&older[first..end]);
             "a piece of the older log replayed"
         }
@@ -314,9 +319,9 @@ fn an_unknown_version_is_refused_by_name() {
 /// The seals of the log's entries, salt and counter, which are in the clear. No file is so large that
 /// data lie between them.
 fn seals(storage: &MemoryStorage) -> BTreeSet<[u8; 18]> {
-    let log = 2..134;
     storage.with(|bytes| {
-        let blocks = log.filter_map(|block| bytes.get(block * BLOCK_BYTES..)?.first_chunk::<18>());
+        let blocks = (ROOTS.start..ROOT_COPIES.end)
+            .filter_map(|block| bytes.get(block * BLOCK_BYTES..)?.first_chunk::<18>());
         blocks.filter(|seal| **seal != [0; 18]).copied().collect()
     })
 }

@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use support::{
-    Bounded, Faulty, Player, Random, Recorder, Tree, Weights, create, file, long, open, options,
-    tree_of, try_open,
+    Bounded, Faulty, Player, ROOT_COPIES, Random, Recorder, Tree, Weights, create, file, long,
+    open, options, tree_of, try_open,
 };
 use twine_vfs::{Error, FileSystem};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Packing, Progress, Storage, StorageError, Volume};
@@ -324,7 +324,7 @@ fn what_is_damaged_stays_and_is_counted_and_all_else_is_moved() {
     let base = storage.with(|bytes| bytes.clone());
     let used = open(storage, MIN).usage().unwrap().used;
     let (mut told, mut above, mut kept_long) = (0, 0, 0);
-    for block in 128..base.len() / BLOCK_BYTES {
+    for block in ROOT_COPIES.start..base.len() / BLOCK_BYTES {
         let mut damaged = base.clone();
         damaged[block * BLOCK_BYTES + 100] ^= 1;
         let memory = MemoryStorage::new(damaged);

@@ -4,7 +4,10 @@
 mod support;
 
 use std::collections::BTreeMap;
-use support::{Flaky, PageCache, Wrong, create, file, open, options, tree_of, try_open};
+use support::{
+    Flaky, PageCache, RING, ROOT_COPIES, ROOTS, Wrong, create, file, open, options, tree_of,
+    try_open,
+};
 use twine_vfs::FileSystem;
 use twine_volume::{
     BLOCK_BYTES, Error, MemoryStorage, NewSlot, Options, Secret, Storage, StorageError, Unlock,
@@ -12,11 +15,6 @@ use twine_volume::{
 };
 
 const MIN: usize = 256 << 10;
-
-/// The blocks of the ring.
-fn ring() -> std::ops::Range<usize> {
-    8..128
-}
 
 fn add(volume: &mut Volume, name: &str, bytes: &[u8]) {
     let inode = file(volume, name);
@@ -157,7 +155,7 @@ fn a_commit_whose_data_were_not_written_is_dropped_though_much_was_written_befor
         storage.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].to_vec())
     };
     let written: Vec<usize> =
-        ring().filter(|at| block(&before, *at) != block(&storage, *at)).collect();
+        RING.filter(|at| block(&before, *at) != block(&storage, *at)).collect();
     assert_eq!(written.len(), 2, "an entry, and the data");
     for lost in written {
         let torn = copy(&storage);
@@ -245,7 +243,7 @@ fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
     }
     drop(volume);
     let (mut refused, mut healed) = (0, 0);
-    for block in ring() {
+    for block in RING {
         let damaged = copy(&storage);
         damaged.with(|bytes| bytes[block * BLOCK_BYTES + 100] ^= 1);
         let error = match try_open(damaged.clone(), options(MIN)) {
@@ -301,8 +299,7 @@ fn what_a_repair_leaves_is_durable_at_once() {
     }
     drop(volume);
     let whole = storage.with(|bytes| bytes.clone());
-    let block =
-        ring().filter(|block| whole[block * BLOCK_BYTES..][..12] != [0; 12]).nth(3).unwrap();
+    let block = RING.filter(|block| whole[block * BLOCK_BYTES..][..12] != [0; 12]).nth(3).unwrap();
     storage.with(|bytes| bytes[block * BLOCK_BYTES + 50] ^= 1);
     assert!(matches!(try_open(storage.clone(), options(MIN)), Err(Error::Lossy(_))));
     drop(try_open(storage.clone(), repairing()).unwrap());
@@ -339,7 +336,8 @@ fn an_entry_that_comes_back_takes_nothing_away() {
         volume.sync_all().unwrap();
         drop(volume);
         let after = storage.with(|bytes| bytes.clone());
-        let block = ring()
+        let block = RING
+            .clone()
             .find(|block| {
                 let range = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
                 before[range.clone()] != after[range]
@@ -411,7 +409,7 @@ fn newest_root(storage: &MemoryStorage, act: impl FnOnce()) -> usize {
             let range = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
             before.get(range.clone()) != after.get(range)
         };
-        (2..8).rfind(changed).unwrap()
+        ROOTS.clone().rfind(changed).unwrap()
     })
 }
 
@@ -433,7 +431,7 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
         add(&mut volume, &format!("{number:0200}"), b"");
     }
     let root = newest_root(&storage, || volume.sync_all().unwrap());
-    for block in [root, root + 126] {
+    for block in [root, root + ROOT_COPIES.start - ROOTS.start] {
         let damaged = copy(&storage);
         damaged.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0xa5));
         let found =
@@ -458,7 +456,7 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
     }
     // Both copies of the root: that is the commit before, and it is told.
     let damaged = copy(&storage);
-    for block in [root, root + 126] {
+    for block in [root, root + ROOT_COPIES.start - ROOTS.start] {
         damaged.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0xa5));
     }
     let mut volume = open(damaged, MIN);

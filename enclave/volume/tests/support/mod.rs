@@ -19,11 +19,18 @@ pub use page_cache::PageCache;
 pub use recorder::Recorder;
 pub use steps::{Done, Player, Weights};
 
+use std::ops::Range;
 use twine_vfs::{Error, FileSystem, Inode};
 use twine_volume::{NewSlot, Options, Secret, Storage, Volume};
 
 /// The key file of all test volumes.
 pub const KEY: [u8; 32] = [0x42; 32];
+
+/// Blocks of the first copies of roots, of the ring, and of the second copies of roots, as
+/// `docs/volume-format.md` gives them. What follows is nodes and data.
+pub const ROOTS: Range<usize> = 2..8;
+pub const RING: Range<usize> = 8..128;
+pub const ROOT_COPIES: Range<usize> = 128..134;
 
 /// Random numbers from a seed (SplitMix64).
 #[derive(Debug, Clone)]
