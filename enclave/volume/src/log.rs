@@ -61,6 +61,8 @@ const MAX_UNSYNCED: u64 = 16 << 10;
 /// find, which are at most those of the ring, over again for each root.
 const SKIPPED_ENTRIES: u64 = 4096;
 
+const _: () = assert!(SKIPPED_ENTRIES > RING_BLOCKS * ROOT_SLOTS);
+
 /// Where the log stands.
 pub(crate) struct Log {
     /// The last commit.
