@@ -20,19 +20,14 @@
 //! never to go back.
 #![forbid(unsafe_code)]
 
-mod descriptor;
-mod directory;
 mod errno;
-mod file;
+mod fd;
 mod hidden;
 mod link;
 mod mount;
-mod open;
 mod path;
-mod paths;
 mod poll;
 mod preview1;
-mod rights;
 mod socket;
 mod stream;
 mod strings;
@@ -45,7 +40,7 @@ pub use hidden::hides;
 pub use link::{add_to_linker, provides};
 pub use system::{SocketError, System};
 
-use descriptor::Descriptors;
+use fd::table::Descriptors;
 use mount::Mount;
 use strings::Strings;
 use twine_protocol::wire::StreamKind;

@@ -1,8 +1,9 @@
 //! The file systems that a program sees.
 
-use crate::descriptor::{Descriptor, Kind, Place};
+use crate::fd::descriptor::{Descriptor, HeldInode, Kind};
+use crate::fd::rights;
 use crate::types::{Errno, Fdflags};
-use crate::{SetupError, SyncError, Wasi, rights};
+use crate::{SetupError, SyncError, Wasi};
 use twine_vfs::{FileSystem, Inode};
 
 /// A file system and where the program sees it.
@@ -25,9 +26,9 @@ impl Wasi {
         if guest_path.contains('\0') {
             return Err(SetupError::Nul(format!("{guest_path:?}, where a file system appears,")));
         }
-        let place = Place::new(self.mounts.len(), files.root());
+        let held = HeldInode::new(self.mounts.len(), files.root());
         let mut descriptor = Descriptor::new(
-            Kind::Directory { place, preopened: true },
+            Kind::Directory { held, preopened: true },
             Fdflags::empty(),
             rights::directory(),
         );
@@ -73,7 +74,7 @@ impl Wasi {
         }
     }
 
-    /// The file system that a place is in.
+    /// The file system of a mount.
     pub(crate) fn files(&mut self, mount: usize) -> Result<&mut (dyn FileSystem + '_), Errno> {
         match self.mounts.get_mut(mount) {
             Some(mount) => Ok(&mut *mount.files),
@@ -81,23 +82,23 @@ impl Wasi {
         }
     }
 
-    /// File system and inode of a place.
+    /// A held inode's file system, and its number there.
     pub(crate) fn at(
         &mut self,
-        place: &Place,
+        held: &HeldInode,
     ) -> Result<(&mut (dyn FileSystem + '_), Inode), Errno> {
-        Ok((self.files(place.mount)?, place.inode))
+        Ok((self.files(held.mount)?, held.inode))
     }
 
     /// Gives back what a descriptor held.
     pub(crate) fn close(&mut self, descriptor: Descriptor) {
         match descriptor.kind {
             Kind::Stream(_) => {}
-            Kind::File { place, .. } | Kind::Directory { place, .. } => {
-                if place.is_last()
-                    && let Ok(files) = self.files(place.mount)
+            Kind::File { held, .. } | Kind::Directory { held, .. } => {
+                if held.is_last()
+                    && let Ok(files) = self.files(held.mount)
                 {
-                    files.release(place.inode);
+                    files.release(held.inode);
                 }
             }
             Kind::Listener(socket) | Kind::Connection(socket) => self.system.close(socket),

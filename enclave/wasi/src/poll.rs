@@ -1,7 +1,7 @@
 //! `poll_oneoff`: waiting for clocks, streams and sockets. Files are always ready.
 
 use crate::Wasi;
-use crate::descriptor::{Kind, Place};
+use crate::fd::descriptor::{HeldInode, Kind};
 use crate::types::clock;
 use crate::types::{
     Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Rights, Size,
@@ -86,9 +86,9 @@ impl Wasi {
             Kind::File { .. } if right == Rights::FD_WRITE => {
                 return Ok(Wait::Ready { bytes: 1, end: false });
             }
-            Kind::File { place, position } => {
-                let (place, position) = (place.clone(), *position);
-                return Ok(self.rest_of(&place, position).unwrap_or_else(Wait::Failed));
+            Kind::File { held, position } => {
+                let (held, position) = (held.clone(), *position);
+                return Ok(self.rest_of(&held, position).unwrap_or_else(Wait::Failed));
             }
             Kind::Directory { .. } => return Ok(Wait::Failed(Errno::Badf)),
         };
@@ -97,8 +97,8 @@ impl Wasi {
     }
 
     /// What there is to read in a file.
-    fn rest_of(&mut self, place: &Place, position: u64) -> Result<Wait, Errno> {
-        let (files, inode) = self.at(place)?;
+    fn rest_of(&mut self, held: &HeldInode, position: u64) -> Result<Wait, Errno> {
+        let (files, inode) = self.at(held)?;
         let bytes = files.attributes(inode)?.size.saturating_sub(position);
         Ok(Wait::Ready { bytes, end: bytes == 0 })
     }

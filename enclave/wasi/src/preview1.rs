@@ -1,9 +1,9 @@
 //! The functions of WASI preview 1, handed on to where they are done. Each has the errno that
 //! POSIX has for the case; where wasmtime's differs and programs see it, wasmtime's.
 
-use crate::file::At;
-use crate::open::Opening;
-use crate::paths::path;
+use crate::fd::io::At;
+use crate::path::open::Opening;
+use crate::path::operations::path;
 use crate::types::{self, Errno, Fd, Result, clock, wasi_snapshot_preview1};
 use crate::{Exit, Wasi};
 use twine_vfs::Change;

@@ -1,13 +1,14 @@
 //! The functions on sockets. Listening sockets come with the program's start; there is no
 //! function that makes one.
 
-use crate::descriptor::{Descriptor, Kind};
-use crate::transfer::{Buffers, MOST_STREAM_BYTES, MOST_WRITTEN_BYTES, counted};
+use crate::fd::descriptor::{Descriptor, Kind};
+use crate::fd::rights;
+use crate::transfer::{Buffers, MAX_STREAM_BYTES, MAX_WRITTEN_BYTES, counted};
 use crate::types::Result;
 use crate::types::{
     CiovecArray, Errno, Fd, Fdflags, IovecArray, Riflags, Rights, Roflags, Sdflags, Siflags, Size,
 };
-use crate::{SetupError, Wasi, rights};
+use crate::{SetupError, Wasi};
 use wiggle::GuestMemory;
 
 impl Wasi {
@@ -134,7 +135,7 @@ impl Wasi {
         flags: Riflags,
     ) -> Result<(Size, Roflags)> {
         let (socket, wait) = self.connection(fd, Rights::FD_READ)?;
-        let targets = Buffers::targets(memory, vectors, MOST_STREAM_BYTES)?;
+        let targets = Buffers::targets(memory, vectors, MAX_STREAM_BYTES)?;
         let peek = flags.contains(Riflags::RECV_PEEK);
         // Peeking again would give the same bytes again.
         let received = match flags.contains(Riflags::RECV_WAITALL) && !peek {
@@ -156,7 +157,7 @@ impl Wasi {
         if flags != 0 {
             return Err(Errno::Inval.into());
         }
-        let sources = Buffers::sources(memory, vectors, MOST_WRITTEN_BYTES)?;
+        let sources = Buffers::sources(memory, vectors, MAX_WRITTEN_BYTES)?;
         self.send(memory, socket, &sources, wait)
     }
 

@@ -7,13 +7,13 @@ use wiggle::{GuestMemory, GuestPtr};
 
 /// Most bytes of one call, since counts are 32 bits wide: a program gets a short count
 /// beyond.
-pub(crate) const MOST_FILE_BYTES: u32 = u32::MAX;
+pub(crate) const MAX_FILE_BYTES: u32 = u32::MAX;
 /// The same for streams and sockets, whose bytes pass through a buffer.
-pub(crate) const MOST_STREAM_BYTES: u32 = twine_protocol::wire::TRANSFER_BUFFER_SIZE as u32;
+pub(crate) const MAX_STREAM_BYTES: u32 = twine_protocol::wire::TRANSFER_BUFFER_SIZE as u32;
 /// Most bytes that one call writes to a stream or socket, piece by piece: as Linux has it.
-pub(crate) const MOST_WRITTEN_BYTES: u32 = 0x7fff_f000;
+pub(crate) const MAX_WRITTEN_BYTES: u32 = 0x7fff_f000;
 /// Most buffers of one call (`IOV_MAX`), likewise.
-const MOST_BUFFERS: usize = 1024;
+const MAX_BUFFERS: usize = 1024;
 /// Bytes at a time through a buffer where the program's memory is shared among threads.
 const PIECE: u32 = 64 << 10;
 
@@ -48,7 +48,7 @@ impl Buffers {
                 list.push(buffer);
                 total += length;
             }
-            if total == most || list.len() == MOST_BUFFERS {
+            if total == most || list.len() == MAX_BUFFERS {
                 break;
             }
         }
@@ -83,7 +83,7 @@ impl Buffers {
 
     /// The next bytes after the first `done`, in one piece that fits into one host call.
     fn gather(&self, memory: &GuestMemory<'_>, done: u32) -> Result<Vec<u8>> {
-        let length = MOST_STREAM_BYTES.min(self.total - done);
+        let length = MAX_STREAM_BYTES.min(self.total - done);
         let mut bytes = Vec::with_capacity(length as usize);
         let (mut skip, mut left) = (done, length);
         for buffer in &self.list {

@@ -1,9 +1,9 @@
 //! `path_open`.
 
+use super::walk::{LastName, PathEnd, Walk};
 use crate::Wasi;
-use crate::descriptor::{Descriptor, Kind, Place};
-use crate::path::{End, Last, Walk};
-use crate::rights;
+use crate::fd::descriptor::{Descriptor, HeldInode, Kind};
+use crate::fd::rights;
 use crate::types::Result;
 use crate::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
 use twine_vfs::{FileKind, Inode};
@@ -39,11 +39,11 @@ impl Opening {
         self.rights.contains(Rights::FD_READ) || !self.writes()
     }
 
-    fn last(&self) -> Last {
+    fn last(&self) -> LastName {
         // A new file is not made where a symbolic link is, wherever it leads.
         match self.lookup.contains(Lookupflags::SYMLINK_FOLLOW) && !self.exclusive() {
-            true => Last::Follow,
-            false => Last::Find,
+            true => LastName::Follow,
+            false => LastName::Find,
         }
     }
 
@@ -67,15 +67,15 @@ impl Opening {
     }
 
     /// Opens what is at the end of a path, made if that is asked for; held by the walk.
-    fn open(&self, walk: &mut Walk<'_>, end: &End) -> Result<(Inode, FileKind), Errno> {
+    fn open(&self, walk: &mut Walk<'_>, end: &PathEnd) -> Result<(Inode, FileKind), Errno> {
         let found = match end {
-            End::Directory(inode) => Some((*inode, FileKind::Directory)),
-            End::Name { found, .. } => *found,
+            PathEnd::Directory(inode) => Some((*inode, FileKind::Directory)),
+            PathEnd::Name { found, .. } => *found,
         };
         match (found, end) {
             (Some(_), _) if self.exclusive() => Err(Errno::Exist),
             (Some((inode, kind)), _) => self.open_existing(walk, inode, kind),
-            (None, End::Name { directory, name, slash, .. }) if self.creates() => {
+            (None, PathEnd::Name { directory, name, slash, .. }) if self.creates() => {
                 if *slash {
                     return Err(Errno::Isdir);
                 }
@@ -110,10 +110,10 @@ impl Opening {
     }
 
     /// The descriptor of what was opened through `directory`.
-    fn descriptor(&self, place: Place, kind: FileKind, directory: &Descriptor) -> Descriptor {
+    fn descriptor(&self, held: HeldInode, kind: FileKind, directory: &Descriptor) -> Descriptor {
         let inheriting = directory.inheriting;
         if kind == FileKind::Directory {
-            let kind = Kind::Directory { place, preopened: false };
+            let kind = Kind::Directory { held, preopened: false };
             let base = rights::directory() & inheriting;
             return Descriptor { kind, flags: Fdflags::empty(), base, inheriting };
         }
@@ -124,7 +124,7 @@ impl Opening {
         if !self.writes() {
             base &= !Rights::FD_WRITE;
         }
-        Descriptor::new(Kind::File { place, position: 0 }, self.descriptor_flags, base)
+        Descriptor::new(Kind::File { held, position: 0 }, self.descriptor_flags, base)
     }
 }
 
@@ -142,11 +142,11 @@ impl Wasi {
         let end = walk.to(start.inode, path, opening.last())?;
         let (inode, kind) = opening.open(&mut walk, &end)?;
         // Without a hold of the walk's it is the directory that the path started from.
-        let place = match walk.keep(inode) {
-            true => Place::new(start.mount, inode),
+        let held = match walk.keep(inode) {
+            true => HeldInode::new(start.mount, inode),
             false => start.clone(),
         };
         drop(walk);
-        Ok(self.descriptors.insert(opening.descriptor(place, kind, &directory))?)
+        Ok(self.descriptors.insert(opening.descriptor(held, kind, &directory))?)
     }
 }

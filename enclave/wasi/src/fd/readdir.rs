@@ -1,10 +1,9 @@
-//! Preopened directories, and reading directories.
+//! `fd_readdir`: the entries of a directory.
 
+use super::stat::file_type;
 use crate::Wasi;
-use crate::descriptor::Kind;
-use crate::file::file_type;
 use crate::types::Result;
-use crate::types::{Dircookie, Errno, Fd, Filetype, Prestat, PrestatDir, Rights, Size};
+use crate::types::{Dircookie, Fd, Filetype, Rights, Size};
 use twine_vfs::Inode;
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -46,36 +45,6 @@ impl Filling<'_, '_> {
 }
 
 impl Wasi {
-    /// The path of a preopened directory.
-    fn preopened(&self, fd: Fd, other: Errno) -> Result<&str> {
-        match &self.descriptors.get(fd)?.kind {
-            Kind::Directory { place, preopened: true } => {
-                Ok(&self.mounts.get(place.mount).ok_or(Errno::Badf)?.path)
-            }
-            _ => Err(other.into()),
-        }
-    }
-
-    pub(crate) fn prestat(&self, fd: Fd) -> Result<Prestat> {
-        // wasi-libc looks for the end of the preopened directories by this errno.
-        let path = self.preopened(fd, Errno::Badf)?;
-        Ok(Prestat::Dir(PrestatDir { pr_name_len: path.len() as Size }))
-    }
-
-    pub(crate) fn prestat_name(
-        &self,
-        memory: &mut GuestMemory<'_>,
-        fd: Fd,
-        buffer: GuestPtr<u8>,
-        size: Size,
-    ) -> Result<()> {
-        let path = self.preopened(fd, Errno::Notdir)?;
-        if path.len() > size as usize {
-            return Err(Errno::Nametoolong.into());
-        }
-        Ok(memory.copy_from_slice(path.as_bytes(), buffer.as_array(path.len() as u32))?)
-    }
-
     pub(crate) fn read_directory(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -84,13 +53,13 @@ impl Wasi {
         size: Size,
         cookie: Dircookie,
     ) -> Result<Size> {
-        let place = self.descriptors.get(fd)?.directory(Rights::FD_READDIR)?.clone();
+        let held = self.descriptors.get(fd)?.directory(Rights::FD_READDIR)?.clone();
         memory.as_slice(buffer.as_array(size))?;
         if size == 0 {
             return Ok(0);
         }
         let mut filling = Filling { memory, buffer, size, filled: 0 };
-        let (files, inode) = self.at(&place)?;
+        let (files, inode) = self.at(&held)?;
         // What is above a directory that a program has open is not the program's to know:
         // both have its number.
         let dots = [(".", AFTER_SELF), ("..", AFTER_PARENT)];

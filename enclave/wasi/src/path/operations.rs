@@ -1,9 +1,9 @@
 //! The functions on paths, but for `path_open`.
 
+use super::walk::{LastName, MAX_PATH_BYTES, PathEnd, Walk, check};
 use crate::Wasi;
-use crate::descriptor::Place;
-use crate::file::{filestat, stamps};
-use crate::path::{End, Last, MOST_PATH_BYTES, Walk, check};
+use crate::fd::descriptor::HeldInode;
+use crate::fd::stat::{filestat, stamps};
 use crate::types::Result;
 use crate::types::{Errno, Fd, Filestat, Fstflags, Lookupflags, Rights, Size, Timestamp};
 use std::borrow::Cow;
@@ -15,17 +15,17 @@ pub(crate) fn path<'a>(
     memory: &'a GuestMemory<'_>,
     pointer: GuestPtr<str>,
 ) -> Result<Cow<'a, str>> {
-    if pointer.len() as usize > MOST_PATH_BYTES {
+    if pointer.len() as usize > MAX_PATH_BYTES {
         return Err(Errno::Nametoolong.into());
     }
     Ok(memory.as_cow_str(pointer)?)
 }
 
 /// What is done about a symbolic link at the end of a path.
-fn last(flags: Lookupflags) -> Last {
+fn last(flags: Lookupflags) -> LastName {
     match flags.contains(Lookupflags::SYMLINK_FOLLOW) {
-        true => Last::Follow,
-        false => Last::Find,
+        true => LastName::Follow,
+        false => LastName::Find,
     }
 }
 
@@ -39,9 +39,9 @@ struct Named {
 impl Walk<'_> {
     /// A name that may be free; `dots` is the errno where a path ends in `.` or `..`.
     fn name_at(&mut self, start: Inode, path: &str, dots: Errno) -> Result<Named, Errno> {
-        match self.to(start, path, Last::Name)? {
-            End::Directory(_) => Err(dots),
-            End::Name { directory, name, slash, .. } => Ok(Named { directory, name, slash }),
+        match self.to(start, path, LastName::Name)? {
+            PathEnd::Directory(_) => Err(dots),
+            PathEnd::Name { directory, name, slash, .. } => Ok(Named { directory, name, slash }),
         }
     }
 
@@ -63,23 +63,27 @@ impl Walk<'_> {
 
 impl Wasi {
     /// The directory that a path starts from.
-    fn start(&self, fd: Fd, right: Rights) -> Result<Place, Errno> {
+    fn start(&self, fd: Fd, right: Rights) -> Result<HeldInode, Errno> {
         self.descriptors.get(fd)?.directory(right).cloned()
     }
 
     /// The directories that two paths start from, which must be in one mount.
-    fn starts(&self, one: (Fd, Rights), other: (Fd, Rights)) -> Result<(Place, Place), Errno> {
+    fn starts(
+        &self,
+        one: (Fd, Rights),
+        other: (Fd, Rights),
+    ) -> Result<(HeldInode, HeldInode), Errno> {
         let one = self.start(one.0, one.1)?;
         let other = self.start(other.0, other.1)?;
         if one.mount == other.mount { Ok((one, other)) } else { Err(Errno::Xdev) }
     }
 
-    fn walk(&mut self, start: &Place) -> Result<Walk<'_>, Errno> {
+    fn walk(&mut self, start: &HeldInode) -> Result<Walk<'_>, Errno> {
         Ok(Walk::new(self.files(start.mount)?))
     }
 
     /// For an operation that changes something.
-    fn walk_to_change(&mut self, start: &Place) -> Result<Walk<'_>, Errno> {
+    fn walk_to_change(&mut self, start: &HeldInode) -> Result<Walk<'_>, Errno> {
         self.will_change(start.mount);
         self.walk(start)
     }
@@ -141,7 +145,7 @@ impl Wasi {
     ) -> Result<Size> {
         let start = self.start(fd, Rights::PATH_READLINK)?;
         let mut walk = self.walk(&start)?;
-        let end = walk.to(start.inode, &path(memory, at)?, Last::Find)?;
+        let end = walk.to(start.inode, &path(memory, at)?, LastName::Find)?;
         let target = match end.existing()? {
             (inode, FileKind::SymbolicLink) => walk.files().read_link(inode)?,
             _ => return Err(Errno::Inval.into()),

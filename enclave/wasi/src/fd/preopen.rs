@@ -1,0 +1,39 @@
+//! Preopened directories, and their guest paths.
+
+use super::descriptor::Kind;
+use crate::Wasi;
+use crate::types::Result;
+use crate::types::{Errno, Fd, Prestat, PrestatDir, Size};
+use wiggle::{GuestMemory, GuestPtr};
+
+impl Wasi {
+    /// The path of a preopened directory.
+    fn preopened(&self, fd: Fd, other: Errno) -> Result<&str> {
+        match &self.descriptors.get(fd)?.kind {
+            Kind::Directory { held, preopened: true } => {
+                Ok(&self.mounts.get(held.mount).ok_or(Errno::Badf)?.path)
+            }
+            _ => Err(other.into()),
+        }
+    }
+
+    pub(crate) fn prestat(&self, fd: Fd) -> Result<Prestat> {
+        // wasi-libc looks for the end of the preopened directories by this errno.
+        let path = self.preopened(fd, Errno::Badf)?;
+        Ok(Prestat::Dir(PrestatDir { pr_name_len: path.len() as Size }))
+    }
+
+    pub(crate) fn prestat_name(
+        &self,
+        memory: &mut GuestMemory<'_>,
+        fd: Fd,
+        buffer: GuestPtr<u8>,
+        size: Size,
+    ) -> Result<()> {
+        let path = self.preopened(fd, Errno::Notdir)?;
+        if path.len() > size as usize {
+            return Err(Errno::Nametoolong.into());
+        }
+        Ok(memory.copy_from_slice(path.as_bytes(), buffer.as_array(path.len() as u32))?)
+    }
+}
