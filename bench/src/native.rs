@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
-use twine_engine::{EngineConfig, Identified};
-use twine_protocol::launch::{End, Invoke, Launch};
-use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
-use twine_wasi::{Exit, System, Wasi};
+use twine_engine::{End, EngineConfig, Identified, Invoke, Limits, Start};
+use twine_wasi::{
+    Clock, Exit, Interest, PollRequest, Readiness, StreamKind, System, SystemError, Wasi,
+};
 use wasmtime::{Engine, Linker, Module, Store, Val, ValType};
 
 /// For WebAssembly frames, of the 8 MiB that a main thread has.
@@ -75,12 +75,12 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn run_here(arguments: &Arguments) -> Result<Ended, String> {
-    let launch = launch(arguments);
+    let start = start(arguments);
     let mut milliseconds = Milliseconds::default();
     let ended = if arguments.own_settings {
-        with_own_settings(arguments, &launch, &mut milliseconds)?
+        with_own_settings(arguments, &start, &mut milliseconds)?
     } else {
-        with_our_settings(read(&arguments.program)?, &launch, &mut milliseconds)?
+        with_our_settings(read(&arguments.program)?, start, &mut milliseconds)?
     };
     if let Some(path) = &arguments.stats_json {
         let stats = Stats { milliseconds, ..Stats::default() };
@@ -97,8 +97,8 @@ fn write_stats(path: &Path, stats: &Stats) -> io::Result<()> {
     fs::write(path, serde_json::to_vec(stats)?)
 }
 
-/// The request that `twine run` makes for the same arguments.
-fn launch(arguments: &Arguments) -> Launch {
+/// What `twine run` starts a program with for the same arguments.
+fn start(arguments: &Arguments) -> Start {
     let name = arguments.program.file_name().unwrap_or(arguments.program.as_os_str());
     let name = name.to_string_lossy().into_owned().into_bytes();
     let given = arguments.arguments.clone();
@@ -108,7 +108,7 @@ fn launch(arguments: &Arguments) -> Launch {
         }
         None => (None, given.into_iter().map(String::into_bytes).collect()),
     };
-    Launch { arguments: [vec![name], rest].concat(), invoke, ..Launch::default() }
+    Start { arguments: [vec![name], rest].concat(), invoke, ..Start::default() }
 }
 
 /// Milliseconds since the last call.
@@ -119,7 +119,7 @@ fn lap(last: &mut Instant) -> f64 {
 
 fn with_our_settings(
     bytes: Vec<u8>,
-    launch: &Launch,
+    start: Start,
     milliseconds: &mut Milliseconds,
 ) -> Result<Ended, String> {
     let mut last = Instant::now();
@@ -128,10 +128,11 @@ fn with_our_settings(
     let compile_threads = thread::available_parallelism().map_or(1, |cores| cores.get());
     let platform =
         EngineConfig { wasm_stack: WASM_STACK, compile_threads, ..EngineConfig::default() };
-    let compiled = program.compile(&launch.limits, &platform).map_err(|error| error.to_string())?;
+    let compiled =
+        program.compile(&Limits::default(), &platform).map_err(|error| error.to_string())?;
     milliseconds.compile = lap(&mut last);
     let linked =
-        compiled.link(Box::new(Native), Vec::new(), launch).map_err(|error| error.to_string())?;
+        compiled.link(Box::new(Native), Vec::new(), start).map_err(|error| error.to_string())?;
     let end = linked.run(|| milliseconds.instantiate = lap(&mut last)).end;
     milliseconds.run = lap(&mut last);
     match end {
@@ -140,7 +141,7 @@ fn with_our_settings(
             eprintln!("error: {cause}");
             Ok(Ended { code: TRAPPED, results: Vec::new() })
         }
-        End::Refused { cause, .. } => Err(cause),
+        End::Refused(error) => Err(error.to_string()),
     }
 }
 
@@ -163,7 +164,7 @@ fn module(engine: &Engine, arguments: &Arguments) -> Result<Module, String> {
 
 fn with_own_settings(
     arguments: &Arguments,
-    launch: &Launch,
+    start: &Start,
     milliseconds: &mut Milliseconds,
 ) -> Result<Ended, String> {
     let mut last = Instant::now();
@@ -172,18 +173,18 @@ fn with_own_settings(
     let module = module(&engine, arguments)?;
     milliseconds.compile = lap(&mut last);
 
-    let wasi = Wasi::new(Box::new(Native), launch.arguments.clone(), launch.environment.clone())
+    let wasi = Wasi::new(Box::new(Native), start.arguments.clone(), start.environment.clone())
         .map_err(|error| error.to_string())?;
     let mut linker = Linker::new(&engine);
     twine_wasi::add_to_linker(&mut linker, |wasi| wasi).map_err(shown)?;
     let mut store = Store::new(&engine, wasi);
     let instance = linker.instantiate(&mut store, &module).map_err(shown)?;
-    let name = launch.invoke.as_ref().map_or("_start", |invoke| &invoke.function);
+    let name = start.function();
     let function = instance
         .get_func(&mut store, name)
         .ok_or_else(|| format!("the program has no function `{name}`"))?;
     let ty = function.ty(&store);
-    let texts = launch.invoke.iter().flat_map(|invoke| &invoke.arguments);
+    let texts = start.invoke.iter().flat_map(|invoke| &invoke.arguments);
     let values = ty.params().zip(texts).map(|(ty, text)| value(&ty, text));
     let values = values.collect::<Option<Vec<_>>>().ok_or("arguments that are no integers")?;
     let mut results = vec![Val::I32(0); ty.results().len()];
@@ -223,31 +224,31 @@ fn show(value: &Val) -> String {
 /// The world outside, straight from the system.
 struct Native;
 
-fn status(error: &io::Error) -> Status {
+fn system_error(error: &io::Error) -> SystemError {
     match Errno::from_io_error(error) {
-        Some(Errno::BADF) => Status::BadStream,
-        Some(Errno::PIPE) => Status::BrokenPipe,
-        Some(Errno::NOSPC | Errno::DQUOT) => Status::NoSpace,
-        Some(Errno::AGAIN) => Status::WouldBlock,
-        Some(Errno::INTR) => Status::Interrupted,
-        Some(Errno::INVAL) => Status::Invalid,
-        _ => Status::Io,
+        Some(Errno::BADF) => SystemError::BadStream,
+        Some(Errno::PIPE) => SystemError::BrokenPipe,
+        Some(Errno::NOSPC | Errno::DQUOT) => SystemError::NoSpace,
+        Some(Errno::AGAIN) => SystemError::WouldBlock,
+        Some(Errno::INTR) => SystemError::Interrupted,
+        Some(Errno::INVAL) => SystemError::Invalid,
+        _ => SystemError::Io,
     }
 }
 
 /// One of the three standard streams.
-fn descriptor(stream: u64) -> Result<BorrowedFd<'static>, Status> {
+fn descriptor(stream: u64) -> Result<BorrowedFd<'static>, SystemError> {
     match stream {
         0 => Ok(rustix::stdio::stdin()),
         1 => Ok(rustix::stdio::stdout()),
         2 => Ok(rustix::stdio::stderr()),
-        _ => Err(Status::BadStream),
+        _ => Err(SystemError::BadStream),
     }
 }
 
 /// The stream as a file of its own, which does not buffer.
-fn file(stream: u64) -> Result<fs::File, Status> {
-    let owned = descriptor(stream)?.try_clone_to_owned().map_err(|error| status(&error))?;
+fn file(stream: u64) -> Result<fs::File, SystemError> {
+    let owned = descriptor(stream)?.try_clone_to_owned().map_err(|error| system_error(&error))?;
     Ok(owned.into())
 }
 
@@ -264,28 +265,43 @@ fn nanoseconds(time: Timespec) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+fn readiness(polled: &PollFd<'_>) -> Readiness {
+    let happened = polled.revents();
+    if happened.contains(PollFlags::NVAL) {
+        return Readiness::Bad;
+    }
+    if happened.is_empty() {
+        return Readiness::Pending;
+    }
+    let bytes = match rustix::io::ioctl_fionread(polled) {
+        Ok(bytes) if happened.contains(PollFlags::IN) => bytes.max(1),
+        _ => 1,
+    };
+    Readiness::Ready { bytes, hangup: happened.intersects(PollFlags::HUP | PollFlags::ERR) }
+}
+
 impl System for Native {
-    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, Status> {
+    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, SystemError> {
         loop {
             match rustix::io::read(descriptor(stream)?, &mut *bytes) {
                 Err(Errno::INTR) => {}
-                result => return result.map_err(|error| status(&error.into())),
+                result => return result.map_err(|error| system_error(&error.into())),
             }
         }
     }
 
-    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
+    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, SystemError> {
         loop {
             match rustix::io::write(descriptor(stream)?, bytes) {
                 Err(Errno::INTR) => {}
-                result => return result.map_err(|error| status(&error.into())),
+                result => return result.map_err(|error| system_error(&error.into())),
             }
         }
     }
 
-    fn kind(&mut self, stream: u64) -> Result<StreamKind, Status> {
+    fn kind(&mut self, stream: u64) -> Result<StreamKind, SystemError> {
         let file = file(stream)?;
-        let kind = file.metadata().map_err(|error| status(&error))?.file_type();
+        let kind = file.metadata().map_err(|error| system_error(&error))?.file_type();
         Ok(if kind.is_file() {
             StreamKind::File
         } else if file.is_terminal() {
@@ -297,42 +313,35 @@ impl System for Native {
         })
     }
 
-    fn poll(&mut self, records: &mut [PollRecord], timeout: u64) -> Result<(), Status> {
-        let mut polls = Vec::with_capacity(records.len());
-        for record in records.iter() {
-            let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, record.events & poll::READ != 0);
-            flags.set(PollFlags::OUT, record.events & poll::WRITE != 0);
-            polls.push(PollFd::from_borrowed_fd(descriptor(record.stream)?, flags));
+    fn poll(
+        &mut self,
+        requests: &[PollRequest],
+        timeout: Option<u64>,
+    ) -> Result<Vec<Readiness>, SystemError> {
+        let mut polls = Vec::with_capacity(requests.len());
+        for request in requests {
+            let flags = match request.interest {
+                Interest::Read => PollFlags::IN,
+                Interest::Write => PollFlags::OUT,
+            };
+            polls.push(PollFd::from_borrowed_fd(descriptor(request.stream)?, flags));
         }
-        let limit = (timeout != u64::MAX).then_some(Timespec {
+        let limit = timeout.map(|timeout| Timespec {
             tv_sec: (timeout / 1_000_000_000) as i64,
             tv_nsec: (timeout % 1_000_000_000) as _,
         });
         match rustix::event::poll(&mut polls, limit.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(status(&error.into())),
+            Err(error) => return Err(system_error(&error.into())),
         }
-        for (record, polled) in records.iter_mut().zip(&polls) {
-            let happened = polled.revents();
-            let bit = |flags, bit| if happened.intersects(flags) { bit } else { 0 };
-            record.events = bit(PollFlags::IN, poll::READ)
-                | bit(PollFlags::OUT, poll::WRITE)
-                | bit(PollFlags::HUP | PollFlags::ERR, poll::HANGUP)
-                | bit(PollFlags::NVAL, poll::BAD);
-            record.bytes = match rustix::io::ioctl_fionread(polled) {
-                Ok(bytes) if record.events & poll::READ != 0 => bytes.max(1),
-                _ => record.events.min(1),
-            };
-        }
-        Ok(())
+        Ok(polls.iter().map(readiness).collect())
     }
 
-    fn time(&mut self, which: Clock) -> Result<u64, Status> {
+    fn time(&mut self, which: Clock) -> Result<u64, SystemError> {
         Ok(nanoseconds(rustix::time::clock_gettime(clock(which))))
     }
 
-    fn resolution(&mut self, which: Clock) -> Result<u64, Status> {
+    fn resolution(&mut self, which: Clock) -> Result<u64, SystemError> {
         Ok(nanoseconds(rustix::time::clock_getres(clock(which))))
     }
 

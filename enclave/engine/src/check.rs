@@ -1,8 +1,8 @@
 //! What can be said of a program before it is compiled, which may take minutes.
 
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::program::Identified;
-use twine_protocol::launch::Launch;
 use wasmparser::{Chunk, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
 /// A page of linear memory has two to this power bytes, where a memory says nothing else.
@@ -20,12 +20,12 @@ struct Outline<'a> {
 
 impl Identified {
     /// Refuses what would be refused after compiling: imports that nobody provides, memories that
-    /// are too large or shared and, for a program that is to run, nothing to start at. What is not
-    /// valid is left to the compiler to tell.
+    /// are too large or shared and, for a program that is to run, a function `start` that is not
+    /// exported. The compiler tells what is not valid.
     ///
     /// # Errors
     /// The first of these.
-    pub fn check(&self, launch: &Launch, to_run: bool) -> Result<(), Error> {
+    pub fn check(&self, limits: &Limits, start: Option<&str>) -> Result<(), Error> {
         self.check_preamble()?;
         let Ok(outline) = self.outline() else { return Ok(()) };
         if outline.shared {
@@ -34,11 +34,12 @@ impl Identified {
         if !outline.missing.is_empty() {
             return Err(Error::UnknownImports(outline.missing));
         }
-        let start = launch.invoke.as_ref().map_or("_start", |invoke| &invoke.function);
-        if to_run && !outline.functions.contains(&start) {
+        if let Some(start) = start
+            && !outline.functions.contains(&start)
+        {
             return Err(Error::NoFunction(start.into()));
         }
-        match launch.limits.memory {
+        match limits.memory {
             Some(limit) if outline.memory > limit => {
                 Err(Error::MemoryLimit { wanted: outline.memory, limit })
             }
@@ -123,7 +124,6 @@ fn initial_bytes(memory: &MemoryType) -> u64 {
 mod tests {
     use super::*;
     use crate::EngineConfig;
-    use twine_protocol::launch::Limits;
 
     #[test]
     fn a_program_that_ends_in_the_middle_of_a_section_is_called_truncated_and_no_other() {

@@ -1,8 +1,8 @@
 //! How wasmtime is set up.
 
+use crate::limits::Limits;
 use crate::memory::{Memories, Refusals};
 use std::sync::Arc;
-use twine_protocol::launch::Limits;
 use wasmtime::{Config, MemoryCreator, Strategy};
 
 /// Settings of the engine: what it must know of the place it runs in, and how it compiles.
@@ -86,7 +86,7 @@ pub(crate) fn configuration_with(
         // No stacks of this kind are made; wasmtime compares the two all the same.
         .async_stack_size(engine.wasm_stack)
         .consume_fuel(limits.fuel.is_some())
-        .epoch_interruption(limits.epochs());
+        .epoch_interruption(limits.interruptible);
     if engine.baseline {
         config.strategy(Strategy::Winch);
     }

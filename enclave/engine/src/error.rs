@@ -1,7 +1,5 @@
 //! Why a program was not started.
 
-use twine_protocol::launch::larger_image;
-
 /// Why a program was not started. `Display` is the cause in one line;
 /// [`remedy`](Error::remedy) says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -127,8 +125,9 @@ impl Error {
                 "build it without threads: for wasm32-wasip1, not wasm32-wasip1-threads".into()
             }
             Error::TableLimit { .. } => "build it with a smaller table".into(),
-            Error::NoMemory(_) => larger_image(0),
-            Error::CodeTooLarge { wanted, .. } => larger_image(*wanted),
+            Error::NoMemory(_) | Error::CodeTooLarge { .. } => {
+                "use an image with more memory".into()
+            }
             Error::Setup(_) => "leave it out, or change it".into(),
             Error::Instantiate(_) => "look at the program's start function and data segments".into(),
             Error::Engine(_) => "report this: it is a fault of Twine's".into(),

@@ -3,6 +3,15 @@
 use crate::error::Error;
 use wasmtime::{FuncType, Val, ValType};
 
+/// A call of an exported function.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invoke {
+    /// The name of the export.
+    pub function: String,
+    /// One text for each parameter: a number as Rust or C writes it.
+    pub arguments: Vec<String>,
+}
+
 /// The arguments of a call, by the parameters of the function.
 pub(crate) fn parse(name: &str, ty: &FuncType, arguments: &[String]) -> Result<Vec<Val>, Error> {
     let parameters = ty.params();

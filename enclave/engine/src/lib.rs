@@ -2,24 +2,21 @@
 //!
 //! The life of a program is in the types: bytes become an [`Identified`] program (they
 //! were hashed), that becomes a [`Compiled`] one (it was validated and compiled from the
-//! very bytes that were hashed), and that runs once, with a system and a launch request,
-//! to an [`Outcome`].
+//! very bytes that were hashed), that becomes a [`Linked`] one, with a system, files and a
+//! [`Start`], and that runs once, to its [`End`].
 //!
 //! ```no_run
 //! # fn f(bytes: Vec<u8>, system: Box<dyn twine_wasi::System>) -> Result<(), twine_engine::Error> {
-//! use twine_protocol::launch::Launch;
-//! let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
-//! let config = twine_engine::EngineConfig::default();
-//! let program = twine_engine::Identified::new(bytes).compile(&launch.limits, &config)?;
-//! let ended = program.link(system, Vec::new(), &launch)?.run(|| ());
+//! use twine_engine::{EngineConfig, Identified, Limits, Start};
+//! let program = Identified::new(bytes).compile(&Limits::default(), &EngineConfig::default())?;
+//! let start = Start { arguments: vec!["app".into()], ..Start::default() };
+//! let ended = program.link(system, Vec::new(), start)?.run(|| ());
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! The crate is the same inside the enclave and natively; only where memory comes from differs.
 //! Bounds are checked by comparisons, or by addresses that fault ([`Guarded`]), and always.
-//!
-//! [`Outcome`]: twine_protocol::launch::Outcome
 
 mod backtrace;
 mod check;
@@ -33,6 +30,7 @@ mod run;
 
 pub use config::{EngineConfig, Guarded, configuration};
 pub use error::Error;
-pub use limits::MOST_TABLE_ELEMENTS;
+pub use invoke::Invoke;
+pub use limits::{Limits, MAX_TABLE_ELEMENTS};
 pub use program::{Compiled, Identified, stop_profiling};
-pub use run::{Ended, Interrupter, Linked};
+pub use run::{End, Ended, Interrupter, Linked, Start};

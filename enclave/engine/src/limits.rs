@@ -1,9 +1,21 @@
-//! Limits of one run, enforced where memories and tables are made and grown.
+//! Limits of one run, and those that are enforced where memories and tables are made and grown.
 
 use wasmtime::ResourceLimiter;
 
-/// Most elements of one table: a table takes enclave memory as soon as it is made.
-pub const MOST_TABLE_ELEMENTS: usize = 10_000_000;
+/// Limits of one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Limit on the bytes of all linear memories together.
+    pub memory: Option<u64>,
+    /// Units of fuel (wasmtime's: about one for each instruction).
+    pub fuel: Option<u64>,
+    /// Whether an [`Interrupter`](crate::Interrupter) may interrupt the program: loops and calls
+    /// then check for it.
+    pub interruptible: bool,
+}
+
+/// Limit on the elements of one table: a table takes enclave memory as soon as it is made.
+pub const MAX_TABLE_ELEMENTS: usize = 10_000_000;
 
 /// Holds all memories of a program together to a number of bytes.
 #[derive(Debug)]
@@ -50,7 +62,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = desired <= MOST_TABLE_ELEMENTS;
+        let fits = desired <= MAX_TABLE_ELEMENTS;
         if !fits {
             self.refused_table.get_or_insert(desired);
         }

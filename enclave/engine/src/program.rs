@@ -2,13 +2,13 @@
 
 use crate::config::{EngineConfig, configuration_with};
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::memory::Refusals;
 use sha2::{Digest, Sha256};
 use std::any::Any;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
-use twine_protocol::launch::Limits;
 use wasmtime::{Config, CustomCodeMemory, Engine, Module};
 
 /// A program whose bytes were hashed. Only it can be compiled, so what runs is what was

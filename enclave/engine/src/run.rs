@@ -2,14 +2,13 @@
 
 use crate::backtrace;
 use crate::error::Error;
-use crate::invoke;
-use crate::limits::{Limiter, MOST_TABLE_ELEMENTS};
+use crate::invoke::{self, Invoke};
+use crate::limits::{Limiter, MAX_TABLE_ELEMENTS};
 use crate::memory::Refusals;
 use crate::program::{Compiled, one_line};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use twine_protocol::launch::{End, Launch};
-use twine_protocol::wire::FIRST_SOCKET;
 use twine_vfs::FileSystem;
 use twine_wasi::{Exit, SyncError, System, Wasi};
 use wasmtime::{
@@ -71,13 +70,54 @@ impl std::fmt::Debug for Interrupter {
     }
 }
 
-/// What a run starts with.
+/// What a program is started with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The arguments that the program sees, its name first.
+    pub arguments: Vec<Vec<u8>>,
+    /// The environment that the program sees, as names and values.
+    pub environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The exported function to call instead of `_start`.
+    pub invoke: Option<Invoke>,
+    /// The listening sockets that the program gets, by the system's numbers.
+    pub listeners: Range<u64>,
+}
+
+impl Start {
+    /// The name of the function that is called first.
+    pub fn function(&self) -> &str {
+        self.invoke.as_ref().map_or("_start", |invoke| &invoke.function)
+    }
+}
+
+/// The function that is called first.
 #[derive(Debug)]
-enum Start {
+enum Entry {
     /// `_start`, as commands have it.
     Command,
     /// An export and the values for its parameters.
     Invoke(String, Vec<Val>),
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub enum End {
+    /// The program returned or called `proc_exit`.
+    Exited {
+        /// The exit code.
+        code: u32,
+        /// Results of the invoked function, as text.
+        results: Vec<String>,
+    },
+    /// The program trapped.
+    Trapped {
+        /// What happened, in one line.
+        cause: String,
+        /// The WebAssembly frames, innermost first, a line each.
+        backtrace: Vec<String>,
+    },
+    /// The program could not be instantiated.
+    Refused(Error),
 }
 
 /// How a run ended.
@@ -94,18 +134,18 @@ pub struct Ended {
 pub struct Linked {
     store: Store<World>,
     instance: InstancePre<World>,
-    start: Start,
+    entry: Entry,
     refusals: Refusals,
 }
 
 impl std::fmt::Debug for Linked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Linked").field("start", &self.start).finish_non_exhaustive()
+        f.debug_struct("Linked").field("entry", &self.entry).finish_non_exhaustive()
     }
 }
 
 impl Compiled {
-    /// Links the program to its system and its files, by a launch request.
+    /// Links the program to its system and its files.
     ///
     /// # Errors
     /// When imports are missing, there is nothing to start, or the arguments don't fit.
@@ -113,15 +153,16 @@ impl Compiled {
         self,
         system: Box<dyn System>,
         files: Vec<(String, Box<dyn FileSystem>)>,
-        launch: &Launch,
+        start: Start,
     ) -> Result<Linked, Error> {
         let engine = self.module.engine();
-        let mut wasi = Wasi::new(system, launch.arguments.clone(), launch.environment.clone())?;
+        let Start { arguments, environment, invoke, listeners } = start;
+        let mut wasi = Wasi::new(system, arguments, environment)?;
         for (path, files) in files {
             wasi.mount(&path, files)?;
         }
-        // No host gets this far with more of them than there are descriptors.
-        for listener in FIRST_SOCKET..FIRST_SOCKET.saturating_add(launch.listeners) {
+        // There can't be more of them than descriptors, which ends the loop.
+        for listener in listeners {
             wasi.listen(listener)?;
         }
         let limiter = Limiter::new(self.limits.memory);
@@ -132,7 +173,7 @@ impl Compiled {
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).map_err(set_up)?;
         }
-        if self.limits.epochs() {
+        if self.limits.interruptible {
             store.set_epoch_deadline(1);
             store.epoch_deadline_callback(interrupted);
         }
@@ -141,11 +182,11 @@ impl Compiled {
         twine_wasi::add_to_linker(&mut linker, |world: &mut World| &mut world.wasi)
             .map_err(set_up)?;
         self.check_imports(&linker, &mut store)?;
-        let start = self.start(launch)?;
+        let entry = self.entry(invoke.as_ref())?;
         let instance = linker
             .instantiate_pre(&self.module)
             .map_err(|error| Error::Instantiate(one_line(&error)))?;
-        Ok(Linked { store, instance, start, refusals: self.refusals })
+        Ok(Linked { store, instance, entry, refusals: self.refusals })
     }
 
     /// Names all imports that are missing, not just the first.
@@ -175,21 +216,21 @@ impl Compiled {
         if missing.is_empty() { Ok(()) } else { Err(Error::UnknownImports(missing)) }
     }
 
-    fn start(&self, launch: &Launch) -> Result<Start, Error> {
+    fn entry(&self, invoke: Option<&Invoke>) -> Result<Entry, Error> {
         let function = |name: &str| match self.module.get_export(name) {
             Some(ExternType::Func(ty)) => Ok(ty),
             _ => Err(Error::NoFunction(name.into())),
         };
-        let Some(invoke) = &launch.invoke else {
+        let Some(invoke) = invoke else {
             let ty = function("_start")?;
             if ty.params().len() != 0 || ty.results().len() != 0 {
                 return Err(Error::StartType);
             }
-            return Ok(Start::Command);
+            return Ok(Entry::Command);
         };
         let ty = function(&invoke.function)?;
         let values = invoke::parse(&invoke.function, &ty, &invoke.arguments)?;
-        Ok(Start::Invoke(invoke.function.clone(), values))
+        Ok(Entry::Invoke(invoke.function.clone(), values))
     }
 }
 
@@ -232,15 +273,15 @@ impl Linked {
     fn call(&mut self, instance: Instance) -> wasmtime::Result<Vec<String>> {
         let mut function =
             |name: &str| -> Option<Func> { instance.get_func(&mut self.store, name) };
-        match &self.start {
-            Start::Command => {
-                let start = function("_start").expect("`start` found it in the module");
+        match &self.entry {
+            Entry::Command => {
+                let start = function("_start").expect("`entry` found it in the module");
                 start.call(&mut self.store, &[], &mut [])?;
                 Ok(Vec::new())
             }
-            Start::Invoke(name, arguments) => {
+            Entry::Invoke(name, arguments) => {
                 let initialize = function("_initialize");
-                let function = function(name).expect("`start` found it in the module");
+                let function = function(name).expect("`entry` found it in the module");
                 if let Some(initialize) = initialize {
                     initialize.call(&mut self.store, &[], &mut [])?;
                 }
@@ -265,13 +306,12 @@ impl Linked {
         }
         let limiter = &self.store.data().limiter;
         let message = one_line(error);
-        let error = match (limiter.refused, limiter.refused_table) {
+        End::Refused(match (limiter.refused, limiter.refused_table) {
             (Some(wanted), _) => Error::MemoryLimit { wanted, limit: limiter.most() },
-            (None, Some(wanted)) => Error::TableLimit { wanted, most: MOST_TABLE_ELEMENTS },
+            (None, Some(wanted)) => Error::TableLimit { wanted, most: MAX_TABLE_ELEMENTS },
             (None, None) if self.refusals.take() => Error::NoMemory(message),
             (None, None) => Error::Instantiate(message),
-        };
-        End::Refused { cause: error.to_string(), remedy: error.remedy() }
+        })
     }
 }
 

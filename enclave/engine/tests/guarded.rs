@@ -3,8 +3,7 @@
 
 use object::{Object, ObjectSection};
 use std::sync::Arc;
-use twine_engine::{EngineConfig, Guarded, Identified};
-use twine_protocol::launch::Limits;
+use twine_engine::{EngineConfig, Guarded, Identified, Limits};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 use wasmtime_environ::obj::ELF_WASMTIME_TRAPS;
 use wasmtime_environ::{CompiledTrap, Trap, iterate_traps};

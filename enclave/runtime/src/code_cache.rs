@@ -10,9 +10,9 @@ use graviola::aead::AesGcm;
 use std::iter;
 use std::thread;
 use twine_boundary::HostSlice;
-use twine_engine::{Compiled, EngineConfig, Error, Identified};
+use twine_engine::{Compiled, EngineConfig, Error, Identified, Limits};
 use twine_protocol::key::Sealing;
-use twine_protocol::launch::{Compiler, Launch, Limits};
+use twine_protocol::launch::Compiler;
 use twine_sgx::{CodeMemory, host};
 
 const _: () = assert!(HEAD_BYTES.is_multiple_of(8));
@@ -28,19 +28,23 @@ const PIECE: usize = 256 << 10;
 /// Only this image may run what it compiled, and only as this program.
 const SEALING: Sealing = Sealing { this_image: true, any_program: false };
 
+/// How code is to be compiled.
+pub(crate) struct Compilation {
+    /// The limits that it is compiled for.
+    pub(crate) limits: Limits,
+    pub(crate) config: EngineConfig,
+    pub(crate) compiler: Compiler,
+}
+
 /// The program's code that an earlier run has kept, if it did. Tells `opened` when it is there: the
 /// program that the host gives may take longer to be hashed.
 ///
 /// Code that can't be taken up is no error: it is compiled again.
-pub(crate) fn load(
-    launch: &Launch,
-    config: &EngineConfig,
-    opened: impl FnOnce(),
-) -> Option<Compiled> {
+pub(crate) fn load(wanted: &Compilation, opened: impl FnOnce()) -> Option<Compiled> {
     let sealed = host().kept_code().ok()??;
     let (compiled, sha256) = thread::scope(|scope| {
         let hashing = thread::Builder::new().spawn_scoped(scope, program_hash);
-        let compiled = open(sealed, launch, config);
+        let compiled = open(sealed, wanted);
         opened();
         // Where there is no other thread, this one does it.
         let sha256 = hashing.map_or_else(|_| program_hash(), |thread| thread.join().ok()?);
@@ -54,51 +58,20 @@ fn program_hash() -> Option<[u8; 32]> {
     Identified::hash(|take| host().program_in_pieces(take)).ok()
 }
 
-/// Compiles the program, and keeps the code if the launch allows it.
-///
-/// # Errors
-/// When the program can't be compiled. Code that can't be kept is no error: the next run compiles
-/// again.
-pub(crate) fn compile(
-    program: &Identified,
-    launch: &Launch,
-    config: &EngineConfig,
-) -> Result<Compiled, Error> {
-    program.check(launch, true)?;
-    let compiled = compile_anew(program, launch, config)?;
-    if launch.keep_code {
-        let _ = keep(&compiled, &launch.limits);
-    }
-    Ok(compiled)
-}
-
-/// Compiles the program to keep its code; whether it is kept now.
+/// Compiles the program, as it is wanted.
 ///
 /// # Errors
 /// When the program can't be compiled.
-pub(crate) fn precompile(
-    program: &Identified,
-    launch: &Launch,
-    config: &EngineConfig,
-) -> Result<bool, Error> {
-    program.check(launch, false)?;
-    let compiled = compile_anew(program, launch, config)?;
-    Ok(keep(&compiled, &launch.limits).is_some())
-}
-
-fn compile_anew(
-    program: &Identified,
-    launch: &Launch,
-    config: &EngineConfig,
-) -> Result<Compiled, Error> {
+pub(crate) fn compile(program: &Identified, wanted: &Compilation) -> Result<Compiled, Error> {
+    let Compilation { limits, config, compiler } = wanted;
     let optimizing = EngineConfig { baseline: false, ..*config };
     let baseline = EngineConfig { baseline: true, ..*config };
-    match launch.compiler {
-        Compiler::Optimizing => program.compile(&launch.limits, &optimizing),
-        Compiler::Baseline => program.compile(&launch.limits, &baseline),
-        Compiler::BaselineIfPossible => program
-            .compile(&launch.limits, &baseline)
-            .or_else(|_| program.compile(&launch.limits, &optimizing)),
+    match compiler {
+        Compiler::Optimizing => program.compile(limits, &optimizing),
+        Compiler::Baseline => program.compile(limits, &baseline),
+        Compiler::BaselineIfPossible => {
+            program.compile(limits, &baseline).or_else(|_| program.compile(limits, &optimizing))
+        }
     }
 }
 
@@ -112,30 +85,27 @@ const ABOUT_BYTES: usize = SETTINGS_BYTES + 32;
 /// What code depends on beside the program and the image.
 fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
     let config = compiled.config();
-    let [fuel, epochs] = [limits.fuel.is_some(), limits.epochs()];
+    let [fuel, epochs] = [limits.fuel.is_some(), limits.interruptible];
     let flags = [fuel, epochs, config.guarded.is_some(), config.baseline];
     let mut settings = [0; SETTINGS_BYTES];
     settings[..flags.len()].copy_from_slice(&flags.map(u8::from));
     settings
 }
 
-/// How code with these settings was compiled, if it is what this launch wants.
-fn fitting(
-    settings: [u8; SETTINGS_BYTES],
-    launch: &Launch,
-    config: &EngineConfig,
-) -> Option<EngineConfig> {
+/// How code with these settings was compiled, if it is what is wanted.
+fn fitting(settings: [u8; SETTINGS_BYTES], wanted: &Compilation) -> Option<EngineConfig> {
+    let Compilation { limits, config, compiler } = wanted;
     let [fuel, epochs, guarded, baseline, ..] = settings.map(|setting| setting != 0);
-    let fits = fuel == launch.limits.fuel.is_some()
-        && epochs == launch.limits.epochs()
+    let fits = fuel == limits.fuel.is_some()
+        && epochs == limits.interruptible
         && (!guarded || config.guarded.is_some())
-        && (!baseline || launch.compiler != Compiler::Optimizing);
+        && (!baseline || *compiler != Compiler::Optimizing);
     let guarded = config.guarded.filter(|_| guarded);
     fits.then_some(EngineConfig { guarded, baseline, ..*config })
 }
 
 /// Opens sealed code where it is to run: in the arena, in the only copy that is made of it.
-fn open(sealed: HostSlice, launch: &Launch, config: &EngineConfig) -> Option<Compiled> {
+fn open(sealed: HostSlice, wanted: &Compilation) -> Option<Compiled> {
     let mut head = [0; HEAD_BYTES];
     sealed.part(0, HEAD_BYTES)?.copy_in(&mut head);
     let (magic, rest) = head.split_first_chunk::<{ MAGIC.len() }>()?;
@@ -146,7 +116,7 @@ fn open(sealed: HostSlice, launch: &Launch, config: &EngineConfig) -> Option<Com
     if magic != MAGIC {
         return None;
     }
-    let config = fitting(*settings, launch, config)?;
+    let config = fitting(*settings, wanted)?;
     let keys = SealingKeys::of_program(sha256);
     let key = keys.present_key(Purpose::Code, SEALING, parameters).ok()?;
     let sealed = sealed.part(HEAD_BYTES as u64, sealed.len() - HEAD_BYTES)?;
@@ -164,7 +134,7 @@ fn open(sealed: HostSlice, launch: &Launch, config: &EngineConfig) -> Option<Com
     // SAFETY: the code is authentic under a key that only this image can derive, for the
     // program with this hash; `keep` alone seals with it, what it compiled from this
     // program with these settings. It lies at the start of a page of its own, and `memory` has it.
-    unsafe { Compiled::take_up(sha256, code, memory, &launch.limits, &config) }.ok()
+    unsafe { Compiled::take_up(sha256, code, memory, &wanted.limits, &config) }.ok()
 }
 
 /// How many bytes of code there are in so many sealed ones: each piece has its tag before it.
@@ -183,7 +153,13 @@ fn additional(about: &[u8], length: usize) -> Vec<u8> {
     [about, &(length as u64).to_le_bytes()].concat()
 }
 
-fn keep(compiled: &Compiled, limits: &Limits) -> Option<()> {
+/// Gives the host the program's code, sealed; whether it took it. A later run that finds none
+/// compiles again.
+pub(crate) fn keep(compiled: &Compiled, limits: &Limits) -> bool {
+    try_keep(compiled, limits).is_some()
+}
+
+fn try_keep(compiled: &Compiled, limits: &Limits) -> Option<()> {
     let code = compiled.code();
     let about = [&settings(compiled, limits)[..], &compiled.sha256()].concat();
     let keys = SealingKeys::of_program(compiled.sha256());

@@ -1,8 +1,27 @@
 //! The host as the world outside of a program: streams, sockets, clocks.
 
-use twine_protocol::wire::{Clock, PollRecord, SocketStatus, Status, StreamKind};
+use twine_protocol::wire::{self, PollRecord, SocketStatus, Status, poll};
 use twine_sgx::host;
-use twine_wasi::{SocketError, System};
+use twine_wasi::{
+    Clock, Interest, PollRequest, Readiness, SocketError, StreamKind, System, SystemError,
+};
+
+fn system_error(status: Status) -> SystemError {
+    match status {
+        // The boundary never gives success for a failure; if it did, nothing was done.
+        Status::Ok | Status::Io | Status::Short => SystemError::Io,
+        Status::BadStream => SystemError::BadStream,
+        Status::BrokenPipe => SystemError::BrokenPipe,
+        Status::NoSpace => SystemError::NoSpace,
+        Status::WouldBlock => SystemError::WouldBlock,
+        Status::Interrupted => SystemError::Interrupted,
+        Status::Invalid => SystemError::Invalid,
+        Status::NotSupported => SystemError::NotSupported,
+        Status::Denied => SystemError::Denied,
+        Status::NoMemory => SystemError::NoMemory,
+        Status::FileTooBig => SystemError::FileTooBig,
+    }
+}
 
 fn socket_error(error: twine_boundary::SocketError) -> SocketError {
     match error {
@@ -12,7 +31,32 @@ fn socket_error(error: twine_boundary::SocketError) -> SocketError {
             SocketStatus::NotConnected => SocketError::NotConnected,
             SocketStatus::TooManyOpen => SocketError::TooManyOpen,
         },
-        twine_boundary::SocketError::Status(status) => SocketError::System(status),
+        twine_boundary::SocketError::Status(status) => system_error(status).into(),
+    }
+}
+
+fn wire_clock(clock: Clock) -> wire::Clock {
+    match clock {
+        Clock::Realtime => wire::Clock::Realtime,
+        Clock::Monotonic => wire::Clock::Monotonic,
+        Clock::ProcessCpu => wire::Clock::ProcessCpu,
+        Clock::ThreadCpu => wire::Clock::ThreadCpu,
+    }
+}
+
+fn record(request: &PollRequest) -> PollRecord {
+    let events = match request.interest {
+        Interest::Read => poll::READ,
+        Interest::Write => poll::WRITE,
+    };
+    PollRecord { stream: request.stream, events, bytes: 0 }
+}
+
+fn readiness(record: &PollRecord) -> Readiness {
+    match record.events {
+        0 => Readiness::Pending,
+        events if events & poll::BAD != 0 => Readiness::Bad,
+        events => Readiness::Ready { bytes: record.bytes, hangup: events & poll::HANGUP != 0 },
     }
 }
 
@@ -21,16 +65,21 @@ fn socket_error(error: twine_boundary::SocketError) -> SocketError {
 pub(crate) struct HostSystem;
 
 impl System for HostSystem {
-    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, Status> {
-        host().read(stream, bytes)
+    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, SystemError> {
+        host().read(stream, bytes).map_err(system_error)
     }
 
-    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
-        host().write(stream, bytes)
+    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, SystemError> {
+        host().write(stream, bytes).map_err(system_error)
     }
 
-    fn kind(&mut self, stream: u64) -> Result<StreamKind, Status> {
-        host().stream_kind(stream)
+    fn kind(&mut self, stream: u64) -> Result<StreamKind, SystemError> {
+        match host().stream_kind(stream).map_err(system_error)? {
+            wire::StreamKind::Pipe => Ok(StreamKind::Pipe),
+            wire::StreamKind::Terminal => Ok(StreamKind::Terminal),
+            wire::StreamKind::File => Ok(StreamKind::File),
+            wire::StreamKind::Device => Ok(StreamKind::Device),
+        }
     }
 
     fn accept(&mut self, listener: u64, wait: bool) -> Result<u64, SocketError> {
@@ -64,16 +113,22 @@ impl System for HostSystem {
         host().close(socket);
     }
 
-    fn poll(&mut self, records: &mut [PollRecord], timeout: u64) -> Result<(), Status> {
-        host().poll(records, timeout)
+    fn poll(
+        &mut self,
+        requests: &[PollRequest],
+        timeout: Option<u64>,
+    ) -> Result<Vec<Readiness>, SystemError> {
+        let mut records: Vec<PollRecord> = requests.iter().map(record).collect();
+        host().poll(&mut records, timeout.unwrap_or(u64::MAX)).map_err(system_error)?;
+        Ok(records.iter().map(readiness).collect())
     }
 
-    fn time(&mut self, clock: Clock) -> Result<u64, Status> {
-        twine_sgx::time(clock)
+    fn time(&mut self, clock: Clock) -> Result<u64, SystemError> {
+        twine_sgx::time(wire_clock(clock)).map_err(system_error)
     }
 
-    fn resolution(&mut self, clock: Clock) -> Result<u64, Status> {
-        host().resolution(clock)
+    fn resolution(&mut self, clock: Clock) -> Result<u64, SystemError> {
+        host().resolution(wire_clock(clock)).map_err(system_error)
     }
 
     fn yield_now(&mut self) {

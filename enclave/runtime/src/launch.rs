@@ -1,6 +1,6 @@
 //! From the launch request to the outcome.
 
-use crate::code_cache;
+use crate::code_cache::{self, Compilation};
 use crate::host_system::HostSystem;
 use crate::mounts::{self, Mounted, Refused};
 use crate::sealing_keys::SealingKeys;
@@ -9,10 +9,12 @@ use std::cell::LazyCell;
 use std::process;
 use std::thread;
 use twine_boundary::Error as BoundaryError;
-use twine_engine::{Ended, EngineConfig, Guarded, Identified, Linked};
+use twine_engine::{
+    self as engine, Ended, EngineConfig, Guarded, Identified, Invoke, Limits, Linked, Start,
+};
 use twine_protocol::launch::{End, Launch, Outcome, Timings, larger_image};
 use twine_protocol::task::Task;
-use twine_protocol::wire::{Clock, Status};
+use twine_protocol::wire::{Clock, FIRST_SOCKET, Status};
 use twine_sgx::{
     GuardedMemories, code_memory, code_refused, guarded_memories, host, pages_can_be_added,
     report_panics, use_processor,
@@ -22,8 +24,8 @@ use twine_sgx::{
 /// thread's stack in `image.toml` has this and `WASM_STACK`.
 const WASM_STACK: usize = 8 << 20;
 
-/// Threads that compile; no more than would ever be quicker.
-const MOST_COMPILE_THREADS: u64 = 16;
+/// Limit on the threads that compile: more would not be quicker.
+const MAX_COMPILE_THREADS: u64 = 16;
 
 /// Runs what the host asks for and reports the outcome.
 pub(crate) fn main() {
@@ -37,6 +39,16 @@ pub(crate) fn main() {
 
 fn refused(cause: String, remedy: String) -> End {
     End::Refused { cause, remedy }
+}
+
+/// A program that the engine does not run.
+fn refused_program(error: &engine::Error) -> End {
+    let remedy = match error {
+        engine::Error::NoMemory(_) => larger_image(0),
+        engine::Error::CodeTooLarge { wanted, .. } => larger_image(*wanted),
+        _ => error.remedy(),
+    };
+    refused(error.to_string(), remedy)
 }
 
 /// A message of the host's that was not as the protocol has it.
@@ -98,46 +110,71 @@ fn guarded(memories: GuardedMemories) -> Guarded {
     Guarded { reservation, guard, most: count, memories: creator }
 }
 
-fn config(launch: &Launch) -> EngineConfig {
-    EngineConfig {
+fn limits(launch: &Launch) -> Limits {
+    Limits {
+        memory: launch.limits.memory,
+        fuel: launch.limits.fuel,
+        interruptible: launch.limits.epochs(),
+    }
+}
+
+fn start(launch: &Launch) -> Start {
+    let invoke = launch.invoke.as_ref().map(|invoke| Invoke {
+        function: invoke.function.clone(),
+        arguments: invoke.arguments.clone(),
+    });
+    Start {
+        arguments: launch.arguments.clone(),
+        environment: launch.environment.clone(),
+        invoke,
+        listeners: FIRST_SOCKET..FIRST_SOCKET.saturating_add(launch.listeners),
+    }
+}
+
+/// How the launch wants its program to be compiled. It asks the host for pages.
+fn compilation(launch: &Launch) -> Compilation {
+    let config = EngineConfig {
         wasm_stack: WASM_STACK,
         code_refused,
         code_memory: code_memory(),
         guarded: if launch.explicit_checks { None } else { guarded_memories().map(guarded) },
-        compile_threads: launch.compile_threads.clamp(1, MOST_COMPILE_THREADS) as usize,
+        compile_threads: launch.compile_threads.clamp(1, MAX_COMPILE_THREADS) as usize,
         ..EngineConfig::default()
-    }
+    };
+    Compilation { limits: limits(launch), config, compiler: launch.compiler }
 }
 
 /// Compiles the program for later runs.
 fn compile_program(launch: &Launch) -> End {
     let kept = End::Exited { code: 0, results: Vec::new() };
-    let config = config(launch);
-    if code_cache::load(launch, &config, || ()).is_some() {
+    let wanted = compilation(launch);
+    if code_cache::load(&wanted, || ()).is_some() {
         return kept;
     }
     let program = match host().program() {
         Ok(bytes) => Identified::new(bytes),
         Err(error) => return bad_host(&error),
     };
-    match code_cache::precompile(&program, launch, &config) {
-        Ok(true) => kept,
-        Ok(false) => refused(
+    let checked = program.check(&wanted.limits, None);
+    match checked.and_then(|()| code_cache::compile(&program, &wanted)) {
+        Ok(compiled) if code_cache::keep(&compiled, &wanted.limits) => kept,
+        Ok(_) => refused(
             "the compiled code could not be kept".into(),
             "see that there is space, and that the folder can be written: TWINE_CACHE names it"
                 .into(),
         ),
-        Err(error) => refused(error.to_string(), error.remedy()),
+        Err(error) => refused_program(&error),
     }
 }
 
 fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) -> End {
     let mut watch = Watch { wanted: launch.timings, last: 0 };
     watch.lap();
-    // It asks the host for pages: not before the program is here, where no code is kept.
-    let config = LazyCell::new(|| config(launch));
+    let start = start(launch);
+    // Not before the program is here, where no code is kept.
+    let wanted = LazyCell::new(|| compilation(launch));
     let opened = || timings.compile = watch.lap();
-    let kept = launch.keep_code.then(|| code_cache::load(launch, &config, opened)).flatten();
+    let kept = launch.keep_code.then(|| code_cache::load(&wanted, opened)).flatten();
     let compiled = if let Some(kept) = kept {
         timings.receive = watch.lap();
         kept
@@ -147,10 +184,15 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
             Err(error) => return bad_host(&error),
         };
         timings.receive = watch.lap();
-        let compiled = match code_cache::compile(&program, launch, &config) {
+        let checked = program.check(&wanted.limits, Some(start.function()));
+        let compiled = match checked.and_then(|()| code_cache::compile(&program, &wanted)) {
             Ok(compiled) => compiled,
-            Err(error) => return refused(error.to_string(), error.remedy()),
+            Err(error) => return refused_program(&error),
         };
+        if launch.keep_code {
+            // If it is not kept, the next run compiles again.
+            let _ = code_cache::keep(&compiled, &wanted.limits);
+        }
         timings.compile = watch.lap();
         compiled
     };
@@ -160,9 +202,9 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),
     };
-    let end = match compiled.link(Box::new(HostSystem), files, launch) {
+    let end = match compiled.link(Box::new(HostSystem), files, start) {
         Ok(linked) => run_linked(linked, launch, timings, &mut watch, outcome),
-        Err(error) => refused(error.to_string(), error.remedy()),
+        Err(error) => refused_program(&error),
     };
     let (troubles, statistics) = volumes.finish();
     outcome.troubles.extend(troubles);
@@ -209,5 +251,9 @@ fn run_linked(
     if let Err(error) = synced {
         outcome.troubles.push(error.to_string());
     }
-    end
+    match end {
+        engine::End::Exited { code, results } => End::Exited { code, results },
+        engine::End::Trapped { cause, backtrace } => End::Trapped { cause, backtrace },
+        engine::End::Refused(error) => refused_program(&error),
+    }
 }

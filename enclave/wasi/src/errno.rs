@@ -1,8 +1,7 @@
 //! What went wrong, as errnos: in one place.
 
-use crate::system::SocketError;
+use crate::system::{SocketError, SystemError};
 use crate::types::{Errno, Error};
-use twine_protocol::wire::Status;
 use twine_vfs::Error as FileError;
 use wiggle::GuestError;
 
@@ -30,28 +29,27 @@ impl From<GuestError> for Error {
     }
 }
 
-impl From<Status> for Errno {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Ok => Errno::Success,
-            Status::Io | Status::Short => Errno::Io,
-            Status::BadStream => Errno::Badf,
-            Status::BrokenPipe => Errno::Pipe,
-            Status::NoSpace => Errno::Nospc,
-            Status::WouldBlock => Errno::Again,
-            Status::Interrupted => Errno::Intr,
-            Status::Invalid => Errno::Inval,
-            Status::NotSupported => Errno::Notsup,
-            Status::Denied => Errno::Acces,
-            Status::NoMemory => Errno::Nomem,
-            Status::FileTooBig => Errno::Fbig,
+impl From<SystemError> for Errno {
+    fn from(error: SystemError) -> Self {
+        match error {
+            SystemError::Io => Errno::Io,
+            SystemError::BadStream => Errno::Badf,
+            SystemError::BrokenPipe => Errno::Pipe,
+            SystemError::NoSpace => Errno::Nospc,
+            SystemError::WouldBlock => Errno::Again,
+            SystemError::Interrupted => Errno::Intr,
+            SystemError::Invalid => Errno::Inval,
+            SystemError::NotSupported => Errno::Notsup,
+            SystemError::Denied => Errno::Acces,
+            SystemError::NoMemory => Errno::Nomem,
+            SystemError::FileTooBig => Errno::Fbig,
         }
     }
 }
 
-impl From<Status> for Error {
-    fn from(status: Status) -> Self {
-        Errno::from(status).into()
+impl From<SystemError> for Error {
+    fn from(error: SystemError) -> Self {
+        Errno::from(error).into()
     }
 }
 
@@ -62,7 +60,7 @@ impl From<SocketError> for Errno {
             SocketError::Aborted => Errno::Connaborted,
             SocketError::NotConnected => Errno::Notconn,
             SocketError::TooManyOpen => Errno::Nfile,
-            SocketError::System(status) => status.into(),
+            SocketError::System(error) => error.into(),
         }
     }
 }

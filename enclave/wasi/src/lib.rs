@@ -38,12 +38,13 @@ mod types;
 
 pub use hidden::hides;
 pub use link::{add_to_linker, provides};
-pub use system::{SocketError, System};
+pub use system::{
+    Clock, Interest, PollRequest, Readiness, SocketError, StreamKind, System, SystemError,
+};
 
 use fd::table::Descriptors;
 use mount::Mount;
 use strings::Strings;
-use twine_protocol::wire::StreamKind;
 
 /// A program called `proc_exit`: travels as the error that ends its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

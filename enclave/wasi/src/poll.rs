@@ -2,20 +2,23 @@
 
 use crate::Wasi;
 use crate::fd::descriptor::{HeldInode, Kind};
+use crate::system::{Clock, Interest, PollRequest, Readiness};
 use crate::types::clock;
 use crate::types::{
     Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Rights, Size,
     Subclockflags, Subscription, SubscriptionClock, SubscriptionU,
 };
-use twine_protocol::wire::{Clock, MAX_POLL_RECORDS, PollRecord, poll};
 use wiggle::{GuestMemory, GuestPtr};
+
+/// Limit on the subscriptions of one call.
+const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// What one subscription waits for.
 enum Wait {
     /// A time of the monotonic clock.
     Until(u64),
-    /// The record with that index.
-    Record(usize),
+    /// The request with that index.
+    Request(usize),
     /// Nothing: it is so already, with that many bytes, or at the end.
     Ready { bytes: u64, end: bool },
     /// It never will: the event is this error, at once.
@@ -45,7 +48,7 @@ impl Wasi {
         count: Size,
     ) -> Result<Size, Error> {
         // With nothing to wait for it would wait for ever.
-        if count == 0 || u64::from(count) > MAX_POLL_RECORDS {
+        if count == 0 || count > MAX_SUBSCRIPTIONS {
             return Err(Errno::Inval.into());
         }
         let subscriptions = subscriptions
@@ -53,14 +56,14 @@ impl Wasi {
             .iter()
             .map(|pointer| Ok(memory.read(pointer?)?))
             .collect::<Result<Vec<_>, Error>>()?;
-        let mut records = Vec::new();
+        let mut requests = Vec::new();
         let waits = subscriptions
             .iter()
-            .map(|subscription| self.wait(subscription, &mut records))
+            .map(|subscription| self.wait(subscription, &mut requests))
             .collect::<Result<Vec<_>, Errno>>()?;
 
         self.settle();
-        let happened = self.happen(&subscriptions, &waits, &mut records)?;
+        let happened = self.happen(&subscriptions, &waits, &requests)?;
         for (event, pointer) in happened.iter().zip(events.as_array(count).iter()) {
             memory.write(pointer?, event.clone())?;
         }
@@ -70,12 +73,12 @@ impl Wasi {
     fn wait(
         &mut self,
         subscription: &Subscription,
-        records: &mut Vec<PollRecord>,
+        requests: &mut Vec<PollRequest>,
     ) -> Result<Wait, Errno> {
-        let (fd, right, events) = match &subscription.u {
+        let (fd, right, interest) = match &subscription.u {
             SubscriptionU::Clock(clock) => return self.wait_for_clock(clock),
-            SubscriptionU::FdRead(fd) => (fd.file_descriptor, Rights::FD_READ, poll::READ),
-            SubscriptionU::FdWrite(fd) => (fd.file_descriptor, Rights::FD_WRITE, poll::WRITE),
+            SubscriptionU::FdRead(fd) => (fd.file_descriptor, Rights::FD_READ, Interest::Read),
+            SubscriptionU::FdWrite(fd) => (fd.file_descriptor, Rights::FD_WRITE, Interest::Write),
         };
         let descriptor = match self.descriptors.get(fd) {
             Ok(open) if open.check(right | Rights::POLL_FD_READWRITE).is_ok() => open,
@@ -92,8 +95,8 @@ impl Wasi {
             }
             Kind::Directory { .. } => return Ok(Wait::Failed(Errno::Badf)),
         };
-        records.push(PollRecord { stream, events, bytes: 0 });
-        Ok(Wait::Record(records.len() - 1))
+        requests.push(PollRequest { stream, interest });
+        Ok(Wait::Request(requests.len() - 1))
     }
 
     /// What there is to read in a file.
@@ -120,7 +123,7 @@ impl Wasi {
         &mut self,
         subscriptions: &[Subscription],
         waits: &[Wait],
-        records: &mut [PollRecord],
+        requests: &[PollRequest],
     ) -> Result<Vec<Event>, Errno> {
         let at_once = waits.iter().any(|wait| matches!(wait, Wait::Ready { .. } | Wait::Failed(_)));
         let first = waits.iter().filter_map(|wait| match wait {
@@ -128,17 +131,16 @@ impl Wasi {
             _ => None,
         });
         let first = first.min();
-        let asked = records.to_vec();
         loop {
             let timeout = match first {
-                _ if at_once => 0,
-                None => u64::MAX,
-                Some(time) => time.saturating_sub(self.system.time(Clock::Monotonic)?),
+                _ if at_once => Some(0),
+                None => None,
+                Some(time) => Some(time.saturating_sub(self.system.time(Clock::Monotonic)?)),
             };
-            if !records.is_empty() || timeout > 0 {
-                records.copy_from_slice(&asked);
-                self.system.poll(records, timeout)?;
-            }
+            let readiness = match requests.is_empty() && timeout == Some(0) {
+                true => Vec::new(),
+                false => self.system.poll(requests, timeout)?,
+            };
             let now = match first {
                 Some(_) => self.system.time(Clock::Monotonic)?,
                 None => 0,
@@ -154,13 +156,10 @@ impl Wasi {
                     Wait::Until(time) => {
                         (now >= time).then(|| event(subscription, Errno::Success, 0, false))
                     }
-                    Wait::Record(at) => match records[at] {
-                        PollRecord { events: 0, .. } => None,
-                        PollRecord { events, .. } if events & poll::BAD != 0 => {
-                            Some(event(subscription, Errno::Badf, 0, false))
-                        }
-                        PollRecord { events, bytes, .. } => {
-                            let hangup = events & poll::HANGUP != 0;
+                    Wait::Request(at) => match readiness.get(at) {
+                        None | Some(Readiness::Pending) => None,
+                        Some(Readiness::Bad) => Some(event(subscription, Errno::Badf, 0, false)),
+                        Some(&Readiness::Ready { bytes, hangup }) => {
                             Some(event(subscription, Errno::Success, bytes, hangup))
                         }
                     },

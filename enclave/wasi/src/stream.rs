@@ -1,10 +1,10 @@
 //! The standard streams, and what connections share with them.
 
 use crate::Wasi;
+use crate::system::{Interest, PollRequest, Readiness, StreamKind};
 use crate::transfer::{Buffers, counted};
 use crate::types::Result;
 use crate::types::{Errno, Filetype, Size};
-use twine_protocol::wire::{PollRecord, StreamKind, poll};
 use wiggle::GuestMemory;
 
 impl Wasi {
@@ -17,10 +17,11 @@ impl Wasi {
     }
 
     /// With `NONBLOCK` set, says `AGAIN` where a call would have to wait.
-    fn ready_or_again(&mut self, stream: u64, events: u64) -> Result<()> {
-        let mut records = [PollRecord { stream, events, bytes: 0 }];
-        self.system.poll(&mut records, 0)?;
-        if records[0].events == 0 { Err(Errno::Again.into()) } else { Ok(()) }
+    fn ready_or_again(&mut self, stream: u64, interest: Interest) -> Result<()> {
+        match self.system.poll(&[PollRequest { stream, interest }], Some(0))?[..] {
+            [] | [Readiness::Pending, ..] => Err(Errno::Again.into()),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn read_stream(
@@ -34,7 +35,7 @@ impl Wasi {
             return Ok(0);
         }
         if nonblocking {
-            self.ready_or_again(stream, poll::READ)?;
+            self.ready_or_again(stream, Interest::Read)?;
         }
         // Not before each piece of an input that comes faster than it is read.
         if self.drained {
@@ -58,7 +59,7 @@ impl Wasi {
             return Ok(0);
         }
         if nonblocking {
-            self.ready_or_again(stream, poll::WRITE)?;
+            self.ready_or_again(stream, Interest::Write)?;
         }
         self.settle();
         // All buffers leave in one host call: a line of `printf` is one exit.

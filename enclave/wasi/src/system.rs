@@ -1,6 +1,42 @@
 //! What WASI needs of the world outside.
 
-use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind};
+/// Why a call of the [`System`] failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SystemError {
+    /// An input/output error (`EIO`).
+    #[error("input/output error")]
+    Io,
+    /// The stream or socket is not open, or not in this direction (`EBADF`).
+    #[error("bad file descriptor")]
+    BadStream,
+    /// Nobody reads the other end (`EPIPE`).
+    #[error("broken pipe")]
+    BrokenPipe,
+    /// No space is left (`ENOSPC`).
+    #[error("no space left on device")]
+    NoSpace,
+    /// The call would have to wait (`EAGAIN`).
+    #[error("resource temporarily unavailable")]
+    WouldBlock,
+    /// A signal interrupted the call (`EINTR`).
+    #[error("interrupted system call")]
+    Interrupted,
+    /// An argument is invalid (`EINVAL`).
+    #[error("invalid argument")]
+    Invalid,
+    /// The system has no such call (`ENOTSUP`).
+    #[error("operation not supported")]
+    NotSupported,
+    /// The system does not permit it (`EACCES`).
+    #[error("permission denied")]
+    Denied,
+    /// Memory is short (`ENOMEM`).
+    #[error("cannot allocate memory")]
+    NoMemory,
+    /// A file would be too large (`EFBIG`).
+    #[error("file too large")]
+    FileTooBig,
+}
 
 /// Why a call on a socket failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,16 +54,70 @@ pub enum SocketError {
     /// The system can't open more sockets (`ENFILE`).
     #[error("too many sockets are open")]
     TooManyOpen,
-    /// What can fail for streams too; [`Status::WouldBlock`] for a call that was told not to
+    /// What can fail for streams too; [`SystemError::WouldBlock`] for a call that was told not to
     /// wait.
-    #[error("{0:?}")]
-    System(Status),
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
-impl From<Status> for SocketError {
-    fn from(status: Status) -> Self {
-        SocketError::System(status)
-    }
+/// What a stream is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    /// A pipe, a socket, or something else without a position.
+    Pipe,
+    /// A terminal.
+    Terminal,
+    /// A regular file.
+    File,
+    /// A character device that is no terminal, such as `/dev/null`.
+    Device,
+}
+
+/// The clocks of WASI preview 1 (`clockid` in its witx).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Time since the Unix epoch.
+    Realtime,
+    /// Never goes back.
+    Monotonic,
+    /// CPU time of the process.
+    ProcessCpu,
+    /// CPU time of the thread.
+    ThreadCpu,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Bytes to be read, the end of them or, of a listening socket, a connection.
+    Read,
+    /// Room to write.
+    Write,
+}
+
+/// A stream or socket to wait for ([`System::poll`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollRequest {
+    /// The stream, or the socket.
+    pub stream: u64,
+    /// What is waited for.
+    pub interest: Interest,
+}
+
+/// What became of a [`PollRequest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is not ready yet.
+    Pending,
+    /// It is ready.
+    Ready {
+        /// Bytes that are ready to be read, where that is known, else 1.
+        bytes: u64,
+        /// The other end is gone.
+        hangup: bool,
+    },
+    /// The stream is not open.
+    Bad,
 }
 
 /// The world outside, as WASI needs it.
@@ -41,26 +131,26 @@ pub trait System: Send {
     ///
     /// # Errors
     /// How it failed.
-    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, Status>;
+    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, SystemError>;
 
     /// Writes some of `bytes`; how many.
     ///
     /// # Errors
     /// How it failed.
-    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, Status>;
+    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, SystemError>;
 
     /// What a stream is connected to.
     ///
     /// # Errors
-    /// How it failed; [`Status::BadStream`] for one that is not open.
-    fn kind(&mut self, stream: u64) -> Result<StreamKind, Status>;
+    /// How it failed; [`SystemError::BadStream`] for one that is not open.
+    fn kind(&mut self, stream: u64) -> Result<StreamKind, SystemError>;
 
     /// Accepts a connection on a listening socket; its number. With `wait` it waits for one.
     ///
     /// # Errors
     /// How it failed.
     fn accept(&mut self, _listener: u64, _wait: bool) -> Result<u64, SocketError> {
-        Err(Status::NotSupported.into())
+        Err(SystemError::NotSupported.into())
     }
 
     /// Receives from a connection into `bytes`, which are not empty: at least one byte, or
@@ -76,16 +166,16 @@ pub trait System: Send {
         _peek: bool,
         _wait: bool,
     ) -> Result<usize, SocketError> {
-        Err(Status::NotSupported.into())
+        Err(SystemError::NotSupported.into())
     }
 
     /// Sends some of `bytes`, which are not empty, on a connection; how many. With `wait` it
     /// waits until some can go.
     ///
     /// # Errors
-    /// How it failed; [`Status::BrokenPipe`] when the other end receives no more.
+    /// How it failed; [`SystemError::BrokenPipe`] when the other end receives no more.
     fn send(&mut self, _connection: u64, _bytes: &[u8], _wait: bool) -> Result<usize, SocketError> {
-        Err(Status::NotSupported.into())
+        Err(SystemError::NotSupported.into())
     }
 
     /// Ends receiving, sending or both on a connection.
@@ -98,31 +188,35 @@ pub trait System: Send {
         _receiving: bool,
         _sending: bool,
     ) -> Result<(), SocketError> {
-        Err(Status::NotSupported.into())
+        Err(SystemError::NotSupported.into())
     }
 
     /// Closes a listening socket or a connection.
     fn close(&mut self, _socket: u64) {}
 
-    /// Waits until a record, of a stream or a socket, is ready or `timeout` nanoseconds
-    /// (`u64::MAX`: no limit) have gone by, and fills the records in. A listening socket is
-    /// ready for reading when a connection waits. Without records it sleeps.
+    /// Waits until at least one request is ready or `timeout` nanoseconds have passed, for ever if
+    /// there is none. Returns the readiness of each request, in their order. Without requests it
+    /// sleeps. It may return early.
     ///
     /// # Errors
     /// How it failed.
-    fn poll(&mut self, records: &mut [PollRecord], timeout: u64) -> Result<(), Status>;
+    fn poll(
+        &mut self,
+        requests: &[PollRequest],
+        timeout: Option<u64>,
+    ) -> Result<Vec<Readiness>, SystemError>;
 
     /// The time of a clock in nanoseconds; the monotonic one never goes back.
     ///
     /// # Errors
     /// How it failed.
-    fn time(&mut self, clock: Clock) -> Result<u64, Status>;
+    fn time(&mut self, clock: Clock) -> Result<u64, SystemError>;
 
     /// The resolution of a clock in nanoseconds.
     ///
     /// # Errors
     /// How it failed.
-    fn resolution(&mut self, clock: Clock) -> Result<u64, Status>;
+    fn resolution(&mut self, clock: Clock) -> Result<u64, SystemError>;
 
     /// Lets others run.
     fn yield_now(&mut self);

@@ -9,7 +9,7 @@ use wiggle::{GuestMemory, GuestPtr};
 /// beyond.
 pub(crate) const MAX_FILE_BYTES: u32 = u32::MAX;
 /// The same for streams and sockets, whose bytes pass through a buffer.
-pub(crate) const MAX_STREAM_BYTES: u32 = twine_protocol::wire::TRANSFER_BUFFER_SIZE as u32;
+pub(crate) const MAX_STREAM_BYTES: u32 = 256 << 10;
 /// Most bytes that one call writes to a stream or socket, piece by piece: as Linux has it.
 pub(crate) const MAX_WRITTEN_BYTES: u32 = 0x7fff_f000;
 /// Most buffers of one call (`IOV_MAX`), likewise.

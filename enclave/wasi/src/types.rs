@@ -1,6 +1,6 @@
 //! The types of WASI preview 1, generated from its witx, and the interface that has all functions.
 
-use twine_protocol::wire::Clock;
+use crate::system::Clock;
 
 wiggle::from_witx!({
     witx: ["witx/wasi_snapshot_preview1.witx"],

@@ -5,7 +5,7 @@ use super::{Failure, spectest, value};
 use json_from_wast::{Action, Const, WasmFile};
 use std::collections::HashMap;
 use std::sync::Arc;
-use twine_engine::MOST_TABLE_ELEMENTS;
+use twine_engine::MAX_TABLE_ELEMENTS;
 use wasmtime::{Error, Extern, Instance, Linker, Module, ResourceLimiter, Store, Val};
 
 /// Holds tables to what a program's are held to: a table takes memory as soon as it is made.
@@ -22,7 +22,7 @@ impl ResourceLimiter for World {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MOST_TABLE_ELEMENTS)
+        Ok(desired <= MAX_TABLE_ELEMENTS)
     }
 }
 

@@ -1,6 +1,5 @@
 use super::*;
-use twine_engine::{EngineConfig, configuration};
-use twine_protocol::launch::Limits;
+use twine_engine::{EngineConfig, Limits, configuration};
 
 fn run(text: &str) -> ScriptResult {
     let config = configuration(&Limits::default(), &EngineConfig::default());

@@ -1,8 +1,7 @@
 //! Sockets: listening ones that the program starts with, and their connections.
 
 use crate::common::*;
-use twine_protocol::wire::Status;
-use twine_wasi::SocketError;
+use twine_wasi::{SocketError, SystemError};
 
 /// A program that listens, as descriptor 4 after a mount, with connections that wait.
 fn listening(connections: usize) -> Program {
@@ -141,8 +140,8 @@ fn failures_have_their_errno() {
     for (failure, errno) in [
         (SocketError::Reset, CONNRESET),
         (SocketError::NotConnected, NOTCONN),
-        (SocketError::System(Status::BrokenPipe), PIPE),
-        (SocketError::System(Status::Io), IO),
+        (SocketError::System(SystemError::BrokenPipe), PIPE),
+        (SocketError::System(SystemError::Io), IO),
     ] {
         let mut program = connected();
         change(&mut program, |connection| connection.failure = Some(failure));

@@ -1,8 +1,7 @@
 //! Strings, standard streams, clocks and randomness.
 
 use crate::common::*;
-use twine_protocol::wire::Status;
-use twine_wasi::{Exit, SetupError, Wasi};
+use twine_wasi::{Exit, SetupError, SystemError, Wasi};
 
 #[test]
 fn arguments_and_environment_arrive_as_they_were_given() {
@@ -58,11 +57,11 @@ fn a_short_write_is_told_to_the_program() {
 #[test]
 fn failures_of_the_system_become_their_errno() {
     for (status, errno) in [
-        (Status::BrokenPipe, PIPE),
-        (Status::NoSpace, NOSPC),
-        (Status::Invalid, INVAL),
-        (Status::BadStream, BADF),
-        (Status::Io, 29),
+        (SystemError::BrokenPipe, PIPE),
+        (SystemError::NoSpace, NOSPC),
+        (SystemError::Invalid, INVAL),
+        (SystemError::BadStream, BADF),
+        (SystemError::Io, 29),
     ] {
         let mut program = Program::new(&[], &[]);
         program.world().failure = Some(status);

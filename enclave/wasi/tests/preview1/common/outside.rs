@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
-use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
-use twine_wasi::{SocketError, System};
+use twine_wasi::{
+    Clock, Interest, PollRequest, Readiness, SocketError, StreamKind, System, SystemError,
+};
 
 /// A connection as its other end and the system see it.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub struct World {
     pub writes: Vec<(u64, Vec<u8>)>,
     /// The most bytes that one write takes.
     pub accepts: Option<usize>,
-    pub failure: Option<Status>,
+    pub failure: Option<SystemError>,
     pub now: u64,
     pub slept: Vec<u64>,
     pub yields: u32,
@@ -49,23 +50,27 @@ pub struct World {
 pub const LISTENER: u64 = 100;
 
 impl World {
-    /// What is ready of a socket: events and bytes.
-    fn ready(&self, socket: u64, events: u64) -> (u64, u64) {
-        if socket == LISTENER {
-            return if self.pending.is_empty() { (0, 0) } else { (poll::READ, 1) };
-        }
-        let Some(connection) = self.connections.get(&socket) else { return (poll::BAD, 0) };
-        let bytes = connection.incoming.len() as u64;
-        match events & poll::READ != 0 {
-            true if connection.ended => (poll::READ | poll::HANGUP, bytes),
-            true if bytes > 0 => (poll::READ, bytes),
-            true => (0, 0),
-            false => (poll::WRITE, 1),
+    fn readiness(&self, request: PollRequest) -> Readiness {
+        let ready = |bytes| Readiness::Ready { bytes, hangup: false };
+        let when = |bytes: usize| if bytes > 0 { ready(bytes as u64) } else { Readiness::Pending };
+        let reads = request.interest == Interest::Read;
+        match request.stream {
+            0..=2 if reads => when(self.input.len()),
+            0..=2 => ready(1),
+            LISTENER => when(self.pending.len().min(1)),
+            socket => match self.connections.get(&socket) {
+                None => Readiness::Bad,
+                Some(_) if !reads => ready(1),
+                Some(Connection { ended: true, incoming, .. }) => {
+                    Readiness::Ready { bytes: incoming.len() as u64, hangup: true }
+                }
+                Some(connection) => when(connection.incoming.len()),
+            },
         }
     }
 
     fn connection(&mut self, socket: u64) -> Result<&mut Connection, SocketError> {
-        let connection = self.connections.get_mut(&socket).ok_or(Status::BadStream)?;
+        let connection = self.connections.get_mut(&socket).ok_or(SystemError::BadStream)?;
         connection.failure.map_or(Ok(connection), Err)
     }
 }
@@ -81,7 +86,7 @@ impl Outside {
 }
 
 impl System for Outside {
-    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, Status> {
+    fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, SystemError> {
         let mut world = self.world();
         assert_eq!(stream, 0);
         let length = bytes.len().min(world.input.len());
@@ -91,7 +96,7 @@ impl System for Outside {
         world.failure.map_or(Ok(length + world.lie), Err)
     }
 
-    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
+    fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, SystemError> {
         let mut world = self.world();
         if let Some(failure) = world.failure {
             return Err(failure);
@@ -101,14 +106,14 @@ impl System for Outside {
         Ok(length + world.lie)
     }
 
-    fn kind(&mut self, stream: u64) -> Result<StreamKind, Status> {
+    fn kind(&mut self, stream: u64) -> Result<StreamKind, SystemError> {
         if self.world().device == Some(stream) {
             return Ok(StreamKind::Device);
         }
         [StreamKind::Pipe, StreamKind::Terminal, StreamKind::File]
             .get(stream as usize)
             .copied()
-            .ok_or(Status::BadStream)
+            .ok_or(SystemError::BadStream)
     }
 
     fn accept(&mut self, listener: u64, wait: bool) -> Result<u64, SocketError> {
@@ -118,7 +123,7 @@ impl System for Outside {
         if let Some(failure) = world.accept_failure {
             return Err(failure);
         }
-        let connection = world.pending.pop_front().ok_or(Status::WouldBlock)?;
+        let connection = world.pending.pop_front().ok_or(SystemError::WouldBlock)?;
         let number = world.connections.keys().last().map_or(LISTENER + 1, |last| last + 1);
         world.connections.insert(number, connection);
         Ok(number)
@@ -138,7 +143,7 @@ impl System for Outside {
         let most = connection.most.unwrap_or(usize::MAX);
         let length = bytes.len().min(connection.incoming.len()).min(most);
         if length == 0 && !connection.ended {
-            return Err(Status::WouldBlock.into());
+            return Err(SystemError::WouldBlock.into());
         }
         for (byte, &came) in bytes.iter_mut().zip(connection.incoming.iter().take(length)) {
             *byte = came;
@@ -173,28 +178,22 @@ impl System for Outside {
         self.world().closed.push(socket);
     }
 
-    fn poll(&mut self, records: &mut [PollRecord], timeout: u64) -> Result<(), Status> {
+    fn poll(
+        &mut self,
+        requests: &[PollRequest],
+        timeout: Option<u64>,
+    ) -> Result<Vec<Readiness>, SystemError> {
         let mut world = self.world();
-        let ready = world.input.len() as u64;
-        let mut any = false;
-        for record in &mut *records {
-            let reads = record.events & poll::READ != 0;
-            (record.events, record.bytes) = match reads {
-                _ if record.stream > 2 => world.ready(record.stream, record.events),
-                true if ready > 0 => (poll::READ, ready),
-                true => (0, 0),
-                false => (poll::WRITE, 1),
-            };
-            any |= record.events != 0;
-        }
-        if !any {
+        let readiness: Vec<_> = requests.iter().map(|request| world.readiness(*request)).collect();
+        if readiness.iter().all(|readiness| *readiness == Readiness::Pending) {
+            let timeout = timeout.unwrap_or(u64::MAX);
             world.slept.push(timeout);
             world.now = world.now.saturating_add(timeout);
         }
-        Ok(())
+        Ok(readiness)
     }
 
-    fn time(&mut self, clock: Clock) -> Result<u64, Status> {
+    fn time(&mut self, clock: Clock) -> Result<u64, SystemError> {
         let now = self.world().now;
         Ok(match clock {
             Clock::Monotonic => now,
@@ -204,7 +203,7 @@ impl System for Outside {
         })
     }
 
-    fn resolution(&mut self, _: Clock) -> Result<u64, Status> {
+    fn resolution(&mut self, _: Clock) -> Result<u64, SystemError> {
         Ok(3)
     }
 
