@@ -4,6 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+/// A key file has at least this many bytes: it is a key, not a passphrase.
+pub const MIN_KEY_FILE_BYTES: usize = 32;
+
+/// A key file has at most this many bytes.
+pub const MAX_KEY_FILE_BYTES: usize = 64 << 10;
+
 /// What opens a volume.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VolumeKey {

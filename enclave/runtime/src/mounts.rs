@@ -10,10 +10,14 @@ use twine_protocol::wire::Clock;
 use twine_sgx::host;
 use twine_vfs::{FileSystem, Memory, Shared};
 use twine_volume::{
-    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, StorageError, Unlock, Volume,
-    Zeroizing,
+    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, Unlock, Volume, Zeroizing,
 };
-use twine_volume_tool::{Opening, Unclear};
+use twine_volume_tool::{Advice, Opening, Unclear, UsedBy};
+
+const _: () = assert!(
+    twine_protocol::key::MIN_KEY_FILE_BYTES == twine_volume::MIN_KEY_FILE_BYTES,
+    "the host checks key files by the volume's limit"
+);
 
 /// Why a mount is not to be had, and what to do about it.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
         let files: Box<dyn FileSystem> = match &mount.source {
             Source::Volume(source) => {
                 let volume = open_or_make(source, Opening::of(mount.read_only), keys)
-                    .map_err(|error| refused_volume(&mount.guest, &error))?;
+                    .map_err(|error| refused_volume(&mount.guest, &source.key, &error))?;
                 if let Some(dropped) = volume.dropped() {
                     // Now, since nobody knows how the program ends. Where nobody listens, nothing can be
                     // said.
@@ -196,42 +200,9 @@ fn refused_main(guest: &str, error: &Unclear) -> Refused {
     Refused { cause: format!("the volume for {guest}: {error}"), remedy: remedy.into() }
 }
 
-fn refused_volume(guest: &str, error: &Error) -> Refused {
-    Refused { cause: format!("the volume for {guest}: {error}"), remedy: remedy(error).into() }
-}
-
-/// What to do about a volume that does not open.
-pub(crate) fn remedy(error: &Error) -> &'static str {
-    match error {
-        Error::NotAVolume => "name a file that `twine` made, or a new one",
-        Error::UnknownVersion(_) => {
-            "open it with the version of Twine that made it, or a newer one"
-        }
-        Error::NoSlotOpens(_) => {
-            "run the program that it was made for, or give the key that it has: --key \
-             sealed:any-program, --key file:PATH or --key passphrase"
-        }
-        Error::Older { .. } | Error::Diverged { .. } => {
-            "somebody put back an old copy: find the newest one"
-        }
-        Error::Lossy(_) | Error::NoState => {
-            "restore a copy; or mount it read-only (`:ro`) to read what is there, and go on without what \
-             is lost: `twine volume check --repair`"
-        }
-        Error::Unfinished => "mount it to be written, which makes it anew, or delete the file",
-        Error::HeaderForeign => "put back the header that belongs to it, or a copy of the file",
-        Error::Storage { error: StorageError::TooBig, .. } => {
-            "raise the limit of the size of files: `ulimit -f unlimited`"
-        }
-        Error::Storage { error: StorageError::Short, .. } => {
-            "the file was cut: restore a copy of it"
-        }
-        Error::Storage { .. } => "check the disk and who may write the file",
-        Error::File(twine_vfs::Error::NoMemory) | Error::Invalid(_) => {
-            "give it another size of --cache, or an image with a larger heap"
-        }
-        _ => "the file was changed or damaged: restore a copy of it",
-    }
+fn refused_volume(guest: &str, key: &VolumeKey, error: &Error) -> Refused {
+    let Advice { cause, remedy } = Advice::refused(key, error, UsedBy::Program);
+    Refused { cause: format!("the volume for {guest}: {cause}"), remedy }
 }
 
 impl Volumes {

@@ -1,9 +1,9 @@
 //! `check`: what is whole, and what is lost.
 
+use crate::advice;
 use crate::console::Output;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::opening;
 use crate::outside::{Opening, Outside};
 use crate::session::{dropped_object, open, tell_dropped};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(crate) fn check(
     });
     // What was found is in the report; nothing was changed but what a repair did.
     drop(volume);
-    let report = result.map_err(|error| opening::trouble(which, &error))?;
+    let report = result.map_err(|error| advice::failed(which, &error))?;
     let text = if json { object(&report, dropped.as_ref()) } else { words(&report) };
     let mut out = Output::new(&mut *job.console);
     out.text(&text)?;
@@ -48,7 +48,7 @@ pub(crate) fn check(
     if let Some(dropped) = dropped.filter(Dropped::is_loss)
         && repair == Repair::No
     {
-        job.problem(&opening::refused(which, &VolumeError::Lossy(dropped)));
+        job.problem(&advice::refused(which, &VolumeError::Lossy(dropped)));
     }
     Ok(())
 }
@@ -71,7 +71,7 @@ fn repaired(
         Err(error @ (VolumeError::Storage { .. } | VolumeError::Damaged { .. })) => {
             format!("{error}; what can't be read will be taken for lost")
         }
-        Err(error) => return Err(opening::refused(which, &error)),
+        Err(error) => return Err(advice::refused(which, &error)),
     };
     job.console.complain(&format!("warning: {}: {loss}", visible(&which.name)));
     let yes = repair == Repair::Yes
@@ -87,7 +87,7 @@ fn repaired(
             remedy: "read what is there: `twine volume ls` and `cp -r` open it read-only".into(),
         });
     }
-    outside.open(which, Opening::Repair).map_err(|error| opening::refused(which, &error))
+    outside.open(which, Opening::Repair).map_err(|error| advice::refused(which, &error))
 }
 
 /// Whether anything is lost. What is not listed may be.

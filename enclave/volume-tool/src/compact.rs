@@ -1,9 +1,9 @@
 //! `compact`: gives what is free back to the host.
 
+use crate::advice;
 use crate::console::Output;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::opening;
 use crate::outside::Outside;
 use crate::session::{close, open};
 use serde_json::json;
@@ -39,7 +39,7 @@ pub(crate) fn compact(
         Ok(packing) => packing,
         // That is what was said at closing.
         Err(_) if told => return Ok(()),
-        Err(error) => return Err(opening::trouble(which, &error)),
+        Err(error) => return Err(advice::failed(which, &error)),
     };
     let after = size(outside);
     let mut out = Output::new(&mut *job.console);

@@ -6,7 +6,7 @@ use crate::job::{Job, Tree};
 use crate::outside::{Opening, Outside};
 use crate::session::{close, dropped_object, prefix, tell_dropped};
 use crate::walk::{Step, Walk};
-use crate::{keys, opening};
+use crate::{advice, keys};
 use serde_json::{Value, json};
 use twine_protocol::task::OpenVolume;
 use twine_protocol::text::visible;
@@ -49,9 +49,9 @@ pub(crate) fn info(
             known?
         }
         Err(VolumeError::NoSlotOpens(_)) if header => {
-            outer(which, outside).map_err(|error| opening::refused(which, &error))?
+            outer(which, outside).map_err(|error| advice::refused(which, &error))?
         }
-        Err(error) => return Err(opening::refused(which, &error)),
+        Err(error) => return Err(advice::refused(which, &error)),
     };
     let text = if json { object(which, &known, outside) } else { words(which, &known, outside) };
     let mut out = Output::new(&mut *job.console);

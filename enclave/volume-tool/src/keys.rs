@@ -1,9 +1,9 @@
 //! `key`: what opens a volume.
 
+use crate::advice;
 use crate::console::Output;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::opening;
 use crate::outside::Outside;
 use crate::session::{close, open};
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ pub(crate) fn change(
     let told = volume.first_error().is_some();
     close(which, volume, job);
     match result {
-        Err(error) if !told => Err(opening::trouble(which, &error)),
+        Err(error) if !told => Err(advice::failed(which, &error)),
         _ => Ok(()),
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn rotate(
 
 /// The one slot that the key that opens a volume can be of.
 fn only(which: &OpenVolume, slots: &[SlotInfo]) -> Result<u32> {
-    let kind = opening::kind(&which.key);
+    let kind = advice::kind(&which.key);
     let mut same = slots.iter().filter(|slot| slot.kind == kind);
     match (same.next(), same.next()) {
         (Some(slot), None) => Ok(slot.number),

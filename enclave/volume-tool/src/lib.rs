@@ -9,6 +9,7 @@
 //! natively.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod change;
 mod check;
 mod compact;
@@ -22,7 +23,7 @@ mod job;
 mod keys;
 mod list;
 mod main_file;
-mod opening;
+
 mod outside;
 mod path;
 mod session;
@@ -30,6 +31,7 @@ mod time;
 mod volume;
 mod walk;
 
+pub use advice::{Advice, UsedBy};
 pub use console::{Console, StreamError};
 pub use error::Error;
 pub use job::Tree;

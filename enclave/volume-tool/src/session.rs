@@ -1,8 +1,8 @@
 //! Volumes while they are worked on: opened or made, and closed, with what must be said of them.
 
+use crate::advice;
 use crate::error::Result;
 use crate::job::Job;
-use crate::opening;
 use crate::outside::{Opening, Outside};
 use serde_json::{Value, json};
 use twine_protocol::task::OpenVolume;
@@ -17,7 +17,7 @@ pub(crate) fn open(
 ) -> Result<Volume> {
     let volume = outside
         .open(which, Opening::of(which.read_only))
-        .map_err(|error| opening::refused(which, &error))?;
+        .map_err(|error| advice::refused(which, &error))?;
     tell_dropped(which, &volume, job);
     Ok(volume)
 }
@@ -51,7 +51,7 @@ pub(crate) fn make(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Volu
         }
         Ok(volume)
     };
-    with_all().map_err(|error| opening::not_made(which, &error))
+    with_all().map_err(|error| advice::not_made(which, &error))
 }
 
 /// Ends a volume, and says what was wrong with it and whether its last changes are lost.
@@ -60,7 +60,7 @@ pub(crate) fn close(which: &OpenVolume, volume: Volume, job: &mut Job<'_>) {
     let result = volume.close();
     let closing = result.err().filter(|_| trouble.is_none());
     if let Some(error) = trouble.or(closing) {
-        job.problem(&opening::trouble(which, &error));
+        job.problem(&advice::failed(which, &error));
     }
 }
 

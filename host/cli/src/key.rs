@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use twine_host::shell_word;
-use twine_protocol::key::{Sealing, VolumeKey};
+use twine_protocol::key::{MAX_KEY_FILE_BYTES, MIN_KEY_FILE_BYTES, Sealing, VolumeKey};
 
 /// Where a key comes from: `sealed`, `file:PATH` or `passphrase`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +28,6 @@ pub(crate) enum Source {
 /// The ways to write a key, for messages.
 pub(crate) const WAYS: &str = "write sealed, sealed:image, sealed:any-program, \
     sealed:image:any-program, file:PATH, passphrase, passphrase:env:NAME or passphrase:file:PATH";
-
-/// Fewest bytes of a key file: it is a key, no passphrase.
-const KEY_FILE_BYTES: usize = 32;
-
-/// Most bytes of a key file.
-const MOST_KEY_FILE_BYTES: u64 = 64 << 10;
 
 impl FromStr for Key {
     type Err = String;
@@ -124,17 +118,17 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 fn key_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let length = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
     let make = format!("make one: head -c 32 /dev/urandom > {}", shell_word(path.display()));
-    if length > MOST_KEY_FILE_BYTES {
+    if length > MAX_KEY_FILE_BYTES as u64 {
         return Err(Failure::new(
             format!("{} is too large for a key file: {length} bytes", path.display()),
             make,
         ));
     }
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    if bytes.len() < KEY_FILE_BYTES {
+    if bytes.len() < MIN_KEY_FILE_BYTES {
         return Err(Failure::new(
             format!(
-                "{} is too short for a key file: {} bytes where {KEY_FILE_BYTES} are needed",
+                "{} is too short for a key file: {} bytes where {MIN_KEY_FILE_BYTES} are needed",
                 path.display(),
                 bytes.len()
             ),
