@@ -54,7 +54,7 @@ fn each_of_several_slots_opens_the_volume_and_other_keys_do_not() {
     assert_eq!(
         error.to_string(),
         "no key slot of the volume opens: key file: no key file was given; sealing key: no \
-         sealing key is at hand; passphrase: it is another one"
+         sealing key is at hand; passphrase: this key is a different one"
     );
     let Err(Error::NoSlotOpens(failures)) = open(&storage, &mut Sealing(b"other")) else {
         panic!("it opened");

@@ -99,7 +99,8 @@ fn a_volume_of_another_program_does_not_open() {
     let folder = Folder::new();
     writer(&folder, &["--dir", "v"]).printed("");
     let hello = built("guests/hello.wasm");
-    in_folder(&folder, &hello, &["--dir", "v"]).failed_with(1, "no key slot of the volume opens");
+    in_folder(&folder, &hello, &["--dir", "v"])
+        .failed_with(1, "its sealing key is not available: this key is a different one");
     writer(&folder, &["--dir", "v"]).printed("");
 }
 
@@ -121,8 +122,8 @@ fn a_wrong_key_opens_nothing_and_changes_nothing() {
     writer(&folder, &["--dir", "v", "--key", "file:right"]).printed("");
     let before = fs::read(folder.path().join("v")).expect("the volume");
     for (key, cause) in [
-        ("file:wrong", "it is another one"),
-        ("sealed", "no key slot of the volume opens"),
+        ("file:wrong", "this key file does not open it"),
+        ("sealed", "no sealing key opens it, only: key file"),
         ("file:short", "too short for a key file"),
         ("file:missing", "can't be read"),
         ("passphrase:env:TWINE_NO_SUCH", "environment variable not found"),
@@ -259,7 +260,7 @@ fn each_mount_has_options_of_its_own() {
     let two = ["--read-only", "--dir", "v::/a,rw", "--dir", &format!("w::/b,{key},cache=8MiB,rw")];
     assert_eq!(writer(&folder, &two).code, Some(0));
     assert_eq!(writer(&folder, &["--dir", &format!("w,{key}")]).code, Some(0));
-    writer(&folder, &["--dir", "w"]).failed_with(1, "no key file was given");
+    writer(&folder, &["--dir", "w"]).failed_with(1, "no sealing key opens it, only: key file");
     assert_eq!(writer(&folder, &["--dir", "a,b::/"]).code, Some(0));
     assert!(folder.path().join("a,b").exists(), "a comma of the path's");
     writer(&folder, &["--dir", "v,key=nonsense"]).failed_with(1, "is no key");

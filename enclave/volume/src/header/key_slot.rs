@@ -289,7 +289,7 @@ impl Slot {
         };
         let extra = extra(volume, self.number, self.kind, &self.parameters);
         unwrap(&key, &extra, &self.nonce, &self.wrapped, &self.tag)
-            .ok_or_else(|| "it is another one".into())
+            .ok_or_else(|| "this key is a different one".into())
     }
 }
 
