@@ -47,6 +47,10 @@ const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 /// The bits of a mode that are kept: neither identity nor stickiness is lent.
 const PERMISSIONS: u32 = 0o777;
 
+/// The file systems by which programs talk to the kernel: `PROC_SUPER_MAGIC` and `SYSFS_MAGIC` of
+/// Linux.
+const KERNEL_INTERFACES: [i64; 2] = [0x9fa0, 0x6265_6572];
+
 /// What an entry of a directory takes in an answer beside its name, at most.
 const ENTRY_BYTES: usize = 40;
 
@@ -89,6 +93,15 @@ impl Folder {
         buffer[..message.len()].copy_from_slice(&message);
         buffer[at..at + read.len()].copy_from_slice(&read);
         Ok(message.len() as u64)
+    }
+
+    /// Refuses what lies in procfs or sysfs, mounted somewhere below the folder: by the former a
+    /// program could write the memory of this very process.
+    fn refuse_kernel_interface(&self, path: &OwnedFd, stat: &Stat) -> Result<()> {
+        if stat.st_dev != self.device && KERNEL_INTERFACES.contains(&fs::fstatfs(path)?.f_type) {
+            return Err(Errno::ACCESS);
+        }
+        Ok(())
     }
 
     /// The enclave's number for an inode: the system's, and another bit where a mount lies
@@ -218,6 +231,7 @@ impl Tree<'_> {
     fn hold(&mut self, path: OwnedFd, data: Option<OwnedFd>) -> Result<u64> {
         let stat = fs::fstat(&path)?;
         kind(&stat)?;
+        self.folder.refuse_kernel_interface(&path, &stat)?;
         let number = self.folder.number(&stat);
         match self.held.entry(number) {
             Slot::Occupied(mut held) => held.get_mut().count += 1,

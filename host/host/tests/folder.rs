@@ -2,7 +2,7 @@
 //! file system must pass, and what a read-only one refuses.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use twine_boundary::Boundary;
@@ -43,12 +43,17 @@ fn tree(read_only: bool) -> (twine_hostfs::Folder<'static, Host>, PathBuf) {
         format!("twine-hostfs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(name);
     fs::create_dir(&path).unwrap();
-    let folder = Folder::open(&path, read_only).unwrap();
+    (opened(&path, read_only), path)
+}
+
+/// A folder of the system's, as the enclave sees it.
+fn opened(path: &Path, read_only: bool) -> twine_hostfs::Folder<'static, Host> {
+    let folder = Folder::open(path, read_only).unwrap();
     let words = TRANSFER_BUFFER_SIZE as usize / 8;
     let host = Host { folder, buffer: Mutex::new(vec![0; words]) };
     // One for each test: nothing ever takes it down.
     let boundary = Box::leak(Box::new(Boundary::new(host, 0..8)));
-    (twine_hostfs::Folder::open(boundary, 0, read_only).unwrap(), path)
+    twine_hostfs::Folder::open(boundary, 0, read_only).unwrap()
 }
 
 /// A tree whose folder is gone when it is dropped.
@@ -133,4 +138,16 @@ fn devices_and_links_are_not_followed() {
     let root = devices.root();
     assert_eq!(devices.lookup(root, "null"), Err(Error::NotSupported));
     fs::remove_dir_all(path).unwrap();
+}
+
+/// A program that may change the root folder could write its own process's memory by `/proc`.
+#[test]
+fn procfs_and_sysfs_below_a_folder_are_refused() {
+    let mut root = opened(Path::new("/"), true);
+    let directory = root.root();
+    for name in ["proc", "sys"] {
+        assert_eq!(root.lookup(directory, name), Err(Error::Denied), "{name}");
+    }
+    let etc = root.lookup(directory, "etc").unwrap();
+    root.release(etc);
 }
