@@ -2,6 +2,8 @@
 
 use crate::failure::Failure;
 use std::env;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use twine_host::{Image, Machine, Platform};
 
@@ -21,9 +23,21 @@ const ENCLAVE: &str = "twine.elf";
 /// one has addresses for.
 const SMALL_PROGRAM: usize = 32 << 20;
 
+/// The file of this command. Started by the dynamic loader, as in a container that has none of its
+/// own, the process is the loader's file, and the command's is the name that it was given.
+pub(crate) fn command() -> io::Result<PathBuf> {
+    let running = env::current_exe()?;
+    let by_loader = running.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-"));
+    let named = env::args_os().next().map(PathBuf::from).filter(|path| path.is_absolute());
+    match named {
+        Some(named) if by_loader => Ok(named),
+        _ => running.canonicalize(),
+    }
+}
+
 /// Where images are looked for: beside the command and in `../lib/twine` of it.
 fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
-    let command = env::current_exe().and_then(|path| path.canonicalize()).map_err(|error| {
+    let command = command().map_err(|error| {
         Failure::new(format!("the folder of this command can't be found: {error}"), remedy)
     })?;
     let folder = command.parent().unwrap_or(&command);

@@ -7,6 +7,7 @@ mod failure;
 mod hash_cache;
 mod image;
 mod info;
+mod init;
 mod key;
 mod locate;
 mod manual;
@@ -75,6 +76,7 @@ const BACKTRACE: usize = 64 << 20;
 
 fn main() -> ExitCode {
     twine_host::prepare();
+    init::handle_signals_as_init();
     let backtrace = env::var_os("RUST_BACKTRACE").map(|_| panic::take_hook());
     panic::set_hook(Box::new(move |panic| match &backtrace {
         // The standard library waits for ever if memory ends while it writes a backtrace.
