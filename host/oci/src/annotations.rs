@@ -1,0 +1,134 @@
+//! The annotations of a container that are Twine's.
+
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+
+/// What all names begin with.
+const PREFIX: &str = "io.twine.";
+
+/// What annotations say of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Annotations {
+    /// `io.twine.program`: whether the container's process is a WebAssembly program, whatever its
+    /// name is.
+    pub(crate) program: Option<bool>,
+    /// `io.twine.volume.NAME`: protected volumes, as `--dir` of `twine run` has them.
+    pub(crate) volumes: Vec<String>,
+    /// `io.twine.key`: `--key` of `twine run`.
+    pub(crate) key: Option<String>,
+    /// `io.twine.options`: other options of `twine run`, separated by spaces.
+    pub(crate) options: Vec<String>,
+    /// `io.twine.rootfs`: how the program sees the container's files.
+    pub(crate) rootfs: Rootfs,
+    /// `io.twine.code-cache`: whether compiled code is kept on the node.
+    pub(crate) without_code_cache: bool,
+}
+
+/// How a program sees the files of its container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Rootfs {
+    /// It may change what the container may change.
+    #[default]
+    ReadWrite,
+    /// It may only read them.
+    ReadOnly,
+    /// It sees none of them.
+    Hidden,
+}
+
+fn wrong(name: &str, value: &str, remedy: &str) -> Error {
+    Error::Annotation {
+        name: name.into(),
+        cause: format!("{value:?} is not a value of it"),
+        remedy: remedy.into(),
+    }
+}
+
+fn is_true(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(wrong(name, value, "write \"true\" or \"false\"")),
+    }
+}
+
+impl Annotations {
+    /// What the annotations of a configuration say.
+    pub(crate) fn parse(all: Option<&Map<String, Value>>) -> Result<Self> {
+        let mut annotations = Annotations::default();
+        for (name, value) in all.into_iter().flatten() {
+            let Some(short) = name.strip_prefix(PREFIX) else { continue };
+            let value = value.as_str().unwrap_or_default();
+            match short {
+                "program" => annotations.program = Some(is_true(name, value)?),
+                "key" => annotations.key = Some(value.into()),
+                "options" => {
+                    annotations.options = value.split_whitespace().map(str::to_owned).collect();
+                }
+                "code-cache" => annotations.without_code_cache = !is_true(name, value)?,
+                "rootfs" => {
+                    annotations.rootfs = match value {
+                        "rw" => Rootfs::ReadWrite,
+                        "ro" => Rootfs::ReadOnly,
+                        "none" => Rootfs::Hidden,
+                        _ => return Err(wrong(name, value, "write \"rw\", \"ro\" or \"none\"")),
+                    }
+                }
+                _ if short.starts_with("volume.") => annotations.volumes.push(value.into()),
+                _ => {
+                    return Err(Error::Annotation {
+                        name: name.clone(),
+                        cause: "this version of Twine does not know it".into(),
+                        remedy: "write program, key, options, code-cache, rootfs or volume.NAME \
+                                 after io.twine."
+                            .into(),
+                    });
+                }
+            }
+        }
+        Ok(annotations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(value: &Value) -> Result<Annotations> {
+        Annotations::parse(value.as_object())
+    }
+
+    #[test]
+    fn annotations_of_others_are_left_alone() {
+        let others = json!({ "io.kubernetes.cri.sandbox-id": "x", "io.twinery": "y" });
+        assert_eq!(parse(&others).unwrap(), Annotations::default());
+    }
+
+    #[test]
+    fn an_annotation_that_is_not_known_is_refused_by_name() {
+        for (name, value) in
+            [("io.twine.keys", "sealed"), ("io.twine.rootfs", "x"), ("io.twine.program", "yes")]
+        {
+            let error = parse(&json!({ name: value })).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn volumes_options_and_key_are_those_of_the_command() {
+        let given = json!({
+            "io.twine.volume.data": "/data/app.vol::/data,ro",
+            "io.twine.key": "file:/run/secrets/key",
+            "io.twine.options": "--compiler  auto --quiet",
+            "io.twine.rootfs": "none",
+            "io.twine.code-cache": "false",
+        });
+        let annotations = parse(&given).unwrap();
+        assert_eq!(annotations.volumes, ["/data/app.vol::/data,ro"]);
+        assert_eq!(annotations.key.as_deref(), Some("file:/run/secrets/key"));
+        assert_eq!(annotations.options, ["--compiler", "auto", "--quiet"]);
+        assert_eq!(annotations.rootfs, Rootfs::Hidden);
+        assert!(annotations.without_code_cache);
+    }
+}

@@ -1,0 +1,175 @@
+//! The configuration of a container, changed so that its process is `twine run`.
+
+use crate::annotations::{Annotations, Rootfs};
+use crate::devices;
+use crate::error::{Error, Result};
+use crate::installation::{Installation, name};
+use crate::program::is_program;
+use oci_spec::runtime::Spec;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where a container has Twine's files.
+const FOLDER: &str = "/.twine";
+
+/// Changes the configuration of the bundle if its container's process is a WebAssembly program;
+/// whether it is. Another container's configuration is not touched, and one that can't be read is
+/// left for runc to refuse.
+///
+/// # Errors
+/// When a program's container asks for what there is not, or can't be changed.
+pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation>) -> Result<bool> {
+    let path = bundle.join("config.json");
+    let Ok(bytes) = fs::read(&path) else { return Ok(false) };
+    let Ok(mut configuration) = serde_json::from_slice::<Value>(&bytes) else { return Ok(false) };
+    let annotations = Annotations::parse(configuration["annotations"].as_object());
+    let process = &configuration["process"];
+    let (Some(program), Some(root)) =
+        (process["args"][0].as_str(), configuration["root"]["path"].as_str())
+    else {
+        return Ok(false);
+    };
+    let directory = process["cwd"].as_str().unwrap_or("/");
+    // A wrong annotation matters where there is a program, which it may say itself.
+    let known = annotations.as_ref().ok().cloned().unwrap_or_default();
+    if !is_program(&known, program, directory, &bundle.join(root)) {
+        return Ok(false);
+    }
+    let malformed = |error: serde_json::Error| Error::Configuration {
+        path: path.clone(),
+        cause: error.to_string(),
+    };
+    let spec: Spec = serde_json::from_slice(&bytes).map_err(malformed)?;
+    let container = Container::of(&spec).ok_or_else(|| Error::Configuration {
+        path: path.clone(),
+        cause: "it has no process".into(),
+    })?;
+    container.change(&mut configuration, &annotations?, &installation()?)?;
+    let text = serde_json::to_vec(&configuration).map_err(malformed)?;
+    // Complete or not at all.
+    let new = bundle.join("config.json.twine");
+    fs::write(&new, text)
+        .and_then(|()| fs::rename(&new, &path))
+        .map_err(|source| Error::File { path: path.clone(), source })?;
+    Ok(true)
+}
+
+/// What is wanted to know of a container.
+struct Container {
+    /// The program, and its arguments.
+    program: String,
+    arguments: Vec<String>,
+    directory: String,
+    /// Names of the environment variables.
+    environment: Vec<String>,
+    uid: u32,
+    gid: u32,
+    /// Limit on the memory of the container, in bytes.
+    memory: Option<u64>,
+}
+
+impl Container {
+    fn of(spec: &Spec) -> Option<Self> {
+        let process = spec.process().as_ref()?;
+        let mut arguments = process.args().clone()?;
+        if arguments.is_empty() {
+            return None;
+        }
+        let program = arguments.remove(0);
+        let environment = process.env().iter().flatten();
+        let environment = environment.filter_map(|variable| variable.split_once('='));
+        let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        let memory = resources.and_then(|resources| resources.memory().as_ref());
+        let memory = memory.and_then(|memory| memory.limit());
+        Some(Container {
+            program,
+            arguments,
+            directory: process.cwd().display().to_string(),
+            environment: environment.map(|(name, _)| name.to_owned()).collect(),
+            uid: process.user().uid(),
+            gid: process.user().gid(),
+            memory: memory.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0),
+        })
+    }
+
+    /// The command line of the container's process.
+    fn command(&self, annotations: &Annotations, loader: &str) -> Vec<String> {
+        let twine = format!("{FOLDER}/bin/twine");
+        let libraries = format!("{FOLDER}/lib");
+        let mut command: Vec<String> =
+            [loader, "--library-path", &libraries, "--argv0", &twine, &twine, "run"]
+                .map(str::to_owned)
+                .into();
+        command.extend(self.environment.iter().map(|name| format!("--env={name}")));
+        match annotations.rootfs {
+            Rootfs::ReadWrite => command.push("--plain-dir=/::/".into()),
+            Rootfs::ReadOnly => command.push("--plain-dir=/::/,ro".into()),
+            Rootfs::Hidden => {}
+        }
+        command.extend(annotations.volumes.iter().map(|volume| format!("--dir={volume}")));
+        command.extend(annotations.key.iter().map(|key| format!("--key={key}")));
+        command.extend(self.memory.iter().map(|bytes| format!("--max-memory={bytes}")));
+        if annotations.without_code_cache {
+            command.push("--no-code-cache".into());
+        }
+        command.extend(annotations.options.iter().cloned());
+        command.push("--".into());
+        command.push(Path::new(&self.directory).join(&self.program).display().to_string());
+        command.extend(self.arguments.iter().cloned());
+        command
+    }
+
+    fn change(
+        &self,
+        configuration: &mut Value,
+        annotations: &Annotations,
+        installation: &Installation,
+    ) -> Result<()> {
+        let libraries = installation.libraries()?;
+        let loader = libraries.first().map(|path| name(path)).unwrap_or_default();
+        let process = &mut configuration["process"];
+        process["args"] = json!(self.command(annotations, &format!("{FOLDER}/lib/{loader}")));
+        let own =
+            [format!("TWINE_CACHE={FOLDER}/state/code"), format!("XDG_STATE_HOME={FOLDER}/state")];
+        extend(&mut process["env"], own.map(Value::from));
+
+        let state = installation.state(self.uid, self.gid)?;
+        let mut mounts = vec![
+            mount(&installation.twine, "bin/twine", "ro"),
+            mount(&installation.images, "lib/twine", "ro"),
+            mount(&state, "state", "rw"),
+        ];
+        let of_library = |path: &PathBuf| mount(path, &format!("lib/{}", name(path)), "ro");
+        mounts.extend(libraries.iter().map(of_library));
+        extend(&mut configuration["mounts"], mounts);
+
+        for (node, rule) in devices::sgx() {
+            let linux = &mut configuration["linux"];
+            let devices = linux["devices"].as_array();
+            let has_it = devices.is_some_and(|all| all.iter().any(|d| d["path"] == node["path"]));
+            if !has_it {
+                extend(&mut linux["devices"], [node]);
+            }
+            extend(&mut linux["resources"]["devices"], [rule]);
+        }
+        Ok(())
+    }
+}
+
+/// Adds to a list of the configuration, which is made where there is none.
+fn extend(list: &mut Value, more: impl IntoIterator<Item = Value>) {
+    match list {
+        Value::Array(list) => list.extend(more),
+        missing => *missing = more.into_iter().collect(),
+    }
+}
+
+fn mount(source: &Path, destination: &str, access: &str) -> Value {
+    json!({
+        "destination": format!("{FOLDER}/{destination}"),
+        "type": "bind",
+        "source": source,
+        "options": ["bind", access, "nosuid", "nodev"],
+    })
+}

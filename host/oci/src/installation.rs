@@ -1,0 +1,103 @@
+//! The files of Twine on this machine.
+
+use crate::error::{Error, Result};
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The dynamic loader of this machine's C library, by the x86-64 psABI.
+const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+
+/// Where the code cache and the state of software SGX are kept on a node.
+const STATE: &str = "/var/lib/twine/oci";
+
+/// Where Twine is installed.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// The `twine` command.
+    pub(crate) twine: PathBuf,
+    /// The folder with the enclave images.
+    pub(crate) images: PathBuf,
+    /// The folder for what is kept on the node.
+    state: PathBuf,
+}
+
+fn missing(path: &Path) -> Error {
+    Error::Installation(format!("{} is missing", path.display()))
+}
+
+impl Installation {
+    /// The installation that this command belongs to: `twine` lies beside it, the images in
+    /// `../lib/twine`. The environment variable `TWINE_OCI_STATE` names another folder for what is
+    /// kept on the node.
+    ///
+    /// # Errors
+    /// When a part of it is missing.
+    pub fn find() -> Result<Self> {
+        let command = env::current_exe()
+            .and_then(|path| path.canonicalize())
+            .map_err(|source| Error::File { path: "/proc/self/exe".into(), source })?;
+        let folder = command.parent().unwrap_or(Path::new("/"));
+        let twine = folder.join("twine");
+        if !twine.is_file() {
+            return Err(missing(&twine));
+        }
+        let images = folder.join("../lib/twine");
+        let images = images.canonicalize().map_err(|_| missing(&images))?;
+        let state = env::var_os("TWINE_OCI_STATE").filter(|folder| !folder.is_empty());
+        Ok(Installation { twine, images, state: state.map_or_else(|| STATE.into(), PathBuf::from) })
+    }
+
+    /// The dynamic loader and the libraries of the `twine` command: an image may have others, or
+    /// none.
+    pub(crate) fn libraries(&self) -> Result<Vec<PathBuf>> {
+        let listed = Command::new(LOADER).arg("--list").arg(&self.twine).output();
+        let listed = listed.map_err(|source| Error::File { path: LOADER.into(), source })?;
+        let text = String::from_utf8_lossy(&listed.stdout);
+        let mut libraries = vec![PathBuf::from(LOADER)];
+        for line in text.lines() {
+            // `NAME => PATH (ADDRESS)`; the kernel's own and the loader have no arrow.
+            if let Some((name, found)) = line.trim().split_once(" => ") {
+                let path = found.rsplit_once(" (").map_or(found, |(path, _)| path);
+                if !path.starts_with('/') {
+                    return Err(Error::Installation(format!(
+                        "the library {name} of {} is missing",
+                        self.twine.display()
+                    )));
+                }
+                libraries.push(path.into());
+            }
+        }
+        if !listed.status.success() || libraries.len() == 1 {
+            let said = String::from_utf8_lossy(&listed.stderr);
+            return Err(Error::Installation(format!(
+                "the libraries of {} can't be listed: {}",
+                self.twine.display(),
+                said.trim()
+            )));
+        }
+        Ok(libraries)
+    }
+
+    /// The folder on the node for what a user's containers keep, made if it is missing. Only that
+    /// user can look into it.
+    pub(crate) fn state(&self, uid: u32, gid: u32) -> Result<PathBuf> {
+        let folder = self.state.join(uid.to_string());
+        let failed = |source| Error::File { path: folder.clone(), source };
+        fs::create_dir_all(&self.state).map_err(failed)?;
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => chown(&folder, Some(uid), Some(gid)).map_err(failed)?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(folder)
+    }
+}
+
+/// The last part of a path, as text.
+pub(crate) fn name(path: &Path) -> String {
+    String::from_utf8_lossy(path.file_name().unwrap_or_default().as_bytes()).into_owned()
+}

@@ -1,0 +1,28 @@
+//! `twine-oci`: an OCI runtime for containers that hold a WebAssembly program.
+//!
+//! containerd starts `twine-oci` where it would start runc (`BinaryName` of
+//! `io.containerd.runc.v2`). For a container that is made from a WebAssembly program, `twine-oci`
+//! changes the bundle's `config.json`, so that the container's process is `twine run` on that
+//! program. Then it becomes runc, with the same arguments. Every other container, and every other
+//! command, goes to runc as it came.
+//!
+//! The program runs in an enclave inside an ordinary container: namespaces, limits, user, mounts
+//! and signals are runc's.
+#![forbid(unsafe_code)]
+
+mod annotations;
+mod bundle;
+mod command;
+mod devices;
+mod error;
+mod installation;
+mod program;
+mod report;
+mod runc;
+
+pub use bundle::prepare;
+pub use command::Command;
+pub use error::Error;
+pub use installation::Installation;
+pub use report::report;
+pub use runc::become_runc;
