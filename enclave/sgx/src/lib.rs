@@ -8,7 +8,13 @@
 //!
 //! Natively this crate holds only what can be tested there: the bookkeeping of the arena and of
 //! the memories with guards, and the clock.
-#![cfg_attr(not(target_env = "sgx"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(target_env = "sgx"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "most of what is linked to is not there natively"
+    )
+)]
 
 #[cfg(any(test, target_env = "sgx"))]
 mod arena;
