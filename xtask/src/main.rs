@@ -13,6 +13,8 @@ mod fuzz;
 mod guests;
 mod hang;
 mod install;
+#[cfg(test)]
+mod lints;
 mod patches;
 mod process;
 mod published;
