@@ -14,7 +14,6 @@ mod tests {
         "enclave/hostfs",
         "enclave/runtime",
         "enclave/sgx",
-        "enclave/vfs",
         "enclave/volume",
         "enclave/volume-tool",
         "enclave/wasi",
