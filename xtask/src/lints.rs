@@ -11,7 +11,6 @@ mod tests {
     /// Those that are not clean yet.
     const PENDING: &[&str] = &[
         "enclave/engine",
-        "enclave/hostfs",
         "enclave/runtime",
         "enclave/sgx",
         "enclave/volume",
