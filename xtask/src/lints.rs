@@ -13,7 +13,6 @@ mod tests {
         "enclave/engine",
         "enclave/runtime",
         "enclave/sgx",
-        "enclave/volume",
         "enclave/volume-tool",
         "enclave/wasi",
     ];
