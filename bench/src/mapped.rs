@@ -1,6 +1,6 @@
 //! A volume's storage as the enclave has it: writes are calls of the host, reads copy from a
 //! mapping.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "it maps a file")]
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;

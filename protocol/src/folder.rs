@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub const MOST_MESSAGE: usize = 64 << 10;
 
 /// Most bytes that one request writes or reads.
-pub const MOST_DATA: usize = crate::wire::TRANSFER_BUFFER_SIZE as usize - MOST_MESSAGE;
+pub const MOST_DATA: usize = crate::wire::TRANSFER_BUFFER_LENGTH - MOST_MESSAGE;
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,10 @@ pub const MAX_PROGRAM: u64 = 1 << 30;
 pub const MAX_CODE: u64 = 1 << 30;
 
 /// Bytes of the transfer buffer that the host gives to each thread.
-pub const TRANSFER_BUFFER_SIZE: u64 = 256 << 10;
+pub const TRANSFER_BUFFER_SIZE: u64 = TRANSFER_BUFFER_LENGTH as u64;
+
+/// The same, as the length of a slice.
+pub const TRANSFER_BUFFER_LENGTH: usize = 256 << 10;
 
 /// Most poll records in one call.
 pub const MAX_POLL_RECORDS: u64 = 1024;
@@ -156,6 +159,15 @@ pub mod permission {
     pub const EXECUTE: u64 = 4;
 }
 
+/// The first little-endian words of `bytes`; 0 where there are no more.
+fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    let mut words = [0; N];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
 /// One stream to wait for: three little-endian words in host memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollRecord {
@@ -187,8 +199,8 @@ impl Piece {
 
     /// What lies in these bytes.
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
-        let both = u128::from_le_bytes(*bytes);
-        Piece { offset: both as u64, length: (both >> 64) as u64 }
+        let [offset, length] = words(bytes);
+        Piece { offset, length }
     }
 }
 
@@ -252,11 +264,7 @@ impl PollRecord {
 
     /// The record that lies in these bytes.
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
-        let word = |at: usize| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_le_bytes(word)
-        };
-        PollRecord { stream: word(0), events: word(8), bytes: word(16) }
+        let [stream, events, bytes] = words(bytes);
+        PollRecord { stream, events, bytes }
     }
 }

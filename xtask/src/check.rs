@@ -98,6 +98,24 @@ pub(crate) fn enclaves(root: &Path) -> Result<()> {
     published::image(root)
 }
 
+/// Lints everything, natively and as it is compiled for the enclave.
+pub(crate) fn lint(root: &Path) -> Result<()> {
+    say("linting");
+    // One package at a time would build in as many ways; these sets differ in the features of
+    // sgx-sim, or in their workspace.
+    let deny = ["--", "--deny", "warnings"];
+    let lint = |set: &[&str]| {
+        let arguments = [&["clippy", "--all-targets"], set, &deny].concat();
+        succeed(&mut cargo(root, &arguments))
+    };
+    lint(&of(NATIVE))?;
+    lint(&of(&["sgx-sim"]))?;
+    lint(&["--package", "twine-volume", "--features", "fuzzing"])?;
+    lint(&XTASK)?;
+    fuzz::lint(root)?;
+    enclave::lint(root, ENCLAVE)
+}
+
 /// Formats, lints, builds, tests and documents everything; prints the sums at the end.
 pub(crate) fn everything(root: &Path) -> Result<()> {
     crate::toolchain::host_packages()?;
@@ -117,20 +135,7 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     enclaves(root)?;
     guests::all(root)?;
 
-    say("linting");
-    // One package at a time would build in as many ways; these sets differ in the features of
-    // sgx-sim, or in their workspace.
-    let deny = ["--", "--deny", "warnings"];
-    let lint = |set: &[&str]| {
-        let arguments = [&["clippy", "--all-targets"], set, &deny].concat();
-        succeed(&mut cargo(root, &arguments))
-    };
-    lint(&of(NATIVE))?;
-    lint(&of(&["sgx-sim"]))?;
-    lint(&["--package", "twine-volume", "--features", "fuzzing"])?;
-    lint(&XTASK)?;
-    fuzz::lint(root)?;
-    enclave::lint(root, ENCLAVE)?;
+    lint(root)?;
 
     let mut tally = Tally::default();
     say("testing, natively and inside the enclave");

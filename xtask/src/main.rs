@@ -13,6 +13,8 @@ mod fuzz;
 mod guests;
 mod hang;
 mod install;
+#[cfg(test)]
+mod lints;
 mod patches;
 mod process;
 mod published;
@@ -31,6 +33,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   demo       Install what is missing, build the image and the `twine` command, run a program
   test       Check everything: format, lints, tests outside and inside the enclave, documents
+  lint       Lint everything, also what is compiled for the enclave alone
   fuzz       Run the fuzz targets, a minute each: `fuzz [--seconds N | --runs N] [TARGET...]`;
              `fuzz --repeat FILE TARGET` runs one input, `fuzz --seeds` writes those to begin with
   patch      Make the crates of others that have changes of ours, into target/patched: plain cargo
@@ -71,6 +74,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["program"] => enclave::program(&root).map(drop),
         ["demo"] => demo::run(&root),
         ["test"] => check::everything(&root),
+        ["lint"] => check::lint(&root),
         ["deny"] => deny::check(&root),
         ["image"] => enclave::image(&root).map(drop),
         ["install", ref arguments @ ..] => install::run(&root, arguments),

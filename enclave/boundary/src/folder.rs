@@ -62,10 +62,11 @@ impl<R: RawCall> Boundary<R> {
             && !into.is_empty()
         {
             taken = count(read, into.len()).map_err(|_| FolderError::Senseless)?;
-            let data = buffer
+            let (data, into) = buffer
                 .part(length.next_multiple_of(8) as u64, taken)
+                .zip(into.get_mut(..taken))
                 .ok_or(FolderError::Senseless)?;
-            data.copy_in(&mut into[..taken]);
+            data.copy_in(into);
         }
         Ok((answer, taken))
     }

@@ -7,6 +7,22 @@
 //! What lies behind a pointer is copied in once and read from the copy alone.
 //!
 //! The crate builds natively too, where its tests play a hostile host.
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 mod folder;
 mod memory;
@@ -96,6 +112,13 @@ fn count(count: u64, asked: usize) -> Result<usize, Status> {
     usize::try_from(count).ok().filter(|&count| count <= asked).ok_or(Status::Io)
 }
 
+/// Copies what the host has put into `part`, by its own count, to the start of `bytes`; how many.
+fn taken(part: HostSlice, counted: u64, bytes: &mut [u8]) -> Result<usize, Status> {
+    let taken = count(counted, part.len())?;
+    part.first(taken).copy_in(bytes.get_mut(..taken).ok_or(Status::Io)?);
+    Ok(taken)
+}
+
 /// Room for a copy.
 fn zeros(what: &'static str, length: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
@@ -149,6 +172,13 @@ impl<R: RawCall> Boundary<R> {
         if part.is_empty() && length != 0 { Err(Status::Io) } else { Ok(part) }
     }
 
+    /// Copies as many of `bytes` as fit into the transfer buffer; where they are.
+    fn put(&self, bytes: &[u8]) -> Result<HostSlice, Status> {
+        let part = self.transfer_of(bytes.len())?;
+        part.copy_out(bytes.get(..part.len()).ok_or(Status::Io)?);
+        Ok(part)
+    }
+
     /// Leaves and comes back, for nothing.
     pub fn nothing(&self) {
         stub::nothing(&self.raw);
@@ -182,9 +212,10 @@ impl<R: RawCall> Boundary<R> {
         let mut piece = zeros(what, all.len().min(PIECE))?;
         for start in (0..all.len()).step_by(PIECE) {
             let length = PIECE.min(all.len() - start);
-            let refused = Error::Refused { what, status: Status::Io };
-            all.part(start as u64, length).ok_or(refused)?.copy_in(&mut piece[..length]);
-            take(&piece[..length]);
+            let refused = || Error::Refused { what, status: Status::Io };
+            let piece = piece.get_mut(..length).ok_or_else(refused)?;
+            all.part(start as u64, length).ok_or_else(refused)?.copy_in(piece);
+            take(piece);
         }
         Ok(())
     }
@@ -250,8 +281,7 @@ impl<R: RawCall> Boundary<R> {
     /// Tells where in its source the enclave panicked: the place, never the message, for
     /// a message may hold what the program keeps secret.
     pub fn panicked(&self, place: &str) {
-        if let Ok(part) = self.transfer_of(place.len()) {
-            part.copy_out(&place.as_bytes()[..part.len()]);
+        if let Ok(part) = self.put(place.as_bytes()) {
             stub::panicked(&self.raw, part.address(), part.len() as u64);
         }
     }
@@ -269,9 +299,7 @@ impl<R: RawCall> Boundary<R> {
         let part = self.transfer_of(bytes.len())?;
         let (code, read) = stub::stream_read(&self.raw, stream, part.address(), part.len() as u64);
         status(code)?;
-        let read = count(read, part.len())?;
-        part.first(read).copy_in(&mut bytes[..read]);
-        Ok(read)
+        taken(part, read, bytes)
     }
 
     /// Writes `bytes` to a stream; how many were taken.
@@ -279,8 +307,7 @@ impl<R: RawCall> Boundary<R> {
     /// # Errors
     /// The host's status; [`Status::Io`] when its answer makes no sense.
     pub fn write(&self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
-        let part = self.transfer_of(bytes.len())?;
-        part.copy_out(&bytes[..part.len()]);
+        let part = self.put(bytes)?;
         let (code, written) =
             stub::stream_write(&self.raw, stream, part.address(), part.len() as u64);
         status(code)?;

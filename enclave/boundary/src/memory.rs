@@ -66,9 +66,10 @@ impl HostSlice {
             .and_then(|padded| pointer.checked_add(padded))
             .filter(|&end| pointer < USER_END && end <= USER_END)
             .ok_or(PointerError::Wraps)?;
-        let slice = HostSlice { address: pointer as usize, length: length as usize };
+        let word = |number: u64| usize::try_from(number).map_err(|_| PointerError::Wraps);
+        let slice = HostSlice { address: word(pointer)?, length: word(length)? };
         // An empty range counts as its first byte, so that it can't point inside either.
-        let end = (end as usize).max(slice.address + 1);
+        let end = word(end)?.max(slice.address + 1);
         if slice.address < enclave.end && end > enclave.start {
             return Err(PointerError::Inside);
         }
@@ -122,7 +123,7 @@ impl HostSlice {
         if !rest.is_empty() {
             // SAFETY: as above; the last, partial word is within the padded range.
             let word = unsafe { source.add(words.len()).read_volatile() }.to_le_bytes();
-            rest.copy_from_slice(&word[..rest.len()]);
+            rest.iter_mut().zip(word).for_each(|(byte, read)| *byte = read);
         }
     }
 
@@ -150,7 +151,7 @@ impl HostSlice {
         unsafe { copy_words(words.as_ptr().cast(), target, words.len()) };
         if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..rest.len()].copy_from_slice(rest);
+            word.iter_mut().zip(rest).for_each(|(byte, written)| *byte = *written);
             // SAFETY: as above; the last, partial word is within the padded range.
             unsafe { target.add(words.len()).write_volatile(u64::from_le_bytes(word)) };
         }

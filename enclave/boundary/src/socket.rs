@@ -1,6 +1,6 @@
 //! Sockets of the host's.
 
-use crate::{Boundary, count};
+use crate::{Boundary, count, taken};
 use twine_protocol::calls::{RawCall, stub};
 use twine_protocol::wire::{SocketStatus, Status, socket};
 
@@ -60,9 +60,7 @@ impl<R: RawCall> Boundary<R> {
         let (code, received) =
             stub::socket_receive(&self.raw, connection, part.address(), part.len() as u64, flags);
         status(code)?;
-        let received = count(received, part.len())?;
-        part.first(received).copy_in(&mut bytes[..received]);
-        Ok(received)
+        Ok(taken(part, received, bytes)?)
     }
 
     /// Sends some of `bytes`; how many. With `wait`, waits until some can go.
@@ -70,8 +68,7 @@ impl<R: RawCall> Boundary<R> {
     /// # Errors
     /// As the host says; [`Status::Io`] when its answer makes no sense.
     pub fn send(&self, connection: u64, bytes: &[u8], wait: bool) -> Result<usize, SocketError> {
-        let part = self.transfer_of(bytes.len())?;
-        part.copy_out(&bytes[..part.len()]);
+        let part = self.put(bytes)?;
         let flags = flag(wait, socket::WAIT);
         let (code, sent) =
             stub::socket_send(&self.raw, connection, part.address(), part.len() as u64, flags);

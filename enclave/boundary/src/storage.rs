@@ -2,7 +2,7 @@
 
 use crate::{Boundary, HostSlice, status};
 use twine_protocol::calls::{RawCall, stub};
-use twine_protocol::wire::{AHEAD, Piece, Status, TRANSFER_BUFFER_SIZE, Unread};
+use twine_protocol::wire::{AHEAD, Piece, Status, TRANSFER_BUFFER_LENGTH, Unread};
 
 /// Most bytes of a mapping: more than any address space has.
 const MOST_MAPPING: u64 = 1 << 46;
@@ -18,7 +18,7 @@ fn fitting(pieces: &[(u64, &[u8])]) -> usize {
         *end += size(piece);
         Some(*end)
     });
-    sizes.take_while(|end| *end as u64 <= TRANSFER_BUFFER_SIZE).count()
+    sizes.take_while(|end| *end <= TRANSFER_BUFFER_LENGTH).count()
 }
 
 /// The host is asked to enter this many times what was read of a mapping.
@@ -122,7 +122,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
     /// Has the host read a range of the file.
     fn read_by_call(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Status> {
         let mut offset = offset;
-        for piece in bytes.chunks_mut(TRANSFER_BUFFER_SIZE as usize) {
+        for piece in bytes.chunks_mut(TRANSFER_BUFFER_LENGTH) {
             let part = self.boundary.transfer_of(piece.len())?;
             if part.len() != piece.len() {
                 return Err(Status::Io);
@@ -152,7 +152,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
     /// The host's status; a part may have been written.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         let mut offset = offset;
-        for piece in bytes.chunks(TRANSFER_BUFFER_SIZE as usize) {
+        for piece in bytes.chunks(TRANSFER_BUFFER_LENGTH) {
             let part = self.transfer(piece)?;
             let length = piece.len() as u64;
             let raw = &self.boundary.raw;
@@ -168,7 +168,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
     /// # Errors
     /// The host's status: then they may not be.
     pub fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
-        if bytes.len() > TRANSFER_BUFFER_SIZE as usize {
+        if bytes.len() > TRANSFER_BUFFER_LENGTH {
             self.write(offset, bytes)?;
             return self.sync();
         }

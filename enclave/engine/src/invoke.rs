@@ -37,10 +37,10 @@ fn integer(text: &str) -> Option<i128> {
         Some(rest) => (-1, rest),
         None => (1, text),
     };
-    let (digits, radix) = match digits.get(..2) {
-        Some("0x" | "0X") => (&digits[2..], 16),
-        Some("0o") => (&digits[2..], 8),
-        Some("0b") => (&digits[2..], 2),
+    let (digits, radix) = match digits.split_at_checked(2) {
+        Some(("0x" | "0X", digits)) => (digits, 16),
+        Some(("0o", digits)) => (digits, 8),
+        Some(("0b", digits)) => (digits, 2),
         _ => (digits, 10),
     };
     if digits.starts_with(['+', '-']) {
@@ -57,11 +57,11 @@ fn value(ty: &ValType, text: &str) -> Option<Val> {
     Some(match ty {
         ValType::I32 => {
             let n = integer(text)?;
-            Val::I32(i32::try_from(n).or_else(|_| u32::try_from(n).map(|n| n as i32)).ok()?)
+            Val::I32(i32::try_from(n).or_else(|_| u32::try_from(n).map(u32::cast_signed)).ok()?)
         }
         ValType::I64 => {
             let n = integer(text)?;
-            Val::I64(i64::try_from(n).or_else(|_| u64::try_from(n).map(|n| n as i64)).ok()?)
+            Val::I64(i64::try_from(n).or_else(|_| u64::try_from(n).map(u64::cast_signed)).ok()?)
         }
         ValType::F32 => Val::F32(text.parse::<f32>().ok()?.to_bits()),
         ValType::F64 => Val::F64(text.parse::<f64>().ok()?.to_bits()),

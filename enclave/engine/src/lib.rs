@@ -17,6 +17,22 @@
 //!
 //! The crate is the same inside the enclave and natively; only where memory comes from differs.
 //! Bounds are checked by comparisons, or by addresses that fault ([`Guarded`]), and always.
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 mod backtrace;
 mod check;

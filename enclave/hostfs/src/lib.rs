@@ -5,6 +5,22 @@
 //! host's can do more than lie about files: counts, names, cookies and kinds are those
 //! that [`FileSystem`] promises, or the operation fails with [`Error::Io`].
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 use twine_boundary::{Boundary, FolderError};
 use twine_protocol::calls::RawCall;
@@ -229,7 +245,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         let mut done = 0;
         while done < bytes.len() && offset.saturating_add(done as u64) <= MOST_OFFSET {
             let end = bytes.len().min(done + MOST_DATA);
-            let part = &mut bytes[done..end];
+            let part = bytes.get_mut(done..end).ok_or(Error::Io)?;
             let at = offset + done as u64;
             let request = Request::Read(inode.0, at, part.len() as u64);
             let (answer, count) = self.ask(&request, &[], part)?;
@@ -258,13 +274,15 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         within(offset, bytes.len() as u64)?;
         let mut done = 0;
         while done < bytes.len() {
-            let part = &bytes[done..bytes.len().min(done + MOST_DATA)];
+            let end = bytes.len().min(done + MOST_DATA);
+            let part = bytes.get(done..end).ok_or(Error::Io)?;
             let at = offset + done as u64;
             let request = Request::Write(inode.0, at, part.len() as u64);
-            match self.ask(&request, part, &mut [])?.0 {
-                Answer::Count(count @ 1..) if count <= part.len() as u64 => done += count as usize,
-                _ => return Err(Error::Io),
-            }
+            let Answer::Count(count) = self.ask(&request, part, &mut [])?.0 else {
+                return Err(Error::Io);
+            };
+            let count = usize::try_from(count).ok();
+            done += count.filter(|count| (1..=part.len()).contains(count)).ok_or(Error::Io)?;
         }
         Ok(done)
     }

@@ -88,7 +88,7 @@ fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
     let [fuel, epochs] = [limits.fuel.is_some(), limits.interruptible];
     let flags = [fuel, epochs, config.guarded.is_some(), config.baseline];
     let mut settings = [0; SETTINGS_BYTES];
-    settings[..flags.len()].copy_from_slice(&flags.map(u8::from));
+    settings.iter_mut().zip(flags).for_each(|(setting, flag)| *setting = u8::from(flag));
     settings
 }
 

@@ -1,6 +1,22 @@
 //! The Twine enclave: takes one launch request, runs one program or works on one volume,
 //! reports its outcome.
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 #[cfg(target_env = "sgx")]
 #[expect(unsafe_code, reason = "code that this image sealed is run as it is")]
@@ -24,6 +40,7 @@ fn main() {
 }
 
 #[cfg(not(target_env = "sgx"))]
+#[expect(clippy::print_stderr, reason = "this is no enclave")]
 fn main() {
     eprintln!(
         "twine-runtime: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask image` does it"

@@ -8,7 +8,7 @@ use twine_protocol::wire::permission::{EXECUTE, READ, WRITE};
 pub(crate) const PAGE: usize = 4096;
 
 /// What pages of the arena had when the image was loaded: SECINFO has R, W and X.
-const INITIAL: u8 = (READ | WRITE | EXECUTE) as u8;
+const INITIAL: u8 = stored(READ | WRITE | EXECUTE);
 
 /// What pages have that the enclave accepts.
 const ADDED: u64 = READ | WRITE;
@@ -19,6 +19,11 @@ const NONE: u8 = 0;
 /// The host is asked for pages so many bytes at a time: what is not accepted yet is as inaccessible
 /// as what is not there.
 const STEP: usize = 1 << 20;
+
+/// How the arena keeps permissions.
+const fn stored(permissions: u64) -> u8 {
+    (permissions & (READ | WRITE | EXECUTE)) as u8
+}
 
 /// The pages of the arena: first fit, neighbours merged when freed.
 #[derive(Debug)]
@@ -53,9 +58,9 @@ impl Arena {
         } else {
             BTreeMap::from([(pages.start, pages.len())])
         };
-        let mut permissions = vec![NONE; pages.len()];
         let there = (at_start / PAGE).min(pages.len());
-        permissions[..there].fill(INITIAL);
+        let mut permissions = vec![INITIAL; there];
+        permissions.resize(pages.len(), NONE);
         Arena { permissions, asked: pages.start + there, pages, free }
     }
 
@@ -122,7 +127,8 @@ impl Arena {
     }
 
     /// What makes the permissions of these addresses `wanted`, run by run of pages that
-    /// have the same ones now.
+    /// have the same ones now. The arena [holds](Self::holds) them.
+    #[expect(clippy::indexing_slicing, reason = "the arena holds the addresses")]
     pub(crate) fn changes(
         &self,
         addresses: Range<usize>,
@@ -149,11 +155,12 @@ impl Arena {
         changes
     }
 
-    /// Notes that these pages now have these permissions.
+    /// Notes that these pages, which the arena [holds](Self::holds), now have these permissions.
+    #[expect(clippy::indexing_slicing, reason = "the arena holds the addresses")]
     pub(crate) fn set(&mut self, addresses: Range<usize>, permissions: u64) {
         let first = addresses.start / PAGE - self.pages.start;
         let last = addresses.end.div_ceil(PAGE) - self.pages.start;
-        self.permissions[first..last].fill(permissions as u8);
+        self.permissions[first..last].fill(stored(permissions));
     }
 }
 

@@ -97,14 +97,13 @@ impl Slots {
             return None;
         }
         // Pages cost: the slot with the fewest that suffice, else the one with the most.
-        let free = self.slots.iter().enumerate().filter(|(_, slot)| !slot.used);
-        let (at, _) = free.min_by_key(|(_, slot)| {
+        let free = self.slots.iter_mut().enumerate().filter(|(_, slot)| !slot.used);
+        let (at, slot) = free.min_by_key(|(_, slot)| {
             let pages = slot.end - slot.first;
             let base = slot.end - size.min(pages);
             let usable = base <= slot.start + SLACK;
             (!usable, pages < size, if pages < size { usize::MAX - pages } else { pages })
         })?;
-        let slot = &mut self.slots[at];
         let base = slot.end - size.min(slot.end - slot.first);
         if base > slot.start + SLACK {
             return None;
@@ -129,11 +128,13 @@ impl Slots {
     }
 
     /// Notes that the host was asked for pages up to there.
+    #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
     pub(crate) fn asked(&mut self, place: Place, end: usize) {
         self.slots[place.slot].asked = end;
     }
 
     /// Notes that a memory has `size` bytes where it had `now`, and where its slot's pages end.
+    #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
     pub(crate) fn set(&mut self, place: Place, now: usize, size: usize) -> usize {
         let rounded = |size: usize| size.next_multiple_of(PAGE);
         let slot = &mut self.slots[place.slot];
@@ -143,6 +144,7 @@ impl Slots {
     }
 
     /// Gives a slot back, of a memory that has `size` bytes.
+    #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
     pub(crate) fn release(&mut self, place: Place, size: usize) {
         self.bytes -= size.next_multiple_of(PAGE);
         self.slots[place.slot].used = false;

@@ -83,6 +83,7 @@ impl Memory {
     }
 
     /// Makes it larger; how many bytes of it had pages already.
+    #[expect(clippy::indexing_slicing, reason = "there are at most `MAX_SLOTS` slots")]
     fn resize(&mut self, size: usize) -> Result<usize, NoPages> {
         let mut slots = slots();
         let pages = slots.pages(self.place, self.size, size).ok_or(NoPages)?;

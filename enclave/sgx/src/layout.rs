@@ -46,6 +46,7 @@ fn base() -> usize {
     &raw const IMAGE_BASE as usize
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "addresses have 64 bits")]
 fn word(word: *const u64) -> usize {
     // SAFETY: callers pass aligned words of the image; the read is volatile because the image
     // writer fills them in after the compiler has seen them.

@@ -8,7 +8,29 @@
 //!
 //! Natively this crate holds only what can be tested there: the bookkeeping of the arena and of
 //! the memories with guards, and the clock.
-#![cfg_attr(not(target_env = "sgx"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+#![cfg_attr(
+    not(target_env = "sgx"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "most of what is linked to is not there natively"
+    )
+)]
 
 #[cfg(any(test, target_env = "sgx"))]
 mod arena;

@@ -8,6 +8,22 @@
 //! Enclaves are built with `panic=abort`: nothing unwinds. What is left is the backtrace of a panic,
 //! which finds no frames here.
 #![no_std]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 #[cfg(target_env = "sgx")]
 core::arch::global_asm!(

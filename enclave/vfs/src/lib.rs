@@ -12,8 +12,29 @@
 //! [`Memory`] is such a tree in memory. What every implementation must pass is in
 //! `conformance`, behind the feature `testing`.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 #[cfg(feature = "testing")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "a check that panics has failed"
+)]
 pub mod conformance;
 mod memory;
 mod shared;

@@ -148,6 +148,7 @@ fn size(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
+#[expect(clippy::indexing_slicing, reason = "an object takes any name")]
 fn object(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
     let slots: Vec<Value> = known.slots.iter().map(|slot| keys::object(slot, outside)).collect();
     let mut object = json!({

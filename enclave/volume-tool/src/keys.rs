@@ -27,6 +27,7 @@ pub(crate) fn words(slot: &SlotInfo, outside: &dyn Outside) -> String {
 }
 
 /// A slot for machines.
+#[expect(clippy::indexing_slicing, reason = "an object takes any name")]
 pub(crate) fn object(slot: &SlotInfo, outside: &dyn Outside) -> Value {
     let kind = match slot.kind {
         SlotKind::Sealed => "sealed",

@@ -8,6 +8,22 @@
 //! for the host's files and for keys. The crate knows nothing of enclaves, and its tests run
 //! natively.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 mod advice;
 mod change;

@@ -180,6 +180,7 @@ pub(crate) fn below(path: &str, name: &str) -> String {
     }
 }
 
+#[expect(clippy::indexing_slicing, reason = "an object takes any name")]
 fn object(name: &str, attributes: &Attributes, target: Option<&str>) -> String {
     let kind = match attributes.kind {
         FileKind::File => "file",

@@ -56,7 +56,7 @@ const SPARE_SHARE: u64 = 32;
 const MIN_IN_LEAF: u64 = 48;
 
 /// How many regions are looked through for a good run.
-const REGIONS_TRIED: u64 = 8;
+const REGIONS_TRIED: usize = 8;
 
 /// Many blocks wait for a commit if they are more than this, and a sixteenth of all.
 const MANY_WAITING: u64 = 4096;

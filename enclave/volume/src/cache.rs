@@ -4,7 +4,7 @@
 use crate::fast_map::FastMap;
 use crate::format::block::{Block, BlockNo, Bytes, zeroed};
 use crate::format::node::Node;
-use crate::format::numbers::{FileBlock, InodeNo};
+use crate::format::numbers::{FileBlock, InodeNo, to_usize};
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
@@ -113,6 +113,10 @@ pub(crate) struct Cache {
 /// Blocks that are kept for reuse rather than given back to the allocator.
 const MAX_SPARE: usize = 64;
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "there is a frame for each number that was given, until `trim`, which ends them all"
+)]
 impl Cache {
     pub(crate) fn new(budget: usize) -> Self {
         Cache {
@@ -186,7 +190,7 @@ impl Cache {
     /// read once only, as by a scan or at random over much, is not worth a place.
     pub(crate) fn was_seen(&mut self, at: FileBlock) -> bool {
         let hash = self.places.hasher().hash_one(Name::Data(at));
-        let place = hash as usize & (self.seen.len() - 1);
+        let place = to_usize(hash) & (self.seen.len() - 1);
         let mark = (hash >> 32) as u32 | 1;
         std::mem::replace(&mut self.seen[place], mark) == mark
     }

@@ -26,7 +26,7 @@ use crate::format::entry::PAYLOAD_BYTES;
 use crate::format::extents;
 use crate::format::item::Subject;
 use crate::format::mark::Mark;
-use crate::format::numbers::FileBlock;
+use crate::format::numbers::{FileBlock, to_usize};
 use crate::format::pointer::{Pointer, Tag};
 use crate::format::record::{Record, STATE_BYTES, State};
 use crate::format::root::Root;
@@ -295,7 +295,7 @@ impl Engine {
 
     /// All that has changed since the last commit, if it is little enough for the log.
     fn changes(&mut self) -> Result<Option<Vec<u8>>> {
-        let most = MAX_GROUP as usize * PAYLOAD_BYTES;
+        let most = to_usize(MAX_GROUP) * PAYLOAD_BYTES;
         let Some(items) = self.space().tree().changes().items() else { return Ok(None) };
         let items: Vec<_> = items.map(|(key, mask)| (*key, mask)).collect();
         let mut bytes = Vec::with_capacity(STATE_BYTES + 128 * items.len());

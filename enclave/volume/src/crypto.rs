@@ -172,6 +172,10 @@ impl Sealer {
         self.key_of(&seal.salt).decrypt(&nonce, extra, bytes, &seal.tag).map_err(|_| NotAuthentic)
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`at` is a place in it, and one was kept otherwise"
+    )]
     fn key_of(&mut self, salt: &Salt) -> &AesGcm {
         if *salt == self.salt {
             return &self.current;

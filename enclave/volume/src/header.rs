@@ -41,11 +41,16 @@ pub(crate) struct Header {
 impl Header {
     /// The header as a block, with its MAC.
     pub(crate) fn encode(&self, volume_key: &SecretKey) -> Box<Bytes> {
-        let mut bytes = crate::format::block::zeroed();
+        let mut block = crate::format::block::zeroed();
+        let bytes: &mut Bytes = &mut block;
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        // At most MAX_SLOTS, which `add` sees to.
-        bytes[12..16].copy_from_slice(&(self.slots.len() as u32).to_le_bytes());
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most `MAX_SLOTS`: `create`, `decode` and `add` see to it"
+        )]
+        let count = self.slots.len() as u32;
+        bytes[12..16].copy_from_slice(&count.to_le_bytes());
         bytes[16..32].copy_from_slice(&self.volume.0);
         bytes[32..40].copy_from_slice(&self.generation.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.next_slot.to_le_bytes());
@@ -55,7 +60,7 @@ impl Header {
         }
         let tag = mac(&mac_key(volume_key), &bytes[..MAC_START]);
         bytes[MAC_START..].copy_from_slice(&tag);
-        bytes
+        block
     }
 
     /// The MAC of the header.
@@ -105,9 +110,10 @@ impl Header {
 
 /// The first block of a storage in which a volume is being made.
 pub(crate) fn unfinished() -> Box<Bytes> {
-    let mut bytes = crate::format::block::zeroed();
+    let mut block = crate::format::block::zeroed();
+    let bytes: &mut Bytes = &mut block;
     bytes[..8].copy_from_slice(UNFINISHED);
-    bytes
+    block
 }
 
 fn mac_of(bytes: &Bytes) -> HeaderMac {

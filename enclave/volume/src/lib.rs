@@ -36,6 +36,22 @@
 //! # }
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
 
 mod admin;
 mod alloc;
@@ -54,6 +70,11 @@ mod fs;
 #[cfg(feature = "fuzzing")]
 mod fuzz_hooks;
 #[cfg(feature = "fuzzing")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "a panic of what only fuzz targets call is a find"
+)]
 pub mod fuzzing;
 mod header;
 mod health;

@@ -13,6 +13,7 @@
 mod chain;
 mod entries;
 #[cfg(feature = "fuzzing")]
+#[expect(clippy::indexing_slicing, reason = "a panic of what only fuzz targets call is a find")]
 pub(crate) mod fuzzing;
 mod group;
 mod newer;
@@ -34,7 +35,7 @@ use crate::format::block::{
 use crate::format::entry::{Entry, FIRST, LAST, PAYLOAD_BYTES, TREE};
 use crate::format::identity::VolumeId;
 use crate::format::mark::Mark;
-use crate::format::numbers::FileBlock;
+use crate::format::numbers::{FileBlock, to_usize};
 use crate::format::pointer::{Pointer, Salt, Tag};
 use crate::format::record::{STATE_BYTES, State};
 use crate::format::ring::RingPlace;
@@ -48,6 +49,8 @@ pub(crate) const MAX_GROUP: u64 = 8;
 
 /// Most blocks of data that lie among the entries.
 pub(crate) const MAX_STAGED: usize = 16;
+
+const _: () = assert!(MAX_STAGED <= u8::MAX as usize);
 
 /// Entries that room is left for when data are staged. Few commits have more; those that have, and
 /// don't fit, write the tree.
@@ -340,7 +343,7 @@ impl Log {
         let Some(place) = self.place_of(bytes.len()) else {
             return Err(Error::damaged("the log has no room"));
         };
-        let data = self.staged_blocks() as usize;
+        let data = to_usize(self.staged_blocks());
         if data == 0 {
             self.group.clear();
             self.group.resize(BLOCK_BYTES, 0);
@@ -355,8 +358,9 @@ impl Log {
             at_place = at_place + 1 + if at == 0 { data as u64 } else { 0 };
             if at == 0 {
                 entry.flags |= FIRST;
-                // At most MAX_STAGED.
-                entry.data = data as u8;
+                #[expect(clippy::cast_possible_truncation, reason = "at most `MAX_STAGED`")]
+                let staged = data as u8;
+                entry.data = staged;
             }
             if at + 1 == count {
                 entry.flags |= LAST;

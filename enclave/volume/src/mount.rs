@@ -13,7 +13,7 @@ use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::format::block::{FIRST_FREE, HEADER_START, RESERVED_BLOCKS, bytes_of};
 use crate::format::identity::VolumeId;
-use crate::format::numbers::InodeNo;
+use crate::format::numbers::{InodeNo, to_usize};
 use crate::format::pointer::Pointer;
 use crate::format::record::State;
 use crate::format::ring::RingPlace;
@@ -48,13 +48,14 @@ impl Volume {
             .zip(slots)
             .map(|(number, slot)| Slot::new(slot, number, &volume, &key))
             .collect::<Result<Vec<Slot>>>()?;
+        #[expect(clippy::cast_possible_truncation, reason = "at most `MAX_SLOTS`, as was checked")]
         let next_slot = slots.len() as u32;
         let header = Header { volume, generation: 1, next_slot, slots };
         let mut store = SealedStore::new(storage, Sealer::new(key.clone())?, Access::Write);
         store.grow(RESERVED_BLOCKS + 1)?;
         // Whatever was there is no volume any more. What is there if this is cut short, says so.
         store.write(HEADER_START, &header::unfinished()[..])?;
-        let empty = vec![0; bytes_of(RESERVED_BLOCKS - 1) as usize];
+        let empty = vec![0; to_usize(bytes_of(RESERVED_BLOCKS - 1))];
         store.write(HEADER_START + 1, &empty)?;
         let root = Root { pointer: Pointer::unsealed(FIRST_FREE), levels: 1 };
         let state = State {

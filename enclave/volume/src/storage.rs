@@ -149,11 +149,10 @@ impl MemoryStorage {
     }
 }
 
-/// The range of `length` bytes from `offset` in something of `size` bytes.
-fn range(offset: u64, length: usize, size: usize) -> Option<std::ops::Range<usize>> {
+/// The range of `length` bytes from `offset`.
+fn range(offset: u64, length: usize) -> Option<std::ops::Range<usize>> {
     let start = usize::try_from(offset).ok()?;
-    let end = start.checked_add(length)?;
-    (end <= size).then_some(start..end)
+    Some(start..start.checked_add(length)?)
 }
 
 impl Storage for MemoryStorage {
@@ -172,16 +171,16 @@ impl Storage for MemoryStorage {
 
     fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
         self.with(|held| {
-            let range = range(offset, bytes.len(), held.len()).ok_or(StorageError::Short)?;
-            bytes.copy_from_slice(&held[range]);
+            let held = range(offset, bytes.len()).and_then(|range| held.get(range));
+            bytes.copy_from_slice(held.ok_or(StorageError::Short)?);
             Ok(())
         })
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.with(|held| {
-            let range = range(offset, bytes.len(), held.len()).ok_or(StorageError::Short)?;
-            held[range].copy_from_slice(bytes);
+            let held = range(offset, bytes.len()).and_then(|range| held.get_mut(range));
+            held.ok_or(StorageError::Short)?.copy_from_slice(bytes);
             Ok(())
         })
     }

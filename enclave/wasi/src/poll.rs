@@ -67,7 +67,9 @@ impl Wasi {
         for (event, pointer) in happened.iter().zip(events.as_array(count).iter()) {
             memory.write(pointer?, event.clone())?;
         }
-        Ok(happened.len() as Size)
+        #[expect(clippy::cast_possible_truncation, reason = "at most `count`")]
+        let happened = happened.len() as Size;
+        Ok(happened)
     }
 
     fn wait(

@@ -356,11 +356,12 @@ impl wasi_snapshot_preview1::WasiSnapshotPreview1 for Wasi {
         buf: GuestPtr<u8>,
         buf_len: types::Size,
     ) -> Result<()> {
-        let mut chunk = [0; 4096];
+        const CHUNK: u32 = 4096;
+        let mut chunk = [0; CHUNK as usize];
         let mut done = 0;
         while done < buf_len {
-            let length = (buf_len - done).min(chunk.len() as u32);
-            let part = &mut chunk[..length as usize];
+            let length = (buf_len - done).min(CHUNK);
+            let (part, _) = chunk.split_at_mut(length as usize);
             getrandom::fill(part).map_err(|_| Errno::Io)?;
             memory.copy_from_slice(part, buf.add(done)?.as_array(length))?;
             done += length;

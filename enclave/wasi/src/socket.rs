@@ -85,8 +85,8 @@ impl Wasi {
         }
         let mut bytes = vec![0; targets.total as usize];
         let received = self.receive_into(socket, &mut bytes, peek, wait)?;
-        targets.scatter(memory, &bytes[..received])?;
-        Ok(received as Size)
+        bytes.truncate(received);
+        targets.scatter(memory, &bytes)
     }
 
     /// Sends what is in the buffers; only some of it if it may not wait.
@@ -105,6 +105,7 @@ impl Wasi {
     }
 
     /// Receives until the buffers are full, the other end sends no more, or it fails.
+    #[expect(clippy::indexing_slicing, reason = "`receive_into` receives no more than is left")]
     fn receive_all(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -123,8 +124,8 @@ impl Wasi {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        targets.scatter(memory, &bytes[..done])?;
-        Ok(done as Size)
+        bytes.truncate(done);
+        targets.scatter(memory, &bytes)
     }
 
     pub(crate) fn socket_receive(

@@ -44,8 +44,8 @@ impl Wasi {
         let mut bytes = vec![0; targets.total as usize];
         let read = counted(self.system.read(stream, &mut bytes)?, bytes.len())?;
         self.drained = read < bytes.len();
-        targets.scatter(memory, &bytes[..read])?;
-        Ok(read as Size)
+        bytes.truncate(read);
+        targets.scatter(memory, &bytes)
     }
 
     pub(crate) fn write_stream(

@@ -1,6 +1,7 @@
 //! Arguments and environment.
 
 use crate::SetupError;
+use crate::transfer::length_of;
 use crate::types::Result;
 use crate::types::Size;
 use wiggle::{GuestMemory, GuestPtr};
@@ -8,6 +9,8 @@ use wiggle::{GuestMemory, GuestPtr};
 /// A list of strings as `args_get` and `environ_get` hand them out.
 pub(crate) struct Strings {
     strings: Vec<Vec<u8>>,
+    /// How many.
+    count: u32,
     /// Bytes of all strings, each with its NUL.
     size: u32,
 }
@@ -23,13 +26,13 @@ impl Strings {
             .iter()
             .try_fold(0u32, |sum, string| sum.checked_add(u32::try_from(string.len()).ok()?));
         let size = size.ok_or(SetupError::TooLarge(what))?;
-        u32::try_from(strings.len()).map_err(|_| SetupError::TooLarge(what))?;
-        Ok(Strings { strings, size })
+        let count = u32::try_from(strings.len()).map_err(|_| SetupError::TooLarge(what))?;
+        Ok(Strings { strings, count, size })
     }
 
     /// How many, and their bytes.
     pub(crate) fn sizes(&self) -> (Size, Size) {
-        (self.strings.len() as u32, self.size)
+        (self.count, self.size)
     }
 
     /// Writes pointers and bytes as C wants them.
@@ -40,7 +43,7 @@ impl Strings {
         mut bytes: GuestPtr<u8>,
     ) -> Result<()> {
         for string in &self.strings {
-            let length = string.len() as u32;
+            let length = length_of(string);
             memory.write(pointers, bytes)?;
             memory.copy_from_slice(string, bytes.as_array(length))?;
             pointers = pointers.add(1)?;

@@ -17,6 +17,11 @@ const MAX_BUFFERS: usize = 1024;
 /// Bytes at a time through a buffer where the program's memory is shared among threads.
 const PIECE: u32 = 64 << 10;
 
+/// How long something is, as far as a program can count.
+pub(crate) fn length_of(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
 /// How many bytes a call on something outside says it took or gave, if there were so many.
 pub(crate) fn counted(count: usize, most: usize) -> Result<usize, Errno> {
     if count > most { Err(Errno::Io) } else { Ok(count) }
@@ -115,7 +120,12 @@ impl Buffers {
             let bytes = self.gather(memory, done)?;
             match write(&bytes).and_then(|written| counted(written, bytes.len())) {
                 Ok(written) => {
-                    done += written as u32;
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "at most the rest of `total`"
+                    )]
+                    let counted = written as u32;
+                    done += counted;
                     if written < bytes.len() || !wait {
                         break;
                     }
@@ -127,15 +137,18 @@ impl Buffers {
         Ok(done)
     }
 
-    /// Fills the buffers in order with `bytes`, which are no more than there is room for.
-    pub(crate) fn scatter(&self, memory: &mut GuestMemory<'_>, mut bytes: &[u8]) -> Result<()> {
+    /// Fills the buffers in order with `bytes`, which are no more than there is room for; how many
+    /// they are.
+    pub(crate) fn scatter(&self, memory: &mut GuestMemory<'_>, mut bytes: &[u8]) -> Result<u32> {
+        let mut done = 0;
         for buffer in &self.list {
-            let length = bytes.len().min(buffer.len() as usize);
-            let (part, rest) = bytes.split_at(length);
-            memory.copy_from_slice(part, buffer.as_ptr().as_array(length as u32))?;
+            let length = length_of(bytes).min(buffer.len());
+            let (part, rest) = bytes.split_at(length as usize);
+            memory.copy_from_slice(part, buffer.as_ptr().as_array(length))?;
             bytes = rest;
+            done += length;
         }
-        Ok(())
+        Ok(done)
     }
 
     /// The buffers as they are; or, of a shared memory, in pieces that fit through a buffer.
@@ -151,6 +164,11 @@ impl Buffers {
     }
 
     /// Reads from a file at `offset`; how many bytes. An error after some is a short count.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::indexing_slicing,
+        reason = "`counted` lets no more pass than the piece has, which has 32 bits"
+    )]
     pub(crate) fn read(
         &self,
         memory: &mut GuestMemory<'_>,
@@ -204,7 +222,12 @@ impl Buffers {
             let written = files.write(inode, offset, &bytes).map_err(Errno::from);
             match written.and_then(|written| counted(written, bytes.len())) {
                 Ok(written) => {
-                    done += written as u32;
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "at most the rest of `total`"
+                    )]
+                    let counted = written as u32;
+                    done += counted;
                     if written < bytes.len() {
                         break;
                     }

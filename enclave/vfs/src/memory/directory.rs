@@ -52,8 +52,14 @@ impl Directory {
         self.slots.binary_search_by_key(cookie, |slot| slot.cookie).ok()
     }
 
+    fn slot_mut(&mut self, name: &str) -> Option<&mut Slot> {
+        let at = self.position(name)?;
+        self.slots.get_mut(at)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<Inode> {
-        self.position(name).map(|at| self.slots[at].inode)
+        let slot = self.slots.get(self.position(name)?)?;
+        Some(slot.inode)
     }
 
     /// Adds a name that is not there.
@@ -69,15 +75,15 @@ impl Directory {
 
     /// Lets a name that is there stand for another inode.
     pub(super) fn replace(&mut self, name: &str, inode: Inode) {
-        if let Some(at) = self.position(name) {
-            self.slots[at].inode = inode;
+        if let Some(slot) = self.slot_mut(name) {
+            slot.inode = inode;
         }
     }
 
     pub(super) fn remove(&mut self, name: &str) {
-        let Some(at) = self.position(name) else { return };
+        let Some(slot) = self.slot_mut(name) else { return };
+        slot.name = String::new();
         self.cookies.remove(name);
-        self.slots[at].name = String::new();
         // Gaps go when they are the most, so that removing costs little each time.
         if self.slots.len() > 2 * self.cookies.len() {
             self.slots.retain(|slot| !slot.name.is_empty());
@@ -87,7 +93,7 @@ impl Directory {
     /// The entries after `cookie`: name, inode, cookie.
     pub(super) fn after(&self, cookie: u64) -> impl Iterator<Item = (&str, Inode, u64)> {
         let start = self.slots.partition_point(|slot| slot.cookie <= cookie);
-        let slots = self.slots[start..].iter().filter(|slot| !slot.name.is_empty());
+        let slots = self.slots.iter().skip(start).filter(|slot| !slot.name.is_empty());
         slots.map(|slot| (slot.name.as_str(), slot.inode, slot.cookie))
     }
 }

@@ -5,7 +5,9 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 
 /// Bytes of a page.
-const PAGE: u64 = 4096;
+const PAGE: u64 = PAGE_LENGTH as u64;
+/// The same, as the length of a slice.
+const PAGE_LENGTH: usize = 4096;
 /// What a page costs: its bytes, and its place in the map.
 pub(super) const PAGE_COST: u64 = PAGE + 64;
 /// Longest file: offsets are signed for programs.
@@ -22,6 +24,7 @@ pub(super) struct Pages {
 pub(super) struct Fresh(Vec<(u64, Vec<u8>)>);
 
 /// The part of page `number` that lies in `offset..end`.
+#[expect(clippy::cast_possible_truncation, reason = "a place within a page")]
 fn part(number: u64, offset: u64, end: u64) -> std::ops::Range<usize> {
     let start = number * PAGE;
     (offset.max(start) - start) as usize..(end.min(start + PAGE) - start) as usize
@@ -37,6 +40,10 @@ impl Pages {
         self.pages.len() as u64 * PAGE_COST
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "pages are whole, and the parts of all pages are as long as what is read"
+    )]
     pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> usize {
         let length = (bytes.len() as u64).min(self.size.saturating_sub(offset));
         let end = offset + length;
@@ -74,8 +81,8 @@ impl Pages {
         self.pages.try_reserve(missing).map_err(|_| Error::NoMemory)?;
         for number in range.filter(|number| !self.pages.contains_key(number)) {
             let mut page = Vec::new();
-            page.try_reserve_exact(PAGE as usize).map_err(|_| Error::NoMemory)?;
-            page.resize(PAGE as usize, 0);
+            page.try_reserve_exact(PAGE_LENGTH).map_err(|_| Error::NoMemory)?;
+            page.resize(PAGE_LENGTH, 0);
             fresh.push((number, page));
         }
         Ok(Fresh(fresh))
@@ -88,6 +95,10 @@ impl Pages {
     }
 
     /// Writes where pages are.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "pages are whole, and the parts of all pages are as long as what is written"
+    )]
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         let end = offset + bytes.len() as u64;
         let mut done = 0;
@@ -111,8 +122,10 @@ impl Pages {
         } else if size < self.size {
             self.pages.retain(|&number, _| number < size.div_ceil(PAGE));
             // What is cut off must read as zero when the file grows again.
-            if let Some(last) = self.pages.get_mut(&(size / PAGE)) {
-                last[(size % PAGE) as usize..].fill(0);
+            if let Some(last) = self.pages.get_mut(&(size / PAGE))
+                && let Some(cut) = last.get_mut(part(size / PAGE, size, u64::MAX))
+            {
+                cut.fill(0);
             }
         }
         self.size = size;

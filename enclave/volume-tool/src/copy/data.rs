@@ -70,6 +70,7 @@ pub(crate) fn check_size(
 
 /// Copies all of a file into one that is empty. The trees are those of the two files, or
 /// one that holds both.
+#[expect(clippy::indexing_slicing, reason = "`found` gives no tree that there is not")]
 pub(crate) fn copy(
     trees: &mut [Tree<'_>],
     (from_tree, from): (usize, File<'_>),

@@ -49,6 +49,7 @@ pub(crate) struct Copier<'j, 'c, 't, 'f> {
     linked: HashMap<(usize, Inode), Linked>,
 }
 
+#[expect(clippy::indexing_slicing, reason = "`found` gives no tree that there is not")]
 impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
     pub(crate) fn new(job: &'j mut Job<'c>, trees: &'t mut [Tree<'f>]) -> Self {
         let (meter, buffer) = (Meter::default(), data::buffer());

@@ -39,17 +39,19 @@ enum Found<'p> {
 
 /// Copies all of the first tree into the second, which is empty.
 pub(crate) fn everything(job: &mut Job<'_>, mut trees: [Tree<'_>; 2]) -> Result<()> {
+    let [from, to] = trees.each_ref().map(|tree| tree.prefix.clone());
     let mut copier = Copier::new(job, &mut trees);
-    let root = |copier: &mut Copier<'_, '_, '_, '_>, tree: usize| {
-        let shown = copier.trees[tree].prefix.clone();
-        Source { tree, inode: copier.files(tree).root(), shown }
+    let root = |copier: &mut Copier<'_, '_, '_, '_>, tree: usize, shown: String| Source {
+        tree,
+        inode: copier.files(tree).root(),
+        shown,
     };
-    let source = root(&mut copier, 0);
+    let source = root(&mut copier, 0, from);
     if copier.job.console.wants_progress() {
         // What can't be measured can't be copied, which is said then.
         let _ = copier.measure(&source);
     }
-    let Source { tree, inode: directory, shown } = root(&mut copier, 1);
+    let Source { tree, inode: directory, shown } = root(&mut copier, 1, to);
     let into = Target { tree, directory, name: String::new(), shown };
     let result = copier.root(&source, &into);
     copier.end(1);

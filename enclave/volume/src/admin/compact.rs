@@ -226,6 +226,7 @@ fn room_before(engine: &mut Engine, end: BlockNo) -> Result<bool> {
 }
 
 /// Moves blocks of files to free blocks before the end; whether all had room there.
+#[expect(clippy::indexing_slicing, reason = "no more blocks are taken than have still to move")]
 fn move_data(engine: &mut Engine, data: &[Lying], round: &mut Round) -> Result<bool> {
     let mut bytes = Vec::with_capacity(data.len() * BLOCK_BYTES);
     let mut moving = Vec::with_capacity(data.len());
@@ -235,7 +236,8 @@ fn move_data(engine: &mut Engine, data: &[Lying], round: &mut Round) -> Result<b
     }
     let mut done = 0;
     while done < moving.len() {
-        let runs = engine.space_mut().take_first((moving.len() - done) as u32, round.end)?;
+        let want = u32::try_from(moving.len() - done).unwrap_or(u32::MAX);
+        let runs = engine.space_mut().take_first(want, round.end)?;
         if runs.is_empty() {
             // What waits for a commit may lie before the end.
             round.uncommitted = MAX_UNCOMMITTED;

@@ -2,6 +2,7 @@
 
 use super::region::WORDS;
 use crate::format::block::BlockNo;
+use crate::format::numbers::to_usize;
 
 /// Blocks of an area: those of a word of a bitmap.
 pub(super) const AREA_BLOCKS: u64 = 64;
@@ -45,7 +46,7 @@ impl Free {
 
 /// The region of an area, and its word there.
 pub(super) fn region_and_word(area: u64) -> (u64, usize) {
-    (area / WORDS as u64, (area % WORDS as u64) as usize)
+    (area / WORDS as u64, to_usize(area % WORDS as u64))
 }
 
 /// The first block of an area.

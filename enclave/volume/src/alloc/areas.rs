@@ -11,6 +11,7 @@ use super::region::{Mark, Region, region_of};
 use super::{POOL_BLOCKS, REGIONS_TRIED, Reserved, Space, WORDS};
 use crate::error::{Error, Result};
 use crate::format::block::{BlockNo, FIRST_FREE, Run};
+use crate::format::numbers::to_usize;
 
 /// Areas may be this part of all blocks: three times what the nodes of large files take.
 const AREAS_SHARE: u64 = 32;
@@ -33,6 +34,7 @@ impl Space {
                     // All that fits, or what is needed, if there is no more.
                     let need = (POOL_BLOCKS / 2 - supply) as u64;
                     let want = self.usable().clamp(need, (POOL_BLOCKS - supply) as u64);
+                    #[expect(clippy::cast_possible_truncation, reason = "at most `POOL_BLOCKS`")]
                     let runs = self.take_runs(want as u32)?;
                     let blocks: Vec<BlockNo> = runs.into_iter().flat_map(Run::blocks).collect();
                     self.tree.pool_mut().add_before(blocks.into_iter());
@@ -89,7 +91,7 @@ impl Space {
         for _ in 0..count {
             let at = self.areas.next % count;
             self.areas.next = at;
-            let area = self.areas.list[at];
+            let Some(&area) = self.areas.list.get(at) else { break };
             let free = self.free_of(area)?;
             if free.is_good() {
                 return Ok(Some((area, free)));
@@ -114,10 +116,10 @@ impl Space {
         let full = &self.full;
         let tried: Vec<u64> = (region_of(self.lowest)..self.region_count())
             .filter(|number| !full.contains(number))
-            .take(REGIONS_TRIED as usize)
+            .take(REGIONS_TRIED)
             .collect();
         for number in tried {
-            let end = self.end_in(number) / AREA_BLOCKS as usize;
+            let end = self.end_in(number) / to_usize(AREA_BLOCKS);
             let words = self.region(number)?.words_for_data(end);
             let found =
                 words.map(|(word, free)| (word, Free(free))).max_by_key(|(_, free)| free.count());

@@ -5,6 +5,9 @@ use super::{KEPT_REGIONS, REGION_BLOCKS, Space, Supply, WORDS};
 use crate::error::{Error, Result};
 use crate::format::block::{BlockNo, RESERVED_BLOCKS, Run, may_hold_node};
 use crate::format::item::Key;
+use crate::format::numbers::to_usize;
+
+const _: () = assert!(RESERVED_BLOCKS <= REGION_BLOCKS);
 
 /// Where freed blocks go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,13 +113,14 @@ impl Space {
         self.regions.get_mut(&number).ok_or_else(|| Error::damaged("a region is not loaded"))
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the reserved blocks are of the first region")]
     fn load_region(&mut self, number: u64) -> Result<()> {
         if self.regions.contains_key(&number) {
             return Ok(());
         }
         let mut used = self.read_region(number)?;
         if number == 0 {
-            for bit in 0..RESERVED_BLOCKS as usize {
+            for bit in 0..to_usize(RESERVED_BLOCKS) {
                 used[bit / 64] |= 1 << (bit % 64);
             }
         }
@@ -206,7 +210,7 @@ fn split(run: Run) -> Vec<Run> {
     let Run { mut start, mut count } = run;
     while count > 0 {
         let room = REGION_BLOCKS - start.0 % REGION_BLOCKS;
-        let part = u64::from(count).min(room) as u32;
+        let part = count.min(u32::try_from(room).unwrap_or(u32::MAX));
         parts.push(Run { start, count: part });
         start = start + u64::from(part);
         count -= part;

@@ -20,9 +20,9 @@ impl Space {
         for number in self.entered_regions()?.range(region_of(block)..) {
             let used = self.region_bits(*number)?;
             let first = if region_of(block) == *number { bit_of(block) } else { 0 };
-            let (word, bit) = (first / 64, first % 64);
-            let all: u64 = used[word..].iter().map(|word| u64::from(word.count_ones())).sum();
-            let before = used[word] & !(u64::MAX << bit);
+            let used = used.get(first / 64..).unwrap_or_default();
+            let all: u64 = used.iter().map(|word| u64::from(word.count_ones())).sum();
+            let before = used.first().map_or(0, |word| word & !(u64::MAX << (first % 64)));
             count += all - u64::from(before.count_ones());
         }
         Ok(count)

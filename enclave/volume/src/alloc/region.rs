@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::format::block::{BlockNo, Run};
+use crate::format::numbers::to_usize;
 
 /// Blocks of a region.
 pub(crate) const REGION_BLOCKS: u64 = 8192;
@@ -10,7 +11,7 @@ pub(crate) const REGION_BLOCKS: u64 = 8192;
 const MAX_TRIED: usize = 256;
 
 /// Words of a region's bitmap.
-pub(crate) const WORDS: usize = REGION_BLOCKS as usize / 64;
+pub(crate) const WORDS: usize = to_usize(REGION_BLOCKS) / 64;
 
 /// Bytes of a region's bitmap.
 pub(super) const BITMAP_BYTES: usize = WORDS * 8;
@@ -44,7 +45,7 @@ pub(super) struct Region {
     /// is durable.
     pending_free: Box<[u64; WORDS]>,
     /// How many those are.
-    pending: u32,
+    pending: usize,
     /// A bit for each word that is kept for nodes.
     kept: [u64; WORDS / 64],
     dirty: bool,
@@ -60,6 +61,10 @@ pub(super) struct Looked {
     pub(super) longest: u32,
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "bits are those of `bit_of`, and words theirs: a region has both for all its blocks"
+)]
 impl Region {
     pub(super) fn new(used: Box<[u64; WORDS]>) -> Self {
         Region {
@@ -115,13 +120,13 @@ impl Region {
 
     /// Keeps free blocks back until a commit is durable.
     pub(super) fn hold_back(&mut self, bits: std::ops::Range<usize>) {
-        self.pending += bits.len() as u32;
+        self.pending += bits.len();
         bits.for_each(|bit| self.pending_free[bit / 64] ^= 1 << (bit % 64));
     }
 
     /// Lets blocks be given out that were [held back](Self::hold_back).
     pub(super) fn let_go(&mut self, bits: std::ops::Range<usize>) {
-        self.pending -= bits.len() as u32;
+        self.pending -= bits.len();
         bits.for_each(|bit| self.pending_free[bit / 64] ^= 1 << (bit % 64));
         self.longest = u32::MAX;
     }
@@ -213,6 +218,7 @@ impl Region {
         while from < bits.end && looked.runs.len() < MAX_TRIED {
             let Some(first) = self.first_free(from, bits.end) else { break };
             let last = self.first_taken(first, bits.end.min(first + want as usize));
+            #[expect(clippy::cast_possible_truncation, reason = "at most `want`")]
             let count = (last - first) as u32;
             looked.runs.push(Run { start: base + first as u64, count });
             looked.longest = looked.longest.max(count);
@@ -230,8 +236,8 @@ impl Region {
 
     /// The last bit that is set.
     pub(super) fn last_used(&self) -> Option<usize> {
-        let word = self.used.iter().rposition(|word| *word != 0)?;
-        Some(word * 64 + 63 - self.used[word].leading_zeros() as usize)
+        let (at, word) = self.used.iter().enumerate().rfind(|(_, word)| **word != 0)?;
+        Some(at * 64 + 63 - word.leading_zeros() as usize)
     }
 
     pub(super) fn encode(&self) -> [u8; BITMAP_BYTES] {

@@ -7,6 +7,7 @@ use super::{
 use crate::alloc::Reserved;
 use crate::error::{Error, Result};
 use crate::format::block::{BlockNo, MAX_BLOCKS, Run};
+use crate::format::numbers::to_usize;
 
 impl Space {
     /// Takes blocks, as many as wanted or fewer, in long runs, which are in order. For data they
@@ -39,7 +40,7 @@ impl Space {
         }
         for (at, run) in runs.iter().enumerate() {
             if let Err(error) = self.mark(*run, Mark::Used) {
-                runs[..at].iter().for_each(|run| self.free_unused_run(*run));
+                runs.iter().take(at).for_each(|run| self.free_unused_run(*run));
                 return Err(error);
             }
         }
@@ -72,9 +73,10 @@ impl Space {
         let Some(start) = self.first_free()?.filter(|start| *start < end) else { return Ok(None) };
         let number = region_of(start);
         let first = bit_of(start);
-        let room = (end.0 - start.0).min(u64::from(want)) as usize;
+        let room = to_usize((end.0 - start.0).min(u64::from(want)));
         let limit = self.end_in(number).min(first + room);
         let count = self.region(number)?.first_taken(first, limit) - first;
+        #[expect(clippy::cast_possible_truncation, reason = "at most `want`")]
         let run = Run { start, count: count as u32 };
         self.mark(run, Mark::Used)?;
         Ok(Some(run))
@@ -83,7 +85,7 @@ impl Space {
     /// The first block that is free for data.
     pub(crate) fn first_free(&mut self) -> Result<Option<BlockNo>> {
         for number in region_of(self.lowest)..self.region_count() {
-            let from = self.lowest.0.saturating_sub(first_block(number).0) as usize;
+            let from = to_usize(self.lowest.0.saturating_sub(first_block(number).0));
             let end = self.end_in(number);
             if let Some(bit) = self.region(number)?.first_free(from, end) {
                 self.lowest = first_block(number) + bit as u64;
@@ -123,7 +125,7 @@ impl Space {
                 break;
             }
             // One without anything free, or with short runs only, costs a look, once.
-            tried += u64::from(is_new && !self.full.contains(&number));
+            tried += usize::from(is_new && !self.full.contains(&number));
             if tried == REGIONS_TRIED {
                 break;
             }

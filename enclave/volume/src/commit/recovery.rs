@@ -53,15 +53,15 @@ impl Engine {
         let in_a_row =
             |one: &(Kind, Pointer), next: &(Kind, Pointer)| one.1.block + 1 == next.1.block;
         for row in blocks.chunk_by(in_a_row).flat_map(|row| row.chunks(BATCH_BLOCKS)) {
-            let first = row[0].1.block;
+            let Some((_, Pointer { block: first, .. })) = row.first() else { continue };
             let mut bytes = vec![0; row.len() * BLOCK_BYTES];
-            store.read(first, &mut bytes)?;
+            store.read(*first, &mut bytes)?;
             let mut opened = bytes.clone();
             for ((kind, pointer), block) in row.iter().zip(opened.as_chunks_mut::<BLOCK_BYTES>().0)
             {
                 store.open(*kind, pointer, block)?;
             }
-            store.write(first, &bytes)?;
+            store.write(*first, &bytes)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::block::is_in_ring;
 use crate::format::extents;
 use crate::format::item::{GROUP, Key, Subject};
-use crate::format::numbers::FileBlock;
+use crate::format::numbers::{FileBlock, to_usize};
 use crate::format::pointer::Pointer;
 use crate::log::{Chain, Net};
 
@@ -18,7 +18,7 @@ impl Engine {
         for encoded in &net.keys {
             let key = Key::decode(encoded).ok_or_else(malformed)?;
             if key.subject == Subject::Extents {
-                let changes: Vec<(usize, Option<Pointer>)> = (0..GROUP as usize)
+                let changes: Vec<(usize, Option<Pointer>)> = (0..to_usize(GROUP))
                     .filter_map(|place| Some((place, *net.pointers.get(&(*encoded, place))?)))
                     .collect();
                 self.data.set_pointers(&key, &changes)?;

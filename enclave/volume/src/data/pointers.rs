@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::format::extents;
 use crate::format::extents::Item;
 use crate::format::item::{GROUP, Key, Subject};
-use crate::format::numbers::{FileBlock, InodeNo};
+use crate::format::numbers::{FileBlock, InodeNo, to_usize};
 use crate::format::pointer::Pointer;
 use crate::tree::Step;
 
@@ -35,14 +35,15 @@ impl Data {
     }
 
     /// The pointers of blocks of a file, from one on.
+    #[expect(clippy::indexing_slicing, reason = "`here` ends with the group")]
     pub(super) fn pointers(&mut self, from: FileBlock, count: u64) -> Result<Vec<Option<Pointer>>> {
-        let mut found = Vec::with_capacity(count as usize);
+        let mut found = Vec::with_capacity(to_usize(count));
         let end = from.index + count;
         let mut at = from;
         while at.index < end {
             let group_end = (at.index / GROUP + 1) * GROUP;
             let first = extents::place(at.index);
-            let here = first..first + (group_end.min(end) - at.index) as usize;
+            let here = first..first + to_usize(group_end.min(end) - at.index);
             match self.space_mut().get(&Key::extents(at), extents::decode)? {
                 Some(group) => found.extend_from_slice(&group?[here]),
                 None => found.extend(here.map(|_| None)),
@@ -73,7 +74,7 @@ impl Data {
 
     /// Takes the pointers of a group away, from a place on.
     pub(crate) fn clear_pointers(&mut self, key: &Key, first: usize) -> Result<()> {
-        let none: Vec<_> = (first..GROUP as usize).map(|place| (place, None)).collect();
+        let none: Vec<_> = (first..to_usize(GROUP)).map(|place| (place, None)).collect();
         self.set_pointers(key, &none)
     }
 
@@ -111,7 +112,7 @@ impl Data {
     /// Makes sure that pointers to these blocks can be set. They are in order.
     pub(super) fn prepare_pointers(&mut self, blocks: &[FileBlock]) -> Result<()> {
         for group in blocks.chunk_by(super::same_group) {
-            let at = group[0];
+            let Some(&at) = group.first() else { continue };
             self.space_mut().prepare(&Key::extents(at))?;
             if at.index == 0 && self.is_inline(at.inode)? {
                 self.space_mut().prepare(&Key::inline(at.inode))?;
@@ -124,7 +125,7 @@ impl Data {
     pub(super) fn point_to(&mut self, blocks: &[FileBlock], pointers: &[Pointer]) -> Result<()> {
         let mut rest = pointers;
         for group in blocks.chunk_by(super::same_group) {
-            let at = group[0];
+            let Some(&at) = group.first() else { continue };
             let (own, others) = rest.split_at(group.len().min(rest.len()));
             rest = others;
             let changes: Vec<(usize, Option<Pointer>)> = group

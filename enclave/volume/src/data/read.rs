@@ -33,6 +33,7 @@ impl Data {
     }
 
     /// The first bytes of a file that lies in the tree; leaves `bytes` alone for others.
+    #[expect(clippy::indexing_slicing, reason = "`length` is the shorter one's")]
     fn read_inline(&mut self, inode: InodeNo, bytes: &mut [u8]) -> Result<()> {
         self.space_mut().get(&Key::inline(inode), |value| {
             let length = value.len().min(bytes.len());
@@ -50,6 +51,7 @@ impl Data {
 
     /// Brings blocks of a file into the cache that will be read soon, with few reads of the
     /// storage. A block that can't be brought is left to whoever reads it.
+    #[expect(clippy::indexing_slicing, reason = "a run of `in_a_row` lies within what it looks at")]
     pub(crate) fn read_ahead(
         &mut self,
         from: FileBlock,
@@ -108,6 +110,10 @@ impl Data {
 
     /// Reads whole blocks of a file, none of which is in the cache, straight to where they
     /// are wanted, and opens them there.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is a pointer for each block, and a run of `in_a_row` lies within them"
+    )]
     pub(crate) fn read_direct(&mut self, from: FileBlock, bytes: &mut [u8]) -> Result<()> {
         let count = bytes.len() / BLOCK_BYTES;
         self.cache_mut().count_misses(count as u64);

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::format::block::{BLOCK_BYTES, Kind, Run};
 use crate::format::item::Key;
 use crate::format::limits::MAX_INLINE_BYTES;
-use crate::format::numbers::{FileBlock, InodeNo};
+use crate::format::numbers::{FileBlock, InodeNo, to_usize};
 use crate::format::pointer::Pointer;
 use crate::sealed_store::BATCH_BLOCKS;
 
@@ -48,8 +48,9 @@ impl Data {
     }
 
     /// Puts the start of a small file into the tree.
+    #[expect(clippy::indexing_slicing, reason = "the file has at most `MAX_INLINE_BYTES`")]
     fn write_inline(&mut self, inode: InodeNo) -> Result<()> {
-        let length = self.inodes.get(inode)?.size as usize;
+        let length = to_usize(self.inodes.get(inode)?.size);
         let at = FileBlock::new(inode, 0);
         let (key, extents) = (Key::inline(inode), Key::extents(at));
         let had = self.pointer(at)?.is_some();
@@ -58,7 +59,7 @@ impl Data {
             self.space_mut().prepare(&extents)?;
         }
         let Some(frame) = self.cache_mut().find_data(at) else { return Ok(()) };
-        let mut bytes = [0; MAX_INLINE_BYTES as usize];
+        let mut bytes = [0; to_usize(MAX_INLINE_BYTES)];
         bytes[..length].copy_from_slice(&self.cache().data(frame)[..length]);
         let result = self
             .space_mut()
@@ -70,6 +71,7 @@ impl Data {
     }
 
     /// Writes blocks of files out of the cache, where they are clean then. They are in order.
+    #[expect(clippy::indexing_slicing, reason = "`write_blocks` asks for blocks that it was given")]
     fn write_cached(&mut self, blocks: &[FileBlock]) -> Result<()> {
         self.write_blocks(blocks, |data, range, to| {
             for at in &blocks[range] {
@@ -81,6 +83,7 @@ impl Data {
     }
 
     /// Writes whole blocks of a file, from one on, past the cache, which forgets them.
+    #[expect(clippy::indexing_slicing, reason = "`write_blocks` asks for blocks that it was given")]
     pub(crate) fn write_direct(&mut self, from: FileBlock, bytes: &[u8]) -> Result<()> {
         let count = (bytes.len() / BLOCK_BYTES) as u64;
         let indices = from.index..from.index + count;
@@ -122,6 +125,7 @@ impl Data {
         let mut at = 0;
         while at < blocks {
             let want = (blocks - at).min(BATCH_BLOCKS);
+            #[expect(clippy::cast_possible_truncation, reason = "at most `BATCH_BLOCKS`")]
             let runs = self.space_mut().take_runs(want as u32)?;
             let end = at + runs.iter().map(|run| run.count as usize).sum::<usize>();
             scratch.clear();

@@ -28,6 +28,7 @@ const BYTES: usize = 8 + 6 * 8;
 const MODE_IS_KNOWN: u16 = 1 << 15;
 
 /// How the tree writes a mode.
+#[expect(clippy::cast_possible_truncation, reason = "a mode has nine bits")]
 fn mode_code(mode: Option<Mode>) -> u16 {
     mode.map_or(0, |mode| mode.bits() as u16 | MODE_IS_KNOWN)
 }

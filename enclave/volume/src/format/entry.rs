@@ -18,6 +18,8 @@ const HEAD_BYTES: usize = 8 + TAG_BYTES + 8 + 8 + 8 + TAG_BYTES + 8 + 4;
 /// Most bytes of an entry's payload.
 pub(crate) const PAYLOAD_BYTES: usize = SEALED_BYTES - HEAD_BYTES;
 
+const _: () = assert!(PAYLOAD_BYTES <= u16::MAX as usize);
+
 /// The first entry of its group.
 pub(crate) const FIRST: u8 = 1;
 /// The last one.
@@ -48,6 +50,11 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Writes the entry to the start of what is to be sealed; the rest stays as it is.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::indexing_slicing,
+        reason = "a payload has at most `PAYLOAD_BYTES`"
+    )]
     pub(crate) fn encode(&self, sealed: &mut [u8; SEALED_BYTES]) {
         sealed[..8].copy_from_slice(&self.sequence.to_le_bytes());
         sealed[8..24].copy_from_slice(&self.previous);
@@ -58,7 +65,6 @@ impl Entry {
         sealed[64..72].copy_from_slice(&self.place.0.to_le_bytes());
         sealed[72] = self.flags;
         sealed[73] = self.data;
-        // At most PAYLOAD_BYTES.
         sealed[74..HEAD_BYTES].copy_from_slice(&(self.payload.len() as u16).to_le_bytes());
         sealed[HEAD_BYTES..HEAD_BYTES + self.payload.len()].copy_from_slice(&self.payload);
     }

@@ -4,16 +4,17 @@ use crate::error::{Error, Result};
 use crate::format::block::{BLOCK_BYTES, may_hold_data};
 use crate::format::item::{GROUP, Key};
 use crate::format::limits::MAX_FILE_BYTES;
+use crate::format::numbers::to_usize;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 
 /// Most blocks of a file.
 const MAX_FILE_BLOCKS: u64 = MAX_FILE_BYTES / BLOCK_BYTES as u64;
 
 /// Most bytes of an item.
-const MAX_BYTES: usize = 4 + GROUP as usize * POINTER_BYTES;
+const MAX_BYTES: usize = 4 + to_usize(GROUP) * POINTER_BYTES;
 
 /// The pointers of a group; nothing for holes.
-pub(crate) type Group = [Option<Pointer>; GROUP as usize];
+pub(crate) type Group = [Option<Pointer>; to_usize(GROUP)];
 
 /// Where in its group a block of a file is.
 pub(crate) fn place(index: u64) -> usize {
@@ -40,6 +41,7 @@ pub(crate) fn parts(value: &[u8]) -> Result<(u32, &[[u8; POINTER_BYTES]])> {
 }
 
 /// One pointer out of an item's value.
+#[expect(clippy::indexing_slicing, reason = "`parts` saw as many pointers as there are bits")]
 pub(crate) fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
     let (present, pointers) = parts(value)?;
     if present >> place & 1 == 0 {
@@ -50,9 +52,10 @@ pub(crate) fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
 }
 
 /// All pointers of an item's value.
+#[expect(clippy::indexing_slicing, reason = "a group has a place for each bit")]
 pub(crate) fn decode(value: &[u8]) -> Result<Group> {
     let (present, pointers) = parts(value)?;
-    let mut group = [None; GROUP as usize];
+    let mut group = [None; to_usize(GROUP)];
     for (place, pointer) in places(present).zip(pointers) {
         group[place] = Some(Pointer::decode(pointer));
     }
@@ -104,6 +107,10 @@ pub(crate) struct Item {
     length: usize,
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "`parts` saw as many pointers as there are bits, and there is room for one for each"
+)]
 impl Item {
     /// One without pointers.
     pub(crate) fn empty() -> Self {

@@ -17,6 +17,8 @@ pub(crate) const HEAD_BYTES: usize = 8;
 /// Bytes of a slot.
 pub(crate) const SLOT_BYTES: usize = 4;
 
+const _: () = assert!(BLOCK_BYTES <= u16::MAX as usize);
+
 /// Bytes for slots and items.
 const ROOM: usize = BLOCK_BYTES - HEAD_BYTES;
 
@@ -31,6 +33,10 @@ pub(crate) const MAX_LEVELS: u8 = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node(Block);
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "`validate` saw, and every change keeps, that slots and items lie in the page"
+)]
 impl Node {
     /// A node without items, in a block that may hold anything.
     pub(crate) fn empty(mut block: Block, level: u8) -> Self {
@@ -66,8 +72,8 @@ impl Node {
         usize::from(u16::from_le_bytes([self.0[at], self.0[at + 1]]))
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "an offset or length within a page")]
     fn set_field(&mut self, at: usize, value: usize) {
-        // Offsets and lengths within a page fit.
         self.0[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
     }
 
@@ -391,6 +397,7 @@ struct Taken([u64; BLOCK_BYTES / 64]);
 
 impl Taken {
     /// Takes bytes of the page; whether all of them were free.
+    #[expect(clippy::indexing_slicing, reason = "there is a word for each 64 bytes of a page")]
     fn take(&mut self, start: usize, end: usize) -> bool {
         let mut free = true;
         let mut at = start;

@@ -2,6 +2,14 @@
 
 use std::fmt;
 
+const _: () = assert!(size_of::<usize>() == size_of::<u64>());
+
+/// A number as a length or an index in memory.
+#[expect(clippy::cast_possible_truncation, reason = "both have 64 bits, as was asserted")]
+pub(crate) const fn to_usize(number: u64) -> usize {
+    number as usize
+}
+
 /// The number of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InodeNo(pub(crate) u64);

@@ -61,12 +61,12 @@ pub(crate) enum Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    #[expect(clippy::cast_possible_truncation, reason = "the values of items fit into a page")]
     pub(crate) fn encode(&self, to: &mut Vec<u8>) {
         match self {
             Record::Put { key, value } => {
                 to.push(1);
                 to.extend_from_slice(key);
-                // Values of items fit into a page.
                 to.extend_from_slice(&(value.len() as u16).to_le_bytes());
                 to.extend_from_slice(value);
             }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::format::block::{BLOCK_BYTES, blocks_of};
 use crate::format::item::Key;
 use crate::format::limits::MAX_FILE_BYTES;
-use crate::format::numbers::{FileBlock, InodeNo};
+use crate::format::numbers::{FileBlock, InodeNo, to_usize};
 use crate::inode_table::Times;
 use crate::sealed_store::BATCH_BLOCKS;
 
@@ -48,8 +48,8 @@ impl Files {
         bytes: &mut [u8],
     ) -> Result<usize> {
         let size = self.inodes().file(inode)?.size;
-        let length = size.saturating_sub(offset).min(bytes.len() as u64) as usize;
-        let bytes = &mut bytes[..length];
+        let (bytes, _) = bytes.split_at_mut(to_usize(size.saturating_sub(offset)).min(bytes.len()));
+        let length = bytes.len();
         let expected = self.inodes().read_position(inode, offset + length as u64);
         let pattern = if expected == offset { Pattern::Sequential } else { Pattern::Random };
         let result = self.read_range(inode, offset, bytes, size, pattern);
@@ -59,6 +59,10 @@ impl Files {
         result.map(|()| length)
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`done` stays within `bytes`, `count` within what is left of them and of the block"
+    )]
     fn read_range(
         &mut self,
         inode: InodeNo,
@@ -137,6 +141,7 @@ impl Files {
     }
 
     /// Writes all of `bytes`, or as many as could be before an error.
+    #[expect(clippy::indexing_slicing, reason = "`write_chunk` writes some of what it was given")]
     pub(crate) fn write_file(
         &mut self,
         inode: InodeNo,
@@ -168,6 +173,7 @@ impl Files {
     }
 
     /// Writes some of `bytes`.
+    #[expect(clippy::indexing_slicing, reason = "`length` is at most that of `bytes`")]
     fn write_chunk(&mut self, inode: InodeNo, offset: u64, bytes: &[u8]) -> Result<usize> {
         self.engine.make_room()?;
         let whole = bytes.len() / BLOCK_BYTES;
@@ -180,7 +186,7 @@ impl Files {
             length
         } else {
             // Up to a multiple of the chunk's size, so that large writes become aligned.
-            let length = (CHUNK_BYTES - offset % CHUNK_BYTES).min(bytes.len() as u64) as usize;
+            let length = to_usize(CHUNK_BYTES - offset % CHUNK_BYTES).min(bytes.len());
             self.engine.reserve_for_dirty(blocks_of(length as u64) + 1)?;
             self.write_cached(inode, offset, &bytes[..length])?
         };
@@ -206,6 +212,10 @@ impl Files {
     }
 
     /// Writes into the cache; how much could be.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`done` stays within `bytes`, `count` within what is left of them and of the block"
+    )]
     fn write_cached(&mut self, inode: InodeNo, offset: u64, bytes: &[u8]) -> Result<usize> {
         let size = self.inodes().get(inode)?.size;
         let mut done = 0;
@@ -266,6 +276,7 @@ impl Files {
         self.inodes().change(inode, Times::CONTENTS, |attributes| attributes.size = size)
     }
 
+    #[expect(clippy::indexing_slicing, reason = "`within` is a place in a block")]
     fn shorten(&mut self, inode: InodeNo, old: u64, size: u64) -> Result<()> {
         let last = size / BLOCK;
         let within = (size % BLOCK) as usize;

@@ -77,8 +77,8 @@ impl Names {
             return Err(wrong("does not fit its cookie"));
         }
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let mut known = starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]);
-        if known.any(|known| known == name) {
+        let mut known = starts.zip(&self.ends).map(|(start, end)| self.text.get(start..*end));
+        if known.any(|known| known == Some(name)) {
             return Err(wrong("is there twice"));
         }
         self.text.push_str(name);

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 /// Most bytes of a slot's parameters.
 pub const MAX_PARAMETER_BYTES: usize = 128;
 
+const _: () = assert!(MAX_PARAMETER_BYTES <= u8::MAX as usize);
+
 /// Fewest bytes of a key file.
 pub const MIN_KEY_FILE_BYTES: usize = 32;
 
@@ -231,11 +233,15 @@ impl Slot {
         SlotInfo { number: self.number, kind: self.kind, parameters }
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::indexing_slicing,
+        reason = "the parameters have at most `MAX_PARAMETER_BYTES`: a new slot's and a decoded one's"
+    )]
     pub(crate) fn encode(&self) -> [u8; KEY_SLOT_BYTES] {
         let mut bytes = [0; KEY_SLOT_BYTES];
         bytes[..4].copy_from_slice(&self.number.to_le_bytes());
         bytes[4] = self.kind.code();
-        // At most 128, by its constructors.
         bytes[5] = self.parameters.len() as u8;
         bytes[8..8 + self.parameters.len()].copy_from_slice(&self.parameters);
         bytes[136..148].copy_from_slice(&self.nonce);

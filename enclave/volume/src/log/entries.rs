@@ -10,6 +10,7 @@ use crate::format::block::{
 };
 use crate::format::entry::{FIRST, LAST, TREE};
 use crate::format::identity::VolumeId;
+use crate::format::numbers::to_usize;
 use crate::format::pointer::{SALT_BYTES, Salt};
 use crate::format::ring::RingPlace;
 use crate::sealed_store::SealedStore;
@@ -56,7 +57,7 @@ impl Entries {
         volume: &VolumeId,
         tolerance: Tolerance,
     ) -> Result<Self> {
-        let mut bytes = vec![0; BLOCKS as usize * BLOCK_BYTES];
+        let mut bytes = vec![0; to_usize(BLOCKS) * BLOCK_BYTES];
         if let Err(error) = store.read(START, &mut bytes) {
             if tolerance == Tolerance::None {
                 return Err(error);
@@ -79,7 +80,7 @@ impl Entries {
     }
 
     pub(super) fn held(&self, block: BlockNo) -> &Held {
-        self.held.get((block.0 - START.0) as usize).unwrap_or(&Held::Nothing)
+        self.held.get(to_usize(block.0 - START.0)).unwrap_or(&Held::Nothing)
     }
 
     /// What all blocks hold.

@@ -56,6 +56,7 @@ impl Tree {
     }
 
     /// Writes nodes, which are in the order of their blocks.
+    #[expect(clippy::indexing_slicing, reason = "`start` is where they ended")]
     fn write_batch(&mut self, nodes: &[Dirty]) -> Result<()> {
         self.scratch.clear();
         let mut pointers: Vec<Pointer> = Vec::with_capacity(nodes.len());
@@ -80,6 +81,7 @@ impl Tree {
 /// Where nodes lie that are in the order of their blocks.
 fn runs(nodes: &[Dirty]) -> Vec<Run> {
     let in_a_row = |one: &Dirty, next: &Dirty| one.block + 1 == next.block;
-    let run = |row: &[Dirty]| Run { start: row[0].block, count: row.len() as u32 };
-    nodes.chunk_by(in_a_row).map(run).collect()
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has at most `BATCH_BLOCKS`")]
+    let run = |row: &[Dirty]| Some(Run { start: row.first()?.block, count: row.len() as u32 });
+    nodes.chunk_by(in_a_row).filter_map(run).collect()
 }

@@ -1,7 +1,6 @@
 //! What the tests share: a random source with a seed, a plain file tree in memory to
 //! compare with, and steps that do the same to both.
-// Each test uses some of it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
 mod bounded;
 mod faulty;

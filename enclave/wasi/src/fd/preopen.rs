@@ -20,7 +20,8 @@ impl Wasi {
     pub(crate) fn prestat(&self, fd: Fd) -> Result<Prestat> {
         // wasi-libc looks for the end of the preopened directories by this errno.
         let path = self.preopened(fd, Errno::Badf)?;
-        Ok(Prestat::Dir(PrestatDir { pr_name_len: path.len() as Size }))
+        let pr_name_len = Size::try_from(path.len()).map_err(|_| Errno::Nametoolong)?;
+        Ok(Prestat::Dir(PrestatDir { pr_name_len }))
     }
 
     pub(crate) fn prestat_name(
@@ -31,9 +32,8 @@ impl Wasi {
         size: Size,
     ) -> Result<()> {
         let path = self.preopened(fd, Errno::Notdir)?;
-        if path.len() > size as usize {
-            return Err(Errno::Nametoolong.into());
-        }
-        Ok(memory.copy_from_slice(path.as_bytes(), buffer.as_array(path.len() as u32))?)
+        let length = Size::try_from(path.len()).ok().filter(|length| *length <= size);
+        let length = length.ok_or(Errno::Nametoolong)?;
+        Ok(memory.copy_from_slice(path.as_bytes(), buffer.as_array(length))?)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::stat::file_type;
 use crate::Wasi;
+use crate::transfer::length_of;
 use crate::types::Result;
 use crate::types::{Dircookie, Fd, Filetype, Rights, Size};
 use twine_vfs::Inode;
@@ -23,10 +24,10 @@ struct Filling<'a, 'b> {
 impl Filling<'_, '_> {
     /// Writes what fits.
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        let length = bytes.len().min((self.size - self.filled) as usize);
-        let target = self.buffer.add(self.filled)?.as_array(length as u32);
-        self.memory.copy_from_slice(&bytes[..length], target)?;
-        self.filled += length as u32;
+        let length = length_of(bytes).min(self.size - self.filled);
+        let target = self.buffer.add(self.filled)?.as_array(length);
+        self.memory.copy_from_slice(bytes.split_at(length as usize).0, target)?;
+        self.filled += length;
         Ok(())
     }
 
@@ -36,7 +37,7 @@ impl Filling<'_, '_> {
         let mut head = [0; 24];
         head[..8].copy_from_slice(&next.to_le_bytes());
         head[8..16].copy_from_slice(&inode.0.to_le_bytes());
-        head[16..20].copy_from_slice(&(name.len() as u32).to_le_bytes());
+        head[16..20].copy_from_slice(&length_of(name.as_bytes()).to_le_bytes());
         head[20] = kind as u8;
         self.put(&head)?;
         self.put(name.as_bytes())?;

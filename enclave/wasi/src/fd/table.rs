@@ -56,6 +56,11 @@ impl Descriptors {
     }
 
     /// Gives a descriptor the lowest free number.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::indexing_slicing,
+        reason = "a free number had a slot; there are at most `MAX_DESCRIPTORS`"
+    )]
     pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<Fd, Errno> {
         self.check_room()?;
         let number = match self.free.pop() {

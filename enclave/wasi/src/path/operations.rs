@@ -4,6 +4,7 @@ use super::walk::{LastName, MAX_PATH_BYTES, PathEnd, Walk, check};
 use crate::Wasi;
 use crate::fd::descriptor::HeldInode;
 use crate::fd::stat::{filestat, stamps};
+use crate::transfer::length_of;
 use crate::types::Result;
 use crate::types::{Errno, Fd, Filestat, Fstflags, Lookupflags, Rights, Size, Timestamp};
 use std::borrow::Cow;
@@ -150,10 +151,10 @@ impl Wasi {
             (inode, FileKind::SymbolicLink) => walk.files().read_link(inode)?,
             _ => return Err(Errno::Inval.into()),
         };
-        let length = target.len().min(size as usize);
-        let buffer = buffer.as_array(length as u32);
-        memory.copy_from_slice(&target.as_bytes()[..length], buffer)?;
-        Ok(length as Size)
+        let length = length_of(target.as_bytes()).min(size);
+        let (bytes, _) = target.as_bytes().split_at(length as usize);
+        memory.copy_from_slice(bytes, buffer.as_array(length))?;
+        Ok(length)
     }
 
     pub(crate) fn remove_directory(&mut self, fd: Fd, path: &str) -> Result<()> {

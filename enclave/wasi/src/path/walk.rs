@@ -70,12 +70,12 @@ impl Drop for Walk<'_> {
 }
 
 /// The next component of `text`: its bytes, and where the one after it starts.
+#[expect(clippy::string_slice, reason = "`at` is 0, or follows a slash: this function gave it")]
 fn component(text: &str, at: usize) -> (&str, usize) {
     let rest = &text[at..];
-    let length = rest.find('/').unwrap_or(rest.len());
-    let after = &rest[length..];
+    let (name, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let slashes = after.len() - after.trim_start_matches('/').len();
-    (&rest[..length], at + length + slashes)
+    (name, at + name.len() + slashes)
 }
 
 /// Checks what needs no look at the tree.
@@ -136,6 +136,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Follows `path` from the directory `start`.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        reason = "no inode before `base` is released here, and `name_end` is where a name ended"
+    )]
     pub(crate) fn to(
         &mut self,
         start: Inode,

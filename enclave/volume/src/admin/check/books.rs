@@ -3,6 +3,7 @@
 use super::Check;
 use crate::alloc::{REGION_BLOCKS, WORDS};
 use crate::format::block::{BlockNo, RESERVED_BLOCKS};
+use crate::format::numbers::to_usize;
 use std::collections::BTreeMap;
 
 /// Words of a chunk.
@@ -17,9 +18,10 @@ pub(super) struct Blocks(BTreeMap<u64, [u64; CHUNK_WORDS]>);
 
 impl Blocks {
     /// Adds a block; whether it was not there.
+    #[expect(clippy::indexing_slicing, reason = "a chunk has a word for each 64 of its blocks")]
     pub(super) fn insert(&mut self, block: BlockNo) -> bool {
         let chunk = self.0.entry(block.0 / CHUNK_BLOCKS).or_default();
-        let word = &mut chunk[(block.0 % CHUNK_BLOCKS / 64) as usize];
+        let word = &mut chunk[to_usize(block.0 % CHUNK_BLOCKS / 64)];
         let bit = 1 << (block.0 % 64);
         let there = *word & bit != 0;
         *word |= bit;

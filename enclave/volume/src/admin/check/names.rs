@@ -111,15 +111,16 @@ impl Check<'_> {
 
     /// Of several names of a directory, takes that with which its attributes agree.
     fn choose_spots(&mut self) {
-        for at in 0..self.more_names.len() {
-            let other = self.more_names[at];
+        let mut spots = std::mem::take(&mut self.more_names);
+        for other in &mut spots {
             let Some(known) = self.inodes.get_mut(&other.inode) else { continue };
             let parent = known.says.map(|says| says.parent);
             let Some(first) = known.spot.as_mut() else { continue };
             if Some(first.directory) != parent && Some(other.directory) == parent {
-                self.more_names[at] = std::mem::replace(first, other);
+                std::mem::swap(first, other);
             }
         }
+        self.more_names = spots;
     }
 
     /// Looks at an inode whose attributes are not there.
