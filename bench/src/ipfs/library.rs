@@ -13,7 +13,6 @@
 //! - *Keys.* A node that is written gets a key by CMAC of its number and 16 random bytes, under a key
 //!   of the session that changes after 65,536 of them.
 
-use super::node::NotAuthentic;
 use aes::Aes128;
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::inout::InOutBuf;
@@ -35,6 +34,10 @@ pub(crate) enum Manner {
     /// As of today: all is cleared as in 2020, by a fast `memset`.
     Today,
 }
+
+/// The authentication tag does not match.
+#[derive(Debug)]
+pub(crate) struct NotAuthentic;
 
 /// Bytes of the cipher's context, about: the key expanded for both directions, counters, powers
 /// of the hash key.
