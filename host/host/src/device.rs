@@ -1,11 +1,12 @@
 //! Hardware or software: which SGX this machine has.
 
 use crate::driver::{self, DEVICE, Kernel, LoadError, Memory, Refusal};
+use crate::elrange::Elrange;
 use crate::error::Error;
 use crate::image::Image;
-use crate::process::Shortage;
+use crate::limits::Shortage;
 use sgx_isa::AttributesFlags;
-use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
+use sgxs::loader::{Load, Mapping, Tcs};
 use sgxs::sgxs::SgxsRead;
 use std::ffi::c_void;
 use std::io::{BufReader, ErrorKind};
@@ -101,13 +102,6 @@ impl Tee {
             }
         }
     }
-}
-
-/// The addresses of a loaded enclave.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Elrange {
-    pub base: usize,
-    pub size: usize,
 }
 
 /// A machine's driver: where enclaves are loaded.
@@ -253,16 +247,6 @@ pub(crate) struct AnyTcs {
 impl Tcs for AnyTcs {
     fn address(&self) -> *mut c_void {
         self.address as *mut c_void
-    }
-}
-
-impl MappingInfo for Elrange {
-    fn address(&self) -> *mut c_void {
-        self.base as *mut c_void
-    }
-
-    fn size(&self) -> usize {
-        self.size
     }
 }
 

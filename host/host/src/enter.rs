@@ -204,7 +204,7 @@ extern "C" fn prepare(frame: &mut Frame) {
 
 /// How often a thread waits for a page, and for how long: the driver may have none just now, or another
 /// thread may be adding it (Linux `sgx_encl_eaug_page`).
-const MOST_WAITS: u64 = 100;
+const MAX_WAITS: u64 = 100;
 const WAIT: Duration = Duration::from_millis(1);
 
 impl Frame {
@@ -217,7 +217,7 @@ impl Frame {
         if address != self.missing {
             (self.missing, self.waits) = (address, 0);
         }
-        if !missing || self.waits == MOST_WAITS {
+        if !missing || self.waits == MAX_WAITS {
             return false;
         }
         self.waits += 1;
@@ -228,7 +228,7 @@ impl Frame {
 
     /// How an exception is told that nobody has dealt with.
     fn exception(&self, vector: u16, address: u64) -> Abnormal {
-        match self.missing == address && self.waits == MOST_WAITS {
+        match self.missing == address && self.waits == MAX_WAITS {
             true => Abnormal::NoPage { address },
             false => Abnormal::Exception { vector, address },
         }

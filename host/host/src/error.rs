@@ -1,6 +1,6 @@
 //! Why an enclave did not run, or did not end well.
 
-use crate::process::{self, Shortage};
+use crate::limits::{self, Shortage};
 use crate::word::shell_word;
 use sgx_sim::RootSecretError;
 use std::io;
@@ -148,7 +148,7 @@ impl Error {
     pub fn remedy(&self) -> String {
         match self {
             Error::NoSgx(_) => "see `twine info`, or run on software SGX with --tee sim".into(),
-            Error::Read { source, .. } => process::remedy(source).unwrap_or(match source.kind() {
+            Error::Read { source, .. } => limits::remedy(source).unwrap_or(match source.kind() {
                 io::ErrorKind::NotFound => "check the path; `cargo xtask image` builds the image",
                 io::ErrorKind::IsADirectory => "name the .sgxs file, not a folder",
                 _ => "check the path and its permissions",
@@ -179,7 +179,7 @@ impl Error {
                 "end other enclaves, or give the machine more EPC: PRMRR in its firmware, or a virtual machine's memory-backend-epc".into()
             }
             Error::NoFile { source, shortage } => {
-                shortage.remedy().or_else(|| process::remedy(source)).unwrap_or("close other files").into()
+                shortage.remedy().or_else(|| limits::remedy(source)).unwrap_or("close other files").into()
             }
             Error::System(_) => {
                 "see whether a seccomp filter or a limit of this container refuses the call".into()
@@ -220,7 +220,7 @@ fn root_secret_remedy(error: &sgx_sim::Error) -> String {
                 .into()
         }
         RootSecretError::Read { source, .. } | RootSecretError::Make { source, .. } => {
-            process::remedy(source).unwrap_or(ELSEWHERE).into()
+            limits::remedy(source).unwrap_or(ELSEWHERE).into()
         }
         _ => ELSEWHERE.into(),
     }

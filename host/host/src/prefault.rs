@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 const STEP: u64 = 2 << 20;
 
 /// Most bytes of a mapping that are entered: 8 MiB of page tables.
-const MOST: u64 = 4 << 30;
+const MAX_WANTED: u64 = 4 << 30;
 
 /// Enters pages from the start of a mapping on, in a thread that is there while it has work.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Prefault {
         // Held until the thread is started, so that there is one at most.
         let mut thread = lock(&self.thread);
         let mut state = lock(&self.state);
-        state.wanted = state.wanted.max(length.min(MOST));
+        state.wanted = state.wanted.max(length.min(MAX_WANTED));
         if state.working || state.stopped || state.entered >= state.wanted {
             return;
         }

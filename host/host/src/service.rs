@@ -1,8 +1,8 @@
 //! What one enclave is served with, and what it said.
 
 use crate::code::CodeFile;
-use crate::device::Elrange;
 use crate::driver::Memory;
+use crate::elrange::Elrange;
 use crate::folder::Folder;
 use crate::mapping::PAGE;
 use crate::program::{Program, words};
@@ -140,7 +140,7 @@ impl std::fmt::Debug for dyn Input {
 }
 
 /// Most bytes of a prompt.
-const MOST_PROMPT: usize = 4096;
+const MAX_PROMPT: usize = 4096;
 
 /// What one enclave is served with.
 #[derive(Debug)]
@@ -297,7 +297,7 @@ impl Service {
                 Some(end) => *line = bytes[end + 1..].to_vec(),
                 None => line.extend_from_slice(bytes),
             }
-            line.truncate(MOST_PROMPT);
+            line.truncate(MAX_PROMPT);
         }
         Ok(written)
     }

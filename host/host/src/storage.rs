@@ -64,8 +64,8 @@ impl StorageError {
     /// What to do about it, in one line.
     pub fn remedy(&self) -> String {
         match self {
-            StorageError::Open { source, .. } if crate::process::remedy(source).is_some() => {
-                crate::process::remedy(source).unwrap_or_default().into()
+            StorageError::Open { source, .. } if crate::limits::remedy(source).is_some() => {
+                crate::limits::remedy(source).unwrap_or_default().into()
             }
             StorageError::Open { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
@@ -128,7 +128,7 @@ const HEADER: &[u8; 8] = b"TWINEVOL";
 const UNFINISHED: &[u8; 8] = b"TWINENEW";
 
 /// Such a file has at most so many bytes while its first block is not written, all of them zero.
-const MOST_BLANK: u64 = 2 << 20;
+const MAX_BLANK: u64 = 2 << 20;
 
 /// How often a file is opened again that was replaced meanwhile.
 const TRIES: usize = 8;
@@ -487,7 +487,7 @@ fn is_empty(file: &File) -> io::Result<bool> {
     if length >= start.len() as u64 {
         file.read_exact_at(&mut start, 0)?;
     }
-    if start != [0; UNFINISHED.len()] || length > MOST_BLANK {
+    if start != [0; UNFINISHED.len()] || length > MAX_BLANK {
         return Ok(start == *UNFINISHED);
     }
     let mut all = vec![0; length as usize];
@@ -841,7 +841,7 @@ mod tests {
             assert!(!is_new(&UNFINISHED[..length]));
         }
         // Zeros, as many as there may be before the first block is written.
-        let most = vec![0; MOST_BLANK as usize];
+        let most = vec![0; MAX_BLANK as usize];
         assert!(is_new(&most) && is_new(&most[1..]) && is_new(&[0; 3]));
         assert!(!is_new(&[&most[..], &[0]].concat()));
         for at in [3, 8, 4096, most.len() - 1] {

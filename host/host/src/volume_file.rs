@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most bytes of one write. Linux keeps what is written at once in one piece of its page
 /// cache, and a block that is written into a large piece later costs twice as much.
-const MOST_BYTES: usize = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 
 /// After so many bytes the system is asked to begin with writing them out, so that the disk
 /// works while more is sealed, and the next sync finds less to wait for.
@@ -47,9 +47,9 @@ impl VolumeFile {
     /// The system's; a part may have been written.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let end = offset.checked_add(bytes.len() as u64).ok_or(io::ErrorKind::InvalidInput)?;
-        let offsets = (offset..end).step_by(MOST_BYTES);
+        let offsets = (offset..end).step_by(MAX_BYTES);
         offsets
-            .zip(bytes.chunks(MOST_BYTES))
+            .zip(bytes.chunks(MAX_BYTES))
             .try_for_each(|(offset, piece)| self.file.write_all_at(piece, offset))?;
         let waiting = self.waiting.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if waiting + bytes.len() as u64 >= WRITE_OUT_BYTES {

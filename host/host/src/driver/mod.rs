@@ -12,7 +12,7 @@ mod pages;
 pub(crate) use load::{LoadError, Refusal, load};
 pub(crate) use pages::Memory;
 
-use crate::process::has_memory;
+use crate::limits::has_memory;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -3,7 +3,7 @@
 
 use super::load::Refusal;
 use super::{EnclaveFile, abi};
-use crate::device::Elrange;
+use crate::elrange::Elrange;
 use crate::streams::status_of;
 use std::io;
 use std::ops::Range;
