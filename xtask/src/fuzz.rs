@@ -27,8 +27,8 @@ const RUSTFLAGS: &[&str] = &[
 ];
 
 /// No input may take longer, in seconds, or more memory, in MiB.
-const MOST_SECONDS: u32 = 25;
-const MOST_MEMORY: u32 = 2048;
+const MAX_SECONDS: u32 = 25;
+const MAX_MEMORY: u32 = 2048;
 
 /// Seconds that each target runs where nothing else is said.
 const SECONDS: u64 = 60;
@@ -258,8 +258,8 @@ fn one(root: &Path, target: &str, until: Until) -> Result<Outcome> {
     });
     fuzzer.arg(format!("-artifact_prefix={}/", finds.display()));
     fuzzer.args([
-        format!("-timeout={MOST_SECONDS}"),
-        format!("-rss_limit_mb={MOST_MEMORY}"),
+        format!("-timeout={MAX_SECONDS}"),
+        format!("-rss_limit_mb={MAX_MEMORY}"),
         "-print_final_stats=1".to_owned(),
     ]);
     let told = fs::File::create(&log)?;
