@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use twine_host::{CodeFile, Image};
 
 /// Most bytes that are kept; beyond, what was used longest ago goes first.
-const MOST_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 2 << 30;
 
 const EXTENSION: &str = "code";
 
@@ -36,13 +36,13 @@ pub(crate) struct Ls {
 }
 
 /// One kept file.
-struct Kept {
+struct CachedFile {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
 }
 
-impl Kept {
+impl CachedFile {
     fn name(&self) -> String {
         self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -75,7 +75,7 @@ pub(crate) fn no_folder() -> Failure {
 }
 
 /// Code can't be kept in this file.
-pub(crate) fn not_kept(path: &Path, error: &io::Error) -> Failure {
+pub(crate) fn cannot_store(path: &Path, error: &io::Error) -> Failure {
     Failure::system(
         format!("compiled code can't be kept as {}: {error}", path.display()),
         error,
@@ -83,7 +83,7 @@ pub(crate) fn not_kept(path: &Path, error: &io::Error) -> Failure {
     )
 }
 
-fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
+fn list(folder: &Path) -> io::Result<Vec<CachedFile>> {
     let mut all = Vec::new();
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
@@ -95,10 +95,10 @@ fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
             && let Ok(metadata) = path.metadata()
         {
             let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            all.push(Kept { path, bytes: metadata.len(), used });
+            all.push(CachedFile { path, bytes: metadata.len(), used });
         }
     }
-    all.sort_by_key(|kept| std::cmp::Reverse(kept.used));
+    all.sort_by_key(|file| std::cmp::Reverse(file.used));
     Ok(all)
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct Settings {
 }
 
 /// Where the code of a program that runs in `image` is kept.
-pub(crate) fn file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
+pub(crate) fn code_file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
     let folder = folder()?;
     let program = hash_cache::sha256(program, &folder).ok()?;
     let mrenclave = &image.sigstruct().enclavehash;
@@ -126,7 +126,7 @@ pub(crate) fn file(image: &Image, program: &Program, settings: Settings) -> Opti
     ];
     words.iter().filter(|(set, _)| *set).for_each(|(_, word)| name += word);
     let path = folder.join(name).with_extension(EXTENSION);
-    make_room(&folder);
+    evict(&folder);
     touch(&path);
     Some(CodeFile::new(path))
 }
@@ -139,13 +139,13 @@ fn touch(path: &Path) {
     }
 }
 
-fn make_room(folder: &Path) {
+fn evict(folder: &Path) {
     let mut bytes = 0;
-    for kept in kept(folder).unwrap_or_default() {
-        bytes += kept.bytes;
-        if bytes > MOST_BYTES {
+    for file in list(folder).unwrap_or_default() {
+        bytes += file.bytes;
+        if bytes > MAX_BYTES {
             // Another process may have removed it already.
-            let _ = fs::remove_file(kept.path);
+            let _ = fs::remove_file(file.path);
         }
     }
 }
@@ -159,18 +159,18 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
             "check its permissions, or name another folder by TWINE_CACHE",
         )
     };
-    let all = kept(&folder).map_err(unreadable)?;
+    let all = list(&folder).map_err(unreadable)?;
     match command {
         Command::Ls(Ls { json: true }) => {
-            let all: Vec<_> = all.iter().map(Kept::to_json).collect();
+            let all: Vec<_> = all.iter().map(CachedFile::to_json).collect();
             print_line!("{:#}", serde_json::Value::from(all));
         }
         Command::Ls(Ls { json: false }) => {
-            all.iter().for_each(|kept| print_line!("{:>12} {}", kept.bytes, kept.name()));
+            all.iter().for_each(|file| print_line!("{:>12} {}", file.bytes, file.name()));
         }
         Command::Clear => {
-            for kept in all {
-                fs::remove_file(&kept.path).map_err(unreadable)?;
+            for file in all {
+                fs::remove_file(&file.path).map_err(unreadable)?;
             }
             hash_cache::clear(&folder).map_err(unreadable)?;
         }

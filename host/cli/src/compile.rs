@@ -2,10 +2,10 @@
 
 use crate::cache::{self, Settings};
 use crate::failure::Failure;
-use crate::options::{CompilerName, Place};
-use crate::print::{print_line, say};
+use crate::options::{CompilerName, Target};
+use crate::print::{print_error, print_line};
 use crate::program::{Program, is_standard_input};
-use crate::{room, xdg};
+use crate::{memory, xdg};
 use clap::Args;
 use serde_json::json;
 use std::env;
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     timeout: bool,
 
     #[command(flatten)]
-    place: Place,
+    target: Target,
 
     /// Say nothing but errors
     #[arg(long, short)]
@@ -69,7 +69,7 @@ enum OneCompiler {
 fn lock(code: &Path) -> Result<Option<fs::File>, Failure> {
     let file = xdg::make_folder(code)
         .and_then(|()| fs::File::create(code.with_extension(LOCK)))
-        .map_err(|error| cache::not_kept(code, &error))?;
+        .map_err(|error| cache::cannot_store(code, &error))?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         // Without a lock the same is compiled twice, and one of them kept.
@@ -84,16 +84,16 @@ pub(crate) fn threads() -> u64 {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let program = Program::read(&arguments.program)?;
-    let (image, platform) = arguments.place.choose(program.len(), arguments.quiet)?;
+    let (image, platform) = arguments.target.choose(program.len(), arguments.quiet)?;
     let baseline = arguments.compiler == OneCompiler::Baseline;
     let settings = Settings {
         fuel: arguments.fuel,
         timeout: arguments.timeout,
-        explicit_checks: arguments.place.no_guard_pages,
+        explicit_checks: arguments.target.no_guard_pages,
         baseline,
     };
-    let code = cache::file(&image, &program, settings).ok_or_else(cache::no_folder)?;
-    if arguments.place.no_code_cache {
+    let code = cache::code_file(&image, &program, settings).ok_or_else(cache::no_folder)?;
+    if arguments.target.no_code_cache {
         // What is kept is made anew.
         let _ = fs::remove_file(code.path());
     }
@@ -120,22 +120,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             timeout: arguments.timeout.then_some(1),
             interrupts: false,
         },
-        explicit_checks: arguments.place.no_guard_pages,
+        explicit_checks: arguments.target.no_guard_pages,
         compiler: if baseline { Compiler::Baseline } else { Compiler::Optimizing },
         compile_threads: threads(),
         keep_code: true,
         ..Launch::default()
     };
     let resources = Resources { code: Some(code), ..Resources::default() };
-    let program = program.give()?;
+    let program = program.into_host_program()?;
     let begun = Instant::now();
     let report = twine_host::run(&image, platform, &launch, program, resources);
     let _ = fs::remove_file(path.with_extension(LOCK));
     let compiler = if baseline { CompilerName::Baseline } else { CompilerName::Optimizing };
-    let report = report.map_err(|error| room::failure(error, &image, Some(compiler)))?;
+    let report = report.map_err(|error| memory::failure(error, &image, Some(compiler)))?;
     if let End::Refused { cause, remedy } = report.outcome.end {
         if let Some(error) = &report.not_kept {
-            return Err(cache::not_kept(&path, error));
+            return Err(cache::cannot_store(&path, error));
         }
         return Err(Failure::new(cause, remedy));
     }
@@ -157,47 +157,47 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// What compiles a program that is to be run, and where its code is.
-pub(crate) struct Chosen {
+pub(crate) struct CompilePlan {
     pub compiler: Compiler,
     pub code: Option<CodeFile>,
 }
 
 /// Chooses by what the user wants and what is kept; with `auto` and nothing kept, has another
 /// process compile the program for the next start.
-pub(crate) fn choose(
+pub(crate) fn plan(
     wanted: CompilerName,
-    place: &Place,
+    target: &Target,
     program: &Path,
     settings: Settings,
     file: impl Fn(Settings) -> Option<CodeFile>,
-) -> Chosen {
+) -> CompilePlan {
     let compiler = match wanted {
         CompilerName::Optimizing => Compiler::Optimizing,
         CompilerName::Baseline => Compiler::Baseline,
         // Without guard pages, or where no other process can read the program or leave its code,
         // there is nothing to choose.
         CompilerName::Auto
-            if place.no_guard_pages || place.no_code_cache || is_standard_input(program) =>
+            if target.no_guard_pages || target.no_code_cache || is_standard_input(program) =>
         {
             Compiler::Optimizing
         }
         CompilerName::Auto => Compiler::BaselineIfPossible,
     };
-    if place.no_code_cache {
-        return Chosen { compiler, code: None };
+    if target.no_code_cache {
+        return CompilePlan { compiler, code: None };
     }
     let optimized = file(settings);
     let baseline = Settings { baseline: true, ..settings };
     match compiler {
-        Compiler::Optimizing => Chosen { compiler, code: optimized },
-        Compiler::Baseline => Chosen { compiler, code: file(baseline) },
+        Compiler::Optimizing => CompilePlan { compiler, code: optimized },
+        Compiler::Baseline => CompilePlan { compiler, code: file(baseline) },
         Compiler::BaselineIfPossible => match optimized {
             Some(code) if code.path().exists() => {
-                Chosen { compiler: Compiler::Optimizing, code: Some(code) }
+                CompilePlan { compiler: Compiler::Optimizing, code: Some(code) }
             }
             _ => {
-                compile_meanwhile(place, program, settings);
-                Chosen { compiler, code: file(baseline) }
+                compile_in_background(target, program, settings);
+                CompilePlan { compiler, code: file(baseline) }
             }
         },
     }
@@ -205,10 +205,10 @@ pub(crate) fn choose(
 
 /// Starts another `twine` that compiles the program, and does not wait for it. If that fails,
 /// the next start is as this one.
-fn compile_meanwhile(place: &Place, program: &Path, settings: Settings) {
+fn compile_in_background(target: &Target, program: &Path, settings: Settings) {
     let Ok(twine) = env::current_exe() else { return };
     let mut arguments: Vec<OsString> = vec![twine.into(), "compile".into(), "--quiet".into()];
-    arguments.extend(place.options());
+    arguments.extend(target.options());
     if settings.fuel {
         arguments.push("--fuel".into());
     }
@@ -229,9 +229,9 @@ fn compile_meanwhile(place: &Place, program: &Path, settings: Settings) {
 
 /// Tells somebody at a terminal that compiling will take a while.
 pub(crate) fn announce(program: &Path, bytes: usize, code: Option<&CodeFile>) {
-    let kept = code.is_some_and(|code| code.path().exists());
-    if bytes > LARGE && !kept && io::stderr().is_terminal() {
+    let cached = code.is_some_and(|code| code.path().exists());
+    if bytes > LARGE && !cached && io::stderr().is_terminal() {
         let later = if code.is_some() { "; later starts need not" } else { "" };
-        say!("twine: compiling {}{later}", program.display());
+        print_error!("twine: compiling {}{later}", program.display());
     }
 }

@@ -11,11 +11,11 @@ mod key;
 mod locate;
 mod manual;
 mod measure;
+mod memory;
 mod mounts;
 mod options;
 mod print;
 mod program;
-mod room;
 mod run;
 mod signals;
 mod size;
@@ -70,27 +70,27 @@ enum Command {
     Man(manual::Man),
 }
 
-/// Memory that a backtrace may take, in bytes: what names the functions is read for it.
-const BACKTRACE: usize = 64 << 20;
+/// Memory that a backtrace may take, in bytes. Most of it is for the debug information.
+const BACKTRACE_MEMORY: usize = 64 << 20;
 
 fn main() -> ExitCode {
     twine_host::prepare();
     let backtrace = env::var_os("RUST_BACKTRACE").map(|_| panic::take_hook());
     panic::set_hook(Box::new(move |panic| match &backtrace {
-        // The standard library waits for ever if memory ends while it writes a backtrace.
-        Some(tell) if twine_host::has_memory(BACKTRACE) => tell(panic),
-        _ => tell_panic(panic),
+        // The standard library hangs if memory runs out while it writes a backtrace.
+        Some(hook) if twine_host::has_memory(BACKTRACE_MEMORY) => hook(panic),
+        _ => report_panic(panic),
     }));
     twine_host::on_a_large_stack(command).unwrap_or_else(|error| Failure::from(error).show())
 }
 
-/// What is no fault of a user's is told in the same form as all else.
-fn tell_panic(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+/// Reports a panic in the form of all other failures.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(|location| format!(" at {location}")).unwrap_or_default();
     let cause = panic.payload_as_str().unwrap_or("unknown").replace('\n', " ");
     Failure::new(
-        format!("the command stopped{place}: {cause}"),
-        "this is a fault of Twine's: please report it with the command",
+        format!("the command panicked{location}: {cause}"),
+        "this is a bug in Twine: please report it with the command",
     )
     .show();
 }
@@ -99,7 +99,7 @@ fn command() -> ExitCode {
     let given = sqlite::arrange(env::args_os().collect());
     let arguments = match Arguments::try_parse_from(given) {
         Ok(arguments) => arguments,
-        // Wrong usage, or the answer to --help or --version.
+        // Wrong usage, or the output of --help or --version.
         Err(error) => return usage(&error),
     };
     let result = match arguments.command {
@@ -114,18 +114,25 @@ fn command() -> ExitCode {
         Command::Completions(arguments) => Ok(manual::completions(&arguments)),
         Command::Man(arguments) => manual::man(&arguments),
     };
-    let printed = print::finish();
     match result {
-        // The first failure is the one to be told.
-        Err(failure) => failure.show(),
-        Ok(code) => printed.map_or_else(|failure| failure.show(), |()| code),
+        // Only the first failure is reported.
+        Err(failure) => {
+            let _ = print::finish();
+            failure.show()
+        }
+        Ok(code) => finish(code),
     }
+}
+
+/// Flushes the standard output. The exit code is `code` if all of it was written.
+fn finish(code: ExitCode) -> ExitCode {
+    print::finish().map_or_else(|error| Failure::of_stdout(&error).show(), |()| code)
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX));
-    print::note(error.print());
-    print::finish().map_or_else(|failure| failure.show(), |()| code)
+    print::check(error.print());
+    finish(code)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(crate) fn completions(arguments: &Completions) -> ExitCode {
     let mut script = Vec::new();
     let mut command = crate::Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "twine", &mut script);
-    print::note(stdout().write_all(&script));
+    print::check(stdout().write_all(&script));
     ExitCode::SUCCESS
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn man(arguments: &Man) -> Result<ExitCode, Failure> {
     }
     let mut text = Vec::new();
     let rendered = render(&page, &mut text);
-    print::note(rendered.and_then(|()| stdout().write_all(&text)));
+    print::check(rendered.and_then(|()| stdout().write_all(&text)));
     Ok(ExitCode::SUCCESS)
 }
 

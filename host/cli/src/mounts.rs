@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::key::Key;
-use crate::print::say;
+use crate::print::print_error;
 use crate::size;
 use clap::Args;
 use std::fs;
@@ -229,7 +229,7 @@ impl Prepared {
         if create && !quiet {
             let host = host.to_owned();
             storage.when_made(move || {
-                say!("twine: {} is made: a new volume, {named}", host.display());
+                print_error!("twine: {} is made: a new volume, {named}", host.display());
             });
         }
         let number = self.resources.storages.len() as u64;

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::locate;
-use crate::print::say;
+use crate::print::print_error;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use twine_host::{Image, Platform, Tee};
 
 /// Where to run.
 #[derive(Debug, Args)]
-pub(crate) struct Place {
+pub(crate) struct Target {
     /// Which SGX to run on: the CPU's, software, or the CPU's where it can be used
     #[arg(long, value_enum, default_value = "auto")]
     tee: TeeName,
@@ -40,10 +40,10 @@ pub(crate) enum CompilerName {
     Auto,
 }
 
-impl Place {
+impl Target {
     /// The same, and no code is kept.
     pub(crate) fn without_code_cache(self) -> Self {
-        Place { no_code_cache: true, ..self }
+        Target { no_code_cache: true, ..self }
     }
 
     /// The options that say it, for another `twine`.
@@ -65,7 +65,7 @@ impl Place {
         let platform = Tee::from(self.tee).choose()?;
         let image = locate::image(self.image.clone(), program, platform)?;
         if platform == Platform::Simulated && !quiet {
-            say!("twine: SGX is simulated: nothing is protected from this machine");
+            print_error!("twine: SGX is simulated: nothing is protected from this machine");
         }
         Ok((image, platform))
     }

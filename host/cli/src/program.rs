@@ -94,7 +94,7 @@ impl Program {
     }
 
     /// For an enclave to take.
-    pub(crate) fn give(self) -> Result<twine_host::Program, Failure> {
+    pub(crate) fn into_host_program(self) -> Result<twine_host::Program, Failure> {
         match self.contents {
             Contents::Bytes(bytes) => Ok(bytes.into()),
             Contents::File(file, metadata) => twine_host::Program::of_file(&file, metadata.len())

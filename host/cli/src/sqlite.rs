@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::locate;
 use crate::mounts::{self, Prepared};
-use crate::options::{CompilerName, Place};
+use crate::options::{CompilerName, Target};
 use crate::program::Program;
 use crate::run::{self, Run};
 use crate::terminal::Terminal;
@@ -32,10 +32,10 @@ pub(crate) struct Arguments {
     files: mounts::Mounts,
 
     #[command(flatten)]
-    place: Place,
+    target: Target,
 
     #[command(flatten)]
-    telling: run::Telling,
+    report_options: run::ReportOptions,
 }
 
 /// Options of the shell's that stand alone (`shell.c` of SQLite 3.52).
@@ -185,7 +185,7 @@ const PROGRAM: &str = "sqlite.wasm";
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = locate::program(PROGRAM)?;
-    let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
+    let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
     let mut command = vec![b"sqlite3".to_vec()];
     let database = arguments.database.as_deref().unwrap_or(OsStr::new(IN_MEMORY));
     command.push(match own_meaning(database) {
@@ -212,8 +212,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         limits,
         compiler: CompilerName::Optimizing,
         prepared,
-        place: arguments.place,
-        telling: arguments.telling,
+        target: arguments.target,
+        report_options: arguments.report_options,
     }
     .run()
 }
@@ -262,8 +262,9 @@ fn inside(
     database: &OsStr,
     arguments: &Arguments,
 ) -> Result<String, Failure> {
-    let mut mount =
-        |host: &Path, main| prepared.volume(host, main, &arguments.files, arguments.telling.quiet);
+    let mut mount = |host: &Path, main| {
+        prepared.volume(host, main, &arguments.files, arguments.report_options.quiet)
+    };
     if let Some((host, Some(name))) = database.to_str().map(mounts::split) {
         mount(Path::new(host), None)?;
         return Ok(format!("/{}", name.trim_start_matches('/')));

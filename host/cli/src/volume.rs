@@ -1,25 +1,26 @@
 //! `twine volume`: work on volumes, all of it inside the enclave.
 
-mod fresh;
-mod left;
-mod place;
+mod atomic_file;
+mod copy_operands;
 mod progress;
-mod work;
+mod session;
+mod uncopyable;
 
 use crate::failure::Failure;
 use crate::key::Key;
-use crate::options::Place;
+use crate::options::Target;
 use crate::program::Program;
+use atomic_file::AtomicFile;
 use clap::{Args, Subcommand};
-use fresh::Fresh;
-use left::Left;
-use place::Copying;
+
+use copy_operands::CopyOperands;
+use session::Session;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_host::{Access, Folder};
 use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::task::{Operation, Repair};
-use work::Work;
+use uncopyable::{Uncopyable, find_uncopyable};
 
 /// All work is done inside the enclave: keys and contents never leave it, but for what is
 /// printed or copied out. KEY is sealed, sealed:image, sealed:any-program,
@@ -66,7 +67,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Common {
     #[command(flatten)]
-    place: Place,
+    target: Target,
 
     /// Say nothing but errors: no progress, and not that SGX is simulated
     #[arg(long, short)]
@@ -174,7 +175,7 @@ pub(crate) struct Paths {
 pub(crate) struct Cp {
     /// What to copy, then where to
     #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"])]
-    places: Vec<String>,
+    operands: Vec<String>,
 
     /// Copy directories too, with all below them
     #[arg(short, long, visible_short_alias = 'R')]
@@ -399,16 +400,16 @@ fn on_volume(
     operation: Operation,
 ) -> Result<ExitCode, Failure> {
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    let volume = work.open(&volume, access, &key)?;
-    work.run(volume, operation)
+    let mut session = Session::new(opened.common);
+    let volume = session.open(&volume, access, &key)?;
+    session.run(volume, operation)
 }
 
 fn on_path(
     OnePath { volume, path, opened }: OnePath,
     operation: impl FnOnce(String) -> Operation,
 ) -> Result<ExitCode, Failure> {
-    let (volume, mut paths) = places(&volume, path.into_iter().collect());
+    let (volume, mut paths) = volume_and_paths(&volume, path.into_iter().collect());
     if paths.len() > 1 {
         return Err(Failure::new("one path at a time can be shown", "leave out the second path"));
     }
@@ -417,7 +418,7 @@ fn on_path(
 }
 
 /// The volume and the paths in it, the first of which may be written as `VOLUME::PATH`.
-fn places(volume: &str, paths: Vec<String>) -> (PathBuf, Vec<String>) {
+fn volume_and_paths(volume: &str, paths: Vec<String>) -> (PathBuf, Vec<String>) {
     let (volume, first) = split(volume);
     let paths = first.map(str::to_owned).into_iter().chain(paths).collect();
     (PathBuf::from(volume), paths)
@@ -428,7 +429,7 @@ fn on_paths(
     access: Access,
     operation: impl FnOnce(Vec<String>) -> Operation,
 ) -> Result<ExitCode, Failure> {
-    let (volume, paths) = places(&volume, paths);
+    let (volume, paths) = volume_and_paths(&volume, paths);
     if paths.is_empty() {
         return Err(Failure::new(
             "no path in the volume was named",
@@ -439,20 +440,20 @@ fn on_paths(
 }
 
 fn copy(arguments: Cp) -> Result<ExitCode, Failure> {
-    let Cp { places, recursive, opened } = arguments;
-    let copying = place::copying(&places, recursive)?;
-    let Copying { volume, sources, target, folders, left, access } = copying;
+    let Cp { operands, recursive, opened } = arguments;
+    let CopyOperands { volume, sources, target, folders, uncopyable, access } =
+        copy_operands::sort_operands(&operands, recursive)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    let volume = work.open(&volume, access, &key)?;
-    work.resources.folders = folders;
-    let code = work.run(volume, Operation::Copy { sources, target, recursive })?;
-    Ok(say_left(code, &left))
+    let mut session = Session::new(opened.common);
+    let volume = session.open(&volume, access, &key)?;
+    session.resources.folders = folders;
+    let code = session.run(volume, Operation::Copy { sources, target, recursive })?;
+    Ok(report_uncopyable(code, &uncopyable))
 }
 
 /// Says what was not copied: last, for the rest is copied all the same.
-fn say_left(code: ExitCode, left: &[Left]) -> ExitCode {
-    left.iter().fold(code, |_, left| left.failure().show())
+fn report_uncopyable(code: ExitCode, uncopyable: &[Uncopyable]) -> ExitCode {
+    uncopyable.iter().fold(code, |_, item| item.failure().show())
 }
 
 /// What a new volume is to be opened with: at least one key, and a program for those that are
@@ -492,15 +493,15 @@ fn read_program(path: Option<&Path>) -> Result<Program, Failure> {
 
 fn create(arguments: Create) -> Result<ExitCode, Failure> {
     let Create { volume, keys, program, from, common } = arguments;
-    let fresh = Fresh::new(&volume)?;
+    let file = AtomicFile::new(&volume)?;
     let keys = new_keys(&volume, &keys, program.as_deref())?;
-    let mut work = Work::new(common);
-    work.program = read_program(program.as_deref())?;
-    let mut left = Vec::new();
+    let mut session = Session::new(common);
+    session.program = read_program(program.as_deref())?;
+    let mut uncopyable = Vec::new();
     let folder = match &from {
         Some(folder) => {
-            left = left::left(folder);
-            work.resources.folders.push(Folder::open(folder, true).map_err(|error| {
+            uncopyable = find_uncopyable(folder);
+            session.resources.folders.push(Folder::open(folder, true).map_err(|error| {
                 Failure::system(
                     format!("the folder {} can't be opened: {error}", folder.display()),
                     &error,
@@ -511,55 +512,55 @@ fn create(arguments: Create) -> Result<ExitCode, Failure> {
         }
         None => None,
     };
-    let volume = work.make(&fresh, keys)?;
-    let code = work.run(volume, Operation::Create { folder })?;
-    let kept = fresh.keep(code)?;
-    Ok(say_left(kept, &left))
+    let volume = session.make(&file, keys)?;
+    let code = session.run(volume, Operation::Create { folder })?;
+    let code = file.commit(code)?;
+    Ok(report_uncopyable(code, &uncopyable))
 }
 
 fn export(arguments: Export) -> Result<ExitCode, Failure> {
     let Export { volume, archive, keys, opened } = arguments;
-    let fresh = Fresh::new(&archive)?;
+    let file = AtomicFile::new(&archive)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    let volume = work.open(&volume, Access::Read, &key)?;
+    let mut session = Session::new(opened.common);
+    let volume = session.open(&volume, Access::Read, &key)?;
     let keys = new_keys(&archive, &keys, None)?;
-    let target = work.make(&fresh, keys)?;
-    let code = work.run(volume, Operation::Export { target })?;
-    fresh.keep(code)
+    let target = session.make(&file, keys)?;
+    let code = session.run(volume, Operation::Export { target })?;
+    file.commit(code)
 }
 
 fn import(arguments: Import) -> Result<ExitCode, Failure> {
     let Import { archive, volume, keys, program, opened } = arguments;
-    let fresh = Fresh::new(&volume)?;
+    let file = AtomicFile::new(&volume)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    work.program = read_program(program.as_deref())?;
-    let source = work.open(&archive, Access::Read, &key)?;
+    let mut session = Session::new(opened.common);
+    session.program = read_program(program.as_deref())?;
+    let source = session.open(&archive, Access::Read, &key)?;
     let keys = new_keys(&volume, &keys, program.as_deref())?;
-    let volume = work.make(&fresh, keys)?;
-    let code = work.run(volume, Operation::Import { source })?;
-    fresh.keep(code)
+    let volume = session.make(&file, keys)?;
+    let code = session.run(volume, Operation::Import { source })?;
+    file.commit(code)
 }
 
 fn re_key(arguments: ReKey) -> Result<ExitCode, Failure> {
     let ReKey { volume: OnVolume { volume, opened }, keys, program } = arguments;
-    let fresh = Fresh::beside(&volume)?;
+    let file = AtomicFile::replacing(&volume)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    work.program = read_program(program.as_deref())?;
-    let source = work.open(&volume, Access::Write, &key)?;
+    let mut session = Session::new(opened.common);
+    session.program = read_program(program.as_deref())?;
+    let source = session.open(&volume, Access::Write, &key)?;
     let keys = match &keys[..] {
         // Asked for once, as it opens the volume.
         [] if !matches!(key, Key::Sealed(_)) => (source.key.clone(), Vec::new()),
         [] => new_keys(&volume, &[key], program.as_deref())?,
         keys => new_keys(&volume, keys, program.as_deref())?,
     };
-    let target = work.make(&fresh, keys)?;
+    let target = session.make(&file, keys)?;
     // Nobody writes to the old file after it was copied: it has no name any more.
-    let locked = work.keep_locked(&source)?;
-    let code = work.run(source, Operation::Export { target })?;
-    let replaced = fresh.replace(code);
+    let locked = session.keep_locked(&source)?;
+    let code = session.run(source, Operation::Export { target })?;
+    let replaced = file.replace(code);
     drop(locked);
     replaced
 }
@@ -584,9 +585,9 @@ fn change_key(
     operation: impl FnOnce(VolumeKey) -> Operation,
 ) -> Result<ExitCode, Failure> {
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    work.program = read_program(program.as_deref())?;
-    let which = work.open(&volume, Access::Write, &key)?;
+    let mut session = Session::new(opened.common);
+    session.program = read_program(program.as_deref())?;
+    let which = session.open(&volume, Access::Write, &key)?;
     let (new, _) = new_keys(&volume, &[new_key], program.as_deref())?;
-    work.run(which, operation(new))
+    session.run(which, operation(new))
 }

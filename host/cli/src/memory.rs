@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::locate;
 use crate::options::CompilerName;
-use crate::print::say;
+use crate::print::print_error;
 use twine_host::{Error, Image, shell_word};
 use twine_image::Manifest;
 use twine_protocol::launch::{Launch, Source};
@@ -31,7 +31,7 @@ fn too_large(amounts: Vec<(&'static str, u64)>, heap: u64) -> Vec<(&'static str,
 }
 
 /// Says which options allow more than there is: what they limit ends before they do.
-pub(crate) fn tell(image: &Image, launch: &Launch) {
+pub(crate) fn warn_if_too_large(image: &Image, launch: &Launch) {
     let amounts = amounts(launch);
     if amounts.is_empty() {
         return;
@@ -39,7 +39,9 @@ pub(crate) fn tell(image: &Image, launch: &Launch) {
     let Some(heap) = heap(image) else { return };
     for (option, size) in too_large(amounts, heap) {
         let (size, heap) = (size >> 20, heap >> 20);
-        say!("twine: {option} allows {size} MiB, and the image's heap has {heap} MiB in all");
+        print_error!(
+            "twine: {option} allows {size} MiB, and the image's heap has {heap} MiB in all"
+        );
     }
 }
 

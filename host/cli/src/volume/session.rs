@@ -1,7 +1,7 @@
 //! Having the enclave do a task on volumes.
 
 use super::Common;
-use super::fresh::Fresh;
+use super::atomic_file::AtomicFile;
 use super::progress::Line;
 use crate::failure::Failure;
 use crate::key::Key;
@@ -16,16 +16,16 @@ use twine_protocol::launch::{End, Launch};
 use twine_protocol::task::{OpenVolume, Operation, Task, VolumeTask};
 
 /// A task that is being put together.
-pub(super) struct Work {
+pub(super) struct Session {
     common: Common,
     pub(super) resources: Resources,
     /// The program that keys are sealed to; empty where there is none.
     pub(super) program: Program,
 }
 
-impl Work {
+impl Session {
     pub(super) fn new(common: Common) -> Self {
-        Work { common, resources: Resources::default(), program: Vec::new().into() }
+        Session { common, resources: Resources::default(), program: Vec::new().into() }
     }
 
     fn number(&mut self, storage: Storage) -> u64 {
@@ -72,11 +72,11 @@ impl Work {
     /// A volume that the task makes.
     pub(super) fn make(
         &mut self,
-        fresh: &Fresh,
+        file: &AtomicFile,
         (key, more_keys): (VolumeKey, Vec<VolumeKey>),
     ) -> Result<OpenVolume, Failure> {
-        let storage = self.number_of(fresh.path(), Access::Create)?;
-        let name = fresh.name().display().to_string();
+        let storage = self.number_of(file.path(), Access::Create)?;
+        let name = file.name().display().to_string();
         Ok(OpenVolume { name, storage, key, more_keys, read_only: false })
     }
 
@@ -86,15 +86,15 @@ impl Work {
         volume: OpenVolume,
         operation: Operation,
     ) -> Result<ExitCode, Failure> {
-        let (image, platform) = self.common.place.choose(self.program.len(), self.common.quiet)?;
+        let (image, platform) = self.common.target.choose(self.program.len(), self.common.quiet)?;
         let progress = !self.common.quiet && std::io::stderr().is_terminal();
         if progress {
             self.resources.progress = Some(Box::new(Line::default()));
         }
         let task = Task::Volume(Box::new(VolumeTask { volume, operation, progress }));
         let launch = Launch { task, ..Launch::default() };
-        let platform = run::settle(platform, &launch, self.common.quiet)?;
-        let program = self.program.give()?;
+        let platform = run::usable_platform(platform, &launch, self.common.quiet)?;
+        let program = self.program.into_host_program()?;
         let report = twine_host::run(&image, platform, &launch, program, self.resources)?;
         match report.outcome.end {
             End::Exited { code, .. } => Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))),

@@ -1,7 +1,7 @@
 //! The places of a copy: in a volume, on this machine, or a stream.
 
-use super::left::{Left, left};
 use super::split;
+use super::uncopyable::{Uncopyable, find_uncopyable};
 use crate::failure::Failure;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,30 +10,30 @@ use twine_protocol::task::{FolderPlace, Place};
 
 /// A copy, and what of this machine it needs.
 #[derive(Debug)]
-pub(super) struct Copying {
+pub(super) struct CopyOperands {
     pub(super) volume: PathBuf,
     pub(super) sources: Vec<Place>,
     pub(super) target: Place,
     pub(super) folders: Vec<Folder>,
     /// What of the sources no volume can take.
-    pub(super) left: Vec<Left>,
+    pub(super) uncopyable: Vec<Uncopyable>,
     /// To the volume.
     pub(super) access: Access,
 }
 
 /// Sorts out the places of a copy, the target last.
-pub(super) fn copying(places: &[String], recursive: bool) -> Result<Copying, Failure> {
-    let Some((target, sources)) = places.split_last() else { return Err(no_volume()) };
-    let mut volumes = places.iter().filter(|place| split(place).1.is_some());
-    let volume = volumes.next().map(|place| split(place).0).ok_or_else(no_volume)?;
-    if let Some(other) = volumes.find(|place| split(place).0 != volume) {
+pub(super) fn sort_operands(operands: &[String], recursive: bool) -> Result<CopyOperands, Failure> {
+    let Some((target, sources)) = operands.split_last() else { return Err(no_volume()) };
+    let mut volumes = operands.iter().filter(|operand| split(operand).1.is_some());
+    let volume = volumes.next().map(|operand| split(operand).0).ok_or_else(no_volume)?;
+    if let Some(other) = volumes.find(|operand| split(operand).0 != volume) {
         return Err(Failure::new(
             format!("{volume} and {other} are two volumes, and one at a time can be open"),
             "copy out of the one first, or make an archive: `twine volume export`",
         ));
     }
     let plain = sources.iter().filter(|source| recursive && split(source).1.is_none());
-    let left = plain.flat_map(|source| left(Path::new(source))).collect();
+    let uncopyable = plain.flat_map(|source| find_uncopyable(Path::new(source))).collect();
     let mut folders = Vec::new();
     let (inside, access) = match split(target) {
         (_, Some(_)) => (true, Access::Write),
@@ -48,11 +48,11 @@ pub(super) fn copying(places: &[String], recursive: bool) -> Result<Copying, Fai
                     "write what is in the volume as VOLUME::PATH; for all else there is cp",
                 ));
             }
-            place(source, &mut folders, |path| source_place(path, recursive))
+            parse(source, &mut folders, |path| source_on_host(path, recursive))
         })
         .collect::<Result<_, _>>()?;
-    let target = place(target, &mut folders, target_place)?;
-    Ok(Copying { volume: volume.into(), sources, target, folders, left, access })
+    let target = parse(target, &mut folders, target_on_host)?;
+    Ok(CopyOperands { volume: volume.into(), sources, target, folders, uncopyable, access })
 }
 
 fn no_volume() -> Failure {
@@ -60,22 +60,22 @@ fn no_volume() -> Failure {
 }
 
 /// A folder of this machine, and the name of something in it.
-struct Found {
+struct HostOperand {
     folder: Folder,
     entry: String,
     name: String,
 }
 
-fn place(
+fn parse(
     text: &str,
     folders: &mut Vec<Folder>,
-    find: impl FnOnce(&str) -> Result<Found, Failure>,
+    find: impl FnOnce(&str) -> Result<HostOperand, Failure>,
 ) -> Result<Place, Failure> {
     match split(text) {
         (_, Some(path)) => Ok(Place::Volume(path.to_owned())),
         ("-", None) => Ok(Place::Stream),
         (path, None) => {
-            let Found { folder, entry, name } = find(path)?;
+            let HostOperand { folder, entry, name } = find(path)?;
             let number = folders.len() as u64;
             folders.push(folder);
             Ok(Place::Folder(FolderPlace { folder: number, entry, name, shown: text.to_owned() }))
@@ -105,7 +105,7 @@ fn open(path: &Path, read_only: bool) -> Result<Folder, Failure> {
     })
 }
 
-fn source_place(text: &str, recursive: bool) -> Result<Found, Failure> {
+fn source_on_host(text: &str, recursive: bool) -> Result<HostOperand, Failure> {
     let path = Path::new(text);
     let there = |error: std::io::Error| {
         Failure::system(format!("{text}: {error}"), &error, "check the path and its permissions")
@@ -117,16 +117,20 @@ fn source_place(text: &str, recursive: bool) -> Result<Found, Failure> {
     let real = if follow { fs::canonicalize(path).map_err(there)? } else { path.to_owned() };
     let name = if contents { String::new() } else { last(path)? };
     if contents || real.file_name().is_none() {
-        return Ok(Found { folder: open(&real, true)?, entry: String::new(), name });
+        return Ok(HostOperand { folder: open(&real, true)?, entry: String::new(), name });
     }
     let folder = open(real.parent().unwrap_or(Path::new("/")), true)?;
-    Ok(Found { folder, entry: last(&real)?, name })
+    Ok(HostOperand { folder, entry: last(&real)?, name })
 }
 
-fn target_place(text: &str) -> Result<Found, Failure> {
+fn target_on_host(text: &str) -> Result<HostOperand, Failure> {
     let path = Path::new(text);
     if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-        return Ok(Found { folder: open(path, false)?, entry: String::new(), name: String::new() });
+        return Ok(HostOperand {
+            folder: open(path, false)?,
+            entry: String::new(),
+            name: String::new(),
+        });
     }
     // What is there, where the name is a link to it.
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -134,45 +138,45 @@ fn target_place(text: &str) -> Result<Found, Failure> {
     let folder = open(real.parent().unwrap_or(Path::new("/")), false)?;
     // A slash at the end says that it can only be a directory.
     let entry = if text.ends_with('/') { entry + "/" } else { entry };
-    Ok(Found { folder, entry, name: String::new() })
+    Ok(HostOperand { folder, entry, name: String::new() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sorted(places: &[&str]) -> Result<Copying, Failure> {
-        let places: Vec<String> = places.iter().map(|&place| place.to_owned()).collect();
-        copying(&places, false)
+    fn sorted(operands: &[&str]) -> Result<CopyOperands, Failure> {
+        let operands: Vec<String> = operands.iter().map(|&operand| operand.to_owned()).collect();
+        sort_operands(&operands, false)
     }
 
     #[test]
     fn places_are_told_apart_by_two_colons() {
-        let copying = sorted(&["v::a::b", "v::/c"]).unwrap();
-        assert_eq!(copying.volume, Path::new("v"));
-        assert_eq!(copying.sources, [Place::Volume("a::b".into())]);
-        assert_eq!(copying.target, Place::Volume("/c".into()));
-        assert_eq!(copying.access, Access::Write);
-        let copying = sorted(&["v::", "-"]).unwrap();
-        assert_eq!((copying.target, copying.access), (Place::Stream, Access::Read));
+        let copy = sorted(&["v::a::b", "v::/c"]).unwrap();
+        assert_eq!(copy.volume, Path::new("v"));
+        assert_eq!(copy.sources, [Place::Volume("a::b".into())]);
+        assert_eq!(copy.target, Place::Volume("/c".into()));
+        assert_eq!(copy.access, Access::Write);
+        let copy = sorted(&["v::", "-"]).unwrap();
+        assert_eq!((copy.target, copy.access), (Place::Stream, Access::Read));
     }
 
     #[test]
     fn copies_without_a_volume_or_with_two_are_refused() {
-        for places in [["a", "b"], ["v::a", "w::b"], ["-", "b"]] {
-            assert!(sorted(&places).is_err(), "{places:?}");
+        for operands in [["a", "b"], ["v::a", "w::b"], ["-", "b"]] {
+            assert!(sorted(&operands).is_err(), "{operands:?}");
         }
         assert!(sorted(&["v::a", "a", "b"]).is_err());
     }
 
     #[test]
     fn a_place_on_this_machine_is_a_name_in_its_folder() {
-        let folder = std::env::temp_dir().join(format!("twine-place-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("twine-operands-{}", std::process::id()));
         fs::create_dir_all(folder.join("d")).unwrap();
         let text = |path: &str| folder.join(path).display().to_string();
         let place = |source: &str, target: &str| {
-            let copying = sorted(&[&text(source), target]).unwrap();
-            match &copying.sources[..] {
+            let copy = sorted(&[&text(source), target]).unwrap();
+            match &copy.sources[..] {
                 [Place::Folder(place)] => (place.entry.clone(), place.name.clone()),
                 other => panic!("{other:?}"),
             }

@@ -9,22 +9,22 @@ use std::process::ExitCode;
 
 /// A new file. It has another name until it is kept, and is removed if it is not.
 #[derive(Debug)]
-pub(super) struct Fresh {
+pub(super) struct AtomicFile {
     name: PathBuf,
     path: PathBuf,
 }
 
-impl Fresh {
+impl AtomicFile {
     /// For a name that nothing has.
     pub(super) fn new(name: &Path) -> Result<Self, Failure> {
         if fs::symlink_metadata(name).is_ok() {
             return Err(exists(name));
         }
-        Self::beside(name)
+        Self::replacing(name)
     }
 
     /// To take the place of a file.
-    pub(super) fn beside(name: &Path) -> Result<Self, Failure> {
+    pub(super) fn replacing(name: &Path) -> Result<Self, Failure> {
         // The file itself, where the name is a link to it.
         let name = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
         let last = name.file_name().ok_or_else(|| {
@@ -34,7 +34,7 @@ impl Fresh {
         other.push(last);
         other.push(format!(".{}.part", std::process::id()));
         let path = name.with_file_name(other);
-        Ok(Fresh { name, path })
+        Ok(AtomicFile { name, path })
     }
 
     /// Where it is until it is kept.
@@ -48,7 +48,7 @@ impl Fresh {
     }
 
     /// Gives it its name if all went well, and does not take another file's.
-    pub(super) fn keep(self, code: ExitCode) -> Result<ExitCode, Failure> {
+    pub(super) fn commit(self, code: ExitCode) -> Result<ExitCode, Failure> {
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
@@ -60,7 +60,7 @@ impl Fresh {
             // Not every file system has links.
             Err(_) => fs::rename(&self.path, &self.name).map_err(|error| self.failed(&error))?,
         }
-        self.settle(code)
+        self.sync_folder(code)
     }
 
     /// Puts it in the place of the file that has its name, if all went well.
@@ -72,11 +72,11 @@ impl Fresh {
             .and_then(|old| fs::set_permissions(&self.path, old.permissions()))
             .and_then(|()| fs::rename(&self.path, &self.name))
             .map_err(|error| self.failed(&error))?;
-        self.settle(code)
+        self.sync_folder(code)
     }
 
     /// Makes its name durable.
-    fn settle(&self, code: ExitCode) -> Result<ExitCode, Failure> {
+    fn sync_folder(&self, code: ExitCode) -> Result<ExitCode, Failure> {
         twine_host::sync_folder(&self.name).map_err(|error| self.failed(&error))?;
         Ok(code)
     }
@@ -90,7 +90,7 @@ impl Fresh {
     }
 }
 
-impl Drop for Fresh {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
         // It may never have been made, and after it was kept only its name is left.
         let _ = fs::remove_file(&self.path);
