@@ -1,4 +1,4 @@
-//! `twine cache`, and where compiled code is kept.
+//! `twine cache`, and the files of the code cache.
 
 use crate::failure::Failure;
 use crate::hash_cache;
@@ -15,16 +15,17 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 use twine_host::{CodeFile, Image};
 
-/// Most bytes that are kept; beyond, what was used longest ago goes first.
+/// Limit on the size of the code cache, in bytes. Beyond it, the least recently used files are
+/// removed.
 const MAX_BYTES: u64 = 2 << 30;
 
 const EXTENSION: &str = "code";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the programs whose compiled code is kept, by their SHA-256
+    /// List the cached code, by the SHA-256 of each program
     Ls(Ls),
-    /// Forget all compiled code: programs are compiled again at their next start
+    /// Delete all cached code: programs are compiled again at their next start
     Clear,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Ls {
     json: bool,
 }
 
-/// One kept file.
+/// A file of the code cache.
 struct CachedFile {
     path: PathBuf,
     bytes: u64,
@@ -60,24 +61,24 @@ impl CachedFile {
     }
 }
 
-/// The folder: by `TWINE_CACHE`, else as the XDG base directory specification has it.
+/// The folder of the code cache: `TWINE_CACHE`, or the one of the XDG base directory specification.
 fn folder() -> Option<PathBuf> {
     let named = env::var_os("TWINE_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
     named.or_else(|| xdg::folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("twine")))
 }
 
-/// Nothing says where code is to be kept.
+/// The code cache has no folder.
 pub(crate) fn no_folder() -> Failure {
     Failure::new(
-        "there is no folder for compiled code: this user has no home",
+        "the code cache has no folder: this user has no home",
         "set TWINE_CACHE to a folder that this user can write",
     )
 }
 
-/// Code can't be kept in this file.
+/// Code could not be stored in this file.
 pub(crate) fn cannot_store(path: &Path, error: &io::Error) -> Failure {
     Failure::system(
-        format!("compiled code can't be kept as {}: {error}", path.display()),
+        format!("compiled code can't be stored in {}: {error}", path.display()),
         error,
         "set TWINE_CACHE to a folder that this user can write",
     )
@@ -102,7 +103,7 @@ fn list(folder: &Path) -> io::Result<Vec<CachedFile>> {
     Ok(all)
 }
 
-/// What compiled code depends on beside the program and the image.
+/// The settings that compiled code depends on, apart from the program and the image.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings {
     pub fuel: bool,
@@ -111,7 +112,7 @@ pub(crate) struct Settings {
     pub baseline: bool,
 }
 
-/// Where the code of a program that runs in `image` is kept.
+/// The file for the code of a program that runs in `image`. It may not exist yet.
 pub(crate) fn code_file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
     let folder = folder()?;
     let program = hash_cache::sha256(program, &folder).ok()?;
@@ -134,7 +135,7 @@ pub(crate) fn code_file(image: &Image, program: &Program, settings: Settings) ->
 /// Marks a file as used now.
 fn touch(path: &Path) {
     if let Ok(file) = fs::File::options().append(true).open(path) {
-        // Only the order of forgetting depends on it.
+        // An error only changes the order in which files are removed.
         let _ = file.set_modified(SystemTime::now());
     }
 }
@@ -156,7 +157,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Failure::system(
             format!("{} can't be read or changed: {error}", folder.display()),
             &error,
-            "check its permissions, or name another folder by TWINE_CACHE",
+            "check its permissions, or set TWINE_CACHE to another folder",
         )
     };
     let all = list(&folder).map_err(unreadable)?;

@@ -32,10 +32,10 @@ use std::process::ExitCode;
 
 /// Runs unmodified WebAssembly programs inside Intel SGX enclaves.
 ///
-/// A program is a WebAssembly command for WASI preview 1, as compilers make it for the target
-/// wasm32-wasip1. It runs inside an enclave, where the machine's owner can neither read nor
-/// change it. On a machine without SGX the very same enclave runs on software SGX, which
-/// protects nothing and says so.
+/// A program is a WebAssembly command for WASI preview 1: the output of a compiler for the target
+/// wasm32-wasip1. It runs inside an enclave, where the machine's owner can neither read nor change
+/// it. On a machine without SGX, the same enclave runs on software SGX, which protects nothing;
+/// Twine says so when it uses it.
 #[derive(Debug, Parser)]
 #[command(name = "twine", version, propagate_version = true, max_term_width = 100)]
 struct Arguments {
@@ -49,24 +49,30 @@ enum Command {
     Run(run::Arguments),
     /// Run SQLite's shell on a database in a protected volume
     Sqlite(sqlite::Arguments),
-    /// Make, look into, fill, check and re-key protected volumes
+    /// Create, inspect, fill, check and re-key protected volumes
+    ///
+    /// The enclave does all work: keys and contents never leave it, except for output and files
+    /// that are copied out. KEY is sealed, sealed:image, sealed:any-program,
+    /// sealed:image:any-program, file:PATH, passphrase, passphrase:env:NAME or
+    /// passphrase:file:PATH. A volume that is sealed to one program opens for that program alone,
+    /// and not for these commands; give it a passphrase or a key file too.
     #[command(subcommand)]
     Volume(Box<volume::Command>),
-    /// Show what this machine offers, and why SGX is not used if it is not
+    /// Show whether this machine can use SGX, and which images are installed
     Info(info::Arguments),
-    /// Show the identity under which a program and the image will be known
+    /// Show the measurements of a program and of the image that it runs in
     Measure(measure::Arguments),
-    /// Compile a program ahead of its first start, and keep its code, sealed
+    /// Compile a program ahead of its first start
     Compile(compile::Arguments),
-    /// Show or forget the compiled code that is kept, sealed, from earlier runs
+    /// List or delete the compiled code of earlier runs
     #[command(subcommand)]
     Cache(cache::Command),
     /// Build, sign, measure and inspect enclave images
     #[command(subcommand)]
     Image(image::Command),
-    /// Print the completions of commands and options for a shell
+    /// Print completions for a shell
     Completions(manual::Completions),
-    /// Print a page of the manual, for `man -l -`, or write all of them
+    /// Print a manual page, for `man -l -`, or write all of them to a folder
     Man(manual::Man),
 }
 

@@ -18,16 +18,15 @@ use twine_host::{Platform, Report};
 use twine_protocol::launch::{End, Invoke, Launch, Limits};
 use twine_protocol::task::Task;
 
-/// A trap ends the command as `abort` would: 128 + SIGABRT, as wasmtime does.
+/// The exit code after a trap: 128 + SIGABRT, as in wasmtime.
 const TRAP_EXIT_CODE: u8 = 134;
 
-/// How long an enclave may take beyond `--timeout` to end by itself.
+/// The time that an enclave has after `--timeout` to end by itself.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program, a .wasm or .wat file, or - for the standard input, and its arguments: all that
-    /// follows it is its own
+    /// Program to run (a .wasm or .wat file, or - for the standard input), and its arguments
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -35,35 +34,35 @@ pub(crate) struct Arguments {
     )]
     program: Vec<OsString>,
 
-    /// Give the program an environment variable; without a value, this command's own
+    /// Set an environment variable of the program; without a value, pass on this command's own
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     environment: Vec<OsString>,
 
-    /// Call this exported function instead of `_start`; the arguments are its parameters
+    /// Call this exported function instead of `_start`, with the arguments as its parameters
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
 
-    /// Interrupt the program after this time (5s, 100ms, 2m)
+    /// Interrupt the program after this time, such as 5s, 100ms or 2m
     #[arg(long, value_name = "TIME", value_parser = size::time)]
     timeout: Option<Duration>,
 
-    /// Most memory the program may have, all its linear memories together, as 64MiB
+    /// Limit on the total size of the program's linear memories, such as 64MiB
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     max_memory: Option<u64>,
 
-    /// Stop the program after this many units of fuel, about one for each instruction
+    /// Stop the program after N units of fuel, about one for each instruction
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
 
     #[command(flatten)]
     files: mounts::Mounts,
 
-    /// Give the program a socket that listens on this address, as 127.0.0.1:8080; the
-    /// program's descriptor follows those of its mounts
+    /// Give the program a socket that listens on this address, such as 127.0.0.1:8080; its
+    /// descriptor follows those of the mounts
     #[arg(long = "listen", alias = "tcplisten", value_name = "ADDRESS")]
     listen: Vec<String>,
 
-    /// What compiles the program, if no code of it is kept
+    /// Compiler to use if the program has no cached code
     #[arg(long, value_enum, default_value = "optimizing")]
     compiler: CompilerName,
 
@@ -80,12 +79,12 @@ fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
             Failure::system(
                 format!("--listen {address}: {error}"),
                 &error,
-                "name an address of this machine and a free port, as 127.0.0.1:8080",
+                "name an address of this machine and a free port, such as 127.0.0.1:8080",
             )
         };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        // Who leaves the port to the system has no other way to learn it.
+        // With port 0 the system chooses a port, and the user cannot know which.
         if address.ends_with(":0") {
             print_error!("twine: listening on {bound}");
         }
@@ -94,24 +93,24 @@ fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
     addresses.iter().map(listen).collect()
 }
 
-/// What to say about a run.
+/// Options for reports about a run.
 #[derive(Debug, Args)]
 pub(crate) struct ReportOptions {
-    /// Print counts and times of the run to stderr when it is over
+    /// Print counts and times of the run to the standard error when it ends
     #[arg(long)]
     stats: bool,
 
-    /// Write counts and times of the run to this file as JSON
+    /// Write counts and times of the run to FILE as JSON
     #[arg(long, value_name = "FILE")]
     stats_json: Option<PathBuf>,
 
-    /// Don't say that SGX is simulated, or that a volume is made
+    /// Print no notes, such as that SGX is simulated or that a volume was created
     #[arg(long, short)]
     pub quiet: bool,
 }
 
-/// The variables with their values. What this command does not have itself, the program does not
-/// get.
+/// The variables with their values. A variable without a value gets this command's own value, and
+/// is left out if this command does not have it.
 fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let with_value = |variable: OsString| {
         let bytes = variable.as_bytes();
@@ -126,8 +125,8 @@ fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
     variables.into_iter().filter_map(with_value).collect()
 }
 
-/// Where what `launch` asks for can run. Without a root secret software SGX runs what seals
-/// nothing, and keeps no code; it says so, unless `quiet`.
+/// The platform that can run `launch`. If software SGX has no root secret, it can still run
+/// requests that seal nothing, without the code cache; unless `quiet`, this prints a note about it.
 pub(crate) fn usable_platform(
     platform: Platform,
     launch: &Launch,
@@ -137,7 +136,7 @@ pub(crate) fn usable_platform(
         Ok(()) => Ok(platform),
         Err(error @ twine_host::Error::RootSecret(_)) if !twine_host::needs_sealing(launch) => {
             if !quiet {
-                print_error!("twine: nothing can be sealed, and no code is kept: {error}");
+                print_error!("twine: nothing can be sealed, and code is not cached: {error}");
             }
             Ok(Platform::Throwaway)
         }
@@ -145,12 +144,12 @@ pub(crate) fn usable_platform(
     }
 }
 
-/// A run, ready to go.
+/// A run with everything that it needs.
 pub(crate) struct Run {
     pub program: Program,
     /// The program's file.
     pub name: PathBuf,
-    /// What messages are about.
+    /// The file that messages name: the program, or the database of `twine sqlite`.
     pub subject: PathBuf,
     /// The program's arguments, its name first.
     pub arguments: Vec<Vec<u8>>,
@@ -163,16 +162,16 @@ pub(crate) struct Run {
     pub report_options: ReportOptions,
 }
 
-/// Ends this command when an enclave goes on long after its time: one that waits in a host
-/// call is not interrupted by its own clock.
+/// Ends this command if the enclave is still running some time after the timeout. An enclave that
+/// waits in a host call does not notice the timeout itself.
 fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
     let wait = move || {
         thread::sleep(timeout.saturating_add(TIMEOUT_GRACE));
         print_error!(
-            "error: the program went on for {TIMEOUT_GRACE:?} after the time given by --timeout"
+            "error: the program was still running {TIMEOUT_GRACE:?} after the time of --timeout"
         );
         print_error!(
-            "  help: it waits for input or output; close its streams, or give it more time"
+            "  help: it waits for input or output: close its streams, or give it more time"
         );
         process::exit(TRAP_EXIT_CODE.into());
     };
@@ -186,7 +185,7 @@ fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut given = arguments.program.into_iter();
-    let path = PathBuf::from(given.next().expect("clap wants one at least"));
+    let path = PathBuf::from(given.next().expect("clap requires a program"));
     let program = Program::read(&path)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).as_bytes().to_vec();
     let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
@@ -220,11 +219,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 impl Run {
-    /// Runs it to its end; the exit code for it.
+    /// Runs the program, and returns the command's exit code.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let (image, platform) =
             self.target.choose(self.program.len(), self.report_options.quiet)?;
-        // `made` is first, to be dropped last: it removes files whose locks are in `resources`.
+        // `made` is declared first, so that it is dropped last: it removes files whose locks are
+        // in `resources`.
         let Prepared { made, mounts, mut resources, .. } = self.prepared;
         let settings = cache::Settings {
             fuel: self.limits.fuel.is_some(),
@@ -277,7 +277,7 @@ impl Run {
             print_error!("error: {trouble}");
         }
         let code = code?;
-        // A program that ended well did not end well if its files did not.
+        // A run is not successful if the program's files could not be written.
         let troubled = !report.outcome.troubles.is_empty() && code == ExitCode::SUCCESS;
         Ok(if troubled { ExitCode::FAILURE } else { code })
     }
@@ -340,7 +340,7 @@ fn phases(report: &Report) -> Vec<(&'static str, f64)> {
 
 fn print_table(report: &Report) {
     if let Some(error) = &report.not_kept {
-        print_error!("warning: the compiled code was not kept: {error}");
+        print_error!("warning: the compiled code was not cached: {error}");
     }
     for (phase, time) in phases(report) {
         print_error!("{phase:>16} {time:>10.2} ms");
@@ -361,7 +361,7 @@ fn print_table(report: &Report) {
     }
 }
 
-/// Pages of files that could not be read.
+/// The number of pages that could not be read, for each kind of file.
 fn unread(report: &Report) -> [(&'static str, u64); 3] {
     let twine_host::UnreadPages { volumes, program, code, .. } = report.stats.unread;
     [("volumes", volumes), ("program", program), ("code", code)]

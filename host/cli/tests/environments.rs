@@ -168,9 +168,9 @@ fn another_user_runs_a_program_with_the_images_of_this_one() {
     let ended = run(other(&["run", "--tee", "sim"]).arg(&program));
     ended.printed("hello\n");
     assert!(ended.err.contains("this user has no home"), "{ended:?}");
-    run(&mut other(&["cache", "ls"])).failed_with(1, "no folder for compiled code");
+    run(&mut other(&["cache", "ls"])).failed_with(1, "the code cache has no folder");
     run(&mut other(&["image", "sign", "twine.sgxs"]))
-        .failed_with(1, "no folder for a development key");
+        .failed_with(1, "the development key has no folder");
 
     let home = folder.path().join("home/.local/state/sgx-sim");
     fs::create_dir_all(&home).unwrap();
@@ -216,7 +216,7 @@ fn a_cache_that_cannot_be_made_keeps_nothing_and_is_named_by_who_needs_it() {
         ended.printed("hello\n");
         assert_eq!(ended.err, "");
         let ended = run(twine(&["run", "-q", "--stats"]).arg(&program));
-        assert!(ended.err.contains("warning: the compiled code was not kept"), "{ended:?}");
+        assert!(ended.err.contains("warning: the compiled code was not cached"), "{ended:?}");
         let ended = run(twine(&["compile", "-q"]).arg(&program));
         ended.failed_with(1, &cache.display().to_string());
         assert!(ended.err.contains("TWINE_CACHE"), "{ended:?}");

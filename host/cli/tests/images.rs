@@ -166,14 +166,14 @@ fn no_command_writes_over_what_it_reads() {
     assert_eq!(sign(&folder, &["app.sgxs"]).code, Some(0));
     // It says something else than the image is built with, or is somebody's own.
     let ended = build(&folder, &["--manifest", "app.toml", "--threads", "6", "-o", "app.sgxs"]);
-    ended.failed_with(1, "the image would be signed as app.toml says");
+    ended.failed_with(1, "app.toml is beside the new image, and differs");
     assert!(ended.err.contains("--output"), "{ended:?}");
     build(&folder, &["-o", "app.sgxs"])
-        .failed_with(1, "the image would be signed as app.toml says");
+        .failed_with(1, "app.toml is beside the new image, and differs");
     build(&folder, &["--manifest", "app.toml", "-o", "app.toml"])
-        .failed_with(1, "app.toml would be written over");
+        .failed_with(1, "app.toml would be overwritten");
     sign(&folder, &["--request", "app.sgxs", "app.sgxs"])
-        .failed_with(1, "app.sgxs would be written over");
+        .failed_with(1, "app.sgxs would be overwritten");
     untouched();
 }
 

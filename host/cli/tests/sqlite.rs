@@ -148,7 +148,7 @@ fn finds_its_way_in(name: &str) {
     fs::rename(folder.path().join("new"), folder.path().join(name)).unwrap();
     let ended = run(&mut sqlite(&folder, &[name, "SELECT x FROM t"]));
     ended.failed_with(1, &format!("{name} is an ordinary database"));
-    let way = ended.err.split("copy it into a new one: twine ").nth(1).unwrap().trim_end();
+    let way = ended.err.split("copy it into a new volume: twine ").nth(1).unwrap().trim_end();
     let line = format!("'{}' {way}", built("release/twine").display());
     let mut shell = Command::new("sh");
     shell.current_dir(folder.path()).env("TWINE_CACHE", common::cache());

@@ -269,7 +269,7 @@ fn what_a_volume_cannot_hold_is_named_and_the_rest_is_copied() {
     fs::create_dir(desk.path("tree")).unwrap();
     fs::write(desk.path("tree/file"), "").unwrap();
     let _listener = UnixListener::bind(desk.path("tree/socket")).unwrap();
-    desk.keyed(&["cp", "-r", "tree", "my.vol::"]).failed_with(1, "tree/socket stays behind");
+    desk.keyed(&["cp", "-r", "tree", "my.vol::"]).failed_with(1, "tree/socket was not copied");
     desk.keyed(&["ls", "my.vol", "tree"]).printed("file\n");
     desk.keyed(&["create", "new.vol", "--from", "tree"]).failed_with(1, "tree/socket");
     desk.keyed(&["ls", "new.vol"]).printed("file\n");
@@ -318,7 +318,7 @@ fn what_is_no_volume_or_not_there_is_called_so() {
     desk.keyed(&["cat", "my.vol", "no"]).failed_with(1, "my.vol::no: no such file");
     desk.keyed(&["cp", "no", "my.vol::"]).failed_with(1, "no: No such file");
     desk.keyed(&["cp", "my.vol::no", "."]).failed_with(1, "my.vol::no: no such file");
-    desk.keyed(&["cp", "text", "empty"]).failed_with(1, "no place in a volume");
+    desk.keyed(&["cp", "text", "empty"]).failed_with(1, "no path in a volume");
     desk.keyed(&["cp", "my.vol::a", "other.vol::b"]).failed_with(1, "two volumes");
     desk.keyed(&["cat", "my.vol"]).failed_with(1, "no path");
 }
@@ -342,13 +342,13 @@ fn a_volume_in_use_says_by_whom() {
 fn nothing_that_is_there_is_overwritten() {
     let desk = Desk::with_volume();
     let before = fs::read(desk.path("my.vol")).unwrap();
-    desk.keyed(&["create", "my.vol"]).failed_with(1, "my.vol is already there");
+    desk.keyed(&["create", "my.vol"]).failed_with(1, "my.vol already exists");
     desk.volume(&["export", "my.vol", "key", "--key", "file:key", "--new-key", "file:other-key"])
-        .failed_with(1, "key is already there");
+        .failed_with(1, "key already exists");
     assert!(fs::read(desk.path("my.vol")).unwrap() == before);
     desk.keyed(&["create", "no/my.vol"]).failed_with(1, "can't be opened");
     // A failure leaves nothing behind.
-    desk.volume(&["create", "new.vol"]).failed_with(1, "what shall open");
+    desk.volume(&["create", "new.vol"]).failed_with(1, "has no key");
     desk.volume(&["create", "new.vol", "--key", "sealed"]).failed_with(1, "none was named");
     desk.keyed(&["create", "new.vol", "--from", "no"]).failed_with(1, "the folder no");
     let names: Vec<_> =

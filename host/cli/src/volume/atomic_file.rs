@@ -1,4 +1,4 @@
-//! Files that come to be whole or not at all: made under another name, then renamed.
+//! Atomic files: each is written under a temporary name, then renamed.
 
 use crate::failure::Failure;
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A new file. It has another name until it is kept, and is removed if it is not.
+/// A new file. It has a temporary name until it is committed, and is removed if it is not.
 #[derive(Debug)]
 pub(super) struct AtomicFile {
     name: PathBuf,
@@ -15,7 +15,7 @@ pub(super) struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// For a name that nothing has.
+    /// A new file. No file may have this name yet.
     pub(super) fn new(name: &Path) -> Result<Self, Failure> {
         if fs::symlink_metadata(name).is_ok() {
             return Err(exists(name));
@@ -23,12 +23,12 @@ impl AtomicFile {
         Self::replacing(name)
     }
 
-    /// To take the place of a file.
+    /// A file that will replace the one of this name.
     pub(super) fn replacing(name: &Path) -> Result<Self, Failure> {
-        // The file itself, where the name is a link to it.
+        // If the name is a link, replace the file that it leads to.
         let name = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
         let last = name.file_name().ok_or_else(|| {
-            Failure::new(format!("{} is no name for a file", name.display()), "name a file")
+            Failure::new(format!("{} is not the name of a file", name.display()), "name a file")
         })?;
         let mut other = OsString::from(".");
         other.push(last);
@@ -37,17 +37,18 @@ impl AtomicFile {
         Ok(AtomicFile { name, path })
     }
 
-    /// Where it is until it is kept.
+    /// The temporary path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name that it will have.
+    /// The final path.
     pub(super) fn name(&self) -> &Path {
         &self.name
     }
 
-    /// Gives it its name if all went well, and does not take another file's.
+    /// If `code` is success, gives the file its name, and makes that durable. Never replaces another
+    /// file.
     pub(super) fn commit(self, code: ExitCode) -> Result<ExitCode, Failure> {
         if code != ExitCode::SUCCESS {
             return Ok(code);
@@ -57,13 +58,13 @@ impl AtomicFile {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(exists(&self.name));
             }
-            // Not every file system has links.
+            // Some file systems have no links.
             Err(_) => fs::rename(&self.path, &self.name).map_err(|error| self.failed(&error))?,
         }
         self.sync_folder(code)
     }
 
-    /// Puts it in the place of the file that has its name, if all went well.
+    /// If `code` is success, replaces the file of this name, and makes that durable.
     pub(super) fn replace(self, code: ExitCode) -> Result<ExitCode, Failure> {
         if code != ExitCode::SUCCESS {
             return Ok(code);
@@ -75,7 +76,7 @@ impl AtomicFile {
         self.sync_folder(code)
     }
 
-    /// Makes its name durable.
+    /// Makes the file's name durable.
     fn sync_folder(&self, code: ExitCode) -> Result<ExitCode, Failure> {
         twine_host::sync_folder(&self.name).map_err(|error| self.failed(&error))?;
         Ok(code)
@@ -83,7 +84,7 @@ impl AtomicFile {
 
     fn failed(&self, error: &io::Error) -> Failure {
         Failure::system(
-            format!("{} can't be made: {error}", self.name.display()),
+            format!("{} can't be created: {error}", self.name.display()),
             error,
             "check the folder and its permissions",
         )
@@ -92,14 +93,14 @@ impl AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        // It may never have been made, and after it was kept only its name is left.
+        // An error means that the file was never created, or was renamed.
         let _ = fs::remove_file(&self.path);
     }
 }
 
 fn exists(name: &Path) -> Failure {
     Failure::new(
-        format!("{} is already there", name.display()),
-        "name another file; nothing is ever overwritten",
+        format!("{} already exists", name.display()),
+        "name another file; this command overwrites nothing",
     )
 }

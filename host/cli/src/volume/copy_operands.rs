@@ -1,4 +1,4 @@
-//! The places of a copy: in a volume, on this machine, or a stream.
+//! The operands of a copy. Each is a path in a volume, a path on this machine, or a stream.
 
 use super::split;
 use super::uncopyable::{Uncopyable, find_uncopyable};
@@ -8,28 +8,31 @@ use std::path::{Path, PathBuf};
 use twine_host::{Access, Folder};
 use twine_protocol::task::{FolderPlace, Place};
 
-/// A copy, and what of this machine it needs.
+/// The parsed operands, with the folders of this machine that the copy uses.
 #[derive(Debug)]
 pub(super) struct CopyOperands {
     pub(super) volume: PathBuf,
     pub(super) sources: Vec<Place>,
     pub(super) target: Place,
     pub(super) folders: Vec<Folder>,
-    /// What of the sources no volume can take.
+    /// The files in the sources that can't be copied.
     pub(super) uncopyable: Vec<Uncopyable>,
-    /// To the volume.
+    /// The access to the volume.
     pub(super) access: Access,
 }
 
-/// Sorts out the places of a copy, the target last.
-pub(super) fn sort_operands(operands: &[String], recursive: bool) -> Result<CopyOperands, Failure> {
+/// Parses the operands of a copy, the target last.
+pub(super) fn parse_operands(
+    operands: &[String],
+    recursive: bool,
+) -> Result<CopyOperands, Failure> {
     let Some((target, sources)) = operands.split_last() else { return Err(no_volume()) };
     let mut volumes = operands.iter().filter(|operand| split(operand).1.is_some());
     let volume = volumes.next().map(|operand| split(operand).0).ok_or_else(no_volume)?;
     if let Some(other) = volumes.find(|operand| split(operand).0 != volume) {
         return Err(Failure::new(
-            format!("{volume} and {other} are two volumes, and one at a time can be open"),
-            "copy out of the one first, or make an archive: `twine volume export`",
+            format!("{volume} and {other} are two volumes: a copy can use only one"),
+            "copy to a folder first, or make an archive: `twine volume export`",
         ));
     }
     let plain = sources.iter().filter(|source| recursive && split(source).1.is_none());
@@ -45,7 +48,7 @@ pub(super) fn sort_operands(operands: &[String], recursive: bool) -> Result<Copy
             if !inside && split(source).1.is_none() {
                 return Err(Failure::new(
                     format!("neither {source} nor {target} is in a volume"),
-                    "write what is in the volume as VOLUME::PATH; for all else there is cp",
+                    "write a path in a volume as VOLUME::PATH; to copy outside volumes, use cp",
                 ));
             }
             parse(source, &mut folders, |path| source_on_host(path, recursive))
@@ -56,10 +59,10 @@ pub(super) fn sort_operands(operands: &[String], recursive: bool) -> Result<Copy
 }
 
 fn no_volume() -> Failure {
-    Failure::new("no place in a volume was named", "write it as VOLUME::PATH")
+    Failure::new("no path in a volume was named", "write one of the paths as VOLUME::PATH")
 }
 
-/// A folder of this machine, and the name of something in it.
+/// A folder of this machine, and the name of an entry in it.
 struct HostOperand {
     folder: Folder,
     entry: String,
@@ -83,13 +86,13 @@ fn parse(
     }
 }
 
-/// The name at the end of a path, as text.
+/// The last component of a path.
 fn last(path: &Path) -> Result<String, Failure> {
     let name = path.file_name().map_or(Some(""), |name| name.to_str());
     name.map(str::to_owned).ok_or_else(|| {
         Failure::new(
-            format!("the name of {} is not UTF-8, which names in a volume are", path.display()),
-            "rename it first",
+            format!("the name of {} is not UTF-8", path.display()),
+            "rename the file first: names in a volume are UTF-8",
         )
     })
 }
@@ -107,14 +110,14 @@ fn open(path: &Path, read_only: bool) -> Result<Folder, Failure> {
 
 fn source_on_host(text: &str, recursive: bool) -> Result<HostOperand, Failure> {
     let path = Path::new(text);
-    let there = |error: std::io::Error| {
+    let failed = |error: std::io::Error| {
         Failure::system(format!("{text}: {error}"), &error, "check the path and its permissions")
     };
     let contents = [".", ".."].contains(&text) || text.ends_with("/.") || text.ends_with("/..");
-    let metadata = fs::symlink_metadata(path).map_err(there)?;
-    // Links are copied as links with all else, and followed when they are named alone.
+    let metadata = fs::symlink_metadata(path).map_err(failed)?;
+    // A link is followed, unless the copy is recursive. A slash at the end follows it in any case.
     let follow = metadata.is_symlink() && (!recursive || text.ends_with('/'));
-    let real = if follow { fs::canonicalize(path).map_err(there)? } else { path.to_owned() };
+    let real = if follow { fs::canonicalize(path).map_err(failed)? } else { path.to_owned() };
     let name = if contents { String::new() } else { last(path)? };
     if contents || real.file_name().is_none() {
         return Ok(HostOperand { folder: open(&real, true)?, entry: String::new(), name });
@@ -132,11 +135,11 @@ fn target_on_host(text: &str) -> Result<HostOperand, Failure> {
             name: String::new(),
         });
     }
-    // What is there, where the name is a link to it.
+    // If the name is a link, write to the file that it leads to.
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let entry = last(&real)?;
     let folder = open(real.parent().unwrap_or(Path::new("/")), false)?;
-    // A slash at the end says that it can only be a directory.
+    // A slash at the end means that the target must be a directory.
     let entry = if text.ends_with('/') { entry + "/" } else { entry };
     Ok(HostOperand { folder, entry, name: String::new() })
 }
@@ -145,37 +148,37 @@ fn target_on_host(text: &str) -> Result<HostOperand, Failure> {
 mod tests {
     use super::*;
 
-    fn sorted(operands: &[&str]) -> Result<CopyOperands, Failure> {
+    fn parsed(operands: &[&str]) -> Result<CopyOperands, Failure> {
         let operands: Vec<String> = operands.iter().map(|&operand| operand.to_owned()).collect();
-        sort_operands(&operands, false)
+        parse_operands(&operands, false)
     }
 
     #[test]
-    fn places_are_told_apart_by_two_colons() {
-        let copy = sorted(&["v::a::b", "v::/c"]).unwrap();
+    fn two_colons_mark_a_path_in_a_volume() {
+        let copy = parsed(&["v::a::b", "v::/c"]).unwrap();
         assert_eq!(copy.volume, Path::new("v"));
         assert_eq!(copy.sources, [Place::Volume("a::b".into())]);
         assert_eq!(copy.target, Place::Volume("/c".into()));
         assert_eq!(copy.access, Access::Write);
-        let copy = sorted(&["v::", "-"]).unwrap();
+        let copy = parsed(&["v::", "-"]).unwrap();
         assert_eq!((copy.target, copy.access), (Place::Stream, Access::Read));
     }
 
     #[test]
     fn copies_without_a_volume_or_with_two_are_refused() {
         for operands in [["a", "b"], ["v::a", "w::b"], ["-", "b"]] {
-            assert!(sorted(&operands).is_err(), "{operands:?}");
+            assert!(parsed(&operands).is_err(), "{operands:?}");
         }
-        assert!(sorted(&["v::a", "a", "b"]).is_err());
+        assert!(parsed(&["v::a", "a", "b"]).is_err());
     }
 
     #[test]
-    fn a_place_on_this_machine_is_a_name_in_its_folder() {
+    fn a_path_on_this_machine_becomes_a_folder_and_an_entry() {
         let folder = std::env::temp_dir().join(format!("twine-operands-{}", std::process::id()));
         fs::create_dir_all(folder.join("d")).unwrap();
         let text = |path: &str| folder.join(path).display().to_string();
         let place = |source: &str, target: &str| {
-            let copy = sorted(&[&text(source), target]).unwrap();
+            let copy = parsed(&[&text(source), target]).unwrap();
             match &copy.sources[..] {
                 [Place::Folder(place)] => (place.entry.clone(), place.name.clone()),
                 other => panic!("{other:?}"),
@@ -184,14 +187,14 @@ mod tests {
         assert_eq!(place("d", "v::"), ("d".into(), "d".into()));
         assert_eq!(place("d/", "v::"), ("d".into(), "d".into()));
         assert_eq!(place("d/.", "v::"), (String::new(), String::new()));
-        let target = |target: &str| match sorted(&["v::x", &text(target)]).unwrap().target {
+        let target = |target: &str| match parsed(&["v::x", &text(target)]).unwrap().target {
             Place::Folder(place) => place.entry,
             other => panic!("{other:?}"),
         };
         assert_eq!(target("d"), "");
         assert_eq!(target("new"), "new");
         assert_eq!(target("new/"), "new/");
-        assert!(sorted(&[&text("missing"), "v::"]).is_err());
+        assert!(parsed(&[&text("missing"), "v::"]).is_err());
         fs::remove_dir_all(folder).unwrap();
     }
 }

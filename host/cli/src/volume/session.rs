@@ -1,8 +1,8 @@
-//! Having the enclave do a task on volumes.
+//! Runs an operation on volumes in the enclave.
 
 use super::Common;
 use super::atomic_file::AtomicFile;
-use super::progress::Line;
+use super::progress::ProgressLine;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::program::Program;
@@ -15,11 +15,11 @@ use twine_protocol::key::VolumeKey;
 use twine_protocol::launch::{End, Launch};
 use twine_protocol::task::{OpenVolume, Operation, Task, VolumeTask};
 
-/// A task that is being put together.
+/// An operation that is being prepared.
 pub(super) struct Session {
     common: Common,
     pub(super) resources: Resources,
-    /// The program that keys are sealed to; empty where there is none.
+    /// The program that keys are sealed to; empty if there is none.
     pub(super) program: Program,
 }
 
@@ -33,7 +33,7 @@ impl Session {
         self.resources.storages.len() as u64 - 1
     }
 
-    /// A volume that is there.
+    /// Opens an existing volume.
     pub(super) fn open(
         &mut self,
         path: &Path,
@@ -55,8 +55,7 @@ impl Session {
         Ok(self.number(storage))
     }
 
-    /// Keeps others out of a volume that was opened also when the task is done, until what is
-    /// returned is dropped.
+    /// Keeps a volume locked after the operation, until the returned lock is dropped.
     pub(super) fn keep_locked(&self, volume: &OpenVolume) -> Result<Option<Locked>, Failure> {
         let storage =
             usize::try_from(volume.storage).ok().and_then(|at| self.resources.storages.get(at));
@@ -69,7 +68,7 @@ impl Session {
         })
     }
 
-    /// A volume that the task makes.
+    /// Opens the file of a volume that the operation creates.
     pub(super) fn make(
         &mut self,
         file: &AtomicFile,
@@ -80,7 +79,7 @@ impl Session {
         Ok(OpenVolume { name, storage, key, more_keys, read_only: false })
     }
 
-    /// Has it done; the exit code for it.
+    /// Runs the operation, and returns the command's exit code.
     pub(super) fn run(
         mut self,
         volume: OpenVolume,
@@ -89,7 +88,7 @@ impl Session {
         let (image, platform) = self.common.target.choose(self.program.len(), self.common.quiet)?;
         let progress = !self.common.quiet && std::io::stderr().is_terminal();
         if progress {
-            self.resources.progress = Some(Box::new(Line::default()));
+            self.resources.progress = Some(Box::new(ProgressLine::default()));
         }
         let task = Task::Volume(Box::new(VolumeTask { volume, operation, progress }));
         let launch = Launch { task, ..Launch::default() };
@@ -99,10 +98,9 @@ impl Session {
         match report.outcome.end {
             End::Exited { code, .. } => Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))),
             End::Refused { cause, remedy } => Err(Failure::new(cause, remedy)),
-            End::Trapped { cause, .. } => Err(Failure::new(
-                cause,
-                "this is a fault of Twine's or of the image's: please report it",
-            )),
+            End::Trapped { cause, .. } => {
+                Err(Failure::new(cause, "this is a bug in Twine or in the image: please report it"))
+            }
         }
     }
 }
