@@ -200,7 +200,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let Arguments { twine, guests, rivals, .. } = arguments;
     let place = Place::find(twine.clone(), guests.clone(), rivals.clone())?;
-    let machine = Machine::look(&place)?;
+    let machine = Machine::detect(&place)?;
     println!("{machine}");
     let names = if arguments.names.is_empty() { Name::value_variants() } else { &arguments.names };
     let mut measurements = Vec::new();

@@ -134,7 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let compiler = if baseline { CompilerName::Baseline } else { CompilerName::Optimizing };
     let report = report.map_err(|error| memory::failure(error, &image, Some(compiler)))?;
     if let End::Refused { cause, remedy } = report.outcome.end {
-        if let Some(error) = &report.not_kept {
+        if let Some(error) = &report.cache_error {
             return Err(cache::cannot_store(&path, error));
         }
         return Err(Failure::new(cause, remedy));

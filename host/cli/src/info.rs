@@ -17,8 +17,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let machine = Machine::look();
-    let processor = Processor::look();
+    let machine = Machine::detect();
+    let processor = Processor::detect();
     // Everything else can be shown without the images.
     let (images, unknown) = match locate::images() {
         Ok(images) => (images, None),

@@ -72,7 +72,7 @@ pub(crate) fn image(
     }
     let images = images()?;
     let wanted = match platform {
-        Platform::Hardware if !Machine::look().sgx2 => SGX1,
+        Platform::Hardware if !Machine::detect().sgx2 => SGX1,
         _ if program > MAX_SMALL_PROGRAM => LARGE,
         _ => NAME,
     };

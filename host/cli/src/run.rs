@@ -339,7 +339,7 @@ fn phases(report: &Report) -> Vec<(&'static str, f64)> {
 }
 
 fn print_table(report: &Report) {
-    if let Some(error) = &report.not_kept {
+    if let Some(error) = &report.cache_error {
         print_error!("warning: the compiled code was not cached: {error}");
     }
     for (phase, time) in phases(report) {

@@ -400,8 +400,8 @@ fn an_image_was_changed_only_if_it_was() {
     let mut forged = signature.clone();
     forged[700] ^= 1;
     for (ended, cause) in [
-        (of(&image[..1_000_000], &signature), "is damaged, or no image"),
-        (of(b"", &signature), "is damaged, or no image"),
+        (of(&image[..1_000_000], &signature), "is damaged, or not an image"),
+        (of(b"", &signature), "is damaged, or not an image"),
         (of(&image, &forged), "i.sig is not valid: it was changed after it was signed"),
         (of(&image, &signature[1..]), "i.sig is not valid"),
     ] {

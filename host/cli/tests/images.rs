@@ -45,7 +45,7 @@ fn an_image_without_a_signature_is_refused() {
 #[track_caller]
 fn is_not_what_was_signed(ended: &Ended) {
     let other = ended.err.contains("is not the image that was signed");
-    ended.failed_with(1, if other { "signed" } else { "is damaged, or no image" });
+    ended.failed_with(1, if other { "signed" } else { "is damaged, or not an image" });
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn what_is_no_volume_or_of_another_version_is_told_apart() {
     }
     folder.file("newer", bytes);
     writer(&folder, &["--dir", "newer"]).failed_with(1, "version 9 of the format");
-    writer(&folder, &["--dir", "."]).failed_with(1, "is a folder, and no volume");
+    writer(&folder, &["--dir", "."]).failed_with(1, "is a folder, not a volume");
     writer(&folder, &["--dir", "no/such/place"]).failed_with(1, "can't be opened");
     writer(&folder, &["--dir", "missing", "--read-only"]).failed_with(1, "there is no volume");
 }

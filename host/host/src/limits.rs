@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 
-/// Why the system has no more of something.
+/// The limit that explains a shortage of memory, threads or descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shortage {
@@ -12,31 +12,31 @@ pub enum Shortage {
     AddressSpace(u64),
     /// RLIMIT_DATA, in bytes.
     Data(u64),
-    /// RLIMIT_NPROC, which counts the threads of all of a user's processes.
+    /// RLIMIT_NPROC, which counts the threads of all processes of a user.
     Processes(u64),
     /// RLIMIT_NOFILE.
     Files(u64),
     /// The kernel commits no more memory than there is (`vm.overcommit_memory` is 2).
     Overcommit,
-    /// No limit of this process's explains it.
+    /// No limit of this process explains the shortage.
     Elsewhere,
 }
 
 /// The soft limit, if there is one.
 pub(crate) fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the structure is valid for writes. If it fails, it says that there is no limit.
+    // SAFETY: the structure is valid for writes. If the call fails, it keeps its value: no limit.
     unsafe { libc::getrlimit(resource, &raw mut limit) };
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
 impl Shortage {
-    /// Why there are no more addresses.
+    /// The cause of a shortage of addresses.
     pub(crate) fn of_addresses() -> Self {
         limit(libc::RLIMIT_AS).map_or(Shortage::Elsewhere, Shortage::AddressSpace)
     }
 
-    /// Why there is no more memory to write to.
+    /// The cause of a shortage of writable memory.
     pub(crate) fn of_memory() -> Self {
         let commits = || fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
         match limit(libc::RLIMIT_DATA) {
@@ -46,9 +46,9 @@ impl Shortage {
         }
     }
 
-    /// Why there are no more threads: for want of memory for their stacks, or of threads.
+    /// The cause of a shortage of threads: memory for their stacks, or a limit on threads.
     pub(crate) fn of_threads() -> Self {
-        /// What the standard library gives a thread.
+        /// The standard library's stack size.
         const STACK: usize = 2 << 20;
         if !can_map(STACK) {
             return Shortage::of_memory();
@@ -56,12 +56,12 @@ impl Shortage {
         limit(libc::RLIMIT_NPROC).map_or(Shortage::Elsewhere, Shortage::Processes)
     }
 
-    /// Why there are no more descriptors.
+    /// The cause of a shortage of descriptors.
     pub(crate) fn of_files() -> Self {
         limit(libc::RLIMIT_NOFILE).map_or(Shortage::Elsewhere, Shortage::Files)
     }
 
-    /// What to do about it, in one line, where the limit is known.
+    /// The remedy, in one line, if the limit is known.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Shortage::AddressSpace(_) => {
@@ -97,11 +97,11 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// Memory that this process keeps for itself beside what enclaves take of it: stacks of threads, what
-/// is read and written. Without any, an allocation of a few bytes would end it.
+/// Memory that this process needs for itself, beside the enclaves' memory: stacks and buffers. If
+/// it had none left, an allocation of a few bytes would end the process.
 const SPARE: usize = 16 << 20;
 
-/// Whether this process can have so many bytes more, and some to spare.
+/// Whether this process can allocate `bytes` more, and some spare memory.
 #[must_use]
 pub fn has_memory(bytes: usize) -> bool {
     let (data, space) = (limit(libc::RLIMIT_DATA), limit(libc::RLIMIT_AS));
@@ -116,18 +116,19 @@ pub fn has_memory(bytes: usize) -> bool {
             };
             fits(data, used.data) && fits(space, used.space)
         }
-        // A mapping, even for a moment, may take what another thread is about to ask for.
+        // The trial mapping, although short-lived, may make another thread's allocation fail. So it
+        // is only used if /proc gives no answer.
         None => can_map(size),
     }
 }
 
-/// What counts for this process's limits, in bytes.
+/// The memory that counts for this process's limits, in bytes.
 struct Used {
     space: u64,
     data: u64,
 }
 
-/// What this process has now, where /proc tells it (proc(5), statm).
+/// The memory that this process uses now (proc(5), statm), if /proc is mounted.
 fn used() -> Option<Used> {
     const PAGE: u64 = 4096;
     let text = fs::read_to_string("/proc/self/statm").ok()?;
@@ -137,7 +138,7 @@ fn used() -> Option<Used> {
     Some(Used { space: space * PAGE, data: data * PAGE })
 }
 
-/// Whether so much memory can be mapped. It is given back at once.
+/// Whether `size` bytes of memory can be mapped. They are unmapped at once.
 fn can_map(size: usize) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -148,21 +149,20 @@ fn can_map(size: usize) -> bool {
     }
 }
 
-/// What to do about an error of the system's that has nothing to do with the file that was asked
-/// for, in one line.
+/// The remedy, in one line, for an error that does not depend on the file that was accessed.
 pub fn remedy(error: &io::Error) -> Option<&'static str> {
     if error.kind() == io::ErrorKind::OutOfMemory {
         return Some(Shortage::of_memory().remedy().unwrap_or("free some memory"));
     }
     Some(match error.raw_os_error()? {
         libc::EMFILE => Shortage::Files(0).remedy()?,
-        libc::ENFILE => "close other files of this machine, or raise fs.file-max (sysctl)",
-        libc::ENOSPC => "make room on the disk, or name a file on another",
-        libc::EDQUOT => "make room within this user's quota, or name a file on another disk",
+        libc::ENFILE => "close files of other processes, or raise fs.file-max (sysctl)",
+        libc::ENOSPC => "free space on the disk, or name a file on another disk",
+        libc::EDQUOT => "free space within this user's quota, or name a file on another disk",
         libc::EFBIG => {
             "raise the limit: `ulimit -f unlimited`, or LimitFSIZE=infinity in a systemd unit"
         }
-        libc::EIO => "look for errors of the disk in the kernel's log: `dmesg`",
+        libc::EIO => "check the kernel's log for disk errors: `dmesg`",
         _ => return None,
     })
 }
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_this_process_has_grows_with_what_it_maps() {
+    fn used_memory_grows_with_an_allocation() {
         const SIZE: u64 = 32 << 20;
         let before = used().unwrap();
         let bytes = std::hint::black_box(vec![1_u8; SIZE as usize]);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_that_is_known_is_named_and_has_a_remedy() {
+    fn each_known_shortage_has_a_name_and_a_remedy() {
         for (shortage, name, remedy) in [
             (Shortage::AddressSpace(1 << 20), "RLIMIT_AS is 1024 KiB", "LimitAS=infinity"),
             (Shortage::Data(1 << 20), "RLIMIT_DATA is 1024 KiB", "LimitDATA=infinity"),

@@ -7,10 +7,10 @@ use std::io;
 use std::sync::mpsc;
 use std::thread::{self, Builder};
 
-/// Prepares this process for being the host of enclaves: opens as many files as it may, and gets
-/// an error, not a signal, for a file that becomes larger than it may (RLIMIT_FSIZE).
+/// Prepares this process for hosting enclaves. Raises the limit on open files to the hard limit, and
+/// ignores SIGXFSZ, so that a write beyond RLIMIT_FSIZE is an error and not a signal.
 ///
-/// A program calls it once, at its start. What it starts has the same.
+/// A program calls this once, at its start. Its child processes inherit both settings.
 pub fn prepare() {
     // SAFETY: no handler is installed: the signal is ignored.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
@@ -24,10 +24,10 @@ pub fn prepare() {
     }
 }
 
-/// Calls `main` on a stack that is large enough for it, whatever RLIMIT_STACK says.
+/// Calls `main` on a stack of at least 4 MiB, also if RLIMIT_STACK is lower.
 ///
 /// # Errors
-/// When the first thread's stack is too small, and there can be no other thread.
+/// If the main thread's stack is too small, and no other thread can be started.
 pub fn on_a_large_stack<T: Send + 'static>(
     main: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
@@ -39,21 +39,22 @@ pub fn on_a_large_stack<T: Send + 'static>(
     thread.join().or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Says that a thread could not be started.
+/// The error for a thread that could not be started.
 pub(crate) fn no_thread(source: io::Error) -> Error {
     Error::NoThread { source, shortage: Shortage::of_threads() }
 }
 
-/// Descriptors that `enclave-runner` takes: an epoll instance, an event, and a pair of sockets with
-/// two more descriptors for one of them; and two for files that are opened later.
+/// The number of descriptors that must be free: `enclave-runner` needs six (an epoll instance, an
+/// event, a pair of sockets, and two duplicates of one of them), and files that are opened later
+/// need two.
 const DESCRIPTORS: usize = 8;
 
-/// Finds out whether `enclave-runner` can have the memory, threads and descriptors that it will take:
-/// it panics where it gets none.
-pub(crate) fn room(threads: usize) -> Result<(), Error> {
+/// Checks that `enclave-runner` can get the memory, threads and descriptors that it needs. It would
+/// panic without them.
+pub(crate) fn check_resources(threads: usize) -> Result<(), Error> {
     if !has_memory(0) {
         return Err(Error::NoMemory {
-            what: "none is left for this command itself".into(),
+            what: "none is left for the command itself".into(),
             shortage: Shortage::of_memory(),
         });
     }
@@ -72,18 +73,18 @@ fn descriptor() -> io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?)
 }
 
-/// Starts so many threads at once, and waits for them to be gone.
+/// Starts `count` threads that run at the same time, and waits until they have ended.
 fn try_threads(count: usize) -> io::Result<()> {
-    let (tell, told) = mpsc::channel();
+    let (send_id, ids) = mpsc::channel();
     let mut threads = Vec::with_capacity(count);
     let mut failed = Ok(());
     for _ in 0..count {
         let (go, wait) = mpsc::channel::<()>();
-        let tell = tell.clone();
+        let send_id = send_id.clone();
         let work = move || {
-            // SAFETY: gettid takes nothing and always succeeds.
-            let _ = tell.send(unsafe { libc::gettid() });
-            // Until the other end is dropped.
+            // SAFETY: gettid takes no arguments and always succeeds.
+            let _ = send_id.send(unsafe { libc::gettid() });
+            // Returns when the other end is dropped.
             let _ = wait.recv();
         };
         match Builder::new().spawn(work) {
@@ -94,15 +95,15 @@ fn try_threads(count: usize) -> io::Result<()> {
             }
         }
     }
-    drop(tell);
+    drop(send_id);
     for (go, thread) in threads {
         drop(go);
-        // It can't panic.
+        // The thread can't panic.
         let _ = thread.join();
     }
-    // One that was joined may still count for a moment.
-    for thread in told {
-        // SAFETY: signal 0 is sent to nobody; it says whether there is such a thread.
+    // A thread still counts for the limit for a moment after it was joined.
+    for thread in ids {
+        // SAFETY: signal 0 is not delivered. The call only checks whether the thread exists.
         while unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } == 0 {
             thread::yield_now();
         }
@@ -115,13 +116,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_room_for_a_few_threads() {
-        room(8).unwrap();
+    fn a_few_threads_can_be_started() {
+        check_resources(8).unwrap();
         try_threads(0).unwrap();
     }
 
     #[test]
-    fn work_that_needs_a_stack_is_done() {
+    fn a_function_on_a_large_stack_returns_its_result() {
         assert_eq!(on_a_large_stack(|| 7).unwrap(), 7);
     }
 }

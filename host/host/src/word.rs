@@ -1,9 +1,8 @@
-//! Paths in commands that a user is told to type.
+//! Quotes paths in the commands that remedies show.
 
 use std::fmt;
 
-/// Shows a text as one word of a shell's command line: as it is, or between quotes where a shell
-/// would take it for more.
+/// Quotes a text as one word of a shell's command line, if it needs quotes.
 pub fn shell_word(text: impl fmt::Display) -> String {
     let text = text.to_string();
     let plain = |letter: char| letter.is_alphanumeric() || "/._-+,:=@%".contains(letter);
