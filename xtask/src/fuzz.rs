@@ -322,14 +322,14 @@ stat::number_of_executed_units: 200000\n\
 stat::new_units_added:          3\n";
 
     #[test]
-    fn what_the_fuzzer_says_is_read() {
+    fn the_fuzzers_output_is_parsed() {
         let find = Some("/x/crash-5ba9".to_owned());
         let wanted = Told { counters: 37961, executions: 200_000, covered: 17, new: 3, find };
         assert_eq!(Told::read(LOG), wanted);
     }
 
     #[test]
-    fn a_find_a_failure_and_a_run_without_counters_are_complained_about() {
+    fn crashes_failures_and_runs_without_counters_are_reported() {
         let outcome = |told, ended_well| Outcome {
             target: "node".to_owned(),
             told,

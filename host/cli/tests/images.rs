@@ -135,7 +135,7 @@ fn sign(folder: &Folder, arguments: &[&str]) -> Ended {
 
 /// An image is signed as what it was built with says, sizes of the command line included.
 #[test]
-fn what_an_image_is_built_with_is_kept_beside_it() {
+fn the_manifest_of_an_image_is_written_beside_it() {
     let folder = Folder::new();
     let manifest = common::manifest();
     let arguments = ["--manifest", &manifest, "--threads", "6", "-o", "app.sgxs"];
@@ -154,7 +154,7 @@ fn what_an_image_is_built_with_is_kept_beside_it() {
 }
 
 #[test]
-fn no_command_writes_over_what_it_reads() {
+fn no_command_overwrites_its_input() {
     let folder = Folder::new();
     let manifest = std::fs::read_to_string(common::manifest()).unwrap();
     let path = folder.file("app.toml", &manifest);
@@ -178,7 +178,7 @@ fn no_command_writes_over_what_it_reads() {
 }
 
 #[test]
-fn an_image_is_not_signed_as_another_manifest_says() {
+fn an_image_is_not_signed_with_another_manifest() {
     let folder = Folder::new();
     let (image, signature) = copy(&folder);
     std::fs::remove_file(&signature).unwrap();

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn as_much_is_entered_as_was_wanted_and_no_more() {
+    fn only_the_wanted_pages_are_entered() {
         const SIZE: u64 = 64 << 20;
         let path = std::env::temp_dir().join(format!("twine-prefault-{}", std::process::id()));
         fs::write(&path, vec![1; SIZE as usize]).unwrap();

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_tells_the_same_of_it() {
+    fn the_processor_is_the_one_that_linux_reports() {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap();
         let field = |name: &str| {
             let mut lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_file_that_was_cut_zeros_are_left() {
+    fn a_truncated_program_file_reads_as_zeros() {
         let path = std::env::temp_dir().join(format!("twine-cut-{}", std::process::id()));
         fs::write(&path, vec![7; 3 * 4096]).unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();

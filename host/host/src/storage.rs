@@ -570,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_seen_in_the_mapping_also_beyond_its_first_end() {
+    fn written_bytes_appear_in_the_mapping_even_beyond_its_first_end() {
         let folder = folder("map");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         assert!(storage.is_empty());
@@ -614,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cut_file_has_no_more_is_told_and_is_there_again_once_it_is_written() {
+    fn pages_of_a_truncated_file_are_reported_until_they_are_written_again() {
         let folder = folder("cut");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         storage.write(0, &[7; 4 * 4096]).unwrap();
@@ -643,7 +643,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_could_not_be_read_once_is_the_files_own_again_once_it_can() {
+    fn an_unreadable_page_is_mapped_again_once_it_can_be_read() {
         let folder = folder("once");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         storage.write(0, &[7; 4 * 4096]).unwrap();
@@ -660,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn that_a_volume_is_made_is_told_once_and_when_its_header_is_durable() {
+    fn the_creation_notice_is_sent_once_when_the_header_is_durable() {
         let folder = folder("made");
         let mut storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         let told = std::sync::Arc::new(Mutex::new(0));
@@ -702,7 +702,7 @@ mod tests {
     }
 
     #[test]
-    fn who_opened_a_file_before_and_locks_it_after_its_name_went_to_another_gets_the_other() {
+    fn locking_a_file_that_was_replaced_opens_the_new_file() {
         let folder = folder("replaced");
         let path = folder.join("volume");
         let replace = || {
@@ -746,7 +746,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_no_volume_is_in_is_removed_and_only_if_nobody_has_it() {
+    fn only_unused_files_without_a_volume_are_removed() {
         let folder = folder("unmade");
         let path = folder.join("volume");
         let contents = [&b""[..], UNFINISHED, &[0; 4096], b"x", HEADER];
@@ -770,7 +770,7 @@ mod tests {
     }
 
     #[test]
-    fn no_opener_gets_a_file_without_a_name_however_often_it_is_replaced() {
+    fn opening_never_returns_a_file_that_has_lost_its_name() {
         let folder = folder("race");
         let path = folder.join("volume");
         fs::write(&path, b"").unwrap();
@@ -818,7 +818,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_an_unfinished_volume_is_made_anew_and_nothing_else_is_cut() {
+    fn only_unfinished_volumes_are_truncated_and_created_again() {
         let folder = folder("unfinished");
         let path = folder.join("volume");
         let whole = |start: &[u8]| [start, &[7; 10_000]].concat();
@@ -855,7 +855,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_name_is_made_durable_with_the_first_sync_and_never_again() {
+    fn a_new_name_is_made_durable_once_with_the_first_sync() {
         let folder = folder("name");
         let path = folder.join("volume");
         let unnamed = |storage: &Storage| storage.unnamed.load(Ordering::Relaxed);
@@ -879,7 +879,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_opener_is_told_who_has_it_and_readers_share() {
+    fn a_second_writer_learns_the_owner_and_readers_share() {
         let folder = folder("lock");
         let path = folder.join("volume");
         let first = Storage::open(&path, Access::Create).unwrap();
@@ -896,7 +896,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_missing_files_are_told_apart() {
+    fn folders_and_missing_files_are_different_errors() {
         let folder = folder("kinds");
         let open = |path: &Path, access| Storage::open(path, access).unwrap_err();
         assert!(matches!(open(&folder, Access::Create), StorageError::NotAFile { .. }));

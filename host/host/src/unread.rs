@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_span_the_noted_pages_and_no_others() {
+    fn the_published_range_spans_exactly_the_recorded_pages() {
         let unread = Unread::default();
         assert!(!told(&unread).overlaps(0, u64::MAX));
         for page in [5, 3, 9, 3] {

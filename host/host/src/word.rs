@@ -18,7 +18,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_word_is_left_alone_or_quoted_and_a_shell_takes_it_for_one() {
+    fn a_shell_reads_each_word_as_one_argument() {
         assert_eq!(shell_word("/a/b-1.Größe::x,ro"), "/a/b-1.Größe::x,ro");
         for text in ["", "a b", "it's", "'", "$HOME", "a\"b\\c", "~", "*", "a;b", "x\ny", "#", "a&"]
         {
