@@ -102,7 +102,7 @@ fn a_file_that_is_no_image_is_refused() {
     let (_, signature) = copy(&folder);
     let image = folder.file("copy.sgxs", "this is no image, though it has a signature");
     assert!(signature.exists());
-    run_in(&image).failed_with(1, "or no image");
+    run_in(&image).failed_with(1, "or not an image");
     run_in(Path::new("/nonexistent.sgxs")).failed_with(1, "can't be read");
 }
 
