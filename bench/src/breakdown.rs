@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_is_less_than_nothing() {
+    fn parts_are_never_negative() {
         let times = |whole| parts(whole, 10.0, &stats(), &COSTS, 10).iter().map(|p| p.1).collect();
         let known = [2.0, 6.0, 1.0, 10.0, 5.0];
         let expected = |rest: f64| [&[0.0], &known[..], &[0.0, rest]].concat();

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn of_three_runs_nothing_can_be_told() {
+    fn three_runs_are_too_few_for_a_verdict() {
         let verdict = Verdict::of(&sample(&[1.0, 1.0, 1.0]), &sample(&[2.0, 2.0, 2.0]));
         assert_eq!(verdict, Verdict::TooFew);
         assert_eq!(Verdict::of(&Sample::exact(3.0), &Sample::exact(3.0)), Verdict::Same);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_file_has_and_another_machine_are_named() {
+    fn cases_in_one_file_only_and_different_machines_are_reported() {
         let (before, mut after) = (report("a", &BEFORE), report("b", &BEFORE));
         after.machine.cpu = "another".into();
         let text = Comparison { before: &before, after: &after }.to_string();

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_and_the_range_are_found_in_what_is_said_of_an_image() {
+    fn pages_and_range_are_parsed_from_twine_image_inspect() {
         let shown = "XFRM       0xe7\nELRANGE    1 GiB\npages      8149 at the start, 2502 of them with m\n";
         assert_eq!(pages(shown), Some([8149.0, 2502.0]));
         assert_eq!(elrange(shown), Some(1 << 30));
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_in_the_enclaves_range_is_told_from_the_rest() {
+    fn memory_in_the_enclaves_range_is_counted_separately() {
         let smaps = "\
 5638130f1000-563813412000 r-xp 000f7000 fe:00 123  /usr/bin/twine
 Rss:                2884 kB

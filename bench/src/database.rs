@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_that_is_not_encrypted_is_found_and_so_is_none() {
+    fn unencrypted_and_missing_databases_are_detected() {
         let folder = std::env::temp_dir().join(format!("twine-encrypted-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let folder = Folder(folder);

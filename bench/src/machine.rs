@@ -79,7 +79,7 @@ struct Info {
 impl Machine {
     /// # Errors
     /// When the `twine` command doesn't work or has no image.
-    pub(crate) fn look(place: &Place) -> Result<Self> {
+    pub(crate) fn detect(place: &Place) -> Result<Self> {
         let info = run(Command::new(&place.twine).args(["info", "--json"]))?;
         let info: Info =
             serde_json::from_str(&info).map_err(|error| Error::Program(error.to_string()))?;

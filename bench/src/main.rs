@@ -1,9 +1,9 @@
-//! The measurements: what Twine costs, each beside its rival, as a table and as JSON.
+//! The benchmarks: the costs of Twine, each compared with a rival, as tables and as JSON.
 //!
 //! `cargo run --release -p twine-bench -- --help`; `README.md` says how to read it.
 //!
-//! All that is timed runs as a process of its own, new each time: `twine run`, and for the
-//! rivals outside of an enclave this program itself in its hidden mode `native-run`.
+//! Each timed run is a new process: `twine run` or, for rivals outside an enclave, this program in its
+//! hidden mode `native-run`.
 #![deny(unsafe_code)]
 
 mod breakdown;
@@ -40,7 +40,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Measures what Twine costs, each beside its rival.
+/// Measures the costs of Twine, each compared with a rival.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
 struct Command {
@@ -53,91 +53,92 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Other {
-    /// Show what has changed between two files of results
+    /// Show the differences between two files of results
     Compare {
-        /// The JSON of the first
+        /// First results (JSON)
         before: PathBuf,
-        /// The JSON of the second
+        /// Second results (JSON)
         after: PathBuf,
     },
-    /// Draw the page of HTML again from a file of results
+    /// Draw the HTML page again from a file of results
     Draw {
-        /// The JSON
+        /// Results (JSON)
         results: PathBuf,
-        /// The page
+        /// HTML file to write
         page: PathBuf,
     },
-    /// Run a program outside of any enclave
+    /// Run a program outside an enclave
     #[command(hide = true)]
     NativeRun(native::Arguments),
 }
 
 #[derive(Debug, Args)]
 struct Arguments {
-    /// What to measure [default: all]
+    /// Benchmarks to run [default: all]
     #[arg(value_enum)]
     names: Vec<Name>,
 
-    /// How often each rival runs, if there is time
+    /// Number of runs of each rival, if there is time
     #[arg(long, value_name = "N", default_value_t = 11)]
     runs: usize,
 
-    /// Write all values to this file as JSON
+    /// Write all values to FILE as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Write a table of each measurement to this folder, as NAME.csv
+    /// Write a table of each benchmark to FOLDER, as NAME.csv
     #[arg(long, value_name = "FOLDER")]
     csv: Option<PathBuf>,
 
-    /// Write all of it to this file as one page of HTML, with figures
+    /// Write all results, with figures, to FILE as one HTML page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Few runs of small cases: whether it works, not how fast it is
+    /// Few runs of small cases, to check that the benchmarks work
     #[arg(long)]
     quick: bool,
 
-    /// Which sizes of `polybench` [default: large; medium when it must be quick]
+    /// Size of the inputs of `polybench` [default: large; with --quick: medium]
     #[arg(long, value_enum, value_name = "NAME")]
     dataset: Option<Dataset>,
 
-    /// The `twine` command [default: target/release/twine]; its image is the one beside it
+    /// `twine` command to measure, with its image beside it [default: target/release/twine]
     #[arg(long, value_name = "FILE")]
     twine: Option<PathBuf>,
 
-    /// The folder of the example programs [default: target/guests]
+    /// Folder of the example programs [default: target/guests]
     #[arg(long, value_name = "FOLDER")]
     guests: Option<PathBuf>,
 
-    /// The folder of what they are compared with [default: target/rivals]
+    /// Folder of the rivals [default: target/rivals]
     #[arg(long, value_name = "FOLDER")]
     rivals: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Name {
-    /// The whole process, against wasmtime outside
+    /// Start of a process, compared with wasmtime outside
     Start,
     /// Compute kernels, inside and outside
     Kernel,
     /// The compiler, inside and outside
     Compile,
-    /// Host calls, and how many a line of output takes
+    /// Host calls, and their number for a line of output
     Call,
-    /// SQLite's own benchmark, in files and in memory
+    /// SQLite's speedtest1, in files and in memory
     Speedtest,
     /// Records in SQLite, in files and in memory
     Micro,
-    /// The volume alone, against plain files
+    /// The volume alone, compared with plain files
     Volume,
-    /// The volume against what Intel's library does, as published and as the research system changed it
+    /// The volume, compared with a model of Intel's library, as published and as the research system
+    /// changed it
     Ipfs,
-    /// Where the time of SQLite on a protected file goes
+    /// The parts of the time of SQLite on a protected file
     Breakdown,
-    /// Starts, sizes and memory
+    /// Start times, sizes and memory
     Cost,
-    /// Numerical kernels, against wasmtime outside and native compilers
+    /// Numerical kernels, compared with wasmtime outside and native compilers
     Polybench,
 }
 
@@ -195,12 +196,12 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     if cfg!(debug_assertions) {
         eprintln!(
-            "twine-bench: not built with --release: the rivals outside are slower than they are"
+            "twine-bench: this is not a --release build: the rivals outside the enclave are too slow"
         );
     }
     let Arguments { twine, guests, rivals, .. } = arguments;
     let place = Place::find(twine.clone(), guests.clone(), rivals.clone())?;
-    let machine = Machine::look(&place)?;
+    let machine = Machine::detect(&place)?;
     println!("{machine}");
     let names = if arguments.names.is_empty() { Name::value_variants() } else { &arguments.names };
     let mut measurements = Vec::new();

@@ -150,7 +150,7 @@ records,inserted,insert_seconds,sequential_seconds,random_seconds
 ";
 
     #[test]
-    fn times_are_told_for_one_record() {
+    fn times_are_per_record() {
         let steps = parse(PRINTED).unwrap();
         assert_eq!(steps.len(), 2);
         assert_eq!(steps[1].records, 3000);
@@ -158,7 +158,7 @@ records,inserted,insert_seconds,sequential_seconds,random_seconds
     }
 
     #[test]
-    fn what_is_no_csv_is_an_error() {
+    fn malformed_csv_is_an_error() {
         assert!(parse("records\n1000,x,1,1,1\n").is_err());
         assert!(parse("records\n1000,1\n").is_err());
         assert!(parse("").is_err());

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_kernel_there_is_no_mean() {
+    fn no_kernels_have_no_mean() {
         assert_eq!(means(&[]), None);
     }
 }

@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_as_long_as_they_must_be() {
+    fn numbers_have_about_three_digits() {
         let shown = [1234.5, 56.78, 7.654, 0.02].map(number);
         assert_eq!(shown, ["1234", "56.8", "7.65", "0.020"]);
         let bars = [10.0 / 7.0, 3.0, 0.1].map(|ratio| Bar::AtMost(ratio).to_string());

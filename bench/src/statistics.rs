@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chance_is_that_of_the_published_tables() {
+    fn the_probability_matches_published_tables() {
         // Of 252 orders of 5 and 5 values, one has no pair; 2, 3, 5 and 7 follow.
         assert_eq!(chance(5, 5, 0.0), 2.0 / 252.0);
         assert_eq!(chance(5, 5, 2.0), 8.0 / 252.0);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn no_round_begins_when_the_time_is_over_but_the_least() {
+    fn no_round_starts_after_the_time_limit_except_the_minimum() {
         let effort = Effort { runs: 9, least: 2, budget: Duration::ZERO };
         let mut slow = || {
             std::thread::sleep(Duration::from_millis(1));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rival_that_fails_ends_it() {
+    fn a_rival_that_fails_ends_the_measurement() {
         let effort = Effort { runs: 3, least: 1, budget: LONG };
         assert_eq!(interleaved(effort, &mut [&mut || Err("no")]), Err("no"));
     }

@@ -1,21 +1,21 @@
 //! The host calls.
 //!
-//! A host call is an EDP usercall with a number of [`USER_DEFINED`] or above: the
-//! enclave leaves with EEXIT, `RDI` holds the number and `RSI`, `RDX`, `R8`, `R9` the
-//! arguments; the host serves it on the same thread and enters again with the two
-//! results in `RSI` and `RDX`. One exit, one entry, no other thread involved.
+//! A host call is an EDP usercall with a number of [`USER_DEFINED`] or above. The enclave leaves
+//! with EEXIT, with the number in `RDI` and the arguments in `RSI`, `RDX`, `R8` and `R9`. The host
+//! serves the call on the same thread, and enters the enclave again with the two results in `RSI`
+//! and `RDX`. Each call is one exit and one entry, and involves no other thread.
 
 /// The first number that the EDP ABI leaves to its users.
 pub const USER_DEFINED: u64 = 0x8000_0000;
 
-/// What the enclave says, in `RDI`, when the host has entered a thread with EENTER that an
-/// exception has stopped: the only other thing that a host can do with such a thread is ERESUME.
+/// The enclave's answers, in `RDI`, after an exception has stopped a thread and the host has entered
+/// that thread again with EENTER. The host can then only resume the thread, with ERESUME.
 pub mod exception {
-    /// It is dealt with: ERESUME goes on.
+    /// The enclave has handled the exception: ERESUME continues the thread.
     pub const DEALT_WITH: u64 = super::USER_DEFINED + 0x7fff_0000;
-    /// The enclave sees nothing that would stop the thread any more: ERESUME tries again.
+    /// The enclave finds no cause for the exception any more: ERESUME tries again.
     pub const GONE: u64 = super::USER_DEFINED + 0x7fff_0001;
-    /// The enclave has no answer to it, and nothing was changed.
+    /// The enclave does not handle the exception, and has changed nothing.
     pub const UNKNOWN: u64 = super::USER_DEFINED + 0x7fff_0002;
 }
 
@@ -34,10 +34,10 @@ pub struct Declaration {
     pub doc: &'static [&'static str],
 }
 
-/// The one way out of the enclave, as [`stub`] needs it.
+/// The way out of the enclave that [`stub`] uses.
 pub trait RawCall {
-    /// Leaves the enclave with `number` and four arguments, and returns what the host
-    /// answered: two values that are not to be trusted.
+    /// Leaves the enclave with `number` and four arguments, and returns the host's two results, which
+    /// are not trusted.
     fn raw_call(&self, number: u64, arguments: [u64; 4]) -> (u64, u64);
 }
 
@@ -72,8 +72,7 @@ macro_rules! host_calls {
             fn $name(&mut self $(, $argument: u64)*) -> (u64, u64);)+
         }
 
-        /// Serves the call with that number, or answers `None` for a number that is no
-        /// host call.
+        /// Serves the call with this number. Returns `None` if the number is not a host call.
         pub fn dispatch<H: HostCalls + ?Sized>(
             host: &mut H,
             number: u64,
@@ -100,78 +99,83 @@ macro_rules! host_calls {
 }
 
 host_calls! {
-    /// Does nothing. What an exit and an entry cost is measured with it.
+    /// Does nothing. It serves to measure the cost of an exit and an entry.
     0x00 nothing() -> ();
 
-    /// A buffer of host memory for this thread, through which the calls below pass
-    /// bytes. The host gives each thread one and keeps it until the thread ends. The
-    /// enclave checks that all of it lies outside, that it is aligned to 8 bytes and
-    /// that its length is within `wire::TRANSFER_BUFFER_SIZE`.
+    /// The thread's transfer buffer: host memory through which the calls below pass bytes.
+    /// The host gives each thread one, and keeps it until the enclave ends. The enclave checks
+    /// that all of it is outside the enclave, that it is aligned to 8 bytes, and that its
+    /// length is at most `wire::TRANSFER_BUFFER_SIZE`.
     0x01 transfer_buffer() -> (pointer, length);
 
-    /// The launch request (`launch::Launch`) as bytes in host memory, copied in once and
-    /// then decoded. At most `wire::MAX_LAUNCH` bytes.
+    /// The launch request (`launch::Launch`), encoded, in host memory. The enclave copies it in
+    /// once and decodes the copy. At most `wire::MAX_LAUNCH` bytes.
     0x02 launch_request() -> (pointer, length);
 
-    /// The bytes of the program in host memory. The enclave copies them in once, hashes
-    /// the copy and compiles the copy; or, where it has opened kept code, copies them in piece
-    /// by piece, for nothing but their hash. At most `wire::MAX_PROGRAM` bytes.
+    /// The bytes of the program in host memory. The enclave copies them in once, then hashes and
+    /// compiles the copy. If it has opened cached code, it only hashes them, and copies them in
+    /// piece by piece. At most `wire::MAX_PROGRAM` bytes.
     0x03 program() -> (pointer, length);
 
     /// The outcome of the run (`launch::Outcome`), encoded, in the transfer buffer. The
     /// enclave makes this call once, before it ends.
     0x04 report(pointer, length) -> (status);
 
-    /// An allocation of `size` bytes failed: the enclave's heap is used up. The enclave
-    /// ends soon, most often, and the host can then say why.
+    /// Reports that an allocation of `size` bytes failed, because the enclave's heap is used up.
+    /// If the enclave ends abnormally after this call, the host names the failed allocation as the
+    /// cause.
     0x05 memory_exhausted(size) -> ();
 
-    /// The enclave panicked at the place in its source that the `length` bytes at
-    /// `pointer` in host memory name. It ends after this call.
+    /// Reports that the enclave panicked. The `length` bytes at `pointer` in the transfer buffer
+    /// name the place in its source. The enclave ends after this call.
     0x06 panicked(pointer, length) -> ();
 
-    /// Long work has come so far: `done` of `total` (0: not known) units, a `wire::Unit`.
+    /// Reports the progress of a long operation: `done` of `total` units (`wire::Unit`) are
+    /// complete. A `total` of 0 means that the total is not known.
     0x07 progress(done, total, unit) -> ();
 
-    /// Reads at most `length` bytes from stream `stream` (0) into host memory at
-    /// `pointer`. Waits until there is a byte or the end. `count` is 0 at the end only.
+    /// Reads at most `length` bytes from stream `stream` (0) into the transfer buffer at
+    /// `pointer`. Waits for at least one byte, or for the end of the stream. `count` is 0 only at
+    /// the end.
     0x10 stream_read(stream, pointer, length) -> (status, count);
 
-    /// Writes the `length` bytes at `pointer` in host memory to stream `stream` (1 or 2).
-    /// `count` is how many were written, at least one unless `length` is 0.
+    /// Writes the `length` bytes at `pointer` in the transfer buffer to stream `stream` (1 or 2).
+    /// `count` is the number of bytes written, at least one unless `length` is 0.
     0x11 stream_write(stream, pointer, length) -> (status, count);
 
-    /// What stream `stream` (0, 1 or 2) is connected to: a `wire::StreamKind`.
+    /// The kind of file that stream `stream` (0, 1 or 2) is connected to: a `wire::StreamKind`.
     0x12 stream_kind(stream) -> (status, kind);
 
-    /// Waits until one of the `count` poll records (`wire::PollRecord`) at `pointer`, of
-    /// streams or sockets, is
-    /// ready or `timeout` nanoseconds have gone by (`u64::MAX`: no limit); fills in
-    /// their results. With no records it sleeps, and a sleep without a limit is
-    /// `wire::Status::Interrupted` when the user interrupts the program.
+    /// Waits until one of the streams or sockets in the `count` poll records
+    /// (`wire::PollRecord`) at `pointer` is ready, or until `timeout` nanoseconds have passed
+    /// (`u64::MAX`: no limit), and fills in the results of the records. Without records the call
+    /// sleeps. A sleep without a limit returns `wire::Status::Interrupted` when the user interrupts
+    /// the program.
     0x13 poll(pointer, count, timeout) -> (status, ready);
 
-    /// Accepts a connection on listening socket `listener`; its number, which the host
-    /// chooses. Sockets share their numbers with the streams: the listening ones of the
-    /// launch request are 3 and so on. If `wait` is not 0, waits for one.
+    /// Accepts a connection on listening socket `listener`, and returns the number of the new
+    /// socket, which the host chooses. Sockets and streams share one range of numbers: the
+    /// listening sockets of the launch request have the numbers from 3 on. If `wait` is not 0,
+    /// waits for a connection.
     0x14 socket_accept(listener, wait) -> (status, socket);
 
     /// Receives at most `length` bytes from connection `socket` into the transfer buffer at
-    /// `pointer`; with the bits `wire::socket` in `flags`. `count` is 0 at the end only.
+    /// `pointer`. `flags` holds bits of `wire::socket`. `count` is 0 only at the end.
     0x15 socket_receive(socket, pointer, length, flags) -> (status, count);
 
     /// Sends some of the `length` bytes at `pointer` in the transfer buffer on connection
-    /// `socket`; with the bits `wire::socket` in `flags`.
+    /// `socket`. `flags` holds bits of `wire::socket`.
     0x16 socket_send(socket, pointer, length, flags) -> (status, count);
 
-    /// Ends receiving, sending or both on connection `socket`: bits `wire::socket`.
+    /// Shuts down receiving, sending or both on connection `socket`. `flags` holds bits of
+    /// `wire::socket`.
     0x17 socket_shut_down(socket, flags) -> (status);
 
     /// Closes a socket.
     0x18 socket_close(socket) -> (status);
 
-    /// The time of a clock (`wire::Clock`) in nanoseconds. Not trusted; the enclave lets
-    /// the monotonic clock never go back.
+    /// The time of a clock (`wire::Clock`) in nanoseconds. It is not trusted; the enclave makes sure
+    /// that the monotonic clock never goes back.
     0x20 clock_time(clock) -> (status, nanoseconds);
 
     /// The resolution of a clock (`wire::Clock`) in nanoseconds.
@@ -180,81 +184,83 @@ host_calls! {
     /// Lets other threads of the host run.
     0x22 yield_now() -> (status);
 
-    /// Asks the operating system to give the pages from `address` on the permissions
-    /// `wire::permission` in `permissions` (on SGX2: EMODPR where they become fewer, then
-    /// the page tables). The enclave believes it only after EACCEPT. `length` is in
-    /// bytes; both are multiples of 4096. `wire::Status::NotSupported` where the platform
-    /// has no SGX2.
+    /// Asks the operating system to give the pages from `address` on the permissions in
+    /// `permissions` (bits of `wire::permission`). On SGX2 this is EMODPR if permissions are
+    /// taken away, then a change of the page tables. The enclave relies on it only after EACCEPT.
+    /// `address` and `length`, in bytes, are multiples of 4096. Returns
+    /// `wire::Status::NotSupported` if the platform has no SGX2.
     0x30 restrict_pages(address, length, permissions) -> (status);
 
-    /// Asks the operating system to let the pages from `address` on be used with
-    /// `permissions` in its page tables, after the enclave has extended them (EMODPE).
+    /// Asks the operating system to allow `permissions` in the page tables for the pages from
+    /// `address` on, after the enclave has extended their permissions (EMODPE).
     0x31 extend_pages(address, length, permissions) -> (status);
 
-    /// Asks the operating system for zeroed pages from `address` on, where there are none (on
-    /// SGX2: EAUG, at once or when EACCEPT first touches them). The enclave uses none before
-    /// EACCEPT. `length` is in bytes; both are multiples of 4096. `wire::Status::NotSupported`
-    /// where the platform has no SGX2.
+    /// Asks the operating system to add zeroed pages from `address` on, where there are none. On
+    /// SGX2 this is EAUG, either at once or when EACCEPT first touches a page. The enclave uses no
+    /// page before EACCEPT. `address` and `length`, in bytes, are multiples of 4096. Returns
+    /// `wire::Status::NotSupported` if the platform has no SGX2.
     0x32 add_pages(address, length) -> (status);
 
-    /// Bytes of the file behind storage `storage`, a number of the launch request's.
+    /// The size, in bytes, of the file of storage `storage`, a number from the launch request.
     0x40 storage_size(storage) -> (status, size);
 
-    /// Makes that file `size` bytes long; what is added reads as zero.
+    /// Makes that file `size` bytes long. Bytes that are added read as zero.
     0x41 storage_resize(storage, size) -> (status);
 
-    /// A mapping of that file for reading, from its start on. It may be longer than the
-    /// file: what lies beyond its end must not be read. The host keeps it until the
-    /// enclave ends. The enclave copies from it what it wants to read, with no call, unless
-    /// `storage_unread` tells of pages there.
+    /// A mapping of that file for reading, from its start on. The mapping may be longer than the
+    /// file; the enclave must not read beyond the end of the file. The host keeps the mapping until
+    /// the enclave ends. The enclave reads the file by copying from the mapping, without a call,
+    /// except for pages that `storage_unread` reports.
     0x42 storage_map(storage) -> (pointer, length);
 
-    /// Writes the `length` bytes at `pointer`, in the transfer buffer, at byte `offset` of
-    /// that file; all of them or an error.
+    /// Writes the `length` bytes at `pointer`, in the transfer buffer, to byte `offset` of that
+    /// file. On success all bytes were written.
     0x43 storage_write(storage, offset, pointer, length) -> (status);
 
-    /// Returns when all that was written to that file is durable (`fdatasync`).
+    /// Returns when everything that was written to that file is durable (`fdatasync`).
     0x44 storage_sync(storage) -> (status);
 
-    /// Writes as `storage_write` does, and returns when these bytes, and all that was
-    /// written to that file before, are durable.
+    /// Writes as `storage_write` does, and returns when these bytes are durable. Bytes that were
+    /// written before need not be durable then.
     0x45 storage_write_through(storage, offset, pointer, length) -> (status);
 
-    /// Writes as `storage_write` does, to several places: at `pointer`, in the transfer
-    /// buffer, lie the bytes of `count` pieces, one after the other, and behind them, in the same
-    /// order, where each goes (`wire::Piece`); `length` bytes in all. After an error any of them
+    /// Writes as `storage_write` does, to several places. The `length` bytes at `pointer`, in the
+    /// transfer buffer, are the contents of `count` pieces, one after the other, followed by the
+    /// place of each piece (`wire::Piece`), in the same order. After an error any of the pieces
     /// may have been written.
     0x46 storage_write_pieces(storage, pointer, length, count) -> (status);
 
-    /// Two words of host memory, a `wire::Unread`: in which part of that file there are pages
-    /// that could not be read when the enclave touched them in the mapping. The mapping has
-    /// zeros in their place. The host keeps the words until the enclave ends, and writes them
-    /// before the enclave goes on. The enclave reads them after each copy from the mapping; what
-    /// overlaps that part it takes by `storage_read` instead.
+    /// Two words of host memory, a `wire::Unread`: the part of that file with pages that could
+    /// not be read when the enclave touched them in the mapping. The mapping has zeros in place of
+    /// these pages. The host keeps the words until the enclave ends, and updates them before it
+    /// resumes the enclave. The enclave reads the words after each copy from the mapping. If the
+    /// copy overlaps that part, the enclave reads the bytes again, with `storage_read`.
     0x47 storage_unread(storage) -> (pointer, length);
 
     /// Reads the `length` bytes at byte `offset` of that file into the transfer buffer at
-    /// `pointer`: all of them or an error, `wire::Status::Short` where the file ends before.
+    /// `pointer`. On success all bytes were read. Returns `wire::Status::Short` if the file ends
+    /// before them.
     0x48 storage_read(storage, offset, pointer, length) -> (status);
 
-    /// The enclave has read so much of the mapping of that file that it is worth while to enter
-    /// its first `length` bytes into the page tables. `wire::AHEAD` bytes are entered without it.
+    /// A hint: the host should enter the first `length` bytes of the mapping of that file into the
+    /// page tables, because the enclave has read enough of the mapping to make this worthwhile. The
+    /// host enters `wire::AHEAD` bytes without this call.
     0x49 storage_ahead(storage, length) -> ();
 
-    /// An operation on folder `folder` of the host's, a number of the launch request's. The
-    /// transfer buffer holds a `folder::Request` of `length` bytes, encoded, and after
-    /// it what is to be written; after the call, an encoded `folder::Answer` of `count`
-    /// bytes, and after it what was read.
+    /// An operation on folder `folder` of the host, a number from the launch request. The transfer
+    /// buffer holds an encoded `folder::Request` of `length` bytes, followed by the bytes to
+    /// write. After the call it holds an encoded `folder::Answer` of `count` bytes, followed by
+    /// the bytes that were read.
     0x50 folder(folder, pointer, length) -> (status, count);
 
-    /// The program's compiled code, as an enclave of this image sealed it in an earlier run
-    /// and gave it to `code_store`; a length of 0 where there is none. At most
-    /// `wire::MAX_CODE` bytes.
+    /// The program's compiled code, sealed by an enclave of this image in an earlier run and
+    /// stored with `code_store`. The length is 0 if there is none. At most `wire::MAX_CODE`
+    /// bytes.
     0x60 code_load() -> (pointer, length);
 
-    /// A buffer of `length` bytes in host memory, at most `wire::MAX_CODE`, for sealed code.
+    /// A buffer of `length` bytes in host memory for sealed code, at most `wire::MAX_CODE`.
     0x61 code_buffer(length) -> (pointer, length);
 
-    /// Keeps the first `length` bytes of that buffer for later runs of this program.
+    /// Stores the first `length` bytes of that buffer for later runs of this program.
     0x62 code_store(length) -> (status);
 }

@@ -26,7 +26,7 @@ mod tests {
     use super::visible;
 
     #[test]
-    fn what_a_terminal_obeys_is_written_out() {
+    fn control_characters_are_escaped() {
         assert_eq!(
             visible("app.wasm: Größe 3 \"x\" 'y' \\ ok"),
             "app.wasm: Größe 3 \"x\" 'y' \\ ok"

@@ -11,9 +11,9 @@ use sgx_isa::{
 use crate::enclave::{Enclave, Reservation, Secs, ThreadControl};
 use crate::epcm::{Entry, Epcm, PAGE, Permissions};
 use crate::error::Error;
-use crate::exits::Exits;
 use crate::kernel::Driver;
 use crate::leaf::key::Platform;
+use crate::quick_exits::QuickExits;
 use crate::stream::CHUNK;
 use crate::xsave;
 use crate::{registry, sigstruct, ssa};
@@ -248,9 +248,9 @@ impl Builder {
             configid: [0; 64],
             configsvn: 0,
         };
-        let exits = Exits::new(policy.quick_exits);
+        let quick_exits = QuickExits::new(policy.quick_exits);
         let enclave =
-            Enclave::new(secs, self.epcm, self.threads, platform, exits, self.range, driver);
+            Enclave::new(secs, self.epcm, self.threads, platform, quick_exits, self.range, driver);
         for run in self.runs {
             enclave.update_all(run, |entry| entry)?;
         }

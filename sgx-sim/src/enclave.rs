@@ -8,9 +8,9 @@ use sgx_isa::{Attributes, Miscselect, PageType};
 
 use crate::epcm::{Entry, Epcm, PAGE, Permissions};
 use crate::error::Error;
-use crate::exits::Exits;
 use crate::kernel::Driver;
 use crate::leaf::key::Platform;
+use crate::quick_exits::QuickExits;
 use crate::registry;
 
 /// The fields of SECS that software can observe (SDM Vol. 3D, "SGX Enclave Control Structure").
@@ -155,7 +155,7 @@ pub(crate) struct Enclave {
     /// By address.
     pub(crate) threads: Box<[ThreadControl]>,
     pub(crate) platform: Platform,
-    pub(crate) exits: Exits,
+    pub(crate) quick_exits: QuickExits,
     /// What adds pages at faults, if there is one.
     pub(crate) driver: Option<Driver>,
     range: Reservation,
@@ -178,7 +178,7 @@ impl Enclave {
         epcm: Epcm,
         threads: Vec<ThreadControl>,
         platform: Platform,
-        exits: Exits,
+        quick_exits: QuickExits,
         range: Reservation,
         driver: Option<Driver>,
     ) -> std::sync::Arc<Self> {
@@ -187,7 +187,16 @@ impl Enclave {
             for thread in &mut threads {
                 thread.enclave = weak.as_ptr();
             }
-            Enclave { secs, epcm, threads, platform, exits, driver, range, paging: Mutex::new(()) }
+            Enclave {
+                secs,
+                epcm,
+                threads,
+                platform,
+                quick_exits,
+                driver,
+                range,
+                paging: Mutex::new(()),
+            }
         })
     }
 
@@ -275,12 +284,12 @@ pub(crate) struct Changes<'a> {
     /// From the first change on.
     paging: Option<MutexGuard<'a, ()>>,
     /// Pages whose entries allow this, and whose page tables don't say so yet.
-    late: Option<(Range<usize>, Permissions)>,
+    pending: Option<(Range<usize>, Permissions)>,
 }
 
 impl<'a> Changes<'a> {
     pub(crate) fn new(enclave: &'a Enclave) -> Self {
-        Changes { enclave, paging: None, late: None }
+        Changes { enclave, paging: None, pending: None }
     }
 
     /// The entry of a page, which nobody else changes from now on.
@@ -293,12 +302,12 @@ impl<'a> Changes<'a> {
     pub(crate) fn update(&mut self, page: usize, entry: Entry) -> Result<(), Error> {
         let before = self.entry(page).effective();
         let now = entry.effective();
-        match &mut self.late {
+        match &mut self.pending {
             _ if before == now => {}
             Some((run, same)) if run.end == page && *same == now => run.end += 1,
             _ => {
-                self.settle()?;
-                self.late = Some((page..page + 1, now));
+                self.apply()?;
+                self.pending = Some((page..page + 1, now));
             }
         }
         self.enclave.epcm.set(page, entry);
@@ -306,10 +315,10 @@ impl<'a> Changes<'a> {
     }
 
     /// Lets the page tables say what the entries do; whether there was anything to say.
-    pub(crate) fn settle(&mut self) -> Result<bool, Error> {
-        let Some((run, permissions)) = self.late.clone() else { return Ok(false) };
+    pub(crate) fn apply(&mut self) -> Result<bool, Error> {
+        let Some((run, permissions)) = self.pending.clone() else { return Ok(false) };
         self.enclave.range.protect(run, permissions)?;
-        self.late = None;
+        self.pending = None;
         Ok(true)
     }
 }
@@ -317,7 +326,7 @@ impl<'a> Changes<'a> {
 impl Drop for Changes<'_> {
     fn drop(&mut self) {
         // Where the kernel can't follow, the enclave meets a fault, as with EPC that is taken away.
-        let _ = self.settle();
+        let _ = self.apply();
     }
 }
 

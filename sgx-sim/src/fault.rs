@@ -19,15 +19,15 @@ use std::sync::{Mutex, PoisonError};
 use sgx_isa::Enclu;
 
 use crate::aex;
-use crate::ahead;
 use crate::enclave::{Changes, ThreadControl};
 use crate::enter;
 use crate::error::Error;
 use crate::exception::{Exception, GP, PF_FETCH, PF_SGX, PF_WRITE, vector};
+use crate::handler_stack;
 use crate::kernel;
 use crate::leaf;
+use crate::loop_emulator;
 use crate::memory;
-use crate::relay;
 use crate::thread::{self, Processor};
 
 /// Signals by which the kernel reports exceptions.
@@ -261,8 +261,9 @@ fn is_enclu(thread: &ThreadControl, rip: usize) -> bool {
     // look at the bytes, and then at the known places, finds it as the one or the other.
     // SAFETY: bytes have no invalid values.
     enclave.contains(rip)
-        && (unsafe { memory::read::<[u8; 3]>(rip) }.is_ok_and(|bytes| bytes == ahead::ENCLU)
-            || enclave.exits.contains(rip))
+        && (unsafe { memory::read::<[u8; 3]>(rip) }
+            .is_ok_and(|bytes| bytes == loop_emulator::ENCLU)
+            || enclave.quick_exits.contains(rip))
 }
 
 /// Whether the page table would have let this access pass.
@@ -295,7 +296,7 @@ fn enclu(
             return Err(GP);
         }
         let enclave = thread.enclave();
-        enclave.exits.learn(enclave, registers[libc::REG_RIP as usize] as usize);
+        enclave.quick_exits.learn(enclave, registers[libc::REG_RIP as usize] as usize);
         aex::set_outside(processor, thread);
         // SAFETY: this is the trap's handler, the host's bases are loaded, the thread is
         // outside now.
@@ -308,13 +309,16 @@ fn enclu(
         while let Err(exception) = leaf::execute(enclave, &mut changes, registers) {
             // It may have met a page whose page table was yet to follow its entry, or one that is
             // added when it is touched.
-            let late = changes.settle().is_ok_and(|had| had);
+            let late = changes.apply().is_ok_and(|had| had);
             if !late && !kernel::page_fault(enclave, &mut changes, &exception) {
                 return Err(exception);
             }
         }
-        registers[libc::REG_RIP as usize] += ahead::ENCLU.len() as i64;
-        if !more || !ahead::to_next_enclu(enclave, registers) || !leaf::changes_page(registers) {
+        registers[libc::REG_RIP as usize] += loop_emulator::ENCLU.len() as i64;
+        if !more
+            || !loop_emulator::to_next_enclu(enclave, registers)
+            || !leaf::changes_page(registers)
+        {
             break;
         }
     }
@@ -358,10 +362,10 @@ unsafe fn chain(
             let kernel_context = unsafe { &*context.cast::<libc::ucontext_t>() };
             if may_move
                 && action.sa_flags & libc::SA_ONSTACK == 0
-                && relay::moved_to_alternate_stack(kernel_context)
+                && handler_stack::moved_to_alternate_stack(kernel_context)
             {
                 // SAFETY: checked, and the arguments are the kernel's.
-                unsafe { relay::run(handler, signal, info, context.cast()) }
+                unsafe { handler_stack::run_handler(handler, signal, info, context.cast()) }
             }
             // SAFETY: what the host installed, called as its flags say; signal handlers of
             // either kind take their arguments in the same registers.

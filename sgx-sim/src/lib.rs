@@ -34,7 +34,6 @@
 compile_error!("sgx-sim runs on x86-64 Linux only");
 
 mod aex;
-mod ahead;
 mod builder;
 mod device;
 mod enclave;
@@ -42,17 +41,18 @@ mod enter;
 mod epcm;
 mod error;
 mod exception;
-mod exits;
 mod fault;
+mod handler_stack;
 mod kernel;
 mod leaf;
 mod load;
+mod loop_emulator;
 mod measure;
 mod memory;
 mod paging;
 mod processor;
+mod quick_exits;
 mod registry;
-mod relay;
 mod rsa;
 mod secret;
 mod sigstruct;

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_measured_is_hashed() {
+    fn only_measured_records_are_hashed() {
         let part = |first: u8| (0..1000).map(|i| first.wrapping_add(i as u8)).collect::<Vec<_>>();
         let measured = |mut measurement: Measurement| {
             for first in 0..100 {

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_there_is_not_is_an_error() {
+    fn reading_unmapped_memory_is_an_error() {
         // SAFETY: zero is a valid `u16`.
         let zeros = |count| unsafe { zeroed_slice::<u16>(count) };
         assert_eq!(zeros(3).unwrap()[..], [0; 3]);

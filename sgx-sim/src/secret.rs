@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_secret_is_made_once_and_only_for_its_user() {
+    fn the_root_secret_is_created_once_and_readable_by_its_user_only() {
         let folder = folder("once");
         let path = folder.join("state").join("root-secret");
         let first = read_or_make(&path).unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_first_at_once_has_the_same_secret() {
+    fn concurrent_first_users_get_the_same_secret() {
         let folder = folder("race");
         let path = folder.join("deep/er/root-secret");
         let secrets: Vec<Secret> = thread::scope(|scope| {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_way_of_its_folder_is_an_error_and_no_absence() {
+    fn a_file_in_place_of_the_secrets_folder_is_an_error() {
         let folder = folder("way");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("file"), "").unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_and_empty_folders_are_passed_over() {
+    fn relative_and_empty_folders_are_ignored() {
         let of = |state: &str, home: &str| state_folder(Some(state.into()), Some(home.into()));
         assert_eq!(of("/s", "/h").unwrap(), Path::new("/s"));
         assert_eq!(of("s", "/h").unwrap(), Path::new("/h/.local/state"));

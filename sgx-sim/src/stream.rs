@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_not_there_as_a_whole_is_waited_for() {
+    fn an_incomplete_record_waits_for_more_bytes() {
         let stream = stream();
         assert!(Record::first(&stream[..HEADER - 1]).unwrap().is_none());
         let chunk = &stream[2 * HEADER..];

@@ -274,7 +274,7 @@ fn with_fault(fault: Fault, at: impl Fn(&Event) -> bool + Send + Sync + 'static)
 }
 
 #[test]
-fn what_is_out_of_order_or_malformed_is_refused_as_linux_does() {
+fn requests_out_of_order_or_malformed_are_refused_as_by_linux() {
     let (spec, kernel) = (Spec::new(Entry::Leaf), kernel());
     let Addresses(base) = Addresses::new();
     let file = kernel.open().unwrap();
@@ -326,7 +326,7 @@ fn what_is_out_of_order_or_malformed_is_refused_as_linux_does() {
 }
 
 #[test]
-fn whatever_einit_finds_linux_says_eperm() {
+fn every_error_of_einit_is_eperm_on_linux() {
     let spec = Spec::new(Entry::Leaf);
     let all = pages(&spec);
     let good = sign(&spec, &all);
@@ -413,7 +413,7 @@ fn without_sgx2_nothing_is_added_or_changed() {
 }
 
 #[test]
-fn permissions_are_restricted_page_by_page_up_to_one_that_can_not_be() {
+fn permissions_are_restricted_page_by_page_up_to_the_first_failure() {
     let loaded = Loaded::on(&kernel());
     for (offset, pages, what) in
         [(1, 1, R), (at::SPARE, 0, R), (at::SPARE, 1, 8), (at::SPARE, 1, W)]
@@ -493,7 +493,7 @@ fn one_call_at_a_time_is_made_for_an_enclave() {
 }
 
 #[test]
-fn the_epc_ends_somewhere() {
+fn adding_pages_fails_when_the_epc_is_full() {
     let spec = Spec::new(Entry::Leaf);
     let all = pages(&spec);
     let file = kernel().with_epc(2).open().unwrap();
@@ -509,7 +509,7 @@ fn the_epc_ends_somewhere() {
 }
 
 #[test]
-fn faults_take_the_place_of_answers() {
+fn injected_faults_replace_the_results_of_calls() {
     let refused = |at: fn(&Event) -> bool| with_fault(Fault::Refused(libc::EAGAIN), at);
     let error = refused(|event| *event == Event::Open).open().unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));

@@ -193,7 +193,7 @@ fn an_enclu_that_cannot_be_fetched_is_a_page_fault() {
 }
 
 #[test]
-fn this_processor_raises_one_of_them() {
+fn this_processor_raises_a_known_exception_for_enclu() {
     let raised = sgx_sim::enclu_exception().unwrap();
     let known = [EncluException::InvalidOpcode, EncluException::GeneralProtection];
     assert!(known.contains(&raised), "{raised:?}");

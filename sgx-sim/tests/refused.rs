@@ -45,7 +45,7 @@ fn a_good_image_loads() {
 }
 
 #[test]
-fn malformed_sigstructs() {
+fn malformed_sigstructs_are_refused() {
     let expected = "SGX_INVALID_SIG_STRUCT";
     assert_begins(tampered(|sig| sig.header[0] ^= 1), expected);
     assert_begins(tampered(|sig| sig.header2[0] ^= 1), expected);
@@ -58,7 +58,7 @@ fn malformed_sigstructs() {
 }
 
 #[test]
-fn bad_signatures() {
+fn bad_signatures_are_refused() {
     let expected = "SGX_INVALID_SIGNATURE";
     assert_begins(tampered(|sig| sig.signature[0] ^= 1), expected);
     assert_begins(tampered(|sig| sig.signature = [0xff; 384]), expected);
@@ -80,7 +80,7 @@ fn bad_signatures() {
 }
 
 #[test]
-fn another_image_than_the_signed_one() {
+fn an_image_other_than_the_signed_one_is_refused() {
     let spec = Spec::new(Entry::Echo);
     let mut image = spec.image();
     let sig = spec.sign(&image);
@@ -101,7 +101,7 @@ fn unmeasured_contents_may_differ() {
 }
 
 #[test]
-fn other_attributes_than_the_signed_ones() {
+fn attributes_other_than_the_signed_ones_are_refused() {
     let expected = "SGX_INVALID_ATTRIBUTE";
     let spec = Spec::new(Entry::Echo);
     let image = spec.image();
@@ -123,7 +123,7 @@ fn other_attributes_than_the_signed_ones() {
 }
 
 #[test]
-fn attributes_that_no_enclave_may_have() {
+fn forbidden_attributes_are_refused() {
     let flags = |flags| refusal_of(|spec| spec.attributes.flags = flags);
     let mode = AttributesFlags::MODE64BIT;
     assert_begins(flags(mode | AttributesFlags::INIT), "#GP in ECREATE");
@@ -157,7 +157,7 @@ fn the_provisioning_key_can_be_withheld() {
 }
 
 #[test]
-fn malformed_thread_control_structures() {
+fn malformed_thread_control_structures_are_refused() {
     let tcs = |tcs| refusal_of(|spec| spec.tcs = tcs);
     let expected = "#GP in EADD at offset 0x4000: TCS";
     assert_begins(tcs(|tcs| tcs._reserved1 = 1), expected);
@@ -191,7 +191,7 @@ fn stream(records: &[Meas]) -> String {
 }
 
 #[test]
-fn streams_that_build_no_enclave() {
+fn streams_that_build_no_enclave_are_refused() {
     let reg: SecinfoFlags = PageType::Reg.into();
     let (r, w) = (SecinfoFlags::R, SecinfoFlags::W);
     let size = 0x10000;

@@ -136,7 +136,7 @@ fn a_forged_frame_is_refused_as_xrstor_would() {
 }
 
 #[test]
-fn ten_thousand_faults_in_a_row() {
+fn ten_thousand_faults_in_a_row_are_handled() {
     let enclave = Spec::new(Entry::Trap).load();
     for i in 0..10_000 {
         assert_eq!(enclave.enter(0, [3, i, 0, 0, 0]).vector, 14);

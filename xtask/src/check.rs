@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closing_lines_are_added_up_and_others_are_not() {
+    fn only_the_summary_lines_of_tests_are_added_up() {
         let mut tally = Tally::default();
         tally.read("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
         tally.read("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured");

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_that_are_there_are_told_from_others() {
+    fn installed_packages_are_recognised() {
         assert!(installed("dpkg"));
         assert!(!installed("no-such-package-of-debians"));
     }

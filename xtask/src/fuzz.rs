@@ -27,8 +27,8 @@ const RUSTFLAGS: &[&str] = &[
 ];
 
 /// No input may take longer, in seconds, or more memory, in MiB.
-const MOST_SECONDS: u32 = 25;
-const MOST_MEMORY: u32 = 2048;
+const MAX_SECONDS: u32 = 25;
+const MAX_MEMORY: u32 = 2048;
 
 /// Seconds that each target runs where nothing else is said.
 const SECONDS: u64 = 60;
@@ -258,8 +258,8 @@ fn one(root: &Path, target: &str, until: Until) -> Result<Outcome> {
     });
     fuzzer.arg(format!("-artifact_prefix={}/", finds.display()));
     fuzzer.args([
-        format!("-timeout={MOST_SECONDS}"),
-        format!("-rss_limit_mb={MOST_MEMORY}"),
+        format!("-timeout={MAX_SECONDS}"),
+        format!("-rss_limit_mb={MAX_MEMORY}"),
         "-print_final_stats=1".to_owned(),
     ]);
     let told = fs::File::create(&log)?;
@@ -322,14 +322,14 @@ stat::number_of_executed_units: 200000\n\
 stat::new_units_added:          3\n";
 
     #[test]
-    fn what_the_fuzzer_says_is_read() {
+    fn the_fuzzers_output_is_parsed() {
         let find = Some("/x/crash-5ba9".to_owned());
         let wanted = Told { counters: 37961, executions: 200_000, covered: 17, new: 3, find };
         assert_eq!(Told::read(LOG), wanted);
     }
 
     #[test]
-    fn a_find_a_failure_and_a_run_without_counters_are_complained_about() {
+    fn crashes_failures_and_runs_without_counters_are_reported() {
         let outcome = |told, ended_well| Outcome {
             target: "node".to_owned(),
             told,

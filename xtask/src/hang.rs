@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_is_ended_and_the_rest_goes_on() {
+    fn a_hanging_child_is_ended_and_its_parent_continues() {
         let mut seen = Vec::new();
         let script = "echo before; sh -c 'sleep 1000; echo ended with $?'; echo after";
         let status = lines(&mut shell(script), Duration::from_millis(300), |line| {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prints_is_left_alone() {
+    fn a_command_that_prints_is_not_ended() {
         let mut count = 0;
         let script = "for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done; exit 3";
         let status = lines(&mut shell(script), Duration::from_secs(60), |_| count += 1).unwrap();

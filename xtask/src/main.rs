@@ -1,5 +1,5 @@
-//! `cargo xtask`: sets up, builds, runs and checks Twine. It depends on nothing but the
-//! toolchain, so that it builds in seconds on a new machine, and before anything else does.
+//! `cargo xtask`: sets up, builds, runs and checks Twine. It depends only on the toolchain, so that
+//! it builds in seconds, and before anything else, on a new machine.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -35,24 +35,24 @@ Commands:
   test       Check everything: format, lints, tests outside and inside the enclave, documents
   lint       Lint everything, also what is compiled for the enclave alone
   fuzz       Run the fuzz targets, a minute each: `fuzz [--seconds N | --runs N] [TARGET...]`;
-             `fuzz --repeat FILE TARGET` runs one input, `fuzz --seeds` writes those to begin with
-  patch      Make the crates of others that have changes of ours, into target/patched: plain cargo
-             commands work from then on
-  program    Build the program of the enclave image, and no image
-  deny       Check licences, known weaknesses, sources and duplicates of dependencies
+             `fuzz --repeat FILE TARGET` runs one input, `fuzz --seeds` writes the seed inputs
+  patch      Patch the dependencies that need changes, into target/patched; then plain cargo
+             commands work
+  program    Build the program of the enclave image, but no image
+  deny       Check licences, vulnerabilities, sources and duplicates of dependencies
   image      Build the enclave image and sign it with the development key
-  install    Build the command and its images, and install them with pages of the manual and
-             completions: `install [--prefix FOLDER]`, into ~/.local if nothing is said
+  install    Build the command and its images, and install them with manual pages and completions:
+             `install [--prefix FOLDER]` (default: ~/.local)
   enclaves   Build the enclaves that only tests run
-  guests     Build or fetch the example programs, into target/guests
-  rivals     Build what the measurements compare them with, into target/rivals
+  guests     Build or download the example programs, into target/guests
+  rivals     Build the programs that the benchmarks compare Twine with, into target/rivals
   bench      Measure: `bench paper [--quick]` repeats all experiments, into target/bench;
-             `bench compare A.json B.json` shows what has changed between two results
-  reproduce  Build the image's program again, from nothing in another folder, and compare its
+             `bench compare A.json B.json` shows the differences between two results
+  reproduce  Build the image's program again, from scratch in another folder, and compare the
              measurement
-  fresh      Run the README's commands on new machines, in root folders that debootstrap makes, and
-             compare their images: `fresh [--demo] [--keep] [bookworm] [trixie]`
-  docs       Write the documents that are made from the source
+  fresh      Run the README's commands in new root folders made by debootstrap, and compare the
+             images: `fresh [--demo] [--keep] [bookworm] [trixie]`
+  docs       Write the documents that are generated from the source
   help       Show this text
 ";
 

@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_compiler_suits_if_it_is_new_enough_and_has_its_own_source() {
+    fn a_compiler_is_accepted_if_it_is_new_enough_and_has_its_source() {
         assert_eq!(version("1.96.0 (ac68faa20 2026-05-25)"), Some((1, 96)));
         assert_eq!(version("1.85.0"), Some((1, 85)));
         assert_eq!(version("nightly"), None);

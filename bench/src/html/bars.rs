@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn lying_bars_say_their_time_and_its_multiple() {
+    fn horizontal_bars_show_their_time_and_its_multiple() {
         let rivals = rivals(&[8.0, 4.0]);
         let drawn = lying(&[group("w", &rivals, 8.0)], &AXIS, "all");
         assert!(drawn.contains(">4.00 ms  (0.500)</text>"), "{drawn}");
     }
 
     #[test]
-    fn parts_stand_one_after_the_other() {
+    fn the_parts_of_a_bar_follow_each_other() {
         let rivals = rivals(&[1.0, 3.0]);
         let drawn = stacked(&[group("w", &rivals, 1.0)], "us", "all");
         assert!(drawn.contains(">4.00</text>"), "{drawn}");

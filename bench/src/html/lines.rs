@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rival_that_takes_far_more_does_not_hide_the_others() {
+    fn a_very_slow_rival_does_not_hide_the_others() {
         let rival = |name: &str, value| Rival { name: name.into(), sample: Sample::exact(value) };
         let rivals = vec![rival("a", 1.0), rival("b", 100.0)];
         let series = Series {

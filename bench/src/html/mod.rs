@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_becomes_markup() {
+    fn names_are_escaped_in_html() {
         let page = page(&report());
         assert!(!page.contains("<i>") && !page.contains("&\"x"), "{page}");
         assert!(page.contains("&lt;i&gt;&amp;&quot;x&#39;"));

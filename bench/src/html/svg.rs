@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_text_is_taken_for_markup() {
+    fn text_is_escaped_in_svg() {
         let text = r#"<script>alert("a" & 'b')</script>"#;
         let expected = "&lt;script&gt;alert(&quot;a&quot; &amp; &#39;b&#39;)&lt;/script&gt;";
         assert_eq!(escape(text), expected);

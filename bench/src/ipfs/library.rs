@@ -13,7 +13,6 @@
 //! - *Keys.* A node that is written gets a key by CMAC of its number and 16 random bytes, under a key
 //!   of the session that changes after 65,536 of them.
 
-use super::node::NotAuthentic;
 use aes::Aes128;
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::inout::InOutBuf;
@@ -35,6 +34,10 @@ pub(crate) enum Manner {
     /// As of today: all is cleared as in 2020, by a fast `memset`.
     Today,
 }
+
+/// The authentication tag does not match.
+#[derive(Debug)]
+pub(crate) struct NotAuthentic;
 
 /// Bytes of the cipher's context, about: the key expanded for both directions, counters, powers
 /// of the hash key.
@@ -152,7 +155,7 @@ mod tests {
     const MANNERS: [Manner; 3] = [Manner::Stock, Manner::Changed, Manner::Today];
 
     #[test]
-    fn all_manners_clear_every_byte() {
+    fn all_variants_clear_every_byte() {
         for manner in MANNERS {
             let mut memory = [0xff; 1001];
             manner.clear(&mut memory);
@@ -162,7 +165,7 @@ mod tests {
 
     /// Test case 2 of the specification of GCM.
     #[test]
-    fn all_manners_seal_as_the_standard_says_and_open_that_alone() {
+    fn all_variants_seal_by_the_standard_and_open_only_authentic_nodes() {
         let sealed_zeros = 0x0388_dace_60b6_a392_f328_c2b9_71b2_fe78_u128.to_be_bytes();
         let expected = 0xab6e_47d4_2cec_13bd_f53a_67b2_1257_bddf_u128.to_be_bytes();
         for manner in MANNERS {
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_nodes_get_the_same_key_and_a_session_ends() {
+    fn node_keys_are_unique_and_session_keys_expire() {
         let mut keys = Keys::new().unwrap();
         assert_ne!(keys.make(1).unwrap(), keys.make(1).unwrap());
         let session = keys.session;

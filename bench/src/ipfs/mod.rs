@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn each_keeper_does_all_the_work() {
+    fn each_implementation_does_all_the_work() {
         let folder = std::env::temp_dir().join(format!("twine-ipfs-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let bench = Bench { folder, size: 1 << 20, random: 20, state: RefCell::new(1) };

@@ -1,6 +1,6 @@
 //! A node: its sealed bytes, its contents, and for a tree node the keys and tags in them.
 
-use super::library::Manner;
+use super::library::{Manner, NotAuthentic};
 
 /// Bytes of a node.
 pub(crate) const NODE: usize = 4096;
@@ -53,10 +53,6 @@ pub(crate) struct Node {
     pub(crate) sealed: Box<[u8; NODE]>,
     pub(crate) plain: Box<[u8; NODE]>,
 }
-
-/// The tag does not fit.
-#[derive(Debug)]
-pub(crate) struct NotAuthentic;
 
 /// A key is used once, so one nonce does for all.
 const NONCE: [u8; 12] = [0; 12];

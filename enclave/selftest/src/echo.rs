@@ -1,8 +1,8 @@
-//! Copies the input to the error stream, which nobody else in the process writes to.
+//! Copies the standard input to the standard error, to which nothing else in the process writes.
 
 use twine_sgx::host;
 
-/// More than fits through a transfer buffer, and no multiple of anything.
+/// Larger than a transfer buffer, and odd.
 const BUFFER: usize = (1 << 20) + 3;
 
 pub(crate) fn run() -> Result<(), String> {

@@ -1,12 +1,12 @@
 //! The tests that run inside an enclave image.
 //!
-//! Here is the part that runs natively too: the runner of the WebAssembly specification's
-//! test scripts ([`spec`]) and what is exchanged with the host ([`exchange`]). The program
-//! `twine-selftest`, which adds the tests of our own, builds for the enclave only;
-//! `host/host/tests/inside.rs` makes an image of it, runs it and says what came of it.
+//! The library also builds natively: the runner of the WebAssembly specification's test scripts
+//! ([`spec`]) and the format in which scripts and results pass between host and enclave
+//! ([`wire`]). The program `twine-selftest` adds the unit tests, and builds for the enclave only;
+//! `host/host/tests/inside.rs` makes an image of it, runs it and reports the results.
 //!
-//! The engine is set up by [`twine_engine::configuration`], as for a program of a user's.
+//! The engine is configured by [`twine_engine::configuration`], as for a user's program.
 #![forbid(unsafe_code)]
 
-pub mod exchange;
 pub mod spec;
+pub mod wire;

@@ -1,15 +1,15 @@
 //! The enclave program that runs the tests.
 
 #[cfg(target_env = "sgx")]
-mod die;
-#[cfg(target_env = "sgx")]
 mod echo;
 #[cfg(target_env = "sgx")]
-mod own;
+mod fatal;
 #[cfg(target_env = "sgx")]
 mod setup;
 #[cfg(target_env = "sgx")]
 mod suite;
+#[cfg(target_env = "sgx")]
+mod unit;
 
 #[cfg(target_env = "sgx")]
 fn main() {

@@ -1,21 +1,22 @@
-//! What several suites need: engines as a user's programs have them, times, and threads.
+//! Shared by the suites: engines configured as for a user's program, timing, and threads.
 
 use std::thread;
 use twine_engine::{EngineConfig, Guarded};
 use twine_protocol::wire::Clock;
-use twine_selftest::exchange::Result as TestResult;
+use twine_selftest::wire::Result as TestResult;
 use twine_sgx::{GuardedMemories, code_memory, code_refused, guarded_memories, host};
 
 /// Stack of the main thread for WebAssembly frames, as for a user's program.
 const WASM_STACK: usize = 8 << 20;
 
-/// The memories with guards, as the engine wants them.
+/// Translates the guarded memories to the engine's type.
 fn guarded(memories: GuardedMemories) -> Guarded {
     let GuardedMemories { reservation, guard, count, creator } = memories;
     Guarded { reservation, guard, most: count, memories: creator }
 }
 
-/// The settings of an engine that runs on a thread with `wasm_stack` bytes of stack to give.
+/// The configuration of an engine that runs on a thread with `wasm_stack` bytes of stack for
+/// WebAssembly frames.
 pub(crate) fn configuration(wasm_stack: usize) -> wasmtime::Config {
     let platform = EngineConfig {
         wasm_stack,
@@ -32,7 +33,7 @@ pub(crate) fn main_configuration() -> wasmtime::Config {
     configuration(WASM_STACK)
 }
 
-/// Runs a test and notes in its result how long it took.
+/// Runs a test and records its duration in the result.
 pub(crate) fn timed(result: &mut TestResult, run: impl FnOnce(&mut TestResult)) {
     let now = || host().time(Clock::Monotonic).unwrap_or_default();
     let start = now();

@@ -1,14 +1,14 @@
 //! From the launch request to the outcome.
 
 use crate::setup::{main_configuration, timed};
-use crate::{die, echo, own};
+use crate::{echo, fatal, unit};
 use twine_protocol::launch::{End, Launch, Outcome};
 use twine_protocol::wire::MAX_OUTCOME;
-use twine_selftest::exchange::{Result as TestResult, decode_scripts, encode_result};
 use twine_selftest::spec::Runner;
+use twine_selftest::wire::{Result as TestResult, decode_scripts, encode_result};
 use twine_sgx::{host, report_panics, use_processor};
 
-/// Does what the first argument says, and reports.
+/// Runs the suite that the first argument names, and reports the results.
 pub(crate) fn main() {
     report_panics();
     use_processor();
@@ -39,9 +39,9 @@ fn run(launch: &Launch) -> End {
     };
     let results = match what {
         "spec" => spec(filter),
-        "own" => Ok(own::run(filter)),
+        "unit" => Ok(unit::run(filter)),
         "echo" => echo::run().map(|()| Vec::new()),
-        "die" => Err(die::run(filter)),
+        "fatal" => Err(fatal::run(filter)),
         _ => Err(format!("there is no suite {what:?}")),
     };
     match results {
@@ -50,8 +50,7 @@ fn run(launch: &Launch) -> End {
     }
 }
 
-/// The specification's scripts whose group and name, as in `GROUP/NAME`, have `filter` in
-/// them.
+/// Runs the specification's scripts whose `GROUP/NAME` contains `filter`.
 fn spec(filter: &str) -> Result<Vec<TestResult>, String> {
     let bytes = host().program().map_err(|error| error.to_string())?;
     let scripts = decode_scripts(&bytes)?;
@@ -68,20 +67,21 @@ fn spec(filter: &str) -> Result<Vec<TestResult>, String> {
     Ok(wanted.map(run).collect())
 }
 
-/// The end with a line for each result; what failed is told as far as there is room.
+/// The end of the run, with a line for each result. Failure messages are cut so that the outcome
+/// is not too long.
 fn ended(mut results: Vec<TestResult>) -> End {
     let code = u32::from(results.iter().any(|result| !result.failed.is_empty()));
-    let mut most = 400;
+    let mut max_chars = 400;
     loop {
         let lines = results.iter().map(encode_result).collect();
         let end = End::Exited { code, results: lines };
         let length = Outcome::new(end.clone()).encode().len() as u64;
-        if length <= MAX_OUTCOME || most == 0 {
+        if length <= MAX_OUTCOME || max_chars == 0 {
             return end;
         }
-        most /= 2;
+        max_chars /= 2;
         for failure in results.iter_mut().flat_map(|result| &mut result.failed) {
-            *failure = failure.chars().take(most).collect();
+            *failure = failure.chars().take(max_chars).collect();
         }
     }
 }

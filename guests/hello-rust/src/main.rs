@@ -130,12 +130,12 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn counts_primes() {
+    fn primes_are_counted() {
         assert_eq!([0, 2, 3, 4, 10, 100, 1_000_000].map(primes_below), [0, 0, 1, 2, 4, 25, 78_498]);
     }
 
     #[test]
-    fn tells_dates_of_leap_years() {
+    fn dates_in_leap_years_are_correct() {
         let at = |seconds| utc(UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(at(951_782_400), "2000-02-29 00:00:00 UTC");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_digits() {
+    fn digits_are_grouped_by_three() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

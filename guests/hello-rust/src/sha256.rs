@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn agrees_with_the_standards_examples() {
+    fn hashes_match_the_standards_examples() {
         let of = |message: &[u8]| hex(&digest(message));
         assert_eq!(of(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(of(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

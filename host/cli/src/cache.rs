@@ -1,4 +1,4 @@
-//! `twine cache`, and where compiled code is kept.
+//! `twine cache`, and the files of the code cache.
 
 use crate::failure::Failure;
 use crate::hash_cache;
@@ -15,16 +15,17 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 use twine_host::{CodeFile, Image};
 
-/// Most bytes that are kept; beyond, what was used longest ago goes first.
-const MOST_BYTES: u64 = 2 << 30;
+/// Limit on the size of the code cache, in bytes. Beyond it, the least recently used files are
+/// removed.
+const MAX_BYTES: u64 = 2 << 30;
 
 const EXTENSION: &str = "code";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the programs whose compiled code is kept, by their SHA-256
+    /// List the cached code, by the SHA-256 of each program
     Ls(Ls),
-    /// Forget all compiled code: programs are compiled again at their next start
+    /// Delete all cached code: programs are compiled again at their next start
     Clear,
 }
 
@@ -35,14 +36,14 @@ pub(crate) struct Ls {
     json: bool,
 }
 
-/// One kept file.
-struct Kept {
+/// A file of the code cache.
+struct CachedFile {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
 }
 
-impl Kept {
+impl CachedFile {
     fn name(&self) -> String {
         self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -60,30 +61,30 @@ impl Kept {
     }
 }
 
-/// The folder: by `TWINE_CACHE`, else as the XDG base directory specification has it.
+/// The folder of the code cache: `TWINE_CACHE`, or the one of the XDG base directory specification.
 fn folder() -> Option<PathBuf> {
     let named = env::var_os("TWINE_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
     named.or_else(|| xdg::folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("twine")))
 }
 
-/// Nothing says where code is to be kept.
+/// The code cache has no folder.
 pub(crate) fn no_folder() -> Failure {
     Failure::new(
-        "there is no folder for compiled code: this user has no home",
+        "the code cache has no folder: this user has no home",
         "set TWINE_CACHE to a folder that this user can write",
     )
 }
 
-/// Code can't be kept in this file.
-pub(crate) fn not_kept(path: &Path, error: &io::Error) -> Failure {
+/// Code could not be stored in this file.
+pub(crate) fn cannot_store(path: &Path, error: &io::Error) -> Failure {
     Failure::system(
-        format!("compiled code can't be kept as {}: {error}", path.display()),
+        format!("compiled code can't be stored in {}: {error}", path.display()),
         error,
         "set TWINE_CACHE to a folder that this user can write",
     )
 }
 
-fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
+fn list(folder: &Path) -> io::Result<Vec<CachedFile>> {
     let mut all = Vec::new();
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
@@ -95,14 +96,14 @@ fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
             && let Ok(metadata) = path.metadata()
         {
             let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            all.push(Kept { path, bytes: metadata.len(), used });
+            all.push(CachedFile { path, bytes: metadata.len(), used });
         }
     }
-    all.sort_by_key(|kept| std::cmp::Reverse(kept.used));
+    all.sort_by_key(|file| std::cmp::Reverse(file.used));
     Ok(all)
 }
 
-/// What compiled code depends on beside the program and the image.
+/// The settings that compiled code depends on, apart from the program and the image.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Settings {
     pub fuel: bool,
@@ -111,8 +112,8 @@ pub(crate) struct Settings {
     pub baseline: bool,
 }
 
-/// Where the code of a program that runs in `image` is kept.
-pub(crate) fn file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
+/// The file for the code of a program that runs in `image`. It may not exist yet.
+pub(crate) fn code_file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
     let folder = folder()?;
     let program = hash_cache::sha256(program, &folder).ok()?;
     let mrenclave = &image.sigstruct().enclavehash;
@@ -126,7 +127,7 @@ pub(crate) fn file(image: &Image, program: &Program, settings: Settings) -> Opti
     ];
     words.iter().filter(|(set, _)| *set).for_each(|(_, word)| name += word);
     let path = folder.join(name).with_extension(EXTENSION);
-    make_room(&folder);
+    evict(&folder);
     touch(&path);
     Some(CodeFile::new(path))
 }
@@ -134,18 +135,18 @@ pub(crate) fn file(image: &Image, program: &Program, settings: Settings) -> Opti
 /// Marks a file as used now.
 fn touch(path: &Path) {
     if let Ok(file) = fs::File::options().append(true).open(path) {
-        // Only the order of forgetting depends on it.
+        // An error only changes the order in which files are removed.
         let _ = file.set_modified(SystemTime::now());
     }
 }
 
-fn make_room(folder: &Path) {
+fn evict(folder: &Path) {
     let mut bytes = 0;
-    for kept in kept(folder).unwrap_or_default() {
-        bytes += kept.bytes;
-        if bytes > MOST_BYTES {
+    for file in list(folder).unwrap_or_default() {
+        bytes += file.bytes;
+        if bytes > MAX_BYTES {
             // Another process may have removed it already.
-            let _ = fs::remove_file(kept.path);
+            let _ = fs::remove_file(file.path);
         }
     }
 }
@@ -156,21 +157,21 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Failure::system(
             format!("{} can't be read or changed: {error}", folder.display()),
             &error,
-            "check its permissions, or name another folder by TWINE_CACHE",
+            "check its permissions, or set TWINE_CACHE to another folder",
         )
     };
-    let all = kept(&folder).map_err(unreadable)?;
+    let all = list(&folder).map_err(unreadable)?;
     match command {
         Command::Ls(Ls { json: true }) => {
-            let all: Vec<_> = all.iter().map(Kept::to_json).collect();
+            let all: Vec<_> = all.iter().map(CachedFile::to_json).collect();
             print_line!("{:#}", serde_json::Value::from(all));
         }
         Command::Ls(Ls { json: false }) => {
-            all.iter().for_each(|kept| print_line!("{:>12} {}", kept.bytes, kept.name()));
+            all.iter().for_each(|file| print_line!("{:>12} {}", file.bytes, file.name()));
         }
         Command::Clear => {
-            for kept in all {
-                fs::remove_file(&kept.path).map_err(unreadable)?;
+            for file in all {
+                fs::remove_file(&file.path).map_err(unreadable)?;
             }
             hash_cache::clear(&folder).map_err(unreadable)?;
         }

@@ -1,11 +1,11 @@
-//! `twine compile`, and what compiles a program when it is run.
+//! `twine compile`, and the choice of the compiler for `twine run`.
 
 use crate::cache::{self, Settings};
 use crate::failure::Failure;
-use crate::options::{CompilerName, Place};
-use crate::print::{print_line, say};
+use crate::options::{CompilerName, Target};
+use crate::print::{print_error, print_line};
 use crate::program::{Program, is_standard_input};
-use crate::{room, xdg};
+use crate::{memory, xdg};
 use clap::Args;
 use serde_json::json;
 use std::env;
@@ -21,33 +21,33 @@ use twine_host::{CodeFile, Resources};
 use twine_protocol::launch::{Compiler, End, Launch, Limits};
 use twine_protocol::task::Task;
 
-/// Programs of more bytes take long enough to compile that one wants to be told.
+/// The command prints a note before it compiles a program larger than this many bytes.
 const LARGE: usize = 1 << 20;
 
-/// Of the file that is locked while code is compiled for the one beside it.
+/// The extension of the file that is locked while the code beside it is compiled.
 const LOCK: &str = "lock";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program, a .wasm or .wat file, or - for the standard input
+    /// Program to compile: a .wasm or .wat file, or - for the standard input
     program: PathBuf,
 
-    /// With what
+    /// Compiler to use
     #[arg(long, value_enum, default_value = "optimizing")]
     compiler: OneCompiler,
 
-    /// For runs with --fuel
+    /// Compile for runs that use --fuel
     #[arg(long)]
     fuel: bool,
 
-    /// For runs with --timeout
+    /// Compile for runs that use --timeout
     #[arg(long)]
     timeout: bool,
 
     #[command(flatten)]
-    place: Place,
+    target: Target,
 
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(long, short)]
     quiet: bool,
 
@@ -58,43 +58,43 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum OneCompiler {
-    /// Cranelift: takes its time, and makes fast code
+    /// Cranelift, which makes fast code
     Optimizing,
-    /// Winch: takes a fraction of that time, and makes slower code
+    /// Winch, which takes a fraction of the time and makes slower code
     Baseline,
 }
 
-/// Holds others off who would compile the same; nothing if somebody does already. What can't be
-/// locked can't be kept there either: that is found out before the work.
+/// Locks a file in the code cache, so that no other process compiles the same code. Returns `None`
+/// if another process holds the lock. Fails if the cache can't be written, before any work is done.
 fn lock(code: &Path) -> Result<Option<fs::File>, Failure> {
     let file = xdg::make_folder(code)
         .and_then(|()| fs::File::create(code.with_extension(LOCK)))
-        .map_err(|error| cache::not_kept(code, &error))?;
+        .map_err(|error| cache::cannot_store(code, &error))?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => Ok(None),
-        // Without a lock the same is compiled twice, and one of them kept.
+        // Without a lock the code may be compiled twice, and one result is stored.
         _ => Ok(Some(file)),
     }
 }
 
-/// How many threads may compile.
+/// The number of threads that may compile.
 pub(crate) fn threads() -> u64 {
     thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let program = Program::read(&arguments.program)?;
-    let (image, platform) = arguments.place.choose(program.len(), arguments.quiet)?;
+    let (image, platform) = arguments.target.choose(program.len(), arguments.quiet)?;
     let baseline = arguments.compiler == OneCompiler::Baseline;
     let settings = Settings {
         fuel: arguments.fuel,
         timeout: arguments.timeout,
-        explicit_checks: arguments.place.no_guard_pages,
+        explicit_checks: arguments.target.no_guard_pages,
         baseline,
     };
-    let code = cache::file(&image, &program, settings).ok_or_else(cache::no_folder)?;
-    if arguments.place.no_code_cache {
-        // What is kept is made anew.
+    let code = cache::code_file(&image, &program, settings).ok_or_else(cache::no_folder)?;
+    if arguments.target.no_code_cache {
+        // The cached code is replaced.
         let _ = fs::remove_file(code.path());
     }
     let path = code.path().to_owned();
@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 json!({ "program": arguments.program.display().to_string(), "kept": false })
             );
         } else if !arguments.quiet {
-            print_line!("{}: another process is compiling it", arguments.program.display());
+            print_line!("another process is compiling {}", arguments.program.display());
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -120,22 +120,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             timeout: arguments.timeout.then_some(1),
             interrupts: false,
         },
-        explicit_checks: arguments.place.no_guard_pages,
+        explicit_checks: arguments.target.no_guard_pages,
         compiler: if baseline { Compiler::Baseline } else { Compiler::Optimizing },
         compile_threads: threads(),
         keep_code: true,
         ..Launch::default()
     };
     let resources = Resources { code: Some(code), ..Resources::default() };
-    let program = program.give()?;
+    let program = program.into_host_program()?;
     let begun = Instant::now();
     let report = twine_host::run(&image, platform, &launch, program, resources);
     let _ = fs::remove_file(path.with_extension(LOCK));
     let compiler = if baseline { CompilerName::Baseline } else { CompilerName::Optimizing };
-    let report = report.map_err(|error| room::failure(error, &image, Some(compiler)))?;
+    let report = report.map_err(|error| memory::failure(error, &image, Some(compiler)))?;
     if let End::Refused { cause, remedy } = report.outcome.end {
-        if let Some(error) = &report.not_kept {
-            return Err(cache::not_kept(&path, error));
+        if let Some(error) = &report.cache_error {
+            return Err(cache::cannot_store(&path, error));
         }
         return Err(Failure::new(cause, remedy));
     }
@@ -147,68 +147,68 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         print_line!("{value:#}");
     } else if !arguments.quiet {
         print_line!(
-            "{}: {:.1} MiB of code are kept, after {:.1} s",
+            "{}: compiled in {:.1} s, {:.1} MiB of code cached",
             arguments.program.display(),
-            bytes as f64 / f64::from(1 << 20),
             seconds,
+            bytes as f64 / f64::from(1 << 20),
         );
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What compiles a program that is to be run, and where its code is.
-pub(crate) struct Chosen {
+/// The compiler of a program that will run, and the file of its cached code.
+pub(crate) struct CompilePlan {
     pub compiler: Compiler,
     pub code: Option<CodeFile>,
 }
 
-/// Chooses by what the user wants and what is kept; with `auto` and nothing kept, has another
-/// process compile the program for the next start.
-pub(crate) fn choose(
+/// Chooses the compiler by the user's option and the code cache. With `auto` and no cached code,
+/// starts another process that compiles the program for the next run.
+pub(crate) fn plan(
     wanted: CompilerName,
-    place: &Place,
+    target: &Target,
     program: &Path,
     settings: Settings,
     file: impl Fn(Settings) -> Option<CodeFile>,
-) -> Chosen {
+) -> CompilePlan {
     let compiler = match wanted {
         CompilerName::Optimizing => Compiler::Optimizing,
         CompilerName::Baseline => Compiler::Baseline,
-        // Without guard pages, or where no other process can read the program or leave its code,
-        // there is nothing to choose.
+        // Winch needs guard pages. And another process can compile for the next run only if it can
+        // read the program and store the code.
         CompilerName::Auto
-            if place.no_guard_pages || place.no_code_cache || is_standard_input(program) =>
+            if target.no_guard_pages || target.no_code_cache || is_standard_input(program) =>
         {
             Compiler::Optimizing
         }
         CompilerName::Auto => Compiler::BaselineIfPossible,
     };
-    if place.no_code_cache {
-        return Chosen { compiler, code: None };
+    if target.no_code_cache {
+        return CompilePlan { compiler, code: None };
     }
     let optimized = file(settings);
     let baseline = Settings { baseline: true, ..settings };
     match compiler {
-        Compiler::Optimizing => Chosen { compiler, code: optimized },
-        Compiler::Baseline => Chosen { compiler, code: file(baseline) },
+        Compiler::Optimizing => CompilePlan { compiler, code: optimized },
+        Compiler::Baseline => CompilePlan { compiler, code: file(baseline) },
         Compiler::BaselineIfPossible => match optimized {
             Some(code) if code.path().exists() => {
-                Chosen { compiler: Compiler::Optimizing, code: Some(code) }
+                CompilePlan { compiler: Compiler::Optimizing, code: Some(code) }
             }
             _ => {
-                compile_meanwhile(place, program, settings);
-                Chosen { compiler, code: file(baseline) }
+                compile_in_background(target, program, settings);
+                CompilePlan { compiler, code: file(baseline) }
             }
         },
     }
 }
 
-/// Starts another `twine` that compiles the program, and does not wait for it. If that fails,
-/// the next start is as this one.
-fn compile_meanwhile(place: &Place, program: &Path, settings: Settings) {
+/// Starts another `twine` process that compiles the program, and does not wait for it. If that
+/// fails, the next run does the same as this one.
+fn compile_in_background(target: &Target, program: &Path, settings: Settings) {
     let Ok(twine) = env::current_exe() else { return };
     let mut arguments: Vec<OsString> = vec![twine.into(), "compile".into(), "--quiet".into()];
-    arguments.extend(place.options());
+    arguments.extend(target.options());
     if settings.fuel {
         arguments.push("--fuel".into());
     }
@@ -221,17 +221,17 @@ fn compile_meanwhile(place: &Place, program: &Path, settings: Settings) {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Ctrl-C at the terminal is for the program, not for it.
+        // Ctrl-C at the terminal is for the program, not for this process.
         .process_group(0)
         .spawn();
     drop(spawned);
 }
 
-/// Tells somebody at a terminal that compiling will take a while.
+/// Prints a note on a terminal that compiling takes a while.
 pub(crate) fn announce(program: &Path, bytes: usize, code: Option<&CodeFile>) {
-    let kept = code.is_some_and(|code| code.path().exists());
-    if bytes > LARGE && !kept && io::stderr().is_terminal() {
-        let later = if code.is_some() { "; later starts need not" } else { "" };
-        say!("twine: compiling {}{later}", program.display());
+    let cached = code.is_some_and(|code| code.path().exists());
+    if bytes > LARGE && !cached && io::stderr().is_terminal() {
+        let later = if code.is_some() { " (only at the first start)" } else { "" };
+        print_error!("twine: compiling {}{later}", program.display());
     }
 }

@@ -1,6 +1,6 @@
-//! What a user is told when something went wrong: one line of cause, one of remedy.
+//! The form in which the command reports a failure: one line of cause, one line of remedy.
 
-use crate::print::say;
+use crate::print::print_error;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
@@ -17,8 +17,8 @@ impl Failure {
         Failure { cause: cause.to_string(), remedy: remedy.into() }
     }
 
-    /// With the remedy for an error of the system's that any file could have met, as too many open
-    /// ones, else with the one that fits the file.
+    /// A failure of a system call. If the error does not depend on the file, such as too many open
+    /// files, the remedy is the general one; otherwise it is `remedy`.
     pub(crate) fn system(
         cause: impl Display,
         error: &io::Error,
@@ -28,7 +28,7 @@ impl Failure {
         Failure::new(cause, general.unwrap_or_else(|| remedy.into()))
     }
 
-    /// Of an image's error; `remedy` is for a file that can't be read or written.
+    /// A failure with an image. `remedy` is used if a file can't be read or written.
     pub(crate) fn of_image(error: &twine_image::Error, remedy: &str) -> Self {
         if let twine_image::Error::Io { source, .. } = error {
             return Failure::system(error, source, remedy);
@@ -36,15 +36,24 @@ impl Failure {
         Failure::new(error, error.remedy().unwrap_or_else(|| "see `twine image --help`".into()))
     }
 
-    /// The cause alone, for who goes on without.
+    /// The standard output could not be written.
+    pub(crate) fn of_stdout(error: &io::Error) -> Self {
+        Failure::system(
+            format!("the standard output can't be written: {error}"),
+            error,
+            "check where the output is redirected to",
+        )
+    }
+
+    /// The cause alone.
     pub(crate) fn cause(&self) -> &str {
         &self.cause
     }
 
-    /// Prints both lines to stderr; the exit code for it.
+    /// Prints both lines to the standard error, and returns the exit code of a failure.
     pub(crate) fn show(&self) -> ExitCode {
-        say!("error: {}", self.cause);
-        say!("  help: {}", self.remedy);
+        print_error!("error: {}", self.cause);
+        print_error!("  help: {}", self.remedy);
         ExitCode::FAILURE
     }
 }

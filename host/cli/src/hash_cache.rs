@@ -1,5 +1,5 @@
-//! The SHA-256 of large programs that were run before, so that a later start need not read them
-//! for it. What is noted here only says which code to look for: the enclave hashes what it runs.
+//! Caches the SHA-256 of large programs, so that a later start need not read the whole file. The
+//! hash only selects the cached code: the enclave itself hashes the program that it runs.
 
 use crate::measure::hex;
 use crate::program::Program;
@@ -10,20 +10,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Of the files that hold the notes.
+/// The extension of the files that hold a hash.
 const EXTENSION: &str = "known";
 
-/// How long ago a file must have been changed to be noted: one that changes again at once can look
-/// the same, for clocks of file systems are coarse.
-const SETTLED: Duration = Duration::from_secs(2);
+/// Only the hash of a file that was last changed at least this long ago is cached. The clocks of
+/// file systems are coarse: two changes in quick succession can leave the same time.
+const MIN_AGE: Duration = Duration::from_secs(2);
 
-/// The SHA-256 of a program: as noted in `folder` if its file is the same since, else computed, and
-/// noted.
+/// The SHA-256 of a program: the one cached in `folder` if the file has not changed since, otherwise
+/// computed and cached.
 pub(crate) fn sha256(program: &Program, folder: &Path) -> io::Result<[u8; 32]> {
-    sha256_settled(program, folder, SETTLED)
+    sha256_of_age(program, folder, MIN_AGE)
 }
 
-fn sha256_settled(program: &Program, folder: &Path, after: Duration) -> io::Result<[u8; 32]> {
+fn sha256_of_age(program: &Program, folder: &Path, min_age: Duration) -> io::Result<[u8; 32]> {
     let Some(before) = program.metadata() else { return program.sha256() };
     let note = folder.join(format!("{:x}-{:x}", before.dev(), before.ino()));
     let note = note.with_extension(EXTENSION);
@@ -35,15 +35,15 @@ fn sha256_settled(program: &Program, folder: &Path, after: Duration) -> io::Resu
         known
     })?;
     let same = program.metadata().is_some_and(|metadata| identity(&metadata) == begin);
-    if !was_known && same && age(&before) >= after {
-        // Without the note, the next start hashes the file again.
+    if !was_known && same && age(&before) >= min_age {
+        // If this fails, the next start hashes the file again.
         let _ = xdg::make_folder(&note);
         let _ = fs::write(note, format!("{begin}{}\n", hex(&sha256)));
     }
     Ok(sha256)
 }
 
-/// Removes all notes.
+/// Removes all cached hashes.
 pub(crate) fn clear(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -58,7 +58,7 @@ pub(crate) fn clear(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is another for a file that was written to.
+/// A text that changes when the file is written to.
 fn identity(file: &Metadata) -> String {
     let [modified, changed] =
         [(file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec())]
@@ -66,7 +66,7 @@ fn identity(file: &Metadata) -> String {
     format!("{} {modified} {changed} ", file.len())
 }
 
-/// How long ago a file was changed.
+/// The time since a file was last changed.
 fn age(file: &Metadata) -> Duration {
     let changed = u64::try_from(file.ctime()).map(Duration::from_secs).unwrap_or_default();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -99,8 +99,8 @@ mod tests {
         bytes
     }
 
-    fn after(settled: Duration, path: &Path, folder: &Path) -> [u8; 32] {
-        sha256_settled(&Program::read(path).unwrap(), folder, settled).unwrap()
+    fn after(min_age: Duration, path: &Path, folder: &Path) -> [u8; 32] {
+        sha256_of_age(&Program::read(path).unwrap(), folder, min_age).unwrap()
     }
 
     fn of(path: &Path, folder: &Path) -> [u8; 32] {
@@ -127,7 +127,7 @@ mod tests {
         let noted = fs::read_to_string(note).unwrap();
         assert_eq!(of(&program, &cache)[..], Sha256::digest(bytes(1))[..]);
 
-        // What is noted is taken, and what is no note is not.
+        // A cached hash is used, and a malformed one is not.
         let other = noted.replace(&hex(&of(&program, &cache)), &"0".repeat(64));
         fs::write(note, &other).unwrap();
         assert_eq!(of(&program, &cache), [0; 32]);
@@ -137,7 +137,7 @@ mod tests {
             assert_eq!(fs::read_to_string(note).unwrap(), noted);
         }
 
-        // The same length and time of modification: the system's own time of the change tells.
+        // Same length and modification time: the inode's change time differs.
         let modified = fs::metadata(&program).unwrap().modified().unwrap();
         fs::write(&program, bytes(2)).unwrap();
         File::options().write(true).open(&program).unwrap().set_modified(modified).unwrap();

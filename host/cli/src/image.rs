@@ -15,53 +15,56 @@ use twine_image::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make an image of an enclave program (ELF for x86_64-fortanix-unknown-sgx)
+    /// Build an image of an enclave program (an ELF file for x86_64-fortanix-unknown-sgx)
     Build(Build),
-    /// Sign an image, in one step or, for a key that is kept offline, in two
+    /// Sign an image: in one step, or in two if the key is kept offline
     Sign(Sign),
-    /// Show an image's MRENCLAVE
+    /// Print an image's MRENCLAVE
     Measure(Measure),
-    /// Show what is in an image
+    /// Show an image's layout and signature
     Inspect(Inspect),
 }
 
-/// Build: sizes on the command line win over the manifest.
+/// Arguments of `twine image build`. Sizes on the command line override the manifest.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// The enclave program, as cargo builds it [default: Twine's, with the layout of its own image]
+    /// Enclave program, as built by cargo [default: Twine's own, with the layout of its image]
     elf: Option<PathBuf>,
 
-    /// The layout and identity of the image (TOML)
+    /// Layout and identity of the image (a TOML file); the size options override it
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 
-    /// Where to write the image [default: the program's name with .sgxs]
+    /// File to write the image to [default: the program's name with .sgxs; twine-runtime.sgxs for
+    /// Twine's own program]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Bytes of heap that have pages from the start (2MiB); all of it, on machines without SGX2
+    /// Size of the heap that has pages from the start (Twine's image: 2MiB). On machines without
+    /// SGX2 this is the whole heap
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     heap_size: Option<u64>,
 
-    /// Bytes by which the heap can grow where the machine has SGX2 (4GiB): the compiler's work, program
-    /// memories without guard pages. They cost nothing until they are used
+    /// Size by which the heap can grow on machines with SGX2 (Twine's image: 4GiB). It costs nothing
+    /// until it is used. The compiler and linear memories without guard pages use it
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     heap_growth_size: Option<u64>,
 
-    /// Bytes of memory for compiled code (64MiB)
+    /// Size of the memory for compiled code (Twine's image: 256MiB)
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     code_arena_size: Option<u64>,
 
-    /// Bytes of that memory which have pages from the start: 0, or all of it as machines without SGX2
-    /// need it
+    /// Size of the part of that memory that has pages from the start: 0, or all of it, which
+    /// machines without SGX2 need
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     code_arena_at_start: Option<u64>,
 
-    /// Bytes of addresses for memories with guard pages (48GiB); 0 for machines without SGX2
+    /// Size of the address range for linear memories with guard pages (Twine's image: 48GiB); 0 for
+    /// machines without SGX2
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     guard_size: Option<u64>,
 
-    /// The most threads inside at once
+    /// Number of threads that can be inside the enclave at once
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
 
@@ -72,37 +75,38 @@ pub(crate) struct Build {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
-    /// The image
+    /// Image to sign
     image: PathBuf,
 
-    /// The signing key: RSA with 3072 bits and exponent 3, PEM [default: a development key of
-    /// this user's, made at first use]
+    /// Signing key: RSA with 3072 bits and exponent 3, in PEM [default: this user's development
+    /// key, created at first use]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// The manifest with the identity (prod-id, svn, debug, ...)
+    /// Manifest with the identity (prod-id, svn, debug, ...) [default: the .toml file beside the
+    /// image, if there is one]
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 
-    /// The date in the signature, as 2026-01-31 [default: the manifest's, SOURCE_DATE_EPOCH, or
+    /// Date in the signature, such as 2026-01-31 [default: the manifest's, SOURCE_DATE_EPOCH, or
     /// today]
     #[arg(long, value_name = "DATE")]
     date: Option<Date>,
 
-    /// First of two steps: write what is to be signed (256 bytes, for RSA PKCS #1 v1.5 with
-    /// SHA-256), and sign nothing
+    /// First of two steps: write the request to FILE, 256 bytes to sign with RSA PKCS #1 v1.5 and
+    /// SHA-256
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "signature", "public_key"])]
     request: Option<PathBuf>,
 
-    /// Second of two steps: the signature made of the request
+    /// Second of two steps: signature of the request
     #[arg(long, value_name = "FILE", requires_all = ["public_key", "from_request"])]
     signature: Option<PathBuf>,
 
-    /// Second of two steps: the request that was signed
+    /// Second of two steps: request that was signed
     #[arg(long, value_name = "FILE", requires = "signature")]
     from_request: Option<PathBuf>,
 
-    /// Second of two steps: the public key, PEM
+    /// Second of two steps: public key, in PEM
     #[arg(long, value_name = "FILE", requires = "signature")]
     public_key: Option<PathBuf>,
 
@@ -113,7 +117,7 @@ pub(crate) struct Sign {
 
 #[derive(Debug, Args)]
 pub(crate) struct Measure {
-    /// The image
+    /// Image to measure
     image: PathBuf,
 
     /// Print JSON
@@ -123,7 +127,7 @@ pub(crate) struct Measure {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The image
+    /// Image to inspect
     image: PathBuf,
 
     /// Print JSON
@@ -175,10 +179,10 @@ fn build(arguments: Build) -> Result<(), Failure> {
     });
     not_over_input(&output, [Some(&elf), arguments.manifest.as_ref()])?;
     let beside = manifest_path(&output);
-    let keep = is_to_be_kept(&beside, &manifest)?;
+    let write_manifest = writes_manifest(&beside, &manifest)?;
     let built = build_file(&elf, &manifest, &output)?;
-    if keep {
-        std::fs::write(&beside, format!("{KEPT}{manifest}"))
+    if write_manifest {
+        std::fs::write(&beside, format!("{HEADER}{manifest}"))
             .map_err(|error| cannot_write(&beside, &error))?;
     }
     if arguments.json {
@@ -193,38 +197,42 @@ fn build(arguments: Build) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the manifest that an image was built with is kept: signing it needs the same.
+/// The path at which the manifest of an image is kept: signing needs it.
 fn manifest_path(image: &Path) -> PathBuf {
     image.with_extension("toml")
 }
 
-/// How a manifest begins that was kept here, and may be written over.
-const KEPT: &str = "# What the image beside this file was built with, for `twine image sign`.\n";
+/// The first line of a manifest that this command wrote, and may overwrite.
+const HEADER: &str = "# What the image beside this file was built with, for `twine image sign`.\n";
 
-/// Whether the manifest of a new image is to be written here: not over a file of the user's.
-fn is_to_be_kept(beside: &Path, manifest: &Manifest) -> Result<bool, Failure> {
-    let there = match std::fs::read_to_string(beside) {
-        Ok(there) => there,
+/// Whether to write the manifest of a new image to `beside`. A file of the user's is not
+/// overwritten.
+///
+/// # Errors
+/// If the file there differs from the manifest.
+fn writes_manifest(beside: &Path, manifest: &Manifest) -> Result<bool, Failure> {
+    let existing = match std::fs::read_to_string(beside) {
+        Ok(existing) => existing,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
         Err(error) => return Err(cannot_read(beside, &error)),
     };
-    if there.starts_with(KEPT) {
+    if existing.starts_with(HEADER) {
         return Ok(true);
     }
-    if Manifest::from_toml_str(&there).is_ok_and(|there| there == *manifest) {
+    if Manifest::from_toml_str(&existing).is_ok_and(|existing| existing == *manifest) {
         return Ok(false);
     }
     Err(Failure::new(
         format!(
-            "the image would be signed as {} says, and that is not what it is built with",
+            "{} is beside the new image, and differs from the manifest that it is built with",
             beside.display()
         ),
         "give the image another name: --output FILE",
     ))
 }
 
-/// Refuses to write over a file that is read.
+/// Refuses to overwrite an input file.
 fn not_over_input<'a>(
     output: &Path,
     inputs: impl IntoIterator<Item = Option<&'a PathBuf>>,
@@ -232,8 +240,8 @@ fn not_over_input<'a>(
     for input in inputs.into_iter().flatten() {
         if same_file(output, input) {
             return Err(Failure::new(
-                format!("{} would be written over", input.display()),
-                "give what is written another name",
+                format!("the input file {} would be overwritten", input.display()),
+                "give the output another name",
             ));
         }
     }
@@ -248,17 +256,17 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
-/// What to do where a development key can't be had.
+/// The remedy if the development key can't be used.
 const ANOTHER_KEY: &str =
     "name a key with --key, or set XDG_DATA_HOME to a folder that this user can write";
 
-/// This user's development key, which is kept in `$XDG_DATA_HOME/twine` or `~/.local/share/twine`.
+/// This user's development key, stored in `$XDG_DATA_HOME/twine` or `~/.local/share/twine`.
 fn development_key() -> Result<SigningKey, Failure> {
     let data = xdg::folder("XDG_DATA_HOME", ".local/share").ok_or_else(|| {
-        Failure::new("there is no folder for a development key: this user has no home", ANOTHER_KEY)
+        Failure::new("the development key has no folder: this user has no home", ANOTHER_KEY)
     })?;
     match SigningKey::development_key(data.join("twine/development-key.pem")) {
-        // The file was not named by the user.
+        // The user did not name this file, so the remedy is about the key.
         Err(error @ twine_image::Error::Io { .. }) => Err(Failure::of_image(&error, ANOTHER_KEY)),
         key => Ok(key?),
     }
@@ -279,15 +287,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn sign_image(arguments: &Sign) -> Result<(), Failure> {
     let image = &arguments.image;
     let beside = manifest_path(image);
-    // One that can't be looked at is no missing one: the image would be signed for something else.
-    let there = beside.try_exists().map_err(|error| {
+    // If the file can't be checked, it must not be taken for missing: the image would be signed with
+    // another identity.
+    let exists = beside.try_exists().map_err(|error| {
         Failure::system(
-            format!("{} can't be looked at: {error}", beside.display()),
+            format!("{} can't be accessed: {error}", beside.display()),
             &error,
             "check the folder and its permissions",
         )
     })?;
-    let named = arguments.manifest.as_deref().or_else(|| there.then_some(&*beside));
+    let named = arguments.manifest.as_deref().or_else(|| exists.then_some(&*beside));
     let manifest = manifest(named)?;
     let inputs = [
         Some(image),
@@ -313,7 +322,7 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
             return Ok(());
         }
         print_line!(
-            "sign {} with RSA PKCS #1 v1.5 and SHA-256, then give --signature",
+            "sign {} with RSA PKCS #1 v1.5 and SHA-256, then run this command with --signature",
             path.display()
         );
         return Ok(());
@@ -348,7 +357,7 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
             serde_json::json!({ "image": image, "mrenclave": mrenclave, "mrsigner": signer })
         );
     } else {
-        print_line!("{}  signer of {}", signer.mrsigner(), image.display());
+        print_line!("{}  MRSIGNER of {}", signer.mrsigner(), image.display());
     }
     Ok(())
 }

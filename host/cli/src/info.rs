@@ -17,9 +17,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let machine = Machine::look();
-    let processor = Processor::look();
-    // All else can be shown without them.
+    let machine = Machine::detect();
+    let processor = Processor::detect();
+    // Everything else can be shown without the images.
     let (images, unknown) = match locate::images() {
         Ok(images) => (images, None),
         Err(failure) => (Vec::new(), Some(failure)),
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .collect();
     let images: Vec<String> = images.iter().map(|path| path.display().to_string()).collect();
     let unknown = unknown.as_ref().map(Failure::cause);
-    // Without hardware `auto` is software.
+    // `auto` chooses software SGX if there is no hardware.
     let simulated = Tee::Auto.choose()? == twine_host::Platform::Simulated;
     if arguments.json {
         let value = serde_json::json!({

@@ -10,18 +10,18 @@ use twine_host::{Image, Machine, Platform};
 /// The image for most programs.
 const NAME: &str = "twine.sgxs";
 
-/// The image for large programs: the same code with more addresses.
+/// The image for large programs: the same code with a larger address range.
 const LARGE: &str = "twine-large.sgxs";
 
-/// The image for machines that can't add pages to a running enclave.
+/// The image for machines without SGX2, which cannot add pages to a running enclave.
 const SGX1: &str = "twine-sgx1.sgxs";
 
-/// The program that is in all of them, for images of other sizes.
+/// The enclave program of all images, for building images of other sizes.
 const ENCLAVE: &str = "twine.elf";
 
-/// Programs of more bytes run in the large image: compiling them takes more than the other
-/// one has addresses for.
-const SMALL_PROGRAM: usize = 32 << 20;
+/// Programs larger than this many bytes run in the large image: the standard image has too few
+/// addresses to compile them.
+const MAX_SMALL_PROGRAM: usize = 32 << 20;
 
 /// The file of this command. Started by the dynamic loader, as in a container that has none of its
 /// own, the process is the loader's file, and the command's is the name that it was given.
@@ -35,7 +35,7 @@ pub(crate) fn command() -> io::Result<PathBuf> {
     }
 }
 
-/// Where images are looked for: beside the command and in `../lib/twine` of it.
+/// The folders that are searched for images: the command's own, and `../lib/twine` beside it.
 fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
     let command = command().map_err(|error| {
         Failure::new(format!("the folder of this command can't be found: {error}"), remedy)
@@ -44,26 +44,26 @@ fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
     Ok([folder.to_owned(), folder.join("../lib/twine")])
 }
 
-/// The images that are there.
+/// The installed images.
 pub(crate) fn images() -> Result<Vec<PathBuf>, Failure> {
-    let places = folders("mount /proc, or name the image with --image")?;
-    let all = places.iter().flat_map(|folder| [NAME, LARGE, SGX1].map(|name| folder.join(name)));
-    there(all)
+    let folders = folders("mount /proc, or name the image with --image")?;
+    let all = folders.iter().flat_map(|folder| [NAME, LARGE, SGX1].map(|name| folder.join(name)));
+    existing(all)
 }
 
-/// Those that are there. One of which that can't be told is not taken for missing.
-fn there(places: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+/// The paths that exist. A path that can't be checked is an error.
+fn existing(paths: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
-    for place in places {
-        let there = place.try_exists().map_err(|error| {
+    for path in paths {
+        let exists = path.try_exists().map_err(|error| {
             Failure::system(
-                format!("{} can't be looked at: {error}", place.display()),
+                format!("{} can't be accessed: {error}", path.display()),
                 &error,
                 "let this user read the folder, or name the image with --image",
             )
         })?;
-        if there {
-            found.push(place);
+        if exists {
+            found.push(path);
         }
     }
     Ok(found)
@@ -73,9 +73,9 @@ fn from_environment() -> Option<PathBuf> {
     env::var_os("TWINE_IMAGE").filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
-/// Opens the image for a program of that size: the one that was named, else by `TWINE_IMAGE`,
-/// else the smallest one that is there and that the program fits in; or the one for SGX without SGX2,
-/// where that is what the program will run on.
+/// Opens the image for a program of `program` bytes: the one in `named` or in `TWINE_IMAGE`,
+/// otherwise the smallest installed image that fits the program. On hardware without SGX2, this is
+/// the image for such machines.
 pub(crate) fn image(
     named: Option<PathBuf>,
     program: usize,
@@ -86,13 +86,13 @@ pub(crate) fn image(
     }
     let images = images()?;
     let wanted = match platform {
-        Platform::Hardware if !Machine::look().sgx2 => SGX1,
-        _ if program > SMALL_PROGRAM => LARGE,
+        Platform::Hardware if !Machine::detect().sgx2 => SGX1,
+        _ if program > MAX_SMALL_PROGRAM => LARGE,
         _ => NAME,
     };
     let fitting = images.iter().find(|path| path.ends_with(wanted));
     match fitting.or(images.first()) {
-        Some(place) => Ok(Image::open(place)?),
+        Some(path) => Ok(Image::open(path)?),
         None => Err(Failure::new(
             format!("there is no enclave image {NAME} beside this command"),
             "build it with `cargo xtask image`, or name it with --image or TWINE_IMAGE",
@@ -100,7 +100,7 @@ pub(crate) fn image(
     }
 }
 
-/// The image for large programs, if it is there and `image` is the one for most.
+/// The image for large programs, if it is installed and `image` is the one for most programs.
 pub(crate) fn larger_than(image: &Image) -> Option<PathBuf> {
     if !image.path().ends_with(NAME) {
         return None;
@@ -108,23 +108,23 @@ pub(crate) fn larger_than(image: &Image) -> Option<PathBuf> {
     images().ok()?.into_iter().find(|path| path.ends_with(LARGE))
 }
 
-/// The program that is in the images, and the layout of the one for most programs.
+/// The enclave program of the installed images, and the layout of the image for most programs.
 pub(crate) fn enclave() -> Result<(PathBuf, PathBuf), Failure> {
-    let remedy = "build it with `cargo xtask image`, or name one";
-    let found = folders("mount /proc, or name the enclave's program")?
+    let remedy = "build it with `cargo xtask image`, or name an enclave program";
+    let paths = folders("mount /proc, or name the enclave program")?
         .map(|folder| (folder.join(ENCLAVE), folder.join(NAME).with_extension("toml")));
-    let there = found.into_iter().find(|(elf, layout)| elf.exists() && layout.exists());
-    there.ok_or_else(|| {
+    let found = paths.into_iter().find(|(elf, layout)| elf.exists() && layout.exists());
+    found.ok_or_else(|| {
         Failure::new(format!("there is no enclave program {ENCLAVE} beside this command"), remedy)
     })
 }
 
-/// A program that comes with the command.
+/// A WebAssembly program that is installed with the command.
 pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
-    let places = folders("mount /proc")?;
-    // `cargo xtask guests` builds them there.
-    let built = places[0].join("../guests");
-    let found = there(places.iter().chain([&built]).map(|folder| folder.join(name)))?;
+    let folders = folders("mount /proc")?;
+    // The output of `cargo xtask guests`.
+    let built = folders[0].join("../guests");
+    let found = existing(folders.iter().chain([&built]).map(|folder| folder.join(name)))?;
     found.into_iter().next().ok_or_else(|| {
         Failure::new(
             format!("there is no program {name} beside this command"),

@@ -12,11 +12,11 @@ mod key;
 mod locate;
 mod manual;
 mod measure;
+mod memory;
 mod mounts;
 mod options;
 mod print;
 mod program;
-mod room;
 mod run;
 mod signals;
 mod size;
@@ -33,10 +33,10 @@ use std::process::ExitCode;
 
 /// Runs unmodified WebAssembly programs inside Intel SGX enclaves.
 ///
-/// A program is a WebAssembly command for WASI preview 1, as compilers make it for the target
-/// wasm32-wasip1. It runs inside an enclave, where the machine's owner can neither read nor
-/// change it. On a machine without SGX the very same enclave runs on software SGX, which
-/// protects nothing and says so.
+/// A program is a WebAssembly command for WASI preview 1: the output of a compiler for the target
+/// wasm32-wasip1. It runs inside an enclave, where the machine's owner can neither read nor change
+/// it. On a machine without SGX, the same enclave runs on software SGX, which protects nothing;
+/// Twine says so when it uses it.
 #[derive(Debug, Parser)]
 #[command(name = "twine", version, propagate_version = true, max_term_width = 100)]
 struct Arguments {
@@ -50,49 +50,55 @@ enum Command {
     Run(run::Arguments),
     /// Run SQLite's shell on a database in a protected volume
     Sqlite(sqlite::Arguments),
-    /// Make, look into, fill, check and re-key protected volumes
+    /// Create, inspect, fill, check and re-key protected volumes
+    ///
+    /// The enclave does all work: keys and contents never leave it, except for output and files
+    /// that are copied out. KEY is sealed, sealed:image, sealed:any-program,
+    /// sealed:image:any-program, file:PATH, passphrase, passphrase:env:NAME or
+    /// passphrase:file:PATH. A volume that is sealed to one program opens for that program alone,
+    /// and not for these commands; give it a passphrase or a key file too.
     #[command(subcommand)]
     Volume(Box<volume::Command>),
-    /// Show what this machine offers, and why SGX is not used if it is not
+    /// Show whether this machine can use SGX, and which images are installed
     Info(info::Arguments),
-    /// Show the identity under which a program and the image will be known
+    /// Show the measurements of a program and of the image that it runs in
     Measure(measure::Arguments),
-    /// Compile a program ahead of its first start, and keep its code, sealed
+    /// Compile a program ahead of its first start
     Compile(compile::Arguments),
-    /// Show or forget the compiled code that is kept, sealed, from earlier runs
+    /// List or delete the compiled code of earlier runs
     #[command(subcommand)]
     Cache(cache::Command),
     /// Build, sign, measure and inspect enclave images
     #[command(subcommand)]
     Image(image::Command),
-    /// Print the completions of commands and options for a shell
+    /// Print completions for a shell
     Completions(manual::Completions),
-    /// Print a page of the manual, for `man -l -`, or write all of them
+    /// Print a manual page, for `man -l -`, or write all of them to a folder
     Man(manual::Man),
 }
 
-/// Memory that a backtrace may take, in bytes: what names the functions is read for it.
-const BACKTRACE: usize = 64 << 20;
+/// Memory that a backtrace may take, in bytes. Most of it is for the debug information.
+const BACKTRACE_MEMORY: usize = 64 << 20;
 
 fn main() -> ExitCode {
     twine_host::prepare();
     init::handle_signals_as_init();
     let backtrace = env::var_os("RUST_BACKTRACE").map(|_| panic::take_hook());
     panic::set_hook(Box::new(move |panic| match &backtrace {
-        // The standard library waits for ever if memory ends while it writes a backtrace.
-        Some(tell) if twine_host::has_memory(BACKTRACE) => tell(panic),
-        _ => tell_panic(panic),
+        // The standard library hangs if memory runs out while it writes a backtrace.
+        Some(hook) if twine_host::has_memory(BACKTRACE_MEMORY) => hook(panic),
+        _ => report_panic(panic),
     }));
     twine_host::on_a_large_stack(command).unwrap_or_else(|error| Failure::from(error).show())
 }
 
-/// What is no fault of a user's is told in the same form as all else.
-fn tell_panic(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+/// Reports a panic in the form of all other failures.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(|location| format!(" at {location}")).unwrap_or_default();
     let cause = panic.payload_as_str().unwrap_or("unknown").replace('\n', " ");
     Failure::new(
-        format!("the command stopped{place}: {cause}"),
-        "this is a fault of Twine's: please report it with the command",
+        format!("the command panicked{location}: {cause}"),
+        "this is a bug in Twine: please report it with the command",
     )
     .show();
 }
@@ -101,7 +107,7 @@ fn command() -> ExitCode {
     let given = sqlite::arrange(env::args_os().collect());
     let arguments = match Arguments::try_parse_from(given) {
         Ok(arguments) => arguments,
-        // Wrong usage, or the answer to --help or --version.
+        // Wrong usage, or the output of --help or --version.
         Err(error) => return usage(&error),
     };
     let result = match arguments.command {
@@ -116,18 +122,25 @@ fn command() -> ExitCode {
         Command::Completions(arguments) => Ok(manual::completions(&arguments)),
         Command::Man(arguments) => manual::man(&arguments),
     };
-    let printed = print::finish();
     match result {
-        // The first failure is the one to be told.
-        Err(failure) => failure.show(),
-        Ok(code) => printed.map_or_else(|failure| failure.show(), |()| code),
+        // Only the first failure is reported.
+        Err(failure) => {
+            let _ = print::finish();
+            failure.show()
+        }
+        Ok(code) => finish(code),
     }
+}
+
+/// Flushes the standard output. The exit code is `code` if all of it was written.
+fn finish(code: ExitCode) -> ExitCode {
+    print::finish().map_or_else(|error| Failure::of_stdout(&error).show(), |()| code)
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX));
-    print::note(error.print());
-    print::finish().map_or_else(|failure| failure.show(), |()| code)
+    print::check(error.print());
+    finish(code)
 }
 
 #[cfg(test)]

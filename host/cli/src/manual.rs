@@ -1,4 +1,4 @@
-//! Pages of the manual, and completions for shells: both are made of what `--help` says.
+//! Manual pages and shell completions. Both are generated from the texts of `--help`.
 
 use crate::failure::Failure;
 use crate::print;
@@ -11,31 +11,31 @@ use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 pub(crate) struct Completions {
-    /// The shell that completes
+    /// Shell to generate completions for
     shell: Shell,
 }
 
 #[derive(Debug, Parser)]
 pub(crate) struct Man {
-    /// The command whose page is printed [default: twine itself]
+    /// Command whose page to print [default: twine itself]
     #[arg(conflicts_with = "output")]
     command: Vec<String>,
 
-    /// Write the pages of all commands to this folder instead, as twine.1, twine-run.1, ...
+    /// Write the pages of all commands to this folder, as twine.1, twine-run.1, ...
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
 }
 
-/// Prints the completions for a shell.
+/// Prints completions for a shell.
 pub(crate) fn completions(arguments: &Completions) -> ExitCode {
     let mut script = Vec::new();
     let mut command = crate::Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "twine", &mut script);
-    print::note(stdout().write_all(&script));
+    print::check(stdout().write_all(&script));
     ExitCode::SUCCESS
 }
 
-/// Prints or writes pages of the manual.
+/// Prints a manual page, or writes all of them.
 ///
 /// # Errors
 /// When the pages can't be written.
@@ -43,9 +43,9 @@ pub(crate) fn man(arguments: &Man) -> Result<ExitCode, Failure> {
     if let Some(folder) = &arguments.output {
         return write_all(folder).map(|()| ExitCode::SUCCESS).map_err(|error| {
             Failure::system(
-                format!("the pages can't be written to {}: {error}", folder.display()),
+                format!("the manual pages can't be written to {}: {error}", folder.display()),
                 &error,
-                "name a folder that can be written",
+                "name a folder that this user can write",
             )
         });
     }
@@ -54,14 +54,14 @@ pub(crate) fn man(arguments: &Man) -> Result<ExitCode, Failure> {
     for name in &arguments.command {
         let inner = page.find_subcommand(name).filter(|inner| !is_help(inner)).cloned();
         let Some(inner) = inner else {
-            let what = format!("there is no command `twine {}`", arguments.command.join(" "));
-            return Ok(crate::usage(&page.error(ErrorKind::InvalidSubcommand, what)));
+            let cause = format!("there is no command `twine {}`", arguments.command.join(" "));
+            return Ok(crate::usage(&page.error(ErrorKind::InvalidSubcommand, cause)));
         };
         page = inner;
     }
     let mut text = Vec::new();
     let rendered = render(&page, &mut text);
-    print::note(rendered.and_then(|()| stdout().write_all(&text)));
+    print::check(rendered.and_then(|()| stdout().write_all(&text)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -69,9 +69,9 @@ fn is_help(command: &clap::Command) -> bool {
     command.get_name() == "help"
 }
 
-/// The page of a command that was built as part of all.
+/// Renders the page of a command. `build` was called on the top command.
 fn render(command: &clap::Command, to: &mut Vec<u8>) -> io::Result<()> {
-    // `twine volume ls`, and as the name of its page `twine-volume-ls`.
+    // The page of `twine volume ls` is named `twine-volume-ls`.
     let usage = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
     let name = usage.replace(' ', "-");
     let page = command.clone().display_name(name.clone()).name(name.clone()).bin_name(usage);

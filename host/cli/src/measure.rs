@@ -12,10 +12,10 @@ use twine_image::inspect_file;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program: a .wasm or .wat file, or - for the standard input
+    /// Program to measure: a .wasm or .wat file, or - for the standard input
     program: PathBuf,
 
-    /// The enclave image [default: the one beside this command]
+    /// Enclave image to measure [default: the one that the program would run in]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
 

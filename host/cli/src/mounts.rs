@@ -1,8 +1,8 @@
-//! Mounts: `--dir`, `--plain-dir`, `--tmpfs` and what goes with them.
+//! Mounts: `--dir`, `--plain-dir`, `--tmpfs` and their options.
 
 use crate::failure::Failure;
 use crate::key::Key;
-use crate::print::say;
+use crate::print::print_error;
 use crate::size;
 use clap::Args;
 use std::fs;
@@ -14,21 +14,22 @@ use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource};
 /// The files a program sees.
 #[derive(Debug, Args)]
 pub(crate) struct Mounts {
-    /// Give the program a protected volume, kept in the file HOST, at GUEST (/ if not named);
-    /// it is made if it is not there. For this one alone: ,ro or ,rw, ,key=KEY and ,cache=SIZE
+    /// Mount the protected volume in the file HOST at GUEST [default: /]; create it if it does not
+    /// exist. Options for this mount: ,ro ,rw ,key=KEY ,cache=SIZE
     #[arg(long = "dir", value_name = "HOST[::GUEST][,OPTION...]")]
     volumes: Vec<String>,
 
-    /// Give the program an ordinary folder of this machine, which may read and change all of
-    /// it: nothing in it is protected. For this one alone: ,ro or ,rw
+    /// Mount a folder of this machine at GUEST [default: HOST]. It is not protected: the host can
+    /// read and change all of it. Options for this mount: ,ro ,rw
     #[arg(long = "plain-dir", value_name = "HOST[::GUEST][,OPTION...]")]
     folders: Vec<String>,
 
-    /// As other runtimes call it, and write it the other way round.
+    /// An option of other runtimes, with GUEST before HOST. It is refused with a remedy.
     #[arg(long, hide = true)]
     mapdir: Vec<String>,
 
-    /// Give the program a file tree in the enclave's memory, gone at the end
+    /// Mount an empty file tree in the enclave's memory, gone when the program ends [default size:
+    /// 64MiB]
     #[arg(long = "tmpfs", value_name = "GUEST[=SIZE]")]
     memories: Vec<String>,
 
@@ -37,30 +38,31 @@ pub(crate) struct Mounts {
     #[arg(long, value_name = "KEY", default_value = "sealed")]
     key: Key,
 
-    /// Refuse all changes to volumes and folders
+    /// Mount volumes and folders read-only, except those with ,rw
     #[arg(long)]
     read_only: bool,
 
-    /// Enclave memory for the cache of each volume [default: 32MiB]
+    /// Size of the cache of each volume, in the enclave's memory [default: 32MiB]
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     cache: Option<u64>,
 }
 
-/// Bytes of a tree in memory when nothing is said.
-const MEMORY_SIZE: u64 = 64 << 20;
+/// The default size of a file tree in memory, in bytes.
+const DEFAULT_TMPFS_SIZE: u64 = 64 << 20;
 
-/// Mounts, and what of this machine they need.
+/// Mounts, and the resources of this machine that they need.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared {
     pub mounts: Vec<Mount>,
     pub resources: Resources,
     /// The files of all volumes.
     files: Vec<PathBuf>,
-    /// Files that were made for volumes that don't exist yet.
+    /// The files that were made for new volumes.
     pub made: Made,
 }
 
-/// Files that were made for volumes: removed again if no volume came to be in them.
+/// Files that were made for new volumes. When this is dropped, it removes those in which no volume
+/// was created.
 #[derive(Debug, Default)]
 pub(crate) struct Made(Vec<PathBuf>);
 
@@ -72,17 +74,17 @@ impl Drop for Made {
     }
 }
 
-/// How one volume or folder is mounted.
+/// The options of one mount.
 #[derive(Clone)]
-struct How {
+struct MountOptions {
     read_only: bool,
     key: Key,
     cache: Option<u64>,
 }
 
-impl How {
-    /// Takes the options from the end of `text`; what is left of it. A comma before anything else
-    /// belongs to the path. Only a volume has a key and a cache.
+impl MountOptions {
+    /// Takes the options from the end of `text`, and returns the rest. A comma that no option
+    /// follows belongs to the path. Only a volume has a key and a cache.
     fn take<'a>(&mut self, mut text: &'a str, of_volume: bool) -> Result<&'a str, Failure> {
         while let Some((rest, option)) = text.rsplit_once(',') {
             let wrong = |error: String| {
@@ -93,8 +95,8 @@ impl How {
                 None if option == "rw" => self.read_only = false,
                 Some(("key" | "cache", _)) if !of_volume => {
                     return Err(Failure::new(
-                        format!("--plain-dir {text}: only a volume has a key and a cache"),
-                        "leave it out, or mount a volume with --dir",
+                        format!("--plain-dir {text}: a folder has neither key nor cache"),
+                        "leave the option out, or mount a volume with --dir",
                     ));
                 }
                 Some(("key", key)) => self.key = key.parse().map_err(wrong)?,
@@ -116,43 +118,44 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
 }
 
 impl Mounts {
-    /// How a mount is made that says nothing else.
-    fn how(&self) -> How {
-        How { read_only: self.read_only, key: self.key.clone(), cache: self.cache }
+    /// The options of a mount that has none of its own.
+    fn default_options(&self) -> MountOptions {
+        MountOptions { read_only: self.read_only, key: self.key.clone(), cache: self.cache }
     }
 
-    /// Opens what the mounts need. What is new is told, unless `quiet`.
+    /// Opens the files and folders of the mounts. Unless `quiet`, prints a note about each volume
+    /// that is created.
     pub(crate) fn prepare(&self, quiet: bool) -> Result<Prepared, Failure> {
         if let Some(text) = self.mapdir.first() {
             return Err(Failure::new(
                 format!("--mapdir {text}: there is no such option"),
-                "write --plain-dir HOST::GUEST for an ordinary folder, --dir VOLUME::GUEST for a \
+                "use --plain-dir HOST::GUEST for an ordinary folder, or --dir VOLUME::GUEST for a \
                  protected volume",
             ));
         }
         let mut prepared = Prepared::default();
         for text in &self.volumes {
-            let mut how = self.how();
-            let (host, guest) = split(how.take(text, true)?);
+            let mut options = self.default_options();
+            let (host, guest) = split(options.take(text, true)?);
             if guest.is_none() && host.contains(":/") && !Path::new(host).exists() {
                 return Err(Failure::new(
                     format!("--dir {text}: there is no file {host}"),
                     "write two colons before the program's path: my.vol::/data",
                 ));
             }
-            prepared.mount_volume(Path::new(host), guest.unwrap_or("/"), None, how, quiet)?;
+            prepared.mount_volume(Path::new(host), guest.unwrap_or("/"), None, options, quiet)?;
         }
         for text in &self.folders {
-            let mut how = self.how();
-            let (host, guest) = split(how.take(text, false)?);
-            prepared.folder(Path::new(host), guest.unwrap_or(host), how.read_only)?;
+            let mut options = self.default_options();
+            let (host, guest) = split(options.take(text, false)?);
+            prepared.folder(Path::new(host), guest.unwrap_or(host), options.read_only)?;
         }
         for text in &self.memories {
             let (guest, size) = match text.split_once('=') {
                 Some((guest, size)) => {
                     (guest, size::bytes(size).map_err(|error| bad_size(text, &error))?)
                 }
-                None => (text.as_str(), MEMORY_SIZE),
+                None => (text.as_str(), DEFAULT_TMPFS_SIZE),
             };
             prepared.mount(guest, Source::Memory(size), false)?;
         }
@@ -160,36 +163,36 @@ impl Mounts {
     }
 }
 
-/// Whether both paths lead to one file.
+/// Whether both paths name the same file.
 pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     let inode = |path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
     inode(a).is_some_and(|a| Some(a) == inode(b))
 }
 
 fn bad_size(text: &str, error: &str) -> Failure {
-    Failure::new(format!("--tmpfs {text}: {error}"), "give it as --tmpfs /tmp=64MiB")
+    Failure::new(format!("--tmpfs {text}: {error}"), "write it as --tmpfs /tmp=64MiB")
 }
 
 impl Prepared {
     fn mount(&mut self, guest: &str, source: Source, read_only: bool) -> Result<(), Failure> {
         if guest.is_empty() || guest.contains('\0') {
             return Err(Failure::new(
-                format!("{guest:?} is no path for a program"),
-                "name it as HOST::GUEST",
+                format!("{guest:?} is not a valid path in the program"),
+                "write the mount as HOST::GUEST",
             ));
         }
         if self.mounts.iter().any(|mount| mount.guest == guest) {
             return Err(Failure::new(
                 format!("two mounts have the same path {guest}"),
-                "give each its own, as HOST::GUEST",
+                "give each mount its own path: HOST::GUEST",
             ));
         }
         self.mounts.push(Mount { guest: guest.to_owned(), source, read_only });
         Ok(())
     }
 
-    /// Adds the volume in the file `host` at `/`, as the arguments say. It may be about one file,
-    /// `main`.
+    /// Mounts the volume in the file `host` at `/` with the options in `arguments`. `main` is the
+    /// name of its main file, if it has one.
     pub(crate) fn volume(
         &mut self,
         host: &Path,
@@ -197,28 +200,29 @@ impl Prepared {
         arguments: &Mounts,
         quiet: bool,
     ) -> Result<(), Failure> {
-        self.mount_volume(host, "/", main, arguments.how(), quiet)
+        self.mount_volume(host, "/", main, arguments.default_options(), quiet)
     }
 
-    /// Adds the volume in the file `host`, which is made if it may be and is not there.
+    /// Mounts the volume in the file `host`. If it does not exist, it is created, unless the mount
+    /// is read-only.
     fn mount_volume(
         &mut self,
         host: &Path,
         guest: &str,
         main: Option<MainFile>,
-        how: How,
+        options: MountOptions,
         quiet: bool,
     ) -> Result<(), Failure> {
-        let How { read_only, key: named, cache } = how;
+        let MountOptions { read_only, key: named, cache } = options;
         if self.files.iter().any(|mounted| same_file(mounted, host)) {
             return Err(Failure::new(
                 format!("{} is mounted twice", host.display()),
-                "give a program each volume in one place",
+                "mount each volume once",
             ));
         }
         let access = if read_only { Access::Read } else { Access::Create };
-        // If it can't be told, opening it says why.
-        let new = host.try_exists().is_ok_and(|there| !there);
+        // After an error here, opening the file fails too, and says why.
+        let new = host.try_exists().is_ok_and(|exists| !exists);
         let mut storage = Storage::open(host, access)?;
         let create = storage.is_empty() && access == Access::Create;
         if new {
@@ -229,7 +233,7 @@ impl Prepared {
         if create && !quiet {
             let host = host.to_owned();
             storage.when_made(move || {
-                say!("twine: {} is made: a new volume, {named}", host.display());
+                print_error!("twine: created {}: a new volume, {named}", host.display());
             });
         }
         let number = self.resources.storages.len() as u64;
@@ -243,7 +247,7 @@ impl Prepared {
             Failure::system(
                 format!("the folder {} can't be opened: {error}", host.display()),
                 &error,
-                "check the path; it must be a folder that you may read",
+                "check the path: it must be a folder that this user can read",
             )
         })?;
         let number = self.resources.folders.len() as u64;

@@ -1,52 +1,51 @@
-//! Options that several commands have: where to run, and what compiles.
+//! Options that several commands share: where to run, and which compiler to use.
 
 use crate::failure::Failure;
 use crate::locate;
-use crate::print::say;
+use crate::print::print_error;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use twine_host::{Image, Platform, Tee};
 
-/// Where to run.
+/// The SGX and the image to run on.
 #[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// Which SGX to run on: the CPU's, software, or the CPU's where it can be used
+pub(crate) struct Target {
+    /// SGX to run on: hardware (sgx), software (sim), or hardware if this machine can use it (auto)
     #[arg(long, value_enum, default_value = "auto")]
     tee: TeeName,
 
-    /// The enclave image [default: the one beside this command]
+    /// Enclave image to run [default: the installed image that fits the program and the machine]
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
 
-    /// Compile the program anew, and don't keep the code (see `twine cache`)
+    /// Ignore cached code and compile the program again; `twine run` then stores no code either
     #[arg(long)]
     pub no_code_cache: bool,
 
-    /// Compare every address with the size of the memory, where memories can have guard pages
+    /// Check the bounds of every memory access in code, even if memories can have guard pages
     #[arg(long)]
     pub no_guard_pages: bool,
 }
 
-/// What compiles the program, where no code of it is kept.
+/// The compiler of a program that has no cached code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CompilerName {
-    /// Cranelift: takes its time, and makes fast code
+    /// Cranelift, which makes fast code
     Optimizing,
-    /// Winch: takes a fraction of that time, and makes slower code
+    /// Winch, which takes a fraction of the time and makes slower code
     Baseline,
-    /// Winch for now; meanwhile another process compiles the program with Cranelift, for the
-    /// next start
+    /// Winch for this run, while another process compiles the program with Cranelift for the next
     Auto,
 }
 
-impl Place {
-    /// The same, and no code is kept.
+impl Target {
+    /// The same target without the code cache.
     pub(crate) fn without_code_cache(self) -> Self {
-        Place { no_code_cache: true, ..self }
+        Target { no_code_cache: true, ..self }
     }
 
-    /// The options that say it, for another `twine`.
+    /// The command-line options of this target, for another `twine` process.
     pub(crate) fn options(&self) -> Vec<OsString> {
         let tee = self.tee.to_possible_value().map(|value| value.get_name().to_owned());
         let mut options: Vec<OsString> = vec!["--tee".into(), tee.unwrap_or_default().into()];
@@ -59,13 +58,13 @@ impl Place {
         options
     }
 
-    /// The image for a program of so many bytes, and where it runs; says if SGX is simulated,
-    /// unless `quiet`.
+    /// Chooses the image and the SGX for a program of `program` bytes. Unless `quiet`, prints a
+    /// note if SGX is simulated.
     pub(crate) fn choose(&self, program: usize, quiet: bool) -> Result<(Image, Platform), Failure> {
         let platform = Tee::from(self.tee).choose()?;
         let image = locate::image(self.image.clone(), program, platform)?;
         if platform == Platform::Simulated && !quiet {
-            say!("twine: SGX is simulated: nothing is protected from this machine");
+            print_error!("twine: SGX is simulated: it protects nothing from this machine");
         }
         Ok((image, platform))
     }

@@ -1,71 +1,66 @@
-//! Printing for a reader that may go away: `twine cache ls | head` has then seen what it
-//! wanted, and the standard library's macros would panic. Output that is lost in another way, as
-//! on a full disk, is told at the end.
+//! Printing to the standard streams. The standard library's macros panic when the reader has
+//! closed the pipe, as in `twine cache ls | head`; these ignore it. Any other error of the standard
+//! output, such as a full disk, is kept, and [`finish`] returns it.
 
-use crate::failure::Failure;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::sync::{Mutex, PoisonError};
 use twine_protocol::text::visible;
 
 /// The first error of the standard output.
-static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+static FIRST_ERROR: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Prints a line to the standard output, if anybody reads it.
+/// Prints a line to the standard output.
 macro_rules! print_line {
     ($($argument:tt)*) => {
-        $crate::print::print(format_args!("{}\n", format_args!($($argument)*)))
+        $crate::print::write_stdout(format_args!("{}\n", format_args!($($argument)*)))
     };
 }
 
-/// Prints to the standard output, if anybody reads it.
+/// Prints to the standard output.
 macro_rules! print_text {
     ($($argument:tt)*) => {
-        $crate::print::print(format_args!($($argument)*))
+        $crate::print::write_stdout(format_args!($($argument)*))
     };
 }
 
-/// Prints one line to the standard error, whatever a program has put into it. If nobody can be
-/// told, nobody is.
-macro_rules! say {
+/// Prints one line to the standard error, with control characters escaped: parts of it may come
+/// from a program. Errors are ignored.
+macro_rules! print_error {
     ($($argument:tt)*) => {
-        $crate::print::tell(format_args!($($argument)*))
+        $crate::print::write_stderr(format_args!($($argument)*))
     };
 }
 
-pub(crate) use {print_line, print_text, say};
+pub(crate) use {print_error, print_line, print_text};
 
 /// See [`print_text`].
-pub(crate) fn print(text: Arguments<'_>) {
-    note(stdout().write_fmt(text));
+pub(crate) fn write_stdout(text: Arguments<'_>) {
+    check(stdout().write_fmt(text));
 }
 
-/// See [`say`].
-pub(crate) fn tell(text: Arguments<'_>) {
+/// See [`print_error`].
+pub(crate) fn write_stderr(text: Arguments<'_>) {
     let _ = writeln!(stderr(), "{}", visible(&text.to_string()));
 }
 
-/// Keeps an error of the standard output, to be told at the end.
-pub(crate) fn note(result: io::Result<()>) {
+/// Keeps the first error of the standard output for [`finish`].
+pub(crate) fn check(result: io::Result<()>) {
     if let Err(error) = result
         && error.kind() != ErrorKind::BrokenPipe
     {
-        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        FIRST_ERROR.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
 
-/// Prints what waits to be printed.
+/// Flushes the standard output.
 ///
 /// # Errors
-/// When some of what was printed is lost, and a reader did not just go away.
-pub(crate) fn finish() -> Result<(), Failure> {
-    note(stdout().flush());
-    match LOST.lock().unwrap_or_else(PoisonError::into_inner).take() {
+/// The first error that occurred on the standard output, other than a closed pipe.
+pub(crate) fn finish() -> io::Result<()> {
+    check(stdout().flush());
+    match FIRST_ERROR.lock().unwrap_or_else(PoisonError::into_inner).take() {
         None => Ok(()),
-        Some(error) => Err(Failure::system(
-            format!("the standard output can't be written: {error}"),
-            &error,
-            "check where it goes",
-        )),
+        Some(error) => Err(error),
     }
 }

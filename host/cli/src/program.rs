@@ -9,14 +9,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use twine_protocol::wire::MAX_PROGRAM;
 
-/// Files of more bytes are left where they are: the enclave takes them from there.
+/// A file larger than this many bytes is not read into memory: the enclave reads it from the file.
 const LARGE: u64 = 1 << 20;
 
-/// Bytes of a file that are hashed at a time.
-const PIECE: usize = 256 << 10;
+/// The size of the buffer for hashing, in bytes.
+const BUFFER: usize = 256 << 10;
 
-/// A program in WebAssembly's binary format. Text format became binary: the enclave sees the
-/// binary, and the binary is what is identified.
+/// A program in WebAssembly's binary format. A program in the text format was translated: the
+/// enclave gets the binary, and its identity is the hash of the binary.
 #[derive(Debug)]
 pub(crate) struct Program {
     contents: Contents,
@@ -35,7 +35,7 @@ impl Program {
         if is_standard_input(path) && io::stdin().is_terminal() {
             return Err(Failure::new(
                 "a program can't be typed: the standard input is a terminal",
-                "name the program's file, or redirect it: twine run - < app.wasm",
+                "name the program's file, or redirect the standard input: twine run - < app.wasm",
             ));
         }
         let failed = |error: io::Error| {
@@ -50,7 +50,7 @@ impl Program {
         if contents.len() > MAX_PROGRAM {
             return Err(Failure::new(
                 format!("{} is larger than {} MiB", path.display(), MAX_PROGRAM >> 20),
-                "a program this large can't be run",
+                "use a smaller program: larger ones can't be run",
             ));
         }
         match contents {
@@ -65,12 +65,12 @@ impl Program {
         self.contents.len() as usize
     }
 
-    /// Its SHA-256: its identity.
+    /// The program's SHA-256, which is its identity.
     pub(crate) fn sha256(&self) -> io::Result<[u8; 32]> {
         self.sha256_or(|| None)
     }
 
-    /// As [`Self::sha256`], where somebody may know it already.
+    /// The program's SHA-256. `known` is asked for it before the program is hashed.
     pub(crate) fn sha256_or(
         &self,
         known: impl FnOnce() -> Option<[u8; 32]>,
@@ -85,7 +85,7 @@ impl Program {
         Ok(*self.sha256.get_or_init(|| sha256))
     }
 
-    /// Of a file that is left where it is, what changes with it.
+    /// The current metadata of the program's file, if the program was not read into memory.
     pub(crate) fn metadata(&self) -> Option<Metadata> {
         match &self.contents {
             Contents::Bytes(_) => None,
@@ -93,8 +93,8 @@ impl Program {
         }
     }
 
-    /// For an enclave to take.
-    pub(crate) fn give(self) -> Result<twine_host::Program, Failure> {
+    /// Converts the program for an enclave.
+    pub(crate) fn into_host_program(self) -> Result<twine_host::Program, Failure> {
         match self.contents {
             Contents::Bytes(bytes) => Ok(bytes.into()),
             Contents::File(file, metadata) => twine_host::Program::of_file(&file, metadata.len())
@@ -102,7 +102,7 @@ impl Program {
                     Failure::system(
                         format!("the program's file can't be read: {error}"),
                         &error,
-                        "copy it to a folder of this machine",
+                        "copy the file to a local disk",
                     )
                 }),
         }
@@ -129,14 +129,14 @@ impl Contents {
             Contents::File(file, metadata) => (file, metadata.len()),
         };
         let mut hash = Sha256::new();
-        let mut piece = vec![0; PIECE];
+        let mut buffer = vec![0; BUFFER];
         let mut at = 0;
         while at < length {
-            let wanted = (length - at).min(PIECE as u64) as usize;
-            match file.read_at(&mut piece[..wanted], at) {
+            let wanted = (length - at).min(BUFFER as u64) as usize;
+            match file.read_at(&mut buffer[..wanted], at) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => {
-                    hash.update(&piece[..count]);
+                    hash.update(&buffer[..count]);
                     at += count as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -147,7 +147,7 @@ impl Contents {
     }
 }
 
-/// Whether a path is none, but says that the program comes from the standard input.
+/// Whether `path` stands for the standard input.
 pub(crate) fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
@@ -168,7 +168,7 @@ fn contents(path: &Path) -> io::Result<Contents> {
 
 fn to_end(file: impl Read) -> io::Result<Contents> {
     let mut bytes = Vec::new();
-    // One more than allowed shows that it is too long without reading all of it.
+    // One byte more than allowed is enough to see that the program is too large.
     file.take(MAX_PROGRAM + 1).read_to_end(&mut bytes)?;
     Ok(Contents::Bytes(bytes))
 }
@@ -177,7 +177,7 @@ fn is_text_file(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "wat")
 }
 
-/// Whether these bytes start as WebAssembly's text format does, behind blanks and comments.
+/// Whether these bytes look like WebAssembly's text format.
 fn is_text(bytes: &[u8]) -> bool {
     !bytes.starts_with(b"\0asm")
         && std::str::from_utf8(bytes).is_ok_and(|text| {
@@ -190,7 +190,7 @@ fn text_to_binary(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     wat::Parser::new().parse_bytes(Some(path), bytes).map(Vec::from).map_err(|error| {
         let cause = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
         Failure::new(
-            format!("{} is no WebAssembly text: {cause}", path.display()),
+            format!("{} is not valid WebAssembly text: {cause}", path.display()),
             "correct the text",
         )
     })

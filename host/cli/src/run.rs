@@ -2,10 +2,10 @@
 
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
-use crate::options::{CompilerName, Place};
-use crate::print::{print_line, say};
+use crate::options::{CompilerName, Target};
+use crate::print::{print_error, print_line};
 use crate::program::Program;
-use crate::{cache, compile, room, size};
+use crate::{cache, compile, memory, size};
 use clap::Args;
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -18,16 +18,15 @@ use twine_host::{Platform, Report};
 use twine_protocol::launch::{End, Invoke, Launch, Limits};
 use twine_protocol::task::Task;
 
-/// A trap ends the command as `abort` would: 128 + SIGABRT, as wasmtime does.
-const TRAPPED: u8 = 134;
+/// The exit code after a trap: 128 + SIGABRT, as in wasmtime.
+const TRAP_EXIT_CODE: u8 = 134;
 
-/// How long an enclave may take beyond `--timeout` to end by itself.
-const GRACE: Duration = Duration::from_secs(2);
+/// The time that an enclave has after `--timeout` to end by itself.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The program, a .wasm or .wat file, or - for the standard input, and its arguments: all that
-    /// follows it is its own
+    /// Program to run (a .wasm or .wat file, or - for the standard input), and its arguments
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -35,43 +34,43 @@ pub(crate) struct Arguments {
     )]
     program: Vec<OsString>,
 
-    /// Give the program an environment variable; without a value, this command's own
+    /// Set an environment variable of the program; without a value, pass on this command's own
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     environment: Vec<OsString>,
 
-    /// Call this exported function instead of `_start`; the arguments are its parameters
+    /// Call this exported function instead of `_start`, with the arguments as its parameters
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
 
-    /// Interrupt the program after this time (5s, 100ms, 2m)
+    /// Interrupt the program after this time, such as 5s, 100ms or 2m
     #[arg(long, value_name = "TIME", value_parser = size::time)]
     timeout: Option<Duration>,
 
-    /// Most memory the program may have, all its linear memories together, as 64MiB
+    /// Limit on the total size of the program's linear memories, such as 64MiB
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     max_memory: Option<u64>,
 
-    /// Stop the program after this many units of fuel, about one for each instruction
+    /// Stop the program after N units of fuel, about one for each instruction
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
 
     #[command(flatten)]
     files: mounts::Mounts,
 
-    /// Give the program a socket that listens on this address, as 127.0.0.1:8080; the
-    /// program's descriptor follows those of its mounts
+    /// Give the program a socket that listens on this address, such as 127.0.0.1:8080; its
+    /// descriptor follows those of the mounts
     #[arg(long = "listen", alias = "tcplisten", value_name = "ADDRESS")]
     listen: Vec<String>,
 
-    /// What compiles the program, if no code of it is kept
+    /// Compiler to use if the program has no cached code
     #[arg(long, value_enum, default_value = "optimizing")]
     compiler: CompilerName,
 
     #[command(flatten)]
-    place: Place,
+    target: Target,
 
     #[command(flatten)]
-    telling: Telling,
+    report_options: ReportOptions,
 }
 
 fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
@@ -80,38 +79,38 @@ fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
             Failure::system(
                 format!("--listen {address}: {error}"),
                 &error,
-                "name an address of this machine and a free port, as 127.0.0.1:8080",
+                "name an address of this machine and a free port, such as 127.0.0.1:8080",
             )
         };
         let listener = TcpListener::bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        // Who leaves the port to the system has no other way to learn it.
+        // With port 0 the system chooses a port, and the user cannot know which.
         if address.ends_with(":0") {
-            say!("twine: listening on {bound}");
+            print_error!("twine: listening on {bound}");
         }
         Ok(listener)
     };
     addresses.iter().map(listen).collect()
 }
 
-/// What to say about a run.
+/// Options for reports about a run.
 #[derive(Debug, Args)]
-pub(crate) struct Telling {
-    /// Print counts and times of the run to stderr when it is over
+pub(crate) struct ReportOptions {
+    /// Print counts and times of the run to the standard error when it ends
     #[arg(long)]
     stats: bool,
 
-    /// Write counts and times of the run to this file as JSON
+    /// Write counts and times of the run to FILE as JSON
     #[arg(long, value_name = "FILE")]
     stats_json: Option<PathBuf>,
 
-    /// Don't say that SGX is simulated, or that a volume is made
+    /// Print no notes, such as that SGX is simulated or that a volume was created
     #[arg(long, short)]
     pub quiet: bool,
 }
 
-/// The variables with their values. What this command does not have itself, the program does not
-/// get.
+/// The variables with their values. A variable without a value gets this command's own value, and
+/// is left out if this command does not have it.
 fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let with_value = |variable: OsString| {
         let bytes = variable.as_bytes();
@@ -126,9 +125,9 @@ fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
     variables.into_iter().filter_map(with_value).collect()
 }
 
-/// Where what `launch` asks for can run. Without a root secret software SGX runs what seals
-/// nothing, and keeps no code; it says so, unless `quiet`.
-pub(crate) fn settle(
+/// The platform that can run `launch`. If software SGX has no root secret, it can still run
+/// requests that seal nothing, without the code cache; unless `quiet`, this prints a note about it.
+pub(crate) fn usable_platform(
     platform: Platform,
     launch: &Launch,
     quiet: bool,
@@ -137,7 +136,7 @@ pub(crate) fn settle(
         Ok(()) => Ok(platform),
         Err(error @ twine_host::Error::RootSecret(_)) if !twine_host::needs_sealing(launch) => {
             if !quiet {
-                say!("twine: nothing can be sealed, and no code is kept: {error}");
+                print_error!("twine: nothing can be sealed, and code is not cached: {error}");
             }
             Ok(Platform::Throwaway)
         }
@@ -145,12 +144,12 @@ pub(crate) fn settle(
     }
 }
 
-/// A run, ready to go.
+/// A run with everything that it needs.
 pub(crate) struct Run {
     pub program: Program,
     /// The program's file.
     pub name: PathBuf,
-    /// What messages are about.
+    /// The file that messages name: the program, or the database of `twine sqlite`.
     pub subject: PathBuf,
     /// The program's arguments, its name first.
     pub arguments: Vec<Vec<u8>>,
@@ -159,18 +158,22 @@ pub(crate) struct Run {
     pub limits: Limits,
     pub compiler: CompilerName,
     pub prepared: Prepared,
-    pub place: Place,
-    pub telling: Telling,
+    pub target: Target,
+    pub report_options: ReportOptions,
 }
 
-/// Ends this command when an enclave goes on long after its time: one that waits in a host
-/// call is not interrupted by its own clock.
-fn watch(timeout: Duration) -> Result<(), Failure> {
+/// Ends this command if the enclave is still running some time after the timeout. An enclave that
+/// waits in a host call does not notice the timeout itself.
+fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
     let wait = move || {
-        thread::sleep(timeout.saturating_add(GRACE));
-        say!("error: the program went on for {GRACE:?} after the time given by --timeout");
-        say!("  help: it waits for input or output; close its streams, or give it more time");
-        process::exit(TRAPPED.into());
+        thread::sleep(timeout.saturating_add(TIMEOUT_GRACE));
+        print_error!(
+            "error: the program was still running {TIMEOUT_GRACE:?} after the time of --timeout"
+        );
+        print_error!(
+            "  help: it waits for input or output: close its streams, or give it more time"
+        );
+        process::exit(TRAP_EXIT_CODE.into());
     };
     thread::Builder::new().spawn(wait).map(drop).map_err(|error| {
         Failure::new(
@@ -182,10 +185,10 @@ fn watch(timeout: Duration) -> Result<(), Failure> {
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut given = arguments.program.into_iter();
-    let path = PathBuf::from(given.next().expect("clap wants one at least"));
+    let path = PathBuf::from(given.next().expect("clap requires a program"));
     let program = Program::read(&path)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).as_bytes().to_vec();
-    let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
+    let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
     prepared.resources.listeners = listeners(&arguments.listen)?;
     let (invoke, rest) = match arguments.invoke {
         Some(function) => {
@@ -209,22 +212,24 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         },
         compiler: arguments.compiler,
         prepared,
-        place: arguments.place,
-        telling: arguments.telling,
+        target: arguments.target,
+        report_options: arguments.report_options,
     }
     .run()
 }
 
 impl Run {
-    /// Runs it to its end; the exit code for it.
+    /// Runs the program, and returns the command's exit code.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let (image, platform) = self.place.choose(self.program.len(), self.telling.quiet)?;
-        // `made` is first, to be dropped last: it removes files whose locks are in `resources`.
+        let (image, platform) =
+            self.target.choose(self.program.len(), self.report_options.quiet)?;
+        // `made` is declared first, so that it is dropped last: it removes files whose locks are
+        // in `resources`.
         let Prepared { made, mounts, mut resources, .. } = self.prepared;
         let settings = cache::Settings {
             fuel: self.limits.fuel.is_some(),
             timeout: self.limits.epochs(),
-            explicit_checks: self.place.no_guard_pages,
+            explicit_checks: self.target.no_guard_pages,
             baseline: false,
         };
         let mut launch = Launch {
@@ -235,53 +240,53 @@ impl Run {
             mounts,
             listeners: resources.listeners.len() as u64,
             limits: self.limits,
-            explicit_checks: self.place.no_guard_pages,
+            explicit_checks: self.target.no_guard_pages,
             compile_threads: compile::threads(),
-            timings: self.telling.stats || self.telling.stats_json.is_some(),
+            timings: self.report_options.stats || self.report_options.stats_json.is_some(),
             ..Launch::default()
         };
-        if !self.telling.quiet {
-            room::tell(&image, &launch);
+        if !self.report_options.quiet {
+            memory::warn_if_too_large(&image, &launch);
         }
-        let platform = settle(platform, &launch, self.telling.quiet)?;
-        let place = match platform {
-            Platform::Throwaway => self.place.without_code_cache(),
-            _ => self.place,
+        let platform = usable_platform(platform, &launch, self.report_options.quiet)?;
+        let target = match platform {
+            Platform::Throwaway => self.target.without_code_cache(),
+            _ => self.target,
         };
-        let chosen = compile::choose(self.compiler, &place, &self.name, settings, |settings| {
-            cache::file(&image, &self.program, settings)
+        let plan = compile::plan(self.compiler, &target, &self.name, settings, |settings| {
+            cache::code_file(&image, &self.program, settings)
         });
-        resources.code = chosen.code;
-        launch.compiler = chosen.compiler;
+        resources.code = plan.code;
+        launch.compiler = plan.compiler;
         launch.keep_code = resources.code.is_some();
-        if !self.telling.quiet {
+        if !self.report_options.quiet {
             compile::announce(&self.name, self.program.len(), resources.code.as_ref());
         }
         if let Some(timeout) = self.limits.timeout {
-            watch(Duration::from_nanos(timeout))?;
+            start_watchdog(Duration::from_nanos(timeout))?;
         }
-        let program = self.program.give()?;
-        let kept = resources.code.as_ref().is_some_and(|code| code.path().exists());
-        let compiler = Some(self.compiler).filter(|_| !kept);
+        let program = self.program.into_host_program()?;
+        let cached = resources.code.as_ref().is_some_and(|code| code.path().exists());
+        let compiler = Some(self.compiler).filter(|_| !cached);
         let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
-        let report = report.map_err(|error| room::failure(error, &image, compiler))?;
-        let code = end(&self.subject, &report);
-        self.telling.tell(&report)?;
+        let report = report.map_err(|error| memory::failure(error, &image, compiler))?;
+        let code = exit_code(&self.subject, &report);
+        self.report_options.print_stats(&report)?;
         for trouble in &report.outcome.troubles {
-            say!("error: {trouble}");
+            print_error!("error: {trouble}");
         }
         let code = code?;
-        // A program that ended well did not end well if its files did not.
+        // A run is not successful if the program's files could not be written.
         let troubled = !report.outcome.troubles.is_empty() && code == ExitCode::SUCCESS;
         Ok(if troubled { ExitCode::FAILURE } else { code })
     }
 }
 
-impl Telling {
-    fn tell(&self, report: &Report) -> Result<(), Failure> {
+impl ReportOptions {
+    fn print_stats(&self, report: &Report) -> Result<(), Failure> {
         if self.stats {
-            show(report);
+            print_table(report);
         }
         if let Some(path) = &self.stats_json {
             std::fs::write(path, format!("{:#}\n", json(report))).map_err(|error| {
@@ -296,7 +301,7 @@ impl Telling {
     }
 }
 
-fn end(subject: &Path, report: &Report) -> Result<ExitCode, Failure> {
+fn exit_code(subject: &Path, report: &Report) -> Result<ExitCode, Failure> {
     match &report.outcome.end {
         End::Exited { code, results } => {
             for result in results {
@@ -305,11 +310,11 @@ fn end(subject: &Path, report: &Report) -> Result<ExitCode, Failure> {
             Ok(ExitCode::from(*code as u8))
         }
         End::Trapped { cause, backtrace } => {
-            say!("error: {}: {cause}", subject.display());
+            print_error!("error: {}: {cause}", subject.display());
             for frame in backtrace {
-                say!("  {frame}");
+                print_error!("  {frame}");
             }
-            Ok(ExitCode::from(TRAPPED))
+            Ok(ExitCode::from(TRAP_EXIT_CODE))
         }
         End::Refused { cause, remedy } => {
             Err(Failure::new(format!("{}: {cause}", subject.display()), remedy.clone()))
@@ -333,30 +338,30 @@ fn phases(report: &Report) -> Vec<(&'static str, f64)> {
     ]
 }
 
-fn show(report: &Report) {
-    if let Some(error) = &report.not_kept {
-        say!("warning: the compiled code was not kept: {error}");
+fn print_table(report: &Report) {
+    if let Some(error) = &report.cache_error {
+        print_error!("warning: the compiled code was not cached: {error}");
     }
     for (phase, time) in phases(report) {
-        say!("{phase:>16} {time:>10.2} ms");
+        print_error!("{phase:>16} {time:>10.2} ms");
     }
-    say!("{:>16} {:>10}", "exits", report.stats.exits);
+    print_error!("{:>16} {:>10}", "exits", report.stats.exits);
     for call in &report.stats.calls {
         let time = call.time.as_secs_f64() * 1e3;
-        say!("{:>16} {:>10} {time:>10.2} ms", call.name, call.count);
+        print_error!("{:>16} {:>10} {time:>10.2} ms", call.name, call.count);
     }
     for (what, count) in unread(report).into_iter().filter(|(_, count)| *count > 0) {
-        say!("{:>16} {count:>10} pages of {what}", "not read");
+        print_error!("{:>16} {count:>10} pages of {what}", "not read");
     }
     for volume in &report.outcome.volumes {
-        say!("volume {}", volume.guest);
+        print_error!("volume {}", volume.guest);
         for (name, count) in &volume.counts {
-            say!("{name:>16} {count:>10}");
+            print_error!("{name:>16} {count:>10}");
         }
     }
 }
 
-/// Pages of files that could not be read.
+/// The number of pages that could not be read, for each kind of file.
 fn unread(report: &Report) -> [(&'static str, u64); 3] {
     let twine_host::UnreadPages { volumes, program, code, .. } = report.stats.unread;
     [("volumes", volumes), ("program", program), ("code", code)]

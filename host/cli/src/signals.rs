@@ -1,4 +1,5 @@
-//! Signals that arrive while a terminal is not as it was, or a program could take them.
+//! Signals: restores the terminal's settings before a signal ends the process, and hands Ctrl-C to
+//! the program.
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -14,21 +15,22 @@ use twine_host::Interrupts;
 /// Signals that end a process.
 const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
-/// Gives the terminal back as it was, also where a signal ends the process, until it is dropped.
+/// Restores the terminal's settings when it is dropped, or when a signal ends the process.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     device: Arc<File>,
     before: Termios,
     signals: Handle,
-    /// Held by who changes the terminal, and to the end by who ends the process.
+    /// Held while the terminal's settings are changed. The thread that ends the process never
+    /// releases it.
     changing: Arc<Mutex<()>>,
 }
 
 impl Terminal {
-    /// The terminal of this process. `SIGINT` is left to who else `takes_interrupts`.
+    /// The terminal of this process. If something else `takes_interrupts`, SIGINT is not handled.
     ///
     /// # Errors
-    /// When there is none, or signals can't be taken.
+    /// If the process has no terminal, or signal handlers can't be installed.
     pub(crate) fn keep(takes_interrupts: bool) -> io::Result<Self> {
         let device = Arc::new(File::options().read(true).write(true).open("/dev/tty")?);
         let before = tcgetattr(&device)?;
@@ -41,17 +43,17 @@ impl Terminal {
         thread::Builder::new().spawn(move || {
             for signal in signals.forever() {
                 let _guard = ending.lock();
-                give_back(&theirs, &was);
+                restore(&theirs, &was);
                 let _ = emulate_default_handler(signal);
             }
         })?;
         Ok(Terminal { device, before, signals: handle, changing })
     }
 
-    /// Asks for a line that the terminal does not show.
+    /// Reads a line without echo.
     ///
     /// # Errors
-    /// When the terminal can't be read or written.
+    /// If the terminal can't be read or written.
     pub(crate) fn ask_hidden(&self, prompt: &str) -> io::Result<String> {
         let mut hidden = self.before.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
@@ -64,7 +66,7 @@ impl Terminal {
         let mut line = String::new();
         let read = BufReader::new(&*self.device).read_line(&mut line);
         let _guard = self.changing.lock();
-        give_back(&self.device, &self.before);
+        restore(&self.device, &self.before);
         match read? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
@@ -75,24 +77,25 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.signals.close();
-        give_back(&self.device, &self.before);
+        restore(&self.device, &self.before);
     }
 }
 
-fn give_back(device: &File, before: &Termios) {
-    // Where there is no terminal any more, nobody misses it.
+fn restore(device: &File, before: &Termios) {
+    // This fails only if the terminal is gone.
     let _ = tcsetattr(device, OptionalActions::Now, before);
 }
 
-/// Interrupts that a program got since it last read a line.
+/// The number of interrupts since the program last read a line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Unanswered(Arc<AtomicU32>);
 
-/// So many of them end a program that does not answer.
-const PATIENCE: u32 = 3;
+/// This many interrupts in a row end a program that does not react.
+const MAX_UNANSWERED: u32 = 3;
 
-/// What [`Unanswered`] starts with, so that the first one ends a program that has not begun.
-const NOT_BEGUN: u32 = u32::MAX / 2;
+/// The initial value of [`Unanswered`]: the first interrupt ends a program that has not read
+/// anything yet.
+const NOT_STARTED: u32 = u32::MAX / 2;
 
 impl Unanswered {
     /// The program has read a line.
@@ -101,17 +104,18 @@ impl Unanswered {
     }
 }
 
-/// Hands Ctrl-C to a program; it ends one that has not yet read anything, or does not answer.
+/// Hands Ctrl-C to the program. It ends this process if the program has not read anything yet, or
+/// does not react.
 ///
 /// # Errors
-/// When signals can't be taken.
+/// If the signal handler can't be installed.
 pub(crate) fn hand_on(interrupts: Interrupts) -> io::Result<Unanswered> {
-    let unanswered = Unanswered(Arc::new(AtomicU32::new(NOT_BEGUN)));
+    let unanswered = Unanswered(Arc::new(AtomicU32::new(NOT_STARTED)));
     let mut signals = Signals::new([SIGINT])?;
     let count = unanswered.clone();
     thread::Builder::new().spawn(move || {
         for signal in signals.forever() {
-            if count.0.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
+            if count.0.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNANSWERED {
                 let _ = emulate_default_handler(signal);
             }
             interrupts.send();

@@ -8,7 +8,7 @@ fn split(text: &str) -> (&str, &str) {
     (number, unit.trim())
 }
 
-/// Bytes: a number, with a unit of 1024s if one is given (`64MiB`, `64M`).
+/// A size in bytes: a whole number with an optional unit, a power of 1024 (`64MiB`, `64M`).
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -17,13 +17,15 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
         "t" | "tb" | "tib" => 40,
-        _ => return Err(format!("{unit:?} is no unit of size: use KiB, MiB or GiB")),
+        _ => return Err(format!("{unit:?} is not a unit of size: use KiB, MiB, GiB or TiB")),
     };
-    let number: u64 = number.parse().map_err(|_| "a size is a number, as in 64MiB".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "that is more than there are bytes".to_owned())
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "a size is a whole number with a unit, such as 64MiB".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "the size is too large".to_owned())
 }
 
-/// A time: seconds, or a number with a unit (`500ms`, `2m`).
+/// A time: a number with an optional unit, by default seconds (`500ms`, `2m`).
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let scale = match unit {
@@ -33,12 +35,13 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("{unit:?} is no unit of time: use ms, s, m or h")),
+        _ => return Err(format!("{unit:?} is not a unit of time: use ms, s, m or h")),
     };
-    let number: f64 = number.parse().map_err(|_| "a time is a number, as in 30s".to_owned())?;
+    let number: f64 =
+        number.parse().map_err(|_| "a time is a number with a unit, such as 30s".to_owned())?;
     match Duration::try_from_secs_f64(number * scale) {
-        Ok(Duration::ZERO) => Err("nothing can be done in no time".into()),
-        time => time.map_err(|_| "that is too long, or less than nothing".into()),
+        Ok(Duration::ZERO) => Err("the time must be longer than zero".into()),
+        time => time.map_err(|_| "the time is too long".into()),
     }
 }
 

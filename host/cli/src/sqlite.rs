@@ -1,9 +1,9 @@
-//! `twine sqlite`: SQLite's own shell, on a database in a protected volume.
+//! `twine sqlite`: SQLite's shell on a database in a protected volume.
 
 use crate::failure::Failure;
 use crate::locate;
 use crate::mounts::{self, Prepared};
-use crate::options::{CompilerName, Place};
+use crate::options::{CompilerName, Target};
 use crate::program::Program;
 use crate::run::{self, Run};
 use crate::terminal::Terminal;
@@ -19,12 +19,13 @@ use twine_protocol::launch::{Limits, MainFile};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The database: a volume that holds it and its journals, made if it is not there, and free to be
-    /// renamed and copied. VOLUME::/NAME names one of several in a volume [default: :memory:]
+    /// Database to open: a volume with the database and its journals, created if it does not exist.
+    /// The file can be renamed and copied. VOLUME::/NAME names one of several databases in a volume
+    /// [default: :memory:]
     database: Option<OsString>,
 
-    /// SQL or dot commands to run. Options of SQLite's shell, as -json, -header or -cmd COMMAND, go
-    /// before the database or behind it; -help lists them
+    /// SQL or dot commands to run. Options of SQLite's shell, such as -json, -header or -cmd
+    /// COMMAND, can stand before or after the database; -help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 
@@ -32,13 +33,13 @@ pub(crate) struct Arguments {
     files: mounts::Mounts,
 
     #[command(flatten)]
-    place: Place,
+    target: Target,
 
     #[command(flatten)]
-    telling: run::Telling,
+    report_options: run::ReportOptions,
 }
 
-/// Options of the shell's that stand alone (`shell.c` of SQLite 3.52).
+/// The shell's options without a value (`shell.c` of SQLite 3.52).
 const PLAIN: [&str; 44] = [
     "A",
     "append",
@@ -86,7 +87,7 @@ const PLAIN: [&str; 44] = [
     "zip",
 ];
 
-/// Those that a value follows.
+/// The shell's options with one value.
 const WITH_VALUE: [&str; 14] = [
     "cmd",
     "escape",
@@ -104,12 +105,12 @@ const WITH_VALUE: [&str; 14] = [
     "vfs",
 ];
 
-/// Those that two follow.
+/// The shell's options with two values.
 const WITH_TWO_VALUES: [&str; 2] = ["lookaside", "pagecache"];
 
-/// Puts this command's options before the database and all else behind it, where it is for the
-/// shell, in the order in which it was given. The shell's options have one dash or two; this
-/// command's are told by their names.
+/// Moves this command's options before the database, and all other arguments after it, where they
+/// are for the shell. The order is otherwise kept. The shell's options can have one dash or two;
+/// this command's options are recognised by their names.
 pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
     if given.get(1).is_none_or(|command| command != "sqlite") {
         return given;
@@ -123,7 +124,7 @@ pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
             arranged.push(argument);
             break;
         }
-        let (place, values) = match values(&own, &argument) {
+        let (list, values) = match values(&own, &argument) {
             Values::None if database.is_none() => {
                 database = Some(argument);
                 continue;
@@ -132,8 +133,8 @@ pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
             Values::Own(values) => (&mut arranged, values),
             Values::Shell(values) => (&mut shells, values),
         };
-        place.push(argument);
-        place.extend(given.by_ref().take(values));
+        list.push(argument);
+        list.extend(given.by_ref().take(values));
     }
     database = database.or_else(|| given.next());
     if !shells.is_empty() {
@@ -145,13 +146,13 @@ pub(crate) fn arrange(given: Vec<OsString>) -> Vec<OsString> {
     arranged
 }
 
-/// How many of the arguments that follow one belong to it.
+/// The kind of an argument, with the number of arguments after it that are its values.
 enum Values {
-    /// It is no option.
+    /// Not an option.
     None,
-    /// It is an option of this command, or of nobody.
+    /// An option of this command, or an unknown option.
     Own(usize),
-    /// It is an option of the shell's.
+    /// An option of the shell.
     Shell(usize),
 }
 
@@ -167,13 +168,13 @@ fn values(own: &clap::Command, argument: &OsStr) -> Values {
             let takes_next = value.is_none() && option.get_action().takes_values();
             return Values::Own(usize::from(takes_next));
         }
-        // Those of the two that both have, and `--help` and `--version`, are this command's.
+        // `--help` and `--version` are this command's, as are all options that both have.
         return if ["help", "version"].contains(&name) { Values::Own(0) } else { of_shell(name) };
     }
     of_shell(name)
 }
 
-/// An option of the shell's by its name. One of nobody's is left to be refused.
+/// Looks up an option of the shell by its name. An unknown option is left for clap to refuse.
 fn of_shell(name: &str) -> Values {
     let values = [(&PLAIN[..], 0), (&WITH_VALUE, 1), (&WITH_TWO_VALUES, 2)];
     let known = values.iter().find(|(names, _)| names.contains(&name));
@@ -185,7 +186,7 @@ const PROGRAM: &str = "sqlite.wasm";
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = locate::program(PROGRAM)?;
-    let mut prepared = arguments.files.prepare(arguments.telling.quiet)?;
+    let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
     let mut command = vec![b"sqlite3".to_vec()];
     let database = arguments.database.as_deref().unwrap_or(OsStr::new(IN_MEMORY));
     command.push(match own_meaning(database) {
@@ -197,7 +198,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         limits.interrupts = true;
         let terminal = Terminal::new(prepared.resources.interrupts.clone()).map_err(|error| {
-            Failure::new(format!("the terminal can't be used: {error}"), "pipe the SQL in")
+            Failure::new(
+                format!("the terminal can't be used: {error}"),
+                "pipe the SQL to the standard input",
+            )
         })?;
         prepared.resources.input = Some(Box::new(terminal));
     }
@@ -206,25 +210,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         name: path,
         subject: database.into(),
         arguments: command,
-        // The shell looks for its settings there: in the volume.
+        // The shell looks for its settings in HOME, which is in the volume.
         environment: vec![("HOME".into(), "/".into())],
         invoke: None,
         limits,
         compiler: CompilerName::Optimizing,
         prepared,
-        place: arguments.place,
-        telling: arguments.telling,
+        target: arguments.target,
+        report_options: arguments.report_options,
     }
     .run()
 }
 
-/// The database that goes with the shell.
+/// SQLite's name for a database in memory.
 const IN_MEMORY: &str = ":memory:";
 
-/// The database's name inside, whatever the volume's file is named outside.
+/// The database's name inside the volume, for any name of the volume's file.
 const INSIDE: &str = "main.db";
 
-/// A name that is no file to SQLite: in memory, or a temporary one.
+/// The name, if SQLite opens no file for it: a database in memory, or a temporary one.
 fn own_meaning(database: &OsStr) -> Option<&str> {
     let name = database.to_str()?;
     let in_memory = name.starts_with("file:")
@@ -232,38 +236,39 @@ fn own_meaning(database: &OsStr) -> Option<&str> {
     (name.is_empty() || name == IN_MEMORY || in_memory).then_some(name)
 }
 
-/// Whether a file is a database as SQLite itself writes it, and no volume.
+/// Whether a file is an ordinary SQLite database, not a volume.
 fn is_ordinary(host: &Path) -> bool {
     let mut start = [0; SIGNATURE.len()];
     let read = File::open(host).and_then(|mut file| file.read_exact(&mut start));
     read.is_ok() && start == *SIGNATURE
 }
 
-/// How SQLite's files begin.
+/// The first bytes of a SQLite database.
 const SIGNATURE: &[u8; 16] = b"SQLite format 3\0";
 
 fn ordinary(host: &Path) -> Failure {
     let folder = host.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).display();
     let name = host.file_name().unwrap_or_default().display().to_string();
-    // Between double quotes the shell of SQLite's knows the backslash.
+    // SQLite's shell interprets backslashes between double quotes.
     let name = name.replace('\\', "\\\\").replace('"', "\\\"");
     let folder = shell_word(format_args!("{folder}::/from"));
     let restore = shell_word(format_args!(".restore \"/from/{name}\""));
     Failure::new(
-        format!("{} is an ordinary database, and not in a protected volume", host.display()),
-        format!("copy it into a new one: twine sqlite --plain-dir {folder} NEW.db {restore}"),
+        format!("{} is an ordinary database, not a protected volume", host.display()),
+        format!("copy it into a new volume: twine sqlite --plain-dir {folder} NEW.db {restore}"),
     )
 }
 
-/// Mounts the volume of a database; its path inside.
+/// Mounts the volume of a database, and returns the database's path inside.
 fn inside(
     prepared: &mut Prepared,
     database: &OsStr,
     arguments: &Arguments,
 ) -> Result<String, Failure> {
-    let mut mount =
-        |host: &Path, main| prepared.volume(host, main, &arguments.files, arguments.telling.quiet);
+    let mut mount = |host: &Path, main| {
+        prepared.volume(host, main, &arguments.files, arguments.report_options.quiet)
+    };
     if let Some((host, Some(name))) = database.to_str().map(mounts::split) {
         mount(Path::new(host), None)?;
         return Ok(format!("/{}", name.trim_start_matches('/')));
@@ -272,7 +277,7 @@ fn inside(
     if is_ordinary(host) {
         return Err(ordinary(host));
     }
-    // What it was named inside when that was the file's name.
+    // Earlier versions named the database inside after the file.
     let former = host.file_name().unwrap_or_default().to_string_lossy().into_owned();
     mount(host, Some(MainFile { name: INSIDE.into(), former }))?;
     Ok(format!("/{INSIDE}"))
@@ -291,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_the_shell_go_behind_the_database_and_own_ones_stay() {
+    fn options_of_the_shell_move_after_the_database_and_own_options_stay() {
         for (given, wanted) in [
             ("sqlite", "sqlite"),
             ("sqlite -json my.db SQL", "sqlite my.db -json SQL"),

@@ -1,4 +1,4 @@
-//! A line editor as a program's standard input, on a terminal.
+//! A line editor for a program's standard input on a terminal.
 
 use crate::signals::{self, Unanswered};
 use rustyline::error::{ReadlineError, Signal};
@@ -7,8 +7,8 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use twine_host::{Input, Interrupts};
 
-/// Reads lines with a line editor: arrow keys, history, search. The history is kept in
-/// memory only, for it holds what the user tells the program.
+/// Reads lines with a line editor: arrow keys, history, search. The history stays in memory, because
+/// the user's input to the program may be secret.
 pub(crate) struct Terminal {
     state: Mutex<State>,
     interrupts: Unanswered,
@@ -17,14 +17,14 @@ pub(crate) struct Terminal {
 
 struct State {
     editor: DefaultEditor,
-    /// Of the last line, what was not read yet.
+    /// The part of the last line that the program has not read yet.
     rest: Vec<u8>,
 }
 
 impl Terminal {
-    /// A line editor on this process's terminal; what `interrupts` a program that runs.
+    /// A line editor on this process's terminal. Ctrl-C goes to the program through `interrupts`.
     pub(crate) fn new(interrupts: Interrupts) -> Result<Self, ReadlineError> {
-        // It sets a handler for SIGINT; ours comes before that one.
+        // The editor installs a handler for SIGINT. Ours must be installed after it.
         let state = State { editor: DefaultEditor::new()?, rest: Vec::new() };
         Ok(Terminal {
             state: Mutex::new(state),
@@ -45,7 +45,7 @@ impl Input for Terminal {
                     text.push('\n');
                     state.rest = text.into_bytes();
                 }
-                // The line is given up; the program sees an empty one and asks again.
+                // The user discarded the line. The program gets an empty one, and asks again.
                 Err(ReadlineError::Interrupted | ReadlineError::Signal(Signal::Interrupt)) => {
                     state.rest = b"\n".to_vec();
                 }

@@ -1,81 +1,79 @@
-//! `twine volume`: work on volumes, all of it inside the enclave.
+//! `twine volume`: operations on volumes, which run inside the enclave.
 
-mod fresh;
-mod left;
-mod place;
+mod atomic_file;
+mod copy_operands;
 mod progress;
-mod work;
+mod session;
+mod uncopyable;
 
 use crate::failure::Failure;
 use crate::key::Key;
-use crate::options::Place;
+use crate::options::Target;
 use crate::program::Program;
-use clap::{Args, Subcommand};
-use fresh::Fresh;
-use left::Left;
-use place::Copying;
+use atomic_file::AtomicFile;
+use clap::{Arg, Args, Subcommand};
+
+use copy_operands::CopyOperands;
+use session::Session;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_host::{Access, Folder};
 use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::task::{Operation, Repair};
-use work::Work;
+use uncopyable::{Uncopyable, find_uncopyable};
 
-/// All work is done inside the enclave: keys and contents never leave it, but for what is
-/// printed or copied out. KEY is sealed, sealed:image, sealed:any-program,
-/// sealed:image:any-program, file:PATH, passphrase, passphrase:env:NAME or
-/// passphrase:file:PATH. A volume that is sealed to one program opens for that program alone,
-/// and not for these commands; give it a passphrase or a key file too.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a volume
+    /// Create a volume
     Create(Create),
     /// List a directory
     Ls(Ls),
-    /// Show a directory and all below it
+    /// Show a directory tree
     Tree(Tree),
     /// Print files
     Cat(Paths),
-    /// Copy into a volume, out of it or within it: a place in a volume is VOLUME::PATH, `-` is
-    /// standard input or output
+    /// Copy into, out of or within a volume; write a path in a volume as VOLUME::PATH, and the
+    /// standard input or output as -
     Cp(Cp),
     /// Rename, or move into a directory
     Mv(Mv),
-    /// Remove
+    /// Remove files and directories
     Rm(Rm),
-    /// Make directories
+    /// Create directories
     Mkdir(Mkdir),
-    /// Show what is known of a volume; without its key, what its header says
+    /// Show the properties of a volume; without --key, those in its header
     Info(Report),
-    /// Verify every block, and say what is lost
+    /// Verify every block, and report lost files
     Check(Check),
-    /// Give what is free back to the host
+    /// Give free space back to the host
     Compact(Report),
     /// Write an encrypted archive that another machine can import
     Export(Export),
-    /// Make a volume out of an archive
+    /// Create a volume from an archive
     Import(Import),
     /// List, add, remove and replace keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Encrypt everything anew, under a new key of the volume's own
+    /// Encrypt the whole volume again, under a new volume key
     ReKey(ReKey),
 }
 
-/// What all of them have.
+/// The options of all commands. Those that concern the code of programs are accepted, but have no
+/// effect here.
 #[derive(Debug, Args)]
+#[command(mut_args(hide_code_options))]
 pub(crate) struct Common {
     #[command(flatten)]
-    place: Place,
+    target: Target,
 
-    /// Say nothing but errors: no progress, and not that SGX is simulated
+    /// Print no progress and no notes, such as that SGX is simulated
     #[arg(long, short)]
     quiet: bool,
 }
 
-/// A volume that is opened.
+/// The options of commands that open a volume.
 #[derive(Debug, Args)]
-pub(crate) struct Opened {
+pub(crate) struct OpenOptions {
     /// What opens the volume [default: sealed:any-program]
     #[arg(long, value_name = "KEY")]
     key: Option<Key>,
@@ -84,8 +82,9 @@ pub(crate) struct Opened {
     common: Common,
 }
 
-impl Opened {
-    /// No program runs here, so that a key of one program is not to be had.
+impl OpenOptions {
+    /// The key that opens the volume. The default is sealed to any program: no program runs, so the
+    /// enclave can't derive the key of one program.
     fn key(&self) -> Key {
         let any_program = Sealing { any_program: true, ..Sealing::default() };
         self.key.clone().unwrap_or(Key::Sealed(any_program))
@@ -94,27 +93,27 @@ impl Opened {
 
 #[derive(Debug, Args)]
 pub(crate) struct OnVolume {
-    /// The file that holds the volume
+    /// File that holds the volume
     volume: PathBuf,
 
     #[command(flatten)]
-    opened: Opened,
+    opened: OpenOptions,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// The file that will hold the volume
+    /// File to create the volume in
     volume: PathBuf,
 
     /// What will open it; may be given several times
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<Key>,
 
-    /// The program that sealed keys are for: it alone will have them
+    /// Program that sealed keys are for; no other program can use them
     #[arg(long = "for", value_name = "PROGRAM")]
     program: Option<PathBuf>,
 
-    /// A folder whose contents the volume starts with
+    /// Folder whose contents to copy into the new volume
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
 
@@ -127,7 +126,7 @@ pub(crate) struct Ls {
     #[command(flatten)]
     path: OnePath,
 
-    /// Show kinds, modes (? where none is known), links, sizes and times (UTC) too
+    /// Also show kind, mode (? if unknown), links, size and time (UTC)
     #[arg(short = 'l', long)]
     long: bool,
 
@@ -148,53 +147,53 @@ pub(crate) struct Tree {
 
 #[derive(Debug, Args)]
 pub(crate) struct OnePath {
-    /// The file that holds the volume
+    /// File that holds the volume, or VOLUME::PATH
     volume: String,
 
-    /// The path in it
+    /// Path in the volume [default: /]
     path: Option<String>,
 
     #[command(flatten)]
-    opened: Opened,
+    opened: OpenOptions,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Paths {
-    /// The file that holds the volume
+    /// File that holds the volume, or VOLUME::PATH for the first path
     volume: String,
 
-    /// Paths in it
+    /// Paths in the volume
     paths: Vec<String>,
 
     #[command(flatten)]
-    opened: Opened,
+    opened: OpenOptions,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
-    /// What to copy, then where to
+    /// Files to copy, then the file or directory to copy them to
     #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"])]
-    places: Vec<String>,
+    operands: Vec<String>,
 
-    /// Copy directories too, with all below them
+    /// Copy directories and their contents
     #[arg(short, long, visible_short_alias = 'R')]
     recursive: bool,
 
     #[command(flatten)]
-    opened: Opened,
+    opened: OpenOptions,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Mv {
-    /// The file that holds the volume
+    /// File that holds the volume
     volume: String,
 
-    /// What to move, then where to
+    /// Paths to move, then the new name or the directory to move them to
     #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"])]
     paths: Vec<String>,
 
     #[command(flatten)]
-    opened: Opened,
+    opened: OpenOptions,
 }
 
 #[derive(Debug, Args)]
@@ -202,11 +201,11 @@ pub(crate) struct Rm {
     #[command(flatten)]
     paths: Paths,
 
-    /// Remove directories too, with all below them
+    /// Remove directories and their contents
     #[arg(short, long, visible_short_alias = 'R')]
     recursive: bool,
 
-    /// What is not there is no error
+    /// Ignore paths that do not exist
     #[arg(short, long)]
     force: bool,
 }
@@ -216,7 +215,7 @@ pub(crate) struct Mkdir {
     #[command(flatten)]
     paths: Paths,
 
-    /// Make those above them too; one that is there is no error
+    /// Create parent directories too, and ignore directories that exist
     #[arg(short, long)]
     parents: bool,
 }
@@ -236,62 +235,62 @@ pub(crate) struct Check {
     #[command(flatten)]
     report: Report,
 
-    /// Where the end of the volume is damaged, go on from the newest state that is whole: what
-    /// came after it is lost for good. Says what that is, and asks
+    /// If the end of the volume is damaged, go back to the newest state that is intact. All later
+    /// changes are lost for good; the command says which, and asks first
     #[arg(long)]
     repair: bool,
 
-    /// Don't ask
+    /// Repair without asking
     #[arg(long, short = 'y', requires = "repair")]
     yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The file that holds the volume
+    /// File that holds the volume
     volume: PathBuf,
 
-    /// The archive to write: a volume that lies close together
+    /// Archive to write: a compacted volume
     archive: PathBuf,
 
-    /// What will open the archive, a key file or a passphrase; may be given several times
+    /// Key of the archive: a key file or a passphrase; may be given several times
     #[arg(long = "new-key", value_name = "KEY", required = true)]
     keys: Vec<Key>,
 
     #[command(flatten)]
-    opened: Opened,
+    opened: OpenOptions,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The archive; --key opens it
+    /// Archive to import; --key opens it
     archive: PathBuf,
 
-    /// The file that will hold the volume
+    /// File to create the volume in
     volume: PathBuf,
 
-    /// What will open the volume; may be given several times
+    /// Key of the new volume; may be given several times
     #[arg(long = "new-key", value_name = "KEY")]
     keys: Vec<Key>,
 
-    /// The program that sealed keys are for: it alone will have them
+    /// Program that sealed keys are for; no other program can use them
     #[arg(long = "for", value_name = "PROGRAM")]
     program: Option<PathBuf>,
 
     #[command(flatten)]
-    opened: Opened,
+    opened: OpenOptions,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// List what opens a volume
+    /// List the keys of a volume
     Ls(Report),
     /// Add a key
     Add(NewKey),
-    /// Remove a key. Who had it may know the volume's own key: to shut them out, see
-    /// `twine volume re-key`
+    /// Remove a key. Whoever had it may have kept the volume key: `twine volume re-key` shuts them
+    /// out
     Rm(RemoveKey),
-    /// Put a new key in the place of an old one
+    /// Replace a key by a new one
     Rotate(RotateKey),
 }
 
@@ -300,11 +299,11 @@ pub(crate) struct NewKey {
     #[command(flatten)]
     volume: OnVolume,
 
-    /// The new key
+    /// New key
     #[arg(long, value_name = "KEY")]
     new_key: Key,
 
-    /// The program that a sealed key is for: it alone will have it
+    /// Program that a sealed key is for; no other program can use it
     #[arg(long = "for", value_name = "PROGRAM")]
     program: Option<PathBuf>,
 }
@@ -314,7 +313,7 @@ pub(crate) struct RemoveKey {
     #[command(flatten)]
     volume: OnVolume,
 
-    /// Which, as `key ls` numbers them
+    /// Slot of the key to remove: its number in `key ls`
     slot: u32,
 }
 
@@ -323,7 +322,7 @@ pub(crate) struct RotateKey {
     #[command(flatten)]
     new: NewKey,
 
-    /// Which to replace, as `key ls` numbers them [default: the one of --key's kind]
+    /// Slot of the key to replace: its number in `key ls` [default: the only key of --key's kind]
     slot: Option<u32>,
 }
 
@@ -332,12 +331,12 @@ pub(crate) struct ReKey {
     #[command(flatten)]
     volume: OnVolume,
 
-    /// What will open the volume, and nothing else; may be given several times [default: what
-    /// opens it now]
+    /// Key of the new volume; may be given several times. All other keys are dropped [default: the
+    /// key that --key names]
     #[arg(long = "new-key", value_name = "KEY")]
     keys: Vec<Key>,
 
-    /// The program that sealed keys are for: it alone will have them
+    /// Program that sealed keys are for; no other program can use them
     #[arg(long = "for", value_name = "PROGRAM")]
     program: Option<PathBuf>,
 }
@@ -385,6 +384,14 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Hides an option from the help if it concerns the code of programs.
+fn hide_code_options(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "no_code_cache" | "no_guard_pages" => option.hide(true),
+        _ => option,
+    }
+}
+
 /// `VOLUME::PATH`, or VOLUME alone.
 fn split(text: &str) -> (&str, Option<&str>) {
     match text.split_once("::") {
@@ -399,25 +406,25 @@ fn on_volume(
     operation: Operation,
 ) -> Result<ExitCode, Failure> {
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    let volume = work.open(&volume, access, &key)?;
-    work.run(volume, operation)
+    let mut session = Session::new(opened.common);
+    let volume = session.open(&volume, access, &key)?;
+    session.run(volume, operation)
 }
 
 fn on_path(
     OnePath { volume, path, opened }: OnePath,
     operation: impl FnOnce(String) -> Operation,
 ) -> Result<ExitCode, Failure> {
-    let (volume, mut paths) = places(&volume, path.into_iter().collect());
+    let (volume, mut paths) = volume_and_paths(&volume, path.into_iter().collect());
     if paths.len() > 1 {
-        return Err(Failure::new("one path at a time can be shown", "leave out the second path"));
+        return Err(Failure::new("two paths were named", "leave one of them out"));
     }
     let operation = operation(paths.pop().unwrap_or_default());
     on_volume(OnVolume { volume, opened }, Access::Read, operation)
 }
 
-/// The volume and the paths in it, the first of which may be written as `VOLUME::PATH`.
-fn places(volume: &str, paths: Vec<String>) -> (PathBuf, Vec<String>) {
+/// The volume and the paths in it. The first path may be written as `VOLUME::PATH`.
+fn volume_and_paths(volume: &str, paths: Vec<String>) -> (PathBuf, Vec<String>) {
     let (volume, first) = split(volume);
     let paths = first.map(str::to_owned).into_iter().chain(paths).collect();
     (PathBuf::from(volume), paths)
@@ -428,35 +435,35 @@ fn on_paths(
     access: Access,
     operation: impl FnOnce(Vec<String>) -> Operation,
 ) -> Result<ExitCode, Failure> {
-    let (volume, paths) = places(&volume, paths);
+    let (volume, paths) = volume_and_paths(&volume, paths);
     if paths.is_empty() {
         return Err(Failure::new(
             "no path in the volume was named",
-            "name it behind the volume, or as VOLUME::PATH",
+            "name the path after the volume, or write it as VOLUME::PATH",
         ));
     }
     on_volume(OnVolume { volume, opened }, access, operation(paths))
 }
 
 fn copy(arguments: Cp) -> Result<ExitCode, Failure> {
-    let Cp { places, recursive, opened } = arguments;
-    let copying = place::copying(&places, recursive)?;
-    let Copying { volume, sources, target, folders, left, access } = copying;
+    let Cp { operands, recursive, opened } = arguments;
+    let CopyOperands { volume, sources, target, folders, uncopyable, access } =
+        copy_operands::parse_operands(&operands, recursive)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    let volume = work.open(&volume, access, &key)?;
-    work.resources.folders = folders;
-    let code = work.run(volume, Operation::Copy { sources, target, recursive })?;
-    Ok(say_left(code, &left))
+    let mut session = Session::new(opened.common);
+    let volume = session.open(&volume, access, &key)?;
+    session.resources.folders = folders;
+    let code = session.run(volume, Operation::Copy { sources, target, recursive })?;
+    Ok(report_uncopyable(code, &uncopyable))
 }
 
-/// Says what was not copied: last, for the rest is copied all the same.
-fn say_left(code: ExitCode, left: &[Left]) -> ExitCode {
-    left.iter().fold(code, |_, left| left.failure().show())
+/// Reports what was not copied. This comes last, because everything else is copied first.
+fn report_uncopyable(code: ExitCode, uncopyable: &[Uncopyable]) -> ExitCode {
+    uncopyable.iter().fold(code, |_, item| item.failure().show())
 }
 
-/// What a new volume is to be opened with: at least one key, and a program for those that are
-/// sealed to one.
+/// The keys of a new volume, of which there must be at least one. A key that is sealed to one
+/// program needs `program`.
 fn new_keys(
     volume: &Path,
     keys: &[Key],
@@ -472,16 +479,17 @@ fn new_keys(
     if sealed && program.is_none() {
         return Err(Failure::new(
             "a sealed key is for one program, and none was named",
-            "name it with --for PROGRAM, or let all programs have the key: sealed:any-program",
+            "name the program with --for PROGRAM, or seal the key to any program: \
+             sealed:any-program",
         ));
     }
     let mut keys = keys.iter().map(|key| key.get(volume, true));
     match keys.next() {
         Some(first) => Ok((first?, keys.collect::<Result<_, _>>()?)),
         None => Err(Failure::new(
-            "it was not said what shall open the new volume",
-            "give --for PROGRAM to seal it to that program, or a key: passphrase, file:PATH, \
-             sealed:any-program",
+            "the new volume has no key",
+            "name a key: passphrase, file:PATH or sealed:any-program; or seal the volume to one \
+             program with --for PROGRAM",
         )),
     }
 }
@@ -492,74 +500,75 @@ fn read_program(path: Option<&Path>) -> Result<Program, Failure> {
 
 fn create(arguments: Create) -> Result<ExitCode, Failure> {
     let Create { volume, keys, program, from, common } = arguments;
-    let fresh = Fresh::new(&volume)?;
+    let file = AtomicFile::new(&volume)?;
     let keys = new_keys(&volume, &keys, program.as_deref())?;
-    let mut work = Work::new(common);
-    work.program = read_program(program.as_deref())?;
-    let mut left = Vec::new();
+    let mut session = Session::new(common);
+    session.program = read_program(program.as_deref())?;
+    let mut uncopyable = Vec::new();
     let folder = match &from {
         Some(folder) => {
-            left = left::left(folder);
-            work.resources.folders.push(Folder::open(folder, true).map_err(|error| {
+            uncopyable = find_uncopyable(folder);
+            session.resources.folders.push(Folder::open(folder, true).map_err(|error| {
                 Failure::system(
                     format!("the folder {} can't be opened: {error}", folder.display()),
                     &error,
-                    "name a folder that you may read",
+                    "name a folder that this user can read",
                 )
             })?);
             Some(0)
         }
         None => None,
     };
-    let volume = work.make(&fresh, keys)?;
-    let code = work.run(volume, Operation::Create { folder })?;
-    let kept = fresh.keep(code)?;
-    Ok(say_left(kept, &left))
+    let volume = session.make(&file, keys)?;
+    let code = session.run(volume, Operation::Create { folder })?;
+    let code = file.commit(code)?;
+    Ok(report_uncopyable(code, &uncopyable))
 }
 
 fn export(arguments: Export) -> Result<ExitCode, Failure> {
     let Export { volume, archive, keys, opened } = arguments;
-    let fresh = Fresh::new(&archive)?;
+    let file = AtomicFile::new(&archive)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    let volume = work.open(&volume, Access::Read, &key)?;
+    let mut session = Session::new(opened.common);
+    let volume = session.open(&volume, Access::Read, &key)?;
     let keys = new_keys(&archive, &keys, None)?;
-    let target = work.make(&fresh, keys)?;
-    let code = work.run(volume, Operation::Export { target })?;
-    fresh.keep(code)
+    let target = session.make(&file, keys)?;
+    let code = session.run(volume, Operation::Export { target })?;
+    file.commit(code)
 }
 
 fn import(arguments: Import) -> Result<ExitCode, Failure> {
     let Import { archive, volume, keys, program, opened } = arguments;
-    let fresh = Fresh::new(&volume)?;
+    let file = AtomicFile::new(&volume)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    work.program = read_program(program.as_deref())?;
-    let source = work.open(&archive, Access::Read, &key)?;
+    let mut session = Session::new(opened.common);
+    session.program = read_program(program.as_deref())?;
+    let source = session.open(&archive, Access::Read, &key)?;
     let keys = new_keys(&volume, &keys, program.as_deref())?;
-    let volume = work.make(&fresh, keys)?;
-    let code = work.run(volume, Operation::Import { source })?;
-    fresh.keep(code)
+    let volume = session.make(&file, keys)?;
+    let code = session.run(volume, Operation::Import { source })?;
+    file.commit(code)
 }
 
 fn re_key(arguments: ReKey) -> Result<ExitCode, Failure> {
     let ReKey { volume: OnVolume { volume, opened }, keys, program } = arguments;
-    let fresh = Fresh::beside(&volume)?;
+    let file = AtomicFile::replacing(&volume)?;
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    work.program = read_program(program.as_deref())?;
-    let source = work.open(&volume, Access::Write, &key)?;
+    let mut session = Session::new(opened.common);
+    session.program = read_program(program.as_deref())?;
+    let source = session.open(&volume, Access::Write, &key)?;
     let keys = match &keys[..] {
-        // Asked for once, as it opens the volume.
+        // The same key that opens the volume, so that a passphrase is asked for once.
         [] if !matches!(key, Key::Sealed(_)) => (source.key.clone(), Vec::new()),
         [] => new_keys(&volume, &[key], program.as_deref())?,
         keys => new_keys(&volume, keys, program.as_deref())?,
     };
-    let target = work.make(&fresh, keys)?;
-    // Nobody writes to the old file after it was copied: it has no name any more.
-    let locked = work.keep_locked(&source)?;
-    let code = work.run(source, Operation::Export { target })?;
-    let replaced = fresh.replace(code);
+    let target = session.make(&file, keys)?;
+    // No other process may write to the old file after it was copied, because the new file replaces
+    // it.
+    let locked = session.keep_locked(&source)?;
+    let code = session.run(source, Operation::Export { target })?;
+    let replaced = file.replace(code);
     drop(locked);
     replaced
 }
@@ -584,9 +593,9 @@ fn change_key(
     operation: impl FnOnce(VolumeKey) -> Operation,
 ) -> Result<ExitCode, Failure> {
     let key = opened.key();
-    let mut work = Work::new(opened.common);
-    work.program = read_program(program.as_deref())?;
-    let which = work.open(&volume, Access::Write, &key)?;
+    let mut session = Session::new(opened.common);
+    session.program = read_program(program.as_deref())?;
+    let which = session.open(&volume, Access::Write, &key)?;
     let (new, _) = new_keys(&volume, &[new_key], program.as_deref())?;
-    work.run(which, operation(new))
+    session.run(which, operation(new))
 }

@@ -1,5 +1,5 @@
-//! The folders of this user's, as the XDG base directory specification has them: a variable that
-//! is not set, is empty or holds a relative path does not count.
+//! This user's folders by the XDG base directory specification. A variable that is not set, is
+//! empty or holds a relative path is ignored.
 
 use std::env;
 use std::fs;
@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The folder that `variable` names, else `default` in the user's home. Nothing if there is no
-/// home either: HOME is not set, and the list of users has none.
+/// The folder that `variable` names, or `default` in the user's home. `None` if the user has no home:
+/// HOME is not set, and the list of users names none.
 pub(crate) fn folder(variable: &str, default: &str) -> Option<PathBuf> {
     absolute(env::var_os(variable).map(PathBuf::from))
         .or_else(|| absolute(env::home_dir()).map(|home| home.join(default)))
@@ -19,9 +19,9 @@ fn absolute(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| path.is_absolute())
 }
 
-/// Makes the folder that a file of the cache will be in.
+/// Makes the folder for a file of the cache.
 pub(crate) fn make_folder(file: &Path) -> io::Result<()> {
     let folder = file.parent().unwrap_or(file);
-    // As the XDG specification wants it.
+    // The mode that the XDG specification requires.
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -21,14 +21,14 @@ fn run_bytes(bytes: &[u8]) -> Ended {
 }
 
 #[test]
-fn what_is_not_webassembly_is_called_so() {
+fn files_that_are_not_webassembly_are_reported() {
     run_bytes(b"int main(void) { return 0; }").failed_with(1, "not a WebAssembly binary");
     run_bytes(b"").failed_with(1, "not a WebAssembly binary");
     run_bytes(b"\x7fELF\x02\x01\x01\0").failed_with(1, "not a WebAssembly binary");
 }
 
 #[test]
-fn truncated_programs_are_called_so_wherever_they_end() {
+fn programs_truncated_anywhere_are_reported() {
     run_bytes(b"\0as").failed_with(1, "truncated");
     run_bytes(b"\0asm\x01\0").failed_with(1, "truncated");
     let whole = wat::parse_str(
@@ -54,7 +54,7 @@ fn a_program_that_does_not_validate_says_where() {
 }
 
 #[test]
-fn text_with_an_error_is_called_so() {
+fn errors_in_webassembly_text_are_reported() {
     run_text(&[], "(module (func (export \"_start\")").failed_with(1, "expected `)`");
 }
 
@@ -114,7 +114,7 @@ fn invoke_checks_the_function_and_its_arguments() {
 }
 
 #[test]
-fn memory_that_cannot_be_had_is_refused_before_the_program_starts() {
+fn impossible_memory_sizes_are_refused_before_the_program_starts() {
     let big = r#"(module (memory 65536) (memory 65536) (func (export "_start")))"#;
     run_text(&[], big).failed_with(1, "no enclave memory");
     run_text(&["--max-memory", "1MiB"], big).failed_with(1, "1048576 allowed");
@@ -131,7 +131,7 @@ fn growing_beyond_the_limit_fails_in_the_program_alone() {
 }
 
 #[test]
-fn code_that_does_not_fit_says_which_size_would() {
+fn the_error_for_code_that_does_not_fit_names_a_size_that_fits() {
     // Twenty thousand stores of constants: more than 64 KiB of code.
     let stores: String = (0..20_000)
         .map(|n| format!("(i64.store (i32.const {n}) (i64.const {}))", (n as i64) << 40))
@@ -181,7 +181,7 @@ const LOOP: &str = r#"(module (func (export "_start") (loop $l (br $l))))"#;
 
 /// Without a place: whoever chooses the fuel could step through a program's secrets by it.
 #[test]
-fn an_endless_loop_ends_with_its_time_or_its_fuel_and_nobody_learns_where() {
+fn an_endless_loop_ends_at_its_timeout_or_fuel_without_a_backtrace() {
     for (option, value, cause) in
         [("--timeout", "200ms", "--timeout"), ("--fuel", "100000", "fuel"), ("--fuel", "3", "fuel")]
     {
@@ -249,7 +249,7 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
-fn hardware_that_is_not_there_is_refused_by_name() {
+fn missing_hardware_sgx_is_an_error() {
     if run(twine().args(["info", "--json"])).out.contains(r#""tee": "sgx""#) {
         return;
     }
@@ -259,7 +259,7 @@ fn hardware_that_is_not_there_is_refused_by_name() {
 
 /// Compiling a large program takes minutes: the code of these is not valid, and is not looked at.
 #[test]
-fn what_no_compiler_is_needed_for_is_told_before_compiling() {
+fn errors_that_need_no_compiler_come_before_compiling() {
     const BAD: &str = "i32.const 1";
     let import = format!(r#"(module (import "env" "f" (func)) (func (export "_start") {BAD}))"#);
     run_text(&[], &import).failed_with(1, "imports what Twine does not provide: env::f");

@@ -20,7 +20,7 @@ const READER: &str = r#"(module
             (br_if $again (local.get $left)))))"#;
 
 #[test]
-fn the_time_never_goes_back_and_is_seldom_asked_for_outside() {
+fn the_clock_never_goes_back_and_needs_few_host_calls() {
     let folder = Folder::new();
     let program = folder.file("reader.wat", READER);
     let stats = folder.path().join("stats.json");

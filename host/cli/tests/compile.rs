@@ -51,7 +51,7 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     let program = built("guests/hello.wasm");
     let compiled = run(with_cache(&folder).args(["compile", "--tee", "sim"]).arg(&program));
     assert_eq!(compiled.code, Some(0), "{compiled:?}");
-    assert!(compiled.out.contains("of code are kept"), "{compiled:?}");
+    assert!(compiled.out.contains("of code cached"), "{compiled:?}");
     assert_eq!(kept(&folder).len(), 1);
     let json = |arguments: &[&str]| -> serde_json::Value {
         serde_json::from_str(&run(with_cache(&folder).args(arguments)).out).unwrap()
@@ -73,7 +73,7 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
 
 /// It is sealed in pieces of 256 KiB, each behind a tag of 16 bytes, that follow a head of 104 bytes.
 #[test]
-fn kept_code_that_was_changed_cut_or_put_in_another_order_is_compiled_again() {
+fn cached_code_that_was_changed_truncated_or_reordered_is_compiled_again() {
     const PIECES: usize = 104;
     const PIECE: usize = (256 << 10) + 16;
     let folder = Folder::new();
@@ -105,7 +105,7 @@ fn kept_code_that_was_changed_cut_or_put_in_another_order_is_compiled_again() {
 }
 
 #[test]
-fn both_compilers_code_gives_the_same_output_and_is_kept_apart() {
+fn code_of_both_compilers_gives_the_same_output_and_is_cached_separately() {
     let folder = Folder::new();
     let program = built("guests/report.wasm");
     let (optimizing, stored) = runs(&folder, &program, &[]);
@@ -120,7 +120,7 @@ fn both_compilers_code_gives_the_same_output_and_is_kept_apart() {
 }
 
 #[test]
-fn a_trap_in_code_of_the_baseline_compiler_is_told_as_any_other() {
+fn a_trap_in_code_of_the_baseline_compiler_is_reported_as_any_other() {
     let folder = Folder::new();
     let text = folder.path().join("trap.wat");
     let body = "(module (memory (export \"memory\") 1) (table 1 funcref) (type $t (func))

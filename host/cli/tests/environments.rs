@@ -56,7 +56,7 @@ fn without_any_environment_the_list_of_users_names_the_home() {
 }
 
 #[test]
-fn without_a_root_secret_what_seals_nothing_runs_and_says_so() {
+fn without_a_root_secret_programs_run_unless_they_need_sealing() {
     let (mut command, _folder, program) = bare();
     let ended = run(command.env("HOME", NOWHERE).args(["run", "--tee", "sim"]).arg(program));
     ended.printed("hello\n");
@@ -104,7 +104,7 @@ fn without_a_root_secret_nothing_is_sealed() {
 }
 
 #[test]
-fn a_root_secret_that_is_damaged_or_open_to_others_is_refused_and_stays() {
+fn a_damaged_or_shared_root_secret_is_refused_and_kept() {
     let (_, folder, program) = bare();
     let state = folder.path().join("sgx-sim");
     fs::create_dir(&state).unwrap();
@@ -128,7 +128,7 @@ fn a_root_secret_that_is_damaged_or_open_to_others_is_refused_and_stays() {
 }
 
 #[test]
-fn commands_that_start_at_once_in_a_new_home_have_the_same_machine() {
+fn concurrent_first_commands_share_one_root_secret() {
     let (_, folder, program) = bare();
     let key = folder.path().join("home");
     let start = |number: u32| {
@@ -168,9 +168,9 @@ fn another_user_runs_a_program_with_the_images_of_this_one() {
     let ended = run(other(&["run", "--tee", "sim"]).arg(&program));
     ended.printed("hello\n");
     assert!(ended.err.contains("this user has no home"), "{ended:?}");
-    run(&mut other(&["cache", "ls"])).failed_with(1, "no folder for compiled code");
+    run(&mut other(&["cache", "ls"])).failed_with(1, "the code cache has no folder");
     run(&mut other(&["image", "sign", "twine.sgxs"]))
-        .failed_with(1, "no folder for a development key");
+        .failed_with(1, "the development key has no folder");
 
     let home = folder.path().join("home/.local/state/sgx-sim");
     fs::create_dir_all(&home).unwrap();
@@ -203,7 +203,7 @@ fn relative_folders_of_the_environment_do_not_count() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_made_keeps_nothing_and_is_named_by_who_needs_it() {
+fn an_unwritable_code_cache_is_ignored_by_run_and_an_error_for_cache() {
     let (_, folder, program) = bare();
     let file = folder.file("file", "");
     for cache in [Path::new(NOWHERE), &file] {
@@ -216,7 +216,7 @@ fn a_cache_that_cannot_be_made_keeps_nothing_and_is_named_by_who_needs_it() {
         ended.printed("hello\n");
         assert_eq!(ended.err, "");
         let ended = run(twine(&["run", "-q", "--stats"]).arg(&program));
-        assert!(ended.err.contains("warning: the compiled code was not kept"), "{ended:?}");
+        assert!(ended.err.contains("warning: the compiled code was not cached"), "{ended:?}");
         let ended = run(twine(&["compile", "-q"]).arg(&program));
         ended.failed_with(1, &cache.display().to_string());
         assert!(ended.err.contains("TWINE_CACHE"), "{ended:?}");
@@ -286,7 +286,7 @@ fn a_limit_is_named_whichever_file_meets_it() {
 }
 
 #[test]
-fn a_development_key_that_can_not_be_used_is_named_and_stays() {
+fn an_unusable_development_key_is_an_error_and_kept() {
     let folder = Folder::new();
     let image = folder.path().join("a.sgxs");
     fs::copy(built("release/twine.sgxs"), &image).unwrap();
@@ -308,7 +308,7 @@ fn a_development_key_that_can_not_be_used_is_named_and_stays() {
     assert_eq!(sign(folder.path()).code, Some(0));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let ended = sign(folder.path());
-    ended.failed_with(1, "may be read by others (mode 644)");
+    ended.failed_with(1, "other users can read the private key");
     assert!(ended.err.contains("chmod 600"), "{ended:?}");
     let ended = sign(Path::new(NOWHERE));
     ended.failed_with(1, NOWHERE);
@@ -385,7 +385,7 @@ fn a_file_that_may_not_grow_is_an_error_and_no_signal() {
 }
 
 #[test]
-fn an_image_was_changed_only_if_it_was() {
+fn an_image_is_reported_as_changed_only_if_it_was_changed() {
     let (_, folder, program) = bare();
     let image = fs::read(built("release/twine.sgxs")).unwrap();
     let signature = fs::read(built("release/twine.sig")).unwrap();
@@ -400,8 +400,8 @@ fn an_image_was_changed_only_if_it_was() {
     let mut forged = signature.clone();
     forged[700] ^= 1;
     for (ended, cause) in [
-        (of(&image[..1_000_000], &signature), "is damaged, or no image"),
-        (of(b"", &signature), "is damaged, or no image"),
+        (of(&image[..1_000_000], &signature), "is damaged, or not an image"),
+        (of(b"", &signature), "is damaged, or not an image"),
         (of(&image, &forged), "i.sig is not valid: it was changed after it was signed"),
         (of(&image, &signature[1..]), "i.sig is not valid"),
     ] {
@@ -414,7 +414,7 @@ fn an_image_was_changed_only_if_it_was() {
 }
 
 #[test]
-fn output_that_is_lost_is_told_and_errors_that_nobody_reads_are_not() {
+fn lost_output_is_an_error_and_unread_error_messages_are_ignored() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let lost = |arguments: &[&str]| run_to(twine().args(arguments), full());
     for arguments in [&["info"][..], &["--help"], &["info", "--json"]] {

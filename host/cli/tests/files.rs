@@ -115,7 +115,7 @@ left over: 0
 }
 
 #[test]
-fn calls_of_posix_answer_alike_on_volumes_and_in_memory() {
+fn posix_calls_return_the_same_on_volumes_and_in_memory() {
     let expected = include_str!("../../../guests/posix/expected.txt");
     for place in ["--dir", "--tmpfs"] {
         let folder = Folder::new();
@@ -154,7 +154,7 @@ fn sqlite_keeps_a_database_from_run_to_run() {
 }
 
 #[test]
-fn connections_of_one_program_keep_out_of_each_others_way() {
+fn connections_of_one_program_lock_each_other_out() {
     let folder = Folder::new();
     let mut command = on("--dir", &folder, "sqlite");
     let script = "\

@@ -45,7 +45,7 @@ fn an_image_without_a_signature_is_refused() {
 #[track_caller]
 fn is_not_what_was_signed(ended: &Ended) {
     let other = ended.err.contains("is not the image that was signed");
-    ended.failed_with(1, if other { "signed" } else { "is damaged, or no image" });
+    ended.failed_with(1, if other { "signed" } else { "is damaged, or not an image" });
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_file_that_is_no_image_is_refused() {
     let (_, signature) = copy(&folder);
     let image = folder.file("copy.sgxs", "this is no image, though it has a signature");
     assert!(signature.exists());
-    run_in(&image).failed_with(1, "or no image");
+    run_in(&image).failed_with(1, "or not an image");
     run_in(Path::new("/nonexistent.sgxs")).failed_with(1, "can't be read");
 }
 
@@ -135,7 +135,7 @@ fn sign(folder: &Folder, arguments: &[&str]) -> Ended {
 
 /// An image is signed as what it was built with says, sizes of the command line included.
 #[test]
-fn what_an_image_is_built_with_is_kept_beside_it() {
+fn the_manifest_of_an_image_is_written_beside_it() {
     let folder = Folder::new();
     let manifest = common::manifest();
     let arguments = ["--manifest", &manifest, "--threads", "6", "-o", "app.sgxs"];
@@ -154,7 +154,7 @@ fn what_an_image_is_built_with_is_kept_beside_it() {
 }
 
 #[test]
-fn no_command_writes_over_what_it_reads() {
+fn no_command_overwrites_its_input() {
     let folder = Folder::new();
     let manifest = std::fs::read_to_string(common::manifest()).unwrap();
     let path = folder.file("app.toml", &manifest);
@@ -166,19 +166,19 @@ fn no_command_writes_over_what_it_reads() {
     assert_eq!(sign(&folder, &["app.sgxs"]).code, Some(0));
     // It says something else than the image is built with, or is somebody's own.
     let ended = build(&folder, &["--manifest", "app.toml", "--threads", "6", "-o", "app.sgxs"]);
-    ended.failed_with(1, "the image would be signed as app.toml says");
+    ended.failed_with(1, "app.toml is beside the new image, and differs");
     assert!(ended.err.contains("--output"), "{ended:?}");
     build(&folder, &["-o", "app.sgxs"])
-        .failed_with(1, "the image would be signed as app.toml says");
+        .failed_with(1, "app.toml is beside the new image, and differs");
     build(&folder, &["--manifest", "app.toml", "-o", "app.toml"])
-        .failed_with(1, "app.toml would be written over");
+        .failed_with(1, "app.toml would be overwritten");
     sign(&folder, &["--request", "app.sgxs", "app.sgxs"])
-        .failed_with(1, "app.sgxs would be written over");
+        .failed_with(1, "app.sgxs would be overwritten");
     untouched();
 }
 
 #[test]
-fn an_image_is_not_signed_as_another_manifest_says() {
+fn an_image_is_not_signed_with_another_manifest() {
     let folder = Folder::new();
     let (image, signature) = copy(&folder);
     std::fs::remove_file(&signature).unwrap();

@@ -135,7 +135,7 @@ impl Victim {
 }
 
 #[test]
-fn what_was_committed_survives_a_kill_at_any_moment() {
+fn committed_data_survives_a_kill_at_any_moment() {
     let folder = Folder::new();
     let rounds = std::env::var("TWINE_KILL_ROUNDS").ok();
     let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap());

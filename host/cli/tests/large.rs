@@ -72,7 +72,7 @@ fn image_by(ended: &common::Ended, folder: &Folder) -> PathBuf {
 
 /// Each image is too small for the program in another way.
 #[test]
-fn what_the_help_says_where_memory_is_used_up_is_what_it_takes() {
+fn the_remedy_for_exhausted_memory_works() {
     const HELLO: &str = "(module (func (export \"f\") (result i32) (i32.const 3)))";
     const MEMORY: &str = "(module (memory 60000) (func (export \"f\") (result i32) (memory.size)))";
     let cases: [(&[&str], &str, &str, &str); 4] = [

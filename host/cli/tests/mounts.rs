@@ -37,17 +37,17 @@ fn writer(folder: &Folder, options: &[&str]) -> Ended {
 }
 
 #[test]
-fn a_volume_is_made_where_it_is_not_there_and_that_is_said() {
+fn a_missing_volume_is_created_with_a_note() {
     let folder = Folder::new();
     let program = folder.file("writer.wat", WRITER);
     let mut command = twine();
     command.current_dir(folder.path()).args(["run", "--dir", "v"]).arg(&program);
     let first = run(&mut command);
     assert_eq!(first.code, Some(0), "{first:?}");
-    assert!(first.err.contains("v is made: a new volume, sealed to this program"), "{first:?}");
+    assert!(first.err.contains("created v: a new volume, sealed to this program"), "{first:?}");
     let second = run(&mut command);
     assert_eq!(second.code, Some(0), "{second:?}");
-    assert!(!second.err.contains("is made"), "{second:?}");
+    assert!(!second.err.contains("created"), "{second:?}");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn no_volume_is_made_for_a_program_that_does_not_start() {
 
 /// Until it exists, nothing is said of it.
 #[test]
-fn a_volume_that_can_not_be_made_is_not_said_to_be_made() {
+fn a_failed_creation_prints_no_note() {
     let folder = Folder::new();
     let program = folder.file("writer.wat", WRITER);
     let mut shell = Command::new("sh");
@@ -68,17 +68,17 @@ fn a_volume_that_can_not_be_made_is_not_said_to_be_made() {
     shell.current_dir(folder.path()).env("TWINE_CACHE", cache()).arg("-c");
     shell.arg("ulimit -f 64; exec \"$0\" run --dir v \"$1\"").arg(built("release/twine"));
     let ended = run(shell.arg(&program));
-    assert!(ended.code == Some(1) && !ended.err.contains("is made"), "{ended:?}");
+    assert!(ended.code == Some(1) && !ended.err.contains("created"), "{ended:?}");
     assert!(ended.err.contains("may not become so large"), "{ended:?}");
     assert!(ended.err.contains("ulimit -f unlimited"), "{ended:?}");
     let bad = folder.file("bad.wasm", "no module");
     let ended = run(twine().current_dir(folder.path()).args(["run", "--dir", "w"]).arg(&bad));
-    assert!(ended.code == Some(1) && !ended.err.contains("is made"), "{ended:?}");
+    assert!(ended.code == Some(1) && !ended.err.contains("created"), "{ended:?}");
     assert!(!folder.path().join("v").exists() && !folder.path().join("w").exists());
 }
 
 #[test]
-fn more_memory_than_there_is_is_told() {
+fn options_beyond_the_images_memory_print_a_note() {
     let folder = Folder::new();
     let program = folder.file("writer.wat", WRITER);
     let said = |option: &str, value: &str| {
@@ -135,7 +135,7 @@ fn a_wrong_key_opens_nothing_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_no_volume_or_of_another_version_is_told_apart() {
+fn files_without_a_volume_and_other_versions_are_different_errors() {
     let folder = Folder::new();
     folder.file("text", "some text that is no volume");
     writer(&folder, &["--dir", "text"]).failed_with(1, "this is not a volume");
@@ -146,7 +146,7 @@ fn what_is_no_volume_or_of_another_version_is_told_apart() {
     }
     folder.file("newer", bytes);
     writer(&folder, &["--dir", "newer"]).failed_with(1, "version 9 of the format");
-    writer(&folder, &["--dir", "."]).failed_with(1, "is a folder, and no volume");
+    writer(&folder, &["--dir", "."]).failed_with(1, "is a folder, not a volume");
     writer(&folder, &["--dir", "no/such/place"]).failed_with(1, "can't be opened");
     writer(&folder, &["--dir", "missing", "--read-only"]).failed_with(1, "there is no volume");
 }
@@ -166,7 +166,7 @@ fn read_only_mounts_refuse_with_the_errno_for_it() {
 }
 
 #[test]
-fn folders_and_memory_take_what_is_written() {
+fn folders_and_memory_store_what_is_written() {
     let folder = Folder::new();
     writer(&folder, &["--plain-dir", "."]).printed("");
     assert_eq!(fs::read(folder.path().join("file")).expect("it was written"), b"x");
@@ -174,7 +174,7 @@ fn folders_and_memory_take_what_is_written() {
 }
 
 #[test]
-fn mounts_that_make_no_sense_are_refused() {
+fn invalid_mounts_are_refused() {
     let folder = Folder::new();
     writer(&folder, &["--dir", "a", "--dir", "b"]).failed_with(1, "two mounts have the same path");
     writer(&folder, &["--plain-dir", "nowhere"]).failed_with(1, "can't be opened");
@@ -183,7 +183,7 @@ fn mounts_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn kept_code_is_used_and_what_is_wrong_with_it_only_takes_time() {
+fn cached_code_is_used_and_damaged_code_is_compiled_again() {
     let folder = Folder::new();
     let program = built("guests/hello.wasm");
     let cache = folder.path().join("cache");
@@ -254,7 +254,7 @@ fn each_mount_has_options_of_its_own() {
     assert_eq!(writer(&folder, &["--plain-dir", "plain::/,ro"]).code, Some(ROFS));
     for option in ["key=sealed", "cache=8MiB"] {
         writer(&folder, &["--plain-dir", &format!("plain::/,{option}")])
-            .failed_with(1, "only a volume has a key and a cache");
+            .failed_with(1, "has neither key nor cache");
     }
     // The first descriptor is the first mount's: the others may say what they like.
     let two = ["--read-only", "--dir", "v::/a,rw", "--dir", &format!("w::/b,{key},cache=8MiB,rw")];
@@ -268,7 +268,7 @@ fn each_mount_has_options_of_its_own() {
 }
 
 #[test]
-fn mistyped_mounts_are_told_what_to_write() {
+fn the_remedy_for_a_mistyped_mount_is_the_right_syntax() {
     let folder = Folder::new();
     let ended = writer(&folder, &["--dir", "v:/data"]);
     ended.failed_with(1, "there is no file v:/data");
@@ -282,7 +282,7 @@ fn mistyped_mounts_are_told_what_to_write() {
 
 /// A program that asked for a key of its own gets no volume that others open too.
 #[test]
-fn a_volume_does_not_open_by_a_less_strict_key_than_was_asked_for() {
+fn a_volume_does_not_open_with_a_less_strict_key_than_requested() {
     let folder = Folder::new();
     let open = |key: &str, asked: &str| {
         let _ = fs::remove_file(folder.path().join("v"));

@@ -97,7 +97,7 @@ fn kernels_give_the_checksums_of_their_native_build() {
 }
 
 #[test]
-fn a_c_program_that_runs_out_of_memory_is_told_so_and_goes_on() {
+fn a_c_program_that_runs_out_of_memory_gets_an_error_and_continues() {
     let limited = twine(&["--max-memory", "16MiB"], "kernels", &["sieve", "100000000"]);
     finish(limited, "").failed(1, "kernels: no memory for 100000000 elements\n");
     let error = "kernels: no memory for 4000000000 elements\n";

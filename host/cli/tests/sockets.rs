@@ -69,7 +69,7 @@ fn a_program_accepts_a_connection_and_answers() {
 }
 
 #[test]
-fn an_address_that_is_taken_or_none_is_said() {
+fn invalid_and_used_addresses_are_errors() {
     let folder = Folder::new();
     let program = folder.file("echo.wat", ECHO);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -81,7 +81,7 @@ fn an_address_that_is_taken_or_none_is_said() {
 }
 
 #[test]
-fn without_a_socket_there_is_none() {
+fn without_listen_a_program_has_no_socket() {
     const BADF: i32 = 8;
     let folder = Folder::new();
     let program = folder.file("echo.wat", ECHO);

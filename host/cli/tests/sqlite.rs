@@ -16,7 +16,7 @@ fn sqlite(folder: &Folder, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_database_lives_from_run_to_run_and_nothing_of_it_is_outside() {
+fn a_database_persists_between_runs_and_stays_secret() {
     let folder = Folder::new();
     let make = format!("CREATE TABLE notes(text); INSERT INTO notes VALUES('{SECRET}')");
     run(&mut sqlite(&folder, &["my.db", &make])).printed("");
@@ -133,7 +133,7 @@ fn every_option_of_the_shell_is_known() {
 
 /// What the message says, word for word.
 #[test]
-fn an_ordinary_database_is_named_and_finds_its_way_in() {
+fn the_remedy_for_an_ordinary_database_copies_it_into_a_volume() {
     for name in ["a b.db", "it's.db", "\"$x\" \\n.db"] {
         finds_its_way_in(name);
     }
@@ -148,7 +148,7 @@ fn finds_its_way_in(name: &str) {
     fs::rename(folder.path().join("new"), folder.path().join(name)).unwrap();
     let ended = run(&mut sqlite(&folder, &[name, "SELECT x FROM t"]));
     ended.failed_with(1, &format!("{name} is an ordinary database"));
-    let way = ended.err.split("copy it into a new one: twine ").nth(1).unwrap().trim_end();
+    let way = ended.err.split("copy it into a new volume: twine ").nth(1).unwrap().trim_end();
     let line = format!("'{}' {way}", built("release/twine").display());
     let mut shell = Command::new("sh");
     shell.current_dir(folder.path()).env("TWINE_CACHE", common::cache());
@@ -181,7 +181,7 @@ fn wrong_sql_is_an_error_of_the_shells() {
 }
 
 #[test]
-fn every_journal_that_wasi_allows_keeps_what_is_committed() {
+fn every_journal_mode_of_wasi_keeps_committed_data() {
     let folder = Folder::new();
     for (at, mode) in ["delete", "truncate", "persist", "memory"].iter().enumerate() {
         let sql = format!(
@@ -293,7 +293,7 @@ fn ctrl_c_interrupts_a_query_and_the_shell_goes_on() {
 
 /// Whatever ends a command that asks for a passphrase, the terminal is as it was.
 #[test]
-fn the_terminal_is_given_back_by_who_asks_for_a_passphrase() {
+fn the_terminal_is_restored_after_a_passphrase_prompt() {
     let folder = Folder::new();
     let twine = built("release/twine").display().to_string();
     // The shell is told the command's process by `exec`, and goes on when it has ended.

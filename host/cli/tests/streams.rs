@@ -106,7 +106,7 @@ fn a_slow_writer_is_waited_for() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_an_error_of_the_program() {
+fn a_closed_pipe_is_an_error_in_the_program() {
     let folder = Folder::new();
     let (mut command, _) = cat(&folder);
     let mut child = command
@@ -124,7 +124,7 @@ fn a_reader_that_goes_away_is_an_error_of_the_program() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_of_the_program() {
+fn a_full_disk_is_an_error_in_the_program() {
     let ended = shell("</proc/version >/dev/full");
     assert_eq!((ended.code, ended.err.as_str()), (Some(NOSPC), ""));
 }
@@ -154,7 +154,7 @@ fn a_program_that_waits_for_input_is_ended_after_its_time() {
 }
 
 #[test]
-fn the_simulation_says_so_in_one_line_unless_it_is_told_to_be_quiet() {
+fn the_note_about_simulation_is_one_line_and_absent_with_quiet() {
     if run(twine().args(["info", "--json"])).out.contains(r#""tee": "sgx""#) {
         return;
     }
@@ -235,7 +235,7 @@ fn a_program_that_ends_before_its_timeout_is_not_waited_for() {
 }
 
 #[test]
-fn the_command_says_nothing_of_a_reader_that_went_away() {
+fn the_command_ignores_a_closed_pipe() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let info = twine().arg("info").stdout(writer).stderr(Stdio::piped()).spawn().unwrap();

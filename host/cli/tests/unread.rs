@@ -155,7 +155,7 @@ fn cut(volume: &Path) {
 }
 
 #[test]
-fn nothing_is_read_by_calls_where_all_of_a_volume_can_be_read() {
+fn a_readable_volume_needs_no_read_calls() {
     let desk = Desk::new();
     let (said, ended) = desk.meanwhile(&[&nothing]);
     assert_eq!((&said[..], ended.code, ended.err.as_str()), (&["0".into()][..], Some(0), ""));
@@ -163,7 +163,7 @@ fn nothing_is_read_by_calls_where_all_of_a_volume_can_be_read() {
 }
 
 #[test]
-fn what_is_cut_off_while_a_program_runs_is_an_error_until_it_is_there_again() {
+fn a_truncated_volume_gives_errors_until_its_bytes_are_back() {
     let desk = Desk::new();
     let whole = fs::read(desk.volume()).expect("the volume");
     let put_back = |volume: &Path| {

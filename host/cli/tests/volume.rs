@@ -122,7 +122,7 @@ fn holds(path: &Path, what: &[u8]) -> bool {
 }
 
 #[test]
-fn a_tree_goes_in_and_comes_out_byte_for_byte_and_the_host_sees_none_of_it() {
+fn a_tree_is_copied_in_and_out_byte_for_byte_and_stays_secret() {
     let desk = Desk::with_volume();
     plant(&desk.path("tree"));
     desk.keyed(&["cp", "-r", "tree", "my.vol::"]).printed("");
@@ -181,7 +181,7 @@ fn files_are_listed_printed_moved_and_removed() {
 }
 
 #[test]
-fn what_was_private_comes_out_private() {
+fn private_files_stay_private_when_copied_out() {
     let desk = Desk::new();
     fs::create_dir(desk.path("tree")).unwrap();
     let file = |name: &str, mode| {
@@ -243,7 +243,7 @@ fn a_private_file_is_private_while_it_is_copied() {
 
 /// To read so much would take minutes.
 #[test]
-fn holes_of_any_size_are_passed_over_in_both_directions() {
+fn holes_of_any_size_stay_holes_in_both_directions() {
     const TIB: u64 = 1 << 40;
     let desk = Desk::with_volume();
     let sparse = fs::File::create(desk.path("sparse")).unwrap();
@@ -264,12 +264,12 @@ fn holes_of_any_size_are_passed_over_in_both_directions() {
 }
 
 #[test]
-fn what_a_volume_cannot_hold_is_named_and_the_rest_is_copied() {
+fn uncopyable_files_are_named_and_the_rest_is_copied() {
     let desk = Desk::with_volume();
     fs::create_dir(desk.path("tree")).unwrap();
     fs::write(desk.path("tree/file"), "").unwrap();
     let _listener = UnixListener::bind(desk.path("tree/socket")).unwrap();
-    desk.keyed(&["cp", "-r", "tree", "my.vol::"]).failed_with(1, "tree/socket stays behind");
+    desk.keyed(&["cp", "-r", "tree", "my.vol::"]).failed_with(1, "tree/socket was not copied");
     desk.keyed(&["ls", "my.vol", "tree"]).printed("file\n");
     desk.keyed(&["create", "new.vol", "--from", "tree"]).failed_with(1, "tree/socket");
     desk.keyed(&["ls", "new.vol"]).printed("file\n");
@@ -306,7 +306,7 @@ fn wrong_keys_and_passphrases_open_nothing_and_say_so() {
 }
 
 #[test]
-fn what_is_no_volume_or_not_there_is_called_so() {
+fn missing_files_and_files_without_a_volume_are_reported() {
     let desk = Desk::with_volume();
     desk.folder.file("text", vec![b'x'; 100_000]);
     desk.folder.file("empty", b"");
@@ -318,7 +318,7 @@ fn what_is_no_volume_or_not_there_is_called_so() {
     desk.keyed(&["cat", "my.vol", "no"]).failed_with(1, "my.vol::no: no such file");
     desk.keyed(&["cp", "no", "my.vol::"]).failed_with(1, "no: No such file");
     desk.keyed(&["cp", "my.vol::no", "."]).failed_with(1, "my.vol::no: no such file");
-    desk.keyed(&["cp", "text", "empty"]).failed_with(1, "no place in a volume");
+    desk.keyed(&["cp", "text", "empty"]).failed_with(1, "no path in a volume");
     desk.keyed(&["cp", "my.vol::a", "other.vol::b"]).failed_with(1, "two volumes");
     desk.keyed(&["cat", "my.vol"]).failed_with(1, "no path");
 }
@@ -339,16 +339,16 @@ fn a_volume_in_use_says_by_whom() {
 }
 
 #[test]
-fn nothing_that_is_there_is_overwritten() {
+fn existing_files_are_never_overwritten() {
     let desk = Desk::with_volume();
     let before = fs::read(desk.path("my.vol")).unwrap();
-    desk.keyed(&["create", "my.vol"]).failed_with(1, "my.vol is already there");
+    desk.keyed(&["create", "my.vol"]).failed_with(1, "my.vol already exists");
     desk.volume(&["export", "my.vol", "key", "--key", "file:key", "--new-key", "file:other-key"])
-        .failed_with(1, "key is already there");
+        .failed_with(1, "key already exists");
     assert!(fs::read(desk.path("my.vol")).unwrap() == before);
     desk.keyed(&["create", "no/my.vol"]).failed_with(1, "can't be opened");
     // A failure leaves nothing behind.
-    desk.volume(&["create", "new.vol"]).failed_with(1, "what shall open");
+    desk.volume(&["create", "new.vol"]).failed_with(1, "has no key");
     desk.volume(&["create", "new.vol", "--key", "sealed"]).failed_with(1, "none was named");
     desk.keyed(&["create", "new.vol", "--from", "no"]).failed_with(1, "the folder no");
     let names: Vec<_> =
@@ -408,7 +408,7 @@ fn keys_are_added_listed_replaced_and_removed() {
 }
 
 #[test]
-fn a_new_key_of_the_volume_shuts_out_who_had_the_old_one() {
+fn re_keying_shuts_out_the_owners_of_old_keys() {
     let desk = Desk::with_volume();
     plant(&desk.path("tree"));
     desk.keyed(&["cp", "-r", "tree/.", "my.vol::"]).printed("");
@@ -524,7 +524,7 @@ fn check_finds_what_is_lost_and_where() {
 }
 
 #[test]
-fn compact_gives_back_what_removed_files_took() {
+fn compact_frees_the_space_of_removed_files() {
     let desk = Desk::with_volume();
     for name in ["a", "b", "c", "d"] {
         desk.folder.file(name, large());
@@ -567,7 +567,7 @@ fn a_copy_that_is_interrupted_leaves_the_volume_whole() {
 }
 
 #[test]
-fn without_quiet_simulation_is_said_once() {
+fn without_quiet_the_note_about_simulation_is_printed_once() {
     let desk = Desk::with_volume();
     let volume = desk.text("my.vol");
     let ended = run(twine()

@@ -1,4 +1,4 @@
-//! Serving host calls.
+//! Serves the host calls.
 
 use crate::code::CodeFile;
 use crate::driver::Memory;
@@ -9,7 +9,7 @@ use crate::streams;
 use twine_protocol::calls::HostCalls;
 use twine_protocol::wire::{MAX_POLL_RECORDS, Piece, PollRecord, Status, TRANSFER_BUFFER_SIZE};
 
-/// One thread of an enclave that made a host call.
+/// A thread of an enclave that made a host call.
 pub(crate) struct Caller<'a> {
     pub service: &'a Service,
     pub tcs: u64,
@@ -23,7 +23,7 @@ fn done(result: Result<u64, Status>) -> (u64, u64) {
 }
 
 impl Caller<'_> {
-    /// Bytes of this thread's transfer buffer.
+    /// A range of this thread's transfer buffer.
     fn bytes(&mut self, pointer: u64, length: u64) -> Result<&mut [u8], Status> {
         if !self.service.in_transfer(self.tcs, pointer, length) {
             return Err(Status::Invalid);
@@ -34,7 +34,7 @@ impl Caller<'_> {
         Ok(unsafe { std::slice::from_raw_parts_mut(pointer as *mut u8, length as usize) })
     }
 
-    /// Writes bytes of the transfer buffer to a storage, in one of its ways.
+    /// Writes bytes of the transfer buffer to a storage with the function `write`.
     fn write_storage(
         &mut self,
         storage: u64,
@@ -49,7 +49,8 @@ impl Caller<'_> {
         done(result.map(|()| 0))
     }
 
-    /// The enclave's memory, and the offset in it of whole pages that lie there.
+    /// The enclave's memory, and the offset of the range in it. `None` unless the range consists of
+    /// whole pages in the enclave.
     fn memory(&self, address: u64, length: u64) -> Option<(&Memory, u64)> {
         let memory = self.service.memory.get()?;
         let offset = address.checked_sub(memory.base() as u64)?;
@@ -188,7 +189,7 @@ impl HostCalls for Caller<'_> {
     }
 
     fn storage_map(&mut self, storage: u64) -> (u64, u64) {
-        // A null pointer, where it can't be mapped: the enclave refuses it.
+        // If the file can't be mapped, the pointer is null, and the enclave refuses it.
         self.service.storage(storage).and_then(Storage::map).unwrap_or((0, 0))
     }
 
@@ -232,7 +233,7 @@ impl HostCalls for Caller<'_> {
     }
 
     fn storage_unread(&mut self, storage: u64) -> (u64, u64) {
-        self.service.storage(storage).map_or((0, 0), |storage| storage.unread().give())
+        self.service.storage(storage).map_or((0, 0), |storage| storage.unread().location())
     }
 
     fn storage_read(&mut self, storage: u64, offset: u64, pointer: u64, length: u64) -> (u64, u64) {
@@ -255,7 +256,7 @@ impl HostCalls for Caller<'_> {
     }
 
     fn code_buffer(&mut self, length: u64) -> (u64, u64) {
-        // A null pointer, where there is no room: the enclave refuses it.
+        // If there is no memory, the pointer is null, and the enclave refuses it.
         self.service.code().map_or((0, 0), |code| code.buffer(length))
     }
 
@@ -297,7 +298,7 @@ impl HostCalls for Caller<'_> {
     }
 }
 
-/// The bytes of pieces, and where they go.
+/// Splits a buffer into the bytes of `count` pieces and their places.
 fn pieces(buffer: &[u8], count: u64) -> Result<(&[u8], &[[u8; Piece::SIZE]]), Status> {
     let size = usize::try_from(count).ok().and_then(|count| count.checked_mul(Piece::SIZE));
     let bytes = size.and_then(|size| buffer.len().checked_sub(size)).ok_or(Status::Invalid)?;
@@ -310,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_lie_before_their_places() {
+    fn the_bytes_of_pieces_come_before_their_places() {
         let buffer = [7; 50];
         assert_eq!(
             pieces(&buffer, 3).map(|(bytes, places)| (bytes.len(), places.len())),

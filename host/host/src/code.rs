@@ -1,5 +1,5 @@
-//! The file in which a program's compiled code is kept from one run to the next. The enclave
-//! sealed it, so it can be lost or damaged, but neither read nor forged.
+//! The file of a program's cached code. The enclave seals the code, so that the host can lose or
+//! damage it, but neither read nor forge it.
 
 use crate::mapping::Mapping;
 use std::fs::{self, File};
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_protocol::wire::{MAX_CODE, Status};
 
-/// Where the compiled code of one program is kept.
+/// The file for the cached code of one program.
 #[derive(Debug)]
 pub struct CodeFile {
     path: PathBuf,
-    kept: Mutex<Option<Mapping>>,
+    loaded: Mutex<Option<Mapping>>,
     buffer: Mutex<Vec<u64>>,
-    not_kept: Mutex<Option<Arc<io::Error>>>,
+    error: Mutex<Option<Arc<io::Error>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -23,42 +23,43 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl CodeFile {
-    /// A file, which need not be there, in a folder that need not be there either.
+    /// The file at `path`. Neither the file nor its folder must exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         CodeFile {
             path: path.into(),
-            kept: Mutex::default(),
+            loaded: Mutex::default(),
             buffer: Mutex::default(),
-            not_kept: Mutex::default(),
+            error: Mutex::default(),
         }
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its contents in memory, which stay until the next call: address and length; null if
-    /// there is none.
+    /// Maps the contents, and returns their address and length. The mapping stays until the next
+    /// call. Both numbers are 0 if there is no file.
     pub(crate) fn load(&self) -> (u64, u64) {
-        let mut kept = lock(&self.kept);
-        *kept = None;
+        let mut loaded = lock(&self.loaded);
+        *loaded = None;
         let Ok(file) = File::open(&self.path) else { return (0, 0) };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         let Ok(mapping) = Mapping::new(&file, length) else { return (0, 0) };
         mapping.populate();
         let address = mapping.address() as u64;
-        *kept = Some(mapping);
+        *loaded = Some(mapping);
         (address, length)
     }
 
-    /// See [`Mapping::patch`]; whether the address is of a mapping of this file. The enclave finds
-    /// code with zeros in it not authentic, and compiles anew.
+    /// See [`Mapping::patch`]. Returns whether the address is in the mapping of this file. With zeros
+    /// in it, the code is not authentic, and the enclave compiles the program again.
     pub(crate) fn patch(&self, address: u64) -> bool {
-        lock(&self.kept).as_ref().is_some_and(|mapping| mapping.patch(address).is_some())
+        lock(&self.loaded).as_ref().is_some_and(|mapping| mapping.patch(address).is_some())
     }
 
-    /// Memory for new contents: address and length; null if there is none.
+    /// Allocates memory for new contents, and returns its address and length. Both are 0 if there is
+    /// not enough memory.
     pub(crate) fn buffer(&self, length: u64) -> (u64, u64) {
         if length > MAX_CODE {
             return (0, 0);
@@ -73,29 +74,29 @@ impl CodeFile {
         (memory.as_ptr() as u64, length)
     }
 
-    /// Keeps what the enclave has written to the buffer.
+    /// Stores the contents that the enclave has written to the buffer.
     pub(crate) fn store(&self, length: u64) -> Result<(), Status> {
         let memory = lock(&self.buffer);
         let length = usize::try_from(length).map_err(|_| Status::Invalid)?;
-        // SAFETY: any word is eight bytes.
+        // SAFETY: every word is eight valid bytes.
         let (_, bytes, _) = unsafe { memory.align_to::<u8>() };
         let bytes = bytes.get(..length).ok_or(Status::Invalid)?;
         write(&self.path, bytes).map_err(|error| {
-            *lock(&self.not_kept) = Some(Arc::new(error));
+            *lock(&self.error) = Some(Arc::new(error));
             Status::Io
         })
     }
 
-    /// Why contents that were to be kept were not.
-    pub(crate) fn not_kept(&self) -> Option<Arc<io::Error>> {
-        lock(&self.not_kept).clone()
+    /// The error of [`Self::store`], if it failed.
+    pub(crate) fn error(&self) -> Option<Arc<io::Error>> {
+        lock(&self.error).clone()
     }
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        // Where nobody said otherwise, what a user caches is that user's alone.
+        // A new folder is for this user alone.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let part = path.with_extension(format!("{}.part", std::process::id()));
@@ -111,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_stored_is_loaded_and_nothing_is_there_before() {
+    fn stored_code_is_loaded_and_a_new_file_is_empty() {
         let folder = std::env::temp_dir().join(format!("twine-code-{}", std::process::id()));
         let file = CodeFile::new(folder.join("deep/er/code"));
         assert_eq!(file.load(), (0, 0));

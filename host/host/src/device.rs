@@ -1,47 +1,48 @@
-//! Hardware or software: which SGX this machine has.
+//! Hardware and software SGX: which of them this machine can use, and loading enclaves on either.
 
 use crate::driver::{self, DEVICE, Kernel, LoadError, Memory, Refusal};
+use crate::elrange::Elrange;
 use crate::error::Error;
 use crate::image::Image;
-use crate::process::Shortage;
+use crate::limits::Shortage;
 use sgx_isa::AttributesFlags;
-use sgxs::loader::{Load, Mapping, MappingInfo, Tcs};
+use sgxs::loader::{Load, Mapping, Tcs};
 use sgxs::sgxs::SgxsRead;
 use std::ffi::c_void;
 use std::io::{BufReader, ErrorKind};
 use std::sync::Arc;
 use twine_image::{Attributes, Sigstruct};
 
-/// Which SGX a user wants.
+/// The SGX that a user requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Tee {
-    /// Hardware where it can be used, else software.
+    /// Hardware SGX if this machine can use it, otherwise software SGX.
     #[default]
     Auto,
-    /// Hardware or nothing.
+    /// Hardware SGX.
     Sgx,
-    /// Software.
+    /// Software SGX.
     Sim,
 }
 
-/// Which SGX an enclave runs on.
+/// The SGX that an enclave runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
-    /// The CPU's.
+    /// Hardware SGX.
     Hardware,
-    /// The software one, which protects nothing.
+    /// Software SGX, which protects nothing.
     Simulated,
-    /// The software one, as a machine that ends with this process: what is sealed on it can't be
-    /// opened again, and nothing is.
+    /// Software SGX with a root secret that exists only in this process. Nothing is sealed on it,
+    /// because sealed data could not be opened again.
     Throwaway,
 }
 
 impl Platform {
-    /// Whether what is sealed here can be opened again. On software SGX that takes its root secret,
-    /// which is made if there is none.
+    /// Checks that data sealed on this platform can be opened again. Software SGX needs its root
+    /// secret for that, which is created if there is none.
     ///
     /// # Errors
-    /// [`Error::RootSecret`]: then [`Platform::Throwaway`] still runs what seals nothing.
+    /// [`Error::RootSecret`]. [`Platform::Throwaway`] can then still run requests that seal nothing.
     pub fn sealing(self) -> Result<(), Error> {
         match self {
             Platform::Hardware => Ok(()),
@@ -51,22 +52,22 @@ impl Platform {
     }
 }
 
-/// What this machine has of SGX.
+/// The support for SGX on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// The CPU has SGX1 (CPUID leaf 12H).
     pub sgx1: bool,
-    /// The CPU has SGX2: permissions and pages can change while an enclave runs.
+    /// The CPU has SGX2: pages can be added and changed while an enclave runs.
     pub sgx2: bool,
-    /// The kernel's device is there.
+    /// The kernel's device exists.
     pub device: bool,
-    /// Why hardware is not used, if it can't be.
+    /// The reason why hardware SGX can't be used, if it can't.
     pub why_not: Option<String>,
 }
 
 impl Machine {
-    /// Looks at the CPU and the kernel.
-    pub fn look() -> Self {
+    /// Checks the CPU and the kernel.
+    pub fn detect() -> Self {
         use std::arch::x86_64::{__cpuid, __cpuid_count};
         let sgx = __cpuid(0).eax >= 0x12 && __cpuid_count(7, 0).ebx & (1 << 2) != 0;
         let leaf = if sgx { __cpuid_count(0x12, 0).eax } else { 0 };
@@ -78,7 +79,7 @@ impl Machine {
         } else if !sgx1 {
             Some("the firmware has SGX switched off".to_owned())
         } else if !device {
-            Some(format!("the kernel has no {DEVICE}: it wants Linux 5.11 or later with SGX"))
+            Some(format!("the kernel has no {DEVICE}, which needs Linux 5.11 or later with SGX"))
         } else {
             opened.err().map(|error| format!("{DEVICE} can't be opened: {error}"))
         };
@@ -87,12 +88,12 @@ impl Machine {
 }
 
 impl Tee {
-    /// The SGX to run on.
+    /// Chooses the SGX to run on.
     ///
     /// # Errors
-    /// When hardware is asked for and can't be used.
+    /// If hardware SGX is requested and can't be used.
     pub fn choose(self) -> Result<Platform, Error> {
-        let machine = || Machine::look().why_not;
+        let machine = || Machine::detect().why_not;
         match self {
             Tee::Sim => Ok(Platform::Simulated),
             Tee::Sgx => machine().map_or(Ok(Platform::Hardware), |why| Err(Error::NoSgx(why))),
@@ -103,14 +104,7 @@ impl Tee {
     }
 }
 
-/// The addresses of a loaded enclave.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Elrange {
-    pub base: usize,
-    pub size: usize,
-}
-
-/// A machine's driver: where enclaves are loaded.
+/// The driver of a machine, which loads enclaves.
 pub(crate) struct Device(Box<dyn Kernel>);
 
 impl Device {
@@ -124,7 +118,7 @@ impl Device {
         Ok(Device(Box::new(sgx_sim::Kernel::new(&simulated))))
     }
 
-    /// The machine that a model of the kernel is of.
+    /// The driver of a modelled kernel.
     pub(crate) fn of_model(kernel: sgx_sim::Kernel) -> Self {
         Device(Box::new(kernel))
     }
@@ -144,7 +138,7 @@ impl Device {
     }
 }
 
-/// Why software SGX can't be had.
+/// The error for software SGX that can't be used.
 fn simulated_error(error: sgx_sim::Error) -> Error {
     match error {
         sgx_sim::Error::RootSecret(_) => Error::RootSecret(error),
@@ -153,8 +147,8 @@ fn simulated_error(error: sgx_sim::Error) -> Error {
     }
 }
 
-/// Why an image was not loaded, by the step that failed and what the driver says there (Linux
-/// `arch/x86/kernel/cpu/sgx/ioctl.c`).
+/// The error for an image that was not loaded, by the step that failed and the driver's error code
+/// (Linux `arch/x86/kernel/cpu/sgx/ioctl.c`).
 fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Error {
     match error {
         LoadError::Open(error) => match error.raw_os_error() {
@@ -193,7 +187,7 @@ fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Err
         LoadError::Map { offset, refusal } => {
             system_error(&refusal, &format!("mmap of the pages at offset {offset:#x}"))
         }
-        LoadError::Probe(refusal) => system_error(&refusal, "whether pages can be changed"),
+        LoadError::Probe(refusal) => system_error(&refusal, "the check for SGX2"),
         LoadError::Init(refusal) => match refusal.errno() {
             Some(libc::EPERM | libc::EINVAL) => not_initialized(refusal.what("EINIT"), image),
             Some(libc::EACCES) if attributes.flags.contains(AttributesFlags::PROVISIONKEY) => {
@@ -204,7 +198,7 @@ fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Err
     }
 }
 
-/// Why the system refused a call.
+/// The error for a system call that was refused.
 fn system_error(refusal: &Refusal, call: &str) -> Error {
     let what = refusal.what(call);
     match refusal.errno() {
@@ -214,7 +208,8 @@ fn system_error(refusal: &Refusal, call: &str) -> Error {
     }
 }
 
-/// Why EINIT refused: Linux says EPERM of all its error codes, so what it has checked is checked here.
+/// The error for a refused EINIT. Linux returns EPERM for all error codes of EINIT, so this repeats
+/// its checks.
 fn not_initialized(reason: String, image: &Image) -> Error {
     match twine_image::verify(&image.sigstruct) {
         Ok(_) => refused(reason, image),
@@ -228,8 +223,8 @@ fn not_initialized(reason: String, image: &Image) -> Error {
     }
 }
 
-/// Why the enclave that an image describes was refused: that is for its signer to mend, unless the
-/// image is another than the one that was signed. Pages are refused before that is known.
+/// The error for an image that was refused. The image may differ from the one that was signed: the
+/// driver refuses pages before EINIT compares the measurement, so this compares it.
 fn refused(reason: String, image: &Image) -> Error {
     let path = || image.path.clone();
     let file = match image.file() {
@@ -243,7 +238,7 @@ fn refused(reason: String, image: &Image) -> Error {
     }
 }
 
-/// A TCS. The enclave stays as long as there is one.
+/// A TCS. It keeps the enclave loaded.
 #[derive(Debug)]
 pub(crate) struct AnyTcs {
     address: usize,
@@ -256,20 +251,10 @@ impl Tcs for AnyTcs {
     }
 }
 
-impl MappingInfo for Elrange {
-    fn address(&self) -> *mut c_void {
-        self.base as *mut c_void
-    }
-
-    fn size(&self) -> usize {
-        self.size
-    }
-}
-
-/// A loaded enclave, in the form in which `enclave-runner` takes one: as a loader.
+/// A loaded enclave. It implements `Load`, because `enclave-runner` takes enclaves from a loader.
 pub(crate) struct Loaded {
     pub memory: Arc<Memory>,
-    /// How many threads can be inside at once: its TCSs.
+    /// The number of TCSs: that many threads can be inside at once.
     pub threads: usize,
     mapping: Option<Mapping<Self>>,
 }

@@ -1,11 +1,11 @@
-//! Entering the enclave: the symbol `__vdso_sgx_enter_enclave`, which `enclave-runner-sgx`
-//! calls where it exists.
+//! Enters the enclave: defines the symbol `__vdso_sgx_enter_enclave`, which `enclave-runner-sgx`
+//! calls if it exists.
 //!
-//! It enters through the kernel's vDSO for hardware and through `sgx-sim` for software.
-//! When the enclave leaves with the number of a host call, the call is served here, on the
-//! same thread, and the enclave is entered again; `enclave-runner` sees only EDP's own
-//! usercalls. An enclave that ends badly is noted and shown to `enclave-runner` as one that
-//! exits, so that the error is told in one place.
+//! The function enters hardware enclaves through the kernel's vDSO, and simulated ones through
+//! `sgx-sim`. When the enclave leaves with the number of a host call, this module serves the call on
+//! the same thread, and enters the enclave again; `enclave-runner` sees only EDP's own usercalls.
+//! After an abnormal end, this module records the error and returns to `enclave-runner` as if the
+//! enclave had exited, so that errors are reported in one place.
 
 use crate::call::Caller;
 use crate::service::{self, Abnormal, Service};
@@ -42,14 +42,15 @@ struct Frame {
     mxcsr: u32,
     control_word: u32,
     stopped: Stopped,
-    /// The address that last was the enclave's to explain, and that it could not.
+    /// The address of the last exception for which the enclave found no cause
+    /// ([`exception::GONE`]).
     gone: u64,
-    /// The address at which a page was missing last, and how often the thread has waited for it.
+    /// The address at which a page was last missing, and the number of waits for it.
     missing: u64,
     waits: u64,
 }
 
-/// The exception that has stopped the thread, where the enclave was entered again to deal with it.
+/// The exception that stopped the thread, while the enclave handles it.
 #[repr(C)]
 struct Stopped {
     by_exception: u32,
@@ -57,23 +58,23 @@ struct Stopped {
     address: u64,
 }
 
-/// The vector of a page fault, and of what Linux makes a SIGBUS of.
+/// The vector of a page fault. Linux also uses it for faults that become SIGBUS.
 const PAGE_FAULT: u16 = 14;
 
-/// Two bits of a page fault's error code: there was a page; the EPCM forbade the access (SDM Vol. 3A,
-/// "Page-Fault Exception").
+/// Two bits of a page fault's error code: the page was present; the EPCM denied the access (SDM Vol.
+/// 3A, "Page-Fault Exception").
 const PRESENT: u16 = 1 << 0;
 const BY_EPCM: u16 = 1 << 15;
 
-/// Whether an exception is a page fault where there was no page.
+/// Whether an exception is a page fault at a missing page.
 fn is_missing(vector: u16, error_code: u16) -> bool {
     vector == PAGE_FAULT && error_code & (PRESENT | BY_EPCM) == 0
 }
 
-/// The vectors of exceptions that an enclave of ours may deal with: #DE, #UD and #PF.
+/// The vectors of the exceptions that the enclave may handle: #DE, #UD and #PF.
 const FOR_THE_ENCLAVE: [u16; 3] = [0, 6, PAGE_FAULT];
 
-/// Linux's `EINVAL`: there is nothing to enter with.
+/// The result if there is no function to enter with.
 const NO_TARGET: i32 = -libc::EINVAL;
 
 global_asm!(
@@ -119,8 +120,8 @@ global_asm!(
     "test r11, r11",
     "jz 3f",
     // The one argument on the stack, with padding to keep it aligned. The stack pointer is the same
-    // each time: EDP's code leaves with the one that it was entered with, also when an exception
-    // was dealt with in between.
+    // at each entry: EDP's code exits with the one that it was entered with, even if it handled an
+    // exception in between.
     "push rax",
     "push qword ptr [rsp + {run} + 8]",
     "call r11",
@@ -137,7 +138,7 @@ global_asm!(
     "movsxd rax, eax",
     "mov [rsp + {result}], rax",
     "mov rdi, rsp",
-    "call {left}",
+    "call {handle_exit}",
     "test al, al",
     "jnz 2b",
     "mov rdi, [rsp + {rdi}]",
@@ -172,7 +173,7 @@ global_asm!(
     control_word = const offset_of!(Frame, control_word),
     no_target = const NO_TARGET,
     prepare = sym prepare,
-    left = sym left,
+    handle_exit = sym handle_exit,
 );
 
 // Five registers are pushed after RBP: with the frame and 8 bytes of padding the stack
@@ -183,13 +184,13 @@ unsafe extern "C" {
     fn __vdso_sgx_enter_enclave();
 }
 
-/// Makes sure that the symbol is in the program: `enclave-runner-sgx` refers to it weakly, for
-/// which no linker takes it out of a library.
+/// Makes sure that the symbol is linked into the program: `enclave-runner-sgx` has only a weak
+/// reference, for which linkers do not take a symbol from a library.
 pub(crate) fn link() {
     std::hint::black_box(__vdso_sgx_enter_enclave as *const ());
 }
 
-/// Finds what to enter with: the simulator for its own, the kernel for all others.
+/// Chooses the function to enter with: the simulator's for simulated enclaves, otherwise the kernel's.
 extern "C" fn prepare(frame: &mut Frame) {
     // SAFETY: the caller of the symbol passes a valid `sgx_enclave_run`, by the vDSO's ABI.
     let tcs = unsafe { (*frame.run).tcs };
@@ -202,14 +203,14 @@ extern "C" fn prepare(frame: &mut Frame) {
     (frame.gone, frame.missing, frame.waits) = (0, 0, 0);
 }
 
-/// How often a thread waits for a page, and for how long: the driver may have none just now, or another
-/// thread may be adding it (Linux `sgx_encl_eaug_page`).
-const MOST_WAITS: u64 = 100;
+/// Limit on the number of waits for a page, and the length of each. The driver may have no page at the
+/// moment, or another thread may be adding it (Linux `sgx_encl_eaug_page`).
+const MAX_WAITS: u64 = 100;
 const WAIT: Duration = Duration::from_millis(1);
 
 impl Frame {
-    /// After a fault at a page that the enclave has asked for, and that the driver did not add: resumes
-    /// the thread a little later; whether it may.
+    /// After a fault at a page that the enclave has requested and the driver has not added: waits, then
+    /// resumes the thread. Returns whether to resume.
     fn waits_for_page(&mut self, run: &sgx_sim::EnclaveRun, service: &Service) -> bool {
         let address = run.exception_addr;
         let asked = || service.memory.get().is_some_and(|memory| memory.was_added(address));
@@ -217,7 +218,7 @@ impl Frame {
         if address != self.missing {
             (self.missing, self.waits) = (address, 0);
         }
-        if !missing || self.waits == MOST_WAITS {
+        if !missing || self.waits == MAX_WAITS {
             return false;
         }
         self.waits += 1;
@@ -226,17 +227,17 @@ impl Frame {
         true
     }
 
-    /// How an exception is told that nobody has dealt with.
+    /// The abnormal end for an exception that was not handled.
     fn exception(&self, vector: u16, address: u64) -> Abnormal {
-        match self.missing == address && self.waits == MOST_WAITS {
+        match self.missing == address && self.waits == MAX_WAITS {
             true => Abnormal::NoPage { address },
             false => Abnormal::Exception { vector, address },
         }
     }
 
-    /// After an exception inside: enters the thread again, for the enclave to deal with it; whether
-    /// it may.
-    fn deal_with(&mut self, run: &sgx_sim::EnclaveRun) -> bool {
+    /// After an exception inside: enters the thread again, so that the enclave handles the exception.
+    /// Returns false if the enclave does not handle such exceptions.
+    fn enter_handler(&mut self, run: &sgx_sim::EnclaveRun) -> bool {
         let inside = run.function == Enclu::EResume as u32 && self.stopped.by_exception == 0;
         if !inside || !FOR_THE_ENCLAVE.contains(&run.exception_vector) {
             return false;
@@ -247,13 +248,13 @@ impl Frame {
         true
     }
 
-    /// After the enclave has dealt with an exception, or not: resumes the thread; whether it may.
-    fn dealt_with(&mut self) -> bool {
+    /// After the enclave's handler: resumes the thread. Returns false if the exception was not handled.
+    fn resume_after_handler(&mut self) -> bool {
         let again = self.rdi == exception::GONE && self.gone != self.stopped.address;
         if self.rdi != exception::DEALT_WITH && !again {
             return false;
         }
-        // A second time for the same address, the pages are not what the enclave believes.
+        // If the same address faults twice, the pages are not as the enclave believes.
         self.gone = if again { self.stopped.address } else { 0 };
         self.stopped.by_exception = 0;
         self.enter(Enclu::EResume);
@@ -267,9 +268,9 @@ impl Frame {
     }
 }
 
-/// Deals with an exit; whether to enter again.
-extern "C" fn left(frame: &mut Frame) -> bool {
-    // SAFETY: as in `prepare`; nobody else uses it while this thread is here.
+/// Handles an exit. Returns whether to enter again.
+extern "C" fn handle_exit(frame: &mut Frame) -> bool {
+    // SAFETY: as in `prepare`. Only this thread uses the structure.
     let run = unsafe { &mut *frame.run };
     let Some(service) = service::of_tcs(run.tcs) else { return false };
     let abnormal = if frame.result != 0 {
@@ -282,12 +283,12 @@ extern "C" fn left(frame: &mut Frame) -> bool {
         if frame.waits_for_page(run, &service) {
             return true;
         }
-        if frame.deal_with(run) {
+        if frame.enter_handler(run) {
             return true;
         }
         frame.exception(run.exception_vector, run.exception_addr)
     } else if frame.stopped.by_exception != 0 {
-        if frame.dealt_with() {
+        if frame.resume_after_handler() {
             return true;
         }
         let Stopped { vector, address, .. } = frame.stopped;
@@ -315,7 +316,7 @@ extern "C" fn left(frame: &mut Frame) -> bool {
     service.end(|said| {
         said.abnormal.get_or_insert(abnormal);
     });
-    // A clean `exit`, as far as `enclave-runner` is concerned.
+    // To `enclave-runner`, this is a clean `exit`.
     frame.result = 0;
     run.function = Enclu::EExit as u32;
     (frame.rdi, frame.rsi, frame.rdx) = (Usercall::exit as u64, 0, 0);

@@ -1,6 +1,6 @@
-//! Why an enclave did not run, or did not end well.
+//! The errors of a run, with their remedies.
 
-use crate::process::{self, Shortage};
+use crate::limits::{self, Shortage};
 use crate::word::shell_word;
 use sgx_sim::RootSecretError;
 use std::io;
@@ -12,7 +12,7 @@ use twine_protocol::launch::larger_image;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// SGX was asked for and is not to be had.
+    /// Hardware SGX was requested, and can't be used.
     #[error("this machine's SGX can't be used: {0}")]
     NoSgx(String),
     /// A file of the image can't be read.
@@ -23,7 +23,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The image has no signature beside it.
+    /// There is no signature beside the image.
     #[error("the image {image} is not signed: there is no {signature}")]
     NotSigned {
         /// The image.
@@ -31,7 +31,7 @@ pub enum Error {
         /// Where the signature should be.
         signature: PathBuf,
     },
-    /// The image's signature can't be used, or is none of its signer's.
+    /// The image's signature is malformed, or does not verify.
     #[error("the signature {path} is not valid: {reason}")]
     Signature {
         /// The signature's file.
@@ -47,15 +47,15 @@ pub enum Error {
         /// In which way they differ.
         reason: String,
     },
-    /// The image's file is cut off, or is no image.
-    #[error("{path} is damaged, or no image: {reason}")]
+    /// The image's file is truncated, or is not an image.
+    #[error("{path} is damaged, or not an image: {reason}")]
     Damaged {
         /// The image.
         path: PathBuf,
-        /// What was found there.
+        /// The defect.
         reason: String,
     },
-    /// The signature asks for something that this machine does not have.
+    /// The signature requires something that this machine does not have.
     #[error("this machine can't run the image: {0}")]
     Attributes(#[source] twine_image::Error),
     /// The processor or the loader refuses the enclave that the image describes.
@@ -64,13 +64,13 @@ pub enum Error {
     /// Software SGX does not run on this machine.
     #[error("{0}")]
     NoSimulation(String),
-    /// The root secret of software SGX, which what is sealed depends on, can't be had.
+    /// The root secret of software SGX, from which the sealing keys are derived, can't be used.
     #[error("{0}")]
     RootSecret(#[source] sgx_sim::Error),
-    /// Something is to be sealed on a machine that ends with this process.
-    #[error("what is sealed on this machine can't be opened again")]
+    /// The run needs a sealing key, on simulated hardware that exists only in this process.
+    #[error("this machine has no lasting sealing keys: sealed data could not be opened again")]
     Throwaway,
-    /// The enclave's memory can't be had.
+    /// There is not enough memory for the enclave.
     #[error("there is no memory for the enclave: {what}{shortage}")]
     NoMemory {
         /// What failed.
@@ -78,17 +78,17 @@ pub enum Error {
         /// Why.
         shortage: Shortage,
     },
-    /// Pages of the program's file could not be read when the enclave took it, so that it took
-    /// another program.
-    #[error("{pages} pages of the program's file could not be read while the enclave took it")]
+    /// Pages of the program's file could not be read while the enclave copied it, so that the enclave
+    /// got another program.
+    #[error("{pages} pages of the program's file could not be read while the enclave copied it")]
     ProgramUnread {
-        /// How many.
+        /// The number of pages.
         pages: u64,
     },
-    /// The processor's memory for enclaves is used up.
+    /// The processor's memory for enclaves (EPC) is used up.
     #[error("the machine has no enclave memory (EPC) left: {0}")]
     NoEpc(String),
-    /// The threads that the enclave runs on can't be had.
+    /// The threads that the enclave runs on can't be started.
     #[error("no thread can be started: {source}{shortage}")]
     NoThread {
         /// What the system said.
@@ -104,10 +104,10 @@ pub enum Error {
         /// Why.
         shortage: Shortage,
     },
-    /// The operating system refuses the enclave's pages the permissions that they need.
+    /// The operating system denies the enclave's pages the permissions that they need.
     #[error("this machine does not permit the enclave's memory: {0}")]
     NotPermitted(String),
-    /// Something else of the operating system's failed.
+    /// Another system call failed.
     #[error("the enclave can't be loaded: {0}")]
     System(String),
     /// The enclave used up its heap.
@@ -119,10 +119,10 @@ pub enum Error {
     /// The enclave panicked.
     #[error("the enclave panicked{place}")]
     Panicked {
-        /// Where, as " at FILE:LINE:COLUMN", if the enclave said so.
+        /// " at FILE:LINE:COLUMN", if the enclave reported the place.
         place: String,
     },
-    /// An exception inside was not handled.
+    /// The enclave did not handle an exception.
     #[error("the enclave was stopped by exception {vector} ({name}) at address {address:#x}")]
     Exception {
         /// The CPU's vector.
@@ -132,7 +132,7 @@ pub enum Error {
         /// The address that faulted.
         address: u64,
     },
-    /// The enclave ended and reported nothing.
+    /// The enclave ended without reporting an outcome.
     #[error("the enclave ended without a report")]
     NoReport,
     /// The enclave's report can't be read.
@@ -144,11 +144,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it, in one line.
+    /// The remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
-            Error::NoSgx(_) => "see `twine info`, or run on software SGX with --tee sim".into(),
-            Error::Read { source, .. } => process::remedy(source).unwrap_or(match source.kind() {
+            Error::NoSgx(_) => "see `twine info`, or use software SGX: --tee sim".into(),
+            Error::Read { source, .. } => limits::remedy(source).unwrap_or(match source.kind() {
                 io::ErrorKind::NotFound => "check the path; `cargo xtask image` builds the image",
                 io::ErrorKind::IsADirectory => "name the .sgxs file, not a folder",
                 _ => "check the path and its permissions",
@@ -158,14 +158,16 @@ impl Error {
             }
             Error::Signature { .. } => "sign the image again: `twine image sign`".into(),
             Error::Changed { .. } => {
-                "the image was changed, or the signature is another image's: get both anew; or sign what is there: `twine image sign`".into()
+                "get the image and its signature again; or, if you trust this image, sign it: `twine image sign`".into()
             }
             Error::Damaged { .. } => "copy or build the image again".into(),
             Error::Attributes(error) => error.remedy().unwrap_or_else(|| SIGN_ANEW.into()),
             Error::Refused(_) => SIGN_ANEW.into(),
             Error::NoSimulation(_) => "run on another machine; `twine info` shows this one".into(),
             Error::RootSecret(error) => root_secret_remedy(error),
-            Error::Throwaway => "run where a root secret can be kept: set XDG_STATE_HOME".into(),
+            Error::Throwaway => {
+                "set XDG_STATE_HOME to a folder where the root secret can be kept".into()
+            }
             Error::NoMemory { shortage, .. } => shortage.remedy().unwrap_or(
                 "free some memory, or build an image with a smaller heap: `twine image build --heap-size SIZE`",
             ).into(),
@@ -173,19 +175,19 @@ impl Error {
                 "raise the limit of this container or unit: --pids-limit, TasksMax=",
             ).into(),
             Error::ProgramUnread { .. } => {
-                "check the disk, and that nobody writes to the file: what ran was not this program".into()
+                "check the disk, and that no process writes to the file; the enclave ran another program than this one".into()
             }
             Error::NoEpc(_) => {
                 "end other enclaves, or give the machine more EPC: PRMRR in its firmware, or a virtual machine's memory-backend-epc".into()
             }
             Error::NoFile { source, shortage } => {
-                shortage.remedy().or_else(|| process::remedy(source)).unwrap_or("close other files").into()
+                shortage.remedy().or_else(|| limits::remedy(source)).unwrap_or("close other files").into()
             }
             Error::System(_) => {
-                "see whether a seccomp filter or a limit of this container refuses the call".into()
+                "check whether a seccomp filter or a limit of this container refuses the call".into()
             }
             Error::NotPermitted(_) => {
-                "let this process make memory executable: look for a seccomp filter, SELinux (execmem) or, with SGX in hardware, a /dev that is mounted noexec".into()
+                "allow this process to make memory executable: check seccomp filters, SELinux (execmem) and, for hardware SGX, whether /dev is mounted noexec".into()
             }
             Error::Exhausted { .. } => larger_image(0),
             Error::Panicked { .. }
@@ -193,7 +195,7 @@ impl Error {
             | Error::NoReport
             | Error::Report(_)
             | Error::Runner(_) => {
-                "this is a fault of Twine's or of the image's: please report it with the program".into()
+                "this is a bug in Twine or in the image: please report it with the program".into()
             }
         }
     }
@@ -203,24 +205,24 @@ const SIGN_ANEW: &str = "build and sign an image for this machine: `twine image 
     `twine image inspect` shows what this one asks for";
 
 fn root_secret_remedy(error: &sgx_sim::Error) -> String {
-    const ELSEWHERE: &str =
-        "set XDG_STATE_HOME to a folder that stays, and that this user can write";
+    const ELSEWHERE: &str = "set XDG_STATE_HOME to a lasting folder that this user can write";
     let sgx_sim::Error::RootSecret(error) = error else { return ELSEWHERE.into() };
     match error {
         RootSecretError::Damaged { path } => format!(
-            "put a copy of it back; or, if nothing was sealed with it, `rm {}`: a new one is made",
+            "restore the file from a copy; or, if nothing was sealed with it, `rm {}`: a new one is created",
             shell_word(path.display())
         ),
         RootSecretError::Shared { path, .. } => format!(
-            "`chmod 600 {}`; or set XDG_STATE_HOME to a folder where modes are kept",
+            "`chmod 600 {}`; or set XDG_STATE_HOME to a folder on a file system with modes",
             shell_word(path.display())
         ),
         RootSecretError::Foreign { .. } => {
-            "set XDG_STATE_HOME or HOME to a folder of this user's, or give it the file (chown)"
+            "set XDG_STATE_HOME or HOME to a folder of this user, or give the file to this user \
+             (chown)"
                 .into()
         }
         RootSecretError::Read { source, .. } | RootSecretError::Make { source, .. } => {
-            process::remedy(source).unwrap_or(ELSEWHERE).into()
+            limits::remedy(source).unwrap_or(ELSEWHERE).into()
         }
         _ => ELSEWHERE.into(),
     }

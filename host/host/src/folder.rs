@@ -1,8 +1,8 @@
-//! Ordinary folders of this machine, passed through to a program by the host call `folder`.
+//! Ordinary folders of this machine, which a program accesses through the host call `folder`.
 //!
-//! Inodes are held open by descriptors that stand for the file itself (`O_PATH`), so that
-//! a name that changes meanwhile is never walked twice. Names are single components and
-//! no symbolic link is followed; the enclave walks paths.
+//! Each inode that the enclave uses is held by a descriptor (`O_PATH`), so that a path is never
+//! resolved twice, with different results. A name is a single component, and no symbolic link is
+//! followed: the enclave resolves paths.
 
 use rustix::fs::{
     self, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat, Timespec,
@@ -33,9 +33,9 @@ pub struct Folder {
 /// An inode that the enclave holds.
 #[derive(Debug)]
 struct Held {
-    /// Stands for the inode, whatever becomes of its names.
+    /// A descriptor of the inode, which stays valid when its names change.
     path: OwnedFd,
-    /// Opened for its data, once it was asked for.
+    /// The file opened for reading and writing, at the first access to its data.
     data: Option<OwnedFd>,
     count: u64,
 }
@@ -44,25 +44,25 @@ type Result<T, E = Errno> = std::result::Result<T, E>;
 
 const PATH: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// The bits of a mode that are kept: neither identity nor stickiness is lent.
+/// The bits of a mode that a program can set: no set-user-ID, set-group-ID or sticky bit.
 const PERMISSIONS: u32 = 0o777;
 
 /// The file systems by which programs talk to the kernel: `PROC_SUPER_MAGIC` and `SYSFS_MAGIC` of
 /// Linux.
 const KERNEL_INTERFACES: [i64; 2] = [0x9fa0, 0x6265_6572];
 
-/// What an entry of a directory takes in an answer beside its name, at most.
+/// Limit on the encoded size of a directory entry without its name, in bytes.
 const ENTRY_BYTES: usize = 40;
 
-/// Cookies of the enclave's are those of the system with this added: the first few are its
-/// own.
+/// The enclave's cookies are the system's plus this number, because the enclave uses the first few
+/// itself.
 const FIRST_COOKIE: u64 = 4;
 
 impl Folder {
-    /// The folder at `path`.
+    /// Opens the folder at `path`.
     ///
     /// # Errors
-    /// When it can't be opened, or is none.
+    /// If the folder can't be opened, or the path is not a folder.
     pub fn open(path: &Path, read_only: bool) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let path = fs::open(path, flags, Mode::empty())?;
@@ -72,11 +72,11 @@ impl Folder {
         Ok(Folder { root, device: stat.st_dev, read_only, held: Mutex::new(held) })
     }
 
-    /// Serves the request in the first `length` bytes of `buffer`, and leaves the answer
-    /// there; how many bytes that has, without the data after it.
+    /// Serves the request in the first `length` bytes of `buffer`, and writes the answer there.
+    /// Returns the length of the answer, without the data after it.
     ///
     /// # Errors
-    /// [`Status::Invalid`] for what is no request. What the system refuses is an answer.
+    /// [`Status::Invalid`] if the request is malformed. An error of the system is an answer.
     pub fn serve(&self, buffer: &mut [u8], length: usize) -> Result<u64, Status> {
         let (request, data) =
             Request::decode(buffer.get(..length).ok_or(Status::Invalid)?).ok_or(Status::Invalid)?;
@@ -104,8 +104,8 @@ impl Folder {
         Ok(())
     }
 
-    /// The enclave's number for an inode: the system's, and another bit where a mount lies
-    /// below the folder.
+    /// The enclave's number for an inode: the system's number, made distinct if the inode is on another
+    /// file system that is mounted below the folder.
     fn number(&self, stat: &Stat) -> u64 {
         if stat.st_dev == self.device {
             stat.st_ino

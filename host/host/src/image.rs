@@ -16,8 +16,8 @@ impl Image {
     /// Opens the image at `path` and reads its signature (`.sig` beside `.sgxs`).
     ///
     /// # Errors
-    /// When a file is missing or the signature's form is wrong. Whether it fits the image
-    /// is found out when the image is loaded.
+    /// If a file is missing or the signature is malformed. Whether the signature is the image's is
+    /// checked when the image is loaded.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
         let unreadable = |source| Error::Read { path: path.clone(), source };
@@ -53,7 +53,7 @@ impl Image {
         &self.path
     }
 
-    /// What the signature says.
+    /// The signature.
     pub fn sigstruct(&self) -> &Sigstruct {
         &self.sigstruct
     }

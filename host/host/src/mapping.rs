@@ -1,5 +1,5 @@
-//! A file of this machine in memory, for the enclave to read. No reference to it is ever
-//! made in this process.
+//! Maps a file into memory for the enclave to read. This process never makes a reference to the
+//! mapping.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 
 pub(crate) const PAGE: u64 = 4096;
 
-/// Pages of a file, which can be read and change with it.
+/// A shared, read-only mapping of a file.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     address: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// The first bytes of a file; it may be shorter. Address space costs nothing.
+    /// Maps the first `length` bytes of a file. The file may be shorter: address space costs nothing.
     pub(crate) fn new(file: &File, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // SAFETY: a new mapping, at an address of the system's choice, that no reference of
@@ -44,27 +44,28 @@ impl Mapping {
         self.length as u64
     }
 
-    /// Enters all pages into the page tables at once, as far as the file reaches. If that
-    /// fails, each page is entered when it is read.
+    /// Enters all pages of the file into the page tables. If that fails, each page is entered when it
+    /// is first read.
     pub(crate) fn populate(&self) {
         populate(self.address, self.length);
     }
 
-    /// Puts a page of zeros where an access found none: the file was made shorter, or its page
-    /// can't be read. Where the page is in the file, if the address is of this mapping.
+    /// Replaces the page at an address by zeros, after an access to it failed because the file was
+    /// truncated or the page can't be read. Returns the page's offset in the file, or `None` if the
+    /// address is not in this mapping.
     pub(crate) fn patch(&self, address: u64) -> Option<u64> {
         let offset = (address & !(PAGE - 1)).checked_sub(self.address as u64)?;
         let zeros = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         self.place(offset, zeros, -1).then_some(offset)
     }
 
-    /// Maps the file's page at `offset` again, in the place of zeros; whether it is there then.
+    /// Maps the file's page at `offset` again, in place of zeros. Returns whether that succeeded.
     pub(crate) fn mend(&self, file: &File, offset: u64) -> bool {
         self.place(offset, libc::MAP_SHARED | libc::MAP_NORESERVE, file.as_raw_fd())
     }
 
-    /// Replaces the page at `offset` by one of another mapping; whether it is of this one and
-    /// that could be done.
+    /// Replaces the page at `offset` by another mapping. Returns whether the page is in this mapping
+    /// and was replaced.
     fn place(&self, offset: u64, flags: libc::c_int, file: libc::c_int) -> bool {
         if offset >= self.length() {
             return false;
@@ -85,7 +86,7 @@ impl Mapping {
     }
 }
 
-/// Enters pages of a mapping that is there into the page tables; whether that could be done.
+/// Enters the pages of an existing mapping into the page tables. Returns whether that succeeded.
 pub(crate) fn populate(address: usize, length: usize) -> bool {
     // SAFETY: it reads no memory of this process and changes nothing but the page tables.
     unsafe { libc::madvise(address as *mut libc::c_void, length, libc::MADV_POPULATE_READ) == 0 }
@@ -93,7 +94,7 @@ pub(crate) fn populate(address: usize, length: usize) -> bool {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the enclave that read it is gone, and nobody else has its address.
+        // SAFETY: the enclave that read the mapping is gone, and nothing else has its address.
         unsafe { libc::munmap(self.address as *mut libc::c_void, self.length) };
     }
 }

@@ -1,18 +1,18 @@
-//! Entering what the page cache holds of a mapping into the page tables, before the enclave
-//! meets each page with a fault of its own. It goes as far as the enclave's reads are worth.
+//! Enters the pages of a mapping that are in the page cache into the page tables, so that the
+//! enclave has no fault at each of them. The enclave's reads decide how many pages are entered.
 
 use crate::mapping::{self, PAGE};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// Bytes that are entered at once, if all of them are in the page cache: nothing is read
-/// from a disk for this.
+/// The number of bytes that are entered at once, if all of them are in the page cache. Nothing is read
+/// from a disk.
 const STEP: u64 = 2 << 20;
 
-/// Most bytes of a mapping that are entered: 8 MiB of page tables.
-const MOST: u64 = 4 << 30;
+/// Limit on the bytes of a mapping that are entered: this is 8 MiB of page tables.
+const MAX_WANTED: u64 = 4 << 30;
 
-/// Enters pages from the start of a mapping on, in a thread that is there while it has work.
+/// Enters pages, from the start of a mapping on, in a thread that lives while it has work.
 #[derive(Debug)]
 pub(crate) struct Prefault {
     address: usize,
@@ -22,13 +22,13 @@ pub(crate) struct Prefault {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bytes that are to be entered, from the start of the mapping on.
+    /// The number of bytes to enter, from the start of the mapping on.
     wanted: u64,
-    /// How far the thread has come.
+    /// The number of bytes that the thread has processed.
     entered: u64,
-    /// Whether a thread works on it.
+    /// Whether a thread is running.
     working: bool,
-    /// No more is to be done.
+    /// Whether to enter no more pages.
     stopped: bool,
 }
 
@@ -37,25 +37,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Prefault {
-    /// For a mapping at `address`, which outlives this.
+    /// For the mapping at `address`, which must outlive this.
     pub(crate) fn new(address: usize) -> Self {
         Prefault { address, state: Arc::default(), thread: Mutex::default() }
     }
 
-    /// Enters the first `length` bytes, all of them in the mapping, as far as that was not done.
-    /// If there can be no thread, nothing is done.
+    /// Enters the rest of the first `length` bytes, which must be in the mapping. Does nothing if no
+    /// thread can be started.
     pub(crate) fn enter(&self, length: u64) {
-        // Held until the thread is started, so that there is one at most.
+        // Held until the thread is started, so that there is at most one.
         let mut thread = lock(&self.thread);
         let mut state = lock(&self.state);
-        state.wanted = state.wanted.max(length.min(MOST));
+        state.wanted = state.wanted.max(length.min(MAX_WANTED));
         if state.working || state.stopped || state.entered >= state.wanted {
             return;
         }
         state.working = true;
         drop(state);
         if let Some(ended) = thread.take() {
-            // It said that it does no more work, and neither panics nor waits for anything.
+            // The thread has set `working` to false, and returns at once.
             let _ = ended.join();
         }
         let (address, state) = (self.address, Arc::clone(&self.state));
@@ -84,7 +84,7 @@ impl Drop for Prefault {
     }
 }
 
-/// Goes on until all that is wanted is entered.
+/// Enters pages until all that are wanted are entered.
 fn work(address: usize, state: &Mutex<State>) {
     let mut cached = vec![0; (STEP / PAGE) as usize];
     loop {
@@ -103,10 +103,9 @@ fn work(address: usize, state: &Mutex<State>) {
     }
 }
 
-/// Enters some pages if all are in the page cache; whether to go on with others.
+/// Enters a range of pages if all of them are in the page cache. Returns whether to continue.
 fn enter(address: usize, length: usize, cached: &mut [u8]) -> bool {
-    // SAFETY: the range is of a mapping that is there, and `cached` has a byte for each of
-    // its pages.
+    // SAFETY: the range is part of an existing mapping, and `cached` has a byte for each page.
     if unsafe { libc::mincore(address as *mut libc::c_void, length, cached.as_mut_ptr()) } != 0 {
         return false;
     }
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn as_much_is_entered_as_was_wanted_and_no_more() {
+    fn only_the_wanted_pages_are_entered() {
         const SIZE: u64 = 64 << 20;
         let path = std::env::temp_dir().join(format!("twine-prefault-{}", std::process::id()));
         fs::write(&path, vec![1; SIZE as usize]).unwrap();

@@ -1,109 +1,16 @@
-//! What the system lets this process have: limits (getrlimit(2)), threads, descriptors.
+//! Prepares this process for hosting enclaves, and checks that it can get the memory, threads and
+//! descriptors that an enclave needs.
 
 use crate::error::Error;
-use std::fmt;
-use std::fs;
+use crate::limits::{Shortage, has_memory, limit};
 use std::io;
 use std::sync::mpsc;
 use std::thread::{self, Builder};
 
-/// Why the system has no more of something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Shortage {
-    /// RLIMIT_AS, in bytes.
-    AddressSpace(u64),
-    /// RLIMIT_DATA, in bytes.
-    Data(u64),
-    /// RLIMIT_NPROC, which counts the threads of all of a user's processes.
-    Processes(u64),
-    /// RLIMIT_NOFILE.
-    Files(u64),
-    /// The kernel commits no more memory than there is (`vm.overcommit_memory` is 2).
-    Overcommit,
-    /// No limit of this process's explains it.
-    Elsewhere,
-}
-
-/// The soft limit, if there is one.
-fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the structure is valid for writes. If it fails, it says that there is no limit.
-    unsafe { libc::getrlimit(resource, &raw mut limit) };
-    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
-}
-
-impl Shortage {
-    /// Why there are no more addresses.
-    pub(crate) fn of_addresses() -> Self {
-        limit(libc::RLIMIT_AS).map_or(Shortage::Elsewhere, Shortage::AddressSpace)
-    }
-
-    /// Why there is no more memory to write to.
-    pub(crate) fn of_memory() -> Self {
-        let commits = || fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
-        match limit(libc::RLIMIT_DATA) {
-            Some(limit) => Shortage::Data(limit),
-            None if commits().trim() == "2" => Shortage::Overcommit,
-            None => Shortage::of_addresses(),
-        }
-    }
-
-    /// Why there are no more threads: for want of memory for their stacks, or of threads.
-    pub(crate) fn of_threads() -> Self {
-        /// What the standard library gives a thread.
-        const STACK: usize = 2 << 20;
-        if !can_map(STACK) {
-            return Shortage::of_memory();
-        }
-        limit(libc::RLIMIT_NPROC).map_or(Shortage::Elsewhere, Shortage::Processes)
-    }
-
-    /// Why there are no more descriptors.
-    pub(crate) fn of_files() -> Self {
-        limit(libc::RLIMIT_NOFILE).map_or(Shortage::Elsewhere, Shortage::Files)
-    }
-
-    /// What to do about it, in one line, where the limit is known.
-    pub(crate) fn remedy(self) -> Option<&'static str> {
-        Some(match self {
-            Shortage::AddressSpace(_) => {
-                "raise the limit: `ulimit -v unlimited`, or LimitAS=infinity in a systemd unit; addresses cost no memory"
-            }
-            Shortage::Data(_) => {
-                "raise the limit: `ulimit -d unlimited`, or LimitDATA=infinity in a systemd unit"
-            }
-            Shortage::Processes(_) => {
-                "end some of this user's processes, or raise the limit: `ulimit -u`, LimitNPROC= in a systemd unit"
-            }
-            Shortage::Files(_) => {
-                "raise the limit: `ulimit -n 1024`, or LimitNOFILE=1024 in a systemd unit"
-            }
-            Shortage::Overcommit => {
-                "add memory or swap, or let the kernel commit more: `sysctl vm.overcommit_memory=0`"
-            }
-            Shortage::Elsewhere => return None,
-        })
-    }
-}
-
-impl fmt::Display for Shortage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Shortage::AddressSpace(bytes) => write!(f, "; RLIMIT_AS is {} KiB", bytes >> 10),
-            Shortage::Data(bytes) => write!(f, "; RLIMIT_DATA is {} KiB", bytes >> 10),
-            Shortage::Processes(count) => write!(f, "; RLIMIT_NPROC is {count}"),
-            Shortage::Files(count) => write!(f, "; RLIMIT_NOFILE is {count}"),
-            Shortage::Overcommit => f.write_str("; vm.overcommit_memory is 2"),
-            Shortage::Elsewhere => Ok(()),
-        }
-    }
-}
-
-/// Prepares this process for being the host of enclaves: opens as many files as it may, and gets
-/// an error, not a signal, for a file that becomes larger than it may (RLIMIT_FSIZE).
+/// Prepares this process for hosting enclaves. Raises the limit on open files to the hard limit, and
+/// ignores SIGXFSZ, so that a write beyond RLIMIT_FSIZE is an error and not a signal.
 ///
-/// A program calls it once, at its start. What it starts has the same.
+/// A program calls this once, at its start. Its child processes inherit both settings.
 pub fn prepare() {
     // SAFETY: no handler is installed: the signal is ignored.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
@@ -117,10 +24,10 @@ pub fn prepare() {
     }
 }
 
-/// Calls `main` on a stack that is large enough for it, whatever RLIMIT_STACK says.
+/// Calls `main` on a stack of at least 4 MiB, also if RLIMIT_STACK is lower.
 ///
 /// # Errors
-/// When the first thread's stack is too small, and there can be no other thread.
+/// If the main thread's stack is too small, and no other thread can be started.
 pub fn on_a_large_stack<T: Send + 'static>(
     main: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
@@ -132,72 +39,22 @@ pub fn on_a_large_stack<T: Send + 'static>(
     thread.join().or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Says that a thread could not be started.
+/// The error for a thread that could not be started.
 pub(crate) fn no_thread(source: io::Error) -> Error {
     Error::NoThread { source, shortage: Shortage::of_threads() }
 }
 
-/// Descriptors that `enclave-runner` takes: an epoll instance, an event, and a pair of sockets with
-/// two more descriptors for one of them; and two for files that are opened later.
+/// The number of descriptors that must be free: `enclave-runner` needs six (an epoll instance, an
+/// event, a pair of sockets, and two duplicates of one of them), and files that are opened later
+/// need two.
 const DESCRIPTORS: usize = 8;
 
-/// Memory that this process keeps for itself beside what enclaves take of it: stacks of threads, what
-/// is read and written. Without any, an allocation of a few bytes would end it.
-const SPARE: usize = 16 << 20;
-
-/// Whether this process can have so many bytes more, and some to spare.
-#[must_use]
-pub fn has_memory(bytes: usize) -> bool {
-    let (data, space) = (limit(libc::RLIMIT_DATA), limit(libc::RLIMIT_AS));
-    if data.is_none() && space.is_none() {
-        return true;
-    }
-    let size = bytes.saturating_add(SPARE);
-    match used() {
-        Some(used) => {
-            let fits = |limit: Option<u64>, used: u64| {
-                limit.is_none_or(|limit| used.saturating_add(size as u64) <= limit)
-            };
-            fits(data, used.data) && fits(space, used.space)
-        }
-        // A mapping, even for a moment, may take what another thread is about to ask for.
-        None => can_map(size),
-    }
-}
-
-/// What counts for this process's limits, in bytes.
-struct Used {
-    space: u64,
-    data: u64,
-}
-
-/// What this process has now, where /proc tells it (proc(5), statm).
-fn used() -> Option<Used> {
-    const PAGE: u64 = 4096;
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let mut pages = text.split_whitespace().map(|count| count.parse::<u64>().ok());
-    let space = pages.next()??;
-    let data = pages.nth(4)??;
-    Some(Used { space: space * PAGE, data: data * PAGE })
-}
-
-/// Whether so much memory can be mapped. It is given back at once.
-fn can_map(size: usize) -> bool {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the system's choice, that nothing refers to.
-    unsafe {
-        let start = libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0);
-        start != libc::MAP_FAILED && libc::munmap(start, size) == 0
-    }
-}
-
-/// Finds out whether `enclave-runner` can have the memory, threads and descriptors that it will take:
-/// it panics where it gets none.
-pub(crate) fn room(threads: usize) -> Result<(), Error> {
+/// Checks that `enclave-runner` can get the memory, threads and descriptors that it needs. It would
+/// panic without them.
+pub(crate) fn check_resources(threads: usize) -> Result<(), Error> {
     if !has_memory(0) {
         return Err(Error::NoMemory {
-            what: "none is left for this command itself".into(),
+            what: "none is left for the command itself".into(),
             shortage: Shortage::of_memory(),
         });
     }
@@ -216,18 +73,18 @@ fn descriptor() -> io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?)
 }
 
-/// Starts so many threads at once, and waits for them to be gone.
+/// Starts `count` threads that run at the same time, and waits until they have ended.
 fn try_threads(count: usize) -> io::Result<()> {
-    let (tell, told) = mpsc::channel();
+    let (send_id, ids) = mpsc::channel();
     let mut threads = Vec::with_capacity(count);
     let mut failed = Ok(());
     for _ in 0..count {
         let (go, wait) = mpsc::channel::<()>();
-        let tell = tell.clone();
+        let send_id = send_id.clone();
         let work = move || {
-            // SAFETY: gettid takes nothing and always succeeds.
-            let _ = tell.send(unsafe { libc::gettid() });
-            // Until the other end is dropped.
+            // SAFETY: gettid takes no arguments and always succeeds.
+            let _ = send_id.send(unsafe { libc::gettid() });
+            // Returns when the other end is dropped.
             let _ = wait.recv();
         };
         match Builder::new().spawn(work) {
@@ -238,15 +95,15 @@ fn try_threads(count: usize) -> io::Result<()> {
             }
         }
     }
-    drop(tell);
+    drop(send_id);
     for (go, thread) in threads {
         drop(go);
-        // It can't panic.
+        // The thread can't panic.
         let _ = thread.join();
     }
-    // One that was joined may still count for a moment.
-    for thread in told {
-        // SAFETY: signal 0 is sent to nobody; it says whether there is such a thread.
+    // A thread still counts for the limit for a moment after it was joined.
+    for thread in ids {
+        // SAFETY: signal 0 is not delivered. The call only checks whether the thread exists.
         while unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } == 0 {
             thread::yield_now();
         }
@@ -254,67 +111,18 @@ fn try_threads(count: usize) -> io::Result<()> {
     failed
 }
 
-/// What to do about an error of the system's that has nothing to do with the file that was asked
-/// for, in one line.
-pub fn remedy(error: &io::Error) -> Option<&'static str> {
-    if error.kind() == io::ErrorKind::OutOfMemory {
-        return Some(Shortage::of_memory().remedy().unwrap_or("free some memory"));
-    }
-    Some(match error.raw_os_error()? {
-        libc::EMFILE => Shortage::Files(0).remedy()?,
-        libc::ENFILE => "close other files of this machine, or raise fs.file-max (sysctl)",
-        libc::ENOSPC => "make room on the disk, or name a file on another",
-        libc::EDQUOT => "make room within this user's quota, or name a file on another disk",
-        libc::EFBIG => {
-            "raise the limit: `ulimit -f unlimited`, or LimitFSIZE=infinity in a systemd unit"
-        }
-        libc::EIO => "look for errors of the disk in the kernel's log: `dmesg`",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_this_process_has_grows_with_what_it_maps() {
-        const SIZE: u64 = 32 << 20;
-        let before = used().unwrap();
-        let bytes = std::hint::black_box(vec![1_u8; SIZE as usize]);
-        let after = used().unwrap();
-        // Other tests run beside this one.
-        let (least, most) = (SIZE / 2, 8 * SIZE);
-        assert!((least..most).contains(&(after.data - before.data)), "{}", bytes.len());
-        assert!((least..most).contains(&(after.space - before.space)));
-    }
-
-    #[test]
-    fn there_is_room_for_a_few_threads() {
-        room(8).unwrap();
+    fn a_few_threads_can_be_started() {
+        check_resources(8).unwrap();
         try_threads(0).unwrap();
     }
 
     #[test]
-    fn work_that_needs_a_stack_is_done() {
+    fn a_function_on_a_large_stack_returns_its_result() {
         assert_eq!(on_a_large_stack(|| 7).unwrap(), 7);
-    }
-
-    #[test]
-    fn a_shortage_that_is_known_is_named_and_has_a_remedy() {
-        for (shortage, name, remedy) in [
-            (Shortage::AddressSpace(1 << 20), "RLIMIT_AS is 1024 KiB", "LimitAS=infinity"),
-            (Shortage::Data(1 << 20), "RLIMIT_DATA is 1024 KiB", "LimitDATA=infinity"),
-            (Shortage::Processes(5), "RLIMIT_NPROC is 5", "LimitNPROC"),
-            (Shortage::Files(9), "RLIMIT_NOFILE is 9", "LimitNOFILE"),
-            (Shortage::Overcommit, "vm.overcommit_memory is 2", "sysctl"),
-        ] {
-            assert!(shortage.to_string().contains(name), "{shortage}");
-            assert!(shortage.remedy().unwrap().contains(remedy), "{shortage:?}");
-        }
-        assert_eq!(
-            (Shortage::Elsewhere.to_string(), Shortage::Elsewhere.remedy()),
-            ("".into(), None)
-        );
     }
 }

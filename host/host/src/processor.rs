@@ -1,4 +1,4 @@
-//! The processor of this machine, as far as it decides what runs here and how fast.
+//! The properties of this machine's processor that affect what runs on it, and how fast.
 
 use sgx_sim::EncluException;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
@@ -7,7 +7,7 @@ use std::fmt;
 /// The processor of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Processor {
-    /// Its name, of CPUID leaves 80000002H to 80000004H.
+    /// The name (CPUID leaves 80000002H to 80000004H).
     pub name: String,
     /// Family, with the extended family added (SDM Vol. 2A, CPUID).
     pub family: u32,
@@ -15,17 +15,17 @@ pub struct Processor {
     pub model: u32,
     /// Stepping.
     pub stepping: u32,
-    /// AVX-512 with VAES and VPCLMULQDQ: files in volumes are sealed with them.
+    /// AVX-512 with VAES and VPCLMULQDQ, which make the encryption of volumes faster.
     pub avx512: bool,
-    /// AMX tiles: thread state of 8 KiB that an enclave must do without.
+    /// AMX tiles: 8 KiB of thread state that enclaves can't use.
     pub amx: bool,
-    /// The exception that ENCLU raises outside of enclaves in hardware. None if it can't be told.
+    /// The exception that ENCLU raises outside of hardware enclaves. `None` if it is not known.
     pub enclu: Option<EncluException>,
 }
 
 impl Processor {
-    /// Asks CPUID, and has a child process execute ENCLU.
-    pub fn look() -> Self {
+    /// Reads CPUID, and executes ENCLU in a child process.
+    pub fn detect() -> Self {
         let signature = __cpuid(1).eax;
         let field = |shift: u32, bits: u32| signature >> shift & ((1 << bits) - 1);
         let (family, model) = (field(8, 4), field(4, 4));
@@ -67,7 +67,7 @@ impl fmt::Display for Processor {
         write!(f, "{}AVX-512, {}AMX, ", with(self.avx512), with(self.amx))?;
         match self.enclu {
             Some(exception) => write!(f, "ENCLU raises {exception}"),
-            None => f.write_str("what ENCLU raises can't be told"),
+            None => f.write_str("the exception of ENCLU is not known"),
         }
     }
 }
@@ -77,13 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_tells_the_same_of_it() {
+    fn the_processor_is_the_one_that_linux_reports() {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap();
         let field = |name: &str| {
             let mut lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
             lines.find(|(key, _)| key.trim() == name).unwrap().1.trim()
         };
-        let processor = Processor::look();
+        let processor = Processor::detect();
         assert_eq!(processor.name, field("model name"));
         assert_eq!(processor.family.to_string(), field("cpu family"));
         assert_eq!(processor.model.to_string(), field("model"));

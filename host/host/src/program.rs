@@ -1,10 +1,10 @@
-//! A program's bytes, where the enclave takes them from.
+//! The bytes of a program, from which the enclave copies it.
 
 use crate::mapping::Mapping;
 use std::fs::File;
 use std::io;
 
-/// The program that an enclave is to run: bytes in memory, or a file.
+/// A program for an enclave to run: bytes in memory, or a file.
 #[derive(Debug)]
 pub struct Program(Contents);
 
@@ -12,22 +12,22 @@ pub struct Program(Contents);
 enum Contents {
     /// Bytes, padded to whole words.
     Memory { words: Box<[u64]>, length: usize },
-    /// Pages of a file. If somebody changes it meanwhile, the enclave takes what it finds, and
-    /// knows the program by that.
+    /// A mapped file. If the file changes while the enclave copies it, the identity of the program is
+    /// that of the copy.
     File(Mapping),
 }
 
 impl Program {
-    /// The first `length` bytes of a file, read when the enclave takes them: no copy of them is
-    /// made on this side.
+    /// The first `length` bytes of a file. The enclave reads them from a mapping; the host makes no
+    /// copy.
     ///
     /// # Errors
-    /// When the file can't be mapped.
+    /// If the file can't be mapped.
     pub fn of_file(file: &File, length: u64) -> io::Result<Self> {
         Ok(Program(Contents::File(Mapping::new(file, length)?)))
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub fn len(&self) -> usize {
         match &self.0 {
             Contents::Memory { length, .. } => *length,
@@ -35,13 +35,13 @@ impl Program {
         }
     }
 
-    /// Whether it has none.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Its address and length, for the enclave.
-    pub(crate) fn give(&self) -> (u64, u64) {
+    /// The address and length, for the enclave.
+    pub(crate) fn location(&self) -> (u64, u64) {
         let address = match &self.0 {
             Contents::Memory { words, .. } => words.as_ptr() as u64,
             Contents::File(mapping) => {
@@ -52,7 +52,7 @@ impl Program {
         (address, self.len() as u64)
     }
 
-    /// See [`Mapping::patch`]; whether the address is of the program's mapping.
+    /// See [`Mapping::patch`]. Returns whether the address is in the program's mapping.
     pub(crate) fn patch(&self, address: u64) -> bool {
         matches!(&self.0, Contents::File(mapping) if mapping.patch(address).is_some())
     }
@@ -70,7 +70,7 @@ impl From<Vec<u8>> for Program {
     }
 }
 
-/// Bytes as words in memory that stays where it is, with zeros up to the next whole word.
+/// Copies bytes to memory that is aligned to words and never moves, padded with zeros.
 pub(crate) fn words(bytes: &[u8]) -> Box<[u64]> {
     let (whole, rest) = bytes.as_chunks::<8>();
     let mut last = [0; 8];
@@ -84,7 +84,7 @@ mod tests {
     use std::fs;
 
     fn given(program: &Program) -> Vec<u8> {
-        let (address, length) = program.give();
+        let (address, length) = program.location();
         assert!(address.is_multiple_of(8) && length == program.len() as u64);
         // SAFETY: the program has so many bytes there, and nobody changes them.
         unsafe { std::slice::from_raw_parts(address as *const u8, length as usize) }.to_vec()
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_file_that_was_cut_zeros_are_left() {
+    fn a_truncated_program_file_reads_as_zeros() {
         let path = std::env::temp_dir().join(format!("twine-cut-{}", std::process::id()));
         fs::write(&path, vec![7; 3 * 4096]).unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();
         let program = Program::of_file(&file, 3 * 4096).unwrap();
         file.set_len(4096).unwrap();
-        let (address, _) = program.give();
+        let (address, _) = program.location();
         assert!(program.patch(address + 4096) && program.patch(address + 2 * 4096 + 9));
         assert!(!program.patch(address - 1) && !program.patch(address + 3 * 4096));
         assert_eq!(given(&program), [vec![7; 4096], vec![0; 2 * 4096]].concat());

@@ -1,4 +1,4 @@
-//! Running one program in an enclave.
+//! Runs one program in an enclave.
 
 use crate::code::CodeFile;
 use crate::device::{Device, Loaded, Platform};
@@ -6,7 +6,8 @@ use crate::driver::Memory;
 use crate::enter;
 use crate::error::Error;
 use crate::image::Image;
-use crate::process::{self, Shortage};
+use crate::limits::Shortage;
+use crate::process;
 use crate::program::Program;
 use crate::service::{self, Abnormal, Interposer, Resources, Said, Service};
 use crate::stats::Stats;
@@ -17,20 +18,20 @@ use twine_protocol::key::VolumeKey;
 use twine_protocol::launch::{End, Launch, Outcome, Source};
 use twine_protocol::task::{OpenVolume, Operation, Task};
 
-/// What came of a run.
+/// The report of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// What the enclave reported.
+    /// The outcome that the enclave reported.
     pub outcome: Outcome,
-    /// The host calls it made.
+    /// Counts of host calls.
     pub stats: Stats,
-    /// How long the host took for its phases.
+    /// The durations of the host's phases.
     pub phases: Phases,
-    /// Why the program's compiled code was not kept, if that failed.
-    pub not_kept: Option<Arc<std::io::Error>>,
+    /// The error that kept the program's compiled code from being cached.
+    pub cache_error: Option<Arc<std::io::Error>>,
 }
 
-/// How long the phases of the host's side took.
+/// The durations of the host's phases.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Phases {
     /// Reading, measuring and loading the image.
@@ -39,12 +40,12 @@ pub struct Phases {
     pub inside: Duration,
 }
 
-/// Runs `program` in an enclave of `image` as `launch` says, to its end. The storages and
-/// folders that its mounts name by number are those of `resources`.
+/// Runs `program` in an enclave of `image`, with the settings in `launch`, until it ends. The mounts
+/// in `launch` refer to storages and folders in `resources` by number.
 ///
 /// # Errors
-/// When the image can't be loaded or the enclave does not end as it should. A program that
-/// traps or is refused is no error: the outcome says so.
+/// If the image can't be loaded, or the enclave ends abnormally. A program that traps or is refused
+/// is not an error: the outcome reports it.
 pub fn run(
     image: &Image,
     platform: Platform,
@@ -56,10 +57,10 @@ pub fn run(
     run_with(image, platform, device, launch, program.into(), resources, None)
 }
 
-/// As [`run`], with an interposer between the enclave and this host.
+/// Like [`run`], with an interposer between the enclave and this host.
 ///
 /// # Errors
-/// As [`run`]; an interposer can make an enclave end in any way.
+/// The errors of [`run`]. An interposer can cause any of them.
 pub fn run_interposed(
     image: &Image,
     platform: Platform,
@@ -72,10 +73,10 @@ pub fn run_interposed(
     run_with(image, platform, device, launch, program.into(), resources, Some(interposer))
 }
 
-/// As [`run`], on a model of the kernel's driver, in which faults can be put.
+/// Like [`run`], on a model of the kernel's driver that can inject faults.
 ///
 /// # Errors
-/// As [`run`].
+/// The errors of [`run`].
 pub fn run_modelled(
     image: &Image,
     kernel: sgx_sim::Kernel,
@@ -99,7 +100,7 @@ fn run_with(
     enter::link();
     let service = Arc::new(Service::new(&launch.encode(), program, resources, interposer));
 
-    service.interrupts().lead_to(&service);
+    service.interrupts().connect(&service);
     let start = Instant::now();
     let attributes =
         twine_image::launch_attributes(&image.sigstruct, xcr0()).map_err(Error::Attributes)?;
@@ -107,7 +108,7 @@ fn run_with(
         return Err(Error::Throwaway);
     }
     let loaded = device()?.load(image, attributes)?;
-    process::room(loaded.threads.max(1))?;
+    process::check_resources(loaded.threads.max(1))?;
     let memory = loaded.memory.clone();
     let _ = service.memory.set(memory.clone());
     let registration = service::register(memory.elrange(), service.clone());
@@ -125,17 +126,18 @@ fn run_with(
         return Err(Error::ProgramUnread { pages: stats.unread.program });
     }
     let outcome = outcome(said, result, platform, &memory)?;
-    let not_kept = service.code().and_then(CodeFile::not_kept);
-    Ok(Report { outcome, stats, phases: Phases { load, inside }, not_kept })
+    let cache_error = service.code().and_then(CodeFile::error);
+    Ok(Report { outcome, stats, phases: Phases { load, inside }, cache_error })
 }
 
-/// What runs a loaded enclave.
+/// The runner of a loaded enclave.
 fn command(loaded: Loaded, sigstruct: &Sigstruct) -> Result<enclave_runner::Command, Error> {
-    // The image has been read already: what the builder would load it from is not asked for.
+    // The enclave is loaded already, so the builder does not read an image.
     let mut builder = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&[]);
     builder.sigstruct(sigstruct.clone());
     let mut builder = enclave_runner::EnclaveBuilder::new(builder);
-    // As many as can be inside at once: one that waits in a host call keeps no other one out.
+    // One worker for each thread of the enclave, so that a thread that waits in a host call does not
+    // hold up another one.
     builder.num_worker_threads(loaded.threads.max(1));
     builder.build(loaded).map_err(|error| Error::Runner(format!("{error:#}")))
 }
@@ -144,7 +146,7 @@ fn command(loaded: Loaded, sigstruct: &Sigstruct) -> Result<enclave_runner::Comm
 fn xcr0() -> u64 {
     #[target_feature(enable = "xsave")]
     fn read() -> u64 {
-        // SAFETY: XCR0 is there wherever XSAVE is, which the caller has checked.
+        // SAFETY: processors with XSAVE, which the caller has checked for, have XCR0.
         unsafe { std::arch::x86_64::_xgetbv(0) }
     }
     if !std::is_x86_feature_detected!("xsave") {
@@ -161,16 +163,16 @@ fn outcome(
     memory: &Memory,
 ) -> Result<Outcome, Error> {
     let no_memory = |what: String| Error::NoMemory { what, shortage: Shortage::of_memory() };
-    let short = || no_memory("it can't grow".into());
+    let short = || no_memory("the heap can't grow".into());
     if let Some(bytes) = said.outcome {
         let outcome = Outcome::decode(&bytes)?;
-        // What it was refused for is that, whatever it took it for.
+        // The enclave may name another reason, but this is why it could not run the program.
         if memory.was_short() && matches!(outcome.end, End::Refused { .. }) {
             return Err(short());
         }
         return Ok(outcome);
     }
-    // An allocation that failed is why it panicked, if it did.
+    // If an allocation failed before an abnormal end, the allocation is the cause.
     if let (Some(size), Some(_)) = (said.exhausted, &said.abnormal) {
         return Err(if memory.was_short() { short() } else { Error::Exhausted { size } });
     }
@@ -196,10 +198,10 @@ fn outcome(
     })
 }
 
-/// Why a thread could not enter.
+/// The error for a thread that could not enter.
 fn not_entered(error: std::io::Error) -> Error {
     match error.raw_os_error() {
-        // Software SGX has no memory for a signal stack.
+        // Software SGX could not allocate a signal stack.
         Some(libc::EAGAIN | libc::ENOMEM) => Error::NoMemory {
             what: format!("a thread can't enter: {error}"),
             shortage: Shortage::of_memory(),
@@ -208,8 +210,8 @@ fn not_entered(error: std::io::Error) -> Error {
     }
 }
 
-/// Whether what is asked for takes a key that only this machine's enclaves can derive. Code that
-/// is kept does not count: a program can run without, but [`Task::Compile`] is for nothing else.
+/// Whether a request needs a sealing key. The code cache does not count, because a program can run
+/// without it; but it is the only purpose of [`Task::Compile`].
 pub fn needs_sealing(launch: &Launch) -> bool {
     let sealed = |key: &VolumeKey| matches!(key, VolumeKey::Sealed(_));
     let opened =
@@ -221,7 +223,7 @@ pub fn needs_sealing(launch: &Launch) -> bool {
             Source::Folder(_) | Source::Memory(_) => false,
         }),
         Task::Volume(task) => match &task.operation {
-            // The header says something to everybody.
+            // Reading the header takes no key.
             Operation::Info { header: true, .. } => false,
             Operation::AddKey { key } | Operation::RotateKey { key, .. } => {
                 sealed(key) || opened(&task.volume)

@@ -1,8 +1,8 @@
-//! What one enclave is served with, and what it said.
+//! The state of the host for one enclave: its resources, and what the enclave reported.
 
 use crate::code::CodeFile;
-use crate::device::Elrange;
 use crate::driver::Memory;
+use crate::elrange::Elrange;
 use crate::folder::Folder;
 use crate::mapping::PAGE;
 use crate::program::{Program, words};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, 
 use std::time::Duration;
 use twine_protocol::wire::{PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
 
-/// A year: the system's clocks can't add much more.
+/// Limit on one sleep: a year. The system's clocks can't add much more.
 const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// One host call, as an [`Interposer`] sees it.
@@ -25,18 +25,18 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct Call {
     /// The TCS of the thread that made it.
     pub tcs: u64,
-    /// Its number, one of [`twine_protocol::calls::number`].
+    /// The number, one of [`twine_protocol::calls::number`].
     pub number: u64,
-    /// Its arguments.
+    /// The arguments.
     pub arguments: [u64; 4],
-    /// The addresses of the enclave.
+    /// The address range of the enclave.
     pub elrange: std::ops::Range<usize>,
 }
 
-/// Sees every host call after it was served, and may answer otherwise: for tracing, and for
-/// tests that play a hostile host.
+/// Sees every host call after it was served, and may replace the results. It is for tracing, and for
+/// tests with a hostile host.
 pub trait Interposer: Send + Sync {
-    /// The answer that the enclave gets, where the host itself would have given `honest`.
+    /// The results for the enclave. The host's own results are `honest`.
     fn answer(&self, call: &Call, honest: (u64, u64)) -> (u64, u64);
 }
 
@@ -46,34 +46,34 @@ impl std::fmt::Debug for dyn Interposer {
     }
 }
 
-/// How an enclave ended when it did not end well.
+/// An abnormal end of an enclave.
 #[derive(Debug, Clone)]
 pub(crate) enum Abnormal {
-    /// It made EDP's `exit` call with `panic` set.
+    /// The enclave made EDP's `exit` call with `panic` set.
     Panicked,
-    /// An exception that it does not handle.
+    /// The enclave did not handle an exception.
     Exception { vector: u16, address: u64 },
-    /// The driver had no page for what it touched.
+    /// The driver had no page for an address that the enclave touched.
     NoPage { address: u64 },
-    /// It could not be entered.
+    /// The enclave could not be entered.
     NotEntered(i32),
 }
 
-/// What an enclave said of itself.
+/// The enclave's reports about the run.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     pub outcome: Option<Vec<u8>>,
     pub exhausted: Option<u64>,
     pub panic_place: Option<String>,
     pub abnormal: Option<Abnormal>,
-    /// Interrupts that the enclave has not been told of.
+    /// The number of interrupts that the enclave has not received yet.
     pub interrupts: u32,
 }
 
-/// Host memory, aligned to words, that stays where it is.
+/// Host memory that is aligned to words and never moves.
 type Buffer = Box<[u64]>;
 
-/// What of this machine an enclave may use, by the numbers that the launch request has for it.
+/// The resources of this machine that an enclave may use. The launch request refers to them by number.
 #[derive(Debug, Default)]
 pub struct Resources {
     /// Files that hold volumes.
@@ -82,38 +82,37 @@ pub struct Resources {
     pub folders: Vec<Folder>,
     /// Listening sockets.
     pub listeners: Vec<TcpListener>,
-    /// Where the program's compiled code is kept.
+    /// The file for the program's cached code.
     pub code: Option<CodeFile>,
-    /// Where the program's standard input comes from, instead of this process's.
+    /// The program's standard input, in place of this process's.
     pub input: Option<Box<dyn Input>>,
-    /// Who wants to know how far long work has come.
+    /// Receives the progress of long operations.
     pub progress: Option<Box<dyn Progress>>,
-    /// What interrupts the program, if [`Limits::interrupts`](twine_protocol::launch::Limits) is
-    /// set.
+    /// Interrupts the program, if [`Limits::interrupts`](twine_protocol::launch::Limits) is set.
     pub interrupts: Interrupts,
 }
 
-/// Interrupts a program that runs, from another thread.
+/// Interrupts a running program, from another thread.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupts(Arc<OnceLock<Weak<Service>>>);
 
 impl Interrupts {
-    /// Tells the enclave, if it runs.
+    /// Interrupts the program, if the enclave runs.
     pub fn send(&self) {
         if let Some(service) = self.0.get().and_then(Weak::upgrade) {
             service.interrupt();
         }
     }
 
-    /// Sends them there from now on.
-    pub(crate) fn lead_to(&self, service: &Arc<Service>) {
+    /// Sends interrupts to `service` from now on.
+    pub(crate) fn connect(&self, service: &Arc<Service>) {
         let _ = self.0.set(Arc::downgrade(service));
     }
 }
 
-/// Is told how far long work has come.
+/// Receives the progress of long operations.
 pub trait Progress: Send + Sync {
-    /// So much is done of `total`, or of what is not known.
+    /// `done` units of `total` are complete. The total may not be known.
     fn progress(&self, done: u64, total: Option<u64>, unit: Unit);
 }
 
@@ -125,11 +124,11 @@ impl std::fmt::Debug for dyn Progress {
 
 /// A standard input other than this process's: a line editor on a terminal.
 pub trait Input: Send + Sync {
-    /// Reads at least one byte, or none at the end. `line` is what the program has written
-    /// to its standard output since it last began a line: its prompt.
+    /// Reads at least one byte, or none at the end. `line` is the program's prompt: the text of the
+    /// last, unfinished line of its standard output.
     ///
     /// # Errors
-    /// How it failed.
+    /// If the input can't be read.
     fn read(&self, line: &str, bytes: &mut [u8]) -> std::io::Result<usize>;
 }
 
@@ -139,10 +138,10 @@ impl std::fmt::Debug for dyn Input {
     }
 }
 
-/// Most bytes of a prompt.
-const MOST_PROMPT: usize = 4096;
+/// Limit on the length of a prompt, in bytes.
+const MAX_PROMPT: usize = 4096;
 
-/// What one enclave is served with.
+/// The state of the host for one enclave.
 #[derive(Debug)]
 pub(crate) struct Service {
     resources: Resources,
@@ -150,15 +149,15 @@ pub(crate) struct Service {
     launch: Buffer,
     launch_length: u64,
     program: Program,
-    /// One transfer buffer for each TCS, for the life of the enclave.
+    /// The transfer buffer of each TCS, until the enclave ends.
     transfers: Mutex<HashMap<u64, Buffer>>,
     said: Mutex<Said>,
-    /// The run has ended, or was interrupted: who sleeps looks.
+    /// Wakes threads that sleep, when the run has ended or was interrupted.
     changed: Condvar,
-    /// What was written to the standard output since the last new line.
+    /// The text that was written to the standard output since the last new line.
     line: Mutex<Vec<u8>>,
     pub counters: Counters,
-    /// The enclave's, once it is loaded.
+    /// The enclave's memory, once the enclave is loaded.
     pub memory: OnceLock<Arc<Memory>>,
     pub interposer: Option<Arc<dyn Interposer>>,
 }
@@ -191,20 +190,20 @@ impl Service {
         self.resources.interrupts.clone()
     }
 
-    /// Notes how the run has ended.
-    pub(crate) fn end(&self, note: impl FnOnce(&mut Said)) {
-        note(&mut self.said());
+    /// Records the end of the run.
+    pub(crate) fn end(&self, record: impl FnOnce(&mut Said)) {
+        record(&mut self.said());
         self.changed.notify_all();
     }
 
-    /// Notes an interrupt.
+    /// Records an interrupt.
     fn interrupt(&self) {
         self.said().interrupts += 1;
         self.changed.notify_all();
     }
 
-    /// Sleeps for so many nanoseconds, or until the run has ended. A sleep without an end is
-    /// interrupted.
+    /// Sleeps for this many nanoseconds, or until the run has ended. An interrupt ends a sleep without
+    /// a limit (`u64::MAX`).
     pub(crate) fn sleep(&self, nanoseconds: u64) -> Result<(), Status> {
         let endless = nanoseconds == u64::MAX;
         let goes_on = |said: &mut Said| {
@@ -212,7 +211,7 @@ impl Service {
             said.outcome.is_none() && said.abnormal.is_none() && !interrupted
         };
         let time = Duration::from_nanos(nanoseconds).min(LONGEST_SLEEP);
-        // Whoever wanted to sleep longer asks again.
+        // The enclave repeats a call for a longer sleep.
         let waited = self.changed.wait_timeout_while(self.said(), time, goes_on);
         let (mut said, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if endless && said.interrupts > 0 {
@@ -222,7 +221,7 @@ impl Service {
         Ok(())
     }
 
-    /// The answer to a call, once the host itself has served it.
+    /// The results of a call: the interposer's, if there is one, otherwise `honest`.
     pub(crate) fn answer(
         &self,
         tcs: u64,
@@ -248,7 +247,7 @@ impl Service {
     }
 
     pub(crate) fn program(&self) -> (u64, u64) {
-        self.program.give()
+        self.program.location()
     }
 
     pub(crate) fn storage(&self, number: u64) -> Result<&Storage, Status> {
@@ -265,9 +264,9 @@ impl Service {
         &self.sockets
     }
 
-    /// Waits for streams and sockets; how many are ready.
+    /// Waits for streams and sockets, and returns how many are ready.
     pub(crate) fn poll(&self, records: &mut [PollRecord], timeout: u64) -> Result<u64, Status> {
-        // Open until the wait is over, whatever another thread closes.
+        // Keeps the sockets open during the wait, even if another thread closes them.
         let sockets: Vec<_> =
             records.iter().map(|record| self.sockets.get(record.stream)).collect();
         let numbers: Vec<u64> = records.iter().map(|record| record.stream).collect();
@@ -277,7 +276,7 @@ impl Service {
         })
     }
 
-    /// Reads from a stream of the program's.
+    /// Reads from a stream of the program.
     pub(crate) fn read(&self, stream: u64, bytes: &mut [u8]) -> Result<u64, Status> {
         let Some(input) = self.resources.input.as_ref().filter(|_| stream == 0) else {
             return streams::read(stream, bytes);
@@ -287,7 +286,7 @@ impl Service {
         read.map(|count| count as u64).map_err(|_| Status::Io)
     }
 
-    /// Writes to a stream of the program's.
+    /// Writes to a stream of the program.
     pub(crate) fn write(&self, stream: u64, bytes: &[u8]) -> Result<u64, Status> {
         let written = streams::write(stream, bytes)?;
         if stream == 1 && self.resources.input.is_some() {
@@ -297,7 +296,7 @@ impl Service {
                 Some(end) => *line = bytes[end + 1..].to_vec(),
                 None => line.extend_from_slice(bytes),
             }
-            line.truncate(MOST_PROMPT);
+            line.truncate(MAX_PROMPT);
         }
         Ok(written)
     }
@@ -316,8 +315,8 @@ impl Service {
         self.resources.code.as_ref()
     }
 
-    /// Whether a fault at this address was in a mapping of a file, and zeros are there now. The
-    /// enclave is told where they are, or the user is.
+    /// After a fault: if the address is in a mapping of a file, replaces the page by zeros and returns
+    /// true. For a volume the enclave learns of it; for the program and cached code the report does.
     pub(crate) fn patch(&self, address: u64) -> bool {
         if self.resources.storages.iter().any(|storage| storage.patch(address)) {
             return true;
@@ -333,24 +332,24 @@ impl Service {
         of_program
     }
 
-    /// What was counted.
+    /// The counts of the run.
     pub(crate) fn stats(&self) -> Stats {
         let storages = self.resources.storages.iter();
         self.counters.read(storages.map(|storage| storage.unread().count()).sum())
     }
 
-    /// The transfer buffer of the thread with that TCS.
+    /// The transfer buffer of the thread with this TCS.
     pub(crate) fn transfer(&self, tcs: u64) -> (u64, u64) {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
         let words = (TRANSFER_BUFFER_SIZE + PAGE) as usize / 8;
         let buffer = transfers.entry(tcs).or_insert_with(|| vec![0; words].into());
-        // At the start of a page, where it can be written to a file from directly.
+        // Aligned to a page, as direct writes to a file require.
         let start = (buffer.as_ptr() as u64).next_multiple_of(PAGE);
         (start, TRANSFER_BUFFER_SIZE)
     }
 
-    /// Whether these bytes lie in the transfer buffer of that TCS: a host call of a sane
-    /// enclave names no others.
+    /// Whether these bytes are in the transfer buffer of this TCS. The host calls of a correct enclave
+    /// use no other bytes.
     pub(crate) fn in_transfer(&self, tcs: u64, pointer: u64, length: u64) -> bool {
         let (start, size) = self.transfer(tcs);
         pointer >= start && pointer.checked_add(length).is_some_and(|end| end <= start + size)
@@ -359,9 +358,10 @@ impl Service {
 
 static SERVICES: RwLock<Vec<(Elrange, Arc<Service>)>> = RwLock::new(Vec::new());
 
-/// Serves the enclave at these addresses from now on, until the guard is dropped.
+/// Removes the registration when it is dropped.
 pub(crate) struct Registered(usize);
 
+/// Registers the service of the enclave at these addresses, until the guard is dropped.
 pub(crate) fn register(elrange: Elrange, service: Arc<Service>) -> Registered {
     SERVICES.write().unwrap_or_else(PoisonError::into_inner).push((elrange, service));
     Registered(elrange.base)

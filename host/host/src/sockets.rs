@@ -1,4 +1,4 @@
-//! The sockets of a program: those it listens on, and the connections they gave.
+//! The sockets of a program: listening sockets, and the connections that they accepted.
 
 use crate::streams::last_status;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_protocol::wire::{FIRST_SOCKET, SocketStatus, Status, socket};
 
-/// A socket of either kind. Closed when the last user of it is done.
+/// A socket. It is closed when the last reference is dropped.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Listener(TcpListener),
@@ -24,7 +24,7 @@ impl Socket {
     }
 }
 
-/// Sockets by the numbers that the enclave knows.
+/// The open sockets, by the numbers that the enclave uses.
 #[derive(Debug)]
 pub(crate) struct Sockets(Mutex<Table>);
 
@@ -34,14 +34,14 @@ struct Table {
     next: u64,
 }
 
-/// A status and a value, or the code of what failed.
+/// A status and a value, or the status code of an error.
 type Answer = Result<(u64, u64), u64>;
 
 fn done(value: u64) -> (u64, u64) {
     (Status::Ok.code(), value)
 }
 
-/// The code for what the system just said.
+/// The status code of the system's last error.
 fn failed() -> u64 {
     match Error::last_os_error().raw_os_error() {
         Some(libc::ECONNRESET) => SocketStatus::Reset.code(),
@@ -52,7 +52,7 @@ fn failed() -> u64 {
     }
 }
 
-/// Repeats what a signal interrupted.
+/// Repeats a call if a signal interrupts it.
 fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> Result<u64, u64> {
     loop {
         match call() {
@@ -64,7 +64,7 @@ fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> Result<u64, u64> {
 }
 
 impl Sockets {
-    /// The listening sockets of a launch request; they have the first numbers.
+    /// The listening sockets of a launch request. They get the first numbers.
     pub(crate) fn new(listeners: Vec<TcpListener>) -> Self {
         let sockets = listeners.into_iter().map(|listener| Arc::new(Socket::Listener(listener)));
         let open: HashMap<u64, _> = (FIRST_SOCKET..).zip(sockets).collect();
@@ -92,12 +92,12 @@ impl Sockets {
         let Socket::Listener(listener) = &*socket else { return Err(Status::Invalid.code()) };
         let fd = listener.as_raw_fd();
         listener.set_nonblocking(!wait).map_err(|_| failed())?;
-        // SAFETY: the socket is open as long as `socket` is here; no address is asked for.
+        // SAFETY: `socket` keeps the socket open; the null pointers mean that no address is requested.
         let accepted = uninterrupted(|| unsafe {
             let flags = libc::SOCK_CLOEXEC;
             libc::accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), flags) as libc::ssize_t
         })?;
-        // SAFETY: the system just opened it, for this caller.
+        // SAFETY: the system has just opened this descriptor, and nothing else owns it.
         let connection = unsafe { TcpStream::from_raw_fd(accepted as RawFd) };
         let mut table = self.table();
         let number = table.next;

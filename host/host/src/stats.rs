@@ -1,4 +1,4 @@
-//! What host calls a run made.
+//! Counts the host calls of a run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,39 +7,38 @@ use twine_protocol::calls::DECLARATIONS;
 /// Counts of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Times that a thread left the enclave on purpose (EEXIT).
+    /// The number of exits with EEXIT.
     pub exits: u64,
-    /// Host calls, those that were made at least once.
+    /// The host calls that were made at least once.
     pub calls: Vec<CallStats>,
     /// Pages of mapped files that could not be read when the enclave touched them.
     pub unread: UnreadPages,
 }
 
-/// How often pages of mapped files could not be read: a disk had an error, or somebody cut the
-/// file.
+/// The numbers of pages of mapped files that could not be read, because of a disk error or because
+/// the file was truncated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UnreadPages {
-    /// Of volumes: the enclave was given the error.
+    /// Pages of volumes: the enclave got an error.
     pub volumes: u64,
-    /// Of the program: the enclave was given zeros, which make it another program.
+    /// Pages of the program: the enclave got zeros, and so another program.
     pub program: u64,
-    /// Of compiled code that was kept: the enclave was given zeros, and does not take it.
+    /// Pages of cached code: the enclave got zeros, and did not use the code.
     pub code: u64,
 }
 
-/// What host calls of one kind came to.
+/// The count and duration of one kind of host call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallStats {
-    /// Its name, as `docs/host-calls.md` has it.
+    /// The name, as in `docs/host-calls.md`.
     pub name: &'static str,
-    /// How often it was made.
+    /// The number of calls.
     pub count: u64,
-    /// The time that serving it took on the host, without the exit and the entry. What the
-    /// host waits for is in it.
+    /// The time that the host took to serve the calls, including waits, without exits and entries.
     pub time: Duration,
 }
 
-/// Counters that threads of the enclave share.
+/// Counters, shared by the threads of the enclave.
 #[derive(Debug)]
 pub(crate) struct Counters {
     exits: AtomicU64,
@@ -66,7 +65,7 @@ impl Counters {
         self.unread_program.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A page of kept code could not be read.
+    /// A page of cached code could not be read.
     pub(crate) fn unread_code(&self) {
         self.unread_code.fetch_add(1, Ordering::Relaxed);
     }
@@ -83,7 +82,7 @@ impl Counters {
         }
     }
 
-    /// The counts, with what the storages have counted.
+    /// The counts, with the count of unread pages of all volumes.
     pub(crate) fn read(&self, unread_of_volumes: u64) -> Stats {
         let calls = DECLARATIONS
             .iter()

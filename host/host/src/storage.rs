@@ -1,5 +1,5 @@
-//! Files of this machine that hold volumes: locked, mapped for the enclave to read, written
-//! by its host calls.
+//! The files that hold volumes. Each is locked, mapped for the enclave to read, and written by host
+//! calls.
 
 use crate::mapping::{Mapping, PAGE};
 use crate::prefault::Prefault;
@@ -18,11 +18,11 @@ use std::time::Duration;
 use std::{fmt, process, thread};
 use twine_protocol::wire::{AHEAD, Piece, Status};
 
-/// Why a file can't hold a volume for this process.
+/// The errors of opening the file of a volume.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// It can't be opened or made.
+    /// The file can't be opened or created.
     #[error("the volume {path} can't be opened: {source}")]
     Open {
         /// The file.
@@ -30,77 +30,77 @@ pub enum StorageError {
         /// Why.
         source: io::Error,
     },
-    /// It is not there.
+    /// The file does not exist.
     #[error("there is no volume {path}")]
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// It is a folder or a device.
-    #[error("{path} is {what}, and no volume")]
+    /// The path is a folder or a device.
+    #[error("{path} is {what}, not a volume")]
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What is there.
+        /// The kind of file: "a folder" or "a device".
         what: &'static str,
     },
-    /// Each time that it was opened and locked, its name led to another file.
-    #[error("the volume {path} is being replaced")]
+    /// Each time that the file was opened and locked, its name belonged to another file afterwards.
+    #[error("another process keeps replacing the volume {path}")]
     Replaced {
         /// The file.
         path: PathBuf,
     },
-    /// Another process has it open.
+    /// Another process uses the volume.
     #[error("the volume {path} is in use{by}")]
     InUse {
         /// The file.
         path: PathBuf,
-        /// Who has it, as " by NAME (process N)", where that is known.
+        /// " by NAME (process N)", if the process is known.
         by: String,
     },
 }
 
 impl StorageError {
-    /// What to do about it, in one line.
+    /// The remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
-            StorageError::Open { source, .. } if crate::process::remedy(source).is_some() => {
-                crate::process::remedy(source).unwrap_or_default().into()
+            StorageError::Open { source, .. } if crate::limits::remedy(source).is_some() => {
+                crate::limits::remedy(source).unwrap_or_default().into()
             }
             StorageError::Open { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    "check who may read and write the file and its folder".into()
+                    "check the permissions of the file and its folder".into()
                 }
                 io::ErrorKind::ReadOnlyFilesystem => "mount it with --read-only".into(),
-                _ => "check the path; its folder must exist".into(),
+                _ => "check the path: its folder must exist".into(),
             },
-            StorageError::Missing { .. } => "make it first: `twine volume create`".into(),
+            StorageError::Missing { .. } => "create it first: `twine volume create`".into(),
             StorageError::NotAFile { what: "a folder", path } => format!(
-                "name a file; to pass an ordinary folder through unprotected: --plain-dir {}",
+                "name a file; to mount an ordinary, unprotected folder: --plain-dir {}",
                 shell_word(path.display())
             ),
             StorageError::NotAFile { .. } => "name an ordinary file".into(),
-            StorageError::Replaced { .. } => "see who replaces it, and try again".into(),
+            StorageError::Replaced { .. } => "find that process, and try again".into(),
             StorageError::InUse { .. } => {
-                "wait for the other process or end it: one process at a time can have a volume"
+                "wait for the other process or end it: only one process at a time can use a volume"
                     .into()
             }
         }
     }
 }
 
-/// How a volume's file is to be opened.
+/// The access to a volume's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// It is there, and only read.
+    /// Read an existing file.
     Read,
-    /// It is there, and written too.
+    /// Read and write an existing file.
     Write,
-    /// It is made where it is not there.
+    /// Read and write the file; create it if it does not exist.
     Create,
 }
 
-/// A file that holds a volume, or will hold one. It is locked until it is dropped.
+/// A file that holds a volume, or will hold one. It stays locked until this is dropped.
 pub struct Storage {
     file: VolumeFile,
     path: PathBuf,
@@ -109,32 +109,32 @@ pub struct Storage {
     mappings: Mutex<Vec<Mapped>>,
     unread: Unread,
     made: Mutex<Option<Notice>>,
-    /// The file was made for this volume, and its name may not be durable.
+    /// The file was created for this volume, and its name may not be durable yet.
     unnamed: AtomicBool,
 }
 
-/// Keeps the lock of a storage after that is gone, until it is dropped.
+/// Keeps a storage locked after the storage was dropped.
 #[derive(Debug)]
 pub struct Locked(#[expect(dead_code, reason = "the lock ends with the descriptor")] File);
 
-/// What is to be done once a volume exists.
+/// A function to call once a volume exists.
 type Notice = Box<dyn FnOnce() + Send>;
 
-/// How a volume begins. Its header is written when all else is durable, so that a volume is there
-/// whole or not at all.
+/// The first bytes of a volume. The enclave writes the header when everything else is durable, so that
+/// a volume is created atomically.
 const HEADER: &[u8; 8] = b"TWINEVOL";
 
-/// How a file begins in which a volume is being made, until its header is written.
+/// The first bytes of a file in which a volume is being created, until its header is written.
 const UNFINISHED: &[u8; 8] = b"TWINENEW";
 
-/// Such a file has at most so many bytes while its first block is not written, all of them zero.
-const MOST_BLANK: u64 = 2 << 20;
+/// Limit on the size of such a file before its first block is written, in bytes. All of them are zero.
+const MAX_BLANK: u64 = 2 << 20;
 
-/// How often a file is opened again that was replaced meanwhile.
-const TRIES: usize = 8;
+/// Limit on how often a file is opened again because it was replaced in the meantime.
+const MAX_TRIES: usize = 8;
 
-/// How many milliseconds a lock is waited for that no other process is known to have.
-const MOMENTS: u32 = 100;
+/// How many milliseconds to wait for a lock if no other process is known to hold it.
+const MAX_LOCK_WAIT_MS: u32 = 100;
 
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -142,22 +142,22 @@ impl std::fmt::Debug for Storage {
     }
 }
 
-/// A mapping of the file, and what enters its pages.
+/// A mapping of the file, with the thread that enters its pages.
 #[derive(Debug)]
 struct Mapped {
-    // Dropped first: it works on the mapping.
+    // Dropped first, because it uses the mapping.
     prefault: Prefault,
     mapping: Mapping,
 }
 
-/// Address space costs nothing: so much is mapped that a volume seldom outgrows it.
-const ROOM: u64 = 64 << 30;
+/// The smallest mapping, in bytes. Address space costs nothing, and few volumes grow beyond this.
+const MIN_MAPPING: u64 = 64 << 30;
 
 impl Storage {
     /// Opens and locks the file.
     ///
     /// # Errors
-    /// When it can't be opened, is no file, or somebody else has it.
+    /// If the file can't be opened, is not an ordinary file, or is used by another process.
     pub fn open(path: impl Into<PathBuf>, access: Access) -> Result<Self, StorageError> {
         let path = path.into();
         match fs::metadata(&path) {
@@ -188,62 +188,64 @@ impl Storage {
             unnamed: AtomicBool::new(empty),
         };
         if !empty {
-            // The enclave will ask for it. Until then its pages are entered, while the enclave
-            // is loaded. If there can be no mapping, it is told when it asks.
+            // The enclave will request the mapping. Pages are entered while the enclave is loaded. If
+            // mapping fails here, it fails again when the enclave requests it.
             let _ = storage.map();
         }
         Ok(storage)
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Keeps others out of the file also when this is gone.
+    /// Keeps the file locked after this storage was dropped.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn keep_locked(&self) -> io::Result<Locked> {
-        // The lock is the open file's, and stays until its last descriptor is closed (flock(2)).
+        // The lock belongs to the open file description, and stays until the last descriptor is
+        // closed (flock(2)).
         self.file.file().try_clone().map(Locked)
     }
 
-    /// Whether nothing was in it when it was opened, or what a process left that did not get to
-    /// the end of making a volume: one is to be made.
+    /// Whether the file was empty when it was opened, or held a volume whose creation was interrupted.
+    /// A volume must then be created in it.
     pub fn is_empty(&self) -> bool {
         self.empty
     }
 
-    /// Calls `notice` once a volume has been made in the file and is durable.
+    /// Calls `notice` once a volume was created in the file and is durable.
     pub fn when_made(&mut self, notice: impl FnOnce() + Send + 'static) {
         *self.made.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(notice));
     }
 
-    /// All that was written is durable; then so is the file's name, if it is new.
+    /// To be called when everything that was written is durable. Makes the name of a new file durable
+    /// too.
     fn synced(&self) -> Result<(), Status> {
         if self.unnamed.load(Ordering::Relaxed) {
             self.sync_name().map_err(|error| status(&error))?;
             self.unnamed.store(false, Ordering::Relaxed);
         }
-        self.tell_made();
+        self.notify_made();
         Ok(())
     }
 
     /// Makes the file's name durable.
     fn sync_name(&self) -> io::Result<()> {
-        // Where the folder can't be opened, or its file system syncs no folders, all of the file
-        // system is synced.
+        // If the folder can't be opened, or the file system can't sync folders, sync the whole file
+        // system.
         sync_folder(&self.path).or_else(|_| Ok(rustix::fs::syncfs(self.file.file())?))
     }
 
-    fn tell_made(&self) {
+    fn notify_made(&self) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.is_none() {
             return;
         }
         let mut start = [0; HEADER.len()];
-        // What can't be read now is read after the next sync.
+        // If the header can't be read now, this is repeated after the next sync.
         if self.file.file().read_exact_at(&mut start, 0).is_ok()
             && start == *HEADER
             && let Some(notice) = made.take()
@@ -262,7 +264,7 @@ impl Storage {
 
     pub(crate) fn resize(&self, size: u64) -> Result<(), Status> {
         self.writable()?;
-        // With room for it, so that a full disk is found out here and not by a write.
+        // Allocates the blocks, so that a full disk is noticed here and not by a write.
         let now = self.size()?;
         if size > now {
             let flags = rustix::fs::FallocateFlags::empty();
@@ -282,7 +284,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Writes pieces that follow each other in `bytes`, each to its place.
+    /// Writes the pieces, which follow each other in `bytes`, each to its place.
     pub(crate) fn write_pieces(
         &self,
         places: &[[u8; Piece::SIZE]],
@@ -317,7 +319,7 @@ impl Storage {
         if self.writable { Ok(()) } else { Err(Status::Denied) }
     }
 
-    /// A mapping that covers the file as long as it is now.
+    /// A mapping of at least the file's present length: address and length.
     pub(crate) fn map(&self) -> Result<(u64, u64), Status> {
         let size = self.size()?.next_multiple_of(PAGE).max(PAGE);
         let mut mappings = self.mappings();
@@ -327,8 +329,8 @@ impl Storage {
             return Ok((mapping.address() as u64, mapping.length()));
         }
         let file = self.file.file();
-        let roomy = size.checked_mul(2).unwrap_or(size).max(ROOM);
-        let mapping = Mapping::new(file, roomy)
+        let preferred = size.checked_mul(2).unwrap_or(size).max(MIN_MAPPING);
+        let mapping = Mapping::new(file, preferred)
             .or_else(|_| Mapping::new(file, size))
             .map_err(|error| status_of(&error))?;
         let answer = (mapping.address() as u64, mapping.length());
@@ -338,7 +340,7 @@ impl Storage {
         Ok(answer)
     }
 
-    /// Enters the first `length` bytes of the mapping, as far as the file has them.
+    /// Enters the first `length` bytes of the mapping into the page tables, up to the end of the file.
     pub(crate) fn ahead(&self, length: u64) {
         let Ok(size) = self.size() else { return };
         if let Some(Mapped { prefault, mapping }) = self.mappings().last() {
@@ -352,13 +354,13 @@ impl Storage {
             io::ErrorKind::UnexpectedEof => Status::Short,
             _ => status(&error),
         })?;
-        // What failed before was an error that went away.
+        // If the enclave could not read these bytes before, the error was temporary.
         self.mend(offset, bytes);
         Ok(())
     }
 
-    /// Puts zeros into the mapping where the enclave touched a page that can't be read, and notes
-    /// that for the enclave. Whether the address is of a mapping of this file.
+    /// After the enclave touched a page that can't be read: replaces the page by zeros, and records
+    /// that for the enclave. Returns whether the address is in a mapping of this file.
     pub(crate) fn patch(&self, address: u64) -> bool {
         let patched = self.mappings().iter().find_map(|mapped| mapped.mapping.patch(address));
         if let Some(offset) = patched {
@@ -367,13 +369,13 @@ impl Storage {
         patched.is_some()
     }
 
-    /// What is noted of pages that could not be read.
+    /// The record of pages that could not be read.
     pub(crate) fn unread(&self) -> &Unread {
         &self.unread
     }
 
-    /// These bytes of the file were read or written: where the mappings have zeros in place of
-    /// them, they have the file's pages again.
+    /// After these bytes of the file were read or written: maps the file's pages again if the mappings
+    /// have zeros in their place.
     fn mend(&self, offset: u64, bytes: &[u8]) {
         self.unread.mend(offset..offset.saturating_add(bytes.len() as u64), |page| {
             let mappings = self.mappings();
@@ -398,7 +400,7 @@ fn status(error: &io::Error) -> Status {
     }
 }
 
-/// Opens the file that has this name.
+/// Opens the file of this name.
 fn open(path: &Path, access: Access) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -408,22 +410,22 @@ fn open(path: &Path, access: Access) -> io::Result<File> {
         .open(path)
 }
 
-/// Locks the file that has this name, as `open` opens it.
+/// Opens the file of this name with `open`, and locks it.
 fn lock(
     path: &Path,
     access: Access,
     mut open: impl FnMut(&Path, Access) -> io::Result<File>,
 ) -> Result<File, StorageError> {
     let failed = |source| failed(path, access, source);
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         let file = open(path, access).map_err(failed)?;
         match lock_file(&file, access) {
             Ok(None) => {}
             Ok(Some(by)) => return Err(StorageError::InUse { path: path.to_owned(), by }),
             Err(source) => return Err(failed(source)),
         }
-        // Who had it may have put another in its place (`re-key`), or removed it: then what is
-        // written to this one is lost.
+        // The previous owner may have replaced the file (`re-key`) or removed it. Writes to this one
+        // would be lost.
         if has_name(&file, path).map_err(failed)? {
             return Ok(file);
         }
@@ -431,12 +433,12 @@ fn lock(
     Err(StorageError::Replaced { path: path.to_owned() })
 }
 
-/// Locks a file; who has it, if another does.
+/// Locks a file. Returns the owner, if another process has locked it.
 ///
-/// A lock that this process has given back stays for a moment if another thread starts a program
-/// just then: until that program runs, it has all that this process had open.
+/// A lock that this process has released can last a moment longer if another thread is starting a
+/// program: until the program is executed, it holds all descriptors of this process.
 fn lock_file(file: &File, access: Access) -> io::Result<Option<String>> {
-    let mut moments = 0..MOMENTS;
+    let mut waits = 0..MAX_LOCK_WAIT_MS;
     loop {
         let locked = match access {
             Access::Read => file.try_lock_shared(),
@@ -449,14 +451,14 @@ fn lock_file(file: &File, access: Access) -> io::Result<Option<String>> {
         }
         let owner = owner(file);
         let other = owner.as_ref().is_some_and(|owner| owner.process != process::id());
-        if other || moments.next().is_none() {
+        if other || waits.next().is_none() {
             return Ok(Some(owner.map(|owner| owner.to_string()).unwrap_or_default()));
         }
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// What it means that a file can't be had.
+/// The error for a file that can't be opened or locked.
 fn failed(path: &Path, access: Access, source: io::Error) -> StorageError {
     let path = path.to_owned();
     match source.kind() {
@@ -465,7 +467,7 @@ fn failed(path: &Path, access: Access, source: io::Error) -> StorageError {
     }
 }
 
-/// Whether the path leads to this open file.
+/// Whether the path names this open file.
 fn has_name(file: &File, path: &Path) -> io::Result<bool> {
     let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     let opened = inode(file.metadata()?);
@@ -476,8 +478,8 @@ fn has_name(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether there is nothing in a file, or what is left of a volume that was not made to its end:
-/// nothing was ever kept in that.
+/// Whether a file is empty, or holds a volume whose creation was interrupted. Such a volume never held
+/// any files.
 fn is_empty(file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len();
     if length == 0 {
@@ -487,7 +489,7 @@ fn is_empty(file: &File) -> io::Result<bool> {
     if length >= start.len() as u64 {
         file.read_exact_at(&mut start, 0)?;
     }
-    if start != [0; UNFINISHED.len()] || length > MOST_BLANK {
+    if start != [0; UNFINISHED.len()] || length > MAX_BLANK {
         return Ok(start == *UNFINISHED);
     }
     let mut all = vec![0; length as usize];
@@ -495,28 +497,28 @@ fn is_empty(file: &File) -> io::Result<bool> {
     Ok(all.iter().all(|&byte| byte == 0))
 }
 
-/// Removes a file in which no volume came to be, unless somebody has it now.
+/// Removes a file in which no volume was created, unless another process uses it now.
 pub fn remove_unmade(path: &Path) {
-    // Locked, so that nobody makes a volume in a file without a name.
+    // With the lock, no other process can create a volume in the file before it is removed.
     if let Ok(file) = lock(path, Access::Write, open)
         && is_empty(&file).is_ok_and(|empty| empty)
     {
-        // Nothing depends on it: the next run takes such a file for a new volume.
+        // An error does no harm: the next run creates a volume in such a file.
         let _ = fs::remove_file(path);
     }
 }
 
-/// Makes the names in the folder of a file durable.
+/// Syncs the folder of a file, which makes the file's name durable.
 ///
 /// # Errors
-/// The system's: the folder can't be opened, or its file system can't do it.
+/// The system's error, if the folder can't be opened or its file system can't sync folders.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
-    // The file itself, where the path is a link to it.
+    // If the path is a link, the folder of the file that it leads to.
     let path = fs::canonicalize(path)?;
     File::open(path.parent().unwrap_or(&path))?.sync_all()
 }
 
-/// A process that has a file.
+/// A process that has locked a file.
 struct Owner {
     process: u32,
     name: String,
@@ -528,7 +530,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Who holds a lock on the file, as `/proc/locks` says (proc(5)).
+/// The process that has locked the file, by `/proc/locks` (proc(5)).
 fn owner(file: &File) -> Option<Owner> {
     let metadata = file.metadata().ok()?;
     let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
@@ -568,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_seen_in_the_mapping_also_beyond_its_first_end() {
+    fn written_bytes_appear_in_the_mapping_even_beyond_its_first_end() {
         let folder = folder("map");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         assert!(storage.is_empty());
@@ -604,7 +606,7 @@ mod tests {
     }
 
     fn is_unread(storage: &Storage, offset: u64) -> bool {
-        let (address, length) = storage.unread().give();
+        let (address, length) = storage.unread().location();
         assert_eq!(length, 16);
         // SAFETY: the words are the storage's, and nobody writes to them meanwhile.
         let words = unsafe { (address as *const [u64; 2]).read_volatile() };
@@ -612,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cut_file_has_no_more_is_told_and_is_there_again_once_it_is_written() {
+    fn pages_of_a_truncated_file_are_reported_until_they_are_written_again() {
         let folder = folder("cut");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         storage.write(0, &[7; 4 * 4096]).unwrap();
@@ -641,7 +643,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_could_not_be_read_once_is_the_files_own_again_once_it_can() {
+    fn an_unreadable_page_is_mapped_again_once_it_can_be_read() {
         let folder = folder("once");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         storage.write(0, &[7; 4 * 4096]).unwrap();
@@ -658,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn that_a_volume_is_made_is_told_once_and_when_its_header_is_durable() {
+    fn the_creation_notice_is_sent_once_when_the_header_is_durable() {
         let folder = folder("made");
         let mut storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         let told = std::sync::Arc::new(Mutex::new(0));
@@ -700,7 +702,7 @@ mod tests {
     }
 
     #[test]
-    fn who_opened_a_file_before_and_locks_it_after_its_name_went_to_another_gets_the_other() {
+    fn locking_a_file_that_was_replaced_opens_the_new_file() {
         let folder = folder("replaced");
         let path = folder.join("volume");
         let replace = || {
@@ -744,7 +746,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_no_volume_is_in_is_removed_and_only_if_nobody_has_it() {
+    fn only_unused_files_without_a_volume_are_removed() {
         let folder = folder("unmade");
         let path = folder.join("volume");
         let contents = [&b""[..], UNFINISHED, &[0; 4096], b"x", HEADER];
@@ -768,7 +770,7 @@ mod tests {
     }
 
     #[test]
-    fn no_opener_gets_a_file_without_a_name_however_often_it_is_replaced() {
+    fn opening_never_returns_a_file_that_has_lost_its_name() {
         let folder = folder("race");
         let path = folder.join("volume");
         fs::write(&path, b"").unwrap();
@@ -816,7 +818,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_an_unfinished_volume_is_made_anew_and_nothing_else_is_cut() {
+    fn only_unfinished_volumes_are_truncated_and_created_again() {
         let folder = folder("unfinished");
         let path = folder.join("volume");
         let whole = |start: &[u8]| [start, &[7; 10_000]].concat();
@@ -841,7 +843,7 @@ mod tests {
             assert!(!is_new(&UNFINISHED[..length]));
         }
         // Zeros, as many as there may be before the first block is written.
-        let most = vec![0; MOST_BLANK as usize];
+        let most = vec![0; MAX_BLANK as usize];
         assert!(is_new(&most) && is_new(&most[1..]) && is_new(&[0; 3]));
         assert!(!is_new(&[&most[..], &[0]].concat()));
         for at in [3, 8, 4096, most.len() - 1] {
@@ -853,7 +855,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_name_is_made_durable_with_the_first_sync_and_never_again() {
+    fn a_new_name_is_made_durable_once_with_the_first_sync() {
         let folder = folder("name");
         let path = folder.join("volume");
         let unnamed = |storage: &Storage| storage.unnamed.load(Ordering::Relaxed);
@@ -877,7 +879,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_opener_is_told_who_has_it_and_readers_share() {
+    fn a_second_writer_learns_the_owner_and_readers_share() {
         let folder = folder("lock");
         let path = folder.join("volume");
         let first = Storage::open(&path, Access::Create).unwrap();
@@ -894,7 +896,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_missing_files_are_told_apart() {
+    fn folders_and_missing_files_are_different_errors() {
         let folder = folder("kinds");
         let open = |path: &Path, access| Storage::open(path, access).unwrap_err();
         assert!(matches!(open(&folder, Access::Create), StorageError::NotAFile { .. }));

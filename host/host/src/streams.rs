@@ -1,14 +1,14 @@
-//! The standard streams, clocks and waiting, straight from the system.
+//! The standard streams, the clocks and `poll`, by the system calls.
 
 use std::io::{Error, ErrorKind};
 use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
 
-/// The status for what the system just said.
+/// The status for the system's last error.
 pub(crate) fn last_status() -> Status {
     status_of(&Error::last_os_error())
 }
 
-/// The status for an error of the system's.
+/// The status for an error of the system.
 pub(crate) fn status_of(error: &Error) -> Status {
     match error.raw_os_error() {
         Some(libc::EBADF) => Status::BadStream,
@@ -26,7 +26,7 @@ pub(crate) fn status_of(error: &Error) -> Status {
     }
 }
 
-/// Only the standard streams are the enclave's to use.
+/// The descriptor of a standard stream. The enclave may use no others.
 fn descriptor(stream: u64) -> Result<libc::c_int, Status> {
     match stream {
         0..=2 => Ok(stream as libc::c_int),
@@ -34,7 +34,7 @@ fn descriptor(stream: u64) -> Result<libc::c_int, Status> {
     }
 }
 
-/// Repeats what a signal interrupted.
+/// Repeats a call if a signal interrupts it.
 fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> Result<u64, Status> {
     loop {
         match call() {
@@ -47,7 +47,7 @@ fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> Result<u64, Status>
     }
 }
 
-/// Waits until a descriptor that was made non-blocking (by whoever shares it) is ready.
+/// Waits until a descriptor is ready. Another process that shares it may have made it non-blocking.
 fn wait(descriptor: libc::c_int, events: libc::c_short) {
     let mut poll = libc::pollfd { fd: descriptor, events, revents: 0 };
     // SAFETY: one valid record; poll has no other effect.
@@ -100,8 +100,8 @@ fn timespec(nanoseconds: u64) -> libc::timespec {
     }
 }
 
-/// Fills in the records; how many are ready. `socket` gives the descriptor of what is no
-/// standard stream.
+/// Waits, fills in the records, and returns how many are ready. `socket` returns the descriptor of a
+/// number that is not a standard stream.
 pub(crate) fn poll(
     records: &mut [PollRecord],
     timeout: u64,
@@ -113,7 +113,7 @@ pub(crate) fn poll(
         .map(|record| {
             let events = if record.events & poll::READ != 0 { libc::POLLIN } else { 0 }
                 | if record.events & poll::WRITE != 0 { libc::POLLOUT } else { 0 };
-            // A number below 0 is passed over by the system.
+            // The system ignores a negative descriptor.
             libc::pollfd { fd: descriptor(record.stream).unwrap_or(-1), events, revents: 0 }
         })
         .collect();
@@ -150,7 +150,7 @@ pub(crate) fn poll(
     Ok(count)
 }
 
-/// Bytes that can be read at once, or 1 where the system can't tell.
+/// The number of bytes that can be read without waiting, or 1 if the system does not know it.
 fn waiting(fd: libc::c_int) -> u64 {
     let mut bytes: libc::c_int = 0;
     // SAFETY: FIONREAD writes one int.

@@ -1,4 +1,5 @@
-//! Pages of a volume's file that could not be read when the enclave touched them in the mapping.
+//! Records the pages of a volume's file that could not be read when the enclave touched them in the
+//! mapping.
 
 use crate::mapping::PAGE;
 use std::collections::BTreeSet;
@@ -7,40 +8,40 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use twine_protocol::wire;
 
-/// The pages for which the mapping has zeros, by their offsets in the file.
+/// The pages that are zeros in the mapping, by their offsets in the file.
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
     pages: Mutex<BTreeSet<u64>>,
-    /// The words that the enclave reads: [`wire::Unread`] of all of them. They stay where they are.
-    told: Box<[AtomicU64; 2]>,
-    /// How often a page could not be read.
+    /// The [`wire::Unread`] of all pages, which the enclave reads. It never moves.
+    published: Box<[AtomicU64; 2]>,
+    /// The number of times that a page could not be read.
     count: AtomicU64,
 }
 
 impl Unread {
-    /// Where the enclave reads of them: address and length.
-    pub(crate) fn give(&self) -> (u64, u64) {
-        (self.told.as_ptr() as u64, wire::Unread::SIZE)
+    /// The address and length of the words that the enclave reads.
+    pub(crate) fn location(&self) -> (u64, u64) {
+        (self.published.as_ptr() as u64, wire::Unread::SIZE)
     }
 
-    /// How often a page could not be read.
+    /// The number of times that a page could not be read.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Notes the page at `offset`, for which the mapping has zeros now.
+    /// Records the page at `offset`, which is zeros in the mapping now.
     pub(crate) fn add(&self, offset: u64) {
         self.count.fetch_add(1, Ordering::Relaxed);
         let mut pages = self.pages();
         pages.insert(offset);
-        self.tell(&pages);
+        self.publish(&pages);
     }
 
-    /// Tries `mend` on each noted page that has one of these bytes; those for which it holds are
-    /// noted no more.
+    /// Calls `mend` for each recorded page that overlaps `bytes`, and removes the page from the record
+    /// if it returns true.
     pub(crate) fn mend(&self, bytes: Range<u64>, mut mend: impl FnMut(u64) -> bool) {
-        // Most often there is none, and no lock is taken.
-        let [from, to] = [0, 1].map(|word| self.told[word].load(Ordering::Relaxed));
+        // Usually no page is recorded, and no lock is needed.
+        let [from, to] = [0, 1].map(|word| self.published[word].load(Ordering::Relaxed));
         let length = bytes.end.saturating_sub(bytes.start);
         if !(wire::Unread { from, to }).overlaps(bytes.start, length) {
             return;
@@ -53,17 +54,17 @@ impl Unread {
                 pages.remove(&page);
             }
         }
-        self.tell(&pages);
+        self.publish(&pages);
     }
 
     fn pages(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, pages: &BTreeSet<u64>) {
+    fn publish(&self, pages: &BTreeSet<u64>) {
         let to = pages.last().map_or(0, |last| last.saturating_add(PAGE));
-        let told = wire::Unread { from: pages.first().copied().unwrap_or(0), to };
-        for (word, value) in self.told.iter().zip(told.to_words()) {
+        let unread = wire::Unread { from: pages.first().copied().unwrap_or(0), to };
+        for (word, value) in self.published.iter().zip(unread.to_words()) {
             word.store(value, Ordering::Release);
         }
     }
@@ -74,11 +75,11 @@ mod tests {
     use super::*;
 
     fn told(unread: &Unread) -> wire::Unread {
-        wire::Unread::from_words([0, 1].map(|word| unread.told[word].load(Ordering::Relaxed)))
+        wire::Unread::from_words([0, 1].map(|word| unread.published[word].load(Ordering::Relaxed)))
     }
 
     #[test]
-    fn the_words_span_the_noted_pages_and_no_others() {
+    fn the_published_range_spans_exactly_the_recorded_pages() {
         let unread = Unread::default();
         assert!(!told(&unread).overlaps(0, u64::MAX));
         for page in [5, 3, 9, 3] {

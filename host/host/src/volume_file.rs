@@ -1,4 +1,4 @@
-//! How a volume's file is written.
+//! Writes the file of a volume.
 
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
@@ -8,30 +8,30 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Most bytes of one write. Linux keeps what is written at once in one piece of its page
-/// cache, and a block that is written into a large piece later costs twice as much.
-const MOST_BYTES: usize = 64 << 10;
+/// Limit on the size of one write, in bytes. Linux puts the bytes of one write into one large folio
+/// of its page cache, and later writes of single blocks into a large folio cost twice as much.
+const MAX_BYTES: usize = 64 << 10;
 
-/// After so many bytes the system is asked to begin with writing them out, so that the disk
-/// works while more is sealed, and the next sync finds less to wait for.
+/// After this many bytes the system is asked to start writing them to the disk, so that the disk
+/// works while the enclave seals more, and the next sync takes less time.
 const WRITE_OUT_BYTES: u64 = 128 << 10;
 
-/// Direct writes begin and end at multiples of this, in the file and in memory.
+/// The alignment of direct writes, in bytes, both in the file and in memory.
 const ALIGNMENT: usize = 4096;
 
-/// A file that is written, and made durable.
+/// A file with writes of three kinds: cached, synced, and direct.
 #[derive(Debug)]
 pub struct VolumeFile {
     file: File,
-    /// The same file, opened again for writes past the page cache that are durable when they
-    /// return; nothing where the file system has none. Opened when it is first wanted.
+    /// The same file, opened with O_DIRECT and O_DSYNC at the first direct write. `None` if the file
+    /// system does not support it.
     direct: OnceLock<Option<File>>,
-    /// Bytes written that the system was not asked to write out.
+    /// The number of bytes written since the system was last asked to write them to the disk.
     waiting: AtomicU64,
 }
 
 impl VolumeFile {
-    /// What writes to `file`.
+    /// A writer for `file`.
     pub fn new(file: File) -> Self {
         VolumeFile { file, direct: OnceLock::new(), waiting: AtomicU64::new(0) }
     }
@@ -44,12 +44,12 @@ impl VolumeFile {
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// The system's; a part may have been written.
+    /// The system's error. Some of the bytes may have been written.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let end = offset.checked_add(bytes.len() as u64).ok_or(io::ErrorKind::InvalidInput)?;
-        let offsets = (offset..end).step_by(MOST_BYTES);
+        let offsets = (offset..end).step_by(MAX_BYTES);
         offsets
-            .zip(bytes.chunks(MOST_BYTES))
+            .zip(bytes.chunks(MAX_BYTES))
             .try_for_each(|(offset, piece)| self.file.write_all_at(piece, offset))?;
         let waiting = self.waiting.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if waiting + bytes.len() as u64 >= WRITE_OUT_BYTES {
@@ -58,30 +58,30 @@ impl VolumeFile {
         Ok(())
     }
 
-    /// Asks the system to write out what was written, and does not wait for it.
+    /// Asks the system to write all bytes to the disk, and does not wait for that.
     fn write_out(&self) {
         self.waiting.store(0, Ordering::Relaxed);
-        // SAFETY: it takes an open descriptor and numbers only. Should it fail, the next sync
-        // does it, and tells of errors.
+        // SAFETY: the call takes an open descriptor and numbers. If it fails, the next sync writes
+        // the bytes, and reports errors.
         unsafe {
             libc::sync_file_range(self.file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE);
         }
     }
 
-    /// Returns when what was written is durable.
+    /// Returns when everything that was written is durable.
     ///
     /// # Errors
-    /// The system's: then it may not be.
+    /// The system's error. The bytes may not be durable.
     pub fn sync(&self) -> io::Result<()> {
         self.waiting.store(0, Ordering::Relaxed);
         self.file.sync_data()
     }
 
-    /// Writes all of `bytes` at `offset`, past the page cache where that is possible, and
-    /// returns when they are durable. Whether other bytes are that were written before is not known.
+    /// Writes all of `bytes` at `offset`, bypassing the page cache if possible, and returns when they
+    /// are durable. Bytes that were written before need not be durable then.
     ///
     /// # Errors
-    /// The system's: then they may not be.
+    /// The system's error. The bytes may not be durable.
     pub fn write_through(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let done = self.write_direct(offset, bytes);
         if done == bytes.len() {
@@ -91,15 +91,15 @@ impl VolumeFile {
         self.sync()
     }
 
-    /// How many of the first bytes could be written past the page cache, and are durable. It costs
-    /// a sixth less than a way through the cache.
+    /// Writes bytes directly to the disk, and returns how many of them are durable. This takes a sixth
+    /// less time than a write and a sync.
     fn write_direct(&self, offset: u64, bytes: &[u8]) -> usize {
         let start = bytes.as_ptr().addr();
         let aligned = start.is_multiple_of(ALIGNMENT)
             && offset.is_multiple_of(ALIGNMENT as u64)
             && bytes.len().is_multiple_of(ALIGNMENT);
         let Some(direct) = self.direct().filter(|_| aligned) else { return 0 };
-        // What it refuses is written in the other way, which tells what is wrong.
+        // After an error, the caller writes the bytes in the other way, which reports the error.
         direct.write_at(bytes, offset).unwrap_or(0)
     }
 

@@ -1,9 +1,8 @@
-//! Paths in commands that a user is told to type.
+//! Quotes paths in the commands that remedies show.
 
 use std::fmt;
 
-/// Shows a text as one word of a shell's command line: as it is, or between quotes where a shell
-/// would take it for more.
+/// Quotes a text as one word of a shell's command line, if it needs quotes.
 pub fn shell_word(text: impl fmt::Display) -> String {
     let text = text.to_string();
     let plain = |letter: char| letter.is_alphanumeric() || "/._-+,:=@%".contains(letter);
@@ -19,7 +18,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_word_is_left_alone_or_quoted_and_a_shell_takes_it_for_one() {
+    fn a_shell_reads_each_word_as_one_argument() {
         assert_eq!(shell_word("/a/b-1.Größe::x,ro"), "/a/b-1.Größe::x,ro");
         for text in ["", "a b", "it's", "'", "$HOME", "a\"b\\c", "~", "*", "a;b", "x\ny", "#", "a&"]
         {

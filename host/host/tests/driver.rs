@@ -112,7 +112,7 @@ fn pages(events: &[Event]) -> usize {
 }
 
 #[test]
-fn what_the_driver_could_not_do_at_once_is_asked_for_again() {
+fn calls_that_the_driver_could_not_serve_at_once_are_repeated() {
     // It works on some pages, and comes back: for a signal, or for others who want to run.
     again(Fault::Partly { pages: 3, errno: 0 }, 5, ADD);
     again(Fault::Partly { pages: 0, errno: libc::EINTR }, 5, ADD);
@@ -131,7 +131,7 @@ fn what_the_driver_could_not_do_at_once_is_asked_for_again() {
 }
 
 #[test]
-fn what_the_driver_never_does_ends_the_run_with_its_cause() {
+fn calls_that_the_driver_always_refuses_end_the_run_with_the_cause() {
     let fails = |fault, at| run(faulty(fault, usize::MAX, at).0);
     for error in [libc::EAGAIN, libc::EFAULT, libc::EIO] {
         let report = fails(Fault::Refused(error), RESTRICT).unwrap();
@@ -158,7 +158,7 @@ fn what_the_driver_never_does_ends_the_run_with_its_cause() {
 }
 
 #[test]
-fn an_enclave_that_gets_no_page_is_told_so() {
+fn a_missing_page_is_reported_as_the_cause() {
     // While it is loaded, and while it runs.
     let error = run(kernel().with_epc(5000)).unwrap_err();
     assert!(matches!(error, Error::NoEpc(_)), "{error}");
@@ -168,7 +168,7 @@ fn an_enclave_that_gets_no_page_is_told_so() {
 }
 
 #[test]
-fn a_change_that_the_processor_did_not_track_is_not_believed() {
+fn an_untracked_change_is_not_accepted() {
     let report = run(faulty(Fault::Untracked, usize::MAX, RESTRICT).0).unwrap();
     assert!(matches!(report.outcome.end, End::Refused { .. }), "{:?}", report.outcome.end);
 }
@@ -242,7 +242,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 #[test]
-fn code_that_was_kept_under_another_microcode_is_not_taken() {
+fn code_cached_under_another_microcode_is_not_used() {
     let path = folder("microcode").join("code");
     // What is kept, after a run.
     let kept = |version: u8| {

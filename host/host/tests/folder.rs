@@ -107,7 +107,7 @@ fn a_read_only_folder_is_read_and_nothing_else() {
 
 /// Nobody may write to a program that runs.
 #[test]
-fn what_may_not_be_written_is_denied_by_every_change() {
+fn every_change_to_a_busy_executable_is_denied() {
     let (mut tree, path) = tree(false);
     fs::copy("/bin/sleep", path.join("sleep")).unwrap();
     let mut sleep = std::process::Command::new(path.join("sleep")).arg("60").spawn().unwrap();

@@ -88,17 +88,17 @@ fn check(group: &str) {
 }
 
 #[test]
-fn the_search_finds_a_secret_that_is_told_and_none_otherwise() {
+fn the_search_finds_only_a_secret_that_leaked() {
     check("controls");
 }
 
 #[test]
-fn no_bad_address_or_length_of_the_launch_request_or_the_program_is_taken() {
+fn no_bad_address_or_length_of_the_launch_request_or_the_program_is_accepted() {
     check("copied_once");
 }
 
 #[test]
-fn no_bad_transfer_buffer_is_taken() {
+fn no_bad_transfer_buffer_is_accepted() {
     check("transfer_buffers");
 }
 
@@ -108,12 +108,12 @@ fn no_code_or_value_does_more_than_fail_a_call() {
 }
 
 #[test]
-fn no_count_above_what_was_asked_for_is_taken() {
+fn no_count_above_the_requested_one_is_accepted() {
     check("counts");
 }
 
 #[test]
-fn poll_records_are_taken_for_what_they_can_mean() {
+fn poll_records_are_checked_for_possible_values() {
     check("poll_records");
 }
 
@@ -123,12 +123,12 @@ fn no_clock_breaks_a_program() {
 }
 
 #[test]
-fn page_permissions_are_believed_to_the_processor_alone() {
+fn page_permissions_are_taken_from_the_processor_alone() {
     check("others");
 }
 
 #[test]
-fn no_noise_breaks_the_enclave() {
+fn random_results_never_break_the_enclave() {
     check("noise");
 }
 
@@ -143,7 +143,7 @@ fn no_answer_about_the_file_of_a_volume_breaks_a_program() {
 }
 
 #[test]
-fn what_the_host_says_of_unread_pages_and_reads_of_them_gives_errors_and_never_wrong_data() {
+fn wrong_reports_and_reads_of_unread_pages_give_errors_and_never_wrong_data() {
     check("unread");
 }
 
@@ -153,7 +153,7 @@ fn a_volume_that_changes_under_a_program_gives_errors_and_never_wrong_data() {
 }
 
 #[test]
-fn pages_are_what_the_processor_says_and_nothing_is_read_before_it_is_written() {
+fn the_state_of_pages_is_the_processors_and_no_page_is_read_before_it_is_written() {
     check("pages");
 }
 
@@ -168,7 +168,7 @@ fn no_answer_to_a_call_of_edp_breaks_the_enclave() {
 }
 
 #[test]
-fn no_register_of_an_entry_is_believed() {
+fn no_register_of_an_entry_is_trusted() {
     check("registers");
 }
 
@@ -178,11 +178,11 @@ fn no_flag_stack_pointer_or_floating_point_state_of_an_entry_is_kept() {
 }
 
 #[test]
-fn an_exception_is_what_the_processor_says_and_is_dealt_with_once() {
+fn an_exception_is_taken_from_the_processor_and_handled_once() {
     check("exceptions");
 }
 
 #[test]
-fn no_entry_out_of_order_is_let_in() {
+fn entries_out_of_order_are_refused() {
     check("order");
 }

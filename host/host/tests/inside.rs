@@ -1,12 +1,12 @@
-//! The tests that run inside an enclave image, on software SGX: the specification's and our
-//! own, and the ways in which an enclave may die.
+//! The tests that run inside an enclave image, on software SGX: the WebAssembly specification's
+//! tests, unit tests, and faults that must end an enclave.
 //!
-//! `cargo xtask test` builds `enclave/selftest` for the enclave; here it becomes an image like
-//! the product's, with the same tools, and is run as the product is.
+//! `cargo xtask test` builds `enclave/selftest` for the enclave. These tests make an image of it
+//! with the tools that make Twine's images, and run it in the same way.
 
 mod common;
 
-use common::exchange::{Result as TestResult, Script, decode_result, encode_scripts};
+use common::wire::{Result as TestResult, Script, decode_result, encode_scripts};
 use common::{Suite, count, say, suite};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -186,25 +186,25 @@ fn the_specification_tests_pass_inside() {
 }
 
 #[test]
-fn our_own_tests_pass_inside() {
-    let filter = std::env::var("TWINE_OWN").unwrap_or_default();
-    let (results, time) = results(&["own", &filter], Vec::new());
+fn the_unit_tests_pass_inside() {
+    let filter = std::env::var("TWINE_UNIT").unwrap_or_default();
+    let (results, time) = results(&["unit", &filter], Vec::new());
     for result in &results {
         let verdict = if result.failed.is_empty() { "ok" } else { "FAILED" };
         say(format_args!("inside: {} ... {verdict} ({} ms)", result.name, result.milliseconds));
     }
-    say(format_args!("inside: {} tests of our own in {:.1} s", results.len(), time.as_secs_f64()));
+    say(format_args!("inside: {} unit tests in {:.1} s", results.len(), time.as_secs_f64()));
     nothing_failed(&results);
     assert!(!filter.is_empty() || results.len() >= 25, "{} tests ran", results.len());
 }
 
 #[test]
-fn a_dead_enclave_is_told_with_its_cause() {
+fn a_fault_ends_the_enclave_and_the_error_names_the_cause() {
     fn page_fault(error: &Error) -> bool {
         matches!(error, Error::Exception { vector: 14, address, .. } if *address != 0)
     }
     fn panicked(error: &Error) -> bool {
-        matches!(error, Error::Panicked { place } if place.contains("die.rs:"))
+        matches!(error, Error::Panicked { place } if place.contains("fatal.rs:"))
     }
     type Expected = fn(&Error) -> bool;
     let ways: &[(&str, Expected)] = &[
@@ -222,7 +222,7 @@ fn a_dead_enclave_is_told_with_its_cause() {
         ("say nothing", |error| matches!(error, Error::NoReport)),
     ];
     for (way, expected) in ways {
-        let error = match inside(suite(), &["die", way], Vec::new()) {
+        let error = match inside(suite(), &["fatal", way], Vec::new()) {
             Ok(report) => panic!("{way}: {:?}", report.outcome.end),
             Err(error) => error,
         };

@@ -9,7 +9,7 @@ use twine_host::{Error, Resources, Tee, run};
 use twine_protocol::launch::Launch;
 
 #[test]
-fn a_machine_that_refuses_executable_memory_is_told_what_to_allow() {
+fn the_error_for_refused_executable_memory_names_what_to_allow() {
     let image = &suite().image;
     let deny = libc::PR_MDWE_REFUSE_EXEC_GAIN;
     // SAFETY: no memory changes; none that this process has yet is made executable later.

@@ -107,7 +107,7 @@ fn troubles(failing: &'static [u64]) -> Vec<String> {
 }
 
 #[test]
-fn each_volume_that_could_not_be_closed_is_told() {
+fn each_volume_that_could_not_be_closed_is_reported() {
     for failing in [&[0][..], &[1], &[0, 1]] as [&[u64]; 3] {
         let told = troubles(failing);
         for number in [0, 1] {
@@ -119,7 +119,7 @@ fn each_volume_that_could_not_be_closed_is_told() {
 }
 
 #[test]
-fn a_program_that_was_cut_while_it_was_taken_is_an_error_and_no_other_program() {
+fn a_program_file_truncated_while_it_is_copied_is_an_error() {
     // Zeros for the contents of a custom section leave a program that runs.
     let mut program = wat::parse_str(NOTHING).expect("the text is valid");
     program.extend([0, 0xfc, 0xbf, 0x01, 1, b'x']);

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_those_of_the_calendar() {
+    fn seconds_and_text_give_the_same_day() {
         for (seconds, text) in [
             (0, "1970-01-01"),
             (86_399, "1970-01-01"),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_day_is_refused() {
+    fn invalid_dates_are_refused() {
         for text in [
             "",
             "2026",

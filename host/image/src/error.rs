@@ -1,28 +1,28 @@
-//! What can go wrong, and what to do about it.
+//! The errors of this crate, with their remedies.
 
 use std::io;
 use std::path::Path;
 
-/// Why an image could not be built, signed, measured or inspected.
+/// An image could not be built, signed, measured or inspected.
 ///
-/// The message is one line that names the cause; [`Error::remedy`] is one line that says
-/// what to do, where there is something to do.
+/// The message is one line with the cause; [`Error::remedy`] is one line with the remedy, if there is
+/// one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file or stream could not be read or written.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done, with the path where there is one.
+        /// The operation, with the path if there is one.
         what: String,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// The manifest is not TOML, has a key that is not known, or a value of the wrong type.
+    /// The manifest is not TOML, or has an unknown key or a value of the wrong type.
     #[error("the image manifest can't be read: {message}")]
     ManifestSyntax {
-        /// The parser's words, on one line.
+        /// The parser's message, on one line.
         message: String,
     },
     /// A manifest value has the right type but can't be used.
@@ -30,9 +30,9 @@ pub enum Error {
     ManifestValue {
         /// The key as it is written in the manifest.
         key: &'static str,
-        /// What is wrong with its value.
+        /// What is wrong with the value.
         problem: String,
-        /// What would be right.
+        /// A correct value.
         remedy: String,
     },
     /// A date is not `YYYY-MM-DD`, or not one that SIGSTRUCT can hold.
@@ -42,7 +42,7 @@ pub enum Error {
         text: String,
     },
 
-    /// The input is no ELF file, or a damaged one.
+    /// The input is not an ELF file, or is damaged.
     #[error("the program is not a readable ELF file: {reason}")]
     Elf {
         /// What could not be read.
@@ -82,9 +82,9 @@ pub enum Error {
         /// The symbol's name.
         name: String,
     },
-    /// The manifest asks for a region of which the program can't learn where it is.
+    /// The manifest defines a region, but the program has no symbol for its address.
     #[error(
-        "manifest key `{key}` asks for a region, but the program has no symbol `{name}` to hold its place"
+        "manifest key `{key}` defines a region, but the program has no symbol `{name}` for its address"
     )]
     MissingLayoutSymbol {
         /// The missing symbol.
@@ -124,8 +124,8 @@ pub enum Error {
         /// Its address.
         address: u64,
     },
-    /// The program needs a symbol that nothing inside it defines.
-    #[error("the program needs `{name}` from outside, and an enclave has no dynamic linker")]
+    /// The program needs a symbol that it does not define.
+    #[error("the program needs the external symbol `{name}`, and an enclave has no dynamic linker")]
     UndefinedSymbol {
         /// The symbol's name.
         name: String,
@@ -133,10 +133,8 @@ pub enum Error {
     /// The program can only run with relocations in read-only memory.
     #[error("the program has relocations in read-only memory (DT_TEXTREL)")]
     TextRelocations,
-    /// The dynamic section asks for something an enclave's start code does not do.
-    #[error(
-        "the program's dynamic section has {tag}, which nothing inside an enclave would act on"
-    )]
+    /// The dynamic section has an entry that an enclave's start code does not handle.
+    #[error("the program's dynamic section has {tag}, which the start code of enclaves ignores")]
     UnsupportedDynamic {
         /// The entry's name in the ELF specification.
         tag: &'static str,
@@ -190,24 +188,24 @@ pub enum Error {
     /// Code on the enclave's first page.
     #[error("the first page of the enclave would be executable")]
     FirstPageExecutable,
-    /// The program asks for a loader feature that enclaves don't have.
-    #[error("the program has {what}, which an enclave can't have")]
+    /// The program needs a loader feature that enclaves don't have.
+    #[error("the program has {what}, which enclaves do not support")]
     UnsupportedSegment {
-        /// What it asks for.
+        /// The feature.
         what: &'static str,
     },
-    /// More program than this writer will measure.
+    /// The program is too large.
     #[error("the program takes {size} bytes of measured memory; the limit is {limit}")]
     ProgramTooLarge {
-        /// What it takes.
+        /// Its size in bytes.
         size: u64,
         /// The limit.
         limit: u64,
     },
-    /// More address space than an x86-64 process has.
+    /// The image needs more address space than an x86-64 process has.
     #[error("the image needs {needed} bytes of address space; the limit is {limit}")]
     ElrangeTooLarge {
-        /// What it needs.
+        /// The size in bytes.
         needed: u64,
         /// The limit.
         limit: u64,
@@ -228,27 +226,27 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// SGX signs with RSA-3072 only.
-    #[error("the key has {bits} bits; SGX signs with RSA keys of 3072 bits only")]
+    /// The key is not an RSA-3072 key.
+    #[error("the key has {bits} bits; SGX uses only RSA keys of 3072 bits")]
     KeySize {
         /// The size of the key's modulus.
         bits: u32,
     },
-    /// SGX signs with the public exponent 3 only.
-    #[error("the key's public exponent is {exponent}; SGX verifies with 3 only")]
+    /// The key's public exponent is not 3.
+    #[error("the key's public exponent is {exponent}; SGX uses only 3")]
     KeyExponent {
         /// The key's public exponent, in decimal.
         exponent: String,
     },
-    /// Others may read a private key.
-    #[error("the private key {path} may be read by others (mode {mode:03o})")]
+    /// Other users can read a private key.
+    #[error("other users can read the private key {path} (mode {mode:03o})")]
     KeyPermissions {
         /// The key file.
         path: String,
         /// Its permission bits.
         mode: u32,
     },
-    /// The development key is none that signs.
+    /// The development key can't be used.
     #[error("the development key {path} can't be used: {source}")]
     DevelopmentKey {
         /// The key file.
@@ -262,25 +260,25 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The bytes are not a SIGSTRUCT, or its signature does not hold.
+    /// The bytes are not a SIGSTRUCT, or its signature does not verify.
     #[error("the signature is not valid: {reason}")]
     Signature {
-        /// What does not hold.
+        /// The defect.
         reason: &'static str,
     },
-    /// The machine can't give what the signature fixes.
+    /// The machine lacks processor state that the signature requires.
     #[error("the signature requires XFRM bits {missing:#x} that this machine does not enable")]
     Xfrm {
         /// The bits that are missing in XCR0.
         missing: u64,
     },
-    /// OpenSSL failed, in a way that no input explains.
+    /// OpenSSL failed, for a reason other than the input.
     #[error("cryptographic operation failed: {0}")]
     Crypto(#[from] openssl::error::ErrorStack),
 }
 
 impl Error {
-    /// One line that says what to do about it, where there is something to do.
+    /// The remedy in one line, if there is one.
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
             Error::ManifestValue { remedy, .. } => remedy.clone(),
@@ -289,7 +287,7 @@ impl Error {
             }
             Error::Date { .. } => "write it as YYYY-MM-DD, for example 2026-01-31".into(),
             Error::Elf { .. } | Error::Machine { .. } | Error::FileType { .. } => {
-                "give the file that cargo built with --target x86_64-fortanix-unknown-sgx".into()
+                "name the file that cargo built with --target x86_64-fortanix-unknown-sgx".into()
             }
             Error::MissingSection { .. } => {
                 "build with --target x86_64-fortanix-unknown-sgx and do not strip sections afterwards".into()
@@ -326,18 +324,18 @@ impl Error {
                 "take large zeroed buffers from the heap, and code memory from `code-arena-size`".into()
             }
             Error::ElrangeTooLarge { .. } => "lower heap-size, heap-growth-size, code-arena-size, guard-size or elrange".into(),
-            Error::Sgxs { .. } => "build the image anew".into(),
-            Error::Key { .. } => "give an unencrypted RSA key in PEM form".into(),
+            Error::Sgxs { .. } => "build the image again".into(),
+            Error::Key { .. } => "name an unencrypted RSA key in PEM form".into(),
             Error::KeySize { .. } | Error::KeyExponent { .. } => {
-                "make a key with: openssl genrsa -3 -out key.pem 3072".into()
+                "create a key: openssl genrsa -3 -out key.pem 3072".into()
             }
             Error::KeyPermissions { path, .. } => format!("chmod 600 {path}, and replace the key if others had access"),
             Error::DevelopmentKey { path, .. } => format!(
-                "put a copy of it back; or `rm {path}`: the next signature makes a new one, which is another signer's"
+                "restore the file from a copy; or `rm {path}`: the next signature creates a new key, with another MRSIGNER"
             ),
-            Error::Request { .. } => "make the request anew".into(),
-            Error::Signature { .. } => "sign the image anew".into(),
-            Error::Xfrm { .. } => "run on a machine that has them, or sign with a smaller `xfrm-required`".into(),
+            Error::Request { .. } => "make the request again".into(),
+            Error::Signature { .. } => "sign the image again".into(),
+            Error::Xfrm { .. } => "use a machine that enables these bits, or sign with a smaller `xfrm-required`".into(),
             Error::Io { .. } | Error::RelocationTarget { .. } | Error::RelocationTable { .. } | Error::Crypto(_) => {
                 return None;
             }

@@ -10,12 +10,12 @@ use sgx_isa::Sigstruct;
 use crate::io::{Draft, read_all};
 use crate::{Built, Error, Manifest, build, sign};
 
-/// Where the signature of an image lies.
+/// The path of an image's signature.
 pub fn signature_path(sgxs: impl AsRef<Path>) -> PathBuf {
     sgxs.as_ref().with_extension("sig")
 }
 
-/// [`build`], from file to file. The image is there completely or not at all.
+/// [`build`] for files. The image's file is written atomically.
 pub fn build_file(
     elf: impl AsRef<Path>,
     manifest: &Manifest,
@@ -30,7 +30,7 @@ pub fn build_file(
     Ok(built)
 }
 
-/// Writes the signature of the image at `sgxs` to its place.
+/// Writes the signature of the image at `sgxs` beside it.
 pub fn write_signature(sgxs: impl AsRef<Path>, sigstruct: &Sigstruct) -> Result<(), Error> {
     let path = signature_path(sgxs);
     let write = || {

@@ -1,11 +1,11 @@
-//! Reading small files, and writing files that are there whole or not at all.
+//! Reads small files, and writes files atomically.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// All of a small file.
+/// Reads a small file.
 pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
     const ENOUGH: u64 = 1 << 20;
     let mut bytes = Vec::new();
@@ -13,8 +13,8 @@ pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file that is being written. Until it is kept it has another name, and if it is dropped
-/// before, nothing remains of it.
+/// A file that is being written under a temporary name. If it is dropped before it was kept, it is
+/// removed.
 pub(crate) struct Draft {
     file: File,
     draft: PathBuf,
@@ -40,12 +40,12 @@ impl Draft {
         }
     }
 
-    /// Gives the file its name, in place of what had it.
+    /// Gives the file its name, and replaces another file of that name.
     pub(crate) fn keep(self) -> io::Result<()> {
         fs::rename(&self.draft, &self.path)
     }
 
-    /// Gives the file its name, unless another has it. It is on the disk before it has it.
+    /// Syncs the file, then gives it its name, unless another file has that name.
     pub(crate) fn keep_if_first(self) -> io::Result<()> {
         self.file.sync_all()?;
         match fs::hard_link(&self.draft, &self.path) {
@@ -57,7 +57,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // After `keep` there is nothing to remove; otherwise there is nobody to tell.
+        // After `keep` there is nothing to remove. Other errors can't be reported from here.
         let _ = fs::remove_file(&self.draft);
     }
 }

@@ -63,7 +63,7 @@ impl SigningKey {
         Ok(SigningKey { rsa })
     }
 
-    /// Reads a PEM file that nobody but its owner may read.
+    /// Reads a PEM file. Only its owner may have access to it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<SigningKey, Error> {
         let path = path.as_ref();
         let failed = |e| Error::io("reading the key", path, e);
@@ -75,12 +75,12 @@ impl SigningKey {
         SigningKey::from_pem(&io::read_all(file).map_err(failed)?)
     }
 
-    /// Reads the key in a file, which is made with a new key if it does not exist.
+    /// Reads the key in a file. If the file does not exist, it is created with a new key.
     ///
-    /// Whoever has the file can sign in its owner's name, so this is a key for development:
-    /// a key that others rely on should be kept where it can't be copied, and sign in two
-    /// steps, see [`crate::SigningRequest`]. When two processes come first at once, both
-    /// get the same key. A file that is there is never replaced.
+    /// Whoever has the file can sign in its owner's name, so this is a key for development. A key
+    /// that others rely on should be kept where it can't be copied, and sign in two steps: see
+    /// [`crate::SigningRequest`]. If two processes create the file at the same time, both get the same
+    /// key. An existing file is never replaced.
     pub fn development_key(path: impl AsRef<Path>) -> Result<SigningKey, Error> {
         let path = path.as_ref();
         match SigningKey::from_file(path) {

@@ -1,4 +1,4 @@
-//! Decides where everything lies in the enclave's address range.
+//! Lays out the enclave's address range.
 //!
 //! From low to high addresses, with [`GUARD`] bytes without pages before every line:
 //!
@@ -9,14 +9,14 @@
 //! thread 0     stack, TLS page, TCS page, SSA frames
 //! thread 1     the same
 //! ...
-//! code arena   the rest of it without pages, if the manifest says so
+//! code arena   without pages, if the manifest says so
 //! memory       if the manifest asks for it
-//! guard range  likewise; right behind that memory
+//! guard range  likewise; directly after that memory
 //! (nothing)    up to ELRANGE's size, a power of two
 //! ```
 //!
-//! So no overrun by less than [`GUARD`] bytes gets from one region into another, and none
-//! gets from the last region into memory of the host's.
+//! So an overrun by less than [`GUARD`] bytes never reaches another region, nor the host's memory
+//! after the last region.
 
 use sgx_isa::{SecinfoFlags, Tcs};
 
@@ -36,12 +36,12 @@ pub(crate) enum Content<'a> {
     Page(Box<[u8; PAGE as usize]>),
     /// Zeros. Measured.
     Zeros,
-    /// What the host likes, which is zeros if it loads the image as it is. The program must
-    /// write before it reads. That the pages are there, and their permissions, are measured.
+    /// Any contents that the host chooses; zeros if it loads the image unchanged. The program must
+    /// write before it reads. The presence of the pages and their permissions are measured.
     Unmeasured,
 }
 
-/// Pages that follow each other and are added in the same way.
+/// Consecutive pages that are added in the same way.
 pub(crate) struct Region<'a> {
     pub(crate) offset: u64,
     pub(crate) size: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Region<'a> {
     pub(crate) content: Content<'a>,
 }
 
-/// A value to be put into the program.
+/// A value to write into the program.
 pub(crate) struct Patch {
     pub(crate) address: u64,
     pub(crate) bytes: Vec<u8>,

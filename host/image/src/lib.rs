@@ -1,10 +1,10 @@
-//! Makes SGX enclave images of programs built for `x86_64-fortanix-unknown-sgx`.
+//! Builds SGX enclave images from programs for `x86_64-fortanix-unknown-sgx`.
 //!
-//! cargo leaves an ELF file. An enclave is loaded from an SGXS image: the pages, their
-//! permissions and what of them is measured, together with a signature. This crate makes the
-//! image from a [`Manifest`], measures it, signs it and shows what is in one. It takes the
-//! place of `ftxsgx-elf2sgxs`, `sgxs-sign` and `sgxs-info`, and adds what Twine's enclave
-//! needs: a code arena, guard ranges, several SSA frames, and an entry stub of the program's.
+//! cargo builds an ELF file. An enclave is loaded from an SGXS image, which has the pages, their
+//! permissions, and the record of which contents are measured, together with a signature. This crate
+//! builds the image from the program and a [`Manifest`], measures it, signs it, and shows its
+//! contents. It replaces `ftxsgx-elf2sgxs`, `sgxs-sign` and `sgxs-info`, and adds the features that
+//! Twine's enclave needs: a code arena, guard ranges, several SSA frames, and a custom entry stub.
 //!
 //! It does not load or run enclaves, and does not need SGX.
 //!

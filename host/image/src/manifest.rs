@@ -1,4 +1,4 @@
-//! What the builder of an image decides: sizes, threads, identity.
+//! The manifest of an image: sizes, threads, identity.
 
 use std::fmt;
 use std::path::Path;
@@ -14,10 +14,10 @@ pub(crate) const PAGE: u64 = 4096;
 /// A process has 47 bits of address space, and ELRANGE is naturally aligned.
 pub(crate) const MAX_ELRANGE: u64 = 1 << 46;
 
-/// EDP's entry point, which does not look at CSSA.
+/// EDP's entry point, which ignores CSSA.
 const EDP_ENTRY: &str = "sgx_entry";
 
-/// XCR0 bits that an enclave of ours may use: x87, SSE, AVX, the three of AVX-512, PKRU.
+/// XCR0 bits that an image may allow: x87, SSE, AVX, the three of AVX-512, PKRU.
 /// With all of them the XSAVE area (2696 bytes), EXINFO (16) and GPRSGX (184) fit into one
 /// page, see [`crate::SSA_FRAME_PAGES`]. AMX (bits 17 and 18) would need three.
 const XFRM_KNOWN: u64 = 0x2e7;
@@ -27,8 +27,8 @@ const XFRM_AVX512: u64 = 0xe0;
 
 /// The layout and the identity of an image.
 ///
-/// In a TOML file the keys are the field names with hyphens. All are optional; a key that
-/// is not known is an error. A size is a number of bytes or a string with a unit:
+/// In a TOML file the keys are the field names with hyphens. All are optional; an unknown key is an
+/// error. A size is a number of bytes or a string with a unit:
 ///
 /// ```toml
 /// heap-size = "256MiB"          # read-write memory for the allocator
@@ -59,9 +59,9 @@ const XFRM_AVX512: u64 = 0xe0;
 pub struct Manifest {
     /// Bytes of heap. Default: 64 MiB.
     pub heap_size: u64,
-    /// Bytes of address space for more heap, 0 for none. Default: 0. It has no pages when the image
-    /// is loaded, which costs as much as if it were not there; where the machine has SGX2, the
-    /// program may ask for pages there.
+    /// Bytes of address space by which the heap can grow, 0 for none. Default: 0. It has no pages when
+    /// the image is loaded, and so costs nothing. On machines with SGX2, the program can request pages
+    /// there.
     ///
     /// The program learns the place from the symbols `TWINE_GROWTH_BASE` and
     /// `TWINE_GROWTH_SIZE`, see [`crate::build()`].
@@ -77,35 +77,35 @@ pub struct Manifest {
     /// The program learns the place from the symbols `TWINE_ARENA_BASE` and
     /// `TWINE_ARENA_SIZE`, see [`crate::build()`].
     pub code_arena_size: u64,
-    /// Bytes of that memory which have pages when the image is loaded, all or none. Default: all:
-    /// readable, writable and executable, since SGX1 can't change that later. With none the program has
-    /// to ask for pages, which takes SGX2, and they need be executable only once they are not writable
-    /// any more.
+    /// Bytes of that memory that have pages when the image is loaded: all or 0. Default: all. These
+    /// pages are readable, writable and executable, since SGX1 can't change permissions later. With 0
+    /// the program must request pages, which takes SGX2; it can then make each page executable after it
+    /// has made it read-only.
     ///
     /// The program learns it from the symbol `TWINE_ARENA_AT_START`, see [`crate::build()`].
     pub code_arena_at_start: Option<u64>,
     /// Bytes of memory that ends where the guard range begins, 0 for none. Default: 0.
     ///
-    /// For linear memories of WebAssembly: what lies at its end is followed by addresses without
+    /// It is for linear memories of WebAssembly: a memory at its end is followed by addresses without
     /// pages. The program learns the place from the symbols `TWINE_MEMORY_BASE` and
     /// `TWINE_MEMORY_SIZE`, see [`crate::build()`].
     pub memory_size: u64,
     /// Bytes of address space after the arena that have no pages when the image is loaded, 0 for
-    /// none. Default: 0. Where the machine has SGX2, the program may ask for pages there.
+    /// none. Default: 0. On machines with SGX2, the program can request pages there.
     ///
     /// The program learns the place from the symbols `TWINE_GUARD_BASE` and
     /// `TWINE_GUARD_SIZE`, see [`crate::build()`].
     pub guard_size: u64,
-    /// SSA frames of each TCS. Default: 1, with which the processor refuses to enter a thread
-    /// again that an exception or an interrupt has stopped, until it was resumed. More are for an
-    /// [`Manifest::entry`] of one's own that looks at CSSA and handles exceptions.
+    /// SSA frames of each TCS. Default: 1. With one frame, a thread that was stopped by an exception or
+    /// an interrupt can only be resumed, not entered. More frames need a custom [`Manifest::entry`] that
+    /// checks CSSA and handles exceptions.
     pub ssa_frames: u32,
     /// The symbol at which every TCS is entered. Default: `sgx_entry`, the one of Rust's
     /// standard library.
     pub entry: String,
     /// Whether a debugger may read the enclave. Default: `false`.
     ///
-    /// A debug enclave protects nothing. The signature fixes this, both ways.
+    /// A debug enclave protects nothing. The signature fixes this flag: the launcher can't change it.
     pub debug: bool,
     /// Whether fault addresses are reported to the enclave's exception handler (MISCSELECT
     /// bit 0, SDM Vol. 3D, "EXINFO structure"). Default: `false`.
@@ -192,9 +192,9 @@ impl Manifest {
         if self.ssa_frames > 1 && self.entry == EDP_ENTRY {
             return Err(wrong(
                 "ssa-frames",
-                "is more than 1 without an entry stub: `sgx_entry` takes an entry after an \
-                 exception for a new one, and would run over the interrupted thread's stack",
-                "leave the key out, or name a stub that looks at CSSA with `entry`",
+                "is more than 1 without an entry stub: `sgx_entry` treats an entry after an \
+                 exception as a new one, and would overwrite the interrupted thread's stack",
+                "leave the key out, or name a stub that checks CSSA: `entry`",
             ));
         }
         if self.entry.is_empty() || self.entry.contains('\0') {
@@ -219,8 +219,8 @@ impl Manifest {
         self.code_arena_at_start.unwrap_or(self.code_arena_size)
     }
 
-    /// Refuses an image that was not built with this manifest, as far as that shows: the signature
-    /// would fix an identity that was meant for another one.
+    /// Refuses an image that was evidently not built with this manifest: the signature would give it an
+    /// identity that was meant for another image.
     pub fn check_image(&self, image: &Inspection) -> Result<(), Error> {
         let frames = image.threads.iter().map(|thread| thread.ssa_frames).max().unwrap_or(1);
         let threads = image.threads.len();
@@ -244,13 +244,13 @@ impl Manifest {
             "use 0x3 (x87, SSE), 0x7 (AVX too) or 0xe7 (AVX-512 too), each plus 0x200 for PKRU";
         let xfrm = self.xfrm;
         let problem = if xfrm & XFRM_LEGACY != XFRM_LEGACY {
-            Some("lacks x87 or SSE, which no enclave can do without")
+            Some("lacks x87 or SSE, which every enclave needs")
         } else if xfrm & !XFRM_KNOWN != 0 {
-            Some("has state that does not fit into an SSA frame of one page, or is not known")
+            Some("has unknown state, or state that does not fit into an SSA frame of one page")
         } else if xfrm & XFRM_AVX512 != 0
             && xfrm & (XFRM_AVX512 | XFRM_AVX) != XFRM_AVX512 | XFRM_AVX
         {
-            Some("has only a part of AVX-512, which processors refuse")
+            Some("has only a part of AVX-512, which processors do not accept")
         } else {
             None
         };
@@ -261,7 +261,7 @@ impl Manifest {
             return Err(wrong(
                 "xfrm-required",
                 "is not between 0x3 and the value of `xfrm`",
-                "give a part of `xfrm`, 0x3 at least",
+                "give a part of `xfrm`, at least 0x3",
             ));
         }
         Ok(())
@@ -269,7 +269,7 @@ impl Manifest {
 }
 
 impl fmt::Display for Manifest {
-    /// As a TOML file that gives this manifest again, with every key.
+    /// Writes the manifest as TOML, with every key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sizes = [
             ("heap-size", self.heap_size),
@@ -295,7 +295,7 @@ impl fmt::Display for Manifest {
         writeln!(f, "xfrm-required = {:#x}", self.xfrm_required)?;
         writeln!(f, "debug = {}", self.debug)?;
         writeln!(f, "exinfo = {}", self.exinfo)?;
-        // Rust escapes quotes and backslashes as TOML does, and a symbol has nothing stranger.
+        // Rust escapes quotes and backslashes as TOML does; a symbol has no other special characters.
         writeln!(f, "entry = {:?}", self.entry)?;
         match self.date {
             Some(date) => writeln!(f, "date = \"{date}\""),
@@ -304,9 +304,9 @@ impl fmt::Display for Manifest {
     }
 }
 
-fn check_size(key: &'static str, size: u64, least: u64) -> Result<(), Error> {
-    let remedy = if size < least {
-        format!("give at least {least} bytes")
+fn check_size(key: &'static str, size: u64, min: u64) -> Result<(), Error> {
+    let remedy = if size < min {
+        format!("give at least {min} bytes")
     } else if size > MAX_ELRANGE {
         format!("give at most {MAX_ELRANGE} bytes (64TiB)")
     } else if !size.is_multiple_of(PAGE) {
@@ -320,18 +320,18 @@ fn check_size(key: &'static str, size: u64, least: u64) -> Result<(), Error> {
     Err(wrong(key, format!("is {size}"), remedy))
 }
 
-fn check_range(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Error> {
-    if (least..=most).contains(&value) {
+fn check_range(key: &'static str, value: u64, min: u64, max: u64) -> Result<(), Error> {
+    if (min..=max).contains(&value) {
         return Ok(());
     }
-    Err(wrong(key, format!("is {value}"), format!("give a number from {least} to {most}")))
+    Err(wrong(key, format!("is {value}"), format!("give a number from {min} to {max}")))
 }
 
 fn wrong(key: &'static str, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
     Error::ManifestValue { key, problem: problem.into(), remedy: remedy.into() }
 }
 
-/// The manifest as it is written, before its values are understood.
+/// The manifest as parsed from TOML, before its values are checked.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Written {

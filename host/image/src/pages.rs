@@ -17,15 +17,15 @@ pub struct Page<'a> {
     pub flags: SecinfoFlags,
     /// Whether its content is measured (EEXTEND).
     pub measured: bool,
-    /// What it holds; `None` where the image says nothing, which is zeros.
+    /// The contents; `None` if the image has none, which means zeros.
     pub content: Option<&'a [u8; PAGE as usize]>,
 }
 
-/// How many pages of an image are added when it is loaded: what the enclave takes of EPC before its
-/// first instruction.
+/// The number of pages that are added when an image is loaded: the EPC that the enclave uses before
+/// its first instruction.
 ///
 /// # Errors
-/// When the stream can't be read or is not canonical.
+/// If the stream can't be read or is not canonical.
 pub fn pages_at_start(sgxs: impl Read) -> Result<u64, Error> {
     let mut records = Records::new(sgxs);
     let mut count = 0;
@@ -35,9 +35,9 @@ pub fn pages_at_start(sgxs: impl Read) -> Result<u64, Error> {
     Ok(count)
 }
 
-/// Reads the pages of an image in ascending order. Its form is checked on the way, as
-/// [`measure`](crate::measure) does: the processor passes over reserved fields, so that bytes there
-/// could be changed and nobody would notice.
+/// Reads the pages of an image in ascending order. It checks the form of the image, as
+/// [`measure`](crate::measure) does: the processor ignores reserved fields, so that changes there
+/// would otherwise go unnoticed.
 #[derive(Debug)]
 pub struct Pages<R> {
     records: Records<R>,
@@ -79,11 +79,11 @@ impl<R: Read> Pages<R> {
         self.elrange
     }
 
-    /// The next page, or `None` behind the last one.
+    /// The next page, or `None` after the last one.
     ///
     /// # Errors
-    /// When the stream can't be read, is not canonical, or measures a page in part or in another order
-    /// than from its start to its end, which Linux's driver does not do.
+    /// If the stream can't be read or is not canonical, or if a page is not measured as a whole from
+    /// its start to its end, as Linux's driver does it.
     #[expect(clippy::should_implement_trait, reason = "an item borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Page<'_>>, Error> {
         let Some((offset, flags)) = self.page.take() else { return Ok(None) };
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_come_with_what_is_in_them() {
+    fn pages_are_read_with_their_contents() {
         let whole: Vec<_> = (0..16).map(|index| (index, true, index as u8)).collect();
         let image = image(&[(0, &whole), (0x3000, &[]), (0x4000, &[(2, false, 9)])]);
         assert_eq!(pages_at_start(&image[..]).unwrap(), 3);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_linux_would_measure_otherwise_is_refused() {
+    fn pages_that_linux_would_measure_in_another_way_are_refused() {
         let backwards: Vec<_> = (0..16).rev().map(|index| (index, true, 1)).collect();
         for (chunks, reason) in [(&[(0, true, 1)][..], "in part"), (&backwards, "ascending")] {
             let image = image(&[(0, chunks)]);

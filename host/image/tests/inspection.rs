@@ -263,7 +263,7 @@ fn a_stream_that_is_not_canonical_is_an_error() {
 }
 
 #[test]
-fn image_and_signature_lie_side_by_side() {
+fn image_and_signature_are_in_the_same_folder() {
     let folder =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("pair-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();

@@ -34,7 +34,7 @@ fn the_program_lies_at_its_elf_addresses_with_its_permissions() {
 }
 
 #[test]
-fn what_the_file_does_not_hold_is_measured_zeros() {
+fn memory_beyond_the_file_contents_is_measured_zeros() {
     let image = image(&Program::default(), "");
     assert_eq!(image.at(0x3000, 0x10), [0; 0x10]);
     assert_eq!(image.at(0x4000, 0x100), [0; 0x100]);
@@ -44,7 +44,7 @@ fn what_the_file_does_not_hold_is_measured_zeros() {
 /// Sections move with symbols, which a file may be stripped of and which compilers name by what
 /// they never load.
 #[test]
-fn where_the_files_sections_lie_is_not_in_the_image() {
+fn section_offsets_of_the_file_are_not_in_the_image() {
     let program = Program::default();
     let measured = |file: &[u8]| build(file, &manifest("")).unwrap();
     let file = program.bytes();
@@ -219,7 +219,7 @@ fn the_code_arena_is_writable_and_executable_and_the_program_knows_its_place() {
 }
 
 #[test]
-fn what_of_the_arena_is_not_there_at_the_start_has_no_pages() {
+fn the_part_of_the_arena_absent_at_start_has_no_pages() {
     let sizes = "code-arena-size = \"1MiB\"\ncode-arena-at-start = 0\nguard-size = 4096";
     let (built, bytes) = build(&Program::default().bytes(), &manifest(sizes)).unwrap();
     let image = Image::read(&bytes);

@@ -81,7 +81,7 @@ fn a_symbol_must_be_one_thing_of_the_right_size_in_the_program() {
         let other = Symbol { address: 0x2100, ..p.symbol("RELA").clone() };
         p.symbols.push(other);
     });
-    refused("needs `memcpy`", |p| {
+    refused("needs the external symbol `memcpy`", |p| {
         p.symbols.push(Symbol { name: "memcpy".into(), address: 0, size: 0, defined: false });
     });
 }
@@ -96,7 +96,7 @@ fn the_entry_must_be_code() {
 }
 
 #[test]
-fn what_only_a_dynamic_linker_does_is_refused() {
+fn requests_to_a_dynamic_linker_are_refused() {
     refused("DT_TEXTREL", |p| p.dynamic.push((22, 0)));
     refused("DT_TEXTREL", |p| p.dynamic[4] = (30, 4));
     for (tag, name) in [

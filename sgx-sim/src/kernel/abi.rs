@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_linux() {
+    fn request_numbers_are_those_of_linux() {
         assert_eq!(
             [CREATE, ADD_PAGES, INIT, RESTRICT_PERMISSIONS, MODIFY_TYPES, REMOVE_PAGES],
             [0x4008_a400, 0xc030_a401, 0x4008_a402, 0xc028_a405, 0xc028_a406, 0xc018_a407]

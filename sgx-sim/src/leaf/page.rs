@@ -114,7 +114,7 @@ pub(super) fn eacceptcopy(
     let accepted = entry.with_state(0);
     let writable = accepted.with_table(Permissions::RW);
     changes.update(page, writable).map_err(stuck(rcx))?;
-    changes.settle().map_err(stuck(rcx))?;
+    changes.apply().map_err(stuck(rcx))?;
     memory::copy(rcx, rdx, PAGE).map_err(|_| denied(rdx, Permissions::R))?;
     changes.update(page, accepted.with_permissions(wanted.permissions())).map_err(stuck(rcx))?;
     Ok(Ok(()))

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_script_carries_ends_where_it_says() {
+    fn the_payload_of_a_script_ends_at_its_declared_length() {
         let script = "const compressedByteLength = 6;\nconst getEncoded = () => \"HelloWorld\";\n";
         assert_eq!(embedded(script), Some(vec![0x86, 0x4f, 0xd2, 0x6f, 0xb5, 0x59]));
         assert_eq!(embedded("nothing"), None);

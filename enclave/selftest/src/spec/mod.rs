@@ -12,7 +12,7 @@ mod spectest;
 mod threads;
 mod value;
 
-use crate::exchange::{Result as ScriptResult, Script};
+use crate::wire::{Result as ScriptResult, Script};
 use wasmtime::{Config, Engine};
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};

@@ -26,7 +26,7 @@ const MODULE: &str = r#"(module
     (func $deep (export "deep") (call $deep) (call $deep)))"#;
 
 #[test]
-fn what_holds_passes_and_is_counted() {
+fn assertions_that_hold_pass_and_are_counted() {
     let result = run(&format!(
         r#"{MODULE}
         (assert_return (invoke "one") (i32.const 1))
@@ -54,7 +54,7 @@ fn what_holds_passes_and_is_counted() {
 }
 
 #[test]
-fn what_does_not_hold_fails() {
+fn assertions_that_do_not_hold_fail() {
     all_fail(
         MODULE,
         &[
@@ -88,7 +88,7 @@ fn what_does_not_hold_fails() {
 }
 
 #[test]
-fn what_a_later_version_took_back_is_told_apart() {
+fn withdrawn_assertions_are_counted_separately() {
     let result = run(r#"
         (assert_invalid (module (memory 1) (memory 1)) "multiple memories")
         (assert_invalid (module (func (result i32))) "type mismatch")"#);

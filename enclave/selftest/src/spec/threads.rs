@@ -2,20 +2,20 @@
 
 use super::command::{self, Verdict};
 use super::context::Context;
-use crate::exchange::Result as ScriptResult;
+use crate::wire::Result as ScriptResult;
 use json_from_wast::Command;
 use std::collections::HashMap;
 use std::thread;
 
 /// The most text of one failure: what is reported has to fit an outcome.
-const MOST_TEXT: usize = 400;
+const MAX_TEXT: usize = 400;
 
 /// The most failures of one script that are told one by one.
-const MOST_FAILURES: usize = 20;
+const MAX_FAILURES: usize = 20;
 
 fn note(result: &mut ScriptResult, line: u32, failure: &str) {
-    let text: String = failure.chars().take(MOST_TEXT).collect();
-    if result.failed.len() < MOST_FAILURES {
+    let text: String = failure.chars().take(MAX_TEXT).collect();
+    if result.failed.len() < MAX_FAILURES {
         result.failed.push(format!("{line}: {text}"));
     } else {
         result.failed.push(format!("{line}"));

@@ -1,4 +1,4 @@
-//! How far long work has come, on a line of the terminal that is written over.
+//! Shows the progress of an operation on one line of the terminal.
 
 use std::io::{Write, stderr};
 use std::sync::{Mutex, PoisonError};
@@ -6,31 +6,31 @@ use std::time::{Duration, Instant};
 use twine_host::Progress;
 use twine_protocol::wire::Unit;
 
-/// The line is written at most so often.
-const EVERY: Duration = Duration::from_millis(100);
+/// The shortest time between two updates.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Clears what is behind the cursor on its line (ECMA-48, EL).
+/// Clears the line from the cursor on (ECMA-48, EL).
 const CLEAR: &str = "\x1b[K";
 
-/// The line; cleared when it is dropped.
+/// The progress line. It is cleared when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct ProgressLine {
     last: Mutex<Option<Instant>>,
 }
 
-impl Progress for Line {
+impl Progress for ProgressLine {
     fn progress(&self, done: u64, total: Option<u64>, unit: Unit) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.elapsed() < EVERY) {
+        if last.is_some_and(|last| last.elapsed() < MIN_INTERVAL) {
             return;
         }
         *last = Some(Instant::now());
-        // Back to the start of the line, so that a message takes its place.
-        let _ = write!(stderr(), "{CLEAR}{}\r", words(done, total, unit));
+        // The cursor returns to the start of the line, so that a message overwrites the progress.
+        let _ = write!(stderr(), "{CLEAR}{}\r", text(done, total, unit));
     }
 }
 
-impl Drop for Line {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.last.get_mut().is_ok_and(|last| last.is_some()) {
             let _ = write!(stderr(), "{CLEAR}");
@@ -38,7 +38,7 @@ impl Drop for Line {
     }
 }
 
-fn words(done: u64, total: Option<u64>, unit: Unit) -> String {
+fn text(done: u64, total: Option<u64>, unit: Unit) -> String {
     let amount = |count: u64| match unit {
         Unit::Bytes => format!("{:.1} MiB", count as f64 / f64::from(1 << 20)),
         Unit::Files => format!("{count} files"),
@@ -58,9 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_told_with_its_unit_and_a_share_where_the_whole_is_known() {
-        assert_eq!(words(3 << 19, Some(3 << 20), Unit::Bytes), " 50%  1.5 MiB of 3.0 MiB");
-        assert_eq!(words(12, None, Unit::Files), "12 files");
-        assert_eq!(words(9, Some(3), Unit::Blocks), "100%  9 blocks of 3 blocks");
+    fn progress_has_a_unit_and_a_percentage_if_the_total_is_known() {
+        assert_eq!(text(3 << 19, Some(3 << 20), Unit::Bytes), " 50%  1.5 MiB of 3.0 MiB");
+        assert_eq!(text(12, None, Unit::Files), "12 files");
+        assert_eq!(text(9, Some(3), Unit::Blocks), "100%  9 blocks of 3 blocks");
     }
 }

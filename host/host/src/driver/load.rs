@@ -1,4 +1,4 @@
-//! Loading an enclave: CREATE, ADD_PAGES, the mappings, INIT.
+//! Loads an enclave: CREATE, ADD_PAGES, the mappings, INIT.
 
 use super::pages::{Memory, Reserved};
 use super::{EnclaveFile, Kernel, abi};
@@ -8,16 +8,16 @@ use std::ops::Range;
 use std::ptr;
 use twine_image::Pages;
 
-/// Why an enclave was not loaded: which step failed, and what the system said of it.
+/// The step of loading that failed, with the system's error.
 #[derive(Debug)]
 pub(crate) enum LoadError {
     /// The device can't be opened.
     Open(io::Error),
-    /// The image can't be read, or is none.
+    /// The image can't be read, or is malformed.
     Image(twine_image::Error),
-    /// Memory for pages on their way can't be had.
+    /// There is no memory for the buffer of pages.
     Memory,
-    /// So many bytes of addresses can't be had.
+    /// The address range can't be reserved.
     Addresses { size: u64, error: io::Error },
     /// CREATE.
     Create(Refusal),
@@ -27,15 +27,15 @@ pub(crate) enum LoadError {
     Map { offset: u64, refusal: Refusal },
     /// INIT.
     Init(Refusal),
-    /// The driver did not say whether it can change pages of a running enclave.
+    /// The check for SGX2.
     Probe(Refusal),
 }
 
-/// What a driver said.
+/// An error of a driver.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     error: io::Error,
-    /// What its log says of it, if that can be known.
+    /// The line of the kernel's log about it, if it is known.
     log: Option<String>,
 }
 
@@ -44,22 +44,22 @@ impl Refusal {
         move |error| Refusal { error, log: file.log() }
     }
 
-    /// Whether a log says what was refused: of a lack of EPC none does.
+    /// Whether the log has a line about the error. It has none about a lack of EPC.
     pub(crate) fn is_logged(&self) -> bool {
         self.log.is_some()
     }
 
-    /// The system's number of the error, if it has one.
+    /// The error's `errno`, if it has one.
     pub(crate) fn errno(&self) -> Option<i32> {
         self.error.raw_os_error()
     }
 
-    /// Whether this process, or the driver, had no memory.
+    /// Whether this process or the driver ran out of memory.
     pub(crate) fn is_of_memory(&self) -> bool {
         self.error.kind() == io::ErrorKind::OutOfMemory
     }
 
-    /// What was refused, and what is known of why.
+    /// The line of the log, or `call` with the error.
     pub(crate) fn what(&self, call: &str) -> String {
         match &self.log {
             Some(log) => log.clone(),
@@ -68,32 +68,32 @@ impl Refusal {
     }
 }
 
-/// A page in memory, as ADD_PAGES takes it.
+/// A page in memory, aligned for ADD_PAGES.
 #[repr(C, align(4096))]
 #[derive(Clone, Copy)]
 pub(super) struct Page([u8; PAGE]);
 
 const PAGE: usize = 4096;
 
-/// Pages that are added with one call: 256 KiB, which the processor's caches hold.
-const AT_ONCE: usize = 64;
+/// Limit on the pages that one call adds: 256 KiB, which fit into the processor's caches.
+const MAX_PAGES: usize = 64;
 
-/// The bytes of the pages that one call adds, at most.
-pub(super) const BATCH: usize = AT_ONCE * PAGE;
+/// Limit on the bytes of the pages that one call adds.
+pub(super) const BATCH: usize = MAX_PAGES * PAGE;
 
 const EMPTY: Page = Page([0; PAGE]);
 
-/// What pages without content are added from.
-static ZEROS: [Page; AT_ONCE] = [EMPTY; AT_ONCE];
+/// The source of pages without content.
+static ZEROS: [Page; MAX_PAGES] = [EMPTY; MAX_PAGES];
 
-/// An enclave that was loaded.
+/// A loaded enclave.
 pub(crate) struct Loaded {
     pub memory: Memory,
     /// The addresses of its TCSs, in the order of the image.
     pub threads: Vec<usize>,
 }
 
-/// Loads an enclave of the image that `sgxs` gives.
+/// Loads an enclave from the image `sgxs`.
 pub(crate) fn load(
     kernel: &dyn Kernel,
     sgxs: impl Read,
@@ -146,7 +146,7 @@ pub(crate) fn load(
     Ok(Loaded { memory, threads })
 }
 
-/// An ioctl that a signal may end before it has done anything, until none does.
+/// Calls an ioctl, and repeats it if a signal interrupts it. An interrupted call has had no effect.
 ///
 /// # Safety
 /// As for [`EnclaveFile::ioctl`].
@@ -164,10 +164,10 @@ unsafe fn uninterrupted(
     }
 }
 
-/// Pages on their way into the enclave, and how they are to be mapped.
+/// Adds pages to the enclave in batches, and collects the mappings for them.
 struct Adding<'a> {
     file: &'a dyn EnclaveFile,
-    /// The first of the pages that wait, and what they have in common.
+    /// The offset of the first page of the batch, and the kind of all its pages.
     offset: u64,
     kind: Option<Kind>,
     count: usize,
@@ -185,8 +185,8 @@ struct Kind {
 impl<'a> Adding<'a> {
     fn new(file: &'a dyn EnclaveFile) -> Result<Self, LoadError> {
         let mut content = Vec::new();
-        content.try_reserve_exact(AT_ONCE).map_err(|_| LoadError::Memory)?;
-        content.resize(AT_ONCE, EMPTY);
+        content.try_reserve_exact(MAX_PAGES).map_err(|_| LoadError::Memory)?;
+        content.resize(MAX_PAGES, EMPTY);
         Ok(Adding { file, offset: 0, kind: None, count: 0, content, mappings: Vec::new() })
     }
 
@@ -194,7 +194,7 @@ impl<'a> Adding<'a> {
         let kind =
             Kind { flags: page.flags, measured: page.measured, empty: page.content.is_none() };
         let next = self.offset + (self.count * PAGE) as u64;
-        if self.kind != Some(kind) || page.offset != next || self.count == AT_ONCE {
+        if self.kind != Some(kind) || page.offset != next || self.count == MAX_PAGES {
             self.flush()?;
             (self.offset, self.kind) = (page.offset, Some(kind));
         }
@@ -218,7 +218,7 @@ impl<'a> Adding<'a> {
         Ok(())
     }
 
-    /// Adds the pages that wait.
+    /// Adds the pages of the batch.
     fn flush(&mut self) -> Result<(), LoadError> {
         let Some(kind) = self.kind.take() else { return Ok(()) };
         let secinfo = Secinfo { flags: kind.flags, ..Secinfo::default() };
@@ -239,10 +239,10 @@ impl<'a> Adding<'a> {
             let added = unsafe { self.file.ioctl(abi::ADD_PAGES, (&raw mut add).cast()) };
             done += add.count as usize / PAGE;
             match added {
-                // After a signal it comes back with what was done until then, which may be nothing.
+                // A signal interrupted the call. `count` says how many bytes were added before.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Where it waited for EPC, the kernel may have begun again after a signal by itself, at
-                // pages that were added already. EINIT finds whether all of them are what they should be.
+                // If the call waited for EPC, the kernel may have restarted it after a signal, with
+                // pages that were added before. EINIT checks all pages by their measurement.
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) && add.count == 0 => {
                     done += 1;
                 }
@@ -260,7 +260,7 @@ impl<'a> Adding<'a> {
         Ok(())
     }
 
-    /// Adds the last pages; what is to be mapped, and with which protection.
+    /// Adds the last pages. Returns the ranges to map, with their protection.
     fn finish(mut self) -> Result<Vec<(Range<u64>, i32)>, LoadError> {
         self.flush()?;
         Ok(self.mappings)

@@ -1,9 +1,9 @@
 //! Linux's SGX driver, as this host uses it: an open file for each enclave, its ioctls, and
 //! mappings of it (Linux `Documentation/arch/x86/sgx.rst`).
 //!
-//! All that is done to an enclave's memory goes through the trait [`Kernel`], which has two sides:
-//! [`Linux`], and the model of it on software SGX. What is above the trait is the same code for
-//! both.
+//! All operations on an enclave's memory go through the trait [`Kernel`], which has two
+//! implementations: [`Linux`], and a model of it on software SGX. The code that uses the trait is the
+//! same for both.
 
 mod abi;
 mod load;
@@ -12,7 +12,7 @@ mod pages;
 pub(crate) use load::{LoadError, Refusal, load};
 pub(crate) use pages::Memory;
 
-use crate::process::has_memory;
+use crate::limits::has_memory;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -31,7 +31,7 @@ pub(crate) trait EnclaveFile: Send + Sync + std::fmt::Debug {
     /// `ioctl`.
     ///
     /// # Safety
-    /// `argument` is of the type that the request is for, and the pointers in it are to what it says.
+    /// `argument` has the type that belongs to the request, and the pointers in it are valid.
     unsafe fn ioctl(&self, request: u64, argument: *mut libc::c_void) -> io::Result<()>;
 
     /// `mmap` with MAP_SHARED and MAP_FIXED.
@@ -46,7 +46,7 @@ pub(crate) trait EnclaveFile: Send + Sync + std::fmt::Debug {
     /// As for [`Self::map`].
     unsafe fn protect(&self, address: usize, length: usize, protection: i32) -> io::Result<()>;
 
-    /// What the kernel's log says of the last refusal, where this process can know it.
+    /// The line of the kernel's log about the last refusal, if this process can know it.
     fn log(&self) -> Option<String>;
 }
 
@@ -63,7 +63,7 @@ impl Kernel for Linux {
 #[derive(Debug)]
 struct DeviceFile(File);
 
-/// The result of a system call that gives 0, or -1 and an `errno`.
+/// Translates the result of a system call: 0, or -1 and an `errno`.
 fn result(of: libc::c_int) -> io::Result<()> {
     if of == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -100,23 +100,23 @@ impl Kernel for sgx_sim::Kernel {
     }
 }
 
-/// Whether there is memory for pages of an enclave in software, which are this process's. The error
-/// has no `errno`: no driver has said it.
-fn room(length: usize) -> io::Result<()> {
+/// Checks that this process can allocate the pages of a simulated enclave. The error has no `errno`,
+/// because it is not the driver's.
+fn check_memory(length: usize) -> io::Result<()> {
     if has_memory(length) { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
 }
 
 impl EnclaveFile for sgx_sim::EnclaveFile {
     unsafe fn ioctl(&self, request: u64, argument: *mut libc::c_void) -> io::Result<()> {
         if matches!(request, abi::CREATE | abi::ADD_PAGES) {
-            room(load::BATCH)?;
+            check_memory(load::BATCH)?;
         }
         // SAFETY: the caller's promise.
         unsafe { sgx_sim::EnclaveFile::ioctl(self, request, argument) }
     }
 
     unsafe fn map(&self, address: usize, length: usize, protection: i32) -> io::Result<()> {
-        room(length)?;
+        check_memory(length)?;
         sgx_sim::EnclaveFile::map(self, address, length, permissions(protection))
     }
 

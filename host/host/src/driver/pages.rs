@@ -1,9 +1,9 @@
-//! The memory of a loaded enclave, and what the enclave asks to have done to it: EMODPR, new pages,
+//! The memory of a loaded enclave, and the operations that the enclave requests: EMODPR, adding pages,
 //! permissions of mappings.
 
 use super::load::Refusal;
 use super::{EnclaveFile, abi};
-use crate::device::Elrange;
+use crate::elrange::Elrange;
 use crate::streams::status_of;
 use std::io;
 use std::ops::Range;
@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 use twine_protocol::wire::Status;
 
-/// Addresses that are reserved for an enclave, aligned to their size as ECREATE wants it. They are
-/// given back when this is dropped.
+/// The address range of an enclave, aligned to its size as ECREATE requires. It is unmapped when this
+/// is dropped.
 #[derive(Debug)]
 pub(super) struct Reserved {
     base: usize,
@@ -22,8 +22,8 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
-    /// Reserves `size` bytes, a power of two. They cost no memory, also where the kernel counts what
-    /// it commits: nothing can be written to them.
+    /// Reserves `size` bytes, a power of two. The range costs no memory, even under strict overcommit,
+    /// because nothing can be written to it.
     pub(super) fn new(size: usize) -> io::Result<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let twice = size.checked_mul(2).ok_or(io::ErrorKind::OutOfMemory)?;
@@ -51,65 +51,66 @@ impl Reserved {
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        // SAFETY: the range is this one's, and who had it for the enclave is gone.
+        // SAFETY: this owns the range, and the enclave is gone.
         unsafe { libc::munmap(self.base as *mut _, self.size) };
     }
 }
 
-/// How often a call is made again that the driver could not do at once, because it was writing a
-/// page out (EAGAIN) or did something else to the enclave (EBUSY).
-const TRIES: u32 = 1000;
+/// How often a call is repeated while the driver writes a page out (EAGAIN) or serves another call for
+/// the enclave (EBUSY).
+const MAX_TRIES: u32 = 1000;
 
 /// The memory of a loaded enclave.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    // Before the addresses, so that it is gone when they are given back.
+    // Dropped before the address range is unmapped.
     file: Box<dyn EnclaveFile>,
     reserved: Reserved,
     /// Whether pages can be added and changed: the processor has SGX2 and the driver uses it.
     changes: bool,
-    /// Held around each call: the driver does one at a time for an enclave, and says EBUSY to others.
+    /// Held during each call: the driver serves one call at a time for an enclave, and refuses others
+    /// with EBUSY.
     calls: Mutex<()>,
-    /// What was mapped for pages to be added.
+    /// The ranges that were mapped for added pages.
     added: Mutex<Vec<Range<usize>>>,
-    /// There was no memory for pages that the enclave asked for.
+    /// Whether there was no memory for pages that the enclave requested.
     short: AtomicBool,
 }
 
 impl Memory {
-    /// Of an enclave that is initialized.
+    /// The memory of an initialized enclave.
     pub(super) fn new(file: Box<dyn EnclaveFile>, reserved: Reserved) -> Result<Self, Refusal> {
-        let changes = knows_sgx2(&*file).map_err(Refusal::of(&*file))?;
+        let changes = supports_sgx2(&*file).map_err(Refusal::of(&*file))?;
         let (calls, added) = (Mutex::default(), Mutex::default());
         Ok(Memory { file, reserved, changes, calls, added, short: AtomicBool::new(false) })
     }
 
-    /// Where it begins.
+    /// The first address.
     pub(crate) fn base(&self) -> usize {
         self.reserved.base
     }
 
-    /// Bytes of its addresses (ELRANGE).
+    /// The size of the address range (ELRANGE), in bytes.
     pub(crate) fn size(&self) -> usize {
         self.reserved.size
     }
 
-    /// Its addresses.
+    /// The address range.
     pub(crate) fn elrange(&self) -> Elrange {
         Elrange { base: self.base(), size: self.size() }
     }
 
-    /// Whether pages were asked for at this address: if it faults all the same, there was none.
+    /// Whether the enclave requested pages at this address. If it faults there, no page was available.
     pub(crate) fn was_added(&self, address: u64) -> bool {
         self.added().iter().any(|range| range.contains(&(address as usize)))
     }
 
-    /// Whether the enclave has asked for pages for which there was no memory.
+    /// Whether the enclave requested pages for which there was no memory.
     pub(crate) fn was_short(&self) -> bool {
         self.short.load(Ordering::Relaxed)
     }
 
-    /// Takes permissions from pages (EMODPR). `offset` is from the enclave's base.
+    /// Takes permissions away from pages (EMODPR). `offset` is relative to the enclave's base.
     pub(crate) fn restrict(&self, offset: u64, length: u64, permissions: u64) -> Status {
         if !self.changes {
             return Status::NotSupported;
@@ -134,7 +135,7 @@ impl Memory {
             match error.raw_os_error() {
                 Some(libc::EINTR) => {}
                 Some(libc::EAGAIN | libc::EBUSY) if request.count > 0 => tries = 0,
-                Some(libc::EAGAIN | libc::EBUSY) if tries < TRIES => {
+                Some(libc::EAGAIN | libc::EBUSY) if tries < MAX_TRIES => {
                     tries += 1;
                     thread::sleep(Duration::from_micros(100));
                 }
@@ -144,15 +145,15 @@ impl Memory {
         Status::Ok
     }
 
-    /// Lets the driver add pages (EAUG): it does so when the enclave first touches one, with EACCEPT,
-    /// in a mapping of the file. The addresses lie in the enclave.
+    /// Maps addresses in the enclave, so that the driver can add pages there (EAUG). It adds a page when
+    /// the enclave first touches it, with EACCEPT.
     pub(crate) fn add(&self, address: u64, length: u64) -> Status {
         if !self.changes {
             return Status::NotSupported;
         }
         let (start, length) = (address as usize, length as usize);
         let _call = self.lock();
-        // SAFETY: the addresses are the enclave's, which has asked for it.
+        // SAFETY: the addresses are in the enclave, which requested this.
         match unsafe { self.file.map(start, length, libc::PROT_READ | libc::PROT_WRITE) } {
             Ok(()) => {
                 self.added().push(start..start + length);
@@ -166,12 +167,12 @@ impl Memory {
         }
     }
 
-    /// Sets the page tables' permissions. The addresses lie in the enclave.
+    /// Sets the permissions in the page tables, for addresses in the enclave.
     pub(crate) fn protect(&self, address: u64, length: u64, permissions: u64) -> Status {
         let _call = self.lock();
         // The bits of SECINFO are those of PROT_*.
         let protection = (permissions & 7) as i32;
-        // SAFETY: the pages are the enclave's, which has asked for it.
+        // SAFETY: the pages are in the enclave, which requested this.
         match unsafe { self.file.protect(address as usize, length as usize, protection) } {
             Ok(()) => Status::Ok,
             Err(error) => status(&error),
@@ -187,10 +188,10 @@ impl Memory {
     }
 }
 
-/// Whether pages can be added and changed. The driver says ENODEV where the processor has no SGX2, and
-/// ENOTTY where it does not know the request (before Linux 6.0); else it finds that a range of no bytes
-/// is no range.
-fn knows_sgx2(file: &dyn EnclaveFile) -> io::Result<bool> {
+/// Whether pages can be added and changed. The driver returns ENODEV if the processor has no SGX2, and
+/// ENOTTY if it does not know the request (before Linux 6.0). Otherwise it returns EINVAL, because the
+/// range is empty.
+fn supports_sgx2(file: &dyn EnclaveFile) -> io::Result<bool> {
     match restrict(file, &mut abi::RestrictPermissions::default()) {
         Ok(()) => Ok(true),
         Err(error) => match error.raw_os_error() {
@@ -203,12 +204,12 @@ fn knows_sgx2(file: &dyn EnclaveFile) -> io::Result<bool> {
 
 fn restrict(file: &dyn EnclaveFile, request: &mut abi::RestrictPermissions) -> io::Result<()> {
     let request = std::ptr::from_mut(request);
-    // SAFETY: the request's structure. It changes pages that their owner, the enclave, has asked to
-    // have changed.
+    // SAFETY: the structure belongs to the request, and the enclave requested the change of its pages.
     unsafe { file.ioctl(abi::RESTRICT_PERMISSIONS, request.cast()) }
 }
 
-/// What the enclave is told of an error. That the machine has no SGX2 was asked before.
+/// The status for an error. NotSupported is reserved for machines without SGX2, which was checked
+/// before.
 fn status(error: &io::Error) -> Status {
     match status_of(error) {
         Status::NotSupported => Status::Io,

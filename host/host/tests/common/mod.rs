@@ -1,8 +1,8 @@
 //! The image of the suite, and what its test needs.
 
 pub mod count;
-#[path = "../../../../enclave/selftest/src/exchange.rs"]
-pub mod exchange;
+#[path = "../../../../enclave/selftest/src/wire.rs"]
+pub mod wire;
 
 use std::fmt::Display;
 use std::io::Write;

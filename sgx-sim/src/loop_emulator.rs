@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_and_flags_are_as_the_processor_leaves_them() {
+    fn registers_and_flags_match_the_processor() {
         as_the_processor_does!("add rcx, r8", [0x4c, 0x01, 0xc1]);
         as_the_processor_does!("add rcx, 4096", [0x48, 0x81, 0xc1, 0, 0x10, 0, 0]);
         as_the_processor_does!("add ecx, -1", [0x83, 0xc1, 0xff]);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_no_flags_is_as_the_processor_does_it() {
+    fn instructions_that_change_no_flags_match_the_processor() {
         let mut registers: Registers = [0; 23];
         registers[libc::REG_EFL as usize] = ZF | CF;
         registers[libc::REG_RCX as usize] = -1;
@@ -299,7 +299,7 @@ mod tests {
 
     /// Every condition after every comparison of edges, beside SETcc.
     #[test]
-    fn conditions_hold_when_the_processor_says_so() {
+    fn conditions_match_the_processor() {
         macro_rules! condition_is {
             ($set:literal, $code:literal) => {
                 for a in EDGES {
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_touches_memory_or_is_not_known_is_left_to_the_processor() {
+    fn unknown_instructions_and_memory_accesses_are_not_emulated() {
         for bytes in [
             &[0x8b, 0x01][..],      // mov eax, [rcx]
             &[0x89, 0x48, 0x08],    // mov [rax+8], ecx

@@ -7,7 +7,7 @@ tests!(
     an_allocation_that_is_larger_than_the_heap_is_an_error,
     a_heap_that_was_used_up_is_whole_once_all_is_freed,
     a_heap_grows_and_all_of_it_holds_what_is_written,
-    what_grows_out_of_the_first_heap_takes_its_contents_along,
+    allocations_that_outgrow_the_first_heap_keep_their_contents,
     memory_that_the_heap_grew_by_is_zero_where_zeros_are_asked_for,
     new_memories_are_zero_whatever_the_heap_held_before,
     a_memory_grows_until_there_is_no_more_and_keeps_what_it_holds,
@@ -69,7 +69,7 @@ fn a_heap_grows_and_all_of_it_holds_what_is_written() -> Verdict {
     Ok(())
 }
 
-fn what_grows_out_of_the_first_heap_takes_its_contents_along() -> Verdict {
+fn allocations_that_outgrow_the_first_heap_keep_their_contents() -> Verdict {
     let mut growing: Vec<u64> = Vec::with_capacity(MIB / 8);
     let mut small: Vec<Vec<u64>> = Vec::new();
     let mut taken: Vec<Vec<u8>> = Vec::with_capacity(START / MIB);

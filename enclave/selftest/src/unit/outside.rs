@@ -14,7 +14,7 @@ tests!(
     time_inside_is_the_hosts,
     sleeping_takes_at_least_as_long_as_asked,
     threads_never_get_the_answers_of_others,
-    what_is_no_stream_is_refused,
+    numbers_of_no_stream_are_refused,
     random_bytes_never_come_twice,
     hash_maps_are_seeded_differently,
 );
@@ -89,7 +89,7 @@ fn threads_never_get_the_answers_of_others() -> Verdict {
     })
 }
 
-fn what_is_no_stream_is_refused() -> Verdict {
+fn numbers_of_no_stream_are_refused() -> Verdict {
     for stream in [3, 100, u64::MAX] {
         let read = host().read(stream, &mut [0; 8]);
         ensure!(read == Err(Status::BadStream), "reading {stream}: {read:?}");

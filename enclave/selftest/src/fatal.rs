@@ -1,16 +1,16 @@
-//! Ways to die: what must end an enclave ends it, and the host can say why.
+//! Faults that must end the enclave. The host's test checks the error that it gets.
 
 use crate::setup::main_configuration;
 use std::hint::black_box;
 use std::thread;
 use wasmtime::{Engine, Module};
 
-/// What nobody outside may read.
+/// A text that must not leave the enclave.
 const SECRET: &str = "the secret of the suite";
 
-/// Ends the enclave; if that does not happen, says so.
-pub(crate) fn run(way: &str) -> String {
-    match way {
+/// Causes a fault. Returns a message if the enclave survived it.
+pub(crate) fn run(fault: &str) -> String {
+    match fault {
         "panic" => panic!("{SECRET}"),
         "panic in a thread" => drop(thread::spawn(|| panic!("{SECRET}")).join()),
         "exhaust the heap" => drop(black_box(vec![1_u8; 2 << 30])),
@@ -20,9 +20,9 @@ pub(crate) fn run(way: &str) -> String {
         "overflow the stack" => drop(black_box(deep(1))),
         "overflow a thread's stack" => drop(thread::spawn(|| black_box(deep(1))).join()),
         "say nothing" => std::process::exit(0),
-        _ => return format!("there is no way {way:?} to die"),
+        _ => return format!("there is no fault {fault:?}"),
     }
-    format!("{way:?} did not end the enclave")
+    format!("{fault:?} did not end the enclave")
 }
 
 /// The instruction that returns.

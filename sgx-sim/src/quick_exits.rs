@@ -17,15 +17,15 @@ const HLT: u8 = 0xf4;
 const SITES: usize = 8;
 
 /// Where an enclave exits by HLT.
-pub(crate) struct Exits {
+pub(crate) struct QuickExits {
     wanted: bool,
     /// Addresses; zero where free.
     sites: [AtomicUsize; SITES],
 }
 
-impl Exits {
+impl QuickExits {
     pub(crate) fn new(wanted: bool) -> Self {
-        Exits { wanted, sites: [const { AtomicUsize::new(0) }; SITES] }
+        QuickExits { wanted, sites: [const { AtomicUsize::new(0) }; SITES] }
     }
 
     /// Whether HLT at `address` stands for ENCLU.

@@ -1,22 +1,23 @@
-//! Tests of what exists only inside an enclave. The name of each is the sentence it proves.
+//! Unit tests of code that runs only inside an enclave. The name of each test is the sentence that
+//! it proves.
 
 mod code;
 mod crypto;
 mod guards;
-mod hard;
 mod heap;
 mod memory;
 mod outside;
+mod stress;
 mod threads;
 mod traps;
 
 use crate::setup::timed;
-use twine_selftest::exchange::Result as TestResult;
+use twine_selftest::wire::Result as TestResult;
 use wasmtime::{Engine, Instance, Module, Store};
 use wast::Wat;
 use wast::parser::{self, ParseBuffer};
 
-/// What a test comes to: why it failed, if it did.
+/// The result of a test: the reason for its failure, if it failed.
 type Verdict = Result<(), String>;
 
 /// One test.
@@ -44,7 +45,7 @@ macro_rules! ensure {
 }
 use ensure;
 
-/// Runs the tests whose sentence has `filter` in it.
+/// Runs the tests whose name contains `filter`.
 pub(crate) fn run(filter: &str) -> Vec<TestResult> {
     let all = [
         threads::TESTS,
@@ -55,13 +56,13 @@ pub(crate) fn run(filter: &str) -> Vec<TestResult> {
         crypto::TESTS,
         heap::TESTS,
         memory::TESTS,
-        hard::TESTS,
+        stress::TESTS,
     ];
     let mut results = Vec::new();
     for test in all.into_iter().flatten() {
         let name = test.name.replace('_', " ");
         if name.contains(filter) {
-            let mut result = TestResult { group: "own".into(), name, ..TestResult::default() };
+            let mut result = TestResult { group: "unit".into(), name, ..TestResult::default() };
             timed(&mut result, |result| match (test.run)() {
                 Ok(()) => result.passed = 1,
                 Err(why) => result.failed.push(why),
@@ -76,7 +77,7 @@ fn failure(error: wasmtime::Error) -> String {
     format!("{error:#}")
 }
 
-/// The bytes of a module in the text format.
+/// Translates a module from the text format to the binary format.
 fn binary(text: &str) -> Result<Vec<u8>, String> {
     let buffer = ParseBuffer::new(text).map_err(|error| error.to_string())?;
     let mut wat = parser::parse::<Wat<'_>>(&buffer).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! Programs that are hard on the compiler or on the memory of the engine.
+//! Programs that stress the compiler or the engine's memory.
 
 use super::{Verdict, engine, ensure, failure, instance, tests};
 use wasmtime::{Instance, Module, Store};
@@ -28,8 +28,8 @@ fn section(id: u8, content: &[u8], wasm: &mut Vec<u8>) {
     wasm.extend_from_slice(content);
 }
 
-/// A module whose functions have these bodies (locals and code, without `end`), give an `i32`
-/// and take nothing; the first is exported as `f`.
+/// A module whose functions have these bodies (locals and code, without `end`). They take no
+/// parameters and return an `i32`; the first is exported as `f`.
 fn functions(bodies: &[Vec<u8>]) -> Vec<u8> {
     let mut wasm = b"\0asm\x01\0\0\0".to_vec();
     section(1, &[1, 0x60, 0, 1, 0x7f], &mut wasm);
@@ -57,8 +57,8 @@ const I32_ADD: u8 = 0x6a;
 const LOCAL_GET: u8 = 0x20;
 const NO_VALUE: u8 = 0x40;
 
-/// Compiles a module and compares what `f` gives.
-fn gives(wasm: &[u8], expected: i32) -> Verdict {
+/// Compiles a module, calls `f` and checks its result.
+fn f_returns(wasm: &[u8], expected: i32) -> Verdict {
     let module = Module::from_binary(&engine()?, wasm).map_err(failure)?;
     let mut store = Store::new(module.engine(), ());
     let instance = Instance::new(&mut store, &module, &[]).map_err(failure)?;
@@ -73,7 +73,7 @@ fn a_hundred_thousand_nested_blocks_are_compiled() -> Verdict {
     body.extend([BLOCK, NO_VALUE].repeat(100_000));
     body.extend([END].repeat(100_000));
     body.extend([I32_CONST, 5]);
-    gives(&functions(&[body]), 5)
+    f_returns(&functions(&[body]), 5)
 }
 
 fn an_expression_of_a_hundred_thousand_operands_is_compiled() -> Verdict {
@@ -81,7 +81,7 @@ fn an_expression_of_a_hundred_thousand_operands_is_compiled() -> Verdict {
     // A local, for constants would be folded.
     body.extend([LOCAL_GET, 0].repeat(100_000));
     body.extend([I32_ADD].repeat(99_999));
-    gives(&functions(&[body]), 0)
+    f_returns(&functions(&[body]), 0)
 }
 
 fn a_branch_table_of_sixty_five_thousand_targets_is_compiled() -> Verdict {
@@ -90,18 +90,18 @@ fn a_branch_table_of_sixty_five_thousand_targets_is_compiled() -> Verdict {
     leb(65_000, &mut body);
     body.resize(body.len() + 65_001, 0);
     body.extend([END, I32_CONST, 6]);
-    gives(&functions(&[body]), 6)
+    f_returns(&functions(&[body]), 6)
 }
 
 fn a_function_of_fifty_thousand_locals_is_compiled() -> Verdict {
     let mut body = vec![1];
     leb(50_000, &mut body);
     body.extend([0x7e, I32_CONST, 4]);
-    gives(&functions(&[body]), 4)
+    f_returns(&functions(&[body]), 4)
 }
 
 fn ten_thousand_functions_are_compiled() -> Verdict {
-    gives(&functions(&vec![vec![0, I32_CONST, 3]; 10_000]), 3)
+    f_returns(&functions(&vec![vec![0, I32_CONST, 3]; 10_000]), 3)
 }
 
 fn a_program_whose_tables_take_all_memory_ends_with_an_error() -> Verdict {

@@ -34,7 +34,7 @@ pub(crate) fn moved_to_alternate_stack(context: &libc::ucontext_t) -> bool {
 /// # Safety
 /// The context is the kernel's own, on the present stack, [`moved_to_alternate_stack`], and
 /// `handler` is what the host has installed.
-pub(crate) unsafe fn run(
+pub(crate) unsafe fn run_handler(
     handler: usize,
     signal: i32,
     info: *const libc::siginfo_t,

@@ -1,20 +1,20 @@
-//! What an image has room for, and what to do where that is not enough.
+//! Compares the sizes in the options with the heap of the image, and reports an exhausted heap.
 
 use crate::failure::Failure;
 use crate::locate;
 use crate::options::CompilerName;
-use crate::print::say;
+use crate::print::print_error;
 use twine_host::{Error, Image, shell_word};
 use twine_image::Manifest;
 use twine_protocol::launch::{Launch, Source};
 
-/// Bytes of the image's heap, with what it may grow by, if what it was built with is kept beside it.
+/// The largest size of the image's heap, in bytes, if the image's manifest is beside it.
 fn heap(image: &Image) -> Option<u64> {
     let manifest = Manifest::from_file(image.path().with_extension("toml")).ok()?;
     Some(manifest.heap_size.saturating_add(manifest.heap_growth_size))
 }
 
-/// The options that name an amount of memory.
+/// The options that set a size of memory, with their sizes.
 fn amounts(launch: &Launch) -> Vec<(&'static str, u64)> {
     let of_mounts = launch.mounts.iter().filter_map(|mount| match &mount.source {
         Source::Memory(size) => Some(("--tmpfs", *size)),
@@ -25,13 +25,13 @@ fn amounts(launch: &Launch) -> Vec<(&'static str, u64)> {
     memory.into_iter().chain(of_mounts).collect()
 }
 
-/// Those that name more bytes than `heap` has.
+/// The options whose size is larger than `heap`.
 fn too_large(amounts: Vec<(&'static str, u64)>, heap: u64) -> Vec<(&'static str, u64)> {
     amounts.into_iter().filter(|(_, size)| *size > heap).collect()
 }
 
-/// Says which options allow more than there is: what they limit ends before they do.
-pub(crate) fn tell(image: &Image, launch: &Launch) {
+/// Prints a note about each option that allows more memory than the image has.
+pub(crate) fn warn_if_too_large(image: &Image, launch: &Launch) {
     let amounts = amounts(launch);
     if amounts.is_empty() {
         return;
@@ -39,23 +39,24 @@ pub(crate) fn tell(image: &Image, launch: &Launch) {
     let Some(heap) = heap(image) else { return };
     for (option, size) in too_large(amounts, heap) {
         let (size, heap) = (size >> 20, heap >> 20);
-        say!("twine: {option} allows {size} MiB, and the image's heap has {heap} MiB in all");
+        print_error!("twine: {option} allows {size} MiB, but the image's heap has only {heap} MiB");
     }
 }
 
-/// A failed run's cause and remedy; of one that ran out of memory, what takes less or has more.
+/// The cause and remedy of a failed run. If the enclave ran out of memory, the remedy names a
+/// compiler that needs less, or an image that has more.
 pub(crate) fn failure(error: Error, image: &Image, compiler: Option<CompilerName>) -> Failure {
     if !matches!(error, Error::Exhausted { .. }) {
         return error.into();
     }
     let mut ways = Vec::new();
     if compiler.is_some_and(|compiler| compiler != CompilerName::Baseline) {
-        ways.push("compile with less: --compiler baseline".to_owned());
+        ways.push("use a compiler that needs less memory: --compiler baseline".to_owned());
     }
     match locate::larger_than(image) {
         Some(larger) => {
             let larger = shell_word(larger.display());
-            ways.push(format!("run in the larger image: --image {larger}"));
+            ways.push(format!("use the larger image: --image {larger}"));
         }
         None => ways.push(error.remedy()),
     }
@@ -69,7 +70,7 @@ mod tests {
     use twine_protocol::launch::{Limits, Mount, VolumeSource};
 
     #[test]
-    fn options_are_told_that_allow_more_than_there_is() {
+    fn options_that_allow_more_memory_than_the_image_has_are_found() {
         let mount = |source| Mount { guest: "/".into(), source, read_only: false };
         let key = VolumeKey::File(Vec::new());
         let volume =

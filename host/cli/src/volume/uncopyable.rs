@@ -1,50 +1,50 @@
-//! What a volume can't take in of a folder: the enclave does not even see it.
+//! Finds files that can't be copied into a volume. The host does not show them to the enclave.
 
 use crate::failure::Failure;
 use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
 
-/// Something that stays behind, and why.
+/// A file that can't be copied, and the reason.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct Uncopyable {
     path: PathBuf,
     why: &'static str,
 }
 
-impl Left {
+impl Uncopyable {
     pub(super) fn failure(&self) -> Failure {
         Failure::new(
-            format!("{} stays behind: {}", self.path.display(), self.why),
-            "a volume holds files, folders and symbolic links with names in UTF-8",
+            format!("{} was not copied: {}", self.path.display(), self.why),
+            "volumes hold files, folders and symbolic links, with names in UTF-8",
         )
     }
 }
 
 fn why(path: &Path, kind: FileType) -> Option<&'static str> {
     if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-        return Some("it is neither file, folder nor link");
+        return Some("it is neither file, folder nor symbolic link");
     }
     let text = path.file_name().is_none_or(|name| name.to_str().is_some());
     (!text).then_some("its name is not UTF-8")
 }
 
-/// What stays behind of all that is below a path.
-pub(super) fn left(top: &Path) -> Vec<Left> {
-    let mut left = Vec::new();
+/// Finds all files below a path that can't be copied.
+pub(super) fn find_uncopyable(top: &Path) -> Vec<Uncopyable> {
+    let mut found = Vec::new();
     let mut folders = vec![top.to_owned()];
     while let Some(folder) = folders.pop() {
-        // What can't be read is said when it is copied.
+        // The copy itself reports folders that can't be read.
         let Ok(entries) = fs::read_dir(folder) else { continue };
         for entry in entries.flatten() {
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
             match why(&path, kind) {
-                Some(why) => left.push(Left { path, why }),
+                Some(why) => found.push(Uncopyable { path, why }),
                 None if kind.is_dir() => folders.push(path),
                 None => {}
             }
         }
     }
-    left
+    found
 }
 
 #[cfg(test)]
@@ -55,17 +55,18 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn sockets_and_names_that_are_no_text_stay_behind_and_nothing_else() {
-        let folder = std::env::temp_dir().join(format!("twine-left-{}", std::process::id()));
+    fn only_sockets_and_names_that_are_not_utf_8_are_uncopyable() {
+        let folder = std::env::temp_dir().join(format!("twine-uncopyable-{}", std::process::id()));
         fs::create_dir_all(folder.join("a/b")).unwrap();
         fs::write(folder.join("a/file"), "").unwrap();
         std::os::unix::fs::symlink("nowhere", folder.join("a/link")).unwrap();
-        assert_eq!(left(&folder), []);
+        assert_eq!(find_uncopyable(&folder), []);
         let odd = folder.join(OsStr::from_bytes(b"a/b/\xff"));
         fs::write(&odd, "").unwrap();
         let socket = folder.join("a/socket");
         let _listener = UnixListener::bind(&socket).unwrap();
-        let mut paths: Vec<PathBuf> = left(&folder).into_iter().map(|left| left.path).collect();
+        let mut paths: Vec<PathBuf> =
+            find_uncopyable(&folder).into_iter().map(|found| found.path).collect();
         paths.sort();
         assert_eq!(paths, [odd, socket]);
         fs::remove_dir_all(folder).unwrap();

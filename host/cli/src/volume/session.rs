@@ -1,8 +1,8 @@
-//! Having the enclave do a task on volumes.
+//! Runs an operation on volumes in the enclave.
 
 use super::Common;
-use super::fresh::Fresh;
-use super::progress::Line;
+use super::atomic_file::AtomicFile;
+use super::progress::ProgressLine;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::program::Program;
@@ -15,17 +15,17 @@ use twine_protocol::key::VolumeKey;
 use twine_protocol::launch::{End, Launch};
 use twine_protocol::task::{OpenVolume, Operation, Task, VolumeTask};
 
-/// A task that is being put together.
-pub(super) struct Work {
+/// An operation that is being prepared.
+pub(super) struct Session {
     common: Common,
     pub(super) resources: Resources,
-    /// The program that keys are sealed to; empty where there is none.
+    /// The program that keys are sealed to; empty if there is none.
     pub(super) program: Program,
 }
 
-impl Work {
+impl Session {
     pub(super) fn new(common: Common) -> Self {
-        Work { common, resources: Resources::default(), program: Vec::new().into() }
+        Session { common, resources: Resources::default(), program: Vec::new().into() }
     }
 
     fn number(&mut self, storage: Storage) -> u64 {
@@ -33,7 +33,7 @@ impl Work {
         self.resources.storages.len() as u64 - 1
     }
 
-    /// A volume that is there.
+    /// Opens an existing volume.
     pub(super) fn open(
         &mut self,
         path: &Path,
@@ -55,8 +55,7 @@ impl Work {
         Ok(self.number(storage))
     }
 
-    /// Keeps others out of a volume that was opened also when the task is done, until what is
-    /// returned is dropped.
+    /// Keeps a volume locked after the operation, until the returned lock is dropped.
     pub(super) fn keep_locked(&self, volume: &OpenVolume) -> Result<Option<Locked>, Failure> {
         let storage =
             usize::try_from(volume.storage).ok().and_then(|at| self.resources.storages.get(at));
@@ -69,40 +68,39 @@ impl Work {
         })
     }
 
-    /// A volume that the task makes.
+    /// Opens the file of a volume that the operation creates.
     pub(super) fn make(
         &mut self,
-        fresh: &Fresh,
+        file: &AtomicFile,
         (key, more_keys): (VolumeKey, Vec<VolumeKey>),
     ) -> Result<OpenVolume, Failure> {
-        let storage = self.number_of(fresh.path(), Access::Create)?;
-        let name = fresh.name().display().to_string();
+        let storage = self.number_of(file.path(), Access::Create)?;
+        let name = file.name().display().to_string();
         Ok(OpenVolume { name, storage, key, more_keys, read_only: false })
     }
 
-    /// Has it done; the exit code for it.
+    /// Runs the operation, and returns the command's exit code.
     pub(super) fn run(
         mut self,
         volume: OpenVolume,
         operation: Operation,
     ) -> Result<ExitCode, Failure> {
-        let (image, platform) = self.common.place.choose(self.program.len(), self.common.quiet)?;
+        let (image, platform) = self.common.target.choose(self.program.len(), self.common.quiet)?;
         let progress = !self.common.quiet && std::io::stderr().is_terminal();
         if progress {
-            self.resources.progress = Some(Box::new(Line::default()));
+            self.resources.progress = Some(Box::new(ProgressLine::default()));
         }
         let task = Task::Volume(Box::new(VolumeTask { volume, operation, progress }));
         let launch = Launch { task, ..Launch::default() };
-        let platform = run::settle(platform, &launch, self.common.quiet)?;
-        let program = self.program.give()?;
+        let platform = run::usable_platform(platform, &launch, self.common.quiet)?;
+        let program = self.program.into_host_program()?;
         let report = twine_host::run(&image, platform, &launch, program, self.resources)?;
         match report.outcome.end {
             End::Exited { code, .. } => Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))),
             End::Refused { cause, remedy } => Err(Failure::new(cause, remedy)),
-            End::Trapped { cause, .. } => Err(Failure::new(
-                cause,
-                "this is a fault of Twine's or of the image's: please report it",
-            )),
+            End::Trapped { cause, .. } => {
+                Err(Failure::new(cause, "this is a bug in Twine or in the image: please report it"))
+            }
         }
     }
 }

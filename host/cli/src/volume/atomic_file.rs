@@ -1,4 +1,4 @@
-//! Files that come to be whole or not at all: made under another name, then renamed.
+//! Atomic files: each is written under a temporary name, then renamed.
 
 use crate::failure::Failure;
 use std::ffi::OsString;
@@ -7,48 +7,49 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A new file. It has another name until it is kept, and is removed if it is not.
+/// A new file. It has a temporary name until it is committed, and is removed if it is not.
 #[derive(Debug)]
-pub(super) struct Fresh {
+pub(super) struct AtomicFile {
     name: PathBuf,
     path: PathBuf,
 }
 
-impl Fresh {
-    /// For a name that nothing has.
+impl AtomicFile {
+    /// A new file. No file may have this name yet.
     pub(super) fn new(name: &Path) -> Result<Self, Failure> {
         if fs::symlink_metadata(name).is_ok() {
             return Err(exists(name));
         }
-        Self::beside(name)
+        Self::replacing(name)
     }
 
-    /// To take the place of a file.
-    pub(super) fn beside(name: &Path) -> Result<Self, Failure> {
-        // The file itself, where the name is a link to it.
+    /// A file that will replace the one of this name.
+    pub(super) fn replacing(name: &Path) -> Result<Self, Failure> {
+        // If the name is a link, replace the file that it leads to.
         let name = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
         let last = name.file_name().ok_or_else(|| {
-            Failure::new(format!("{} is no name for a file", name.display()), "name a file")
+            Failure::new(format!("{} is not the name of a file", name.display()), "name a file")
         })?;
         let mut other = OsString::from(".");
         other.push(last);
         other.push(format!(".{}.part", std::process::id()));
         let path = name.with_file_name(other);
-        Ok(Fresh { name, path })
+        Ok(AtomicFile { name, path })
     }
 
-    /// Where it is until it is kept.
+    /// The temporary path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The name that it will have.
+    /// The final path.
     pub(super) fn name(&self) -> &Path {
         &self.name
     }
 
-    /// Gives it its name if all went well, and does not take another file's.
-    pub(super) fn keep(self, code: ExitCode) -> Result<ExitCode, Failure> {
+    /// If `code` is success, gives the file its name, and makes that durable. Never replaces another
+    /// file.
+    pub(super) fn commit(self, code: ExitCode) -> Result<ExitCode, Failure> {
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
@@ -57,13 +58,13 @@ impl Fresh {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(exists(&self.name));
             }
-            // Not every file system has links.
+            // Some file systems have no links.
             Err(_) => fs::rename(&self.path, &self.name).map_err(|error| self.failed(&error))?,
         }
-        self.settle(code)
+        self.sync_folder(code)
     }
 
-    /// Puts it in the place of the file that has its name, if all went well.
+    /// If `code` is success, replaces the file of this name, and makes that durable.
     pub(super) fn replace(self, code: ExitCode) -> Result<ExitCode, Failure> {
         if code != ExitCode::SUCCESS {
             return Ok(code);
@@ -72,34 +73,34 @@ impl Fresh {
             .and_then(|old| fs::set_permissions(&self.path, old.permissions()))
             .and_then(|()| fs::rename(&self.path, &self.name))
             .map_err(|error| self.failed(&error))?;
-        self.settle(code)
+        self.sync_folder(code)
     }
 
-    /// Makes its name durable.
-    fn settle(&self, code: ExitCode) -> Result<ExitCode, Failure> {
+    /// Makes the file's name durable.
+    fn sync_folder(&self, code: ExitCode) -> Result<ExitCode, Failure> {
         twine_host::sync_folder(&self.name).map_err(|error| self.failed(&error))?;
         Ok(code)
     }
 
     fn failed(&self, error: &io::Error) -> Failure {
         Failure::system(
-            format!("{} can't be made: {error}", self.name.display()),
+            format!("{} can't be created: {error}", self.name.display()),
             error,
             "check the folder and its permissions",
         )
     }
 }
 
-impl Drop for Fresh {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
-        // It may never have been made, and after it was kept only its name is left.
+        // An error means that the file was never created, or was renamed.
         let _ = fs::remove_file(&self.path);
     }
 }
 
 fn exists(name: &Path) -> Failure {
     Failure::new(
-        format!("{} is already there", name.display()),
-        "name another file; nothing is ever overwritten",
+        format!("{} already exists", name.display()),
+        "name another file; this command overwrites nothing",
     )
 }
