@@ -584,6 +584,21 @@ fn a_target_that_is_no_text_is_found_as_it_is_read() {
 }
 
 #[test]
+fn items_that_hold_nothing_and_are_of_another_kind_are_found() {
+    let mut forger = Forger::new();
+    let (file, other) = (forger.file(ROOT, "file"), forger.file(ROOT, "other"));
+    let directory = forger.directory(ROOT, "directory");
+    forger.put(key(file, Subject::Target, 3), b"");
+    forger.put(key(directory, Subject::Inline, 0), b"");
+    // Who removes the file leaves it there.
+    forger.put(key(other, Subject::Inline, 1), b"");
+    let report = check(&mut forger.open());
+    finds(&report, Some("/file"), "it has what nothing of its kind can have");
+    finds(&report, Some("/directory"), "it has what nothing of its kind can have");
+    finds(&report, Some("/other"), "there are bytes that nobody looks at");
+}
+
+#[test]
 fn a_name_that_is_there_twice_or_elsewhere_is_given_once_at_most() {
     let mut forger = Forger::new();
     let inner = forger.directory(ROOT, "inner");

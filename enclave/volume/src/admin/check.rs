@@ -211,10 +211,7 @@ impl Check<'_> {
             Subject::Extents => self.extents(key, value),
             Subject::Entry => self.entry(key, value),
             Subject::Target => self.target(key, value),
-            Subject::Inline => {
-                self.known(key.inode).blocks |= 1;
-                Ok(())
-            }
+            Subject::Inline => self.inline(key),
             Subject::Region => {
                 self.regions.insert(key.offset);
                 Ok(())
@@ -269,9 +266,21 @@ impl Check<'_> {
         read
     }
 
+    /// Looks at bytes of a file that lie in the tree.
+    fn inline(&mut self, key: &Key) -> Result<()> {
+        let known = self.known(key.inode);
+        known.has_data = true;
+        known.blocks |= 1;
+        match key.offset {
+            0 => Ok(()),
+            _ => Err(Error::damaged("there are bytes that nobody looks at")),
+        }
+    }
+
     /// Looks at a piece of what a symbolic link holds.
     fn target(&mut self, key: &Key, value: &[u8]) -> Result<()> {
         let known = self.known(key.inode);
+        known.has_target = true;
         known.target_bytes += value.len() as u64;
         // One that is too long is found as such.
         let is_astray =
@@ -293,6 +302,7 @@ impl Check<'_> {
 
     /// Opens the blocks of a group.
     fn extents(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        self.known(key.inode).has_data = true;
         let first = extents::first_block(key)?;
         let group = extents::decode(value)?;
         let mut bytes = zeroed();
