@@ -23,6 +23,8 @@ extern crate alloc;
 pub mod calls;
 pub mod document;
 pub mod folder;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod key;
 pub mod launch;
 pub mod task;

@@ -44,6 +44,8 @@ mod error;
 mod exception;
 mod exits;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod kernel;
 mod leaf;
 mod load;

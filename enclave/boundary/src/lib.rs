@@ -9,6 +9,8 @@
 //! The crate builds natively too, where its tests play a hostile host.
 
 mod folder;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod memory;
 mod socket;
 mod storage;

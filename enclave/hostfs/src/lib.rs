@@ -6,6 +6,9 @@
 //! that [`FileSystem`] promises, or the operation fails with [`Error::Io`].
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 use twine_boundary::{Boundary, FolderError};
 use twine_protocol::calls::RawCall;
 use twine_protocol::folder::{self, Answer, Failure, Kind, MOST_DATA, Request, Time};

@@ -24,6 +24,8 @@ mod descriptor;
 mod directory;
 mod errno;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hidden;
 mod link;
 mod mount;
