@@ -127,7 +127,7 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     };
     lint(&of(NATIVE))?;
     lint(&of(&["sgx-sim"]))?;
-    lint(&["--package", "twine-volume", "--features", "fuzzing"])?;
+    lint(&[&of(&fuzz::PACKAGES)[..], &["--features", "fuzzing"]].concat())?;
     lint(&XTASK)?;
     fuzz::lint(root)?;
     enclave::lint(root, ENCLAVE)?;
