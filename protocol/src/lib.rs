@@ -39,6 +39,16 @@ extern crate alloc;
 pub mod calls;
 pub mod document;
 pub mod folder;
+#[cfg(feature = "fuzzing")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a panic of what only fuzz targets call is a find"
+)]
+pub mod fuzzing;
 pub mod key;
 pub mod launch;
 pub mod task;

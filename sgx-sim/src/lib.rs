@@ -42,6 +42,8 @@ mod epcm;
 mod error;
 mod exception;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod handler_stack;
 mod kernel;
 mod leaf;

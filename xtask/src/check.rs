@@ -15,6 +15,7 @@ const NATIVE: &[&str] = &[
     "twine-host",
     "twine-hostfs",
     "twine-image",
+    "twine-oci",
     "twine-protocol",
     "twine-selftest",
     "twine-sgx",
@@ -110,7 +111,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     };
     lint(&of(NATIVE))?;
     lint(&of(&["sgx-sim"]))?;
-    lint(&["--package", "twine-volume", "--features", "fuzzing"])?;
+    lint(&[&of(&fuzz::PACKAGES)[..], &["--features", "fuzzing"]].concat())?;
     lint(&XTASK)?;
     fuzz::lint(root)?;
     enclave::lint(root, ENCLAVE)

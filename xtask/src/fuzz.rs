@@ -15,16 +15,22 @@ pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What `cargo fuzz` has the compiler do, but for what only a nightly one can: a counter at
-/// each branch, and a call at each comparison, from which libFuzzer learns what an input does. The
-/// last one is what `.cargo/config.toml` says for all else.
+/// each branch, from which libFuzzer learns what an input does. The last one is what
+/// `.cargo/config.toml` says for all else.
 const RUSTFLAGS: &[&str] = &[
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
-    "-Cllvm-args=-sanitizer-coverage-trace-compares",
     "--cfg=getrandom_backend=\"linux_raw\"",
 ];
+
+/// For a target that reads a few bytes: a call at each comparison too, which tells libFuzzer what
+/// bytes the program wants.
+const COMPARES: &[&str] = &["-Cllvm-args=-sanitizer-coverage-trace-compares"];
+
+/// For a target that does much with each input: counters cost less in functions that are inlined.
+const INLINING: &[&str] = &["-Cllvm-args=-inline-threshold=600"];
 
 /// No input may take longer, in seconds, or more memory, in MiB.
 const MAX_SECONDS: u32 = 25;
@@ -95,13 +101,13 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     match Job::parse(arguments)? {
         Job::Seeds => seeds(root),
         Job::Repeat { target, input } => {
-            known(root, std::slice::from_ref(&target))?;
-            build(root)?;
+            let targets = known(root, std::slice::from_ref(&target))?;
+            build(root, &targets)?;
             succeed(command(&program(root, &target).display().to_string(), root).arg(input))
         }
         Job::Run { targets, until } => {
             let targets = known(root, &targets)?;
-            build(root)?;
+            build(root, &targets)?;
             fuzz(root, &targets, until)
         }
     }
@@ -109,14 +115,18 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
 
 /// Runs all targets for some seconds.
 pub(crate) fn briefly(root: &Path) -> Result<()> {
-    build(root)?;
-    fuzz(root, &all(root)?, Until::Seconds(BRIEF_SECONDS))
+    let targets = all(root)?;
+    build(root, &targets)?;
+    fuzz(root, &targets, Until::Seconds(BRIEF_SECONDS))
 }
 
 /// Lints the targets. They are compiled as they are for running, so that libFuzzer is not
 /// compiled twice.
 pub(crate) fn lint(root: &Path) -> Result<()> {
-    succeed(cargo(root, "clippy")?.args(["--", "--deny", "warnings"]))
+    for build in [Build::Decoders, Build::Whole] {
+        succeed(build.cargo(root, "clippy")?.args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
 }
 
 /// The names of the targets.
@@ -143,35 +153,81 @@ fn known(root: &Path, names: &[String]) -> Result<Vec<String>> {
     }
 }
 
-fn cargo(root: &Path, what: &str) -> Result<Command> {
-    // libFuzzer is C++.
-    packages(&["g++"])?;
-    let flags: Vec<OsString> = RUSTFLAGS.iter().map(OsString::from).collect();
-    let mut cargo = command("cargo", root);
-    cargo.args([what, "--release", "--manifest-path", MANIFEST, "--target", TARGET]);
-    cargo.arg("--target-dir").arg(root.join("target/fuzz/build"));
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(&OsString::from("\x1f")));
-    Ok(cargo)
+/// How a target is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// Those that read a few bytes.
+    Decoders,
+    /// The one that does all that can be done with a volume.
+    Whole,
 }
 
-fn build(root: &Path) -> Result<()> {
+impl Build {
+    fn of(target: &str) -> Self {
+        if target == "volume" { Build::Whole } else { Build::Decoders }
+    }
+
+    fn folder(self, root: &Path) -> PathBuf {
+        root.join("target/fuzz").join(match self {
+            Build::Decoders => "build",
+            Build::Whole => "whole",
+        })
+    }
+
+    fn cargo(self, root: &Path, what: &str) -> Result<Command> {
+        // libFuzzer is C++.
+        packages(&["g++"])?;
+        let (more, features) = match self {
+            Build::Decoders => (COMPARES, "decoders"),
+            Build::Whole => (INLINING, "whole"),
+        };
+        let flags: Vec<OsString> = RUSTFLAGS.iter().chain(more).map(OsString::from).collect();
+        let mut cargo = command("cargo", root);
+        cargo.args([what, "--release", "--manifest-path", MANIFEST, "--target", TARGET]);
+        cargo.args(["--no-default-features", "--features", features]);
+        cargo.arg("--target-dir").arg(self.folder(root));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(&OsString::from("\x1f")));
+        Ok(cargo)
+    }
+}
+
+fn build(root: &Path, targets: &[String]) -> Result<()> {
     say("building the fuzz targets");
-    succeed(cargo(root, "build")?.arg("--quiet"))
+    for build in [Build::Decoders, Build::Whole] {
+        if targets.iter().any(|target| Build::of(target) == build) {
+            succeed(build.cargo(root, "build")?.arg("--quiet"))?;
+        }
+    }
+    Ok(())
 }
 
 fn program(root: &Path, target: &str) -> PathBuf {
-    root.join("target/fuzz/build").join(TARGET).join("release").join(target)
+    Build::of(target).folder(root).join(TARGET).join("release").join(target)
 }
 
-/// Writes the inputs that targets begin with, in the format that there is now.
+/// The packages whose code targets call. Each has an example that writes inputs for them.
+pub(crate) const PACKAGES: [&str; 7] = [
+    "sgx-sim",
+    "twine-boundary",
+    "twine-hostfs",
+    "twine-image",
+    "twine-protocol",
+    "twine-volume",
+    "twine-wasi",
+];
+
+/// Writes the inputs that targets begin with, in the formats that there are now.
 fn seeds(root: &Path) -> Result<()> {
     let corpus = root.join("fuzz/corpus");
     if corpus.exists() {
         fs::remove_dir_all(&corpus)?;
     }
-    let mut cargo = command("cargo", root);
-    cargo.args(["run", "--quiet", "--package", "twine-volume", "--features", "fuzzing"]);
-    succeed(cargo.args(["--example", "seeds", "--"]).arg(corpus))
+    for package in PACKAGES {
+        let mut cargo = command("cargo", root);
+        cargo.args(["run", "--quiet", "--package", package, "--features", "fuzzing"]);
+        succeed(cargo.args(["--example", "seeds", "--"]).arg(&corpus))?;
+    }
+    Ok(())
 }
 
 /// What one run of a target came to.
@@ -383,7 +439,7 @@ stat::new_units_added:          3\n";
     fn each_target_is_in_the_manifest_and_has_inputs_to_begin_with() {
         let root = crate::root();
         let targets = all(&root).unwrap();
-        assert!(targets.len() >= 10);
+        assert!(targets.len() >= 24);
         let manifest = fs::read_to_string(root.join(MANIFEST)).unwrap();
         let bins = manifest.lines().filter(|line| *line == "[[bin]]").count();
         assert_eq!(bins, targets.len());

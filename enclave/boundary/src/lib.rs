@@ -25,6 +25,16 @@
 )]
 
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a panic of what only fuzz targets call is a find"
+)]
+pub mod fuzzing;
 mod memory;
 mod socket;
 mod storage;

@@ -22,6 +22,17 @@
     )
 )]
 
+#[cfg(feature = "fuzzing")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a panic of what only fuzz targets call is a find"
+)]
+pub mod fuzzing;
+
 use twine_boundary::{Boundary, FolderError};
 use twine_protocol::calls::RawCall;
 use twine_protocol::folder::{self, Answer, Failure, Kind, MOST_DATA, Request, Time};

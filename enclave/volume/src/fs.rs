@@ -7,6 +7,7 @@ mod names;
 mod orphan;
 mod rename;
 
+pub(crate) use directory::TARGET_PIECES;
 pub(crate) use names::Names;
 
 use crate::alloc::Space;

@@ -560,6 +560,45 @@ fn names_that_nobody_can_have_given_reach_no_program_and_are_found() {
 }
 
 #[test]
+fn a_target_that_is_no_text_is_found_as_it_is_read() {
+    let mut forger = Forger::new();
+    let root = InodeNo::ROOT;
+    let mut link = |name: &str, target: &str| {
+        forger.volume.files_mut().make(root, name, FileKind::SymbolicLink, target).unwrap().0
+    };
+    let (whole, torn) = (link("whole", &"ß".repeat(600)), link("torn", &"ß".repeat(600)));
+    let odd = link("odd", "target");
+    // The first byte of a character, at the end of the second piece.
+    let mut bytes = vec![b'a'; 1200 - 1024 - 1];
+    bytes.push(0xc3);
+    forger.put(key(torn, Subject::Target, 1), &bytes);
+    forger.put(key(odd, Subject::Target, 0), b"tar");
+    forger.put(key(odd, Subject::Target, 4), b"get");
+    let mut volume = forger.open();
+    let report = check(&mut volume);
+    finds(&report, Some("/torn"), "what it leads to makes no sense");
+    finds(&report, Some("/odd"), "a piece of a target that nobody removes");
+    assert_eq!(report.finding_count, 2);
+    assert_eq!(volume.read_link(Inode(torn)), Err(FileError::Io));
+    assert_eq!(volume.read_link(Inode(whole)), Ok("ß".repeat(600)));
+}
+
+#[test]
+fn items_that_hold_nothing_and_are_of_another_kind_are_found() {
+    let mut forger = Forger::new();
+    let (file, other) = (forger.file(ROOT, "file"), forger.file(ROOT, "other"));
+    let directory = forger.directory(ROOT, "directory");
+    forger.put(key(file, Subject::Target, 3), b"");
+    forger.put(key(directory, Subject::Inline, 0), b"");
+    // Who removes the file leaves it there.
+    forger.put(key(other, Subject::Inline, 1), b"");
+    let report = check(&mut forger.open());
+    finds(&report, Some("/file"), "it has what nothing of its kind can have");
+    finds(&report, Some("/directory"), "it has what nothing of its kind can have");
+    finds(&report, Some("/other"), "there are bytes that nobody looks at");
+}
+
+#[test]
 fn a_name_that_is_there_twice_or_elsewhere_is_given_once_at_most() {
     let mut forger = Forger::new();
     let inner = forger.directory(ROOT, "inner");

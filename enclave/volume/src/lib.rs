@@ -68,6 +68,11 @@ mod fast_map;
 mod format;
 mod fs;
 #[cfg(feature = "fuzzing")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "a panic of what only fuzz targets call is a find"
+)]
 mod fuzz_hooks;
 #[cfg(feature = "fuzzing")]
 #[expect(

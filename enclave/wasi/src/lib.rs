@@ -38,6 +38,16 @@
 
 mod errno;
 mod fd;
+#[cfg(feature = "fuzzing")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a panic of what only fuzz targets call is a find"
+)]
+pub mod fuzzing;
 mod hidden;
 mod link;
 mod mount;

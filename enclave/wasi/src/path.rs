@@ -2,4 +2,4 @@
 
 pub(crate) mod open;
 pub(crate) mod operations;
-mod walk;
+pub(crate) mod walk;

@@ -34,6 +34,8 @@ mod dynamic;
 mod elf;
 mod error;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod inspect;
 mod io;
 mod key;

@@ -8,6 +8,7 @@
 mod books;
 mod copies;
 mod names;
+mod targets;
 
 use crate::commit::Engine;
 use crate::durability::Durability;
@@ -15,10 +16,11 @@ use crate::error::{Error, Result};
 use crate::format::attributes::Attributes;
 use crate::format::block::{BLOCK_BYTES, BlockNo, Kind, is_in_ring, may_hold_node, zeroed};
 use crate::format::item::{GROUP, Key, Subject};
+use crate::format::limits::MAX_TARGET_BYTES;
 use crate::format::numbers::InodeNo;
 use crate::format::pointer::Pointer;
 use crate::format::{dirent, extents};
-use crate::fs::Names;
+use crate::fs::{Names, TARGET_PIECES};
 use crate::tree::Range;
 use crate::volume::Volume;
 use books::Blocks;
@@ -82,6 +84,7 @@ struct Check<'a> {
     regions: BTreeSet<u64>,
     names: Names,
     inodes: BTreeMap<InodeNo, Known>,
+    target: targets::Target,
     /// Further names of directories, of which each can have one.
     more_names: Vec<names::Spot>,
     /// What was found about inodes, before their paths are known.
@@ -117,6 +120,7 @@ impl Volume {
             regions: BTreeSet::new(),
             names,
             inodes: BTreeMap::new(),
+            target: targets::Target::new(InodeNo::NONE),
             more_names: Vec::new(),
             about: Vec::new(),
             count: 0,
@@ -125,6 +129,8 @@ impl Volume {
         };
         let root = check.engine.space().tree().root();
         check.node(&root.pointer, root.levels - 1, Range::default());
+        let last = std::mem::replace(&mut check.target, targets::Target::new(InodeNo::NONE));
+        check.no_text(last.end());
         check.copies();
         check.inodes();
         check.books();
@@ -204,14 +210,8 @@ impl Check<'_> {
             Subject::Attributes => self.attributes(key, value),
             Subject::Extents => self.extents(key, value),
             Subject::Entry => self.entry(key, value),
-            Subject::Target => {
-                self.known(key.inode).target_bytes += value.len() as u64;
-                Ok(())
-            }
-            Subject::Inline => {
-                self.known(key.inode).blocks |= 1;
-                Ok(())
-            }
+            Subject::Target => self.target(key, value),
+            Subject::Inline => self.inline(key),
             Subject::Region => {
                 self.regions.insert(key.offset);
                 Ok(())
@@ -266,8 +266,43 @@ impl Check<'_> {
         read
     }
 
+    /// Looks at bytes of a file that lie in the tree.
+    fn inline(&mut self, key: &Key) -> Result<()> {
+        let known = self.known(key.inode);
+        known.has_data = true;
+        known.blocks |= 1;
+        match key.offset {
+            0 => Ok(()),
+            _ => Err(Error::damaged("there are bytes that nobody looks at")),
+        }
+    }
+
+    /// Looks at a piece of what a symbolic link holds.
+    fn target(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        let known = self.known(key.inode);
+        known.has_target = true;
+        known.target_bytes += value.len() as u64;
+        // One that is too long is found as such.
+        let is_astray =
+            key.offset >= TARGET_PIECES && known.target_bytes <= MAX_TARGET_BYTES as u64;
+        let ended = self.target.add(key.inode, value);
+        self.no_text(ended);
+        match is_astray {
+            false => Ok(()),
+            true => Err(Error::damaged("there is a piece of a target that nobody removes")),
+        }
+    }
+
+    /// What a symbolic link holds is no text, and so nobody can follow it.
+    fn no_text(&mut self, inode: Option<InodeNo>) {
+        if inode.is_some() {
+            self.find(inode, true, "what it leads to makes no sense");
+        }
+    }
+
     /// Opens the blocks of a group.
     fn extents(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        self.known(key.inode).has_data = true;
         let first = extents::first_block(key)?;
         let group = extents::decode(value)?;
         let mut bytes = zeroed();

@@ -15,6 +15,9 @@ use twine_vfs::{Entry, Error as FileError, FileKind, Inode, Mode, Stamp, check_n
 /// Bytes of a piece of a target.
 const PIECE_BYTES: usize = 1024;
 
+/// Most pieces of a target.
+pub(crate) const TARGET_PIECES: u64 = MAX_TARGET_BYTES.div_ceil(PIECE_BYTES) as u64;
+
 /// What is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removal {
@@ -245,7 +248,7 @@ impl Files {
 
     /// Takes away what a symbolic link holds.
     pub(crate) fn remove_target(&mut self, inode: InodeNo) -> Result<()> {
-        for piece in 0..MAX_TARGET_BYTES.div_ceil(PIECE_BYTES) as u64 {
+        for piece in 0..TARGET_PIECES {
             let key = Key::new(inode, Subject::Target, piece);
             if self.space().has(&key)? {
                 self.space().remove(&key)?;

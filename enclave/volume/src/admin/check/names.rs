@@ -66,6 +66,10 @@ pub(super) struct Known {
     pub(super) blocks: u64,
     pub(super) target_bytes: u64,
     pub(super) has_entries: bool,
+    /// There are items of what only a file can have, and a symbolic link, whether or not they hold
+    /// anything.
+    pub(super) has_data: bool,
+    pub(super) has_target: bool,
     way: Way,
 }
 
@@ -153,9 +157,8 @@ impl Check<'_> {
             FileKind::Directory => (false, true, false),
             FileKind::SymbolicLink => (false, false, true),
         };
-        let strange = known.has_entries && !directory
-            || known.blocks > 0 && !file
-            || known.target_bytes > 0 && !link;
+        let strange =
+            known.has_entries && !directory || known.has_data && !file || known.has_target && !link;
         if strange {
             self.find(Some(inode), false, "it has what nothing of its kind can have");
         }

@@ -1,0 +1,288 @@
+//! What the fuzz targets in `fuzz/` call.
+//!
+//! A host answers each call as the input says: with pointers to its own memory, to the enclave's, to
+//! both and to neither, with codes, counts and bytes of all kinds. It panics if something of the enclave's
+//! was read or written, or if an answer was believed that can't be. Nobody but a fuzzer needs the
+//! feature that this module belongs to.
+
+use crate::{Boundary, MappedFile};
+use std::cell::RefCell;
+use std::ops::Range;
+use twine_protocol::calls::{RawCall, number};
+use twine_protocol::folder::{MOST_DATA, MOST_MESSAGE, Request};
+use twine_protocol::wire::{
+    Clock, MAX_CODE, MAX_LAUNCH, MAX_PROGRAM, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
+};
+
+/// Words of the host's memory before the enclave, of the enclave, and of the host's behind it.
+const BEFORE: usize = 512;
+const ENCLAVE: usize = 512;
+const BEHIND: usize = TRANSFER_BUFFER_SIZE as usize / 8 + 512;
+
+/// What the enclave holds.
+const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
+
+/// More bytes than anything of the host's may have.
+const MORE_THAN_ANY: u64 = 1 << 47;
+
+/// Calls that one input makes.
+const MAX_CALLS: usize = 24;
+
+/// Fields off the front of an input. Where it ends, zeros follow.
+#[derive(Clone, Copy)]
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn bytes(&mut self, length: usize) -> &'a [u8] {
+        let (field, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        field
+    }
+
+    fn number<const N: usize>(&mut self) -> u64 {
+        let mut wide = [0; 8];
+        let field = self.bytes(N);
+        wide[..field.len()].copy_from_slice(field);
+        u64::from_le_bytes(wide)
+    }
+
+    fn u8(&mut self) -> u8 {
+        self.number::<1>() as u8
+    }
+}
+
+/// Memory of a host with an enclave in the middle, and what the host will answer.
+struct Host<'a> {
+    memory: RefCell<Vec<u64>>,
+    input: RefCell<Input<'a>>,
+}
+
+impl Host<'_> {
+    fn address(&self) -> usize {
+        self.memory.borrow().as_ptr() as usize
+    }
+
+    fn enclave(&self) -> Range<usize> {
+        let start = self.address() + 8 * BEFORE;
+        start..start + 8 * ENCLAVE
+    }
+
+    /// A pointer and a length. A range that is neither in this memory nor refused could not be read:
+    /// a host that gives one has its process ended.
+    fn range(&self) -> (u64, u64) {
+        let mut input = self.input.borrow_mut();
+        let (start, words) = (self.address(), self.memory.borrow().len());
+        let kind = input.u8();
+        let length = match kind >> 4 {
+            0 => TRANSFER_BUFFER_SIZE,
+            1 => u64::MAX - input.number::<2>(),
+            2 => MORE_THAN_ANY + input.number::<8>() / 2,
+            _ => input.number::<3>(),
+        };
+        let pointer = match kind % 8 {
+            0 => start + 8 * (BEFORE + ENCLAVE),
+            1 => input.number::<8>() as usize % 4096,
+            2 => 0usize.wrapping_sub(input.number::<2>() as usize),
+            3 => (1 << 47) - (input.number::<2>() % 256) as usize,
+            4 => start + 8 * BEFORE + input.number::<2>() as usize % (8 * ENCLAVE),
+            _ => start + 8 * (input.number::<2>() as usize % words),
+        };
+        let ours = start..start + 8 * words;
+        let length = match ours.contains(&pointer) && length <= MAX_PROGRAM {
+            true => length.min((ours.end - pointer) as u64 / 8 * 8),
+            // Nothing of it may be read: what is not refused by its pointer is too long.
+            false if length <= MAX_PROGRAM && (8..1 << 47).contains(&pointer) => u64::MAX,
+            false => length,
+        };
+        (pointer as u64, length)
+    }
+
+    /// Puts bytes into the buffer that the enclave has just written to.
+    fn put(&self, at: u64, bytes: &[u8]) {
+        let mut memory = self.memory.borrow_mut();
+        let start = memory.as_ptr() as u64;
+        let Some(at) = at.checked_sub(start).map(|at| at as usize / 8) else { return };
+        let words = memory.get_mut(at..).unwrap_or_default();
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
+            let mut wide = word.to_le_bytes();
+            wide[..bytes.len()].copy_from_slice(bytes);
+            *word = u64::from_le_bytes(wide);
+        }
+    }
+}
+
+impl RawCall for &Host<'_> {
+    fn raw_call(&self, call: u64, arguments: [u64; 4]) -> (u64, u64) {
+        let gives_memory = [
+            number::transfer_buffer,
+            number::launch_request,
+            number::program,
+            number::code_load,
+            number::code_buffer,
+            number::storage_map,
+            number::storage_unread,
+        ];
+        if gives_memory.contains(&call) {
+            return self.range();
+        }
+        // Where the buffer is, in the calls that have one.
+        let buffer = match call {
+            number::poll | number::report | number::panicked => arguments[0],
+            number::storage_read => arguments[2],
+            _ => arguments[1],
+        };
+        let mut input = self.input.borrow_mut();
+        let kind = input.u8();
+        let code = if kind.is_multiple_of(4) { u64::from(kind >> 2) } else { 0 };
+        let value = if kind.is_multiple_of(2) { input.number::<8>() } else { input.number::<2>() };
+        let length = usize::from(input.u8());
+        let bytes = input.bytes(length);
+        drop(input);
+        let buffers = self.enclave().end as u64
+            ..self.address() as u64 + 8 * (BEFORE + ENCLAVE + BEHIND) as u64;
+        if buffers.contains(&buffer) {
+            self.put(buffer, bytes);
+        }
+        (code, value)
+    }
+}
+
+/// A host that answers any call with anything.
+pub fn host(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let calls = input.u8();
+    let calls = input.bytes(usize::from(calls) % MAX_CALLS);
+    let mut memory = vec![0; BEFORE + ENCLAVE + BEHIND];
+    memory[BEFORE..BEFORE + ENCLAVE].fill(SECRET);
+    let host = Host { memory: RefCell::new(memory), input: RefCell::new(input) };
+    let boundary = Boundary::new(&host, host.enclave());
+    let mut file = MappedFile::new(&boundary, 1);
+    let mut last_time = 0;
+    for call in calls {
+        one(&boundary, &mut file, *call, &mut last_time);
+    }
+    let memory = host.memory.borrow();
+    let (enclave, behind) = memory[BEFORE..].split_at(ENCLAVE);
+    assert!(enclave.iter().all(|word| *word == SECRET), "the enclave's memory was written");
+    let outside = memory[..BEFORE].iter().chain(behind);
+    assert!(outside.clone().all(|word| *word != SECRET), "the enclave's memory was given away");
+}
+
+/// Checks bytes that were read of the host.
+fn of_the_host(bytes: &[u8]) {
+    assert!(bytes.as_chunks::<8>().0.iter().all(|word| *word != SECRET.to_le_bytes()));
+}
+
+fn one<'a>(
+    boundary: &Boundary<&'a Host<'a>>,
+    file: &mut MappedFile<'_, &'a Host<'a>>,
+    call: u8,
+    last_time: &mut u64,
+) {
+    let mut buffer = [0xa5; 1024];
+    let length = usize::from(call >> 5) * 100;
+    let bytes = &mut buffer[..length];
+    match call % 25 {
+        0 => {
+            if let Ok(launch) = boundary.launch() {
+                assert!(launch.encode().len() as u64 <= MAX_LAUNCH);
+            }
+        }
+        1 => {
+            if let Ok(program) = boundary.program() {
+                of_the_host(&program);
+            }
+        }
+        2 => {
+            let mut total = 0;
+            let pieces = boundary.program_in_pieces(|piece| {
+                of_the_host(piece);
+                total += piece.len() as u64;
+            });
+            assert!(pieces.is_err() || total <= MAX_PROGRAM);
+        }
+        3 => {
+            if let Ok(Some(code)) = boundary.kept_code() {
+                assert!(code.len() as u64 <= MAX_CODE);
+                if let Some(part) = code.part(8 * u64::from(call >> 5), length) {
+                    part.copy_in(bytes);
+                    of_the_host(bytes);
+                }
+            }
+        }
+        4 => {
+            drop(boundary.store_code(length, [&bytes[..length / 8 * 8], &bytes[length / 8 * 8..]]))
+        }
+        5 => {
+            if let Ok(read) = boundary.read(0, bytes) {
+                of_the_host(&bytes[..read]);
+            }
+        }
+        6 => assert!(boundary.write(1, bytes).unwrap_or_default() <= length),
+        7 => drop(boundary.stream_kind(2)),
+        8 => {
+            let record = PollRecord { stream: 4, events: 1, bytes: 0 };
+            let mut records = vec![record; length / 50];
+            let _ = boundary.poll(&mut records, 5);
+            assert!(records.iter().all(|record| record.stream == 4));
+        }
+        9 => {
+            if let Ok(time) = boundary.time(Clock::Monotonic) {
+                assert!(time >= *last_time, "the monotonic clock went back");
+                *last_time = time;
+            }
+        }
+        10 => assert_ne!(boundary.resolution(Clock::Realtime), Ok(0)),
+        11 => drop(boundary.accept(3, true)),
+        12 => {
+            if let Ok(count) = boundary.receive(4, bytes, false, true) {
+                of_the_host(&bytes[..count]);
+            }
+        }
+        13 => assert!(boundary.send(4, bytes, false).unwrap_or_default() <= length),
+        14 => drop(boundary.shut_down(4, true, true)),
+        15 => boundary.panicked("src/lib.rs:1"),
+        16 => boundary.progress(1, 2, Unit::Files),
+        17 => drop((file.size(), file.resize(9))),
+        18..=20 => {
+            let offset = 8 * u64::from(call >> 5);
+            if file.read(offset, bytes).is_ok() {
+                of_the_host(bytes);
+            }
+        }
+        21 => drop((file.write(8, bytes), file.sync())),
+        22 => {
+            let (one, other) = bytes.split_at(length / 16 * 8);
+            let _ = file.write_pieces(&[(0, one), (4096, &other[..other.len() / 8 * 8])]);
+        }
+        23 => drop(file.write_through(8, bytes)),
+        _ => {
+            let asked = bytes.len();
+            let request = Request::Read(1, 2, asked as u64);
+            if let Ok((_, taken)) = boundary.folder(0, &request, &[], bytes) {
+                assert!(taken <= asked.min(MOST_DATA + MOST_MESSAGE));
+                of_the_host(&bytes[..taken]);
+            }
+        }
+    }
+}
+
+/// Inputs for the target: calls of all kinds with answers that are right, and with some that are not.
+pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    let transfer = [0];
+    for call in 0..25 {
+        for size in [2, 6] {
+            let mut seed = vec![2, call + 25 * size, call];
+            seed.extend_from_slice(&transfer);
+            for answer in 0..4 {
+                seed.extend_from_slice(&[1, 24 * answer, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+            }
+            seeds.push(("host", seed));
+        }
+    }
+    for kind in 0..8 {
+        seeds.push(("host", vec![3, 0, 1, 18, kind, 0xf0, 7, kind + 0x30, 64, 0, 0, 16, kind]));
+    }
+    seeds
+}

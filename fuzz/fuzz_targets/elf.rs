@@ -1,0 +1,4 @@
+//! A program that is to become an image.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_image::fuzzing::elf(bytes));

@@ -1,0 +1,4 @@
+//! A manifest, and the layout of an image by it.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_image::fuzzing::manifest(bytes));

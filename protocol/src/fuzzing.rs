@@ -1,0 +1,130 @@
+//! What the fuzz targets in `fuzz/` call.
+//!
+//! Each function takes any bytes. It panics if a decoder does, or if something is not true
+//! that must be true of what was decoded: what is encoded again is the same value, and is not
+//! much larger than what it was read from. Nobody but a fuzzer needs the feature that this
+//! module belongs to.
+
+mod examples;
+
+use crate::VERSION;
+use crate::folder::{Answer, Request};
+use crate::launch::{DecodeError, Launch, Outcome};
+use crate::text::visible;
+use crate::wire::{
+    Clock, Piece, PollRecord, SocketStatus, Status, StreamKind, Unit, Unread, poll, socket,
+};
+use alloc::string::String;
+use alloc::vec::Vec;
+pub use examples::{answers, launches, outcomes, requests};
+
+/// A launch request, as the enclave reads it. The version need not fit.
+pub fn launch(bytes: &[u8]) {
+    message(bytes, Launch::decode, Launch::encode);
+}
+
+/// An outcome, as the host reads it.
+pub fn outcome(bytes: &[u8]) {
+    message(bytes, Outcome::decode, Outcome::encode);
+}
+
+fn message<T: PartialEq + core::fmt::Debug>(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    encode: impl Fn(&T) -> Vec<u8>,
+) {
+    let of_version = |version: u32| [&version.to_le_bytes(), bytes].concat();
+    let old = decode(&of_version(VERSION - 1));
+    assert_eq!(old, Err(DecodeError::Version(VERSION - 1)));
+    let Ok(value) = decode(&of_version(VERSION)) else { return };
+    let again = encode(&value);
+    assert!(again.len() <= bytes.len() + 4, "numbers are written as short as can be");
+    assert_eq!(decode(&again), Ok(value));
+    let mut longer = again;
+    longer.push(0);
+    assert_eq!(decode(&longer), Err(DecodeError::Malformed));
+}
+
+/// What an enclave asks of a folder, as the host reads it.
+pub fn request(bytes: &[u8]) {
+    let Some((request, rest)) = Request::decode(bytes) else { return };
+    let mut again = request.encode();
+    assert!(again.len() + rest.len() <= bytes.len());
+    again.resize(again.len().next_multiple_of(8), 0);
+    again.extend_from_slice(rest);
+    assert_eq!(Request::decode(&again), Some((request, rest)));
+}
+
+/// What a host answers, as the enclave reads it.
+pub fn answer(bytes: &[u8]) {
+    let Some(answer) = Answer::decode(bytes) else { return };
+    let again = answer.encode();
+    assert!(again.len() <= bytes.len());
+    assert_eq!(Answer::decode(&again), Some(answer));
+}
+
+/// Records of fixed size, and codes.
+pub fn wire(bytes: &[u8]) {
+    for bytes in bytes.as_chunks().0 {
+        let record = PollRecord::from_bytes(bytes);
+        assert_eq!(record.to_bytes(), *bytes);
+        codes(record.events);
+    }
+    for bytes in bytes.as_chunks().0 {
+        let piece = Piece::from_bytes(bytes);
+        assert_eq!(piece.to_bytes(), *bytes);
+    }
+    for bytes in bytes.as_chunks::<32>().0 {
+        let [from, to, offset, length] =
+            core::array::from_fn(|at| u64::from_le_bytes(bytes.as_chunks().0[at]));
+        let unread = Unread::from_words([from, to]);
+        assert_eq!(unread.to_words(), [from, to]);
+        let last = u128::from(offset) + u128::from(length);
+        let common = u128::from(offset.max(from))..last.min(u128::from(u64::MAX)).min(to.into());
+        assert_eq!(unread.overlaps(offset, length), !common.is_empty());
+    }
+}
+
+/// A code is that of a value, or of none.
+fn codes(code: u64) {
+    assert!(Status::from_code(code).is_none_or(|value| value.code() == code));
+    assert!(SocketStatus::from_code(code).is_none_or(|value| value.code() == code));
+    assert!(Status::from_code(code).is_none() || SocketStatus::from_code(code).is_none());
+    assert!(StreamKind::from_code(code).is_none_or(|value| value.code() == code));
+    assert!(Clock::from_code(code).is_none_or(|value| value.code() == code));
+    assert!(Unit::from_code(code).is_none_or(|value| value.code() == code));
+}
+
+/// Text that a program has chosen, on its way to a terminal.
+pub fn text(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let shown = visible(&text);
+    assert!(!shown.contains(char::is_control));
+    assert!(
+        !shown
+            .contains(|letter| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    );
+    assert_eq!(visible(&shown), shown);
+    assert!(shown.len() <= 8 * text.len());
+}
+
+/// Inputs for the targets, by the target's name: messages as they are sent.
+pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    seeds.extend(launches().iter().map(|launch| ("launch", launch.encode()[4..].to_vec())));
+    seeds.extend(outcomes().iter().map(|outcome| ("outcome", outcome.encode()[4..].to_vec())));
+    seeds.extend(requests().iter().map(|request| {
+        let mut bytes = request.encode();
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        ("request", bytes)
+    }));
+    seeds.extend(answers().iter().map(|answer| ("answer", answer.encode())));
+    let record = PollRecord { stream: 3, events: poll::READ | poll::HANGUP, bytes: 9 };
+    seeds.push(("wire", record.to_bytes().to_vec()));
+    let piece = Piece { offset: 4096, length: 12288 };
+    let unread = Unread { from: 8192, to: 12288 }.to_words().map(u64::to_le_bytes);
+    seeds.push(("wire", [unread.as_flattened(), &piece.to_bytes()].concat()));
+    seeds.push(("wire", [socket::WAIT; 3].map(u64::to_le_bytes).concat()));
+    seeds.push(("text", "app.wasm\u{1b}[2J \u{202e}abc".into()));
+    seeds
+}
