@@ -40,7 +40,7 @@ const MAX_MEMORY: u32 = 2048;
 const SECONDS: u64 = 60;
 
 /// Seconds that each target runs among the tests.
-const BRIEF_SECONDS: u64 = 4;
+const BRIEF_SECONDS: u64 = 2;
 
 /// When a target has run enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
