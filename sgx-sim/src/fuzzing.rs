@@ -12,6 +12,7 @@ use sgx_isa::{
 };
 use sgxs::sgxs::MEAS_UNMEASRD;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use twine_fuzz_input::Input;
 
 /// Records of one stream.
 const MAX_RECORDS: usize = 64;
@@ -20,29 +21,11 @@ const MAX_RECORDS: usize = 64;
 static DEVICE: LazyLock<Option<Mutex<Device>>> =
     LazyLock::new(|| Device::throwaway().ok().map(Mutex::new));
 
-/// Fields off the front of an input. Where it ends, zeros follow.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn bytes(&mut self, length: usize) -> &'a [u8] {
-        let (field, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        field
-    }
-
-    fn number<const N: usize>(&mut self) -> u64 {
-        let mut wide = [0; 8];
-        let field = self.bytes(N);
-        wide[..field.len()].copy_from_slice(field);
-        u64::from_le_bytes(wide)
-    }
-}
-
 /// The records that an input says, a kind and fields each; or bytes as they are.
 fn records(mut input: Input<'_>) -> Vec<u8> {
     let mut stream = Vec::new();
     for _ in 0..MAX_RECORDS {
-        if input.0.is_empty() {
+        if input.is_empty() {
             break;
         }
         let mut record = [0; HEADER + CHUNK];
@@ -86,7 +69,7 @@ fn records(mut input: Input<'_>) -> Vec<u8> {
 
 /// A stream that nobody has signed: it is read to its end, pages are added, and then it is refused.
 pub fn stream(bytes: &[u8]) {
-    let stream = records(Input(bytes));
+    let stream = records(Input::new(bytes));
     let canonical = split(&stream);
     let signed = Sigstruct::try_copy_from(&[0; Sigstruct::UNPADDED_SIZE]);
     let signed = signed.expect("these are as many bytes as it has");

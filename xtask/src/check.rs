@@ -12,6 +12,7 @@ const NATIVE: &[&str] = &[
     "twine-boundary",
     "twine-cli",
     "twine-engine",
+    "twine-fuzz-input",
     "twine-host",
     "twine-hostfs",
     "twine-image",

@@ -8,6 +8,7 @@
 use crate::{Boundary, MappedFile};
 use std::cell::RefCell;
 use std::ops::Range;
+use twine_fuzz_input::Input;
 use twine_protocol::calls::{RawCall, number};
 use twine_protocol::folder::{MOST_DATA, MOST_MESSAGE, Request};
 use twine_protocol::wire::{
@@ -27,29 +28,6 @@ const MORE_THAN_ANY: u64 = 1 << 47;
 
 /// Calls that one input makes.
 const MAX_CALLS: usize = 24;
-
-/// Fields off the front of an input. Where it ends, zeros follow.
-#[derive(Clone, Copy)]
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn bytes(&mut self, length: usize) -> &'a [u8] {
-        let (field, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        field
-    }
-
-    fn number<const N: usize>(&mut self) -> u64 {
-        let mut wide = [0; 8];
-        let field = self.bytes(N);
-        wide[..field.len()].copy_from_slice(field);
-        u64::from_le_bytes(wide)
-    }
-
-    fn u8(&mut self) -> u8 {
-        self.number::<1>() as u8
-    }
-}
 
 /// Memory of a host with an enclave in the middle, and what the host will answer.
 struct Host<'a> {
@@ -149,7 +127,7 @@ impl RawCall for &Host<'_> {
 
 /// A host that answers any call with anything.
 pub fn host(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = Input::new(bytes);
     let calls = input.u8();
     let calls = input.bytes(usize::from(calls) % MAX_CALLS);
     let mut memory = vec![0; BEFORE + ENCLAVE + BEHIND];

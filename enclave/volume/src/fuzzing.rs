@@ -24,54 +24,25 @@ use crate::header::key_slot::{KEY_SLOT_BYTES, KeyEncryptionKey, Refusal, Slot, U
 use crate::header::{self, Header};
 use crate::log;
 use crate::storage::MemoryStorage;
+use twine_fuzz_input::Input;
 use zeroize::Zeroizing;
 
 /// Changes that one input makes to a node.
 const MAX_CHANGES: usize = 12;
 
-/// Fields off the front of an input. Where it ends, zeros follow.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn bytes(&mut self, length: usize) -> &'a [u8] {
-        let (field, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        field
-    }
-
-    fn number<const N: usize>(&mut self) -> u64 {
-        let mut wide = [0; 8];
-        let field = self.bytes(N);
-        wide[..field.len()].copy_from_slice(field);
-        u64::from_le_bytes(wide)
-    }
-
-    fn u8(&mut self) -> u8 {
-        self.number::<1>() as u8
-    }
-
-    /// A number below `end`; 0 if that is 0.
-    fn below(&mut self, end: usize) -> usize {
-        (self.number::<2>() as usize).checked_rem(end).unwrap_or(0)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn key(&mut self) -> Key {
-        let subject = Subject::from_code(1 + self.u8() % 7).unwrap_or(Subject::Entry);
-        // Inodes that there are, or any.
-        let inode = match self.u8() {
-            255 => self.number::<8>(),
-            small => u64::from(small),
-        };
-        let offset = match self.u8() {
-            255 => self.number::<8>(),
-            small => u64::from(small),
-        };
-        Key::new(InodeNo(inode), subject, offset)
-    }
+/// A key of an item.
+fn any_key(input: &mut Input<'_>) -> Key {
+    let subject = Subject::from_code(1 + input.u8() % 7).unwrap_or(Subject::Entry);
+    // Inodes that there are, or any.
+    let inode = match input.u8() {
+        255 => input.number::<8>(),
+        small => u64::from(small),
+    };
+    let offset = match input.u8() {
+        255 => input.number::<8>(),
+        small => u64::from(small),
+    };
+    Key::new(InodeNo(inode), subject, offset)
 }
 
 /// An array that begins with these bytes, and has zeros behind them.
@@ -129,7 +100,7 @@ pub fn slot(bytes: &[u8]) {
 /// Whether to try a passphrase takes no more than microseconds: it costs little, or so much
 /// that it must be refused.
 fn is_quick(slot: &Slot) -> bool {
-    let mut costs = Input(slot.parameters.get(16..).unwrap_or_default());
+    let mut costs = Input::new(slot.parameters.get(16..).unwrap_or_default());
     let [memory, passes, lanes] = [(); 3].map(|()| costs.number::<4>());
     let little = memory <= 64 && passes <= 2;
     let much = memory > 256 << 10 || passes > 16 || lanes > 8;
@@ -185,14 +156,14 @@ pub fn attributes(bytes: &[u8]) {
 /// these, how many there are of its end, these, whether a slot is changed, and then a change
 /// for each few bytes.
 pub fn node(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = Input::new(bytes);
     let level = input.u8();
     let start = input.below(BLOCK_BYTES + 1);
     let mut page: Box<Bytes> = Box::new(padded(input.bytes(start)));
     let end = input.below(BLOCK_BYTES + 1);
     let end = input.bytes(end);
     page[BLOCK_BYTES - end.len()..].copy_from_slice(end);
-    if input.u8() % 2 != 0 {
+    if !input.u8().is_multiple_of(2) {
         move_slot(&mut page, &mut input);
     }
     let Ok(mut node) = Node::validate(page, level) else { return };
@@ -261,7 +232,7 @@ fn is_made_of(node: &Node, level: u8, wanted: &Items) {
 
 /// Makes one change to a node and to its items.
 fn change(node: &mut Node, level: u8, items: &mut Items, input: &mut Input<'_>) {
-    let (what, key) = (input.u8(), input.key());
+    let (what, key) = (input.u8(), any_key(input));
     let value = if level == 0 {
         vec![what; input.below(MAX_VALUE_BYTES + 1)]
     } else {

@@ -9,6 +9,7 @@ use crate::types::{Errno, Fd, Fdflags, Fstflags, Lookupflags, Oflags, Result, Ri
 use crate::{Clock, PollRequest, Readiness, StreamKind, System, SystemError, Wasi};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use twine_fuzz_input::Input;
 use twine_vfs::{FileSystem, Memory};
 use wiggle::{GuestMemory, GuestPtr};
 
@@ -62,31 +63,16 @@ impl System for Nowhere {
     fn yield_now(&mut self) {}
 }
 
-/// Fields off the front of an input. Where it ends, zeros follow.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn bytes(&mut self, length: usize) -> &'a [u8] {
-        let (field, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        field
-    }
-
-    fn u8(&mut self) -> u8 {
-        self.bytes(1).first().copied().unwrap_or_default()
-    }
-
-    /// A path: its length and its bytes; or how often bytes are repeated, and these.
-    fn path(&mut self) -> Vec<u8> {
-        let length = self.u8();
-        let (times, length) = match length {
-            240.. => (usize::from(length - 239) * 40, self.u8()),
-            _ => (1, length),
-        };
-        let mut path = self.bytes(length.into()).repeat(times);
-        path.truncate(MAX_PATH);
-        path
-    }
+/// A path: its length and its bytes; or how often bytes are repeated, and these.
+fn path_of(input: &mut Input<'_>) -> Vec<u8> {
+    let length = input.u8();
+    let (times, length) = match length {
+        240.. => (usize::from(length - 239) * 40, input.u8()),
+        _ => (1, length),
+    };
+    let mut path = input.bytes(length.into()).repeat(times);
+    path.truncate(MAX_PATH);
+    path
 }
 
 /// What is beside the directory, and the directory.
@@ -179,9 +165,9 @@ pub fn path(bytes: &[u8]) {
     let before = beside(&mut wasi, &mut memory);
     let outside = inodes(&mut wasi, &mut memory);
     let mut open = vec![within];
-    let mut input = Input(bytes);
+    let mut input = Input::new(bytes);
     for _ in 0..MAX_CALLS {
-        if input.0.is_empty() {
+        if input.is_empty() {
             break;
         }
         one(&mut wasi, &mut memory, &mut input, &mut open, &outside);
@@ -207,7 +193,7 @@ fn one(
     let (from, to) = (fd(bits), fd(bits >> 4));
     let mut links = Lookupflags::empty();
     links.set(Lookupflags::SYMLINK_FOLLOW, what & 128 != 0);
-    let path = input.path();
+    let path = path_of(input);
     let (one, path_bytes) = (put(memory, ONE, &path), path.len());
     let room = GuestPtr::<u8>::new(ROOM as u32);
     let result = match what % 11 {
@@ -245,7 +231,7 @@ fn one(
         6 => wasi.path_remove_directory(memory, from, one),
         7 => wasi.path_unlink_file(memory, from, one),
         two => {
-            let other = put(memory, OTHER, &input.path());
+            let other = put(memory, OTHER, &path_of(input));
             match two {
                 8 => wasi.path_link(memory, from, links, one, to, other),
                 9 => wasi.path_rename(memory, from, one, to, other),

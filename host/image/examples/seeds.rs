@@ -6,9 +6,7 @@ mod common;
 
 use sgx_isa::{PageType, SecinfoFlags};
 use sgxs::sgxs::{Meas, MeasEAdd, MeasECreate, MeasEExtend, SecinfoTruncated, SgxsWrite};
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::{env, fs, io};
+use std::io;
 use twine_image::fuzzing::packed;
 use twine_image::{Date, Manifest, Mrenclave, SigningKey, sign};
 
@@ -81,16 +79,5 @@ fn seeds() -> Result<Vec<(&'static str, Vec<u8>)>, twine_image::Error> {
 }
 
 fn main() -> io::Result<()> {
-    let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
-        return Err(io::Error::other("usage: seeds FOLDER"));
-    };
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for (target, bytes) in seeds().map_err(io::Error::other)? {
-        let count = counts.entry(target).or_default();
-        let folder = folder.join(target);
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join(format!("seed-{count:03}")), bytes)?;
-        *count += 1;
-    }
-    Ok(())
+    twine_fuzz_input::write_seeds(seeds().map_err(io::Error::other)?)
 }

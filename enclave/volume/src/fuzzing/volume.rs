@@ -6,7 +6,7 @@
 mod blocks;
 mod edits;
 
-use super::{Input, node_input};
+use super::node_input;
 use crate::durability::Durability;
 use crate::format::block::{BLOCK_BYTES, Bytes, HEADER_START, Kind};
 use crate::format::item::Subject;
@@ -21,6 +21,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::LazyLock;
+use twine_fuzz_input::Input;
 use twine_vfs::{Change, FileKind, FileSystem, Inode, check_name};
 
 /// What every volume here opens with.
@@ -152,7 +153,7 @@ static BASES: LazyLock<[Option<Base>; 2]> =
 /// A volume that was made as the input says: which one it begins with, how it is opened, and
 /// what of it is changed.
 pub fn volume(bytes: &[u8]) {
-    let mut input = Input(bytes);
+    let mut input = Input::new(bytes);
     let flags = input.u8();
     // Trees of three levels take longer.
     let deep = flags % 8 == 7;

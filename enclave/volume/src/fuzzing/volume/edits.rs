@@ -5,8 +5,9 @@ use crate::format::block::{BLOCK_BYTES, BlockNo, Bytes, Kind, MAX_BLOCKS};
 use crate::format::node::Node;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 use crate::fuzz_hooks::Sealed;
-use crate::fuzzing::{Input, padded};
+use crate::fuzzing::{any_key, padded};
 use std::collections::BTreeMap;
+use twine_fuzz_input::Input;
 
 /// Things of a kind that one edit changes, where it is to change many.
 const MANY: usize = 24;
@@ -78,8 +79,8 @@ pub(super) fn make<'a>(
             let (_, bytes) =
                 changed.entry(number).or_insert_with(|| (spot, spot.sealed.bytes.clone()));
             match <&mut Bytes>::try_from(&mut bytes[..]) {
-                Ok(page) => change_node(page, &mut Input(change)),
-                Err(_) => change_bytes(bytes, &mut Input(change)),
+                Ok(page) => change_node(page, &mut Input::new(change)),
+                Err(_) => change_bytes(bytes, &mut Input::new(change)),
             }
         }
     }
@@ -153,7 +154,7 @@ fn change_items(node: &mut Node, what: u8, input: &mut Input<'_>) {
         }
         // Another item, or a pointer to somewhere.
         _ => {
-            let (key, from) = (input.key(), input.below(MAX_STORAGE_BLOCKS as usize));
+            let (key, from) = (any_key(input), input.below(MAX_STORAGE_BLOCKS as usize));
             if level == 0 {
                 value = input.bytes(63).to_vec();
             } else if what == 7 {
