@@ -5,10 +5,9 @@ use crate::failure::Failure;
 use crate::options::{CompilerName, Target};
 use crate::print::{print_error, print_line};
 use crate::program::{Program, is_standard_input};
-use crate::{memory, xdg};
+use crate::{locate, memory, xdg};
 use clap::Args;
 use serde_json::json;
-use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -206,7 +205,7 @@ pub(crate) fn plan(
 /// Starts another `twine` process that compiles the program, and does not wait for it. If that
 /// fails, the next run does the same as this one.
 fn compile_in_background(target: &Target, program: &Path, settings: Settings) {
-    let Ok(twine) = env::current_exe() else { return };
+    let Ok(twine) = locate::command() else { return };
     let mut arguments: Vec<OsString> = vec![twine.into(), "compile".into(), "--quiet".into()];
     arguments.extend(target.options());
     if settings.fuel {

@@ -7,7 +7,6 @@ mod failure;
 mod hash_cache;
 mod image;
 mod info;
-mod init;
 mod key;
 mod locate;
 mod manual;
@@ -82,7 +81,7 @@ const BACKTRACE_MEMORY: usize = 64 << 20;
 
 fn main() -> ExitCode {
     twine_host::prepare();
-    init::handle_signals_as_init();
+    signals::end_first_process();
     let backtrace = env::var_os("RUST_BACKTRACE").map(|_| panic::take_hook());
     panic::set_hook(Box::new(move |panic| match &backtrace {
         // The standard library hangs if memory runs out while it writes a backtrace.

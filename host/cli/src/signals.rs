@@ -9,11 +9,44 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::{process, thread};
 use twine_host::Interrupts;
 
 /// Signals that end a process.
 const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+
+/// How many [`Terminal`]s there are. While there is one, its user handles the ending signals.
+static TERMINALS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether this is the first process of its PID namespace, as in a container.
+fn is_first() -> bool {
+    process::id() == 1
+}
+
+/// Ends this process as the signal does by default. The kernel gives the first process of a PID
+/// namespace no default action: that one exits with the code that a shell shows for the signal.
+fn end_process(signal: i32) {
+    if is_first() {
+        process::exit(128 + signal);
+    }
+    let _ = emulate_default_handler(signal);
+}
+
+/// Lets the ending signals end this process if it is the first of its PID namespace. Where they
+/// can't be handled, only SIGKILL ends it.
+pub(crate) fn end_first_process() {
+    if !is_first() {
+        return;
+    }
+    let Ok(mut signals) = Signals::new(ENDING) else { return };
+    let _ = thread::Builder::new().spawn(move || {
+        for signal in signals.forever() {
+            if TERMINALS.load(Ordering::SeqCst) == 0 {
+                end_process(signal);
+            }
+        }
+    });
+}
 
 /// Restores the terminal's settings when it is dropped, or when a signal ends the process.
 #[derive(Debug)]
@@ -44,9 +77,10 @@ impl Terminal {
             for signal in signals.forever() {
                 let _guard = ending.lock();
                 restore(&theirs, &was);
-                let _ = emulate_default_handler(signal);
+                end_process(signal);
             }
         })?;
+        TERMINALS.fetch_add(1, Ordering::SeqCst);
         Ok(Terminal { device, before, signals: handle, changing })
     }
 
@@ -78,6 +112,7 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         self.signals.close();
         restore(&self.device, &self.before);
+        TERMINALS.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -116,7 +151,7 @@ pub(crate) fn hand_on(interrupts: Interrupts) -> io::Result<Unanswered> {
     thread::Builder::new().spawn(move || {
         for signal in signals.forever() {
             if count.0.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNANSWERED {
-                let _ = emulate_default_handler(signal);
+                end_process(signal);
             }
             interrupts.send();
         }

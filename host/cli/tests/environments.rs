@@ -5,6 +5,7 @@ mod common;
 
 use common::{Ended, Folder, built, cache, run, twine};
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -337,6 +338,33 @@ fn without_proc_an_image_that_is_named_runs_and_the_machine_is_shown() {
     let ended = without_proc("info");
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
     assert!(ended.out.contains("image        not known: "), "{ended:?}");
+}
+
+/// The kernel gives the first process of a PID namespace no default action for signals.
+#[test]
+fn each_ending_signal_ends_the_first_process_of_a_container() {
+    let folder = Folder::new();
+    let program = folder
+        .file("loop.wat", HELLO.replace("(i32.const 8)))", "(i32.const 8))) (loop $on (br $on))"));
+    let container = ["--pid", "--fork", "--kill-child"];
+    if run(Command::new("unshare").args(container).arg("true")).code != Some(0) {
+        eprintln!("not tested: there can be no PID namespace");
+        return;
+    }
+    for (signal, number) in [("HUP", 1), ("INT", 2), ("QUIT", 3), ("TERM", 15)] {
+        let mut command = Command::new("unshare");
+        command.args(container).arg(built("release/twine")).args(["run", "--quiet"]).arg(&program);
+        command.env("XDG_STATE_HOME", folder.path()).env("TWINE_CACHE", cache());
+        let mut outside = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(outside.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "hello\n");
+        let id = outside.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let kill = format!("kill -{signal} {}", children.trim());
+        run(Command::new("sh").args(["-c", &kill])).printed("");
+        assert_eq!(outside.wait().unwrap().code(), Some(128 + number), "{signal}");
+    }
 }
 
 #[test]
