@@ -1,5 +1,6 @@
 //! SGX's devices, for a container.
 
+use rustix::fs::{major, minor};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -8,21 +9,13 @@ use std::path::Path;
 /// The kernel's devices for SGX: enclaves, and the key that attestation needs.
 const DEVICES: [&str; 2] = ["/dev/sgx_enclave", "/dev/sgx_provision"];
 
-/// The parts of a device number, as the C library has them.
-fn major_and_minor(device: u64) -> (u64, u64) {
-    (
-        (device >> 32) & 0xffff_f000 | (device >> 8) & 0xfff,
-        (device >> 12) & 0xffff_ff00 | device & 0xff,
-    )
-}
-
 /// A device of this machine: its entries in `linux.devices` and `linux.resources.devices`.
 fn device(path: &str) -> Option<(Value, Value)> {
     let metadata = fs::metadata(Path::new(path)).ok()?;
     if !metadata.file_type().is_char_device() {
         return None;
     }
-    let (major, minor) = major_and_minor(metadata.rdev());
+    let (major, minor) = (major(metadata.rdev()), minor(metadata.rdev()));
     let mode = metadata.permissions().mode() & 0o777;
     let node = json!({
         "path": path, "type": "c", "major": major, "minor": minor,
