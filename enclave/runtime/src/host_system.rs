@@ -3,8 +3,13 @@
 use twine_protocol::wire::{self, PollRecord, SocketStatus, Status, poll};
 use twine_sgx::host;
 use twine_wasi::{
-    Clock, Interest, PollRequest, Readiness, SocketError, StreamKind, System, SystemError,
+    Clock, Interest, MAX_STREAM_BYTES, MAX_SUBSCRIPTIONS, PollRequest, Readiness, SocketError,
+    StreamKind, System, SystemError,
 };
+
+// What a program may ask for at once is one host call.
+const _: () = assert!(MAX_STREAM_BYTES as u64 <= wire::TRANSFER_BUFFER_SIZE);
+const _: () = assert!(MAX_SUBSCRIPTIONS as u64 <= wire::MAX_POLL_RECORDS);
 
 fn system_error(status: Status) -> SystemError {
     match status {

@@ -64,9 +64,11 @@ mod types;
 
 pub use hidden::hides;
 pub use link::{add_to_linker, provides};
+pub use poll::MAX_SUBSCRIPTIONS;
 pub use system::{
     Clock, Interest, PollRequest, Readiness, SocketError, StreamKind, System, SystemError,
 };
+pub use transfer::MAX_STREAM_BYTES;
 
 use fd::table::Descriptors;
 use mount::Mount;

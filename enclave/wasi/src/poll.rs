@@ -10,8 +10,9 @@ use crate::types::{
 };
 use wiggle::{GuestMemory, GuestPtr};
 
-/// Limit on the subscriptions of one call.
-const MAX_SUBSCRIPTIONS: u32 = 1024;
+/// Limit on the subscriptions of one `poll_oneoff`, and so on the requests of one
+/// [`System::poll`](crate::System::poll).
+pub const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// What one subscription waits for.
 enum Wait {

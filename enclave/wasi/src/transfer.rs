@@ -8,8 +8,9 @@ use wiggle::{GuestMemory, GuestPtr};
 /// Most bytes of one call, since counts are 32 bits wide: a program gets a short count
 /// beyond.
 pub(crate) const MAX_FILE_BYTES: u32 = u32::MAX;
-/// The same for streams and sockets, whose bytes pass through a buffer.
-pub(crate) const MAX_STREAM_BYTES: u32 = 256 << 10;
+/// Limit on the bytes of one [`System`](crate::System) call that reads or writes a stream or a
+/// socket: a program gets a short count beyond.
+pub const MAX_STREAM_BYTES: u32 = 256 << 10;
 /// Most bytes that one call writes to a stream or socket, piece by piece: as Linux has it.
 pub(crate) const MAX_WRITTEN_BYTES: u32 = 0x7fff_f000;
 /// Most buffers of one call (`IOV_MAX`), likewise.
