@@ -58,7 +58,7 @@ fn program_hash() -> Option<[u8; 32]> {
     Identified::hash(|take| host().program_in_pieces(take)).ok()
 }
 
-/// Compiles the program, as it is wanted.
+/// Compiles the program with these settings.
 ///
 /// # Errors
 /// When the program can't be compiled.
@@ -153,8 +153,8 @@ fn additional(about: &[u8], length: usize) -> Vec<u8> {
     [about, &(length as u64).to_le_bytes()].concat()
 }
 
-/// Gives the host the program's code, sealed; whether it took it. A later run that finds none
-/// compiles again.
+/// Gives the host the program's sealed code to keep. Returns whether the host took it. If it did
+/// not, a later run compiles again.
 pub(crate) fn keep(compiled: &Compiled, limits: &Limits) -> bool {
     try_keep(compiled, limits).is_some()
 }

@@ -7,7 +7,7 @@ use twine_wasi::{
     StreamKind, System, SystemError,
 };
 
-// What a program may ask for at once is one host call.
+// One call of the `System` is one host call.
 const _: () = assert!(MAX_STREAM_BYTES as u64 <= wire::TRANSFER_BUFFER_SIZE);
 const _: () = assert!(MAX_SUBSCRIPTIONS as u64 <= wire::MAX_POLL_RECORDS);
 

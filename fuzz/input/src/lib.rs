@@ -1,5 +1,5 @@
-//! What the fuzz targets of all crates share: reading the fields of an input, and writing the
-//! inputs that targets begin with.
+//! Shared code of the fuzz targets: reads the fields of an input, and writes the first inputs of
+//! targets.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;

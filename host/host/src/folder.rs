@@ -95,8 +95,8 @@ impl Folder {
         Ok(message.len() as u64)
     }
 
-    /// Refuses what lies in procfs or sysfs, mounted somewhere below the folder: by the former a
-    /// program could write the memory of this very process.
+    /// Refuses files of procfs and sysfs that are mounted below the folder. Through procfs, a
+    /// program could write the memory of this process.
     fn refuse_kernel_interface(&self, path: &OwnedFd, stat: &Stat) -> Result<()> {
         if stat.st_dev != self.device && KERNEL_INTERFACES.contains(&fs::fstatfs(path)?.f_type) {
             return Err(Errno::ACCESS);

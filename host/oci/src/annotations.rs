@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
-/// What all names begin with.
+/// The prefix of the names.
 const PREFIX: &str = "io.twine.";
 
-/// What annotations say of a container.
+/// The settings in a container's annotations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Annotations {
     /// `io.twine.program`: whether the container's process is a WebAssembly program, whatever its
@@ -53,7 +53,7 @@ fn is_true(name: &str, value: &str) -> Result<bool> {
 }
 
 impl Annotations {
-    /// What the annotations of a configuration say.
+    /// Reads the annotations of a configuration. Annotations with other prefixes are ignored.
     pub(crate) fn parse(all: Option<&Map<String, Value>>) -> Result<Self> {
         let mut annotations = Annotations::default();
         for (name, value) in all.into_iter().flatten() {

@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 /// Where a container has Twine's files.
 const FOLDER: &str = "/.twine";
 
-/// Changes the configuration of the bundle if its container's process is a WebAssembly program;
-/// whether it is. Another container's configuration is not touched, and one that can't be read is
-/// left for runc to refuse.
+/// Changes the configuration of the bundle if its container's process is a WebAssembly program.
+/// Returns whether it is. The configuration of any other container stays as it is. If the
+/// configuration can't be read, it stays too: runc reports that.
 ///
 /// # Errors
-/// When a program's container asks for what there is not, or can't be changed.
+/// For the container of a program: if an annotation is wrong, a file of Twine is missing, or the
+/// configuration can't be written.
 pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation>) -> Result<bool> {
     let path = bundle.join("config.json");
     let Ok(bytes) = fs::read(&path) else { return Ok(false) };
@@ -31,7 +32,7 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
         return Ok(false);
     };
     let directory = process["cwd"].as_str().unwrap_or("/");
-    // A wrong annotation matters where there is a program, which it may say itself.
+    // A wrong annotation is an error only for a program. The annotations can say that it is one.
     let known = annotations.as_ref().ok().cloned().unwrap_or_default();
     if !is_program(&known, program, directory, &bundle.join(root)) {
         return Ok(false);
@@ -47,7 +48,7 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
     })?;
     container.change(&mut configuration, &annotations?, &installation()?)?;
     let text = serde_json::to_vec(&configuration).map_err(malformed)?;
-    // Complete or not at all.
+    // By a new file, so that runc never sees half of it.
     let new = bundle.join("config.json.twine");
     fs::write(&new, text)
         .and_then(|()| fs::rename(&new, &path))
@@ -55,7 +56,7 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
     Ok(true)
 }
 
-/// What is wanted to know of a container.
+/// The settings of a container that the command line of `twine run` depends on.
 struct Container {
     /// The program, and its arguments.
     program: String,

@@ -12,15 +12,15 @@ const GLOBAL_WITH_VALUE: [&str; 5] = ["--criu", "--log", "--log-format", "--root
 pub struct Command {
     /// The bundle of a container that is to be made.
     pub creates: Option<PathBuf>,
-    /// The file for messages, and whether they are to be JSON there.
+    /// The file for messages.
     pub log: Option<PathBuf>,
     /// Whether messages in the log are JSON.
     pub log_is_json: bool,
 }
 
 impl Command {
-    /// What these arguments say, without the command's own name. What is not understood is left
-    /// to runc to refuse.
+    /// Parses the arguments, without the command's own name. Arguments that are not valid are
+    /// ignored here: runc gets the same arguments and refuses them.
     pub fn parse(arguments: &[OsString]) -> Self {
         let mut command = Command::default();
         let mut rest = arguments.iter();

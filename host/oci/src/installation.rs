@@ -21,7 +21,7 @@ pub struct Installation {
     pub(crate) twine: PathBuf,
     /// The folder with the enclave images.
     pub(crate) images: PathBuf,
-    /// The folder for what is kept on the node.
+    /// The folder on the node for the code cache and the state of software SGX.
     state: PathBuf,
 }
 
@@ -31,8 +31,7 @@ fn missing(path: &Path) -> Error {
 
 impl Installation {
     /// The installation that this command belongs to: `twine` lies beside it, the images in
-    /// `../lib/twine`. The environment variable `TWINE_OCI_STATE` names another folder for what is
-    /// kept on the node.
+    /// `../lib/twine`. The environment variable `TWINE_OCI_STATE` replaces `/var/lib/twine/oci`.
     ///
     /// # Errors
     /// When a part of it is missing.
@@ -82,8 +81,8 @@ impl Installation {
         Ok(libraries)
     }
 
-    /// The folder on the node for what a user's containers keep, made if it is missing. Only that
-    /// user can look into it.
+    /// The folder on the node for the containers of one user, who alone can read it. It is made if
+    /// it is missing.
     pub(crate) fn state(&self, uid: u32, gid: u32) -> Result<PathBuf> {
         let folder = self.state.join(uid.to_string());
         let failed = |source| Error::File { path: folder.clone(), source };

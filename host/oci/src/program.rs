@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// What a WebAssembly binary begins with.
+/// The first bytes of a WebAssembly binary.
 const MAGIC: &[u8; 4] = b"\0asm";
 
 /// Whether the container's process is a WebAssembly program: by the annotation, else by the name

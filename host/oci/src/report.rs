@@ -17,7 +17,7 @@ pub fn report(command: &Command, error: &Error) {
         true => json!({ "level": "error", "msg": message }).to_string(),
         false => format!("level=error msg={message:?}"),
     };
-    // Standard error has it, whatever becomes of the log.
+    // If the log can't be written, the error is on standard error.
     if let Ok(mut log) = OpenOptions::new().create(true).append(true).open(path) {
         let _ = writeln!(log, "{line}");
     }

@@ -1,4 +1,4 @@
-//! runc, which does what a container needs.
+//! Finding runc, and becoming it.
 
 use crate::error::{Error, Result};
 use std::env;
@@ -22,7 +22,7 @@ fn find() -> Result<PathBuf> {
     candidates.into_iter().find(|path| path.is_file()).ok_or(Error::NoRunc)
 }
 
-/// Replaces this process by runc with these arguments. Returns only where that fails; why.
+/// Replaces this process by runc with these arguments. Returns only if that fails, with the reason.
 pub fn become_runc(arguments: &[OsString]) -> Error {
     match find() {
         Err(error) => error,
