@@ -8,7 +8,7 @@
 
 use crate::call::exit_cost;
 use crate::error::{Error, Result, about};
-use crate::process::{Place, Stats, cause};
+use crate::process::{Stats, Workspace, cause};
 use crate::report::{Case, Detail, Point, Rival, Section, Series};
 use crate::statistics::{Effort, Sample, interleaved};
 use graviola::aead::AesGcm;
@@ -46,24 +46,29 @@ struct OnVolume {
     stats: Stats,
 }
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let records = if quick { RECORDS_QUICK } else { RECORDS };
     let about = format!(
         "microseconds of one of {records} records in SQLite on a volume, by what takes them: \
          counts of the run, times what one costs; block ciphers and copies are timed natively"
     );
     let mut section = Section::new("breakdown", &about);
-    match series(place, effort, records, &mut section) {
+    match series(workspace, effort, records, &mut section) {
         Ok(series) => section.series.push(series),
         Err(error) => section.skip("all", error.to_string()),
     }
     section
 }
 
-fn series(place: &Place, effort: Effort, records: u64, section: &mut Section) -> Result<Series> {
-    let costs = Costs { exit: exit_cost(place, effort)?, ..unit_costs()? };
+fn series(
+    workspace: &Workspace,
+    effort: Effort,
+    records: u64,
+    section: &mut Section,
+) -> Result<Series> {
+    let costs = Costs { exit: exit_cost(workspace, effort)?, ..unit_costs()? };
     let mut points = Vec::new();
-    let bench = Bench { place, records, folder: place.scratch.join("breakdown") };
+    let bench = Bench { workspace, records, folder: workspace.scratch.join("breakdown") };
     let [volume, tmpfs, memory] = bench.measure(effort)?;
     for (at, (_, name)) in WORK.into_iter().enumerate() {
         let each = |seconds: f64| seconds * 1e6 / records as f64;
@@ -166,7 +171,7 @@ fn counts(stats: &Stats, records: u64) -> Vec<Detail> {
 }
 
 struct Bench<'a> {
-    place: &'a Place,
+    workspace: &'a Workspace,
     records: u64,
     folder: PathBuf,
 }
@@ -208,10 +213,10 @@ impl Bench<'_> {
     }
 
     fn run(&self, options: &[&str], arguments: &[&str]) -> Result<([f64; 3], Stats)> {
-        let told = self.place.scratch.join("breakdown.json");
-        let mut twine = self.place.twine();
+        let told = self.workspace.scratch.join("breakdown.json");
+        let mut twine = self.workspace.twine();
         twine.args(["run", "--quiet", "--stats-json"]).arg(&told).args(options);
-        twine.arg(self.place.guest("micro")?).args(arguments).arg(self.records.to_string());
+        twine.arg(self.workspace.guest("micro")?).args(arguments).arg(self.records.to_string());
         let output = about("twine", twine.output())?;
         if !output.status.success() {
             let why = cause(&output.stderr, output.status);

@@ -1,7 +1,7 @@
 //! `call`: what it costs to leave the enclave and come back, and how often that happens.
 
 use crate::error::{Error, Result};
-use crate::process::{Job, Place, Runner, Stats};
+use crate::process::{Job, Runner, Stats, Workspace};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 
@@ -33,14 +33,14 @@ const LINES: u64 = 1000;
 /// Exits that every run has, and some.
 const OTHERS: u64 = 100;
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "call",
         "one call of WASI, in a loop; inside it is one host call (EEXIT and EENTER), but for \
          args_sizes_get, which stays inside, and clock_time_get, which asks the host 50 times a \
          second",
     );
-    let program = match place.own_program("calls", include_str!("../programs/calls.wat")) {
+    let program = match workspace.own_program("calls", include_str!("../programs/calls.wat")) {
         Ok(program) => program,
         Err(error) => {
             section.skip("all", error.to_string());
@@ -50,21 +50,21 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let count = if quick { COUNT_QUICK } else { COUNT };
     for &(name, leaves) in CALLS {
         let job = Job { quiet: true, ..Job::invoke(&program, name, count) };
-        section.add(name, case(place, effort, name, leaves, count, &job));
+        section.add(name, case(workspace, effort, name, leaves, count, &job));
     }
     let lines = |count| Job { quiet: true, ..Job::invoke(&program, "fd_write", count) };
-    section.add("a line in two pieces", exits_per_line(place, "a line in two pieces", lines));
+    section.add("a line in two pieces", exits_per_line(workspace, "a line in two pieces", lines));
     let script = |count| format!("for i = 1, {count} do print(i) end");
-    let lua = place.guest("lua").and_then(|program| {
+    let lua = workspace.guest("lua").and_then(|program| {
         let job = |count| Job { quiet: true, ..Job::new(&program, &["-e", &script(count)]) };
-        exits_per_line(place, "a line of Lua's print", job)
+        exits_per_line(workspace, "a line of Lua's print", job)
     });
     section.add("a line of Lua's print", lua);
     section
 }
 
 fn case(
-    place: &Place,
+    workspace: &Workspace,
     effort: Effort,
     name: &str,
     leaves: Leaves,
@@ -73,7 +73,7 @@ fn case(
 ) -> Result<Case> {
     let timed = |runner: Runner| {
         move || -> Result<f64> {
-            let run = place.run_well(runner, job, true)?;
+            let run = workspace.run_well(runner, job, true)?;
             if runner == Runner::Enclave {
                 check_calls(name, leaves, count, &run.stats)?;
             }
@@ -93,10 +93,11 @@ fn case(
 }
 
 /// Microseconds that it takes to leave the enclave and to come back.
-pub(crate) fn exit_cost(place: &Place, effort: Effort) -> Result<f64> {
-    let program = place.own_program("calls", include_str!("../programs/calls.wat"))?;
+pub(crate) fn exit_cost(workspace: &Workspace, effort: Effort) -> Result<f64> {
+    let program = workspace.own_program("calls", include_str!("../programs/calls.wat"))?;
     let job = Job { quiet: true, ..Job::invoke(program, "sched_yield", COUNT_QUICK) };
-    let case = case(place, effort, "sched_yield", Leaves::Each("yield_now"), COUNT_QUICK, &job)?;
+    let case =
+        case(workspace, effort, "sched_yield", Leaves::Each("yield_now"), COUNT_QUICK, &job)?;
     let difference = case.details.first().map_or(0.0, |detail| detail.value);
     Ok(difference / 1e3)
 }
@@ -120,9 +121,9 @@ fn check_calls(name: &str, leaves: Leaves, count: u64, stats: &Stats) -> Result<
 
 /// Exits that a program makes for each line beyond the first, but for those by which its memory
 /// grows, and those of threads.
-fn exits_per_line(place: &Place, name: &str, job: impl Fn(u64) -> Job) -> Result<Case> {
+fn exits_per_line(workspace: &Workspace, name: &str, job: impl Fn(u64) -> Job) -> Result<Case> {
     let exits = |lines| -> Result<f64> {
-        let stats = place.run_well(Runner::Enclave, &job(lines), true)?.stats;
+        let stats = workspace.run_well(Runner::Enclave, &job(lines), true)?.stats;
         let growth = stats.calls.get("add_pages").copied().unwrap_or(0);
         let calls: u64 = stats.calls.values().sum();
         // Threads start, wait and end by exits that are no calls of ours: some.
@@ -133,7 +134,7 @@ fn exits_per_line(place: &Place, name: &str, job: impl Fn(u64) -> Job) -> Result
         Ok(calls.saturating_sub(growth) as f64)
     };
     // The first start compiles, and keeps the code by calls of its own.
-    place.run_well(Runner::Enclave, &job(1), true)?;
+    workspace.run_well(Runner::Enclave, &job(1), true)?;
     let each = (exits(LINES + 1)? - exits(1)?) / LINES as f64;
     let rival = (Runner::Enclave.name(), Sample::exact(each));
     Ok(Case::new(name, "exits", [rival], Some(Bar::Exactly(1.0))))

@@ -1,7 +1,7 @@
 //! `compile`: how long the compiler takes inside and outside.
 
 use crate::error::{Result, about};
-use crate::process::{Job, Place, Runner};
+use crate::process::{Job, Runner, Workspace};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, interleaved};
 use std::fs;
@@ -23,13 +23,13 @@ const PROGRAMS: &[(&str, &[&str])] = &[
 /// Larger programs are left out when it must be quick.
 const QUICK: u64 = 4 << 20;
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "compile",
         "validation and compilation by a thread for each core; the same engine inside and outside",
     );
     for &(name, arguments) in PROGRAMS {
-        let program = match place.guest(name) {
+        let program = match workspace.guest(name) {
             Ok(program) => program,
             Err(error) => {
                 section.skip(name, error.to_string());
@@ -42,17 +42,17 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
             continue;
         }
         let job = Job { anew: true, ..Job::new(program, arguments) };
-        section.add(name, case(place, effort, name, &job));
+        section.add(name, case(workspace, effort, name, &job));
     }
     section
 }
 
-fn case(place: &Place, effort: Effort, name: &str, job: &Job) -> Result<Case> {
+fn case(workspace: &Workspace, effort: Effort, name: &str, job: &Job) -> Result<Case> {
     let bytes = about(job.program.display(), fs::metadata(&job.program))?.len();
     let timed = |runner: Runner| {
         move || -> Result<f64> {
             // How it ends is its own business.
-            Ok(place.run(runner, job, true)?.stats.milliseconds.compile)
+            Ok(workspace.run(runner, job, true)?.stats.milliseconds.compile)
         }
     };
     let rivals = [Runner::Enclave, Runner::Outside];

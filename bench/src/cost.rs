@@ -1,7 +1,7 @@
 //! `cost`: what Twine costs besides time: compilation by each compiler, starts, sizes and memory.
 
 use crate::error::{Error, Result, about};
-use crate::process::{Job, Place, Runner};
+use crate::process::{Job, Runner, Workspace};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::fs;
@@ -39,15 +39,15 @@ const MIB: f64 = (1 << 20) as f64;
 /// MiB of linear memory that a program has touched, when its memory is looked at.
 const TOUCHED: [u64; 3] = [1, 64, 256];
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "cost",
         "the first start of a program and a later one, by the whole process; code as it is kept, \
          sealed; memory of the process while the program waits",
     );
-    let compilers = compilers(place);
+    let compilers = compilers(workspace);
     for (name, arguments) in PROGRAMS {
-        let Ok(program) = place.guest(name) else {
+        let Ok(program) = workspace.guest(name) else {
             section.skip(*name, "it is missing: `cargo xtask guests` builds it");
             continue;
         };
@@ -59,31 +59,31 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
         let mut usable = Vec::new();
         for compiler in &compilers {
             // Not every compiler takes every program: Winch has no exceptions.
-            match place.run_well(Runner::Enclave, &by(&job, compiler), false) {
+            match workspace.run_well(Runner::Enclave, &by(&job, compiler), false) {
                 Ok(_) => usable.push(compiler.clone()),
                 Err(error) => section.skip(format!("{name}, {compiler}"), error.to_string()),
             }
         }
-        section.add(format!("{name}, start"), starts(place, effort, name, &job, &usable));
-        section.add(format!("{name}, size"), sizes(place, name, &job));
+        section.add(format!("{name}, start"), starts(workspace, effort, name, &job, &usable));
+        section.add(format!("{name}, size"), sizes(workspace, name, &job));
     }
     for (name, arguments) in LARGE {
-        match place.guest(name) {
+        match workspace.guest(name) {
             _ if quick => section.skip(*name, "it takes long: without --quick it is measured"),
             Err(_) => section.skip(*name, "it is missing: `cargo xtask rivals` fetches it"),
-            Ok(program) => large(place, &mut section, name, &Job::new(program, arguments)),
+            Ok(program) => large(workspace, &mut section, name, &Job::new(program, arguments)),
         }
     }
-    section.add("images", images(place));
+    section.add("images", images(workspace));
     for touched in TOUCHED {
-        section.add(format!("memory, {touched} MiB"), memory(place, touched));
+        section.add(format!("memory, {touched} MiB"), memory(workspace, touched));
     }
     section
 }
 
 /// The compilers that this build lets a user choose from; none where there is no choice.
-fn compilers(place: &Place) -> Vec<String> {
-    let help = Command::new(&place.twine).args(["run", "-h"]).output();
+fn compilers(workspace: &Workspace) -> Vec<String> {
+    let help = Command::new(&workspace.twine).args(["run", "-h"]).output();
     let help = help.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     choices(&help.unwrap_or_default())
 }
@@ -106,14 +106,16 @@ fn by(job: &Job, compiler: &str) -> Job {
 
 /// The first start, by each compiler, and a later one, and wasmtime's.
 fn starts(
-    place: &Place,
+    workspace: &Workspace,
     effort: Effort,
     name: &str,
     job: &Job,
     compilers: &[String],
 ) -> Result<Case> {
     let wall = |runner: Runner, job: Job| {
-        move || -> Result<f64> { Ok(place.run_well(runner, &job, false)?.wall.as_secs_f64() * 1e3) }
+        move || -> Result<f64> {
+            Ok(workspace.run_well(runner, &job, false)?.wall.as_secs_f64() * 1e3)
+        }
     };
     let mut names = vec![
         "twine run, later".to_owned(),
@@ -134,8 +136,8 @@ fn starts(
         timed.push(Box::new(wall(Runner::Enclave, by(job, compiler))));
     }
     // Compiled and kept before, so that the first two of the rivals start later.
-    place.run_well(Runner::Enclave, job, false)?;
-    place.run_well(Runner::Precompiled, job, false)?;
+    workspace.run_well(Runner::Enclave, job, false)?;
+    workspace.run_well(Runner::Precompiled, job, false)?;
     let mut rivals: Vec<_> =
         timed.iter_mut().map(|timed| &mut **timed as &mut dyn FnMut() -> Result<f64>).collect();
     let samples = interleaved(effort, &mut rivals)?;
@@ -144,13 +146,13 @@ fn starts(
 }
 
 /// The first start of a large program: how long it takes, and the most memory.
-fn large(place: &Place, section: &mut Section, name: &str, job: &Job) {
+fn large(workspace: &Workspace, section: &mut Section, name: &str, job: &Job) {
     let rivals = [
         ("twine run, first", Runner::Enclave, by(job, "optimizing")),
         ("wasmtime outside, compiling", Runner::Wasmtime, job.clone()),
     ];
     let started = rivals.map(|(rival, runner, job)| {
-        place
+        workspace
             .peak(runner, &job)
             .map(|(wall, peak)| (rival, wall.as_secs_f64() * 1e3, peak / 1024.0))
     });
@@ -167,11 +169,11 @@ fn large(place: &Place, section: &mut Section, name: &str, job: &Job) {
 }
 
 /// The program, and the code that is kept of it.
-fn sizes(place: &Place, name: &str, job: &Job) -> Result<Case> {
+fn sizes(workspace: &Workspace, name: &str, job: &Job) -> Result<Case> {
     let anew = Job { anew: true, ..job.clone() };
-    place.run_well(Runner::Enclave, &anew, false)?;
+    workspace.run_well(Runner::Enclave, &anew, false)?;
     let program = about(job.program.display(), fs::metadata(&job.program))?.len();
-    let code = folder_size(&place.code(true))?;
+    let code = folder_size(&workspace.code(true))?;
     let rivals = [
         ("compiled code", Sample::exact(code as f64 / 1024.0)),
         ("program", Sample::exact(program as f64 / 1024.0)),
@@ -192,10 +194,10 @@ fn folder_size(folder: &Path) -> Result<u64> {
 }
 
 /// The image's file, what of it is measured, and the address range that the enclave takes.
-fn images(place: &Place) -> Result<Case> {
-    let image = place.twine.with_extension("sgxs");
+fn images(workspace: &Workspace) -> Result<Case> {
+    let image = workspace.twine.with_extension("sgxs");
     let size = about(image.display(), fs::metadata(&image))?.len() as f64 / MIB;
-    let shown = inspect(place, &image)?;
+    let shown = inspect(workspace, &image)?;
     let missing = || Error::Program("twine image inspect does not say how many pages".into());
     let pages = pages(&shown).ok_or_else(missing)?;
     let [all, measured] = pages.map(|pages| Sample::exact(pages * 4096.0 / MIB));
@@ -204,8 +206,8 @@ fn images(place: &Place) -> Result<Case> {
     Ok(Case::new("image", "MiB", rivals, None))
 }
 
-fn inspect(place: &Place, image: &Path) -> Result<String> {
-    let mut inspect = Command::new(&place.twine);
+fn inspect(workspace: &Workspace, image: &Path) -> Result<String> {
+    let mut inspect = Command::new(&workspace.twine);
     let output = about("twine image", inspect.args(["image", "inspect"]).arg(image).output())?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -219,14 +221,14 @@ fn pages(inspected: &str) -> Option<[f64; 2]> {
 }
 
 /// A program that touches so much memory and waits: what it takes in and outside of the enclave.
-fn memory(place: &Place, touched: u64) -> Result<Case> {
+fn memory(workspace: &Workspace, touched: u64) -> Result<Case> {
     let pages = touched * 16 + 1;
     let text = include_str!("../programs/wait.wat").replace("PAGES", &pages.to_string());
     let text = text.replace("BYTES", &(touched << 20).to_string());
-    let program = place.own_program("wait", &text)?;
-    let range = elrange(&inspect(place, &place.twine.with_extension("sgxs"))?);
+    let program = workspace.own_program("wait", &text)?;
+    let range = elrange(&inspect(workspace, &workspace.twine.with_extension("sgxs"))?);
     let look = |runner: Runner| -> Result<[f64; 2]> {
-        let mut waiting = Waiting::start(place, runner, &program)?;
+        let mut waiting = Waiting::start(workspace, runner, &program)?;
         let maps = waiting.maps()?;
         Ok(resident(&maps, range.filter(|_| runner == Runner::Enclave)))
     };
@@ -245,8 +247,8 @@ fn memory(place: &Place, touched: u64) -> Result<Case> {
 struct Waiting(Child);
 
 impl Waiting {
-    fn start(place: &Place, runner: Runner, program: &Path) -> Result<Self> {
-        let mut command = place.command(runner, &Job::new(program, &[]));
+    fn start(workspace: &Workspace, runner: Runner, program: &Path) -> Result<Self> {
+        let mut command = workspace.command(runner, &Job::new(program, &[]));
         command.arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         Ok(Waiting(about(runner.name(), command.spawn())?))
     }
@@ -298,8 +300,8 @@ fn resident(smaps: &str, range: Option<u64>) -> [f64; 2] {
     let (mut is_inside, mut enclave) = (false, None);
     for line in smaps.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let place = words.first().and_then(|word| word.split_once('-'));
-        let start = place.and_then(|(start, _)| u64::from_str_radix(start, 16).ok());
+        let addresses = words.first().and_then(|word| word.split_once('-'));
+        let start = addresses.and_then(|(start, _)| u64::from_str_radix(start, 16).ok());
         if let (Some(start), true) = (start, words.len() >= 5) {
             // An image begins with pages that can be read; what the system only reserves can't.
             let first = words.len() == 5 && words[1].starts_with('r');

@@ -1,7 +1,7 @@
 //! Programs with SQLite in them and their rivals: each run new, in an empty folder.
 
 use crate::error::{Error, Result, about};
-use crate::process::Place;
+use crate::process::Workspace;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -53,25 +53,27 @@ impl Keeper {
         }
     }
 
-    fn command(self, place: &Place, program: &str, folder: &Path) -> Result<Command> {
+    fn command(self, workspace: &Workspace, program: &str, folder: &Path) -> Result<Command> {
         let mut command;
         match self {
             Keeper::Twine => {
-                command = place.twine();
+                command = workspace.twine();
                 command.args(["run", "--quiet", "--dir"]).arg(folder.join("volume"));
-                command.arg(place.guest(program)?);
+                command.arg(workspace.guest(program)?);
             }
             Keeper::SqlCipher4 | Keeper::SqlCipher3 => {
                 let version = if self == Keeper::SqlCipher4 { 4 } else { 3 };
-                command = Command::new(place.rival(&format!("{program}-sqlcipher-{version}"))?);
+                command = Command::new(workspace.rival(&format!("{program}-sqlcipher-{version}"))?);
                 // One of them puts the key between quotation marks as it is.
                 let doubled = KEY.replace('\'', "''");
                 command.args(["--key", if program == "speedtest" { &doubled } else { KEY }]);
             }
-            Keeper::Native => command = Command::new(place.rival(&format!("{program}-native"))?),
+            Keeper::Native => {
+                command = Command::new(workspace.rival(&format!("{program}-native"))?)
+            }
             Keeper::Wasmtime => {
-                command = Command::new(place.rival("outside")?);
-                command.arg("--own-settings").arg(folder).arg(place.guest(program)?);
+                command = Command::new(workspace.rival("outside")?);
+                command.arg("--own-settings").arg(folder).arg(workspace.guest(program)?);
             }
         }
         command.current_dir(folder).stdin(Stdio::null());
@@ -80,9 +82,14 @@ impl Keeper {
 
     /// Runs a program in an empty folder, which its relative paths mean; what it prints. Whoever has
     /// to encrypt must have left a database that is.
-    pub(crate) fn run(self, place: &Place, program: &str, arguments: &[&str]) -> Result<String> {
-        let folder = Folder::new(place)?;
-        let mut command = self.command(place, program, &folder.0)?;
+    pub(crate) fn run(
+        self,
+        workspace: &Workspace,
+        program: &str,
+        arguments: &[&str],
+    ) -> Result<String> {
+        let folder = Folder::new(workspace)?;
+        let mut command = self.command(workspace, program, &folder.0)?;
         let output = about(self.name(), command.args(arguments).output())?;
         if !output.status.success() {
             return Err(Error::Failed {
@@ -134,8 +141,8 @@ struct Folder(PathBuf);
 impl Folder {
     /// In the checkout: the folder for temporary files may be one in memory, where nothing is
     /// ever written to a disk.
-    fn new(place: &Place) -> Result<Self> {
-        let folder = place.root.join(format!("target/tmp/bench-{}", std::process::id()));
+    fn new(workspace: &Workspace) -> Result<Self> {
+        let folder = workspace.root.join(format!("target/tmp/bench-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         about(folder.display(), fs::create_dir_all(&folder))?;
         Ok(Folder(folder))

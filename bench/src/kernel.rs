@@ -1,7 +1,7 @@
 //! `kernel`: how long compiled code runs inside and outside.
 
 use crate::error::{Error, Result};
-use crate::process::{Job, Place, Runner};
+use crate::process::{Job, Runner, Workspace};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, interleaved};
 
@@ -20,33 +20,33 @@ const KERNELS: &[(&str, u64, u64)] = &[
 /// The functions of `programs/memory.wat`, likewise.
 const MEMORY: &[(&str, u64, u64)] = &[("copy", 1500, 200), ("grow", 2048, 512)];
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "kernel",
         "the run alone, without start and compilation; outside, wasmtime has guard pages too",
     );
     let size = |full, less| if quick { less } else { full };
     for &(name, full, less) in KERNELS {
-        let job = place
+        let job = workspace
             .guest("kernels")
             .map(|program| Job::new(program, &[name, &size(full, less).to_string()]));
-        section.add(name, job.and_then(|job| case(place, effort, name, &job)));
+        section.add(name, job.and_then(|job| case(workspace, effort, name, &job)));
     }
     for &(name, full, less) in MEMORY {
-        let job = place
+        let job = workspace
             .own_program("memory", include_str!("../programs/memory.wat"))
             .map(|program| Job::invoke(program, name, size(full, less)));
-        section.add(name, job.and_then(|job| case(place, effort, name, &job)));
+        section.add(name, job.and_then(|job| case(workspace, effort, name, &job)));
     }
     section
 }
 
-fn case(place: &Place, effort: Effort, name: &str, job: &Job) -> Result<Case> {
+fn case(workspace: &Workspace, effort: Effort, name: &str, job: &Job) -> Result<Case> {
     let outputs = std::cell::RefCell::new(Vec::new());
     let outputs = &outputs;
     let timed = |runner: Runner| {
         move || -> Result<f64> {
-            let run = place.run_well(runner, job, true)?;
+            let run = workspace.run_well(runner, job, true)?;
             outputs.borrow_mut().push(run.stdout);
             Ok(run.stats.milliseconds.run)
         }

@@ -1,7 +1,7 @@
 //! The machine that the numbers are of.
 
 use crate::error::{Error, Result, about};
-use crate::process::Place;
+use crate::process::Workspace;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
@@ -79,8 +79,8 @@ struct Info {
 impl Machine {
     /// # Errors
     /// When the `twine` command doesn't work or has no image.
-    pub(crate) fn detect(place: &Place) -> Result<Self> {
-        let info = run(Command::new(&place.twine).args(["info", "--json"]))?;
+    pub(crate) fn detect(workspace: &Workspace) -> Result<Self> {
+        let info = run(Command::new(&workspace.twine).args(["info", "--json"]))?;
         let info: Info =
             serde_json::from_str(&info).map_err(|error| Error::Program(error.to_string()))?;
         // The one that is named this way is used for all programs.
@@ -89,7 +89,7 @@ impl Machine {
             None => info.images,
         };
         if images.is_empty() {
-            return Err(Error::NotBuilt(place.twine.with_extension("sgxs")));
+            return Err(Error::NotBuilt(workspace.twine.with_extension("sgxs")));
         }
         let cpuinfo = read("/proc/cpuinfo");
         let system = rustix::system::uname();
@@ -111,10 +111,12 @@ impl Machine {
             sgx: if info.tee == "sim" { Sgx::Software } else { Sgx::Hardware },
             versions: Versions {
                 twine: info.version,
-                commit: commit(&place.root),
-                images: images.iter().map(|path| image(place, path)).collect::<Result<_>>()?,
+                commit: commit(&workspace.root),
+                images: images.iter().map(|path| image(workspace, path)).collect::<Result<_>>()?,
                 wasmtime: locked("wasmtime"),
-                rustc: first_line(Command::new("rustc").arg("--version").current_dir(&place.root)),
+                rustc: first_line(
+                    Command::new("rustc").arg("--version").current_dir(&workspace.root),
+                ),
                 gcc: first_line(Command::new("gcc").arg("--version")),
                 clang: first_line(Command::new("clang-22").arg("--version")),
             },
@@ -153,8 +155,8 @@ impl Machine {
     }
 }
 
-fn image(place: &Place, path: &Path) -> Result<Image> {
-    let shown = run(Command::new(&place.twine).args(["image", "measure"]).arg(path))?;
+fn image(workspace: &Workspace, path: &Path) -> Result<Image> {
+    let shown = run(Command::new(&workspace.twine).args(["image", "measure"]).arg(path))?;
     let bytes = about(path.display(), fs::metadata(path))?.len();
     Ok(Image {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),

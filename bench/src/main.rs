@@ -33,7 +33,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use error::Result;
 use machine::Machine;
 use polybench::Dataset;
-use process::Place;
+use process::Workspace;
 use report::{Report, Section};
 use statistics::Effort;
 use std::path::PathBuf;
@@ -156,20 +156,20 @@ impl Arguments {
         self.dataset.unwrap_or(usual)
     }
 
-    fn measure(&self, name: Name, place: &Place) -> Section {
+    fn measure(&self, name: Name, workspace: &Workspace) -> Section {
         let (effort, quick) = (self.effort(), self.quick);
         match name {
-            Name::Start => start::measure(place, effort),
-            Name::Kernel => kernel::measure(place, effort, quick),
-            Name::Compile => compile::measure(place, effort, quick),
-            Name::Call => call::measure(place, effort, quick),
-            Name::Speedtest => speedtest::measure(place, effort, quick),
-            Name::Micro => micro::measure(place, effort, quick),
-            Name::Volume => volume::measure(place, effort, quick),
-            Name::Ipfs => ipfs::measure(place, effort, quick),
-            Name::Breakdown => breakdown::measure(place, effort, quick),
-            Name::Cost => cost::measure(place, effort, quick),
-            Name::Polybench => polybench::measure(place, effort, self.dataset()),
+            Name::Start => start::measure(workspace, effort),
+            Name::Kernel => kernel::measure(workspace, effort, quick),
+            Name::Compile => compile::measure(workspace, effort, quick),
+            Name::Call => call::measure(workspace, effort, quick),
+            Name::Speedtest => speedtest::measure(workspace, effort, quick),
+            Name::Micro => micro::measure(workspace, effort, quick),
+            Name::Volume => volume::measure(workspace, effort, quick),
+            Name::Ipfs => ipfs::measure(workspace, effort, quick),
+            Name::Breakdown => breakdown::measure(workspace, effort, quick),
+            Name::Cost => cost::measure(workspace, effort, quick),
+            Name::Polybench => polybench::measure(workspace, effort, self.dataset()),
         }
     }
 }
@@ -200,13 +200,13 @@ fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let Arguments { twine, guests, rivals, .. } = arguments;
-    let place = Place::find(twine.clone(), guests.clone(), rivals.clone())?;
-    let machine = Machine::detect(&place)?;
+    let workspace = Workspace::find(twine.clone(), guests.clone(), rivals.clone())?;
+    let machine = Machine::detect(&workspace)?;
     println!("{machine}");
     let names = if arguments.names.is_empty() { Name::value_variants() } else { &arguments.names };
     let mut measurements = Vec::new();
     for &name in names {
-        let section = arguments.measure(name, &place);
+        let section = arguments.measure(name, &workspace);
         println!("{section}");
         measurements.push(section);
     }

@@ -2,7 +2,7 @@
 
 use crate::database::Keeper;
 use crate::error::{Error, Result};
-use crate::process::Place;
+use crate::process::Workspace;
 use crate::report::{Bar, Case, Point, Rival, Section, Series};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
@@ -34,7 +34,7 @@ struct Step {
     each: [f64; 3],
 }
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "micro",
         "one record of 1,000 bytes in SQLite, at the last of the table's sizes; 8 MiB of cache, \
@@ -44,7 +44,7 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let records = if quick { RECORDS_QUICK } else { RECORDS };
     for &(way, database, keepers) in WAYS {
         let arguments = [&[database], records].concat();
-        match steps(place, effort, keepers, &arguments) {
+        match steps(workspace, effort, keepers, &arguments) {
             Ok(steps) => {
                 for (at, work) in WORK.into_iter().enumerate() {
                     section.add(format!("{way}, {work}"), case(way, at, keepers, &steps));
@@ -59,7 +59,7 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
 
 /// The steps of all runs of each rival.
 fn steps(
-    place: &Place,
+    workspace: &Workspace,
     effort: Effort,
     keepers: &[Keeper],
     arguments: &[&str],
@@ -70,7 +70,7 @@ fn steps(
         .zip(&told)
         .map(|(keeper, told)| {
             move || -> Result<f64> {
-                let steps = parse(&keeper.run(place, "micro", arguments)?)?;
+                let steps = parse(&keeper.run(workspace, "micro", arguments)?)?;
                 told.borrow_mut().push(steps);
                 Ok(0.0)
             }

@@ -1,7 +1,7 @@
 //! `polybench`: 30 numerical kernels, in the enclave, outside and compiled for this machine.
 
 use crate::error::{Error, Result, about};
-use crate::process::{Place, cause};
+use crate::process::{Workspace, cause};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, geometric_mean, interleaved};
 use clap::ValueEnum;
@@ -58,32 +58,35 @@ impl Player {
         }
     }
 
-    fn command(self, place: &Place, dataset: Dataset, kernel: &str) -> Result<Command> {
+    fn command(self, workspace: &Workspace, dataset: Dataset, kernel: &str) -> Result<Command> {
         let program = format!("polybench-{}", dataset.name());
         let mut command;
         match self {
             Player::Twine => {
-                command = place.twine();
-                command.args(["run", "--quiet"]).arg(place.guest(&program)?);
+                command = workspace.twine();
+                command.args(["run", "--quiet"]).arg(workspace.guest(&program)?);
             }
             Player::TwineSimd => {
-                command = place.twine();
-                command.args(["run", "--quiet"]).arg(place.guest(&format!("{program}-simd"))?);
+                command = workspace.twine();
+                command.args(["run", "--quiet"]).arg(workspace.guest(&format!("{program}-simd"))?);
             }
             Player::Wasmtime => {
-                command = Command::new(place.rival("outside")?);
-                command.arg("--own-settings").arg(&place.scratch).arg(place.guest(&program)?);
+                command = Command::new(workspace.rival("outside")?);
+                command
+                    .arg("--own-settings")
+                    .arg(&workspace.scratch)
+                    .arg(workspace.guest(&program)?);
             }
-            Player::Gcc => command = Command::new(place.rival(&format!("{program}-gcc"))?),
-            Player::Clang => command = Command::new(place.rival(&format!("{program}-clang"))?),
+            Player::Gcc => command = Command::new(workspace.rival(&format!("{program}-gcc"))?),
+            Player::Clang => command = Command::new(workspace.rival(&format!("{program}-clang"))?),
         }
         command.arg(kernel).stdin(Stdio::null());
         Ok(command)
     }
 
     /// Runs a kernel in a process of its own.
-    fn run(self, place: &Place, dataset: Dataset, kernel: &str) -> Result<Told> {
-        let output = about(self.name(), self.command(place, dataset, kernel)?.output())?;
+    fn run(self, workspace: &Workspace, dataset: Dataset, kernel: &str) -> Result<Told> {
+        let output = about(self.name(), self.command(workspace, dataset, kernel)?.output())?;
         let failed = |why| Error::Failed { command: format!("{kernel}, {}", self.name()), why };
         if !output.status.success() {
             return Err(failed(cause(&output.stderr, output.status)));
@@ -109,21 +112,21 @@ fn parse(kernel: &str, printed: &str) -> Option<Told> {
 }
 
 /// The kernels, as the program lists them when it is called without one.
-fn kernels(place: &Place, dataset: Dataset) -> Result<Vec<String>> {
-    let mut program = Command::new(place.rival(&format!("polybench-{}-gcc", dataset.name()))?);
+fn kernels(workspace: &Workspace, dataset: Dataset) -> Result<Vec<String>> {
+    let mut program = Command::new(workspace.rival(&format!("polybench-{}-gcc", dataset.name()))?);
     let output = about("polybench", program.output())?;
     let listed = String::from_utf8_lossy(&output.stderr).into_owned();
     Ok(listed.lines().filter_map(|line| line.strip_prefix("  ")).map(ToOwned::to_owned).collect())
 }
 
-pub(crate) fn measure(place: &Place, effort: Effort, dataset: Dataset) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, dataset: Dataset) -> Section {
     let about = format!(
         "30 kernels, data set {}, by the clock of each program around its kernel alone; wasmtime \
          with its own settings (guard pages); all have the same checksums",
         dataset.name().to_uppercase()
     );
     let mut section = Section::new("polybench", &about);
-    let kernels = match kernels(place, dataset) {
+    let kernels = match kernels(workspace, dataset) {
         Ok(kernels) => kernels,
         Err(error) => {
             section.skip("all", error.to_string());
@@ -131,7 +134,7 @@ pub(crate) fn measure(place: &Place, effort: Effort, dataset: Dataset) -> Sectio
         }
     };
     for kernel in &kernels {
-        section.add(kernel.clone(), case(place, effort, dataset, kernel));
+        section.add(kernel.clone(), case(workspace, effort, dataset, kernel));
     }
     match means(&section.cases) {
         Some(mean) => section.cases.push(mean),
@@ -140,12 +143,12 @@ pub(crate) fn measure(place: &Place, effort: Effort, dataset: Dataset) -> Sectio
     section
 }
 
-fn case(place: &Place, effort: Effort, dataset: Dataset, kernel: &str) -> Result<Case> {
+fn case(workspace: &Workspace, effort: Effort, dataset: Dataset, kernel: &str) -> Result<Case> {
     let checksums = RefCell::new(Vec::new());
     let mut timed = PLAYERS.map(|player| {
         let checksums = &checksums;
         move || -> Result<f64> {
-            let told = player.run(place, dataset, kernel)?;
+            let told = player.run(workspace, dataset, kernel)?;
             checksums.borrow_mut().push(told.checksum);
             Ok(told.seconds * 1e3)
         }

@@ -120,7 +120,7 @@ pub(crate) struct Run {
 
 /// Where everything is.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Workspace {
     /// The checkout.
     pub root: PathBuf,
     /// The `twine` command.
@@ -135,7 +135,7 @@ pub(crate) struct Place {
     own: PathBuf,
 }
 
-impl Place {
+impl Workspace {
     /// # Errors
     /// When the `twine` command has not been built.
     pub(crate) fn find(
@@ -152,7 +152,7 @@ impl Place {
         let scratch = std::env::temp_dir().join(format!("twine-bench-{}", std::process::id()));
         // Compiled code is kept there: nobody else may have made it, or write to it.
         about(scratch.display(), DirBuilder::new().mode(0o700).create(&scratch))?;
-        Ok(Place {
+        Ok(Workspace {
             root: root.to_owned(),
             twine,
             guests: guests.unwrap_or_else(|| root.join("target/guests")),
@@ -182,7 +182,7 @@ impl Place {
         Ok(path)
     }
 
-    /// The `twine` command, with a place of its own for compiled code: what others have kept
+    /// The `twine` command, with a workspace of its own for compiled code: what others have kept
     /// there is not used.
     pub(crate) fn twine(&self) -> Command {
         let mut command = Command::new(&self.twine);
@@ -190,7 +190,7 @@ impl Place {
         command
     }
 
-    /// The place for compiled code, or for that of jobs that compile anew.
+    /// The workspace for compiled code, or for that of jobs that compile anew.
     pub(crate) fn code(&self, anew: bool) -> PathBuf {
         self.scratch.join(if anew { "code-anew" } else { "code" })
     }
@@ -221,7 +221,7 @@ impl Place {
         }
     }
 
-    /// The program, what it is given, and the place for its code.
+    /// The program, what it is given, and the workspace for its code.
     fn complete(&self, command: &mut Command, job: &Job) {
         command.arg(&job.program).args(&job.arguments);
         command.stdin(Stdio::null());
@@ -310,7 +310,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Workspace {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.scratch);
     }

@@ -2,7 +2,7 @@
 
 use crate::database::Keeper;
 use crate::error::{Error, Result};
-use crate::process::Place;
+use crate::process::Workspace;
 use crate::report::{Bar, Case, Point, Rival, Section, Series};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
@@ -71,14 +71,14 @@ struct Told {
     total: f64,
 }
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "speedtest",
         "SQLite's speedtest1, its main set, by its own clock: without start and compilation",
     );
     section.notes = Keeper::notes();
     for way in WAYS {
-        match case(place, effort, way, quick) {
+        match case(workspace, effort, way, quick) {
             Ok((case, tests)) => {
                 section.cases.push(case);
                 section.series.push(tests);
@@ -90,8 +90,8 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
 }
 
 /// The whole of it, and each test.
-fn case(place: &Place, effort: Effort, way: &Way, quick: bool) -> Result<(Case, Series)> {
-    compare(place, way)?;
+fn case(workspace: &Workspace, effort: Effort, way: &Way, quick: bool) -> Result<(Case, Series)> {
+    compare(workspace, way)?;
     let size = if quick { SIZE_QUICK } else { SIZE };
     let told: Vec<_> = way.keepers.iter().map(|_| RefCell::new(Vec::new())).collect();
     let mut timed: Vec<_> = way
@@ -100,7 +100,7 @@ fn case(place: &Place, effort: Effort, way: &Way, quick: bool) -> Result<(Case, 
         .zip(&told)
         .map(|(keeper, told)| {
             move || -> Result<f64> {
-                let run = parse(&run(place, *keeper, way, size, &[])?)?;
+                let run = parse(&run(workspace, *keeper, way, size, &[])?)?;
                 let total = run.total;
                 told.borrow_mut().push(run);
                 Ok(total)
@@ -129,9 +129,9 @@ fn case(place: &Place, effort: Effort, way: &Way, quick: bool) -> Result<(Case, 
 
 /// All rivals must give the same answers to all queries, whose digest the benchmark shows when
 /// it is asked to.
-fn compare(place: &Place, way: &Way) -> Result<()> {
+fn compare(workspace: &Workspace, way: &Way) -> Result<()> {
     let hash = |keeper: &Keeper| -> Result<String> {
-        let printed = run(place, *keeper, way, SIZE_QUICK, &["--verify"])?;
+        let printed = run(workspace, *keeper, way, SIZE_QUICK, &["--verify"])?;
         let hash = printed.lines().find(|line| line.starts_with("Verification Hash: "));
         let missing = || Error::Program("speedtest1 shows no hash".into());
         hash.map(ToOwned::to_owned).ok_or_else(missing)
@@ -143,9 +143,15 @@ fn compare(place: &Place, way: &Way) -> Result<()> {
     }
 }
 
-fn run(place: &Place, keeper: Keeper, way: &Way, size: &str, more: &[&str]) -> Result<String> {
+fn run(
+    workspace: &Workspace,
+    keeper: Keeper,
+    way: &Way,
+    size: &str,
+    more: &[&str],
+) -> Result<String> {
     let arguments = [&["--size", size], &PAGES[..], more, way.arguments].concat();
-    keeper.run(place, "speedtest", &arguments)
+    keeper.run(workspace, "speedtest", &arguments)
 }
 
 /// Reads lines as ` 100 - 50000 INSERTs into table with no index......    0.041s`.

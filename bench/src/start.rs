@@ -1,7 +1,7 @@
 //! `start`: how long a user waits for a program that does next to nothing.
 
 use crate::error::{Error, Result};
-use crate::process::{Job, Milliseconds, Place, Runner};
+use crate::process::{Job, Milliseconds, Runner, Workspace};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
@@ -9,31 +9,39 @@ use std::cell::RefCell;
 /// Milliseconds, or wasmtime's time twice.
 const BAR: Bar = Bar::AtMostOr { ratio: 2.0, value: 40.0 };
 
-pub(crate) fn measure(place: &Place, effort: Effort) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort) -> Section {
     let mut section = Section::new(
         "start",
         "the whole process, from its start to its end, files in the page cache; the enclave has kept the \
          compiled code from an earlier start, wasmtime compiles",
     );
     for name in ["hello", "report"] {
-        let result = place.guest(name).and_then(|program| case(place, effort, name, &program));
+        let result =
+            workspace.guest(name).and_then(|program| case(workspace, effort, name, &program));
         section.add(name, result);
     }
     section
 }
 
-fn case(place: &Place, effort: Effort, name: &str, program: &std::path::Path) -> Result<Case> {
+fn case(
+    workspace: &Workspace,
+    effort: Effort,
+    name: &str,
+    program: &std::path::Path,
+) -> Result<Case> {
     let job = Job::new(program, &[]);
     let wall = |runner: Runner| {
         let job = job.clone();
-        move || -> Result<f64> { Ok(place.run_well(runner, &job, false)?.wall.as_secs_f64() * 1e3) }
+        move || -> Result<f64> {
+            Ok(workspace.run_well(runner, &job, false)?.wall.as_secs_f64() * 1e3)
+        }
     };
     let phases = RefCell::new(Vec::new());
     let mut ours = wall(Runner::Enclave);
     let mut theirs = wall(Runner::Wasmtime);
     // Asked for in runs of their own, so that the others are those of a user.
     let mut told = || {
-        let run = place.run_well(Runner::Enclave, &job, true)?;
+        let run = workspace.run_well(Runner::Enclave, &job, true)?;
         phases.borrow_mut().push(run.stats.milliseconds);
         Ok::<_, Error>(run.wall.as_secs_f64() * 1e3)
     };

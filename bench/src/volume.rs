@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result, about};
 use crate::mapped::Mapped;
-use crate::process::Place;
+use crate::process::Workspace;
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
@@ -33,14 +33,14 @@ const SYNC_ROUNDS: usize = 5;
 const KEY: [u8; 32] = [7; 32];
 const NAME: &str = "file";
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new(
         "volume",
         "the volume alone and natively, its storage mapped, in pieces of 4 KiB with the default \
          cache, against pread, pwrite and fdatasync on a plain file; and a program in the enclave",
     );
     let size = if quick { SIZE_QUICK } else { SIZE };
-    let bench = match Bench::new(place, size, if quick { SYNCS_QUICK } else { SYNCS }) {
+    let bench = match Bench::new(workspace, size, if quick { SYNCS_QUICK } else { SYNCS }) {
         Ok(bench) => bench,
         Err(error) => {
             section.skip("all", error.to_string());
@@ -67,7 +67,7 @@ impl Page {
 
 /// A plain file and a volume's, in a folder that is removed in the end.
 struct Bench<'a> {
-    place: &'a Place,
+    workspace: &'a Workspace,
     folder: PathBuf,
     size: u64,
     syncs: u64,
@@ -93,10 +93,10 @@ fn open_file(path: &Path) -> Result<File> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(place: &'a Place, size: u64, syncs: u64) -> Result<Self> {
-        let folder = place.root.join(format!("target/tmp/bench-volume-{}", std::process::id()));
+    fn new(workspace: &'a Workspace, size: u64, syncs: u64) -> Result<Self> {
+        let folder = workspace.root.join(format!("target/tmp/bench-volume-{}", std::process::id()));
         about(folder.display(), std::fs::create_dir_all(&folder))?;
-        Ok(Bench { place, folder, size, syncs, random: RefCell::new(0x9e37_79b9_7f4a_7c15) })
+        Ok(Bench { workspace, folder, size, syncs, random: RefCell::new(0x9e37_79b9_7f4a_7c15) })
     }
 
     fn plain(&self) -> Result<File> {
@@ -128,8 +128,8 @@ impl<'a> Bench<'a> {
 
     /// What `guests/pieces` says of the same in the enclave, on a volume of its own: seconds.
     fn inside(&self, what: &str, pieces: u64) -> Result<f64> {
-        let program = self.place.guest("pieces")?;
-        let mut twine = self.place.twine();
+        let program = self.workspace.guest("pieces")?;
+        let mut twine = self.workspace.twine();
         twine.args(["run", "--quiet", "--dir"]).arg(self.folder.join("inside")).arg(program);
         twine.args(["/file", &(self.size >> 20).to_string(), what, &pieces.to_string()]);
         let output = about("the program in the enclave", twine.output())?;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// Most bytes of an encoded request or answer; what is written or read has the rest of the
 /// transfer buffer.
-pub const MOST_MESSAGE: usize = 64 << 10;
+pub const MAX_MESSAGE: usize = 64 << 10;
 
 /// Most bytes that one request writes or reads.
-pub const MOST_DATA: usize = crate::wire::TRANSFER_BUFFER_LENGTH - MOST_MESSAGE;
+pub const MAX_DATA: usize = crate::wire::TRANSFER_BUFFER_LENGTH - MAX_MESSAGE;
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -113,9 +113,9 @@ pub enum Operation {
     /// Copy into the volume, out of it or within it.
     Copy {
         /// What.
-        sources: Vec<Place>,
+        sources: Vec<Location>,
         /// Where to.
-        target: Place,
+        target: Location,
         /// Directories too, with all below them.
         recursive: bool,
     },
@@ -175,18 +175,18 @@ pub enum Operation {
 
 /// Where to copy from or to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Place {
+pub enum Location {
     /// In the volume, at a path.
     Volume(String),
     /// In a folder of the host's.
-    Folder(FolderPlace),
+    Folder(FolderLocation),
     /// Standard input or output.
     Stream,
 }
 
 /// A place in a folder of the host's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FolderPlace {
+pub struct FolderLocation {
     /// The folder's number for `calls::folder`.
     pub folder: u64,
     /// The name in it; empty for the folder itself. With a slash behind it, it can only be a

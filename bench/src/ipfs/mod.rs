@@ -9,7 +9,7 @@ mod node;
 use crate::call::exit_cost;
 use crate::error::{Error, Result, about};
 use crate::mapped::Mapped;
-use crate::process::Place;
+use crate::process::Workspace;
 use crate::report::{Bar, Case, Quoted, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 use file::ProtectedFile;
@@ -150,7 +150,7 @@ const NOTES: [&str; 4] = [
     "In the volume nothing of this is a model.",
 ];
 
-pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
+pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
     let size = if quick { SIZE_QUICK } else { SIZE };
     let about = format!(
         "a file of {} MiB in pieces of 4 KiB, natively, with a real read or write of a file for each \
@@ -161,14 +161,14 @@ pub(crate) fn measure(place: &Place, effort: Effort, quick: bool) -> Section {
     let mut section = Section::new("ipfs", &about);
     section.notes = NOTES.map(ToOwned::to_owned).to_vec();
     section.quoted = QUOTED.into_iter().map(quoted).collect();
-    let bench = match Bench::new(place, size, if quick { RANDOM_QUICK } else { RANDOM }) {
+    let bench = match Bench::new(workspace, size, if quick { RANDOM_QUICK } else { RANDOM }) {
         Ok(bench) => bench,
         Err(error) => {
             section.skip("all", error.to_string());
             return section;
         }
     };
-    let exit = exit_cost(place, effort);
+    let exit = exit_cost(workspace, effort);
     for work in WORK {
         match bench.measure(work, effort) {
             Ok(took) => {
@@ -266,8 +266,8 @@ fn failed(error: impl std::fmt::Display) -> Error {
 }
 
 impl Bench {
-    fn new(place: &Place, size: u64, random: u64) -> Result<Self> {
-        let folder = place.root.join(format!("target/tmp/bench-ipfs-{}", std::process::id()));
+    fn new(workspace: &Workspace, size: u64, random: u64) -> Result<Self> {
+        let folder = workspace.root.join(format!("target/tmp/bench-ipfs-{}", std::process::id()));
         about(folder.display(), fs::create_dir_all(&folder))?;
         Ok(Bench { folder, size, random, state: RefCell::new(0x9e37_79b9_7f4a_7c15) })
     }

@@ -2,7 +2,7 @@
 
 use crate::{Boundary, count, status};
 use twine_protocol::calls::{RawCall, stub};
-use twine_protocol::folder::{Answer, Failure, MOST_DATA, MOST_MESSAGE, Request};
+use twine_protocol::folder::{Answer, Failure, MAX_DATA, MAX_MESSAGE, Request};
 
 /// Why an operation on a folder failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ impl<R: RawCall> Boundary<R> {
         let mut message = request.encode();
         message.resize(message.len().next_multiple_of(8), 0);
         let buffer = self.transfer().map_err(|_| FolderError::Senseless)?;
-        if message.len() > MOST_MESSAGE || out.len() > MOST_DATA {
+        if message.len() > MAX_MESSAGE || out.len() > MAX_DATA {
             return Err(FolderError::TooLarge);
         }
         let (head, tail) = buffer
@@ -48,7 +48,7 @@ impl<R: RawCall> Boundary<R> {
         let (code, answered) = stub::folder(&self.raw, folder, buffer.address(), sent);
         status(code).map_err(|_| FolderError::Senseless)?;
 
-        let length = count(answered, MOST_MESSAGE).map_err(|_| FolderError::Senseless)?;
+        let length = count(answered, MAX_MESSAGE).map_err(|_| FolderError::Senseless)?;
         let head = buffer.part(0, length).ok_or(FolderError::Senseless)?;
         message.clear();
         message.resize(length, 0);

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use twine_fuzz_input::Input;
 use twine_protocol::calls::{RawCall, number};
-use twine_protocol::folder::{MOST_DATA, MOST_MESSAGE, Request};
+use twine_protocol::folder::{MAX_DATA, MAX_MESSAGE, Request};
 use twine_protocol::wire::{
     Clock, MAX_CODE, MAX_LAUNCH, MAX_PROGRAM, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
 };
@@ -238,7 +238,7 @@ fn one<'a>(
             let asked = bytes.len();
             let request = Request::Read(1, 2, asked as u64);
             if let Ok((_, taken)) = boundary.folder(0, &request, &[], bytes) {
-                assert!(taken <= asked.min(MOST_DATA + MOST_MESSAGE));
+                assert!(taken <= asked.min(MAX_DATA + MAX_MESSAGE));
                 of_the_host(&bytes[..taken]);
             }
         }

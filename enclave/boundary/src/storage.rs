@@ -5,7 +5,7 @@ use twine_protocol::calls::{RawCall, stub};
 use twine_protocol::wire::{AHEAD, Piece, Status, TRANSFER_BUFFER_LENGTH, Unread};
 
 /// Most bytes of a mapping: more than any address space has.
-const MOST_MAPPING: u64 = 1 << 46;
+const MAX_MAPPING: u64 = 1 << 46;
 
 /// What a piece takes of the transfer buffer.
 fn size((_, bytes): &(u64, &[u8])) -> usize {
@@ -106,7 +106,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         let raw = &self.boundary.raw;
         let slice =
             |what, answer, most| self.boundary.slice(what, answer, most).map_err(|_| Status::Io);
-        let bytes = slice("a mapping", stub::storage_map(raw, self.number), MOST_MAPPING)?;
+        let bytes = slice("a mapping", stub::storage_map(raw, self.number), MAX_MAPPING)?;
         let unread = match self.mapping {
             Some(Mapping { unread, .. }) => unread,
             None => slice("unread pages", stub::storage_unread(raw, self.number), Unread::SIZE)?,

@@ -4,7 +4,7 @@
 //! reaches a program that the trait of file systems does not promise. Nobody but a fuzzer needs the
 //! feature that this module belongs to.
 
-use crate::{FIRST_COOKIE, Folder, MOST_TARGET_BYTES};
+use crate::{FIRST_COOKIE, Folder, MAX_TARGET_BYTES};
 use std::sync::Mutex;
 use twine_boundary::Boundary;
 use twine_protocol::calls::{RawCall, number};
@@ -81,7 +81,7 @@ fn one(folder: &mut Folder<'_, &Host>, what: u8) -> Result<()> {
         4 => drop(folder.create_file(inode, "name")?),
         5 => folder.create_directory(inode, "name")?,
         6 => folder.create_symbolic_link(inode, "name", "target")?,
-        7 => assert!(folder.read_link(inode)?.len() <= MOST_TARGET_BYTES),
+        7 => assert!(folder.read_link(inode)?.len() <= MAX_TARGET_BYTES),
         8 => folder.link(inode, Inode(2), "name")?,
         9 => folder.unlink(inode, "name")?,
         10 => folder.remove_directory(inode, "name")?,

@@ -35,17 +35,17 @@ pub mod fuzzing;
 
 use twine_boundary::{Boundary, FolderError};
 use twine_protocol::calls::RawCall;
-use twine_protocol::folder::{self, Answer, Failure, Kind, MOST_DATA, Request, Time};
+use twine_protocol::folder::{self, Answer, Failure, Kind, MAX_DATA, Request, Time};
 use twine_vfs::{
     Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Mode, Result, Stamp, Usage,
     check_name,
 };
 
 /// Most bytes of a symbolic link's target (`PATH_MAX` without its NUL).
-const MOST_TARGET_BYTES: usize = 4095;
+const MAX_TARGET_BYTES: usize = 4095;
 
 /// Sizes and offsets are signed on the host (`off_t`).
-const MOST_OFFSET: u64 = i64::MAX as u64;
+const MAX_OFFSET: u64 = i64::MAX as u64;
 
 /// Cookies below are WASI's own.
 const FIRST_COOKIE: u64 = 4;
@@ -186,7 +186,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
     }
 
     fn create_symbolic_link(&mut self, directory: Inode, name: &str, target: &str) -> Result<()> {
-        if target.len() > MOST_TARGET_BYTES {
+        if target.len() > MAX_TARGET_BYTES {
             return Err(Error::NameTooLong);
         }
         let name = Self::name(name)?;
@@ -195,7 +195,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
 
     fn read_link(&mut self, inode: Inode) -> Result<String> {
         match self.answer(&Request::ReadLink(inode.0))? {
-            Answer::Target(target) if target.len() <= MOST_TARGET_BYTES => Ok(target),
+            Answer::Target(target) if target.len() <= MAX_TARGET_BYTES => Ok(target),
             _ => Err(Error::Io),
         }
     }
@@ -225,7 +225,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
     ) -> Result<()> {
         let mut cookie = cookie;
         // Beyond what the host's system can count to there is nothing.
-        while cookie <= MOST_OFFSET {
+        while cookie <= MAX_OFFSET {
             let Answer::Entries(entries) = self.answer(&Request::Entries(directory.0, cookie))?
             else {
                 return Err(Error::Io);
@@ -254,8 +254,8 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
 
     fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> Result<usize> {
         let mut done = 0;
-        while done < bytes.len() && offset.saturating_add(done as u64) <= MOST_OFFSET {
-            let end = bytes.len().min(done + MOST_DATA);
+        while done < bytes.len() && offset.saturating_add(done as u64) <= MAX_OFFSET {
+            let end = bytes.len().min(done + MAX_DATA);
             let part = bytes.get_mut(done..end).ok_or(Error::Io)?;
             let at = offset + done as u64;
             let request = Request::Read(inode.0, at, part.len() as u64);
@@ -285,7 +285,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         within(offset, bytes.len() as u64)?;
         let mut done = 0;
         while done < bytes.len() {
-            let end = bytes.len().min(done + MOST_DATA);
+            let end = bytes.len().min(done + MAX_DATA);
             let part = bytes.get(done..end).ok_or(Error::Io)?;
             let at = offset + done as u64;
             let request = Request::Write(inode.0, at, part.len() as u64);
@@ -327,7 +327,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
 
 /// Checks that so many bytes at an offset are bytes that a file can have.
 fn within(offset: u64, length: u64) -> Result<()> {
-    let end = offset.checked_add(length).filter(|&end| end <= MOST_OFFSET);
+    let end = offset.checked_add(length).filter(|&end| end <= MAX_OFFSET);
     end.map(drop).ok_or(Error::FileTooBig)
 }
 

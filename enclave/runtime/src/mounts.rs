@@ -52,7 +52,7 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
                 }
                 let mut volume = Shared::new(volume);
                 if let Some(MainFile { name, former }) = &source.main {
-                    twine_volume_tool::settle_main_file(&mut volume, name, former)
+                    twine_volume_tool::rename_main_file(&mut volume, name, former)
                         .map_err(|error| refused_main(&mount.guest, &error))?;
                 }
                 mounted.volumes.0.push((mount.guest.clone(), volume.clone()));

@@ -45,7 +45,7 @@ struct Slot {
 
 /// All slots.
 #[derive(Debug)]
-pub(crate) struct Slots {
+pub(crate) struct GuardSlots {
     slots: Vec<Slot>,
     /// Bytes of all memories, and how many they may be.
     bytes: usize,
@@ -54,7 +54,7 @@ pub(crate) struct Slots {
 
 /// Addresses for a memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SlotAddress {
     /// Which slot.
     pub slot: usize,
     /// Where the memory begins.
@@ -70,7 +70,7 @@ pub(crate) struct Pages {
     pub accept: Range<usize>,
 }
 
-impl Slots {
+impl GuardSlots {
     /// Slots in these addresses. `memory` has pages already and ends where they begin; memories
     /// take at most `most` bytes in all, and [`RESERVATION`] each.
     pub(crate) fn new(memory: Range<usize>, addresses: Range<usize>, most: usize) -> Self {
@@ -80,7 +80,7 @@ impl Slots {
             let first = if at == 0 && memory.end == start { memory.start } else { start };
             Slot { first, start, end: start, asked: start, used: false }
         });
-        Slots { slots: slots.collect(), bytes: 0, most }
+        GuardSlots { slots: slots.collect(), bytes: 0, most }
     }
 
     /// How many memories there can be at once.
@@ -91,7 +91,7 @@ impl Slots {
     /// Takes a slot for a memory of `size` bytes, which it does not have until [`Self::pages`] are
     /// accepted and [`Self::set`] says so. `None` if there is none, or not as many bytes. A slot
     /// that a memory of gigabytes has left is for such memories alone: its pages stay.
-    pub(crate) fn take(&mut self, size: usize) -> Option<Place> {
+    pub(crate) fn take(&mut self, size: usize) -> Option<SlotAddress> {
         let size = size.checked_next_multiple_of(PAGE)?;
         if size > self.most - self.bytes {
             return None;
@@ -109,17 +109,17 @@ impl Slots {
             return None;
         }
         slot.used = true;
-        Some(Place { slot: at, base })
+        Some(SlotAddress { slot: at, base })
     }
 
     /// What it takes for a memory that has `now` bytes to have `size`; `None` if that is too much.
-    pub(crate) fn pages(&self, place: Place, now: usize, size: usize) -> Option<Pages> {
-        let slot = self.slots.get(place.slot)?;
+    pub(crate) fn pages(&self, address: SlotAddress, now: usize, size: usize) -> Option<Pages> {
+        let slot = self.slots.get(address.slot)?;
         let more = rounded(size)?.checked_sub(rounded(now)?)?;
         if size > RESERVATION || more > self.most - self.bytes {
             return None;
         }
-        let end = place.base + rounded(size)?;
+        let end = address.base + rounded(size)?;
         let asked = match end > slot.asked {
             true => end.next_multiple_of(STEP).min(slot.start + SLOT),
             false => slot.asked,
@@ -129,25 +129,25 @@ impl Slots {
 
     /// Notes that the host was asked for pages up to there.
     #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
-    pub(crate) fn asked(&mut self, place: Place, end: usize) {
-        self.slots[place.slot].asked = end;
+    pub(crate) fn asked(&mut self, address: SlotAddress, end: usize) {
+        self.slots[address.slot].asked = end;
     }
 
     /// Notes that a memory has `size` bytes where it had `now`, and where its slot's pages end.
     #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
-    pub(crate) fn set(&mut self, place: Place, now: usize, size: usize) -> usize {
+    pub(crate) fn set(&mut self, address: SlotAddress, now: usize, size: usize) -> usize {
         let rounded = |size: usize| size.next_multiple_of(PAGE);
-        let slot = &mut self.slots[place.slot];
-        slot.end = slot.end.max(place.base + rounded(size));
+        let slot = &mut self.slots[address.slot];
+        slot.end = slot.end.max(address.base + rounded(size));
         self.bytes = self.bytes - rounded(now) + rounded(size);
         slot.end
     }
 
     /// Gives a slot back, of a memory that has `size` bytes.
     #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
-    pub(crate) fn release(&mut self, place: Place, size: usize) {
+    pub(crate) fn release(&mut self, address: SlotAddress, size: usize) {
         self.bytes -= size.next_multiple_of(PAGE);
-        self.slots[place.slot].used = false;
+        self.slots[address.slot].used = false;
     }
 }
 
@@ -162,47 +162,47 @@ mod tests {
     const START: usize = 1 << 40;
     const WASM: usize = 64 << 10;
 
-    fn slots(count: usize, memory: usize) -> Slots {
-        Slots::new(START - memory..START, START..START + count * SLOT, 1 << 30)
+    fn slots(count: usize, memory: usize) -> GuardSlots {
+        GuardSlots::new(START - memory..START, START..START + count * SLOT, 1 << 30)
     }
 
     /// A memory of that size, and how many bytes of pages were added for it.
-    fn make(slots: &mut Slots, size: usize) -> Option<(Place, usize)> {
-        let place = slots.take(size)?;
-        let pages = slots.pages(place, 0, size).unwrap();
-        slots.asked(place, pages.ask.end);
-        let end = slots.set(place, 0, size);
+    fn make(slots: &mut GuardSlots, size: usize) -> Option<(SlotAddress, usize)> {
+        let address = slots.take(size)?;
+        let pages = slots.pages(address, 0, size).unwrap();
+        slots.asked(address, pages.ask.end);
+        let end = slots.set(address, 0, size);
         // The guard begins with the first byte after the memory.
-        assert_eq!(end, place.base + size.next_multiple_of(PAGE));
+        assert_eq!(end, address.base + size.next_multiple_of(PAGE));
         assert!(pages.ask.end >= end);
-        Some((place, pages.accept.len()))
+        Some((address, pages.accept.len()))
     }
 
     #[test]
     fn the_first_memory_uses_the_pages_that_are_there() {
         let mut slots = slots(2, 16 * WASM);
-        let (place, added) = make(&mut slots, 5 * WASM).unwrap();
-        assert_eq!((place, added), (Place { slot: 0, base: START - 5 * WASM }, 0));
-        let (place, added) = make(&mut slots, 5 * WASM).unwrap();
-        assert_eq!((place, added), (Place { slot: 1, base: START + SLOT }, 5 * WASM));
+        let (address, added) = make(&mut slots, 5 * WASM).unwrap();
+        assert_eq!((address, added), (SlotAddress { slot: 0, base: START - 5 * WASM }, 0));
+        let (address, added) = make(&mut slots, 5 * WASM).unwrap();
+        assert_eq!((address, added), (SlotAddress { slot: 1, base: START + SLOT }, 5 * WASM));
         assert_eq!(make(&mut slots, WASM), None, "there are two slots");
     }
 
     #[test]
     fn every_memory_ends_where_the_pages_end_however_often_slots_are_used() {
         let mut slots = slots(3, 4 * WASM);
-        let mut live: Vec<(Place, usize)> = Vec::new();
+        let mut live: Vec<(SlotAddress, usize)> = Vec::new();
         for step in 0..2000_usize {
             let size = step * 7919 % 23 * WASM + step % 3 * 5;
             if live.len() == 3 || step % 5 == 0 && !live.is_empty() {
-                let (place, size) = live.swap_remove(step % live.len());
-                slots.release(place, size);
+                let (address, size) = live.swap_remove(step % live.len());
+                slots.release(address, size);
             }
-            let (place, _) = make(&mut slots, size).unwrap();
-            let slot = START + place.slot * SLOT;
-            assert!(place.base + RESERVATION + GUARD <= slot + SLOT);
-            assert!(live.iter().all(|(other, _)| other.slot != place.slot));
-            live.push((place, size));
+            let (address, _) = make(&mut slots, size).unwrap();
+            let slot = START + address.slot * SLOT;
+            assert!(address.base + RESERVATION + GUARD <= slot + SLOT);
+            assert!(live.iter().all(|(other, _)| other.slot != address.slot));
+            live.push((address, size));
         }
         let pages: usize = slots.slots.iter().map(|slot| slot.end - slot.first).sum();
         assert!(pages <= 3 * 23 * WASM, "{pages} bytes of pages");
@@ -211,13 +211,13 @@ mod tests {
     #[test]
     fn growing_adds_pages_behind_and_leaves_the_base() {
         let mut slots = slots(1, 2 * WASM);
-        let (place, _) = make(&mut slots, WASM).unwrap();
-        let pages = slots.pages(place, WASM, 4 * WASM).unwrap();
+        let (address, _) = make(&mut slots, WASM).unwrap();
+        let pages = slots.pages(address, WASM, 4 * WASM).unwrap();
         assert_eq!(pages.accept, START..START + 3 * WASM);
         assert_eq!(pages.ask, START..START + STEP);
-        slots.asked(place, pages.ask.end);
-        assert_eq!(slots.set(place, WASM, 4 * WASM), START + 3 * WASM);
-        let pages = slots.pages(place, 4 * WASM, 5 * WASM).unwrap();
+        slots.asked(address, pages.ask.end);
+        assert_eq!(slots.set(address, WASM, 4 * WASM), START + 3 * WASM);
+        let pages = slots.pages(address, 4 * WASM, 5 * WASM).unwrap();
         assert!(pages.ask.is_empty(), "they were asked for");
     }
 
@@ -226,17 +226,17 @@ mod tests {
         let mut slots = slots(2, WASM);
         assert_eq!(slots.take((1 << 30) + 1), None);
         assert_eq!(slots.take(usize::MAX), None);
-        let (place, _) = make(&mut slots, 1 << 29).unwrap();
-        assert_eq!(slots.pages(place, 1 << 29, (1 << 30) + 1), None);
-        assert!(slots.pages(place, 1 << 29, 1 << 30).is_some());
+        let (address, _) = make(&mut slots, 1 << 29).unwrap();
+        assert_eq!(slots.pages(address, 1 << 29, (1 << 30) + 1), None);
+        assert!(slots.pages(address, 1 << 29, 1 << 30).is_some());
         assert_eq!(slots.take((1 << 29) + 1), None);
-        slots.release(place, 1 << 29);
+        slots.release(address, 1 << 29);
         assert!(make(&mut slots, 1 << 30).is_some());
     }
 
     #[test]
     fn each_memory_can_have_4_gib_and_all_together_what_there_is() {
-        let mut slots = Slots::new(START..START, START..START + 3 * SLOT, 9 << 30);
+        let mut slots = GuardSlots::new(START..START, START..START + 3 * SLOT, 9 << 30);
         let (first, _) = make(&mut slots, RESERVATION).unwrap();
         assert_eq!(slots.pages(first, RESERVATION, RESERVATION + 1), None);
         let (second, _) = make(&mut slots, WASM).unwrap();
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn no_guard_reaches_the_next_slot_after_a_large_memory() {
-        let mut slots = Slots::new(START..START, START..START + 2 * SLOT, 9 << 30);
+        let mut slots = GuardSlots::new(START..START, START..START + 2 * SLOT, 9 << 30);
         let (large, _) = make(&mut slots, RESERVATION).unwrap();
         slots.release(large, RESERVATION);
         let (small, _) = make(&mut slots, WASM).unwrap();
@@ -261,6 +261,6 @@ mod tests {
 
     #[test]
     fn where_there_is_no_range_there_are_no_slots() {
-        assert_eq!(Slots::new(0..0, 0..0, 1 << 30).count(), 0);
+        assert_eq!(GuardSlots::new(0..0, 0..0, 1 << 30).count(), 0);
     }
 }

@@ -6,16 +6,16 @@
 //! [`crate::trap`] for what becomes of a fault.
 
 use crate::exit::host;
-use crate::guard_slots::{GUARD, MAX_SLOTS, Place, RESERVATION, Slots};
+use crate::guard_slots::{GUARD, GuardSlots, MAX_SLOTS, RESERVATION, SlotAddress};
 use crate::{layout, page};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, format_err};
 
-static SLOTS: LazyLock<Mutex<Slots>> = LazyLock::new(|| {
+static SLOTS: LazyLock<Mutex<GuardSlots>> = LazyLock::new(|| {
     // As much as the heap has, beside it: a program that takes all it can get ends somewhere.
-    Mutex::new(Slots::new(layout::memory(), layout::guard(), layout::heap_size()))
+    Mutex::new(GuardSlots::new(layout::memory(), layout::guard(), layout::heap_size()))
 });
 
 /// Where the pages of each slot end; 0 for one that was never used. The entry stub reads it: a
@@ -23,7 +23,7 @@ static SLOTS: LazyLock<Mutex<Slots>> = LazyLock::new(|| {
 #[unsafe(no_mangle)]
 static TWINE_PAGES_END: [AtomicUsize; MAX_SLOTS] = [const { AtomicUsize::new(0) }; MAX_SLOTS];
 
-fn slots() -> MutexGuard<'static, Slots> {
+fn slots() -> MutexGuard<'static, GuardSlots> {
     SLOTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -45,13 +45,13 @@ pub struct GuardedMemories {
 /// The host says whether pages can be added. Where it lies, programs can't have memory: no more.
 pub fn guarded_memories() -> Option<GuardedMemories> {
     let mut slots = slots();
-    let place = slots.take(0)?;
-    let pages = slots.pages(place, 0, 1)?;
+    let address = slots.take(0)?;
+    let pages = slots.pages(address, 0, 1)?;
     let added = pages.ask.is_empty() || host().add_pages(pages.ask.clone()).is_ok();
     if added {
-        slots.asked(place, pages.ask.end);
+        slots.asked(address, pages.ask.end);
     }
-    slots.release(place, 0);
+    slots.release(address, 0);
     let creator = || Arc::new(Creator) as Arc<dyn MemoryCreator>;
     added.then_some(GuardedMemories {
         reservation: RESERVATION,
@@ -63,7 +63,7 @@ pub fn guarded_memories() -> Option<GuardedMemories> {
 
 /// A linear memory.
 struct Memory {
-    place: Place,
+    address: SlotAddress,
     size: usize,
 }
 
@@ -73,12 +73,12 @@ struct NoPages;
 
 impl Memory {
     fn new(size: usize) -> Result<Self, NoPages> {
-        let place = slots().take(size).ok_or(NoPages)?;
-        let mut memory = Memory { place, size: 0 };
+        let address = slots().take(size).ok_or(NoPages)?;
+        let mut memory = Memory { address, size: 0 };
         let had = memory.resize(size)?;
         // What was there is another memory's, or what the host loaded.
         // SAFETY: the pages are there, and this memory's.
-        unsafe { ptr::write_bytes(place.base as *mut u8, 0, had) };
+        unsafe { ptr::write_bytes(address.base as *mut u8, 0, had) };
         Ok(memory)
     }
 
@@ -86,10 +86,10 @@ impl Memory {
     #[expect(clippy::indexing_slicing, reason = "there are at most `MAX_SLOTS` slots")]
     fn resize(&mut self, size: usize) -> Result<usize, NoPages> {
         let mut slots = slots();
-        let pages = slots.pages(self.place, self.size, size).ok_or(NoPages)?;
+        let pages = slots.pages(self.address, self.size, size).ok_or(NoPages)?;
         if !pages.ask.is_empty() {
             host().add_pages(pages.ask.clone()).map_err(|_| NoPages)?;
-            slots.asked(self.place, pages.ask.end);
+            slots.asked(self.address, pages.ask.end);
         }
         let accepted = page::accept_added(pages.accept.clone());
         if accepted != pages.accept.len() {
@@ -97,9 +97,9 @@ impl Memory {
             // fault, so nothing can go on.
             std::process::abort();
         }
-        let had = pages.accept.start.saturating_sub(self.place.base).min(size);
-        let end = slots.set(self.place, self.size, size);
-        TWINE_PAGES_END[self.place.slot].store(end, Ordering::Release);
+        let had = pages.accept.start.saturating_sub(self.address.base).min(size);
+        let end = slots.set(self.address, self.size, size);
+        TWINE_PAGES_END[self.address.slot].store(end, Ordering::Release);
         self.size = size;
         Ok(had)
     }
@@ -107,7 +107,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        slots().release(self.place, self.size);
+        slots().release(self.address, self.size);
     }
 }
 
@@ -129,7 +129,7 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.place.base as *mut u8
+        self.address.base as *mut u8
     }
 }
 
@@ -179,16 +179,16 @@ pub(crate) fn map(size: usize) -> Option<NonNull<u8>> {
 pub(crate) fn make_accessible(addresses: std::ops::Range<usize>) -> Option<bool> {
     let mut mapped = mapped();
     let memory = mapped.iter_mut().find(|memory| {
-        let all = memory.place.base..memory.place.base + RESERVATION + GUARD;
+        let all = memory.address.base..memory.address.base + RESERVATION + GUARD;
         all.contains(&addresses.start)
     })?;
-    let size = addresses.end - memory.place.base;
+    let size = addresses.end - memory.address.base;
     Some(size <= memory.size || memory.resize(size).is_ok())
 }
 
 /// Gives addresses back, if they are of such a memory; whether they are.
 pub(crate) fn unmap(address: usize) -> bool {
     let mut mapped = mapped();
-    let at = mapped.iter().position(|memory| memory.place.base == address);
+    let at = mapped.iter().position(|memory| memory.address.base == address);
     at.map(|at| mapped.swap_remove(at)).is_some()
 }

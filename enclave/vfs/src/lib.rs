@@ -43,7 +43,7 @@ mod types;
 pub use memory::Memory;
 pub use shared::Shared;
 pub use types::{
-    Attributes, Change, Entry, Error, FileKind, Inode, MOST_NAME_BYTES, Mode, Stamp, Usage,
+    Attributes, Change, Entry, Error, FileKind, Inode, MAX_NAME_BYTES, Mode, Stamp, Usage,
 };
 
 /// What operations give.
@@ -51,7 +51,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A tree of files, directories and symbolic links.
 ///
-/// Names are single components: not empty, at most [`MOST_NAME_BYTES`] bytes, without `/`
+/// Names are single components: not empty, at most [`MAX_NAME_BYTES`] bytes, without `/`
 /// and NUL, neither `.` nor `..`; an implementation answers [`Error::Invalid`] or
 /// [`Error::NameTooLong`] to others. No operation follows symbolic links. An operation
 /// that fails changes nothing.
@@ -240,10 +240,10 @@ pub trait FileSystem: Send {
     /// Hands changes on so far that they survive the end of this process, though not of the
     /// machine. To be called before others can learn of them. Where that fails, the next
     /// [`sync`](Self::sync) will.
-    fn settle(&mut self) {}
+    fn hand_over(&mut self) {}
 
     /// Whether others see a change as soon as it is made: a program's changes in other file
-    /// systems are settled before.
+    /// systems are handed over before.
     fn is_shared(&self) -> bool {
         false
     }
@@ -260,7 +260,7 @@ pub trait FileSystem: Send {
 /// # Errors
 /// [`Error::Invalid`] or [`Error::NameTooLong`].
 pub fn check_name(name: &str) -> Result<()> {
-    if name.len() > MOST_NAME_BYTES {
+    if name.len() > MAX_NAME_BYTES {
         return Err(Error::NameTooLong);
     }
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {

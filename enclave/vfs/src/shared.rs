@@ -138,8 +138,8 @@ impl<T: FileSystem> FileSystem for Shared<T> {
         self.lock().sync_all()
     }
 
-    fn settle(&mut self) {
-        self.lock().settle();
+    fn hand_over(&mut self) {
+        self.lock().hand_over();
     }
 
     fn is_shared(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The words of the file system trait.
 
 /// Most bytes of one name (POSIX `NAME_MAX`).
-pub const MOST_NAME_BYTES: usize = 255;
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// The number of a file, directory or symbolic link, unique in its file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

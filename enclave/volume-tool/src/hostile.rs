@@ -6,7 +6,7 @@ use crate::info::{Inside, count};
 use crate::job::{Job, Tree};
 use crate::work;
 use std::collections::{HashMap, HashSet};
-use twine_protocol::task::{FolderPlace, Operation, Place};
+use twine_protocol::task::{FolderLocation, Location, Operation};
 use twine_protocol::wire::Unit;
 use twine_vfs::{
     Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Memory, Result, Stamp, Usage,
@@ -297,8 +297,8 @@ fn a_copy_of_a_tree_with_circles_has_all_that_can_be_read() {
     let mut host = host();
     let (entry, name, shown) = ("copy".to_owned(), "copy".to_owned(), "host/copy".to_owned());
     let operation = Operation::Copy {
-        sources: vec![Place::Volume(String::new())],
-        target: Place::Folder(FolderPlace { folder: 7, entry, name, shown }),
+        sources: vec![Location::Volume(String::new())],
+        target: Location::Folder(FolderLocation { folder: 7, entry, name, shown }),
         recursive: true,
     };
     names_all(&said(&mut woven(), &mut host, &operation));

@@ -51,7 +51,7 @@ pub use advice::{Advice, UsedBy};
 pub use console::{Console, StreamError};
 pub use error::Error;
 pub use job::Tree;
-pub use main_file::{Unclear, settle_main_file};
+pub use main_file::{Unclear, rename_main_file};
 pub use outside::{Opening, Outside};
 pub use volume::run;
 

@@ -9,10 +9,10 @@ use serde_json::json;
 use twine_vfs::{Attributes, FileKind, FileSystem, Inode};
 
 /// More problems than this are counted, not told.
-const MOST_PROBLEMS: usize = 1000;
+const MAX_PROBLEMS: usize = 1000;
 
 /// Levels above a name that are drawn; further ones are counted.
-const MOST_LEVELS: usize = 200;
+const MAX_LEVELS: usize = 200;
 
 /// How a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Problems {
         match result {
             // Nothing more can be said.
             Err(error @ Error::Stream(_)) => return Err(error),
-            Err(error) if self.first.len() < MOST_PROBLEMS => self.first.push(error),
+            Err(error) if self.first.len() < MAX_PROBLEMS => self.first.push(error),
             Err(_) => self.more = self.more.saturating_add(1),
             Ok(()) => return Ok(true),
         }
@@ -268,7 +268,7 @@ impl Drawing<'_> {
         more: &[bool],
         item: &Item,
     ) -> Result<()> {
-        let deep = more.len().saturating_sub(MOST_LEVELS);
+        let deep = more.len().saturating_sub(MAX_LEVELS);
         let mut lead = if deep > 0 { format!("({deep} more) ") } else { String::new() };
         let near = more.iter().skip(deep);
         lead.extend(near.map(|&more| if more { "│   " } else { "    " }));

@@ -25,7 +25,7 @@ pub enum Unclear {
 ///
 /// # Errors
 /// When it can't be said which file is meant, or it can't be renamed.
-pub fn settle_main_file(
+pub fn rename_main_file(
     files: &mut dyn FileSystem,
     name: &str,
     former: &str,
@@ -91,9 +91,9 @@ mod tests {
         files
     }
 
-    fn settled(names: &[&str]) -> std::result::Result<Vec<String>, Unclear> {
+    fn renamed(names: &[&str]) -> std::result::Result<Vec<String>, Unclear> {
         let mut files = with(names);
-        settle_main_file(&mut files, "main.db", "my.db")?;
+        rename_main_file(&mut files, "main.db", "my.db")?;
         let mut names = regular_files(&mut files)?;
         names.sort();
         Ok(names)
@@ -101,19 +101,19 @@ mod tests {
 
     #[test]
     fn the_only_file_gets_the_name_with_its_journals() {
-        assert_eq!(settled(&[]), Ok(vec![]));
-        assert_eq!(settled(&["old.db"]), Ok(vec!["main.db".into()]));
+        assert_eq!(renamed(&[]), Ok(vec![]));
+        assert_eq!(renamed(&["old.db"]), Ok(vec!["main.db".into()]));
         assert_eq!(
-            settled(&["old.db", "old.db-journal", ".history"]),
+            renamed(&["old.db", "old.db-journal", ".history"]),
             Ok(vec![".history".into(), "main.db".into(), "main.db-journal".into()])
         );
     }
 
     #[test]
     fn its_own_name_comes_first_then_the_former_one() {
-        assert_eq!(settled(&["main.db", "my.db"]), Ok(vec!["main.db".into(), "my.db".into()]));
-        assert_eq!(settled(&["a.db", "my.db"]), Ok(vec!["a.db".into(), "main.db".into()]));
-        let Err(Unclear::Several(mut several)) = settled(&["b.db", "a.db"]) else {
+        assert_eq!(renamed(&["main.db", "my.db"]), Ok(vec!["main.db".into(), "my.db".into()]));
+        assert_eq!(renamed(&["a.db", "my.db"]), Ok(vec!["a.db".into(), "main.db".into()]));
+        let Err(Unclear::Several(mut several)) = renamed(&["b.db", "a.db"]) else {
             panic!("two could be meant")
         };
         several.sort();

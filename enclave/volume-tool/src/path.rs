@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use twine_vfs::{Error, FileKind, FileSystem, Inode, Result};
 
 /// Most symbolic links on the way of one path (Linux's limit).
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Where a path leads: a name in a directory, whether or not something has it. Both inodes
 /// are held until [`release`](Spot::release).
@@ -150,7 +150,7 @@ impl Way {
     /// Goes on along a symbolic link.
     fn turn(&mut self, files: &mut dyn FileSystem, target: &str) -> Result<()> {
         self.links += 1;
-        if self.links > MOST_LINKS {
+        if self.links > MAX_LINKS {
             return Err(Error::Loop);
         }
         if target.starts_with('/') {

@@ -8,7 +8,7 @@ use crate::outside::Outside;
 use crate::session::{close, make, open, prefix};
 use crate::{check, compact, info, keys};
 use twine_protocol::launch::End;
-use twine_protocol::task::{OpenVolume, Operation, Place, VolumeTask};
+use twine_protocol::task::{Location, OpenVolume, Operation, VolumeTask};
 use twine_vfs::FileSystem;
 use twine_volume::Volume;
 
@@ -99,7 +99,7 @@ fn folders(operation: &Operation) -> Vec<(u64, bool)> {
     let mut folders: Vec<(u64, bool)> = Vec::new();
     let places = sources.iter().map(|source| (source, true)).chain([(target, false)]);
     for (place, read_only) in places {
-        if let Place::Folder(place) = place
+        if let Location::Folder(place) = place
             && !folders.iter().any(|(number, _)| *number == place.folder)
         {
             folders.push((place.folder, read_only));

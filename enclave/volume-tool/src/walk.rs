@@ -7,7 +7,7 @@ use twine_vfs::{Error, FileKind, FileSystem, Inode, Result};
 const AT_ONCE: usize = 256;
 
 /// Of a path that is longer, only the end is shown.
-const MOST_SHOWN: usize = 4096;
+const MAX_SHOWN: usize = 4096;
 
 /// Why the walk does not go into a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Walk {
 
     /// The path from the first directory to `name`, where the walk is; the end of a long one.
     pub(crate) fn path(&self, name: &str) -> String {
-        let most = self.path.len().saturating_sub(MOST_SHOWN);
+        let most = self.path.len().saturating_sub(MAX_SHOWN);
         let cut = (most..self.path.len()).find(|&at| self.path.is_char_boundary(at));
         match self.path.get(cut.unwrap_or_default()..) {
             Some(end) if most > 0 => format!("...{end}{name}"),

@@ -6,7 +6,7 @@ use common::{
     World, age, all, find, inside, link, make_directory, mode, name, outside, permit, read,
     strings, write,
 };
-use twine_protocol::task::{FolderPlace, Operation, Place};
+use twine_protocol::task::{FolderLocation, Location, Operation};
 use twine_protocol::wire::Unit;
 use twine_vfs::FileSystem;
 
@@ -145,11 +145,11 @@ fn bytes_come_over_whatever_they_are() {
             let mut bytes = pattern(length);
             bytes.iter_mut().skip(zeros.start).take(zeros.len()).for_each(|byte| *byte = 0);
             world.console.input = bytes.clone();
-            world.copy(&[Place::Stream], inside("file"), false).printed("");
+            world.copy(&[Location::Stream], inside("file"), false).printed("");
             assert_eq!(read(&mut world.volume, "file"), bytes, "{length} {zeros:?}");
             world.copy(&[inside("file")], outside("file"), false).printed("");
             assert_eq!(read(&mut world.host, "file"), bytes);
-            assert!(world.copy(&[outside("file")], Place::Stream, false).ok);
+            assert!(world.copy(&[outside("file")], Location::Stream, false).ok);
         }
     }
 }
@@ -181,7 +181,7 @@ fn targets_are_taken_as_cp_takes_them() {
     world.copy(&[outside("tree")], inside("e"), true).printed("");
     world.list("e").printed("inner\ntree\n");
     // What is in a folder, without the folder.
-    let contents = Place::Folder(FolderPlace {
+    let contents = Location::Folder(FolderLocation {
         folder: 7,
         entry: "tree".into(),
         name: String::new(),
@@ -211,9 +211,9 @@ fn what_cp_refuses_is_refused() {
     world.copy(&[outside("tree")], inside("d"), true).failed_with("v::d/tree is not a directory");
     world.copy(&[inside("file")], inside("file"), false).failed_with("onto itself");
     world.copy(&[inside("d")], inside("d/new"), true).failed_with("into itself");
-    world.copy(&[Place::Stream], inside("d"), false).failed_with("standard input has no name");
-    world.copy(&[inside("d")], Place::Stream, false).failed_with("v::d: is a directory");
-    world.copy(&[inside("file"), file()], Place::Stream, false).failed_with("one file");
+    world.copy(&[Location::Stream], inside("d"), false).failed_with("standard input has no name");
+    world.copy(&[inside("d")], Location::Stream, false).failed_with("v::d: is a directory");
+    world.copy(&[inside("file"), file()], Location::Stream, false).failed_with("one file");
     assert_eq!(read(&mut world.volume, "file"), b"3");
     assert_eq!(read(&mut world.volume, "d/tree"), b"4");
 }

@@ -6,7 +6,7 @@ use common::{Recorder, all, inside, memory, strings, write};
 use std::collections::HashMap;
 use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::launch::End;
-use twine_protocol::task::{FolderPlace, OpenVolume, Operation, Place, Repair, VolumeTask};
+use twine_protocol::task::{FolderLocation, Location, OpenVolume, Operation, Repair, VolumeTask};
 use twine_vfs::{FileSystem, Memory, Shared};
 use twine_volume::{
     Cost, Error, KeyEncryptionKey, MemoryStorage, NewSlot, Options, Refusal, Secret, Storage,
@@ -193,8 +193,11 @@ fn what_work_leaves_is_there_the_next_time() {
     let mut machine = Machine::default();
     machine.create(1, file(1));
     machine.console.input = b"from a pipe".to_vec();
-    let copy =
-        Operation::Copy { sources: vec![Place::Stream], target: inside("piped"), recursive: false };
+    let copy = Operation::Copy {
+        sources: vec![Location::Stream],
+        target: inside("piped"),
+        recursive: false,
+    };
     machine.run(volume(1, file(1)), copy).printed("");
     let print = Operation::Print { paths: strings(&["piped"]) };
     machine.run(volume(1, file(1)), print).printed("from a pipe");
@@ -509,7 +512,7 @@ fn no_command_takes_longer_or_more_room_for_a_hole() {
     let one = || volume(1, file(1));
     let from = || vec![inside("sparse")];
     let copy = |target| Operation::Copy { sources: from(), target, recursive: false };
-    let outside = Place::Folder(FolderPlace {
+    let outside = Location::Folder(FolderLocation {
         folder: 4,
         entry: "out".into(),
         name: "out".into(),
@@ -548,7 +551,7 @@ fn a_file_that_is_nearly_all_hole_is_not_written_to_a_stream() {
     let print = Operation::Print { paths: strings(&["sparse"]) };
     let copy = Operation::Copy {
         sources: vec![inside("sparse")],
-        target: Place::Stream,
+        target: Location::Stream,
         recursive: false,
     };
     for operation in [print, copy] {

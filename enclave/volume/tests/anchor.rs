@@ -140,13 +140,13 @@ fn a_sync_tries_again_to_tell_an_anchor_that_was_out_of_reach() {
 }
 
 #[test]
-fn changes_that_were_settled_are_accepted_though_the_anchor_does_not_know_them() {
+fn changes_that_were_handed_over_are_accepted_though_the_anchor_does_not_know_them() {
     let anchor = Memory::default();
     let storage = start(&anchor);
     let mut volume = try_open(storage.clone(), anchored(&anchor)).unwrap();
     for number in 0..500 {
         add(&mut volume, &format!("file{number}"));
-        volume.settle();
+        volume.hand_over();
     }
     let left = copy(&storage);
     drop(volume);

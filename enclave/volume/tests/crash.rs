@@ -20,7 +20,7 @@ struct Allowed {
     /// After the machine's end: that of the last completed sync and all between the steps
     /// after it.
     crash: Vec<Tree>,
-    /// After the process's end: likewise since changes were last settled or synced.
+    /// After the process's end: likewise since changes were last handed over or synced.
     kill: Vec<Tree>,
 }
 
@@ -50,7 +50,7 @@ fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64
         }
         match done {
             Ok(Done::Synced) => allowed = Allowed::only(&now),
-            Ok(Done::Settled) => {
+            Ok(Done::HandedOver) => {
                 allowed.crash.push(now.clone());
                 allowed.kill = vec![now];
             }
@@ -244,7 +244,7 @@ fn a_commit_that_a_mount_has_dropped_does_not_come_back() {
     let size = storage.with(|bytes| bytes.len());
     volume.allocate(inode, 0, 200 * 4096).unwrap();
     volume.write(inode, 0, &[2; 2 * BLOCK_BYTES]).unwrap();
-    volume.settle();
+    volume.hand_over();
     drop(volume);
     // The machine ends: all that was written is there, but not the storage's new length.
     storage.with(|bytes| bytes.truncate(size));
@@ -276,10 +276,10 @@ fn what_a_change_leaves_of_a_group_must_be_there_too() {
         volume.release(inode);
     }
     let trees = volume.statistics().tree_commits;
-    volume.settle();
+    volume.hand_over();
     assert_eq!(volume.statistics().tree_commits, trees + 1);
     volume.write(inode, 3 * BLOCK_BYTES as u64, &[3; BLOCK_BYTES]).unwrap();
-    volume.settle();
+    volume.hand_over();
     assert_eq!(volume.statistics().tree_commits, trees + 1);
     drop(volume);
     let after = storage.with(|bytes| bytes.clone());

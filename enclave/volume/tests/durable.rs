@@ -67,7 +67,7 @@ fn after_a_failed_flush_and_a_reopen_no_completed_sync_is_lost() {
             volume.sync_all().unwrap();
             add(&mut volume, "b", &vec![7; blocks * BLOCK_BYTES + 1]);
             if killed {
-                volume.settle();
+                volume.hand_over();
                 storage.lose_dirty();
             } else {
                 storage.fail_flush();
@@ -377,7 +377,7 @@ fn of_several_dropped_roots_none_comes_back() {
         for number in 0..150 {
             add(&mut volume, &format!("{round}-{number:0200}"), b"");
         }
-        volume.settle();
+        volume.hand_over();
     }
     assert!(volume.statistics().tree_commits - trees >= 2);
     drop(volume);

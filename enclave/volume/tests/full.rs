@@ -428,7 +428,7 @@ fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
                     volume.release(inode);
                 }
                 15 => assert_eq!(volume.sync_all(), Ok(()), "{what}, {:?}", volume.first_error()),
-                16 => volume.settle(),
+                16 => volume.hand_over(),
                 17 if random.once_in(20) => {
                     let packed = volume.pack_nodes().map_err(|error| error.errno());
                     assert!(matches!(packed, Ok(()) | Err(Error::NoSpace)), "{what}: {packed:?}");

@@ -98,7 +98,7 @@ fn completed_syncs_outlive_failed_flushes_kills_and_the_power() {
                     assert!(done.is_ok(), "{what}: {:?}", volume.first_error());
                     allowed.states.push(files.clone());
                 }
-                6 => volume.settle(),
+                6 => volume.hand_over(),
                 7..=9 => {
                     if random.once_in(3) {
                         storage.fail_flush();

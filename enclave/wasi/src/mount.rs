@@ -62,15 +62,15 @@ impl Wasi {
     /// Hands on what the program has changed in its file systems. To be called before it
     /// writes or sends anything, and before it waits: so nobody has ever seen it say
     /// something about files that the end of this process could undo.
-    pub(crate) fn settle(&mut self) {
-        self.mounts.iter_mut().for_each(|mount| mount.files.settle());
+    pub(crate) fn hand_over(&mut self) {
+        self.mounts.iter_mut().for_each(|mount| mount.files.hand_over());
     }
 
     /// To be called before a change in a file system: in one that others see, it can't be before
     /// the changes that the program made earlier.
     pub(crate) fn will_change(&mut self, mount: usize) {
         if self.mounts.get(mount).is_some_and(|mount| mount.files.is_shared()) {
-            self.settle();
+            self.hand_over();
         }
     }
 

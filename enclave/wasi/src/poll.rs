@@ -63,7 +63,7 @@ impl Wasi {
             .map(|subscription| self.wait(subscription, &mut requests))
             .collect::<Result<Vec<_>, Errno>>()?;
 
-        self.settle();
+        self.hand_over();
         let happened = self.happen(&subscriptions, &waits, &requests)?;
         for (event, pointer) in happened.iter().zip(events.as_array(count).iter()) {
             memory.write(pointer?, event.clone())?;

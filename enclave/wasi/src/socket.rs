@@ -53,7 +53,7 @@ impl Wasi {
         }
         let (wait, inherited) = (!descriptor.nonblocking(), descriptor.inheriting);
         self.descriptors.check_room()?;
-        self.settle();
+        self.hand_over();
         let socket = self.system.accept(listener, wait).map_err(Errno::from)?;
         let base = rights::connection() & inherited;
         let connection = Descriptor::new(Kind::Connection(socket), flags, base);
@@ -67,7 +67,7 @@ impl Wasi {
         peek: bool,
         wait: bool,
     ) -> Result<usize, Errno> {
-        self.settle();
+        self.hand_over();
         counted(self.system.receive(socket, bytes, peek, wait)?, bytes.len())
     }
 
@@ -100,7 +100,7 @@ impl Wasi {
         if sources.total == 0 {
             return Ok(0);
         }
-        self.settle();
+        self.hand_over();
         sources.hand_on(memory, wait, |bytes| Ok(self.system.send(socket, bytes, wait)?))
     }
 
@@ -168,7 +168,7 @@ impl Wasi {
             return Err(Errno::Inval.into());
         }
         let (receiving, sending) = (how.contains(Sdflags::RD), how.contains(Sdflags::WR));
-        self.settle();
+        self.hand_over();
         Ok(self.system.shut_down(socket, receiving, sending).map_err(Errno::from)?)
     }
 }

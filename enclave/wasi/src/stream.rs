@@ -39,7 +39,7 @@ impl Wasi {
         }
         // Not before each piece of an input that comes faster than it is read.
         if self.drained {
-            self.settle();
+            self.hand_over();
         }
         let mut bytes = vec![0; targets.total as usize];
         let read = counted(self.system.read(stream, &mut bytes)?, bytes.len())?;
@@ -61,7 +61,7 @@ impl Wasi {
         if nonblocking {
             self.ready_or_again(stream, Interest::Write)?;
         }
-        self.settle();
+        self.hand_over();
         // All buffers leave in one host call: a line of `printf` is one exit.
         sources.hand_on(memory, !nonblocking, |bytes| Ok(self.system.write(stream, bytes)?))
     }

@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use twine_protocol::folder::{
-    Answer, Attributes, Entry, Failure, Kind, MOST_DATA, MOST_MESSAGE, Request, Time,
+    Answer, Attributes, Entry, Failure, Kind, MAX_DATA, MAX_MESSAGE, Request, Time,
 };
 use twine_protocol::wire::Status;
 
@@ -87,7 +87,7 @@ impl Folder {
             .unwrap_or_else(|errno| Answer::Failed(failure(errno)));
         let message = answer.encode();
         let at = message.len().next_multiple_of(8);
-        if message.len() > MOST_MESSAGE || at + read.len() > buffer.len() {
+        if message.len() > MAX_MESSAGE || at + read.len() > buffer.len() {
             return Err(Status::Invalid);
         }
         buffer[..message.len()].copy_from_slice(&message);
@@ -179,7 +179,7 @@ impl Tree<'_> {
                 return Ok(Answer::Entries(self.entries(directory, cookie)?));
             }
             Request::Read(inode, offset, length) => {
-                read.resize((length as usize).min(MOST_DATA), 0);
+                read.resize((length as usize).min(MAX_DATA), 0);
                 let file = self.file(inode)?;
                 let count = rustix::io::pread(file, &mut read[..], offset)?;
                 read.truncate(count);
@@ -325,7 +325,7 @@ impl Tree<'_> {
         fs::seek(fd, SeekFrom::Start(cookie.saturating_sub(FIRST_COOKIE)))?;
         let mut space = [const { MaybeUninit::uninit() }; 16 << 10];
         let mut entries = Vec::new();
-        let mut room = MOST_MESSAGE - ENTRY_BYTES;
+        let mut room = MAX_MESSAGE - ENTRY_BYTES;
         let mut names = RawDir::new(fd, &mut space);
         while let Some(entry) = names.next() {
             let entry = match entry {

@@ -19,7 +19,7 @@ use crate::{
 const FILE_BYTES: usize = 0x6000;
 
 /// Programs that take more memory are read, and no image is made of them.
-const MOST_BUILT: u64 = 64 * PAGE;
+const MAX_BUILT: u64 = 64 * PAGE;
 
 /// A file with much in it that is zero: a place, a length, and bytes, and so on. The last place
 /// ends it.
@@ -85,7 +85,7 @@ pub fn elf(bytes: &[u8]) {
     }
     let (table, count) = program.relocations;
     assert!(within(Extent { start: table, size: 24 * count }));
-    if program.end() > MOST_BUILT {
+    if program.end() > MAX_BUILT {
         return;
     }
     let mut image = Vec::new();

@@ -6,7 +6,7 @@ use crate::launch::{
     Compiler, End, Invoke, Launch, Limits, MainFile, Mount, Outcome, Source, Timings, VolumeSource,
     VolumeStatistics,
 };
-use crate::task::{FolderPlace, OpenVolume, Operation, Place, Repair, Task, VolumeTask};
+use crate::task::{FolderLocation, Location, OpenVolume, Operation, Repair, Task, VolumeTask};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
@@ -61,7 +61,7 @@ fn volume() -> OpenVolume {
 fn operations() -> Vec<Operation> {
     let path = || String::from("/d/file");
     let paths = || vec![path(), "other".into()];
-    let folder = FolderPlace {
+    let folder = FolderLocation {
         folder: 1,
         entry: "entry/".into(),
         name: "entry".into(),
@@ -77,8 +77,8 @@ fn operations() -> Vec<Operation> {
         Operation::Remove { paths: paths(), recursive: true, force: false },
         Operation::Move { sources: paths(), target: path() },
         Operation::Copy {
-            sources: vec![Place::Volume(path()), Place::Folder(folder)],
-            target: Place::Stream,
+            sources: vec![Location::Volume(path()), Location::Folder(folder)],
+            target: Location::Stream,
             recursive: true,
         },
         Operation::Info { header: true, json: false },

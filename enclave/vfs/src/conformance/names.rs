@@ -1,7 +1,7 @@
 //! Names: making, finding and removing what they stand for.
 
 use super::{Files, assert_absent, contents, directory, file, list, named, names};
-use crate::{Error, FileKind, Inode, MOST_NAME_BYTES, Mode, Stamp};
+use crate::{Error, FileKind, Inode, MAX_NAME_BYTES, Mode, Stamp};
 
 /// The root is there, is a directory, and has no entries.
 pub fn a_new_tree_is_an_empty_directory(files: Files<'_>) {
@@ -21,7 +21,7 @@ pub fn names_are_checked_by_every_operation(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");
     let inode = files.lookup(root, "file").expect("file");
-    let long = "n".repeat(MOST_NAME_BYTES + 1);
+    let long = "n".repeat(MAX_NAME_BYTES + 1);
     let bad = [
         ("", Error::Invalid),
         (".", Error::Invalid),
@@ -179,7 +179,7 @@ pub fn only_files_and_links_are_unlinked_and_only_empty_directories_removed(file
 /// Only `/` and NUL are special.
 pub fn names_may_hold_any_other_character(files: Files<'_>) {
     let root = files.root();
-    let longest = "m".repeat(MOST_NAME_BYTES);
+    let longest = "m".repeat(MAX_NAME_BYTES);
     let mut all = ["...", ".hidden", " ", "a\nb", "\\", "日本語", "*?", "\u{1}", longest.as_str()];
     for name in all {
         file(files, root, name, name.as_bytes());

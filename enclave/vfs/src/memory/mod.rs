@@ -14,7 +14,7 @@ use std::collections::HashMap;
 /// What a file, directory or symbolic link costs beside its contents and names.
 const NODE_COST: u64 = 256;
 /// Most bytes of a symbolic link's target.
-const MOST_TARGET: usize = 4095;
+const MAX_TARGET: usize = 4095;
 const ROOT: Inode = Inode(1);
 
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Node {
 /// is [`Error::NoSpace`]. Memory that can't be had is [`Error::NoMemory`], never an abort.
 /// Times of reading are kept as Linux does with `relatime`: set when a file was changed
 /// since the last one, so that reading asks for the time rarely. Files that were written get their
-/// times once they are closed, somebody looks, changes are settled, or the time is known for
+/// times once they are closed, somebody looks, changes are handed over, or the time is known for
 /// another reason: asking for it at each write would leave the enclave each time.
 pub struct Memory {
     nodes: HashMap<u64, Node>,
@@ -135,7 +135,7 @@ impl Memory {
     }
 
     /// Sees to it that an inode's times say when it was written.
-    fn settle_times(&mut self, inode: Inode) {
+    fn update_times(&mut self, inode: Inode) {
         if self.node(inode).is_ok_and(|node| node.written) {
             self.now();
         }
@@ -306,7 +306,7 @@ impl FileSystem for Memory {
 
     fn release(&mut self, inode: Inode) {
         // Of files that are written one after the other, the later one has the later time.
-        self.settle_times(inode);
+        self.update_times(inode);
         if inode != ROOT
             && let Some(node) = self.nodes.get_mut(&inode.0)
         {
@@ -316,7 +316,7 @@ impl FileSystem for Memory {
     }
 
     fn attributes(&mut self, inode: Inode) -> Result<Attributes> {
-        self.settle_times(inode);
+        self.update_times(inode);
         let node = self.node(inode)?;
         let size = match &node.body {
             Body::File(pages) => pages.size(),
@@ -362,7 +362,7 @@ impl FileSystem for Memory {
     }
 
     fn create_symbolic_link(&mut self, directory: Inode, name: &str, target: &str) -> Result<()> {
-        if target.len() > MOST_TARGET {
+        if target.len() > MAX_TARGET {
             return Err(Error::NameTooLong);
         }
         let mut owned = String::new();
@@ -468,7 +468,7 @@ impl FileSystem for Memory {
         if read == 0 {
             return Ok(0);
         }
-        self.settle_times(inode);
+        self.update_times(inode);
         let node = self.node(inode)?;
         if node.accessed <= node.modified.max(node.changed) {
             let now = self.now();
@@ -530,7 +530,7 @@ impl FileSystem for Memory {
         Ok(())
     }
 
-    fn settle(&mut self) {
+    fn hand_over(&mut self) {
         if !self.written.is_empty() {
             self.now();
         }

@@ -11,7 +11,7 @@ const PAGE_LENGTH: usize = 4096;
 /// What a page costs: its bytes, and its place in the map.
 pub(super) const PAGE_COST: u64 = PAGE + 64;
 /// Longest file: offsets are signed for programs.
-pub(super) const MOST_SIZE: u64 = i64::MAX as u64;
+pub(super) const MAX_SIZE: u64 = i64::MAX as u64;
 
 /// Contents of a file. Pages that are absent read as zero.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Pages {
 
     /// Makes the pages that are absent in `offset..end`, for at most `budget`.
     pub(super) fn prepare(&mut self, offset: u64, end: u64, budget: u64) -> Result<Fresh> {
-        if end > MOST_SIZE {
+        if end > MAX_SIZE {
             return Err(Error::FileTooBig);
         }
         let range = offset / PAGE..end.div_ceil(PAGE);
@@ -114,7 +114,7 @@ impl Pages {
     }
 
     pub(super) fn set_size(&mut self, size: u64) -> Result<()> {
-        if size > MOST_SIZE {
+        if size > MAX_SIZE {
             return Err(Error::FileTooBig);
         }
         if size == 0 {

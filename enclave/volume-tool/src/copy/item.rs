@@ -36,7 +36,7 @@ struct Linked {
 
 /// Most such copies that are held in a folder of the host's, where each costs descriptors;
 /// the names of further ones become files of their own.
-const MOST_LINKED: usize = 256;
+const MAX_LINKED: usize = 256;
 
 /// Copies things.
 pub(crate) struct Copier<'j, 'c, 't, 'f> {
@@ -101,7 +101,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         }
         let inode = self.empty_file(Some(source), target, attributes.mode)?;
         let result = self.fill(source, target, inode, &attributes);
-        let room = !self.trees[target.tree].host || self.linked.len() < MOST_LINKED;
+        let room = !self.trees[target.tree].host || self.linked.len() < MAX_LINKED;
         if result.is_ok() && attributes.links > 1 && room {
             self.linked.insert(key, Linked { inode, names: attributes.links - 1 });
         } else {

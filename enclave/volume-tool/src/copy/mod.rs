@@ -9,7 +9,7 @@ use crate::job::{Job, Tree};
 use crate::path::{last_name, locate};
 use data::File;
 use item::{Copier, Source, Target};
-use twine_protocol::task::Place;
+use twine_protocol::task::Location;
 use twine_vfs::{FileKind, Inode};
 
 /// Writes files to standard output, one after the other.
@@ -63,7 +63,7 @@ pub(crate) fn copy(
     job: &mut Job<'_>,
     trees: &mut [Tree<'_>],
     tree: &dyn Fn(u64) -> Option<usize>,
-    (sources, target): (&[Place], &Place),
+    (sources, target): (&[Location], &Location),
     recursive: bool,
 ) -> Result<()> {
     let prefix = trees.first().map(|tree| tree.prefix.clone()).unwrap_or_default();
@@ -89,22 +89,22 @@ pub(crate) fn copy(
 
 fn found<'p>(
     prefix: &str,
-    place: &'p Place,
+    place: &'p Location,
     tree: &dyn Fn(u64) -> Option<usize>,
 ) -> Result<Found<'p>> {
     Ok(match place {
-        Place::Volume(path) => {
+        Location::Volume(path) => {
             let shown = format!("{prefix}{path}");
             Found::Tree { tree: 0, path, name: last_name(path), shown }
         }
-        Place::Folder(place) => {
+        Location::Folder(place) => {
             let missing =
                 || Error::Files { place: place.shown.clone(), error: twine_vfs::Error::NotFound };
             let tree = tree(place.folder).ok_or_else(missing)?;
             let shown = place.shown.clone();
             Found::Tree { tree, path: &place.entry, name: &place.name, shown }
         }
-        Place::Stream => Found::Stream,
+        Location::Stream => Found::Stream,
     })
 }
 

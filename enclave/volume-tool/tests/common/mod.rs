@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use twine_protocol::task::{FolderPlace, Operation, Place};
+use twine_protocol::task::{FolderLocation, Location, Operation};
 use twine_protocol::wire::Unit;
 use twine_vfs::{Error, FileKind, FileSystem, Inode, Memory, Mode, Stamp};
 use twine_volume_tool::{Console, StreamError, Tree, work};
@@ -115,7 +115,7 @@ impl World {
         Done { ok, out, err: std::mem::take(&mut console.err) }
     }
 
-    pub fn copy(&mut self, sources: &[Place], target: Place, recursive: bool) -> Done {
+    pub fn copy(&mut self, sources: &[Location], target: Location, recursive: bool) -> Done {
         self.work(&Operation::Copy { sources: sources.to_vec(), target, recursive })
     }
 
@@ -128,15 +128,15 @@ impl World {
     }
 }
 
-pub fn inside(path: &str) -> Place {
-    Place::Volume(path.into())
+pub fn inside(path: &str) -> Location {
+    Location::Volume(path.into())
 }
 
 /// A name in the host's folder.
-pub fn outside(entry: &str) -> Place {
+pub fn outside(entry: &str) -> Location {
     let entry = entry.to_owned();
     let (name, shown) = (entry.clone(), format!("host/{entry}"));
-    Place::Folder(FolderPlace { folder: 7, entry, name, shown })
+    Location::Folder(FolderLocation { folder: 7, entry, name, shown })
 }
 
 pub fn strings(texts: &[&str]) -> Vec<String> {

@@ -163,7 +163,7 @@ impl FileSystem for Volume {
         self.answer(result)
     }
 
-    fn settle(&mut self) {
+    fn hand_over(&mut self) {
         let engine = self.files_mut().engine_mut();
         if let Err(error) = engine.hand_over() {
             engine.health_mut().record_error(&error);

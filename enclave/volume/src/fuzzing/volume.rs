@@ -123,7 +123,7 @@ fn write(storage: &Blocks, deep: bool) -> Result<()> {
     volume.unlink(directory, "small")?;
     volume.unlink(below, "again")?;
     volume.write(held, 0, &[4; 2000])?;
-    volume.settle();
+    volume.hand_over();
     Ok(volume.sync_all()?)
 }
 

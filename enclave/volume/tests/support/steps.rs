@@ -20,7 +20,7 @@ pub enum Done {
     /// All is durable.
     Synced,
     /// All survives the end of the process.
-    Settled,
+    HandedOver,
     /// Neither.
     Other,
 }
@@ -100,8 +100,8 @@ impl Player {
     /// Does a step.
     pub fn step(&mut self, files: &mut dyn FileSystem) -> Done {
         if self.weights.sync > 0 && self.random.once_in(self.weights.sync) {
-            files.settle();
-            return Done::Settled;
+            files.hand_over();
+            return Done::HandedOver;
         }
         if self.weights.sync > 0 && self.random.once_in(self.weights.sync) {
             let inode = Inode(self.inode());

@@ -10,7 +10,7 @@
 
 use crate::types::Errno;
 use std::borrow::Cow;
-use twine_vfs::{Error as FileError, FileKind, FileSystem, Inode, MOST_NAME_BYTES};
+use twine_vfs::{Error as FileError, FileKind, FileSystem, Inode, MAX_NAME_BYTES};
 
 /// Most bytes of a path (POSIX `PATH_MAX`, without its NUL).
 pub(crate) const MAX_PATH_BYTES: usize = 4095;
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
                 at = next;
                 continue;
             }
-            if name.len() > MOST_NAME_BYTES {
+            if name.len() > MAX_NAME_BYTES {
                 return Err(Errno::Nametoolong);
             }
             let end = |found| PathEnd::Name { directory, name: name.to_string(), slash, found };

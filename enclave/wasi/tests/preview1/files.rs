@@ -676,32 +676,32 @@ fn finishing_closes_everything_and_syncs_every_mount() {
 }
 
 #[test]
-fn changes_are_settled_before_output_leaves_and_before_input_may_have_to_be_waited_for() {
+fn changes_are_handed_over_before_output_leaves_and_before_input_may_have_to_be_waited_for() {
     let tree = Tree::new();
     let mut program = Program::with(vec![("/", tree.mounted())]);
     program.vectors(0, &[(1000, 4)]);
     assert_eq!(program.call("fd_write", &[1, 0, 1, 100]), SUCCESS);
-    assert_eq!(tree.settles(), 1, "output");
+    assert_eq!(tree.hand_overs(), 1, "output");
     program.world().input.extend(b"abcdefghij");
     assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
-    assert_eq!(tree.settles(), 2, "the first input");
+    assert_eq!(tree.hand_overs(), 2, "the first input");
     assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
-    assert_eq!(tree.settles(), 2, "more input, which was there");
+    assert_eq!(tree.hand_overs(), 2, "more input, which was there");
     assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
     assert_eq!(program.u32(100), 2);
     assert_eq!(program.call("fd_read", &[0, 0, 1, 100]), SUCCESS);
-    assert_eq!(tree.settles(), 3, "after the last");
+    assert_eq!(tree.hand_overs(), 3, "after the last");
 }
 
 #[test]
-fn changes_are_settled_before_one_that_others_see_at_once() {
+fn changes_are_handed_over_before_one_that_others_see_at_once() {
     let (shared, own) = (Tree::new(), Tree::new());
     shared.share();
     let mut program = Program::with(vec![("/", shared.mounted()), ("/own", own.mounted())]);
-    let mut settled = 0;
+    let mut handed_over = 0;
     let mut more = |what: &str| {
-        let before = std::mem::replace(&mut settled, own.settles());
-        assert!(settled > before, "{what}");
+        let before = std::mem::replace(&mut handed_over, own.hand_overs());
+        assert!(handed_over > before, "{what}");
     };
     let fd = program.open("file", CREATE).unwrap();
     more("create");
@@ -733,5 +733,5 @@ fn changes_are_settled_before_one_that_others_see_at_once() {
     program.contents("file").unwrap();
     program.readlink("symlink", 10).unwrap();
     program.open_at(4, "own", true, CREATE, READ | WRITE, 0).unwrap();
-    assert_eq!(own.settles(), settled);
+    assert_eq!(own.hand_overs(), handed_over);
 }

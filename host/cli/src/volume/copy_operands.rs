@@ -6,14 +6,14 @@ use crate::failure::Failure;
 use std::fs;
 use std::path::{Path, PathBuf};
 use twine_host::{Access, Folder};
-use twine_protocol::task::{FolderPlace, Place};
+use twine_protocol::task::{FolderLocation, Location};
 
 /// The parsed operands, with the folders of this machine that the copy uses.
 #[derive(Debug)]
 pub(super) struct CopyOperands {
     pub(super) volume: PathBuf,
-    pub(super) sources: Vec<Place>,
-    pub(super) target: Place,
+    pub(super) sources: Vec<Location>,
+    pub(super) target: Location,
     pub(super) folders: Vec<Folder>,
     /// The files in the sources that can't be copied.
     pub(super) uncopyable: Vec<Uncopyable>,
@@ -73,15 +73,20 @@ fn parse(
     text: &str,
     folders: &mut Vec<Folder>,
     find: impl FnOnce(&str) -> Result<HostOperand, Failure>,
-) -> Result<Place, Failure> {
+) -> Result<Location, Failure> {
     match split(text) {
-        (_, Some(path)) => Ok(Place::Volume(path.to_owned())),
-        ("-", None) => Ok(Place::Stream),
+        (_, Some(path)) => Ok(Location::Volume(path.to_owned())),
+        ("-", None) => Ok(Location::Stream),
         (path, None) => {
             let HostOperand { folder, entry, name } = find(path)?;
             let number = folders.len() as u64;
             folders.push(folder);
-            Ok(Place::Folder(FolderPlace { folder: number, entry, name, shown: text.to_owned() }))
+            Ok(Location::Folder(FolderLocation {
+                folder: number,
+                entry,
+                name,
+                shown: text.to_owned(),
+            }))
         }
     }
 }
@@ -157,11 +162,11 @@ mod tests {
     fn two_colons_mark_a_path_in_a_volume() {
         let copy = parsed(&["v::a::b", "v::/c"]).unwrap();
         assert_eq!(copy.volume, Path::new("v"));
-        assert_eq!(copy.sources, [Place::Volume("a::b".into())]);
-        assert_eq!(copy.target, Place::Volume("/c".into()));
+        assert_eq!(copy.sources, [Location::Volume("a::b".into())]);
+        assert_eq!(copy.target, Location::Volume("/c".into()));
         assert_eq!(copy.access, Access::Write);
         let copy = parsed(&["v::", "-"]).unwrap();
-        assert_eq!((copy.target, copy.access), (Place::Stream, Access::Read));
+        assert_eq!((copy.target, copy.access), (Location::Stream, Access::Read));
     }
 
     #[test]
@@ -180,7 +185,7 @@ mod tests {
         let place = |source: &str, target: &str| {
             let copy = parsed(&[&text(source), target]).unwrap();
             match &copy.sources[..] {
-                [Place::Folder(place)] => (place.entry.clone(), place.name.clone()),
+                [Location::Folder(place)] => (place.entry.clone(), place.name.clone()),
                 other => panic!("{other:?}"),
             }
         };
@@ -188,7 +193,7 @@ mod tests {
         assert_eq!(place("d/", "v::"), ("d".into(), "d".into()));
         assert_eq!(place("d/.", "v::"), (String::new(), String::new()));
         let target = |target: &str| match parsed(&["v::x", &text(target)]).unwrap().target {
-            Place::Folder(place) => place.entry,
+            Location::Folder(place) => place.entry,
             other => panic!("{other:?}"),
         };
         assert_eq!(target("d"), "");

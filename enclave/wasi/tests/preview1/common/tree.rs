@@ -21,7 +21,7 @@ struct State {
     /// Each `sync` as it came.
     syncs: Vec<(Inode, Change)>,
     whole_syncs: u32,
-    settles: u32,
+    hand_overs: u32,
     shared: bool,
 }
 
@@ -44,7 +44,7 @@ impl Tree {
             read_only: false,
             syncs: Vec::new(),
             whole_syncs: 0,
-            settles: 0,
+            hand_overs: 0,
             shared: false,
         })))
     }
@@ -91,8 +91,8 @@ impl Tree {
         std::mem::take(&mut self.state().syncs)
     }
 
-    pub fn settles(&self) -> u32 {
-        self.state().settles
+    pub fn hand_overs(&self) -> u32 {
+        self.state().hand_overs
     }
 
     pub fn whole_syncs(&self) -> u32 {
@@ -241,8 +241,8 @@ impl FileSystem for Tree {
         Ok(())
     }
 
-    fn settle(&mut self) {
-        self.state().settles += 1;
+    fn hand_over(&mut self) {
+        self.state().hand_overs += 1;
     }
 
     fn is_shared(&self) -> bool {
