@@ -34,6 +34,40 @@ pub struct Declaration {
     pub doc: &'static [&'static str],
 }
 
+/// Memory of the host: the results `pointer` and `length` of a host call. Inside the enclave these
+/// are two untrusted words until `twine_boundary::HostSlice` has checked them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostRange {
+    /// The address of the first byte.
+    pub pointer: u64,
+    /// The number of bytes.
+    pub length: u64,
+}
+
+impl HostRange {
+    /// No memory. The enclave refuses a null pointer, unless the call allows a length of 0.
+    pub const NONE: HostRange = HostRange { pointer: 0, length: 0 };
+
+    /// Whether `other` lies within this range.
+    pub fn contains(&self, other: HostRange) -> bool {
+        let end = |range: HostRange| range.pointer.checked_add(range.length);
+        self.pointer <= other.pointer
+            && matches!((end(other), end(*self)), (Some(other), Some(end)) if other <= end)
+    }
+}
+
+impl From<(u64, u64)> for HostRange {
+    fn from((pointer, length): (u64, u64)) -> Self {
+        HostRange { pointer, length }
+    }
+}
+
+impl From<HostRange> for (u64, u64) {
+    fn from(HostRange { pointer, length }: HostRange) -> Self {
+        (pointer, length)
+    }
+}
+
 /// The way out of the enclave that [`stub`] uses.
 pub trait RawCall {
     /// Leaves the enclave with `number` and four arguments, and returns the host's two results, which
@@ -42,6 +76,9 @@ pub trait RawCall {
 }
 
 macro_rules! host_calls {
+    // A pointer and a length are a range of the host's memory; other results are words.
+    (@results pointer length) => { HostRange };
+    (@results $($result:ident)*) => { (u64, u64) };
     (@pad) => { [0, 0, 0, 0] };
     (@pad $a:ident) => { [$a, 0, 0, 0] };
     (@pad $a:ident $b:ident) => { [$a, $b, 0, 0] };
@@ -59,17 +96,19 @@ macro_rules! host_calls {
 
         /// The enclave's side: one function for each host call.
         pub mod stub {
-            use super::RawCall;
+            use super::{HostRange, RawCall};
             $($(#[doc = $doc])+
-            pub fn $name<R: RawCall + ?Sized>(raw: &R $(, $argument: u64)*) -> (u64, u64) {
-                raw.raw_call(super::number::$name, host_calls!(@pad $($argument)*))
+            pub fn $name<R: RawCall + ?Sized>(
+                raw: &R $(, $argument: u64)*
+            ) -> host_calls!(@results $($result)*) {
+                raw.raw_call(super::number::$name, host_calls!(@pad $($argument)*)).into()
             })+
         }
 
         /// The host's side: one method for each host call.
         pub trait HostCalls {
             $($(#[doc = $doc])+
-            fn $name(&mut self $(, $argument: u64)*) -> (u64, u64);)+
+            fn $name(&mut self $(, $argument: u64)*) -> host_calls!(@results $($result)*);)+
         }
 
         /// Serves the call with this number. Returns `None` if the number is not a host call.
@@ -81,7 +120,7 @@ macro_rules! host_calls {
             match number {
                 $(self::number::$name => {
                     let [$($argument,)* ..] = arguments;
-                    Some(host.$name($($argument),*))
+                    Some(host.$name($($argument),*).into())
                 })+
                 _ => None,
             }

@@ -47,7 +47,7 @@ pub use storage::MappedFile;
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use twine_protocol::calls::{RawCall, stub};
+use twine_protocol::calls::{HostRange, RawCall, stub};
 use twine_protocol::launch::{DecodeError, Launch, Outcome};
 use twine_protocol::wire::{
     Clock, MAX_CODE, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, PollRecord, Status,
@@ -145,18 +145,13 @@ impl<R: RawCall> Boundary<R> {
         Boundary { raw, id, enclave, monotonic: AtomicU64::new(0) }
     }
 
-    /// A pointer and a length of the host's, as a range of host memory.
-    fn slice(
-        &self,
-        what: &'static str,
-        (pointer, length): (u64, u64),
-        most: u64,
-    ) -> Result<HostSlice, Error> {
-        HostSlice::check(pointer, length, most, &self.enclave)
+    /// Checks a range that the host gave.
+    fn slice(&self, what: &'static str, range: HostRange, most: u64) -> Result<HostSlice, Error> {
+        HostSlice::check(range, most, &self.enclave)
             .map_err(|source| Error::Pointer { what, source })
     }
 
-    fn copy(&self, what: &'static str, answer: (u64, u64), most: u64) -> Result<Vec<u8>, Error> {
+    fn copy(&self, what: &'static str, answer: HostRange, most: u64) -> Result<Vec<u8>, Error> {
         let slice = self.slice(what, answer, most)?;
         let mut bytes = zeros(what, slice.len())?;
         slice.copy_in(&mut bytes);
@@ -236,7 +231,7 @@ impl<R: RawCall> Boundary<R> {
     /// When its address is refused.
     pub fn kept_code(&self) -> Result<Option<HostSlice>, Error> {
         match stub::code_load(&self.raw) {
-            (_, 0) => Ok(None),
+            HostRange { length: 0, .. } => Ok(None),
             answer => self.slice("compiled code", answer, MAX_CODE).map(Some),
         }
     }

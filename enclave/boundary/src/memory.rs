@@ -2,6 +2,7 @@
 
 use std::arch::asm;
 use std::ops::Range;
+use twine_protocol::calls::HostRange;
 
 /// Why an address of the host's was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,14 +42,14 @@ pub struct HostSlice {
 }
 
 impl HostSlice {
-    /// Checks a pointer and a length of the host's, for an enclave at `enclave`.
+    /// Checks a range that the host gave, for an enclave at `enclave`. At most `most` bytes are
+    /// allowed.
     ///
     /// # Errors
     /// When the range is null, unaligned, too long, out of the address space or reaches
     /// into the enclave.
     pub fn check(
-        pointer: u64,
-        length: u64,
+        HostRange { pointer, length }: HostRange,
         most: u64,
         enclave: &Range<usize>,
     ) -> Result<Self, PointerError> {
@@ -184,7 +185,7 @@ mod tests {
     const ENCLAVE: Range<usize> = 0x10_0000..0x20_0000;
 
     fn check(pointer: u64, length: u64) -> Result<(), PointerError> {
-        HostSlice::check(pointer, length, 1 << 40, &ENCLAVE).map(drop)
+        HostSlice::check((pointer, length).into(), 1 << 40, &ENCLAVE).map(drop)
     }
 
     #[test]
@@ -206,11 +207,11 @@ mod tests {
         assert_eq!(check(0x7fff_ffff_fff8, 9), Err(PointerError::Wraps));
         assert_eq!(check(0xffff_8000_0000_0000, 8), Err(PointerError::Wraps));
         assert_eq!(
-            HostSlice::check(8, 17, 16, &ENCLAVE).map(drop),
+            HostSlice::check((8, 17).into(), 16, &ENCLAVE).map(drop),
             Err(PointerError::TooLong { length: 17, most: 16 })
         );
         assert_eq!(
-            HostSlice::check(8, u64::MAX, u64::MAX, &ENCLAVE).map(drop),
+            HostSlice::check((8, u64::MAX).into(), u64::MAX, &ENCLAVE).map(drop),
             Err(PointerError::Wraps)
         );
     }
@@ -220,7 +221,7 @@ mod tests {
         let memory = [1_u64, 2, 3];
         for (length, wanted) in [(0, None), (15, None), (16, Some([1, 2])), (24, Some([1, 2]))] {
             let address = memory.as_ptr() as u64;
-            let slice = HostSlice::check(address, length, 64, &(0..8)).unwrap();
+            let slice = HostSlice::check((address, length).into(), 64, &(0..8)).unwrap();
             assert_eq!(slice.words::<2>(), wanted);
         }
     }
@@ -230,7 +231,7 @@ mod tests {
         for length in 0..40 {
             let memory = [0xaaaa_aaaa_aaaa_aaaa_u64; 6];
             let address = memory.as_ptr() as u64;
-            let slice = HostSlice::check(address, length as u64, 64, &(0..8)).unwrap();
+            let slice = HostSlice::check((address, length as u64).into(), 64, &(0..8)).unwrap();
             let bytes: Vec<u8> = (0..length as u8).collect();
             slice.copy_out(&bytes);
             let mut back = vec![0; length];

@@ -6,7 +6,7 @@ use crate::mapping::PAGE;
 use crate::service::Service;
 use crate::storage::Storage;
 use crate::streams;
-use twine_protocol::calls::HostCalls;
+use twine_protocol::calls::{HostCalls, HostRange};
 use twine_protocol::wire::{MAX_POLL_RECORDS, Piece, PollRecord, Status, TRANSFER_BUFFER_SIZE};
 
 /// A thread of an enclave that made a host call.
@@ -25,7 +25,8 @@ fn done(result: Result<u64, Status>) -> (u64, u64) {
 impl Caller<'_> {
     /// A range of this thread's transfer buffer.
     fn bytes(&mut self, pointer: u64, length: u64) -> Result<&mut [u8], Status> {
-        if !self.service.in_transfer(self.tcs, pointer, length) {
+        let range = HostRange { pointer, length };
+        if !self.service.transfer(self.tcs).contains(range) {
             return Err(Status::Invalid);
         }
         // SAFETY: the range is within the buffer of this TCS, which lives as long as the
@@ -39,7 +40,7 @@ impl Caller<'_> {
         &mut self,
         storage: u64,
         offset: u64,
-        (pointer, length): (u64, u64),
+        HostRange { pointer, length }: HostRange,
         write: impl FnOnce(&Storage, u64, &[u8]) -> Result<(), Status>,
     ) -> (u64, u64) {
         let service = self.service;
@@ -65,15 +66,15 @@ impl HostCalls for Caller<'_> {
         (0, 0)
     }
 
-    fn transfer_buffer(&mut self) -> (u64, u64) {
+    fn transfer_buffer(&mut self) -> HostRange {
         self.service.transfer(self.tcs)
     }
 
-    fn launch_request(&mut self) -> (u64, u64) {
+    fn launch_request(&mut self) -> HostRange {
         self.service.launch()
     }
 
-    fn program(&mut self) -> (u64, u64) {
+    fn program(&mut self) -> HostRange {
         self.service.program()
     }
 
@@ -188,9 +189,9 @@ impl HostCalls for Caller<'_> {
         done(self.service.storage(storage).and_then(|storage| storage.resize(size)).map(|()| 0))
     }
 
-    fn storage_map(&mut self, storage: u64) -> (u64, u64) {
+    fn storage_map(&mut self, storage: u64) -> HostRange {
         // If the file can't be mapped, the pointer is null, and the enclave refuses it.
-        self.service.storage(storage).and_then(Storage::map).unwrap_or((0, 0))
+        self.service.storage(storage).and_then(Storage::map).unwrap_or(HostRange::NONE)
     }
 
     fn storage_write(
@@ -200,7 +201,7 @@ impl HostCalls for Caller<'_> {
         pointer: u64,
         length: u64,
     ) -> (u64, u64) {
-        self.write_storage(storage, offset, (pointer, length), Storage::write)
+        self.write_storage(storage, offset, HostRange { pointer, length }, Storage::write)
     }
 
     fn storage_write_through(
@@ -210,7 +211,7 @@ impl HostCalls for Caller<'_> {
         pointer: u64,
         length: u64,
     ) -> (u64, u64) {
-        self.write_storage(storage, offset, (pointer, length), Storage::write_through)
+        self.write_storage(storage, offset, HostRange { pointer, length }, Storage::write_through)
     }
 
     fn storage_write_pieces(
@@ -232,8 +233,9 @@ impl HostCalls for Caller<'_> {
         done(self.service.storage(storage).and_then(Storage::sync).map(|()| 0))
     }
 
-    fn storage_unread(&mut self, storage: u64) -> (u64, u64) {
-        self.service.storage(storage).map_or((0, 0), |storage| storage.unread().location())
+    fn storage_unread(&mut self, storage: u64) -> HostRange {
+        let storage = self.service.storage(storage);
+        storage.map_or(HostRange::NONE, |storage| storage.unread().location())
     }
 
     fn storage_read(&mut self, storage: u64, offset: u64, pointer: u64, length: u64) -> (u64, u64) {
@@ -251,13 +253,13 @@ impl HostCalls for Caller<'_> {
         (0, 0)
     }
 
-    fn code_load(&mut self) -> (u64, u64) {
-        self.service.code().map_or((0, 0), CodeFile::load)
+    fn code_load(&mut self) -> HostRange {
+        self.service.code().map_or(HostRange::NONE, CodeFile::load)
     }
 
-    fn code_buffer(&mut self, length: u64) -> (u64, u64) {
+    fn code_buffer(&mut self, length: u64) -> HostRange {
         // If there is no memory, the pointer is null, and the enclave refuses it.
-        self.service.code().map_or((0, 0), |code| code.buffer(length))
+        self.service.code().map_or(HostRange::NONE, |code| code.buffer(length))
     }
 
     fn code_store(&mut self, length: u64) -> (u64, u64) {

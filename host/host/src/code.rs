@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use twine_protocol::calls::HostRange;
 use twine_protocol::wire::{MAX_CODE, Status};
 
 /// The file for the cached code of one program.
@@ -38,18 +39,18 @@ impl CodeFile {
         &self.path
     }
 
-    /// Maps the contents, and returns their address and length. The mapping stays until the next
-    /// call. Both numbers are 0 if there is no file.
-    pub(crate) fn load(&self) -> (u64, u64) {
+    /// Maps the contents. The mapping stays until the next call. Returns [`HostRange::NONE`] if
+    /// there is no file.
+    pub(crate) fn load(&self) -> HostRange {
         let mut loaded = lock(&self.loaded);
         *loaded = None;
-        let Ok(file) = File::open(&self.path) else { return (0, 0) };
+        let Ok(file) = File::open(&self.path) else { return HostRange::NONE };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let Ok(mapping) = Mapping::new(&file, length) else { return (0, 0) };
+        let Ok(mapping) = Mapping::new(&file, length) else { return HostRange::NONE };
         mapping.populate();
-        let address = mapping.address() as u64;
+        let range = mapping.range();
         *loaded = Some(mapping);
-        (address, length)
+        range
     }
 
     /// See [`Mapping::patch`]. Returns whether the address is in the mapping of this file. With zeros
@@ -58,20 +59,20 @@ impl CodeFile {
         lock(&self.loaded).as_ref().is_some_and(|mapping| mapping.patch(address).is_some())
     }
 
-    /// Allocates memory for new contents, and returns its address and length. Both are 0 if there is
-    /// not enough memory.
-    pub(crate) fn buffer(&self, length: u64) -> (u64, u64) {
+    /// Allocates memory for new contents. Returns [`HostRange::NONE`] if there is not enough
+    /// memory.
+    pub(crate) fn buffer(&self, length: u64) -> HostRange {
         if length > MAX_CODE {
-            return (0, 0);
+            return HostRange::NONE;
         }
         let words = (length as usize).div_ceil(8);
         let mut memory = lock(&self.buffer);
         memory.clear();
         if memory.try_reserve_exact(words).is_err() {
-            return (0, 0);
+            return HostRange::NONE;
         }
         memory.resize(words, 0);
-        (memory.as_ptr() as u64, length)
+        HostRange { pointer: memory.as_ptr() as u64, length }
     }
 
     /// Stores the contents that the enclave has written to the buffer.
@@ -115,15 +116,15 @@ mod tests {
     fn stored_code_is_loaded_and_a_new_file_is_empty() {
         let folder = std::env::temp_dir().join(format!("twine-code-{}", std::process::id()));
         let file = CodeFile::new(folder.join("deep/er/code"));
-        assert_eq!(file.load(), (0, 0));
-        assert_eq!(file.buffer(MAX_CODE + 1), (0, 0));
-        let (address, length) = file.buffer(13);
+        assert_eq!(file.load(), HostRange::NONE);
+        assert_eq!(file.buffer(MAX_CODE + 1), HostRange::NONE);
+        let HostRange { pointer: address, length } = file.buffer(13);
         assert_eq!(length, 13);
         // SAFETY: the buffer has two words and stays until the next call.
         unsafe { std::slice::from_raw_parts_mut(address as *mut u8, 13) }.fill(7);
         assert_eq!(file.store(17), Err(Status::Invalid));
         assert_eq!(file.store(13), Ok(()));
-        let (address, length) = file.load();
+        let HostRange { pointer: address, length } = file.load();
         assert_eq!(length, 13);
         // SAFETY: as above.
         assert_eq!(unsafe { std::slice::from_raw_parts(address as *const u8, 13) }, [7; 13]);

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use twine_protocol::calls::HostRange;
 
 pub(crate) const PAGE: u64 = 4096;
 
@@ -42,6 +43,11 @@ impl Mapping {
 
     pub(crate) fn length(&self) -> u64 {
         self.length as u64
+    }
+
+    /// The addresses, for the enclave.
+    pub(crate) fn range(&self) -> HostRange {
+        HostRange { pointer: self.address as u64, length: self.length as u64 }
     }
 
     /// Enters all pages of the file into the page tables. If that fails, each page is entered when it

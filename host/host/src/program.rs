@@ -3,6 +3,7 @@
 use crate::mapping::Mapping;
 use std::fs::File;
 use std::io;
+use twine_protocol::calls::HostRange;
 
 /// A program for an enclave to run: bytes in memory, or a file.
 #[derive(Debug)]
@@ -40,16 +41,16 @@ impl Program {
         self.len() == 0
     }
 
-    /// The address and length, for the enclave.
-    pub(crate) fn location(&self) -> (u64, u64) {
-        let address = match &self.0 {
+    /// The bytes, for the enclave.
+    pub(crate) fn location(&self) -> HostRange {
+        let pointer = match &self.0 {
             Contents::Memory { words, .. } => words.as_ptr() as u64,
             Contents::File(mapping) => {
                 mapping.populate();
                 mapping.address() as u64
             }
         };
-        (address, self.len() as u64)
+        HostRange { pointer, length: self.len() as u64 }
     }
 
     /// See [`Mapping::patch`]. Returns whether the address is in the program's mapping.
@@ -84,7 +85,7 @@ mod tests {
     use std::fs;
 
     fn given(program: &Program) -> Vec<u8> {
-        let (address, length) = program.location();
+        let HostRange { pointer: address, length } = program.location();
         assert!(address.is_multiple_of(8) && length == program.len() as u64);
         // SAFETY: the program has so many bytes there, and nobody changes them.
         unsafe { std::slice::from_raw_parts(address as *const u8, length as usize) }.to_vec()
@@ -110,7 +111,7 @@ mod tests {
         let file = File::options().read(true).write(true).open(&path).unwrap();
         let program = Program::of_file(&file, 3 * 4096).unwrap();
         file.set_len(4096).unwrap();
-        let (address, _) = program.location();
+        let address = program.location().pointer;
         assert!(program.patch(address + 4096) && program.patch(address + 2 * 4096 + 9));
         assert!(!program.patch(address - 1) && !program.patch(address + 3 * 4096));
         assert_eq!(given(&program), [vec![7; 4096], vec![0; 2 * 4096]].concat());

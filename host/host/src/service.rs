@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
+use twine_protocol::calls::HostRange;
 use twine_protocol::wire::{PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
 
 /// Limit on one sleep: a year. The system's clocks can't add much more.
@@ -242,11 +243,11 @@ impl Service {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn launch(&self) -> (u64, u64) {
-        (self.launch.as_ptr() as u64, self.launch_length)
+    pub(crate) fn launch(&self) -> HostRange {
+        HostRange { pointer: self.launch.as_ptr() as u64, length: self.launch_length }
     }
 
-    pub(crate) fn program(&self) -> (u64, u64) {
+    pub(crate) fn program(&self) -> HostRange {
         self.program.location()
     }
 
@@ -339,20 +340,13 @@ impl Service {
     }
 
     /// The transfer buffer of the thread with this TCS.
-    pub(crate) fn transfer(&self, tcs: u64) -> (u64, u64) {
+    pub(crate) fn transfer(&self, tcs: u64) -> HostRange {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
         let words = (TRANSFER_BUFFER_SIZE + PAGE) as usize / 8;
         let buffer = transfers.entry(tcs).or_insert_with(|| vec![0; words].into());
         // Aligned to a page, as direct writes to a file require.
-        let start = (buffer.as_ptr() as u64).next_multiple_of(PAGE);
-        (start, TRANSFER_BUFFER_SIZE)
-    }
-
-    /// Whether these bytes are in the transfer buffer of this TCS. The host calls of a correct enclave
-    /// use no other bytes.
-    pub(crate) fn in_transfer(&self, tcs: u64, pointer: u64, length: u64) -> bool {
-        let (start, size) = self.transfer(tcs);
-        pointer >= start && pointer.checked_add(length).is_some_and(|end| end <= start + size)
+        let pointer = (buffer.as_ptr() as u64).next_multiple_of(PAGE);
+        HostRange { pointer, length: TRANSFER_BUFFER_SIZE }
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, process, thread};
+use twine_protocol::calls::HostRange;
 use twine_protocol::wire::{AHEAD, Piece, Status};
 
 /// The errors of opening the file of a volume.
@@ -319,25 +320,25 @@ impl Storage {
         if self.writable { Ok(()) } else { Err(Status::Denied) }
     }
 
-    /// A mapping of at least the file's present length: address and length.
-    pub(crate) fn map(&self) -> Result<(u64, u64), Status> {
+    /// A mapping of at least the file's present length.
+    pub(crate) fn map(&self) -> Result<HostRange, Status> {
         let size = self.size()?.next_multiple_of(PAGE).max(PAGE);
         let mut mappings = self.mappings();
         if let Some(Mapped { mapping, .. }) = mappings.last()
             && mapping.length() >= size
         {
-            return Ok((mapping.address() as u64, mapping.length()));
+            return Ok(mapping.range());
         }
         let file = self.file.file();
         let preferred = size.checked_mul(2).unwrap_or(size).max(MIN_MAPPING);
         let mapping = Mapping::new(file, preferred)
             .or_else(|_| Mapping::new(file, size))
             .map_err(|error| status_of(&error))?;
-        let answer = (mapping.address() as u64, mapping.length());
+        let range = mapping.range();
         let prefault = Prefault::new(mapping.address());
         prefault.enter(size.min(AHEAD));
         mappings.push(Mapped { prefault, mapping });
-        Ok(answer)
+        Ok(range)
     }
 
     /// Enters the first `length` bytes of the mapping into the page tables, up to the end of the file.
@@ -575,7 +576,7 @@ mod tests {
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         assert!(storage.is_empty());
         storage.resize(8192).unwrap();
-        let (address, length) = storage.map().unwrap();
+        let HostRange { pointer: address, length } = storage.map().unwrap();
         assert!(length >= 8192);
         storage.resize(1 << 20).unwrap();
         storage.write((1 << 20) - 8, &7u64.to_le_bytes()).unwrap();
@@ -598,7 +599,7 @@ mod tests {
 
     /// What the enclave sees at `offset` of the mapping.
     fn seen(storage: &Storage, offset: u64) -> u64 {
-        let (address, length) = storage.map().unwrap();
+        let HostRange { pointer: address, length } = storage.map().unwrap();
         assert!(offset + 8 <= length);
         // SAFETY: the word is within the mapping; the caller knows that the file, or a page of
         // zeros, is there.
@@ -606,7 +607,7 @@ mod tests {
     }
 
     fn is_unread(storage: &Storage, offset: u64) -> bool {
-        let (address, length) = storage.unread().location();
+        let HostRange { pointer: address, length } = storage.unread().location();
         assert_eq!(length, 16);
         // SAFETY: the words are the storage's, and nobody writes to them meanwhile.
         let words = unsafe { (address as *const [u64; 2]).read_volatile() };
@@ -618,7 +619,7 @@ mod tests {
         let folder = folder("cut");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         storage.write(0, &[7; 4 * 4096]).unwrap();
-        let (address, _) = storage.map().unwrap();
+        let address = storage.map().unwrap().pointer;
         // Somebody else cuts it, and the enclave touches what is gone.
         File::options().write(true).open(storage.path()).unwrap().set_len(4096).unwrap();
         for page in [1, 3] {
@@ -647,7 +648,7 @@ mod tests {
         let folder = folder("once");
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         storage.write(0, &[7; 4 * 4096]).unwrap();
-        let (address, _) = storage.map().unwrap();
+        let address = storage.map().unwrap().pointer;
         assert!(storage.patch(address + 4096));
         assert_eq!(seen(&storage, 4096), 0);
         let mut bytes = [0; 2 * 4096];

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use twine_protocol::calls::HostRange;
 use twine_protocol::wire;
 
 /// The pages that are zeros in the mapping, by their offsets in the file.
@@ -19,9 +20,9 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    /// The address and length of the words that the enclave reads.
-    pub(crate) fn location(&self) -> (u64, u64) {
-        (self.published.as_ptr() as u64, wire::Unread::SIZE)
+    /// The words that the enclave reads.
+    pub(crate) fn location(&self) -> HostRange {
+        HostRange { pointer: self.published.as_ptr() as u64, length: wire::Unread::SIZE }
     }
 
     /// The number of times that a page could not be read.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
-use twine_protocol::calls::{USER_DEFINED, exception, number};
+use twine_protocol::calls::{HostRange, USER_DEFINED, exception, number};
 use twine_protocol::launch::{Launch, Limits};
 use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
 
@@ -238,7 +238,7 @@ pub fn changing_memory() -> Vec<Case> {
             Expect::Clean,
             move |search| {
                 let pair = Pair::keeper(search);
-                let (launch, length) = pair.host.launch;
+                let HostRange { pointer: launch, length } = pair.host.launch;
                 let scribbler =
                     Scribbler::start(move |n| write(launch + n * 8 % length / 8 * 8, value(n)));
                 let ending = pair.run(&honest());
@@ -253,7 +253,7 @@ pub fn changing_memory() -> Vec<Case> {
             Expect::Clean,
             move |search| {
                 let pair = Pair::keeper(search);
-                let (program, length) = pair.host.program;
+                let HostRange { pointer: program, length } = pair.host.program;
                 let scribbler =
                     Scribbler::start(move |n| write(program + n * 8 % length / 8 * 8, value(n)));
                 let ending = pair.run(&honest());
@@ -267,7 +267,7 @@ pub fn changing_memory() -> Vec<Case> {
     // Flips between what it is and what it is not, word by word, so that some of it is valid.
     cases.push(case("a program that flips in one word", Expect::Clean, |search| {
         let pair = Pair::keeper(search);
-        let (program, length) = pair.host.program;
+        let HostRange { pointer: program, length } = pair.host.program;
         let at = program + length / 2 / 8 * 8;
         // SAFETY: the word is within the program, which is never given back.
         let word = unsafe { (at as *const u64).read_volatile() };
@@ -287,7 +287,7 @@ pub fn changing_memory() -> Vec<Case> {
             if call == number::program {
                 asked.store(true, Ordering::SeqCst);
             } else if call != number::add_pages && asked.load(Ordering::SeqCst) {
-                for (at, length) in [host.program, host.launch] {
+                for HostRange { pointer: at, length } in [host.program, host.launch] {
                     (0..length / 8).for_each(|word| write(at + word * 8, u64::MAX));
                 }
             }
@@ -301,7 +301,7 @@ pub fn changing_memory() -> Vec<Case> {
         Expect::Clean,
         false,
         Arc::new(|host, _, _, call, _, serve| match call {
-            number::transfer_buffer => [0, host.program.0, host.program.1, 0, 0, 0],
+            number::transfer_buffer => [0, host.program.pointer, host.program.length, 0, 0, 0],
             _ => plain(serve()),
         }),
     ));
@@ -847,7 +847,7 @@ pub fn order() -> Vec<Case> {
                 libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_NONE, flags, -1, 0)
             } as u64;
             PLACE.store(place, Ordering::SeqCst);
-            let (launch, length) = pair.host.launch;
+            let HostRange { pointer: launch, length } = pair.host.launch;
             REQUEST[0].store(launch, Ordering::SeqCst);
             REQUEST[1].store(length, Ordering::SeqCst);
             let main = pair.main();

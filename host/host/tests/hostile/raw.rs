@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use twine_protocol::calls::{HostCalls, USER_DEFINED, dispatch, exception};
+use twine_protocol::calls::{HostCalls, HostRange, USER_DEFINED, dispatch, exception};
 use twine_protocol::launch::{Launch, Outcome};
 use twine_protocol::wire::{PollRecord, Status, StreamKind, TRANSFER_BUFFER_SIZE};
 
@@ -270,8 +270,8 @@ pub fn leak(bytes: &[u8], room: usize) -> &'static mut [u64] {
 
 /// What the enclave is served with.
 pub struct Host {
-    pub launch: (u64, u64),
-    pub program: (u64, u64),
+    pub launch: HostRange,
+    pub program: HostRange,
     pub search: &'static Search,
     transfers: Mutex<HashMap<u64, u64>>,
     input: AtomicUsize,
@@ -293,7 +293,10 @@ struct State {
 impl Host {
     pub fn new(launch: &Launch, program: &[u8], search: &'static Search) -> Arc<Self> {
         let launch = launch.encode();
-        let place = |bytes: &[u8]| (leak(bytes, 1).as_ptr() as u64, bytes.len() as u64);
+        let place = |bytes: &[u8]| HostRange {
+            pointer: leak(bytes, 1).as_ptr() as u64,
+            length: bytes.len() as u64,
+        };
         Arc::new(Host {
             launch: place(&launch),
             program: place(program),
@@ -542,15 +545,15 @@ impl HostCalls for Caller<'_> {
         (0, 0)
     }
 
-    fn transfer_buffer(&mut self) -> (u64, u64) {
-        (self.host.transfer(self.tcs), TRANSFER_BUFFER_SIZE)
+    fn transfer_buffer(&mut self) -> HostRange {
+        HostRange { pointer: self.host.transfer(self.tcs), length: TRANSFER_BUFFER_SIZE }
     }
 
-    fn launch_request(&mut self) -> (u64, u64) {
+    fn launch_request(&mut self) -> HostRange {
         self.host.launch
     }
 
-    fn program(&mut self) -> (u64, u64) {
+    fn program(&mut self) -> HostRange {
         self.host.program
     }
 
@@ -623,12 +626,12 @@ impl HostCalls for Caller<'_> {
 
     // The program of these cases has neither sockets nor files, and its code is not kept.
 
-    fn code_load(&mut self) -> (u64, u64) {
-        (0, 0)
+    fn code_load(&mut self) -> HostRange {
+        HostRange::NONE
     }
 
-    fn code_buffer(&mut self, _: u64) -> (u64, u64) {
-        (0, 0)
+    fn code_buffer(&mut self, _: u64) -> HostRange {
+        HostRange::NONE
     }
 
     fn code_store(&mut self, _: u64) -> (u64, u64) {
@@ -663,8 +666,8 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
-    fn storage_map(&mut self, _: u64) -> (u64, u64) {
-        (0, 0)
+    fn storage_map(&mut self, _: u64) -> HostRange {
+        HostRange::NONE
     }
 
     fn storage_write(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
@@ -683,8 +686,8 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
-    fn storage_unread(&mut self, _: u64) -> (u64, u64) {
-        (0, 0)
+    fn storage_unread(&mut self, _: u64) -> HostRange {
+        HostRange::NONE
     }
 
     fn storage_read(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
