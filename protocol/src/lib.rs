@@ -1,9 +1,10 @@
 //! What the Twine enclave and its untrusted host say to each other.
 //!
-//! Seven things and no logic:
+//! Eight things and no logic:
 //!
 //! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's
 //!   dispatch and `docs/host-calls.md` are all made from that declaration.
+//! - [`code`]: the settings that compiled code depends on.
 //! - [`folder`]: what the enclave asks of an ordinary folder of the host's.
 //! - [`key`]: what opens a volume.
 //! - [`launch`]: the launch request, which the host hands to the enclave when it
@@ -37,6 +38,7 @@
 extern crate alloc;
 
 pub mod calls;
+pub mod code;
 pub mod document;
 pub mod folder;
 #[cfg(feature = "fuzzing")]

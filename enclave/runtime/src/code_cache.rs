@@ -11,6 +11,7 @@ use std::iter;
 use std::thread;
 use twine_boundary::HostSlice;
 use twine_engine::{Compiled, EngineConfig, Error, Identified, Limits};
+use twine_protocol::code::CodeSettings;
 use twine_protocol::key::Sealing;
 use twine_protocol::launch::Compiler;
 use twine_sgx::{CodeMemory, host};
@@ -75,32 +76,38 @@ pub(crate) fn compile(program: &Identified, wanted: &Compilation) -> Result<Comp
     }
 }
 
-/// With it the head is a multiple of a word: what follows is written to the host's memory.
+/// A byte for each setting, and zeros. With this length the head is a multiple of a word: what
+/// follows is written to the host's memory.
 const SETTINGS_BYTES: usize = 12;
 
 /// The settings and the program's SHA-256. None of it is secret, and none of it is believed before
 /// the code is found authentic.
 const ABOUT_BYTES: usize = SETTINGS_BYTES + 32;
 
-/// What code depends on beside the program and the image.
+/// The settings that the code was compiled with.
 fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
     let config = compiled.config();
-    let [fuel, epochs] = [limits.fuel.is_some(), limits.interruptible];
-    let flags = [fuel, epochs, config.guarded.is_some(), config.baseline];
-    let mut settings = [0; SETTINGS_BYTES];
-    settings.iter_mut().zip(flags).for_each(|(setting, flag)| *setting = u8::from(flag));
-    settings
+    let settings = CodeSettings {
+        fuel: limits.fuel.is_some(),
+        epochs: limits.interruptible,
+        explicit_checks: config.guarded.is_none(),
+        baseline: config.baseline,
+    };
+    let mut bytes = [0; SETTINGS_BYTES];
+    bytes.iter_mut().zip(settings.flags()).for_each(|(byte, flag)| *byte = u8::from(flag));
+    bytes
 }
 
 /// How code with these settings was compiled, if it is what is wanted.
-fn fitting(settings: [u8; SETTINGS_BYTES], wanted: &Compilation) -> Option<EngineConfig> {
+fn fitting(settings: &[u8; SETTINGS_BYTES], wanted: &Compilation) -> Option<EngineConfig> {
     let Compilation { limits, config, compiler } = wanted;
-    let [fuel, epochs, guarded, baseline, ..] = settings.map(|setting| setting != 0);
+    let flags = settings.first_chunk()?.map(|setting| setting != 0);
+    let CodeSettings { fuel, epochs, explicit_checks, baseline } = CodeSettings::from_flags(flags);
     let fits = fuel == limits.fuel.is_some()
         && epochs == limits.interruptible
-        && (!guarded || config.guarded.is_some())
+        && (explicit_checks || config.guarded.is_some())
         && (!baseline || *compiler != Compiler::Optimizing);
-    let guarded = config.guarded.filter(|_| guarded);
+    let guarded = config.guarded.filter(|_| !explicit_checks);
     fits.then_some(EngineConfig { guarded, baseline, ..*config })
 }
 
@@ -116,7 +123,7 @@ fn open(sealed: HostSlice, wanted: &Compilation) -> Option<Compiled> {
     if magic != MAGIC {
         return None;
     }
-    let config = fitting(*settings, wanted)?;
+    let config = fitting(settings, wanted)?;
     let keys = SealingKeys::of_program(sha256);
     let key = keys.present_key(Purpose::Code, SEALING, parameters).ok()?;
     let sealed = sealed.part(HEAD_BYTES as u64, sealed.len() - HEAD_BYTES)?;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 use twine_host::{CodeFile, Image};
+use twine_protocol::code::CodeSettings;
 
 /// Limit on the size of the code cache, in bytes. Beyond it, the least recently used files are
 /// removed.
@@ -103,29 +104,17 @@ fn list(folder: &Path) -> io::Result<Vec<CachedFile>> {
     Ok(all)
 }
 
-/// The settings that compiled code depends on, apart from the program and the image.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Settings {
-    pub fuel: bool,
-    pub timeout: bool,
-    pub explicit_checks: bool,
-    pub baseline: bool,
-}
-
 /// The file for the code of a program that runs in `image`. It may not exist yet.
-pub(crate) fn code_file(image: &Image, program: &Program, settings: Settings) -> Option<CodeFile> {
+pub(crate) fn code_file(
+    image: &Image,
+    program: &Program,
+    settings: CodeSettings,
+) -> Option<CodeFile> {
     let folder = folder()?;
     let program = hash_cache::sha256(program, &folder).ok()?;
     let mrenclave = &image.sigstruct().enclavehash;
     let mut name = format!("{}-{}", hex(&program), hex(&mrenclave[..8]));
-    let Settings { fuel, timeout, explicit_checks, baseline } = settings;
-    let words = [
-        (fuel, "-fuel"),
-        (timeout, "-timeout"),
-        (explicit_checks, "-explicit"),
-        (baseline, "-baseline"),
-    ];
-    words.iter().filter(|(set, _)| *set).for_each(|(_, word)| name += word);
+    settings.names().for_each(|setting| name.extend(["-", setting]));
     let path = folder.join(name).with_extension(EXTENSION);
     evict(&folder);
     touch(&path);

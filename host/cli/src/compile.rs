@@ -1,6 +1,6 @@
 //! `twine compile`, and the choice of the compiler for `twine run`.
 
-use crate::cache::{self, Settings};
+use crate::cache;
 use crate::failure::Failure;
 use crate::options::{CompilerName, Target};
 use crate::print::{print_error, print_line};
@@ -17,6 +17,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Instant;
 use twine_host::{CodeFile, Resources};
+use twine_protocol::code::CodeSettings;
 use twine_protocol::launch::{Compiler, End, Launch, Limits};
 use twine_protocol::task::Task;
 
@@ -85,13 +86,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let program = Program::read(&arguments.program)?;
     let (image, platform) = arguments.target.choose(program.len(), arguments.quiet)?;
     let baseline = arguments.compiler == OneCompiler::Baseline;
-    let settings = Settings {
-        fuel: arguments.fuel,
-        timeout: arguments.timeout,
+    let launch = Launch {
+        task: Task::Compile,
+        limits: Limits {
+            memory: None,
+            fuel: arguments.fuel.then_some(1),
+            timeout: arguments.timeout.then_some(1),
+            interrupts: false,
+        },
         explicit_checks: arguments.target.no_guard_pages,
-        baseline,
+        compiler: if baseline { Compiler::Baseline } else { Compiler::Optimizing },
+        compile_threads: threads(),
+        keep_code: true,
+        ..Launch::default()
     };
-    let code = cache::code_file(&image, &program, settings).ok_or_else(cache::no_folder)?;
+    let code =
+        cache::code_file(&image, &program, launch.code_settings()).ok_or_else(cache::no_folder)?;
     if arguments.target.no_code_cache {
         // The cached code is replaced.
         let _ = fs::remove_file(code.path());
@@ -111,20 +121,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if !arguments.quiet {
         announce(&arguments.program, program.len(), Some(&code));
     }
-    let launch = Launch {
-        task: Task::Compile,
-        limits: Limits {
-            memory: None,
-            fuel: arguments.fuel.then_some(1),
-            timeout: arguments.timeout.then_some(1),
-            interrupts: false,
-        },
-        explicit_checks: arguments.target.no_guard_pages,
-        compiler: if baseline { Compiler::Baseline } else { Compiler::Optimizing },
-        compile_threads: threads(),
-        keep_code: true,
-        ..Launch::default()
-    };
     let resources = Resources { code: Some(code), ..Resources::default() };
     let program = program.into_host_program()?;
     let begun = Instant::now();
@@ -167,8 +163,8 @@ pub(crate) fn plan(
     wanted: CompilerName,
     target: &Target,
     program: &Path,
-    settings: Settings,
-    file: impl Fn(Settings) -> Option<CodeFile>,
+    settings: CodeSettings,
+    file: impl Fn(CodeSettings) -> Option<CodeFile>,
 ) -> CompilePlan {
     let compiler = match wanted {
         CompilerName::Optimizing => Compiler::Optimizing,
@@ -186,7 +182,7 @@ pub(crate) fn plan(
         return CompilePlan { compiler, code: None };
     }
     let optimized = file(settings);
-    let baseline = Settings { baseline: true, ..settings };
+    let baseline = CodeSettings { baseline: true, ..settings };
     match compiler {
         Compiler::Optimizing => CompilePlan { compiler, code: optimized },
         Compiler::Baseline => CompilePlan { compiler, code: file(baseline) },
@@ -204,14 +200,14 @@ pub(crate) fn plan(
 
 /// Starts another `twine` process that compiles the program, and does not wait for it. If that
 /// fails, the next run does the same as this one.
-fn compile_in_background(target: &Target, program: &Path, settings: Settings) {
+fn compile_in_background(target: &Target, program: &Path, settings: CodeSettings) {
     let Ok(twine) = locate::command() else { return };
     let mut arguments: Vec<OsString> = vec![twine.into(), "compile".into(), "--quiet".into()];
     arguments.extend(target.options());
     if settings.fuel {
         arguments.push("--fuel".into());
     }
-    if settings.timeout {
+    if settings.epochs {
         arguments.push("--timeout".into());
     }
     arguments.extend(["--".into(), program.into()]);

@@ -226,12 +226,6 @@ impl Run {
         // `made` is declared first, so that it is dropped last: it removes files whose locks are
         // in `resources`.
         let Prepared { made, mounts, mut resources, .. } = self.prepared;
-        let settings = cache::Settings {
-            fuel: self.limits.fuel.is_some(),
-            timeout: self.limits.epochs(),
-            explicit_checks: self.target.no_guard_pages,
-            baseline: false,
-        };
         let mut launch = Launch {
             task: Task::Program,
             arguments: self.arguments,
@@ -253,6 +247,7 @@ impl Run {
             Platform::Throwaway => self.target.without_code_cache(),
             _ => self.target,
         };
+        let settings = launch.code_settings();
         let plan = compile::plan(self.compiler, &target, &self.name, settings, |settings| {
             cache::code_file(&image, &self.program, settings)
         });
