@@ -25,15 +25,20 @@ pub(crate) enum Source {
     File(PathBuf),
 }
 
-/// The ways to write a key, for messages.
-pub(crate) const WAYS: &str = "write sealed, sealed:image, sealed:any-program, \
-    sealed:image:any-program, file:PATH, passphrase, passphrase:env:NAME or passphrase:file:PATH";
+/// The ways to write a key, for help and messages.
+macro_rules! key_forms {
+    () => {
+        "sealed, sealed:image, sealed:any-program, sealed:image:any-program, file:PATH, \
+         passphrase, passphrase:env:NAME or passphrase:file:PATH"
+    };
+}
+pub(crate) use key_forms;
 
 impl FromStr for Key {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("{text:?} is no key; {WAYS}");
+        let bad = || format!("{text:?} is no key; write {}", key_forms!());
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             "sealed" => {

@@ -26,6 +26,7 @@ mod xdg;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
+use key::key_forms;
 use std::env;
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
@@ -50,13 +51,17 @@ enum Command {
     /// Run SQLite's shell on a database in a protected volume
     Sqlite(sqlite::Arguments),
     /// Create, inspect, fill, check and re-key protected volumes
-    ///
-    /// The enclave does all work: keys and contents never leave it, except for output and files
-    /// that are copied out. KEY is sealed, sealed:image, sealed:any-program,
-    /// sealed:image:any-program, file:PATH, passphrase, passphrase:env:NAME or
-    /// passphrase:file:PATH. A volume that is sealed to one program opens for that program alone,
-    /// and not for these commands; give it a passphrase or a key file too.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        long_about = concat!(
+            "Create, inspect, fill, check and re-key protected volumes\n\n\
+             The enclave does all work: keys and contents never leave it, except for output and \
+             files that are copied out. KEY is ",
+            key_forms!(),
+            ". A volume that is sealed to one program opens for that program alone, and not for \
+             these commands; give it a passphrase or a key file too."
+        )
+    )]
     Volume(Box<volume::Command>),
     /// Show whether this machine can use SGX, and which images are installed
     Info(info::Arguments),

@@ -1,7 +1,7 @@
 //! Mounts: `--dir`, `--plain-dir`, `--tmpfs` and their options.
 
 use crate::failure::Failure;
-use crate::key::Key;
+use crate::key::{Key, key_forms};
 use crate::print::print_error;
 use crate::size;
 use clap::Args;
@@ -33,9 +33,12 @@ pub(crate) struct Mounts {
     #[arg(long = "tmpfs", value_name = "GUEST[=SIZE]")]
     memories: Vec<String>,
 
-    /// What opens the volumes, and is their key if they are made: sealed, sealed:image,
-    /// sealed:any-program, file:PATH, passphrase, passphrase:env:NAME or passphrase:file:PATH
-    #[arg(long, value_name = "KEY", default_value = "sealed")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        default_value = "sealed",
+        help = concat!("Key that opens the volumes, and that new volumes get: ", key_forms!())
+    )]
     key: Key,
 
     /// Mount volumes and folders read-only, except those with ,rw

@@ -74,7 +74,7 @@ pub(crate) struct Common {
 /// The options of commands that open a volume.
 #[derive(Debug, Args)]
 pub(crate) struct OpenOptions {
-    /// What opens the volume [default: sealed:any-program]
+    /// Key that opens the volume [default: sealed:any-program]
     #[arg(long, value_name = "KEY")]
     key: Option<Key>,
 
