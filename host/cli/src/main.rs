@@ -13,6 +13,7 @@ mod manual;
 mod measure;
 mod memory;
 mod mounts;
+mod oci;
 mod options;
 mod print;
 mod program;
@@ -75,6 +76,9 @@ enum Command {
     /// Build, sign, measure and inspect enclave images
     #[command(subcommand)]
     Image(image::Command),
+    /// Build OCI images from programs
+    #[command(subcommand)]
+    Oci(oci::Command),
     /// Print completions for a shell
     Completions(manual::Completions),
     /// Print a manual page, for `man -l -`, or write all of them to a folder
@@ -123,6 +127,7 @@ fn command() -> ExitCode {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Cache(command) => cache::run(&command),
         Command::Image(command) => image::run(command),
+        Command::Oci(command) => oci::run(command),
         Command::Completions(arguments) => Ok(manual::completions(&arguments)),
         Command::Man(arguments) => manual::man(&arguments),
     };

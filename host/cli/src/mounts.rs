@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twine_host::{Access, Folder, Resources, Storage};
+use twine_oci_image::Unpacked;
 use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource};
 
 /// The files a program sees.
@@ -62,6 +63,8 @@ pub(crate) struct Prepared {
     files: Vec<PathBuf>,
     /// The files that were made for new volumes.
     pub made: Made,
+    /// The files of an OCI image.
+    pub image: Option<Unpacked>,
 }
 
 /// Files that were made for new volumes. When this is dropped, it removes those in which no volume
@@ -243,6 +246,13 @@ impl Prepared {
         self.resources.storages.push(storage);
         let source = VolumeSource { storage: number, key, create, cache, main };
         self.mount(guest, Source::Volume(source), read_only)
+    }
+
+    /// Mounts the files of an OCI image at `/`. The program can only read them.
+    pub(crate) fn image(&mut self, files: Unpacked) -> Result<(), Failure> {
+        self.folder(files.folder(), "/", true)?;
+        self.image = Some(files);
+        Ok(())
     }
 
     fn folder(&mut self, host: &Path, guest: &str, read_only: bool) -> Result<(), Failure> {

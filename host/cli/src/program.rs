@@ -1,6 +1,7 @@
 //! Reading a program.
 
 use crate::failure::Failure;
+use crate::oci;
 use sha2::{Digest, Sha256};
 use std::cell::OnceCell;
 use std::fs::{File, Metadata};
@@ -30,23 +31,42 @@ enum Contents {
 }
 
 impl Program {
-    /// The program at `path`, or on the standard input.
+    /// The program at `path`, on the standard input, or in an OCI image.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        if let Some(reference) = oci::reference(path) {
+            return Ok(oci::open(&reference, false)?.program);
+        }
         if is_standard_input(path) && io::stdin().is_terminal() {
             return Err(Failure::new(
                 "a program can't be typed: the standard input is a terminal",
                 "name the program's file, or redirect the standard input: twine run - < app.wasm",
             ));
         }
+        let contents = match is_standard_input(path) {
+            true => to_end(io::stdin()),
+            false => File::open(path).and_then(|file| contents(file, path)),
+        };
+        Program::of_contents(contents, path)
+    }
+
+    /// The program in a file that was opened. `path` is its name.
+    pub(crate) fn of_file(file: File, path: &Path) -> Result<Self, Failure> {
+        Program::of_contents(contents(file, path), path)
+    }
+
+    fn of_contents(contents: io::Result<Contents>, path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
             let remedy = match error.kind() {
                 ErrorKind::NotFound => "check the path",
+                ErrorKind::IsADirectory if oci::is_layout(path) => {
+                    "it holds OCI images: write oci: in front of the folder"
+                }
                 ErrorKind::IsADirectory => "name a .wasm or .wat file, not a folder",
                 _ => "check the path and its permissions",
             };
             Failure::system(format!("{} can't be read: {error}", path.display()), &error, remedy)
         };
-        let contents = contents(path).map_err(failed)?;
+        let contents = contents.map_err(failed)?;
         if contents.len() > MAX_PROGRAM {
             return Err(Failure::new(
                 format!("{} is larger than {} MiB", path.display(), MAX_PROGRAM >> 20),
@@ -93,20 +113,35 @@ impl Program {
         }
     }
 
+    /// The bytes of the program.
+    pub(crate) fn into_bytes(self) -> Result<Vec<u8>, Failure> {
+        match self.contents {
+            Contents::Bytes(bytes) => Ok(bytes),
+            Contents::File(mut file, _) => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(|error| unreadable_file(&error))?;
+                Ok(bytes)
+            }
+        }
+    }
+
     /// Converts the program for an enclave.
     pub(crate) fn into_host_program(self) -> Result<twine_host::Program, Failure> {
         match self.contents {
             Contents::Bytes(bytes) => Ok(bytes.into()),
             Contents::File(file, metadata) => twine_host::Program::of_file(&file, metadata.len())
-                .map_err(|error| {
-                    Failure::system(
-                        format!("the program's file can't be read: {error}"),
-                        &error,
-                        "copy the file to a local disk",
-                    )
-                }),
+                .map_err(|error| unreadable_file(&error)),
         }
     }
+}
+
+/// The file of a program was opened, and can't be read.
+fn unreadable_file(error: &io::Error) -> Failure {
+    Failure::system(
+        format!("the program's file can't be read: {error}"),
+        error,
+        "copy the file to a local disk",
+    )
 }
 
 impl From<Vec<u8>> for Program {
@@ -152,11 +187,7 @@ pub(crate) fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn contents(path: &Path) -> io::Result<Contents> {
-    if is_standard_input(path) {
-        return to_end(io::stdin());
-    }
-    let file = File::open(path)?;
+fn contents(file: File, path: &Path) -> io::Result<Contents> {
     let metadata = file.metadata()?;
     let mut magic = [0; 4];
     let large = metadata.is_file() && metadata.len() > LARGE && !is_text_file(path);

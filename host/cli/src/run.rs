@@ -5,7 +5,7 @@ use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
-use crate::{cache, compile, memory, size};
+use crate::{cache, compile, memory, oci, size};
 use clap::Args;
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -26,7 +26,8 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Program to run (a .wasm or .wat file, or - for the standard input), and its arguments
+    /// Program to run (a .wasm or .wat file, - for the standard input, or oci:FOLDER[:NAME] for an
+    /// OCI image), and its arguments
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -122,7 +123,15 @@ fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
             }
         }
     };
-    variables.into_iter().filter_map(with_value).collect()
+    let mut environment: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    for (name, value) in variables.into_iter().filter_map(with_value) {
+        // The last value counts: a program would find the first.
+        match environment.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, former)) => *former = value,
+            None => environment.push((name, value)),
+        }
+    }
+    environment
 }
 
 /// The platform that can run `launch`. If software SGX has no root secret, it can still run
@@ -186,23 +195,40 @@ fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut given = arguments.program.into_iter();
     let path = PathBuf::from(given.next().expect("clap requires a program"));
-    let program = Program::read(&path)?;
-    let name = path.file_name().unwrap_or(path.as_os_str()).as_bytes().to_vec();
     let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
+    let mut variables = arguments.environment;
+    let has_arguments = given.len() > 0 || arguments.invoke.is_some();
+    let (program, name, given) = match oci::reference(&path) {
+        Some(reference) => {
+            let found = oci::open(&reference, has_arguments)?;
+            // Those of the command line come last, and so replace others.
+            variables.splice(0..0, found.environment.into_iter().map(OsString::from));
+            if found.has_files {
+                prepared.image(found.files)?;
+            }
+            let of_image = found.arguments.into_iter().map(OsString::from);
+            (found.program, found.name.into_bytes(), of_image.chain(given).collect::<Vec<_>>())
+        }
+        None => {
+            let name = path.file_name().unwrap_or(path.as_os_str()).as_bytes().to_vec();
+            (Program::read(&path)?, name, given.collect())
+        }
+    };
     prepared.resources.listeners = listeners(&arguments.listen)?;
     let (invoke, rest) = match arguments.invoke {
         Some(function) => {
-            let arguments = given.map(|value| value.to_string_lossy().into_owned()).collect();
+            let arguments =
+                given.iter().map(|value| value.to_string_lossy().into_owned()).collect();
             (Some(Invoke { function, arguments }), Vec::new())
         }
-        None => (None, given.map(OsString::into_vec).collect()),
+        None => (None, given.into_iter().map(OsString::into_vec).collect()),
     };
     Run {
         program,
         subject: path.clone(),
         name: path,
         arguments: [vec![name], rest].concat(),
-        environment: environment(arguments.environment),
+        environment: environment(variables),
         invoke,
         limits: Limits {
             memory: arguments.max_memory,
@@ -225,7 +251,7 @@ impl Run {
             self.target.choose(self.program.len(), self.report_options.quiet)?;
         // `made` is declared first, so that it is dropped last: it removes files whose locks are
         // in `resources`.
-        let Prepared { made, mounts, mut resources, .. } = self.prepared;
+        let Prepared { made, image: _image, mounts, mut resources, .. } = self.prepared;
         let mut launch = Launch {
             task: Task::Program,
             arguments: self.arguments,

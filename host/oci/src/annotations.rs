@@ -6,12 +6,19 @@ use serde_json::{Map, Value};
 /// The prefix of the names.
 const PREFIX: &str = "io.twine.";
 
+/// Annotations of CRI (containerd's and CRI-O's) that say what kind of container it is. A sandbox has
+/// the annotations of its pod, and is no program.
+const SANDBOX_TYPE: [&str; 2] =
+    ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
+
 /// The settings in a container's annotations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Annotations {
     /// `io.twine.program`: whether the container's process is a WebAssembly program, whatever its
     /// name is.
     pub(crate) program: Option<bool>,
+    /// Whether the container is the sandbox of a pod, which holds its namespaces.
+    pub(crate) is_sandbox: bool,
     /// `io.twine.volume.NAME`: protected volumes, as `--dir` of `twine run` has them.
     pub(crate) volumes: Vec<String>,
     /// `io.twine.key`: `--key` of `twine run`.
@@ -57,6 +64,9 @@ impl Annotations {
     pub(crate) fn parse(all: Option<&Map<String, Value>>) -> Result<Self> {
         let mut annotations = Annotations::default();
         for (name, value) in all.into_iter().flatten() {
+            if SANDBOX_TYPE.contains(&name.as_str()) && value == "sandbox" {
+                annotations.is_sandbox = true;
+            }
             let Some(short) = name.strip_prefix(PREFIX) else { continue };
             let value = value.as_str().unwrap_or_default();
             match short {

@@ -103,6 +103,10 @@ impl Container {
                 .map(str::to_owned)
                 .into();
         command.extend(self.environment.iter().map(|name| format!("--env={name}")));
+        // WASI has no working directory. Go's programs, for one, take it from PWD.
+        if self.directory != "/" && !self.environment.iter().any(|name| name == "PWD") {
+            command.push(format!("--env=PWD={}", self.directory));
+        }
         match annotations.rootfs {
             Rootfs::ReadWrite => command.push("--plain-dir=/::/".into()),
             Rootfs::ReadOnly => command.push("--plain-dir=/::/,ro".into()),

@@ -40,6 +40,14 @@ pub enum Error {
     /// The `twine` command or one of its files is missing.
     #[error("{0}")]
     Installation(String),
+    /// The configuration of containerd can't be changed.
+    #[error("{path}: {cause}", path = .path.display())]
+    Containerd {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// There is no runc.
     #[error("there is no runc on this machine")]
     NoRunc,
@@ -56,6 +64,10 @@ impl Error {
             Error::Annotation { remedy, .. } => remedy.clone(),
             Error::Installation(_) => {
                 "install Twine completely: `cargo xtask install --prefix /usr/local`".into()
+            }
+            Error::Containerd { .. } => {
+                "correct the file, or bring it to a newer version: `containerd config migrate`"
+                    .into()
             }
             Error::NoRunc => "install runc, or name it with TWINE_RUNC=/path/to/runc".into(),
         }

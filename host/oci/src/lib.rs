@@ -13,9 +13,11 @@
 mod annotations;
 mod bundle;
 mod command;
+mod containerd;
 mod devices;
 mod error;
 mod installation;
+mod manage;
 mod program;
 mod report;
 mod runc;
@@ -24,5 +26,6 @@ pub use bundle::prepare;
 pub use command::Command;
 pub use error::Error;
 pub use installation::Installation;
+pub use manage::manage;
 pub use report::report;
 pub use runc::become_runc;

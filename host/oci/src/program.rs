@@ -18,6 +18,9 @@ pub(crate) fn is_program(
     directory: &str,
     root: &Path,
 ) -> bool {
+    if annotations.is_sandbox {
+        return false;
+    }
     annotations
         .program
         .unwrap_or_else(|| program.ends_with(".wasm") || has_magic(root, directory, program))
@@ -61,6 +64,8 @@ mod tests {
         let said = |program| Annotations { program: Some(program), ..Annotations::default() };
         assert!(is_program(&said(true), "/app/sh", "/", &root));
         assert!(!is_program(&said(false), "/app/x.wasm", "/", &root));
+        let sandbox = Annotations { is_sandbox: true, ..said(true) };
+        assert!(!is_program(&sandbox, "/app/tool", "/", &root));
         fs::remove_dir_all(root).unwrap();
     }
 }
