@@ -1,11 +1,11 @@
-//! Notes in a protected volume: adds a line to them, if one is given, and prints all.
+//! Keeps notes in a protected volume: adds a line, if one is given, and prints all lines.
 //!
 //! ```sh
 //! cargo run -p twine-volume --example notes -- notes.vol notes.key "buy bread"
 //! ```
 //!
-//! The volume is made if it is not there. The key file must be there, with 32 random bytes or more:
-//! `head -c 32 /dev/urandom > notes.key`.
+//! The volume is created if it does not exist. The key file must exist and have at least 32 random
+//! bytes: `head -c 32 /dev/urandom > notes.key`.
 
 use std::error::Error;
 use std::fs::{self, OpenOptions};
@@ -17,7 +17,7 @@ const NAME: &str = "notes.txt";
 
 fn open(path: &str, key: &[u8]) -> Result<Volume, Box<dyn Error>> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    // Of the programs that open it at once, one has it: a volume is one program's.
+    // Only one program at a time may open a volume.
     file.try_lock()?;
     let is_new = file.metadata()?.len() == 0;
     let storage = Box::new(FileStorage::new(file));
@@ -45,7 +45,7 @@ fn notes(path: &str, key: &str, line: Option<&str>) -> Result<String, Box<dyn Er
         while done < bytes.len() {
             done += volume.write(file, end + done as u64, &bytes[done..])?;
         }
-        // The line outlives the machine from here on.
+        // From here on the line survives the end of the machine.
         volume.sync(file, Change::All)?;
     }
     let size = usize::try_from(volume.attributes(file)?.size)?;

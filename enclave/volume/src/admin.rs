@@ -1,4 +1,4 @@
-//! What is done to a whole volume: to check it, to compact it, to change its key slots.
+//! Administration of a volume: checking, compacting, and changing key slots.
 
 pub(crate) mod check;
 pub(crate) mod compact;

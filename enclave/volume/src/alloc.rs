@@ -1,14 +1,14 @@
-//! Which blocks are in use, and which may be given out.
+//! Keeps which blocks are in use, and gives out free ones.
 //!
-//! A bitmap for each region of the storage is an item of the tree. It is loaded when blocks
-//! are taken from the region or given back to it, and put back into the tree by a commit
-//! that writes the tree.
+//! The bitmap of each region of the storage is an item of the tree. It is loaded when blocks of the
+//! region are taken or freed. A tree commit puts it back into the tree.
 //!
-//! A block that a durable commit may need is not given out before a commit that does
-//! without it is durable: data that a commit in the log has replaced are needed by the
-//! commit before, nodes by the last commit that wrote the tree.
+//! A block that a durable commit may need is not given out before a commit without it is durable.
+//! The previous commit needs the data that a change commit replaced. The last tree commit needs the
+//! nodes that were replaced since.
 //!
-//! Nothing here commits. Where only a commit could give blocks, [`Space::reserve`] says so.
+//! Nothing in this module commits. If only a commit could free blocks, [`Space::reserve`] returns
+//! [`Reserved::NeedsCommit`].
 
 mod area_list;
 mod areas;
@@ -32,45 +32,45 @@ use area_list::Areas;
 use region::{Region, bit_of, region_of};
 use runs::{Found, Runs};
 
-/// Regions that stay loaded though nothing of them has changed.
+/// Limit on loaded regions. Only regions with changes stay loaded beyond it.
 const KEPT_REGIONS: usize = 64;
 
-/// Runs that wait; with more, a commit is due.
+/// Limit on the runs that wait for a commit. With more of them, a commit is due.
 const MAX_RUNS: usize = 32 << 10;
 
-/// Blocks that are taken in advance for nodes, so that an operation that has begun to
-/// change the tree does not fail for want of space.
+/// Number of blocks taken in advance for nodes, so that an operation that has begun to change the
+/// tree does not fail for lack of space.
 const POOL_BLOCKS: usize = 64;
 
-/// A run that is this long is as good as a longer one.
+/// A run of this many blocks is as good as a longer one.
 const GOOD_RUN: u32 = 64;
 
-/// A run that is shorter is not taken while there is little free, in such: the storage is made
-/// longer instead.
+/// While few blocks are free, runs shorter than this are not taken: the storage is made longer
+/// instead.
 const SHORT_RUN: u32 = 16;
 
-/// What is little: less than this part of all blocks.
+/// Few blocks are free if they are less than this fraction of all blocks.
 const SPARE_SHARE: u64 = 32;
 
-/// A leaf of a large file has pointers to so many blocks at least.
+/// Minimum number of pointers in a leaf of a large file.
 const MIN_IN_LEAF: u64 = 48;
 
-/// How many regions are looked through for a good run.
+/// Number of regions that a search for a good run looks through.
 const REGIONS_TRIED: usize = 8;
 
-/// Many blocks wait for a commit if they are more than this, and a sixteenth of all.
+/// Many blocks wait for a commit if they are more than this and more than a sixteenth of all.
 const MANY_WAITING: u64 = 4096;
 
-/// A moment of a mount: the last seal before it.
+/// A time in this mount, given by the last seal before it.
 type Moment = (Salt, u64);
 
 /// How the pool is filled before a change of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Supply {
-    /// With what many changes take, in areas for nodes.
+    /// With enough blocks for many changes, from areas.
     Ahead,
-    /// With what the next change takes, of the first free blocks: while bitmaps are put into the tree,
-    /// and while all is moved together.
+    /// With the blocks for the next change, from the first free blocks. Used while bitmaps are put
+    /// into the tree, and while blocks are compacted.
     Exact,
 }
 
@@ -79,44 +79,44 @@ pub(crate) enum Supply {
 #[must_use]
 pub(crate) enum Reserved {
     Yes,
-    /// The storage can't be made longer, and a commit may give blocks. If it does not, this is why
-    /// there are none.
+    /// The storage cannot grow, but a commit may free blocks. If it does not, the operation fails
+    /// with this error.
     NeedsCommit(Error),
 }
 
-/// The tree with the blocks of the storage.
+/// The tree, and the allocator for the blocks of the storage.
 pub(crate) struct Space {
     tree: Tree,
-    /// Blocks whose bits are set.
+    /// Number of blocks whose bits are set.
     used: u64,
-    /// Blocks that regions hold back.
+    /// Number of blocks that regions hold back.
     pending: u64,
     regions: FastMap<u64, Region>,
-    /// Regions that are known to have nothing free for data.
+    /// Regions that have no free block for data.
     full: FastSet<u64>,
-    /// No block before it is free for data.
+    /// No block before this one is free for data.
     lowest: BlockNo,
-    /// May be given out, though their bits are still set.
+    /// Blocks that may be given out, although their bits are still set.
     free_now: Runs,
-    /// Wait for any commit.
+    /// Blocks that wait for any commit.
     waiting_data: Runs,
-    /// Wait for a commit that writes the tree.
+    /// Blocks that wait for a tree commit.
     waiting_nodes: Runs,
-    /// What regions hold back.
+    /// The blocks that regions hold back.
     pending_runs: Vec<Run>,
     areas: Areas,
     supply: Supply,
-    /// The storage could not be made longer for the sake of blocks in a row.
+    /// Whether the last attempt to extend the storage for the sake of long runs failed.
     no_spare: bool,
     /// Blocks that the log refers to while its entries are replayed.
     claimed: FastSet<BlockNo>,
-    /// Before the last commit was begun, and before the last that wrote the tree.
+    /// The times when the last commit began, and the last tree commit.
     last_commit: Moment,
     last_tree_commit: Moment,
 }
 
 impl Space {
-    /// The blocks that a tree's state says are in use.
+    /// An allocator above `tree`. `used` is the number of blocks in use, from the tree's state.
     pub(crate) fn new(tree: Tree, used: u64) -> Self {
         let now = tree.store().sealer().now();
         Space {
@@ -139,12 +139,12 @@ impl Space {
         }
     }
 
-    /// What is below: the tree, its cache and the storage.
+    /// The layers below: the tree, its cache and the storage.
     pub(crate) fn tree(&self) -> &Tree {
         &self.tree
     }
 
-    /// Items are changed by the methods of this type only.
+    /// Gives mutable access to the layers below. Only methods of this type may change items.
     pub(crate) fn tree_mut(&mut self) -> &mut Tree {
         &mut self.tree
     }
@@ -153,60 +153,60 @@ impl Space {
         self.tree.health_mut()
     }
 
-    /// From now on the pool is filled like this; how it was before.
+    /// Sets how the pool is filled, and returns the previous setting.
     pub(crate) fn set_supply(&mut self, supply: Supply) -> Supply {
         std::mem::replace(&mut self.supply, supply)
     }
 
-    /// Blocks that the volume has.
+    /// Returns the number of blocks of the volume.
     pub(crate) fn blocks(&self) -> u64 {
         self.tree.store().blocks()
     }
 
-    /// Blocks that are entered as in use.
+    /// Returns the number of blocks that are entered as in use.
     pub(crate) fn used(&self) -> u64 {
         self.used
     }
 
-    /// Blocks that hold something of the present state.
+    /// Returns the number of blocks that the present state uses.
     pub(crate) fn in_use(&self) -> u64 {
         let free = self.free_now.blocks() + self.waiting() + self.tree.pool().len() as u64;
         self.used.saturating_sub(free)
     }
 
-    /// Blocks that may be given out.
+    /// Returns the number of blocks that may be given out.
     pub(crate) fn usable(&self) -> u64 {
         self.blocks().saturating_sub(self.used).saturating_sub(self.pending)
     }
 
-    /// Whether so little is free that the storage is rather made longer than short runs taken.
+    /// Whether so few blocks are free that the storage should grow before short runs are taken.
     fn wants_spare(&self) -> bool {
         !self.no_spare && self.usable() < self.blocks() / SPARE_SHARE
     }
 
-    /// Blocks that wait for a commit to be given out again.
+    /// Returns the number of blocks that a commit will free.
     fn waiting(&self) -> u64 {
         self.waiting_data.blocks() + self.waiting_nodes.blocks()
     }
 
-    /// Whether so much waits that it is better to commit.
+    /// Whether so many blocks wait that a commit is due.
     pub(crate) fn wants_commit(&self) -> bool {
         let waiting = self.waiting();
         self.waiting_data.len() + self.waiting_nodes.len() > MAX_RUNS
             || waiting > MANY_WAITING && waiting > self.blocks() / 16
     }
 
-    /// Whether many freed blocks have not been entered into the bitmaps.
+    /// Whether many freed blocks are not yet entered into the bitmaps.
     pub(crate) fn wants_entering(&self) -> bool {
         self.free_now.len() > MAX_RUNS
     }
 
-    /// Frees a block that no commit has ever referred to.
+    /// Frees a block that no commit ever referred to.
     pub(crate) fn free_unused(&mut self, block: BlockNo) {
         self.free_now.push_block(block);
     }
 
-    /// As [`free_unused`](Self::free_unused), for all blocks of a run.
+    /// Frees all blocks of a run like [`free_unused`](Self::free_unused).
     pub(crate) fn free_unused_run(&mut self, run: Run) {
         run.blocks().for_each(|block| self.free_unused(block));
     }
@@ -222,7 +222,7 @@ impl Space {
         }
     }
 
-    /// Frees a block of data that was replaced or removed.
+    /// Frees a data block that was replaced or removed.
     pub(crate) fn free_data(&mut self, pointer: &Pointer) {
         if self.claimed.contains(&pointer.block) || is_in_ring(pointer.block) {
             return;
@@ -239,7 +239,7 @@ impl Space {
         self.tree.store().sealer().is_after(&pointer.salt, pointer.counter, moment)
     }
 
-    /// A commit begins to be written: what is sealed from now on is of none before.
+    /// Notes that a commit begins. Blocks that are sealed from now on belong to no earlier commit.
     pub(crate) fn begin_commit(&mut self, kind: CommitKind) {
         self.last_commit = self.tree.store().sealer().now();
         if kind == CommitKind::Tree {
@@ -247,7 +247,7 @@ impl Space {
         }
     }
 
-    /// The last commit is durable: blocks that only earlier ones need may be given out.
+    /// Notes that the last commit is durable, and frees blocks that only earlier commits need.
     pub(crate) fn made_durable(&mut self, what: MadeDurable) {
         self.free_now.append(&mut self.waiting_data);
         if what == MadeDurable::Log {
@@ -267,7 +267,7 @@ impl Space {
 
 #[cfg(test)]
 impl Space {
-    /// Counts blocks as in use that are not.
+    /// Counts more blocks as in use than there are.
     pub(crate) fn add_used(&mut self, blocks: u64) {
         self.used += blocks;
     }

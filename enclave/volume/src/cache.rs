@@ -1,5 +1,5 @@
-//! Opened blocks in memory: nodes of the tree and contents of files, clean and dirty, with
-//! one budget for all.
+//! Decrypted blocks in memory: nodes of the tree and contents of files, clean and dirty, within one
+//! budget.
 
 use crate::fast_map::FastMap;
 use crate::format::block::{Block, BlockNo, Bytes, zeroed};
@@ -8,17 +8,17 @@ use crate::format::numbers::{FileBlock, InodeNo, to_usize};
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
-/// What a frame holds.
+/// The identity of a frame's contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Name {
-    /// The node that lies, or will lie, in a block.
+    /// The node in this block, or the node that will be written to it.
     Node(BlockNo),
     Data(FileBlock),
-    /// Something forgotten. It is not found by this name.
+    /// Forgotten contents. No search finds them.
     Nothing,
 }
 
-/// The bytes of a frame.
+/// The contents of a frame.
 enum Contents {
     Node(Node),
     Data(Block),
@@ -33,22 +33,22 @@ impl Contents {
     }
 }
 
-/// The place of a frame that holds a node. It is good until something is put into the cache, and for
-/// a dirty frame until it is cleaned.
+/// A frame that holds a node. It is valid until something is put into the cache; a dirty frame is
+/// valid until it is cleaned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NodeFrame(usize);
 
-/// The place of a frame that holds a block of a file. It is good as long as a [`NodeFrame`] is.
+/// A frame that holds a block of a file. It is valid as long as a [`NodeFrame`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DataFrame(usize);
 
-/// How long a block of a file is wanted.
+/// How long the cache keeps a block of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retention {
     /// As long as there is room.
     Keep,
-    /// Until it was [passed](Cache::pass): it was brought ahead of a reader that reads on, and is
-    /// not wanted behind it.
+    /// Until it is [passed](Cache::pass): it was read ahead for a sequential reader, and is not
+    /// needed after that.
     Evict,
 }
 
@@ -56,7 +56,7 @@ struct Held {
     name: Name,
     contents: Contents,
     dirty: bool,
-    /// Used since the hand passed.
+    /// Whether it was used since the clock hand passed it.
     used: bool,
     retention: Retention,
 }
@@ -65,28 +65,28 @@ impl Held {
     fn node(&self) -> &Node {
         match &self.contents {
             Contents::Node(node) => node,
-            Contents::Data(_) => unreachable!("the frame of a node holds a node"),
+            Contents::Data(_) => unreachable!("a `NodeFrame` holds a node"),
         }
     }
 
     fn node_mut(&mut self) -> &mut Node {
         match &mut self.contents {
             Contents::Node(node) => node,
-            Contents::Data(_) => unreachable!("the frame of a node holds a node"),
+            Contents::Data(_) => unreachable!("a `NodeFrame` holds a node"),
         }
     }
 
     fn data(&self) -> &Bytes {
         match &self.contents {
             Contents::Data(block) => block,
-            Contents::Node(_) => unreachable!("the frame of a block of a file holds one"),
+            Contents::Node(_) => unreachable!("a `DataFrame` holds a block of a file"),
         }
     }
 
     fn data_mut(&mut self) -> &mut Bytes {
         match &mut self.contents {
             Contents::Data(block) => block,
-            Contents::Node(_) => unreachable!("the frame of a block of a file holds one"),
+            Contents::Node(_) => unreachable!("a `DataFrame` holds a block of a file"),
         }
     }
 }
@@ -95,27 +95,28 @@ impl Held {
 pub(crate) struct Cache {
     frames: Vec<Held>,
     places: FastMap<Name, usize>,
-    /// Frames that it may have; dirty ones that can't be dropped may exceed it for a while.
+    /// Limit on the number of frames. Dirty frames, which must stay, may exceed it for a while.
     budget: usize,
     hand: usize,
-    /// Frames to be taken first, where they hold nothing: they were in use just now, so that the
-    /// CPU has them at hand.
+    /// Frames to reuse first if they hold nothing. They were used just now, so the CPU has their
+    /// memory in its caches.
     passed: Vec<usize>,
     dirty_data: BTreeSet<FileBlock>,
     dirty_nodes: usize,
     spare: Vec<Block>,
-    /// Hashes of blocks that were read past the cache, each in the place that its hash has.
+    /// Hashes of blocks that were read without caching them, each at an index that its hash
+    /// determines.
     seen: Vec<u32>,
     hits: u64,
     misses: u64,
 }
 
-/// Blocks that are kept for reuse rather than given back to the allocator.
+/// Limit on the blocks that are kept for reuse instead of given back to the global allocator.
 const MAX_SPARE: usize = 64;
 
 #[expect(
     clippy::indexing_slicing,
-    reason = "there is a frame for each number that was given, until `trim`, which ends them all"
+    reason = "frames exist for all numbers that were given out, until `trim` makes them invalid"
 )]
 impl Cache {
     pub(crate) fn new(budget: usize) -> Self {
@@ -134,27 +135,27 @@ impl Cache {
         }
     }
 
-    /// Blocks it may hold.
+    /// Returns the limit on the number of blocks.
     pub(crate) fn budget(&self) -> usize {
         self.budget
     }
 
-    /// How many blocks of files are dirty.
+    /// Returns the number of dirty blocks of files.
     pub(crate) fn dirty_data(&self) -> usize {
         self.dirty_data.len()
     }
 
-    /// How many nodes are dirty.
+    /// Returns the number of dirty nodes.
     pub(crate) fn dirty_nodes(&self) -> usize {
         self.dirty_nodes
     }
 
-    /// Searches that found something, and that did not.
+    /// Returns the number of searches that found something, and of those that did not.
     pub(crate) fn hits_and_misses(&self) -> (u64, u64) {
         (self.hits, self.misses)
     }
 
-    /// Blocks are read past the cache.
+    /// Counts blocks that are read without looking into the cache.
     pub(crate) fn count_misses(&mut self, blocks: u64) {
         self.misses += blocks;
     }
@@ -171,23 +172,24 @@ impl Cache {
         place
     }
 
-    /// Finds a node, and counts it as used.
+    /// Finds a node, and marks it as used.
     pub(crate) fn find_node(&mut self, block: BlockNo) -> Option<NodeFrame> {
         self.find(Name::Node(block)).map(NodeFrame)
     }
 
-    /// Finds a block of a file, and counts it as used.
+    /// Finds a block of a file, and marks it as used.
     pub(crate) fn find_data(&mut self, at: FileBlock) -> Option<DataFrame> {
         self.find(Name::Data(at)).map(DataFrame)
     }
 
-    /// Whether a block of a file is held; counts nothing.
+    /// Whether the cache holds a block of a file. Counts neither a hit nor a use.
     pub(crate) fn has_data(&self, at: FileBlock) -> bool {
         self.places.contains_key(&Name::Data(at))
     }
 
-    /// Whether a block of a file that is not held was asked for before, not too long ago. What is
-    /// read once only, as by a scan or at random over much, is not worth a place.
+    /// Whether a block of a file that is not in the cache was requested before, not too long ago. A
+    /// block that is read only once, as in a scan or in random reads of a large file, is not worth
+    /// a frame.
     pub(crate) fn was_seen(&mut self, at: FileBlock) -> bool {
         let hash = self.places.hasher().hash_one(Name::Data(at));
         let place = to_usize(hash) & (self.seen.len() - 1);
@@ -199,7 +201,7 @@ impl Cache {
         self.frames[frame.0].node()
     }
 
-    /// A node, to be changed: its frame must be dirty, or become so.
+    /// Gives mutable access to a node. Its frame must be dirty, or become so.
     pub(crate) fn node_mut(&mut self, frame: NodeFrame) -> &mut Node {
         self.frames[frame.0].node_mut()
     }
@@ -208,15 +210,15 @@ impl Cache {
         self.frames[frame.0].data()
     }
 
-    /// A block of a file, to be changed: its frame must be dirty, or become so.
+    /// Gives mutable access to a block of a file. Its frame must be dirty, or become so.
     pub(crate) fn data_mut(&mut self, frame: DataFrame) -> &mut Bytes {
         self.frames[frame.0].data_mut()
     }
 
-    /// Two nodes at once.
+    /// Gives mutable access to two nodes at once.
     ///
     /// # Panics
-    /// When they are the same.
+    /// If both are the same.
     pub(crate) fn two_nodes(
         &mut self,
         first: NodeFrame,
@@ -229,7 +231,7 @@ impl Cache {
         (first.node_mut(), second.node_mut())
     }
 
-    /// A block to be filled; it may hold anything.
+    /// Returns a block to be filled. It may have any contents.
     pub(crate) fn spare(&mut self) -> Block {
         self.spare.pop().unwrap_or_else(zeroed)
     }
@@ -241,7 +243,7 @@ impl Cache {
         }
     }
 
-    /// Holds a node that is not held yet.
+    /// Adds a node that is not in the cache.
     pub(crate) fn put_node(&mut self, block: BlockNo, node: Node) -> NodeFrame {
         NodeFrame(self.put(Held {
             name: Name::Node(block),
@@ -252,7 +254,7 @@ impl Cache {
         }))
     }
 
-    /// Holds a block of a file that is not held yet.
+    /// Adds a block of a file that is not in the cache.
     pub(crate) fn put_data(
         &mut self,
         at: FileBlock,
@@ -287,7 +289,8 @@ impl Cache {
         frame
     }
 
-    /// What a frame holds was read to its end: if it was put to be read once, it is released.
+    /// Notes that a reader has passed a block. Releases it if its retention is
+    /// [`Retention::Evict`].
     pub(crate) fn pass(&mut self, frame: DataFrame) {
         let held = &self.frames[frame.0];
         if held.retention == Retention::Evict {
@@ -295,7 +298,7 @@ impl Cache {
         }
     }
 
-    /// Forgets a block of a file that is clean, and has its frame taken first.
+    /// Forgets a clean block of a file. Its frame is reused first.
     pub(crate) fn release_data(&mut self, at: FileBlock) {
         self.release(Name::Data(at));
     }
@@ -311,7 +314,7 @@ impl Cache {
 
     fn take_passed(&mut self) -> Option<usize> {
         while let Some(frame) = self.passed.pop() {
-            // It may have been taken already, or be another one after a trim.
+            // It may have been reused already, or be another frame after `trim`.
             if self.frames.get(frame).is_some_and(|held| held.name == Name::Nothing) {
                 return Some(frame);
             }
@@ -319,7 +322,7 @@ impl Cache {
         None
     }
 
-    /// A clean frame that was not used for long, if the budget is used up.
+    /// Returns a clean frame that was not used recently, if the budget is exhausted.
     fn victim(&mut self) -> Option<usize> {
         if self.frames.len() < self.budget {
             return None;
@@ -338,12 +341,12 @@ impl Cache {
         None
     }
 
-    /// A node was changed: it stays until it is cleaned or forgotten.
+    /// Marks a changed node as dirty. It stays in the cache until it is cleaned or forgotten.
     pub(crate) fn mark_node_dirty(&mut self, frame: NodeFrame) {
         self.mark_dirty(frame.0);
     }
 
-    /// A block of a file was changed: it stays until it is cleaned or forgotten.
+    /// Marks a changed block of a file as dirty. It stays until it is cleaned or forgotten.
     pub(crate) fn mark_data_dirty(&mut self, frame: DataFrame) {
         self.mark_dirty(frame.0);
     }
@@ -362,12 +365,12 @@ impl Cache {
         }
     }
 
-    /// A node was written.
+    /// Marks a node as clean, because it was written.
     pub(crate) fn mark_node_clean(&mut self, frame: NodeFrame) {
         self.mark_clean(frame.0);
     }
 
-    /// A block of a file was written.
+    /// Marks a block of a file as clean, because it was written.
     pub(crate) fn mark_data_clean(&mut self, frame: DataFrame) {
         self.mark_clean(frame.0);
     }
@@ -386,7 +389,7 @@ impl Cache {
         }
     }
 
-    /// A node will lie in another block.
+    /// Renames a node that will lie in another block.
     pub(crate) fn move_node(&mut self, frame: NodeFrame, block: BlockNo) {
         let name = Name::Node(block);
         let old = std::mem::replace(&mut self.frames[frame.0].name, name);
@@ -404,7 +407,7 @@ impl Cache {
         self.forget(Name::Data(at));
     }
 
-    /// Its frame is taken for something else in time, so that all other frames stay where they are.
+    /// Forgets contents. The frame is reused later, so all other frames keep their numbers.
     fn forget(&mut self, name: Name) {
         if let Some(frame) = self.places.remove(&name) {
             self.mark_clean(frame);
@@ -433,7 +436,7 @@ impl Cache {
         }
     }
 
-    /// Goes back to the budget, as far as clean frames allow. No frame is good after it.
+    /// Removes clean frames above the budget. Makes all frame numbers invalid.
     pub(crate) fn trim(&mut self) {
         while self.frames.len() > self.budget {
             let Some(frame) = self.victim() else { break };
@@ -448,17 +451,17 @@ impl Cache {
         }
     }
 
-    /// A dirty block of a file.
+    /// Returns a dirty block of a file.
     ///
     /// # Panics
-    /// When there is no such.
+    /// If the block is not in the cache.
     pub(crate) fn dirty_block(&self, at: FileBlock) -> &Bytes {
         let frame = self.places.get(&Name::Data(at));
         let frame = frame.expect("a dirty block stays in the cache until it is written");
         self.frames[*frame].data()
     }
 
-    /// The first dirty blocks of files from one on, in order.
+    /// Returns the first dirty blocks of files from `from` on, in order, at most `most`.
     pub(crate) fn dirty_from(&self, from: FileBlock, most: usize) -> Vec<FileBlock> {
         self.dirty_data.range(from..).take(most).copied().collect()
     }
@@ -473,7 +476,7 @@ mod tests {
     }
 
     impl Cache {
-        /// Holds a block that will be wanted again.
+        /// Adds a block that counts as used.
         fn put_used(&mut self, at: FileBlock) -> DataFrame {
             let frame = self.put_data(at, zeroed(), Retention::Keep);
             self.frames[frame.0].used = true;
@@ -517,7 +520,7 @@ mod tests {
         cache.mark_data_clean(frame);
         cache.release_data(dirty);
         assert!(!cache.has_data(dirty));
-        // Taken by the hand, it is not given a second time.
+        // The clock hand took the frame, so it must not be given out a second time.
         let (one, other) = (at(3, 0), at(3, 1));
         let mut frames = vec![cache.put_used(one), cache.put_used(other)];
         frames.dedup();

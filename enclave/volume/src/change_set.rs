@@ -1,30 +1,30 @@
-//! What has changed since the last commit: which items, not how.
+//! Keeps which items have changed since the last commit, but not how.
 
 use crate::format::item::{Key, Subject};
 use std::collections::BTreeMap;
 
-/// More changed items than this are never written into the log.
+/// Limit on changed items that a commit writes into the log.
 const MAX_ITEMS: usize = 2048;
 
-/// The items that differ from the last commit's, if they are few.
+/// The items that have changed since the last commit, unless they are too many.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeSet {
-    /// For extents: which of the pointers.
+    /// For each item, the mask of changed pointers. It is meaningful only for extents.
     items: BTreeMap<Key, u32>,
     too_many: bool,
 }
 
 impl ChangeSet {
-    /// An item was put or taken away. Regions don't count: what is in use follows from the
-    /// pointers. Extents that are put count by [`add_pointers`](Self::add_pointers), and only here
-    /// when they are taken away.
+    /// Adds an item that was put or removed. Ignores regions, because the pointers determine which
+    /// blocks are in use. For extents, call this only when they are removed, and
+    /// [`add_pointers`](Self::add_pointers) when pointers are put.
     pub(crate) fn add(&mut self, key: &Key) {
         if key.subject != Subject::Region {
             self.add_pointers(key, u32::MAX);
         }
     }
 
-    /// Some pointers of extents were set or taken away.
+    /// Adds pointers of extents that were set or removed.
     pub(crate) fn add_pointers(&mut self, key: &Key, mask: u32) {
         if self.too_many {
             return;
@@ -41,12 +41,12 @@ impl ChangeSet {
         self.items.is_empty() && !self.too_many
     }
 
-    /// The changed items, if they are few.
+    /// Returns the changed items, or `None` if they are too many.
     pub(crate) fn items(&self) -> Option<impl Iterator<Item = (&Key, u32)>> {
         (!self.too_many).then(|| self.items.iter().map(|(key, mask)| (key, *mask)))
     }
 
-    /// All that has changed is committed.
+    /// Forgets all changes, because they are committed.
     pub(crate) fn clear(&mut self) {
         self.items.clear();
         self.too_many = false;

@@ -1,13 +1,13 @@
-//! Commits: making all that has changed durable, at once or not at all.
+//! Commits: they make all changes durable together or not at all.
 //!
-//! What has changed little since the last commit goes into the log, item by item, and the
-//! tree stays dirty in memory. When the log or the list is full, the tree is written, and
-//! the log begins anew behind an entry that names its root.
+//! Small changes since the last commit go into the log, item by item, and the tree stays dirty in
+//! memory. When the log or the change set is full, a tree commit writes the tree, and the log
+//! begins anew after the entry that names its root.
 //!
-//! A commit without a barrier is for the end of this process only: what was written is the
-//! operating system's then, and nothing but the machine's end can lose it.
+//! A commit without a barrier survives only the end of this process: the operating system has what
+//! was written, and only the end of the machine can lose it.
 //!
-//! All commits are made here, and all barriers. What is below does neither: the allocator says
+//! All commits and all barriers are made here. The layers below make neither: the allocator returns
 //! when only a commit could give it blocks.
 
 mod header;
@@ -37,52 +37,52 @@ use crate::log::{Chain, Log, MAX_GROUP};
 use crate::sealed_store::SealedStore;
 use crate::statistics::Statistics;
 
-/// With more dirty nodes than this the tree is written, so that the memory that replaying
-/// the log takes is bounded whatever the cache.
+/// Limit on dirty nodes. With more, the tree is written, which bounds the memory that replaying the
+/// log takes, whatever the size of the cache.
 const MAX_DIRTY_NODES: usize = 512;
 
-/// How a commit is written.
+/// What a commit writes.
 enum Plan {
-    /// There is nothing to be written.
+    /// Nothing.
     Nothing,
-    /// Into the log: these changes, encoded.
+    /// A change commit with these encoded changes.
     Log(Vec<u8>),
-    /// With the tree.
+    /// The tree.
     Tree,
 }
 
-/// What takes changes and makes them durable.
+/// Makes changes durable.
 pub(crate) struct Engine {
     data: Data,
     log: Log,
     header: Header,
     header_mac: HeaderMac,
-    /// What must be done before anything is written.
+    /// What must be done before the first write.
     recovery: Option<Recovery>,
     anchor: Option<Box<dyn Anchor>>,
-    /// The anchor has not taken the newest mark.
+    /// Whether the anchor does not have the newest mark yet.
     anchor_behind: bool,
-    /// Something was changed since the last commit was written.
+    /// Whether something has changed since the last commit was written.
     has_uncommitted: bool,
     commits: u64,
     tree_commits: u64,
 }
 
-/// What a mount found.
+/// What a mount found and cannot know to be durable.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     /// Nodes and data that are not known to be durable.
     pub(crate) blocks: Vec<(Kind, Pointer)>,
-    /// Entries of the log that are not: their blocks, and their tags. Both copies of a root are
-    /// among them.
+    /// Entries of the log that are not known to be durable: their blocks and tags. They include
+    /// both copies of a root.
     pub(crate) entries: Vec<(BlockNo, Tag)>,
     /// Blocks with entries of commits that were dropped.
     pub(crate) dropped: Vec<BlockNo>,
-    /// A copy of the header is not the one that counts.
+    /// Whether a copy of the header differs from the one that the state names.
     pub(crate) header: bool,
 }
 
-/// What an [`Engine`] is made of.
+/// The parts of an [`Engine`].
 pub(crate) struct Parts {
     pub(crate) data: Data,
     pub(crate) log: Log,
@@ -114,7 +114,7 @@ impl Engine {
         &self.header
     }
 
-    /// The key of the volume, under which all others are made.
+    /// The volume key, from which all other keys are derived.
     pub(crate) fn volume_key(&self) -> &SecretKey {
         self.store().sealer().volume_key()
     }
@@ -159,37 +159,37 @@ impl Engine {
         self.data.health_mut()
     }
 
-    /// Refuses changes to a volume that can't be changed.
+    /// Returns an error if the volume cannot be changed.
     pub(crate) fn check_writable(&self) -> Result<()> {
         self.space().tree().check_writable()
     }
 
-    /// The last commit that is known to be durable.
+    /// Returns the last commit that is known to be durable.
     pub(crate) fn durable(&self) -> Mark {
         self.log.durable()
     }
 
-    /// The copies of the entry that names the newest root: their blocks, and their tags.
+    /// Returns the blocks and tags of the copies of the entry that names the newest root.
     pub(crate) fn root_entry(&self) -> &[(BlockNo, Tag)] {
         self.log.root_entry()
     }
 
-    /// Commits of this mount.
+    /// Returns the number of commits of this mount.
     pub(crate) fn commits(&self) -> u64 {
         self.commits
     }
 
-    /// Whether something was changed since the last commit.
+    /// Whether something has changed since the last commit.
     pub(crate) fn has_uncommitted(&self) -> bool {
         self.has_uncommitted
     }
 
-    /// Something was changed that needs no room.
+    /// Notes a change for which no room was made.
     pub(crate) fn has_changed(&mut self) {
         self.has_uncommitted = true;
     }
 
-    /// What it has done since it was made.
+    /// Returns counts of the work since the mount.
     pub(crate) fn statistics(&self) -> Statistics {
         let (cache_hits, cache_misses) = self.data.cache().hits_and_misses();
         Statistics {
@@ -201,7 +201,7 @@ impl Engine {
         }
     }
 
-    /// Makes everything durable. Nothing happens if nothing has changed.
+    /// Makes all changes durable. Does nothing if nothing has changed.
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.check_writable()?;
         self.recover()?;
@@ -209,8 +209,8 @@ impl Engine {
         self.commit_changes(Durability::Synced)
     }
 
-    /// Hands all changes to the storage, so that they survive the end of this process.
-    /// While an anchor is behind there is no commit, so that it is never behind by two.
+    /// Hands all changes over to the storage, so that they survive the end of this process. Does
+    /// not commit while the anchor is behind, so that it is never two commits behind.
     pub(crate) fn hand_over(&mut self) -> Result<()> {
         if !self.has_uncommitted || self.check_writable().is_err() || self.anchor_behind {
             return Ok(());
@@ -219,8 +219,8 @@ impl Engine {
         self.commit_changes(Durability::HandedOver)
     }
 
-    /// Writes the tree with all that has changed, and commits it; with a barrier, if it shall be
-    /// durable, which it may have anyway.
+    /// Writes the tree with all changes, and commits it. Waits for a barrier if `durability` is
+    /// [`Durability::Synced`], and may do so in any case.
     pub(crate) fn commit_tree(&mut self, durability: Durability) -> Result<()> {
         self.check_writable()?;
         self.recover()?;
@@ -234,14 +234,14 @@ impl Engine {
         let staged = self.data.flush_for_commit(&mut self.log)?;
         let result = self.commit_flushed(durability, &staged);
         if result.is_err() {
-            // What was staged and not written is still dirty, and will go elsewhere.
+            // Staged blocks that were not written are still dirty, and will go elsewhere.
             self.log.forget_staged();
             self.has_uncommitted = true;
         }
         result
     }
 
-    /// Commits after all data but what was staged was written.
+    /// Commits after all data except the staged blocks were written.
     fn commit_flushed(&mut self, durability: Durability, staged: &[FileBlock]) -> Result<()> {
         self.inodes_mut().write()?;
         self.has_uncommitted = false;
@@ -255,7 +255,7 @@ impl Engine {
                 self.complete(durability, write)
             }
             Plan::Tree => {
-                // What was staged is still dirty, and goes elsewhere.
+                // The staged blocks are still dirty, and go elsewhere.
                 self.log.forget_staged();
                 self.commit_tree(durability)
             }
@@ -277,7 +277,7 @@ impl Engine {
         })
     }
 
-    /// Dirty nodes that are kept before the tree is written.
+    /// Returns the number of dirty nodes above which the tree is written.
     fn most_dirty_nodes(&self) -> usize {
         (self.data.cache().budget() / 4).min(MAX_DIRTY_NODES)
     }
@@ -293,13 +293,14 @@ impl Engine {
         }
     }
 
-    /// All that has changed since the last commit, if it is little enough for the log.
+    /// Returns all changes since the last commit, encoded, or `None` if they are too many for the
+    /// log.
     fn changes(&mut self) -> Result<Option<Vec<u8>>> {
         let most = to_usize(MAX_GROUP) * PAYLOAD_BYTES;
         let Some(items) = self.space().tree().changes().items() else { return Ok(None) };
         let items: Vec<_> = items.map(|(key, mask)| (*key, mask)).collect();
         let mut bytes = Vec::with_capacity(STATE_BYTES + 128 * items.len());
-        // The state names the root that the log's entries build on, not the one in memory.
+        // The state names the root on which the log builds, not the one in memory.
         self.state(self.log.base()).encode(&mut bytes);
         for (key, mask) in items {
             let encoded = key.encode();
@@ -326,7 +327,7 @@ impl Engine {
         Ok(Some(bytes))
     }
 
-    /// Writes changes, and the blocks that were staged, into the log; how.
+    /// Writes changes and staged blocks into the log, and returns how it wrote them.
     fn write_log(
         &mut self,
         durability: Durability,
@@ -334,7 +335,7 @@ impl Engine {
         staged: &[FileBlock],
     ) -> Result<Write> {
         self.prepare_entries()?;
-        // Often nothing else waits for the barrier: then it is one step.
+        // Often nothing else waits for the barrier. Then write and barrier are one step.
         let through = durability == Durability::Synced && !self.store().is_unsynced();
         let write = if through { Write::Through } else { Write::Back };
         self.space_mut().begin_commit(CommitKind::Log);
@@ -345,9 +346,9 @@ impl Engine {
         Ok(write)
     }
 
-    /// Writes the tree, and the entry that names its root. All data were written.
+    /// Writes the tree and the entry that names its root. All data were written before.
     fn write_tree(&mut self) -> Result<()> {
-        // From here on blocks are held back, which only a commit like this one ends.
+        // From here on blocks are held back, and only a tree commit releases them.
         self.log.need_tree();
         self.data.move_ring_blocks(&mut self.log)?;
         self.space_mut().put_bitmaps()?;
@@ -360,13 +361,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Sees to it that entries of a commit can be written.
+    /// Ensures that the entries of a commit can be written.
     fn prepare_entries(&mut self) -> Result<()> {
         self.store_mut().sealer_mut().reserve_seals(MAX_GROUP)?;
         if self.log.needs_barrier(self.store()) { self.barrier() } else { Ok(()) }
     }
 
-    /// A commit was written; makes it as durable as it shall be.
+    /// Completes a commit that was written, and makes it durable if `durability` says so.
     fn complete(&mut self, durability: Durability, write: Write) -> Result<()> {
         self.space_mut().tree_mut().clear_changes();
         self.commits += 1;
@@ -388,7 +389,7 @@ impl Engine {
         self.now_durable()
     }
 
-    /// All commits are durable.
+    /// Notes that all commits are durable.
     fn now_durable(&mut self) -> Result<()> {
         let what = self.log.now_durable();
         self.space_mut().made_durable(what);
@@ -396,11 +397,11 @@ impl Engine {
         self.advance_anchor()
     }
 
-    /// Waits until all that was written is durable.
+    /// Waits until all writes are durable.
     ///
-    /// If that fails, nobody knows what of it is, and asking again would not tell: systems
-    /// drop what they could not write and then report success. So the volume takes no more
-    /// changes; the last commit that succeeded is whole.
+    /// If that fails, nobody knows which writes are durable, and a second attempt would not tell:
+    /// systems drop data that they could not write, and then report success. So the volume takes no
+    /// more changes. The last commit that succeeded is whole.
     fn barrier(&mut self) -> Result<()> {
         let result = self.sync();
         match result {
@@ -409,14 +410,14 @@ impl Engine {
         }
     }
 
-    /// Waits until all that was written is durable.
+    /// Waits until all writes are durable.
     fn sync(&mut self) -> Result<()> {
         self.store_mut().sync()?;
         self.log.synced(self.data.space().tree().store().sealer());
         Ok(())
     }
 
-    /// Compares the state that a mount has found with what the anchor remembers.
+    /// Compares the state that a mount found with the anchor's mark.
     pub(crate) fn check_anchor(&mut self, chain: &Chain) -> Result<()> {
         let found = chain.last().mark;
         let Some(anchor) = &mut self.anchor else { return Ok(()) };
@@ -427,8 +428,8 @@ impl Engine {
         if found.sequence < mark.sequence {
             return Err(Error::Older { found: found.sequence, mark });
         }
-        // A crash may have come between a commit and its mark, but not between several: no
-        // commit is begun while the anchor does not know of the last durable one.
+        // A crash may have come between one commit and its mark, but not between several: no commit
+        // begins before the anchor has the mark of the last durable one.
         if !chain.knows(&mark) {
             return Err(Error::Diverged { found: found.sequence, mark });
         }
@@ -436,12 +437,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the anchor does not know the newest durable state.
+    /// Whether the anchor does not have the mark of the newest durable commit.
     pub(crate) fn is_anchor_behind(&self) -> bool {
         self.anchor_behind
     }
 
-    /// Tells the anchor of the last durable commit, if it does not know it yet.
+    /// Gives the mark of the last durable commit to the anchor, unless the anchor has it.
     fn advance_anchor(&mut self) -> Result<()> {
         let mark = self.log.durable();
         let volume = self.header.volume;
@@ -454,23 +455,24 @@ impl Engine {
         Ok(())
     }
 
-    /// Commits the tree, and gives back the free blocks at the end of the storage. Once more
-    /// it is committed in any case, since a mount takes a commit that another one follows
-    /// for durable, and does not look at all its blocks.
+    /// Commits the tree, and cuts the free blocks at the end off the storage. It always commits the
+    /// tree twice: the second commit says that the first one is durable, so the next mount need not
+    /// check all blocks of the first one.
     pub(crate) fn cut_end(&mut self) -> Result<()> {
         self.commit_tree(Durability::Synced)?;
         let end = self.space_mut().used_end()?;
         let shorter = end.0 < self.space().blocks();
         self.space_mut().shrink_to(end)?;
         self.commit_tree(if shorter { Durability::Synced } else { Durability::HandedOver })?;
-        // It is longer than the volume, too, where a crash came between the two.
+        // The storage may also be too long because of a crash between an earlier commit and its
+        // cut.
         self.store_mut().cut_to_volume()
     }
 }
 
 #[cfg(test)]
 impl Engine {
-    /// The next commit writes the tree.
+    /// Makes the next commit a tree commit.
     pub(crate) fn need_tree(&mut self) {
         self.log.need_tree();
     }

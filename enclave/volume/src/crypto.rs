@@ -8,16 +8,17 @@ use graviola::hashing::Sha256;
 use graviola::hashing::hmac::Hmac;
 use zeroize::Zeroizing;
 
-/// A key of 32 bytes, cleared when it is no longer needed.
+/// A key of 32 bytes. It is cleared when it is dropped.
 pub(crate) type SecretKey = Zeroizing<[u8; 32]>;
 
-/// Seals under one salt. Far below what AES-GCM allows for one key; a new salt is drawn then.
+/// Limit on seals under one salt, far below the limit of AES-GCM for one key. At the limit, the
+/// sealer draws a new salt.
 const MAX_SEALS: u64 = 1 << 32;
 
-/// Expanded keys of other mounts that are kept.
+/// Limit on expanded keys of other mounts that a sealer keeps.
 const KEPT_KEYS: usize = 64;
 
-/// Fills `bytes` with random ones.
+/// Fills `bytes` with random bytes.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
     #[cfg(feature = "fuzzing")]
     if crate::fuzz_hooks::fill(bytes) {
@@ -33,7 +34,7 @@ pub(crate) fn random_key() -> Result<SecretKey> {
     Ok(key)
 }
 
-/// A key for one purpose, derived from another: HMAC-SHA-256(key, purpose || context).
+/// Derives a key for one purpose: HMAC-SHA-256(key, purpose || context).
 pub(crate) fn derive(key: &[u8], purpose: &str, context: &[u8]) -> SecretKey {
     let mut hmac = Hmac::<Sha256>::new(key);
     hmac.update(purpose);
@@ -43,7 +44,7 @@ pub(crate) fn derive(key: &[u8], purpose: &str, context: &[u8]) -> SecretKey {
     derived
 }
 
-/// The tag of `bytes`: HMAC-SHA-256(key, bytes).
+/// Returns the MAC of `bytes`: HMAC-SHA-256(key, bytes).
 pub(crate) fn mac(key: &SecretKey, bytes: &[u8]) -> [u8; 32] {
     let mut hmac = Hmac::<Sha256>::new(**key);
     hmac.update(bytes);
@@ -52,7 +53,7 @@ pub(crate) fn mac(key: &SecretKey, bytes: &[u8]) -> [u8; 32] {
     tag
 }
 
-/// A key that makes many tags: what of them depends on it alone is made once.
+/// A key that makes many MACs. The part that depends only on the key is computed once.
 pub(crate) struct Tagger(Hmac<Sha256>);
 
 impl Tagger {
@@ -60,7 +61,7 @@ impl Tagger {
         Tagger(Hmac::new(**key))
     }
 
-    /// The tag of `bytes`, as [`mac`] gives it.
+    /// Returns the MAC of `bytes`, like [`mac`].
     pub(crate) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
         let mut hmac = self.0.clone();
         hmac.update(bytes);
@@ -70,14 +71,14 @@ impl Tagger {
     }
 }
 
-/// Whether `tag` is the tag of `bytes`; takes as long either way.
+/// Whether `tag` is the MAC of `bytes`. Takes the same time in both cases.
 pub(crate) fn mac_is(key: &SecretKey, bytes: &[u8], tag: &[u8; 32]) -> bool {
     let mut hmac = Hmac::<Sha256>::new(**key);
     hmac.update(bytes);
     hmac.verify(tag).is_ok()
 }
 
-/// Which seal of which mount, and its tag.
+/// Salt, counter and tag of one seal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seal {
     pub(crate) salt: Salt,
@@ -85,11 +86,11 @@ pub(crate) struct Seal {
     pub(crate) tag: Tag,
 }
 
-/// The seal does not fit the bytes.
+/// The bytes were not sealed with this seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotAuthentic;
 
-/// Seals with this mount's key, opens with any mount's.
+/// Seals with the key of this mount, and opens with the keys of all mounts.
 pub(crate) struct Sealer {
     volume_key: SecretKey,
     salt: Salt,
@@ -110,8 +111,8 @@ fn nonce(kind: Kind, counter: u64) -> [u8; 12] {
 }
 
 impl Sealer {
-    /// Begins a mount: with a random salt, so that no nonce is ever used twice, whatever
-    /// became of the storage before.
+    /// Begins a mount with a random salt, so that no nonce is used twice, whatever happened to the
+    /// storage before.
     pub(crate) fn new(volume_key: SecretKey) -> Result<Self> {
         let mut salt = Salt::default();
         random(&mut salt)?;
@@ -123,18 +124,18 @@ impl Sealer {
         &self.volume_key
     }
 
-    /// The salt and counter of the last seal. Later seals under this salt have larger
+    /// Returns the salt and counter of the last seal. Later seals under this salt have larger
     /// counters.
     pub(crate) fn now(&self) -> (Salt, u64) {
         (self.salt, self.counter)
     }
 
-    /// Whether a seal is later than `mark`, which [`now`](Self::now) gave in this mount.
+    /// Whether a seal is later than `mark`, a result of [`now`](Self::now) in this mount.
     pub(crate) fn is_after(&self, salt: &Salt, counter: u64, mark: &(Salt, u64)) -> bool {
         if *salt == mark.0 { counter > mark.1 } else { *salt == self.salt }
     }
 
-    /// Draws a new salt, unless so many seals are left under this one.
+    /// Draws a new salt if fewer than `seals` seals are left under the current one.
     pub(crate) fn reserve_seals(&mut self, seals: u64) -> Result<()> {
         if self.counter + seals <= MAX_SEALS {
             return Ok(());
@@ -164,7 +165,7 @@ impl Sealer {
         Ok(Seal { salt: self.salt, counter: self.counter, tag })
     }
 
-    /// Decrypts `bytes` in place; clears them if they are not authentic.
+    /// Decrypts `bytes` in place, or clears them if they are not authentic.
     pub(crate) fn open(
         &mut self,
         kind: Kind,
@@ -184,14 +185,14 @@ impl Sealer {
 
     #[expect(
         clippy::indexing_slicing,
-        reason = "`at` is a place in it, and one was kept otherwise"
+        reason = "`at` is an index of `others`; in the other cases `others` has an element"
     )]
     fn key_of(&mut self, salt: &Salt) -> &AesGcm {
         if *salt == self.salt {
             return &self.current;
         }
         match self.others.iter().position(|(other, _)| other == salt) {
-            // The one used last is first.
+            // The key that was used last is first.
             Some(0) => {}
             Some(at) => self.others[..=at].rotate_right(1),
             None => {
@@ -208,8 +209,8 @@ impl Sealer {
     }
 }
 
-/// Wraps a key under another: its ciphertext and tag. The nonce is random; a wrapping key
-/// wraps a handful of times in its life.
+/// Encrypts a key under another one, and returns nonce, ciphertext and tag. The nonce is random,
+/// which is safe because a key-encryption key encrypts only a few times in its life.
 pub(crate) fn wrap(
     under: &SecretKey,
     extra: &[u8],
@@ -223,7 +224,7 @@ pub(crate) fn wrap(
     Ok((nonce, wrapped, tag))
 }
 
-/// Takes a key out of its wrap.
+/// Decrypts a key that [`wrap`] encrypted. Returns `None` if it is not authentic.
 pub(crate) fn unwrap(
     under: &SecretKey,
     extra: &[u8],

@@ -1,4 +1,4 @@
-//! Blocks of files, between the cache and the storage.
+//! The blocks of files, between cache and storage.
 
 mod pointers;
 mod read;
@@ -18,7 +18,7 @@ use crate::sealed_store::SealedStore;
 /// The contents of files.
 pub(crate) struct Data {
     inodes: Inodes,
-    /// Ciphertext on its way to or from the storage.
+    /// Buffer for ciphertext that was read or is about to be written.
     scratch: Vec<u8>,
 }
 
@@ -59,13 +59,13 @@ impl Data {
         self.space_mut().health_mut()
     }
 
-    /// Whether the start of a file lies in the tree.
+    /// Whether the start of a file is stored as an inline item.
     pub(crate) fn is_inline(&mut self, inode: InodeNo) -> Result<bool> {
         self.space_mut().has(&Key::inline(inode))
     }
 }
 
-/// The first of the pointers that lead to blocks in a row.
+/// Returns the length of the run of adjacent blocks with which `pointers` begins.
 fn in_a_row(pointers: &[Option<Pointer>]) -> usize {
     let Some(Some(first)) = pointers.first() else { return 0 };
     pointers

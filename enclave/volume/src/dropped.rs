@@ -1,27 +1,27 @@
-//! What a mount does not take of what it found.
+//! Commits that a mount found and did not use.
 
 use std::fmt;
 
-/// Commits after the state that was mounted. A commit is dropped because not all of it is in the
-/// storage.
+/// Commits after the state that was mounted. They were dropped because the storage does not hold
+/// all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// The number of the commit that was mounted, or is the newest that is whole.
+    /// The sequence number of the commit that was mounted, or of the newest whole one.
     pub found: u64,
-    /// Commits after it of which something is there.
+    /// Number of later commits of which the storage holds something.
     pub commits: u64,
-    /// The largest number among them; [`found`](Self::found) if there is none.
+    /// The largest sequence number among them; [`found`](Self::found) if there are none.
     pub newest: u64,
-    /// The last commit that is known to have been durable, if that is a later one.
+    /// The last commit that is known to have been durable, if it is later than `found`.
     pub durable: Option<u64>,
-    /// Entries of the log that can't be read. Any of them may be of a later commit.
+    /// Number of log entries that cannot be read. Each of them may belong to a later commit.
     pub unreadable: u64,
 }
 
 impl Dropped {
-    /// Whether a completed sync is among what was dropped, for certain. A crash never does that:
-    /// the storage was damaged or changed. If not, a crash may explain it.
+    /// Whether a completed sync is certainly among the dropped commits. A crash never causes that,
+    /// so the storage was damaged or changed. If false, a crash may explain the dropped commits.
     pub fn is_loss(&self) -> bool {
         self.durable.is_some()
     }

@@ -1,37 +1,37 @@
-//! How commits are written, and what of them is durable.
+//! How commits are written, and when they are durable.
 
-/// What a commit outlives.
+/// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// The end of this process: it was handed to the operating system.
+    /// It survives the end of this process: the operating system has the written blocks.
     HandedOver,
-    /// The end of the machine: a barrier came after it.
+    /// It survives the end of the machine: a barrier came after it.
     Synced,
 }
 
 /// How a commit is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Write {
-    /// It is durable when a barrier has come.
+    /// It is durable after the next barrier.
     Back,
-    /// It is durable when it is written.
+    /// It is durable when the write returns.
     Through,
 }
 
-/// Which commits have begun to be written.
+/// The kind of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommitKind {
-    /// One that lists its changes in the log.
+    /// A change commit, which lists its changes in the log.
     Log,
-    /// One that writes the tree.
+    /// A tree commit, which writes the tree.
     Tree,
 }
 
-/// What became durable.
+/// The commits that became durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MadeDurable {
-    /// The last commit. The last one that wrote the tree was durable already.
+    /// The last commit. The last tree commit was durable before.
     Log,
-    /// The last commit, and the last one that wrote the tree, which was not yet.
+    /// The last commit, and the last tree commit with it.
     Tree,
 }

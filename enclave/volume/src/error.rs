@@ -1,4 +1,4 @@
-//! Why something about a volume failed.
+//! Errors of volumes.
 
 use crate::anchor::AnchorError;
 use crate::dropped::Dropped;
@@ -6,10 +6,10 @@ use crate::format::mark::Mark;
 use crate::format::slot_kind::SlotKind;
 use crate::storage::StorageError;
 
-/// What this crate's own operations give.
+/// The result of this crate's own operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What was asked of the storage.
+/// A call of the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// [`Storage::size`](crate::Storage::size)
@@ -25,7 +25,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What was asked, with the numbers that it was asked with.
+    /// Describes the call with its arguments.
     fn describe(self, offset: u64, bytes: u64) -> String {
         match self {
             Operation::Size => "asking for the size of the storage".into(),
@@ -37,23 +37,23 @@ impl Operation {
     }
 }
 
-/// Why one key slot did not open.
+/// The reason why a key slot did not open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotFailure {
-    /// What kind of key it wants.
+    /// The kind of key that the slot needs.
     pub kind: SlotKind,
-    /// Why it did not open, in words.
+    /// The reason, in words.
     pub reason: String,
 }
 
-/// Why something about a volume failed.
+/// The reason why an operation on a volume failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An answer that a file system gives every day.
+    /// An ordinary error of a file system.
     #[error("{0}")]
     File(#[from] twine_vfs::Error),
-    /// The storage does not start as a volume does.
+    /// The storage does not begin like a volume.
     #[error("this is not a volume")]
     NotAVolume,
     /// The volume has a format that this version of Twine does not know.
@@ -62,34 +62,34 @@ pub enum Error {
     /// Both copies of the header are damaged.
     #[error("the header of the volume is damaged: {0}")]
     HeaderDamaged(&'static str),
-    /// The key that a slot holds does not belong to the header around it.
+    /// The key in a slot does not belong to the header around the slot.
     #[error("the header of the volume is not authentic: it was changed, or is another volume's")]
     HeaderForged,
-    /// The header is not the one that the newest state names: it is of a clone or of a backup, or the
-    /// key slot that was opened is of a change that was never completed.
+    /// The newest state names another header. This header comes from a clone or a backup, or the
+    /// opened key slot comes from a change that was never completed.
     #[error(
         "the header of the volume is not the one that its contents name: its key slots are an \
          older copy's or a clone's"
     )]
     HeaderForeign,
-    /// The storage holds a volume that was never completed, and nothing else.
+    /// The storage holds nothing but a volume whose creation was interrupted.
     #[error("this is a volume whose creation was cut short; nothing was ever in it")]
     Unfinished,
-    /// The end of the log is damaged: commits that were durable are not whole any more.
+    /// The end of the log is damaged: durable commits are no longer complete.
     #[error("the end of the volume is damaged: {0}")]
     Lossy(Dropped),
     /// None of the key slots opened.
     #[error("no key slot of the volume opens: {}", list(.0))]
     NoSlotOpens(Vec<SlotFailure>),
-    /// No state is left that is whole.
+    /// No state of the volume is whole.
     #[error("the log of the volume holds no state that is whole")]
     NoState,
     /// The storage ends before the volume does.
     #[error("the volume is cut off: {size} bytes are there, {needed} were written")]
     Truncated {
-        /// Bytes of the storage.
+        /// Size of the storage in bytes.
         size: u64,
-        /// Bytes of the volume.
+        /// Size of the volume in bytes.
         needed: u64,
     },
     /// The anchor remembers a newer state.
@@ -98,55 +98,55 @@ pub enum Error {
         .mark.sequence
     )]
     Older {
-        /// Number of the state that was found.
+        /// Sequence number of the state that was found.
         found: u64,
-        /// The mark that is known.
+        /// The anchor's mark.
         mark: Mark,
     },
-    /// The volume does not go on from the state that the anchor remembers.
+    /// The volume does not continue from the state that the anchor remembers.
     #[error(
         "this state of the volume, number {found}, does not go on from number {}, which is known",
         .mark.sequence
     )]
     Diverged {
-        /// Number of the state that was found.
+        /// Sequence number of the state that was found.
         found: u64,
-        /// The mark that is known.
+        /// The anchor's mark.
         mark: Mark,
     },
     /// The anchor failed.
     #[error("the anchor of the volume failed: {0}")]
     Anchor(#[from] AnchorError),
-    /// A block is not what it was when it was written.
+    /// A block differs from what was written to it.
     #[error("block {block} is damaged: its {kind} is not authentic")]
     NotAuthentic {
         /// The block's number.
         block: u64,
-        /// What it should hold.
+        /// The kind of block that was expected.
         kind: String,
     },
-    /// A block is authentic, and makes no sense.
+    /// A block is authentic, but malformed.
     #[error("the volume is damaged: {what}")]
     Damaged {
-        /// What was found.
+        /// The defect, in words.
         what: String,
     },
     /// The storage failed.
     #[error("{} failed: {error}", .operation.describe(*.offset, *.bytes))]
     Storage {
-        /// What was asked of it.
+        /// The call that failed.
         operation: Operation,
-        /// From which byte.
+        /// Offset of the first byte.
         offset: u64,
-        /// How many bytes.
+        /// Number of bytes.
         bytes: u64,
-        /// What it answered.
+        /// The storage's error.
         error: StorageError,
     },
-    /// A sync failed before, or an operation in its middle.
+    /// The volume has stopped: a sync failed earlier, or an operation failed halfway.
     #[error("the volume takes no more changes since something failed; open it again")]
     Stopped,
-    /// Something that was asked for can't be.
+    /// The request is not possible.
     #[error("{0}")]
     Invalid(&'static str),
     /// The system gave no random bytes.
@@ -155,7 +155,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error that the file system's interface knows for it.
+    /// Returns the corresponding error of the file system's interface.
     pub fn errno(&self) -> twine_vfs::Error {
         match self {
             Error::File(error) => *error,
@@ -171,7 +171,7 @@ impl Error {
         }
     }
 
-    /// Whether there is no room for more, for whatever reason.
+    /// Whether the cause is a lack of space of any kind.
     pub(crate) fn is_full(&self) -> bool {
         matches!(
             self,
@@ -180,7 +180,7 @@ impl Error {
         )
     }
 
-    /// What is authentic and makes no sense.
+    /// An error for something that is authentic but malformed.
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Error::Damaged { what: what.into() }
     }

@@ -1,17 +1,17 @@
-//! Maps by numbers of the volume's own: inodes, blocks and regions. Their hash has few instructions.
+//! Maps and sets for the volume's own numbers: inodes, blocks and regions. Their hash function
+//! takes few instructions.
 //!
-//! Who has made a volume by hand has chosen these numbers, so each map hashes in a way of its own,
-//! which nobody knows beforehand: else numbers could be chosen that all collide, and each search
-//! would go through all of them.
+//! Whoever made a volume by hand chose these numbers. With a known hash function, they could choose
+//! numbers that all collide, so that each search takes linear time. So each map has a random seed.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 
-/// Mixes numbers.
+/// Computes the hash of a number.
 pub(crate) struct Mixer(u64);
 
-/// The hash function of a map.
+/// The hash function of a map, with its seed.
 #[derive(Clone)]
 pub(crate) struct Mixing(u64);
 
@@ -29,10 +29,10 @@ impl BuildHasher for Mixing {
     }
 }
 
-/// A map with few instructions for each search.
+/// A map with a fast hash function.
 pub(crate) type FastMap<K, V> = HashMap<K, V, Mixing>;
 
-/// A set of that kind.
+/// A set with a fast hash function.
 pub(crate) type FastSet<K> = HashSet<K, Mixing>;
 
 impl Hasher for Mixer {
@@ -63,13 +63,13 @@ mod tests {
 
     #[test]
     fn numbers_that_collide_in_one_map_do_not_in_another() {
-        // The inverse of the factor, by Newton's steps.
+        // The inverse of the factor, by Newton's method.
         let factor: u64 = 0x9e37_79b9_7f4a_7c15;
         let inverse = (0..6).fold(factor, |inverse, _| {
             inverse.wrapping_mul(2_u64.wrapping_sub(factor.wrapping_mul(inverse)))
         });
         assert_eq!(factor.wrapping_mul(inverse), 1);
-        // Those whose two halves are the same after the product.
+        // Products with two equal halves: with seed 0, the lower half of each hash is 0.
         let chosen: Vec<u64> =
             (0..4096).map(|half: u64| (half << 32 | half).wrapping_mul(inverse)).collect();
         let places = |mixing: &Mixing| {

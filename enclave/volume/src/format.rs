@@ -1,4 +1,4 @@
-//! The bytes that a volume consists of: what is encoded how, without keys, and without a storage.
+//! Encodes and decodes the bytes of a volume, without keys and without a storage.
 
 pub(crate) mod attributes;
 pub(crate) mod block;

@@ -1,4 +1,4 @@
-//! The volume as a file system: names, files and what is removed.
+//! The volume as a file system: names, files, and removal.
 
 mod directory;
 mod file_io;
@@ -25,11 +25,11 @@ use std::collections::{BTreeSet, HashMap};
 /// A file tree.
 pub(crate) struct Files {
     engine: Engine,
-    /// Hashes names.
+    /// The key for the hashes of names.
     names_key: SecretKey,
-    /// Files with something left behind their end, and from which block on.
+    /// Files with pointers after their end that were not removed yet, and the first such block.
     pending_truncations: HashMap<InodeNo, u64>,
-    /// Directories in which an entry was seen that can't be given to anybody.
+    /// Directories in which a wrong entry was found, which is withheld from programs.
     damaged: BTreeSet<InodeNo>,
 }
 
@@ -46,7 +46,7 @@ impl Files {
         &mut self.engine
     }
 
-    /// Reads names as this volume has them.
+    /// A reader for the names of this volume.
     pub(crate) fn names(&self) -> Names {
         Names::new(&self.names_key)
     }
@@ -74,7 +74,7 @@ impl Files {
 
 #[cfg(test)]
 impl Files {
-    /// The least key that a name may have.
+    /// Returns the least key that a name may have.
     pub(crate) fn name_key(&self, directory: InodeNo, name: &str) -> Key {
         names::first_key(&self.names_key, directory, name)
     }

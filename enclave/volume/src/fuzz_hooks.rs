@@ -1,16 +1,16 @@
-//! What a fuzzer sets for its own thread, and what the rest of the crate asks for.
+//! Hooks that a fuzzer sets for its own thread, and that the rest of the crate calls.
 //!
-//! A volume of a hostile holder of the key is authentic, whatever it holds: who has the key can seal
-//! anything. To seal and open takes most of a mount's time, though, and whoever changes a block
-//! has to seal anew all that leads to it. So a quick seal stands in the place of AES-GCM:
-//! it refuses what is another block, another seal, or damaged, as that does, and protects nothing. What the fuzzer
-//! has forged keeps its tag.
+//! A volume by a hostile holder of the key is authentic, whatever it contains. But sealing and
+//! opening take most of a mount's time, and a change of one block means that all blocks on the path
+//! to it must be sealed again. So a quick seal replaces AES-GCM. Like AES-GCM, it refuses other
+//! blocks, other seals and damage, but it protects nothing. Bytes that the fuzzer forged keep their
+//! tag.
 
 use crate::format::block::Kind;
 use crate::format::pointer::{Salt, Tag};
 use std::cell::{Cell, RefCell};
 
-/// Sees what is about to be sealed.
+/// Sees bytes that are about to be sealed.
 type Watch = Box<dyn FnMut(Kind, &mut [u8])>;
 
 thread_local! {
@@ -19,10 +19,10 @@ thread_local! {
     static QUICK: RefCell<Option<Quick>> = const { RefCell::new(None) };
 }
 
-/// What was sealed, and what is to be taken for it.
+/// The state of quick seals.
 #[derive(Default)]
 struct Quick {
-    /// All that was sealed, if that is kept.
+    /// Everything that was sealed, if that is to be kept.
     kept: Option<Vec<Sealed>>,
     forged: Vec<Forged>,
 }
@@ -30,21 +30,21 @@ struct Quick {
 /// Something that was sealed.
 pub(crate) struct Sealed {
     pub(crate) kind: Kind,
-    /// Which seal of which mount it is.
+    /// The salt, counter and kind of the seal, as one number.
     nonce: u64,
-    /// What it was before.
+    /// The plaintext.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Bytes that have the tag of others.
+/// Bytes that are accepted with the tag of others.
 #[derive(PartialEq, Eq)]
 struct Forged {
     nonce: u64,
     sum: u64,
 }
 
-/// Runs `work` with random bytes that are the same each time, so that an input does the same
-/// each time.
+/// Runs `work` with random bytes that are the same each time, so that an input always has the same
+/// effect.
 pub(crate) fn predictably<T>(work: impl FnOnce() -> T) -> T {
     NUMBERS.set(Some(1));
     let result = work();
@@ -52,7 +52,7 @@ pub(crate) fn predictably<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Has `watch` see all that is sealed while `work` runs, in the clear.
+/// Runs `work`, and shows everything that it seals to `watch`, in plaintext.
 pub(crate) fn watching<T>(
     watch: impl FnMut(Kind, &mut [u8]) + 'static,
     work: impl FnOnce() -> T,
@@ -63,7 +63,7 @@ pub(crate) fn watching<T>(
     result
 }
 
-/// Runs `work` with quick seals; and all that it has sealed, the last first.
+/// Runs `work` with quick seals. Also returns everything that it sealed, last first.
 pub(crate) fn keeping<T>(work: impl FnOnce() -> T) -> (T, Vec<Sealed>) {
     QUICK.set(Some(Quick { kept: Some(Vec::new()), forged: Vec::new() }));
     let result = work();
@@ -72,7 +72,7 @@ pub(crate) fn keeping<T>(work: impl FnOnce() -> T) -> (T, Vec<Sealed>) {
     (result, sealed)
 }
 
-/// Runs `work` with quick seals, and takes these bytes for what was sealed.
+/// Runs `work` with quick seals, and accepts these bytes in place of those that were sealed.
 pub(crate) fn forging<T>(forged: &[(&Sealed, Vec<u8>)], work: impl FnOnce() -> T) -> T {
     let forged = forged
         .iter()
@@ -85,13 +85,13 @@ pub(crate) fn forging<T>(forged: &[(&Sealed, Vec<u8>)], work: impl FnOnce() -> T
 }
 
 impl Sealed {
-    /// Other bytes in the place of these, as they lie in the storage.
+    /// Converts other bytes, which replace these, to their form in the storage.
     pub(crate) fn conceal(&self, bytes: &mut [u8]) {
         mask(self.nonce, bytes);
     }
 }
 
-/// Fills `bytes` if they are to be predictable; whether they are.
+/// Fills `bytes` if they are to be predictable. Returns whether they are.
 pub(crate) fn fill(bytes: &mut [u8]) -> bool {
     let Some(mut state) = NUMBERS.get() else { return false };
     for byte in bytes {
@@ -102,7 +102,7 @@ pub(crate) fn fill(bytes: &mut [u8]) -> bool {
     true
 }
 
-/// Tells that `bytes` are about to be sealed.
+/// Shows `bytes` that are about to be sealed to the watcher.
 pub(crate) fn before_seal(kind: Kind, bytes: &mut [u8]) {
     WATCH.with_borrow_mut(|watch| {
         if let Some(watch) = watch {
@@ -111,7 +111,7 @@ pub(crate) fn before_seal(kind: Kind, bytes: &mut [u8]) {
     });
 }
 
-/// Seals `bytes` quickly, if that is to be so.
+/// Seals `bytes` quickly, if quick seals are on.
 pub(crate) fn seal(kind: Kind, salt: &Salt, counter: u64, bytes: &mut [u8]) -> Option<Tag> {
     QUICK.with_borrow_mut(|quick| {
         let quick = quick.as_mut()?;
@@ -125,7 +125,7 @@ pub(crate) fn seal(kind: Kind, salt: &Salt, counter: u64, bytes: &mut [u8]) -> O
     })
 }
 
-/// Opens `bytes` that were sealed quickly, if that is to be so; whether they are authentic.
+/// Opens `bytes` if quick seals are on. Returns whether they are authentic.
 pub(crate) fn open(
     kind: Kind,
     salt: &Salt,
@@ -136,7 +136,7 @@ pub(crate) fn open(
     QUICK.with_borrow(|quick| {
         let quick = quick.as_ref()?;
         let nonce = nonce(kind, salt, counter);
-        // What is no seal of this number needs no look at the bytes.
+        // If the nonce is wrong, the bytes do not matter.
         if wanted[..8] != nonce.to_le_bytes() {
             bytes.fill(0);
             return Some(false);
@@ -155,23 +155,23 @@ fn tag(nonce: u64, sum: u64) -> Tag {
     (u128::from(sum) << 64 | u128::from(nonce)).to_le_bytes()
 }
 
-/// Which seal of which mount, and of what.
+/// Combines kind, salt and counter into one number.
 fn nonce(kind: Kind, salt: &Salt, counter: u64) -> u64 {
     sum(counter ^ u64::from(kind.code()) << 56, salt)
 }
 
-/// Has equal bytes under two seals differ.
+/// Makes equal bytes differ under different seals.
 fn mask(nonce: u64, bytes: &mut [u8]) {
     if let Some(first) = bytes.first_chunk_mut::<8>() {
         *first = (u64::from_le_bytes(*first) ^ nonce).to_le_bytes();
     }
 }
 
-/// A sum of bytes that is another one for other bytes, unless somebody looks for such.
+/// Returns a checksum. Collisions occur only if somebody searches for them.
 fn sum(start: u64, bytes: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let step = |lane: u64, word: u64| (lane ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    // Two at once take little longer than one.
+    // Two lanes take little longer than one.
     let (mut one, mut other) = (start, !start);
     let (chunks, rest) = bytes.as_chunks::<16>();
     let mut add = |chunk: &[u8; 16]| {

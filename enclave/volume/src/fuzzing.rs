@@ -1,8 +1,8 @@
-//! What the fuzz targets in `fuzz/` call.
+//! The functions that the fuzz targets in `fuzz/` call.
 //!
-//! Each function takes any bytes. It panics if a decoder does, or if something is not true
-//! that must be true of what was decoded. Nobody but a fuzzer needs the feature that this
-//! module belongs to: it changes nothing of a volume unless one of these functions runs.
+//! Each function takes any bytes. It panics if a decoder does, or if the decoded values break an
+//! invariant. Only a fuzzer needs the feature of this module. The feature changes nothing of a
+//! volume unless one of these functions runs.
 
 mod volume;
 
@@ -27,13 +27,13 @@ use crate::storage::MemoryStorage;
 use twine_fuzz_input::Input;
 use zeroize::Zeroizing;
 
-/// Changes that one input makes to a node.
+/// Limit on the changes that one input makes to a node.
 const MAX_CHANGES: usize = 12;
 
-/// A key of an item.
+/// Returns any key of an item.
 fn any_key(input: &mut Input<'_>) -> Key {
     let subject = Subject::from_code(1 + input.u8() % 7).unwrap_or(Subject::Entry);
-    // Inodes that there are, or any.
+    // Inodes that exist, or any others.
     let inode = match input.u8() {
         255 => input.number::<8>(),
         small => u64::from(small),
@@ -45,7 +45,7 @@ fn any_key(input: &mut Input<'_>) -> Key {
     Key::new(InodeNo(inode), subject, offset)
 }
 
-/// An array that begins with these bytes, and has zeros behind them.
+/// Returns an array that begins with `bytes`, followed by zeros.
 fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     let length = bytes.len().min(N);
@@ -53,7 +53,7 @@ fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
-/// Somebody who has keys, but not the right ones.
+/// Has keys, but wrong ones.
 struct Stranger {
     passphrase: bool,
 }
@@ -72,7 +72,7 @@ impl Unlock for Stranger {
     }
 }
 
-/// A copy of the header, or both.
+/// One or two copies of the header.
 pub fn header(bytes: &[u8]) {
     let copies = [0, 1].map(|copy| {
         let from = bytes.len().min(copy * BLOCK_BYTES);
@@ -83,7 +83,7 @@ pub fn header(bytes: &[u8]) {
         let encoded = header.encode(&SecretKey::new([9; 32]));
         assert_eq!(Header::decode(&encoded).ok(), Some(header));
     }
-    // What makes no sense as a whole is still described copy by copy.
+    // If the whole header is invalid, its copies are still described.
     let described = crate::describe(&mut MemoryStorage::new(bytes.to_vec()));
     assert!(described.is_err() || header::look(&copies).is_ok());
     assert!(header::open(&copies, &mut Stranger { passphrase: false }).is_err());
@@ -97,8 +97,8 @@ pub fn slot(bytes: &[u8]) {
     assert!(slot.open(&VolumeId([3; 16]), &mut stranger).is_err());
 }
 
-/// Whether to try a passphrase takes no more than microseconds: it costs little, or so much
-/// that it must be refused.
+/// Whether trying a passphrase takes only microseconds: the cost is low, or so high that it must be
+/// refused.
 fn is_quick(slot: &Slot) -> bool {
     let mut costs = Input::new(slot.parameters.get(16..).unwrap_or_default());
     let [memory, passes, lanes] = [(); 3].map(|()| costs.number::<4>());
@@ -107,17 +107,17 @@ fn is_quick(slot: &Slot) -> bool {
     slot.kind == SlotKind::Passphrase && (little || much)
 }
 
-/// An entry of the log, opened.
+/// An entry of the log, decrypted.
 pub fn entry(bytes: &[u8]) {
     log::fuzzing::entry(bytes);
 }
 
-/// What a commit lists.
+/// The records of a commit.
 pub fn records(bytes: &[u8]) {
     log::fuzzing::records(bytes);
 }
 
-/// What a commit says of the volume.
+/// The state in a commit.
 pub fn state(bytes: &[u8]) {
     log::fuzzing::state(bytes);
 }
@@ -140,21 +140,21 @@ pub fn extents(bytes: &[u8]) {
     assert_eq!(item.value(), extents::Item::empty().value());
 }
 
-/// A directory's entry.
+/// An entry of a directory.
 pub fn name(bytes: &[u8]) {
     let Ok((inode, kind, name)) = dirent::parse(bytes) else { return };
     assert_eq!(dirent::value(inode, kind, name), bytes);
 }
 
-/// Attributes of an inode.
+/// The attributes of an inode.
 pub fn attributes(bytes: &[u8]) {
     let Ok(attributes) = Attributes::decode(bytes) else { return };
     assert_eq!(Attributes::decode(&attributes.encode()).ok(), Some(attributes));
 }
 
-/// A node of the tree, and changes of it: its level, how many bytes there are of its start,
-/// these, how many there are of its end, these, whether a slot is changed, and then a change
-/// for each few bytes.
+/// A node and changes of it. The input has: the level; the number of bytes from its start, and
+/// these bytes; the number of bytes from its end, and these bytes; whether a slot is changed; and a
+/// few bytes for each change.
 pub fn node(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let level = input.u8();
@@ -177,8 +177,7 @@ pub fn node(bytes: &[u8]) {
     }
 }
 
-/// Has an item lie elsewhere among the others, with sums that fit, as somebody would who wants
-/// items to share bytes.
+/// Moves an item so that it may share bytes with others, while the sums are still correct.
 fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
     let field = |at: usize| usize::from(u16::from_le_bytes([page[at], page[at + 1]]));
     let (heap, count) = (field(4), field(2));
@@ -197,7 +196,7 @@ fn move_slot(page: &mut Bytes, input: &mut Input<'_>) {
     page[6..8].copy_from_slice(&(unused as u16).to_le_bytes());
 }
 
-/// As [`node`] takes it.
+/// Returns the input for [`node`] that gives this node.
 fn node_input(node: &Node) -> Vec<u8> {
     let (start, end) = (HEAD_BYTES + SLOT_BYTES * node.count(), node.heap_start());
     let mut input = vec![node.level()];
@@ -230,7 +229,7 @@ fn is_made_of(node: &Node, level: u8, wanted: &Items) {
     }
 }
 
-/// Makes one change to a node and to its items.
+/// Makes one change to a node and to the list of its items.
 fn change(node: &mut Node, level: u8, items: &mut Items, input: &mut Input<'_>) {
     let (what, key) = (input.u8(), any_key(input));
     let value = if level == 0 {
@@ -242,7 +241,7 @@ fn change(node: &mut Node, level: u8, items: &mut Items, input: &mut Input<'_>) 
         pointer.encode().to_vec()
     };
     match node.search(&key) {
-        // A node that is no leaf has a child.
+        // A node above the leaves must keep a child.
         Ok(index) if what % 4 == 0 && (level == 0 || items.len() > 1) => {
             node.remove(index);
             items.remove(index);

@@ -1,4 +1,4 @@
-//! The header: which volume this is, and its key slots.
+//! The header: the volume's id and its key slots.
 
 pub(crate) mod describe;
 pub(crate) mod key_slot;
@@ -16,22 +16,22 @@ pub const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"TWINEVOL";
 
-/// What is in its place while a volume is made.
+/// The magic bytes while a volume is being created.
 const UNFINISHED: &[u8; 8] = b"TWINENEW";
 const SLOTS_START: usize = 64;
 const MAC_START: usize = BLOCK_BYTES - 32;
 
-/// As many slots as have room before the MAC.
+/// The number of slots that fit before the MAC.
 pub(crate) const MAX_SLOTS: usize = (MAC_START - SLOTS_START) / KEY_SLOT_BYTES;
 
-/// A header's MAC, which says which header it is.
+/// A header's MAC, which identifies the header.
 pub(crate) type HeaderMac = [u8; 32];
 
 /// One copy of the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) volume: VolumeId,
-    /// Grows with each change of the slots. Which header counts is for the log to say.
+    /// Grows with each change of the slots. It does not decide which copy counts: the log does.
     pub(crate) generation: u64,
     /// The number of the next slot.
     pub(crate) next_slot: u32,
@@ -39,7 +39,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The header as a block, with its MAC.
+    /// Encodes the header as a block, with its MAC.
     pub(crate) fn encode(&self, volume_key: &SecretKey) -> Box<Bytes> {
         let mut block = crate::format::block::zeroed();
         let bytes: &mut Bytes = &mut block;
@@ -47,7 +47,7 @@ impl Header {
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "at most `MAX_SLOTS`: `create`, `decode` and `add` see to it"
+            reason = "at most `MAX_SLOTS`: `create`, `decode` and `add` check that"
         )]
         let count = self.slots.len() as u32;
         bytes[12..16].copy_from_slice(&count.to_le_bytes());
@@ -68,7 +68,7 @@ impl Header {
         mac_of(&self.encode(volume_key))
     }
 
-    /// Reads what a copy says, which nobody vouches for yet.
+    /// Decodes a copy, without checking whether it is authentic.
     pub(crate) fn decode(bytes: &Bytes) -> Result<Self> {
         if &bytes[..8] == UNFINISHED {
             return Err(Error::Unfinished);
@@ -100,7 +100,7 @@ impl Header {
         Ok(Header { volume, generation, next_slot, slots })
     }
 
-    /// Its slots, the dear ones last.
+    /// Returns the slots in the order to try them: passphrases last, because they are slow.
     fn slots_to_try(&self) -> Vec<&Slot> {
         let mut slots: Vec<&Slot> = self.slots.iter().collect();
         slots.sort_by_key(|slot| slot.kind == SlotKind::Passphrase);
@@ -132,14 +132,15 @@ fn vouched(bytes: &Bytes, volume_key: &SecretKey) -> bool {
     tag.first_chunk::<32>().is_some_and(|tag| mac_is(&mac_key(volume_key), head, tag))
 }
 
-/// The copies that can be read, the newer one first. Nobody vouches for them yet.
+/// Returns the copies that can be decoded, newer first. They are not authenticated yet.
 fn readable(copies: &[Box<Bytes>; 2]) -> Result<Vec<(&Bytes, Header)>> {
     let mut readable: Vec<(&Bytes, Header)> = Vec::new();
     let mut problem = Error::NotAVolume;
     for bytes in copies {
         match Header::decode(bytes) {
             Ok(header) => readable.push((bytes, header)),
-            // What is most telling: a version, then damage, then that it is no volume.
+            // The most specific error wins: an unknown version or an unfinished volume, then
+            // damage, then `NotAVolume`.
             Err(error @ (Error::UnknownVersion(_) | Error::Unfinished)) => problem = error,
             Err(error) if matches!(problem, Error::NotAVolume) => problem = error,
             Err(_) => {}
@@ -152,18 +153,18 @@ fn readable(copies: &[Box<Bytes>; 2]) -> Result<Vec<(&Bytes, Header)>> {
     Ok(readable)
 }
 
-/// What the newer copy says. Nobody vouches for it.
+/// Returns the newer copy, without checking whether it is authentic.
 pub(crate) fn look(copies: &[Box<Bytes>; 2]) -> Result<Header> {
     let newest = readable(copies)?.into_iter().next();
     newest.map(|(_, header)| header).ok_or(Error::NotAVolume)
 }
 
-/// What a slot of one of the copies gave.
+/// The result of opening a slot.
 #[derive(Debug)]
 pub(crate) struct Unlocked {
-    /// The volume's key.
+    /// The volume key.
     pub(crate) key: SecretKey,
-    /// The slot that it came from.
+    /// The slot that held the key.
     slot: Slot,
     volume: VolumeId,
     /// The authentic copies.
@@ -173,7 +174,7 @@ pub(crate) struct Unlocked {
 /// Opens a slot of one of the copies.
 ///
 /// # Errors
-/// When no copy can be read, no slot opens, or the key is not that of the header around the slot.
+/// Fails if no copy can be decoded, no slot opens, or the key does not authenticate any copy.
 pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<Unlocked> {
     let readable = readable(copies)?;
     let mut failures: Vec<SlotFailure> = Vec::new();
@@ -181,7 +182,7 @@ pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<Un
     let mut tried: Vec<(VolumeId, &Slot)> = Vec::new();
     for (_, header) in &readable {
         for slot in header.slots_to_try() {
-            // Both copies are the same most of the time, and a passphrase costs a second.
+            // The two copies are usually equal, and trying a passphrase takes a second.
             if tried.contains(&(header.volume, slot)) {
                 continue;
             }
@@ -209,16 +210,16 @@ pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<Un
 }
 
 impl Unlocked {
-    /// The random name of the volume.
+    /// Returns the volume's id.
     pub(crate) fn volume(&self) -> VolumeId {
         self.volume
     }
 
-    /// The header that a state says belongs to it.
+    /// Returns the header that a state names by its MAC.
     ///
     /// # Errors
-    /// [`Error::HeaderForeign`] when neither copy is that header, or it has not the slot that was
-    /// opened.
+    /// [`Error::HeaderForeign`] if no copy is that header, or if that header does not have the slot
+    /// that was opened.
     pub(crate) fn header(&self, mac: &HeaderMac) -> Result<Header> {
         let found = self.headers.iter().find(|(of, _)| of == mac);
         let header = found.map(|(_, header)| header).ok_or(Error::HeaderForeign)?;
@@ -226,7 +227,7 @@ impl Unlocked {
         if has_slot { Ok(header.clone()) } else { Err(Error::HeaderForeign) }
     }
 
-    /// Whether both copies are this header.
+    /// Whether both copies are the header with this MAC.
     pub(crate) fn is_twice(&self, mac: &HeaderMac) -> bool {
         self.headers.iter().filter(|(of, _)| of == mac).count() == 2
     }

@@ -1,11 +1,11 @@
-//! Whether a volume can go on, and what failed first.
+//! Keeps the first error of a volume, and whether the volume has stopped.
 
 use crate::error::{Error, Result};
 
 /// What has failed since a volume was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// What is in memory can't be relied on any more.
+    /// The state in memory is no longer reliable.
     stopped: bool,
     first_error: Option<Error>,
 }
@@ -16,12 +16,12 @@ impl Health {
         self.stopped
     }
 
-    /// What failed first.
+    /// Returns the first error that was recorded.
     pub(crate) fn first_error(&self) -> Option<&Error> {
         self.first_error.as_ref()
     }
 
-    /// Takes no more changes from now on.
+    /// Stops the volume: from now on it takes no changes.
     pub(crate) fn stop<T>(&mut self, because: Error) -> Result<T> {
         if !self.stopped {
             self.stopped = true;
@@ -30,8 +30,8 @@ impl Health {
         Err(because)
     }
 
-    /// Remembers the first error that is worth words: not one that an errno tells whole, as that
-    /// the storage is full, which may be over by the end.
+    /// Records the first error that an errno does not explain fully. A full storage is not
+    /// recorded: there may be room again later.
     pub(crate) fn record_error(&mut self, error: &Error) {
         let telling = !matches!(error, Error::File(_) | Error::Stopped | Error::Invalid(_));
         if telling && !error.is_full() {
@@ -39,8 +39,8 @@ impl Health {
         }
     }
 
-    /// Goes on with an operation that has begun to change the tree: if it fails in its
-    /// middle, the tree in memory is of no use, and the volume stops.
+    /// Stops the volume if `result`, of an operation that had begun to change the tree, is an
+    /// error: the tree in memory is then unusable.
     pub(crate) fn poison_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
         match result {
             Ok(value) => Ok(value),

@@ -1,6 +1,6 @@
-//! Volumes that somebody made by hand who has the key: all is sealed as it should be, and makes no
-//! sense. Nothing may panic, nothing may last longer than the storage is large, nothing may
-//! reach a program that could not be in a volume of ours, and a check names it.
+//! Volumes that somebody with the key made by hand: everything is sealed correctly, but malformed.
+//! Nothing may panic, no operation may take longer than the size of the storage explains, no
+//! program may see what a volume of ours cannot contain, and a check names it.
 
 use crate::admin::check::Report;
 use crate::durability::Durability;
@@ -39,7 +39,7 @@ fn open_as(storage: impl Storage + 'static, read_only: bool) -> Volume {
     Volume::open(Box::new(storage), &mut Secret::key_file(&KEY), options).unwrap()
 }
 
-/// Somebody who makes a volume by hand.
+/// Makes a volume by hand.
 struct Forger {
     storage: MemoryStorage,
     volume: Volume,
@@ -53,7 +53,7 @@ impl Forger {
         Forger { storage, volume }
     }
 
-    /// A directory that is as it should be; its inode.
+    /// Creates a valid directory, and returns its inode.
     fn directory(&mut self, above: u64, name: &str) -> u64 {
         self.volume.files_mut().make(InodeNo(above), name, FileKind::Directory, "").unwrap().0
     }
@@ -62,7 +62,7 @@ impl Forger {
         self.volume.files_mut().make(InodeNo(above), name, FileKind::File, "").unwrap().0
     }
 
-    /// An item, whatever it holds.
+    /// Puts an item with any contents.
     fn put(&mut self, key: Key, value: &[u8]) {
         self.volume.engine_mut().inodes_mut().write().unwrap();
         self.volume.engine_mut().make_room().unwrap();
@@ -73,7 +73,7 @@ impl Forger {
         }
     }
 
-    /// An entry with the cookie that its name should have, or one behind.
+    /// Puts an entry with the cookie of its name, or with the next free one.
     fn entry(&mut self, directory: u64, name: impl AsRef<[u8]>, inode: u64, kind: u8) {
         let name = name.as_ref();
         let mut key =
@@ -91,7 +91,7 @@ impl Forger {
         self.put(key, &value);
     }
 
-    /// Changes what an inode says of itself.
+    /// Changes the attributes of an inode.
     fn attributes(&mut self, inode: u64, change: impl FnOnce(&mut Attributes)) {
         self.volume.engine_mut().inodes_mut().write().unwrap();
         let mut attributes = self.volume.engine_mut().inodes_mut().get(InodeNo(inode)).unwrap();
@@ -101,7 +101,7 @@ impl Forger {
         self.volume.engine_mut().inodes_mut().forget_known(InodeNo(inode));
     }
 
-    /// Writes a node of its own.
+    /// Writes a node that is in no tree yet.
     fn node(&mut self, level: u8, items: &[(Key, Vec<u8>)]) -> Pointer {
         self.volume.engine_mut().make_room().unwrap();
         let mut node = Node::empty(zeroed(), level);
@@ -116,8 +116,8 @@ impl Forger {
         pointer
     }
 
-    /// Makes the tree so many levels higher that a node of `level` can be beside all that it has,
-    /// and puts one there.
+    /// Adds levels to the tree until a node of `level` can lie beside all its nodes, and adds
+    /// `node` there.
     fn graft(&mut self, level: u8, least: Key, node: &Pointer) {
         self.volume.engine_mut().need_tree();
         self.volume.engine_mut().commit().unwrap();
@@ -131,7 +131,7 @@ impl Forger {
         self.volume.engine_mut().need_tree();
     }
 
-    /// As [`close`](Self::close), and the storage stays as long as it is.
+    /// Like [`close`](Self::close), but does not cut the storage.
     fn commit(mut self) -> MemoryStorage {
         self.volume.engine_mut().need_tree();
         self.volume.engine_mut().commit().unwrap();
@@ -139,27 +139,27 @@ impl Forger {
         self.storage
     }
 
-    /// The storage that it all is in.
+    /// Closes the volume, and returns its storage.
     fn close(mut self) -> MemoryStorage {
         self.volume.engine_mut().need_tree();
         self.volume.close().unwrap();
         self.storage
     }
 
-    /// All of it, opened by somebody else.
+    /// Closes the volume, and opens it like anybody else.
     fn open(self) -> Volume {
         open_as(self.close(), false)
     }
 }
 
-/// Blocks that something opened.
+/// Returns how many blocks `work` opened.
 fn opened<T>(volume: &mut Volume, work: impl FnOnce(&mut Volume) -> T) -> (T, u64) {
     let before = volume.statistics().blocks_opened;
     let result = work(volume);
     (result, volume.statistics().blocks_opened - before)
 }
 
-/// Nodes that something looked at, in the cache or not.
+/// Returns how many nodes `work` looked at, in the cache or not.
 fn looked_at<T>(volume: &mut Volume, work: impl FnOnce(&mut Volume) -> T) -> (T, u64) {
     let looks = |volume: &Volume| volume.statistics().cache_hits + volume.statistics().cache_misses;
     let before = looks(volume);
@@ -190,7 +190,7 @@ fn finds(report: &Report, path: Option<&str>, what: &str) {
     assert!(found, "no {path:?} {what:?} in {:#?}", report.findings);
 }
 
-/// What a check finds in a volume that somebody made.
+/// Checks a volume that was made by hand.
 fn found_in(forger: Forger) -> Report {
     let storage = forger.close();
     let (report, count) = opened(&mut open_as(storage.clone(), true), check);
@@ -204,7 +204,7 @@ fn a_repair_leaves_no_malformed_entry_that_a_later_mount_would_meet() {
     let mut forger = Forger::new();
     forger.file(ROOT, "file");
     forger.volume.engine_mut().commit().unwrap();
-    // Its payload would be longer than a block.
+    // The payload would be longer than a block.
     let mut block = Box::new([0xff; BLOCK_BYTES]);
     let volume = forger.volume.id();
     let seal = forger
@@ -257,7 +257,7 @@ fn what_the_forger_makes_is_whole_where_nothing_is_forged() {
     forger.file(inner, "file");
     forger.node(0, &[(key(inner, Subject::Entry, u64::MAX), vec![0; 9])]);
     let report = found_in(forger);
-    // The node that nothing leads to.
+    // The finding is about the node that is in no tree.
     assert_eq!(report.finding_count, 1, "{report:?}");
     finds(&report, None, "1 blocks are entered as in use, and nothing refers to them");
 }
@@ -268,7 +268,7 @@ fn a_check_looks_once_at_a_node_that_many_pointers_lead_to() {
     let crowd = forger.file(ROOT, "crowd");
     let key = |offset| key(crowd, Subject::Target, offset);
     let mut node = forger.node(0, &[(key(1), vec![0])]);
-    // 20 to the power of 13 ways lead to the leaf.
+    // 20^13 paths lead to the leaf.
     for level in 1..=13 {
         let children: Vec<_> = (1..=20).map(|at| (key(at), node.encode().to_vec())).collect();
         node = forger.node(level, &children);
@@ -277,7 +277,7 @@ fn a_check_looks_once_at_a_node_that_many_pointers_lead_to() {
     let report = found_in(forger);
     finds(&report, None, "is in use twice");
     finds(&report, Some("/crowd"), "what nothing of its kind can have");
-    // All children but the first, and all keys that the nodes above don't allow.
+    // All children except the first, and all keys that the nodes above do not allow.
     assert_eq!(report.finding_count, 13 * 19 + 12 * 19 + 1, "{report:?}");
 }
 
@@ -293,7 +293,7 @@ fn a_mount_looks_once_at_a_node_that_is_not_known_to_be_durable() {
         node = forger.node(level, &children);
     }
     forger.graft(13, key(0), &node);
-    // Handed to the storage, and not synced: a mount can't know that all of it is there.
+    // Handed over and not synced: a mount cannot know that it is complete.
     forger.volume.engine_mut().has_changed();
     let trees = forger.volume.statistics().tree_commits;
     forger.volume.engine_mut().hand_over().unwrap();
@@ -312,7 +312,7 @@ fn compacting_ends_where_many_pointers_lead_to_a_node() {
     let mut forger = Forger::new();
     let crowd = forger.file(ROOT, "crowd");
     let key = |offset| key(crowd, Subject::Target, offset);
-    // So that there is something to be given back.
+    // Blocks that compacting can give back.
     forger.file(ROOT, "large");
     let large = forger.volume.lookup(Inode(ROOT), "large").unwrap();
     forger.volume.write(large, 0, &vec![7; 1000 * BLOCK_BYTES]).unwrap();
@@ -367,7 +367,7 @@ fn a_check_of_a_damaged_leaf_does_not_depend_on_the_number_of_the_next_inode() {
         forger.volume.release(Inode(inode));
     }
     forger.volume.engine_mut().inodes_mut().set_next(InodeNo(1 << 63));
-    // So that the state has it.
+    // So that the state contains the number.
     forger.file(ROOT, "last");
     let storage = forger.close();
     let blocks = storage.with(|bytes| bytes.len() / BLOCK_BYTES) as u64;
@@ -378,13 +378,13 @@ fn a_check_of_a_damaged_leaf_does_not_depend_on_the_number_of_the_next_inode() {
         let mut volume = open_as(MemoryStorage::new(bytes), true);
         let (report, count) = opened(&mut volume, check);
         lost += u64::from(report.finding_count > 0);
-        // Twice all, and a path of a few nodes for each name of a finding.
+        // Every block twice, and a path of a few nodes for the name in each finding.
         assert!(count <= 2 * blocks + 3 * 1000, "{count} of {blocks}");
     }
     assert!(lost > 20, "{lost}");
 }
 
-/// A storage that says that it is longer than it is, as a file with a hole does.
+/// A storage that claims to be longer than it is, like a file with a hole.
 struct Long {
     inner: MemoryStorage,
     size: u64,
@@ -463,7 +463,7 @@ fn a_name_that_leads_up_is_found_and_never_followed() {
     let inner = forger.directory(middle, "inner");
     forger.entry(inner, "up", outer, DIRECTORY);
     forger.entry(inner, "top", ROOT, DIRECTORY);
-    // A directory may be told to be a file.
+    // An entry may call a directory a file.
     forger.entry(inner, "hidden", middle, FILE);
     let storage = forger.close();
     let report = check(&mut open_as(storage.clone(), true));
@@ -493,7 +493,7 @@ fn directories_that_are_only_in_each_other_are_found() {
     let report = check(&mut open_as(storage.clone(), true));
     assert_eq!(report.finding_count, 1, "{report:?}");
     finds(&report, None, &format!("inode {first}: the directory is below itself"));
-    // Who has a number of one of them may rename: that ends too.
+    // Whoever has the number of one of them may rename: that must also end.
     let mut volume = open_as(storage, false);
     let other = volume.files_mut().make(InodeNo::ROOT, "other", FileKind::Directory, "").unwrap().0;
     let renamed = volume.rename(Inode(ROOT), "other", Inode(third), "new");
@@ -553,7 +553,7 @@ fn names_that_nobody_can_have_given_reach_no_program_and_are_found() {
         assert!(volume.lookup(Inode(inner), "good").is_ok());
         let trouble = volume.first_error().unwrap().to_string();
         assert!(trouble.contains(&format!("directory {inner}: {what}")) || what.starts_with("..."));
-        // Nothing else of the volume is touched by it.
+        // The rest of the volume is not affected.
         assert_eq!(names(&mut volume, ROOT).1, Ok(()));
         assert_eq!(volume.remove_directory(Inode(ROOT), "inner"), Err(FileError::NotEmpty));
     }
@@ -590,7 +590,7 @@ fn items_that_hold_nothing_and_are_of_another_kind_are_found() {
     let directory = forger.directory(ROOT, "directory");
     forger.put(key(file, Subject::Target, 3), b"");
     forger.put(key(directory, Subject::Inline, 0), b"");
-    // Who removes the file leaves it there.
+    // The removal of the file does not remove this item.
     forger.put(key(other, Subject::Inline, 1), b"");
     let report = check(&mut forger.open());
     finds(&report, Some("/file"), "it has what nothing of its kind can have");
@@ -721,7 +721,7 @@ fn the_last_number_is_never_given() {
 fn what_is_to_be_removed_and_makes_no_sense_keeps_no_mount_and_no_other() {
     let mut forger = Forger::new();
     let mark = |inode| key(0, Subject::Orphan, inode);
-    // One that can be removed, behind others that can't.
+    // The last mark is of an inode that can be removed. The others before it cannot.
     forger.put(mark(ROOT), b"");
     let hollow = forger.file(ROOT, "hollow");
     forger.attributes(hollow, |attributes| (attributes.links, attributes.size) = (0, 1 << 40));
@@ -794,7 +794,7 @@ fn sizes_and_offsets_that_nothing_has_are_errors() {
     assert_eq!(target, Err(FileError::Io));
     assert!(looks < 20, "{looks}");
     assert_eq!(volume.link(Inode(links), Inode(ROOT), "more"), Err(FileError::TooManyLinks));
-    // All of it can be removed, or is refused by name; nothing stops the volume.
+    // Each of them can be removed, or its removal is refused. Nothing stops the volume.
     for name in ["large", "far", "link", "links"] {
         let _ = volume.unlink(Inode(ROOT), name);
     }
@@ -881,7 +881,7 @@ fn counts_of_blocks_that_are_wrong_are_found() {
     finds(&report, None, "blocks are counted as in use");
 }
 
-/// Numbers that are at some end.
+/// Returns a number at the edge of some range.
 fn some_number(random: &mut impl FnMut() -> usize) -> u64 {
     const NUMBERS: [u64; 20] = [
         0,
@@ -908,7 +908,7 @@ fn some_number(random: &mut impl FnMut() -> usize) -> u64 {
     NUMBERS[random() % NUMBERS.len()]
 }
 
-/// An item of any kind, whose parts are of the right form or not.
+/// Returns an item of any kind, well-formed or not.
 fn some_item(volume: &Volume, random: &mut impl FnMut() -> usize) -> (Key, Vec<u8>) {
     const NAMES: [&str; 7] = ["a", "b", "a/b", "..", "", "c\0", "file"];
     let inode =
@@ -954,7 +954,7 @@ fn some_item(volume: &Volume, random: &mut impl FnMut() -> usize) -> (Key, Vec<u
     (key, value)
 }
 
-/// Does everything to an inode that can be done to one.
+/// Does everything to an inode that the interface allows.
 fn use_all_of(volume: &mut Volume, inode: u64) {
     let at = Inode(inode);
     let _ = volume.attributes(at);
@@ -1010,7 +1010,7 @@ fn volumes_of_random_items_are_opened_used_and_checked_to_an_end() {
             forger.volume.engine_mut().inodes_mut().set_next(InodeNo(some_number(&mut random)));
         }
         forger.volume.engine_mut().need_tree();
-        // What is in a bitmap may keep the forger itself from a commit.
+        // The contents of a bitmap may prevent the commit.
         if forger.volume.engine_mut().commit().is_err()
             || forger.volume.engine_mut().commit_tree(Durability::Synced).is_err()
         {

@@ -1,4 +1,4 @@
-//! Inodes: their attributes, in memory while they are used, and who holds them.
+//! Inodes: their attributes, which are in memory while in use, and holds on them.
 
 use crate::alloc::Space;
 use crate::error::{Error, Result};
@@ -10,27 +10,27 @@ use crate::tree::Step;
 use std::collections::BTreeSet;
 use twine_vfs::{Error as FileError, FileKind, Mode, Stamp};
 
-/// Attributes that are kept in memory though nobody has changed them.
+/// Number of inodes in memory from which on unused ones are forgotten.
 const KEPT: usize = 4096;
 
-/// Changed attributes that wait in memory for a commit.
+/// Limit on inodes in memory with changed attributes.
 const MAX_DIRTY: usize = 1024;
 
-/// The time, in nanoseconds since 1970.
+/// Returns the time in nanoseconds since 1970.
 pub(crate) type Clock = Box<dyn Fn() -> u64 + Send>;
 
 /// An inode in memory.
 struct Known {
     attributes: Attributes,
     dirty: bool,
-    /// Times that are to be set to the time when somebody next asks for it.
+    /// Times that will be set when the clock is next read.
     stale: Times,
-    /// Where a reader that reads on, and a writer that writes on, would go on.
+    /// Offsets at which a sequential reader and a sequential writer would continue.
     next_read: u64,
     next_write: u64,
 }
 
-/// Some of an inode's times.
+/// A subset of an inode's times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Times {
     accessed: bool,
@@ -39,15 +39,15 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Contents have changed.
+    /// After a change of contents.
     pub(crate) const CONTENTS: Times = Times { accessed: false, modified: true, changed: true };
-    /// Attributes or names have changed.
+    /// After a change of attributes or names.
     pub(crate) const CHANGED: Times = Times { accessed: false, modified: false, changed: true };
-    /// It is new.
+    /// For a new inode.
     pub(crate) const ALL: Times = Times { accessed: true, modified: true, changed: true };
 }
 
-/// All inodes: those in memory, above the items of all.
+/// The inode layer: inodes in memory, and below them the items of all inodes.
 pub(crate) struct Inodes {
     space: Space,
     clock: Clock,
@@ -57,14 +57,14 @@ pub(crate) struct Inodes {
     dirty: BTreeSet<InodeNo>,
     stale: Vec<InodeNo>,
     holds: FastMap<InodeNo, u64>,
-    /// With this many known, those that nobody needs are forgotten.
+    /// If this many inodes are known, the unused ones are forgotten.
     most_known: usize,
-    /// No inode of the tree has the next number, or a larger one.
+    /// Whether it was checked that no inode has the next number or a larger one.
     next_is_new: bool,
 }
 
 impl Inodes {
-    /// The inodes of a volume that says which number is next.
+    /// The inodes of a volume. `next` is the number of its next inode.
     pub(crate) fn new(space: Space, next: InodeNo, clock: Clock) -> Self {
         Inodes {
             space,
@@ -87,19 +87,19 @@ impl Inodes {
         &mut self.space
     }
 
-    /// The number of the next new inode.
+    /// Returns the number of the next new inode.
     pub(crate) fn next(&self) -> InodeNo {
         self.next
     }
 
-    /// Somebody needs an inode, whether it has a name or not.
+    /// Adds a hold, which keeps an inode even if it has no name.
     pub(crate) fn hold(&mut self, inode: InodeNo) {
         if inode != InodeNo::ROOT {
             *self.holds.entry(inode).or_default() += 1;
         }
     }
 
-    /// Gives back a hold; whether it was the last.
+    /// Removes a hold. Returns whether it was the last one.
     pub(crate) fn release(&mut self, inode: InodeNo) -> bool {
         let Some(holds) = self.holds.get_mut(&inode) else { return false };
         *holds -= 1;
@@ -114,7 +114,7 @@ impl Inodes {
         self.holds.contains_key(&inode)
     }
 
-    /// Whether many changed inodes wait.
+    /// Whether many changed inodes wait to be written.
     pub(crate) fn wants_writing(&self) -> bool {
         self.dirty.len() > MAX_DIRTY
     }
@@ -148,7 +148,7 @@ impl Inodes {
         }
     }
 
-    /// Remembers that times are to be set.
+    /// Marks times to be set later.
     fn touch(&mut self, inode: InodeNo, times: Times) {
         if let Some(known) = self.known.get_mut(&inode) {
             if known.stale == Times::default() {
@@ -160,7 +160,7 @@ impl Inodes {
         }
     }
 
-    /// Sets all times that are to be set to the present one.
+    /// Sets all marked times to the present time.
     fn set_stale_times(&mut self) {
         if !self.stale.is_empty() {
             let now = (self.clock)();
@@ -184,7 +184,7 @@ impl Inodes {
         }
     }
 
-    /// Where a reader of this inode would go on, and sets where it will.
+    /// Sets where a sequential reader of this inode will continue, and returns the old value.
     pub(crate) fn read_position(&mut self, inode: InodeNo, next: u64) -> u64 {
         match self.known.get_mut(&inode) {
             Some(known) => std::mem::replace(&mut known.next_read, next),
@@ -192,7 +192,7 @@ impl Inodes {
         }
     }
 
-    /// Where a writer of this inode would go on, and sets where it will.
+    /// Sets where a sequential writer of this inode will continue, and returns the old value.
     pub(crate) fn write_position(&mut self, inode: InodeNo, next: u64) -> u64 {
         match self.known.get_mut(&inode) {
             Some(known) => std::mem::replace(&mut known.next_write, next),
@@ -200,7 +200,7 @@ impl Inodes {
         }
     }
 
-    /// The attributes of an inode; times may be old.
+    /// Returns the attributes of an inode. Marked times are not set yet.
     pub(crate) fn get(&mut self, inode: InodeNo) -> Result<Attributes> {
         if let Some(known) = self.known.get(&inode) {
             return Ok(known.attributes);
@@ -210,7 +210,7 @@ impl Inodes {
         Ok(self.keep(inode, attributes).attributes)
     }
 
-    /// The attributes of a directory.
+    /// Returns the attributes of a directory.
     pub(crate) fn directory(&mut self, inode: InodeNo) -> Result<Attributes> {
         let attributes = self.get(inode)?;
         match attributes.kind {
@@ -219,7 +219,7 @@ impl Inodes {
         }
     }
 
-    /// The attributes of a regular file.
+    /// Returns the attributes of a regular file.
     pub(crate) fn file(&mut self, inode: InodeNo) -> Result<Attributes> {
         let attributes = self.get(inode)?;
         match attributes.kind {
@@ -229,26 +229,26 @@ impl Inodes {
         }
     }
 
-    /// The attributes with their times set.
+    /// Returns the attributes with all times set.
     pub(crate) fn with_times(&mut self, inode: InodeNo) -> Result<Attributes> {
         self.get(inode)?;
         self.set_stale_times();
         self.get(inode)
     }
 
-    /// Makes sure that an inode's attributes can be changed and written without a failure.
+    /// Ensures that changing and writing an inode's attributes cannot fail.
     pub(crate) fn prepare(&mut self, inode: InodeNo) -> Result<()> {
         self.get(inode)?;
         self.space.prepare(&Key::attributes(inode))
     }
 
-    /// Makes sure that the attributes of the next inode can be written without a failure.
+    /// Ensures that writing the attributes of the next new inode cannot fail.
     pub(crate) fn prepare_next(&mut self) -> Result<()> {
         self.space.prepare(&Key::attributes(self.next))
     }
 
-    /// Sees to it that the next number is one that no inode has. A volume that somebody else made
-    /// may say anything; what this mount gives out itself is new.
+    /// Checks once that no inode has the next number or a larger one. A volume that somebody made
+    /// by hand may claim anything. Numbers that this mount gives out are new.
     pub(crate) fn check_next(&mut self) -> Result<()> {
         let next = self.next;
         if next <= InodeNo::ROOT || next.0 == u64::MAX {
@@ -271,8 +271,8 @@ impl Inodes {
         Ok(())
     }
 
-    /// A new inode's number, with these attributes. It was
-    /// [checked](Self::check_next) that there is one.
+    /// Creates an inode, and returns its number. The caller has [checked](Self::check_next) that
+    /// the number is free.
     pub(crate) fn create(&mut self, kind: FileKind, size: u64, parent: InodeNo) -> Result<InodeNo> {
         let inode = self.next;
         let next = inode.0.checked_add(1);
@@ -295,7 +295,7 @@ impl Inodes {
         Ok(inode)
     }
 
-    /// Changes attributes that [`get`](Self::get) has given before.
+    /// Changes attributes that an earlier [`get`](Self::get) returned.
     pub(crate) fn change(
         &mut self,
         inode: InodeNo,
@@ -309,7 +309,7 @@ impl Inodes {
         Ok(())
     }
 
-    /// Sets times to given ones.
+    /// Sets the times of access and modification.
     pub(crate) fn set_times(
         &mut self,
         inode: InodeNo,
@@ -330,7 +330,7 @@ impl Inodes {
         })
     }
 
-    /// Sets who may use a file or directory.
+    /// Sets the mode of an inode.
     pub(crate) fn set_mode(&mut self, inode: InodeNo, mode: Mode) -> Result<()> {
         self.change(inode, Times::CHANGED, |attributes| attributes.mode = Some(mode))
     }
@@ -353,7 +353,7 @@ impl Inodes {
         Ok(())
     }
 
-    /// Takes an inode that is gone out of the tree.
+    /// Removes the attributes of an inode from memory and from the tree.
     pub(crate) fn remove(&mut self, inode: InodeNo) -> Result<()> {
         self.forget(inode);
         self.space.remove(&Key::attributes(inode)).map(drop)
@@ -362,12 +362,12 @@ impl Inodes {
 
 #[cfg(test)]
 impl Inodes {
-    /// Forgets what is in memory of an inode.
+    /// Forgets the attributes in memory.
     pub(crate) fn forget_known(&mut self, inode: InodeNo) {
         self.forget(inode);
     }
 
-    /// Gives another number to the next new inode.
+    /// Sets the number of the next new inode.
     pub(crate) fn set_next(&mut self, next: InodeNo) {
         self.next = next;
     }

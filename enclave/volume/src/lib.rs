@@ -1,16 +1,16 @@
-//! The protected volume: a file tree in one file of encrypted, authenticated blocks.
+//! A protected volume: a file tree in one file of encrypted, authenticated blocks.
 //!
-//! A [`Volume`] keeps a tree of files, directories and symbolic links in a [`Storage`] that
-//! nobody needs to trust: whoever holds it learns how many blocks there are and which are
-//! touched when, and can destroy the data, but can't read them, nor change them without
-//! each read of them failing. After a crash at any moment, the volume is in the state of
-//! its last completed sync, or of a later commit, whole.
+//! A [`Volume`] keeps a tree of files, directories and symbolic links in an untrusted [`Storage`].
+//! Whoever holds the storage learns how many blocks it has and which blocks are accessed when, and
+//! can destroy the data. They cannot read the data, and if they change data, each read of these
+//! data fails. After a crash at any moment, the volume is in the state of its last completed sync
+//! or of a later commit, whole.
 //!
-//! It knows nothing of enclaves: keys come from an [`Unlock`], the time from a function, and
-//! whether the storage holds the newest state is for an [`Anchor`] to say. Without an
-//! anchor, a holder of the storage can put back an older state of the whole volume
-//! unnoticed. `docs/volume-format.md` gives the format, byte by byte, with the reasons;
-//! `docs/storage-engine.md` the layers that this crate is built of.
+//! This crate does not depend on enclaves: an [`Unlock`] gives the keys, a function gives the time,
+//! and an [`Anchor`] tells whether the storage holds the newest state. Without an anchor, a holder
+//! of the storage can put back an older state of the whole volume unnoticed.
+//! `docs/volume-format.md` specifies the format byte by byte, with the reasons.
+//! `docs/storage-engine.md` describes the layers of this crate.
 //!
 //! ```
 //! use twine_vfs::{Change, FileSystem};
@@ -71,14 +71,14 @@ mod fs;
 #[allow(
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
-    reason = "a panic of what only fuzz targets call is a find"
+    reason = "only fuzz targets call this: a panic is a finding"
 )]
 mod fuzz_hooks;
 #[cfg(feature = "fuzzing")]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
-    reason = "a panic of what only fuzz targets call is a find"
+    reason = "only fuzz targets call this: a panic is a finding"
 )]
 pub mod fuzzing;
 mod header;

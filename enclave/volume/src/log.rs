@@ -1,19 +1,18 @@
-//! The log: entries, each in a block of its own, that chain to each other.
+//! The log: a sequence of entries, one in each block. Each entry names the one before.
 //!
-//! A commit is a group of entries. It either names the root of a tree that was written, or
-//! lists what has changed since the commit before. The former lie in blocks of their own,
-//! which they take in turn; the latter follow each other in a ring, each with the few
-//! blocks of data that it is about, so that a small commit is one write, to blocks that were
-//! written before. Data stay there until the tree is written, which moves them. A mount
-//! takes the newest tree commit and the groups that follow it.
+//! A commit is a group of entries. A tree commit names the root of a tree that was written. A
+//! change commit lists the changes since the commit before. Tree commits take turns in blocks of
+//! their own. Change commits follow each other in a ring, each with its few blocks of data, so that
+//! a small commit is one write to blocks that were written before. The data stay there until a tree
+//! commit moves them. A mount takes the newest tree commit and the change commits that follow it.
 //!
-//! The first commit of each mount writes the tree, with numbers that no entry of the storage can
-//! have: so whatever of an earlier mount was not found, or was dropped, is never followed again.
+//! The first commit of each mount is a tree commit, with numbers that no entry in the storage can
+//! have. So entries of an earlier mount that were dropped or not found are never followed again.
 
 mod chain;
 mod entries;
 #[cfg(feature = "fuzzing")]
-#[expect(clippy::indexing_slicing, reason = "a panic of what only fuzz targets call is a find")]
+#[expect(clippy::indexing_slicing, reason = "only fuzz targets call this: a panic is a finding")]
 pub(crate) mod fuzzing;
 mod group;
 mod newer;
@@ -44,66 +43,66 @@ use crate::sealed_store::SealedStore;
 use group::root_blocks;
 use std::collections::BTreeSet;
 
-/// Most entries of a group.
+/// Limit on the entries of a commit.
 pub(crate) const MAX_GROUP: u64 = 8;
 
-/// Most blocks of data that lie among the entries.
+/// Limit on the data blocks among the entries of a commit.
 pub(crate) const MAX_STAGED: usize = 16;
 
 const _: () = assert!(MAX_STAGED <= u8::MAX as usize);
 
-/// Entries that room is left for when data are staged. Few commits have more; those that have, and
-/// don't fit, write the tree.
+/// Number of entries for which room is left when data are staged. A commit that has more, and does
+/// not fit, becomes a tree commit.
 const STAGED_ENTRIES: u64 = 2;
 
-/// Blocks that a mount may have to read to see whether a commit is whole: with more that
-/// were not synced, a barrier comes before the commit's entries.
+/// Limit on the blocks that a mount must read to see whether a commit is complete. With more
+/// unsynced blocks, a barrier comes before the commit's entries.
 const MAX_UNSYNCED: u64 = 16 << 10;
 
-/// A mount leaves out so many numbers of entries: more than there can be of entries that it did not
-/// find, which are at most those of the ring, over again for each root.
+/// Sequence numbers that a mount skips. They are more than there can be entries that the mount did
+/// not find: at most all entries of the ring, once for each root.
 const SKIPPED_ENTRIES: u64 = 4096;
 
 const _: () = assert!(SKIPPED_ENTRIES > RING_BLOCKS * ROOT_SLOTS);
 
-/// Where the log stands.
+/// The state of the log.
 pub(crate) struct Log {
     /// The last commit.
     last: Mark,
-    /// The last that is known to be durable.
+    /// The last commit that is known to be durable.
     durable: Mark,
-    /// The number of the last commit that wrote the tree, and of the last durable one.
+    /// The tree numbers of the last tree commit and of the last durable one.
     tree: u64,
     durable_tree: u64,
-    /// The place behind the last commit in the ring; that where the commits began that
-    /// build on the last tree commit; and on the last durable one, from which on they are
+    /// Three places in the ring: after the last commit; where the change commits on the last tree
+    /// commit begin; and the same for the last durable tree commit, whose change commits must be
     /// kept.
     end: RingPlace,
     tree_start: RingPlace,
     kept_start: RingPlace,
-    /// The tree that the log's entries build on, and the copies of the entry that names it.
+    /// The tree on which the log builds, and the copies of the entry that names it.
     base: Root,
     root_entry: Vec<(BlockNo, Tag)>,
-    /// The next commit as it will be written: room for its first entry, and sealed data
-    /// behind that. Empty if no data were staged. And the place of that entry.
+    /// The next commit as it will be written: room for its first entry, then the staged blocks,
+    /// sealed. Empty if no blocks are staged. `staged_at` is the place of that entry.
     group: Vec<u8>,
     staged_at: RingPlace,
-    /// The last seal before those of what was staged.
+    /// The last seal before the staged blocks were sealed.
     before_staged: (Salt, u64),
-    /// Blocks of files that are in the ring.
+    /// Blocks of files that lie in the ring.
     ring_blocks: BTreeSet<FileBlock>,
     /// The last seal before the last barrier.
     durable_seal: (Salt, u64),
-    /// The next commit must write the tree, also if nothing else has changed.
+    /// Whether the next commit must be a tree commit, even if nothing else has changed.
     tree_due: bool,
-    /// No commit of this mount was written. The first one writes the tree.
+    /// Whether this mount has not committed yet. Its first commit is a tree commit.
     is_first: bool,
-    /// No entry that this mount writes has a smaller number.
+    /// Lower bound on the sequence numbers of the entries that this mount writes.
     least_sequence: u64,
 }
 
 impl Log {
-    /// The log of a new volume, whose tree is this one.
+    /// The log of a new volume with the tree `base`.
     pub(crate) fn new(sealer: &Sealer, base: Root) -> Self {
         let now = sealer.now();
         let none = Mark::default();
@@ -128,7 +127,7 @@ impl Log {
         }
     }
 
-    /// The log after a mount found a state among these entries.
+    /// The log after a mount found the chain among these entries.
     pub(crate) fn resume(sealer: &Sealer, chain: &Chain, entries: &Entries) -> Self {
         let last = chain.last().mark;
         let (sequence, tree) = entries.largest();
@@ -148,64 +147,65 @@ impl Log {
         }
     }
 
-    /// Whether the next commit must write the tree, if there is one.
+    /// Whether the next commit must be a tree commit, if there is one.
     pub(crate) fn wants_tree(&self) -> bool {
         self.tree_due || self.is_first
     }
 
-    /// The last commit that is known to be durable.
+    /// Returns the last commit that is known to be durable.
     pub(crate) fn durable(&self) -> Mark {
         self.durable
     }
 
-    /// Where in the ring commits begin that build on a tree commit to come.
+    /// Returns the place where the change commits on the next tree commit will begin.
     pub(crate) fn end(&self) -> RingPlace {
         self.end
     }
 
-    /// The tree that the log's entries build on.
+    /// Returns the tree on which the log builds.
     pub(crate) fn base(&self) -> Root {
         self.base
     }
 
-    /// The copies of the entry that names the newest root: their blocks, and their tags.
+    /// Returns the blocks and tags of the copies of the entry that names the newest root.
     pub(crate) fn root_entry(&self) -> &[(BlockNo, Tag)] {
         &self.root_entry
     }
 
-    /// The next commit must write the tree, also if nothing else has changed.
+    /// Makes the next commit a tree commit, even if nothing else has changed.
     pub(crate) fn need_tree(&mut self) {
         self.tree_due = true;
     }
 
-    /// Whether there must be a commit though nothing has changed.
+    /// Whether a tree commit is due even if nothing has changed.
     pub(crate) fn is_tree_due(&self) -> bool {
         self.tree_due
     }
 
-    /// All that was written is durable. What is staged was sealed and not written yet.
+    /// Notes that all writes are durable. Staged blocks are sealed, but not written yet.
     pub(crate) fn synced(&mut self, sealer: &Sealer) {
         self.durable_seal = if self.group.is_empty() { sealer.now() } else { self.before_staged };
     }
 
-    /// Whether there must be a barrier before the next commit is written: it could not say
-    /// what is durable, or a mount would have to read too much to see that it is whole.
+    /// Whether a barrier must come before the next commit's entries. Without it, the entries could
+    /// not say what is durable, or a mount would have to read too much to see that the commit is
+    /// complete.
     pub(crate) fn needs_barrier(&self, store: &SealedStore) -> bool {
         self.durable_seal.0 != store.sealer().now().0 || store.unsynced() > MAX_UNSYNCED
     }
 
-    /// Whether a commit was written that is not known to be durable.
+    /// Whether the last commit is not known to be durable.
     pub(crate) fn is_behind(&self) -> bool {
         self.last != self.durable
     }
 
-    /// Whether so many commits in turn wrote the tree without a barrier that the next one
-    /// needs one, or a later one would overwrite the last durable one.
+    /// Whether so many tree commits in a row had no barrier that the next one needs a barrier.
+    /// Otherwise a later one would overwrite the last durable one.
     pub(crate) fn needs_durable_tree(&self) -> bool {
         self.tree - self.durable_tree + 2 >= ROOT_SLOTS
     }
 
-    /// All commits are durable; which ones that were not yet.
+    /// Notes that all commits are durable, and returns which of them became so.
     pub(crate) fn now_durable(&mut self) -> MadeDurable {
         self.durable = self.last;
         self.kept_start = self.tree_start;
@@ -213,35 +213,36 @@ impl Log {
         if before == self.tree { MadeDurable::Log } else { MadeDurable::Tree }
     }
 
-    /// The next place in the ring with so many blocks in a row.
+    /// Returns the next place in the ring with `blocks` adjacent blocks.
     fn next_place(&self, blocks: u64) -> RingPlace {
         if self.end.has_in_lap(blocks) { self.end } else { self.end.next_lap() }
     }
 
-    /// Whether so many blocks have room at a place: before the lap's end, and none of them is
-    /// needed by the last durable state.
+    /// Whether `blocks` blocks fit at a place: before the end of the lap, and without overwriting a
+    /// block that the last durable state needs.
     fn fits(&self, place: RingPlace, blocks: u64) -> bool {
         place.has_in_lap(blocks) && (place + blocks).0 - self.kept_start.0 <= RING_BLOCKS
     }
 
-    /// The next place, if so many blocks have room there.
+    /// Returns the next place for `blocks` blocks, or `None` if they do not fit.
     fn place(&self, blocks: u64) -> Option<RingPlace> {
         Some(self.next_place(blocks)).filter(|place| self.fits(*place, blocks))
     }
 
-    /// Whether so many blocks of data can be written with the next commit.
+    /// Whether `blocks` data blocks can be written with the next commit.
     pub(crate) fn can_stage(&self, blocks: usize) -> bool {
         blocks <= MAX_STAGED && self.place(blocks as u64 + STAGED_ENTRIES).is_some()
     }
 
-    /// Takes blocks of data that will be written with the next commit, and seals them; the
-    /// pointers to them. [`can_stage`](Self::can_stage) was asked.
+    /// Seals data blocks to be written with the next commit, and returns the pointers to them. The
+    /// caller has asked [`can_stage`](Self::can_stage).
     pub(crate) fn stage<'a>(
         &mut self,
         store: &mut SealedStore,
         blocks: impl Iterator<Item = &'a Bytes>,
     ) -> Result<Vec<Pointer>> {
-        // A new salt must not come between what is staged and its entry: the entry names one salt.
+        // The staged blocks and their entry must have the same salt, because the entry names only
+        // one.
         store.sealer_mut().reserve_seals(MAX_STAGED as u64 + MAX_GROUP)?;
         self.before_staged = store.sealer().now();
         self.group.clear();
@@ -259,23 +260,23 @@ impl Log {
         pointers
     }
 
-    /// Gives up what was staged.
+    /// Forgets the staged blocks.
     pub(crate) fn forget_staged(&mut self) {
         self.group.clear();
     }
 
-    /// How many blocks of files are in the ring, or were since the tree was written. Each will
-    /// need a place of its own.
+    /// Returns how many blocks of files lie in the ring, or did so since the last tree commit. Each
+    /// will need a block outside it.
     pub(crate) fn ring_blocks(&self) -> u64 {
         self.ring_blocks.len() as u64
     }
 
-    /// Gives up which they are.
+    /// Forgets and returns the blocks of files in the ring.
     pub(crate) fn take_ring_blocks(&mut self) -> BTreeSet<FileBlock> {
         std::mem::take(&mut self.ring_blocks)
     }
 
-    /// Blocks of files are in the ring.
+    /// Adds blocks of files that lie in the ring.
     pub(crate) fn add_ring_blocks(&mut self, blocks: impl IntoIterator<Item = FileBlock>) {
         self.ring_blocks.extend(blocks);
     }
@@ -284,12 +285,12 @@ impl Log {
         (self.group.len() / BLOCK_BYTES).saturating_sub(1) as u64
     }
 
-    /// Where a commit of this many bytes can be written.
+    /// Returns the place for a commit of `bytes` bytes, or `None` if there is no room.
     fn place_of(&self, bytes: usize) -> Option<RingPlace> {
         let entries = bytes.div_ceil(PAYLOAD_BYTES) as u64;
         match entries {
             _ if entries > MAX_GROUP => None,
-            // The pointers to what was staged say where it goes.
+            // The pointers to the staged blocks determine the place.
             _ if !self.group.is_empty() => {
                 let blocks = entries + self.staged_blocks();
                 Some(self.staged_at).filter(|place| self.fits(*place, blocks))
@@ -298,12 +299,12 @@ impl Log {
         }
     }
 
-    /// Whether a commit of this many bytes can be added before the tree must be written.
+    /// Whether a change commit of `bytes` bytes fits before a tree commit is necessary.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.place_of(bytes).is_some()
     }
 
-    /// Writes a commit that names the root of the tree; it is not durable yet.
+    /// Writes a tree commit, without making it durable.
     pub(crate) fn write_tree(
         &mut self,
         store: &mut SealedStore,
@@ -329,10 +330,10 @@ impl Log {
         Ok(())
     }
 
-    /// Writes a commit that lists changes, and the blocks that were staged. Written [through](Write::Through)
-    /// it is durable then, as all before it is; else not yet. If that fails, nobody knows how much
-    /// of it is there, so the next commit is one that nothing of it can follow, and that
-    /// relies on nothing of it.
+    /// Writes a change commit with the staged blocks. If written [through](Write::Through), it is
+    /// durable afterwards, since everything before it is. If the write fails, nobody knows which
+    /// blocks were written. The next commit is then a tree commit, which relies on none of them and
+    /// which they cannot follow.
     pub(crate) fn write_changes(
         &mut self,
         store: &mut SealedStore,
@@ -390,7 +391,7 @@ impl Log {
         Ok(())
     }
 
-    /// An entry that follows another one, with nothing in it.
+    /// Returns an empty entry that follows another one.
     fn next_entry(&self, after: Mark) -> Entry {
         Entry {
             sequence: (after.sequence + 1).max(self.least_sequence),
@@ -403,9 +404,10 @@ impl Log {
     }
 }
 
-/// The number before that of a mount's first tree commit, which builds on root `found`, where the
-/// largest number that was seen is `largest`. It takes the slot after the found root's, which keeps
-/// that root as long as it is needed, and is larger than the number of any root that was not seen.
+/// Returns the number before that of a mount's first tree commit, if the mount found root `found`
+/// and saw no number larger than `largest`. This commit takes the slot after the found root's, so
+/// that the root stays as long as it is needed. Its number is larger than that of any root that was
+/// not seen.
 fn tree_before_next(found: u64, largest: u64) -> u64 {
     let unseen = largest.max(found).saturating_add(ROOT_SLOTS);
     found + (unseen - found).div_ceil(ROOT_SLOTS) * ROOT_SLOTS

@@ -1,4 +1,4 @@
-//! Making and opening volumes.
+//! Creates and opens volumes.
 
 mod find;
 mod verify;
@@ -31,12 +31,12 @@ use crate::{header, sealed_store};
 use twine_vfs::FileKind;
 
 impl Volume {
-    /// Makes a new, empty volume in a storage, whatever that holds, with slots for the keys
-    /// that shall open it.
+    /// Creates an empty volume in a storage, and overwrites what the storage holds. Each of `slots`
+    /// opens the volume.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without slots or with more than 15; when the storage fails, or
-    /// there are no random bytes. The storage then holds no volume.
+    /// [`Error::Invalid`] without slots or with more than 15. Also fails if the storage fails or
+    /// the system gives no random bytes. After an error the storage holds no volume.
     pub fn create(storage: Box<dyn Storage>, slots: &[NewSlot], options: Options) -> Result<Self> {
         if slots.is_empty() || slots.len() > MAX_SLOTS {
             return Err(Error::Invalid("a volume has 1 to 15 key slots"));
@@ -48,12 +48,12 @@ impl Volume {
             .zip(slots)
             .map(|(number, slot)| Slot::new(slot, number, &volume, &key))
             .collect::<Result<Vec<Slot>>>()?;
-        #[expect(clippy::cast_possible_truncation, reason = "at most `MAX_SLOTS`, as was checked")]
+        #[expect(clippy::cast_possible_truncation, reason = "checked above: at most `MAX_SLOTS`")]
         let next_slot = slots.len() as u32;
         let header = Header { volume, generation: 1, next_slot, slots };
         let mut store = SealedStore::new(storage, Sealer::new(key.clone())?, Access::Write);
         store.grow(RESERVED_BLOCKS + 1)?;
-        // Whatever was there is no volume any more. What is there if this is cut short, says so.
+        // An earlier volume ends here. If a crash interrupts the creation, this block says so.
         store.write(HEADER_START, &header::unfinished()[..])?;
         let empty = vec![0; to_usize(bytes_of(RESERVED_BLOCKS - 1))];
         store.write(HEADER_START + 1, &empty)?;
@@ -75,16 +75,16 @@ impl Volume {
         space.fill_pool()?;
         engine.inodes_mut().create(FileKind::Directory, 0, InodeNo::ROOT)?;
         engine.commit_tree(Durability::Synced)?;
-        // The header is last, so that a volume is there whole or not at all; and its first copy, which
-        // says until then that the volume is unfinished, is the very last.
+        // The header is written last, so that the volume is there whole or not at all. Its first
+        // copy is the very last block, because until then it says that the volume is unfinished.
         engine.store_new_header()?;
         Ok(Volume::new(files(engine), None))
     }
 
-    /// Opens the volume that a storage holds.
+    /// Opens the volume in a storage.
     ///
     /// # Errors
-    /// [`Error`] says what is wrong: with the storage, the keys, or the volume.
+    /// The [`Error`] says whether the storage, the keys or the volume are at fault.
     pub fn open(
         mut storage: Box<dyn Storage>,
         unlock: &mut dyn Unlock,
@@ -137,7 +137,7 @@ impl Volume {
     }
 }
 
-/// Puts the layers on each other.
+/// Assembles the layers.
 fn assemble(
     mut store: SealedStore,
     header: Header,
@@ -159,17 +159,18 @@ fn assemble(
     })
 }
 
-/// The file tree of an engine.
+/// Adds the file system to an engine.
 fn files(engine: Engine) -> Files {
     let names_key = derive(&**engine.volume_key(), "twine volume 3: names", &[]);
     Files::new(engine, names_key)
 }
 
-/// Does what does not wait for the first change. `repaired`: the mount has dropped something for good.
+/// Makes the changes that do not wait for the first change by the user. `repaired`: the mount
+/// dropped commits for good.
 fn begin_mount(files: &mut Files, repaired: bool) -> Result<()> {
     let engine = files.engine_mut();
     if engine.is_anchor_behind() {
-        // An anchor is told of a state that is durable.
+        // An anchor learns only of durable states.
         engine.recover()?;
     }
     if repaired {

@@ -1,7 +1,8 @@
-//! Blocks between the allocator and the tree: those at hand for nodes, and those that nodes have left.
+//! Blocks between the allocator and the tree: free blocks for nodes, and blocks that nodes have
+//! left.
 //!
-//! A change of the tree takes blocks from here and from nowhere else. So it never leads to another
-//! change of the tree, as an allocator's would whose bitmaps are items of that tree.
+//! A change of the tree takes blocks only from here, so it never causes another change of the tree.
+//! An allocator would cause one, because its bitmaps are items of the same tree.
 
 use crate::format::block::BlockNo;
 use crate::format::pointer::Pointer;
@@ -9,19 +10,19 @@ use crate::format::pointer::Pointer;
 /// The pool.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    /// Entered as in use, and hold nothing yet. The next one is last.
+    /// Blocks that are entered as in use and hold nothing yet. The next one to take is last.
     at_hand: Vec<BlockNo>,
-    /// Pointers to nodes that were replaced or given up.
+    /// Pointers to nodes that were replaced or removed.
     left: Vec<Pointer>,
 }
 
 impl Pool {
-    /// How many blocks are at hand.
+    /// Returns how many blocks are at hand.
     pub(crate) fn len(&self) -> usize {
         self.at_hand.len()
     }
 
-    /// The blocks at hand.
+    /// Returns the blocks at hand.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockNo> {
         self.at_hand.iter().copied()
     }
@@ -31,17 +32,17 @@ impl Pool {
         self.at_hand.pop()
     }
 
-    /// Gives a block back that holds nothing: it is the next one to be taken.
+    /// Gives back a block that holds nothing. It is the next one to be taken.
     pub(crate) fn give_back(&mut self, block: BlockNo) {
         self.at_hand.push(block);
     }
 
-    /// Adds blocks, which are taken in this order, before all others.
+    /// Adds blocks, which will be taken in this order, before all others.
     pub(crate) fn add_before(&mut self, blocks: impl DoubleEndedIterator<Item = BlockNo>) {
         self.at_hand.extend(blocks.rev());
     }
 
-    /// Adds blocks, which are taken in this order, after all others.
+    /// Adds blocks, which will be taken in this order, after all others.
     pub(crate) fn add_after(&mut self, blocks: impl DoubleEndedIterator<Item = BlockNo>) {
         self.at_hand.splice(0..0, blocks.rev());
     }
@@ -51,12 +52,12 @@ impl Pool {
         std::mem::take(&mut self.at_hand)
     }
 
-    /// A node has left its block.
+    /// Adds the block of a node that was replaced or removed.
     pub(crate) fn leave(&mut self, pointer: Pointer) {
         self.left.push(pointer);
     }
 
-    /// A block that a node has left, until there is no more.
+    /// Takes the next block that a node has left.
     pub(crate) fn next_left(&mut self) -> Option<Pointer> {
         self.left.pop()
     }

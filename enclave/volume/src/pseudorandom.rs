@@ -1,6 +1,6 @@
-//! Numbers for tests, the same each time.
+//! Pseudorandom numbers for tests. The sequence is always the same.
 
-/// Gives 31 bits at each call.
+/// Returns a function that gives 31 bits at each call.
 pub(crate) fn numbers() -> impl FnMut() -> usize {
     let mut state = 1_u64;
     move || {

@@ -1,4 +1,4 @@
-//! The storage with its errors in words and its calls counted, and the keys of what it holds.
+//! A storage with the keys of its contents. This layer counts calls and describes errors.
 
 use crate::crypto::{Seal, Sealer};
 use crate::error::{Error, Operation, Result};
@@ -7,7 +7,7 @@ use crate::format::pointer::Pointer;
 use crate::statistics::Statistics;
 use crate::storage::{Piece, Storage, StorageError};
 
-/// Blocks of one write to the storage.
+/// Limit on the blocks of one write to the storage.
 pub(crate) const BATCH_BLOCKS: usize = 256;
 
 /// Whether a storage may be written.
@@ -17,7 +17,7 @@ pub(crate) enum Access {
     Write,
 }
 
-/// A storage and the keys of what it holds.
+/// A storage and the keys of its contents.
 pub(crate) struct SealedStore {
     storage: Box<dyn Storage>,
     access: Access,
@@ -25,11 +25,11 @@ pub(crate) struct SealedStore {
     statistics: Statistics,
     /// Blocks of the storage that belong to the volume.
     blocks: u64,
-    /// Whole blocks of the storage, as soon as they are known.
+    /// Number of whole blocks in the storage, once it is known.
     length: Option<u64>,
     /// Blocks written since the last barrier.
     unsynced: u64,
-    /// The storage was made longer or shorter since then.
+    /// Whether the size of the storage was changed since the last barrier.
     resized: bool,
 }
 
@@ -37,19 +37,19 @@ fn failed(operation: Operation, offset: u64, bytes: usize) -> impl Fn(StorageErr
     move |error| Error::Storage { operation, offset, bytes: bytes as u64, error }
 }
 
-/// How long a storage is, in bytes.
+/// Returns the size of a storage in bytes.
 pub(crate) fn size(storage: &mut dyn Storage) -> Result<u64> {
     storage.size().map_err(failed(Operation::Size, 0, 0))
 }
 
-/// Reads a block of a storage.
+/// Reads one block of a storage.
 pub(crate) fn read(storage: &mut dyn Storage, block: BlockNo, bytes: &mut Bytes) -> Result<()> {
     let offset = block.offset();
     storage.read(offset, bytes).map_err(failed(Operation::Read, offset, bytes.len()))
 }
 
 impl SealedStore {
-    /// A storage of which no block belongs to a volume yet.
+    /// A storage in which no block belongs to a volume yet.
     pub(crate) fn new(storage: Box<dyn Storage>, sealer: Sealer, access: Access) -> Self {
         SealedStore {
             storage,
@@ -63,7 +63,7 @@ impl SealedStore {
         }
     }
 
-    /// Whether it may be written.
+    /// Whether the storage may be written.
     pub(crate) fn access(&self) -> Access {
         self.access
     }
@@ -73,12 +73,12 @@ impl SealedStore {
         &self.sealer
     }
 
-    /// The keys, to seal and open with.
+    /// The keys, for sealing and opening.
     pub(crate) fn sealer_mut(&mut self) -> &mut Sealer {
         &mut self.sealer
     }
 
-    /// What it has done. Hits of caches and commits are counted elsewhere.
+    /// Returns the counts of this layer. Other layers count cache hits and commits.
     pub(crate) fn statistics(&self) -> Statistics {
         self.statistics
     }
@@ -88,13 +88,13 @@ impl SealedStore {
         self.blocks
     }
 
-    /// So many blocks of the storage belong to the volume.
+    /// Sets how many blocks of the storage belong to the volume.
     pub(crate) fn assume_blocks(&mut self, blocks: u64) {
         self.blocks = blocks;
     }
 
-    /// Makes the volume this many blocks long, and the storage, if it is shorter and may be written.
-    /// Replaying the log of a read-only mount takes blocks that are never written.
+    /// Extends the volume to `blocks` blocks, and the storage too if it is shorter and may be
+    /// written. A read-only mount that replays the log takes blocks that it never writes.
     pub(crate) fn grow(&mut self, blocks: u64) -> Result<()> {
         if self.access == Access::Write && self.length()? < blocks {
             self.set_length(blocks)?;
@@ -103,13 +103,13 @@ impl SealedStore {
         Ok(())
     }
 
-    /// Cuts what does not belong to the volume off the storage.
+    /// Removes the blocks after the end of the volume from the storage.
     pub(crate) fn cut_to_volume(&mut self) -> Result<()> {
         let longer = self.length().is_ok_and(|length| length > self.blocks);
         if longer { self.set_length(self.blocks) } else { Ok(()) }
     }
 
-    /// How many whole blocks the storage has.
+    /// Returns how many whole blocks the storage has.
     fn length(&mut self) -> Result<u64> {
         if let Some(length) = self.length {
             return Ok(length);
@@ -128,7 +128,7 @@ impl SealedStore {
         Ok(())
     }
 
-    /// Reads blocks as they are, from one on.
+    /// Reads blocks from `block` on, without opening them.
     pub(crate) fn read(&mut self, block: BlockNo, bytes: &mut [u8]) -> Result<()> {
         let offset = block.offset();
         self.statistics.reads += 1;
@@ -136,14 +136,14 @@ impl SealedStore {
         self.storage.read(offset, bytes).map_err(failed(Operation::Read, offset, bytes.len()))
     }
 
-    /// Writes blocks as they are, from one on.
+    /// Writes `bytes` unchanged to the blocks from `block` on.
     pub(crate) fn write(&mut self, block: BlockNo, bytes: &[u8]) -> Result<()> {
         let offset = block.offset();
         self.count_unsynced(bytes);
         self.storage.write(offset, bytes).map_err(failed(Operation::Write, offset, bytes.len()))
     }
 
-    /// Writes blocks as they are, one after the other, to runs.
+    /// Writes `bytes` unchanged to `runs`, one after the other.
     pub(crate) fn write_runs(&mut self, runs: &[Run], bytes: &[u8]) -> Result<()> {
         if let [run] = runs {
             return self.write(run.start, bytes);
@@ -167,14 +167,14 @@ impl SealedStore {
         self.statistics.bytes_written += bytes.len() as u64;
     }
 
-    /// Counts a write that the next barrier has to make durable.
+    /// Counts a write that the next barrier must make durable.
     fn count_unsynced(&mut self, bytes: &[u8]) {
         self.count_write(bytes);
         self.unsynced += (bytes.len() / BLOCK_BYTES) as u64;
     }
 
-    /// Writes blocks as they are, from one on, and returns when they are durable; what was
-    /// written before may not be.
+    /// Writes `bytes` unchanged to the blocks from `block` on, and returns when they are durable.
+    /// Earlier writes may not be durable then.
     pub(crate) fn write_through(&mut self, block: BlockNo, bytes: &[u8]) -> Result<()> {
         let offset = block.offset();
         self.count_write(bytes);
@@ -186,7 +186,7 @@ impl SealedStore {
         ))
     }
 
-    /// Returns when all that was written is durable.
+    /// Returns when everything that was written is durable.
     pub(crate) fn sync(&mut self) -> Result<()> {
         self.statistics.syncs += 1;
         self.storage.sync().map_err(failed(Operation::Sync, 0, 0))?;
@@ -200,12 +200,12 @@ impl SealedStore {
         self.unsynced
     }
 
-    /// Whether there is something that the next barrier has to make durable.
+    /// Whether the next barrier has something to make durable.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.resized || self.unsynced > 0
     }
 
-    /// Decrypts what was read from a pointer's block, in place; clears it if it is not
+    /// Decrypts the contents of a pointer's block in place, or clears them if they are not
     /// authentic.
     pub(crate) fn open(&mut self, kind: Kind, pointer: &Pointer, bytes: &mut [u8]) -> Result<()> {
         let seal = Seal { salt: pointer.salt, counter: pointer.counter, tag: pointer.tag };
@@ -215,13 +215,13 @@ impl SealedStore {
             .map_err(|_| Error::NotAuthentic { block: pointer.block.0, kind: kind.to_string() })
     }
 
-    /// Reads and opens the block of a pointer.
+    /// Reads and opens the block that a pointer names.
     pub(crate) fn load(&mut self, kind: Kind, pointer: &Pointer, bytes: &mut Bytes) -> Result<()> {
         self.read(pointer.block, &mut bytes[..])?;
         self.open(kind, pointer, &mut bytes[..])
     }
 
-    /// Encrypts what will be written to a block, in place.
+    /// Encrypts the bytes for a block in place, and returns the pointer to the block.
     pub(crate) fn seal(&mut self, kind: Kind, block: BlockNo, bytes: &mut [u8]) -> Result<Pointer> {
         self.statistics.blocks_sealed += 1;
         let seal = self.sealer.seal(kind, &[], bytes)?;

@@ -1,4 +1,4 @@
-//! Where a volume is kept: bytes that nobody needs to trust.
+//! The untrusted storage of a volume.
 
 #[cfg(unix)]
 use std::fs::File;
@@ -8,23 +8,24 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Why the storage failed.
+/// The reason why the storage failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// It is full, or a quota is used up.
+    /// The storage is full, or a quota is exhausted.
     #[error("no space is left")]
     NoSpace,
-    /// It may not grow, though there is room: a limit of the process's or of the file system's.
+    /// The storage may not grow, although there is room: a limit of the process or of the file
+    /// system.
     #[error("its file may not become so large")]
     TooBig,
-    /// It can't be written.
+    /// The storage cannot be written.
     #[error("it is read-only")]
     ReadOnly,
-    /// It ends before what was to be read.
+    /// The storage ends before the bytes to be read.
     #[error("it is shorter than it should be")]
     Short,
-    /// Anything else.
+    /// Any other error.
     #[error("input/output error")]
     Io,
 }
@@ -44,20 +45,21 @@ impl From<io::Error> for StorageError {
     }
 }
 
-/// Where bytes go that are written together with others.
+/// The place of some of the bytes of one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
-    /// The first byte in the storage.
+    /// Offset of the first byte in the storage.
     pub offset: u64,
-    /// How many bytes.
+    /// Number of bytes.
     pub length: usize,
 }
 
 impl Piece {
-    /// Which part of `bytes`, where pieces lie one after the other, goes to which offset.
+    /// Splits `bytes`, which holds the pieces one after the other, into an offset and bytes for
+    /// each piece.
     ///
     /// # Errors
-    /// [`StorageError::Io`] when the pieces have more or fewer bytes than these.
+    /// [`StorageError::Io`] if the lengths of the pieces do not add up to the length of `bytes`.
     pub fn split<'a>(
         pieces: &[Piece],
         bytes: &'a [u8],
@@ -73,67 +75,67 @@ impl Piece {
     }
 }
 
-/// The bytes that hold a volume. All that it answers is untrusted: it may fail at any call,
-/// and give bytes that were never written.
+/// The bytes that hold a volume. Everything that a storage returns is untrusted: any call may fail,
+/// and a read may return bytes that were never written.
 ///
-/// A volume reads and writes whole blocks of [`BLOCK_BYTES`](crate::BLOCK_BYTES), or several
-/// that follow each other, at multiples of a block's size.
+/// A volume reads and writes one or several adjacent blocks of [`BLOCK_BYTES`](crate::BLOCK_BYTES),
+/// at multiples of the size of a block.
 pub trait Storage: Send {
-    /// How long it is, in bytes.
+    /// Returns the size in bytes.
     ///
     /// # Errors
-    /// When that can't be found out.
+    /// Fails if the size cannot be found out.
     fn size(&mut self) -> Result<u64, StorageError>;
 
-    /// Makes it this long, in bytes. What is added may hold anything. The volume counts on
-    /// room for what it added; an implementation should reserve it where it can.
+    /// Sets the size in bytes. Added bytes may have any values. The volume relies on room for what
+    /// it added, so an implementation should reserve that room where it can.
     ///
     /// # Errors
-    /// When it can't be made so long; its length is then as before.
+    /// Fails if this size is not possible. The size is then unchanged.
     fn set_size(&mut self, size: u64) -> Result<(), StorageError>;
 
-    /// Copies bytes at `offset` into `bytes`, all of them or none that matter: after an
-    /// error `bytes` may hold anything. Each byte of the outside is read once.
+    /// Copies the bytes at `offset` into `bytes`. After an error `bytes` may hold anything. An
+    /// implementation must read each byte of untrusted memory only once.
     ///
     /// # Errors
-    /// When they can't be read, also beyond the end.
+    /// Fails if not all of the bytes can be read, for example beyond the end.
     fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError>;
 
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// When not all could be written; any part of them may have been.
+    /// Fails if not all bytes could be written. Any of them may have been written.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError>;
 
-    /// Writes all of `bytes`: the pieces, one after the other, each to its place. An
-    /// implementation may do it at less cost than so many writes.
+    /// Writes `bytes`, which holds the pieces one after the other, each piece to its place. An
+    /// implementation may do so at less cost than with one write for each piece.
     ///
     /// # Errors
-    /// When not all could be written; any part of them may have been.
+    /// Fails if not all bytes could be written. Any of them may have been written.
     fn write_pieces(&mut self, pieces: &[Piece], bytes: &[u8]) -> Result<(), StorageError> {
         let parts = Piece::split(pieces, bytes)?;
         parts.into_iter().try_for_each(|(offset, bytes)| self.write(offset, bytes))
     }
 
-    /// Returns when all that was written before is durable (`fdatasync`).
+    /// Returns when all earlier writes are durable (`fdatasync`).
     ///
     /// # Errors
-    /// When that is not sure. The volume is then not written again until it is opened anew.
+    /// Fails if that is not certain. The volume is then not written again until it is opened again.
     fn sync(&mut self) -> Result<(), StorageError>;
 
-    /// Writes all of `bytes` at `offset`, and returns when they are durable. The volume calls
-    /// it when nothing else that it wrote or changed since the last [`sync`](Self::sync) has to
-    /// become durable with them, so that an implementation may do it in one step (`RWF_DSYNC`).
+    /// Writes all of `bytes` at `offset`, and returns when they are durable. The volume calls this
+    /// only if no other change since the last [`sync`](Self::sync) must become durable with these
+    /// bytes, so an implementation may do it in one step (`RWF_DSYNC`).
     ///
     /// # Errors
-    /// When that is not sure. The volume then does without what it wrote here.
+    /// Fails if that is not certain. The volume then does not rely on these bytes.
     fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.write(offset, bytes)?;
         self.sync()
     }
 }
 
-/// A storage in memory, for tests and short-lived trees. Clones share their bytes.
+/// A storage in memory, for tests and short-lived trees. Clones share their contents.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStorage(Arc<Mutex<Vec<u8>>>);
 
@@ -143,13 +145,13 @@ impl MemoryStorage {
         MemoryStorage(Arc::new(Mutex::new(bytes)))
     }
 
-    /// Looks at the bytes, or changes them behind the volume's back.
+    /// Gives access to the bytes, also to change them without the volume's knowledge.
     pub fn with<T>(&self, look: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The range of `length` bytes from `offset`.
+/// Returns the range of `length` bytes from `offset`, or `None` on overflow.
 fn range(offset: u64, length: usize) -> Option<std::ops::Range<usize>> {
     let start = usize::try_from(offset).ok()?;
     Some(start..start.checked_add(length)?)
@@ -190,15 +192,15 @@ impl Storage for MemoryStorage {
     }
 }
 
-/// A storage in a file of the operating system's. It takes no lock.
+/// A storage in a file of the operating system. It does not lock the file.
 #[cfg(unix)]
 #[derive(Debug)]
 pub struct FileStorage(File);
 
 #[cfg(unix)]
 impl FileStorage {
-    /// Keeps a volume in `file`, which is open for reading, and for writing unless the
-    /// volume will be opened read-only.
+    /// Keeps a volume in `file`. The file must be open for reading and, unless the volume will be
+    /// opened read-only, for writing.
     pub fn new(file: File) -> Self {
         FileStorage(file)
     }

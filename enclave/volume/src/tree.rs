@@ -1,8 +1,8 @@
-//! The tree: items in nodes, from the root down.
+//! The B+tree: items in nodes.
 //!
-//! A node is read and checked when it is needed, changed in the cache, and written with all other
-//! dirty nodes. The tree takes blocks for nodes from its [pool](crate::pool), and leaves blocks there;
-//! it does not know which blocks of the storage are free.
+//! A node is read and checked when it is needed, changed in the cache, and written together with
+//! all other dirty nodes. The tree takes blocks for nodes from its [pool](crate::pool), and leaves
+//! the blocks of replaced nodes there. It does not know which blocks of the storage are free.
 
 mod edit;
 mod range;
@@ -23,21 +23,21 @@ use crate::health::Health;
 use crate::pool::Pool;
 use crate::sealed_store::{Access, SealedStore};
 
-/// The tree, and what is below it: the storage and the cache, which also hold blocks of files.
+/// The tree, with the storage and the cache below it, which also hold blocks of files.
 pub(crate) struct Tree {
     store: SealedStore,
     cache: Cache,
     pool: Pool,
     root: Root,
-    /// Items that differ from the last commit's.
+    /// Items that have changed since the last commit.
     changes: ChangeSet,
     health: Health,
-    /// Ciphertext on its way to the storage.
+    /// Buffer for ciphertext that is about to be written.
     scratch: Vec<u8>,
 }
 
 impl Tree {
-    /// The tree below a root.
+    /// A tree with the given root.
     pub(crate) fn new(store: SealedStore, cache: Cache, root: Root) -> Self {
         Tree {
             store,
@@ -50,14 +50,14 @@ impl Tree {
         }
     }
 
-    /// Begins an empty tree, whose root will lie in a block that is in use already.
+    /// Begins an empty tree. Its root will lie in `block`, which is already marked as in use.
     pub(crate) fn init_root(&mut self, block: BlockNo) {
         let frame = self.cache.put_node(block, Node::empty(zeroed(), 0));
         self.cache.mark_node_dirty(frame);
         self.root = Root { pointer: Pointer::unsealed(block), levels: 1 };
     }
 
-    /// The root as it is now. It has no seal while there are dirty nodes.
+    /// Returns the root. Its pointer is unsealed while there are dirty nodes.
     pub(crate) fn root(&self) -> Root {
         self.root
     }
@@ -78,7 +78,7 @@ impl Tree {
         &mut self.cache
     }
 
-    /// Both at once.
+    /// Returns the storage and the cache together.
     pub(crate) fn store_and_cache(&mut self) -> (&mut SealedStore, &mut Cache) {
         (&mut self.store, &mut self.cache)
     }
@@ -91,12 +91,12 @@ impl Tree {
         &mut self.pool
     }
 
-    /// What differs from the last commit.
+    /// Returns the items that have changed since the last commit.
     pub(crate) fn changes(&self) -> &ChangeSet {
         &self.changes
     }
 
-    /// What differs from the last commit was committed, or is what the log lists.
+    /// Forgets the changed items, because a commit contains them.
     pub(crate) fn clear_changes(&mut self) {
         self.changes.clear();
     }
@@ -109,7 +109,7 @@ impl Tree {
         &mut self.health
     }
 
-    /// Refuses changes to a volume that can't be changed.
+    /// Returns an error if the volume cannot be changed.
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.store.access() == Access::ReadOnly {
             return Err(twine_vfs::Error::ReadOnly.into());
@@ -120,7 +120,7 @@ impl Tree {
 
 #[cfg(test)]
 impl Tree {
-    /// Puts another root in place of the tree's.
+    /// Replaces the root.
     pub(crate) fn replace_root(&mut self, root: Root) {
         self.root = root;
     }

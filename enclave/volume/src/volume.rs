@@ -1,4 +1,4 @@
-//! The volume: what it is made of, and how it is left.
+//! The interface of a volume: its options, its state, and closing it.
 
 use crate::anchor::Anchor;
 use crate::commit::Engine;
@@ -12,25 +12,25 @@ use crate::sealed_store::Access;
 use crate::statistics::Statistics;
 use std::fmt;
 
-/// Least budget of a cache.
+/// The smallest budget of a cache, in bytes.
 pub const MIN_CACHE_BYTES: usize = 256 << 10;
 
-/// How a volume is opened.
+/// Options for opening or creating a volume.
 pub struct Options {
-    /// Bytes of blocks in memory, at least [`MIN_CACHE_BYTES`]; 32 MiB unless told. An
-    /// operation that changes much at once may exceed it for its time.
+    /// Budget of the cache, in bytes: at least [`MIN_CACHE_BYTES`], by default 32 MiB. An operation
+    /// that changes much at once may exceed the budget while it runs.
     pub cache_bytes: usize,
-    /// Write nothing at all. A state that is only in the log is then rebuilt in memory. A volume
-    /// whose end is damaged ([`Error::Lossy`]) is opened in the newest state that is whole.
+    /// Write nothing at all. If some changes are only in the log, the mount applies them in memory.
+    /// A volume whose end is damaged ([`Error::Lossy`]) opens in its newest whole state.
     pub read_only: bool,
-    /// Go on from the newest state that is whole, for good, though what was durable is lost
-    /// ([`Error::Lossy`]), and whatever of the log can't be read.
+    /// Continue for good from the newest whole state, although durable commits are lost
+    /// ([`Error::Lossy`]), and although parts of the log cannot be read.
     pub repair: bool,
-    /// Who remembers the newest state.
+    /// The anchor that remembers the newest state.
     pub anchor: Option<Box<dyn Anchor>>,
-    /// The time, in nanoseconds since 1970. It is asked when times are needed: at
-    /// `attributes` and when changes are committed, for all that has changed until then. The
-    /// system's clock unless told.
+    /// Returns the time in nanoseconds since 1970, by default from the system's clock. The volume
+    /// calls it when it needs times: at `attributes`, and when it commits changes. All changes
+    /// since the last call get the same time.
     pub clock: Box<dyn Fn() -> u64 + Send>,
 }
 
@@ -53,8 +53,8 @@ impl Default for Options {
 /// A file tree in a [`Storage`](crate::Storage). Files are reached through
 /// [`FileSystem`](twine_vfs::FileSystem).
 ///
-/// Nothing is durable before a sync; a volume that is dropped without
-/// [`close`](Volume::close) loses what came after its last one, as after a crash.
+/// Changes are durable only after a sync. A volume that is dropped without [`close`](Volume::close)
+/// loses the changes after its last sync, as after a crash.
 pub struct Volume {
     files: Files,
     dropped: Option<Dropped>,
@@ -81,28 +81,28 @@ impl Volume {
         self.files.engine_mut()
     }
 
-    /// The random name that it was given when it was made.
+    /// Returns the volume's id, which is random and never changes.
     pub fn id(&self) -> VolumeId {
         self.engine().header().volume
     }
 
-    /// The state that its last sync made durable.
+    /// Returns the mark of the last durable commit.
     pub fn mark(&self) -> Mark {
         self.engine().durable()
     }
 
-    /// What it has done since it was opened.
+    /// Returns counts of the volume's work since it was opened.
     pub fn statistics(&self) -> Statistics {
         self.engine().statistics()
     }
 
-    /// What the mount found of later commits, and did not take.
+    /// Returns which later commits the mount found and dropped.
     pub fn dropped(&self) -> Option<&Dropped> {
         self.dropped.as_ref()
     }
 
-    /// What failed first since it was opened, in words; operations of the file system only
-    /// give an errno.
+    /// Returns the first error since the volume was opened. Operations of the file system return
+    /// only an errno.
     pub fn first_error(&self) -> Option<&Error> {
         self.engine().health().first_error()
     }
@@ -111,11 +111,11 @@ impl Volume {
         self.engine().space().tree().store().access() == Access::ReadOnly
     }
 
-    /// Makes all durable, gives what is free at the storage's end back, and ends. If nothing
-    /// was changed, nothing is written.
+    /// Makes all changes durable, gives free space at the storage's end back, and closes the
+    /// volume. Writes nothing if nothing was changed.
     ///
     /// # Errors
-    /// When something could not be written; the volume is then as its last sync left it.
+    /// Fails if something could not be written. The volume is then in the state of its last sync.
     pub fn close(mut self) -> Result<()> {
         let read_only = self.is_read_only();
         let engine = self.engine_mut();
@@ -134,7 +134,7 @@ impl fmt::Debug for Volume {
     }
 }
 
-/// Blocks for a budget in bytes.
+/// Returns the number of blocks in a budget of `bytes`.
 pub(crate) fn cache_blocks(bytes: usize) -> usize {
     bytes.max(MIN_CACHE_BYTES) / BLOCK_BYTES
 }

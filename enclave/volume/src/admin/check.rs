@@ -1,9 +1,9 @@
-//! Checking a volume: every block is read and opened, every item looked at, and what is in
-//! use compared with what is entered as in use.
+//! Checks a volume: reads and opens every block, checks every item, and compares the blocks in use
+//! with the bitmaps.
 //!
-//! Nothing of what is found is relied on: who has the key can make a volume of anything. Each node
-//! is looked at once, however many pointers lead to it, and what is remembered is bounded by what
-//! is there, not by the numbers that it names.
+//! The check trusts nothing that it finds, because whoever has the key can make any volume. It
+//! visits each node once, however many pointers lead to it. Its memory is bounded by the size of
+//! the contents, not by numbers in them.
 
 mod books;
 mod copies;
@@ -28,85 +28,85 @@ use names::Known;
 use std::collections::{BTreeMap, BTreeSet};
 use twine_vfs::FileKind;
 
-/// More findings than this are counted, not listed.
+/// Limit on the findings in a report. Further ones are only counted.
 const MAX_FINDINGS: usize = 1000;
 
-/// How far a check, or a move of blocks, is.
+/// The progress of a check, or of compacting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Blocks that were looked at, or moved.
+    /// Number of blocks that were checked or moved.
     pub done: u64,
-    /// Blocks in use, or to be moved.
+    /// Number of blocks in use, or to be moved.
     pub total: u64,
 }
 
-/// Something that is not as it should be.
+/// A defect of the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The path of what it is about, where that can be told; the end of it where it is long.
+    /// The path of the file or directory, if it is known. Of a long path, only the end.
     pub path: Option<String>,
-    /// Something was lost. Otherwise only the volume's books are wrong.
+    /// Whether data were lost. If not, only the volume's bookkeeping is wrong.
     pub lost: bool,
-    /// What it is.
+    /// The defect, in words.
     pub what: String,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Nodes of the tree that are whole.
+    /// Number of intact nodes.
     pub nodes: u64,
-    /// Blocks of files that are whole.
+    /// Number of intact blocks of files.
     pub data_blocks: u64,
-    /// Regular files.
+    /// Number of regular files.
     pub files: u64,
-    /// Directories.
+    /// Number of directories.
     pub directories: u64,
-    /// Symbolic links.
+    /// Number of symbolic links.
     pub symbolic_links: u64,
-    /// What is wrong; at most 1,000 of it.
+    /// The defects, at most 1,000.
     pub findings: Vec<Finding>,
-    /// How much is wrong.
+    /// Number of all defects.
     pub finding_count: u64,
 }
 
-/// A check that is going on. It takes some bits for each block in use, and about 150 bytes for
+/// A check in progress. It takes some bits of memory for each block in use, and about 150 bytes for
 /// each inode.
 struct Check<'a> {
     engine: &'a mut Engine,
     progress: &'a mut dyn FnMut(Progress),
     total: u64,
     done: u64,
-    /// Blocks that something leads to.
+    /// Blocks to which a pointer leads.
     seen: Blocks,
-    /// Regions that have a bitmap.
+    /// Regions with a bitmap in the tree.
     regions: BTreeSet<u64>,
     names: Names,
     inodes: BTreeMap<InodeNo, Known>,
     target: targets::Target,
-    /// Further names of directories, of which each can have one.
+    /// Further names of directories. A directory can have only one name.
     more_names: Vec<names::Spot>,
-    /// What was found about inodes, before their paths are known.
+    /// Findings about inodes, before the paths of the inodes are known.
     about: Vec<(Option<InodeNo>, bool, String)>,
     count: u64,
-    /// Parts of the tree could not be read, so what seems to be missing may be there.
+    /// Whether parts of the tree could not be read. Items that seem to be missing may be there.
     torn: bool,
     report: Report,
 }
 
 impl Volume {
-    /// Verifies every block, the tree and the free space. Changes are made durable first,
-    /// where the volume can be written.
+    /// Checks every block, the tree and the free space. If the volume can be written, makes changes
+    /// durable first.
     ///
     /// # Errors
-    /// When those changes can't be written. Damage is no error: it is in the report.
+    /// Fails if those changes cannot be written. Damage is not an error: the report lists it.
     pub fn check(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
         let names = self.files().names();
         let engine = self.engine_mut();
         if engine.check_writable().is_ok() {
             engine.commit()?;
-            // If this mount has written nothing, it takes no space that damage may be in.
+            // A mount that has written nothing takes no blocks: damage may make blocks look free.
             if engine.commits() > 0 {
                 engine.commit_tree(Durability::Synced)?;
             }
@@ -146,15 +146,15 @@ impl Check<'_> {
         }
     }
 
-    /// Counts a block as in use; whether it may be looked at: it is one of the volume's, and was
-    /// not looked at before.
+    /// Counts a block as in use. Returns whether it may be read: it must belong to the volume and
+    /// not have been read before.
     fn sees(&mut self, block: BlockNo, kind: Kind, inode: Option<InodeNo>) -> bool {
         self.done += 1;
         if self.done.is_multiple_of(4096) {
             (self.progress)(Progress { done: self.done, total: self.total });
         }
         if kind == Kind::Data && is_in_ring(block) {
-            // What was damaged there keeps its pointer while others have the block.
+            // A damaged block in the ring keeps its pointer, while others use the block.
             return true;
         }
         if !may_hold_node(block, self.engine.space().blocks()) {
@@ -168,7 +168,7 @@ impl Check<'_> {
         first
     }
 
-    /// Looks at a node and all below. Its keys lie between two of its parent's.
+    /// Checks a node and all nodes below it. Its keys must lie in `range`.
     fn node(&mut self, pointer: &Pointer, level: u8, range: Range) {
         if !self.sees(pointer.block, Kind::Node, None) {
             self.torn = true;
@@ -231,7 +231,7 @@ impl Check<'_> {
     }
 
     fn attributes(&mut self, key: &Key, value: &[u8]) -> Result<()> {
-        // Also where they make no sense they are there.
+        // Malformed attributes count as present, too.
         self.known(key.inode).is_there = true;
         if key.offset != 0 {
             return Err(Error::damaged("there are attributes that nobody looks at"));
@@ -246,7 +246,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Counts a name. One that is damaged is a name too, but nothing is called by it.
+    /// Counts a name. A damaged name counts too, but no path contains it.
     fn entry(&mut self, key: &Key, value: &[u8]) -> Result<()> {
         self.known(key.inode).has_entries = true;
         let read = self.names.read(key, value).map(|_| ());
@@ -266,7 +266,7 @@ impl Check<'_> {
         read
     }
 
-    /// Looks at bytes of a file that lie in the tree.
+    /// Checks an inline item.
     fn inline(&mut self, key: &Key) -> Result<()> {
         let known = self.known(key.inode);
         known.has_data = true;
@@ -277,12 +277,12 @@ impl Check<'_> {
         }
     }
 
-    /// Looks at a piece of what a symbolic link holds.
+    /// Checks a piece of a symbolic link's target.
     fn target(&mut self, key: &Key, value: &[u8]) -> Result<()> {
         let known = self.known(key.inode);
         known.has_target = true;
         known.target_bytes += value.len() as u64;
-        // One that is too long is found as such.
+        // A target that is too long is another finding.
         let is_astray =
             key.offset >= TARGET_PIECES && known.target_bytes <= MAX_TARGET_BYTES as u64;
         let ended = self.target.add(key.inode, value);
@@ -293,7 +293,7 @@ impl Check<'_> {
         }
     }
 
-    /// What a symbolic link holds is no text, and so nobody can follow it.
+    /// Reports that a symbolic link's target is not UTF-8, so that nobody can follow the link.
     fn no_text(&mut self, inode: Option<InodeNo>) {
         if inode.is_some() {
             self.find(inode, true, "what it leads to makes no sense");
@@ -326,7 +326,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Puts paths to what was found.
+    /// Adds paths to the findings.
     fn finish(mut self) -> Result<Report> {
         (self.progress)(Progress { done: self.done, total: self.done });
         let about = std::mem::take(&mut self.about);

@@ -1,9 +1,9 @@
-//! Packing: what lies behind as many blocks as are in use moves to free blocks before, so that the
-//! storage's end is free and can be cut off.
+//! Compacts a volume: moves blocks from the end into free blocks, so that the end of the storage
+//! can be cut off. The end is what lies after the first N blocks, if N blocks are in use.
 //!
-//! A move is a change like any other: a block is written to a free one, what leads to it is changed
-//! on write, and a commit makes it count. So a crash leaves the volume as it was or packed in part,
-//! and what was read is never what was not authentic.
+//! A move is a change like any other: a block is written to a free block, the pointer to it is
+//! changed by copy-on-write, and a commit makes it effective. So a crash leaves the volume as it
+//! was or partly compacted. Blocks that are not authentic are never moved.
 
 use crate::admin::check::Progress;
 use crate::alloc::REGION_BLOCKS;
@@ -19,50 +19,51 @@ use crate::format::numbers::FileBlock;
 use crate::format::pointer::Pointer;
 use crate::volume::Volume;
 
-/// Most looks at the whole tree. One moves nearly all; each further one moves what the one before
-/// has put behind because blocks before were not free yet.
+/// Limit on passes over the whole tree. The first pass moves nearly all blocks. Each further pass
+/// moves blocks that the pass before put at the end because no others were free yet.
 const MAX_ROUNDS: u32 = 8;
 
-/// Free blocks that may remain before the end: this part of those in use, but not fewer than a
-/// number. A commit needs some to change nodes, and each round makes do with half as many.
+/// Number of free blocks that may remain before the end. They are at least `MIN_SPARE`, and at
+/// least this fraction of the blocks in use. A commit needs some to change nodes. The first pass
+/// leaves up to `MAX_SPARE`, and each further pass half as many.
 const SPARE_SHARE: u64 = 256;
 const MAX_SPARE: u64 = 32;
 const MIN_SPARE: u64 = 4;
 
-/// Blocks that are moved between two commits, if not less is done before: what a crash takes back.
+/// Limit on the blocks moved between two commits (256 MiB). A crash undoes at most these moves.
 const MAX_UNCOMMITTED: u64 = (256 << 20) / BLOCK_BYTES as u64;
 
-/// What packing has done.
+/// The result of compacting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Packing {
-    /// Blocks of files that were moved.
+    /// Number of file blocks that were moved.
     pub moved: u64,
-    /// Blocks that could not be read, and stay where they are, as does all that only they lead to.
+    /// Number of blocks that could not be read. They stay, with everything that only they refer to.
     pub damaged: u64,
 }
 
-/// A block of a file, and where it lies.
+/// A block of a file, with its pointer.
 #[derive(Debug, Clone, Copy)]
 struct Lying {
     at: FileBlock,
     pointer: Pointer,
 }
 
-/// What there is to be moved of a leaf and the nodes on the way to it.
+/// The blocks to be moved, of a leaf and the nodes on the path to it.
 #[derive(Default)]
 struct Look {
     /// The least key of the next leaf.
     next: Option<Key>,
-    /// One of the nodes lies behind the end.
+    /// Whether one of these nodes lies after the end.
     reaches: bool,
-    /// Blocks of files that do.
+    /// The blocks of files after the end.
     data: Vec<Lying>,
-    /// Why it, or a node on the way, can't be read.
+    /// The reason why the leaf, or a node on the path, cannot be read.
     damage: Option<Error>,
 }
 
-/// What is to be moved.
+/// The kinds of blocks to be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     All,
@@ -70,12 +71,12 @@ enum Scope {
     Nodes,
 }
 
-/// A round that is going on.
+/// The state of a pass over the tree.
 struct Round {
-    /// What lies at this block or behind is to be moved.
+    /// Blocks from this one on are to be moved.
     end: BlockNo,
     scope: Scope,
-    /// Blocks of files that were moved, all and since the last commit.
+    /// Numbers of file blocks that were moved: in this pass, and since the last commit.
     moved: u64,
     uncommitted: u64,
     damaged: u64,
@@ -84,27 +85,28 @@ struct Round {
 }
 
 impl Volume {
-    /// Moves what lies behind as many blocks as are in use to the first free ones, so that
-    /// [`close`](Self::close) can cut the storage there. It reads all nodes, and of files what it
-    /// moves. What can't be read stays, and the rest is moved all the same. Changes that were made
-    /// before are durable afterwards.
+    /// Moves blocks from the end of the storage into the first free blocks, so that
+    /// [`close`](Self::close) can cut the storage. Reads all nodes, and those blocks of files that
+    /// it moves. Blocks that cannot be read stay in place; the others are moved. Earlier changes
+    /// are durable afterwards.
     ///
     /// # Errors
-    /// When something can't be written. What was moved until then is all right.
+    /// Fails if something cannot be written. The moves before that are valid.
     pub fn compact(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Packing> {
         pack_exactly(self.engine_mut(), Scope::All, progress)
     }
 
-    /// As [`compact`](Self::compact), but blocks of files stay where they are.
+    /// Compacts like [`compact`](Self::compact), but moves no blocks of files.
     ///
     /// # Errors
-    /// As those of `compact`.
+    /// The errors of `compact`.
     pub fn pack_nodes(&mut self) -> Result<()> {
         pack_exactly(self.engine_mut(), Scope::Nodes, &mut |_| {}).map(drop)
     }
 }
 
-/// Packs, with no more blocks taken than nodes need: others would lie behind the end.
+/// Compacts while the pool takes only the blocks that nodes need, because others would lie at the
+/// end.
 fn pack_exactly(
     engine: &mut Engine,
     scope: Scope,
@@ -132,7 +134,7 @@ fn pack(engine: &mut Engine, scope: Scope, progress: &mut dyn FnMut(Progress)) -
         let mut round = Round { end, scope, moved: 0, uncommitted: 0, damaged: 0, changed: false };
         match number {
             0 => pack_round(engine, &mut round, progress)?,
-            // Few are left.
+            // Few blocks are left to move.
             _ => pack_round(engine, &mut round, &mut |_| {})?,
         }
         packing.moved += round.moved;
@@ -145,8 +147,8 @@ fn pack(engine: &mut Engine, scope: Scope, progress: &mut dyn FnMut(Progress)) -
     Ok(packing)
 }
 
-/// Looks at the whole tree once, and moves what lies behind the end, as far as blocks before it
-/// are free.
+/// Visits the whole tree once, and moves blocks after the end into free blocks before it, as far as
+/// there are any.
 fn pack_round(
     engine: &mut Engine,
     round: &mut Round,
@@ -181,7 +183,7 @@ fn pack_round(
     }
 }
 
-/// Goes to the leaf of a key, and says what of it and of the way lies behind the end.
+/// Visits the leaf of a key, and finds the blocks after the end, of the leaf and of the path to it.
 fn look(engine: &mut Engine, key: &Key, round: &Round) -> Result<Look> {
     let mut look = Look::default();
     let (end, scope) = (round.end, round.scope);
@@ -204,8 +206,8 @@ fn look(engine: &mut Engine, key: &Key, round: &Round) -> Result<Look> {
     Ok(look)
 }
 
-/// Whether blocks before the end are free, and enough for the nodes that a commit changes; after
-/// a commit, if need be.
+/// Whether blocks before the end are free, and enough blocks for the nodes that a commit changes.
+/// Commits first if that may help.
 fn has_room_before(engine: &mut Engine, round: &mut Round) -> Result<bool> {
     if round.uncommitted < MAX_UNCOMMITTED && room_before(engine, round.end)? {
         return Ok(true);
@@ -217,7 +219,7 @@ fn has_room_before(engine: &mut Engine, round: &mut Round) -> Result<bool> {
 
 fn room_before(engine: &mut Engine, end: BlockNo) -> Result<bool> {
     engine.space_mut().enter_freed()?;
-    // Those on the way to a leaf, and to each bitmap.
+    // The nodes on the path to a leaf, and to the bitmaps.
     let nodes = 2 * u64::from(engine.space().tree().root().levels)
         + engine.space().blocks() / REGION_BLOCKS
         + 1;
@@ -225,8 +227,8 @@ fn room_before(engine: &mut Engine, end: BlockNo) -> Result<bool> {
     Ok(usable && engine.space_mut().first_free()?.is_some_and(|block| block < end))
 }
 
-/// Moves blocks of files to free blocks before the end; whether all had room there.
-#[expect(clippy::indexing_slicing, reason = "no more blocks are taken than have still to move")]
+/// Moves blocks of files to free blocks before the end. Returns whether all had room there.
+#[expect(clippy::indexing_slicing, reason = "never takes more blocks than remain to be moved")]
 fn move_data(engine: &mut Engine, data: &[Lying], round: &mut Round) -> Result<bool> {
     let mut bytes = Vec::with_capacity(data.len() * BLOCK_BYTES);
     let mut moving = Vec::with_capacity(data.len());
@@ -239,7 +241,7 @@ fn move_data(engine: &mut Engine, data: &[Lying], round: &mut Round) -> Result<b
         let want = u32::try_from(moving.len() - done).unwrap_or(u32::MAX);
         let runs = engine.space_mut().take_first(want, round.end)?;
         if runs.is_empty() {
-            // What waits for a commit may lie before the end.
+            // A commit may free blocks before the end.
             round.uncommitted = MAX_UNCOMMITTED;
             if !has_room_before(engine, round)? {
                 return Ok(false);
@@ -257,7 +259,7 @@ fn move_data(engine: &mut Engine, data: &[Lying], round: &mut Round) -> Result<b
     Ok(true)
 }
 
-/// Reads blocks that lie in a row, and appends those that open.
+/// Reads adjacent blocks, and appends those that open.
 fn read_row(
     engine: &mut Engine,
     row: &[Lying],
@@ -267,7 +269,7 @@ fn read_row(
 ) -> Result<()> {
     let Some(first) = row.first() else { return Ok(()) };
     let mut sealed = vec![0; row.len() * BLOCK_BYTES];
-    // If one can't be read, the others are read alone.
+    // If this fails, each block is read alone.
     let together = engine.store_mut().read(first.pointer.block, &mut sealed).is_ok();
     for (lying, block) in row.iter().zip(sealed.as_chunks_mut::<BLOCK_BYTES>().0) {
         let read =
@@ -287,7 +289,8 @@ fn read_row(
     Ok(())
 }
 
-/// What of a leaf lies at `end` or behind, and why some of it can't be read.
+/// Returns the blocks of a leaf's files from `end` on, and an error if some items cannot be
+/// decoded.
 fn lying_in(leaf: &Node, end: BlockNo, scope: Scope) -> (Vec<Lying>, Option<Error>) {
     let (mut found, mut damage) = (Vec::new(), None);
     for item in 0..leaf.count() {
@@ -303,7 +306,7 @@ fn lying_in(leaf: &Node, end: BlockNo, scope: Scope) -> (Vec<Lying>, Option<Erro
     (found, damage)
 }
 
-/// The blocks of a group that lie at `end` or behind.
+/// Returns the blocks of a group that lie at `end` or after it.
 fn lying(key: &Key, value: &[u8], end: BlockNo) -> Result<Vec<Lying>> {
     let first = extents::first_block(key)?;
     let group = extents::decode(value)?;
@@ -316,7 +319,7 @@ fn lying(key: &Key, value: &[u8], end: BlockNo) -> Result<Vec<Lying>> {
         .collect())
 }
 
-/// An error that concerns one block, and leaves others to be moved; any other is given back as such.
+/// Returns an error that concerns only one block as `Ok`: other blocks can still be moved.
 fn damage(error: Error) -> Result<Error> {
     match error {
         Error::NotAuthentic { .. }

@@ -1,4 +1,4 @@
-//! Changing the key slots of an open volume. Its data stay as they are.
+//! Changes the key slots of an open volume. The data stay as they are.
 
 use crate::error::{Error, Result};
 use crate::header::key_slot::{NewSlot, Slot, SlotInfo};
@@ -6,23 +6,23 @@ use crate::header::{Header, MAX_SLOTS};
 use crate::volume::Volume;
 
 impl Volume {
-    /// The key slots.
+    /// Returns the key slots.
     pub fn slots(&self) -> Vec<SlotInfo> {
         self.engine().header().slots.iter().map(Slot::info).collect()
     }
 
-    /// Adds a key slot; its number.
+    /// Adds a key slot, and returns its number.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there are 15 already; when the storage fails.
+    /// [`Error::Invalid`] if there are 15 already. Also fails if the storage fails.
     pub fn add_slot(&mut self, new: &NewSlot) -> Result<u32> {
         self.change_slots(|header, slot| header.slots.push(slot), new)
     }
 
-    /// Replaces a key slot by another one; its number.
+    /// Replaces a key slot by a new one, and returns the number of the new one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such slot; when the storage fails.
+    /// [`Error::Invalid`] if there is no such slot. Also fails if the storage fails.
     pub fn replace_slot(&mut self, number: u32, new: &NewSlot) -> Result<u32> {
         self.find_slot(number)?;
         let replace = |header: &mut Header, slot| {
@@ -32,11 +32,12 @@ impl Volume {
         self.change_slots(replace, new)
     }
 
-    /// Removes a key slot. Whoever had its key may have kept the volume's key: only writing
-    /// the data anew under another key shuts them out of what is written from then on.
+    /// Removes a key slot. Whoever had its key may have kept the volume key. Only a new volume,
+    /// with the data encrypted under another key, protects from them what is written later.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such slot, or no other; when the storage fails.
+    /// [`Error::Invalid`] if there is no such slot, or no other one. Also fails if the storage
+    /// fails.
     pub fn remove_slot(&mut self, number: u32) -> Result<()> {
         self.engine().check_writable()?;
         self.find_slot(number)?;

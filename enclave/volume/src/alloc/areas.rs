@@ -1,10 +1,9 @@
-//! Blocks for nodes of the tree.
+//! Gives out blocks for nodes of the tree.
 //!
-//! A commit of the tree writes some nodes of many places, and soon writes them again
-//! elsewhere. So that these are few writes of blocks in a row whatever else was
-//! written, nodes have *areas* of their own: 64 blocks each, a word of a region's bitmap,
-//! that data stay out of while there is other space. Areas are not persisted; each mount chooses them
-//! anew.
+//! A tree commit writes some nodes from many places in the tree, and later commits soon write them
+//! again elsewhere. To make these few writes of adjacent blocks, nodes have *areas* of their own:
+//! 64 blocks each, one word of a region's bitmap. Data use them only if no other space is left.
+//! Areas are not persisted; each mount chooses them anew.
 
 use super::area_list::{AREA_BLOCKS, Free, first_of, region_and_word};
 use super::region::{Mark, Region, region_of};
@@ -13,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::format::block::{BlockNo, FIRST_FREE, Run};
 use crate::format::numbers::to_usize;
 
-/// Areas may be this part of all blocks: three times what the nodes of large files take.
+/// Areas may take up to this fraction of all blocks: three times the share of nodes in large files.
 const AREAS_SHARE: u64 = 32;
 
-/// Most areas: enough for many commits, also of the largest volume.
+/// Limit on the number of areas: enough for many commits, even in the largest volume.
 const MAX_AREAS: usize = 256;
 
 impl Space {
@@ -31,7 +30,7 @@ impl Space {
                 Some(area) => self.take_area(area)?,
                 None => {
                     let supply = self.tree.pool().len();
-                    // All that fits, or what is needed, if there is no more.
+                    // Take as many as fit if they are free, and in any case as many as are needed.
                     let need = (POOL_BLOCKS / 2 - supply) as u64;
                     let want = self.usable().clamp(need, (POOL_BLOCKS - supply) as u64);
                     #[expect(clippy::cast_possible_truncation, reason = "at most `POOL_BLOCKS`")]
@@ -44,8 +43,8 @@ impl Space {
         Ok(())
     }
 
-    /// As [`fill_pool`](Self::fill_pool), where only a commit may give blocks: what may be given out
-    /// then is told.
+    /// Fills the pool like [`fill_pool`](Self::fill_pool). If it is full and only a commit could
+    /// free blocks, returns that instead of an error.
     pub(crate) fn reserve_for_nodes(&mut self) -> Result<Reserved> {
         match self.fill_pool() {
             Ok(()) => Ok(Reserved::Yes),
@@ -66,7 +65,7 @@ impl Space {
         Ok(start)
     }
 
-    /// An area to take blocks of; nothing where no part of the storage is good for that.
+    /// Returns an area to take blocks from, or `None` if no part of the storage suits.
     fn good_area(&mut self) -> Result<Option<u64>> {
         let best = self.next_area()?;
         if let Some((area, free)) = best
@@ -84,7 +83,7 @@ impl Space {
         Ok(best.filter(|(_, free)| free.is_worth_while()).map(|(area, _)| area))
     }
 
-    /// The next area in turn that is good, or else the one with most free blocks.
+    /// Returns the next good area in turn, or else the area with the most free blocks.
     fn next_area(&mut self) -> Result<Option<(u64, Free)>> {
         let count = self.areas.list.len();
         let mut best: Option<(u64, Free)> = None;
@@ -104,13 +103,13 @@ impl Space {
         Ok(best)
     }
 
-    /// The free blocks of an area.
+    /// Returns the free blocks of an area.
     fn free_of(&mut self, area: u64) -> Result<Free> {
         let (number, word) = region_and_word(area);
         Ok(Free(self.region(number)?.free_in(word)))
     }
 
-    /// Makes a word of a bitmap an area: one with much free, or one of new storage.
+    /// Makes an area of a word with many free blocks, or of new storage.
     fn new_area(&mut self) -> Result<Option<u64>> {
         let mut best: Option<(u64, Free)> = None;
         let full = &self.full;
@@ -144,7 +143,7 @@ impl Space {
         Ok(Some(area))
     }
 
-    /// Changes who may have the blocks of an area.
+    /// Changes whether data may take the blocks of an area.
     fn change_word(&mut self, area: u64, change: fn(&mut Region, usize)) -> Result<()> {
         let (number, word) = region_and_word(area);
         change(self.region(number)?, word);
@@ -152,7 +151,7 @@ impl Space {
         Ok(())
     }
 
-    /// Gives all areas to data; whether there were any.
+    /// Gives all areas to data. Returns whether there were any.
     pub(crate) fn drop_areas(&mut self) -> Result<bool> {
         let areas = std::mem::take(&mut self.areas).list;
         for &area in &areas {
@@ -162,7 +161,7 @@ impl Space {
         Ok(!areas.is_empty())
     }
 
-    /// Takes what is free of an area into the supply, as far as there is room.
+    /// Takes the free blocks of an area into the pool, as far as they fit.
     fn take_area(&mut self, area: u64) -> Result<()> {
         let room = POOL_BLOCKS.saturating_sub(self.tree.pool().len());
         let bits = self.free_of(area)?.first(room);

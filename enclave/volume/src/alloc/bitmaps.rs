@@ -1,4 +1,4 @@
-//! The bitmaps, in memory and in the tree.
+//! Bitmaps in memory and in the tree.
 
 use super::region::{BITMAP_BYTES, Mark, Region, bit_of, first_block, region_of};
 use super::{KEPT_REGIONS, REGION_BLOCKS, Space, Supply, WORDS};
@@ -9,7 +9,7 @@ use crate::format::numbers::to_usize;
 
 const _: () = assert!(RESERVED_BLOCKS <= REGION_BLOCKS);
 
-/// Where freed blocks go.
+/// When freed blocks may be given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Release {
     Now,
@@ -17,7 +17,7 @@ enum Release {
 }
 
 impl Space {
-    /// Enters freed blocks that may be given out into the bitmaps.
+    /// Clears the bits of freed blocks that may be given out.
     pub(crate) fn enter_freed(&mut self) -> Result<()> {
         while let Some(run) = self.free_now.pop() {
             if let Err(error) = self.enter(run, Release::Now) {
@@ -28,7 +28,8 @@ impl Space {
         Ok(())
     }
 
-    /// Enters freed blocks that must wait, for a commit that writes the bitmaps.
+    /// Clears the bits of freed blocks that must wait for this tree commit, which writes the
+    /// bitmaps.
     pub(crate) fn enter_waiting(&mut self) -> Result<()> {
         while let Some(run) = self.waiting_data.pop() {
             if let Err(error) = self.enter(run, Release::WithTheCommit) {
@@ -88,7 +89,7 @@ impl Space {
         Ok(())
     }
 
-    /// Marks a block as in use that something refers to already.
+    /// Marks a block as in use to which a pointer in the log leads.
     pub(crate) fn claim(&mut self, block: BlockNo) -> Result<()> {
         if !may_hold_node(block, self.blocks()) {
             return Err(Error::damaged("a pointer leads out of the volume"));
@@ -102,18 +103,18 @@ impl Space {
         self.mark(Run::one(block), Mark::Used)
     }
 
-    /// The log was replayed: what it refers to is freed as all else.
+    /// Ends the replay of the log: blocks to which it refers can be freed like all others.
     pub(crate) fn end_claims(&mut self) {
         self.claimed.clear();
     }
 
-    /// A region, loaded if it is not yet.
+    /// Returns a region, and loads it first if necessary.
     pub(super) fn region(&mut self, number: u64) -> Result<&mut Region> {
         self.load_region(number)?;
         self.regions.get_mut(&number).ok_or_else(|| Error::damaged("a region is not loaded"))
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the reserved blocks are of the first region")]
+    #[expect(clippy::indexing_slicing, reason = "the first region contains all reserved blocks")]
     fn load_region(&mut self, number: u64) -> Result<()> {
         if self.regions.contains_key(&number) {
             return Ok(());
@@ -131,7 +132,7 @@ impl Space {
         Ok(())
     }
 
-    /// A region's bitmap as the tree has it.
+    /// Returns a region's bitmap from the tree.
     fn read_region(&mut self, number: u64) -> Result<Box<[u64; WORDS]>> {
         let mut used = Box::new([0; WORDS]);
         let length = self.tree.get(&Key::region(number), |value| {
@@ -146,18 +147,18 @@ impl Space {
         Ok(used)
     }
 
-    /// A region's bitmap as it is now.
+    /// Returns the present bitmap of a region.
     pub(crate) fn region_bits(&mut self, number: u64) -> Result<[u64; WORDS]> {
         Ok(*self.region(number)?.bits())
     }
 
-    /// Regions whose bitmaps are in memory.
+    /// Returns the regions whose bitmaps are in memory.
     pub(crate) fn loaded_regions(&self) -> impl Iterator<Item = u64> {
         self.regions.keys().copied()
     }
 
-    /// Puts all bitmaps into the tree, for a commit that writes it. Doing so may change bitmaps again.
-    /// The pool is empty afterwards: what were in it would be in use for good after a crash.
+    /// Puts all bitmaps into the tree, for a tree commit. This may change bitmaps, which are put
+    /// again. Afterwards the pool is empty: after a crash, blocks in it would stay in use for good.
     pub(crate) fn put_bitmaps(&mut self) -> Result<()> {
         let before = self.set_supply(Supply::Exact);
         let result = self.put_all_bitmaps();
@@ -176,26 +177,26 @@ impl Space {
         }
     }
 
-    /// Gives the pool's blocks back.
+    /// Frees the blocks in the pool.
     pub(super) fn drain_pool(&mut self) {
         for block in self.tree.pool_mut().drain() {
             self.free_unused(block);
         }
     }
 
-    /// Puts all changed bitmaps into the tree; whether there were any.
+    /// Puts all changed bitmaps into the tree. Returns whether there were any.
     fn put_dirty_bitmaps(&mut self) -> Result<bool> {
         let dirty = self.regions.iter().filter(|(_, region)| region.is_dirty());
         let mut dirty: Vec<u64> = dirty.map(|(number, _)| *number).collect();
         dirty.sort_unstable();
         for &number in &dirty {
             let key = Key::region(number);
-            // The path first: it takes blocks, which may be of this very region.
+            // First prepare the path: it takes blocks, possibly of this region.
             self.prepare(&key)?;
             let Some(region) = self.regions.get(&number) else { continue };
             let bytes = region.encode();
             self.put(&key, &bytes)?;
-            // A split on the way may have taken blocks of this region.
+            // A split in `put` may have taken blocks of this region.
             if let Some(region) = self.regions.get_mut(&number) {
                 region.was_put(&bytes);
             }
@@ -204,7 +205,7 @@ impl Space {
     }
 }
 
-/// A run as runs that each lie in one region.
+/// Splits a run at the borders of regions.
 fn split(run: Run) -> Vec<Run> {
     let mut parts = Vec::with_capacity(1);
     let Run { mut start, mut count } = run;

@@ -1,4 +1,4 @@
-//! Where the volume ends: which blocks are in use behind others.
+//! Finds the last blocks in use.
 
 use super::region::{bit_of, first_block, region_of};
 use super::{REGION_BLOCKS, Space};
@@ -10,11 +10,11 @@ use crate::tree::Step;
 
 use std::collections::BTreeSet;
 
-/// Regions at the end of the storage that are looked at first for the last block in use.
+/// Number of regions at the end of the storage that are searched first for the last block in use.
 const REGIONS_AT_END: u64 = 16;
 
 impl Space {
-    /// How many blocks are in use from one on.
+    /// Returns how many blocks are in use from `block` on.
     pub(crate) fn used_from(&mut self, block: BlockNo) -> Result<u64> {
         let mut count = 0;
         for number in self.entered_regions()?.range(region_of(block)..) {
@@ -28,7 +28,7 @@ impl Space {
         Ok(count)
     }
 
-    /// The block after the last one in use.
+    /// Returns the block after the last one in use.
     pub(crate) fn used_end(&mut self) -> Result<BlockNo> {
         let regions = self.blocks().div_ceil(REGION_BLOCKS);
         let near = regions.saturating_sub(REGIONS_AT_END);
@@ -45,14 +45,14 @@ impl Space {
         Ok(FIRST_FREE)
     }
 
-    /// The block after the last one in use of a region, if there is one.
+    /// Returns the block after the last one in use in a region, or `None` if none is in use.
     fn used_end_of(&mut self, number: u64) -> Result<Option<BlockNo>> {
         let last = self.region(number)?.last_used();
         Ok(last.map(|bit| first_block(number) + bit as u64 + 1))
     }
 
-    /// The regions that have a bitmap, and so those that have a block in use: a storage may be far
-    /// longer than what is in it.
+    /// Returns the regions that have a bitmap. All others have no block in use: a storage may be
+    /// much longer than its contents.
     fn entered_regions(&mut self) -> Result<BTreeSet<u64>> {
         let end = self.region_count();
         let mut numbers: BTreeSet<u64> = self.loaded_regions().collect();

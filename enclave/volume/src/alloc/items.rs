@@ -1,5 +1,5 @@
-//! Items of the tree, for all who are above the allocator: each change finds the blocks that it takes
-//! in the pool.
+//! Gives the layers above access to items of the tree. Before each change, it fills the pool with
+//! the blocks that the change takes.
 
 use super::{Reserved, Space, Supply};
 use crate::error::Result;
@@ -9,17 +9,17 @@ use crate::format::pointer::Pointer;
 use crate::tree::Step;
 
 impl Space {
-    /// Looks at an item's value, if there is one.
+    /// Calls `look` with the value of an item, if the item exists.
     pub(crate) fn get<T>(&mut self, key: &Key, look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         self.tree.get(key, look)
     }
 
-    /// Whether there is such an item.
+    /// Whether an item exists.
     pub(crate) fn has(&mut self, key: &Key) -> Result<bool> {
         self.tree.has(key)
     }
 
-    /// Looks at the items from a key on, in order, until `each` has enough.
+    /// Calls `each` with the items from a key on, in order, until it returns [`Step::Stop`].
     pub(crate) fn scan(
         &mut self,
         from: &Key,
@@ -28,7 +28,7 @@ impl Space {
         self.tree.scan(from, each)
     }
 
-    /// See [`Tree::visit_leaf`](crate::tree::Tree::visit_leaf).
+    /// Visits the leaf of a key: see [`Tree::visit_leaf`](crate::tree::Tree::visit_leaf).
     pub(crate) fn visit_leaf<T>(
         &mut self,
         key: &Key,
@@ -38,8 +38,8 @@ impl Space {
         self.tree.visit_leaf(key, pointers, leaf)
     }
 
-    /// Makes sure that a change of this item needs nothing from the storage any more, so
-    /// that it can't fail in the middle of an operation.
+    /// Makes the path to an item writable. A change of the item then needs nothing from the
+    /// storage, so it cannot fail in the middle of an operation.
     pub(crate) fn prepare(&mut self, key: &Key) -> Result<()> {
         self.fill_pool_for(key, None)?;
         let result = self.tree.prepare(key);
@@ -47,7 +47,7 @@ impl Space {
         result
     }
 
-    /// Puts an item, or gives it another value.
+    /// Inserts an item, or replaces its value.
     pub(crate) fn put(&mut self, key: &Key, value: &[u8]) -> Result<()> {
         self.fill_pool_for(key, Some(value.len()))?;
         let result = self.tree.put(key, value);
@@ -55,7 +55,7 @@ impl Space {
         result
     }
 
-    /// Puts an item of extents whose pointers of a mask differ from what they were.
+    /// Puts an item of extents. `mask` says which of its pointers have changed.
     pub(crate) fn put_extents(&mut self, key: &Key, value: &[u8], mask: u32) -> Result<()> {
         self.fill_pool_for(key, Some(value.len()))?;
         let result = self.tree.put_extents(key, value, mask);
@@ -63,7 +63,7 @@ impl Space {
         result
     }
 
-    /// Takes an item away; whether there was one.
+    /// Removes an item. Returns whether it existed.
     pub(crate) fn remove(&mut self, key: &Key) -> Result<bool> {
         self.fill_pool_for(key, None)?;
         self.fill_pool_for_merges()?;
@@ -72,7 +72,7 @@ impl Space {
         result
     }
 
-    /// Fills the pool with what merging sparse nodes may take. Where there is no space, they stay.
+    /// Fills the pool for merging sparse nodes. If there is no space, the nodes are not merged.
     fn fill_pool_for_merges(&mut self) -> Result<()> {
         match self.fill_pool_to(self.tree.most_blocks_needed()) {
             Err(error) if error.is_full() => Ok(()),
@@ -80,7 +80,7 @@ impl Space {
         }
     }
 
-    /// Sees to it that the pool has what a change of an item takes.
+    /// Fills the pool for one change of an item.
     fn fill_pool_for(&mut self, key: &Key, length: Option<usize>) -> Result<()> {
         let most = self.tree.most_blocks_needed();
         if self.tree.pool().len() >= most {
@@ -96,7 +96,7 @@ impl Space {
         self.fill_pool_to(needed)
     }
 
-    /// Takes blocks one by one until the pool has so many.
+    /// Takes single blocks until the pool has `count` blocks.
     fn fill_pool_to(&mut self, count: usize) -> Result<()> {
         while self.tree.pool().len() < count {
             let block = self.take_for_node()?;
@@ -115,8 +115,8 @@ mod tests {
     use crate::pseudorandom;
     use crate::{MemoryStorage, NewSlot, Options, Volume};
 
-    /// Each change gets what it was said to take, and leaves nothing of it: else blocks would be left
-    /// in the pool when a commit has written the bitmaps.
+    /// Each change gets as many blocks as it takes. If blocks stayed in the pool, a tree commit
+    /// would lose them.
     #[test]
     fn a_change_takes_exactly_the_blocks_that_were_counted_before() {
         let slots = [NewSlot::key_file(&[1; 32]).unwrap()];

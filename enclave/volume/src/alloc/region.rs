@@ -1,37 +1,37 @@
-//! The bitmaps of a region of the storage.
+//! The bitmaps of one region of the storage.
 
 use crate::error::Result;
 use crate::format::block::{BlockNo, Run};
 use crate::format::numbers::to_usize;
 
-/// Blocks of a region.
+/// Number of blocks in a region.
 pub(crate) const REGION_BLOCKS: u64 = 8192;
 
-/// How many runs of a region are looked at for a good one.
+/// Limit on the runs of a region that a search for a good one looks at.
 const MAX_TRIED: usize = 256;
 
-/// Words of a region's bitmap.
+/// Number of words in a region's bitmap.
 pub(crate) const WORDS: usize = to_usize(REGION_BLOCKS) / 64;
 
-/// Bytes of a region's bitmap.
+/// Size of a region's bitmap in bytes.
 pub(super) const BITMAP_BYTES: usize = WORDS * 8;
 
-/// The number of the region that a block is in.
+/// Returns the number of the region that contains a block.
 pub(super) fn region_of(block: BlockNo) -> u64 {
     block.0 / REGION_BLOCKS
 }
 
-/// The first block of a region.
+/// Returns the first block of a region.
 pub(super) fn first_block(region: u64) -> BlockNo {
     BlockNo(region * REGION_BLOCKS)
 }
 
-/// Which bit of its region's bitmap a block has.
+/// Returns the bit of a block in its region's bitmap.
 pub(super) fn bit_of(block: BlockNo) -> usize {
     (block.0 % REGION_BLOCKS) as usize
 }
 
-/// Whether blocks become used or free.
+/// The change of a block: it becomes used or free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Used,
@@ -41,29 +41,29 @@ pub(super) enum Mark {
 /// The bitmaps of a region: a bit is set for a block in use.
 pub(super) struct Region {
     used: Box<[u64; WORDS]>,
-    /// Not in use in the state that is being committed, and not to be given out before that
-    /// is durable.
+    /// Blocks that the state being committed does not use. They may be given out only after that
+    /// commit is durable.
     pending_free: Box<[u64; WORDS]>,
-    /// How many those are.
+    /// Number of these blocks.
     pending: usize,
-    /// A bit for each word that is kept for nodes.
+    /// A bit for each word whose blocks are kept for nodes.
     kept: [u64; WORDS / 64],
     dirty: bool,
-    /// No run that a search would look at is longer, until blocks become free.
+    /// Upper bound on the runs that a search can find. It is reset when blocks become free.
     longest: u32,
 }
 
-/// What a look through a region has found.
+/// The result of a search in a region.
 pub(super) struct Looked {
     /// Free runs, in order.
     pub(super) runs: Vec<Run>,
-    /// Blocks of the longest, 0 for none.
+    /// Length of the longest run in blocks, or 0.
     pub(super) longest: u32,
 }
 
 #[expect(
     clippy::indexing_slicing,
-    reason = "bits are those of `bit_of`, and words theirs: a region has both for all its blocks"
+    reason = "bits come from `bit_of`, and words from bits: a region has both for all its blocks"
 )]
 impl Region {
     pub(super) fn new(used: Box<[u64; WORDS]>) -> Self {
@@ -77,7 +77,7 @@ impl Region {
         }
     }
 
-    /// Whether it differs from what the tree has, or has something that the tree does not have.
+    /// Whether it differs from the bitmap in the tree, or has state that the tree does not keep.
     pub(super) fn is_needed(&self) -> bool {
         self.dirty || self.pending > 0 || self.kept != [0; WORDS / 64]
     }
@@ -86,12 +86,12 @@ impl Region {
         self.dirty
     }
 
-    /// Whether nobody has looked through it since blocks became free.
+    /// Whether blocks became free since the last search.
     pub(super) fn is_new(&self) -> bool {
         self.longest == u32::MAX
     }
 
-    /// The bitmap as it is now.
+    /// The bitmap in its present state.
     pub(super) fn bits(&self) -> &[u64; WORDS] {
         &self.used
     }
@@ -103,7 +103,7 @@ impl Region {
     /// Sets or clears bits.
     ///
     /// # Errors
-    /// The first bit that is as it should become; those before it are changed.
+    /// The first bit that already has the new value. The bits before it were changed.
     pub(super) fn mark(&mut self, bits: std::ops::Range<usize>, mark: Mark) -> Result<(), usize> {
         for bit in bits {
             if self.is_used(bit) == (mark == Mark::Used) {
@@ -118,13 +118,13 @@ impl Region {
         Ok(())
     }
 
-    /// Keeps free blocks back until a commit is durable.
+    /// Holds free blocks back until a commit is durable.
     pub(super) fn hold_back(&mut self, bits: std::ops::Range<usize>) {
         self.pending += bits.len();
         bits.for_each(|bit| self.pending_free[bit / 64] ^= 1 << (bit % 64));
     }
 
-    /// Lets blocks be given out that were [held back](Self::hold_back).
+    /// Allows blocks that were [held back](Self::hold_back) to be given out.
     pub(super) fn let_go(&mut self, bits: std::ops::Range<usize>) {
         self.pending -= bits.len();
         bits.for_each(|bit| self.pending_free[bit / 64] ^= 1 << (bit % 64));
@@ -135,40 +135,40 @@ impl Region {
         self.kept[word / 64] >> (word % 64) & 1 != 0
     }
 
-    /// Keeps data out of a word.
+    /// Keeps a word's blocks for nodes.
     pub(super) fn keep_for_nodes(&mut self, word: usize) {
         self.kept[word / 64] |= 1 << (word % 64);
         self.longest = u32::MAX;
     }
 
-    /// Lets data into a word that was [kept for nodes](Self::keep_for_nodes).
+    /// Gives data access to a word that was [kept for nodes](Self::keep_for_nodes).
     pub(super) fn open_to_data(&mut self, word: usize) {
         self.kept[word / 64] &= !(1 << (word % 64));
         self.longest = u32::MAX;
     }
 
-    /// More blocks belong to it.
+    /// Notes that the volume got more blocks of this region.
     pub(super) fn grew(&mut self) {
         self.longest = u32::MAX;
     }
 
-    /// The free blocks of a word, whoever may have them.
+    /// Returns the free blocks of a word, kept for nodes or not.
     pub(super) fn free_in(&self, word: usize) -> u64 {
         !(self.used[word] | self.pending_free[word])
     }
 
-    /// The words before `end` that are not kept for nodes, and the free blocks of each, from the last
-    /// one on.
+    /// Returns the words before `end` that are not kept for nodes, with their free blocks, last
+    /// word first.
     pub(super) fn words_for_data(&self, end: usize) -> impl Iterator<Item = (usize, u64)> {
         (0..end).rev().filter(|word| !self.is_kept(*word)).map(|word| (word, self.free_in(word)))
     }
 
-    /// What data may not have of a word.
+    /// Returns the blocks of a word that data cannot take.
     fn taken(&self, word: usize) -> u64 {
         if self.is_kept(word) { u64::MAX } else { !self.free_in(word) }
     }
 
-    /// The first free bit from one on, before `end`.
+    /// Returns the first bit in `from..end` that is free for data.
     pub(super) fn first_free(&self, from: usize, end: usize) -> Option<usize> {
         let mut word = from / 64;
         let mut free = !self.taken(word) & (u64::MAX << (from % 64));
@@ -185,7 +185,7 @@ impl Region {
         }
     }
 
-    /// The first bit from one on that is not free, at most `end`.
+    /// Returns the first bit in `from..end` that is not free for data, or `end`.
     pub(super) fn first_taken(&self, from: usize, end: usize) -> usize {
         let mut word = from / 64;
         let mut taken = self.taken(word) & (u64::MAX << (from % 64));
@@ -199,8 +199,8 @@ impl Region {
         (word * 64 + taken.trailing_zeros() as usize).min(end)
     }
 
-    /// Looks for free runs of up to `want` blocks within some bits, where one may be longer than
-    /// `than`: up to one of `good` blocks, or through the first ones. Nothing if there can't be any.
+    /// Searches `bits` for free runs of up to `want` blocks, until it finds one of `good` blocks or
+    /// has seen enough runs. Returns `None` if no run can be longer than `than`.
     pub(super) fn look_for_runs(
         &mut self,
         base: BlockNo,
@@ -228,13 +228,13 @@ impl Region {
             from = last;
         }
         if (1..enough).contains(&looked.longest) && looked.runs.len() < MAX_TRIED {
-            // All of it was looked at.
+            // The search reached the end of the bits.
             self.longest = looked.longest;
         }
         Some(looked)
     }
 
-    /// The last bit that is set.
+    /// Returns the last bit that is set.
     pub(super) fn last_used(&self) -> Option<usize> {
         let (at, word) = self.used.iter().enumerate().rfind(|(_, word)| **word != 0)?;
         Some(at * 64 + 63 - word.leading_zeros() as usize)
@@ -248,7 +248,7 @@ impl Region {
         bytes
     }
 
-    /// The tree has a bitmap of it. It remains dirty if it was changed meanwhile.
+    /// Notes that the tree has this bitmap. The region stays dirty if it has changed since.
     pub(super) fn was_put(&mut self, bytes: &[u8; BITMAP_BYTES]) {
         self.dirty = self.encode() != *bytes;
     }

@@ -1,4 +1,4 @@
-//! Lists of runs: blocks that were freed, and free blocks that were found.
+//! Lists of runs: freed blocks, and free blocks that a search found.
 
 use super::region::region_of;
 use crate::format::block::{BlockNo, Run};
@@ -12,12 +12,12 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// How many blocks there are.
+    /// Returns the number of blocks.
     pub(super) fn blocks(&self) -> u64 {
         self.blocks
     }
 
-    /// How many runs there are.
+    /// Returns the number of runs.
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
@@ -33,7 +33,7 @@ impl Runs {
         Some(run)
     }
 
-    /// Adds a block, to the last run if it borders on it.
+    /// Adds a block. If it is adjacent to the last run, it extends that run.
     pub(super) fn push_block(&mut self, block: BlockNo) {
         if let Some(last) = self.list.last_mut()
             && last.count < u32::MAX
@@ -56,7 +56,7 @@ impl Runs {
     }
 }
 
-/// Free runs that a search has seen.
+/// Free runs that a search found.
 #[derive(Default)]
 pub(super) struct Found(Vec<Run>);
 
@@ -65,19 +65,19 @@ impl Found {
         self.0.is_empty()
     }
 
-    /// Replaces what was found in a region.
+    /// Replaces the runs that were found in a region.
     pub(super) fn replace(&mut self, region: u64, runs: Vec<Run>) {
         self.0.retain(|run| region_of(run.start) != region);
         self.0.extend(runs);
     }
 
-    /// Blocks of the longest.
+    /// Returns the length of the longest run in blocks.
     pub(super) fn longest(&self) -> u32 {
         self.0.iter().map(|run| run.count).max().unwrap_or(0)
     }
 
-    /// The best of them, `want` blocks at most, in the order of their blocks: the first of the
-    /// longest, and those that are not much shorter.
+    /// Returns the best runs, in the order of their blocks, with at most `want` blocks together.
+    /// These are the longest, and others of at least half their length.
     pub(super) fn best(mut self, want: u32) -> Vec<Run> {
         let least = self.longest().div_ceil(2);
         self.0.retain(|run| run.count >= least);

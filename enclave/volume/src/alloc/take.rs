@@ -1,4 +1,4 @@
-//! Taking blocks, and making the storage longer for them.
+//! Takes blocks, and makes the storage longer for them.
 
 use super::region::{Mark, bit_of, first_block, region_of};
 use super::{
@@ -10,8 +10,8 @@ use crate::format::block::{BlockNo, MAX_BLOCKS, Run};
 use crate::format::numbers::to_usize;
 
 impl Space {
-    /// Takes blocks, as many as wanted or fewer, in long runs, which are in order. For data they
-    /// were [reserved](Self::reserve) before.
+    /// Takes up to `want` blocks in long runs, in order. For data, the caller has
+    /// [reserved](Self::reserve) them.
     pub(crate) fn take_runs(&mut self, want: u32) -> Result<Vec<Run>> {
         self.enter_freed()?;
         let usable = self.usable();
@@ -20,8 +20,9 @@ impl Space {
         }
         let mut found = Found::default();
         self.search(self.lowest, want, &mut found)?;
-        // Blocks here and there cost a write each, and a disk ten times the time of as many in a
-        // row: some more storage is worth that. What it was made longer by before is at its end.
+        // Scattered blocks cost one write each, and a disk takes ten times as long for them as for
+        // adjacent blocks. That is worth some more storage. Earlier additions may still be free at
+        // the end.
         let short = |found: &Found| found.longest() < want.min(SHORT_RUN);
         if short(&found) {
             let end = self.end();
@@ -47,8 +48,8 @@ impl Space {
         Ok(runs)
     }
 
-    /// Takes the first free blocks before `end`, in order: as many as wanted, or all that there are.
-    /// The storage stays as long as it is.
+    /// Takes the first free blocks before `end`, in order: `want` blocks, or as many as are free.
+    /// Does not make the storage longer.
     pub(crate) fn take_first(&mut self, want: u32, end: BlockNo) -> Result<Vec<Run>> {
         self.enter_freed()?;
         let mut runs: Vec<Run> = Vec::new();
@@ -82,7 +83,7 @@ impl Space {
         Ok(Some(run))
     }
 
-    /// The first block that is free for data.
+    /// Returns the first block that is free for data.
     pub(crate) fn first_free(&mut self) -> Result<Option<BlockNo>> {
         for number in region_of(self.lowest)..self.region_count() {
             let from = to_usize(self.lowest.0.saturating_sub(first_block(number).0));
@@ -95,22 +96,22 @@ impl Space {
         Ok(None)
     }
 
-    /// The block after the volume's last one.
+    /// Returns the block after the volume's last one.
     fn end(&self) -> BlockNo {
         BlockNo(self.blocks())
     }
 
-    /// How many regions the volume has.
+    /// Returns the number of regions of the volume.
     pub(super) fn region_count(&self) -> u64 {
         self.blocks().div_ceil(REGION_BLOCKS)
     }
 
-    /// How many blocks of a region the volume has.
+    /// Returns how many blocks of a region belong to the volume.
     pub(super) fn end_in(&self, region: u64) -> usize {
         (self.blocks() - first_block(region).0).min(REGION_BLOCKS) as usize
     }
 
-    /// Looks for runs from the region of a block on.
+    /// Searches for runs, from the region of `from` on.
     fn search(&mut self, from: BlockNo, want: u32, found: &mut Found) -> Result<()> {
         let mut longest = found.longest();
         let mut tried = 0;
@@ -124,7 +125,8 @@ impl Space {
             if longest >= want.min(GOOD_RUN) {
                 break;
             }
-            // One without anything free, or with short runs only, costs a look, once.
+            // Full regions, and those known to have only short runs, do not count: they cost one
+            // search.
             tried += usize::from(is_new && !self.full.contains(&number));
             if tried == REGIONS_TRIED {
                 break;
@@ -133,15 +135,15 @@ impl Space {
         Ok(())
     }
 
-    /// A region has nothing free for data: what has lies behind it, if all before it has none.
+    /// Moves `lowest` out of a region that has no free block for data.
     fn pass(&mut self, region: u64) {
         if region_of(self.lowest) == region {
             self.lowest = first_block(region + 1);
         }
     }
 
-    /// Looks through a region for runs of up to `want` free blocks, where one may be longer
-    /// than `than`: up to a good one, or through the first ones. Blocks of the longest, 0 for none.
+    /// Searches a region for free runs of up to `want` blocks, if one can be longer than `than`:
+    /// until it finds a good run or has seen enough. Returns the length of the longest, or 0.
     fn search_region(
         &mut self,
         number: u64,
@@ -166,8 +168,8 @@ impl Space {
         Ok(looked.longest)
     }
 
-    /// Looks for runs where all that is free for data is taken: in new storage, or else in what is
-    /// kept for nodes.
+    /// Searches for runs when no block is free for data: in new storage or, if it cannot grow, in
+    /// areas.
     fn search_last(&mut self, want: u32, found: &mut Found) -> Result<()> {
         let end = self.end();
         match self.grow(u64::from(want)) {
@@ -181,8 +183,8 @@ impl Space {
         }
     }
 
-    /// Makes the storage longer so that blocks in a row are at hand; whether that could be.
-    /// There are others.
+    /// Makes the storage longer for the sake of adjacent blocks. Returns whether that was possible:
+    /// if not, other blocks are free.
     pub(super) fn grow_for_rows(&mut self, least: u64) -> Result<bool> {
         match self.grow(least) {
             Ok(()) => Ok(true),
@@ -194,10 +196,10 @@ impl Space {
         }
     }
 
-    /// Makes the storage so long that this many blocks have room. Some remain for nodes, so that
-    /// files can be removed when there is no space for more: a supply, and what the bitmaps of
-    /// all regions take when they change. And some for the `ring_blocks` blocks of data that are in
-    /// the log's ring and must leave it.
+    /// Makes the storage long enough for `blocks` more blocks. The reservation includes blocks for
+    /// nodes, so that files can be removed from a full volume: one pool, and one block for the
+    /// bitmap of each region. It also includes blocks for the `ring_blocks` data blocks in the
+    /// ring, which must leave it.
     pub(crate) fn reserve(&mut self, blocks: u64, ring_blocks: u64) -> Result<Reserved> {
         self.enter_freed()?;
         let nodes = POOL_BLOCKS as u64 + self.blocks() / REGION_BLOCKS;
@@ -213,14 +215,14 @@ impl Space {
         }
     }
 
-    /// Blocks of data, and of the leaves that lead to them: one for each, if they are far from each
-    /// other, but not more than there can be.
+    /// Returns the number of `blocks` data blocks with their leaves. If the data blocks are far
+    /// apart, each has a leaf of its own, up to the number of leaves that can exist.
     pub(crate) fn with_leaves(&self, blocks: u64) -> u64 {
         blocks + blocks.min(self.used / MIN_IN_LEAF + POOL_BLOCKS as u64)
     }
 
-    /// Makes the storage longer: by little for a small volume, by less than half a
-    /// percent for a large one.
+    /// Makes the storage at least `least` blocks longer. The step is small for a small volume, and
+    /// below half a percent for a large one.
     pub(super) fn grow(&mut self, least: u64) -> Result<()> {
         let before = self.end();
         let step = (before.0 / 256).clamp(64, 16 << 10).max(least);
@@ -243,7 +245,7 @@ impl Space {
         Ok(())
     }
 
-    /// Gives the blocks from `end` on up, none of which is in use. The storage stays as long as it is.
+    /// Removes the blocks from `end` on, all free, from the volume. Does not cut the storage.
     pub(crate) fn shrink_to(&mut self, end: BlockNo) -> Result<()> {
         self.drop_areas()?;
         self.tree.store_mut().assume_blocks(end.0);

@@ -1,8 +1,8 @@
-//! What a mount does before it writes anything: it makes durable what it found.
+//! Makes durable what a mount found, before the mount writes anything else.
 //!
-//! What can be read is not therefore durable. When a flush has failed, an operating system may keep
-//! in its cache what is not on the disk, and never write it. So what is not known to be durable is
-//! written again, as it is, at its place.
+//! Blocks that can be read need not be durable. After a failed flush, an operating system may keep
+//! in its cache data that it could not write, and never write them. So every block that is not
+//! known to be durable is written again, unchanged and in place.
 
 use super::Engine;
 use crate::commit::Recovery;
@@ -14,7 +14,7 @@ use crate::log;
 use crate::sealed_store::BATCH_BLOCKS;
 
 impl Engine {
-    /// Gets ready to write, once in a mount. If it fails, it is done again before the next change.
+    /// Makes durable what the mount found, once. If that fails, the next change tries again.
     pub(crate) fn recover(&mut self) -> Result<()> {
         let Some(found) = self.recovery.take() else { return Ok(()) };
         let done = self.make_found_durable(&found);
@@ -34,7 +34,8 @@ impl Engine {
         }
         self.sync()?;
         if !found.dropped.is_empty() {
-            // They could be whole again later, when blocks of theirs have been written to.
+            // Otherwise they could become complete later, when the blocks that they lack are
+            // written.
             for block in &found.dropped {
                 self.store_mut().write(*block, &zeroed()[..])?;
             }
@@ -44,7 +45,7 @@ impl Engine {
         self.advance_anchor()
     }
 
-    /// Writes blocks as they are to where they are.
+    /// Writes blocks again, unchanged and in place.
     fn write_again(&mut self, blocks: &[(Kind, Pointer)]) -> Result<()> {
         let store = self.data.store_mut();
         let mut blocks = blocks.to_vec();
@@ -66,8 +67,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes an entry of the log as it is to where it is. A second copy of a root that is not there
-    /// is written from the first one.
+    /// Writes an entry of the log again, unchanged and in place. If it is a copy of a root and not
+    /// intact, it is written from the other copy.
     fn write_entry_again(&mut self, block: BlockNo, tag: &Tag) -> Result<()> {
         let store = self.data.store_mut();
         let mut bytes = zeroed();

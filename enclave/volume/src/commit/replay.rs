@@ -1,4 +1,4 @@
-//! Making the changes that the log lists, in memory.
+//! Applies the changes in the log in memory.
 
 use super::Engine;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::format::pointer::Pointer;
 use crate::log::{Chain, Net};
 
 impl Engine {
-    /// Makes the changes of a chain, which a mount has found.
+    /// Applies the changes of the chain that a mount found.
     pub(crate) fn replay(&mut self, chain: &Chain) -> Result<()> {
         let malformed = || Error::damaged("a key in the log is malformed");
         let net = Net::of(chain)?;
@@ -34,7 +34,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Marks as in use what the log refers to, but for what is in its own ring.
+    /// Marks the blocks as in use to which the log refers, except those in its ring.
     fn claim_blocks(&mut self, net: &Net<'_>) -> Result<()> {
         let mut ring_blocks = Vec::new();
         for ((key, place), pointer) in &net.pointers {

@@ -1,18 +1,18 @@
-//! Getting ready for changes: what is over the bounds is written, and blocks are at hand. Between
-//! changes a commit may take place; in the middle of one there is none.
+//! Makes room for changes: writes what exceeds the limits, and reserves blocks. A commit may happen
+//! here, between changes, but never in the middle of one.
 
 use super::Engine;
 use crate::alloc::Reserved;
 use crate::error::Result;
 
 impl Engine {
-    /// Gets ready for a change: of what is in the cache nothing may be in use.
+    /// Makes room for a change. No frame of the cache may be in use, because this invalidates them.
     pub(crate) fn make_room(&mut self) -> Result<()> {
         self.keep_bounds()?;
         match self.space_mut().reserve_for_nodes()? {
             Reserved::Yes => Ok(()),
             Reserved::NeedsCommit(_) => {
-                // Nodes that were replaced wait for a commit that writes the tree.
+                // Nodes that were replaced wait for a tree commit.
                 self.log.need_tree();
                 self.commit()?;
                 self.space_mut().fill_pool()
@@ -20,7 +20,7 @@ impl Engine {
         }
     }
 
-    /// As [`make_room`](Self::make_room), without a supply of blocks for nodes.
+    /// Like [`make_room`](Self::make_room), but does not reserve blocks for nodes.
     pub(crate) fn keep_bounds(&mut self) -> Result<()> {
         self.check_writable()?;
         self.recover()?;
@@ -44,21 +44,21 @@ impl Engine {
         Ok(())
     }
 
-    /// As [`make_room`](Self::make_room), for changes that take space in the tree for good: what was
-    /// promised to data, and what it takes to remove something, is left alone.
+    /// Like [`make_room`](Self::make_room), for changes that take space in the tree for good. They
+    /// may not use the space that is reserved for data, and for removing things.
     pub(crate) fn make_room_for_names(&mut self) -> Result<()> {
         self.make_room()?;
         self.reserve_for_dirty(1)
     }
 
-    /// Sees to it that so many more blocks can be dirty and written later, so that want of
-    /// space is told to who writes, and not to who syncs.
+    /// Ensures that `more` blocks can become dirty and be written later. So a lack of space is
+    /// reported to the write that causes it, not to a later sync.
     pub(crate) fn reserve_for_dirty(&mut self, more: u64) -> Result<()> {
         let dirty = self.data.cache().dirty_data() as u64;
         if let Reserved::Yes = self.reserve_with_leaves(dirty + more)? {
             return Ok(());
         }
-        // What waits for a commit may be enough.
+        // The commit may free enough blocks.
         self.commit()?;
         match self.reserve_with_leaves(more)? {
             Reserved::Yes => self.space_mut().fill_pool(),
@@ -66,7 +66,7 @@ impl Engine {
         }
     }
 
-    /// Sees to it that so many more blocks have room now.
+    /// Ensures that there is room for `blocks` more blocks now.
     pub(crate) fn reserve(&mut self, blocks: u64) -> Result<()> {
         let ring_blocks = self.log.ring_blocks();
         match self.space_mut().reserve(blocks, ring_blocks)? {

@@ -1,4 +1,4 @@
-//! Pointers to the data of files, in the tree.
+//! The pointers to the data of files, which are items of the tree.
 
 use super::Data;
 use crate::error::Result;
@@ -10,14 +10,14 @@ use crate::format::pointer::Pointer;
 use crate::tree::Step;
 
 impl Data {
-    /// The pointer of one block of a file.
+    /// Returns the pointer of one block of a file.
     pub(crate) fn pointer(&mut self, at: FileBlock) -> Result<Option<Pointer>> {
         let place = extents::place(at.index);
         let found = self.space_mut().get(&Key::extents(at), |value| extents::pick(value, place))?;
         Ok(found.transpose()?.flatten())
     }
 
-    /// The first block of a file, from one on, that has a pointer.
+    /// Returns the index of the first block with a pointer in a file, from `from` on.
     pub(crate) fn pointer_from(&mut self, from: FileBlock) -> Result<Option<u64>> {
         let mut found = None;
         self.space_mut().scan(&Key::extents(from), |key, value| {
@@ -34,8 +34,8 @@ impl Data {
         Ok(found)
     }
 
-    /// The pointers of blocks of a file, from one on.
-    #[expect(clippy::indexing_slicing, reason = "`here` ends with the group")]
+    /// Returns the pointers of `count` blocks of a file, from `from` on.
+    #[expect(clippy::indexing_slicing, reason = "`here` ends at the end of the group or before")]
     pub(super) fn pointers(&mut self, from: FileBlock, count: u64) -> Result<Vec<Option<Pointer>>> {
         let mut found = Vec::with_capacity(to_usize(count));
         let end = from.index + count;
@@ -53,11 +53,12 @@ impl Data {
         Ok(found)
     }
 
-    /// The first groups of a file, at most so many, that have pointers for blocks from one on.
+    /// Returns the keys of the first groups with pointers in a file, from `from` on, at most
+    /// `most`.
     ///
     /// # Errors
-    /// Also for pointers that can't be taken away: what fails in the middle of a change stops the
-    /// volume.
+    /// Also fails for pointers that could not be removed. An error in the middle of a change would
+    /// stop the volume.
     pub(crate) fn groups_from(&mut self, from: FileBlock, most: usize) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
         let blocks = self.space().blocks();
@@ -72,14 +73,14 @@ impl Data {
         Ok(keys)
     }
 
-    /// Takes the pointers of a group away, from a place on.
+    /// Removes the pointers of a group, from position `first` on.
     pub(crate) fn clear_pointers(&mut self, key: &Key, first: usize) -> Result<()> {
         let none: Vec<_> = (first..to_usize(GROUP)).map(|place| (place, None)).collect();
         self.set_pointers(key, &none)
     }
 
-    /// Sets pointers of a group, and frees the blocks of those that were there. What
-    /// `changes` gives for a place is its new pointer.
+    /// Sets pointers of a group, and frees the blocks of the pointers that they replace. `changes`
+    /// gives positions and their new pointers.
     pub(crate) fn set_pointers(
         &mut self,
         key: &Key,
@@ -109,7 +110,7 @@ impl Data {
         Ok(())
     }
 
-    /// Makes sure that pointers to these blocks can be set. They are in order.
+    /// Prepares the items for setting the pointers of these blocks, which are in order.
     pub(super) fn prepare_pointers(&mut self, blocks: &[FileBlock]) -> Result<()> {
         for group in blocks.chunk_by(super::same_group) {
             let Some(&at) = group.first() else { continue };
@@ -121,7 +122,7 @@ impl Data {
         Ok(())
     }
 
-    /// Sets the pointers of blocks that were written. They are in order.
+    /// Sets the pointers of blocks that were written, which are in order.
     pub(super) fn point_to(&mut self, blocks: &[FileBlock], pointers: &[Pointer]) -> Result<()> {
         let mut rest = pointers;
         for group in blocks.chunk_by(super::same_group) {
@@ -141,7 +142,7 @@ impl Data {
         Ok(())
     }
 
-    /// Takes the start of a file out of the tree, if it is there.
+    /// Removes the inline item of a file, if it exists.
     pub(crate) fn remove_inline(&mut self, inode: InodeNo) -> Result<()> {
         if self.is_inline(inode)? {
             self.space_mut().remove(&Key::inline(inode))?;

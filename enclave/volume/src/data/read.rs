@@ -1,4 +1,4 @@
-//! Reading blocks of files.
+//! Reads blocks of files.
 
 use super::{Data, in_a_row};
 use crate::cache::{DataFrame, Retention};
@@ -9,7 +9,7 @@ use crate::format::numbers::{FileBlock, InodeNo};
 use crate::format::pointer::Pointer;
 
 impl Data {
-    /// A block of a file in the cache.
+    /// Returns the frame of a block of a file. Reads the block if it is not in the cache.
     pub(crate) fn frame(&mut self, at: FileBlock) -> Result<DataFrame> {
         if let Some(frame) = self.cache_mut().find_data(at) {
             return Ok(frame);
@@ -32,8 +32,8 @@ impl Data {
         }
     }
 
-    /// The first bytes of a file that lies in the tree; leaves `bytes` alone for others.
-    #[expect(clippy::indexing_slicing, reason = "`length` is the shorter one's")]
+    /// Reads the inline item of a file, if there is one. Otherwise `bytes` stays unchanged.
+    #[expect(clippy::indexing_slicing, reason = "`length` is the smaller of the two lengths")]
     fn read_inline(&mut self, inode: InodeNo, bytes: &mut [u8]) -> Result<()> {
         self.space_mut().get(&Key::inline(inode), |value| {
             let length = value.len().min(bytes.len());
@@ -42,16 +42,16 @@ impl Data {
         Ok(())
     }
 
-    /// Whether a block of a file holds anything, in memory or in the storage.
+    /// Whether a block of a file has data, in memory or in the storage.
     pub(crate) fn has_data(&mut self, at: FileBlock) -> Result<bool> {
         Ok(self.cache().has_data(at)
             || self.pointer(at)?.is_some()
             || at.index == 0 && self.is_inline(at.inode)?)
     }
 
-    /// Brings blocks of a file into the cache that will be read soon, with few reads of the
-    /// storage. A block that can't be brought is left to whoever reads it.
-    #[expect(clippy::indexing_slicing, reason = "a run of `in_a_row` lies within what it looks at")]
+    /// Reads blocks of a file that will be needed soon into the cache, with few reads of the
+    /// storage. Blocks that cannot be read are left to the later read, which reports the error.
+    #[expect(clippy::indexing_slicing, reason = "`in_a_row` stays within its slice")]
     pub(crate) fn read_ahead(
         &mut self,
         from: FileBlock,
@@ -75,7 +75,7 @@ impl Data {
             }
             let mut sealed = std::mem::take(&mut self.scratch);
             sealed.resize(run * BLOCK_BYTES, 0);
-            // If one of them can't be read, the others are read one by one.
+            // If this fails, later reads get the blocks one by one.
             if let Some(pointer) = wanted[0]
                 && self.store_mut().read(pointer.block, &mut sealed).is_ok()
             {
@@ -86,7 +86,7 @@ impl Data {
         Ok(())
     }
 
-    /// Opens blocks that were read, and keeps those that are authentic.
+    /// Opens blocks that were read, and adds the authentic ones to the cache.
     fn keep_opened(
         &mut self,
         from: FileBlock,
@@ -108,11 +108,11 @@ impl Data {
         }
     }
 
-    /// Reads whole blocks of a file, none of which is in the cache, straight to where they
-    /// are wanted, and opens them there.
+    /// Reads whole blocks of a file directly into `bytes`, and opens them there. None of them is in
+    /// the cache.
     #[expect(
         clippy::indexing_slicing,
-        reason = "there is a pointer for each block, and a run of `in_a_row` lies within them"
+        reason = "there is a pointer for each block, and `in_a_row` returns at most their number"
     )]
     pub(crate) fn read_direct(&mut self, from: FileBlock, bytes: &mut [u8]) -> Result<()> {
         let count = bytes.len() / BLOCK_BYTES;

@@ -1,4 +1,4 @@
-//! Blocks of files that are written with a commit into the log's ring, and that leave it.
+//! Blocks of files that a commit writes into the log's ring, and that later leave it.
 
 use super::Data;
 use crate::error::{Error, Result};
@@ -8,8 +8,8 @@ use crate::log::Log;
 use std::collections::BTreeSet;
 
 impl Data {
-    /// Writes all dirty blocks of files; if they are few, only with the commit that will
-    /// follow: then it gives them, and they stay dirty until they are [written](Self::staged_written).
+    /// Writes all dirty blocks of files. If they are few, stages them for the next commit instead,
+    /// and returns them: they stay dirty until they are [written](Self::staged_written).
     pub(crate) fn flush_for_commit(&mut self, log: &mut Log) -> Result<Vec<FileBlock>> {
         let dirty = self.cache().dirty_data();
         if dirty == 0 || log.wants_tree() || !log.can_stage(dirty) {
@@ -26,12 +26,12 @@ impl Data {
         Ok(blocks)
     }
 
-    /// The commit that blocks were staged for was written.
+    /// Marks staged blocks as clean, because their commit was written.
     pub(crate) fn staged_written(&mut self, staged: &[FileBlock]) {
         self.mark_clean(staged);
     }
 
-    /// Writes the blocks that are in the log's ring anew, to places of their own.
+    /// Writes the blocks that are in the log's ring again, to blocks outside it.
     pub(crate) fn move_ring_blocks(&mut self, log: &mut Log) -> Result<()> {
         let blocks = log.take_ring_blocks();
         let result = self.move_out(&blocks);
@@ -49,7 +49,7 @@ impl Data {
             }
             match self.frame(at) {
                 Ok(frame) => self.cache_mut().mark_data_dirty(frame),
-                // It is lost, as the file's reader will be told.
+                // The block is lost. Whoever reads the file gets an error.
                 Err(error @ Error::NotAuthentic { .. }) => self.health_mut().record_error(&error),
                 Err(error) => return Err(error),
             }

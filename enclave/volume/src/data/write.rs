@@ -1,4 +1,4 @@
-//! Writing blocks of files.
+//! Writes blocks of files.
 
 use super::Data;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::format::pointer::Pointer;
 use crate::sealed_store::BATCH_BLOCKS;
 
 impl Data {
-    /// Seals and writes all dirty blocks of files. That is no commit.
+    /// Seals and writes all dirty blocks of files. This is not a commit.
     pub(crate) fn flush(&mut self) -> Result<()> {
         loop {
             let batch = self.cache().dirty_from(FileBlock::MIN, BATCH_BLOCKS);
@@ -33,7 +33,7 @@ impl Data {
         self.write_cached(&blocks)
     }
 
-    /// Puts files that are small enough into the tree; the blocks of others.
+    /// Writes small files into the tree, and returns the blocks of all others.
     pub(super) fn flush_inline(&mut self, batch: &[FileBlock]) -> Result<Vec<FileBlock>> {
         self.space_mut().fill_pool()?;
         let mut blocks = Vec::with_capacity(batch.len());
@@ -47,7 +47,7 @@ impl Data {
         Ok(blocks)
     }
 
-    /// Puts the start of a small file into the tree.
+    /// Writes a small file into the tree, as an inline item.
     #[expect(clippy::indexing_slicing, reason = "the file has at most `MAX_INLINE_BYTES`")]
     fn write_inline(&mut self, inode: InodeNo) -> Result<()> {
         let length = to_usize(self.inodes.get(inode)?.size);
@@ -70,8 +70,8 @@ impl Data {
         Ok(())
     }
 
-    /// Writes blocks of files out of the cache, where they are clean then. They are in order.
-    #[expect(clippy::indexing_slicing, reason = "`write_blocks` asks for blocks that it was given")]
+    /// Writes dirty blocks of files, which are in order, and marks them as clean.
+    #[expect(clippy::indexing_slicing, reason = "`write_blocks` asks only for given blocks")]
     fn write_cached(&mut self, blocks: &[FileBlock]) -> Result<()> {
         self.write_blocks(blocks, |data, range, to| {
             for at in &blocks[range] {
@@ -82,8 +82,8 @@ impl Data {
         Ok(())
     }
 
-    /// Writes whole blocks of a file, from one on, past the cache, which forgets them.
-    #[expect(clippy::indexing_slicing, reason = "`write_blocks` asks for blocks that it was given")]
+    /// Writes whole blocks of a file without the cache, which forgets them.
+    #[expect(clippy::indexing_slicing, reason = "`write_blocks` asks only for given blocks")]
     pub(crate) fn write_direct(&mut self, from: FileBlock, bytes: &[u8]) -> Result<()> {
         let count = (bytes.len() / BLOCK_BYTES) as u64;
         let indices = from.index..from.index + count;
@@ -95,7 +95,7 @@ impl Data {
         Ok(())
     }
 
-    /// Writes blocks of files, which are in order. `gather` appends the bytes of some of them.
+    /// Writes blocks of files, which are in order. `gather` appends the bytes of a range of them.
     fn write_blocks(
         &mut self,
         blocks: &[FileBlock],
@@ -114,7 +114,7 @@ impl Data {
         self.health_mut().poison_on_error(result)
     }
 
-    /// Finds places for blocks, seals and writes them.
+    /// Takes free blocks, and seals and writes the data to them.
     fn place_blocks(
         &mut self,
         blocks: usize,
@@ -136,8 +136,8 @@ impl Data {
         Ok(())
     }
 
-    /// Writes blocks of files to runs that were taken for them, which are given back if that fails.
-    /// What the cache holds of them is the same.
+    /// Writes blocks of files to runs that were taken for them, and frees the runs if that fails.
+    /// The cache is not affected, because the contents are the same.
     pub(crate) fn move_to(
         &mut self,
         runs: &[Run],
@@ -154,8 +154,7 @@ impl Data {
         self.health_mut().poison_on_error(result)
     }
 
-    /// Seals blocks and writes them to runs that were taken for them; gives these back if that
-    /// fails.
+    /// Seals blocks and writes them to runs that were taken for them. Frees the runs if that fails.
     fn write_runs(
         &mut self,
         runs: &[Run],
@@ -178,7 +177,7 @@ impl Data {
         result
     }
 
-    /// Blocks in the cache were written.
+    /// Marks blocks as clean, because they were written.
     pub(super) fn mark_clean(&mut self, blocks: &[FileBlock]) {
         let cache = self.cache_mut();
         for at in blocks {

@@ -1,4 +1,4 @@
-//! What the tree keeps of an inode.
+//! Encodes and decodes the attributes of inodes.
 
 use crate::error::{Error, Result};
 use crate::format::bytes::{Reader, Short};
@@ -6,28 +6,28 @@ use crate::format::limits::{MAX_FILE_BYTES, MAX_TARGET_BYTES};
 use crate::format::numbers::InodeNo;
 use twine_vfs::{FileKind, Mode};
 
-/// What the tree keeps of an inode.
+/// The attributes of an inode, as stored in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) kind: FileKind,
     pub(crate) mode: Option<Mode>,
-    /// Names that it has; 0 for one that is only held.
+    /// Number of names; 0 for an inode that exists only while it is held.
     pub(crate) links: u64,
-    /// Bytes of a file or of a link's target.
+    /// Size of a file or of a link's target in bytes.
     pub(crate) size: u64,
     pub(crate) accessed: u64,
     pub(crate) modified: u64,
     pub(crate) changed: u64,
-    /// The directory that a directory is in; none for others.
+    /// The parent of a directory; [`InodeNo::NONE`] for others.
     pub(crate) parent: InodeNo,
 }
 
 const BYTES: usize = 8 + 6 * 8;
 
-/// Tells a mode of no permissions from none that is known.
+/// Distinguishes a mode without permissions from an unknown mode.
 const MODE_IS_KNOWN: u16 = 1 << 15;
 
-/// How the tree writes a mode.
+/// Encodes a mode.
 #[expect(clippy::cast_possible_truncation, reason = "a mode has nine bits")]
 fn mode_code(mode: Option<Mode>) -> u16 {
     mode.map_or(0, |mode| mode.bits() as u16 | MODE_IS_KNOWN)
@@ -82,7 +82,7 @@ impl Attributes {
     }
 }
 
-/// How the tree writes what an inode is.
+/// Encodes the kind of an inode.
 pub(crate) fn kind_code(kind: FileKind) -> u8 {
     match kind {
         FileKind::File => 1,

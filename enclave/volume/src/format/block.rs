@@ -1,9 +1,9 @@
-//! Blocks, and where the fixed ones lie.
+//! Blocks, and the places of those with a fixed purpose.
 
 use std::fmt;
 use std::ops::Add;
 
-/// Bytes of a block, the unit of everything that the storage holds.
+/// Size of a block in bytes. Everything in the storage consists of blocks.
 pub const BLOCK_BYTES: usize = 4096;
 
 /// The number of a block of the storage, from 0.
@@ -11,7 +11,7 @@ pub const BLOCK_BYTES: usize = 4096;
 pub(crate) struct BlockNo(pub(crate) u64);
 
 impl BlockNo {
-    /// The first byte of the block in the storage.
+    /// Returns the offset of the block in the storage, in bytes.
     pub(crate) fn offset(self) -> u64 {
         self.0 * BLOCK_BYTES as u64
     }
@@ -34,42 +34,42 @@ impl fmt::Display for BlockNo {
 /// The bytes of a block in memory.
 pub(crate) type Bytes = [u8; BLOCK_BYTES];
 
-/// A block in memory, on the heap.
+/// A block on the heap.
 pub(crate) type Block = Box<Bytes>;
 
-/// Block of the first copy of the header; the second follows.
+/// The block of the first copy of the header. The second copy is the next block.
 pub(crate) const HEADER_START: BlockNo = BlockNo(0);
 
-/// Copies of the header.
+/// Number of copies of the header.
 pub(crate) const HEADER_COPIES: u64 = 2;
 
-/// First of the blocks for the entries of commits that write the tree.
+/// The first block for the entries of tree commits.
 pub(crate) const ROOTS_START: BlockNo = BlockNo(HEADER_COPIES);
 
-/// Blocks for those entries, which take them in turn.
+/// Number of blocks for the entries of tree commits, which take turns in them.
 pub(crate) const ROOT_SLOTS: u64 = 6;
 
-/// First block of the ring of other commits.
+/// The first block of the ring, which holds the change commits.
 pub(crate) const RING_START: BlockNo = BlockNo(ROOTS_START.0 + ROOT_SLOTS);
 
-/// Blocks of that ring.
+/// Number of blocks in the ring.
 pub(crate) const RING_BLOCKS: u64 = 120;
 
-/// First of the blocks for the second copies of the entries of commits that write the tree. They
-/// lie far from the first ones, so that one fault of a disk does not hit both.
+/// The first block for the second copies of the entries of tree commits. They lie far from the
+/// first copies, so that one fault of a disk does not hit both.
 pub(crate) const ROOT_COPIES_START: BlockNo = BlockNo(RING_START.0 + RING_BLOCKS);
 
-/// Blocks that are never given to nodes, or to data for good.
+/// Number of blocks at the start that never hold nodes, and hold data only in the ring.
 pub(crate) const RESERVED_BLOCKS: u64 = ROOT_COPIES_START.0 + ROOT_SLOTS;
 
 /// The first block for nodes and data.
 pub(crate) const FIRST_FREE: BlockNo = BlockNo(RESERVED_BLOCKS);
 
-/// Block numbers are smaller than this.
+/// All block numbers are smaller than this.
 pub(crate) const MAX_BLOCKS: u64 = 1 << 48;
 
-/// What a block holds. It is part of the nonce, so that a block of one kind never opens as
-/// one of another.
+/// The kind of a block. The nonce contains it, so that a block of one kind never opens as another
+/// kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Contents of a file.
@@ -100,22 +100,22 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A block of zeros.
+/// Returns a block of zeros.
 pub(crate) fn zeroed() -> Block {
     Box::new([0; BLOCK_BYTES])
 }
 
-/// Bytes of so many blocks.
+/// Returns the number of bytes in `blocks` blocks.
 pub(crate) fn bytes_of(blocks: u64) -> u64 {
     blocks * BLOCK_BYTES as u64
 }
 
-/// Blocks that a number of bytes takes.
+/// Returns the number of blocks that `bytes` bytes take.
 pub(crate) fn blocks_of(bytes: u64) -> u64 {
     bytes.div_ceil(BLOCK_BYTES as u64)
 }
 
-/// Blocks in a row.
+/// Adjacent blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) start: BlockNo,
@@ -128,28 +128,28 @@ impl Run {
         Run { start, count: 1 }
     }
 
-    /// The block after the last one.
+    /// Returns the block after the last one.
     pub(crate) fn end(self) -> BlockNo {
         self.start + u64::from(self.count)
     }
 
-    /// Its blocks, in order.
+    /// Returns the blocks, in order.
     pub(crate) fn blocks(self) -> impl DoubleEndedIterator<Item = BlockNo> {
         (self.start.0..self.end().0).map(BlockNo)
     }
 }
 
-/// Whether a block is of the ring.
+/// Whether a block lies in the ring.
 pub(crate) fn is_in_ring(block: BlockNo) -> bool {
     (RING_START.0..RING_START.0 + RING_BLOCKS).contains(&block.0)
 }
 
-/// Whether a block may hold a node of a volume with so many blocks.
+/// Whether a block may hold a node in a volume of `blocks` blocks.
 pub(crate) fn may_hold_node(block: BlockNo, blocks: u64) -> bool {
     (RESERVED_BLOCKS..blocks).contains(&block.0)
 }
 
-/// Whether a block may hold data of a file of a volume with so many blocks.
+/// Whether a block may hold data of a file in a volume of `blocks` blocks.
 pub(crate) fn may_hold_data(block: BlockNo, blocks: u64) -> bool {
     is_in_ring(block) || may_hold_node(block, blocks)
 }

@@ -1,10 +1,9 @@
-//! Reading and writing little-endian fields of byte strings whose length is not known to be
-//! enough.
+//! Reads little-endian fields from byte strings, which may be too short.
 
-/// Takes fields off the front of a byte string.
+/// Takes fields from the front of a byte string.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
-/// The byte string ends before the field does.
+/// The byte string ends before the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Short;
 

@@ -1,15 +1,14 @@
-//! A directory's entry: the value of its item.
+//! Encodes and decodes the values of directory entries.
 
 use crate::error::{Error, Result};
 use crate::format::attributes::{kind_code, kind_from_code};
 use crate::format::numbers::InodeNo;
 use twine_vfs::FileKind;
 
-/// Bytes of an entry's value before the name.
+/// Number of bytes before the name.
 const HEAD_BYTES: usize = 9;
 
-/// The parts of an entry's value: inode, kind, and what it has for a name, which may be none that
-/// anybody could have given.
+/// Decodes an entry's value: inode, kind, and name. Does not check whether the name is valid.
 pub(crate) fn parse(value: &[u8]) -> Result<(InodeNo, FileKind, &str)> {
     let damaged = || Error::damaged("a directory entry makes no sense");
     let (inode, rest) = value.split_first_chunk::<8>().ok_or_else(damaged)?;
@@ -19,7 +18,7 @@ pub(crate) fn parse(value: &[u8]) -> Result<(InodeNo, FileKind, &str)> {
     Ok((InodeNo(u64::from_le_bytes(*inode)), kind, name))
 }
 
-/// An entry's value.
+/// Encodes an entry's value.
 pub(crate) fn value(inode: InodeNo, kind: FileKind, name: &str) -> Vec<u8> {
     let mut value = Vec::with_capacity(HEAD_BYTES + name.len());
     value.extend_from_slice(&inode.0.to_le_bytes());

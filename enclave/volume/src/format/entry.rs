@@ -1,4 +1,4 @@
-//! Entries of the log: what is sealed in the blocks that chain to each other.
+//! Encodes and decodes entries of the log.
 
 use crate::format::block::BLOCK_BYTES;
 use crate::format::bytes::{Reader, Short};
@@ -6,50 +6,50 @@ use crate::format::mark::Mark;
 use crate::format::pointer::{SALT_BYTES, TAG_BYTES, Tag};
 use crate::format::ring::RingPlace;
 
-/// Bytes in the clear before what is sealed: salt, counter, tag.
+/// Number of bytes before the ciphertext: salt, counter, tag.
 pub(crate) const CLEAR_BYTES: usize = SALT_BYTES + 6 + TAG_BYTES;
 
-/// Bytes of a block that are sealed.
+/// Number of bytes of a block that are ciphertext.
 pub(crate) const SEALED_BYTES: usize = BLOCK_BYTES - CLEAR_BYTES;
 
-/// Bytes before the payload of an entry.
+/// Number of bytes before the payload of an entry.
 const HEAD_BYTES: usize = 8 + TAG_BYTES + 8 + 8 + 8 + TAG_BYTES + 8 + 4;
 
-/// Most bytes of an entry's payload.
+/// Limit on the bytes of an entry's payload.
 pub(crate) const PAYLOAD_BYTES: usize = SEALED_BYTES - HEAD_BYTES;
 
 const _: () = assert!(PAYLOAD_BYTES <= u16::MAX as usize);
 
-/// The first entry of its group.
+/// Flag of the first entry of a commit.
 pub(crate) const FIRST: u8 = 1;
-/// The last one.
+/// Flag of the last entry of a commit.
 pub(crate) const LAST: u8 = 2;
-/// Its group is of a commit that writes the tree.
+/// Flag of the entry of a tree commit.
 pub(crate) const TREE: u8 = 4;
 
-/// What an entry says, but for its tag.
+/// The fields of an entry, except its own tag.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) previous: Tag,
-    /// Which commit that writes the tree this is, or builds on.
+    /// The tree number of the tree commit that this entry is, or builds on.
     pub(crate) tree: u64,
-    /// When this entry was written, every block sealed under its salt with a counter at most this
-    /// was durable, and every block sealed under any other salt.
+    /// When this entry was written, these blocks were durable: every block sealed under this
+    /// entry's salt with at most this counter, and every block sealed under any other salt.
     pub(crate) durable: u64,
-    /// The last commit that was known to be durable then.
+    /// The last commit that was known to be durable when this entry was written.
     pub(crate) durable_commit: Mark,
-    /// Its place in the ring. Places grow from lap to lap, so that an entry of an earlier lap is
-    /// not taken for one of this lap. 0 for an entry that names a root.
+    /// The place in the ring; 0 for a tree commit. Places grow from lap to lap, so that an entry of
+    /// an earlier lap is not taken for one of this lap.
     pub(crate) place: RingPlace,
     pub(crate) flags: u8,
-    /// Blocks of data between this entry and what follows.
+    /// Number of data blocks between this entry and the next one.
     pub(crate) data: u8,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Entry {
-    /// Writes the entry to the start of what is to be sealed; the rest stays as it is.
+    /// Encodes the entry at the start of `sealed`. The bytes after it stay as they are.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::indexing_slicing,

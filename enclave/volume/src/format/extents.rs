@@ -1,4 +1,4 @@
-//! Pointers to the data of files, in groups.
+//! Encodes and decodes pointers to the data of files, in groups.
 
 use crate::error::{Error, Result};
 use crate::format::block::{BLOCK_BYTES, may_hold_data};
@@ -7,28 +7,28 @@ use crate::format::limits::MAX_FILE_BYTES;
 use crate::format::numbers::to_usize;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 
-/// Most blocks of a file.
+/// Limit on the blocks of a file.
 const MAX_FILE_BLOCKS: u64 = MAX_FILE_BYTES / BLOCK_BYTES as u64;
 
-/// Most bytes of an item.
+/// Limit on the bytes of an item of extents.
 const MAX_BYTES: usize = 4 + to_usize(GROUP) * POINTER_BYTES;
 
-/// The pointers of a group; nothing for holes.
+/// The pointers of a group; `None` for holes.
 pub(crate) type Group = [Option<Pointer>; to_usize(GROUP)];
 
-/// Where in its group a block of a file is.
+/// Returns the position of a file's block in its group.
 pub(crate) fn place(index: u64) -> usize {
     (index % GROUP) as usize
 }
 
-/// The first block of the group that an item is of.
+/// Returns the index of the first block of an item's group.
 pub(crate) fn first_block(key: &Key) -> Result<u64> {
     let block = key.offset.checked_mul(GROUP).filter(|&block| block < MAX_FILE_BLOCKS);
     block.ok_or_else(|| Error::damaged("an item of extents lies behind the largest file's end"))
 }
 
-/// The parts of an item's value: which pointers there are, and their bytes. There is at least
-/// one: an item without any would stay for ever, since what takes pointers away takes none there.
+/// Splits an item's value into the mask of present pointers and their bytes. There must be at least
+/// one pointer: nothing would ever remove an item without pointers.
 pub(crate) fn parts(value: &[u8]) -> Result<(u32, &[[u8; POINTER_BYTES]])> {
     let damaged = || Error::damaged("an item of extents has the wrong length");
     let (present, rest) = value.split_first_chunk::<4>().ok_or_else(damaged)?;
@@ -40,8 +40,8 @@ pub(crate) fn parts(value: &[u8]) -> Result<(u32, &[[u8; POINTER_BYTES]])> {
     Ok((present, pointers))
 }
 
-/// One pointer out of an item's value.
-#[expect(clippy::indexing_slicing, reason = "`parts` saw as many pointers as there are bits")]
+/// Decodes one pointer of an item's value.
+#[expect(clippy::indexing_slicing, reason = "`parts` checked that there is a pointer for each bit")]
 pub(crate) fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
     let (present, pointers) = parts(value)?;
     if present >> place & 1 == 0 {
@@ -51,8 +51,8 @@ pub(crate) fn pick(value: &[u8], place: usize) -> Result<Option<Pointer>> {
     Ok(Some(Pointer::decode(&pointers[before])))
 }
 
-/// All pointers of an item's value.
-#[expect(clippy::indexing_slicing, reason = "a group has a place for each bit")]
+/// Decodes all pointers of an item's value.
+#[expect(clippy::indexing_slicing, reason = "a group has a position for each bit")]
 pub(crate) fn decode(value: &[u8]) -> Result<Group> {
     let (present, pointers) = parts(value)?;
     let mut group = [None; to_usize(GROUP)];
@@ -62,8 +62,8 @@ pub(crate) fn decode(value: &[u8]) -> Result<Group> {
     Ok(group)
 }
 
-/// Refuses pointers that lead elsewhere: blocks that are freed are given out again, and must be no
-/// part of the log or the header.
+/// Returns an error if a pointer leads to the header, to the roots in the log, or out of the
+/// volume. Blocks that are freed are given out again, so they must not be there.
 pub(crate) fn check_places<'p>(
     pointers: impl IntoIterator<Item = &'p Pointer>,
     blocks: u64,
@@ -76,12 +76,13 @@ pub(crate) fn check_places<'p>(
     }
 }
 
-/// Refuses an item whose pointers can't be taken away.
+/// Returns an error if the pointers of an item cannot be removed.
 pub(crate) fn check(value: &[u8], blocks: u64) -> Result<()> {
     check_places(decode(value)?.iter().flatten(), blocks)
 }
 
-/// Those pointers of an item's value that a mask has: which there are, and they.
+/// Returns the pointers of an item's value at the positions in `mask`, and which of them are
+/// present.
 pub(crate) fn select(value: &[u8], mask: u32) -> Result<(u32, Vec<Pointer>)> {
     let (present, pointers) = parts(value)?;
     let selected = places(present)
@@ -92,7 +93,7 @@ pub(crate) fn select(value: &[u8], mask: u32) -> Result<(u32, Vec<Pointer>)> {
     Ok((present & mask, selected))
 }
 
-/// The bits that are set, from the lowest on.
+/// Returns the positions of the bits that are set, lowest first.
 pub(crate) fn places(mut bits: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let place = bits.trailing_zeros() as usize;
@@ -101,7 +102,7 @@ pub(crate) fn places(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// An item's value, to be changed.
+/// An item's value that can be changed.
 pub(crate) struct Item {
     bytes: [u8; MAX_BYTES],
     length: usize,
@@ -109,10 +110,10 @@ pub(crate) struct Item {
 
 #[expect(
     clippy::indexing_slicing,
-    reason = "`parts` saw as many pointers as there are bits, and there is room for one for each"
+    reason = "`parts` checked that there is a pointer for each bit, and all 32 have room"
 )]
 impl Item {
-    /// One without pointers.
+    /// An item without pointers.
     pub(crate) fn empty() -> Self {
         Item { bytes: [0; MAX_BYTES], length: 4 }
     }
@@ -132,7 +133,7 @@ impl Item {
         u32::from_le_bytes([self.bytes[0], self.bytes[1], self.bytes[2], self.bytes[3]])
     }
 
-    /// Sets a pointer, or takes it away; the one that was there.
+    /// Sets or removes a pointer, and returns the old one.
     pub(crate) fn set(&mut self, place: usize, pointer: Option<Pointer>) -> Option<Pointer> {
         let bit = 1 << place;
         let present = self.present();
@@ -180,7 +181,7 @@ mod tests {
         let mut item = Item::empty();
         for step in 0..20_000 {
             let place = random() % group.len();
-            // Now nearly all of them are there, now nearly none.
+            // The item alternates between nearly full and nearly empty.
             let there = !random().is_multiple_of(8);
             let new = (there == (step / 200 % 2 == 0)).then(|| pointer(step));
             assert_eq!(item.set(place, new), std::mem::replace(&mut group[place], new));

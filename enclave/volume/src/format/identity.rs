@@ -1,8 +1,8 @@
-//! The name of a volume.
+//! The id of a volume.
 
 use std::fmt;
 
-/// The random name of a volume.
+/// The random id of a volume.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VolumeId(pub [u8; 16]);
 

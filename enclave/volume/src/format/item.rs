@@ -1,29 +1,29 @@
-//! Items of the tree: what they are about, and the order that they are in.
+//! Keys of the tree's items, and their order.
 
 use crate::format::numbers::{FileBlock, InodeNo};
 
-/// Bytes of a key.
+/// Size of a key in bytes.
 pub(crate) const KEY_BYTES: usize = 17;
 
-/// Blocks of a file whose pointers are one item. Three items of full groups fit into a node.
+/// Number of blocks of a file whose pointers are in one item. Three full items fit into a node.
 pub(crate) const GROUP: u64 = 32;
 
-/// What an item is about.
+/// The subject of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
-    /// Attributes of the inode.
+    /// The attributes of an inode.
     Attributes,
     /// A piece of a symbolic link's target.
     Target,
-    /// The start of a file, when that is all of it.
+    /// The start of a file that consists of nothing else.
     Inline,
-    /// Pointers to the data of a group of blocks.
+    /// The pointers to the data of a group of blocks.
     Extents,
-    /// A directory's entry.
+    /// An entry of a directory.
     Entry,
-    /// Which blocks of a region are in use; of inode 0.
+    /// The bitmap of a region's blocks in use; of inode 0.
     Region,
-    /// An inode to be removed or cut; of inode 0.
+    /// The mark of an inode that waits to be removed or cut; of inode 0.
     Orphan,
 }
 
@@ -54,7 +54,7 @@ impl Subject {
     }
 }
 
-/// An item's key. Items are in the order of (inode, subject, offset).
+/// An item's key. Keys are ordered by (inode, subject, offset).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) inode: InodeNo,
@@ -63,7 +63,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The least key there is.
+    /// The least key.
     pub(crate) const MIN: Key =
         Key { inode: InodeNo::NONE, subject: Subject::Attributes, offset: 0 };
 
@@ -71,32 +71,32 @@ impl Key {
         Key { inode, subject, offset }
     }
 
-    /// Of the pointers of the group that a block of a file belongs to.
+    /// The key of the pointers of a block's group.
     pub(crate) fn extents(at: FileBlock) -> Self {
         Key::new(at.inode, Subject::Extents, at.index / GROUP)
     }
 
-    /// Of what an inode is.
+    /// The key of an inode's attributes.
     pub(crate) fn attributes(inode: InodeNo) -> Self {
         Key::new(inode, Subject::Attributes, 0)
     }
 
-    /// Of the contents of a file that lies in the tree.
+    /// The key of a small file's contents.
     pub(crate) fn inline(inode: InodeNo) -> Self {
         Key::new(inode, Subject::Inline, 0)
     }
 
-    /// Of the bitmap of a region.
+    /// The key of a region's bitmap.
     pub(crate) fn region(number: u64) -> Self {
         Key::new(InodeNo::NONE, Subject::Region, number)
     }
 
-    /// Of the mark of an inode that is to be removed or cut.
+    /// The key of the mark of an inode that waits to be removed or cut.
     pub(crate) fn orphan(inode: InodeNo) -> Self {
         Key::new(InodeNo::NONE, Subject::Orphan, inode.0)
     }
 
-    /// The bytes of a key, which are in the order of the keys.
+    /// Encodes a key. The bytes have the same order as the keys.
     pub(crate) fn encode(&self) -> [u8; KEY_BYTES] {
         let mut bytes = [0; KEY_BYTES];
         bytes[..8].copy_from_slice(&self.inode.0.to_be_bytes());

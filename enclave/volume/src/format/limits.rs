@@ -1,10 +1,10 @@
-//! What files and symbolic links may have.
+//! Limits on files and symbolic links.
 
-/// Most bytes of a file.
+/// Limit on the size of a file, in bytes.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 60;
 
-/// Most bytes of a symbolic link's target.
+/// Limit on the target of a symbolic link, in bytes.
 pub(crate) const MAX_TARGET_BYTES: usize = 4095;
 
-/// A file of at most this many bytes lies in the tree.
+/// A file of at most this many bytes is stored as an inline item.
 pub(crate) const MAX_INLINE_BYTES: u64 = 1024;

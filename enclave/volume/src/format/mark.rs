@@ -1,10 +1,10 @@
-//! Which commit a state is of.
+//! The mark of a commit.
 
-/// A state of a volume, as an anchor remembers it.
+/// Identifies a state of a volume. An anchor remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mark {
-    /// The number of the log entry that completed the state. It grows with each commit.
+    /// The sequence number of the commit's last log entry. It grows with each commit.
     pub sequence: u64,
-    /// That entry's authentication tag, which tells it from others of the same number.
+    /// That entry's tag, which distinguishes entries with the same number.
     pub tag: [u8; 16],
 }

@@ -1,44 +1,45 @@
-//! Nodes of the tree: items in order, in a page of 4 KiB that is searched as it is.
+//! Nodes of the tree: a node is a block with items in order, which is searched without decoding it.
 //!
-//! A page begins with its level, the number of items, where the items' bytes begin and how
-//! many bytes among them are unused; then comes one slot for each item, in the order of the
-//! keys, with the place and length of its bytes, which are stacked from the page's end.
+//! A node begins with its level, the number of items, the offset where the items begin, and the
+//! number of unused bytes among them. After that comes a slot for each item, in the order of the
+//! keys, with the offset and length of the item. The items are stacked from the end of the block.
 //!
-//! A [`Node`] is made empty or by [`Node::validate`], so that all else here relies on what that saw.
+//! Only `Node::empty` and [`Node::validate`] make a [`Node`], so all code here relies on their
+//! checks.
 
 use crate::format::block::{BLOCK_BYTES, Block, Bytes, MAX_BLOCKS};
 use crate::format::item::{KEY_BYTES, Key, parts};
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 use std::cmp::Ordering;
 
-/// Bytes of the page's own fields.
+/// Number of bytes before the slots.
 pub(crate) const HEAD_BYTES: usize = 8;
 
-/// Bytes of a slot.
+/// Size of a slot in bytes.
 pub(crate) const SLOT_BYTES: usize = 4;
 
 const _: () = assert!(BLOCK_BYTES <= u16::MAX as usize);
 
-/// Bytes for slots and items.
+/// Number of bytes for slots and items.
 const ROOM: usize = BLOCK_BYTES - HEAD_BYTES;
 
-/// Most bytes of an item's value. Three of the largest items fit into a page, so a page
-/// can always be split around a new item.
+/// Limit on the bytes of an item's value. Three of the largest items fit into a node, so a node can
+/// always be split around a new item.
 pub(crate) const MAX_VALUE_BYTES: usize = ROOM / 3 - SLOT_BYTES - KEY_BYTES;
 
-/// More levels than a tree can have in as many blocks as there are numbers for.
+/// More levels than a tree can have with [`MAX_BLOCKS`] blocks.
 pub(crate) const MAX_LEVELS: u8 = 16;
 
-/// A node whose bytes make sense.
+/// A node whose bytes are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node(Block);
 
 #[expect(
     clippy::indexing_slicing,
-    reason = "`validate` saw, and every change keeps, that slots and items lie in the page"
+    reason = "`validate` checked that slots and items lie in the block, and every change keeps that"
 )]
 impl Node {
-    /// A node without items, in a block that may hold anything.
+    /// Makes a node without items in a block, which may have any contents.
     pub(crate) fn empty(mut block: Block, level: u8) -> Self {
         block[..HEAD_BYTES].fill(0);
         let mut node = Node(block);
@@ -46,10 +47,10 @@ impl Node {
         node
     }
 
-    /// Checks that a block is a node of this level.
+    /// Checks that a block holds a node of this level.
     ///
     /// # Errors
-    /// What is wrong with it; and the block.
+    /// The defect, with the block.
     pub(crate) fn validate(block: Block, level: u8) -> Result<Self, (Block, &'static str)> {
         let node = Node(block);
         match node.check(level) {
@@ -58,12 +59,12 @@ impl Node {
         }
     }
 
-    /// Its bytes, as they are sealed.
+    /// Returns the bytes of the node, as they are sealed.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.0
     }
 
-    /// The block that it is in.
+    /// Returns the block of the node.
     pub(crate) fn into_block(self) -> Block {
         self.0
     }
@@ -72,29 +73,29 @@ impl Node {
         usize::from(u16::from_le_bytes([self.0[at], self.0[at + 1]]))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "an offset or length within a page")]
+    #[expect(clippy::cast_possible_truncation, reason = "an offset or length within a block")]
     fn set_field(&mut self, at: usize, value: usize) {
         self.0[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
     }
 
-    /// Takes all items away.
+    /// Removes all items.
     pub(crate) fn clear(&mut self, level: u8) {
         self.0[..HEAD_BYTES].fill(0);
         self.0[0] = level;
         self.set_field(4, BLOCK_BYTES);
     }
 
-    /// 0 for a leaf; the children of a node are one level below it.
+    /// Returns the level: 0 for a leaf. The children of a node are one level lower.
     pub(crate) fn level(&self) -> u8 {
         self.0[0]
     }
 
-    /// How many items it has.
+    /// Returns the number of items.
     pub(crate) fn count(&self) -> usize {
         self.field(2)
     }
 
-    /// Where the items' bytes begin.
+    /// Returns the offset where the items begin.
     pub(crate) fn heap_start(&self) -> usize {
         self.field(4)
     }
@@ -110,37 +111,37 @@ impl Node {
 
     fn key_bytes(&self, index: usize) -> &[u8; KEY_BYTES] {
         let (start, _) = self.slot(index);
-        self.0[start..].first_chunk().expect("`validate` saw that items lie in the page")
+        self.0[start..].first_chunk().expect("`validate` checked that items lie in the block")
     }
 
-    /// The key of an item.
+    /// Returns the key of an item.
     ///
     /// # Panics
-    /// When the node has fewer items.
+    /// If the node has fewer items.
     pub(crate) fn key(&self, index: usize) -> Key {
-        Key::decode(self.key_bytes(index)).expect("`validate` saw that keys make sense")
+        Key::decode(self.key_bytes(index)).expect("`validate` checked the keys")
     }
 
-    /// The value of an item.
+    /// Returns the value of an item.
     pub(crate) fn value(&self, index: usize) -> &[u8] {
         let (start, length) = self.slot(index);
         &self.0[start + KEY_BYTES..start + length]
     }
 
-    /// The child at an index of a node that is no leaf.
+    /// Returns the child at an index. The node must not be a leaf.
     pub(crate) fn child(&self, index: usize) -> Pointer {
-        let bytes = self.value(index).first_chunk().expect("`validate` saw the pointers' length");
+        let bytes = self.value(index).first_chunk().expect("`validate` checked the length");
         Pointer::decode(bytes)
     }
 
-    /// Changes the child at an index.
+    /// Replaces the pointer to the child at an index.
     pub(crate) fn set_child(&mut self, index: usize, pointer: &Pointer) {
         let (start, _) = self.slot(index);
         self.0[start + KEY_BYTES..start + KEY_BYTES + POINTER_BYTES]
             .copy_from_slice(&pointer.encode());
     }
 
-    /// Where a key is, or where it would be.
+    /// Returns the index of a key, or the index where it would be inserted.
     pub(crate) fn search(&self, key: &Key) -> Result<usize, usize> {
         let wanted = key.parts();
         let (mut low, mut high) = (0, self.count());
@@ -155,8 +156,8 @@ impl Node {
         Err(low)
     }
 
-    /// The child whose subtree has the key, if any has it. The first child also has all that
-    /// is before its own key.
+    /// Returns the index of the child whose subtree has the key, if any has it. The first child
+    /// also holds all keys before its own.
     pub(crate) fn child_index(&self, key: &Key) -> usize {
         match self.search(key) {
             Ok(index) => index,
@@ -164,17 +165,17 @@ impl Node {
         }
     }
 
-    /// Bytes that are free, in whatever places.
+    /// Returns the number of free bytes, adjacent or not.
     pub(crate) fn free(&self) -> usize {
         self.heap_start() - HEAD_BYTES - self.count() * SLOT_BYTES + self.unused()
     }
 
-    /// Bytes that are taken by slots and items.
+    /// Returns the number of bytes that slots and items take.
     pub(crate) fn used(&self) -> usize {
         ROOM - self.free()
     }
 
-    /// Puts an item at an index, where its key belongs. `false` when there is no room.
+    /// Inserts an item at the index where its key belongs. Returns `false` if there is no room.
     pub(crate) fn insert(&mut self, index: usize, key: &Key, value: &[u8]) -> bool {
         let length = KEY_BYTES + value.len();
         if self.free() < SLOT_BYTES + length {
@@ -197,7 +198,7 @@ impl Node {
         true
     }
 
-    /// Takes an item away.
+    /// Removes an item.
     pub(crate) fn remove(&mut self, index: usize) {
         let (start, length) = self.slot(index);
         let items = self.count();
@@ -214,7 +215,7 @@ impl Node {
         }
     }
 
-    /// Gives an item another value. `false` when there is no room; the item is then gone.
+    /// Replaces an item's value. Returns `false` if there is no room: the item is then removed.
     pub(crate) fn replace(&mut self, index: usize, key: &Key, value: &[u8]) -> bool {
         let (start, length) = self.slot(index);
         if length == KEY_BYTES + value.len() {
@@ -225,7 +226,7 @@ impl Node {
         self.insert(index, key, value)
     }
 
-    /// Moves the items together, so that all that is free is in one place.
+    /// Moves the items together, so that all free bytes are adjacent.
     fn compact(&mut self) {
         let old = self.clone();
         self.clear(old.level());
@@ -234,7 +235,7 @@ impl Node {
         }
     }
 
-    /// Puts an item of another node at the end; there is room.
+    /// Appends an item of another node, for which there is room.
     fn append_item(&mut self, from: &Node, index: usize) {
         let (start, length) = from.slot(index);
         let items = self.count();
@@ -247,9 +248,9 @@ impl Node {
         self.set_field(4, to);
     }
 
-    /// Splits a node around a new item that has no room in it: `right`, which is empty, takes
-    /// the upper part. Where items come in order, as a file's do that is written from start to
-    /// end, the left node stays full.
+    /// Splits a node around a new item that does not fit. `right`, which is empty, gets the upper
+    /// part. If items come in order, as those of a file that is written from start to end, the left
+    /// node stays full.
     pub(crate) fn split(&mut self, right: &mut Node, index: usize, key: &Key, value: &[u8]) {
         let old = self.clone();
         let at = old.split_point(index, key, KEY_BYTES + value.len());
@@ -271,7 +272,7 @@ impl Node {
         place(right, at, old.count() + 1);
     }
 
-    /// How many of the items, with the new one among them, stay in the left node.
+    /// Returns how many of the items, including the new one, stay in the left node.
     fn split_point(&self, index: usize, new: &Key, length: usize) -> usize {
         let items = self.count() + 1;
         let size = |position: usize| {
@@ -287,7 +288,7 @@ impl Node {
             let other = self.key(other);
             other.inode == new.inode && other.subject == new.subject
         };
-        // The new item continues what is before it, and nothing of that follows.
+        // Whether the new item continues a sequence of items, and no item of that sequence follows.
         let appends = index > 0 && same(index - 1) && (index == items - 1 || !same(index));
         let mut left = 0;
         let mut best = (usize::MAX, 1);
@@ -309,9 +310,9 @@ impl Node {
         best.1
     }
 
-    /// Moves all items of `right` behind those of this node, if they fit. `first` becomes the key
-    /// of the first of them: in a node that is no leaf it is what the parent calls `right`,
-    /// which may be less than the key that `right` has for its first child.
+    /// Appends all items of `right`, if they fit. `first` becomes the key of the first of them.
+    /// Above the leaves, it is the key that the parent has for `right`, which may be less than the
+    /// key that `right` has for its first child.
     pub(crate) fn merge(&mut self, right: &Node, first: &Key) -> bool {
         if self.free() < right.used() {
             return false;
@@ -328,7 +329,7 @@ impl Node {
         true
     }
 
-    /// Whether no byte is of two items. All of them lie in the page.
+    /// Whether no two items share a byte. All items lie in the block.
     fn items_are_apart(&self) -> bool {
         let mut taken = Taken([0; BLOCK_BYTES / 64]);
         (0..self.count()).all(|index| {
@@ -337,7 +338,7 @@ impl Node {
         })
     }
 
-    /// Whether the bytes are those of a node, which everything else here relies on.
+    /// Checks that the bytes are a valid node. All other methods rely on this.
     fn check(&self, wanted_level: u8) -> Result<(), &'static str> {
         if self.level() != wanted_level || self.0[1] != 0 {
             return Err("a tree node has the wrong level");
@@ -351,7 +352,8 @@ impl Node {
             return Err("a tree node has no children");
         }
         let mut total = 0;
-        // Items that were put in the order of their keys lie one before the other.
+        // Items that were inserted in the order of their keys are stacked downwards, without
+        // overlap.
         let (mut stacked, mut lowest) = (true, BLOCK_BYTES);
         let mut before = None;
         for index in 0..items {
@@ -384,7 +386,7 @@ impl Node {
         if total + self.unused() != BLOCK_BYTES - heap {
             return Err("the items of a tree node don't fill their room");
         }
-        // A change of one would change the other.
+        // If two items shared bytes, a change of one would change the other.
         if !stacked && !self.items_are_apart() {
             return Err("items of a tree node share bytes");
         }
@@ -392,12 +394,12 @@ impl Node {
     }
 }
 
-/// Which bytes of a page are an item's, a bit for each.
+/// A bit for each byte of a block, which is set if the byte belongs to an item.
 struct Taken([u64; BLOCK_BYTES / 64]);
 
 impl Taken {
-    /// Takes bytes of the page; whether all of them were free.
-    #[expect(clippy::indexing_slicing, reason = "there is a word for each 64 bytes of a page")]
+    /// Takes a range of bytes. Returns whether all of them were free.
+    #[expect(clippy::indexing_slicing, reason = "there is a word for each 64 bytes of a block")]
     fn take(&mut self, start: usize, end: usize) -> bool {
         let mut free = true;
         let mut at = start;
@@ -487,7 +489,7 @@ mod tests {
 
     #[test]
     fn a_page_whose_items_share_bytes_is_refused_though_its_sums_fit() {
-        // The value of the first item holds what would be the second one.
+        // The value of the first item contains the bytes of the second one.
         let mut value = vec![0xff; 100];
         value[40..40 + KEY_BYTES].copy_from_slice(&numbered(2).encode());
         let mut page = Node::empty(Box::new([0; BLOCK_BYTES]), 0);
@@ -501,7 +503,7 @@ mod tests {
         assert_eq!(page.check(0), Err("items of a tree node share bytes"));
         page.set_field(HEAD_BYTES + SLOT_BYTES, second);
         page.check(0).unwrap();
-        // They touch each other, at places that fill words and that do not.
+        // Ranges that touch each other, with and without whole words.
         for (start, end) in [(0, 64), (64, 65), (65, 129), (191, 193), (193, 320), (4095, 4096)] {
             let mut taken = Taken([0; BLOCK_BYTES / 64]);
             assert!(taken.take(start, end));

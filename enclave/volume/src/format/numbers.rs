@@ -1,11 +1,11 @@
-//! Numbers of inodes, and of blocks of files.
+//! Numbers of inodes, and of the blocks of files.
 
 use std::fmt;
 
 const _: () = assert!(size_of::<usize>() == size_of::<u64>());
 
-/// A number as a length or an index in memory.
-#[expect(clippy::cast_possible_truncation, reason = "both have 64 bits, as was asserted")]
+/// Converts a number to a length or index in memory.
+#[expect(clippy::cast_possible_truncation, reason = "both have 64 bits: see the assertion above")]
 pub(crate) const fn to_usize(number: u64) -> usize {
     number as usize
 }
@@ -15,7 +15,7 @@ pub(crate) const fn to_usize(number: u64) -> usize {
 pub(crate) struct InodeNo(pub(crate) u64);
 
 impl InodeNo {
-    /// No inode. Items of it belong to the volume as a whole.
+    /// Not an inode. Items of the whole volume have this number.
     pub(crate) const NONE: InodeNo = InodeNo(0);
 
     /// The root directory.
@@ -28,16 +28,16 @@ impl fmt::Display for InodeNo {
     }
 }
 
-/// A block of a file, whether it is in the storage or not.
+/// A block of a file, in the storage or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileBlock {
     pub(crate) inode: InodeNo,
-    /// Which block of the file, from 0.
+    /// The index of the block in the file, from 0.
     pub(crate) index: u64,
 }
 
 impl FileBlock {
-    /// Before all others.
+    /// The least value, before all others.
     pub(crate) const MIN: FileBlock = FileBlock { inode: InodeNo(0), index: 0 };
 
     pub(crate) fn new(inode: InodeNo, index: u64) -> Self {

@@ -1,38 +1,38 @@
-//! Pointers: where a block is and what it takes to open it.
+//! Pointers: the number of a block, with the tag, salt and counter that open it.
 
 use crate::format::block::{BlockNo, MAX_BLOCKS};
 use crate::format::bytes::{Reader, Short};
 
-/// Bytes of a pointer as it is stored.
+/// Size of an encoded pointer in bytes.
 pub(crate) const POINTER_BYTES: usize = 40;
 
-/// Bytes of a mount's salt.
+/// Size of a salt in bytes.
 pub(crate) const SALT_BYTES: usize = 12;
 
-/// Bytes of an authentication tag.
+/// Size of an authentication tag in bytes.
 pub(crate) const TAG_BYTES: usize = 16;
 
-/// The salt of a mount.
+/// The salt under which a mount seals.
 pub(crate) type Salt = [u8; SALT_BYTES];
 
 /// An authentication tag.
 pub(crate) type Tag = [u8; TAG_BYTES];
 
-/// What a parent keeps of a block. Whoever trusts the pointer needs no trust in the block.
+/// The parent's reference to a block. Whoever trusts the pointer need not trust the block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pointer {
-    /// Where the block is.
+    /// The number of the block.
     pub(crate) block: BlockNo,
-    /// Which of its mount's seals this is, from 1; 0 for a node that is in memory only.
+    /// The counter of the seal, from 1; 0 for a node that is only in memory.
     pub(crate) counter: u64,
-    /// The mount that sealed it.
+    /// The salt of the mount that sealed the block.
     pub(crate) salt: Salt,
-    /// The tag.
+    /// The tag of the seal.
     pub(crate) tag: Tag,
 }
 
 impl Pointer {
-    /// For a node that has a place but was not sealed since it was changed.
+    /// A pointer to a node that has a block, but was not sealed since its last change.
     pub(crate) fn unsealed(block: BlockNo) -> Self {
         Pointer { block, counter: 0, salt: [0; SALT_BYTES], tag: [0; TAG_BYTES] }
     }
@@ -53,7 +53,7 @@ impl Pointer {
 
     pub(crate) fn decode(bytes: &[u8; POINTER_BYTES]) -> Self {
         let mut reader = Reader::new(bytes);
-        Self::read(&mut reader).expect("a pointer's bytes are as many as it reads")
+        Self::read(&mut reader).expect("the array has the length of a pointer")
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Short> {

@@ -1,4 +1,4 @@
-//! What commits say and list.
+//! Encodes and decodes the payloads of commits.
 
 use crate::format::bytes::{Reader, Short};
 use crate::format::item::KEY_BYTES;
@@ -7,18 +7,18 @@ use crate::format::pointer::{POINTER_BYTES, Pointer};
 use crate::format::ring::RingPlace;
 use crate::format::root::Root;
 
-/// What every commit says of the volume.
+/// The state of the volume that every commit contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
-    /// Blocks of the storage.
+    /// Number of blocks of the storage that belong to the volume.
     pub(crate) blocks: u64,
-    /// Blocks in use by the tree of `root` and its data.
+    /// Number of blocks in use, including the reserved ones. Meaningful only in a tree commit.
     pub(crate) used: u64,
     pub(crate) next_inode: InodeNo,
     /// The MAC of the header that belongs to this state.
     pub(crate) header: [u8; 32],
     pub(crate) root: Root,
-    /// Where in the ring the commits that change this tree begin.
+    /// The place in the ring where the change commits on this tree begin.
     pub(crate) log: RingPlace,
 }
 
@@ -45,23 +45,23 @@ impl State {
     }
 }
 
-/// Bytes of an encoded [`State`].
+/// Size of an encoded [`State`] in bytes.
 pub(crate) const STATE_BYTES: usize = 3 * 8 + 32 + POINTER_BYTES + 1 + 8;
 
-/// Something that a commit lists.
+/// A change in a change commit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
-    /// An item has this value.
+    /// The item has this value.
     Put { key: [u8; KEY_BYTES], value: &'a [u8] },
-    /// There is no such item.
+    /// The item does not exist.
     Take { key: [u8; KEY_BYTES] },
-    /// Of the pointers of extents, those of `changed` are these, in the order of their bits,
-    /// where `present` has theirs too, and none elsewhere.
+    /// At the positions in `changed` are these pointers, or nothing. `pointers` has one for each
+    /// position in `present`, in order.
     Pointers { key: [u8; KEY_BYTES], changed: u32, present: u32, pointers: Vec<Pointer> },
 }
 
 impl<'a> Record<'a> {
-    #[expect(clippy::cast_possible_truncation, reason = "the values of items fit into a page")]
+    #[expect(clippy::cast_possible_truncation, reason = "the values of items fit into a node")]
     pub(crate) fn encode(&self, to: &mut Vec<u8>) {
         match self {
             Record::Put { key, value } => {
@@ -106,7 +106,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// All records of a commit.
+/// Decodes all records of a commit.
 pub(crate) fn records(stream: &[u8]) -> Result<Vec<Record<'_>>, Short> {
     let mut reader = Reader::new(stream);
     let mut records = Vec::new();

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::format::node::MAX_LEVELS;
 use crate::format::pointer::Pointer;
 
-/// The root of a tree, and how many levels it has.
+/// The pointer to the root of a tree, and the number of its levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Root {
     pub(crate) pointer: Pointer,
@@ -12,7 +12,7 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// Refuses a number of levels that no tree has.
+    /// Returns an error if no tree can have so many levels.
     pub(crate) fn check(&self) -> Result<()> {
         match self.levels {
             1..=MAX_LEVELS => Ok(()),

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// What kind of key opens a slot.
+/// The kind of key that opens a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlotKind {
-    /// A key of the caller's making, from parameters that only it understands.
+    /// A key that the caller derives from parameters that only the caller understands.
     Sealed,
-    /// The contents of a file.
+    /// The contents of a key file.
     KeyFile,
-    /// A passphrase, through Argon2id.
+    /// A passphrase, hashed with Argon2id.
     Passphrase,
 }
 

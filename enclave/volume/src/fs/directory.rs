@@ -1,4 +1,4 @@
-//! Directories: what is made and removed by names.
+//! Directories: makes and removes inodes by name.
 
 use super::Files;
 use super::names::{self, SLOT_BITS};
@@ -12,22 +12,22 @@ use crate::inode_table::Times;
 use crate::tree::Step;
 use twine_vfs::{Entry, Error as FileError, FileKind, Inode, Mode, Stamp, check_name};
 
-/// Bytes of a piece of a target.
+/// Size of a piece of a target in bytes.
 const PIECE_BYTES: usize = 1024;
 
-/// Most pieces of a target.
+/// Limit on the pieces of a target.
 pub(crate) const TARGET_PIECES: u64 = MAX_TARGET_BYTES.div_ceil(PIECE_BYTES) as u64;
 
-/// What is removed.
+/// What a removal expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removal {
-    /// A name of something that is no directory.
+    /// The name of a file or symbolic link.
     Name,
-    /// An empty directory.
+    /// The name of an empty directory.
     Directory,
 }
 
-/// What an entry says.
+/// An entry that was found, with its key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) key: Key,
@@ -36,14 +36,14 @@ pub(crate) struct Found {
 }
 
 impl Files {
-    /// The inode of a name, which is held from now on.
+    /// Returns the inode of a name, and holds the inode.
     pub(super) fn look_up(&mut self, directory: InodeNo, name: &str) -> Result<InodeNo> {
         let inode = self.entry(directory, name)?.inode;
         self.inodes().hold(inode);
         Ok(inode)
     }
 
-    /// Gives back a hold. What has no name any more is removed with the last one.
+    /// Gives back a hold. The last one removes an inode without names.
     pub(super) fn release(&mut self, inode: InodeNo) {
         if !self.inodes().release(inode) || self.check_writable().is_err() {
             return;
@@ -55,7 +55,7 @@ impl Files {
         }
     }
 
-    /// Sets times to given ones.
+    /// Sets the times of access and modification.
     pub(super) fn set_times(
         &mut self,
         inode: InodeNo,
@@ -68,7 +68,7 @@ impl Files {
         self.inodes().set_times(inode, accessed, modified)
     }
 
-    /// Sets who may use a file or directory.
+    /// Sets the mode of a file or directory.
     pub(super) fn set_mode(&mut self, inode: InodeNo, mode: Mode) -> Result<()> {
         self.check_writable()?;
         if self.inodes().get(inode)?.kind == FileKind::SymbolicLink {
@@ -78,7 +78,7 @@ impl Files {
         self.inodes().set_mode(inode, mode)
     }
 
-    /// The entry of a name, and a key for it if there is none.
+    /// Returns the entry of a name, or else a free key for it.
     fn find_name(&mut self, directory: InodeNo, name: &str) -> Result<Result<Found, Key>> {
         let first = names::first_key(&self.names_key, directory, name);
         let mut found = None;
@@ -104,7 +104,7 @@ impl Files {
         })?;
         match found {
             Some(found) => Ok(Ok(found)),
-            // It could be the name.
+            // The unreadable entry may have this name.
             None if let Some(error) = unreadable => Err(in_directory(directory, &error)),
             None if free.offset >> SLOT_BITS != first.offset >> SLOT_BITS => {
                 Err(FileError::NoSpace.into())
@@ -113,7 +113,7 @@ impl Files {
         }
     }
 
-    /// The entry of a name.
+    /// Returns the entry of a name.
     pub(crate) fn entry(&mut self, directory: InodeNo, name: &str) -> Result<Found> {
         check_name(name)?;
         self.inodes().directory(directory)?;
@@ -122,7 +122,7 @@ impl Files {
         Ok(found)
     }
 
-    /// The entry of a name, or the key for a new one.
+    /// Returns the entry of a name, or the key for a new one.
     pub(crate) fn entry_or_key(
         &mut self,
         directory: InodeNo,
@@ -139,9 +139,8 @@ impl Files {
         Ok(found)
     }
 
-    /// Refuses an entry that leads to something else than it says, or to a directory that says that
-    /// it is in another one. So nobody who goes from the root from name to name ever comes into
-    /// a circle.
+    /// Returns an error if an entry leads to an inode of another kind, or to a directory that has
+    /// another parent. So no path from the root leads into a circle.
     fn check_entry(&mut self, found: &Found) -> Result<()> {
         let Found { key: Key { inode: directory, .. }, inode, kind } = *found;
         let wrong = |what: String| {
@@ -167,7 +166,7 @@ impl Files {
         Ok(())
     }
 
-    /// A key for a name that is not there yet.
+    /// Returns the key for a new name, or an error if the name exists.
     fn new_key(&mut self, directory: InodeNo, name: &str) -> Result<Key> {
         match self.entry_or_key(directory, name)? {
             Ok(_) => Err(FileError::Exists.into()),
@@ -175,7 +174,7 @@ impl Files {
         }
     }
 
-    /// Puts an entry.
+    /// Writes an entry into the tree.
     pub(crate) fn put_entry(
         &mut self,
         key: &Key,
@@ -186,7 +185,7 @@ impl Files {
         self.space().put(key, &dirent::value(inode, kind, name))
     }
 
-    /// Makes a new file, directory or symbolic link.
+    /// Creates a file, directory or symbolic link.
     pub(crate) fn make(
         &mut self,
         directory: InodeNo,
@@ -226,7 +225,7 @@ impl Files {
         Ok(inode)
     }
 
-    /// What a symbolic link holds.
+    /// Returns the target of a symbolic link.
     pub(crate) fn target(&mut self, inode: InodeNo) -> Result<String> {
         let attributes = self.inodes().get(inode)?;
         if attributes.kind != FileKind::SymbolicLink {
@@ -246,7 +245,7 @@ impl Files {
         String::from_utf8(target).map_err(|_| Error::damaged("a symbolic link makes no sense"))
     }
 
-    /// Takes away what a symbolic link holds.
+    /// Removes the target of a symbolic link.
     pub(crate) fn remove_target(&mut self, inode: InodeNo) -> Result<()> {
         for piece in 0..TARGET_PIECES {
             let key = Key::new(inode, Subject::Target, piece);
@@ -296,7 +295,7 @@ impl Files {
         self.inodes().change(key.inode, Times::CONTENTS, |_| {})
     }
 
-    /// Removes a name of something that is no directory, or that of an empty directory.
+    /// Removes the name of a file or symbolic link, or the name of an empty directory.
     pub(super) fn remove_name(
         &mut self,
         directory: InodeNo,
@@ -330,7 +329,7 @@ impl Files {
         self.lose_name(found.inode)
     }
 
-    /// Counts one name less; whether nobody needs the inode any more.
+    /// Counts one name less. Returns whether nobody needs the inode any more.
     pub(crate) fn lose_name(&mut self, inode: InodeNo) -> Result<bool> {
         let Attributes { links, .. } = self.inodes().get(inode)?;
         let left = links.saturating_sub(1);
@@ -341,7 +340,7 @@ impl Files {
         Ok(left == 0 && !self.inodes().is_held(inode))
     }
 
-    /// Refuses a directory that has entries.
+    /// Returns an error if a directory has entries.
     pub(crate) fn check_empty(&mut self, directory: InodeNo) -> Result<()> {
         let mut empty = true;
         self.space().scan(&Key::new(directory, Subject::Entry, 0), |key, _| {
@@ -351,9 +350,10 @@ impl Files {
         if empty { Ok(()) } else { Err(FileError::NotEmpty.into()) }
     }
 
-    /// The entries of a directory after a cookie.
+    /// Lists the entries of a directory after a cookie.
     ///
-    /// An entry that nobody could have made is not given; all others are, and then comes an error.
+    /// Entries that no file system makes are left out. All others are listed, and then comes an
+    /// error.
     pub(crate) fn list(
         &mut self,
         directory: InodeNo,
@@ -364,7 +364,7 @@ impl Files {
         let mut names = self.names();
         let mut wrong = None;
         let mut stopped = false;
-        // From the first name of the cookie's hash on, to know those that were given.
+        // Start at the first name of the cookie's hash: `names` must know the names listed before.
         let from = cookie >> SLOT_BITS << SLOT_BITS;
         let scanned =
             self.space().scan(&Key::new(directory, Subject::Entry, from), |key, value| {
@@ -386,7 +386,7 @@ impl Files {
             self.health().record_error(&in_directory(directory, &error));
         }
         scanned?;
-        // Who lists in pieces is told at the end of the last one, whichever piece it was in.
+        // If a caller lists in pieces, the last piece reports the error, whichever piece it was in.
         if !stopped && self.damaged.contains(&directory) {
             return Err(in_directory(directory, &Error::damaged("a name in it is damaged")));
         }
@@ -394,7 +394,7 @@ impl Files {
     }
 }
 
-/// Says which directory an error is about.
+/// Adds the directory to an error.
 fn in_directory(directory: InodeNo, error: &Error) -> Error {
     match error {
         Error::Damaged { what } => Error::damaged(format!("directory {directory}: {what}")),

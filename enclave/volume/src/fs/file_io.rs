@@ -1,4 +1,4 @@
-//! Reading, writing and resizing files.
+//! Reads, writes and resizes files.
 
 use super::Files;
 use crate::cache::{DataFrame, Retention};
@@ -10,29 +10,29 @@ use crate::format::numbers::{FileBlock, InodeNo, to_usize};
 use crate::inode_table::Times;
 use crate::sealed_store::BATCH_BLOCKS;
 
-/// Whole blocks that are read or written past the cache at once.
+/// Minimum number of whole blocks that are read or written without the cache.
 const DIRECT_BLOCKS: usize = 16;
 
-/// Blocks that are brought into the cache ahead of a reader that reads on.
+/// Number of blocks that are read into the cache ahead of a sequential reader.
 const AHEAD_BLOCKS: u64 = 32;
 
-/// Blocks that are changed before the cache is looked after.
+/// Limit on the bytes that one step writes into the cache before it makes room again.
 const CHUNK_BYTES: u64 = 64 * BLOCK_BYTES as u64;
 
-/// What a writer that writes on has filled is written in pieces of this size.
+/// Blocks of a sequential writer are written to the storage in units of this many bytes.
 const STREAM_BYTES: u64 = 128 * BLOCK_BYTES as u64;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
-/// How a file is read.
+/// The pattern of reads of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pattern {
-    /// On from where the last read ended.
+    /// The read begins where the last one ended.
     Sequential,
     Random,
 }
 
-/// Whether the old contents of a block that is written to are needed.
+/// Whether a write needs the old contents of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Old {
     Needed,
@@ -40,7 +40,7 @@ enum Old {
 }
 
 impl Files {
-    /// Reads into `bytes`; how many there were until the end of the file.
+    /// Reads into `bytes`. Returns the number of bytes before the end of the file.
     pub(crate) fn read_file(
         &mut self,
         inode: InodeNo,
@@ -61,7 +61,7 @@ impl Files {
 
     #[expect(
         clippy::indexing_slicing,
-        reason = "`done` stays within `bytes`, `count` within what is left of them and of the block"
+        reason = "`done` stays within `bytes`, and `count` within the rest of them and of the block"
     )]
     fn read_range(
         &mut self,
@@ -103,7 +103,7 @@ impl Files {
         Ok(())
     }
 
-    /// Where a file goes on, from `offset`, with a block that holds anything, in memory or in the
+    /// Returns the first offset from `offset` on at which a file has data, in memory or in the
     /// storage.
     pub(crate) fn data_from(&mut self, inode: InodeNo, offset: u64) -> Result<Option<u64>> {
         let size = self.inodes().file(inode)?.size;
@@ -121,14 +121,14 @@ impl Files {
         Ok(next.map(|index| offset.max(index * BLOCK)))
     }
 
-    /// Whether a file of this size would leave nothing in the cache for who begins with it again
-    /// after all of it was read or written in order.
+    /// Whether a file is larger than the cache. After a sequential pass over such a file, the cache
+    /// has nothing left of its start.
     fn outgrows_cache(&self, size: u64) -> bool {
         size > (self.engine.data().cache().budget() * BLOCK_BYTES) as u64
     }
 
-    /// How many of the next whole blocks, at most `most`, are to be read past the cache: many
-    /// at once, or one that nobody has asked for lately.
+    /// Returns how many of the next whole blocks, at most `most`, should be read without the cache:
+    /// many at once, or one that was not requested lately.
     fn count_past_cache(&mut self, from: FileBlock, most: usize, pattern: Pattern) -> usize {
         let cache = self.data().cache_mut();
         if most >= DIRECT_BLOCKS {
@@ -140,8 +140,8 @@ impl Files {
         usize::from(alone && !cache.has_data(from) && !cache.was_seen(from))
     }
 
-    /// Writes all of `bytes`, or as many as could be before an error.
-    #[expect(clippy::indexing_slicing, reason = "`write_chunk` writes some of what it was given")]
+    /// Writes all of `bytes`. After an error, returns how many were written before it, if any were.
+    #[expect(clippy::indexing_slicing, reason = "`write_chunk` writes at most what it was given")]
     pub(crate) fn write_file(
         &mut self,
         inode: InodeNo,
@@ -172,7 +172,7 @@ impl Files {
         Ok(done)
     }
 
-    /// Writes some of `bytes`.
+    /// Writes a part of `bytes`, and returns its length.
     #[expect(clippy::indexing_slicing, reason = "`length` is at most that of `bytes`")]
     fn write_chunk(&mut self, inode: InodeNo, offset: u64, bytes: &[u8]) -> Result<usize> {
         self.engine.make_room()?;
@@ -185,7 +185,7 @@ impl Files {
             self.data().write_direct(FileBlock::new(inode, index), &bytes[..length])?;
             length
         } else {
-            // Up to a multiple of the chunk's size, so that large writes become aligned.
+            // End at a multiple of the chunk size, so that large writes become aligned.
             let length = to_usize(CHUNK_BYTES - offset % CHUNK_BYTES).min(bytes.len());
             self.engine.reserve_for_dirty(blocks_of(length as u64) + 1)?;
             self.write_cached(inode, offset, &bytes[..length])?
@@ -195,8 +195,8 @@ impl Files {
             attributes.size = attributes.size.max(end);
         })?;
         if self.inodes().write_position(inode, end) == offset && end % STREAM_BYTES < count as u64 {
-            // What a writer that writes on has filled is written while the CPU's caches
-            // have it. If that fails, it is tried again with all that is dirty.
+            // Write a unit that a sequential writer has filled, while the CPU's caches have it. If
+            // that fails, the blocks stay dirty, and a later flush tries again.
             let first = (end / STREAM_BYTES).saturating_sub(1) * STREAM_BYTES / BLOCK;
             let last = end / STREAM_BYTES * STREAM_BYTES / BLOCK;
             match self.data().flush_range(inode, first, last) {
@@ -211,10 +211,10 @@ impl Files {
         Ok(count)
     }
 
-    /// Writes into the cache; how much could be.
+    /// Writes into the cache. Returns the number of bytes written.
     #[expect(
         clippy::indexing_slicing,
-        reason = "`done` stays within `bytes`, `count` within what is left of them and of the block"
+        reason = "`done` stays within `bytes`, and `count` within the rest of them and of the block"
     )]
     fn write_cached(&mut self, inode: InodeNo, offset: u64, bytes: &[u8]) -> Result<usize> {
         let size = self.inodes().get(inode)?.size;
@@ -243,8 +243,8 @@ impl Files {
         Ok(done)
     }
 
-    /// A block in the cache that will be written to: with its old contents, unless all of
-    /// them are replaced.
+    /// Returns the frame of a block that will be written to. It has the block's old contents,
+    /// unless all of them will be replaced.
     fn block_to_write(&mut self, at: FileBlock, size: u64, old: Old) -> Result<DataFrame> {
         let data = self.data();
         if let Some(frame) = data.cache_mut().find_data(at) {
@@ -276,12 +276,12 @@ impl Files {
         self.inodes().change(inode, Times::CONTENTS, |attributes| attributes.size = size)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "`within` is a place in a block")]
+    #[expect(clippy::indexing_slicing, reason = "`within` is an offset in a block")]
     fn shorten(&mut self, inode: InodeNo, old: u64, size: u64) -> Result<()> {
         let last = size / BLOCK;
         let within = (size % BLOCK) as usize;
         let end = blocks_of(size);
-        // What is beyond the end of a file's last block is zero, for when it grows again.
+        // Bytes after the end of a file must be zero in case the file grows again.
         let tail = within > 0 && self.data().has_data(FileBlock::new(inode, last))?;
         if size == 0 && self.data().is_inline(inode)? {
             self.space().prepare(&Key::inline(inode))?;
@@ -311,7 +311,7 @@ impl Files {
         if size == 0 { self.data().remove_inline(inode) } else { Ok(()) }
     }
 
-    /// Sees to it that there is space for a range, and that the file reaches to its end.
+    /// Ensures that there is space for a range now, and extends the file to the end of the range.
     pub(crate) fn allocate_range(
         &mut self,
         inode: InodeNo,

@@ -1,4 +1,4 @@
-//! The volume as a file system.
+//! Implements the interface of file systems for a volume.
 
 use super::directory::Removal;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use twine_vfs::{
 };
 
 impl Volume {
-    /// Turns a result into what the interface knows, and keeps the words.
+    /// Records an error with its words, and converts it to an error of the interface.
     fn answer<T>(&mut self, result: Result<T>) -> FileResult<T> {
         result.map_err(|error| {
             self.files_mut().engine_mut().health_mut().record_error(&error);
@@ -148,7 +148,7 @@ impl FileSystem for Volume {
         self.answer(result)
     }
 
-    /// A sync makes the whole volume durable, whatever it is of: there is one log.
+    /// Makes the whole volume durable, whatever the inode, because there is only one log.
     fn sync(&mut self, inode: Inode, _change: Change) -> FileResult<()> {
         let result = self.files_mut().inodes().get(number(inode)).map(drop);
         self.answer(result)?;

@@ -1,4 +1,4 @@
-//! Names: where they are in a directory, and which are none.
+//! Names: their keys in a directory, and which names are invalid.
 
 use crate::crypto::{SecretKey, Tagger, mac};
 use crate::error::{Error, Result};
@@ -7,34 +7,33 @@ use crate::format::item::{Key, Subject};
 use crate::format::numbers::InodeNo;
 use twine_vfs::{Error as FileError, FileKind, check_name};
 
-/// Low bits of a cookie that tell names of one hash apart.
+/// Number of low bits of a cookie that distinguish names with the same hash.
 pub(super) const SLOT_BITS: u32 = 7;
 
-/// The first of the 124 slots for names of one hash, so that no cookie is less than 4.
+/// The first of the 124 slots for names with the same hash. So no cookie is less than 4.
 const FIRST_SLOT: u64 = 4;
 
-/// Letters of a damaged name that a message has.
+/// Limit on the characters of a damaged name in a message.
 const MAX_SHOWN: usize = 64;
 
-/// The least key that a name may have.
+/// Returns the least key that a name may have.
 pub(crate) fn first_key(names_key: &SecretKey, directory: InodeNo, name: &str) -> Key {
     let hash = hash(&mac(names_key, name.as_bytes()));
     Key::new(directory, Subject::Entry, hash << SLOT_BITS | FIRST_SLOT)
 }
 
-/// The hash of a name, which its cookie begins with, from its tag. The tag has a key, so that names
-/// that collide can't be made up without one look at a cookie for each name that is tried.
+/// Returns the hash of a name, with which its cookie begins, from its MAC. The MAC has a key, so
+/// nobody can find names that collide without seeing a cookie for each name that they try.
 fn hash(mac: &[u8; 32]) -> u64 {
-    // 31 bits with the slot: a C program's `telldir` has no more.
+    // 31 bits with the slot: `telldir` of a 32-bit C library has no more.
     u64::from(u32::from_be_bytes([0, mac[0], mac[1], mac[2]]))
 }
 
-/// Looks at the names of entries that come in the order of their keys, and tells those that nobody
-/// could have given, so that they reach no program: what a volume holds may have been made
-/// by somebody else who has its key.
+/// Reads the names of entries in the order of their keys, and finds those that no file system
+/// makes, so that they reach no program. Whoever has the key may have made the volume by hand.
 pub(crate) struct Names {
     tagger: Tagger,
-    /// The names of the last hash one behind the other, and where each ends.
+    /// The hash of the last name, the names seen with this hash, and the offsets where they end.
     hash: (InodeNo, u64),
     text: String,
     ends: Vec<usize>,
@@ -46,7 +45,7 @@ impl Names {
         Names { tagger, hash: (InodeNo::NONE, 0), text: String::new(), ends: Vec::new() }
     }
 
-    /// The parts of the next entry, or what is wrong with it.
+    /// Decodes the next entry, or returns what is wrong with it.
     pub(crate) fn read<'v>(
         &mut self,
         key: &Key,
@@ -54,7 +53,7 @@ impl Names {
     ) -> Result<(InodeNo, FileKind, &'v str)> {
         let (inode, kind, name) = dirent::parse(value)?;
         let wrong = |what: &str| {
-            // A name may be long, and hold anything.
+            // A name may be long, and may contain anything.
             let shown: String = name.chars().take(MAX_SHOWN).collect();
             let more = if shown.len() < name.len() { "..." } else { "" };
             Error::damaged(format!("the name {shown:?}{more} {what}"))
@@ -70,7 +69,7 @@ impl Names {
             self.text.clear();
             self.ends.clear();
         }
-        // Equal names have the same hash, and are one behind the other.
+        // Equal names have equal hashes, so their entries are adjacent.
         if self::hash(&self.tagger.mac(name.as_bytes())) != hash.1
             || key.offset & ((1 << SLOT_BITS) - 1) < FIRST_SLOT
         {

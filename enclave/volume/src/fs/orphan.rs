@@ -1,7 +1,7 @@
-//! Removing what has no name any more, and what lies behind a file's end.
+//! Removes inodes without names, and the blocks after a file's end.
 //!
-//! Both may take long, so they are done in pieces between which commits may happen. A mark
-//! in the tree says that an inode is not done with; a mount goes on where a crash ended it.
+//! Both may take long, so they are done in pieces, and commits may happen between these. A mark in
+//! the tree says that work on an inode is unfinished. After a crash, a mount finishes the work.
 
 use super::Files;
 use crate::error::{Error, Result};
@@ -12,16 +12,16 @@ use crate::format::numbers::{FileBlock, InodeNo};
 use crate::tree::Step;
 use twine_vfs::{Error as FileError, FileKind};
 
-/// Groups of pointers that are taken away at once.
+/// Number of items of extents that one piece of the work removes.
 const CHUNK_GROUPS: usize = 64;
 
 impl Files {
-    /// Makes sure that an inode can be marked without a failure.
+    /// Ensures that marking an inode cannot fail.
     pub(crate) fn prepare_mark(&mut self, inode: InodeNo) -> Result<()> {
         self.space().prepare(&Key::orphan(inode))
     }
 
-    /// Marks an inode that has lost its last name.
+    /// Marks an inode that has lost its last name, or is being cut.
     pub(crate) fn put_mark(&mut self, inode: InodeNo) -> Result<()> {
         self.space().put(&Key::orphan(inode), &[])
     }
@@ -58,7 +58,7 @@ impl Files {
         Ok(())
     }
 
-    /// Gets ready to take the blocks from `from` to before `end` away from a file.
+    /// Prepares to cut the blocks `from..end` off a file. If they are many, marks the inode.
     pub(crate) fn begin_cut(&mut self, inode: InodeNo, from: u64, end: u64) -> Result<()> {
         if end.saturating_sub(from) > CHUNK_GROUPS as u64 / 2 * GROUP {
             return self.put_mark(inode);
@@ -69,7 +69,7 @@ impl Files {
         Ok(())
     }
 
-    /// Takes away what is behind a file's new end.
+    /// Removes the pointers after a file's new end. If that fails, the next change tries again.
     pub(crate) fn go_on_cutting(&mut self, inode: InodeNo, from: u64) {
         if let Err(error) = self.try_cutting(inode, from) {
             self.health().record_error(&error);
@@ -77,7 +77,7 @@ impl Files {
         }
     }
 
-    /// Ends a cut that failed before. What it left would come to light in a file that grows.
+    /// Finishes a cut that failed before. Otherwise old data would reappear in a file that grows.
     pub(crate) fn finish_cut(&mut self, inode: InodeNo) -> Result<()> {
         if let Some(&from) = self.pending_truncations.get(&inode) {
             self.try_cutting(inode, from)?;
@@ -90,7 +90,7 @@ impl Files {
         let marked = self.space().has(&Key::orphan(inode))?;
         loop {
             let cut = self.cut(inode, from);
-            // Without a mark nobody would go on after a crash.
+            // Without a mark, nobody would finish the work after a crash.
             let more = if marked { cut? } else { self.health().poison_on_error(cut)? };
             if !more {
                 break;
@@ -103,7 +103,7 @@ impl Files {
         Ok(())
     }
 
-    /// Takes some blocks from `from` on away; whether there may be more.
+    /// Removes some pointers from block `from` on. Returns whether there may be more.
     fn cut(&mut self, inode: InodeNo, from: u64) -> Result<bool> {
         let keys = self.data().groups_from(FileBlock::new(inode, from), CHUNK_GROUPS)?;
         for key in &keys {
@@ -117,7 +117,7 @@ impl Files {
         Ok(keys.len() == CHUNK_GROUPS)
     }
 
-    /// Goes on with all that a crash, or a failure, left undone.
+    /// Finishes all work that a crash or a failure left undone.
     pub(crate) fn clean_orphans(&mut self) -> Result<()> {
         let mut inodes = Vec::new();
         self.space().scan(&Key::orphan(InodeNo::NONE), |key, _| {
@@ -128,7 +128,7 @@ impl Files {
             Ok(Step::On)
         })?;
         for inode in inodes {
-            // What can't be done for one must not keep the others.
+            // A failure at one inode must not prevent the work on others.
             if let Err(error) = self.clean_orphan(inode) {
                 self.health().record_error(&error);
             }
@@ -136,7 +136,7 @@ impl Files {
         Ok(())
     }
 
-    /// Goes on with an inode that has a mark.
+    /// Finishes the work on a marked inode.
     fn clean_orphan(&mut self, inode: InodeNo) -> Result<()> {
         let attributes = match self.inodes().get(inode) {
             Err(Error::File(FileError::NotFound)) => {

@@ -1,4 +1,4 @@
-//! Renaming.
+//! Renames files and directories.
 
 use super::Files;
 use super::directory::Found;
@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use twine_vfs::{Error as FileError, FileKind};
 
 impl Files {
-    /// Renames as POSIX does.
+    /// Renames as POSIX specifies.
     pub(crate) fn rename_entry(
         &mut self,
         from: InodeNo,
@@ -52,7 +52,7 @@ impl Files {
         Ok(())
     }
 
-    /// Refuses to move a directory into itself or below.
+    /// Returns an error if a directory would move into itself or below itself.
     fn check_not_below(&mut self, moved: InodeNo, to: InodeNo) -> Result<()> {
         let mut seen = HashSet::new();
         let mut above = to;
@@ -77,7 +77,7 @@ impl Files {
         }
     }
 
-    /// Changes the entries; an inode that nobody needs any more.
+    /// Changes the entries. Returns the replaced inode if nobody needs it any more.
     fn rename_prepared(
         &mut self,
         moved: &Found,

@@ -1,7 +1,7 @@
-//! Whole volumes whose maker is hostile and has the key.
+//! Whole volumes by a hostile holder of the key.
 //!
-//! The volume's own code has written them, once. What it has sealed is changed as the input says, and
-//! stays authentic.
+//! The volume's own code wrote them once. The input changes what was sealed, and the changed blocks
+//! stay authentic.
 
 mod blocks;
 mod edits;
@@ -24,16 +24,16 @@ use std::sync::LazyLock;
 use twine_fuzz_input::Input;
 use twine_vfs::{Change, FileKind, FileSystem, Inode, check_name};
 
-/// What every volume here opens with.
+/// The key file of every volume here.
 const KEY_FILE: [u8; 32] = [7; 32];
 
-/// Entries that a walk looks at: circles of directories have no end.
+/// Limit on the entries of a walk: circles of directories have no end.
 const MAX_ENTRIES: usize = 2000;
 
-/// Names of one directory that are looked up, and changed.
+/// Limit on the names of one directory that are looked up and changed.
 const MAX_FILES: usize = 8;
 
-/// How a mount is made.
+/// How a volume is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Write,
@@ -56,13 +56,13 @@ fn open(storage: &Blocks, mode: Mode) -> Result<Volume> {
     Volume::open(Box::new(storage.clone()), &mut secret, options(mode))
 }
 
-/// Files that have nothing but attributes and a name.
+/// Number of files that have only attributes and a name.
 const EMPTY_FILES: usize = 4;
 
-/// Symbolic links whose targets fill so many leaves that the tree has three levels.
+/// Number of symbolic links whose targets fill so many leaves that the tree has three levels.
 const DEEP_LINKS: usize = 64;
 
-/// Makes a volume with a bit of everything, closed. In a `deep` one the tree has three levels.
+/// Makes a volume with every kind of item, and closes it. With `deep`, its tree has three levels.
 fn make(deep: bool) -> Result<Blocks> {
     let storage = Blocks::default();
     let slots = [NewSlot::key_file(&KEY_FILE)?, NewSlot::key_file(&[8; 32])?];
@@ -93,7 +93,7 @@ fn make(deep: bool) -> Result<Blocks> {
     Ok(storage)
 }
 
-/// Opens a volume and changes all kinds of things, in commits of both kinds.
+/// Opens a volume and makes all kinds of changes, in commits of both kinds.
 fn write(storage: &Blocks, deep: bool) -> Result<()> {
     let mut volume = open(storage, Mode::Write)?;
     let root = volume.root();
@@ -114,7 +114,7 @@ fn write(storage: &Blocks, deep: bool) -> Result<()> {
         volume.unlink(directory, &number.to_string())?;
     }
     volume.engine_mut().commit_tree(Durability::Synced)?;
-    // What follows is in the log alone.
+    // The following changes are only in the log.
     volume.write(file, 40 * BLOCK_BYTES as u64, &[3; 2 * BLOCK_BYTES])?;
     volume.rename(root, "file", below, "moved")?;
     volume.sync(file, Change::All)?;
@@ -127,7 +127,7 @@ fn write(storage: &Blocks, deep: bool) -> Result<()> {
     Ok(volume.sync_all()?)
 }
 
-/// What inputs change.
+/// A volume that inputs change.
 struct Base {
     storage: Blocks,
     spots: Spots,
@@ -150,8 +150,8 @@ impl Base {
 static BASES: LazyLock<[Option<Base>; 2]> =
     LazyLock::new(|| [false, true].map(|deep| Base::make(deep).ok()));
 
-/// A volume that was made as the input says: which one it begins with, how it is opened, and
-/// what of it is changed.
+/// A volume that is made according to the input, which says which volume it begins with, how that
+/// is opened, and what is changed.
 pub fn volume(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let flags = input.u8();
@@ -161,29 +161,29 @@ pub fn volume(bytes: &[u8]) {
     let base = BASES[usize::from(deep)].as_ref().expect("a volume can be made in memory");
     let storage = base.storage.copy();
     if flags & 32 != 0 {
-        // A block is lost.
+        // Lose a block.
         let used = storage.used();
         storage.set_block(used[input.below(used.len())], &[0; BLOCK_BYTES]);
     }
     let forged = edits::make(&storage, &base.spots, &mut input);
     if bytes.len() > 1 && flags & 32 == 0 && forged.is_empty() {
-        // The input of one byte does the same.
+        // An input of one byte has the same effect.
         return;
     }
     let use_up = || use_up(&storage, mode, flags & 64 != 0);
     fuzz_hooks::forging(&forged, || fuzz_hooks::predictably(use_up));
 }
 
-/// Opens a volume, checks it, and looks at everything; changes it if it can be changed, and
-/// looks again; if the check has found something, only if this is to be `thorough`. Where the
-/// check finds nothing, nothing is damaged later either.
+/// Opens a volume, checks it, and reads everything. If it can be changed, changes it, and reads
+/// everything again. After findings, the second reading happens only if `thorough`. A volume
+/// without findings must not show damage later.
 fn use_up(storage: &Blocks, mode: Mode, thorough: bool) {
     let Ok(mut volume) = open(storage, mode) else { return };
     let whole = look(&mut volume);
     if mode == Mode::Read {
         return;
     }
-    // A damaged volume has errors.
+    // In a damaged volume, errors are expected.
     let _ = disturb(&mut volume);
     let trouble = volume.first_error().cloned();
     assert!(!whole || trouble.is_none(), "the check found nothing, and then: {trouble:?}");
@@ -196,8 +196,8 @@ fn use_up(storage: &Blocks, mode: Mode, thorough: bool) {
     }
 }
 
-/// Checks a volume, and reads all names, attributes and links, and the files in part; whether
-/// nothing was wrong.
+/// Checks a volume, and reads all names, attributes and links, and parts of the files. Returns
+/// whether nothing was wrong.
 fn look(volume: &mut Volume) -> bool {
     let report = volume.check(&mut |_| {});
     let found_nothing = report.is_ok_and(|report| {
@@ -233,7 +233,7 @@ fn read(volume: &mut Volume, inode: Inode, size: u64) {
     }
 }
 
-/// The first names of each directory, each directory's once.
+/// Returns the first names of each directory, and visits each directory once.
 fn walk(volume: &mut Volume) -> Vec<(Inode, String, FileKind)> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::from([InodeNo::ROOT.0]);
@@ -257,7 +257,7 @@ fn walk(volume: &mut Volume) -> Vec<(Inode, String, FileKind)> {
     found
 }
 
-/// Changes a bit of everything.
+/// Changes something of every kind.
 fn disturb(volume: &mut Volume) -> Result<()> {
     let root = volume.root();
     let names = walk(volume);
@@ -296,11 +296,11 @@ fn change_file(
     result
 }
 
-/// Inputs for the other targets, by the target's name: what a volume is made of, and volumes
-/// that were changed in all ways there are.
+/// Returns inputs for the fuzz targets, with the names of the targets: the parts of a volume, and
+/// volumes with every kind of change.
 ///
 /// # Panics
-/// When no volume can be made in memory.
+/// If no volume can be made in memory.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let seeds = Rc::new(RefCell::new(BTreeSet::new()));
     let written = || {
@@ -333,7 +333,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     seeds.into_iter().collect()
 }
 
-/// Takes what is sealed, and its parts, as seeds.
+/// Collects what is about to be sealed, and its parts, as seeds.
 fn collect(kind: Kind, bytes: &mut [u8], seeds: &mut BTreeSet<(&'static str, Vec<u8>)>) {
     let page = match (kind, <&mut Bytes>::try_from(&mut *bytes)) {
         (Kind::Log, _) => return log::fuzzing::collect(bytes, seeds),

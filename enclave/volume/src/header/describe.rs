@@ -1,4 +1,4 @@
-//! What a volume says of itself without a key.
+//! Reads the fields of a volume that are visible without a key.
 
 use crate::error::Result;
 use crate::format::block::{BlockNo, Bytes, HEADER_START, RESERVED_BLOCKS, bytes_of, zeroed};
@@ -7,22 +7,22 @@ use crate::header::key_slot::{Slot, SlotInfo};
 use crate::storage::Storage;
 use crate::{header, sealed_store};
 
-/// What the header of a volume says. Nobody vouches for it: whoever holds the storage may
-/// have written it.
+/// The contents of a volume's header. They are not authenticated: whoever holds the storage may
+/// have written them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
-    /// The volume's name.
+    /// The volume's id.
     pub id: VolumeId,
     /// Its key slots.
     pub slots: Vec<SlotInfo>,
-    /// Bytes of the storage.
+    /// Size of the storage in bytes.
     pub size: u64,
 }
 
-/// Reads what the header of a volume says.
+/// Reads the header of a volume without a key.
 ///
 /// # Errors
-/// When the storage fails, or holds no header that this version knows.
+/// Fails if the storage fails, or if it holds no header of a known version.
 pub fn describe(storage: &mut dyn Storage) -> Result<Description> {
     let size = sealed_store::size(storage)?;
     let header = header::look(&headers(storage, size)?)?;
@@ -30,7 +30,7 @@ pub fn describe(storage: &mut dyn Storage) -> Result<Description> {
     Ok(Description { id: header.volume, slots, size })
 }
 
-/// Both copies of the header, as far as they are there.
+/// Reads both copies of the header. A copy beyond the end of the storage is zero.
 pub(crate) fn headers(storage: &mut dyn Storage, size: u64) -> Result<[Box<Bytes>; 2]> {
     let mut copies = [zeroed(), zeroed()];
     for (number, copy) in (0..).zip(&mut copies) {
@@ -41,8 +41,7 @@ pub(crate) fn headers(storage: &mut dyn Storage, size: u64) -> Result<[Box<Bytes
     Ok(copies)
 }
 
-/// Whether a storage holds nothing but zeros, and no more of them than a volume has whose creation was
-/// cut short.
+/// Whether a storage holds only zeros, and no more blocks than an interrupted creation leaves.
 pub(crate) fn is_blank(storage: &mut dyn Storage, size: u64) -> bool {
     let most = 2 * bytes_of(RESERVED_BLOCKS);
     let blocks = size / bytes_of(1);

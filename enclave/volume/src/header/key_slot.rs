@@ -1,4 +1,4 @@
-//! SecretKey slots: each holds the volume's key, wrapped under a key of another kind.
+//! Key slots: each holds the volume key, encrypted under another key.
 
 use crate::crypto::{SecretKey, derive, random, unwrap, wrap};
 use crate::error::{Error, Result};
@@ -8,29 +8,29 @@ use crate::format::slot_kind::SlotKind;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroizing;
 
-/// Most bytes of a slot's parameters.
+/// Limit on the bytes of a slot's parameters.
 pub const MAX_PARAMETER_BYTES: usize = 128;
 
 const _: () = assert!(MAX_PARAMETER_BYTES <= u8::MAX as usize);
 
-/// Fewest bytes of a key file.
+/// Minimum size of a key file in bytes.
 pub const MIN_KEY_FILE_BYTES: usize = 32;
 
-/// Bytes of a slot as it is stored.
+/// Size of an encoded slot in bytes.
 pub(crate) const KEY_SLOT_BYTES: usize = 256;
 
-/// Bytes of the random salt of a key file's or passphrase's slot.
+/// Size in bytes of the random salt in the slot of a key file or a passphrase.
 const KEY_SALT_BYTES: usize = 16;
 
-/// A key that wraps the volume's key.
+/// A key that encrypts the volume key.
 pub type KeyEncryptionKey = Zeroizing<[u8; 32]>;
 
-/// What trying a passphrase costs (Argon2id).
+/// The cost of trying a passphrase (Argon2id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
-    /// Memory in KiB: 8 times the lanes to 256 MiB.
+    /// Memory in KiB: from 8 times the lanes up to 256 MiB.
     pub memory: u32,
-    /// Passes over it: 1 to 16.
+    /// Passes over the memory: 1 to 16.
     pub passes: u32,
     /// Lanes: 1 to 8.
     pub lanes: u32,
@@ -43,7 +43,8 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// The header is not authentic before a slot is open, so its numbers are bounded here.
+    /// Checks the bounds. Until a slot is open, the header is not authentic and these numbers are
+    /// untrusted.
     fn check(self) -> Option<Params> {
         let bounded = (1..=256 << 10).contains(&self.memory)
             && (1..=16).contains(&self.passes)
@@ -63,10 +64,10 @@ pub struct NewSlot {
 }
 
 impl NewSlot {
-    /// A slot that the caller's own `key` opens; `parameters` tell it which that is.
+    /// A slot for the caller's own `key`. The `parameters` tell the caller later which key that is.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for more than [`MAX_PARAMETER_BYTES`].
+    /// [`Error::Invalid`] if the parameters are longer than [`MAX_PARAMETER_BYTES`].
     pub fn sealed(parameters: &[u8], key: KeyEncryptionKey) -> Result<Self> {
         if parameters.len() > MAX_PARAMETER_BYTES {
             return Err(Error::Invalid("a key slot has room for 128 bytes of parameters"));
@@ -77,7 +78,8 @@ impl NewSlot {
     /// A slot that the contents of a key file open.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than [`MIN_KEY_FILE_BYTES`]; [`Error::NoRandom`].
+    /// [`Error::Invalid`] if the contents are shorter than [`MIN_KEY_FILE_BYTES`];
+    /// [`Error::NoRandom`].
     pub fn key_file(contents: &[u8]) -> Result<Self> {
         if contents.len() < MIN_KEY_FILE_BYTES {
             return Err(Error::Invalid("a key file must have 32 bytes or more, best random ones"));
@@ -91,8 +93,8 @@ impl NewSlot {
     /// A slot that a passphrase opens.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an empty passphrase, a cost out of bounds or too little
-    /// memory; [`Error::NoRandom`].
+    /// [`Error::Invalid`] if the passphrase is empty, the cost is out of bounds or memory is short;
+    /// [`Error::NoRandom`].
     pub fn passphrase(passphrase: &[u8], cost: Cost) -> Result<Self> {
         if passphrase.is_empty() {
             return Err(Error::Invalid("a passphrase must not be empty"));
@@ -132,36 +134,36 @@ fn passphrase_key(
     Ok(key)
 }
 
-/// Why a caller has no key for a slot, in words.
+/// The reason why a caller has no key for a slot, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refusal(pub String);
 
-/// Who has keys to open a volume with. Each kind is asked for when a slot of it is there;
-/// the dear passphrase last.
+/// Gives the keys that open a volume. A volume asks for a kind of key only if it has a slot of that
+/// kind, and asks for the passphrase last, because trying it is slow.
 pub trait Unlock {
-    /// The key of a [`SlotKind::Sealed`] slot with these parameters, which nobody has
-    /// checked: they are the host's bytes until the volume is open.
+    /// Returns the key of a [`SlotKind::Sealed`] slot with these parameters. The parameters are
+    /// untrusted bytes of the host until the volume is open.
     ///
     /// # Errors
-    /// When there is no such key, with the reason.
+    /// The reason, if there is no such key.
     fn sealed(&mut self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
         let _ = parameters;
         Err(Refusal("no sealing key is at hand".into()))
     }
 
-    /// The contents of the key file, if there is one.
+    /// Returns the contents of the key file, if there is one.
     fn key_file(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         None
     }
 
-    /// The passphrase, if there is one.
+    /// Returns the passphrase, if there is one.
     fn passphrase(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         None
     }
 }
 
-/// A key file's contents or a passphrase: the simple [`Unlock`].
+/// An [`Unlock`] with the contents of a key file or a passphrase.
 #[derive(Default)]
 pub struct Secret {
     key_file: Option<Zeroizing<Vec<u8>>>,
@@ -169,12 +171,12 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The contents of a key file.
+    /// Unlocks with the contents of a key file.
     pub fn key_file(contents: &[u8]) -> Self {
         Secret { key_file: Some(Zeroizing::new(contents.to_vec())), passphrase: None }
     }
 
-    /// A passphrase.
+    /// Unlocks with a passphrase.
     pub fn passphrase(passphrase: &[u8]) -> Self {
         Secret { key_file: None, passphrase: Some(Zeroizing::new(passphrase.to_vec())) }
     }
@@ -190,18 +192,18 @@ impl Unlock for Secret {
     }
 }
 
-/// What may be known of a slot.
+/// The public fields of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotInfo {
-    /// Its number, which is never given twice.
+    /// The slot's number, which no other slot of the volume ever gets.
     pub number: u32,
-    /// What opens it.
+    /// The kind of key that opens it.
     pub kind: SlotKind,
-    /// A sealed slot's parameters.
+    /// The parameters of a sealed slot; empty for other kinds.
     pub parameters: Vec<u8>,
 }
 
-/// A slot as it is stored.
+/// A slot as stored in the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) number: u32,
@@ -236,7 +238,7 @@ impl Slot {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::indexing_slicing,
-        reason = "the parameters have at most `MAX_PARAMETER_BYTES`: a new slot's and a decoded one's"
+        reason = "`NewSlot::sealed` and `decode` limit the parameters to `MAX_PARAMETER_BYTES`"
     )]
     pub(crate) fn encode(&self) -> [u8; KEY_SLOT_BYTES] {
         let mut bytes = [0; KEY_SLOT_BYTES];
@@ -267,7 +269,7 @@ impl Slot {
         })
     }
 
-    /// The volume's key out of this slot, or why not.
+    /// Decrypts the volume key in this slot, or returns the reason why that is not possible.
     pub(crate) fn open(
         &self,
         volume: &VolumeId,
@@ -299,7 +301,7 @@ impl Slot {
     }
 }
 
-/// Binds a wrapped key to its volume and slot.
+/// Returns additional data that bind an encrypted volume key to its volume and slot.
 fn extra(volume: &VolumeId, number: u32, kind: SlotKind, parameters: &[u8]) -> Vec<u8> {
     let mut extra = b"twine volume 3: slot".to_vec();
     extra.extend_from_slice(&volume.0);

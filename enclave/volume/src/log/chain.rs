@@ -1,4 +1,4 @@
-//! Reading the log: the commits that make a state.
+//! Reads the commits in the log that form a state.
 
 use super::entries::Entries;
 use super::group::Group;
@@ -14,21 +14,21 @@ use crate::format::ring::RingPlace;
 
 use std::collections::HashMap;
 
-/// A commit that wrote the tree, and those after it.
+/// A tree commit and the change commits that build on it.
 pub(crate) struct Chain {
     pub(crate) tree: Group,
     pub(crate) changes: Vec<Group>,
 }
 
 impl Chain {
-    /// Follows a commit that wrote the tree.
+    /// Follows the change commits after a tree commit.
     pub(crate) fn read(entries: &Entries, tree: Group, tolerance: Tolerance) -> Result<Self> {
         let mut chain = Chain { tree, changes: Vec::new() };
         let end = chain.tree.state.log.after_lap();
         loop {
             let last = chain.last();
             let mut next = read_group(entries, last.end..end, last);
-            // A commit that would reach over the ring's end is at the start of the next lap.
+            // A commit that would cross the end of the ring starts the next lap.
             if let Ok(None) = next
                 && last.end.next_lap() < end
             {
@@ -39,29 +39,29 @@ impl Chain {
         }
     }
 
-    /// The last commit.
+    /// Returns the last commit.
     pub(crate) fn last(&self) -> &Group {
         self.changes.last().unwrap_or(&self.tree)
     }
 
-    /// Its commits, in order.
+    /// Returns all commits, in order.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
         std::iter::once(&self.tree).chain(&self.changes)
     }
 
-    /// Where in the ring the next commit may be.
+    /// Returns the place in the ring where the next commit may begin.
     pub(crate) fn end(&self) -> RingPlace {
         self.last().end
     }
 
-    /// Whether the chain passes through a state, or goes on from it.
+    /// Whether the chain contains the commit of this mark, or its tree commit names it as durable.
     pub(crate) fn knows(&self, mark: &Mark) -> bool {
         self.groups().map(|group| group.mark).any(|passed| passed == *mark)
             || self.tree.durable_commit == *mark
     }
 }
 
-/// The commit at the start of a range of the ring that follows another one, if it is whole.
+/// Returns the commit at the start of a range of the ring, if it is complete and follows `after`.
 fn read_group(
     entries: &Entries,
     range: std::ops::Range<RingPlace>,
@@ -96,21 +96,21 @@ fn read_group(
     Ok(None)
 }
 
-/// What changes come to, one after the other.
+/// The combined effect of a chain's changes.
 pub(crate) struct Net<'a> {
-    /// The last pointer of each place in extents.
+    /// The last pointer at each position in extents.
     pub(crate) pointers: HashMap<([u8; KEY_BYTES], usize), Option<Pointer>>,
-    /// The last value of each other item.
+    /// The last value of each other item; `None` if it was removed.
     pub(crate) items: HashMap<[u8; KEY_BYTES], Option<&'a [u8]>>,
     /// All keys, in order.
     pub(crate) keys: Vec<[u8; KEY_BYTES]>,
 }
 
 impl<'a> Net<'a> {
-    /// What the changes of a chain come to.
+    /// Combines the changes of a chain.
     ///
     /// # Errors
-    /// When records of it are malformed.
+    /// Fails if records of the chain are malformed.
     pub(crate) fn of(chain: &'a Chain) -> Result<Self> {
         let mut net = Net { pointers: HashMap::new(), items: HashMap::new(), keys: Vec::new() };
         let malformed = |_: Short| Error::damaged("records of the log are malformed");

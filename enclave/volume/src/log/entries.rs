@@ -1,4 +1,4 @@
-//! All entries that the log's blocks hold, read once when a volume is opened.
+//! The entries in all blocks of the log, read once when a volume is opened.
 
 use super::group::{Group, root_blocks};
 use super::sealed_entry::{self, Opened};
@@ -15,23 +15,23 @@ use crate::format::pointer::{SALT_BYTES, Salt};
 use crate::format::ring::RingPlace;
 use crate::sealed_store::SealedStore;
 
-/// First block of the log.
+/// The first block of the log.
 const START: BlockNo = ROOTS_START;
 
-/// Blocks of the log: the roots, the ring, and the second copies of the roots.
+/// Number of blocks in the log: the roots, the ring, and the second copies of the roots.
 const BLOCKS: u64 = ROOT_SLOTS + RING_BLOCKS + ROOT_SLOTS;
 
-/// What a block of the log holds.
+/// The contents of a block of the log.
 #[derive(Debug, Clone)]
 pub(super) enum Held {
     /// Zeros, as in a new volume.
     Nothing,
     /// An authentic entry.
     Entry(Box<Opened>),
-    /// Something else: data, what is left of a write that a crash has cut, or damage. What would be
-    /// the salt, if it is an entry.
+    /// Anything else: data, an incomplete write before a crash, or damage. With the salt that the
+    /// block has if it is an entry.
     Other(Salt),
-    /// An authentic entry that is malformed, which only a repair passes over. Its salt.
+    /// An authentic entry that is malformed, with its salt. Only a repair ignores it.
     Malformed(Salt),
 }
 
@@ -46,12 +46,12 @@ impl Held {
 
 /// The authentic entries of a log.
 pub(crate) struct Entries {
-    /// By block, from [`START`] on.
+    /// What each block holds, from [`START`] on.
     held: Vec<Held>,
 }
 
 impl Entries {
-    /// Reads and opens the log's blocks.
+    /// Reads and opens all blocks of the log.
     pub(crate) fn read(
         store: &mut SealedStore,
         volume: &VolumeId,
@@ -62,7 +62,7 @@ impl Entries {
             if tolerance == Tolerance::None {
                 return Err(error);
             }
-            // Block by block, so that one that can't be read costs no other.
+            // Reads block by block, so that one unreadable block makes no other unreadable.
             for (block, bytes) in blocks().zip(bytes.as_chunks_mut::<BLOCK_BYTES>().0) {
                 if store.read(block, bytes).is_err() {
                     bytes.fill(0xff);
@@ -83,12 +83,12 @@ impl Entries {
         self.held.get(to_usize(block.0 - START.0)).unwrap_or(&Held::Nothing)
     }
 
-    /// What all blocks hold.
+    /// Returns what each block holds.
     pub(super) fn all_held(&self) -> impl Iterator<Item = (BlockNo, &Held)> {
         blocks().zip(&self.held)
     }
 
-    /// The root that a copy of a slot names.
+    /// Returns the root in a block, if the block holds a root that belongs into `slot`.
     pub(super) fn root(&self, block: BlockNo, slot: u64) -> Option<&Opened> {
         let opened = self.held(block).entry()?;
         let entry = &opened.entry;
@@ -96,12 +96,12 @@ impl Entries {
         fits.then_some(opened)
     }
 
-    /// The roots of the slots that have one, the newest first.
+    /// Returns the newer copy of the root in each slot, newest root first.
     pub(crate) fn roots(&self, tolerance: Tolerance) -> Result<Vec<Group>> {
         let mut roots = Vec::new();
         for slot in 0..ROOT_SLOTS {
             let copies = [ROOTS_START + slot, ROOT_COPIES_START + slot];
-            // A crash may have come between the two copies.
+            // The copies differ if a crash came between their writes.
             let newer = copies
                 .iter()
                 .filter_map(|block| self.root(*block, slot))
@@ -114,7 +114,7 @@ impl Entries {
         Ok(roots)
     }
 
-    /// The entry at a place of the ring.
+    /// Returns the entry at a place in the ring.
     pub(super) fn at(&self, place: RingPlace) -> Option<&Opened> {
         let opened = self.held(place.block()).entry()?;
         let entry = &opened.entry;
@@ -125,32 +125,33 @@ impl Entries {
         blocks().zip(&self.held).filter_map(|(block, held)| Some((block, held.entry()?)))
     }
 
-    /// The largest number of an entry, and of a tree commit.
+    /// Returns the largest sequence number of an entry, and the largest tree number.
     pub(crate) fn largest(&self) -> (u64, u64) {
         self.all().fold((0, 0), |(sequence, tree), (_, opened)| {
             (sequence.max(opened.entry.sequence), tree.max(opened.entry.tree))
         })
     }
 
-    /// The largest number of a commit that an entry says was durable.
+    /// Returns the largest sequence number of a commit that an entry calls durable.
     pub(crate) fn durable_commit(&self) -> u64 {
         self.all().map(|(_, opened)| opened.entry.durable_commit.sequence).max().unwrap_or(0)
     }
 }
 
-/// What is the salt of a block that holds an entry.
+/// Returns the salt of a block, if the block is an entry.
 fn salt_of(bytes: &Bytes) -> Salt {
     let mut salt = Salt::default();
     salt.copy_from_slice(&bytes[..SALT_BYTES]);
     salt
 }
 
-/// The blocks of the log.
+/// Returns the blocks from the log's first block on.
 fn blocks() -> impl Iterator<Item = BlockNo> {
     (START.0..).map(BlockNo)
 }
 
-/// The blocks that hold the same as one of the log's does: itself, and the other copy of a root.
+/// Returns the blocks with the same contents: the block itself and, for a root, then the other
+/// copy.
 pub(crate) fn copies_of(block: BlockNo) -> Vec<BlockNo> {
     let slot = [ROOTS_START, ROOT_COPIES_START].iter().find_map(|start| {
         let slot = block.0.checked_sub(start.0)?;

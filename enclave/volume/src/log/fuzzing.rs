@@ -10,7 +10,7 @@ use crate::format::identity::VolumeId;
 use crate::format::record::{self, STATE_BYTES, State};
 use std::collections::BTreeSet;
 
-/// An entry as it is sealed, and what its payload holds.
+/// Decodes, seals and opens an entry, and decodes its payload.
 pub(crate) fn entry(bytes: &[u8]) {
     let Ok(entry) = Entry::decode(&bytes[..bytes.len().min(SEALED_BYTES)]) else { return };
     let mut sealer = Sealer::new(SecretKey::new([5; 32])).expect("there are random bytes");
@@ -29,7 +29,7 @@ pub(crate) fn entry(bytes: &[u8]) {
     }
 }
 
-/// All that a commit lists: one way to write it, which is how it was written.
+/// Decodes the records of a commit. Encoding them again gives the same bytes.
 pub(crate) fn records(bytes: &[u8]) {
     let Ok(records) = record::records(bytes) else { return };
     let mut again = Vec::with_capacity(bytes.len());
@@ -37,7 +37,7 @@ pub(crate) fn records(bytes: &[u8]) {
     assert_eq!(again, bytes);
 }
 
-/// A state.
+/// Decodes and encodes a state.
 pub(crate) fn state(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let Ok(state) = State::read(&mut reader) else { return };
@@ -47,7 +47,7 @@ pub(crate) fn state(bytes: &[u8]) {
     assert_eq!(State::read(&mut Reader::new(&again)), Ok(state));
 }
 
-/// Takes an entry that is about to be sealed, and its parts, as seeds.
+/// Collects an entry that is about to be sealed, and its parts, as seeds.
 pub(crate) fn collect(sealed: &[u8], seeds: &mut BTreeSet<(&'static str, Vec<u8>)>) {
     let Ok(entry) = Entry::decode(sealed) else { return };
     let used = sealed.len() - (PAYLOAD_BYTES - entry.payload.len());

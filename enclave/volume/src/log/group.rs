@@ -1,4 +1,4 @@
-//! Commits that were found in the log.
+//! Commits that a mount found in the log.
 
 use super::sealed_entry::Opened;
 use crate::error::{Error, Result};
@@ -11,27 +11,27 @@ use crate::format::record;
 use crate::format::record::{Record, State};
 use crate::format::ring::RingPlace;
 
-/// A commit that was found in the log.
+/// A commit that a mount found in the log.
 pub(crate) struct Group {
-    /// Its last entry.
+    /// The mark of its last entry.
     pub(crate) mark: Mark,
     pub(crate) tree: u64,
-    /// What its last entry was sealed with.
+    /// The salt of its last entry.
     pub(crate) salt: Salt,
     /// See [`Entry::durable`].
     pub(crate) durable: u64,
     /// See [`Entry::durable_commit`].
     pub(crate) durable_commit: Mark,
     pub(crate) state: State,
-    /// Where its entries lie: a block, and the tag of the entry there.
+    /// The blocks of its entries, and the tags of the entries in them.
     pub(crate) entries: Vec<(BlockNo, Tag)>,
     stream: Vec<u8>,
-    /// Where in the ring the next commit may be.
+    /// The place in the ring where the next commit may begin.
     pub(super) end: RingPlace,
 }
 
 impl Group {
-    /// The commit of a tree that an entry names.
+    /// The tree commit of an entry.
     pub(super) fn of_tree(opened: &Opened) -> Result<Self> {
         let tree = opened.entry.tree;
         let entries = root_blocks(tree).map(|block| (block, opened.tag)).to_vec();
@@ -64,13 +64,13 @@ impl Group {
         })
     }
 
-    /// What the commit lists.
+    /// Decodes the records of the commit.
     pub(super) fn records(&self) -> Result<Vec<Record<'_>>, Short> {
         record::records(&self.stream)
     }
 }
 
-/// The blocks of the two copies of a root.
+/// Returns the blocks of the two copies of a root.
 pub(crate) fn root_blocks(tree: u64) -> [BlockNo; 2] {
     [ROOTS_START + tree % ROOT_SLOTS, ROOT_COPIES_START + tree % ROOT_SLOTS]
 }

@@ -1,4 +1,4 @@
-//! What the log holds that is newer than a state.
+//! Finds everything in the log that is newer than a state.
 
 use super::chain::Chain;
 use super::entries::{Entries, Held};
@@ -8,25 +8,25 @@ use crate::format::entry::LAST;
 use crate::format::pointer::Salt;
 use crate::format::ring::RingPlace;
 
-/// A salt that shares so many bytes with another one is the same, with some of it damaged.
+/// If a salt shares this many bytes with another one, it is the same salt, partly damaged.
 const SAME_SALT_BYTES: usize = 8;
 
-/// What is newer than a state that was chosen.
+/// What the log holds that is newer than a state.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Newer {
-    /// Blocks of authentic entries with a larger number, or that are malformed.
+    /// Blocks of authentic entries with larger sequence numbers, and blocks of malformed entries.
     pub(crate) blocks: Vec<BlockNo>,
-    /// How many commits end in one of them.
+    /// Number of commits whose last entry is in one of these blocks.
     pub(crate) commits: u64,
-    /// The largest number.
+    /// The largest sequence number among them.
     pub(crate) sequence: u64,
-    /// Entries that can't be read, and may be newer.
+    /// Number of entries that cannot be read and may be newer.
     pub(crate) unreadable: u64,
 }
 
 impl Entries {
-    /// Whether the block of a place looks like an entry that this salt sealed, and does not open: it
-    /// was not written whole, or it is damaged.
+    /// Whether the block at a place looks like an entry under this salt, but does not open: it was
+    /// not completely written, or it is damaged.
     fn is_unreadable(&self, place: RingPlace, salt: &Salt) -> bool {
         let (Held::Other(held) | Held::Malformed(held)) = self.held(place.block()) else {
             return false;
@@ -35,7 +35,7 @@ impl Entries {
         same >= SAME_SALT_BYTES
     }
 
-    /// What is newer than a chain's last commit.
+    /// Returns what is newer than the last commit of a chain.
     pub(crate) fn newer_than(&self, chain: &Chain) -> Newer {
         let last = chain.last();
         let (sequence, tree) = (last.mark.sequence, last.tree);
@@ -51,7 +51,7 @@ impl Entries {
             newer.commits += u64::from(opened.entry.flags & LAST != 0 && !second_copy);
             newer.sequence = newer.sequence.max(opened.entry.sequence);
         }
-        // Nothing else passes over them, so a repair must not leave them.
+        // Every later mount would refuse malformed entries, so a repair must overwrite them.
         let malformed = self.all_held().filter(|(_, held)| matches!(held, Held::Malformed(_)));
         newer.blocks.extend(malformed.map(|(block, _)| block));
         for slot in 0..ROOT_SLOTS {
@@ -69,7 +69,7 @@ impl Entries {
     }
 }
 
-/// The first copy of a root whose second copy a block holds.
+/// Returns the block of the first copy of a root, given the block of the second.
 fn first_copy(second: BlockNo) -> BlockNo {
     ROOTS_START + (second.0 - ROOT_COPIES_START.0)
 }

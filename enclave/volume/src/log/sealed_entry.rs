@@ -1,4 +1,4 @@
-//! Entries of the log as they are sealed in blocks.
+//! Seals and opens the entries of the log.
 
 use crate::crypto::{Seal, Sealer};
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use crate::format::identity::VolumeId;
 use crate::format::mark::Mark;
 use crate::format::pointer::{Salt, Tag};
 
-/// An entry that is authentic.
+/// An authentic entry.
 #[derive(Debug, Clone)]
 pub(super) struct Opened {
     pub(super) entry: Entry,
@@ -18,7 +18,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Which entry this is.
+    /// Returns the mark of the entry.
     pub(super) fn mark(&self) -> Mark {
         Mark { sequence: self.entry.sequence, tag: self.tag }
     }
@@ -27,7 +27,7 @@ impl Opened {
 /// Whether a block is the entry with this tag.
 ///
 /// # Errors
-/// For an authentic entry that is malformed.
+/// Fails if the entry is authentic but malformed.
 pub(crate) fn is_entry(
     sealer: &mut Sealer,
     volume: &VolumeId,
@@ -37,7 +37,7 @@ pub(crate) fn is_entry(
     Ok(open(sealer, volume, block)?.is_some_and(|opened| opened.tag == *tag))
 }
 
-/// Makes a block the entry; what the payload leaves of it is sealed as it is.
+/// Seals an entry into a block. The bytes after its payload are sealed unchanged.
 pub(super) fn seal(
     entry: &Entry,
     sealer: &mut Sealer,
@@ -55,10 +55,10 @@ pub(super) fn seal(
     Ok(seal.tag)
 }
 
-/// Opens a block; nothing if it holds no authentic entry.
+/// Opens a block. Returns `None` if it holds no authentic entry.
 ///
 /// # Errors
-/// For an authentic entry that is malformed.
+/// Fails if the entry is authentic but malformed.
 pub(super) fn open(
     sealer: &mut Sealer,
     volume: &VolumeId,

@@ -1,18 +1,18 @@
-//! How much of the log may be damaged.
+//! How much damage in the log a mount tolerates.
 
 use crate::error::{Error, Result};
 
-/// How much is taken for absence that may be damage.
+/// Which damage counts as absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tolerance {
-    /// Nothing: an error of the storage, or something authentic that is malformed, is an error.
+    /// None: an error of the storage is an error, and so is something authentic that is malformed.
     None,
-    /// Both count as if nothing were there.
+    /// Both: the damaged part counts as absent.
     Damage,
 }
 
 impl Tolerance {
-    /// `absent` in place of an error that is tolerated.
+    /// Returns `absent` in place of a tolerated error.
     pub(crate) fn or<T>(self, result: Result<T>, absent: T) -> Result<T> {
         match (self, result) {
             (

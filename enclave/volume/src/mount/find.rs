@@ -1,4 +1,4 @@
-//! Finding the newest state that is whole.
+//! Finds the newest whole state.
 
 use super::verify::{self, Cut};
 use crate::commit::Recovery;
@@ -11,18 +11,18 @@ use crate::format::record::State;
 use crate::log::{Chain, Entries, Newer, Tolerance};
 use crate::sealed_store::SealedStore;
 
-/// The newest state that is whole.
+/// The newest whole state.
 pub(super) struct Found {
     pub(super) chain: Chain,
-    /// Blocks of it that are not known to be durable.
+    /// Blocks of this state that are not known to be durable.
     unsure: Vec<(Kind, Pointer)>,
-    /// The largest number of a commit that is known to have been durable.
+    /// The largest sequence number of a commit that is known to have been durable.
     durable: u64,
     newer: Newer,
 }
 
 impl Found {
-    /// What was dropped, if anything was.
+    /// Returns what was dropped, or `None` if nothing was.
     pub(super) fn dropped(&self) -> Option<Dropped> {
         let (found, newer) = (self.chain.last().mark.sequence, &self.newer);
         let dropped = Dropped {
@@ -36,7 +36,8 @@ impl Found {
         (any || newer.unreadable > 0).then_some(dropped)
     }
 
-    /// What must be done before anything is written. `header`: a copy of it is not the one that counts.
+    /// Returns what must be done before the first write. `header`: a copy of the header differs
+    /// from the one that the state names.
     pub(super) fn recovery(&self, header: bool) -> Recovery {
         let unsure = self.chain.groups().filter(|group| group.mark.sequence > self.durable);
         Recovery {
@@ -48,7 +49,7 @@ impl Found {
     }
 }
 
-/// Finds the newest state that is whole.
+/// Finds the newest whole state.
 pub(super) fn newest(
     store: &mut SealedStore,
     entries: &Entries,
@@ -72,7 +73,7 @@ pub(super) fn newest(
     }
 }
 
-/// Numbers of entries and roots are smaller than this: a mount counts on.
+/// All numbers of entries and roots must be smaller than this, because a mount counts on from them.
 const MAX_NUMBERS: u64 = 1 << 62;
 
 pub(super) fn check_numbers(entries: &Entries) -> Result<()> {

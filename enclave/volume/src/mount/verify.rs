@@ -1,7 +1,7 @@
-//! Whether what a commit relies on is in the storage as it was written.
+//! Checks whether the storage holds all that a commit relies on, as it was written.
 //!
-//! A commit may be read back from a storage that lost some of what was written since the
-//! last barrier. What was sealed before that is durable, and not looked at.
+//! The storage may have lost some blocks that were written since the last barrier. All blocks that
+//! were sealed before it are durable, so they are not checked.
 
 use crate::error::{Error, Result};
 use crate::format::block::{BLOCK_BYTES, Block, BlockNo, Kind, zeroed};
@@ -13,19 +13,20 @@ use crate::log::{Chain, Net, Tolerance};
 use crate::sealed_store::SealedStore;
 use std::collections::{HashMap, HashSet};
 
-/// What is left of a chain.
+/// The result of dropping commits from a chain.
 pub(crate) enum Cut {
-    /// A state that is whole, which consists of these blocks, among others that are known to be
+    /// The chain's state is whole. It consists of these blocks and of others that are known to be
     /// durable.
     Whole(Vec<(Kind, Pointer)>),
-    /// None is whole. The storage should have so many blocks.
+    /// No state of the chain is whole. The storage should have this many blocks.
     Nothing { blocks: u64 },
 }
 
-/// Drops the last commits of a chain until its state is whole.
+/// Drops the last commits of a chain until the chain's state is whole.
 ///
 /// # Errors
-/// When the storage fails, or something authentic is malformed, unless that is tolerated.
+/// Fails if the storage fails, or if something authentic is malformed and `tolerance` does not
+/// allow it.
 pub(crate) fn cut_to_whole(
     store: &mut SealedStore,
     chain: &mut Chain,
@@ -57,27 +58,27 @@ pub(crate) fn cut_to_whole(
     }
 }
 
-/// A block, and with which counter it was sealed.
+/// A block, and the counter with which it was sealed.
 type Sealed = (BlockNo, u64);
 
 struct Verifier<'a> {
     store: &'a mut SealedStore,
-    /// Every block that was sealed under another salt is durable, and under this one up to this
-    /// counter.
+    /// The last commit's salt. Durable blocks are those sealed under any other salt, and those
+    /// sealed under this salt with at most the counter `durable`.
     salt: Salt,
     durable: u64,
     tolerance: Tolerance,
-    /// Blocks of data of any state that were looked at: whether they open.
+    /// For each data block of any state that was checked: whether it opens.
     opened: HashMap<Sealed, bool>,
-    /// Blocks of the present state that were looked at, by block and counter: each is looked at once,
-    /// whatever leads to it.
+    /// The blocks of the present state that were checked. Each is checked once, even if several
+    /// pointers lead to it.
     seen: HashSet<Sealed>,
-    /// Blocks of the present state that open, and are not known to be durable.
+    /// Blocks of the present state that open and are not known to be durable.
     unsure: Vec<(Kind, Pointer)>,
 }
 
 impl Verifier<'_> {
-    /// Whether all that a state consists of opens.
+    /// Whether all blocks of the chain's state open.
     fn holds(&mut self, chain: &Chain) -> Result<bool> {
         self.seen.clear();
         self.unsure.clear();
@@ -121,7 +122,8 @@ impl Verifier<'_> {
         Ok(opens)
     }
 
-    /// The contents of a block that opens. One that does not is damaged, or was never written.
+    /// Returns the contents of a block, or `None` if it does not open: it is damaged or was never
+    /// written.
     fn loads(&mut self, kind: Kind, pointer: &Pointer, blocks: u64) -> Result<Option<Block>> {
         let mut bytes = zeroed();
         let loaded = match pointer.block.0 < blocks {
@@ -135,8 +137,9 @@ impl Verifier<'_> {
         }
     }
 
-    /// Whether a node, and all below that later changes leave as it is, opens. Whatever
-    /// leads to a block that is not durable is not durable itself.
+    /// Whether a node opens, and all blocks below it that later changes leave as they are. The
+    /// search stops at durable blocks: only nodes that are not durable point to blocks that are not
+    /// durable.
     fn node_holds(
         &mut self,
         pointer: &Pointer,

@@ -1,12 +1,11 @@
-//! Changing the tree: copy on write, one node after the other from the root down.
+//! Changes the tree: copy on write, from the root down.
 //!
-//! A node that is changed for the first time since it was written gets another block at
-//! once, and its parent, changed likewise, an unsealed pointer to it. So every node on the
-//! path of a change is dirty and stays in the cache; they are sealed and written together
-//! (see `write`).
+//! When a clean node is changed, it moves to another block at once, and its parent, changed
+//! likewise, gets an unsealed pointer to it. So every node on the path of a change is dirty and
+//! stays in the cache. Dirty nodes are sealed and written together (see `write`).
 //!
-//! A change fails before it has changed anything if a node on its path can't be read. After that it
-//! needs nothing but blocks of the pool, whose number [`Tree::blocks_needed`] tells beforehand.
+//! If a node on its path cannot be read, a change fails before it has changed anything. After that
+//! it needs only blocks from the pool. [`Tree::blocks_needed`] counts them beforehand.
 
 use super::{Root, Tree};
 use crate::cache::NodeFrame;
@@ -16,28 +15,30 @@ use crate::format::item::{KEY_BYTES, Key, Subject};
 use crate::format::node::{MAX_LEVELS, MAX_VALUE_BYTES, Node, SLOT_BYTES};
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 
-/// Below this, a node is merged with a neighbour if both fit into one.
+/// A node that uses fewer bytes is merged with a neighbour if both fit into one node.
 const SPARSE: usize = 1024;
 
-/// What one more child takes of a node.
+/// Bytes that another child takes in a node.
 const CHILD_BYTES: usize = SLOT_BYTES + KEY_BYTES + POINTER_BYTES;
 
-/// The path to a leaf: dirty nodes, and the index of the child that was taken in each.
+/// The path to a leaf: dirty nodes, and for each the index of the child on the path.
 type Path = Vec<(NodeFrame, usize)>;
 
 impl Tree {
-    /// More blocks than a change of an item ever takes from the pool: for each level one for the node
-    /// that is on the path and one for the node that it is split into, and one for a new root.
+    /// Upper bound on the blocks that any change of an item takes from the pool. These are two for
+    /// each level, for the node on the path and for the node split off from it, and one for a new
+    /// root.
     pub(crate) fn most_blocks_needed(&self) -> usize {
         2 * usize::from(self.root.levels) + 1
     }
 
-    /// How many blocks it takes from the pool at most to make an item writable, and to put a value of
-    /// so many bytes.
+    /// Returns the maximum number of blocks that it takes from the pool to make an item writable
+    /// and, with `length`, to put a value of that many bytes.
     pub(crate) fn blocks_needed(&mut self, key: &Key, length: Option<usize>) -> Result<usize> {
         let mut pointer = self.root.pointer;
         let mut clean = usize::from(pointer.is_sealed());
-        // Nodes in a row, up from the present one, that have no room for another child.
+        // Number of adjacent levels, from the present one up, whose node has no room for another
+        // child.
         let mut full = 0;
         for level in (1..self.root.levels).rev() {
             let frame = self.node(&pointer, level)?;
@@ -58,20 +59,20 @@ impl Tree {
         Ok(clean + 1 + full + new_root)
     }
 
-    /// Makes sure that a change of this item needs nothing from the storage any more, so
-    /// that it can't fail in the middle of an operation.
+    /// Makes the path to an item writable. A change of the item then needs nothing from the
+    /// storage, so it cannot fail in the middle of an operation.
     pub(crate) fn prepare(&mut self, key: &Key) -> Result<()> {
         self.writable_path(key).map(drop)
     }
 
-    /// Puts an item, or gives it another value.
+    /// Inserts an item, or replaces its value.
     pub(crate) fn put(&mut self, key: &Key, value: &[u8]) -> Result<()> {
-        debug_assert!(key.subject != Subject::Extents, "which pointers differ must be said");
+        debug_assert!(key.subject != Subject::Extents, "`put_extents` takes the changed pointers");
         self.changes.add(key);
         self.put_value(key, value)
     }
 
-    /// Puts an item of extents whose pointers of a mask differ from what they were.
+    /// Puts an item of extents. `mask` says which of its pointers have changed.
     pub(crate) fn put_extents(&mut self, key: &Key, value: &[u8], mask: u32) -> Result<()> {
         self.changes.add_pointers(key, mask);
         self.put_value(key, value)
@@ -91,7 +92,7 @@ impl Tree {
         self.health.poison_on_error(result)
     }
 
-    /// Takes an item away; whether there was one.
+    /// Removes an item. Returns whether it existed.
     pub(crate) fn remove(&mut self, key: &Key) -> Result<bool> {
         let (mut path, leaf) = self.writable_path(key)?;
         let node = self.cache.node_mut(leaf);
@@ -103,7 +104,7 @@ impl Tree {
         Ok(true)
     }
 
-    /// The path to the leaf of a key, all of it dirty.
+    /// Makes all nodes on the path to the leaf of a key dirty, and returns the path and the leaf.
     fn writable_path(&mut self, key: &Key) -> Result<(Path, NodeFrame)> {
         let root = self.root.pointer;
         let (mut frame, moved) = self.make_writable(&root, self.root.levels - 1)?;
@@ -119,7 +120,7 @@ impl Tree {
         Ok((path, frame))
     }
 
-    /// A child of a dirty node, made dirty.
+    /// Makes a child of a dirty node dirty.
     fn make_child_writable(
         &mut self,
         parent: NodeFrame,
@@ -134,8 +135,8 @@ impl Tree {
         Ok(frame)
     }
 
-    /// Makes a node dirty. If it was clean, it moves to another block, and the pointer that
-    /// its parent must have from now on is given too.
+    /// Makes a node dirty. If it was clean, it moves to another block, and the result includes the
+    /// new pointer for its parent.
     fn make_writable(
         &mut self,
         pointer: &Pointer,
@@ -156,14 +157,14 @@ impl Tree {
         self.pool.take().ok_or_else(|| Error::damaged("no block is at hand for a tree node"))
     }
 
-    /// Holds a new node, which is dirty; the pointer to it.
+    /// Adds a new, dirty node to the cache, and returns the pointer to it.
     fn add_node(&mut self, block: BlockNo, node: Node) -> Pointer {
         let frame = self.cache.put_node(block, node);
         self.cache.mark_node_dirty(frame);
         Pointer::unsealed(block)
     }
 
-    /// Inserts into a dirty node, and splits it if there is no room.
+    /// Inserts into a dirty node, and splits the node if it has no room.
     fn insert(
         &mut self,
         path: &mut Path,
@@ -188,7 +189,7 @@ impl Tree {
         }
     }
 
-    /// Puts a new root above the old one and its new neighbour.
+    /// Adds a root above the old one and the node split off from it.
     fn grow_root(&mut self, separator: &Key, right: &Pointer) -> Result<()> {
         if self.root.levels == MAX_LEVELS {
             return Err(Error::damaged("the tree has too many levels"));
@@ -202,7 +203,7 @@ impl Tree {
         Ok(())
     }
 
-    /// After a removal: gives up an empty node, merges a sparse one.
+    /// Removes an empty node or merges a sparse one, after a removal.
     fn shrink(&mut self, path: &mut Path, frame: NodeFrame) -> Result<()> {
         let Some((parent, index)) = path.pop() else {
             return self.lower_root();
@@ -219,7 +220,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Removes a dirty child that is not needed any more.
+    /// Removes a dirty child.
     fn drop_child(&mut self, parent: NodeFrame, index: usize) {
         let node = self.cache.node_mut(parent);
         let pointer = node.child(index);
@@ -228,8 +229,8 @@ impl Tree {
         self.pool.leave(pointer);
     }
 
-    /// Merges a child with a neighbour, if that is easy: a neighbour that can't be read or
-    /// does not fit is left alone, and so are both where no block is at hand.
+    /// Merges a child with a neighbour, if that is easy. Does nothing if the neighbour cannot be
+    /// read, both do not fit into one node, or the pool has no block.
     fn merge(&mut self, parent: NodeFrame, index: usize, level: u8) -> bool {
         let children = self.cache.node(parent).count();
         let pairs = [index.checked_sub(1).map(|left| (left, index)), Some((index, index + 1))];
@@ -260,7 +261,7 @@ impl Tree {
         false
     }
 
-    /// Takes away roots that have one child only.
+    /// Removes roots that have only one child.
     fn lower_root(&mut self) -> Result<()> {
         while self.root.levels > 1 {
             let root = self.root;

@@ -1,4 +1,4 @@
-//! Reading the tree.
+//! Reads the tree.
 
 use super::{Range, Tree};
 use crate::cache::NodeFrame;
@@ -8,7 +8,7 @@ use crate::format::item::Key;
 use crate::format::node::Node;
 use crate::format::pointer::Pointer;
 
-/// What to do after an item.
+/// Whether a scan continues after an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     On,
@@ -16,7 +16,7 @@ pub(crate) enum Step {
 }
 
 impl Tree {
-    /// The node of a pointer, read and checked if it is not in the cache.
+    /// Returns the node of a pointer. Reads and checks it if it is not in the cache.
     pub(super) fn node(&mut self, pointer: &Pointer, level: u8) -> Result<NodeFrame> {
         if let Some(frame) = self.cache.find_node(pointer.block) {
             if self.cache.node(frame).level() != level {
@@ -27,7 +27,7 @@ impl Tree {
         if !pointer.is_sealed() {
             return Err(Error::damaged("a tree node that was never written is gone"));
         }
-        // A node that is replaced gives its block back, which must be no part of the log.
+        // A replaced node gives its block back, so the block must not be part of the log.
         if !may_hold_node(pointer.block, self.store.blocks()) {
             let what = format!("a pointer leads to block {}, where no tree node is", pointer.block);
             return Err(Error::damaged(what));
@@ -46,17 +46,18 @@ impl Tree {
         }
     }
 
-    /// The leaf that a key belongs into, and the least key of the next leaf.
+    /// Returns the leaf for a key, and the least key of the next leaf.
     fn leaf(&mut self, key: &Key) -> Result<(NodeFrame, Option<Key>)> {
         let (frame, next) = self.path_to(key, |_| ());
         Ok((frame?, next))
     }
 
-    /// As [`leaf`](Self::leaf), with a look at the pointers of all nodes on the path, and of the
-    /// leaf. Where one of them can't be read, the key is the least one after all that it leads to.
+    /// Finds a leaf like [`leaf`](Self::leaf), and calls `look` with the pointers to all nodes on
+    /// the path. If a node cannot be read, the returned key is the least key after all keys below
+    /// that node.
     ///
-    /// The keys of each node on the path must lie between those that the nodes above give it. So
-    /// whoever goes from leaf to leaf gets each item once, whatever the pointers lead to.
+    /// The keys of each node on the path must lie in the range that the nodes above give it. So a
+    /// walk from leaf to leaf visits each item once, wherever the pointers lead.
     fn path_to(
         &mut self,
         key: &Key,
@@ -79,16 +80,16 @@ impl Tree {
         (self.node_in(&pointer, 0, &range), range.end)
     }
 
-    /// A node whose keys lie where they should.
+    /// Returns a node, and checks that its keys lie in `range`.
     fn node_in(&mut self, pointer: &Pointer, level: u8, range: &Range) -> Result<NodeFrame> {
         let frame = self.node(pointer, level)?;
         range.check(self.cache.node(frame))?;
         Ok(frame)
     }
 
-    /// Looks at all pointers on the path to the leaf of a key, and then at the leaf. Also gives the
-    /// least key of what comes after it: after the leaf, or after all that is below a node that
-    /// can't be read.
+    /// Calls `pointers` with all pointers on the path to the leaf of a key, and then `leaf` with
+    /// the leaf. Also returns the least key after the leaf or, if a node cannot be read, after all
+    /// keys below that node.
     pub(crate) fn visit_leaf<T>(
         &mut self,
         key: &Key,
@@ -99,8 +100,8 @@ impl Tree {
         (frame.map(|frame| leaf(self.cache.node(frame))), next)
     }
 
-    /// Looks at an item's value, if there is one. There is one path to where it belongs, so what keys
-    /// lie elsewhere does not matter.
+    /// Calls `look` with the value of an item, if the item exists. Ranges are not checked: only one
+    /// path leads to the place of a key, so keys in other places do not matter.
     pub(crate) fn get<T>(&mut self, key: &Key, look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         let mut pointer = self.root.pointer;
         for level in (1..self.root.levels).rev() {
@@ -113,12 +114,12 @@ impl Tree {
         Ok(node.search(key).ok().map(|index| look(node.value(index))))
     }
 
-    /// Whether there is such an item.
+    /// Whether an item exists.
     pub(crate) fn has(&mut self, key: &Key) -> Result<bool> {
         Ok(self.get(key, |_| ())?.is_some())
     }
 
-    /// Looks at the items from a key on, in order, until `each` has enough.
+    /// Calls `each` with the items from a key on, in order, until it returns [`Step::Stop`].
     pub(crate) fn scan(
         &mut self,
         from: &Key,
@@ -141,7 +142,7 @@ impl Tree {
         }
     }
 
-    /// A node as it is in the storage, or in the cache if it was not written yet.
+    /// Returns a copy of a node from the storage or, if it was not written yet, from the cache.
     pub(crate) fn load_node(&mut self, pointer: &Pointer, level: u8) -> Result<Node> {
         if !pointer.is_sealed() {
             let frame = self.cache.find_node(pointer.block);

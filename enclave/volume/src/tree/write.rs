@@ -1,4 +1,4 @@
-//! Writing dirty nodes.
+//! Writes dirty nodes.
 
 use super::Tree;
 use crate::cache::NodeFrame;
@@ -7,7 +7,7 @@ use crate::format::block::{BlockNo, Kind, Run};
 use crate::format::pointer::Pointer;
 use crate::sealed_store::BATCH_BLOCKS;
 
-/// A dirty node, and where the pointer to it is; nowhere for the root.
+/// A dirty node, and the place of the pointer to it. The root has no parent.
 struct Dirty {
     parent: Option<(NodeFrame, usize)>,
     frame: NodeFrame,
@@ -15,8 +15,8 @@ struct Dirty {
 }
 
 impl Tree {
-    /// Seals and writes all dirty nodes, children before parents. That is no commit: until
-    /// one, nothing durable refers to them.
+    /// Seals and writes all dirty nodes, children before parents. This is not a commit: nothing
+    /// durable refers to them before one.
     pub(crate) fn write_nodes(&mut self) -> Result<()> {
         for mut nodes in self.dirty_nodes_by_level()? {
             nodes.sort_unstable_by_key(|node| node.block);
@@ -27,7 +27,7 @@ impl Tree {
         Ok(())
     }
 
-    /// The dirty nodes of each level, from the leaves up.
+    /// Returns the dirty nodes of each level, leaves first.
     fn dirty_nodes_by_level(&mut self) -> Result<Vec<Vec<Dirty>>> {
         let mut levels: Vec<Vec<Dirty>> = Vec::new();
         let root = self.root;
@@ -55,8 +55,8 @@ impl Tree {
         Ok(levels)
     }
 
-    /// Writes nodes, which are in the order of their blocks.
-    #[expect(clippy::indexing_slicing, reason = "`start` is where they ended")]
+    /// Writes nodes, which are sorted by block.
+    #[expect(clippy::indexing_slicing, reason = "`start` is the earlier end of `scratch`")]
     fn write_batch(&mut self, nodes: &[Dirty]) -> Result<()> {
         self.scratch.clear();
         let mut pointers: Vec<Pointer> = Vec::with_capacity(nodes.len());
@@ -78,7 +78,7 @@ impl Tree {
     }
 }
 
-/// Where nodes lie that are in the order of their blocks.
+/// Returns the runs of blocks of nodes that are sorted by block.
 fn runs(nodes: &[Dirty]) -> Vec<Run> {
     let in_a_row = |one: &Dirty, next: &Dirty| one.block + 1 == next.block;
     #[expect(clippy::cast_possible_truncation, reason = "a batch has at most `BATCH_BLOCKS`")]

@@ -1,4 +1,4 @@
-//! What is in use, compared with what is entered as in use.
+//! Compares the blocks in use with the bitmaps.
 
 use super::Check;
 use crate::alloc::{REGION_BLOCKS, WORDS};
@@ -6,18 +6,18 @@ use crate::format::block::{BlockNo, RESERVED_BLOCKS};
 use crate::format::numbers::to_usize;
 use std::collections::BTreeMap;
 
-/// Words of a chunk.
+/// Number of words in a chunk.
 const CHUNK_WORDS: usize = 8;
 
-/// Blocks of a chunk.
+/// Number of blocks in a chunk.
 const CHUNK_BLOCKS: u64 = 64 * CHUNK_WORDS as u64;
 
-/// A set of blocks. It takes memory for what is in it, however long the storage says it is.
+/// A set of blocks. Its memory depends on its contents, not on the claimed length of the storage.
 #[derive(Default)]
 pub(super) struct Blocks(BTreeMap<u64, [u64; CHUNK_WORDS]>);
 
 impl Blocks {
-    /// Adds a block; whether it was not there.
+    /// Adds a block. Returns whether it is new.
     #[expect(clippy::indexing_slicing, reason = "a chunk has a word for each 64 of its blocks")]
     pub(super) fn insert(&mut self, block: BlockNo) -> bool {
         let chunk = self.0.entry(block.0 / CHUNK_BLOCKS).or_default();
@@ -28,12 +28,12 @@ impl Blocks {
         !there
     }
 
-    /// The regions that have any, some more than once.
+    /// Returns the regions with blocks in the set, some more than once.
     fn regions(&self) -> impl Iterator<Item = u64> {
         self.0.keys().map(|chunk| chunk / (REGION_BLOCKS / CHUNK_BLOCKS))
     }
 
-    /// The bits of a region.
+    /// Returns the bits of a region.
     fn region(&self, number: u64) -> [u64; WORDS] {
         let mut words = [0; WORDS];
         let first = number * (REGION_BLOCKS / CHUNK_BLOCKS);
@@ -64,7 +64,7 @@ impl Check<'_> {
         let (mut entered, mut leaked, mut unguarded) = (0_u64, 0_u64, 0_u64);
         let mut whole = true;
         for number in regions {
-            // A larger one has blocks that no pointer can name.
+            // The blocks of a region with a larger number have no valid block numbers.
             let bits = match number < u64::MAX / REGION_BLOCKS {
                 true => {
                     self.engine.space_mut().region_bits(number).map_err(|error| error.to_string())

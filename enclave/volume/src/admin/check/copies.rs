@@ -1,12 +1,12 @@
-//! What is there twice: the header, and the entry that names the newest root.
+//! Checks both copies of the header, and of the entry that names the newest root.
 
 use super::Check;
 use crate::format::block::{BlockNo, Bytes, HEADER_COPIES, HEADER_START, zeroed};
 use crate::log;
 
 impl Check<'_> {
-    /// Looks at both copies. One that is damaged, or that a change cut short
-    /// has left behind, costs nothing while the other one is whole.
+    /// Checks both copies of each. A damaged copy, or one that an interrupted change left behind,
+    /// does no harm while the other is intact.
     pub(super) fn copies(&mut self) {
         let header = self.engine.header().encode(self.engine.volume_key());
         for copy in 0..HEADER_COPIES {

@@ -1,4 +1,4 @@
-//! Inodes, compared with the names that they have and with what they have; and their paths.
+//! Compares inodes with their names and their items, and finds their paths.
 
 use super::Check;
 use crate::format::attributes::Attributes;
@@ -9,19 +9,19 @@ use crate::format::numbers::InodeNo;
 use std::collections::{HashMap, HashSet};
 use twine_vfs::FileKind;
 
-/// Of a path that is longer, only the end is shown.
+/// Limit on the length of a path in bytes. Of a longer path, only the end is shown.
 const MAX_PATH_BYTES: usize = 4096;
 
-/// Where a name is.
+/// The place of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spot {
-    /// What the name leads to.
+    /// The inode to which the name leads.
     pub(super) inode: InodeNo,
     pub(super) directory: InodeNo,
     pub(super) cookie: u64,
 }
 
-/// What an inode says of itself.
+/// The attributes of an inode that the check compares.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Says {
     kind: FileKind,
@@ -37,37 +37,37 @@ impl From<Attributes> for Says {
     }
 }
 
-/// How an inode hangs on the root.
+/// The state of an inode in the search for circles.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Way {
     #[default]
     Unknown,
-    /// It is on the way that is gone just now.
+    /// The inode is on the path that is being followed.
     Here,
-    /// The way up ends, at the root or elsewhere.
+    /// The path from this inode upwards was followed to its end.
     Ends,
 }
 
-/// What is known of an inode.
+/// What the check has found about an inode.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
-    /// There are attributes.
+    /// Whether there are attributes.
     pub(super) is_there: bool,
-    /// They make sense.
+    /// The attributes, if they are valid.
     pub(super) says: Option<Says>,
     pub(super) names: u64,
-    /// What the last of its names says that it is.
+    /// The kind of the inode according to the last of its names.
     pub(super) named_kind: Option<FileKind>,
-    /// Where its first name is; of a directory that with which its attributes agree, if there is
-    /// one.
+    /// The place of its first name. For a directory, the place with which its attributes agree, if
+    /// there is one.
     pub(super) spot: Option<Spot>,
     pub(super) marked: bool,
-    /// Behind its last block.
+    /// Index of the block after its last one.
     pub(super) blocks: u64,
     pub(super) target_bytes: u64,
     pub(super) has_entries: bool,
-    /// There are items of what only a file can have, and a symbolic link, whether or not they hold
-    /// anything.
+    /// Whether there are items that only a file or only a symbolic link can have, even without
+    /// contents.
     pub(super) has_data: bool,
     pub(super) has_target: bool,
     way: Way,
@@ -80,7 +80,7 @@ impl Known {
 }
 
 impl Check<'_> {
-    /// Looks at each inode, and then at how directories are in each other.
+    /// Checks each inode, and then how directories contain each other.
     pub(super) fn inodes(&mut self) {
         let next = self.engine.inodes().next();
         if next <= InodeNo::ROOT || next.0 == u64::MAX {
@@ -90,7 +90,7 @@ impl Check<'_> {
             self.find(None, true, "there is no root directory");
         }
         self.choose_spots();
-        // What is found about an inode changes nothing of it.
+        // Findings about an inode do not change what is known of it.
         let inodes = std::mem::take(&mut self.inodes);
         for (&inode, known) in &inodes {
             if inode >= next {
@@ -113,7 +113,7 @@ impl Check<'_> {
         }
     }
 
-    /// Of several names of a directory, takes that with which its attributes agree.
+    /// For a directory with several names, chooses the one with which its attributes agree.
     fn choose_spots(&mut self) {
         let mut spots = std::mem::take(&mut self.more_names);
         for other in &mut spots {
@@ -127,12 +127,12 @@ impl Check<'_> {
         self.more_names = spots;
     }
 
-    /// Looks at an inode whose attributes are not there.
+    /// Reports an inode that has no attributes.
     fn missing(&mut self, inode: InodeNo, known: &Known) {
         if known.names > 0 {
             self.find(Some(inode), true, "there is a name for it, but it is gone");
         } else if self.torn {
-            // Its attributes may be in what can't be read.
+            // Its attributes may be in an unreadable part.
         } else if known.marked {
             self.find(Some(inode), false, "it is to be removed, but it is gone");
         } else {
@@ -140,7 +140,7 @@ impl Check<'_> {
         }
     }
 
-    /// Compares an inode with the names that it has, and with what it has.
+    /// Compares an inode with its names and its items.
     fn inode(&mut self, inode: InodeNo, known: &Known, says: Says) {
         if known.named_kind.is_some_and(|kind| kind != says.kind) {
             self.find(Some(inode), false, "its name says that it is of another kind");
@@ -183,7 +183,7 @@ impl Check<'_> {
         }
     }
 
-    /// Finds directories that are in each other, and so in nothing else. Each is passed once.
+    /// Finds directories that contain each other and are in no others. Visits each inode once.
     fn circles(&mut self) {
         let directories: Vec<InodeNo> = self
             .inodes
@@ -216,7 +216,7 @@ impl Check<'_> {
         }
     }
 
-    /// Tells of a name of a directory that has another one.
+    /// Reports a further name of a directory.
     fn one_more_name(&mut self, spot: Spot) {
         let Spot { inode, directory, .. } = spot;
         let name = self.name(&spot).unwrap_or_default();
@@ -230,8 +230,8 @@ impl Check<'_> {
         self.find(Some(directory), true, what);
     }
 
-    /// Whether a directory is below another one. The way up ends: circles were seen before, and a
-    /// long one is given up.
+    /// Whether a directory is below another one. The walk upwards ends: circles were found before,
+    /// and a long path is given up.
     fn is_below(&self, directory: InodeNo, above: InodeNo) -> bool {
         let mut at = directory;
         for _ in 0..MAX_PATH_BYTES {
@@ -246,15 +246,15 @@ impl Check<'_> {
         false
     }
 
-    /// The name that is at a spot, if it can be read.
+    /// Reads the name at a place, if possible.
     fn name(&mut self, spot: &Spot) -> Option<String> {
         let key = Key::new(spot.directory, Subject::Entry, spot.cookie);
         let name = |value: &[u8]| dirent::parse(value).map(|(.., name)| name.to_owned()).ok();
         self.engine.space_mut().get(&key, name).ok().flatten().flatten()
     }
 
-    /// A path of an inode, as far as the tree can be read; the end of a long one. There is none from
-    /// a circle of directories.
+    /// Returns the path of an inode, as far as the tree can be read, or the end of a long path.
+    /// Returns `None` in a circle of directories.
     pub(super) fn path(&mut self, inode: InodeNo, paths: &mut Paths) -> Option<String> {
         let mut names: Vec<String> = Vec::new();
         let mut passed = HashSet::new();
@@ -286,6 +286,6 @@ impl Check<'_> {
     }
 }
 
-/// Names of inodes that paths were made of.
+/// The names of inodes on the paths so far.
 #[derive(Default)]
 pub(super) struct Paths(HashMap<InodeNo, Option<String>>);

@@ -1,25 +1,25 @@
-//! Targets of symbolic links, read piece by piece.
+//! Checks the targets of symbolic links, piece by piece.
 
 use crate::format::numbers::InodeNo;
 use std::mem;
 
-/// The symbolic link whose pieces are passing by.
+/// The symbolic link whose pieces are being read.
 #[derive(Debug)]
 pub(super) struct Target {
     inode: InodeNo,
-    /// The bytes of a character whose others are in the next piece.
+    /// The first bytes of a character that continues in the next piece.
     begun: Vec<u8>,
     makes_sense: bool,
 }
 
 impl Target {
-    /// Of an inode, before its first piece.
+    /// The target of an inode, before its first piece.
     pub(super) fn new(inode: InodeNo) -> Self {
         Target { inode, begun: Vec::new(), makes_sense: true }
     }
 
-    /// Takes the next piece of an inode. If it is another one, that ends the last one, which is
-    /// given back if its target is no text.
+    /// Adds the next piece of an inode. If the inode is a new one, returns the previous inode if
+    /// its target is not UTF-8.
     pub(super) fn add(&mut self, inode: InodeNo, piece: &[u8]) -> Option<InodeNo> {
         let ended = (inode != self.inode).then(|| mem::replace(self, Target::new(inode)));
         self.begun.extend_from_slice(piece);
@@ -34,7 +34,7 @@ impl Target {
         ended.and_then(Target::end)
     }
 
-    /// The inode, if its target is no text.
+    /// Returns the inode if its target is not UTF-8.
     pub(super) fn end(self) -> Option<InodeNo> {
         (!self.makes_sense || !self.begun.is_empty()).then_some(self.inode)
     }

@@ -1,24 +1,24 @@
-//! A storage for volumes that are opened thousands of times a second.
+//! A storage for volumes that are opened thousands of times per second.
 
 use crate::format::block::{BLOCK_BYTES, Bytes};
 use crate::storage::{Storage, StorageError};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Blocks that the storage may have.
+/// Limit on the number of blocks.
 pub(super) const MAX_STORAGE_BLOCKS: u64 = 4096;
 
-/// Reads of the storage by one mount, and all that is asked of it. Those of the tests'
-/// volumes have some hundreds of blocks.
+/// Limit on the reads by one mount and everything that is done with it. The volumes have some
+/// hundreds of blocks.
 const MAX_READS: u64 = 20_000;
 
-/// A storage in little memory, whose clones share what it holds. It counts reads.
+/// A storage that takes little memory. Clones share their contents. It counts reads.
 #[derive(Clone, Default)]
 pub(super) struct Blocks(Arc<Mutex<Held>>);
 
 #[derive(Clone, Default)]
 struct Held {
     size: u64,
-    /// The blocks, as far as they have been written; nothing for one of zeros.
+    /// The blocks up to the last one that was written; `None` for a block of zeros.
     blocks: Vec<Option<Arc<Bytes>>>,
     reads: u64,
 }
@@ -37,7 +37,7 @@ impl Held {
         self.blocks[at] = (*bytes != [0; BLOCK_BYTES]).then(|| Arc::new(*bytes));
     }
 
-    /// The first block of bytes that all lie within the storage.
+    /// Returns the first block of a range of bytes, which must lie within the storage.
     fn first(&self, offset: u64, bytes: &[u8]) -> Result<u64, StorageError> {
         match offset.checked_add(bytes.len() as u64) {
             Some(end) if end <= self.size => Ok(offset / BLOCK_BYTES as u64),
@@ -51,23 +51,23 @@ impl Blocks {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One of its own, with the same bytes.
+    /// Returns a separate storage with the same bytes.
     pub(super) fn copy(&self) -> Self {
         let held = self.with(|held| Held { reads: 0, ..held.clone() });
         Blocks(Arc::new(Mutex::new(held)))
     }
 
-    /// What a block holds.
+    /// Returns the contents of a block.
     pub(super) fn block(&self, block: u64) -> Bytes {
         self.with(|held| held.get(block))
     }
 
-    /// Has a block hold this.
+    /// Sets the contents of a block.
     pub(super) fn set_block(&self, block: u64, bytes: &Bytes) {
         self.with(|held| held.put(block, bytes));
     }
 
-    /// The blocks that do not hold zeros.
+    /// Returns the blocks that are not zero.
     pub(super) fn used(&self) -> Vec<u64> {
         self.with(|held| {
             let used = (0..).zip(&held.blocks).filter(|(_, bytes)| bytes.is_some());

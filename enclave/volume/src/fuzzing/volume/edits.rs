@@ -1,4 +1,4 @@
-//! What a hostile holder of the key makes of what was sealed.
+//! The changes that a hostile holder of the key makes to sealed blocks.
 
 use super::blocks::{Blocks, MAX_STORAGE_BLOCKS};
 use crate::format::block::{BLOCK_BYTES, BlockNo, Bytes, Kind, MAX_BLOCKS};
@@ -9,16 +9,16 @@ use crate::fuzzing::{any_key, padded};
 use std::collections::BTreeMap;
 use twine_fuzz_input::Input;
 
-/// Things of a kind that one edit changes, where it is to change many.
+/// Number of nodes or entries that one edit changes, if it changes many.
 const MANY: usize = 24;
 
-/// Nodes and entries that a storage holds.
+/// The nodes and entries in a storage.
 pub(super) struct Spots {
     nodes: Vec<Spot>,
     entries: Vec<Spot>,
 }
 
-/// Something that was sealed, and the blocks that hold it.
+/// A node or entry, and the blocks that hold it.
 struct Spot {
     sealed: Sealed,
     blocks: Vec<u64>,
@@ -30,7 +30,7 @@ impl Spots {
         [&self.nodes, &self.entries].map(|spots| spots.len())
     }
 
-    /// Where the storage holds what was sealed. What it does not hold any more is left out.
+    /// Finds the blocks that hold what was sealed. Leaves out what the storage no longer holds.
     pub(super) fn find(storage: &Blocks, sealed: Vec<Sealed>) -> Self {
         let mut spots = Spots { nodes: Vec::new(), entries: Vec::new() };
         let held: Vec<(u64, Bytes)> =
@@ -53,10 +53,10 @@ impl Spots {
     }
 }
 
-/// Which things of a kind, and what they are now.
+/// Changed nodes or entries by index, with their new contents.
 type Changed<'a> = BTreeMap<usize, (&'a Spot, Vec<u8>)>;
 
-/// Changes what the storage holds as the input says: what was changed, and what it is now.
+/// Changes the storage according to the input. Returns what was changed, with the new contents.
 pub(super) fn make<'a>(
     storage: &Blocks,
     spots: &'a Spots,
@@ -99,7 +99,7 @@ pub(super) fn make<'a>(
     changed.map(put).collect()
 }
 
-/// Overwrites bytes, or moves what lies behind by a few bytes.
+/// Overwrites some bytes, or moves the bytes after them.
 fn change_bytes(bytes: &mut [u8], input: &mut Input<'_>) {
     let (what, at) = (input.u8(), input.below(bytes.len()));
     let new = input.bytes(63);
@@ -112,7 +112,7 @@ fn change_bytes(bytes: &mut [u8], input: &mut Input<'_>) {
     bytes[at..at + length].copy_from_slice(&new[..length]);
 }
 
-/// Changes a node's items, so that it stays a node; or its bytes.
+/// Changes the items of a node so that it stays valid, or changes its bytes.
 fn change_node(page: &mut Bytes, input: &mut Input<'_>) {
     let (what, level) = (input.u8() % 8, page[0]);
     let node = Node::validate(Box::new(*page), level).ok();
@@ -132,27 +132,27 @@ fn change_items(node: &mut Node, what: u8, input: &mut Input<'_>) {
     let key = node.key(index);
     let mut value = node.value(index).to_vec();
     match what {
-        // Some bytes of a value.
+        // Change some bytes of a value.
         1 | 2 if level == 0 => {
             change_bytes(&mut value, input);
             node.replace(index, &key, &value);
         }
-        // Another value.
+        // Replace a value.
         3 if level == 0 => {
             node.replace(index, &key, input.bytes(63));
         }
         4 if level == 0 => node.remove(index),
-        // A pointer is there twice.
+        // Copy the value of another item.
         5 if level == 0 => {
             let from = node.value(input.below(count)).to_vec();
             node.replace(index, &key, &from);
         }
-        // A child is there twice.
+        // Copy the pointer to another child.
         5 | 6 if level > 0 => {
             let from = node.child(input.below(count));
             node.set_child(index, &from);
         }
-        // Another item, or a pointer to somewhere.
+        // Insert another item, or a pointer to any block.
         _ => {
             let (key, from) = (any_key(input), input.below(MAX_STORAGE_BLOCKS as usize));
             if level == 0 {
