@@ -1,5 +1,5 @@
-//! Whatever somebody does to the bytes of a volume, it gives an error or what the volume
-//! held at one of its syncs, never anything else, and never a panic.
+//! Whatever somebody does to the bytes of a volume, reading it gives errors or a state from one of
+//! its syncs, and never panics.
 
 mod support;
 
@@ -13,13 +13,13 @@ use twine_volume::{BLOCK_BYTES, Error, MemoryStorage, Volume};
 
 const MIN: usize = 256 << 10;
 
-/// A volume's bytes and tree at a sync.
+/// The bytes and the tree of a volume at a sync.
 struct Moment {
     bytes: Vec<u8>,
     tree: Tree,
 }
 
-/// The moments of a volume's life.
+/// Returns the moments in the life of a volume.
 fn life(seed: u64, moments: usize) -> Vec<Moment> {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), MIN);
@@ -28,7 +28,7 @@ fn life(seed: u64, moments: usize) -> Vec<Moment> {
         let (bytes, tree) = (storage.with(|bytes| bytes.clone()), player.model.tree());
         Moment { bytes, tree }
     };
-    // A new volume is a commit of its own.
+    // A new volume has a commit.
     let mut life = vec![moment(&player)];
     while life.len() < moments {
         for _ in 0..40 {
@@ -48,7 +48,7 @@ fn life(seed: u64, moments: usize) -> Vec<Moment> {
     life
 }
 
-/// What of a tree can be read, and how much can't.
+/// Returns the readable part of a tree, and the number of errors.
 fn readable(volume: &mut Volume) -> (Tree, u64) {
     let mut found = Tree::new();
     let mut errors = 0;
@@ -96,21 +96,21 @@ fn readable(volume: &mut Volume) -> (Tree, u64) {
     (found, errors)
 }
 
-/// Whether all that was read is of one moment, and nothing is missing without an error.
+/// Whether everything that was read is from one moment, and nothing is missing without an error.
 fn is_of(moment: &Moment, found: &Tree, errors: u64) -> bool {
     found.iter().all(|(path, held)| moment.tree.get(path) == Some(held))
         && (errors > 0 || found.len() == moment.tree.len())
 }
 
-/// Where blocks were written in the last moment of a life.
+/// Returns the number of blocks.
 fn blocks(bytes: &[u8]) -> usize {
     bytes.len() / BLOCK_BYTES
 }
 
-/// Does something to the bytes; what, in words.
+/// Tampers with the bytes. Returns what it did, in words.
 fn tamper(bytes: &mut Vec<u8>, life: &[Moment], other: &[u8], random: &mut Random) -> &'static str {
     let block = |random: &mut Random, bytes: &[u8]| {
-        // Some of it where the header and the log are.
+        // A third of the blocks are in the header and the log.
         let end =
             if random.once_in(3) { ROOT_COPIES.end.min(blocks(bytes)) } else { blocks(bytes) };
         random.below(end as u64) as usize * BLOCK_BYTES
@@ -135,7 +135,7 @@ fn tamper(bytes: &mut Vec<u8>, life: &[Moment], other: &[u8], random: &mut Rando
             "an older block replayed"
         }
         4 => {
-            // It may have been cut.
+            // The storage may have been cut.
             let log = RING.end.min(blocks(bytes));
             let first = random.below(log as u64 + 1) as usize;
             let end = (first + random.below(40) as usize).min(log);
@@ -176,7 +176,7 @@ fn tampered_volumes_give_errors_or_a_state_that_was_synced() {
         for case in 0..600 {
             let mut bytes = life[11].bytes.clone();
             let mut what = "";
-            // Nobody puts anything back that was there before.
+            // Whether no older bytes are put back.
             let mut damage_only = true;
             for _ in 0..1 + random.below(3) {
                 if bytes.len() > 140 * BLOCK_BYTES {
@@ -247,8 +247,8 @@ fn blocks_of_a_clone_that_went_another_way_do_not_fit() {
         match volume.read(file, 0, &mut bytes) {
             Err(_) => errors += 1,
             Ok(_) if bytes.iter().all(|&byte| byte == 2) => ones += 1,
-            // The entry of the log that was put in is the clone's, and the clone's blocks
-            // are not there: so this is the state before both.
+            // The block that was put in is an entry of the clone's log, and the clone's blocks are
+            // missing. So this is the state before both.
             Ok(_) if bytes.iter().all(|&byte| byte == 1) => twos += 1,
             Ok(_) => panic!("block {block} gave what was never there"),
         }
@@ -269,7 +269,7 @@ fn no_mutation_of_the_header_opens_or_panics() {
     for _ in 0..cases {
         let mut bytes = whole.clone();
         for _ in 0..1 + random.below(3) {
-            // Both copies alike, mostly in the fields that are used.
+            // Change both copies alike, mostly in the fields that are used.
             let end = if random.once_in(4) { BLOCK_BYTES as u64 } else { 330 };
             let at = random.below(end) as usize;
             let value = random.next() as u8;
@@ -316,8 +316,8 @@ fn an_unknown_version_is_refused_by_name() {
     assert_eq!(error.to_string(), "this volume has version 2 of the format; version 3 is known");
 }
 
-/// The seals of the log's entries, salt and counter, which are in the clear. No file is so large that
-/// data lie between them.
+/// Returns the seals of the log's entries: salt and counter, which are in the clear. The files are
+/// so small that no data lie between the entries.
 fn seals(storage: &MemoryStorage) -> BTreeSet<[u8; 18]> {
     storage.with(|bytes| {
         let blocks = (ROOTS.start..ROOT_COPIES.end)
@@ -326,8 +326,8 @@ fn seals(storage: &MemoryStorage) -> BTreeSet<[u8; 18]> {
     })
 }
 
-/// Somebody who holds the storage mounts copies of it, and the same one twice at once: a nonce
-/// that were used twice would tell what both blocks have in common.
+/// Mounts copies of a storage, and one storage twice at once, as whoever holds it can. A nonce that
+/// was used twice would reveal what two blocks have in common.
 #[test]
 fn mounts_of_one_state_seal_under_salts_of_their_own() {
     let storage = MemoryStorage::default();
@@ -353,7 +353,7 @@ fn mounts_of_one_state_seal_under_salts_of_their_own() {
         assert!(salts.is_disjoint(&new), "a salt was used before");
         salts.extend(new);
     }
-    // Two at once: what each of them writes replaces what the other one wrote.
+    // Two mounts at once: each overwrites what the other one wrote.
     let mut volumes = [open(storage.clone(), MIN), open(storage.clone(), MIN)];
     let mut seen = Vec::new();
     for round in 0..10 {

@@ -1,5 +1,4 @@
-//! Freshness across mounts: an older volume is refused where an anchor remembers a newer
-//! one.
+//! Freshness across mounts: an older volume is refused if an anchor remembers a newer one.
 
 mod support;
 
@@ -11,7 +10,7 @@ use twine_volume::{Anchor, AnchorError, Error, Mark, MemoryStorage, Options, Vol
 
 const MIN: usize = 256 << 10;
 
-/// An anchor that can be out of reach. Clones share their memory.
+/// An anchor that can be unreachable. Clones share their memory.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<(HashMap<VolumeId, Mark>, bool)>>);
 
@@ -45,7 +44,7 @@ fn anchored(anchor: &Memory) -> Options {
     Options { anchor: Some(Box::new(anchor.clone())), ..options(MIN) }
 }
 
-/// A volume that the anchor knows, and what writes a file of a name into it.
+/// Makes a volume that the anchor knows.
 fn start(anchor: &Memory) -> MemoryStorage {
     let storage = MemoryStorage::default();
     create(storage.clone(), MIN).close().unwrap();

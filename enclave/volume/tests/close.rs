@@ -1,5 +1,5 @@
-//! Volumes that are closed while a bitmap of the storage's end is new, or about to go: what is left is
-//! a volume that opens, and whose books balance.
+//! Volumes that are closed while the bitmap at the storage's end is new, or about to be removed.
+//! Afterwards the volume opens, and its counts of blocks are consistent.
 
 mod support;
 
@@ -9,7 +9,8 @@ use twine_volume::{MemoryStorage, Options};
 
 const MIB: usize = 1 << 20;
 
-/// Files of the sizes that make the volume grow into its second region, and shrink from the third.
+/// Makes a volume that grows into its second region or further, and shrinks again. Sizes are in
+/// MiB.
 fn closed(small_files: usize, kept: usize, removed: usize, cut: bool) -> MemoryStorage {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), 32 << 20);

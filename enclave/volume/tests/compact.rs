@@ -1,4 +1,5 @@
-//! Packing: what is free can be cut off afterwards, at any time all is whole, and nothing else changes.
+//! Compacting: free space can be cut off afterwards, the volume is whole at any time, nothing else
+//! changes.
 
 mod support;
 
@@ -13,7 +14,7 @@ use twine_volume::{BLOCK_BYTES, MemoryStorage, Packing, Progress, Storage, Stora
 
 const MIN: usize = 256 << 10;
 
-/// What may be left over what is in use.
+/// Whether the storage is at most 2%, or 64 KiB, longer than the blocks in use.
 fn is_packed(size: u64, used: u64) -> bool {
     size <= used + (used / 50).max(64 << 10)
 }
@@ -28,7 +29,7 @@ fn compact(volume: &mut Volume) -> Packing {
         .unwrap()
 }
 
-/// Opens a volume, packs it, closes it, and checks that it holds what it held.
+/// Opens a volume, compacts and closes it, and checks that its contents are the same.
 fn pack_and_compare(storage: &MemoryStorage, cache: usize, tree: &Tree, what: &str) -> Packing {
     let mut volume = open(storage.clone(), cache);
     let packing = compact(&mut volume);
@@ -42,7 +43,7 @@ fn pack_and_compare(storage: &MemoryStorage, cache: usize, tree: &Tree, what: &s
     packing
 }
 
-/// A volume with files of all sizes, most of which are removed or cut again.
+/// Makes a volume with files of all sizes, most of which are removed or cut again.
 fn worn(random: &mut Random, files: u64, most: u64, cache: usize) -> (MemoryStorage, Tree) {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), cache);
@@ -50,7 +51,7 @@ fn worn(random: &mut Random, files: u64, most: u64, cache: usize) -> (MemoryStor
     for number in 0..files {
         let inode = file(&mut volume, &format!("{number}"));
         let length = random.below(most) as usize;
-        // Holes, here and there.
+        // Make holes in some files.
         let offset = if random.once_in(4) { random.below(1 << 22) } else { 0 };
         let bytes = random.bytes(length);
         assert_eq!(volume.write(inode, offset, &bytes), Ok(length));
@@ -188,7 +189,7 @@ fn whatever_call_fails_while_packing_nothing_is_lost() {
             let storage = Faulty::new(memory.clone());
             storage.fail(at, 1, error);
             let (_, packed, mut volume) = pack(&storage);
-            // What can't be read stays, and only that.
+            // Only blocks that cannot be read may stay.
             let quiet = packed.is_ok_and(|packing| packing.damaged == 0);
             assert!(
                 !quiet || storage.failed().is_empty() || tree_of(&mut volume).is_ok(),
@@ -202,7 +203,7 @@ fn whatever_call_fails_while_packing_nothing_is_lost() {
     }
 }
 
-/// Remembers how long a storage has been.
+/// Remembers the greatest length of a storage.
 #[derive(Clone)]
 struct Longest(MemoryStorage, Arc<AtomicU64>);
 
@@ -279,7 +280,7 @@ fn a_full_volume_is_packed_once_something_was_removed() {
     }
 }
 
-/// What each file's blocks read as, `None` where they can't be read.
+/// Reads the blocks of each file, with `None` for blocks that cannot be read.
 fn readings(volume: &mut Volume) -> Vec<(String, u64, Option<Vec<u8>>)> {
     let root = volume.root();
     let mut names = Vec::new();
@@ -331,7 +332,7 @@ fn what_is_damaged_stays_and_is_counted_and_all_else_is_moved() {
         let Ok(mut volume) = try_open(memory.clone(), options(MIN)) else { continue };
         let before = readings(&mut volume);
         let Ok(packing) = volume.compact(&mut |_| {}) else {
-            // A bitmap can't be read.
+            // A bitmap cannot be read.
             assert!(
                 volume.first_error().is_some() || before.iter().any(|(.., read)| read.is_none())
             );
@@ -398,7 +399,7 @@ fn a_long_hole_costs_nothing() {
     assert_eq!(volume.next_data(inode, FAR + BLOCK_BYTES as u64), Ok(None));
     assert_eq!(volume.check(&mut |_| {}).unwrap().data_blocks, 1);
     compact(&mut volume);
-    // Cut behind the block, before it, in the middle of a block, and away.
+    // Cut after the block, before it, in the middle of a block, and completely.
     volume.set_size(inode, FAR + 5000).unwrap();
     assert_eq!(volume.next_data(inode, 0), Ok(Some(FAR)));
     volume.set_size(inode, FAR - 4097).unwrap();
@@ -411,6 +412,6 @@ fn a_long_hole_costs_nothing() {
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
     volume.close().unwrap();
     assert!(storage.with(|bytes| bytes.len()) < 1 << 20);
-    // To look at all of it would take years.
+    // Visiting every block of the file would take years.
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-//! The checks that every file system must pass, on a volume with the least cache.
+//! The tests that every file system must pass, on a volume with the smallest cache.
 
 use twine_volume::{MIN_CACHE_BYTES, MemoryStorage, NewSlot, Options, Volume};
 

@@ -1,5 +1,5 @@
-//! After a crash at any call of the storage, with what was not synced kept, lost, torn or
-//! reordered, a mount finds the state of the last completed sync, or a later one, whole.
+//! After a crash at any call of the storage, with unsynced writes kept, lost, torn or reordered, a
+//! mount finds the state of the last completed sync or a later one, whole.
 
 mod support;
 
@@ -12,15 +12,15 @@ use twine_volume::{BLOCK_BYTES, MemoryStorage, Volume};
 
 const MIN: usize = 256 << 10;
 
-/// Outcomes that are tried for each crash; the first is that only the process ends.
+/// Number of outcomes that are tried for each crash. In the first one, only the process ends.
 const SURVIVORS: u64 = 4;
 
 /// The states that are allowed once the storage has stopped.
 struct Allowed {
-    /// After the machine's end: that of the last completed sync and all between the steps
-    /// after it.
+    /// After the end of the machine: the states of the last completed sync and of each step after
+    /// it.
     crash: Vec<Tree>,
-    /// After the process's end: likewise since changes were last handed over or synced.
+    /// After the end of the process: the same since the last hand-over or sync.
     kill: Vec<Tree>,
 }
 
@@ -35,7 +35,7 @@ impl Allowed {
     }
 }
 
-/// Plays until the storage stops, and gives the states that are allowed from then on.
+/// Plays until the storage stops. Returns the states that are allowed after that.
 fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64) -> Allowed {
     let mut allowed = Allowed::only(&player.model.tree());
     for _ in 0..steps {
@@ -43,7 +43,7 @@ fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64
         let done = catch_unwind(AssertUnwindSafe(|| player.step(volume)));
         let now = player.model.tree();
         if storage.stopped() {
-            // The player did the step to the model, or failed before. Both are allowed.
+            // The player applied the step to the model, or failed before that. Both are allowed.
             allowed.also(&before.tree());
             allowed.also(&now);
             break;
@@ -61,18 +61,18 @@ fn play(volume: &mut Volume, storage: &Recorder, player: &mut Player, steps: u64
     allowed
 }
 
-/// What is done over and over, and how.
+/// The parameters of a repeated test.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     seed: u64,
     weights: Weights,
     cache: usize,
     steps: u64,
-    /// Free blocks lie here and there.
+    /// Whether free blocks are scattered over the storage.
     scattered: bool,
 }
 
-/// One crash, and some of what it may leave.
+/// Tries one crash, and some of its possible outcomes.
 fn crash_at(call: u64, case: Case, base: &[u8], model: &Model) {
     let storage = Recorder::new(base.to_vec());
     storage.stop_at(call);
@@ -101,7 +101,7 @@ fn crash_at(call: u64, case: Case, base: &[u8], model: &Model) {
     }
 }
 
-/// What is left goes on as if nothing had been, and stands another crash while it does.
+/// Continues after a crash as usual, with another crash in between.
 fn go_on(left: &[u8], found: &Tree, case: Case, what: &str, random: &mut Random) {
     let storage = Recorder::new(left.to_vec());
     let name = "after the crash";
@@ -141,7 +141,8 @@ fn difference(found: &Tree, allowed: &[Tree]) -> String {
     words
 }
 
-/// How many calls a run makes that is not stopped, and in how many several places are written.
+/// Returns the number of calls in a run that is not stopped, and how many of them write several
+/// places.
 fn calls(case: Case, base: &[u8], model: &Model) -> (u64, u64) {
     let storage = Recorder::new(base.to_vec());
     let mut volume = support::open(storage.clone(), case.cache);
@@ -151,7 +152,7 @@ fn calls(case: Case, base: &[u8], model: &Model) -> (u64, u64) {
     (storage.calls(), storage.together())
 }
 
-/// Makes a file, and writes every third block of it again: so the old blocks become free.
+/// Makes a file, and writes every third block of it again, so that the old blocks become free.
 fn scatter(volume: &mut Volume, model: &mut Model) {
     const BLOCKS: u64 = 300;
     let (root, name) = (volume.root(), "scattered");
@@ -167,7 +168,7 @@ fn scatter(volume: &mut Volume, model: &mut Model) {
     }
 }
 
-/// A volume with some history, so that blocks are used again.
+/// Makes a volume with some history, so that blocks are reused.
 fn base(case: Case) -> (Vec<u8>, Model) {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), case.cache);
@@ -186,7 +187,7 @@ fn base(case: Case) -> (Vec<u8>, Model) {
 
 #[test]
 fn a_crash_at_any_call_leaves_a_state_that_was_synced_or_a_later_one() {
-    // Steps that fail on a stopped storage panic in the player, which is looked after.
+    // Steps that fail on a stopped storage panic in the player, which is expected.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let mixes = [
@@ -246,7 +247,7 @@ fn a_commit_that_a_mount_has_dropped_does_not_come_back() {
     volume.write(inode, 0, &[2; 2 * BLOCK_BYTES]).unwrap();
     volume.hand_over();
     drop(volume);
-    // The machine ends: all that was written is there, but not the storage's new length.
+    // The machine ends. All writes survive, but not the storage's new length.
     storage.with(|bytes| bytes.truncate(size));
     let mut volume = support::open(storage.clone(), MIN);
     assert_eq!(first_byte(&mut volume, "file"), 1);
@@ -258,8 +259,8 @@ fn a_commit_that_a_mount_has_dropped_does_not_come_back() {
     assert_eq!(first_byte(&mut support::open(storage, MIN), "file"), 1);
 }
 
-/// A commit that changes one pointer of a group builds on one that is not durable and wrote the
-/// others.
+/// A commit that changes one pointer of a group builds on a commit that is not durable and wrote
+/// the other pointers.
 #[test]
 fn what_a_change_leaves_of_a_group_must_be_there_too() {
     const BLOCKS: usize = 20;

@@ -1,5 +1,5 @@
-//! Whoever was told that a sync is complete still has it, or is told at the next mount: with a disk
-//! that loses what a flush could not write, one that fails a read, and one with a damaged block.
+//! If a sync completed, its data are there at the next mount, or the mount reports a loss: with a
+//! disk that loses data in a failed flush, one that fails a read, and one with a damaged block.
 
 mod support;
 
@@ -72,7 +72,8 @@ fn after_a_failed_flush_and_a_reopen_no_completed_sync_is_lost() {
             } else {
                 storage.fail_flush();
                 volume.sync_all().unwrap_err();
-                // It may go on after a commit of one step, and must not after a failed barrier.
+                // The volume may continue after a failed one-step commit, but not after a failed
+                // barrier.
                 assert!(volume.sync_all().is_err() || blocks <= 3, "{what}");
             }
             drop(volume);
@@ -103,7 +104,7 @@ fn a_sync_of_what_a_mount_found_makes_it_durable() {
     volume.sync_all().unwrap_err();
     drop(volume);
     let mut volume = open(storage.clone(), MIN);
-    // This fails too, and is tried again.
+    // This fails, too. The next sync tries again.
     storage.fail_flush();
     volume.sync_all().unwrap_err();
     volume.sync_all().unwrap();
@@ -113,7 +114,7 @@ fn a_sync_of_what_a_mount_found_makes_it_durable() {
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
 }
 
-/// A volume of several kinds of commits; the last sync made `last`.
+/// Makes a volume with several kinds of commits. The last sync made the file `last`.
 fn history(blocks: usize) -> MemoryStorage {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), MIN);
@@ -140,8 +141,8 @@ fn a_commit_whose_data_were_not_written_is_dropped_though_much_was_written_befor
     volume.write(kept, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
     let large = file(&mut volume, "large");
     volume.sync_all().unwrap();
-    // So many blocks that the next commit waits for them before its entry is written, and few
-    // pointers to them.
+    // Write so many blocks that the next commit makes them durable before it writes its entry, with
+    // few pointers to them.
     for round in 0..1100 {
         volume.write(large, 0, &[round as u8; 16 * BLOCK_BYTES]).unwrap();
     }
@@ -194,7 +195,7 @@ fn a_read_that_fails_at_a_mount_fails_the_mount_and_loses_nothing() {
     }
 }
 
-/// Whether a state is one without the last sync, and it was told.
+/// Whether the mount reported that it dropped commits.
 fn told(volume: &Volume) -> bool {
     volume.dropped().is_some()
 }
@@ -257,7 +258,7 @@ fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
         refused += 1;
         let Error::Lossy(dropped) = error else { panic!("block {block}: {error}") };
         assert!(dropped.is_loss() && dropped.commits > 0, "{dropped}");
-        // Nothing was changed by that.
+        // The refused mount changed nothing.
         assert!(damaged.with(|bytes| bytes.len()) == storage.with(|bytes| bytes.len()));
         let mut volume = try_open(copy(&damaged), reading()).unwrap();
         let readable = names(&mut volume);
@@ -267,7 +268,7 @@ fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
         assert_eq!(volume.dropped(), Some(&dropped));
         assert_eq!(names(&mut volume), readable);
         drop(volume);
-        // What was there after the damage does not come back, healed or not.
+        // Commits after the damage do not come back, whether it heals or not.
         for heal in [false, true] {
             let storage = copy(&damaged);
             let range = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
@@ -381,7 +382,7 @@ fn of_several_dropped_roots_none_comes_back() {
     }
     assert!(volume.statistics().tree_commits - trees >= 2);
     drop(volume);
-    // The machine ends: all that was written is there, but not the storage's new length.
+    // The machine ends. All writes survive, but not the storage's new length.
     storage.with(|bytes| bytes.truncate(size));
     let mut volume = open(storage.clone(), cache);
     let dropped = *volume.dropped().unwrap();
@@ -400,7 +401,7 @@ fn of_several_dropped_roots_none_comes_back() {
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
 }
 
-/// The block of the first copy of the newest root: the one that the last tree commit changed.
+/// Returns the block of the first copy of the newest root, which the last tree commit changed.
 fn newest_root(storage: &MemoryStorage, act: impl FnOnce()) -> usize {
     let before = storage.with(|bytes| bytes.clone());
     act();
@@ -413,7 +414,7 @@ fn newest_root(storage: &MemoryStorage, act: impl FnOnce()) -> usize {
     })
 }
 
-/// What a check finds of a volume that is opened to be read.
+/// Returns the findings of a check in a read-only mount.
 fn findings(storage: &MemoryStorage) -> Vec<String> {
     let mut volume = try_open(storage.clone(), reading()).unwrap();
     let report = volume.check(&mut |_| {}).unwrap();
@@ -426,7 +427,7 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), MIN);
     add(&mut volume, "file", &[1; 300 * BLOCK_BYTES]);
-    // Too much for the log.
+    // Too many changes for the log.
     for number in 0..300 {
         add(&mut volume, &format!("{number:0200}"), b"");
     }
@@ -454,7 +455,7 @@ fn one_damaged_copy_of_a_root_costs_nothing_and_is_written_anew() {
         drop(volume);
         assert_eq!(findings(&damaged), [""; 0], "both are written anew");
     }
-    // Both copies of the root: that is the commit before, and it is told.
+    // Both copies of the root are damaged: the mount finds the commit before, and reports that.
     let damaged = copy(&storage);
     for block in [root, root + ROOT_COPIES.start - ROOTS.start] {
         damaged.with(|bytes| bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0xa5));
@@ -491,7 +492,7 @@ fn a_header_of_a_clone_is_refused() {
         }
         let error = open_with(&spliced, 9).unwrap_err();
         assert!(matches!(error, Error::HeaderForeign), "{copies:?}: {error}");
-        // The owner's own key opens it as long as one copy is right.
+        // The owner's key opens the volume as long as one copy is right.
         assert_eq!(open_with(&spliced, 8).is_ok(), copies.len() == 1, "{copies:?}");
     }
 }
@@ -518,7 +519,7 @@ fn a_change_of_key_slots_that_is_cut_short_leaves_the_old_slots_or_the_new_ones(
             let (old, new) = (opens(support::KEY), opens([9; 32]));
             assert!(old.is_ok() != new.is_ok(), "call {call}: {old:?}, {new:?}");
             assert!(new.is_ok() || !changed, "call {call}");
-            // The next mount that writes puts both copies right.
+            // The next mount that writes repairs both copies.
             let mut volume = old.or(new).unwrap();
             add(&mut volume, "b", &[1; 50]);
             volume.sync_all().unwrap();
@@ -532,7 +533,7 @@ fn a_change_of_key_slots_that_is_cut_short_leaves_the_old_slots_or_the_new_ones(
 
 #[test]
 fn a_creation_that_is_cut_short_is_called_so() {
-    /// Fails from a call on.
+    /// A storage that fails from one call on.
     struct Ending(MemoryStorage, u64);
     impl Ending {
         fn call(&mut self) -> Result<(), StorageError> {
@@ -561,14 +562,14 @@ fn a_creation_that_is_cut_short_is_called_so() {
     }
     let mut unfinished = 0;
     for call in 2..60 {
-        // The first call makes it as long as it must be.
+        // The first call sets the size.
         let memory = MemoryStorage::default();
         let slots = [NewSlot::key_file(&support::KEY).unwrap()];
         let storage = Ending(memory.clone(), call);
         let made = Volume::create(Box::new(storage), &slots, options(MIN)).is_ok();
         match try_open(memory, options(MIN)) {
             Ok(_) => {
-                // All of it was written, or all but the second header.
+                // All blocks were written, or all except the second copy of the header.
                 assert!(unfinished > 5);
                 if made {
                     return;

@@ -1,6 +1,5 @@
-//! When any call of the storage fails, operations fail with a clear error and change
-//! nothing; what was synced is there after the next mount, and a volume whose storage
-//! recovers goes on.
+//! When any call of the storage fails, operations fail with a clear error and change nothing.
+//! Synced data are there at the next mount. A volume whose storage recovers continues.
 
 mod support;
 
@@ -11,9 +10,10 @@ use twine_volume::{MemoryStorage, Operation, StorageError, Volume};
 
 const MIN: usize = 256 << 10;
 
-/// A run of operations; the trees after each completed sync, with the operations since.
+/// A run of operations.
 struct Run {
-    /// Trees that a mount may find.
+    /// The trees that a mount may find: the one at the last sync, and those after each later
+    /// operation.
     allowed: Vec<Tree>,
     errors: BTreeSet<&'static str>,
     failed: u64,
@@ -27,8 +27,8 @@ fn error_name(error: Error) -> &'static str {
     }
 }
 
-/// Does one of a list of operations; whether it was a sync. An error comes with whether the
-/// operation must then have changed nothing: one alone that is no write.
+/// Does a random operation. Returns whether it was a sync. An error comes with whether the
+/// operation must have changed nothing, which holds for single operations other than writes.
 fn operate(volume: &mut Volume, number: u64, random: &mut Random) -> Result<bool, (Error, bool)> {
     let atomic = |error| (error, true);
     let partly = |error| (error, false);
@@ -87,7 +87,7 @@ fn operate(volume: &mut Volume, number: u64, random: &mut Random) -> Result<bool
     Ok(false)
 }
 
-/// The tree without its contents changing, read by a second mount of the same bytes.
+/// Returns the tree that a second mount of the same bytes reads.
 fn read_back(memory: &MemoryStorage) -> Tree {
     let copy = MemoryStorage::new(memory.with(|bytes| bytes.clone()));
     let mut volume = support::open(copy, MIN);
@@ -97,7 +97,7 @@ fn read_back(memory: &MemoryStorage) -> Tree {
     tree
 }
 
-/// Operations of a seed on a volume whose storage fails at one call.
+/// Runs operations from a seed on a volume whose storage fails at one call.
 fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run, Faulty) {
     let storage = Faulty::new(MemoryStorage::new(base.to_vec()));
     storage.fail(at, calls, error);
@@ -116,7 +116,7 @@ fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run
     for number in 0..30 {
         let mut unchanged = false;
         match operate(&mut volume, number, &mut random) {
-            // A sync changes nothing that can be seen.
+            // A sync makes no visible change.
             Ok(true) => run.allowed = vec![current.clone()],
             Ok(false) => {}
             Err((error, atomic)) => {
@@ -127,7 +127,7 @@ fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run
                 assert!(told_whole || volume.first_error().is_some(), "no words for {error}");
             }
         }
-        // The call that fails may be one of these reads.
+        // The failing call may be one of these reads.
         if let Ok(tree) = tree_of(&mut volume).or_else(|_| tree_of(&mut volume)) {
             assert!(
                 !unchanged || tree == current,
@@ -137,7 +137,7 @@ fn run(base: &[u8], seed: u64, at: u64, calls: u64, error: StorageError) -> (Run
             current = tree;
         }
     }
-    // A storage that has recovered takes all there is, unless a sync has failed before.
+    // A storage that has recovered accepts all changes, unless a sync failed before.
     if storage.calls() >= at.saturating_add(calls) && !storage.failed().contains(&Operation::Sync) {
         let before = tree_of(&mut volume).unwrap();
         match volume.sync_all() {

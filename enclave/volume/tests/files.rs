@@ -1,4 +1,4 @@
-//! What the file system promises where a random walk seldom comes.
+//! Promises of the file system that random operations seldom test.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn a_read_only_mount_writes_nothing_even_after_a_crash() {
     let second = file(&mut volume, "second");
     volume.write(second, 0, b"in the log only").unwrap();
     volume.sync_all().unwrap();
-    // The unlinked file is still held, as it would be at a crash.
+    // The unlinked file is still held, as in a crash.
     drop(volume);
     let before = storage.with(|bytes| bytes.clone());
     let read_only = Options { read_only: true, ..options(MIN) };
@@ -60,7 +60,7 @@ fn a_mount_that_changes_nothing_writes_nothing() {
     tree_of(&mut volume).unwrap();
     assert_eq!((volume.statistics().writes, volume.statistics().syncs), (0, 0));
     volume.close().unwrap();
-    // A sync makes durable what was found, which may be in the cache of the system only.
+    // A sync makes durable what the mount found: it may be only in the page cache of the system.
     let mut volume = open(storage.clone(), MIN);
     volume.sync_all().unwrap();
     assert_eq!((volume.statistics().commits, volume.statistics().syncs), (0, 1));
@@ -199,7 +199,7 @@ fn times_are_set_in_order_and_kept() {
     volume.write(one, 0, b"first").unwrap();
     time.store(3000, Ordering::Relaxed);
     volume.write(two, 0, b"second").unwrap();
-    // Whatever is asked first, the file that was written first is not the newer one.
+    // The file that was written first is not the newer one, whichever is asked for first.
     let second = volume.attributes(two).unwrap();
     time.store(4000, Ordering::Relaxed);
     let first = volume.attributes(one).unwrap();
@@ -255,7 +255,7 @@ fn a_check_names_what_is_lost() {
         assert!(report.finding_count <= 4, "{report:?}");
         for finding in &report.findings {
             match &finding.path {
-                // Where a leaf is lost, so may be a bitmap in it.
+                // If a leaf is lost, a bitmap in it may be lost.
                 None if !finding.lost => {}
                 Some(path) => {
                     assert_eq!(path, "/folder/file");

@@ -1,4 +1,4 @@
-//! Storages that become full: who writes is told, and nobody else.
+//! Storages that become full: the write that needs space fails, and no other call.
 
 mod support;
 
@@ -48,7 +48,7 @@ fn fill_and_empty(mut volume: Volume, told: Error) {
     assert_eq!(volume.write(inode, 0, &vec![1; 5_000_000]).unwrap(), 5_000_000);
     volume.sync_all().unwrap();
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
-    // Who wrote was told then, and nothing of it is left.
+    // The writes reported the errors, and no error is left.
     assert!(volume.first_error().is_none(), "{:?}", volume.first_error());
     volume.close().unwrap();
 }
@@ -110,7 +110,7 @@ fn free_blocks_behind_many_full_regions_are_found_when_the_storage_is_full() {
     volume.close().unwrap();
     let mut volume = open(storage.clone(), MIN);
     volume.unlink(root, "second").unwrap();
-    // It ends without closing: the log tells the next mount what became of the file.
+    // The volume is not closed: the next mount learns of the removal from the log.
     volume.sync_all().unwrap();
     drop(volume);
     let size = twine_volume::Storage::size(&mut storage.clone()).unwrap();
@@ -134,7 +134,7 @@ fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
     let large = volume.create_file(root, "large").unwrap();
     let blocks = 20_000;
     volume.write(large, 0, &vec![1; blocks as usize * 4096]).unwrap();
-    // Small files lie in the tree, three in a node. Then the nodes are gone.
+    // Small files are inline items, three in a node. Removing the files frees the nodes.
     for round in 0..2 {
         for number in 0..4500 {
             let name = format!("small{number}");
@@ -160,12 +160,12 @@ fn data_have_what_was_kept_for_nodes_when_the_storage_is_full() {
     volume.sync_all().unwrap();
     let (data, all) = (blocks + filled, QUOTA / 4096);
     println!("{data} blocks of data in {all}");
-    // The rest is the tree's, one block in 95, what the log has, and supplies.
+    // The rest is for the tree (one block in 95), for the log, and reserved.
     assert!(data > all - all / 95 - 128 - 256, "{data} of {all}");
     assert_eq!(volume.check(&mut |_| {}).unwrap().findings, []);
 }
 
-/// A cache, by the seed.
+/// Returns a random size of the cache.
 fn cache(random: &mut Random) -> usize {
     [MIN, 1 << 20, 8 << 20][random.below(3) as usize]
 }
@@ -180,7 +180,7 @@ fn at_the_brim_of_a_storage_no_sync_wants_space() {
         let cache = cache(&mut random);
         let mut volume = create(Bounded(storage.clone(), quota), cache);
         let root = volume.root();
-        // Close together, or each block in a leaf of its own.
+        // Blocks close together, or each in a leaf of its own.
         let span = 1 + random.below(6000);
         for _ in 0..1000 {
             let name = format!("file{}", random.below(6));
@@ -314,7 +314,7 @@ fn a_mount_after_a_crash_at_the_brim_goes_on() {
                     volume.sync_all().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
                 }
             }
-            // It is not closed: the next mount has the log to make good.
+            // The volume is not closed: the next mount must replay the log.
             drop(volume);
             volume = open(Bounded(storage.clone(), quota), cache);
             if random.once_in(3) {
@@ -357,7 +357,7 @@ fn want_of_space_is_told_to_who_writes_and_not_to_who_syncs() {
     }
 }
 
-/// Files by name, as they should be.
+/// The expected contents of files, by name.
 type Files = std::collections::BTreeMap<String, Vec<u8>>;
 
 fn compare(volume: &mut twine_volume::Volume, files: &Files, what: &str) {
@@ -388,7 +388,7 @@ fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
             let what = format!("round {round}, step {step}, {quota} bytes");
             let name = format!("{}{}", random.below(60), "x".repeat(random.below(2) as usize * 90));
             let known = files.contains_key(&name);
-            // More is written than taken away, as long as there is room.
+            // Write more than is removed, as long as there is room.
             match random.below(20) {
                 0..=9 => {
                     let Ok(inode) = find_or_make(&mut volume, &name) else {

@@ -1,4 +1,4 @@
-//! Key slots: what opens a volume, and what does not.
+//! Key slots: which keys open a volume, and which do not.
 
 mod support;
 
@@ -11,14 +11,14 @@ use twine_volume::{
 
 const MIN: usize = 256 << 10;
 
-/// As little as Argon2 takes.
+/// The lowest cost that Argon2 allows.
 const CHEAP: Cost = Cost { memory: 8, passes: 1, lanes: 1 };
 
 fn open(storage: &MemoryStorage, unlock: &mut dyn Unlock) -> Result<Volume, Error> {
     Volume::open(Box::new(storage.clone()), unlock, options(MIN))
 }
 
-/// A sealing key that is told which it is by the slot's parameters.
+/// A sealing key that is identified by the slot's parameters.
 struct Sealing(&'static [u8]);
 
 impl Unlock for Sealing {

@@ -1,5 +1,5 @@
-//! Random operations on a volume and on a plain tree in memory give the same answers, and
-//! the same trees.
+//! Random operations on a volume and on a plain tree in memory give the same answers and the same
+//! trees.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! A disk whose flushes fail now and then, processes that are killed, and power that goes, over many
-//! mounts of one volume: what a completed sync covered is never lost.
+//! A disk whose flushes fail now and then, killed processes and power cuts, over many mounts of one
+//! volume: nothing that a completed sync covered is lost.
 
 mod support;
 
@@ -10,10 +10,10 @@ use twine_volume::{BLOCK_BYTES, Volume};
 
 const MIN: usize = 256 << 10;
 
-/// Files of the root directory, each filled with one byte.
+/// The files of the root directory, each filled with one byte.
 type Files = BTreeMap<String, (u8, usize)>;
 
-/// What is in a volume.
+/// Reads the contents of a volume.
 fn read(volume: &mut Volume, what: &str) -> Files {
     let root = volume.root();
     let mut names = Vec::new();
@@ -37,7 +37,7 @@ fn read(volume: &mut Volume, what: &str) -> Files {
     files
 }
 
-/// Writes all of a file anew, as one change.
+/// Replaces the contents of a file, as one change.
 fn rewrite(volume: &mut Volume, files: &mut Files, random: &mut Random) -> Result<(), ()> {
     let root = volume.root();
     let name = format!("f{}", random.below(6));
@@ -56,13 +56,13 @@ fn rewrite(volume: &mut Volume, files: &mut Files, random: &mut Random) -> Resul
     Ok(())
 }
 
-/// The states that may be found.
+/// The states that a mount may find.
 struct Allowed {
-    /// After the power went: the last one that a completed sync covered, and all since.
+    /// After a power cut: the last state that a completed sync covered, and all later ones.
     states: Vec<Files>,
 }
 
-/// States differ in between by a temporary file.
+/// Removes the temporary file, which exists only in some states.
 fn plain(mut files: Files) -> Files {
     files.remove("temporary");
     files

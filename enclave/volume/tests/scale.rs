@@ -1,5 +1,5 @@
-//! Many files, and much more data than memory. Small by default; `TWINE_LONG` makes it a
-//! million files and gigabytes.
+//! Many files, and much more data than memory. Small by default; with `TWINE_LONG`, a million files
+//! and gigabytes.
 
 mod support;
 
@@ -7,7 +7,7 @@ use support::{Random, long, options};
 use twine_vfs::{Change, FileSystem};
 use twine_volume::{FileStorage, NewSlot, Secret, Volume};
 
-/// A storage in a file that is gone when the test ends.
+/// A storage in a file that is removed when the test ends.
 fn storage() -> std::fs::File {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let path = folder.join(format!("scale-{}-{:x}", std::process::id(), unique()));
@@ -71,7 +71,7 @@ fn very_many_small_files_are_kept_found_and_removed() {
     }
     let report = volume.check(&mut |_| {}).unwrap();
     assert_eq!((report.files, report.finding_count), (count, 0));
-    // Some stay, here and there.
+    // A few files stay.
     let stays = |number: u64| number % (count / 10) == 77;
     for number in (0..count).filter(|number| !stays(*number)) {
         let folder = volume.lookup(root, &format!("{}", number / 1000)).unwrap();
@@ -107,7 +107,7 @@ fn packing_uses_single_free_blocks_before_what_is_behind_them() {
     let file = storage();
     let mut volume = create(&file, 4 << 20);
     let root = volume.root();
-    // Blocks of data, then as many nodes as half of them.
+    // Blocks of data, then half as many nodes.
     for number in 0..3000 {
         let inode = support::file(&mut volume, &format!("data{number}"));
         volume.write(inode, 0, &[1; 4096]).unwrap();
@@ -120,7 +120,7 @@ fn packing_uses_single_free_blocks_before_what_is_behind_them() {
         volume.release(inode);
     }
     volume.sync_all().unwrap();
-    // Every other block of data becomes free.
+    // Free every other block of data.
     for number in (0..3000).step_by(2) {
         volume.unlink(root, &format!("data{number}")).unwrap();
     }
@@ -149,7 +149,7 @@ fn a_volume_far_larger_than_its_cache_works() {
         volume.write(inode, number * 100_000, &piece(number)).unwrap();
     }
     volume.sync(inode, Change::All).unwrap();
-    // In any order, and over what is there.
+    // Overwrite pieces in random order.
     let mut random = Random(2);
     let mut changed = vec![false; pieces as usize];
     for _ in 0..pieces / 4 {

@@ -1,4 +1,4 @@
-//! Small syncs: one step, in the log's ring, next to the data.
+//! Small syncs: one step, in the log's ring, with the data beside the entry.
 
 mod support;
 
@@ -13,7 +13,7 @@ fn small_syncs_write_the_tree_seldom_wherever_the_log_is() {
     let storage = MemoryStorage::default();
     create(storage.clone(), MIN).close().unwrap();
     for round in 0..200 {
-        // Each mount ends by writing the tree, and so begins at another place of the ring.
+        // Each mount ends with a tree commit, and so begins at another place in the ring.
         let mut volume = open(storage.clone(), MIN);
         let inode = file(&mut volume, &format!("file{round}"));
         volume.write(inode, 0, &[1; 20 * 4096]).unwrap();
@@ -25,7 +25,7 @@ fn small_syncs_write_the_tree_seldom_wherever_the_log_is() {
             volume.sync(inode, Change::Data).unwrap();
         }
         let trees = volume.statistics().tree_commits - before;
-        // An entry and two blocks of data on average; the ring has 120 blocks.
+        // A commit takes an entry and two data blocks on average; the ring has 120 blocks.
         assert!(trees <= 4, "{trees} in round {round}");
         volume.release(inode);
         volume.unlink(volume.root(), &format!("file{round}")).unwrap();
@@ -42,7 +42,7 @@ fn one_after_the_storage_grew_is_not_lost() {
         let inode = file(&mut volume, "file");
         volume.write(inode, 0, &[1; 2 * BLOCK_BYTES]).unwrap();
         volume.sync_all().unwrap();
-        // Room is made, and nothing written there.
+        // Extends the file, and writes nothing there.
         volume.allocate(inode, 0, (100 + round) * 4096).unwrap();
         volume.write(inode, 0, &[2; 2 * BLOCK_BYTES]).unwrap();
         volume.sync_all().unwrap();
@@ -105,7 +105,7 @@ fn what_could_not_leave_the_ring_leaves_it_later() {
             volume.write(inode, number * 4096, &[2; BLOCK_BYTES]).unwrap();
             volume.sync(inode, Change::Data).unwrap();
         }
-        // They have to be read to be moved: the cache holds something else.
+        // Moving these blocks needs reads, because the cache holds other blocks.
         let mut bytes = vec![0; 100 * BLOCK_BYTES];
         for _ in 0..3 {
             for start in [100, 200] {
@@ -115,7 +115,7 @@ fn what_could_not_leave_the_ring_leaves_it_later() {
                 }
             }
         }
-        // Any of the calls that write the tree fails.
+        // Let any of the calls fail that write the tree.
         storage.fail(storage.calls() + calls, 1, StorageError::Io);
         let _ = volume.check(&mut |_| {});
         storage.fail(0, 0, StorageError::Io);

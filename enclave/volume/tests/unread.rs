@@ -1,4 +1,4 @@
-//! Storages of which one block can't be read.
+//! Storages with one block that cannot be read.
 
 mod support;
 
@@ -9,7 +9,7 @@ use twine_volume::{BLOCK_BYTES, MemoryStorage, Options, Storage, StorageError};
 
 const BLOCKS: u64 = 200;
 
-/// A storage of which one block can't be read, at whatever length it is asked for.
+/// A storage in which one block cannot be read, in reads of any length.
 #[derive(Debug, Clone)]
 struct Unread {
     memory: MemoryStorage,
@@ -42,8 +42,8 @@ impl Storage for Unread {
     }
 }
 
-/// Blocks of the file, read in order, that can't be read; nothing where the volume does not open
-/// or the file is not found.
+/// Reads the file in order, and returns the blocks that cannot be read. Returns `None` if the volume
+/// does not open or the file is not found.
 fn lost(storage: Unread) -> Option<Vec<u64>> {
     let read_only = Options { read_only: true, ..options(1 << 20) };
     let mut volume = try_open(storage, read_only).ok()?;
@@ -81,7 +81,7 @@ fn a_block_that_can_not_be_read_costs_a_file_that_is_read_in_order_this_block_al
         let bytes = start..start + BLOCK_BYTES as u64;
         match lost(Unread { memory: memory.clone(), bytes }).as_deref() {
             Some([one]) => alone.push(*one),
-            // Nothing lies there that reading needs, or a node with many pointers.
+            // Reading does not need the block, or it is a node with many pointers.
             Some([]) | None => {}
             Some(many) => assert!(many.len() > 32, "block {block} costs {many:?}"),
         }

@@ -32,7 +32,7 @@ impl Storage for Bounded {
     }
 }
 
-/// The same, where the file that holds it may not become larger.
+/// A storage with a quota that reports a file that may not grow, instead of a full disk.
 #[derive(Clone)]
 pub struct Limited(pub Bounded);
 
@@ -58,8 +58,8 @@ impl Storage for Limited {
     }
 }
 
-/// A large storage with a quota, in little memory: it drops what is written in long runs, which
-/// is data that the test never reads.
+/// A large storage with a quota, in little memory. It drops long writes, which are data that the
+/// test never reads.
 #[derive(Default)]
 pub struct Forgetful {
     blocks: HashMap<u64, Box<[u8]>>,
@@ -67,7 +67,7 @@ pub struct Forgetful {
     quota: u64,
 }
 
-/// Bytes of a write that is dropped.
+/// Writes of at least this many bytes are dropped.
 const DROPPED: usize = 200 * BLOCK_BYTES;
 
 impl Forgetful {

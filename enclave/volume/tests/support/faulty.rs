@@ -1,4 +1,4 @@
-//! A storage whose calls fail when a test wants it.
+//! A storage whose calls fail when a test asks for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_volume::{MemoryStorage, Operation, Storage, StorageError};
@@ -9,11 +9,11 @@ struct Plan {
     fail_at: u64,
     for_calls: u64,
     error: Option<StorageError>,
-    /// Calls that failed.
+    /// The calls that failed.
     failed: Vec<Operation>,
 }
 
-/// The storage. Clones share the plan and the bytes.
+/// A storage that can fail. Clones share the plan and the bytes.
 #[derive(Debug, Clone)]
 pub struct Faulty {
     pub memory: MemoryStorage,
@@ -33,7 +33,7 @@ impl Faulty {
         self.plan().calls
     }
 
-    /// Call number `at`, and so many in all, fail like this.
+    /// Makes `calls` calls fail, from call number `at` on.
     pub fn fail(&self, at: u64, calls: u64, error: StorageError) {
         let mut plan = self.plan();
         plan.fail_at = at;
@@ -49,7 +49,7 @@ impl Faulty {
         let mut plan = self.plan();
         plan.calls += 1;
         let due = (plan.fail_at..plan.fail_at.saturating_add(plan.for_calls)).contains(&plan.calls);
-        // Only what takes space can lack it.
+        // Only calls that take space can fail for lack of space.
         let fits = match plan.error {
             Some(StorageError::NoSpace) => {
                 matches!(operation, Operation::Write | Operation::SetSize)
@@ -84,7 +84,7 @@ impl Storage for Faulty {
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         if let Err(error) = self.call(Operation::Write) {
-            // Some of it may have been written.
+            // Some of the bytes may have been written.
             self.memory.write(offset, &bytes[..bytes.len() / 2])?;
             return Err(error);
         }

@@ -1,16 +1,16 @@
-//! A storage one of whose reads goes wrong, once.
+//! A storage in which one read goes wrong, once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Storage, StorageError};
 
-/// What goes wrong.
+/// The read that goes wrong, and how.
 #[derive(Debug, Clone, Copy)]
 pub enum Wrong {
-    /// The read of this number fails.
+    /// The read with this number fails.
     Read(u64),
     /// The first read that covers this block fails.
     Block(u64),
-    /// The first read that covers this block gives zeros for it.
+    /// The first read that covers this block returns zeros for it.
     Zeros(u64),
 }
 
@@ -20,7 +20,7 @@ struct Plan {
     reads: u64,
 }
 
-/// The storage. Clones share the plan and the bytes.
+/// A storage with one wrong read. Clones share the plan and the bytes.
 #[derive(Debug, Clone)]
 pub struct Flaky {
     memory: MemoryStorage,
@@ -36,7 +36,7 @@ impl Flaky {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it went wrong.
+    /// Whether the read went wrong.
     pub fn happened(&self) -> bool {
         self.plan().wrong.is_none()
     }

@@ -1,5 +1,5 @@
-//! What the tests share: a random source with a seed, a plain file tree in memory to
-//! compare with, and steps that do the same to both.
+//! Shared by the tests: random numbers from a seed, a plain file tree in memory to compare with,
+//! and steps that are applied to both trees.
 #![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
 mod bounded;
@@ -25,8 +25,8 @@ use twine_volume::{NewSlot, Options, Secret, Storage, Volume};
 /// The key file of all test volumes.
 pub const KEY: [u8; 32] = [0x42; 32];
 
-/// Blocks of the first copies of roots, of the ring, and of the second copies of roots, as
-/// `docs/volume-format.md` gives them. What follows is nodes and data.
+/// The blocks of the first copies of roots, of the ring, and of the second copies of roots, as in
+/// `docs/volume-format.md`. Nodes and data follow.
 pub const ROOTS: Range<usize> = 2..8;
 pub const RING: Range<usize> = 8..128;
 pub const ROOT_COPIES: Range<usize> = 128..134;
@@ -44,12 +44,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number less than `end`.
+    /// Returns a number less than `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// True once in `times`.
+    /// Returns true once in `times` calls, on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
@@ -64,7 +64,7 @@ impl Random {
     }
 }
 
-/// The numbers before one in random order.
+/// Returns the numbers below `count` in random order.
 pub fn shuffled(count: u64, random: &mut Random) -> Vec<u64> {
     let mut order: Vec<u64> = (0..count).collect();
     for at in (1..order.len()).rev() {
@@ -73,7 +73,7 @@ pub fn shuffled(count: u64, random: &mut Random) -> Vec<u64> {
     order
 }
 
-/// How many times longer than by default the tests shall run: `TWINE_LONG`.
+/// Returns the factor by which tests should run longer than by default: `TWINE_LONG`.
 pub fn long() -> u64 {
     std::env::var("TWINE_LONG").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
 }
@@ -98,12 +98,12 @@ pub fn open(storage: impl Storage + 'static, cache_bytes: usize) -> Volume {
     try_open(storage, options(cache_bytes)).unwrap()
 }
 
-/// Makes a file in the root directory.
+/// Creates a file in the root directory.
 pub fn file(volume: &mut Volume, name: &str) -> Inode {
     volume.create_file(volume.root(), name).unwrap()
 }
 
-/// The file of that name in the root directory, made where there is none.
+/// Returns the file with this name in the root directory. Creates it if necessary.
 pub fn find_or_make(volume: &mut Volume, name: &str) -> Result<Inode, Error> {
     let root = volume.root();
     match volume.lookup(root, name) {
@@ -112,7 +112,7 @@ pub fn find_or_make(volume: &mut Volume, name: &str) -> Result<Inode, Error> {
     }
 }
 
-/// Checks all of a volume: nothing is lost, and its books balance with the model.
+/// Checks a volume: nothing is lost, the counts of blocks are consistent, and the model agrees.
 pub fn assert_whole(volume: &mut Volume, model: &Model) {
     let report = volume.check(&mut |_| {}).unwrap();
     assert_eq!(report.findings, []);

@@ -1,4 +1,4 @@
-//! A file tree in memory, as simple as it can be, that gives inodes the same numbers.
+//! A file tree in memory, as simple as possible, which gives inodes the same numbers.
 
 use std::collections::{BTreeMap, HashMap};
 use twine_vfs::{Error, FileKind, FileSystem, Inode, Mode, Result, check_name};
@@ -14,17 +14,17 @@ pub struct Node {
     pub parent: u64,
 }
 
-/// The tree.
+/// The file tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     pub nodes: HashMap<u64, Node>,
     pub next: u64,
 }
 
-/// A tree's paths and what is there: kind, links, bytes of a file or a link's target, and mode.
+/// The paths of a tree, each with kind, links, contents of a file or target of a link, and mode.
 pub type Tree = BTreeMap<String, (FileKindName, u64, Vec<u8>, Option<Mode>)>;
 
-/// A kind that can be compared and printed.
+/// The name of a kind, which can be compared and printed.
 pub type FileKindName = &'static str;
 
 fn kind_name(kind: FileKind) -> FileKindName {
@@ -219,7 +219,7 @@ impl Model {
         Ok(())
     }
 
-    /// Forgets all holds, as unmounting does.
+    /// Forgets all holds, like unmounting.
     pub fn unmount(&mut self) {
         for node in self.nodes.values_mut() {
             node.holds = 0;
@@ -242,7 +242,7 @@ impl Model {
     }
 }
 
-/// The tree of a real file system.
+/// Reads the tree of a real file system.
 pub fn tree_of(files: &mut dyn FileSystem) -> Result<Tree> {
     let mut tree = Tree::new();
     let root = files.root();

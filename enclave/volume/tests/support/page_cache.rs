@@ -1,6 +1,6 @@
-//! A storage as Linux keeps a file: writes go into a cache, a flush writes what is dirty to the disk.
-//! What a flush could not write is not dirty any more, stays in the cache to be read, and is gone
-//! with the power.
+//! A storage that behaves like a file on Linux. Writes go into a cache, and a flush writes dirty
+//! blocks to the disk. Blocks that a failed flush did not write are no longer dirty. They stay
+//! readable in the cache, and are lost when the power fails.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_volume::{BLOCK_BYTES, MemoryStorage, Storage, StorageError};
@@ -14,12 +14,12 @@ struct Pages {
     fail_flush: bool,
 }
 
-/// The storage. Clones share all.
+/// A storage with a page cache. Clones share everything.
 #[derive(Debug, Clone, Default)]
 pub struct PageCache(Arc<Mutex<Pages>>);
 
 impl PageCache {
-    /// A machine that has started again, with these bytes on its disk.
+    /// A machine that has just started, with these bytes on its disk.
     pub fn new(disk: MemoryStorage) -> Self {
         let disk = disk.with(|bytes| bytes.clone());
         let pages = Pages { cache: disk.clone(), disk, ..Pages::default() };
@@ -30,22 +30,22 @@ impl PageCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next flush writes nothing, and says so.
+    /// Makes the next flush write nothing and fail.
     pub fn fail_flush(&self) {
         self.pages().fail_flush = true;
     }
 
-    /// The next flush succeeds again.
+    /// Makes the next flush succeed again.
     pub fn heal(&self) {
         self.pages().fail_flush = false;
     }
 
-    /// The kernel flushes by itself, which fails: whoever told of it is gone.
+    /// Simulates a flush by the kernel that fails, and whose error nobody receives.
     pub fn lose_dirty(&self) {
         self.pages().dirty.clear();
     }
 
-    /// What is on the disk when the power goes.
+    /// Returns the contents of the disk after a power cut.
     pub fn disk(&self) -> MemoryStorage {
         MemoryStorage::new(self.pages().disk.clone())
     }

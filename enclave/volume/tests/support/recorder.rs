@@ -1,11 +1,11 @@
-//! A storage that remembers what was done to it since its last sync, so that a test can
-//! decide what of it survives a crash.
+//! A storage that records what was done since its last sync, so that a test can decide what of it
+//! survives a crash.
 
 use super::Random;
 use std::sync::{Arc, Mutex, MutexGuard};
 use twine_volume::{BLOCK_BYTES, Piece, Storage, StorageError};
 
-/// Something that was done and not synced.
+/// A call that was not synced yet.
 #[derive(Debug, Clone)]
 enum Event {
     Write { offset: u64, bytes: Vec<u8> },
@@ -14,25 +14,25 @@ enum Event {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// As a reader sees it.
+    /// The bytes that a reader sees.
     now: Vec<u8>,
-    /// As the last sync left it.
+    /// The bytes at the last sync.
     durable: Vec<u8>,
     unsynced: Vec<Event>,
-    /// Writes, resizes and syncs until now.
+    /// Number of writes, resizes and syncs so far.
     calls: u64,
-    /// Times that several places were written together.
+    /// Number of calls that wrote several places together.
     together: u64,
-    /// The call at which all ends.
+    /// The call at which the storage stops.
     stop_at: u64,
     stopped: bool,
 }
 
-/// The storage. Clones share all.
+/// A storage that records calls. Clones share everything.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder(Arc<Mutex<Inner>>);
 
-/// What a disk writes at once.
+/// Number of bytes that a disk writes atomically.
 const SECTOR: usize = 512;
 
 impl Recorder {
@@ -51,17 +51,17 @@ impl Recorder {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Writes, resizes and syncs until now.
+    /// Returns the number of writes, resizes and syncs so far.
     pub fn calls(&self) -> u64 {
         self.inner().calls
     }
 
-    /// Times that several places were written together.
+    /// Returns the number of calls that wrote several places together.
     pub fn together(&self) -> u64 {
         self.inner().together
     }
 
-    /// The storage fails for good at this call, which is done by half or not at all.
+    /// Stops the storage for good at this call, which is done in part or not at all.
     pub fn stop_at(&self, call: u64) {
         self.inner().stop_at = call;
     }
@@ -70,13 +70,13 @@ impl Recorder {
         self.inner().stopped
     }
 
-    /// The bytes as they are now.
+    /// Returns the present bytes.
     pub fn bytes(&self) -> Vec<u8> {
         self.inner().now.clone()
     }
 
-    /// What may be left after a crash: what was synced, and of the rest each write whole,
-    /// not at all, or some of its sectors, in any order.
+    /// Returns bytes that may be left after a crash: synced bytes, and of each other write
+    /// everything, nothing, or some of its sectors, in any order.
     pub fn crash(&self, random: &mut Random) -> Vec<u8> {
         let inner = self.inner();
         let mut left = inner.durable.clone();
@@ -107,8 +107,8 @@ impl Recorder {
         left
     }
 
-    /// What may be left when the process is killed: all that was handed over, and of a last
-    /// write none, all, or some blocks.
+    /// Returns bytes that may be left after a kill: everything that was written, and of the last
+    /// write nothing, everything, or some blocks.
     pub fn kill(&self, random: &mut Random) -> Vec<u8> {
         let inner = self.inner();
         let mut left = inner.now.clone();
@@ -136,7 +136,7 @@ impl Recorder {
     }
 }
 
-/// Writes nothing (0), all (1) or some sectors.
+/// Writes nothing (fate 0), everything (1), or some sectors.
 fn write_some(left: &mut Vec<u8>, offset: u64, bytes: &[u8], fate: u64, random: &mut Random) {
     if fate == 0 {
         return;
@@ -205,7 +205,7 @@ impl Storage for Recorder {
         Ok(())
     }
 
-    /// Makes durable what it must, and nothing that was written before.
+    /// Makes these bytes durable, and no earlier ones.
     fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
         self.write(offset, bytes)?;
         let mut inner = self.count()?;

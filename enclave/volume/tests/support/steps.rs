@@ -1,40 +1,40 @@
-//! Random steps, done to a volume and to the model alike, with the same answers.
+//! Random steps that are applied to a volume and to the model. Both must give the same answers.
 
 use super::{Model, Random};
 use twine_vfs::{Change, FileKind, FileSystem, Inode, Mode};
 
-/// What kinds of steps are likely.
+/// The likelihood of the kinds of steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Weights {
-    /// Most bytes of a write.
+    /// Limit on the bytes of a write.
     pub write: u64,
     /// Files are written below this offset.
     pub span: u64,
-    /// A sync every so many steps; never for 0.
+    /// One in so many steps is a sync, and about as many are hand-overs; 0 for none.
     pub sync: u64,
 }
 
-/// What a step was.
+/// The effect of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// All is durable.
+    /// All changes are durable.
     Synced,
-    /// All survives the end of the process.
+    /// All changes survive the end of the process.
     HandedOver,
-    /// Neither.
+    /// Any other effect.
     Other,
 }
 
-/// Plays steps.
+/// Applies steps.
 pub struct Player {
     pub random: Random,
     pub model: Model,
     pub weights: Weights,
-    /// Inodes that are held, each once.
+    /// The inodes that are held, one entry for each hold.
     pub held: Vec<u64>,
 }
 
-/// The kinds of steps.
+/// Number of kinds of steps.
 const STEPS: u64 = 27;
 
 impl Player {
@@ -65,7 +65,7 @@ impl Player {
         all[self.random.below(all.len() as u64) as usize]
     }
 
-    /// Any inode that is there, a file if possible.
+    /// Returns an existing inode, of a file if possible.
     fn inode(&mut self) -> u64 {
         let mut all: Vec<u64> = self.model.nodes.keys().copied().collect();
         all.sort_unstable();
@@ -97,7 +97,7 @@ impl Player {
         }
     }
 
-    /// Does a step.
+    /// Does one step.
     pub fn step(&mut self, files: &mut dyn FileSystem) -> Done {
         if self.weights.sync > 0 && self.random.once_in(self.weights.sync) {
             files.hand_over();
@@ -154,7 +154,7 @@ impl Player {
         }
     }
 
-    /// Keeps an inode that was given, or gives it back.
+    /// Keeps the hold on an inode, or releases some hold.
     fn keep_some(&mut self, files: &mut dyn FileSystem, inode: Option<u64>) {
         let Some(inode) = inode else { return };
         self.held.push(inode);
