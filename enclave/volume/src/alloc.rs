@@ -1,4 +1,4 @@
-//! Keeps which blocks are in use, and gives out free ones.
+//! Records which blocks are in use, and gives out free ones.
 //!
 //! The bitmap of each region of the storage is an item of the tree. It is loaded when blocks of the
 //! region are taken or freed. A tree commit puts it back into the tree.
@@ -32,10 +32,10 @@ use area_list::Areas;
 use region::{Region, bit_of, region_of};
 use runs::{Found, Runs};
 
-/// Limit on loaded regions. Only regions with changes stay loaded beyond it.
+/// Limit on loaded regions. Beyond it, only regions with state that is not in the tree stay loaded.
 const KEPT_REGIONS: usize = 64;
 
-/// Limit on the runs that wait for a commit. With more of them, a commit is due.
+/// Limit on the runs that wait for a commit, and on those that wait to be entered into bitmaps.
 const MAX_RUNS: usize = 32 << 10;
 
 /// Number of blocks taken in advance for nodes, so that an operation that has begun to change the
@@ -234,7 +234,7 @@ impl Space {
         }
     }
 
-    /// Whether a block was sealed after a moment of this mount.
+    /// Whether a block was sealed after `moment`.
     fn is_after(&self, pointer: &Pointer, moment: &Moment) -> bool {
         self.tree.store().sealer().is_after(&pointer.salt, pointer.counter, moment)
     }

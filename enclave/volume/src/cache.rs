@@ -38,7 +38,7 @@ impl Contents {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NodeFrame(usize);
 
-/// A frame that holds a block of a file. It is valid as long as a [`NodeFrame`].
+/// A frame that holds a block of a file. It is valid as long as a [`NodeFrame`] would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DataFrame(usize);
 

@@ -7,8 +7,8 @@
 //! A commit without a barrier survives only the end of this process: the operating system has what
 //! was written, and only the end of the machine can lose it.
 //!
-//! All commits and all barriers are made here. The layers below make neither: the allocator returns
-//! when only a commit could give it blocks.
+//! All commits and all barriers are made here. The layers below make neither: the allocator reports
+//! it if only a commit could give it blocks.
 
 mod header;
 mod recovery;
@@ -109,7 +109,7 @@ impl Engine {
         }
     }
 
-    /// The header of the volume.
+    /// Returns the header of the volume.
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }

@@ -27,7 +27,7 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
     graviola::random::fill(bytes).map_err(|_| Error::NoRandom)
 }
 
-/// A random key.
+/// Returns a random key.
 pub(crate) fn random_key() -> Result<SecretKey> {
     let mut key = SecretKey::default();
     random(&mut *key)?;

@@ -63,7 +63,7 @@ impl Header {
         block
     }
 
-    /// The MAC of the header.
+    /// Returns the MAC of the header.
     pub(crate) fn mac(&self, volume_key: &SecretKey) -> HeaderMac {
         mac_of(&self.encode(volume_key))
     }
@@ -108,7 +108,7 @@ impl Header {
     }
 }
 
-/// The first block of a storage in which a volume is being made.
+/// Returns the first block of a storage in which a volume is being created.
 pub(crate) fn unfinished() -> Box<Bytes> {
     let mut block = crate::format::block::zeroed();
     let bytes: &mut Bytes = &mut block;

@@ -43,8 +43,8 @@ impl Space {
         Ok(())
     }
 
-    /// Fills the pool like [`fill_pool`](Self::fill_pool). If it is full and only a commit could
-    /// free blocks, returns that instead of an error.
+    /// Fills the pool like [`fill_pool`](Self::fill_pool). If the storage is full, so that only a
+    /// commit may free blocks, returns [`Reserved::NeedsCommit`].
     pub(crate) fn reserve_for_nodes(&mut self) -> Result<Reserved> {
         match self.fill_pool() {
             Ok(()) => Ok(Reserved::Yes),

@@ -89,7 +89,7 @@ impl Space {
         Ok(())
     }
 
-    /// Marks a block as in use to which a pointer in the log leads.
+    /// Marks a block to which the log refers as in use.
     pub(crate) fn claim(&mut self, block: BlockNo) -> Result<()> {
         if !may_hold_node(block, self.blocks()) {
             return Err(Error::damaged("a pointer leads out of the volume"));

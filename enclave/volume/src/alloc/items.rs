@@ -115,8 +115,8 @@ mod tests {
     use crate::pseudorandom;
     use crate::{MemoryStorage, NewSlot, Options, Volume};
 
-    /// Each change gets as many blocks as it takes. If blocks stayed in the pool, a tree commit
-    /// would lose them.
+    /// Each change takes all blocks that were counted for it. Otherwise blocks would be left in the
+    /// pool after a commit has written the bitmaps.
     #[test]
     fn a_change_takes_exactly_the_blocks_that_were_counted_before() {
         let slots = [NewSlot::key_file(&[1; 32]).unwrap()];

@@ -21,7 +21,7 @@ impl Data {
         }
     }
 
-    /// Seals and writes the dirty ones among some blocks of a file.
+    /// Seals and writes dirty blocks `first..end` of a file, at most `BATCH_BLOCKS` of them.
     pub(crate) fn flush_range(&mut self, inode: InodeNo, first: u64, end: u64) -> Result<()> {
         let mut batch = self.cache().dirty_from(FileBlock::new(inode, first), BATCH_BLOCKS);
         batch.retain(|at| at.inode == inode && at.index < end);

@@ -8,7 +8,7 @@ use twine_vfs::FileKind;
 /// Number of bytes before the name.
 const HEAD_BYTES: usize = 9;
 
-/// Decodes an entry's value: inode, kind, and name. Does not check whether the name is valid.
+/// Decodes an entry's value: inode, kind, and name. The name is UTF-8, but may be invalid.
 pub(crate) fn parse(value: &[u8]) -> Result<(InodeNo, FileKind, &str)> {
     let damaged = || Error::damaged("a directory entry makes no sense");
     let (inode, rest) = value.split_first_chunk::<8>().ok_or_else(damaged)?;

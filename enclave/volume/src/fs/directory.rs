@@ -139,8 +139,8 @@ impl Files {
         Ok(found)
     }
 
-    /// Returns an error if an entry leads to an inode of another kind, or to a directory that has
-    /// another parent. So no path from the root leads into a circle.
+    /// Returns an error if an entry leads to an inode that is gone, has another kind or counts no
+    /// names, or to a directory with another parent. So no path from the root leads into a circle.
     fn check_entry(&mut self, found: &Found) -> Result<()> {
         let Found { key: Key { inode: directory, .. }, inode, kind } = *found;
         let wrong = |what: String| {

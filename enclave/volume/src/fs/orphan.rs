@@ -69,7 +69,7 @@ impl Files {
         Ok(())
     }
 
-    /// Removes the pointers after a file's new end. If that fails, the next change tries again.
+    /// Removes the pointers after a file's new end. If that fails, the next change retries.
     pub(crate) fn go_on_cutting(&mut self, inode: InodeNo, from: u64) {
         if let Err(error) = self.try_cutting(inode, from) {
             self.health().record_error(&error);
