@@ -42,8 +42,8 @@ impl Storage for Unread {
     }
 }
 
-/// Reads the file in order, and returns the blocks that cannot be read. Returns `None` if the volume
-/// does not open or the file is not found.
+/// Reads the file in order, and returns the blocks that cannot be read. Returns `None` if the
+/// volume does not open or the file is not found.
 fn lost(storage: Unread) -> Option<Vec<u64>> {
     let read_only = Options { read_only: true, ..options(1 << 20) };
     let mut volume = try_open(storage, read_only).ok()?;

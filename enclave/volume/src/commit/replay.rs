@@ -34,7 +34,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Marks the blocks as in use to which the log refers, except those in its ring.
+    /// Marks all blocks to which the log refers as in use, except those in its ring.
     fn claim_blocks(&mut self, net: &Net<'_>) -> Result<()> {
         let mut ring_blocks = Vec::new();
         for ((key, place), pointer) in &net.pointers {
