@@ -1,4 +1,4 @@
-//! `docs/host-calls.md`, made from the declarations.
+//! Makes `docs/host-calls.md` from the declarations.
 
 use crate::calls::DECLARATIONS;
 use alloc::format;

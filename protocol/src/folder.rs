@@ -1,104 +1,105 @@
-//! What the enclave asks of an ordinary folder of the host's, in the host call `folder`.
+//! The operations on an ordinary folder of the host, for the host call `folder`.
 //!
-//! Inodes are numbers of the host's. One that an answer names stays valid until it has
-//! been released as often as it was named.
+//! The host numbers the inodes. An answer that holds an inode ([`Answer::Inode`]) keeps it valid
+//! until the enclave has released it as often as answers have held it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Most bytes of an encoded request or answer; what is written or read has the rest of the
-/// transfer buffer.
+/// Limit on the size of an encoded request or answer, in bytes. The rest of the transfer buffer is
+/// for the data to write or read.
 pub const MAX_MESSAGE: usize = 64 << 10;
 
-/// Most bytes that one request writes or reads.
+/// Limit on the data that one request writes or reads, in bytes.
 pub const MAX_DATA: usize = crate::wire::TRANSFER_BUFFER_LENGTH - MAX_MESSAGE;
 
-/// An operation.
+/// An operation. Inodes come first among its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// The folder itself: answered by [`Answer::Inode`].
+    /// Returns the inode of the folder itself: [`Answer::Inode`].
     Root,
-    /// The inode with a name: [`Answer::Inode`].
+    /// Looks a name up in a directory: [`Answer::Inode`].
     Lookup(u64, String),
-    /// Gives an inode back.
+    /// Releases an inode.
     Release(u64),
-    /// [`Answer::Attributes`].
+    /// Returns the attributes of an inode: [`Answer::Attributes`].
     Attributes(u64),
     /// Sets the times of access and modification.
     SetTimes(u64, Time, Time),
     /// Sets the permission bits of a file or directory.
     SetMode(u64, u32),
-    /// Makes a file that must not exist, with these permission bits or as any new file has them:
-    /// [`Answer::Inode`].
+    /// Makes a file that must not exist: [`Answer::Inode`]. `None` instead of permission bits means
+    /// those of any new file.
     CreateFile(u64, String, Option<u32>),
-    /// Makes a directory, with these permission bits or as any new directory has them.
+    /// Makes a directory. `None` instead of permission bits means those of any new directory.
     CreateDirectory(u64, String, Option<u32>),
-    /// Makes a symbolic link with a name, then what it holds.
+    /// Makes a symbolic link: its directory, its name, its target.
     CreateSymbolicLink(u64, String, String),
-    /// What a symbolic link holds: [`Answer::Target`].
+    /// Reads the target of a symbolic link: [`Answer::Target`].
     ReadLink(u64),
-    /// Gives the first inode a name in the second.
+    /// Gives the first inode a name in the second, a directory.
     Link(u64, u64, String),
-    /// Removes a name that is no directory's.
+    /// Removes a name of anything but a directory.
     Unlink(u64, String),
     /// Removes an empty directory.
     RemoveDirectory(u64, String),
-    /// Renames.
+    /// Renames: the directory and name of the entry, then those that it gets.
     Rename(u64, String, u64, String),
-    /// Entries after a cookie, as many as fit: [`Answer::Entries`]. None: the end.
+    /// Lists the entries after a cookie, as many as fit: [`Answer::Entries`]. No entry means the
+    /// end.
     Entries(u64, u64),
-    /// Reads at an offset so many bytes: [`Answer::Count`], then the bytes.
+    /// Reads, at an offset, a number of bytes: [`Answer::Count`], followed by the bytes.
     Read(u64, u64, u64),
-    /// Where from an offset on a file has data, and no hole: [`Answer::Data`].
+    /// Finds the next data, outside of holes, from an offset on: [`Answer::Data`].
     NextData(u64, u64),
-    /// Writes at an offset so many bytes, which follow: [`Answer::Count`].
+    /// Writes, at an offset, a number of bytes, which follow: [`Answer::Count`].
     Write(u64, u64, u64),
-    /// Makes a file that long.
+    /// Sets the size of a file.
     SetSize(u64, u64),
-    /// Makes room for so many bytes at an offset.
+    /// Allocates, at an offset, a number of bytes.
     Allocate(u64, u64, u64),
-    /// Makes durable, the data alone or all.
+    /// Syncs an inode: only the data if true, otherwise all of it.
     Sync(u64, bool),
-    /// How full the file system is: [`Answer::Usage`].
+    /// Returns how full the file system is: [`Answer::Usage`].
     Usage,
 }
 
 /// A time to set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Time {
-    /// Leave it.
+    /// Leave the time as it is.
     Keep,
-    /// The time it is.
+    /// The current time.
     Now,
     /// Nanoseconds since 1970.
     At(u64),
 }
 
-/// What comes back.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// It was done.
+    /// The operation is done.
     Done,
-    /// It failed.
+    /// The operation failed.
     Failed(Failure),
-    /// An inode, held.
+    /// An inode, held until it is released.
     Inode(u64),
     /// Attributes.
     Attributes(Attributes),
-    /// What a symbolic link holds.
+    /// The target of a symbolic link.
     Target(String),
     /// Entries of a directory.
     Entries(Vec<Entry>),
-    /// How many bytes were read or written.
+    /// The number of bytes that were read or written.
     Count(u64),
-    /// Where data begin; none: there is a hole up to the end of the file.
+    /// The offset of the next data. `None`: the rest of the file is a hole.
     Data(Option<u64>),
-    /// Bytes in use and bytes in all.
+    /// Bytes in use, and bytes in all.
     Usage(u64, u64),
 }
 
-/// What an inode is.
+/// The kind of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A regular file.
@@ -109,16 +110,16 @@ pub enum Kind {
     SymbolicLink,
 }
 
-/// What the host says of an inode.
+/// Attributes of an inode, as the host reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
-    /// What it is.
+    /// The kind of the inode.
     pub kind: Kind,
-    /// Its permission bits; others may be set too.
+    /// Its permission bits. Other bits may be set too.
     pub mode: u32,
     /// Bytes of the file or of the link's target.
     pub size: u64,
-    /// Names it has.
+    /// The number of its names.
     pub links: u64,
     /// Last read, in nanoseconds since 1970.
     pub accessed: u64,
@@ -133,15 +134,15 @@ pub struct Attributes {
 pub struct Entry {
     /// Its name.
     pub name: String,
-    /// Its inode, not held.
+    /// Its inode, which this answer does not hold.
     pub inode: u64,
-    /// What that is.
+    /// The inode's kind.
     pub kind: Kind,
-    /// Where to go on after it.
+    /// The cookie to continue after this entry.
     pub cookie: u64,
 }
 
-/// Why an operation failed, each an errno of Linux.
+/// Why an operation failed. Each value stands for errors of Linux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// `ENOENT`
@@ -176,9 +177,9 @@ pub enum Failure {
     TooManyOpen,
     /// `ENOMEM`
     NoMemory,
-    /// `EOPNOTSUPP`, and files that are no file, directory or link
+    /// `EOPNOTSUPP`, and inodes other than files, directories and symbolic links
     NotSupported,
-    /// All others.
+    /// All other errors
     Io,
 }
 
@@ -188,8 +189,8 @@ impl Request {
         encode(self)
     }
 
-    /// The request at the start of `bytes`, which is followed by zeros up to a multiple of
-    /// 8, and what comes then.
+    /// Decodes the request at the start of `bytes`, which zeros follow up to a multiple of 8. Also
+    /// returns the bytes after the zeros.
     pub fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (request, rest) = postcard::take_from_bytes(bytes).ok()?;
         let padded = (bytes.len() - rest.len()).next_multiple_of(8);
@@ -203,7 +204,7 @@ impl Answer {
         encode(self)
     }
 
-    /// The answer in all of `bytes`.
+    /// Decodes an answer, which must be all of `bytes`.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match postcard::take_from_bytes(bytes) {
             Ok((answer, [])) => Some(answer),

@@ -1,9 +1,8 @@
-//! What the fuzz targets in `fuzz/` call.
+//! The functions that the fuzz targets in `fuzz/` call.
 //!
-//! Each function takes any bytes. It panics if a decoder does, or if something is not true
-//! that must be true of what was decoded: what is encoded again is the same value, and is not
-//! much larger than what it was read from. Nobody but a fuzzer needs the feature that this
-//! module belongs to.
+//! Each function takes any bytes. It panics if a decoder panics, or if a decoded value is wrong: it
+//! must encode to bytes that decode to the same value and are not much longer than the input. Only
+//! the fuzz targets need the feature of this module.
 
 mod examples;
 
@@ -18,12 +17,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 pub use examples::{answers, launches, outcomes, requests};
 
-/// A launch request, as the enclave reads it. The version need not fit.
+/// Decodes a launch request, as the enclave does. The version need not be the present one.
 pub fn launch(bytes: &[u8]) {
     message(bytes, Launch::decode, Launch::encode);
 }
 
-/// An outcome, as the host reads it.
+/// Decodes an outcome, as the host does.
 pub fn outcome(bytes: &[u8]) {
     message(bytes, Outcome::decode, Outcome::encode);
 }
@@ -45,7 +44,7 @@ fn message<T: PartialEq + core::fmt::Debug>(
     assert_eq!(decode(&longer), Err(DecodeError::Malformed));
 }
 
-/// What an enclave asks of a folder, as the host reads it.
+/// Decodes a request to a folder, as the host does.
 pub fn request(bytes: &[u8]) {
     let Some((request, rest)) = Request::decode(bytes) else { return };
     let mut again = request.encode();
@@ -55,7 +54,7 @@ pub fn request(bytes: &[u8]) {
     assert_eq!(Request::decode(&again), Some((request, rest)));
 }
 
-/// What a host answers, as the enclave reads it.
+/// Decodes an answer about a folder, as the enclave does.
 pub fn answer(bytes: &[u8]) {
     let Some(answer) = Answer::decode(bytes) else { return };
     let again = answer.encode();
@@ -63,7 +62,7 @@ pub fn answer(bytes: &[u8]) {
     assert_eq!(Answer::decode(&again), Some(answer));
 }
 
-/// Records of fixed size, and codes.
+/// Decodes records of fixed size, and codes.
 pub fn wire(bytes: &[u8]) {
     for bytes in bytes.as_chunks().0 {
         let record = PollRecord::from_bytes(bytes);
@@ -85,7 +84,7 @@ pub fn wire(bytes: &[u8]) {
     }
 }
 
-/// A code is that of a value, or of none.
+/// Checks that a code is either the code of a decoded value, or of no value.
 fn codes(code: u64) {
     assert!(Status::from_code(code).is_none_or(|value| value.code() == code));
     assert!(SocketStatus::from_code(code).is_none_or(|value| value.code() == code));
@@ -95,7 +94,7 @@ fn codes(code: u64) {
     assert!(Unit::from_code(code).is_none_or(|value| value.code() == code));
 }
 
-/// Text that a program has chosen, on its way to a terminal.
+/// Makes text that a program has chosen visible on a terminal.
 pub fn text(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let shown = visible(&text);
@@ -108,7 +107,7 @@ pub fn text(bytes: &[u8]) {
     assert!(shown.len() <= 8 * text.len());
 }
 
-/// Inputs for the targets, by the target's name: messages as they are sent.
+/// Inputs for the targets, by the target's name: messages in their encoding.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = Vec::new();
     seeds.extend(launches().iter().map(|launch| ("launch", launch.encode()[4..].to_vec())));

@@ -1,16 +1,16 @@
-//! Keys of volumes, as the host names them.
+//! Keys of volumes, as the host passes them.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// A key file has at least this many bytes: it is a key, not a passphrase.
+/// Minimum size of a key file, in bytes. The contents must be a key, not a passphrase.
 pub const MIN_KEY_FILE_BYTES: usize = 32;
 
-/// A key file has at most this many bytes.
+/// Limit on the size of a key file, in bytes.
 pub const MAX_KEY_FILE_BYTES: usize = 64 << 10;
 
-/// What opens a volume.
+/// The key that opens a volume.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VolumeKey {
     /// A key that only an enclave can derive.
@@ -22,7 +22,7 @@ pub enum VolumeKey {
 }
 
 impl core::fmt::Debug for VolumeKey {
-    /// Without the secret.
+    /// Leaves the secret out.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             VolumeKey::Sealed(sealing) => f.debug_tuple("Sealed").field(sealing).finish(),
@@ -32,13 +32,13 @@ impl core::fmt::Debug for VolumeKey {
     }
 }
 
-/// Which enclaves, running which programs, can derive a sealing key. It is asked for when
-/// a volume is made or a key is added; the volume itself says it afterwards.
+/// Which enclaves can derive a sealing key, and while they run which programs. The key's slot in the
+/// volume records it. To open a volume, a request states the widest policy that it accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealing {
-    /// Enclaves of this very image only (KEYPOLICY.MRENCLAVE), not all newer ones of its
-    /// signer (KEYPOLICY.MRSIGNER).
+    /// Whether only this image can derive the key (KEYPOLICY.MRENCLAVE), or all newer images of its
+    /// signer too (KEYPOLICY.MRSIGNER).
     pub this_image: bool,
-    /// Any program, not just the one that runs.
+    /// Whether the key is for any program, or only for the running one.
     pub any_program: bool,
 }

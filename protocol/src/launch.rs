@@ -1,4 +1,4 @@
-//! What the host asks the enclave to run, and what came of it.
+//! The launch request, and the outcome of the run.
 
 use crate::key::VolumeKey;
 use crate::task::Task;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum DecodeError {
     /// The bytes start with another version of the protocol.
     Version(u32),
-    /// The bytes are not what this version writes.
+    /// The bytes are not in the encoding of this version.
     Malformed,
 }
 
@@ -30,45 +30,47 @@ impl core::fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// A launch request: which program to run and how, or what else to do. The program itself
-/// comes by the host call `program`.
+/// A launch request: which program to run and how, or other work to do. The program itself comes
+/// with the host call `program`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
-    /// What to do. All but the program's run uses nothing else of the request.
+    /// The work to do. Work on a volume uses nothing else of the request.
     pub task: Task,
-    /// The arguments that the program sees, its name first: bytes, as a system has them.
+    /// The arguments that the program sees, its name first. They are bytes, as in the operating
+    /// system.
     pub arguments: Vec<Vec<u8>>,
-    /// The environment that the program sees, as names and values, likewise.
+    /// The environment that the program sees, as names and values, also in bytes.
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The exported function to call instead of `_start`, its arguments as text.
+    /// The exported function to call instead of `_start`.
     pub invoke: Option<Invoke>,
     /// The file trees that the program sees.
     pub mounts: Vec<Mount>,
-    /// How many listening sockets the program gets, after its mounts.
+    /// The number of listening sockets that the program gets, after its mounts.
     pub listeners: u64,
-    /// Limits that the enclave holds the program to.
+    /// Limits that the enclave enforces on the program.
     pub limits: Limits,
-    /// Compile explicit bounds checks, also where there can be guard pages.
+    /// Whether to compile explicit bounds checks even if guard pages are possible.
     pub explicit_checks: bool,
-    /// What compiles the program.
+    /// The compiler for the program.
     pub compiler: Compiler,
-    /// How many threads may compile at once; there are no more than the image has.
+    /// Limit on the threads that compile at once. The number of the image's threads is another
+    /// limit.
     pub compile_threads: u64,
-    /// Keep the program's compiled code, sealed, for later runs.
+    /// Whether to have the host keep the program's compiled code, sealed, for later runs.
     pub keep_code: bool,
-    /// Report how long each phase took.
+    /// Whether to report how long each phase took.
     pub timings: bool,
 }
 
-/// What compiles a program.
+/// A compiler for programs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Compiler {
-    /// Cranelift: takes its time, and makes fast code.
+    /// Cranelift: compiles slowly, and makes fast code.
     #[default]
     Optimizing,
-    /// Winch: takes a fraction of that time, and makes slower code.
+    /// Winch: compiles in a fraction of that time, and makes slower code.
     Baseline,
-    /// Winch, or Cranelift for what Winch does not know.
+    /// Winch, or Cranelift for programs that Winch does not support.
     BaselineIfPossible,
 }
 
@@ -77,44 +79,45 @@ pub enum Compiler {
 pub struct Mount {
     /// The path at which the program sees it.
     pub guest: String,
-    /// What it is.
+    /// The place of its files.
     pub source: Source,
-    /// Whether all changes are refused.
+    /// Whether the mount refuses all changes.
     pub read_only: bool,
 }
 
-/// Where the files of a mount are.
+/// The place of a mount's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// In a protected volume.
     Volume(VolumeSource),
-    /// In a folder of the host's, which protects nothing: its number for `calls::folder`.
+    /// In a folder of the host, which protects nothing. The value is the number for
+    /// `calls::folder`.
     Folder(u64),
-    /// In the enclave's memory, at most this many bytes.
+    /// In the enclave's memory, of which they use at most this many bytes.
     Memory(u64),
 }
 
 /// A protected volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeSource {
-    /// The storage that holds it: its number for the `storage_...` calls.
+    /// The number, for the `storage_...` calls, of the storage that holds it.
     pub storage: u64,
-    /// What opens it.
+    /// The key that opens it.
     pub key: VolumeKey,
-    /// Make it, for the storage is empty.
+    /// Whether to make the volume, because the storage is empty.
     pub create: bool,
-    /// Bytes of enclave memory for its cache; `None`: the enclave's own choice.
+    /// Enclave memory for its cache, in bytes. `None`: the enclave decides.
     pub cache: Option<u64>,
-    /// The file that it is about, if it is about one.
+    /// The main file of the volume, if it has one.
     pub main: Option<MainFile>,
 }
 
-/// The file that a volume is about, at its root.
+/// The main file of a volume, such as a database. It is in the volume's root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MainFile {
-    /// Its name. A file that had another gets it before the program starts.
+    /// The name that it has, or gets before the program starts.
     pub name: String,
-    /// A name that it may have had.
+    /// Another name that it may have until then.
     pub former: String,
 }
 
@@ -123,34 +126,36 @@ pub struct MainFile {
 pub struct Invoke {
     /// The name of the export.
     pub function: String,
-    /// One text for each parameter: a number as Rust or C writes it.
+    /// One text for each parameter: a number in the notation of Rust or C.
     pub arguments: Vec<String>,
 }
 
 /// Limits of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Most bytes of all linear memories together; `None`: what the enclave has.
+    /// Limit on the size of all linear memories together, in bytes. `None`: as much as the enclave
+    /// has.
     pub memory: Option<u64>,
     /// Units of fuel (wasmtime's: about one for each instruction).
     pub fuel: Option<u64>,
     /// Nanoseconds after which the program is interrupted, by the host's clock.
     pub timeout: Option<u64>,
-    /// Whether the host may interrupt the program, where a wait without an end is
-    /// [`Interrupted`](crate::wire::Status::Interrupted): its function `raise` is called with
-    /// SIGINT, at the next loop or call.
+    /// Whether the host may interrupt the program, by ending a wait without a limit with
+    /// [`Interrupted`](crate::wire::Status::Interrupted). At the program's next loop or call, the
+    /// enclave then calls its function `raise` with SIGINT.
     pub interrupts: bool,
 }
 
 impl Limits {
-    /// Whether loops and calls look whether they are to stop.
+    /// Whether compiled loops and calls check if they must stop.
     pub fn epochs(&self) -> bool {
         self.timeout.is_some() || self.interrupts
     }
 }
 
-/// What to do where an image has too little memory for a program, in one line: commands that make
-/// one with as many addresses as SGX has room for, and with so many bytes for code, at least.
+/// Returns the remedy for an image that has too little memory for a program, in one line: commands
+/// that make an image with all the addresses that SGX has room for, and at least `code` bytes for
+/// code.
 pub fn larger_image(code: u64) -> String {
     const MIB: u64 = 1 << 20;
     let code = code.max(1 << 30).div_ceil(64 * MIB) * 64;
@@ -162,23 +167,23 @@ pub fn larger_image(code: u64) -> String {
     )
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// How it ended.
+    /// How the run ended.
     pub end: End,
     /// Nanoseconds by phase, if the launch asked for them.
     pub timings: Option<Timings>,
-    /// What went wrong with the program's files and is not part of its end: a line each.
+    /// Problems with the program's files that are not part of its end, one line each.
     pub troubles: Vec<String>,
-    /// What its volumes did, in the order of the mounts.
+    /// Statistics of its volumes, in the order of the mounts.
     pub volumes: Vec<VolumeStatistics>,
 }
 
-/// What a volume did in a run.
+/// Statistics of a volume in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeStatistics {
-    /// Where the program saw it.
+    /// The path at which the program saw it.
     pub guest: String,
     /// Names and values.
     pub counts: Vec<(String, u64)>,
@@ -196,16 +201,16 @@ pub enum End {
     },
     /// The program trapped.
     Trapped {
-        /// What happened, in one line.
+        /// The cause, in one line.
         cause: String,
-        /// The WebAssembly frames, innermost first, a line each.
+        /// The WebAssembly frames, innermost first, one line each.
         backtrace: Vec<String>,
     },
     /// The program never started.
     Refused {
-        /// What is wrong, in one line.
+        /// The cause, in one line.
         cause: String,
-        /// What to do about it, in one line.
+        /// The remedy, in one line.
         remedy: String,
     },
 }
@@ -215,7 +220,7 @@ pub enum End {
 pub struct Timings {
     /// Copying and hashing the program.
     pub receive: u64,
-    /// Compiling it, or opening the code that an earlier run has kept.
+    /// Compiling it, or opening cached code.
     pub compile: u64,
     /// Linking and instantiating it.
     pub instantiate: u64,
@@ -246,17 +251,17 @@ impl Launch {
         encode(self)
     }
 
-    /// The request in these bytes, all of them.
+    /// Decodes a request, which must be all of `bytes`.
     ///
     /// # Errors
-    /// When they are of another version or not a launch request.
+    /// The bytes are of another version, or not a launch request.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes)
     }
 }
 
 impl Outcome {
-    /// An outcome of which only the end is known.
+    /// Makes an outcome of which only the end is known.
     pub fn new(end: End) -> Self {
         Outcome { end, timings: None, troubles: Vec::new(), volumes: Vec::new() }
     }
@@ -266,10 +271,10 @@ impl Outcome {
         encode(self)
     }
 
-    /// The outcome in these bytes, all of them.
+    /// Decodes an outcome, which must be all of `bytes`.
     ///
     /// # Errors
-    /// When they are of another version or not an outcome.
+    /// The bytes are of another version, or not an outcome.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes)
     }

@@ -1,21 +1,21 @@
-//! What the Twine enclave and its untrusted host say to each other.
+//! The protocol between the Twine enclave and its untrusted host.
 //!
-//! Eight things and no logic:
+//! The crate declares data and contains no logic:
 //!
-//! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's
-//!   dispatch and `docs/host-calls.md` are all made from that declaration.
+//! - [`calls`]: the host calls, declared once. The enclave's stubs, the host's dispatch and
+//!   `docs/host-calls.md` are all made from that declaration.
 //! - [`code`]: the settings that compiled code depends on.
-//! - [`folder`]: what the enclave asks of an ordinary folder of the host's.
-//! - [`key`]: what opens a volume.
-//! - [`launch`]: the launch request, which the host hands to the enclave when it
-//!   starts a program, and the outcome, which comes back.
-//! - [`task`]: what the enclave can be asked to do but run a program: work on volumes.
-//! - [`text`]: how both show names that a program has chosen.
-//! - [`wire`]: the few plain values that calls pass in registers or in memory:
-//!   status codes, poll records, clocks, page permissions.
+//! - [`folder`]: the operations on an ordinary folder of the host.
+//! - [`key`]: the keys of volumes.
+//! - [`launch`]: the launch request, which the host passes to the enclave when it starts a program,
+//!   and the outcome, which the enclave reports.
+//! - [`task`]: the work that the enclave can do, apart from running a program: work on volumes.
+//! - [`text`]: how enclave and host show names that a program has chosen.
+//! - [`wire`]: plain values that calls pass in registers or in memory: status codes, poll records,
+//!   clocks, page permissions.
 //!
-//! Nothing here is trusted by itself: the enclave checks every value that it gets
-//! from the host before it uses it (the `twine-boundary` crate does that).
+//! Values of these types are not trusted. The enclave checks every value from the host before it
+//! uses it (in the `twine-boundary` crate).
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -48,7 +48,7 @@ pub mod folder;
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a panic of what only fuzz targets call is a find"
+    reason = "in a function for fuzz targets, a panic is a finding"
 )]
 pub mod fuzzing;
 pub mod key;
@@ -57,6 +57,6 @@ pub mod task;
 pub mod text;
 pub mod wire;
 
-/// Version of everything in this crate. An enclave refuses a launch request of
-/// another version by name.
+/// The version of everything in this crate. An enclave refuses a launch request of another version,
+/// and names both versions.
 pub const VERSION: u32 = 6;

@@ -1,4 +1,4 @@
-//! What the enclave is to do: run a program, or work on a protected volume.
+//! The work that the enclave does: run a program, or work on a protected volume.
 
 use crate::key::VolumeKey;
 use alloc::boxed::Box;
@@ -6,13 +6,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// What the enclave is to do.
+/// The work that the enclave does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
     /// Run the program.
     #[default]
     Program,
-    /// Compile the program and keep its code (`twine compile`).
+    /// Compile the program and have the host keep its code (`twine compile`).
     Compile,
     /// Work on a protected volume (`twine volume`).
     Volume(Box<VolumeTask>),
@@ -23,124 +23,124 @@ pub enum Task {
 pub struct VolumeTask {
     /// The volume. [`Operation::Create`] and [`Operation::Import`] make it.
     pub volume: OpenVolume,
-    /// What to do.
+    /// The work.
     pub operation: Operation,
-    /// Say how far long work has come, by the host call `progress`.
+    /// Whether to report the progress of long work, with the host call `progress`.
     pub progress: bool,
 }
 
-/// A volume that is to be opened, or made.
+/// A volume to open or to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenVolume {
-    /// What the user calls it, for messages.
+    /// Its name in messages to the user.
     pub name: String,
-    /// The storage that holds it: its number for the `storage_...` calls.
+    /// The number, for the `storage_...` calls, of the storage that holds it.
     pub storage: u64,
-    /// What opens it. For a new one: its first key; sealed to one program, that is the
-    /// program that comes with the launch request.
+    /// The key that opens it, or the first key of a new volume. A key that is sealed to one program
+    /// is sealed to the program that comes with the launch request.
     pub key: VolumeKey,
-    /// For a new one: further keys that open it.
+    /// Further keys of a new volume.
     pub more_keys: Vec<VolumeKey>,
-    /// Whether the storage may only be read.
+    /// Whether writing to the storage is not allowed.
     pub read_only: bool,
 }
 
-/// Whether a volume is repaired.
+/// Whether to repair a volume.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Repair {
-    /// It is not.
+    /// Do not repair it.
     #[default]
     No,
-    /// It is, if the user says yes to what will be lost.
+    /// Repair it if the user agrees to lose what the enclave then lists.
     Ask,
-    /// It is; what is lost is said.
+    /// Repair it, and report what is lost.
     Yes,
 }
 
-/// What to do with a volume. Paths are paths in it; a leading `/` makes no difference.
+/// The work on a volume. Paths lead from the volume's root; a leading `/` makes no difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
-    /// Make it, with the contents of a folder of the host's if one is named, by its number
-    /// for `calls::folder`.
+    /// Make the volume, with the contents of a folder of the host if `folder` is one.
     Create {
-        /// The folder.
+        /// The folder's number for `calls::folder`.
         folder: Option<u64>,
     },
-    /// List a directory, or name a file.
+    /// List a directory, or print the name of a file.
     List {
-        /// Of what.
+        /// The directory or file.
         path: String,
-        /// Kinds, links, sizes and times too.
+        /// Whether to list kinds, links, sizes and times too.
         long: bool,
-        /// As JSON.
+        /// Whether to print JSON.
         json: bool,
     },
-    /// Show a directory and all below it.
+    /// List a directory and everything below it.
     Tree {
-        /// Of what.
+        /// The directory.
         path: String,
-        /// As JSON.
+        /// Whether to print JSON.
         json: bool,
     },
     /// Write files to standard output.
     Print {
-        /// Which.
+        /// The files.
         paths: Vec<String>,
     },
     /// Make directories.
     MakeDirectories {
-        /// Which.
+        /// The directories.
         paths: Vec<String>,
-        /// Also those above them; one that is there is no error.
+        /// Whether to make missing parents too, and to accept directories that exist.
         parents: bool,
     },
-    /// Remove.
+    /// Remove files and directories.
     Remove {
-        /// What.
+        /// Their paths.
         paths: Vec<String>,
-        /// Directories too, with all below them.
+        /// Whether to remove directories too, with everything below them.
         recursive: bool,
-        /// What is not there is no error.
+        /// Whether to ignore paths that do not exist.
         force: bool,
     },
     /// Rename, or move into a directory.
     Move {
-        /// What.
+        /// The files and directories to move.
         sources: Vec<String>,
-        /// Where to.
+        /// The new path, or the directory to move them into.
         target: String,
     },
     /// Copy into the volume, out of it or within it.
     Copy {
-        /// What.
+        /// The files and directories to copy.
         sources: Vec<Location>,
-        /// Where to.
+        /// The new path, or the directory to copy them into.
         target: Location,
-        /// Directories too, with all below them.
+        /// Whether to copy directories too, with everything below them.
         recursive: bool,
     },
-    /// Say what is known of the volume.
+    /// Show facts about the volume.
     Info {
-        /// The header alone will do where the key does not open the volume.
+        /// Whether the header alone is enough if the key does not open the volume.
         header: bool,
-        /// As JSON.
+        /// Whether to print JSON.
         json: bool,
     },
-    /// Read every block and say what is lost.
+    /// Read every block and report the damage.
     Check {
-        /// As JSON.
+        /// Whether to print JSON.
         json: bool,
-        /// Whether to go on from the newest whole state, for good, where the end is damaged.
+        /// Whether to continue from the newest undamaged commit, for good, if later ones are
+        /// damaged.
         repair: Repair,
     },
     /// List the key slots.
     ListKeys {
-        /// As JSON.
+        /// Whether to print JSON.
         json: bool,
     },
     /// Add a key.
     AddKey {
-        /// The new key; sealed to one program as in [`OpenVolume::key`].
+        /// The new key. It is sealed to one program as [`OpenVolume::key`] is.
         key: VolumeKey,
     },
     /// Remove the key in a slot.
@@ -148,53 +148,53 @@ pub enum Operation {
         /// The slot's number.
         slot: u32,
     },
-    /// Put a new key in the place of an old one.
+    /// Replace an old key by a new one.
     RotateKey {
-        /// The old key's slot; the one that the volume's key can be of, if it is the only one
-        /// of its kind.
+        /// The old key's slot. `None`: the only slot of the kind of key that the volume was opened
+        /// with.
         slot: Option<u32>,
-        /// The new key; sealed to one program as in [`OpenVolume::key`].
+        /// The new key. It is sealed to one program as [`OpenVolume::key`] is.
         key: VolumeKey,
     },
-    /// Copy the volume into a new one that lies close together.
+    /// Copy the volume into a new, compacted one.
     Export {
         /// The new volume.
         target: OpenVolume,
     },
-    /// Make the volume, as a copy of another.
+    /// Make the volume as a copy of another.
     Import {
-        /// The other.
+        /// The other volume.
         source: OpenVolume,
     },
-    /// Give what is free back to the host.
+    /// Return free space to the host.
     Compact {
-        /// As JSON.
+        /// Whether to print JSON.
         json: bool,
     },
 }
 
-/// Where to copy from or to.
+/// A source or target of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Location {
     /// In the volume, at a path.
     Volume(String),
-    /// In a folder of the host's.
+    /// In a folder of the host.
     Folder(FolderLocation),
     /// Standard input or output.
     Stream,
 }
 
-/// A place in a folder of the host's.
+/// A location in a folder of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderLocation {
     /// The folder's number for `calls::folder`.
     pub folder: u64,
-    /// The name in it; empty for the folder itself. With a slash behind it, it can only be a
-    /// directory's.
+    /// The name in the folder; empty for the folder itself. A name that ends with a slash can only
+    /// be the name of a directory.
     pub entry: String,
-    /// The name that a copy of it gets in a directory; empty where only what is in it is
-    /// copied there.
+    /// The name that a copy gets in a directory; empty if the contents are to be copied there
+    /// without the directory itself.
     pub name: String,
-    /// What the user calls it, for messages.
+    /// Its name in messages to the user.
     pub shown: String,
 }

@@ -1,15 +1,16 @@
-//! Text that others have chosen, on a terminal.
+//! Makes text that others have chosen safe to print on a terminal.
 
 use alloc::string::String;
 
-/// Characters that change the order of those around them (Unicode's bidirectional controls).
+/// Characters that change the order of the characters around them (Unicode's bidirectional
+/// controls).
 const ORDER: [char; 12] = [
     '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
     '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
 ];
 
-/// The text with what a terminal takes for a command, or for another order of the letters, written
-/// out: the names of files and functions are a program's to choose.
+/// Escapes characters that a terminal takes for a command, or that change the order of the text. A
+/// program chooses the names of its files and functions.
 pub fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,24 +1,24 @@
-//! Plain values that cross the boundary in registers or in host memory.
+//! Plain values that calls pass in registers or in host memory.
 
-/// Most bytes of a launch request.
+/// Limit on the size of a launch request, in bytes.
 pub const MAX_LAUNCH: u64 = 4 << 20;
 
-/// Most bytes of a program.
+/// Limit on the size of a program, in bytes.
 pub const MAX_PROGRAM: u64 = 1 << 30;
 
-/// Most bytes of a program's compiled code.
+/// Limit on the size of a program's sealed compiled code, in bytes.
 pub const MAX_CODE: u64 = 1 << 30;
 
-/// Bytes of the transfer buffer that the host gives to each thread.
+/// Size of the transfer buffer that the host gives to each thread, in bytes.
 pub const TRANSFER_BUFFER_SIZE: u64 = TRANSFER_BUFFER_LENGTH as u64;
 
-/// The same, as the length of a slice.
+/// The same size, as the length of a slice.
 pub const TRANSFER_BUFFER_LENGTH: usize = 256 << 10;
 
-/// Most poll records in one call.
+/// Limit on the number of poll records in one call.
 pub const MAX_POLL_RECORDS: u64 = 1024;
 
-/// Most bytes of an encoded outcome.
+/// Limit on the size of an encoded outcome, in bytes.
 pub const MAX_OUTCOME: u64 = TRANSFER_BUFFER_SIZE;
 
 macro_rules! coded {
@@ -32,7 +32,7 @@ macro_rules! coded {
             /// All values, in the order of their codes.
             pub const ALL: &[$name] = &[$($name::$variant),+];
 
-            /// The value with that code, if there is one.
+            /// The value with this code. `None` if no value has it.
             pub fn from_code(code: u64) -> Option<Self> {
                 match code {
                     $($code => Some($name::$variant),)+
@@ -40,7 +40,7 @@ macro_rules! coded {
                 }
             }
 
-            /// The code that is sent.
+            /// The code of this value.
             pub fn code(self) -> u64 {
                 self as u64
             }
@@ -49,68 +49,68 @@ macro_rules! coded {
 }
 
 coded! {
-    /// How a host call ended. What the enclave does not know it takes for [`Status::Io`].
+    /// How a host call ended. The enclave treats an unknown code as [`Status::Io`].
     Status {
-        /// It was done.
+        /// The call succeeded.
         Ok = 0,
         /// An input or output error.
         Io = 1,
         /// The stream is not open.
         BadStream = 2,
-        /// Nobody reads the other end.
+        /// The other end of the pipe or connection is closed.
         BrokenPipe = 3,
         /// No space left on the device.
         NoSpace = 4,
-        /// It would have to wait.
+        /// The call would have to wait.
         WouldBlock = 5,
-        /// A signal came first.
+        /// A signal interrupted the call.
         Interrupted = 6,
         /// An argument is wrong.
         Invalid = 7,
-        /// This host or machine can't do it.
+        /// This host or machine does not support the call.
         NotSupported = 8,
         /// Not permitted.
         Denied = 9,
         /// The host is out of memory.
         NoMemory = 10,
-        /// The file may not grow any more.
+        /// The file cannot grow any more.
         FileTooBig = 11,
-        /// The file ends before what was to be read.
+        /// The file ends before the bytes to read.
         Short = 12,
     }
 }
 
 coded! {
-    /// How a call on a socket failed where [`Status`] has no word for it.
+    /// How a call on a socket failed, if no [`Status`] says it.
     SocketStatus {
-        /// The other end broke the connection off.
+        /// The other end reset the connection.
         Reset = 32,
-        /// The other end was gone before the connection was accepted.
+        /// The connection was aborted before it was accepted.
         Aborted = 33,
-        /// The socket has no connection any more.
+        /// The socket is not connected any more.
         NotConnected = 34,
-        /// The host can't open more sockets.
+        /// The host cannot open more sockets.
         TooManyOpen = 35,
     }
 }
 
-/// Bits of the calls on sockets.
+/// Bits of the `flags` of socket calls.
 pub mod socket {
-    /// Wait until something can be done.
+    /// Wait until the call can receive or send.
     pub const WAIT: u64 = 1;
-    /// Leave the bytes to be received again.
+    /// Leave the bytes in the socket, to be received again.
     pub const PEEK: u64 = 2;
-    /// End receiving.
+    /// Shut down receiving.
     pub const RECEIVING: u64 = 4;
-    /// End sending.
+    /// Shut down sending.
     pub const SENDING: u64 = 8;
 }
 
-/// The number of the first listening socket: those before are the standard streams.
+/// The number of the first listening socket. The standard streams have the numbers below it.
 pub const FIRST_SOCKET: u64 = 3;
 
 coded! {
-    /// What a stream is connected to.
+    /// The kind of file that a stream is connected to.
     StreamKind {
         /// A terminal.
         Terminal = 0,
@@ -128,7 +128,7 @@ coded! {
     Clock {
         /// Time since the Unix epoch.
         Realtime = 0,
-        /// Never goes back.
+        /// A clock that never goes back.
         Monotonic = 1,
         /// CPU time of the process.
         ProcessCpu = 2,
@@ -138,7 +138,7 @@ coded! {
 }
 
 coded! {
-    /// What the progress of long work is counted in.
+    /// The unit of the progress of long work.
     Unit {
         /// Bytes of files.
         Bytes = 0,
@@ -159,7 +159,7 @@ pub mod permission {
     pub const EXECUTE: u64 = 4;
 }
 
-/// The first little-endian words of `bytes`; 0 where there are no more.
+/// Reads the first `N` little-endian words of `bytes`, with 0 for words that `bytes` does not have.
 fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
     let mut words = [0; N];
     for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
@@ -168,92 +168,92 @@ fn words<const N: usize>(bytes: &[u8]) -> [u64; N] {
     words
 }
 
-/// One stream to wait for: three little-endian words in host memory.
+/// One stream or socket to wait for: three little-endian words in host memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollRecord {
-    /// The stream, or a socket.
+    /// The number of the stream or socket.
     pub stream: u64,
-    /// What is waited for, and after the call what is ready: bits of [`poll`].
+    /// Bits of [`poll`]: before the call the events to wait for, after it those that are ready.
     pub events: u64,
-    /// After the call: bytes ready to be read, where that is known, else 1.
+    /// After the call, the number of bytes ready to be read, or 1 if it is not known.
     pub bytes: u64,
 }
 
-/// Where bytes go that are written together with others.
+/// The place of a piece of a write with several pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
-    /// The first byte in the file.
+    /// The offset of its first byte in the file.
     pub offset: u64,
-    /// How many bytes.
+    /// Its size in bytes.
     pub length: u64,
 }
 
 impl Piece {
-    /// Bytes of one in host memory.
+    /// The size of one in host memory, in bytes.
     pub const SIZE: usize = 16;
 
-    /// As it lies in memory.
+    /// Encodes the place for host memory.
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         (u128::from(self.length) << 64 | u128::from(self.offset)).to_le_bytes()
     }
 
-    /// What lies in these bytes.
+    /// Decodes a place.
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
         let [offset, length] = words(bytes);
         Piece { offset, length }
     }
 }
 
-/// A part of a file within which pages of its mapping could not be read.
+/// The part of a file that contains the pages of its mapping that could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unread {
-    /// Its first byte in the file.
+    /// The offset of its first byte in the file.
     pub from: u64,
-    /// The byte behind its last one. If it is not behind `from`, there is no such page.
+    /// The offset after its last byte. If it is not above `from`, all pages could be read.
     pub to: u64,
 }
 
 impl Unread {
-    /// Bytes of one in host memory.
+    /// The size of one in host memory, in bytes.
     pub const SIZE: u64 = 16;
 
-    /// As it lies in memory.
+    /// Encodes the part for host memory.
     pub fn to_words(self) -> [u64; 2] {
         [self.from, self.to]
     }
 
-    /// What lies in these words.
+    /// Decodes a part.
     pub fn from_words([from, to]: [u64; 2]) -> Self {
         Unread { from, to }
     }
 
-    /// Whether any of the `length` bytes from `offset` on lies in it.
+    /// Whether any of the `length` bytes from `offset` on are in this part.
     pub fn overlaps(self, offset: u64, length: u64) -> bool {
         offset.max(self.from) < offset.saturating_add(length).min(self.to)
     }
 }
 
-/// Bytes at the start of a mapping that the host enters into the page tables before the enclave
-/// asks for more.
+/// The number of bytes at the start of a mapping that the host enters into the page tables without
+/// being asked.
 pub const AHEAD: u64 = 256 << 20;
 
 /// Bits of [`PollRecord::events`].
 pub mod poll {
-    /// There is something to read, or the end was reached.
+    /// Bytes can be read, or the end was reached.
     pub const READ: u64 = 1;
-    /// There is room to write.
+    /// Bytes can be written.
     pub const WRITE: u64 = 2;
-    /// The other end is gone (result only).
+    /// The other end is closed (result only).
     pub const HANGUP: u64 = 4;
     /// The stream is not open (result only).
     pub const BAD: u64 = 8;
 }
 
 impl PollRecord {
-    /// Bytes of one record in host memory.
+    /// The size of one record in host memory, in bytes.
     pub const SIZE: usize = 24;
 
-    /// The record as it lies in memory.
+    /// Encodes the record for host memory.
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         bytes[..8].copy_from_slice(&self.stream.to_le_bytes());
@@ -262,7 +262,7 @@ impl PollRecord {
         bytes
     }
 
-    /// The record that lies in these bytes.
+    /// Decodes a record.
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> Self {
         let [stream, events, bytes] = words(bytes);
         PollRecord { stream, events, bytes }

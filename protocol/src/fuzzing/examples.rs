@@ -1,4 +1,4 @@
-//! Messages of all kinds.
+//! Examples of all messages.
 
 use crate::folder::{Answer, Attributes, Entry, Failure, Kind, Request, Time};
 use crate::key::{Sealing, VolumeKey};
@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Launch requests: a program's run, and each kind of work on a volume.
+/// Launch requests: one runs a program, the others do each kind of work on a volume.
 pub fn launches() -> Vec<Launch> {
     let source = VolumeSource {
         storage: 0,
@@ -113,7 +113,7 @@ pub fn outcomes() -> Vec<Outcome> {
     ends.into_iter().flat_map(|end| [Outcome::new(end.clone()), full(end)]).collect()
 }
 
-/// What can be asked of a folder.
+/// Requests to a folder, of each kind.
 pub fn requests() -> Vec<Request> {
     let name = || String::from("name");
     vec![
@@ -143,7 +143,7 @@ pub fn requests() -> Vec<Request> {
     ]
 }
 
-/// What can be answered.
+/// Answers about a folder, of each kind.
 pub fn answers() -> Vec<Answer> {
     let entry = |name: &str, kind, cookie| Entry { name: name.into(), inode: 7, kind, cookie };
     let attributes = |kind, size| Attributes {
