@@ -1,4 +1,4 @@
-//! Operations on an ordinary folder of the host's.
+//! Operations on an ordinary folder of the host.
 
 use crate::{Boundary, count, status};
 use twine_protocol::calls::{RawCall, stub};
@@ -8,23 +8,23 @@ use twine_protocol::folder::{Answer, Failure, MAX_DATA, MAX_MESSAGE, Request};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// As the host says.
+    /// The failure that the host reports.
     #[error("the host says {0:?}")]
     Failed(Failure),
-    /// The host's answer makes no sense.
+    /// The host's answer is invalid.
     #[error("the host's answer makes no sense")]
     Senseless,
-    /// The request is larger than a message may be.
+    /// The request exceeds the limits on messages and data.
     #[error("the request is too large")]
     TooLarge,
 }
 
 impl<R: RawCall> Boundary<R> {
-    /// Asks folder `folder` for an operation. `out` follows the request; `into` takes what
-    /// follows the answer, and how many bytes that were comes with it.
+    /// Asks the host for an operation on folder `folder`. Sends `out` after the request. Copies the
+    /// bytes after the answer to `into`, and returns their number with the answer.
     ///
     /// # Errors
-    /// The host's failure, or that its answer makes no sense.
+    /// The host's failure; an invalid answer; a request that is too large.
     pub fn folder(
         &self,
         folder: u64,

@@ -1,9 +1,9 @@
-//! What the fuzz targets in `fuzz/` call.
+//! The function that the fuzz target in `fuzz/` calls.
 //!
-//! A host answers each call as the input says: with pointers to its own memory, to the enclave's, to
-//! both and to neither, with codes, counts and bytes of all kinds. It panics if something of the enclave's
-//! was read or written, or if an answer was believed that can't be. Nobody but a fuzzer needs the
-//! feature that this module belongs to.
+//! A host answers each call as the input says: with pointers to its own memory, to the enclave's,
+//! to both and to neither, with codes, counts and bytes of all kinds. The function panics if the
+//! boundary read or wrote the enclave's memory through such a pointer, or believed an impossible
+//! answer. Only the fuzz target needs the feature of this module.
 
 use crate::{Boundary, MappedFile};
 use std::cell::RefCell;
@@ -15,21 +15,22 @@ use twine_protocol::wire::{
     Clock, MAX_CODE, MAX_LAUNCH, MAX_PROGRAM, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
 };
 
-/// Words of the host's memory before the enclave, of the enclave, and of the host's behind it.
+/// Sizes in words: the host's memory before the enclave, the enclave, the host's memory after it.
 const BEFORE: usize = 512;
 const ENCLAVE: usize = 512;
 const BEHIND: usize = TRANSFER_BUFFER_SIZE as usize / 8 + 512;
 
-/// What the enclave holds.
+/// The value of each word of the enclave.
 const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
 
-/// More bytes than anything of the host's may have.
+/// A length that exceeds every limit on host memory.
 const MORE_THAN_ANY: u64 = 1 << 47;
 
-/// Calls that one input makes.
+/// Limit on the calls that one input makes.
 const MAX_CALLS: usize = 24;
 
-/// Memory of a host with an enclave in the middle, and what the host will answer.
+/// The memory of a host, with an enclave in the middle, and the input that decides the host's
+/// answers.
 struct Host<'a> {
     memory: RefCell<Vec<u64>>,
     input: RefCell<Input<'a>>,
@@ -45,8 +46,9 @@ impl Host<'_> {
         start..start + 8 * ENCLAVE
     }
 
-    /// A pointer and a length. A range that is neither in this memory nor refused could not be read:
-    /// a host that gives one has its process ended.
+    /// Returns a pointer and a length. The boundary must refuse the range unless it is in this
+    /// memory: the process could not read it. (A real host that passes such a range only ends its
+    /// own process.)
     fn range(&self) -> (u64, u64) {
         let mut input = self.input.borrow_mut();
         let (start, words) = (self.address(), self.memory.borrow().len());
@@ -68,14 +70,14 @@ impl Host<'_> {
         let ours = start..start + 8 * words;
         let length = match ours.contains(&pointer) && length <= MAX_PROGRAM {
             true => length.min((ours.end - pointer) as u64 / 8 * 8),
-            // Nothing of it may be read: what is not refused by its pointer is too long.
+            // The range must not be readable: if the pointer is acceptable, make it too long.
             false if length <= MAX_PROGRAM && (8..1 << 47).contains(&pointer) => u64::MAX,
             false => length,
         };
         (pointer as u64, length)
     }
 
-    /// Puts bytes into the buffer that the enclave has just written to.
+    /// Puts bytes into the buffer, which the enclave has just written.
     fn put(&self, at: u64, bytes: &[u8]) {
         let mut memory = self.memory.borrow_mut();
         let start = memory.as_ptr() as u64;
@@ -103,7 +105,7 @@ impl RawCall for &Host<'_> {
         if gives_memory.contains(&call) {
             return self.range();
         }
-        // Where the buffer is, in the calls that have one.
+        // The address of the buffer, in calls that have one.
         let buffer = match call {
             number::poll | number::report | number::panicked => arguments[0],
             number::storage_read => arguments[2],
@@ -125,7 +127,7 @@ impl RawCall for &Host<'_> {
     }
 }
 
-/// A host that answers any call with anything.
+/// Makes calls to a host that gives any answer to any call.
 pub fn host(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let calls = input.u8();
@@ -146,7 +148,7 @@ pub fn host(bytes: &[u8]) {
     assert!(outside.clone().all(|word| *word != SECRET), "the enclave's memory was given away");
 }
 
-/// Checks bytes that were read of the host.
+/// Checks that bytes that were read from the host contain no word of the enclave.
 fn of_the_host(bytes: &[u8]) {
     assert!(bytes.as_chunks::<8>().0.iter().all(|word| *word != SECRET.to_le_bytes()));
 }
@@ -245,7 +247,7 @@ fn one<'a>(
     }
 }
 
-/// Inputs for the target: calls of all kinds with answers that are right, and with some that are not.
+/// Inputs for the target: calls of all kinds, with correct and incorrect answers.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = Vec::new();
     let transfer = [0];

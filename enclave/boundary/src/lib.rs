@@ -1,12 +1,11 @@
 //! The enclave's checked side of the host calls.
 //!
-//! [`Boundary`] is the only thing in the enclave that talks to the host. Each method
-//! makes one host call, checks what came back and returns a value of a type that can
-//! only hold what was checked: a pointer becomes a [`HostSlice`] once it is known to lie
-//! outside the enclave, a count is compared with what was asked for, a code is looked up.
-//! What lies behind a pointer is copied in once and read from the copy alone.
+//! Only [`Boundary`] talks to the host. Each method makes one host call, checks the answer, and
+//! returns a value of a type that can only hold checked values. A pointer becomes a [`HostSlice`]
+//! after a check that it leads outside the enclave. A count is compared with the requested one. A
+//! code is looked up. Host memory is copied in once, and only the copy is read.
 //!
-//! The crate builds natively too, where its tests play a hostile host.
+//! The crate also builds natively, where its tests play a hostile host.
 #![cfg_attr(
     not(test),
     warn(
@@ -32,7 +31,7 @@ mod folder;
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a panic of what only fuzz targets call is a find"
+    reason = "in a function for fuzz targets, a panic is a finding"
 )]
 pub mod fuzzing;
 mod memory;
@@ -54,14 +53,14 @@ use twine_protocol::wire::{
     StreamKind, TRANSFER_BUFFER_SIZE, Unit,
 };
 
-/// Why something that the host should have given could not be taken.
+/// Why a host call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A pointer or length of the host's was refused.
+    /// A pointer or length from the host was refused.
     #[error("the host gave a bad address for {what}: {source}")]
     Pointer {
-        /// What the pointer was for.
+        /// The memory that the pointer should lead to.
         what: &'static str,
         /// Why it was refused.
         source: PointerError,
@@ -69,42 +68,42 @@ pub enum Error {
     /// The launch request could not be decoded.
     #[error("the host's launch request can't be read: {0}")]
     Launch(#[from] DecodeError),
-    /// Enclave memory does not suffice for a copy.
+    /// The enclave has too little memory for a copy.
     #[error("{what} of {length} bytes is larger than the enclave memory that is free")]
     Memory {
-        /// What was to be copied.
+        /// The object to copy.
         what: &'static str,
-        /// Its size.
+        /// Its size in bytes.
         length: usize,
     },
     /// The host refused a call.
     #[error("the host refused {what}: {status:?}")]
     Refused {
-        /// What was asked.
+        /// The request.
         what: &'static str,
-        /// Its answer.
+        /// The host's answer.
         status: Status,
     },
 }
 
-/// The host, as seen from inside.
+/// The host, as seen from the enclave.
 #[derive(Debug)]
 pub struct Boundary<R> {
     raw: R,
-    /// Tells this boundary's kept transfer buffers from another's.
+    /// Distinguishes this boundary's cached transfer buffers from another boundary's.
     id: u64,
     enclave: Range<usize>,
-    /// The latest monotonic time that was given to anyone.
+    /// The latest monotonic time that was returned.
     monotonic: AtomicU64,
 }
 
 thread_local! {
-    /// The transfer buffer of this thread, and of which boundary it is.
+    /// The transfer buffer of this thread, with the `id` of its boundary.
     static TRANSFER: Cell<Option<(u64, HostSlice)>> = const { Cell::new(None) };
 }
 
-/// Bytes of a program that are copied at a time where it is not kept: they stay in the processor's
-/// cache until they are used.
+/// Size, in bytes, of the pieces in which a program is copied when no copy is kept. A piece stays
+/// in the processor's cache until it is used.
 const PIECE: usize = 64 << 10;
 
 static BOUNDARIES: AtomicU64 = AtomicU64::new(0);
@@ -117,19 +116,20 @@ fn status(code: u64) -> Result<(), Status> {
     }
 }
 
-/// A count of the host's is believed only when it is at most what was asked for.
+/// Accepts a count from the host only if it is at most the requested count.
 fn count(count: u64, asked: usize) -> Result<usize, Status> {
     usize::try_from(count).ok().filter(|&count| count <= asked).ok_or(Status::Io)
 }
 
-/// Copies what the host has put into `part`, by its own count, to the start of `bytes`; how many.
+/// Copies as many bytes of `part` as the host counted to the start of `bytes`, and returns the
+/// count.
 fn taken(part: HostSlice, counted: u64, bytes: &mut [u8]) -> Result<usize, Status> {
     let taken = count(counted, part.len())?;
     part.first(taken).copy_in(bytes.get_mut(..taken).ok_or(Status::Io)?);
     Ok(taken)
 }
 
-/// Room for a copy.
+/// Allocates memory for a copy.
 fn zeros(what: &'static str, length: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length).map_err(|_| Error::Memory { what, length })?;
@@ -138,8 +138,8 @@ fn zeros(what: &'static str, length: usize) -> Result<Vec<u8>, Error> {
 }
 
 impl<R: RawCall> Boundary<R> {
-    /// The host behind `raw`, of an enclave that occupies the addresses `enclave`
-    /// (ELRANGE).
+    /// Makes the boundary of an enclave at the addresses `enclave` (ELRANGE), with `raw` as its way
+    /// to the host.
     pub fn new(raw: R, enclave: Range<usize>) -> Self {
         let id = BOUNDARIES.fetch_add(1, Ordering::Relaxed);
         Boundary { raw, id, enclave, monotonic: AtomicU64::new(0) }
@@ -158,7 +158,7 @@ impl<R: RawCall> Boundary<R> {
         Ok(bytes)
     }
 
-    /// This thread's transfer buffer. The host gives it once; it is kept.
+    /// Returns this thread's transfer buffer. Asks the host for it once, and caches it.
     fn transfer(&self) -> Result<HostSlice, Error> {
         TRANSFER.with(|kept| match kept.get() {
             Some((id, slice)) if id == self.id => Ok(slice),
@@ -177,40 +177,41 @@ impl<R: RawCall> Boundary<R> {
         if part.is_empty() && length != 0 { Err(Status::Io) } else { Ok(part) }
     }
 
-    /// Copies as many of `bytes` as fit into the transfer buffer; where they are.
+    /// Copies as many of `bytes` as fit into the transfer buffer, and returns the part that holds
+    /// them.
     fn put(&self, bytes: &[u8]) -> Result<HostSlice, Status> {
         let part = self.transfer_of(bytes.len())?;
         part.copy_out(bytes.get(..part.len()).ok_or(Status::Io)?);
         Ok(part)
     }
 
-    /// Leaves and comes back, for nothing.
+    /// Leaves the enclave and comes back, without doing anything.
     pub fn nothing(&self) {
         stub::nothing(&self.raw);
     }
 
-    /// The launch request.
+    /// Returns the launch request.
     ///
     /// # Errors
-    /// When its address is refused or it can't be decoded.
+    /// A refused address, or bytes that cannot be decoded.
     pub fn launch(&self) -> Result<Launch, Error> {
         let bytes = self.copy("the launch request", stub::launch_request(&self.raw), MAX_LAUNCH)?;
         Ok(Launch::decode(&bytes)?)
     }
 
-    /// A copy of the program's bytes, in enclave memory.
+    /// Returns a copy of the program's bytes, in enclave memory.
     ///
     /// # Errors
-    /// When its address is refused or the enclave has no memory for it.
+    /// A refused address, or too little enclave memory.
     pub fn program(&self) -> Result<Vec<u8>, Error> {
         self.copy("the program", stub::program(&self.raw), MAX_PROGRAM)
     }
 
-    /// Hands the program's bytes to `take`, piece by piece, each a copy in enclave memory that is
-    /// gone afterwards.
+    /// Passes the program's bytes to `take`, piece by piece. Each piece is a copy in enclave
+    /// memory, which the next piece overwrites.
     ///
     /// # Errors
-    /// When its address is refused or the enclave has no memory for a piece.
+    /// A refused address, or too little enclave memory for a piece.
     pub fn program_in_pieces(&self, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
         let what = "the program";
         let all = self.slice(what, stub::program(&self.raw), MAX_PROGRAM)?;
@@ -225,10 +226,10 @@ impl<R: RawCall> Boundary<R> {
         Ok(())
     }
 
-    /// The sealed code that an earlier run has kept, in host memory; `None` if there is none.
+    /// Returns the cached code of an earlier run, sealed, in host memory. `None` if there is none.
     ///
     /// # Errors
-    /// When its address is refused.
+    /// A refused address.
     pub fn kept_code(&self) -> Result<Option<HostSlice>, Error> {
         match stub::code_load(&self.raw) {
             HostRange { length: 0, .. } => Ok(None),
@@ -236,11 +237,11 @@ impl<R: RawCall> Boundary<R> {
         }
     }
 
-    /// Gives the host `length` bytes of sealed code to keep, which come in pieces: all but the last
-    /// are whole words.
+    /// Has the host store `length` bytes of sealed code, which come in pieces. The length of each
+    /// piece but the last is a multiple of 8.
     ///
     /// # Errors
-    /// When the host has no room for it or does not keep it.
+    /// The host has no memory for the code, or does not store it.
     pub fn store_code(
         &self,
         length: usize,
@@ -259,10 +260,10 @@ impl<R: RawCall> Boundary<R> {
         status(stub::code_store(&self.raw, length as u64).0).map_err(refused)
     }
 
-    /// Reports what came of the run.
+    /// Reports the outcome of the run.
     ///
     /// # Errors
-    /// When the host takes no report.
+    /// The host does not accept the report.
     pub fn report(&self, outcome: &Outcome) -> Result<(), Error> {
         let bytes = outcome.encode();
         let refused = |status| Error::Refused { what: "the outcome", status };
@@ -278,28 +279,29 @@ impl<R: RawCall> Boundary<R> {
         status(code).map_err(refused)
     }
 
-    /// Tells that an allocation of `size` bytes failed. Allocates nothing itself.
+    /// Reports that an allocation of `size` bytes failed. Allocates nothing itself.
     pub fn memory_exhausted(&self, size: usize) {
         stub::memory_exhausted(&self.raw, size as u64);
     }
 
-    /// Tells where in its source the enclave panicked: the place, never the message, for
-    /// a message may hold what the program keeps secret.
+    /// Reports the place in the source where the enclave panicked. Never reports the message,
+    /// because it may contain secrets of the program.
     pub fn panicked(&self, place: &str) {
         if let Ok(part) = self.put(place.as_bytes()) {
             stub::panicked(&self.raw, part.address(), part.len() as u64);
         }
     }
 
-    /// Tells how far long work has come: `done` of `total` (0: not known) units.
+    /// Reports the progress of long work: `done` of `total` units. A total of 0 is unknown.
     pub fn progress(&self, done: u64, total: u64, unit: Unit) {
         stub::progress(&self.raw, done, total, unit.code());
     }
 
-    /// Reads from a stream into `bytes`: at least one byte, or none at the end.
+    /// Reads from a stream into `bytes`, and returns the number of bytes, which is 0 only at the
+    /// end.
     ///
     /// # Errors
-    /// The host's status; [`Status::Io`] when its answer makes no sense.
+    /// The host's status; [`Status::Io`] if its answer is invalid.
     pub fn read(&self, stream: u64, bytes: &mut [u8]) -> Result<usize, Status> {
         let part = self.transfer_of(bytes.len())?;
         let (code, read) = stub::stream_read(&self.raw, stream, part.address(), part.len() as u64);
@@ -307,10 +309,10 @@ impl<R: RawCall> Boundary<R> {
         taken(part, read, bytes)
     }
 
-    /// Writes `bytes` to a stream; how many were taken.
+    /// Writes `bytes` to a stream, and returns how many were written.
     ///
     /// # Errors
-    /// The host's status; [`Status::Io`] when its answer makes no sense.
+    /// The host's status; [`Status::Io`] if its answer is invalid.
     pub fn write(&self, stream: u64, bytes: &[u8]) -> Result<usize, Status> {
         let part = self.put(bytes)?;
         let (code, written) =
@@ -319,18 +321,18 @@ impl<R: RawCall> Boundary<R> {
         count(written, part.len())
     }
 
-    /// What a stream is connected to.
+    /// Returns the kind of file that a stream is connected to.
     ///
     /// # Errors
-    /// The host's status; [`Status::Io`] when its answer makes no sense.
+    /// The host's status; [`Status::Io`] if its answer is invalid.
     pub fn stream_kind(&self, stream: u64) -> Result<StreamKind, Status> {
         let (code, kind) = stub::stream_kind(&self.raw, stream);
         status(code)?;
         StreamKind::from_code(kind).ok_or(Status::Io)
     }
 
-    /// Waits for streams, at most `timeout` nanoseconds, and fills in `records`: only
-    /// their `events` and `bytes` are taken from the host's answer.
+    /// Waits for streams, at most `timeout` nanoseconds, and fills in `records`. Only their
+    /// `events` and `bytes` come from the host's answer.
     ///
     /// # Errors
     /// The host's status; [`Status::Invalid`] for too many records.
@@ -356,8 +358,8 @@ impl<R: RawCall> Boundary<R> {
         Ok(())
     }
 
-    /// The time of a clock in nanoseconds, as the host says it; the monotonic clock never
-    /// goes back, whatever the host says.
+    /// Returns the time of a clock in nanoseconds, as the host reports it. The monotonic clock
+    /// never goes back, whatever the host reports.
     ///
     /// # Errors
     /// The host's status.
@@ -370,7 +372,7 @@ impl<R: RawCall> Boundary<R> {
         }
     }
 
-    /// The resolution of a clock in nanoseconds; never 0.
+    /// Returns the resolution of a clock in nanoseconds, never 0.
     ///
     /// # Errors
     /// The host's status.
@@ -385,7 +387,7 @@ impl<R: RawCall> Boundary<R> {
         stub::yield_now(&self.raw);
     }
 
-    /// Asks for fewer permissions on pages of the enclave. EACCEPT tells if it was done.
+    /// Asks the host to restrict the permissions of enclave pages. Only EACCEPT shows that it did.
     ///
     /// # Errors
     /// The host's status.
@@ -394,7 +396,7 @@ impl<R: RawCall> Boundary<R> {
         status(stub::restrict_pages(&self.raw, pages.start as u64, length, permissions).0)
     }
 
-    /// Asks for pages where there are none. They are there once EACCEPT says so.
+    /// Asks the host to add pages. Only EACCEPT shows that they exist.
     ///
     /// # Errors
     /// The host's status.
@@ -403,7 +405,7 @@ impl<R: RawCall> Boundary<R> {
         status(stub::add_pages(&self.raw, pages.start as u64, length).0)
     }
 
-    /// Asks for page tables that allow what the enclave has extended.
+    /// Asks the host to allow in the page tables the permissions that the enclave has added.
     ///
     /// # Errors
     /// The host's status.

@@ -1,10 +1,10 @@
-//! Host memory, as the enclave may touch it.
+//! Host memory, with the ways in which the enclave may access it.
 
 use std::arch::asm;
 use std::ops::Range;
 use twine_protocol::calls::HostRange;
 
-/// Why an address of the host's was refused.
+/// Why an address from the host was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PointerError {
@@ -17,24 +17,24 @@ pub enum PointerError {
     /// The range ends beyond the address space, or in its upper half.
     #[error("it reaches beyond the address space")]
     Wraps,
-    /// Some of the range lies in the enclave.
+    /// The range reaches into the enclave.
     #[error("it reaches into the enclave")]
     Inside,
-    /// The range is longer than allowed.
+    /// The range exceeds the limit.
     #[error("it has {length} bytes where at most {most} are allowed")]
     TooLong {
         /// Its length in bytes.
         length: u64,
-        /// The most that is allowed.
+        /// The limit in bytes.
         most: u64,
     },
 }
 
-/// User addresses of x86-64 Linux with four-level paging end here.
+/// The end of user addresses of x86-64 Linux with four-level paging.
 const USER_END: u64 = 1 << 47;
 
-/// A range of host memory that was checked to lie outside the enclave, wholly, up to the
-/// next multiple of 8 bytes. What it holds can change at any time.
+/// A range of host memory. It was checked to be outside the enclave, up to the next multiple of 8
+/// bytes. Its contents can change at any time.
 #[derive(Debug, Clone, Copy)]
 pub struct HostSlice {
     address: usize,
@@ -46,8 +46,8 @@ impl HostSlice {
     /// allowed.
     ///
     /// # Errors
-    /// When the range is null, unaligned, too long, out of the address space or reaches
-    /// into the enclave.
+    /// The range is null, unaligned, longer than `most`, outside the address space, or reaches into
+    /// the enclave.
     pub fn check(
         HostRange { pointer, length }: HostRange,
         most: u64,
@@ -69,7 +69,7 @@ impl HostSlice {
             .ok_or(PointerError::Wraps)?;
         let word = |number: u64| usize::try_from(number).map_err(|_| PointerError::Wraps);
         let slice = HostSlice { address: word(pointer)?, length: word(length)? };
-        // An empty range counts as its first byte, so that it can't point inside either.
+        // An empty range counts as its first byte, so that it cannot point into the enclave either.
         let end = word(end)?.max(slice.address + 1);
         if slice.address < enclave.end && end > enclave.start {
             return Err(PointerError::Inside);
@@ -77,13 +77,13 @@ impl HostSlice {
         Ok(slice)
     }
 
-    /// The first `length` bytes of it, or all of it if it is shorter.
+    /// Returns its first `length` bytes, or all of it if it is shorter.
     pub fn first(&self, length: usize) -> Self {
         HostSlice { address: self.address, length: self.length.min(length) }
     }
 
-    /// The `length` bytes of it from `offset` on, where it has them and they start at a
-    /// whole word.
+    /// Returns its `length` bytes from `offset` on. `None` if it does not have them, or if `offset`
+    /// is not a multiple of 8.
     pub fn part(&self, offset: u64, length: usize) -> Option<Self> {
         let offset = usize::try_from(offset).ok().filter(|offset| offset.is_multiple_of(8))?;
         let inside = offset.checked_add(length)? <= self.length;
@@ -100,26 +100,26 @@ impl HostSlice {
         self.length == 0
     }
 
-    /// Its address, to be given to the host.
+    /// Its address, to pass to the host.
     pub fn address(&self) -> u64 {
         self.address as u64
     }
 
-    /// Copies the range into `bytes`, each byte read once.
+    /// Copies the range into `bytes`, and reads each byte once.
     ///
-    /// Whole aligned words only, so that no stale data of the CPU's buffers is exposed
+    /// Reads only whole aligned words, so that no stale data of the CPU's buffers are exposed
     /// (Intel-SA-00657).
     ///
     /// # Panics
-    /// When `bytes` is not as long as the range: the callers' own mistake, never the
-    /// host's.
+    /// If `bytes` is not as long as the range. Only an error in the caller causes this, never the
+    /// host.
     pub fn copy_in(&self, bytes: &mut [u8]) {
         assert_eq!(bytes.len(), self.length);
         let source = self.address as *const u64;
         let (words, rest) = bytes.as_chunks_mut::<8>();
-        // SAFETY: `check` found the range, padded to words, outside the enclave and aligned,
-        // so no enclave memory is read. The host may unmap it or write to it: then the
-        // enclave leaves by AEX or reads some value, each once. `words` is written whole.
+        // SAFETY: `check` found the range, padded to words, outside the enclave and aligned, so
+        // this reads no enclave memory. If the host unmaps it, the enclave leaves by AEX. If the
+        // host writes to it, the enclave reads some value, once. `words` is written whole.
         unsafe { copy_words(source, words.as_mut_ptr().cast(), words.len()) };
         if !rest.is_empty() {
             // SAFETY: as above; the last, partial word is within the padded range.
@@ -128,7 +128,7 @@ impl HostSlice {
         }
     }
 
-    /// The first words of the range, each read once, where it has so many.
+    /// Returns the first `N` words of the range, each read once. `None` if it is shorter.
     pub fn words<const N: usize>(&self) -> Option<[u64; N]> {
         let source = self.address as *const u64;
         // SAFETY: `check` found the range outside the enclave and aligned, and it has these words.
@@ -138,17 +138,17 @@ impl HostSlice {
 
     /// Copies `bytes` into the range, then zeros up to the next whole word.
     ///
-    /// Whole aligned words only (Intel-SA-00615).
+    /// Writes only whole aligned words (Intel-SA-00615).
     ///
     /// # Panics
-    /// When `bytes` is not as long as the range: the callers' own mistake, never the
-    /// host's.
+    /// If `bytes` is not as long as the range. Only an error in the caller causes this, never the
+    /// host.
     pub fn copy_out(&self, bytes: &[u8]) {
         assert_eq!(bytes.len(), self.length);
         let target = self.address as *mut u64;
         let (words, rest) = bytes.as_chunks::<8>();
-        // SAFETY: `check` found the range, padded to words, outside the enclave and aligned,
-        // so no enclave memory is written. `words` is read whole.
+        // SAFETY: `check` found the range, padded to words, outside the enclave and aligned, so
+        // this writes no enclave memory. `words` is read whole.
         unsafe { copy_words(words.as_ptr().cast(), target, words.len()) };
         if !rest.is_empty() {
             let mut word = [0; 8];
@@ -159,14 +159,15 @@ impl HostSlice {
     }
 }
 
-/// Copies whole words, each read and written once, in a way that the compiler neither splits
-/// nor repeats: one side is memory that others write to at the same time.
+/// Copies whole words, each read and written once, in a way that the compiler neither splits nor
+/// repeats. One side is memory that others write to at the same time.
 ///
 /// # Safety
-/// `count` words at `from` can be read and at `to` written, or lie outside the enclave. The
-/// ranges don't overlap. The side that is outside is aligned to words.
+/// `count` words at `from` can be read, and at `to` written, or are outside the enclave. The ranges
+/// do not overlap. The range outside the enclave is aligned to words.
 unsafe fn copy_words(from: *const u64, to: *mut u64, count: usize) {
-    // SAFETY: as the caller says; the direction flag is clear between instructions of Rust's.
+    // SAFETY: the caller promises the same. Rust keeps the direction flag clear between
+    // instructions.
     unsafe {
         asm!(
             "rep movsq",

@@ -1,4 +1,4 @@
-//! Sockets of the host's.
+//! Sockets of the host.
 
 use crate::{Boundary, count, taken};
 use twine_protocol::calls::{RawCall, stub};
@@ -7,10 +7,10 @@ use twine_protocol::wire::{SocketStatus, Status, socket};
 /// Why a call on a socket failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SocketError {
-    /// In a way that only sockets know.
+    /// An error that only sockets have.
     #[error("{0:?}")]
     Socket(SocketStatus),
-    /// In a way that streams know too.
+    /// An error that streams have too.
     #[error("{0:?}")]
     Status(Status),
 }
@@ -33,21 +33,21 @@ fn flag(wanted: bool, flag: u64) -> u64 {
 }
 
 impl<R: RawCall> Boundary<R> {
-    /// Accepts a connection; the host's number for it. With `wait`, waits for one.
+    /// Accepts a connection, and returns the host's number for it. If `wait` is set, waits for one.
     ///
     /// # Errors
-    /// As the host says.
+    /// The host's status.
     pub fn accept(&self, listener: u64, wait: bool) -> Result<u64, SocketError> {
         let (code, number) = stub::socket_accept(&self.raw, listener, wait.into());
         status(code)?;
         Ok(number)
     }
 
-    /// Receives at least one byte, or none at the end. With `peek` they stay to be
-    /// received; with `wait`, waits for some.
+    /// Receives bytes, and returns their number, which is 0 only at the end. If `peek` is set, they
+    /// remain to be received again. If `wait` is set, waits for bytes.
     ///
     /// # Errors
-    /// As the host says; [`Status::Io`] when its answer makes no sense.
+    /// The host's status; [`Status::Io`] if its answer is invalid.
     pub fn receive(
         &self,
         connection: u64,
@@ -63,10 +63,11 @@ impl<R: RawCall> Boundary<R> {
         Ok(taken(part, received, bytes)?)
     }
 
-    /// Sends some of `bytes`; how many. With `wait`, waits until some can go.
+    /// Sends some of `bytes`, and returns their number. If `wait` is set, waits until it can send
+    /// some.
     ///
     /// # Errors
-    /// As the host says; [`Status::Io`] when its answer makes no sense.
+    /// The host's status; [`Status::Io`] if its answer is invalid.
     pub fn send(&self, connection: u64, bytes: &[u8], wait: bool) -> Result<usize, SocketError> {
         let part = self.put(bytes)?;
         let flags = flag(wait, socket::WAIT);
@@ -76,10 +77,10 @@ impl<R: RawCall> Boundary<R> {
         Ok(count(sent, part.len())?)
     }
 
-    /// Ends receiving, sending or both.
+    /// Shuts down receiving, sending or both.
     ///
     /// # Errors
-    /// As the host says.
+    /// The host's status.
     pub fn shut_down(
         &self,
         connection: u64,
@@ -90,7 +91,7 @@ impl<R: RawCall> Boundary<R> {
         status(stub::socket_shut_down(&self.raw, connection, flags).0)
     }
 
-    /// Closes a socket. Nothing depends on whether the host does.
+    /// Closes a socket. The enclave does not rely on it.
     pub fn close(&self, socket: u64) {
         stub::socket_close(&self.raw, socket);
     }

@@ -1,18 +1,18 @@
-//! A file of the host's that holds a volume.
+//! A file of the host that holds a volume.
 
 use crate::{Boundary, HostSlice, status};
 use twine_protocol::calls::{RawCall, stub};
 use twine_protocol::wire::{AHEAD, Piece, Status, TRANSFER_BUFFER_LENGTH, Unread};
 
-/// Most bytes of a mapping: more than any address space has.
+/// Limit on the size of a mapping, in bytes: half of the user address space.
 const MAX_MAPPING: u64 = 1 << 46;
 
-/// What a piece takes of the transfer buffer.
+/// The number of bytes of the transfer buffer that a piece uses.
 fn size((_, bytes): &(u64, &[u8])) -> usize {
     bytes.len() + Piece::SIZE
 }
 
-/// How many of the first pieces fit into the transfer buffer.
+/// Counts how many of the first pieces fit into the transfer buffer together.
 fn fitting(pieces: &[(u64, &[u8])]) -> usize {
     let sizes = pieces.iter().scan(0, |end: &mut usize, piece| {
         *end += size(piece);
@@ -21,10 +21,10 @@ fn fitting(pieces: &[(u64, &[u8])]) -> usize {
     sizes.take_while(|end| *end <= TRANSFER_BUFFER_LENGTH).count()
 }
 
-/// The host is asked to enter this many times what was read of a mapping.
+/// The enclave asks the host to enter this many times the number of bytes that it has read.
 const AHEAD_OF_READS: u64 = 64;
 
-/// A mapping of a file, and the words that say which part of it could not be read.
+/// A mapping of a file, and the words that tell which part of it could not be read.
 #[derive(Debug, Clone, Copy)]
 struct Mapping {
     bytes: HostSlice,
@@ -32,35 +32,36 @@ struct Mapping {
 }
 
 impl Mapping {
-    /// What the host says of it now: a hint, of which nothing but the way of a read depends.
+    /// The part that could not be read, as the host reports it now. It only decides how bytes are
+    /// read.
     fn unread(&self) -> Unread {
-        // `map` found that it has two words.
+        // `map` checked that it has two words.
         self.unread.words().map(Unread::from_words).unwrap_or_default()
     }
 }
 
-/// A file of the host's, read through a mapping of it and written by host calls. Nothing
-/// that it holds is to be trusted, and nothing that is read twice is the same.
+/// A file of the host, read through a mapping and written by host calls. Its contents are not
+/// trusted, and can differ each time they are read.
 #[derive(Debug)]
 pub struct MappedFile<'a, R> {
     boundary: &'a Boundary<R>,
     number: u64,
     mapping: Option<Mapping>,
-    /// Bytes that were copied from the mapping.
+    /// The number of bytes that were copied from the mapping.
     copied: u64,
-    /// With how many of them the host is asked to enter more of it.
+    /// The value of `copied` at which to ask the host to enter more of the mapping.
     enter_at: u64,
 }
 
 impl<'a, R: RawCall> MappedFile<'a, R> {
-    /// The file with that number in the launch request.
+    /// The file with this number in the launch request.
     pub fn new(boundary: &'a Boundary<R>, number: u64) -> Self {
-        // Before that there is no more to be asked for.
+        // The host enters the first `AHEAD` bytes without being asked.
         let enter_at = 2 * AHEAD / AHEAD_OF_READS;
         MappedFile { boundary, number, mapping: None, copied: 0, enter_at }
     }
 
-    /// Its size in bytes, as the host says.
+    /// Returns its size in bytes, as the host reports it.
     ///
     /// # Errors
     /// The host's status.
@@ -70,7 +71,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         Ok(size)
     }
 
-    /// Makes it that long.
+    /// Sets its size in bytes.
     ///
     /// # Errors
     /// The host's status.
@@ -78,13 +79,13 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         status(stub::storage_resize(&self.boundary.raw, self.number, size).0)
     }
 
-    /// Copies `bytes` from `offset`, a multiple of 8, out of the mapping: no host call,
-    /// unless the file has grown beyond what is mapped, or pages of the mapping could not be
-    /// read. Then the host reads that range of the file.
+    /// Copies `bytes` from `offset`, a multiple of 8, out of the mapping, without a host call. If
+    /// the file has grown beyond the mapping, or pages of the mapping could not be read, the host
+    /// reads that range of the file instead.
     ///
     /// # Errors
-    /// The host's status: [`Status::Short`] beyond the end of the file, [`Status::Io`] when it
-    /// can't be read, also when there is no mapping at all that may be read.
+    /// The host's status: [`Status::Short`] beyond the end of the file; [`Status::Io`] if the bytes
+    /// cannot be read, or if the host gives no acceptable mapping.
     pub fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), Status> {
         let length = bytes.len();
         let part = |mapping: &Mapping| mapping.bytes.part(offset, length);
@@ -95,7 +96,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         let Some(part) = part(&mapping) else { return self.read_by_call(offset, bytes) };
         part.copy_in(bytes);
         self.copied(length as u64);
-        // The host writes the words before a thread that met such a page goes on.
+        // The host updates these words before it resumes a thread that touched such a page.
         match mapping.unread().overlaps(offset, length as u64) {
             true => self.read_by_call(offset, bytes),
             false => Ok(()),
@@ -119,7 +120,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         Ok(mapping)
     }
 
-    /// Has the host read a range of the file.
+    /// Has the host read a range of the file into the transfer buffer, and copies it from there.
     fn read_by_call(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Status> {
         let mut offset = offset;
         for piece in bytes.chunks_mut(TRANSFER_BUFFER_LENGTH) {
@@ -135,8 +136,8 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         Ok(())
     }
 
-    /// Counts what was copied, and lets the host enter more of the mapping each time that it has
-    /// doubled.
+    /// Counts the copied bytes. Each time that the number has doubled, asks the host to enter more
+    /// of the mapping.
     fn copied(&mut self, length: u64) {
         self.copied = self.copied.saturating_add(length);
         if self.copied >= self.enter_at {
@@ -149,7 +150,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// The host's status; a part may have been written.
+    /// The host's status. A part of the bytes may have been written.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         let mut offset = offset;
         for piece in bytes.chunks(TRANSFER_BUFFER_LENGTH) {
@@ -162,11 +163,12 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         Ok(())
     }
 
-    /// Writes all of `bytes` at `offset`, and returns when they are durable, with all that
-    /// was written before: one host call, if they fit into the transfer buffer.
+    /// Writes all of `bytes` at `offset`, and returns when they are durable. This takes one host
+    /// call if they fit into the transfer buffer. Bytes that were written before need not be
+    /// durable then.
     ///
     /// # Errors
-    /// The host's status: then they may not be.
+    /// The host's status. The bytes may not be durable.
     pub fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Status> {
         if bytes.len() > TRANSFER_BUFFER_LENGTH {
             self.write(offset, bytes)?;
@@ -177,11 +179,11 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         status(stub::storage_write_through(raw, self.number, offset, part.address(), length).0)
     }
 
-    /// Writes pieces, whose lengths are multiples of 8, each to its offset: as many with one
-    /// host call as fit into the transfer buffer.
+    /// Writes pieces, whose lengths are multiples of 8, each at its offset. Each host call writes
+    /// as many pieces as fit into the transfer buffer.
     ///
     /// # Errors
-    /// The host's status; any part may have been written.
+    /// The host's status. Any part may have been written.
     pub fn write_pieces(&mut self, pieces: &[(u64, &[u8])]) -> Result<(), Status> {
         let mut rest = pieces;
         while let Some(&(offset, bytes)) = rest.first() {
@@ -196,7 +198,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         Ok(())
     }
 
-    /// Writes pieces that fit into the transfer buffer.
+    /// Writes pieces that fit into the transfer buffer together.
     fn write_together(&self, pieces: &[(u64, &[u8])]) -> Result<(), Status> {
         let buffer = self.boundary.transfer_of(pieces.iter().map(size).sum())?;
         let put = |at: usize, bytes: &[u8]| {
@@ -217,7 +219,7 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         status(stub::storage_write_pieces(raw, self.number, address, length, count).0)
     }
 
-    /// Puts a piece into the transfer buffer.
+    /// Copies a piece to the transfer buffer.
     fn transfer(&self, piece: &[u8]) -> Result<HostSlice, Status> {
         let part = self.boundary.transfer_of(piece.len())?;
         if part.len() != piece.len() {
@@ -227,10 +229,10 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         Ok(part)
     }
 
-    /// Returns when what was written is durable.
+    /// Returns when everything that was written is durable.
     ///
     /// # Errors
-    /// The host's status: then it may not be.
+    /// The host's status. The bytes may not be durable.
     pub fn sync(&mut self) -> Result<(), Status> {
         status(stub::storage_sync(&self.boundary.raw, self.number).0)
     }

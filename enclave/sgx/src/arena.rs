@@ -1,56 +1,56 @@
-//! Which pages of the code arena are in use, and with which permissions.
+//! Records which pages of the code arena are in use, and with which permissions.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use twine_protocol::wire::permission::{EXECUTE, READ, WRITE};
 
-/// Bytes of a page.
+/// Size of a page in bytes.
 pub(crate) const PAGE: usize = 4096;
 
-/// What pages of the arena had when the image was loaded: SECINFO has R, W and X.
+/// Permissions of pages that were in the image when it was loaded: SECINFO has R, W and X.
 const INITIAL: u8 = stored(READ | WRITE | EXECUTE);
 
-/// What pages have that the enclave accepts.
+/// Permissions of added pages when the enclave accepts them.
 const ADDED: u64 = READ | WRITE;
 
-/// There is no page.
+/// Stands for the permissions of a page that does not exist.
 const NONE: u8 = 0;
 
-/// The host is asked for pages so many bytes at a time: what is not accepted yet is as inaccessible
-/// as what is not there.
+/// The enclave asks the host for this many bytes of pages at a time. A page is inaccessible until
+/// the enclave accepts it, as if it did not exist.
 const STEP: usize = 1 << 20;
 
-/// How the arena keeps permissions.
+/// Converts permissions to their form in the arena's table.
 const fn stored(permissions: u64) -> u8 {
     (permissions & (READ | WRITE | EXECUTE)) as u8
 }
 
-/// The pages of the arena: first fit, neighbours merged when freed.
+/// The pages of the arena, allocated by first fit. Adjacent free runs are merged.
 #[derive(Debug)]
 pub(crate) struct Arena {
     pages: Range<usize>,
-    /// Free runs: first page to number of pages.
+    /// Free runs: from the first page to the number of pages.
     free: BTreeMap<usize, usize>,
-    /// The permissions of each page in the EPCM, as far as this arena changed them.
+    /// The permissions of each page in the EPCM, as this arena has set them.
     permissions: Vec<u8>,
-    /// The host was asked for the pages up to this one.
+    /// The page up to which the host was asked for pages.
     asked: usize,
 }
 
-/// What has to be done to some pages for them to have other permissions.
+/// The steps that give pages other permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// There are no pages yet: they are to be added first.
+    /// Whether the pages must be added first.
     pub add: bool,
-    /// Permissions to come down to first, if some must go.
+    /// The permissions to restrict the pages to, if they must lose some.
     pub restrict: Option<u64>,
-    /// Permissions to go up to then, if some must come.
+    /// The permissions to extend the pages to afterwards, if they must gain some.
     pub extend: Option<u64>,
 }
 
 impl Arena {
-    /// An arena of the whole pages in these addresses, all free. The first `at_start` bytes have
-    /// pages already.
+    /// Makes an arena of the whole pages in these addresses, all free. The first `at_start` bytes
+    /// already have pages.
     pub(crate) fn new(addresses: Range<usize>, at_start: usize) -> Self {
         let pages = addresses.start.div_ceil(PAGE)..addresses.end / PAGE;
         let free = if pages.is_empty() {
@@ -64,20 +64,21 @@ impl Arena {
         Arena { permissions, asked: pages.start + there, pages, free }
     }
 
-    /// Addresses of which the host must be asked for pages before those of `addresses` can be
-    /// accepted; none if it was.
+    /// The addresses for which to ask the host for pages before those of `addresses` can be
+    /// accepted. Empty if the host was asked already.
     pub(crate) fn to_ask(&self, addresses: &Range<usize>) -> Range<usize> {
         let asked = self.asked * PAGE;
         let end = (addresses.end.max(asked)).next_multiple_of(STEP).min(self.pages.end * PAGE);
         if addresses.end <= asked { asked..asked } else { asked..end }
     }
 
-    /// Notes that the host was asked for the pages of these addresses, which [`Self::to_ask`] gave.
+    /// Records that the host was asked for the pages of these addresses, which came from
+    /// [`Self::to_ask`].
     pub(crate) fn asked(&mut self, addresses: &Range<usize>) {
         self.asked = addresses.end / PAGE;
     }
 
-    /// The first page that could be added, if there are any that are not there from the start.
+    /// The next page to add, if the arena has addresses without pages at the start.
     pub(crate) fn first_to_add(&self) -> Option<Range<usize>> {
         (self.permissions.last() == Some(&NONE)).then(|| {
             let first = self.asked.min(self.pages.end - 1) * PAGE;
@@ -85,22 +86,22 @@ impl Arena {
         })
     }
 
-    /// Bytes of the arena.
+    /// The size of the arena in bytes.
     pub(crate) fn size(&self) -> usize {
         self.pages.len() * PAGE
     }
 
-    /// Bytes that are free, in all runs together.
+    /// The size of all free runs together, in bytes.
     pub(crate) fn free_bytes(&self) -> usize {
         self.free.values().sum::<usize>() * PAGE
     }
 
-    /// Whether these addresses lie in the arena.
+    /// Whether these addresses are in the arena.
     pub(crate) fn holds(&self, addresses: &Range<usize>) -> bool {
         addresses.start >= self.pages.start * PAGE && addresses.end <= self.pages.end * PAGE
     }
 
-    /// Takes `size` bytes, rounded up to pages; `None` where no run is long enough.
+    /// Allocates `size` bytes, rounded up to pages. `None` if no free run is long enough.
     pub(crate) fn allocate(&mut self, size: usize) -> Option<Range<usize>> {
         let wanted = size.div_ceil(PAGE).max(1);
         let (&first, &length) = self.free.iter().find(|&(_, &length)| length >= wanted)?;
@@ -111,7 +112,7 @@ impl Arena {
         Some(first * PAGE..(first + wanted) * PAGE)
     }
 
-    /// Gives pages back.
+    /// Frees pages.
     pub(crate) fn release(&mut self, addresses: Range<usize>) {
         let mut run = addresses.start / PAGE..addresses.end.div_ceil(PAGE);
         if let Some((&first, &length)) = self.free.range(..run.start).next_back()
@@ -126,8 +127,8 @@ impl Arena {
         self.free.insert(run.start, run.len());
     }
 
-    /// What makes the permissions of these addresses `wanted`, run by run of pages that
-    /// have the same ones now. The arena [holds](Self::holds) them.
+    /// Returns the changes that give these addresses the permissions `wanted`, one for each run of
+    /// pages with equal permissions now. The arena [holds](Self::holds) the addresses.
     #[expect(clippy::indexing_slicing, reason = "the arena holds the addresses")]
     pub(crate) fn changes(
         &self,
@@ -155,7 +156,7 @@ impl Arena {
         changes
     }
 
-    /// Notes that these pages, which the arena [holds](Self::holds), now have these permissions.
+    /// Records that these pages, which the arena [holds](Self::holds), now have these permissions.
     #[expect(clippy::indexing_slicing, reason = "the arena holds the addresses")]
     pub(crate) fn set(&mut self, addresses: Range<usize>, permissions: u64) {
         let first = addresses.start / PAGE - self.pages.start;

@@ -1,7 +1,8 @@
-//! The time: the host's, and between its answers by the CPU's time stamp counter.
+//! Clocks: the host's time, interpolated with the CPU's time stamp counter between the host's
+//! answers.
 //!
-//! The host sets both, so there is nothing in it to trust; but leaving the enclave takes a
-//! hundred times as long as reading the counter.
+//! The host controls both, so the time is not trusted. Interpolation saves time: leaving the
+//! enclave takes a hundred times as long as reading the counter.
 
 use crate::exit::host;
 use crate::interpolated_clock::InterpolatedClock;
@@ -13,19 +14,19 @@ use twine_protocol::wire::{Clock, Status};
 static REALTIME: Mutex<InterpolatedClock> = Mutex::new(InterpolatedClock::new(false));
 static MONOTONIC: Mutex<InterpolatedClock> = Mutex::new(InterpolatedClock::new(true));
 
-/// The time of a clock, in nanoseconds.
+/// Returns the time of a clock, in nanoseconds.
 ///
 /// # Errors
-/// The host's.
+/// The host's status.
 pub fn time(clock: Clock) -> Result<u64, Status> {
     let elapsed = match clock {
         Clock::Realtime => &REALTIME,
         Clock::Monotonic => &MONOTONIC,
-        // They don't go evenly.
+        // CPU time does not advance evenly.
         _ => return host().time(clock),
     };
-    // RDTSC is legal in an enclave where there is SGX2 (SDM Vol. 3D, Illegal Instructions), and
-    // faults elsewhere.
+    // In an enclave, RDTSC is legal on machines with SGX2 (SDM Vol. 3D, Illegal Instructions), and
+    // faults on others.
     if !page::has_sgx2() {
         return host().time(clock);
     }
@@ -39,6 +40,6 @@ pub fn time(clock: Clock) -> Result<u64, Status> {
 }
 
 fn counter() -> u64 {
-    // SAFETY: it reads a register.
+    // SAFETY: RDTSC only reads a register.
     unsafe { _rdtsc() }
 }

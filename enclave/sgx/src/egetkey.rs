@@ -1,69 +1,69 @@
-//! Keys that only this enclave, or its signer's newer ones, can derive (EGETKEY, SDM Vol. 3D,
-//! 38.17). What they are for is for others to say.
+//! Keys that only this enclave, or newer enclaves of its signer, can derive (EGETKEY, SDM Vol. 3D,
+//! 38.17). The callers decide what they use the keys for.
 
 use sgx_isa::{ErrorCode, Keyname, Keypolicy, Keyrequest, Report};
 use zeroize::Zeroizing;
 
-/// Attributes that a key depends on: INIT, DEBUG and the reserved bits, as Intel's SDK has it.
-/// MODE64BIT, PROVISIONKEY and the others say nothing of who may know the key.
+/// Attributes that a key depends on: INIT, DEBUG and the reserved bits, as in Intel's SDK.
+/// MODE64BIT, PROVISIONKEY and the others do not affect who may know the key.
 const ATTRIBUTE_FLAGS: u64 = 0xff00_0000_0000_000b;
 
-/// Bits of MISCSELECT that a key depends on: the reserved ones, as Intel's SDK has it.
+/// Bits of MISCSELECT that a key depends on: the reserved bits, as in Intel's SDK.
 const MISC_MASK: u32 = 0xf000_0000;
 
 /// Which enclaves derive the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// Those of this image (KEYPOLICY.MRENCLAVE).
+    /// Enclaves of this image (KEYPOLICY.MRENCLAVE).
     Image,
-    /// Those of this image's signer whose ISVSVN is not smaller (KEYPOLICY.MRSIGNER).
+    /// Enclaves of this image's signer whose ISVSVN is not smaller (KEYPOLICY.MRSIGNER).
     Signer,
 }
 
 /// The security versions of the enclave and of the processor's firmware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Svn {
-    /// ISVSVN, by SIGSTRUCT.
+    /// ISVSVN, from SIGSTRUCT.
     pub isvsvn: u16,
     /// CPUSVN.
     pub cpusvn: [u8; 16],
 }
 
 impl Svn {
-    /// Those of now, as EREPORT says.
+    /// Returns the present versions, from EREPORT.
     pub fn present() -> Self {
         let Report { isvsvn, cpusvn, .. } = Report::for_self();
         Svn { isvsvn, cpusvn }
     }
 }
 
-/// Which key is wanted.
+/// A request for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyRequest {
-    /// Who derives the same.
+    /// The enclaves that derive the same key.
     pub holder: Holder,
-    /// The versions under which it was made first.
+    /// The versions under which the key was first derived.
     pub svn: Svn,
-    /// KEYID: a number for each key.
+    /// KEYID: a different number for each key.
     pub keyid: [u8; 32],
 }
 
-/// Why there is no such key.
+/// Why EGETKEY refuses a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyRefused {
-    /// It is of an enclave with a larger ISVSVN.
+    /// The key belongs to an enclave with a larger ISVSVN.
     NewerIsvsvn,
-    /// It is of a processor with a larger CPUSVN, or of another processor.
+    /// The key belongs to a processor with a larger CPUSVN, or to another processor.
     NewerCpusvn,
-    /// Another error code of EGETKEY's.
+    /// Another error code of EGETKEY.
     Other(u32),
 }
 
 impl KeyRequest {
-    /// The sealing key.
+    /// Derives the sealing key.
     ///
     /// # Errors
-    /// What EGETKEY says.
+    /// EGETKEY's error.
     pub fn derive(&self) -> Result<Zeroizing<[u8; 16]>, KeyRefused> {
         let policy = match self.holder {
             Holder::Image => Keypolicy::MRENCLAVE,

@@ -1,44 +1,44 @@
-//! Which addresses of the guard range each linear memory has, and where pages are.
+//! Assigns addresses of the guard range to linear memories, and records where pages are.
 //!
-//! The range is cut into slots of equal size, one for each memory that there is. A slot has pages
-//! from its start to its end of pages and none behind: an access there faults. A memory does not
-//! begin at its slot's start but so that it ends where the pages end. So a new memory uses the
-//! pages that its slot has, whatever its size, and pages need only be added: when memories grow,
-//! or when a slot has fewer than a new one is large.
+//! The range is divided into slots of equal size, one for each memory. A slot has pages from its
+//! start to its end of pages, and none after that: an access there faults. A memory does not begin
+//! at the start of its slot; it is placed so that it ends at the end of pages. So a new memory of
+//! any size uses the pages that its slot already has. Pages must be added only when a memory grows,
+//! or when a new memory is larger than the pages of its slot.
 
 use crate::arena::PAGE;
 use std::ops::Range;
 
-/// Bytes of addresses that every memory has: as many as 32-bit indices reach.
+/// Size, in bytes, of the addresses that every memory has: as many as 32-bit indices reach.
 pub(crate) const RESERVATION: usize = 4 << 30;
 
-/// Bytes without pages behind them, for the constant offsets of accesses; as wasmtime has it
-/// where it knows the operating system.
+/// Size, in bytes, of the guard after them, for the constant offsets of accesses: wasmtime's
+/// default on operating systems that it knows.
 pub(crate) const GUARD: usize = 32 << 20;
 
-/// Bytes of a slot. What is more than a memory needs is for the pages before it, which memories
-/// larger than it have left.
+/// Size of a slot in bytes. The extra space holds pages left below a memory by a larger, earlier
+/// one.
 pub(crate) const SLOT: usize = 6 << 30;
 
-/// By how much a memory may begin after its slot.
+/// Limit on the distance from the start of a slot to the start of its memory.
 const SLACK: usize = SLOT - RESERVATION - GUARD;
 
-/// The most slots that are used.
+/// Limit on the number of slots.
 pub(crate) const MAX_SLOTS: usize = 1024;
 
-/// Pages are asked of the host so many bytes at a time: what is not accepted yet is as
-/// inaccessible as what is not there.
+/// The enclave asks the host for this many bytes of pages at a time. A page is inaccessible until
+/// the enclave accepts it, as if it did not exist.
 const STEP: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Slot {
-    /// The first address that may have pages: the slot's start, or before it.
+    /// The first address that may have pages: the slot's start, or an address before it.
     first: usize,
     /// The slot's start.
     start: usize,
-    /// Where its pages end.
+    /// The end of its pages.
     end: usize,
-    /// Where the pages end that the host was asked for.
+    /// The end of the pages that the host was asked for.
     asked: usize,
     used: bool,
 }
@@ -47,32 +47,32 @@ struct Slot {
 #[derive(Debug)]
 pub(crate) struct GuardSlots {
     slots: Vec<Slot>,
-    /// Bytes of all memories, and how many they may be.
+    /// The size of all memories together, and its limit.
     bytes: usize,
     most: usize,
 }
 
-/// Addresses for a memory.
+/// The addresses of a memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlotAddress {
-    /// Which slot.
+    /// The number of its slot.
     pub slot: usize,
-    /// Where the memory begins.
+    /// The start of the memory.
     pub base: usize,
 }
 
-/// What must be done before a memory has its size.
+/// The steps that give a memory its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pages {
-    /// Addresses for which the host is to be asked first; may be empty.
+    /// The addresses for which to ask the host first; may be empty.
     pub ask: Range<usize>,
-    /// Addresses to accept.
+    /// The addresses to accept.
     pub accept: Range<usize>,
 }
 
 impl GuardSlots {
-    /// Slots in these addresses. `memory` has pages already and ends where they begin; memories
-    /// take at most `most` bytes in all, and [`RESERVATION`] each.
+    /// Makes slots in these addresses. `memory` already has pages, and ends at the first address.
+    /// All memories together take at most `most` bytes, and each at most [`RESERVATION`].
     pub(crate) fn new(memory: Range<usize>, addresses: Range<usize>, most: usize) -> Self {
         let count = (addresses.len() / SLOT).min(MAX_SLOTS);
         let slots = (0..count).map(|at| {
@@ -83,20 +83,22 @@ impl GuardSlots {
         GuardSlots { slots: slots.collect(), bytes: 0, most }
     }
 
-    /// How many memories there can be at once.
+    /// Limit on the number of memories at one time.
     pub(crate) fn count(&self) -> usize {
         self.slots.len()
     }
 
-    /// Takes a slot for a memory of `size` bytes, which it does not have until [`Self::pages`] are
-    /// accepted and [`Self::set`] says so. `None` if there is none, or not as many bytes. A slot
-    /// that a memory of gigabytes has left is for such memories alone: its pages stay.
+    /// Takes a slot for a memory of `size` bytes. The memory has this size only after its
+    /// [`Self::pages`] are accepted and [`Self::set`] was called. Returns `None` if no slot or not
+    /// enough bytes are left. A slot keeps its pages, so after a memory of gigabytes it only fits
+    /// such memories.
     pub(crate) fn take(&mut self, size: usize) -> Option<SlotAddress> {
         let size = size.checked_next_multiple_of(PAGE)?;
         if size > self.most - self.bytes {
             return None;
         }
-        // Pages cost: the slot with the fewest that suffice, else the one with the most.
+        // Adding pages is slow: take the slot with the fewest pages that suffice, else the most
+        // pages.
         let free = self.slots.iter_mut().enumerate().filter(|(_, slot)| !slot.used);
         let (at, slot) = free.min_by_key(|(_, slot)| {
             let pages = slot.end - slot.first;
@@ -112,7 +114,8 @@ impl GuardSlots {
         Some(SlotAddress { slot: at, base })
     }
 
-    /// What it takes for a memory that has `now` bytes to have `size`; `None` if that is too much.
+    /// Returns the pages that a memory of `now` bytes needs to have `size`. `None` if that is too
+    /// much.
     pub(crate) fn pages(&self, address: SlotAddress, now: usize, size: usize) -> Option<Pages> {
         let slot = self.slots.get(address.slot)?;
         let more = rounded(size)?.checked_sub(rounded(now)?)?;
@@ -127,14 +130,15 @@ impl GuardSlots {
         Some(Pages { ask: slot.asked..asked, accept: slot.end..end.max(slot.end) })
     }
 
-    /// Notes that the host was asked for pages up to there.
-    #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
+    /// Records that the host was asked for the pages up to `end`.
+    #[expect(clippy::indexing_slicing, reason = "`take` returns only numbers of existing slots")]
     pub(crate) fn asked(&mut self, address: SlotAddress, end: usize) {
         self.slots[address.slot].asked = end;
     }
 
-    /// Notes that a memory has `size` bytes where it had `now`, and where its slot's pages end.
-    #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
+    /// Records that a memory grew from `now` to `size` bytes, and returns the end of its slot's
+    /// pages.
+    #[expect(clippy::indexing_slicing, reason = "`take` returns only numbers of existing slots")]
     pub(crate) fn set(&mut self, address: SlotAddress, now: usize, size: usize) -> usize {
         let rounded = |size: usize| size.next_multiple_of(PAGE);
         let slot = &mut self.slots[address.slot];
@@ -143,8 +147,8 @@ impl GuardSlots {
         slot.end
     }
 
-    /// Gives a slot back, of a memory that has `size` bytes.
-    #[expect(clippy::indexing_slicing, reason = "`take` gives places in slots that there are")]
+    /// Releases the slot of a memory that has `size` bytes.
+    #[expect(clippy::indexing_slicing, reason = "`take` returns only numbers of existing slots")]
     pub(crate) fn release(&mut self, address: SlotAddress, size: usize) {
         self.bytes -= size.next_multiple_of(PAGE);
         self.slots[address.slot].used = false;
@@ -166,7 +170,7 @@ mod tests {
         GuardSlots::new(START - memory..START, START..START + count * SLOT, 1 << 30)
     }
 
-    /// A memory of that size, and how many bytes of pages were added for it.
+    /// Makes a memory of this size. Also returns how many bytes of pages were added for it.
     fn make(slots: &mut GuardSlots, size: usize) -> Option<(SlotAddress, usize)> {
         let address = slots.take(size)?;
         let pages = slots.pages(address, 0, size).unwrap();

@@ -1,9 +1,8 @@
-//! Linear memories with addresses without pages behind them, where an access faults: compiled code
-//! has no bounds to check.
+//! Linear memories with a guard. An access to the guard faults, so compiled code checks no bounds.
 //!
-//! Pages are added as memories grow: the host is asked for them (EAUG), and the enclave has them
-//! once it accepts them (EACCEPT). See [`crate::guard_slots`] for which addresses a memory has, and
-//! [`crate::trap`] for what becomes of a fault.
+//! Pages are added as memories grow: the host adds them (EAUG), and the enclave accepts them
+//! (EACCEPT). See [`crate::guard_slots`] for the addresses of memories, and [`crate::trap`] for the
+//! handling of faults.
 
 use crate::exit::host;
 use crate::guard_slots::{GUARD, GuardSlots, MAX_SLOTS, RESERVATION, SlotAddress};
@@ -14,12 +13,12 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, format_err};
 
 static SLOTS: LazyLock<Mutex<GuardSlots>> = LazyLock::new(|| {
-    // As much as the heap has, beside it: a program that takes all it can get ends somewhere.
+    // The limit is the size of the heap. It ends a program that takes all the memory it can get.
     Mutex::new(GuardSlots::new(layout::memory(), layout::guard(), layout::heap_size()))
 });
 
-/// Where the pages of each slot end; 0 for one that was never used. The entry stub reads it: a
-/// fault below is not the program's.
+/// The end of the pages of each slot; 0 for a slot that was never used. The entry stub reads it:
+/// the program did not cause a fault below it.
 #[unsafe(no_mangle)]
 static TWINE_PAGES_END: [AtomicUsize; MAX_SLOTS] = [const { AtomicUsize::new(0) }; MAX_SLOTS];
 
@@ -27,22 +26,23 @@ fn slots() -> MutexGuard<'static, GuardSlots> {
     SLOTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Linear memories with addresses behind them where an access faults.
+/// The linear memories with a guard that this image and machine can have.
 #[derive(Debug, Clone, Copy)]
 pub struct GuardedMemories {
-    /// Bytes of addresses of each memory.
+    /// Size of the addresses of each memory, in bytes.
     pub reservation: usize,
-    /// Bytes of addresses behind those.
+    /// Size of the guard after them, in bytes.
     pub guard: usize,
-    /// How many memories there can be at once.
+    /// Limit on the number of memories at one time.
     pub count: usize,
-    /// Makes them, as wasmtime asks for them.
+    /// Returns the creator that wasmtime asks for memories.
     pub creator: fn() -> Arc<dyn MemoryCreator>,
 }
 
-/// What makes linear memories with guards, if this image and this machine can have them.
+/// Returns linear memories with guards, if this image and this machine can have them.
 ///
-/// The host says whether pages can be added. Where it lies, programs can't have memory: no more.
+/// The host reports whether it can add pages. If this is a lie, programs get no memory; it has no
+/// other effect.
 pub fn guarded_memories() -> Option<GuardedMemories> {
     let mut slots = slots();
     let address = slots.take(0)?;
@@ -67,7 +67,7 @@ struct Memory {
     size: usize,
 }
 
-/// There is no slot, or there are no more pages.
+/// No slot is free, or no more pages can be had.
 #[derive(Debug)]
 struct NoPages;
 
@@ -76,14 +76,14 @@ impl Memory {
         let address = slots().take(size).ok_or(NoPages)?;
         let mut memory = Memory { address, size: 0 };
         let had = memory.resize(size)?;
-        // What was there is another memory's, or what the host loaded.
-        // SAFETY: the pages are there, and this memory's.
+        // SAFETY: the pages exist and belong to this memory. They may still hold the contents of
+        // another memory, or contents that the host loaded.
         unsafe { ptr::write_bytes(address.base as *mut u8, 0, had) };
         Ok(memory)
     }
 
-    /// Makes it larger; how many bytes of it had pages already.
-    #[expect(clippy::indexing_slicing, reason = "there are at most `MAX_SLOTS` slots")]
+    /// Makes it larger, and returns how many bytes of it had pages already.
+    #[expect(clippy::indexing_slicing, reason = "at most `MAX_SLOTS` slots exist")]
     fn resize(&mut self, size: usize) -> Result<usize, NoPages> {
         let mut slots = slots();
         let pages = slots.pages(self.address, self.size, size).ok_or(NoPages)?;
@@ -93,8 +93,8 @@ impl Memory {
         }
         let accepted = page::accept_added(pages.accept.clone());
         if accepted != pages.accept.len() {
-            // The host has not done what it said. What was accepted lies where accesses are to
-            // fault, so nothing can go on.
+            // The host did not do what it reported. The accepted pages are at addresses where
+            // accesses must fault, so the enclave cannot continue.
             std::process::abort();
         }
         let had = pages.accept.start.saturating_sub(self.address.base).min(size);
@@ -111,8 +111,8 @@ impl Drop for Memory {
     }
 }
 
-// SAFETY: `byte_size` bytes from `as_ptr` on have pages, zeroed when they were new. The base never
-// moves. Behind them there are none, up to the reservation and the guard after it.
+// SAFETY: `byte_size` bytes from `as_ptr` on have pages, which were zero when they were new. The
+// base never moves. The addresses after them have no pages, up to the end of the guard.
 unsafe impl LinearMemory for Memory {
     fn byte_size(&self) -> usize {
         self.size
@@ -135,8 +135,8 @@ unsafe impl LinearMemory for Memory {
 
 struct Creator;
 
-// SAFETY: memories are as long as asked for, zeroed, and used by wasmtime alone; reservation and
-// guard are as asked for (checked).
+// SAFETY: memories have the requested size, are zeroed, and only wasmtime uses them. Reservation
+// and guard are as requested (checked).
 unsafe impl MemoryCreator for Creator {
     fn new_memory(
         &self,
@@ -156,14 +156,14 @@ unsafe impl MemoryCreator for Creator {
     }
 }
 
-/// Memories that wasmtime maps itself: those that threads share and the host of a program makes.
+/// Memories that wasmtime maps itself: shared memories, and memories that an embedder makes.
 static MAPPED: Mutex<Vec<Memory>> = Mutex::new(Vec::new());
 
 fn mapped() -> MutexGuard<'static, Vec<Memory>> {
     MAPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Addresses for a memory, if that is what so many bytes are for.
+/// Assigns addresses to a memory, if `size` is the size of a memory with its guard.
 pub(crate) fn map(size: usize) -> Option<NonNull<u8>> {
     if size != RESERVATION + GUARD {
         return None;
@@ -174,8 +174,8 @@ pub(crate) fn map(size: usize) -> Option<NonNull<u8>> {
     base
 }
 
-/// Makes what lies at these addresses readable and writable, if they are of such a memory: `None`
-/// if not; whether it could be done.
+/// Makes these addresses readable and writable, if they belong to such a memory, and returns
+/// whether that succeeded. Returns `None` if they do not belong to one.
 pub(crate) fn make_accessible(addresses: std::ops::Range<usize>) -> Option<bool> {
     let mut mapped = mapped();
     let memory = mapped.iter_mut().find(|memory| {
@@ -186,7 +186,7 @@ pub(crate) fn make_accessible(addresses: std::ops::Range<usize>) -> Option<bool>
     Some(size <= memory.size || memory.resize(size).is_ok())
 }
 
-/// Gives addresses back, if they are of such a memory; whether they are.
+/// Releases these addresses, if they belong to such a memory. Returns whether they do.
 pub(crate) fn unmap(address: usize) -> bool {
     let mut mapped = mapped();
     let at = mapped.iter().position(|memory| memory.address.base == address);

@@ -1,9 +1,9 @@
-//! The allocator: one for what the heap grows by, where the image has addresses for that; EDP's of the
-//! same kind for the heap that the image has at its start; and a word to the host when there is
-//! nothing left.
+//! The global allocator. It has one allocator for the growth of the heap, if the image has
+//! addresses for that, and EDP's allocator, of the same kind, for the initial heap. It tells the
+//! host when both are exhausted.
 //!
-//! Pages are added as they are needed: the host is asked for them (EAUG), and the enclave has them
-//! once it accepts them (EACCEPT). Where the machine can't add any, the heap does not grow.
+//! Pages are added as they are needed: the host adds them (EAUG), and the enclave accepts them
+//! (EACCEPT). On a machine that cannot add pages, the heap does not grow.
 
 use crate::exit::host;
 use crate::{layout, page};
@@ -14,20 +14,20 @@ use std::hint;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Bytes that the heap grows by at a time, if there is so much: a quarter of what it has grown by
-/// already, between these.
+/// Bounds, in bytes, of one step of growth. A step is a quarter of the present growth, or what is
+/// left if that is less.
 const STEPS: (usize, usize) = (1 << 20, 16 << 20);
 
-/// How often to look for a lock before other threads may run.
+/// Number of attempts to take a lock before other threads may run.
 const SPINS: usize = 100;
 
-/// Where the heap grows: its addresses from `added` on have no pages.
+/// The growth of the heap. The addresses from the offset `added` on have no pages.
 struct Growth {
     added: AtomicUsize,
 }
 
 impl Growth {
-    /// So many bytes more, or none.
+    /// Adds at least `size` bytes, or nothing.
     fn more(&self, size: usize) -> Option<(*mut u8, usize)> {
         let all = layout::growth();
         let added = self.added.load(Ordering::Relaxed);
@@ -41,7 +41,7 @@ impl Growth {
         host().add_pages(pages.clone()).ok()?;
         let accepted = page::accept_added(pages.clone());
         if accepted != pages.len() {
-            // The host has not done what it said: nothing more is asked for.
+            // The host did not do what it reported: do not ask again.
             self.added.store(all.len(), Ordering::Relaxed);
             return None;
         }
@@ -50,8 +50,8 @@ impl Growth {
     }
 }
 
-// SAFETY: what `alloc` returns are pages that this enclave has accepted, and that nobody else was
-// or will be given; they stay.
+// SAFETY: `alloc` returns pages that this enclave has accepted. Nobody else was or will be given
+// them, and they are never removed.
 unsafe impl Allocator for Growth {
     fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
         let (start, size) = self.more(size).unwrap_or((ptr::null_mut(), 0));
@@ -83,13 +83,13 @@ unsafe impl Allocator for Growth {
     }
 }
 
-/// An allocator of what the heap grows by, for one thread at a time. `Mutex` would allocate.
+/// The allocator for the growth of the heap, with a lock. `Mutex` would allocate.
 struct Grown {
     locked: AtomicBool,
     allocator: UnsafeCell<Dlmalloc<Growth>>,
 }
 
-// SAFETY: only `with` uses the allocator, which lets one thread at a time.
+// SAFETY: only `with` uses the allocator, and admits one thread at a time.
 unsafe impl Sync for Grown {}
 
 static GROWN: Grown = Grown {
@@ -98,7 +98,7 @@ static GROWN: Grown = Grown {
 };
 
 impl Grown {
-    /// Whether these bytes are of it.
+    /// Whether these bytes are in the growth of the heap.
     fn holds(bytes: *mut u8) -> bool {
         layout::growth().contains(&(bytes as usize))
     }
@@ -112,7 +112,7 @@ impl Grown {
             }
             hint::spin_loop();
         }
-        // SAFETY: no other thread is here until `locked` is cleared. The allocator neither panics
+        // SAFETY: no other thread gets here until `locked` is cleared. The allocator neither panics
         // nor allocates from this heap.
         let done = work(unsafe { &mut *self.allocator.get() });
         self.locked.store(false, Ordering::Release);
@@ -123,7 +123,7 @@ impl Grown {
         if layout::growth().is_empty() {
             return ptr::null_mut();
         }
-        // SAFETY: callers of `GlobalAlloc` pass a size that is not 0.
+        // SAFETY: callers of `GlobalAlloc` pass a size other than 0.
         self.with(|allocator| unsafe { allocator.malloc(layout.size(), layout.align()) })
     }
 
@@ -141,7 +141,7 @@ struct Heap;
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-/// Tells the host when there is nothing left.
+/// Tells the host if an allocation failed.
 fn noted(bytes: *mut u8, size: usize) -> *mut u8 {
     if bytes.is_null() {
         host().memory_exhausted(size);
@@ -149,29 +149,29 @@ fn noted(bytes: *mut u8, size: usize) -> *mut u8 {
     bytes
 }
 
-/// What the heap grows by has, or the heap of the start if that has nothing: the standard library
-/// allocates there too, by `System` itself (thread-local values), and must find room.
+/// Returns memory from the growth, or else from the initial heap. This order leaves room in the
+/// initial heap for the standard library, which allocates thread-local values there with `System`.
 fn either(grown: *mut u8, first: impl FnOnce() -> *mut u8) -> *mut u8 {
     if grown.is_null() { first() } else { grown }
 }
 
-// SAFETY: every method hands its arguments on to `System`, which keeps the contract, or to the
-// allocator of what the heap grows by, which keeps the same; each gets back what it gave, told
-// apart by its address. Telling the host neither allocates nor unwinds.
+// SAFETY: every method passes its arguments to `System`, which keeps the contract, or to the
+// allocator for the growth, which keeps it too. Each gets back the bytes that it returned,
+// recognized by their address. Telling the host neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises are `System`'s.
+        // SAFETY: the caller makes the promises that `System` needs.
         noted(either(GROWN.alloc(layout), || unsafe { System.alloc(layout) }), layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises are `System`'s.
+        // SAFETY: the caller makes the promises that `System` needs.
         let first = || unsafe { System.alloc_zeroed(layout) };
         noted(either(GROWN.alloc_zeroed(layout), first), layout.size())
     }
 
     unsafe fn realloc(&self, bytes: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's promises are those of the allocator that the bytes are of.
+        // SAFETY: the caller makes the promises that the allocator of these bytes needs.
         let moved = unsafe {
             if Grown::holds(bytes) {
                 GROWN
@@ -183,9 +183,9 @@ unsafe impl GlobalAlloc for Heap {
         if !moved.is_null() {
             return moved;
         }
-        // To the other one.
-        // SAFETY: the alignment is that of a layout, and the caller promises the same of the size;
-        // the new bytes are others than the old ones, which are given back as they were given.
+        // Move the bytes to the other allocator.
+        // SAFETY: the alignment comes from a layout, and the caller makes the same promise for the
+        // size. The new bytes do not overlap the old ones, which are freed with their own layout.
         unsafe {
             let wanted = Layout::from_size_align_unchecked(size, layout.align());
             let moved = self.alloc(wanted);
@@ -198,7 +198,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn dealloc(&self, bytes: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are those of the allocator that the bytes are of.
+        // SAFETY: the caller makes the promises that the allocator of these bytes needs.
         unsafe {
             if Grown::holds(bytes) {
                 GROWN.with(|allocator| allocator.free(bytes, layout.size(), layout.align()));

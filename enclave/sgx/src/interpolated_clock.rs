@@ -1,42 +1,44 @@
-//! What time it is between two answers of the host, by a counter that goes evenly.
+//! Computes the time between two answers of the host, from a counter that advances evenly.
 
-/// Nanoseconds after which the host is asked again, and over which the counter's rate is
-/// measured at least: an answer comes some microseconds late, which is little of that.
+/// After this many nanoseconds the host is asked again. The counter's rate is measured over at
+/// least this time; an answer comes some microseconds late, which is little of it.
 const LEAST: u64 = 20_000_000;
 
-/// Nanoseconds over which the rate is measured at most, so that it follows a clock that is
+/// The rate is measured over at most this many nanoseconds, so that it follows a clock that is
 /// being adjusted.
 const MOST: u64 = 1_000_000_000;
 
-/// Further from what was expected, in nanoseconds, the clock was set, or the counter was.
+/// If the host's time differs from the prediction by more than this (ns), clock or counter were
+/// set.
 const SET: u64 = 1_000_000;
 
-/// Ticks that an answer takes at most for the rate to be measured by it: when in between the host
-/// looked at its clock is not known. At 1 to 5 GHz this is 1% of what is measured over, or less.
+/// Limit, in ticks, on the time of an answer that measures the rate: it is unknown when in that
+/// time the host read its clock. At 1 to 5 GHz this is at most 1% of the time that is measured
+/// over.
 const LATE: u64 = 200_000;
 
-/// The host's answers, as far as they are needed.
+/// The host's answers, as far as they are still needed.
 #[derive(Debug)]
 pub(crate) struct InterpolatedClock {
-    /// An earlier answer: the time, and the counter then. The rate is measured from there.
+    /// The time of an earlier answer, and the counter then. The rate is measured from there.
     base: Option<(u64, u64)>,
-    /// The last one.
+    /// The same of the last answer.
     last: (u64, u64),
-    /// Nanoseconds of 2^32 ticks, once they are known.
+    /// Nanoseconds in 2^32 ticks, once they are known.
     rate: Option<u64>,
-    /// The latest time that was given to anybody.
+    /// The latest time that was returned.
     given: u64,
-    /// The clock is never set.
+    /// Whether the clock is never set.
     steady: bool,
 }
 
 impl InterpolatedClock {
-    /// `steady`: of a clock that is never set.
+    /// Makes a clock that was never asked. `steady` means that the clock is never set.
     pub(crate) const fn new(steady: bool) -> Self {
         InterpolatedClock { base: None, last: (0, 0), rate: None, given: 0, steady }
     }
 
-    /// The time when the counter is there; nothing if the host must be asked.
+    /// Returns the time at this value of the counter. `None` if the host must be asked.
     pub(crate) fn at(&mut self, count: u64) -> Option<u64> {
         let expected = self.expected(count)?;
         if expected - self.last.0 > LEAST {
@@ -52,13 +54,13 @@ impl InterpolatedClock {
         self.last.0.checked_add(u64::try_from(passed).ok()?)
     }
 
-    /// The host has said what time it is, while the counter went from one value to another; the
-    /// time to be given.
+    /// Takes an answer of the host, during which the counter went from `before` to `count`. Returns
+    /// the time to return.
     pub(crate) fn told(&mut self, time: u64, before: u64, count: u64) -> u64 {
         if count.checked_sub(before).is_some_and(|ticks| ticks <= LATE) {
             self.measure(time, count);
         }
-        // What was given too early by a little is not taken back.
+        // A time that was returned a little too early stays.
         let early = self.given.saturating_sub(time);
         if early == 0 || early > SET && !self.steady {
             self.given = time;
@@ -96,7 +98,7 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// A clock whose counter goes at 2.5 GHz from somewhere, both told at such times.
+    /// Tells a clock these times, with a counter of 2.5 GHz that does not begin at 0.
     fn told(elapsed: &mut InterpolatedClock, times: impl IntoIterator<Item = u64>) {
         for time in times {
             assert_eq!(elapsed.told(time, count(time), count(time) + 10), time);
@@ -159,11 +161,11 @@ mod tests {
         assert_eq!(elapsed.at(u64::MAX), None);
         assert_eq!(elapsed.told(60 * MS, 5, 5), 60 * MS);
         assert_eq!(elapsed.at(6), None);
-        // It stands.
+        // The counter stops.
         assert_eq!(elapsed.told(90 * MS, 5, 5), 90 * MS);
         assert_eq!(elapsed.told(120 * MS, 5, 5), 120 * MS);
         assert_eq!(elapsed.at(5), None);
-        // Times from one end to the other.
+        // Extreme times.
         let mut elapsed = InterpolatedClock::new(false);
         for (time, count) in [(0, 0), (u64::MAX, 1), (u64::MAX, 2), (0, 3), (u64::MAX, u64::MAX)] {
             assert_eq!(elapsed.told(time, count, count), time);
@@ -180,7 +182,7 @@ mod tests {
         assert_eq!(elapsed.told(51 * MS, count(51 * MS), count(51 * MS)), 51 * MS);
         let given = elapsed.at(count(52 * MS)).unwrap();
         assert!(given.abs_diff(52 * MS) < 10);
-        // Nor is a counter that went back meanwhile.
+        // Nor does an answer during which the counter went back.
         assert_eq!(elapsed.told(53 * MS, count(53 * MS), count(51 * MS)), 53 * MS);
         assert!(elapsed.at(count(54 * MS)).unwrap().abs_diff(54 * MS) < 10);
     }
@@ -198,7 +200,7 @@ mod tests {
         let mut elapsed = InterpolatedClock::new(false);
         let mut time = 0;
         for step in 0..1000 {
-            // From the half on it goes slower by 1 in 2,000.
+            // In the second half, the clock is slower by 1 in 2,000.
             let slower = if step < 500 { 0 } else { 10_000 };
             time += 20 * MS - slower;
             let given = elapsed.told(time, count(step * 20 * MS), count(step * 20 * MS));

@@ -1,13 +1,13 @@
-//! What the image writer put into the image: where the enclave and its regions lie.
+//! The addresses of the enclave and its regions, as the image writer put them into the image.
 
 use std::ops::Range;
 
 unsafe extern "C" {
-    /// Address 0 of the image; it has no bytes of its own.
+    /// Address 0 of the image. It has no bytes of its own.
     static IMAGE_BASE: u8;
     /// Size of ELRANGE in bytes; filled in by the image writer (EDP's own symbol).
     static ENCLAVE_SIZE: u64;
-    /// Bytes of the heap; likewise.
+    /// Size of the initial heap in bytes; filled in likewise.
     static HEAP_SIZE: u64;
 }
 
@@ -22,23 +22,24 @@ macro_rules! words {
 }
 
 words! {
-    /// Offset of the addresses by which the heap can grow.
+    /// Offset of the growth of the heap in the image.
     TWINE_GROWTH_BASE;
-    /// Bytes of those addresses.
+    /// Size of the growth in bytes.
     TWINE_GROWTH_SIZE;
     /// Offset of the code arena in the image.
     TWINE_ARENA_BASE;
-    /// Bytes of the code arena.
+    /// Size of the code arena in bytes.
     TWINE_ARENA_SIZE;
-    /// Bytes of the code arena, from its begin on, that had pages when the image was loaded.
+    /// Size, in bytes, of the part of the code arena, from its start on, that had pages when the
+    /// image was loaded.
     TWINE_ARENA_AT_START;
-    /// Offset of the memory before the guard range.
+    /// Offset of the memory before the guard range in the image.
     TWINE_MEMORY_BASE;
-    /// Bytes of that memory.
+    /// Size of that memory in bytes.
     TWINE_MEMORY_SIZE;
-    /// Offset of the guard range.
+    /// Offset of the guard range in the image.
     TWINE_GUARD_BASE;
-    /// Bytes of the guard range.
+    /// Size of the guard range in bytes.
     TWINE_GUARD_SIZE;
 }
 
@@ -48,8 +49,8 @@ fn base() -> usize {
 
 #[expect(clippy::cast_possible_truncation, reason = "addresses have 64 bits")]
 fn word(word: *const u64) -> usize {
-    // SAFETY: callers pass aligned words of the image; the read is volatile because the image
-    // writer fills them in after the compiler has seen them.
+    // SAFETY: callers pass aligned words of the image. The read is volatile because the image
+    // writer fills them in after compilation.
     unsafe { word.read_volatile() as usize }
 }
 
@@ -63,12 +64,12 @@ pub(crate) fn elrange() -> Range<usize> {
     base()..base() + word(&raw const ENCLAVE_SIZE)
 }
 
-/// Bytes of the heap, and of what it can grow by.
+/// Size of the heap with its growth, in bytes.
 pub(crate) fn heap_size() -> usize {
     word(&raw const HEAP_SIZE) + word(&raw const TWINE_GROWTH_SIZE)
 }
 
-/// The addresses by which the heap can grow. They had no pages when the image was loaded.
+/// The addresses of the growth of the heap. They had no pages when the image was loaded.
 pub(crate) fn growth() -> Range<usize> {
     region(&raw const TWINE_GROWTH_BASE, &raw const TWINE_GROWTH_SIZE)
 }
@@ -78,17 +79,17 @@ pub(crate) fn arena() -> Range<usize> {
     region(&raw const TWINE_ARENA_BASE, &raw const TWINE_ARENA_SIZE)
 }
 
-/// Bytes of the code arena, from its begin on, that had pages when the image was loaded.
+/// Size, in bytes, of the part of the code arena, from its start on, that had pages at loading.
 pub(crate) fn arena_at_start() -> usize {
     word(&raw const TWINE_ARENA_AT_START)
 }
 
-/// The addresses of the memory that ends where the guard range begins.
+/// The addresses of the memory that ends at the start of the guard range.
 pub(crate) fn memory() -> Range<usize> {
     region(&raw const TWINE_MEMORY_BASE, &raw const TWINE_MEMORY_SIZE)
 }
 
-/// The addresses that had no pages when the image was loaded.
+/// The addresses of the guard range. They had no pages when the image was loaded.
 pub(crate) fn guard() -> Range<usize> {
     region(&raw const TWINE_GUARD_BASE, &raw const TWINE_GUARD_SIZE)
 }

@@ -1,13 +1,14 @@
-//! The ground of the enclave: what SGX is, for all that stands above.
+//! The SGX layer of the enclave.
 //!
-//! The one place that knows that there is an enclave: leaving it for a host call ([`host`]), the
-//! layout of its addresses, its heap, the permissions of its pages, the code arena, memories with
-//! guards, faults, the clock, keys (EGETKEY), and what wasmtime asks of an operating system. It knows
-//! no policy: not what runs, what it may have, or what a key is for. Everything else in `enclave/`
-//! builds and runs natively too, but for the program itself (`enclave/runtime`).
+//! Only this crate knows SGX: the exit for host calls ([`host`]), the layout of the enclave, its
+//! heap, page permissions, the code arena, memories with guards, faults, the clock, keys (EGETKEY),
+//! and the functions that wasmtime needs from an operating system. It contains no policy: it does
+//! not know which program runs, what the program may have, or what a key is for. All other crates
+//! in `enclave/` also build and run natively, except the enclave's own programs such as
+//! `enclave/runtime`.
 //!
-//! Natively this crate holds only what can be tested there: the bookkeeping of the arena and of
-//! the memories with guards, and the clock.
+//! Natively this crate contains only the parts that can be tested there: the bookkeeping of the
+//! arena and of the memories with guards, and the clock.
 #![cfg_attr(
     not(test),
     warn(
@@ -28,7 +29,7 @@
     not(target_env = "sgx"),
     allow(
         rustdoc::broken_intra_doc_links,
-        reason = "most of what is linked to is not there natively"
+        reason = "natively, most targets of links do not exist"
     )
 )]
 

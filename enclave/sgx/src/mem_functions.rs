@@ -1,7 +1,7 @@
-//! `memcpy`, `memmove` and `memset`. The target's own (compiler-builtins) are made of string
-//! instructions, which cost tens of cycles to start and, backwards, some cycles for each byte:
-//! a quarter of the compiler's time. AVX is there: images are built for x86-64-v3. The upper
-//! halves of its registers are cleared before each return.
+//! `memcpy`, `memmove` and `memset`. Those of the target (compiler-builtins) consist of string
+//! instructions, which need tens of cycles to start and, backwards, some cycles for each byte: a
+//! quarter of the compiler's time. AVX is available, because images are built for x86-64-v3. Before
+//! each return the upper halves of its registers are cleared.
 
 use std::arch::global_asm;
 
@@ -24,7 +24,7 @@ global_asm!(
     "    vmovdqu [rdi], xmm0",
     "    vmovdqu [rdi + rdx - 16], xmm1",
     "    ret",
-    // Below 16 bytes.
+    // Fewer than 16 bytes.
     "20:",
     "    cmp edx, 8",
     "    jb 21f",
@@ -56,7 +56,7 @@ global_asm!(
     "    mov [rdi], cl",
     "24:",
     "    ret",
-    // 33 to 64 bytes, to 128 bytes.
+    // 33 to 64 bytes, then 65 to 128 bytes.
     "10:",
     "    cmp rdx, 64",
     "    ja 11f",
@@ -79,13 +79,13 @@ global_asm!(
     "    vmovdqu [rdi + rdx - 32], ymm3",
     "    vzeroupper",
     "    ret",
-    // More: the direction matters where they overlap.
+    // More than 128 bytes: the direction matters if the ranges overlap.
     "12:",
     "    mov rcx, rdi",
     "    sub rcx, rsi",
     "    cmp rcx, rdx",
     "    jb 15f",
-    // Forwards, 128 bytes at a time; the last 128 were loaded before anything was stored.
+    // Forwards, 128 bytes at a time. The last 128 are loaded before any store.
     "    vmovdqu ymm4, [rsi + rdx - 128]",
     "    vmovdqu ymm5, [rsi + rdx - 96]",
     "    vmovdqu ymm6, [rsi + rdx - 64]",
@@ -110,7 +110,7 @@ global_asm!(
     "    vmovdqu [r9 + 96], ymm7",
     "    vzeroupper",
     "    ret",
-    // Backwards, likewise.
+    // Backwards, likewise; the first 128 bytes are loaded before any store.
     "15:",
     "    vmovdqu ymm4, [rsi]",
     "    vmovdqu ymm5, [rsi + 32]",

@@ -1,60 +1,59 @@
-//! What becomes of a fault: a trap of the program's, if compiled code has caused it.
+//! Handles faults: a fault of compiled code becomes a trap of the program.
 //!
-//! Without exceptions inside, every fault ends the enclave. With them, the host enters the stopped
-//! thread again: CSSA is 1 then, and all registers but RAX, RBX and RCX are the host's.
-//! [`twine_entry`] is in front of EDP's `sgx_entry`, which does not look at CSSA. For a second
-//! entry it reads the state that the processor saved, in the thread's first frame, and nothing
-//! else. It uses no stack. If compiled code has stopped, for a reason that the processor gives and
-//! that the program can have caused, then the frame is rewritten: once resumed (ERESUME), the
-//! thread calls [`trapped`] in the place of the instruction at fault, on its own stack, like a
-//! function that compiled code calls. In all other cases the enclave is left again, and nothing is
-//! changed.
+//! Without this module every fault would end the enclave. After a fault the host enters the stopped thread again. CSSA is then 1, and the host chooses all
+//! registers but RAX, RBX and RCX. [`twine_entry`] runs before EDP's `sgx_entry`, which does not
+//! look at CSSA. At such an entry it only reads the state that the processor saved in the thread's
+//! first SSA frame. It uses no stack. If the thread was stopped in compiled code, for a reason that
+//! the processor reports and that the program can have caused, the stub rewrites the frame. After
+//! ERESUME, the thread then calls [`trapped`] in place of the faulting instruction, on its own
+//! stack, as compiled code calls a function. In all other cases the stub leaves the enclave and
+//! changes nothing.
 //!
-//! What a host can do with it:
-//! - Enter after an interrupt, or after the same fault again: the frame names no valid cause
-//!   (EXITINFO is zero without an exception, and is set to zero here).
-//! - Enter when something else than compiled code was stopped, such as the code of an entry, which
-//!   has the host's stack pointer still: the saved RIP is not in the arena.
-//! - Take away a page, so that an access which is in bounds faults: the address lies below the end
-//!   of the pages.
-//! - Enter while this is running: there are two frames, and the second is in use, so the processor
-//!   refuses.
+//! A host cannot abuse this:
+//! - It enters after an interrupt, or again after a handled fault: the frame contains no valid
+//!   cause. (EXITINFO is zero without an exception, and the stub sets it to zero.)
+//! - It enters when other code was stopped, such as the entry code, which still has the host's
+//!   stack pointer: the saved RIP is not in the arena.
+//! - It takes a page away, so that an access within bounds faults: the address is below the end of
+//!   the pages.
+//! - It enters while the stub runs: the thread has two frames and the second is in use, so the
+//!   processor refuses.
 
 use crate::guard_slots::{MAX_SLOTS, SLOT};
 use std::arch::global_asm;
 use std::sync::OnceLock;
 use twine_protocol::calls::exception;
 
-/// What a trap is handed to: the address of the instruction, the frame pointer, whether an address
-/// is at fault, and which.
+/// Wasmtime's handler of traps. It takes the address of the instruction, the frame pointer, whether
+/// an address caused the fault, and that address.
 type Handler = extern "C" fn(usize, usize, bool, usize);
 
 static HANDLER: OnceLock<Handler> = OnceLock::new();
 
-/// From now on, traps are handed to wasmtime.
+/// Sets wasmtime's handler of traps.
 #[unsafe(no_mangle)]
 extern "C" fn wasmtime_init_traps(handler: Handler) -> i32 {
-    // The image's entry: nothing else refers to it that the linker sees.
+    // The linker sees no other reference to the image's entry.
     std::hint::black_box(twine_entry as *const ());
     HANDLER.get_or_init(|| handler);
     0
 }
 
-/// Called, as far as the thread knows, by the instruction at fault.
+/// The thread runs this as if the faulting instruction had called it.
 extern "C" fn trapped(instruction: usize, frame: usize, has_address: bool, address: usize) -> ! {
     if let Some(handler) = HANDLER.get() {
         handler(instruction, frame, has_address, address);
     }
-    // It returns from what is no trap, such as a fault that the compiler did not expect there.
+    // The handler returns if this is not a trap, such as a fault that the compiler did not expect.
     std::process::abort()
 }
 
 unsafe extern "C" {
-    /// Where every thread is entered.
+    /// The entry point of every thread.
     fn twine_entry();
 }
 
-/// Offsets in GPRSGX (SDM Vol. 3D, "GPRSGX Region"), which is the end of a frame.
+/// Offsets in GPRSGX (SDM Vol. 3D, "GPRSGX Region"), which is at the end of an SSA frame.
 mod gprsgx {
     pub(super) const SIZE: usize = 184;
     pub(super) const RCX: usize = 8;
@@ -67,23 +66,23 @@ mod gprsgx {
     pub(super) const EXITINFO: usize = 160;
 }
 
-/// From a TCS to the end of the thread's first frame, which is one page long and follows it: see
-/// `twine-image`.
+/// Distance from a TCS to the end of the thread's first SSA frame. The frame is one page long and
+/// follows the TCS: see `twine-image`.
 const FRAME_END: usize = 2 * crate::arena::PAGE;
 
-/// EXINFO.MADDR, seen from GPRSGX (SDM Vol. 3D, "EXINFO Structure").
+/// Offset of EXINFO.MADDR from GPRSGX (SDM Vol. 3D, "EXINFO Structure").
 const MADDR: isize = -16;
 
-/// EXITINFO: valid, a hardware exception.
+/// Values of EXITINFO for hardware exceptions: valid, type and vector.
 const HARDWARE_EXCEPTION: u32 = 1 << 31 | 3 << 8;
 const DIVIDE_ERROR: u32 = HARDWARE_EXCEPTION;
 const INVALID_OPCODE: u32 = HARDWARE_EXCEPTION | 6;
 const PAGE_FAULT: u32 = HARDWARE_EXCEPTION | 14;
 
-/// What the x86-64 ABI lets a function use below its stack pointer.
+/// Size, in bytes, of the red zone: the x86-64 ABI lets a function use it below its stack pointer.
 const RED_ZONE: usize = 128;
 
-/// ENCLU leaf.
+/// Number of the ENCLU leaf.
 const EEXIT: u32 = 4;
 
 global_asm!(
@@ -92,7 +91,7 @@ global_asm!(
     ".type twine_entry,@function",
     ".p2align 5",
     "twine_entry:",
-    // RAX is CSSA, RBX the TCS, RCX where EEXIT is to go: all three by the processor.
+    // The processor sets RAX to CSSA, RBX to the TCS, and RCX to the target of EEXIT.
     "    test eax, eax",
     "    jnz 2f",
     "    jmp sgx_entry",
@@ -101,7 +100,7 @@ global_asm!(
     "    cmp eax, 1",
     "    jne 9f",
     "    lea r9, [rbx + {gprsgx}]",
-    // Was it in the arena?
+    // Was the thread stopped in the arena?
     "    mov r10, [r9 + {rip}]",
     "    mov rax, r10",
     "    lea rcx, [rip + IMAGE_BASE]",
@@ -109,7 +108,7 @@ global_asm!(
     "    sub rax, [rip + TWINE_ARENA_BASE]",
     "    cmp rax, [rip + TWINE_ARENA_SIZE]",
     "    jae 9f",
-    // And why?
+    // Why was it stopped?
     "    xor esi, esi",
     "    xor r11d, r11d",
     "    mov eax, [r9 + {exitinfo}]",
@@ -119,14 +118,14 @@ global_asm!(
     "    je 4f",
     "    cmp eax, {invalid_opcode}",
     "    jne 9f",
-    // UD2, and no instruction that this processor lacks. Byte by byte: the host may have set
-    // EFLAGS.AC, and it may lie at any address.
+    // Accept UD2, and no instruction that this processor lacks. Compare bytes, because the host may
+    // have set EFLAGS.AC, and the instruction may be at any address.
     "    cmp byte ptr [r10], 0x0f",
     "    jne 9f",
     "    cmp byte ptr [r10 + 1], 0x0b",
     "    jne 9f",
     "    jmp 4f",
-    // Which slot, and is it behind the end of its pages?
+    // In which slot is the address, and is it at or after the end of the slot's pages?
     "3:  mov r11, [r9 + {maddr}]",
     "    mov esi, 1",
     "    mov rax, r11",
@@ -147,7 +146,7 @@ global_asm!(
     "    jae 4f",
     "    mov edi, {gone}",
     "    jmp 9f",
-    // The call: instruction, frame, whether there is an address, the address.
+    // Arguments of the call: instruction, frame pointer, whether there is an address, the address.
     "4:  mov [r9 + {rdi}], r10",
     "    mov rax, [r9 + {rbp}]",
     "    mov [r9 + {rsi}], rax",
@@ -161,7 +160,7 @@ global_asm!(
     "    mov [r9 + {rip}], rax",
     "    mov dword ptr [r9 + {exitinfo}], 0",
     "    mov edi, {dealt_with}",
-    // Out, with nothing of the thread's in a register.
+    // Leave, without values of the thread in registers.
     "9:  mov rbx, r8",
     "    xor ecx, ecx",
     "    xor edx, edx",

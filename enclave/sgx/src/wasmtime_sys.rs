@@ -1,12 +1,12 @@
-//! What wasmtime asks of an operating system (its `custom` platform): code memory from the
-//! arena, and one thread-local pointer.
+//! The functions that wasmtime needs from an operating system (its `custom` platform): code memory
+//! from the arena, and one thread-local pointer.
 //!
-//! Code is written to pages of the arena while they are writable and runs once they are
-//! not: pages are added when they are first used (EAUG), readable and writable; [`wasmtime_mprotect`]
-//! narrows them with EMODPR (by the host), believes it when EACCEPT does, and then makes code
-//! executable (EMODPE). So no page is ever writable and executable. An image for machines without SGX2
-//! has pages from the start, which stay readable, writable and executable there:
-//! [`writable_code_pages`] says so.
+//! Pages of the arena are added at their first use (EAUG), readable and writable. While they are
+//! writable, code is written to them. [`wasmtime_mprotect`] then restricts them with EMODPR, which
+//! the host executes; checks that with EACCEPT; and makes the code executable (EMODPE). So no page
+//! is ever both writable and executable. An image for machines without SGX2 has pages from the
+//! start. On such a machine they stay readable, writable and executable: see
+//! [`writable_code_pages`].
 
 use crate::arena::{Arena, PAGE};
 use crate::exit::host;
@@ -25,42 +25,43 @@ use wasmtime::CustomCodeMemory;
 static ARENA: LazyLock<Mutex<Arena>> =
     LazyLock::new(|| Mutex::new(Arena::new(layout::arena(), layout::arena_at_start())));
 
-/// Bytes that the last refused request would have needed in all; 0 if none was refused.
+/// Size of code memory, in bytes, that would have satisfied the last refused request; 0 without
+/// one.
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
-/// Set once the host said that this machine can't narrow permissions.
+/// Whether the host reported that this machine cannot restrict permissions.
 static STAYS_WRITABLE: AtomicBool = AtomicBool::new(false);
 
 fn arena() -> MutexGuard<'static, Arena> {
     ARENA.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes of code memory in all.
+/// Size of the code memory in bytes.
 pub fn code_memory() -> u64 {
     arena().size() as u64
 }
 
-/// Bytes of code memory that would have been enough for the last request that was refused;
-/// `None` if none was.
+/// Size of code memory, in bytes, that would have satisfied the last refused request. `None` if no
+/// request was refused.
 pub fn code_refused() -> Option<u64> {
     Some(REFUSED.load(Ordering::Relaxed)).filter(|&bytes| bytes != 0)
 }
 
-/// Whether pages of published code are still writable, because the machine has no SGX2.
+/// Whether pages of published code stay writable, because the machine has no SGX2.
 pub fn writable_code_pages() -> bool {
     STAYS_WRITABLE.load(Ordering::Relaxed)
 }
 
-/// Whether this machine can do what the image wants of it: add pages while the enclave runs, if the
-/// arena has some that are not there from the start.
+/// Whether this machine can add pages while the enclave runs. Also true if the arena has all its
+/// pages from the start.
 ///
-/// The host says so. Where it lies, no code can be loaded: no more.
+/// The host reports this. If it is a lie, no code can be loaded; it has no other effect.
 pub fn pages_can_be_added() -> bool {
     let mut arena = arena();
     arena.first_to_add().is_none_or(|page| ask(&mut arena, &page).is_ok())
 }
 
-/// Sees to it that the host was asked for the pages of these addresses.
+/// Asks the host for the pages of these addresses, unless it was asked before.
 fn ask(arena: &mut Arena, addresses: &Range<usize>) -> Result<(), Status> {
     let wanted = arena.to_ask(addresses);
     if !wanted.is_empty() {
@@ -79,9 +80,9 @@ fn heap_layout(size: usize) -> Option<Layout> {
     Layout::from_size_align(size.next_multiple_of(PAGE), PAGE).ok()
 }
 
-/// Memory that is only reserved (shared linear memories) comes from the guard range, if it is to
-/// have a guard, else from the heap; memory that is readable and writable at once holds code and
-/// comes from the arena.
+/// Maps memory. Memory that is only reserved (shared linear memories) comes from the guard range if
+/// it has the size of a memory with a guard, else from the heap. Memory that is readable and
+/// writable at once is for code, and comes from the arena.
 #[unsafe(no_mangle)]
 extern "C" fn wasmtime_mmap_new(size: usize, permissions: u32, result: &mut *mut u8) -> i32 {
     if permissions == 0 {
@@ -104,8 +105,8 @@ extern "C" fn wasmtime_mmap_new(size: usize, permissions: u32, result: &mut *mut
         arena.release(range);
         return EPERM;
     }
-    // SAFETY: the arena gave the range to this caller alone and it is writable. What was
-    // in it (old code, or what the host put into an unmeasured page) is cleared.
+    // SAFETY: the arena gave the range to this caller alone, and it is writable. This clears old
+    // code, and contents that the host put into an unmeasured page.
     unsafe { ptr::write_bytes(range.start as *mut u8, 0, range.len()) };
     *result = range.start as *mut u8;
     OK
@@ -122,13 +123,13 @@ extern "C" fn wasmtime_munmap(address: *mut u8, size: usize) -> i32 {
         arena.release(range);
     } else if let Some(layout) = heap_layout(size.max(1)) {
         drop(arena);
-        // SAFETY: wasmtime gives back what `wasmtime_mmap_new` gave it, with its size.
+        // SAFETY: wasmtime frees memory of `wasmtime_mmap_new`, with its size.
         unsafe { dealloc(address, layout) };
     }
     OK
 }
 
-/// Pages of the arena for code that was compiled before. They go back when this is dropped.
+/// Pages of the arena for code that was compiled before. Dropping this frees them.
 #[derive(Debug)]
 pub struct CodeMemory {
     pages: Range<usize>,
@@ -136,8 +137,8 @@ pub struct CodeMemory {
 }
 
 impl CodeMemory {
-    /// Pages for so many bytes, readable and writable, with anything in them; `None` where there
-    /// are none.
+    /// Allocates pages for `size` bytes, readable and writable, with arbitrary contents. `None` if
+    /// the arena has too few.
     pub fn new(size: usize) -> Option<Self> {
         let mut arena = arena();
         let pages = arena.allocate(size)?;
@@ -149,14 +150,15 @@ impl CodeMemory {
         Some(memory)
     }
 
-    /// The bytes, while they can be written.
+    /// The bytes, while they are writable.
     pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the arena gave the pages to this alone, and they are writable until they are
-        // published, which takes it.
+        // SAFETY: the arena gave the pages to this value alone. They are writable until they are
+        // published, and `finish`, which comes before that, consumes the value.
         unsafe { slice::from_raw_parts_mut(self.pages.start as *mut u8, self.size) }
     }
 
-    /// The bytes, and what wasmtime makes them executable with and keeps as long as it uses them.
+    /// Returns the bytes, and the owner that wasmtime publishes them with and keeps while it uses
+    /// them.
     pub fn finish(self) -> (NonNull<[u8]>, Arc<dyn CustomCodeMemory>) {
         let bytes = ptr::slice_from_raw_parts_mut(self.pages.start as *mut u8, self.size);
         let bytes = NonNull::new(bytes).expect("the arena is not at address 0");
@@ -175,7 +177,7 @@ impl CustomCodeMemory for CodeMemory {
         PAGE
     }
 
-    /// Code becomes executable, and all that lies around it readable alone.
+    /// Makes the code executable, and the pages around it read-only.
     fn publish_executable(&self, code: *const u8, size: usize) -> wasmtime::Result<()> {
         let code = pages(code.cast_mut(), size);
         if code.start < self.pages.start || code.end > self.pages.end {
@@ -187,7 +189,8 @@ impl CustomCodeMemory for CodeMemory {
             .map_err(|_| wasmtime::format_err!("the code can't be made executable"))
     }
 
-    /// Nothing runs it any more. Its pages change when they are handed out again.
+    /// Does nothing: the code does not run any more, and its pages change when they are allocated
+    /// again.
     fn unpublish_executable(&self, _: *const u8, _: usize) -> wasmtime::Result<()> {
         Ok(())
     }
@@ -205,7 +208,7 @@ extern "C" fn wasmtime_mprotect(address: *mut u8, size: usize, permissions: u32)
         return if done { OK } else { ENOMEM };
     }
     let mut arena = arena();
-    // What isn't in the arena is heap: always readable and writable.
+    // Memory outside the arena is heap, which is always readable and writable.
     if !arena.holds(&range) {
         return OK;
     }
@@ -216,7 +219,7 @@ extern "C" fn wasmtime_mprotect(address: *mut u8, size: usize, permissions: u32)
     }
 }
 
-/// Gives pages of the arena these permissions, in the EPCM where the machine can.
+/// Gives pages of the arena these permissions, in the EPCM if the machine can.
 fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), Status> {
     if writable_code_pages() {
         return Ok(());
@@ -233,14 +236,14 @@ fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), St
         if let Some(permissions) = change.restrict {
             match host().restrict_pages(pages.clone(), permissions) {
                 Ok(()) => {}
-                // Only what was there from the start can be executed as it is.
+                // Only pages that existed from the start are executable as they are.
                 Err(Status::NotSupported) if layout::arena_at_start() != 0 => {
                     STAYS_WRITABLE.store(true, Ordering::Relaxed);
                     return Ok(());
                 }
                 Err(status) => return Err(status),
             }
-            // The host's word is nothing; the EPCM's is.
+            // Only the EPCM shows what the host did.
             let accepted = page::accept_restricted(pages.clone(), permissions);
             arena.set(pages.start..pages.start + accepted, permissions);
             if accepted != pages.len() {
@@ -249,7 +252,8 @@ fn protect(arena: &mut Arena, range: Range<usize>, wanted: u64) -> Result<(), St
         }
         if let Some(permissions) = change.extend {
             page::extend(pages.clone(), permissions);
-            // Before the host is asked for its page tables: whatever it says, the EPCM has them now.
+            // Record this before the call: the EPCM has the permissions now, whatever the host
+            // answers.
             arena.set(pages.clone(), permissions);
             host().extend_pages(pages, permissions)?;
         }
@@ -267,7 +271,7 @@ extern "C" fn wasmtime_page_size() -> usize {
     PAGE
 }
 
-/// There are no images of memories: each is filled from its data segments.
+/// Memories have no images: each is filled from its data segments.
 #[unsafe(no_mangle)]
 extern "C" fn wasmtime_memory_image_new(_: *const u8, _: usize, image: &mut *mut u8) -> i32 {
     *image = ptr::null_mut();
