@@ -1,9 +1,9 @@
-//! Backtraces, with the names that a programmer gave.
+//! Formats backtraces with the names that the programmer gave.
 
 use cpp_demangle::DemangleOptions;
 use wasmtime::FrameInfo;
 
-/// One frame as a line: its number, the offset in the program's file and the function.
+/// Formats a frame as a line: its number, its offset in the program's file, and its function.
 pub(crate) fn line(number: usize, frame: &FrameInfo) -> String {
     let offset = frame.module_offset().map_or("?".to_owned(), |offset| format!("{offset:#x}"));
     let name = match frame.func_name() {
@@ -16,7 +16,7 @@ pub(crate) fn line(number: usize, frame: &FrameInfo) -> String {
     }
 }
 
-/// The name behind a mangled one; any other name as it is.
+/// Demangles a name of Rust or C++. Returns any other name as it is.
 fn demangle(name: &str) -> String {
     if let Ok(rust) = rustc_demangle::try_demangle(name) {
         return format!("{rust:#}");

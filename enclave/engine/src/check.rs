@@ -1,27 +1,27 @@
-//! What can be said of a program before it is compiled, which may take minutes.
+//! Checks a program before it is compiled, which may take minutes.
 
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::program::Identified;
 use wasmparser::{Chunk, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
-/// A page of linear memory has two to this power bytes, where a memory says nothing else.
+/// Binary logarithm of the size of a page of linear memory, unless a memory states another.
 const PAGE_BITS: u32 = 16;
 
-/// What a module says of itself before its code.
+/// The facts about a module that precede its code.
 #[derive(Default)]
 struct Outline<'a> {
     missing: Vec<String>,
     functions: Vec<&'a str>,
     shared: bool,
-    /// Bytes of all memories at the start.
+    /// Initial size of all memories together, in bytes.
     memory: u64,
 }
 
 impl Identified {
-    /// Refuses what would be refused after compiling: imports that nobody provides, memories that
-    /// are too large or shared and, for a program that is to run, a function `start` that is not
-    /// exported. The compiler tells what is not valid.
+    /// Refuses a program that would be refused after compiling: missing imports, memories that are
+    /// too large or shared, and, for a program that is to run, a function `start` that is not
+    /// exported. The compiler reports invalid programs.
     ///
     /// # Errors
     /// The first of these.
@@ -56,7 +56,7 @@ impl Identified {
                 Ok(Chunk::NeedMoreData(_)) => return !rest.is_empty(),
                 Ok(Chunk::Parsed { consumed, payload }) => {
                     if let Payload::CodeSectionStart { size, .. } = payload {
-                        // Functions are not looked at one by one.
+                        // Skip the functions.
                         parser.skip_section();
                         let after = rest.get(consumed + size as usize..);
                         let Some(after) = after else { return true };
@@ -141,14 +141,14 @@ mod tests {
             let cut = &whole[..length];
             let middle = Identified::new(cut.to_vec()).is_cut_off();
             let error = compile(cut).err();
-            // Where a section ends, the rest may be missing without being missed.
+            // At the end of a section, nothing shows that more sections are missing.
             assert!(error.is_some() || !middle, "{length} bytes");
             assert_eq!(matches!(error, Some(Error::Truncated(_))), middle, "{length}: {error:?}");
             truncated += usize::from(middle);
         }
         assert!(truncated > whole.len() / 2);
         assert!(compile(&whole).is_ok());
-        // Within a section that is whole, an end that comes too early is no end of the file.
+        // If a complete section contains something that ends too early, the file is not truncated.
         let mut invalid = whole.clone();
         let body = invalid.windows(2).position(|bytes| bytes == [0x41, 7]).unwrap();
         invalid[body + 2] = 0x01;

@@ -1,40 +1,40 @@
-//! How wasmtime is set up.
+//! Configures wasmtime.
 
 use crate::limits::Limits;
 use crate::memory::{Memories, Refusals};
 use std::sync::Arc;
 use wasmtime::{Config, MemoryCreator, Strategy};
 
-/// Settings of the engine: what it must know of the place it runs in, and how it compiles.
+/// Settings of the engine: facts about the environment it runs in, and how it compiles.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineConfig {
-    /// Bytes of stack that WebAssembly frames may take; the rest of the thread's stack is
-    /// for the functions that a program calls.
+    /// Size, in bytes, of the stack for WebAssembly frames. The rest of the thread's stack is for
+    /// the functions that a program calls.
     pub wasm_stack: usize,
-    /// Bytes of code memory that the last refused request of wasmtime's asked for, if
-    /// one was refused.
+    /// Returns the size of code memory, in bytes, that would have satisfied wasmtime's last refused
+    /// request. `None` if no request was refused.
     pub code_refused: fn() -> Option<u64>,
-    /// Bytes of code memory in all.
+    /// Size of the code memory in bytes.
     pub code_memory: u64,
-    /// Memories with guards, if there are any; else bounds checks are explicit.
+    /// Memories with guards. `None`: bounds checks are explicit.
     pub guarded: Option<Guarded>,
-    /// Compile with Winch, which makes slower code in less time. It needs `guarded`.
+    /// Whether to compile with Winch, which compiles faster and makes slower code. It needs
+    /// `guarded`.
     pub baseline: bool,
-    /// Threads that compile at once.
+    /// Number of threads that compile at once.
     pub compile_threads: usize,
 }
 
-/// Linear memories with addresses behind them where an access faults, and somebody who hands
-/// faults to wasmtime.
+/// Linear memories with a guard, for an environment that passes faults to wasmtime.
 #[derive(Debug, Clone, Copy)]
 pub struct Guarded {
-    /// Bytes of addresses of each memory.
+    /// Size of the addresses of each memory, in bytes.
     pub reservation: usize,
-    /// Bytes of addresses behind those.
+    /// Size of the guard after them, in bytes.
     pub guard: usize,
-    /// How many memories there can be at once.
+    /// Limit on the number of memories at one time.
     pub most: usize,
-    /// Makes them, as wasmtime asks for them.
+    /// Returns the creator that wasmtime asks for memories.
     pub memories: fn() -> Arc<dyn MemoryCreator>,
 }
 
@@ -51,18 +51,18 @@ impl Default for EngineConfig {
     }
 }
 
-/// The settings that all programs are compiled with.
+/// Returns the wasmtime configuration for all programs.
 ///
-/// All proposals that wasmtime turns on by default stay on. Without guards, checks are explicit and
-/// memories lie on the heap. With them, an access out of bounds, a division by zero and
-/// `unreachable` are faults. But no code reads address 0 in the hope of a fault, as wasmtime's has
-/// it where that saves a check or hinders speculation: in an enclave it would read what the host
-/// puts there.
+/// All proposals that wasmtime enables by default stay enabled. Without guards, bounds checks are
+/// explicit and memories are on the heap. With guards, an access out of bounds, a division by zero
+/// and `unreachable` are faults. But no code reads address 0 to cause a fault, as wasmtime's code
+/// can otherwise do to save a check or to hinder speculation: in an enclave it would read data that
+/// the host puts there.
 pub fn configuration(limits: &Limits, engine: &EngineConfig) -> Config {
     configuration_with(limits, engine, Refusals::default())
 }
 
-/// As [`configuration`], with word of memories that are refused.
+/// As [`configuration`], and also records refused memories.
 pub(crate) fn configuration_with(
     limits: &Limits,
     engine: &EngineConfig,
@@ -70,20 +70,21 @@ pub(crate) fn configuration_with(
 ) -> Config {
     let mut config = Config::new();
     config
-        // There are no images of memories to map, but this also makes one data segment of all. Else
-        // each is code of one function: of the 100,000 segments that Go writes, compiling that takes
-        // a gigabyte. Natively it would ask for memories that are mapped.
+        // No memory images are mapped, but this setting also merges the data segments into one.
+        // Otherwise one function initializes each of them. For the 100,000 segments of a Go
+        // program, compiling that function takes a gigabyte. Natively, the setting would need
+        // mapped memories.
         .memory_init_cow(cfg!(target_env = "sgx"))
-        // No unwinder of the system's goes through compiled code.
+        // No unwinder of the system walks compiled code.
         .native_unwind_info(false)
         .memory_reservation_for_growth(0)
-        // Objects of the program's, which refer to each other by index, not memories.
+        // For the program's GC objects, which refer to each other by index; not for memories.
         .gc_heap_reservation(0)
         .gc_heap_guard_size(0)
         .gc_heap_reservation_for_growth(0)
         .gc_heap_may_move(true)
         .max_wasm_stack(engine.wasm_stack)
-        // No stacks of this kind are made; wasmtime compares the two all the same.
+        // No such stacks are made, but wasmtime compares the two sizes anyway.
         .async_stack_size(engine.wasm_stack)
         .consume_fuel(limits.fuel.is_some())
         .epoch_interruption(limits.interruptible);
@@ -100,7 +101,8 @@ pub(crate) fn configuration_with(
             .memory_guard_size(0)
             .memory_may_move(true),
         Some(Guarded { reservation, guard, .. }) => {
-            // SAFETY: both flags only choose how bounds are checked: by a comparison and a branch.
+            // SAFETY: both flags only select how bounds are checked: with a comparison and a
+            // branch.
             unsafe {
                 config
                     .cranelift_flag_set("enable_heap_access_spectre_mitigation", "false")

@@ -1,75 +1,75 @@
 //! Why a program was not started.
 
-/// Why a program was not started. `Display` is the cause in one line;
-/// [`remedy`](Error::remedy) says what to do about it.
+/// Why a program was not started. `Display` prints the cause in one line; [`remedy`](Error::remedy)
+/// returns the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bytes don't start as a WebAssembly binary does.
+    /// The bytes do not start like a WebAssembly binary.
     #[error("the program is not a WebAssembly binary")]
     NotWasm,
-    /// The bytes end in the middle.
+    /// The bytes end in the middle of a section.
     #[error("the program is truncated: {0}")]
     Truncated(String),
-    /// The baseline compiler relies on guard pages, and there are none.
+    /// The baseline compiler needs guard pages, and the environment has none.
     #[error("the baseline compiler needs memories with guard pages, which there are none of here")]
     NoBaseline,
-    /// The baseline compiler does not compile the program.
+    /// The baseline compiler does not support the program.
     #[error("the baseline compiler can't compile the program: {0}")]
     Baseline(String),
-    /// A version of the binary format that isn't known.
+    /// The version of the binary format is unknown.
     #[error("the program has version {0} of the WebAssembly binary format, not 1")]
     Version(u16),
-    /// A component, where a core module is run.
+    /// The program is a component; only core modules run.
     #[error("the program is a component, not a module")]
     Component,
-    /// The module does not validate, or uses a proposal that is off.
+    /// The module does not validate, or uses a disabled proposal.
     #[error("the program is not valid: {0}")]
     Invalid(String),
-    /// Imports that nobody provides.
+    /// Twine does not provide these imports.
     #[error("the program imports what Twine does not provide: {}", .0.join(", "))]
     UnknownImports(Vec<String>),
-    /// Imports that have another type than what is provided.
+    /// An import has another type than Twine provides.
     #[error("the program imports {import} as {expected}, but it is {provided}")]
     ImportType {
         /// The import's module and name.
         import: String,
-        /// The type the program expects.
+        /// The type that the program expects.
         expected: String,
-        /// The type that it has.
+        /// The type that Twine provides.
         provided: String,
     },
-    /// There is no function to start at.
+    /// The module does not export the function to start at.
     #[error("the program has no function `{0}` to start at")]
     NoFunction(String),
-    /// `_start` takes arguments or returns something.
+    /// `_start` takes arguments or returns results.
     #[error("the program's `_start` takes arguments or returns results")]
     StartType,
-    /// Arguments of `--invoke` that don't fit.
+    /// Arguments of `--invoke` do not fit the function.
     #[error("{0}")]
     Invoke(String),
-    /// Memories want more than is allowed.
+    /// The initial memories exceed the limit.
     #[error(
         "the program's memory wants {wanted} bytes at its start, more than the {limit} allowed"
     )]
     MemoryLimit {
-        /// Bytes that it wants.
+        /// Their size in bytes.
         wanted: u64,
-        /// Bytes that `--max-memory` allows.
+        /// The limit of `--max-memory`, in bytes.
         limit: u64,
     },
-    /// A memory that threads share.
+    /// The program has a memory that threads share.
     #[error("the program shares its memory with threads, which Twine does not run")]
     SharedMemory,
-    /// A table is larger than any may be.
+    /// A table exceeds the limit.
     #[error("the program wants a table of {wanted} elements, more than the {most} allowed")]
     TableLimit {
-        /// Elements that it wants.
+        /// Number of its elements.
         wanted: usize,
-        /// Elements that a table may have.
+        /// Limit on the number of elements.
         most: usize,
     },
-    /// Memories want more than the enclave has.
+    /// The enclave has too little memory for the program's memories.
     #[error("the program does not fit into the enclave's memory: {0}")]
     NoMemory(String),
     /// The compiled code is larger than the code arena.
@@ -77,12 +77,12 @@ pub enum Error {
         "the compiled program wants {wanted} bytes of code memory; this image has {arena} in all"
     )]
     CodeTooLarge {
-        /// Bytes that it wants.
+        /// Size, in bytes, of code memory that would be enough.
         wanted: u64,
-        /// Bytes of the arena.
+        /// Size of the arena in bytes.
         arena: u64,
     },
-    /// Arguments or environment that can't be given to a program.
+    /// The arguments or the environment cannot be passed to a program.
     #[error("the program can't be given {0}")]
     Setup(#[from] twine_wasi::SetupError),
     /// A start function or segment of the module failed while it was instantiated.
@@ -94,7 +94,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it, in one line.
+    /// Returns the remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
             Error::NotWasm => "give a .wasm or .wat file: compile with a wasm32-wasip1 target".into(),

@@ -1,4 +1,4 @@
-//! Values of `--invoke`, from and to text.
+//! Converts the values of `--invoke` from and to text.
 
 use crate::error::Error;
 use wasmtime::{FuncType, Val, ValType};
@@ -8,11 +8,11 @@ use wasmtime::{FuncType, Val, ValType};
 pub struct Invoke {
     /// The name of the export.
     pub function: String,
-    /// One text for each parameter: a number as Rust or C writes it.
+    /// One text for each parameter: a number in the notation of Rust or C.
     pub arguments: Vec<String>,
 }
 
-/// The arguments of a call, by the parameters of the function.
+/// Parses the arguments of a call, for the parameters of the function.
 pub(crate) fn parse(name: &str, ty: &FuncType, arguments: &[String]) -> Result<Vec<Val>, Error> {
     let parameters = ty.params();
     if parameters.len() != arguments.len() {
@@ -31,7 +31,7 @@ pub(crate) fn parse(name: &str, ty: &FuncType, arguments: &[String]) -> Result<V
         .collect()
 }
 
-/// An integer in any base that C has, of either signedness.
+/// Parses a signed or unsigned integer in decimal, hexadecimal, octal or binary notation.
 fn integer(text: &str) -> Option<i128> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -73,7 +73,7 @@ fn value(ty: &ValType, text: &str) -> Option<Val> {
     })
 }
 
-/// A result as text.
+/// Formats a result as text.
 pub(crate) fn show(value: &Val) -> String {
     match value {
         Val::I32(n) => n.to_string(),

@@ -1,9 +1,8 @@
 //! Compiles and runs WebAssembly programs.
 //!
-//! The life of a program is in the types: bytes become an [`Identified`] program (they
-//! were hashed), that becomes a [`Compiled`] one (it was validated and compiled from the
-//! very bytes that were hashed), that becomes a [`Linked`] one, with a system, files and a
-//! [`Start`], and that runs once, to its [`End`].
+//! The stages of a program are types. Hashed bytes are an [`Identified`] program. It compiles to a
+//! [`Compiled`] program, from the same bytes that were hashed. With a system, files and a
+//! [`Start`], it links to a [`Linked`] program, which runs once, to its [`End`].
 //!
 //! ```no_run
 //! # fn f(bytes: Vec<u8>, system: Box<dyn twine_wasi::System>) -> Result<(), twine_engine::Error> {
@@ -15,8 +14,8 @@
 //! # }
 //! ```
 //!
-//! The crate is the same inside the enclave and natively; only where memory comes from differs.
-//! Bounds are checked by comparisons, or by addresses that fault ([`Guarded`]), and always.
+//! The crate is the same inside the enclave and natively; only the source of memory differs. Bounds
+//! are always checked, by comparisons or by addresses that fault ([`Guarded`]).
 #![cfg_attr(
     not(test),
     warn(

@@ -1,30 +1,31 @@
-//! Limits of one run, and those that are enforced where memories and tables are made and grown.
+//! The limits of a run. A limiter enforces those on memories and tables when they are made and
+//! grown.
 
 use wasmtime::ResourceLimiter;
 
 /// Limits of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Limit on the bytes of all linear memories together.
+    /// Limit on the size of all linear memories together, in bytes.
     pub memory: Option<u64>,
-    /// Units of fuel (wasmtime's: about one for each instruction).
+    /// Limit on fuel, in wasmtime's units: about one for each instruction.
     pub fuel: Option<u64>,
-    /// Whether an [`Interrupter`](crate::Interrupter) may interrupt the program: loops and calls
+    /// Whether an [`Interrupter`](crate::Interrupter) may interrupt the program. Loops and calls
     /// then check for it.
     pub interruptible: bool,
 }
 
-/// Limit on the elements of one table: a table takes enclave memory as soon as it is made.
+/// Limit on the elements of one table. A table takes enclave memory as soon as it is made.
 pub const MAX_TABLE_ELEMENTS: usize = 10_000_000;
 
-/// Holds all memories of a program together to a number of bytes.
+/// Enforces the limit on the size of all memories of a program together.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     most: u64,
     used: u64,
-    /// What the first refused request would have made of `used`, if one was refused.
+    /// The value that `used` would have after the first refused request, if one was refused.
     pub(crate) refused: Option<u64>,
-    /// Elements of the first table that was refused, if one was.
+    /// Number of elements of the first refused table, if one was refused.
     pub(crate) refused_table: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Linear memories: on the heap, or with guards where others make them.
+//! Linear memories: on the heap, or with guards if the environment makes those.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, format_err};
 
-/// Whether a memory could not be made. wasmtime tells it as text alone.
+/// Records whether a memory could not be made. Wasmtime's error says it only in text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Refusals(Arc<AtomicBool>);
 
 impl Refusals {
-    /// Whether a memory was refused since this was asked last.
+    /// Whether a memory was refused since the last call.
     pub(crate) fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
@@ -21,26 +21,25 @@ impl Refusals {
     }
 }
 
-/// Makes every linear memory an allocation of the heap, so that the code memory of the
-/// enclave holds code alone. New bytes are zero: the allocator clears them, whatever they
-/// held before.
+/// Makes every linear memory an allocation of the heap, so that the code memory of the enclave only
+/// holds code. New bytes are zero: the allocator clears them.
 struct HeapMemory;
 
-/// Enough for every vector type, and a page, so that a memory starts on one.
+/// The size of a page. It is enough for every vector type.
 const ALIGNMENT: usize = 4096;
 
 /// One linear memory.
 struct Allocation {
-    /// `capacity` bytes, or dangling where that is 0.
+    /// Points to `capacity` bytes, or dangles if that is 0.
     base: NonNull<u8>,
     size: usize,
     capacity: usize,
     maximum: Option<usize>,
 }
 
-// SAFETY: an `Allocation` owns its bytes; nobody else has the pointer but through it.
+// SAFETY: an `Allocation` owns its bytes; the pointer is only accessible through it.
 unsafe impl Send for Allocation {}
-// SAFETY: as above; `&Allocation` gives out the pointer only, wasmtime orders the accesses.
+// SAFETY: as above; `&Allocation` only returns the pointer, and wasmtime orders the accesses.
 unsafe impl Sync for Allocation {}
 
 fn allocate(capacity: usize) -> Option<NonNull<u8>> {
@@ -48,7 +47,7 @@ fn allocate(capacity: usize) -> Option<NonNull<u8>> {
     if capacity == 0 {
         return Some(layout.dangling_ptr());
     }
-    // SAFETY: the layout has a size other than 0.
+    // SAFETY: the layout's size is not 0.
     NonNull::new(unsafe { alloc_zeroed(layout) })
 }
 
@@ -57,7 +56,7 @@ impl Allocation {
         if self.capacity != 0 {
             let layout = Layout::from_size_align(self.capacity, ALIGNMENT)
                 .expect("it was valid when the memory was allocated");
-            // SAFETY: `base` came from `allocate` with this very layout.
+            // SAFETY: `base` came from `allocate` with the same layout.
             unsafe { dealloc(self.base.as_ptr(), layout) };
         }
     }
@@ -69,8 +68,8 @@ impl Drop for Allocation {
     }
 }
 
-// SAFETY: `byte_size` bytes from `as_ptr` on are always allocated, zeroed when new, and
-// freed on drop only; the base moves in `grow_to` only.
+// SAFETY: `byte_size` bytes from `as_ptr` on are always allocated, and zeroed when new. They are
+// only freed on drop, and the base only moves in `grow_to`.
 unsafe impl LinearMemory for Allocation {
     fn byte_size(&self) -> usize {
         self.size
@@ -82,15 +81,15 @@ unsafe impl LinearMemory for Allocation {
 
     fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
         if size > self.capacity {
-            // Half as much again, so that growing page by page copies each byte a few
-            // times only; just what is asked for where that can't be had.
+            // Half as much again, so that growing page by page copies each byte only a few times.
+            // If the heap has less, just the requested size.
             let generous = (self.capacity / 2).saturating_add(self.capacity).max(size);
             let generous = generous.min(self.maximum.unwrap_or(usize::MAX)).max(size);
             let (base, capacity) = allocate(generous)
                 .map(|base| (base, generous))
                 .or_else(|| allocate(size).map(|base| (base, size)))
                 .ok_or_else(|| format_err!("no enclave memory for {size} bytes"))?;
-            // SAFETY: both are valid for `self.size` bytes and are different allocations.
+            // SAFETY: both are valid for `self.size` bytes, and are different allocations.
             unsafe { base.copy_from_nonoverlapping(self.base, self.size) };
             self.free();
             self.base = base;
@@ -105,8 +104,8 @@ unsafe impl LinearMemory for Allocation {
     }
 }
 
-// SAFETY: memories are as long as asked for, zeroed, and used by wasmtime alone. No guard
-// is asked for (checked), so compiled code checks every bound itself.
+// SAFETY: memories have the requested size, are zeroed, and only wasmtime uses them. No guard is
+// requested (checked), so compiled code checks every bound itself.
 unsafe impl MemoryCreator for HeapMemory {
     fn new_memory(
         &self,
@@ -126,13 +125,13 @@ unsafe impl MemoryCreator for HeapMemory {
     }
 }
 
-/// Memories with guards, where there are such; on the heap, what wants none. Says which are refused.
+/// Makes memories with guards if the environment can, else on the heap. Records refused memories.
 pub(crate) struct Memories {
     pub(crate) guarded: Option<Arc<dyn MemoryCreator>>,
     pub(crate) refusals: Refusals,
 }
 
-// SAFETY: both keep the contract.
+// SAFETY: both creators keep the contract.
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,
@@ -161,7 +160,7 @@ mod tests {
     }
 
     fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
-        // SAFETY: the memory has that many bytes and is borrowed for as long.
+        // SAFETY: the memory has this many bytes, and is borrowed for as long.
         unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) }
     }
 

@@ -11,8 +11,8 @@ use std::slice;
 use std::sync::Arc;
 use wasmtime::{Config, CustomCodeMemory, Engine, Module};
 
-/// A program whose bytes were hashed. Only it can be compiled, so what runs is what was
-/// identified.
+/// A program whose bytes were hashed. Only this type can be compiled, so the program that runs is
+/// the identified one.
 #[derive(Debug)]
 pub struct Identified {
     bytes: Vec<u8>,
@@ -26,10 +26,10 @@ impl Identified {
         Identified { bytes, sha256 }
     }
 
-    /// What [`Self::sha256`] would be for bytes that come in pieces and are not kept.
+    /// Returns [`Self::sha256`] of bytes that come in pieces and are not kept.
     ///
     /// # Errors
-    /// That of `pieces`.
+    /// The error of `pieces`.
     pub fn hash<E>(
         pieces: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
     ) -> Result<[u8; 32], E> {
@@ -50,7 +50,7 @@ impl Identified {
     /// Validates and compiles the program.
     ///
     /// # Errors
-    /// When the bytes are no module that this engine runs, or its code does not fit.
+    /// The bytes are not a module that this engine runs, or the code does not fit into code memory.
     pub fn compile(&self, limits: &Limits, config: &EngineConfig) -> Result<Compiled, Error> {
         self.check_preamble()?;
         if config.baseline && config.guarded.is_none() {
@@ -76,7 +76,8 @@ impl Identified {
         Ok(Compiled { module, sha256: self.sha256, limits: *limits, config: *config, refusals })
     }
 
-    /// Magic, version and layer, so that what isn't a module is called what it is.
+    /// Checks magic, version and layer, so that an error names the kind of a file that is not a
+    /// module.
     pub(crate) fn check_preamble(&self) -> Result<(), Error> {
         let magic = b"\0asm";
         let Some((start, rest)) = self.bytes.split_first_chunk::<4>() else {
@@ -101,7 +102,7 @@ fn engine(configuration: &Config) -> Result<Engine, Error> {
     Engine::new(configuration).map_err(|error| Error::Engine(one_line(&error)))
 }
 
-/// Does work on so many threads, or as many as there are.
+/// Runs `work` on a pool of `threads` threads, or of half as many until they can be started.
 fn in_parallel<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     let mut threads = threads;
     while threads > 1 {
@@ -117,8 +118,8 @@ fn in_parallel<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     work()
 }
 
-/// Keeps Cranelift from asking for the time around each of its passes, on this thread: in an
-/// enclave that would be an exit each time.
+/// Keeps Cranelift from reading the time around each of its passes, on this thread. In an enclave
+/// each of these reads would be an exit.
 pub fn stop_profiling() {
     cranelift_codegen::timing::set_thread_profiler(Box::new(NoProfiler));
 }
@@ -143,7 +144,7 @@ fn compile_error(error: &wasmtime::Error, config: &EngineConfig) -> Error {
     if config.baseline { Error::Baseline(message) } else { Error::Invalid(message) }
 }
 
-/// An error and what caused it, in one line.
+/// Formats an error and its causes in one line.
 pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     let mut message = String::new();
     for cause in error.chain() {
@@ -166,15 +167,15 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Takes up code that was compiled before from the program with that SHA-256, where it lies.
-    /// `memory` makes it executable, and has it as long as it is not dropped.
+    /// Loads code that was compiled before from the program with this SHA-256, without moving it.
+    /// `memory` makes it executable, and owns it until it is dropped.
     ///
     /// # Errors
-    /// When it was compiled by another engine or with other settings.
+    /// The code was compiled by another engine or with other settings.
     ///
     /// # Safety
-    /// `code` must be what [`Compiled::code`] gave for the program with this hash: it is run as it
-    /// is. It begins with a page, and nobody changes it as long as `memory` is there.
+    /// `code` must be the result of [`Compiled::code`] for the program with this hash, since it
+    /// runs unchecked. It starts at a page boundary, and nobody changes it while `memory` exists.
     pub unsafe fn take_up(
         sha256: [u8; 32],
         code: NonNull<[u8]>,
@@ -186,28 +187,28 @@ impl Compiled {
         let mut configuration = configuration_with(limits, config, refusals.clone());
         configuration.with_custom_code_memory(Some(memory));
         let engine = engine(&configuration)?;
-        // SAFETY: the caller vouches for the code. The engine and the code that it loads have
-        // `memory` each.
+        // SAFETY: the caller vouches for the code. The engine and the loaded code each hold
+        // `memory`.
         let module = unsafe { Module::deserialize_raw(&engine, code) }
             .map_err(|error| compile_error(&error, config))?;
         Ok(Compiled { module, sha256, limits: *limits, config: *config, refusals })
     }
 
-    /// The code, for [`Compiled::take_up`] in a later run, where it lies.
+    /// Returns the code where it is, for [`Compiled::take_up`] in a later run.
     pub fn code(&self) -> &[u8] {
         let image = self.module.image_range();
-        // SAFETY: the module has these bytes, which can be read and are never written again, as
-        // long as it is there.
+        // SAFETY: the module owns these bytes. While it exists they can be read and are not
+        // written.
         unsafe { slice::from_raw_parts(image.start, image.end.offset_from_unsigned(image.start)) }
     }
 
-    /// What it was compiled for: without guards where there are more memories than guarded
-    /// ones.
+    /// Returns the settings it was compiled with. They have no guards if the program has more
+    /// memories than can have one.
     pub fn config(&self) -> EngineConfig {
         self.config
     }
 
-    /// The SHA-256 of the bytes it was compiled from.
+    /// The SHA-256 of the bytes that it was compiled from.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
     }

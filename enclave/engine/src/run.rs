@@ -1,4 +1,4 @@
-//! Linking a compiled program to its system and running it.
+//! Links a compiled program to its system and runs it.
 
 use crate::backtrace;
 use crate::error::Error;
@@ -16,17 +16,17 @@ use wasmtime::{
     TypedFunc, UpdateDeadline, Val, WasmBacktrace,
 };
 
-/// What a store of ours holds.
+/// The data of a store.
 pub(crate) struct World {
     wasi: Wasi,
     limiter: Limiter,
-    /// Raises a signal in the program, if it has such a function.
+    /// The program's function that raises a signal in it, if it exports one.
     raise: Option<TypedFunc<i32, i32>>,
-    /// Its time is over.
+    /// Whether the program must end because its time is over.
     over: Arc<AtomicBool>,
 }
 
-/// As WASI's C library numbers it.
+/// The number of the signal in WASI's C library.
 const SIGINT: i32 = 2;
 
 /// Interrupts a running program, from another thread.
@@ -49,7 +49,7 @@ impl Interrupter {
     }
 }
 
-/// What happens to a program at the first loop or call after it was interrupted.
+/// Handles an interrupt, at the program's first loop or call after it.
 fn interrupted(mut store: StoreContextMut<'_, World>) -> wasmtime::Result<UpdateDeadline> {
     let world = store.data();
     let over = world.over.load(Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl std::fmt::Debug for Interrupter {
     }
 }
 
-/// What a program is started with.
+/// The parameters that a program is started with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Start {
     /// The arguments that the program sees, its name first.
@@ -79,7 +79,7 @@ pub struct Start {
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
     /// The exported function to call instead of `_start`.
     pub invoke: Option<Invoke>,
-    /// The listening sockets that the program gets, by the system's numbers.
+    /// The listening sockets that the program gets, as the system numbers them.
     pub listeners: Range<u64>,
 }
 
@@ -93,7 +93,7 @@ impl Start {
 /// The function that is called first.
 #[derive(Debug)]
 enum Entry {
-    /// `_start`, as commands have it.
+    /// `_start`, for a WASI command.
     Command,
     /// An export and the values for its parameters.
     Invoke(String, Vec<Val>),
@@ -111,9 +111,9 @@ pub enum End {
     },
     /// The program trapped.
     Trapped {
-        /// What happened, in one line.
+        /// The cause, in one line.
         cause: String,
-        /// The WebAssembly frames, innermost first, a line each.
+        /// The WebAssembly frames, innermost first, one line each.
         backtrace: Vec<String>,
     },
     /// The program could not be instantiated.
@@ -125,12 +125,11 @@ pub enum End {
 pub struct Ended {
     /// How the program ended.
     pub end: End,
-    /// Whether all that it wrote is durable.
+    /// Whether everything that it wrote is durable.
     pub synced: Result<(), SyncError>,
 }
 
-/// A program that is linked: nothing is missing and it fits, it only has to be
-/// instantiated and run.
+/// A linked program: it has all its imports and fits. It can be instantiated and run.
 pub struct Linked {
     store: Store<World>,
     instance: InstancePre<World>,
@@ -148,7 +147,7 @@ impl Compiled {
     /// Links the program to its system and its files.
     ///
     /// # Errors
-    /// When imports are missing, there is nothing to start, or the arguments don't fit.
+    /// Imports are missing, the function to start at is missing, or the arguments do not fit.
     pub fn link(
         self,
         system: Box<dyn System>,
@@ -161,7 +160,7 @@ impl Compiled {
         for (path, files) in files {
             wasi.mount(&path, files)?;
         }
-        // There can't be more of them than descriptors, which ends the loop.
+        // The loop ends: with too many listeners, descriptors run out.
         for listener in listeners {
             wasi.listen(listener)?;
         }
@@ -189,7 +188,7 @@ impl Compiled {
         Ok(Linked { store, instance, entry, refusals: self.refusals })
     }
 
-    /// Names all imports that are missing, not just the first.
+    /// Checks the imports, and names all that are missing.
     fn check_imports(&self, linker: &Linker<World>, store: &mut Store<World>) -> Result<(), Error> {
         let mut missing = Vec::new();
         for import in self.module.imports() {
@@ -245,14 +244,14 @@ fn describe(ty: &ExternType) -> String {
 }
 
 impl Linked {
-    /// What can interrupt this program.
+    /// Returns a handle that can interrupt this program.
     pub fn interrupter(&self) -> Interrupter {
         let over = self.store.data().over.clone();
         Interrupter { engine: self.store.engine().clone(), over }
     }
 
-    /// Instantiates the program and runs it to its end, then makes durable what it wrote.
-    /// `instantiated` is called between the first two.
+    /// Instantiates the program, calls `instantiated`, runs the program to its end, and makes
+    /// everything that it wrote durable.
     pub fn run(mut self, instantiated: impl FnOnce()) -> Ended {
         let end = match self.instance.instantiate(&mut self.store) {
             Ok(instance) => {
@@ -315,7 +314,7 @@ impl Linked {
     }
 }
 
-/// What a call's error says about the end of the program.
+/// Converts the error of a call to the end of the program.
 fn ended(error: &wasmtime::Error, over: bool) -> End {
     if let Some(Exit(code)) = error.downcast_ref() {
         return End::Exited { code: *code, results: Vec::new() };
@@ -328,7 +327,7 @@ fn ended(error: &wasmtime::Error, over: bool) -> End {
         Some(trap) => format!("wasm trap: {}", trap_text(*trap)),
         None => error.root_cause().to_string(),
     };
-    // The host chose the place: told where it is, it could step through a program's secrets.
+    // The host chose the place. If it learned the place, it could step through a program's secrets.
     let chosen = matches!(trap, Some(Trap::Interrupt | Trap::OutOfFuel));
     let frames = match error.downcast_ref().map(WasmBacktrace::frames) {
         Some(frames) if !chosen => frames,

@@ -1,8 +1,8 @@
-//! What the fuzz targets in `fuzz/` call.
+//! The function that the fuzz target in `fuzz/` calls.
 //!
-//! A host answers all that is asked of its folder with bytes of the input. It panics if something
-//! reaches a program that the trait of file systems does not promise. Nobody but a fuzzer needs the
-//! feature that this module belongs to.
+//! A host answers each request to its folder with bytes of the input. The function panics if a
+//! result violates the contract of [`FileSystem`]. Only the fuzz target needs the feature of this
+//! module.
 
 use crate::{FIRST_COOKIE, Folder, MAX_TARGET_BYTES};
 use std::sync::Mutex;
@@ -12,10 +12,10 @@ use twine_protocol::folder::Answer;
 use twine_protocol::wire::TRANSFER_BUFFER_SIZE;
 use twine_vfs::{Change, FileKind, FileSystem, Inode, Mode, Result, Stamp, check_name};
 
-/// Entries that are looked at: a host can give the same ones for ever.
+/// Limit on the entries that are read, because a host can return the same ones for ever.
 const MAX_ENTRIES: usize = 200;
 
-/// A host, and what it has not answered yet: each answer is its length, and bytes.
+/// A host: its transfer buffer, and the answers that it has not given yet, each after its length.
 struct Host(Mutex<(Vec<u64>, Vec<u8>)>);
 
 impl RawCall for &Host {
@@ -25,7 +25,7 @@ impl RawCall for &Host {
         if call == number::transfer_buffer {
             return (buffer.as_ptr() as u64, TRANSFER_BUFFER_SIZE);
         }
-        // At the end of the input it fails.
+        // At the end of the input every call fails.
         let Some((length, rest)) = answers.split_first_chunk::<2>() else { return (1, 0) };
         let length = u16::from_le_bytes(*length);
         let more = usize::from(length % 4096).min(rest.len());
@@ -35,14 +35,15 @@ impl RawCall for &Host {
             wide[..bytes.len()].copy_from_slice(bytes);
             *word = u64::from_le_bytes(wide);
         }
-        // Sometimes it says that there is more than that.
+        // Some answers claim to be longer than they are.
         let told = if length >> 12 == 15 { u64::from(length) << 4 } else { more as u64 };
         answers.drain(..more + 2);
         (0, told)
     }
 }
 
-/// What a host answers of a folder: a number that says what is asked first, and answers.
+/// Makes requests to a folder. The first byte of the input chooses the first request, and the rest
+/// are the answers.
 pub fn folder(bytes: &[u8]) {
     let Some((first, answers)) = bytes.split_first() else { return };
     let held = (vec![0; TRANSFER_BUFFER_SIZE as usize / 8], answers.to_vec());
@@ -111,7 +112,7 @@ fn one(folder: &mut Folder<'_, &Host>, what: u8) -> Result<()> {
     Ok(())
 }
 
-/// Inputs for the target: for each thing that is asked first, all answers one after the other.
+/// Inputs for the target: for each first request, all kinds of answers one after the other.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let framed = |answer: &Answer| {
         let bytes = answer.encode();

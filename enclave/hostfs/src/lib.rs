@@ -1,9 +1,9 @@
-//! An ordinary folder of the host's as a file system.
+//! An ordinary folder of the host as a file system.
 //!
-//! The host keeps the files, reads them and changes them as it likes: a program that gets
-//! one of these (`--plain-dir`) was told so. What is checked here is that no answer of the
-//! host's can do more than lie about files: counts, names, cookies and kinds are those
-//! that [`FileSystem`] promises, or the operation fails with [`Error::Io`].
+//! The host can read and change these files as it likes; a program gets such a folder only if the
+//! user asked for it (`--plain-dir`). This crate ensures that the host's answers can do no more
+//! than lie about files. It checks that counts, names, cookies and kinds are as [`FileSystem`]
+//! promises; otherwise the operation fails with [`Error::Io`].
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -29,7 +29,7 @@
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a panic of what only fuzz targets call is a find"
+    reason = "in a function for fuzz targets, a panic is a finding"
 )]
 pub mod fuzzing;
 
@@ -41,16 +41,16 @@ use twine_vfs::{
     check_name,
 };
 
-/// Most bytes of a symbolic link's target (`PATH_MAX` without its NUL).
+/// Limit on the size of a symbolic link's target, in bytes (`PATH_MAX` without its NUL).
 const MAX_TARGET_BYTES: usize = 4095;
 
-/// Sizes and offsets are signed on the host (`off_t`).
+/// Limit on sizes and offsets, which are signed on the host (`off_t`).
 const MAX_OFFSET: u64 = i64::MAX as u64;
 
-/// Cookies below are WASI's own.
+/// The first cookie of an entry. The cookies below it are for WASI.
 const FIRST_COOKIE: u64 = 4;
 
-/// A folder of the host's.
+/// A folder of the host.
 #[derive(Debug)]
 pub struct Folder<'a, R> {
     boundary: &'a Boundary<R>,
@@ -60,10 +60,10 @@ pub struct Folder<'a, R> {
 }
 
 impl<'a, R: RawCall> Folder<'a, R> {
-    /// The folder with that number in the launch request.
+    /// Opens the folder with this number in the launch request.
     ///
     /// # Errors
-    /// When the host has no such folder.
+    /// The host has no such folder.
     pub fn open(boundary: &'a Boundary<R>, number: u64, read_only: bool) -> Result<Self> {
         let mut folder = Folder { boundary, number, root: Inode(0), read_only };
         folder.root = folder.inode(&Request::Root)?;
@@ -110,7 +110,7 @@ impl<'a, R: RawCall> Folder<'a, R> {
         self.inode(&Request::CreateFile(directory.0, Self::name(name)?, mode))
     }
 
-    /// What cannot be said in a message is what no file system takes for a name.
+    /// Checks a name, which ensures that a message can hold it.
     fn name(name: &str) -> Result<String> {
         check_name(name)?;
         Ok(name.to_owned())
@@ -135,7 +135,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
     }
 
     fn release(&mut self, inode: Inode) {
-        // Nothing is lost when the host keeps it open.
+        // No data are lost if the host keeps it open.
         let _ = self.done(&Request::Release(inode.0));
     }
 
@@ -175,7 +175,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         self.change(&Request::CreateDirectory(directory.0, Self::name(name)?, None))
     }
 
-    // In one step: in between, others of the machine could open it.
+    // The mode is set in the same call: in between, other users of the machine could open the file.
     fn create_file_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<Inode> {
         self.make_file(directory, name, Some(mode.bits()))
     }
@@ -224,7 +224,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
         each: &mut dyn FnMut(Entry<'_>) -> bool,
     ) -> Result<()> {
         let mut cookie = cookie;
-        // Beyond what the host's system can count to there is nothing.
+        // No entry has a cookie above the host's largest offset.
         while cookie <= MAX_OFFSET {
             let Answer::Entries(entries) = self.answer(&Request::Entries(directory.0, cookie))?
             else {
@@ -313,7 +313,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
     }
 
     fn sync_all(&mut self) -> Result<()> {
-        // What an ordinary folder has not synced when a program ends, its kernel keeps.
+        // The kernel keeps data that are not synced when a program ends.
         Ok(())
     }
 
@@ -325,7 +325,7 @@ impl<R: RawCall + Send + Sync> FileSystem for Folder<'_, R> {
     }
 }
 
-/// Checks that so many bytes at an offset are bytes that a file can have.
+/// Checks that a file can have `length` bytes at `offset`.
 fn within(offset: u64, length: u64) -> Result<()> {
     let end = offset.checked_add(length).filter(|&end| end <= MAX_OFFSET);
     end.map(drop).ok_or(Error::FileTooBig)

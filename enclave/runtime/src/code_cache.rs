@@ -1,9 +1,11 @@
-//! Compiled code that the host keeps, so that later runs of a program compile nothing.
+//! The code cache: compiled code that the host keeps, so that later runs of a program need not
+//! compile.
 //!
-//! It is sealed under a key of this very image and the program's hash, so what comes back
-//! is what this enclave compiled from these bytes, or nothing. Each kept code has a key of its own.
-//! It is sealed in pieces, so that no copy is made of all: AES-GCM with the piece's number for the
-//! nonce. The additional data says how many bytes there are, so none can be missing.
+//! The code is sealed under a key of this image and the program's hash. So the host can only return
+//! code that this image compiled from the same bytes, or nothing. Each entry has a key of its own.
+//! It is sealed in pieces with AES-GCM, so that no copy of all the code is needed. The nonce is the
+//! number of the piece. The additional data contain the length of the code, so no piece can be
+//! missing.
 
 use crate::sealing_keys::{PARAMETER_BYTES, Purpose, SealingKeys};
 use graviola::aead::AesGcm;
@@ -23,35 +25,35 @@ const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 const HEAD_BYTES: usize = MAGIC.len() + ABOUT_BYTES + PARAMETER_BYTES;
 
-/// Bytes of code that are sealed at a time: they stay in the processor's cache meanwhile.
+/// Size, in bytes, of a piece of code that is sealed at a time. It stays in the processor's cache.
 const PIECE: usize = 256 << 10;
 
-/// Only this image may run what it compiled, and only as this program.
+/// Only this image may run code that it compiled, and only as this program.
 const SEALING: Sealing = Sealing { this_image: true, any_program: false };
 
-/// How code is to be compiled.
+/// How to compile code.
 pub(crate) struct Compilation {
-    /// The limits that it is compiled for.
+    /// The limits to compile it for.
     pub(crate) limits: Limits,
     pub(crate) config: EngineConfig,
     pub(crate) compiler: Compiler,
 }
 
-/// The program's code that an earlier run has kept, if it did. Tells `opened` when it is there: the
-/// program that the host gives may take longer to be hashed.
+/// Loads the program's cached code, if an earlier run had the host store it. Calls `opened` when
+/// the code is loaded, because hashing the program may take longer.
 ///
-/// Code that can't be taken up is no error: it is compiled again.
+/// Cached code that cannot be loaded is no error: the program is compiled again.
 pub(crate) fn load(wanted: &Compilation, opened: impl FnOnce()) -> Option<Compiled> {
     let sealed = host().kept_code().ok()??;
     let (compiled, sha256) = thread::scope(|scope| {
         let hashing = thread::Builder::new().spawn_scoped(scope, program_hash);
         let compiled = open(sealed, wanted);
         opened();
-        // Where there is no other thread, this one does it.
+        // If no thread can be started, this one computes the hash.
         let sha256 = hashing.map_or_else(|_| program_hash(), |thread| thread.join().ok()?);
         Some((compiled?, sha256?))
     })?;
-    // What is kept says itself which program it is of; it must be the one that is to run.
+    // The sealed code names its program, which must be the one to run.
     (compiled.sha256() == sha256).then_some(compiled)
 }
 
@@ -62,7 +64,7 @@ fn program_hash() -> Option<[u8; 32]> {
 /// Compiles the program with these settings.
 ///
 /// # Errors
-/// When the program can't be compiled.
+/// The program cannot be compiled.
 pub(crate) fn compile(program: &Identified, wanted: &Compilation) -> Result<Compiled, Error> {
     let Compilation { limits, config, compiler } = wanted;
     let optimizing = EngineConfig { baseline: false, ..*config };
@@ -76,15 +78,15 @@ pub(crate) fn compile(program: &Identified, wanted: &Compilation) -> Result<Comp
     }
 }
 
-/// A byte for each setting, and zeros. With this length the head is a multiple of a word: what
-/// follows is written to the host's memory.
+/// Size of the settings in bytes: one for each, and zeros. With it the size of the head is a
+/// multiple of 8, as `store_code` needs.
 const SETTINGS_BYTES: usize = 12;
 
-/// The settings and the program's SHA-256. None of it is secret, and none of it is believed before
-/// the code is found authentic.
+/// Size, in bytes, of the settings with the program's SHA-256. These are not secret, and are not
+/// trusted before the code is authenticated.
 const ABOUT_BYTES: usize = SETTINGS_BYTES + 32;
 
-/// The settings that the code was compiled with.
+/// Encodes the settings that the code was compiled with.
 fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
     let config = compiled.config();
     let settings = CodeSettings {
@@ -98,7 +100,7 @@ fn settings(compiled: &Compiled, limits: &Limits) -> [u8; SETTINGS_BYTES] {
     bytes
 }
 
-/// How code with these settings was compiled, if it is what is wanted.
+/// Decodes the settings of cached code. `None` if they do not fit those that are wanted.
 fn fitting(settings: &[u8; SETTINGS_BYTES], wanted: &Compilation) -> Option<EngineConfig> {
     let Compilation { limits, config, compiler } = wanted;
     let flags = settings.first_chunk()?.map(|setting| setting != 0);
@@ -111,7 +113,7 @@ fn fitting(settings: &[u8; SETTINGS_BYTES], wanted: &Compilation) -> Option<Engi
     fits.then_some(EngineConfig { guarded, baseline, ..*config })
 }
 
-/// Opens sealed code where it is to run: in the arena, in the only copy that is made of it.
+/// Opens sealed code in the arena, where it will run. This makes its only copy.
 fn open(sealed: HostSlice, wanted: &Compilation) -> Option<Compiled> {
     let mut head = [0; HEAD_BYTES];
     sealed.part(0, HEAD_BYTES)?.copy_in(&mut head);
@@ -138,13 +140,13 @@ fn open(sealed: HostSlice, wanted: &Compilation) -> Option<Compiled> {
         key.decrypt(&nonce(number), &additional, piece, &tag).ok()?;
     }
     let (code, memory) = memory.finish();
-    // SAFETY: the code is authentic under a key that only this image can derive, for the
-    // program with this hash; `keep` alone seals with it, what it compiled from this
-    // program with these settings. It lies at the start of a page of its own, and `memory` has it.
+    // SAFETY: the code is authentic under a key that only this image can derive, for the program
+    // with this hash. Only `keep` seals with that key, and it seals code that it compiled from this
+    // program with these settings. The code starts at a page boundary, and `memory` owns it.
     unsafe { Compiled::take_up(sha256, code, memory, &wanted.limits, &config) }.ok()
 }
 
-/// How many bytes of code there are in so many sealed ones: each piece has its tag before it.
+/// Returns the length of the code in `sealed` bytes, in which each piece follows its tag.
 fn length_sealed(sealed: usize) -> Option<usize> {
     let tags = sealed.div_ceil(TAG_BYTES + PIECE) * TAG_BYTES;
     sealed.checked_sub(tags)
@@ -160,8 +162,8 @@ fn additional(about: &[u8], length: usize) -> Vec<u8> {
     [about, &(length as u64).to_le_bytes()].concat()
 }
 
-/// Gives the host the program's sealed code to keep. Returns whether the host took it. If it did
-/// not, a later run compiles again.
+/// Has the host store the program's sealed code. Returns whether the host did. If it did not, a
+/// later run compiles again.
 pub(crate) fn keep(compiled: &Compiled, limits: &Limits) -> bool {
     try_keep(compiled, limits).is_some()
 }

@@ -1,16 +1,16 @@
-//! The host's file that holds a volume, as the volume wants it.
+//! The host's file that holds a volume, as a storage of the volume.
 
 use twine_boundary::MappedFile;
 use twine_protocol::wire::Status;
 use twine_sgx::{Outside, host};
 use twine_volume::{Piece, Storage, StorageError};
 
-/// A storage of the launch request's.
+/// A storage of the launch request.
 #[derive(Debug)]
 pub(crate) struct HostStorage(MappedFile<'static, Outside>);
 
 impl HostStorage {
-    /// The storage with that number.
+    /// The storage with this number.
     pub(crate) fn new(number: u64) -> Self {
         HostStorage(MappedFile::new(host(), number))
     }

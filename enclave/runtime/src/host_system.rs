@@ -1,4 +1,4 @@
-//! The host as the world outside of a program: streams, sockets, clocks.
+//! The host as a program's system: streams, sockets, clocks.
 
 use twine_protocol::wire::{self, PollRecord, SocketStatus, Status, poll};
 use twine_sgx::host;
@@ -7,13 +7,13 @@ use twine_wasi::{
     StreamKind, System, SystemError,
 };
 
-// One call of the `System` is one host call.
+// Each call of the `System` must fit into one host call.
 const _: () = assert!(MAX_STREAM_BYTES as u64 <= wire::TRANSFER_BUFFER_SIZE);
 const _: () = assert!(MAX_SUBSCRIPTIONS as u64 <= wire::MAX_POLL_RECORDS);
 
 fn system_error(status: Status) -> SystemError {
     match status {
-        // The boundary never gives success for a failure; if it did, nothing was done.
+        // The boundary never returns success as an error.
         Status::Ok | Status::Io | Status::Short => SystemError::Io,
         Status::BadStream => SystemError::BadStream,
         Status::BrokenPipe => SystemError::BrokenPipe,
@@ -65,7 +65,7 @@ fn readiness(record: &PollRecord) -> Readiness {
     }
 }
 
-/// The host as the world outside of a program.
+/// The host as a program's system.
 #[derive(Debug)]
 pub(crate) struct HostSystem;
 

@@ -1,4 +1,4 @@
-//! From the launch request to the outcome.
+//! Handles the launch request, and makes the outcome.
 
 use crate::code_cache::{self, Compilation};
 use crate::host_system::HostSystem;
@@ -20,14 +20,14 @@ use twine_sgx::{
     report_panics, use_processor,
 };
 
-/// Stack that is left for the functions a program calls, below its own frames. The main
-/// thread's stack in `image.toml` has this and `WASM_STACK`.
+/// Size, in bytes, of the stack for the program's own frames. The main thread's stack in
+/// `image.toml` has this size and 4 MiB for the functions that a program calls.
 const WASM_STACK: usize = 8 << 20;
 
-/// Limit on the threads that compile: more would not be quicker.
+/// Limit on the threads that compile. More threads do not make it faster.
 const MAX_COMPILE_THREADS: u64 = 16;
 
-/// Runs what the host asks for and reports the outcome.
+/// Does what the launch request asks for, and reports the outcome.
 pub(crate) fn main() {
     report_panics();
     use_processor();
@@ -41,7 +41,7 @@ fn refused(cause: String, remedy: String) -> End {
     End::Refused { cause, remedy }
 }
 
-/// A program that the engine does not run.
+/// Makes the end of a program that the engine refuses.
 fn refused_program(error: &engine::Error) -> End {
     let remedy = match error {
         engine::Error::NoMemory(_) => larger_image(0),
@@ -51,7 +51,7 @@ fn refused_program(error: &engine::Error) -> End {
     refused(error.to_string(), remedy)
 }
 
-/// A message of the host's that was not as the protocol has it.
+/// Makes the end for a message of the host that violates the protocol.
 fn bad_host(error: &BoundaryError) -> End {
     let remedy = match error {
         BoundaryError::Memory { .. } => larger_image(0),
@@ -60,7 +60,7 @@ fn bad_host(error: &BoundaryError) -> End {
     refused(error.to_string(), remedy)
 }
 
-/// Takes the time between its calls, where the launch wants to know.
+/// Measures the time between its calls, if the launch request asks for timings.
 struct Watch {
     wanted: bool,
     last: u64,
@@ -104,7 +104,7 @@ fn run() -> Outcome {
     outcome
 }
 
-/// The memories with guards, as the engine wants them.
+/// Converts the memories with guards to the engine's type.
 fn guarded(memories: GuardedMemories) -> Guarded {
     let GuardedMemories { reservation, guard, count, creator } = memories;
     Guarded { reservation, guard, most: count, memories: creator }
@@ -131,7 +131,7 @@ fn start(launch: &Launch) -> Start {
     }
 }
 
-/// How the launch wants its program to be compiled. It asks the host for pages.
+/// Returns how to compile the program of the launch request. Asks the host for pages.
 fn compilation(launch: &Launch) -> Compilation {
     let config = EngineConfig {
         wasm_stack: WASM_STACK,
@@ -144,7 +144,7 @@ fn compilation(launch: &Launch) -> Compilation {
     Compilation { limits: limits(launch), config, compiler: launch.compiler }
 }
 
-/// Compiles the program for later runs.
+/// Compiles the program and has the host store its code.
 fn compile_program(launch: &Launch) -> End {
     let kept = End::Exited { code: 0, results: Vec::new() };
     let wanted = compilation(launch);
@@ -171,7 +171,7 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     let mut watch = Watch { wanted: launch.timings, last: 0 };
     watch.lap();
     let start = start(launch);
-    // Not before the program is here, where no code is kept.
+    // Evaluated only after the program was received, if no cached code is used.
     let wanted = LazyCell::new(|| compilation(launch));
     let opened = || timings.compile = watch.lap();
     let kept = launch.keep_code.then(|| code_cache::load(&wanted, opened)).flatten();
@@ -190,14 +190,14 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
             Err(error) => return refused_program(&error),
         };
         if launch.keep_code {
-            // If it is not kept, the next run compiles again.
+            // If this fails, the next run compiles again.
             let _ = code_cache::keep(&compiled, &wanted.limits);
         }
         timings.compile = watch.lap();
         compiled
     };
     let keys = SealingKeys::of_program(compiled.sha256());
-    // After the program is known to be one: nothing is made for one that is not.
+    // Only after the program was found valid, so that no volume is made for an invalid one.
     let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),
@@ -212,7 +212,7 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     end
 }
 
-/// Starts a thread beside the program's.
+/// Starts a thread that watches the program.
 fn watcher(watch: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     thread::Builder::new().spawn(watch).map(drop)
 }
@@ -224,7 +224,7 @@ fn run_linked(
     watch: &mut Watch,
     outcome: &mut Outcome,
 ) -> End {
-    // With nothing to wait for, `poll` sleeps.
+    // Without records, `poll` sleeps.
     let watched = launch.limits.timeout.map_or(Ok(()), |timeout| {
         let interrupter = linked.interrupter();
         watcher(move || {

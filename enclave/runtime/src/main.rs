@@ -1,5 +1,5 @@
-//! The Twine enclave: takes one launch request, runs one program or works on one volume,
-//! reports its outcome.
+//! The Twine enclave: handles one launch request, which runs one program or works on one volume,
+//! and reports the outcome.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -19,7 +19,7 @@
 )]
 
 #[cfg(target_env = "sgx")]
-#[expect(unsafe_code, reason = "code that this image sealed is run as it is")]
+#[expect(unsafe_code, reason = "code that this image sealed runs unchecked")]
 mod code_cache;
 #[cfg(target_env = "sgx")]
 mod host_storage;
@@ -40,7 +40,7 @@ fn main() {
 }
 
 #[cfg(not(target_env = "sgx"))]
-#[expect(clippy::print_stderr, reason = "this is no enclave")]
+#[expect(clippy::print_stderr, reason = "this build is not an enclave")]
 fn main() {
     eprintln!(
         "twine-runtime: this builds for x86_64-fortanix-unknown-sgx; `cargo xtask image` does it"

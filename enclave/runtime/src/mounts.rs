@@ -19,14 +19,14 @@ const _: () = assert!(
     "the host checks key files by the volume's limit"
 );
 
-/// Why a mount is not to be had, and what to do about it.
+/// Why a mount is refused, and the remedy.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub cause: String,
     pub remedy: String,
 }
 
-/// What a program is to see, and what is to be told of it at the end.
+/// The mounts that a program sees, and the volumes to report on at the end.
 pub(crate) struct Mounted {
     pub files: Vec<(String, Box<dyn FileSystem>)>,
     pub volumes: Volumes,
@@ -36,7 +36,7 @@ pub(crate) struct Mounted {
 #[derive(Default)]
 pub(crate) struct Volumes(Vec<(String, Shared<Volume>)>);
 
-/// Opens the mounts for a program that may have these sealing keys.
+/// Opens the mounts, for a program that may have these sealing keys.
 pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refused> {
     let mut mounted = Mounted { files: Vec::new(), volumes: Volumes::default() };
     for mount in mounts {
@@ -45,8 +45,8 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
                 let volume = open_or_make(source, Opening::of(mount.read_only), keys)
                     .map_err(|error| refused_volume(&mount.guest, &source.key, &error))?;
                 if let Some(dropped) = volume.dropped() {
-                    // Now, since nobody knows how the program ends. Where nobody listens, nothing can be
-                    // said.
+                    // Print this now, because the program may end in any way. Errors of the stream
+                    // are ignored.
                     let line = format!("warning: the volume for {}: {dropped}\n", mount.guest);
                     let _ = host().write(2, line.as_bytes());
                 }
@@ -70,8 +70,8 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
     Ok(mounted)
 }
 
-/// A folder of the host's never stands in the place of something that a volume has: a program
-/// would read and write it there as if it were protected.
+/// Refuses a folder of the host in place of a name that a volume has. The program would read and
+/// write it as if it were protected.
 fn refuse_hidden(
     mounts: &[Mount],
     files: &mut [(String, Box<dyn FileSystem>)],
@@ -101,12 +101,12 @@ fn refuse_hidden(
     Ok(())
 }
 
-/// The time that files get: the host's.
+/// The time of changes to files, which is the host's time.
 fn now() -> u64 {
     twine_sgx::time(Clock::Realtime).unwrap_or_default()
 }
 
-/// Opens or makes a volume for a program. One whose creation was cut short is made anew.
+/// Opens or makes a volume for a program. If making it was interrupted before, makes it again.
 fn open_or_make(
     source: &VolumeSource,
     opening: Opening,
@@ -143,7 +143,7 @@ pub(crate) fn volume(
     Volume::open(storage, &mut Opener { key: &source.key, keys }, options)
 }
 
-/// A slot for a key that a launch request has.
+/// Makes a slot for a key of the launch request.
 pub(crate) fn new_slot(key: &VolumeKey, keys: SealingKeys) -> Result<NewSlot, Error> {
     match key {
         VolumeKey::Sealed(sealing) => keys.new_slot(*sealing),
@@ -154,7 +154,7 @@ pub(crate) fn new_slot(key: &VolumeKey, keys: SealingKeys) -> Result<NewSlot, Er
     }
 }
 
-/// Opens slots of the kind of key that the launch request has.
+/// Opens slots with a key of the kind in the launch request.
 struct Opener<'a> {
     key: &'a VolumeKey,
     keys: SealingKeys,
@@ -206,14 +206,14 @@ fn refused_volume(guest: &str, key: &VolumeKey, error: &Error) -> Refused {
 }
 
 impl Volumes {
-    /// Ends the volumes; what went wrong with them, and what they did.
+    /// Closes the volumes, and returns their errors and statistics.
     pub(crate) fn finish(self) -> (Vec<String>, Vec<VolumeStatistics>) {
         let mut troubles = Vec::new();
         let mut statistics = Vec::new();
         for (guest, volume) in self.0 {
             let Some(volume) = volume.into_inner() else { continue };
             let counts = counts(&volume);
-            // What stopped it says more than that it was stopped.
+            // The first error explains more than the error of closing.
             let trouble = volume.first_error().cloned();
             let closing = volume.close().err();
             if let Some(error) = trouble.or(closing) {

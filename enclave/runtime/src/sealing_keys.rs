@@ -1,5 +1,5 @@
-//! Sealing keys by policy: which image, which program, and for what. They seal the keys of volumes,
-//! and compiled code.
+//! Sealing keys with a policy: for which image, for which program, and for what purpose. They seal
+//! the keys of volumes, and compiled code.
 
 use graviola::hashing::Sha256;
 use graviola::hashing::hmac::Hmac;
@@ -7,13 +7,13 @@ use twine_protocol::key::Sealing;
 use twine_sgx::{Holder, KeyRefused, KeyRequest, Svn};
 use twine_volume::{Error, KeyEncryptionKey, NewSlot, Refusal};
 
-/// Version of the parameters that a key slot holds.
+/// Version of a key's parameters.
 const VERSION: u8 = 1;
 
 const THIS_IMAGE: u8 = 1;
 const ANY_PROGRAM: u8 = 2;
 
-/// What a key is for: keys for one are never those for another.
+/// The purpose of a key. Keys of different purposes differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The keys of volumes.
@@ -22,11 +22,11 @@ pub(crate) enum Purpose {
     Code,
 }
 
-/// Bytes of a key's parameters.
+/// Size of a key's parameters in bytes.
 pub(crate) const PARAMETER_BYTES: usize = 52;
 
-/// What says again which key sealed something. None of it is secret, and none of it is
-/// believed: wrong parameters lead to a wrong key.
+/// The parameters of a key, from which it can be derived again. They are not secret, and not
+/// trusted: wrong parameters lead to a wrong key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Parameters {
     sealing: Sealing,
@@ -71,21 +71,20 @@ pub(crate) struct SealingKeys {
 }
 
 impl SealingKeys {
-    /// For the program with this SHA-256.
+    /// The keys for the program with this SHA-256.
     pub(crate) fn of_program(program: [u8; 32]) -> Self {
         SealingKeys { program: Some(program) }
     }
 
-    /// For this enclave itself, on behalf of no program: only the keys that any program
-    /// may have.
+    /// The keys for this enclave itself, without a program: only keys that any program may have.
     pub(crate) fn of_any_program() -> Self {
         SealingKeys { program: None }
     }
 
-    /// A new key, and the slot of a volume that says which it is.
+    /// Derives a new key, and makes the slot of a volume that records its parameters.
     ///
     /// # Errors
-    /// When there is no randomness, or none of these keys may be had.
+    /// The CPU returns no randomness, or this enclave cannot derive such a key.
     pub(crate) fn new_slot(&self, sealing: Sealing) -> Result<NewSlot, Error> {
         let (parameters, key) = self
             .new_key(Purpose::Volume, sealing)
@@ -93,7 +92,7 @@ impl SealingKeys {
         NewSlot::sealed(&parameters, key)
     }
 
-    /// A new key, and the parameters that say which it is.
+    /// Derives a new key, and returns its parameters.
     pub(crate) fn new_key(
         &self,
         purpose: Purpose,
@@ -106,11 +105,11 @@ impl SealingKeys {
         Ok((parameters.encode(), self.derive(purpose, &parameters)?))
     }
 
-    /// The key of a volume that a slot's parameters name. Whoever asks for a sealing gets a key
-    /// that no more enclaves and programs have than that says.
+    /// Derives the key of a volume from a slot's parameters. Refuses a key that more enclaves or
+    /// programs can derive than `asked` allows.
     ///
     /// # Errors
-    /// Why it can't be had, in words.
+    /// The reason, in words.
     pub(crate) fn key(
         &self,
         asked: Sealing,
@@ -133,8 +132,8 @@ impl SealingKeys {
         self.derive(Purpose::Volume, &parameters)
     }
 
-    /// The key that parameters name, which must be one of this policy, made under the present
-    /// CPUSVN and ISVSVN: those of older ones may be known to whoever broke them.
+    /// Derives a key from parameters that must have this policy, and the present CPUSVN and ISVSVN.
+    /// Keys of older versions may be known to somebody who broke these versions.
     pub(crate) fn present_key(
         &self,
         purpose: Purpose,
@@ -153,7 +152,7 @@ impl SealingKeys {
         }
     }
 
-    /// Who can derive the key that a slot's parameters name, if they make sense.
+    /// Returns who can derive the key of a slot. `None` if the slot's parameters are malformed.
     pub(crate) fn sealing(parameters: &[u8]) -> Option<Sealing> {
         Parameters::decode(parameters).map(|parameters| parameters.sealing)
     }

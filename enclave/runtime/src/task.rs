@@ -1,4 +1,4 @@
-//! Work on volumes, for `twine volume`.
+//! Works on volumes, for `twine volume`.
 
 use crate::host_storage::HostStorage;
 use crate::mounts;
@@ -21,8 +21,8 @@ pub(crate) fn run(task: &VolumeTask) -> End {
     twine_volume_tool::run(task, &mut Host, &mut streams)
 }
 
-/// The sealing keys for a new slot. Only what is made new may be sealed to the program that
-/// the host has named: to open anything, the program itself must run.
+/// Returns the sealing keys for a new slot. Only a new slot may use the program that the host
+/// names. To open a slot of a program, that program must run.
 fn keys_for(key: &VolumeKey) -> Result<SealingKeys, Error> {
     if !matches!(key, VolumeKey::Sealed(Sealing { any_program: false, .. })) {
         return Ok(SealingKeys::of_any_program());
@@ -34,7 +34,7 @@ fn keys_for(key: &VolumeKey) -> Result<SealingKeys, Error> {
     Ok(SealingKeys::of_program(Identified::new(program).sha256()))
 }
 
-/// The host's files, and keys on behalf of no program.
+/// The host's files, with the keys that any program may have.
 struct Host;
 
 fn volume(
@@ -113,7 +113,7 @@ impl Console for Streams {
     }
 
     fn complain(&mut self, line: &str) {
-        // Where nobody listens, nothing can be said.
+        // Errors of the stream are ignored.
         let _ = write(2, format!("{line}\n").as_bytes());
     }
 

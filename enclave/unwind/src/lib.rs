@@ -1,12 +1,12 @@
-//! What the enclave target's standard library refers to of an unwinder.
+//! A stub of the unwinder that the enclave target's standard library refers to.
 //!
-//! rustup's copy of the target carries LLVM's unwinder as `libunwind.a`. Where the library is built
-//! from Debian's source there is none, and `cargo xtask` makes this crate that archive: by the
-//! compiler of everything else in the image, since what another compiler makes differs from machine
-//! to machine, and so would MRENCLAVE.
+//! rustup's copy of the target contains LLVM's unwinder as `libunwind.a`. If the library is built
+//! from Debian's source, that file is missing, and `cargo xtask` makes it from this crate. It uses
+//! the compiler of everything else in the image: another compiler's output, and with it MRENCLAVE,
+//! would differ from machine to machine.
 //!
-//! Enclaves are built with `panic=abort`: nothing unwinds. What is left is the backtrace of a panic,
-//! which finds no frames here.
+//! Enclaves are built with `panic=abort`, so nothing unwinds. Only the backtrace of a panic calls
+//! the unwinder, and it finds no frames here.
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -27,8 +27,8 @@
 
 #[cfg(target_env = "sgx")]
 core::arch::global_asm!(
-    // _Unwind_Reason_Code _Unwind_Backtrace(_Unwind_Trace_Fn, void *): _URC_END_OF_STACK, without
-    // a call of the function (Itanium C++ ABI: Exception Handling, 1.2 and LLVM's unwind.h).
+    // _Unwind_Reason_Code _Unwind_Backtrace(_Unwind_Trace_Fn, void *): returns _URC_END_OF_STACK,
+    // and never calls the function (Itanium C++ ABI: Exception Handling, 1.2 and LLVM's unwind.h).
     ".pushsection .text._Unwind_Backtrace, \"ax\", @progbits",
     ".globl _Unwind_Backtrace",
     ".type _Unwind_Backtrace, @function",
@@ -36,7 +36,7 @@ core::arch::global_asm!(
     "    mov eax, 5",
     "    ret",
     ".size _Unwind_Backtrace, . - _Unwind_Backtrace",
-    // These unwind, or take a frame: neither happens.
+    // These unwind, or take a frame, which never happens.
     ".globl _Unwind_DeleteException",
     ".globl _Unwind_FindEnclosingFunction",
     ".globl _Unwind_GetCFA",
