@@ -1,16 +1,15 @@
-//! What Twine takes a file system to be.
+//! The interface of file systems.
 //!
-//! [`FileSystem`] is what WASI calls for each mount; the protected volume, a folder of
-//! the host's and a tree in memory implement it. It knows inodes and single names: paths,
-//! `..`, symbolic links on the way, rights and descriptors are WASI's business, so that
-//! they are right once for all file systems.
+//! WASI calls a [`FileSystem`] for each mount. The protected volume, a folder of the host, and a
+//! tree in memory implement it. It knows inodes and single names. WASI handles paths, `..`,
+//! symbolic links in paths, rights and descriptors, so that they are right once for all file
+//! systems.
 //!
-//! An [`Inode`] that a call returns is *held*: it stays valid, also when its last name is
-//! removed, until it has been given to [`FileSystem::release`] as often as it was
-//! returned.
+//! An [`Inode`] that a call returns is *held*: it stays valid, even when its last name is removed,
+//! until [`FileSystem::release`] was called as often as it was returned.
 //!
-//! [`Memory`] is such a tree in memory. What every implementation must pass is in
-//! `conformance`, behind the feature `testing`.
+//! [`Memory`] is a file system in memory. With the feature `testing`, the module `conformance`
+//! contains the checks that every implementation must pass.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -46,38 +45,38 @@ pub use types::{
     Attributes, Change, Entry, Error, FileKind, Inode, MAX_NAME_BYTES, Mode, Stamp, Usage,
 };
 
-/// What operations give.
+/// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A tree of files, directories and symbolic links.
 ///
-/// Names are single components: not empty, at most [`MAX_NAME_BYTES`] bytes, without `/`
-/// and NUL, neither `.` nor `..`; an implementation answers [`Error::Invalid`] or
-/// [`Error::NameTooLong`] to others. No operation follows symbolic links. An operation
-/// that fails changes nothing.
+/// Names are single components: not empty, at most [`MAX_NAME_BYTES`] bytes, without `/` and NUL,
+/// neither `.` nor `..`. An implementation refuses others with [`Error::Invalid`] or
+/// [`Error::NameTooLong`]. No operation follows symbolic links. An operation that fails changes
+/// nothing.
 pub trait FileSystem: Send {
-    /// The root directory. Not held: it needs no release.
+    /// The root directory. It is not held and needs no release.
     fn root(&self) -> Inode;
 
-    /// Whether every change is refused with [`Error::ReadOnly`].
+    /// Whether the file system refuses every change, with [`Error::ReadOnly`].
     fn read_only(&self) -> bool;
 
-    /// The inode that `name` stands for in `directory`; held.
+    /// Looks up `name` in `directory`, and holds the inode.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotDirectory`].
     fn lookup(&mut self, directory: Inode, name: &str) -> Result<Inode>;
 
-    /// Gives back one hold on an inode. The root is not held, and giving it is no error.
+    /// Releases one hold on an inode. The root is not held, and releasing it is no error.
     fn release(&mut self, inode: Inode);
 
-    /// The attributes of an inode.
+    /// Returns the attributes of an inode.
     ///
     /// # Errors
-    /// [`Error::Io`] and its like.
+    /// Errors of the storage, such as [`Error::Io`].
     fn attributes(&mut self, inode: Inode) -> Result<Attributes>;
 
-    /// Sets times; nanoseconds since 1970, `Now` by the file system's clock.
+    /// Sets times, in nanoseconds since 1970. `Now` is the time of the file system's clock.
     ///
     /// # Errors
     /// [`Error::ReadOnly`].
@@ -89,23 +88,22 @@ pub trait FileSystem: Send {
     /// [`Error::ReadOnly`]; [`Error::NotSupported`] for symbolic links.
     fn set_mode(&mut self, inode: Inode, mode: Mode) -> Result<()>;
 
-    /// Makes an empty file; held.
+    /// Makes an empty file, and holds it.
     ///
     /// # Errors
-    /// [`Error::Exists`], whatever has the name.
+    /// [`Error::Exists`] if the name exists, whatever its kind.
     fn create_file(&mut self, directory: Inode, name: &str) -> Result<Inode>;
 
-    /// Makes an empty directory; not held.
+    /// Makes an empty directory, and does not hold it.
     ///
     /// # Errors
-    /// [`Error::Exists`], whatever has the name.
+    /// [`Error::Exists`] if the name exists, whatever its kind.
     fn create_directory(&mut self, directory: Inode, name: &str) -> Result<()>;
 
-    /// Makes an empty file, as [`create_file`](Self::create_file) does, that has a mode from the
-    /// start.
+    /// Makes an empty file as [`create_file`](Self::create_file) does, with a mode from the start.
     ///
     /// # Errors
-    /// As those of the two.
+    /// Those of `create_file` and [`set_mode`](Self::set_mode).
     fn create_file_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<Inode> {
         let inode = self.create_file(directory, name)?;
         match self.set_mode(inode, mode) {
@@ -117,11 +115,11 @@ pub trait FileSystem: Send {
         }
     }
 
-    /// Makes an empty directory, as [`create_directory`](Self::create_directory) does, that has a
-    /// mode from the start.
+    /// Makes an empty directory as [`create_directory`](Self::create_directory) does, with a mode
+    /// from the start.
     ///
     /// # Errors
-    /// As those of the two.
+    /// Those of `create_directory` and [`set_mode`](Self::set_mode).
     fn create_directory_with(&mut self, directory: Inode, name: &str, mode: Mode) -> Result<()> {
         self.create_directory(directory, name)?;
         let inode = self.lookup(directory, name)?;
@@ -130,14 +128,14 @@ pub trait FileSystem: Send {
         result
     }
 
-    /// Makes a symbolic link that holds `target`, which is not looked at.
+    /// Makes a symbolic link with the target `target`, which is not checked.
     ///
     /// # Errors
-    /// [`Error::Exists`], whatever has the name; [`Error::NameTooLong`] for a target of
-    /// more than 4,095 bytes.
+    /// [`Error::Exists`] if the name exists, whatever its kind; [`Error::NameTooLong`] for a target
+    /// of more than 4,095 bytes.
     fn create_symbolic_link(&mut self, directory: Inode, name: &str, target: &str) -> Result<()>;
 
-    /// What a symbolic link holds.
+    /// Returns the target of a symbolic link.
     ///
     /// # Errors
     /// [`Error::Invalid`] for anything else.
@@ -146,8 +144,8 @@ pub trait FileSystem: Send {
     /// Gives a file or symbolic link another name.
     ///
     /// # Errors
-    /// [`Error::Exists`]; [`Error::NotPermitted`] for directories; [`Error::NotFound`] for
-    /// an inode that has no name any more.
+    /// [`Error::Exists`]; [`Error::NotPermitted`] for directories; [`Error::NotFound`] for an inode
+    /// that has no name any more.
     fn link(&mut self, inode: Inode, directory: Inode, name: &str) -> Result<()>;
 
     /// Removes a name of a file or symbolic link.
@@ -162,23 +160,23 @@ pub trait FileSystem: Send {
     /// [`Error::NotEmpty`], [`Error::NotDirectory`].
     fn remove_directory(&mut self, directory: Inode, name: &str) -> Result<()>;
 
-    /// Renames, as POSIX `rename` does: an existing file is replaced by a file, an empty
-    /// directory by a directory; two names of one inode stay as they are.
+    /// Renames as POSIX `rename` does: a file replaces an existing file, and a directory replaces
+    /// an empty directory. If both names have the same inode, nothing changes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] into a directory's own subtree, [`Error::IsDirectory`] and
-    /// [`Error::NotDirectory`] where the kinds don't go together, [`Error::NotEmpty`].
+    /// [`Error::Invalid`] for a move into a directory's own subtree; [`Error::IsDirectory`] and
+    /// [`Error::NotDirectory`] for kinds that cannot replace each other; [`Error::NotEmpty`].
     fn rename(&mut self, from: Inode, from_name: &str, to: Inode, to_name: &str) -> Result<()>;
 
-    /// The entries of a directory after `cookie` (0: from the start), without `.` and `..`,
-    /// until `each` returns `false` (the entry it was called with then counts as not
-    /// given). Each entry has the cookie to go on after it. Cookies stay good under
-    /// change: an entry that is there all the time is given exactly once. Cookies 0 to 3
-    /// are never given.
+    /// Calls `each` for the entries of a directory after `cookie` (0: from the start), without `.`
+    /// and `..`, until it returns `false`. The entry of that last call counts as not returned. Each
+    /// entry has the cookie from which to continue after it. Cookies stay valid when the directory
+    /// changes: an entry that exists all the time is returned exactly once. No entry has a cookie
+    /// from 0 to 3.
     ///
     /// # Errors
-    /// [`Error::NotDirectory`]. What can't be read may be between other entries: these can have
-    /// been given before the error comes.
+    /// [`Error::NotDirectory`]. If some entries cannot be read, `each` may be called for others
+    /// before the error is returned.
     fn entries(
         &mut self,
         directory: Inode,
@@ -186,49 +184,48 @@ pub trait FileSystem: Send {
         each: &mut dyn FnMut(Entry<'_>) -> bool,
     ) -> Result<()>;
 
-    /// Reads into `bytes` from `offset`: fewer bytes only at the end of the file.
+    /// Reads into `bytes` from `offset`. Returns fewer bytes only at the end of the file.
     ///
     /// # Errors
-    /// [`Error::IsDirectory`]; [`Error::Invalid`] for symbolic links. After an error
-    /// `bytes` hold nothing of the file that was not authentic.
+    /// [`Error::IsDirectory`]; [`Error::Invalid`] for symbolic links. After an error `bytes`
+    /// contain no data of the file that are not authentic.
     fn read(&mut self, inode: Inode, offset: u64, bytes: &mut [u8]) -> Result<usize>;
 
-    /// Where a file goes on with what may be other than zero: at `offset` or behind it. `None` if
-    /// it reads as zero to its end.
+    /// Returns the offset, from `offset` on, of the next bytes of a file that may not be zero.
+    /// `None` if the rest of the file reads as zero.
     ///
     /// # Errors
-    /// As for reading.
+    /// Those of [`read`](Self::read).
     fn next_data(&mut self, inode: Inode, offset: u64) -> Result<Option<u64>> {
         let Attributes { size, .. } = self.attributes(inode)?;
         Ok((offset < size).then_some(offset))
     }
 
-    /// Writes all of `bytes` at `offset`; what lies between the end and `offset` reads as
-    /// zero.
+    /// Writes all of `bytes` at `offset`. Bytes between the end and `offset` then read as zero.
     ///
     /// # Errors
-    /// [`Error::NoSpace`], [`Error::FileTooBig`]; as for reading. Nothing or a part may
-    /// have been written where an error comes from the storage.
+    /// [`Error::NoSpace`], [`Error::FileTooBig`]; those of [`read`](Self::read). After an error of
+    /// the storage, a part may have been written.
     fn write(&mut self, inode: Inode, offset: u64, bytes: &[u8]) -> Result<usize>;
 
-    /// Makes a file this long, shorter or longer; what is added reads as zero.
+    /// Makes a file shorter or longer. Added bytes read as zero.
     ///
     /// # Errors
     /// [`Error::FileTooBig`]; [`Error::IsDirectory`].
     fn set_size(&mut self, inode: Inode, size: u64) -> Result<()>;
 
-    /// Sees to it that writes to these bytes won't fail for want of space, and that the
-    /// file is at least as long (`posix_fallocate`).
+    /// Ensures that writes to these bytes will not fail for lack of space, and that the file is at
+    /// least long enough to have them (`posix_fallocate`).
     ///
     /// # Errors
     /// [`Error::NoSpace`], [`Error::FileTooBig`].
     fn allocate(&mut self, inode: Inode, offset: u64, length: u64) -> Result<()>;
 
-    /// Returns when what was written to an inode is durable; with its attributes, if
-    /// `change` says so. A name is durable once its directory is synced.
+    /// Returns when the data of an inode are durable, and its attributes too if `change` says so. A
+    /// name is durable once its directory is synced.
     ///
     /// # Errors
-    /// When the storage could not say so. The data are then not durable.
+    /// The storage did not confirm it. The data are then not durable.
     fn sync(&mut self, inode: Inode, change: Change) -> Result<()>;
 
     /// Returns when everything is durable.
@@ -237,25 +234,25 @@ pub trait FileSystem: Send {
     /// As [`FileSystem::sync`].
     fn sync_all(&mut self) -> Result<()>;
 
-    /// Hands changes on so far that they survive the end of this process, though not of the
-    /// machine. To be called before others can learn of them. Where that fails, the next
-    /// [`sync`](Self::sync) will.
+    /// Hands changes over, so that they survive the end of this process, though not of the machine.
+    /// Call it before others can learn of the changes. If it fails, the next [`sync`](Self::sync)
+    /// fails too.
     fn hand_over(&mut self) {}
 
-    /// Whether others see a change as soon as it is made: a program's changes in other file
-    /// systems are handed over before.
+    /// Whether others see a change as soon as it is made. A program's changes in other file systems
+    /// are handed over before.
     fn is_shared(&self) -> bool {
         false
     }
 
-    /// How full it is.
+    /// Returns how full the file system is.
     ///
     /// # Errors
-    /// [`Error::Io`] and its like.
+    /// Errors of the storage, such as [`Error::Io`].
     fn usage(&mut self) -> Result<Usage>;
 }
 
-/// Checks a single name as [`FileSystem`] wants it.
+/// Checks that a name is one that [`FileSystem`] accepts.
 ///
 /// # Errors
 /// [`Error::Invalid`] or [`Error::NameTooLong`].

@@ -3,8 +3,7 @@
 use crate::{Attributes, Change, Entry, FileSystem, Inode, Mode, Result, Stamp, Usage};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A file system that is handed to WASI and looked at by somebody else too, who wants to
-/// know its state or end it.
+/// A file system that WASI and another owner share. The other owner reads its state or closes it.
 #[derive(Debug, Default)]
 pub struct Shared<T>(Arc<Mutex<T>>);
 
@@ -20,12 +19,12 @@ impl<T> Shared<T> {
         Shared(Arc::new(Mutex::new(files)))
     }
 
-    /// The file system, for the time of the guard.
+    /// Locks the file system.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The file system, if this is its last owner.
+    /// Returns the file system if this is its last owner.
     pub fn into_inner(self) -> Option<T> {
         Arc::into_inner(self.0)
             .map(|files| files.into_inner().unwrap_or_else(PoisonError::into_inner))

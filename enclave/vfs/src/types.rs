@@ -1,13 +1,13 @@
-//! The words of the file system trait.
+//! The types of the file system trait.
 
-/// Most bytes of one name (POSIX `NAME_MAX`).
+/// Limit on the size of a name, in bytes (POSIX `NAME_MAX`).
 pub const MAX_NAME_BYTES: usize = 255;
 
 /// The number of a file, directory or symbolic link, unique in its file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Inode(pub u64);
 
-/// What an inode is.
+/// The kind of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
     /// A regular file.
@@ -18,14 +18,14 @@ pub enum FileKind {
     SymbolicLink,
 }
 
-/// Who may read, write and execute a file, or search a directory: the nine permission bits of
-/// POSIX. Nothing here is refused by them; they are kept for who copies files.
+/// The nine permission bits of POSIX: who may read, write and execute a file, or search a
+/// directory. Nothing enforces them; they are kept for programs that copy files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mode(u16);
 
 impl Mode {
-    /// The permission bits of an `st_mode`. No others are kept: who restores a file lends it
-    /// nobody's identity.
+    /// The permission bits of an `st_mode`. All other bits are dropped: a restored file must not
+    /// run with somebody else's identity.
     pub fn new(bits: u32) -> Self {
         Mode((bits & 0o777) as u16)
     }
@@ -35,14 +35,14 @@ impl Mode {
         self.0.into()
     }
 
-    /// The same, and all for the owner.
+    /// The same bits, and all permissions for the owner.
     #[must_use]
     pub fn with_owner(self) -> Self {
         Mode(self.0 | 0o700)
     }
 }
 
-/// As `ls -l` writes it.
+/// In the notation of `ls -l`.
 impl std::fmt::Display for Mode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let letters: String = (0..9)
@@ -54,16 +54,16 @@ impl std::fmt::Display for Mode {
     }
 }
 
-/// What is known of an inode.
+/// The attributes of an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attributes {
-    /// What it is.
+    /// The kind of the inode.
     pub kind: FileKind,
-    /// Who may use it, where that was ever said.
+    /// The permission bits, if they were ever set.
     pub mode: Option<Mode>,
-    /// Bytes of a file or of a symbolic link's target.
+    /// Size, in bytes, of the file or of the link's target.
     pub size: u64,
-    /// Names it has; a directory counts as one.
+    /// The number of its names; a directory has one.
     pub links: u64,
     /// Last read, in nanoseconds since 1970.
     pub accessed: u64,
@@ -76,9 +76,9 @@ pub struct Attributes {
 /// A time to set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stamp {
-    /// Leave it.
+    /// Leave the time as it is.
     Keep,
-    /// The time it is.
+    /// The current time.
     Now,
     /// Nanoseconds since 1970.
     At(u64),
@@ -87,35 +87,35 @@ pub enum Stamp {
 /// How much of an inode must be durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Data, and what is needed to read them back (`fdatasync`).
+    /// The data, and the attributes that are needed to read them (`fdatasync`).
     Data,
-    /// All (`fsync`).
+    /// The data and all attributes (`fsync`).
     All,
 }
 
-/// A name in a directory.
+/// An entry of a directory.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
     /// The name.
     pub name: &'a str,
-    /// What it stands for; not held.
+    /// Its inode, which is not held.
     pub inode: Inode,
-    /// What that is.
+    /// The inode's kind.
     pub kind: FileKind,
-    /// Where to go on after this entry.
+    /// The cookie to continue after this entry.
     pub cookie: u64,
 }
 
 /// How full a file system is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes in use, with all overhead.
+    /// Size of the space in use in bytes, with all overhead.
     pub used: u64,
-    /// Bytes of the storage, used or not.
+    /// Size of the storage in bytes.
     pub size: u64,
 }
 
-/// Why an operation failed; each is an errno of POSIX.
+/// Why an operation failed. Each value stands for an error of POSIX.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -167,7 +167,7 @@ pub enum Error {
     /// `ENOMEM`
     #[error("out of memory")]
     NoMemory,
-    /// `EIO`: the storage failed, or what it gave is not authentic.
+    /// `EIO`: the storage failed, or its data are not authentic.
     #[error("input/output error")]
     Io,
     /// `ENOTSUP`

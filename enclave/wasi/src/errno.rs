@@ -1,4 +1,4 @@
-//! What went wrong, as errnos: in one place.
+//! Converts all errors to errnos.
 
 use crate::system::{SocketError, SystemError};
 use crate::types::{Errno, Error};
@@ -17,7 +17,7 @@ impl From<GuestError> for Error {
             GuestError::InvalidFlagValue { .. } | GuestError::InvalidEnumValue { .. } => {
                 Errno::Inval.into()
             }
-            // The witx conventions say that a function traps for these.
+            // The witx conventions say that these trap.
             GuestError::PtrOverflow
             | GuestError::PtrOutOfBounds { .. }
             | GuestError::PtrNotAligned { .. } => Error::trap(error.into()),
@@ -85,7 +85,7 @@ impl From<FileError> for Errno {
             FileError::TooManyOpen => Errno::Nfile,
             FileError::NoMemory => Errno::Nomem,
             FileError::NotSupported => Errno::Notsup,
-            // `Io`, and what later versions of the trait add.
+            // `Io`, and errors that later versions of the trait add.
             _ => Errno::Io,
         }
     }

@@ -1,8 +1,8 @@
-//! What the fuzz targets in `fuzz/` call.
+//! The function that the fuzz target in `fuzz/` calls.
 //!
-//! A program has one directory open, which holds symbolic links that lead out of it, and calls
-//! functions on paths as the input says. It panics if a path has reached what is beside the directory.
-//! Nobody but a fuzzer needs the feature that this module belongs to.
+//! A program has one directory open, with symbolic links that lead out of it, and calls functions
+//! on paths as the input says. The function panics if a path reaches something outside the
+//! directory. Only the fuzz target needs the feature of this module.
 
 use crate::types::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use crate::types::{Errno, Fd, Fdflags, Fstflags, Lookupflags, Oflags, Result, Rights};
@@ -13,22 +13,22 @@ use twine_fuzz_input::Input;
 use twine_vfs::{FileSystem, Memory};
 use wiggle::{GuestMemory, GuestPtr};
 
-/// Calls that one input makes.
+/// Limit on the calls that one input makes.
 const MAX_CALLS: usize = 24;
 
-/// Most bytes of a path here: more than a path may have.
+/// Limit on the size of a path here, in bytes; larger than the limit for programs.
 const MAX_PATH: usize = 5000;
 
-/// The preopened directory.
+/// The preopen.
 const TOP: u32 = 3;
 
-/// Where paths and results lie in the program's memory.
+/// Offsets of paths and results in the program's memory.
 const ONE: usize = 0;
 const OTHER: usize = MAX_PATH;
 const ROOM: usize = 2 * MAX_PATH;
 const ROOM_BYTES: usize = 512;
 
-/// A world of which nothing is needed.
+/// A system that is not used.
 struct Nowhere;
 
 impl System for Nowhere {
@@ -63,7 +63,8 @@ impl System for Nowhere {
     fn yield_now(&mut self) {}
 }
 
-/// A path: its length and its bytes; or how often bytes are repeated, and these.
+/// Reads a path from the input: its length and bytes, or a number of repetitions and the bytes to
+/// repeat.
 fn path_of(input: &mut Input<'_>) -> Vec<u8> {
     let length = input.u8();
     let (times, length) = match length {
@@ -75,10 +76,10 @@ fn path_of(input: &mut Input<'_>) -> Vec<u8> {
     path
 }
 
-/// What is beside the directory, and the directory.
+/// Makes the directory, and the files beside it.
 fn tree() -> Result<Memory, twine_vfs::Error> {
     let time = Arc::new(AtomicU64::new(0));
-    // Each change has a time of its own.
+    // Each change gets another time.
     let mut files = Memory::new(1 << 20, Box::new(move || time.fetch_add(1, Ordering::Relaxed)));
     let root = files.root();
     let mut directory = |above, name: &str| {
@@ -108,14 +109,14 @@ fn tree() -> Result<Memory, twine_vfs::Error> {
     Ok(files)
 }
 
-/// What a program sees of all that is beside the directory.
+/// Returns the attributes of everything beside the directory, as a program sees them.
 fn beside(wasi: &mut Wasi, memory: &mut GuestMemory<'_>) -> Vec<String> {
     let mut seen = Vec::new();
     for path in ["secret", "secret/file", "box"] {
         let at = put(memory, ONE, path.as_bytes());
         let stat = wasi.path_filestat_get(memory, TOP.into(), Lookupflags::empty(), at);
         let stat = stat.map(|stat| match path {
-            // Its contents may change.
+            // The program may change the contents of the directory itself.
             "box" => format!("{}", stat.ino),
             _ => format!("{stat:?}"),
         });
@@ -124,7 +125,7 @@ fn beside(wasi: &mut Wasi, memory: &mut GuestMemory<'_>) -> Vec<String> {
     seen
 }
 
-/// The inodes of what is beside the directory.
+/// Returns the inodes beside the directory.
 fn inodes(wasi: &mut Wasi, memory: &mut GuestMemory<'_>) -> Vec<u64> {
     let paths = [".", "secret", "secret/file"].into_iter();
     paths
@@ -150,9 +151,9 @@ fn rights(bits: u8) -> Rights {
     rights
 }
 
-/// Functions on paths, of a program that has a directory open.
+/// Calls functions on paths, as a program that has a directory open.
 pub fn path(bytes: &[u8]) {
-    let mut wasi = Wasi::new(Box::new(Nowhere), Vec::new(), Vec::new()).expect("nothing is wrong");
+    let mut wasi = Wasi::new(Box::new(Nowhere), Vec::new(), Vec::new()).expect("empty lists are valid");
     wasi.mount("/", Box::new(tree().expect("there is room"))).expect("there is room");
     let mut program = vec![0; ROOM + ROOM_BYTES];
     let mut memory = GuestMemory::Unshared(&mut program);
@@ -249,14 +250,14 @@ fn one(
     }
 }
 
-/// The names at the top.
+/// Returns the names in the preopen.
 fn names(wasi: &mut Wasi, memory: &mut GuestMemory<'_>) -> Vec<String> {
     let room = GuestPtr::<u8>::new(ROOM as u32);
     let length = wasi.fd_readdir(memory, TOP.into(), room, ROOM_BYTES as u32, 0);
     let length = length.unwrap_or_default() as usize;
     let GuestMemory::Unshared(bytes) = memory else { return Vec::new() };
     let (mut names, mut rest) = (Vec::new(), &bytes[ROOM..ROOM + length]);
-    // `dirent`: next, inode, length of the name, kind; then the name.
+    // A `dirent`: next cookie, inode, length of the name, kind; then the name.
     while let Some((head, more)) = rest.split_first_chunk::<24>() {
         let [a, b, c, d] = [head[16], head[17], head[18], head[19]];
         let length = (u32::from_le_bytes([a, b, c, d]) as usize).min(more.len());
@@ -269,7 +270,7 @@ fn names(wasi: &mut Wasi, memory: &mut GuestMemory<'_>) -> Vec<String> {
     names
 }
 
-/// Inputs for the target: calls of all kinds, along each way that there is.
+/// Inputs for the target: calls of all kinds, with each kind of path.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let paths: [&[u8]; 16] = [
         b"file",
@@ -303,7 +304,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         }
         seeds.push(("path", calls));
     }
-    // A directory below, and then a path from there; and paths that are too long.
+    // A directory opened below, and a path from it; then paths that are too long.
     let below = [&[0, 0], &framed(b"a/b")[..], &[2, 0], &[3, 1], &framed(b"../../file")].concat();
     seeds.push(("path", below));
     seeds.push(("path", [&[2, 0, 255, 4], &b"a/b/"[..]].concat()));

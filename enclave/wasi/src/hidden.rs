@@ -1,15 +1,15 @@
-//! What one mount hides of another.
+//! Finds names of one mount that another mount hides.
 
 use twine_vfs::{Error, FileKind, FileSystem};
 
-/// Whether a mount at the guest path `path` would hide a name that `files`, mounted at
-/// `mounted_at`, has: programs look a path up in the mount whose path is the longest that fits.
+/// Whether a mount at the guest path `path` would hide a name of `files`, which is mounted at
+/// `mounted_at`. Programs look a path up in the mount with the longest path that matches.
 ///
-/// Guest paths are compared as wasi-libc does it: `data`, `./data` and `/data` are one place. A
-/// symbolic link on the way counts as hidden, whatever it leads to.
+/// Guest paths are compared as in wasi-libc: `data`, `./data` and `/data` are the same path. A
+/// symbolic link in the path counts as hidden, whatever its target.
 ///
 /// # Errors
-/// When `files` can't be read.
+/// `files` cannot be read.
 pub fn hides(files: &mut dyn FileSystem, mounted_at: &str, path: &str) -> Result<bool, Error> {
     let (above, names) = (names(mounted_at), names(path));
     let Some(below) = names.strip_prefix(&above[..]) else { return Ok(false) };
@@ -36,7 +36,7 @@ pub fn hides(files: &mut dyn FileSystem, mounted_at: &str, path: &str) -> Result
     Ok(true)
 }
 
-/// The names of a guest path from its root on, without those that `..` takes back.
+/// The names in a guest path from its root on, with `..` resolved.
 fn names(path: &str) -> Vec<&str> {
     let mut names = Vec::new();
     for name in path.split('/').filter(|name| !["", "."].contains(name)) {

@@ -1,10 +1,9 @@
-//! The system interface that Twine gives to programs: WASI preview 1.
+//! The system interface that Twine offers to programs: WASI preview 1.
 //!
-//! [`Wasi`] is what one program sees: its arguments, environment, descriptors, clocks
-//! and randomness. Everything that needs the world outside goes through a [`System`];
-//! in the enclave that is the checked boundary to the host, in tests it is memory. Files
-//! are in the file systems that are mounted ([`Wasi::mount`]); paths, rights and
-//! descriptors are the same for all of them.
+//! [`Wasi`] holds what a program sees: arguments, environment, descriptors, clocks and randomness.
+//! It reaches the outside through a [`System`]. In the enclave that is the checked boundary to the
+//! host; in tests it is memory. Files are in the mounted file systems ([`Wasi::mount`]). Paths,
+//! rights and descriptors work the same way for all of them.
 //!
 //! ```no_run
 //! # fn f(engine: &wasmtime::Engine, system: Box<dyn twine_wasi::System>) -> wasmtime::Result<()> {
@@ -15,9 +14,8 @@
 //! # }
 //! ```
 //!
-//! Randomness comes from the CPU (RDRAND, by way of the `getrandom` crate), never from
-//! the host. Clocks come from the host and are not trusted; the monotonic one is checked
-//! never to go back.
+//! Randomness comes from the CPU (RDRAND, through the `getrandom` crate), never from the host.
+//! Clocks come from the host and are not trusted; the monotonic clock is checked never to go back.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -45,7 +43,7 @@ mod fd;
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a panic of what only fuzz targets call is a find"
+    reason = "in a function for fuzz targets, a panic is a finding"
 )]
 pub mod fuzzing;
 mod hidden;
@@ -59,7 +57,7 @@ mod stream;
 mod strings;
 mod system;
 mod transfer;
-#[allow(clippy::too_many_arguments, reason = "the functions are those of the witx")]
+#[allow(clippy::too_many_arguments, reason = "the witx defines the functions")]
 mod types;
 
 pub use hidden::hides;
@@ -74,59 +72,59 @@ use fd::table::Descriptors;
 use mount::Mount;
 use strings::Strings;
 
-/// A program called `proc_exit`: travels as the error that ends its execution.
+/// The error that ends a program after it called `proc_exit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the program exited with code {0}")]
 pub struct Exit(
-    /// The exit code it gave.
+    /// The exit code.
     pub u32,
 );
 
-/// Why arguments or an environment can't be given to a program.
+/// Why arguments, environment, mounts or sockets cannot be passed to a program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// C strings end at a NUL, so none may hold one.
+    /// A string contains a NUL, at which C strings end.
     #[error("{0} holds a NUL character")]
     Nul(String),
-    /// A name of the environment is empty or holds an equals sign.
+    /// A name in the environment is empty or contains an equals sign.
     #[error("the environment's name {0:?} is empty or holds '='")]
     Name(String),
-    /// Sizes are 32 bits wide in WASI preview 1.
+    /// The strings do not fit into 4 GiB: WASI preview 1 has 32-bit sizes.
     #[error("{0} have more than 4 GiB")]
     TooLarge(&'static str),
-    /// A program can have some thousands of descriptors.
+    /// The program would have too many descriptors.
     #[error("there are too many mounts and sockets")]
     Descriptors,
 }
 
-/// What the program wrote may not be durable.
+/// Data that the program wrote may not be durable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("what the program wrote under {path:?} could not be made durable: {error}")]
 pub struct SyncError {
-    /// Where the program sees the file system.
+    /// The guest path of the file system.
     pub path: String,
-    /// Why not.
+    /// The error of the file system.
     pub error: twine_vfs::Error,
 }
 
-/// What one program sees of the world.
+/// The system interface of one program.
 pub struct Wasi {
     system: Box<dyn System>,
     arguments: Strings,
     environment: Strings,
     descriptors: Descriptors,
     mounts: Vec<Mount>,
-    /// The last input was all that there was: the next read may have to wait.
+    /// Whether the last read took all available input, so that the next one may have to wait.
     drained: bool,
 }
 
 impl Wasi {
-    /// A world with the three standard streams of `system`, these arguments (the
+    /// Makes the interface with the three standard streams of `system`, these arguments (the
     /// program's name first) and this environment.
     ///
     /// # Errors
-    /// When a string can't be handed to a program.
+    /// A string that cannot be passed to a program.
     pub fn new(
         mut system: Box<dyn System>,
         arguments: Vec<Vec<u8>>,

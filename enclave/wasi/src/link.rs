@@ -1,5 +1,4 @@
-//! The link between the generated glue and wasmtime: one line for each function, with its
-//! WebAssembly type.
+//! Links the generated glue to wasmtime, with one line for each function and its WebAssembly type.
 
 use crate::Wasi;
 use crate::types::Errno;
@@ -7,7 +6,7 @@ use crate::types::wasi_snapshot_preview1 as generated;
 use wasmtime::{Caller, Extern, Linker, Result, bail};
 use wiggle::{GuestError, GuestMemory};
 
-/// Calls `body` with the program's memory and its WASI.
+/// Calls `body` with the program's memory and its [`Wasi`].
 fn with_memory<T, R>(
     caller: &mut Caller<'_, T>,
     wasi: impl Fn(&mut T) -> &mut Wasi,
@@ -25,9 +24,9 @@ fn with_memory<T, R>(
     }
 }
 
-/// What a function gives to the program.
+/// The result type of a function.
 trait Answer: Sized {
-    /// An errno, if the function gives one.
+    /// Returns an errno, if the type is an errno.
     fn errno(errno: Errno) -> Option<Self>;
 }
 
@@ -43,8 +42,8 @@ impl Answer for () {
     }
 }
 
-/// Makes `INVAL` of a value that a parameter's type does not have: C libraries hand on what a
-/// program gave them, and other systems answer it with an error.
+/// Returns `INVAL` for a value outside a parameter's type. C libraries pass on values of the
+/// program, and other systems answer such values with an error.
 fn answered<R: Answer>(result: Result<R>) -> Result<R> {
     fn is_out_of_range(error: &GuestError) -> bool {
         match error {
@@ -61,7 +60,7 @@ fn answered<R: Answer>(result: Result<R>) -> Result<R> {
     })
 }
 
-/// The module that programs import from.
+/// The name of the module that programs import from.
 const MODULE: &str = "wasi_snapshot_preview1";
 
 macro_rules! functions {
@@ -74,7 +73,7 @@ macro_rules! functions {
         /// Defines all functions of `wasi_snapshot_preview1`.
         ///
         /// # Errors
-        /// When one of them is defined already.
+        /// One of them is defined already.
         pub fn add_to_linker<T: 'static>(
             linker: &mut Linker<T>,
             wasi: impl Fn(&mut T) -> &mut Wasi + Send + Sync + Copy + 'static,

@@ -6,18 +6,18 @@ use crate::types::{Errno, Fdflags};
 use crate::{SetupError, SyncError, Wasi};
 use twine_vfs::{FileSystem, Inode};
 
-/// A file system and where the program sees it.
+/// A file system, and its guest path.
 pub(crate) struct Mount {
     pub path: String,
     pub files: Box<dyn FileSystem>,
 }
 
 impl Wasi {
-    /// Gives the program a file system: a preopened directory at `guest_path`. The first one
-    /// is descriptor 3, the next one 4 and so on.
+    /// Adds a file system as a preopen at `guest_path`. The first one gets descriptor 3, the next
+    /// one 4, and so on.
     ///
     /// # Errors
-    /// When a path can't be handed to a program, or there are thousands of them.
+    /// A path that cannot be passed to a program, or too many descriptors.
     pub fn mount(
         &mut self,
         guest_path: &str,
@@ -38,12 +38,11 @@ impl Wasi {
         Ok(())
     }
 
-    /// Closes all descriptors and makes all that the program wrote durable. To be called when
+    /// Closes all descriptors, and makes everything that the program wrote durable. Call it when
     /// the program has ended in any way.
     ///
     /// # Errors
-    /// The first mount that could not say that its data are durable. The others were
-    /// synced all the same.
+    /// The error of the first mount whose data may not be durable. The others were synced anyway.
     pub fn finish(&mut self) -> Result<(), SyncError> {
         for descriptor in self.descriptors.take() {
             self.close(descriptor);
@@ -59,22 +58,22 @@ impl Wasi {
         result
     }
 
-    /// Hands on what the program has changed in its file systems. To be called before it
-    /// writes or sends anything, and before it waits: so nobody has ever seen it say
-    /// something about files that the end of this process could undo.
+    /// Hands over the program's changes in its file systems. Call it before the program writes or
+    /// sends anything, and before it waits. So nobody learns anything from the program about files
+    /// that the end of this process could undo.
     pub(crate) fn hand_over(&mut self) {
         self.mounts.iter_mut().for_each(|mount| mount.files.hand_over());
     }
 
-    /// To be called before a change in a file system: in one that others see, it can't be before
-    /// the changes that the program made earlier.
+    /// Call this before a change in a file system. If others see that change at once, this hands
+    /// over the program's earlier changes.
     pub(crate) fn will_change(&mut self, mount: usize) {
         if self.mounts.get(mount).is_some_and(|mount| mount.files.is_shared()) {
             self.hand_over();
         }
     }
 
-    /// The file system of a mount.
+    /// Returns the file system of a mount.
     pub(crate) fn files(&mut self, mount: usize) -> Result<&mut (dyn FileSystem + '_), Errno> {
         match self.mounts.get_mut(mount) {
             Some(mount) => Ok(&mut *mount.files),
@@ -82,7 +81,7 @@ impl Wasi {
         }
     }
 
-    /// A held inode's file system, and its number there.
+    /// Returns the file system of a held inode, and its number there.
     pub(crate) fn at(
         &mut self,
         held: &HeldInode,
@@ -90,7 +89,7 @@ impl Wasi {
         Ok((self.files(held.mount)?, held.inode))
     }
 
-    /// Gives back what a descriptor held.
+    /// Releases the inode or socket of a descriptor.
     pub(crate) fn close(&mut self, descriptor: Descriptor) {
         match descriptor.kind {
             Kind::Stream(_) => {}

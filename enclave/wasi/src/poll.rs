@@ -1,4 +1,4 @@
-//! `poll_oneoff`: waiting for clocks, streams and sockets. Files are always ready.
+//! `poll_oneoff`: waits for clocks, streams and sockets. Files are always ready.
 
 use crate::Wasi;
 use crate::fd::descriptor::{HeldInode, Kind};
@@ -14,15 +14,15 @@ use wiggle::{GuestMemory, GuestPtr};
 /// [`System::poll`](crate::System::poll).
 pub const MAX_SUBSCRIPTIONS: u32 = 1024;
 
-/// What one subscription waits for.
+/// The condition that a subscription waits for.
 enum Wait {
-    /// A time of the monotonic clock.
+    /// This time of the monotonic clock.
     Until(u64),
-    /// The request with that index.
+    /// The request with this index.
     Request(usize),
-    /// Nothing: it is so already, with that many bytes, or at the end.
+    /// None: it is ready now, with this many bytes, or at the end.
     Ready { bytes: u64, end: bool },
-    /// It never will: the event is this error, at once.
+    /// None: it fails now, with this error as its event.
     Failed(Errno),
 }
 
@@ -48,7 +48,7 @@ impl Wasi {
         events: GuestPtr<Event>,
         count: Size,
     ) -> Result<Size, Error> {
-        // With nothing to wait for it would wait for ever.
+        // Without subscriptions it would wait for ever.
         if count == 0 || count > MAX_SUBSCRIPTIONS {
             return Err(Errno::Inval.into());
         }
@@ -102,7 +102,7 @@ impl Wasi {
         Ok(Wait::Request(requests.len() - 1))
     }
 
-    /// What there is to read in a file.
+    /// Returns how many bytes a file has after a position.
     fn rest_of(&mut self, held: &HeldInode, position: u64) -> Result<Wait, Errno> {
         let (files, inode) = self.at(held)?;
         let bytes = files.attributes(inode)?.size.saturating_sub(position);
@@ -121,7 +121,7 @@ impl Wasi {
         Ok(Wait::Until(self.system.time(Clock::Monotonic)?.saturating_add(timeout)))
     }
 
-    /// Waits until something happened, and says what.
+    /// Waits until an event happens, and returns the events.
     fn happen(
         &mut self,
         subscriptions: &[Subscription],
@@ -168,7 +168,7 @@ impl Wasi {
                     },
                 })
                 .collect();
-            // The host may wake early; a program is told only of what happened.
+            // The host may wake early, so continue until an event happened.
             if !happened.is_empty() {
                 return Ok(happened);
             }

@@ -1,5 +1,6 @@
-//! The functions of WASI preview 1, handed on to where they are done. Each has the errno that
-//! POSIX has for the case; where wasmtime's differs and programs see it, wasmtime's.
+//! The functions of WASI preview 1, which call their implementations. Each returns the errno of
+//! POSIX for the case. If wasmtime's errno differs and programs depend on it, it returns
+//! wasmtime's.
 
 use crate::fd::io::At;
 use crate::path::open::Opening;

@@ -1,5 +1,5 @@
-//! The functions on sockets. Listening sockets come with the program's start; there is no
-//! function that makes one.
+//! The functions on sockets. A program gets its listening sockets when it starts; no function makes
+//! one.
 
 use crate::fd::descriptor::{Descriptor, Kind};
 use crate::fd::rights;
@@ -12,13 +12,13 @@ use crate::{SetupError, Wasi};
 use wiggle::GuestMemory;
 
 impl Wasi {
-    /// Gives the program a listening socket of its system's, by the system's number. It is the
-    /// lowest free descriptor: after those of the mounts, if they are made first. It does not
-    /// wait for connections until the program clears `NONBLOCK`, as with wasmtime: runtimes with
-    /// a scheduler of their own rely on it.
+    /// Adds a listening socket with this number of the system. It gets the lowest free descriptor:
+    /// the one after the mounts, if they are added first. As in wasmtime, it does not wait for
+    /// connections until the program clears `NONBLOCK`: runtimes with their own scheduler rely on
+    /// it.
     ///
     /// # Errors
-    /// When there are thousands of descriptors already.
+    /// Too many descriptors.
     pub fn listen(&mut self, socket: u64) -> Result<(), SetupError> {
         let mut descriptor =
             Descriptor::new(Kind::Listener(socket), Fdflags::NONBLOCK, rights::listener());
@@ -27,7 +27,7 @@ impl Wasi {
         Ok(())
     }
 
-    /// A connection that may be used so: its number, and whether calls wait.
+    /// Returns the number of a connection with this right, and whether its calls wait.
     fn connection(&self, fd: Fd, right: Rights) -> Result<(u64, bool)> {
         let descriptor = self.descriptors.get(fd)?;
         match descriptor.kind {
@@ -71,7 +71,7 @@ impl Wasi {
         counted(self.system.receive(socket, bytes, peek, wait)?, bytes.len())
     }
 
-    /// Receives what fits into the buffers.
+    /// Receives as many bytes as fit into the buffers.
     pub(crate) fn receive(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -89,7 +89,7 @@ impl Wasi {
         targets.scatter(memory, &bytes)
     }
 
-    /// Sends what is in the buffers; only some of it if it may not wait.
+    /// Sends the bytes in the buffers. If it may not wait, it may send only some of them.
     pub(crate) fn send(
         &mut self,
         memory: &GuestMemory<'_>,
@@ -104,7 +104,7 @@ impl Wasi {
         sources.hand_on(memory, wait, |bytes| Ok(self.system.send(socket, bytes, wait)?))
     }
 
-    /// Receives until the buffers are full, the other end sends no more, or it fails.
+    /// Receives until the buffers are full, the other end sends no more, or a call fails.
     #[expect(clippy::indexing_slicing, reason = "`receive_into` receives no more than is left")]
     fn receive_all(
         &mut self,
@@ -119,7 +119,7 @@ impl Wasi {
             match self.receive_into(socket, &mut bytes[done..], false, wait) {
                 Ok(0) => break,
                 Ok(received) => done += received,
-                // What came before counts; the error comes again at the next call.
+                // Return the bytes received before the error. The next call gets the error again.
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno.into()),
             }
@@ -138,7 +138,7 @@ impl Wasi {
         let (socket, wait) = self.connection(fd, Rights::FD_READ)?;
         let targets = Buffers::targets(memory, vectors, MAX_STREAM_BYTES)?;
         let peek = flags.contains(Riflags::RECV_PEEK);
-        // Peeking again would give the same bytes again.
+        // Peeking again would return the same bytes.
         let received = match flags.contains(Riflags::RECV_WAITALL) && !peek {
             true => self.receive_all(memory, socket, &targets, wait)?,
             false => self.receive(memory, socket, &targets, peek, wait)?,
@@ -154,7 +154,7 @@ impl Wasi {
         flags: Siflags,
     ) -> Result<Size> {
         let (socket, wait) = self.connection(fd, Rights::FD_WRITE)?;
-        // WASI defines none yet.
+        // WASI defines no flags yet.
         if flags != 0 {
             return Err(Errno::Inval.into());
         }

@@ -1,4 +1,4 @@
-//! The standard streams, and what connections share with them.
+//! The standard streams, and the parts that they share with connections.
 
 use crate::Wasi;
 use crate::system::{Interest, PollRequest, Readiness, StreamKind};
@@ -16,7 +16,7 @@ impl Wasi {
         })
     }
 
-    /// With `NONBLOCK` set, says `AGAIN` where a call would have to wait.
+    /// Returns `AGAIN` if a call with `NONBLOCK` would have to wait.
     fn ready_or_again(&mut self, stream: u64, interest: Interest) -> Result<()> {
         match self.system.poll(&[PollRequest { stream, interest }], Some(0))?[..] {
             [] | [Readiness::Pending, ..] => Err(Errno::Again.into()),
@@ -37,7 +37,7 @@ impl Wasi {
         if nonblocking {
             self.ready_or_again(stream, Interest::Read)?;
         }
-        // Not before each piece of an input that comes faster than it is read.
+        // Skip this while input arrives faster than the program reads it.
         if self.drained {
             self.hand_over();
         }
@@ -62,7 +62,7 @@ impl Wasi {
             self.ready_or_again(stream, Interest::Write)?;
         }
         self.hand_over();
-        // All buffers leave in one host call: a line of `printf` is one exit.
+        // All buffers leave in one host call, so a line of `printf` is one exit.
         sources.hand_on(memory, !nonblocking, |bytes| Ok(self.system.write(stream, bytes)?))
     }
 }

@@ -6,12 +6,12 @@ use crate::types::Result;
 use crate::types::Size;
 use wiggle::{GuestMemory, GuestPtr};
 
-/// A list of strings as `args_get` and `environ_get` hand them out.
+/// A list of strings, for `args_get` and `environ_get`.
 pub(crate) struct Strings {
     strings: Vec<Vec<u8>>,
-    /// How many.
+    /// The number of strings.
     count: u32,
-    /// Bytes of all strings, each with its NUL.
+    /// Size of all strings, each with its NUL, in bytes.
     size: u32,
 }
 
@@ -30,12 +30,12 @@ impl Strings {
         Ok(Strings { strings, count, size })
     }
 
-    /// How many, and their bytes.
+    /// Returns the number of strings, and their size in bytes.
     pub(crate) fn sizes(&self) -> (Size, Size) {
         (self.count, self.size)
     }
 
-    /// Writes pointers and bytes as C wants them.
+    /// Writes the pointers and the bytes, in the form that C programs expect.
     pub(crate) fn write(
         &self,
         memory: &mut GuestMemory<'_>,

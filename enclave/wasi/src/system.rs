@@ -1,4 +1,4 @@
-//! What WASI needs of the world outside.
+//! The interface through which WASI reaches the outside.
 
 /// Why a call of the [`System`] failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -9,7 +9,7 @@ pub enum SystemError {
     /// The stream or socket is not open, or not in this direction (`EBADF`).
     #[error("bad file descriptor")]
     BadStream,
-    /// Nobody reads the other end (`EPIPE`).
+    /// The other end of the pipe or connection is closed (`EPIPE`).
     #[error("broken pipe")]
     BrokenPipe,
     /// No space is left (`ENOSPC`).
@@ -30,7 +30,7 @@ pub enum SystemError {
     /// The system does not permit it (`EACCES`).
     #[error("permission denied")]
     Denied,
-    /// Memory is short (`ENOMEM`).
+    /// The system is out of memory (`ENOMEM`).
     #[error("cannot allocate memory")]
     NoMemory,
     /// A file would be too large (`EFBIG`).
@@ -42,25 +42,25 @@ pub enum SystemError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocketError {
-    /// The other end broke the connection off (`ECONNRESET`).
+    /// The other end reset the connection (`ECONNRESET`).
     #[error("the connection was reset")]
     Reset,
-    /// The other end was gone before the connection was accepted (`ECONNABORTED`).
+    /// The connection was aborted before it was accepted (`ECONNABORTED`).
     #[error("the connection was aborted")]
     Aborted,
-    /// The socket has no connection any more (`ENOTCONN`).
+    /// The socket is not connected any more (`ENOTCONN`).
     #[error("the socket is not connected")]
     NotConnected,
-    /// The system can't open more sockets (`ENFILE`).
+    /// The system cannot open more sockets (`ENFILE`).
     #[error("too many sockets are open")]
     TooManyOpen,
-    /// What can fail for streams too; [`SystemError::WouldBlock`] for a call that was told not to
-    /// wait.
+    /// An error that streams can have too; [`SystemError::WouldBlock`] from a call that may not
+    /// wait but would have to.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// What a stream is connected to.
+/// The kind of file that a stream is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
     /// A pipe, a socket, or something else without a position.
@@ -69,7 +69,7 @@ pub enum StreamKind {
     Terminal,
     /// A regular file.
     File,
-    /// A character device that is no terminal, such as `/dev/null`.
+    /// A character device other than a terminal, such as `/dev/null`.
     Device,
 }
 
@@ -78,7 +78,7 @@ pub enum StreamKind {
 pub enum Clock {
     /// Time since the Unix epoch.
     Realtime,
-    /// Never goes back.
+    /// A clock that never goes back.
     Monotonic,
     /// CPU time of the process.
     ProcessCpu,
@@ -86,79 +86,80 @@ pub enum Clock {
     ThreadCpu,
 }
 
-/// What is waited for.
+/// The event to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
-    /// Bytes to be read, the end of them or, of a listening socket, a connection.
+    /// Bytes can be read, their end was reached, or a connection can be accepted.
     Read,
-    /// Room to write.
+    /// Bytes can be written.
     Write,
 }
 
 /// A stream or socket to wait for ([`System::poll`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollRequest {
-    /// The stream, or the socket.
+    /// The number of the stream or socket.
     pub stream: u64,
-    /// What is waited for.
+    /// The event to wait for.
     pub interest: Interest,
 }
 
-/// What became of a [`PollRequest`].
+/// The result of a [`PollRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
     /// It is not ready yet.
     Pending,
     /// It is ready.
     Ready {
-        /// Bytes that are ready to be read, where that is known, else 1.
+        /// The number of bytes ready to be read, or 1 if it is not known.
         bytes: u64,
-        /// The other end is gone.
+        /// Whether the other end is closed.
         hangup: bool,
     },
     /// The stream is not open.
     Bad,
 }
 
-/// The world outside, as WASI needs it.
+/// The outside, as WASI needs it.
 ///
-/// Streams are 0 (input), 1 (output) and 2 (error). Sockets have numbers from 3 on, which
-/// the system chooses: those of listening sockets reach WASI by
-/// [`Wasi::listen`](crate::Wasi::listen), those of connections by [`System::accept`].
-/// A system that never gives a listening socket need not have the calls for sockets.
+/// Streams have the numbers 0 (input), 1 (output) and 2 (error). Sockets have numbers from 3 on,
+/// which the system chooses. WASI learns the numbers of listening sockets by
+/// [`Wasi::listen`](crate::Wasi::listen), and those of connections by [`System::accept`]. A system
+/// without listening sockets need not implement the calls for sockets.
 pub trait System: Send {
-    /// Reads into `bytes`: at least one byte, or none at the end.
+    /// Reads into `bytes`, and returns the number of bytes, which is 0 only at the end.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, SystemError>;
 
-    /// Writes some of `bytes`; how many.
+    /// Writes some of `bytes`, and returns their number.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, SystemError>;
 
-    /// What a stream is connected to.
+    /// Returns the kind of file that a stream is connected to.
     ///
     /// # Errors
-    /// How it failed; [`SystemError::BadStream`] for one that is not open.
+    /// The system's error; [`SystemError::BadStream`] if the stream is not open.
     fn kind(&mut self, stream: u64) -> Result<StreamKind, SystemError>;
 
-    /// Accepts a connection on a listening socket; its number. With `wait` it waits for one.
+    /// Accepts a connection on a listening socket, and returns its number. If `wait` is set, waits
+    /// for one.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn accept(&mut self, _listener: u64, _wait: bool) -> Result<u64, SocketError> {
         Err(SystemError::NotSupported.into())
     }
 
-    /// Receives from a connection into `bytes`, which are not empty: at least one byte, or
-    /// none when the other end sends no more. With `peek` the bytes stay to be received; with
-    /// `wait` it waits for some.
+    /// Receives from a connection into `bytes`, which are not empty. Returns the number of bytes,
+    /// which is 0 only if the other end sends no more. If `peek` is set, the bytes remain to be
+    /// received again. If `wait` is set, waits for bytes.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn receive(
         &mut self,
         _connection: u64,
@@ -169,19 +170,19 @@ pub trait System: Send {
         Err(SystemError::NotSupported.into())
     }
 
-    /// Sends some of `bytes`, which are not empty, on a connection; how many. With `wait` it
-    /// waits until some can go.
+    /// Sends some of `bytes`, which are not empty, on a connection, and returns their number. If
+    /// `wait` is set, waits until it can send some.
     ///
     /// # Errors
-    /// How it failed; [`SystemError::BrokenPipe`] when the other end receives no more.
+    /// The system's error; [`SystemError::BrokenPipe`] if the other end receives no more.
     fn send(&mut self, _connection: u64, _bytes: &[u8], _wait: bool) -> Result<usize, SocketError> {
         Err(SystemError::NotSupported.into())
     }
 
-    /// Ends receiving, sending or both on a connection.
+    /// Shuts down receiving, sending or both on a connection.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn shut_down(
         &mut self,
         _connection: u64,
@@ -194,30 +195,30 @@ pub trait System: Send {
     /// Closes a listening socket or a connection.
     fn close(&mut self, _socket: u64) {}
 
-    /// Waits until at least one request is ready or `timeout` nanoseconds have passed, for ever if
-    /// there is none. Returns the readiness of each request, in their order. Without requests it
-    /// sleeps. It may return early.
+    /// Waits until at least one request is ready or `timeout` nanoseconds have passed. `None` is no
+    /// limit. Returns the readiness of each request, in their order. Without requests it sleeps. It
+    /// may return early.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn poll(
         &mut self,
         requests: &[PollRequest],
         timeout: Option<u64>,
     ) -> Result<Vec<Readiness>, SystemError>;
 
-    /// The time of a clock in nanoseconds; the monotonic one never goes back.
+    /// Returns the time of a clock in nanoseconds. The monotonic clock never goes back.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn time(&mut self, clock: Clock) -> Result<u64, SystemError>;
 
-    /// The resolution of a clock in nanoseconds.
+    /// Returns the resolution of a clock in nanoseconds.
     ///
     /// # Errors
-    /// How it failed.
+    /// The system's error.
     fn resolution(&mut self, clock: Clock) -> Result<u64, SystemError>;
 
-    /// Lets others run.
+    /// Lets other threads run.
     fn yield_now(&mut self);
 }

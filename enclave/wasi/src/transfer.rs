@@ -1,38 +1,38 @@
-//! Bytes between the program's memory and everything else.
+//! Moves bytes between the program's memory and files, streams and sockets.
 
 use crate::types::Result;
 use crate::types::{CiovecArray, Errno, IovecArray};
 use twine_vfs::{FileSystem, Inode};
 use wiggle::{GuestMemory, GuestPtr};
 
-/// Most bytes of one call, since counts are 32 bits wide: a program gets a short count
-/// beyond.
+/// Limit on the size of one read or write of a file, in bytes: counts have 32 bits. A call with
+/// more returns a short count.
 pub(crate) const MAX_FILE_BYTES: u32 = u32::MAX;
-/// Limit on the bytes of one [`System`](crate::System) call that reads or writes a stream or a
-/// socket: a program gets a short count beyond.
+/// Limit on the size of one [`System`](crate::System) call that reads or writes a stream or a
+/// socket, in bytes. A program's call with more can return a short count.
 pub const MAX_STREAM_BYTES: u32 = 256 << 10;
-/// Most bytes that one call writes to a stream or socket, piece by piece: as Linux has it.
+/// Limit on the bytes that one call writes to a stream or socket, in pieces, as on Linux.
 pub(crate) const MAX_WRITTEN_BYTES: u32 = 0x7fff_f000;
-/// Most buffers of one call (`IOV_MAX`), likewise.
+/// Limit on the number of buffers in one call (`IOV_MAX`), as on Linux.
 const MAX_BUFFERS: usize = 1024;
-/// Bytes at a time through a buffer where the program's memory is shared among threads.
+/// Size, in bytes, of the pieces that are copied through a buffer if threads share the memory.
 const PIECE: u32 = 64 << 10;
 
-/// How long something is, as far as a program can count.
+/// Returns the length of `bytes`, or the largest that a program can count.
 pub(crate) fn length_of(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-/// How many bytes a call on something outside says it took or gave, if there were so many.
+/// Checks a count from outside: `most` is the number of bytes that were passed.
 pub(crate) fn counted(count: usize, most: usize) -> Result<usize, Errno> {
     if count > most { Err(Errno::Io) } else { Ok(count) }
 }
 
-/// Buffers of a program's, none of them empty, which all lie in its memory.
+/// Buffers of a program. They are not empty, and are within its memory.
 #[derive(Debug)]
 pub(crate) struct Buffers {
     pub list: Vec<GuestPtr<[u8]>>,
-    /// Bytes of all.
+    /// Size of all buffers together, in bytes.
     pub total: u32,
 }
 
@@ -49,7 +49,7 @@ impl Buffers {
             let length = length.min(most - total);
             if length > 0 {
                 let buffer = pointer.as_array(length);
-                // A buffer out of bounds traps before anything is read or written.
+                // A buffer out of bounds traps before any read or write.
                 memory.as_slice(buffer)?;
                 list.push(buffer);
                 total += length;
@@ -61,7 +61,7 @@ impl Buffers {
         Ok(Buffers { list, total })
     }
 
-    /// What is to be read into.
+    /// Collects the buffers to read into.
     pub(crate) fn targets(
         memory: &GuestMemory<'_>,
         vectors: IovecArray,
@@ -74,7 +74,7 @@ impl Buffers {
         Buffers::collect(memory, buffers, most)
     }
 
-    /// What is to be written.
+    /// Collects the buffers to write.
     pub(crate) fn sources(
         memory: &GuestMemory<'_>,
         vectors: CiovecArray,
@@ -87,7 +87,8 @@ impl Buffers {
         Buffers::collect(memory, buffers, most)
     }
 
-    /// The next bytes after the first `done`, in one piece that fits into one host call.
+    /// Copies the bytes after the first `done` into one piece, of at most the size of one host
+    /// call.
     fn gather(&self, memory: &GuestMemory<'_>, done: u32) -> Result<Vec<u8>> {
         let length = MAX_STREAM_BYTES.min(self.total - done);
         let mut bytes = Vec::with_capacity(length as usize);
@@ -108,8 +109,9 @@ impl Buffers {
         Ok(bytes)
     }
 
-    /// Hands all bytes on in pieces, or one piece if it may not `wait`, until `write` takes less
-    /// than it was given; how many it took. An error after some is a short count.
+    /// Passes the bytes to `write` in pieces, until `write` takes fewer than it was given. If it
+    /// may not `wait`, passes only one piece. Returns how many bytes `write` took. An error after
+    /// some of them is a short count.
     pub(crate) fn hand_on(
         &self,
         memory: &GuestMemory<'_>,
@@ -138,8 +140,7 @@ impl Buffers {
         Ok(done)
     }
 
-    /// Fills the buffers in order with `bytes`, which are no more than there is room for; how many
-    /// they are.
+    /// Fills the buffers in order with `bytes`, which must fit, and returns their number.
     pub(crate) fn scatter(&self, memory: &mut GuestMemory<'_>, mut bytes: &[u8]) -> Result<u32> {
         let mut done = 0;
         for buffer in &self.list {
@@ -152,23 +153,24 @@ impl Buffers {
         Ok(done)
     }
 
-    /// The buffers as they are; or, of a shared memory, in pieces that fit through a buffer.
+    /// Returns the buffers; if the memory is shared, divided into pieces that fit through a buffer.
     fn pieces(&self, shared: bool) -> impl Iterator<Item = GuestPtr<[u8]>> {
         let most = if shared { PIECE } else { u32::MAX };
         self.list.iter().flat_map(move |buffer| {
             let (start, length) = (buffer.offset_base(), buffer.len());
             (0..length).step_by(most as usize).map(move |at| {
-                // The buffer lies in the memory, so no sum is beyond 32 bits.
+                // The buffer is in the memory, so the sum fits into 32 bits.
                 GuestPtr::new((start + at, most.min(length - at)))
             })
         })
     }
 
-    /// Reads from a file at `offset`; how many bytes. An error after some is a short count.
+    /// Reads from a file at `offset`, and returns the number of bytes. An error after some of them
+    /// is a short count.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::indexing_slicing,
-        reason = "`counted` lets no more pass than the piece has, which has 32 bits"
+        reason = "`counted` accepts at most the length of the piece, which has 32 bits"
     )]
     pub(crate) fn read(
         &self,
@@ -208,7 +210,8 @@ impl Buffers {
         Ok(done)
     }
 
-    /// Writes to a file at `offset`; how many bytes. An error after some is a short count.
+    /// Writes to a file at `offset`, and returns the number of bytes. An error after some of them
+    /// is a short count.
     pub(crate) fn write(
         &self,
         memory: &GuestMemory<'_>,

@@ -1,4 +1,4 @@
-//! The types of WASI preview 1, generated from its witx, and the interface that has all functions.
+//! The types of WASI preview 1, generated from its witx, and the trait with all its functions.
 
 use crate::system::Clock;
 

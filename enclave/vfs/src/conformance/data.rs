@@ -1,9 +1,9 @@
-//! Contents of files.
+//! Checks on the contents of files.
 
 use super::{Files, all, contents, file};
 use crate::{Change, Error};
 
-/// Overwriting, appending and reading pieces.
+/// Overwrites, appends, and reads parts.
 pub fn what_was_written_is_read(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -20,7 +20,7 @@ pub fn what_was_written_is_read(files: Files<'_>) {
     assert_eq!(contents(files, root, "file"), b"hello, there!");
 }
 
-/// A short count means the end.
+/// A short count only occurs at the end of the file.
 pub fn reads_end_at_the_end_of_the_file(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -34,7 +34,7 @@ pub fn reads_end_at_the_end_of_the_file(files: Files<'_>) {
     files.release(inode);
 }
 
-/// A file may be far longer than the storage.
+/// A file can be far longer than the storage.
 pub fn gaps_read_as_zero_and_take_no_space(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -55,7 +55,7 @@ pub fn gaps_read_as_zero_and_take_no_space(files: Files<'_>) {
     files.release(inode);
 }
 
-/// What a search for data passes over reads as zero, and nothing else is passed over.
+/// A search for data only passes over bytes that read as zero.
 pub fn before_the_next_data_all_is_zero(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -82,7 +82,7 @@ pub fn before_the_next_data_all_is_zero(files: Files<'_>) {
     files.release(inode);
 }
 
-/// Shorter and longer.
+/// A file becomes shorter and longer.
 pub fn sizes_are_set_both_ways(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -100,7 +100,7 @@ pub fn sizes_are_set_both_ways(files: Files<'_>) {
     files.release(inode);
 }
 
-/// At every place in a block.
+/// Cuts a file at different offsets in a block.
 pub fn what_was_cut_off_does_not_come_back(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -112,7 +112,7 @@ pub fn what_was_cut_off_does_not_come_back(files: Files<'_>) {
         let (kept, new) = bytes.split_at(size as usize);
         assert!(kept.iter().all(|&byte| byte == 9), "{size}");
         assert!(new.iter().all(|&byte| byte == 0), "{size}");
-        // The same by writing behind the end.
+        // The same if a write after the end makes the file longer.
         files.set_size(inode, size).expect("shorter");
         files.write(inode, 16_000, &[9]).expect("write");
         assert!(all(files, inode)[size as usize..16_000].iter().all(|&byte| byte == 0), "{size}");
@@ -120,7 +120,7 @@ pub fn what_was_cut_off_does_not_come_back(files: Files<'_>) {
     files.release(inode);
 }
 
-/// As `posix_fallocate`.
+/// Allocation works like `posix_fallocate`.
 pub fn allocation_makes_the_file_longer_and_keeps_its_contents(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -140,7 +140,7 @@ pub fn allocation_makes_the_file_longer_and_keeps_its_contents(files: Files<'_>)
     files.release(inode);
 }
 
-/// Offsets that can't be are refused without effect.
+/// Offsets above the limit are refused, and change nothing.
 pub fn files_have_a_longest_size(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -151,7 +151,7 @@ pub fn files_have_a_longest_size(files: Files<'_>) {
     files.release(inode);
 }
 
-/// Directories and symbolic links have none.
+/// Directories and symbolic links have no contents.
 pub fn contents_belong_to_files_only(files: Files<'_>) {
     let root = files.root();
     files.create_symbolic_link(root, "link", "x").expect("link");
@@ -164,7 +164,7 @@ pub fn contents_belong_to_files_only(files: Files<'_>) {
     files.release(link);
 }
 
-/// Every combination of offsets and lengths around the edges of blocks.
+/// Tries all combinations of offsets and lengths around the edges of blocks.
 pub fn writes_of_all_alignments_agree_with_a_plain_vector(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -185,7 +185,7 @@ pub fn writes_of_all_alignments_agree_with_a_plain_vector(files: Files<'_>) {
     files.release(inode);
 }
 
-/// Files, directories and the whole.
+/// Syncs a file, a directory, and the whole file system.
 pub fn syncing_succeeds_for_all_kinds(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");

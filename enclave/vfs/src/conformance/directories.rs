@@ -1,4 +1,4 @@
-//! Reading directories.
+//! Checks on reading directories.
 
 use super::{Files, directory, file, list};
 use crate::{FileKind, Inode};
@@ -8,14 +8,14 @@ fn number(name: &str) -> usize {
     name.strip_prefix("file ").and_then(|number| number.parse().ok()).expect(name)
 }
 
-/// Makes `file 0` and so on.
+/// Makes `file 0` and so on, one for each number.
 fn fill(files: Files<'_>, directory: Inode, numbers: std::ops::Range<usize>) {
     for number in numbers {
         file(files, directory, &format!("file {number}"), b"");
     }
 }
 
-/// The next `count` entries after `cookie`.
+/// Reads the next `count` entries after `cookie`.
 fn some(files: Files<'_>, directory: Inode, cookie: u64, count: usize) -> Vec<(String, u64)> {
     let mut entries = Vec::new();
     let listed = files.entries(directory, cookie, &mut |entry| {
@@ -29,7 +29,7 @@ fn some(files: Files<'_>, directory: Inode, cookie: u64, count: usize) -> Vec<(S
     entries
 }
 
-/// Each entry once, in pieces of all sizes, with cookies of its own above 3.
+/// Reading in pieces of any size returns each entry once, with a unique cookie above 3.
 pub fn a_large_directory_is_read_in_pieces(files: Files<'_>) {
     let root = files.root();
     fill(files, root, 0..500);
@@ -53,7 +53,7 @@ pub fn a_large_directory_is_read_in_pieces(files: Files<'_>) {
     }
 }
 
-/// Kinds and inodes are those of the names.
+/// Entries have the kinds and inodes of their names.
 pub fn entries_say_what_they_stand_for(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");
@@ -74,7 +74,7 @@ pub fn entries_say_what_they_stand_for(files: Files<'_>) {
     }
 }
 
-/// What is there all the time comes once, whatever is made and removed in between.
+/// An entry that exists all the time is returned once, whatever is made and removed meanwhile.
 pub fn cookies_stay_good_under_change(files: Files<'_>) {
     let root = files.root();
     fill(files, root, 0..300);
@@ -88,8 +88,8 @@ pub fn cookies_stay_good_under_change(files: Files<'_>) {
         for (name, _) in &piece {
             *seen.entry(number(name)).or_insert(0) += 1;
         }
-        // What came is removed, also the entry that the cookie is of; a few that did not come
-        // go too. For some time there are new ones.
+        // Remove the returned entries, also the one of the cookie, and a few that were not returned
+        // yet. For some time, also make new ones.
         for (name, _) in &piece {
             files.unlink(root, name).expect(name);
         }
@@ -109,7 +109,7 @@ pub fn cookies_stay_good_under_change(files: Files<'_>) {
     assert!(seen.values().all(|&count| count == 1));
 }
 
-/// The entry at which `each` stopped comes first the next time.
+/// The next reading starts with the entry at which `each` stopped.
 pub fn an_entry_that_was_refused_is_given_again(files: Files<'_>) {
     let root = files.root();
     let below = directory(files, root, "below");
@@ -129,7 +129,7 @@ pub fn an_entry_that_was_refused_is_given_again(files: Files<'_>) {
     files.release(below);
 }
 
-/// A program that replaces a file by renaming, while another reads the directory.
+/// One program replaces files by renaming while another reads the directory.
 pub fn a_replaced_name_is_read_once(files: Files<'_>) {
     let root = files.root();
     fill(files, root, 0..6);

@@ -1,9 +1,9 @@
-//! Inodes outlive their names while they are held.
+//! Checks that inodes exist as long as they are held, even without a name.
 
 use super::{Files, all, assert_absent, contents, directory, file, list};
 use crate::{Error, FileKind};
 
-/// Reads, writes and attributes go on.
+/// Reads, writes and attributes still work.
 pub fn an_unlinked_file_lives_while_it_is_held(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -16,7 +16,7 @@ pub fn an_unlinked_file_lives_while_it_is_held(files: Files<'_>) {
     assert_eq!(&all(files, inode)[..6], b"alive!");
     assert_eq!(files.set_size(inode, 3), Ok(()));
     assert_eq!(all(files, inode), b"ali");
-    // The name is free for another.
+    // Another file can get the name.
     file(files, root, "file", b"other");
     assert_eq!(all(files, inode), b"ali");
     assert_eq!(contents(files, root, "file"), b"other");
@@ -24,7 +24,7 @@ pub fn an_unlinked_file_lives_while_it_is_held(files: Files<'_>) {
     assert_eq!(contents(files, root, "file"), b"other");
 }
 
-/// It takes as many releases as there were holds.
+/// An inode needs as many releases as it has holds.
 pub fn each_hold_counts(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
@@ -40,7 +40,7 @@ pub fn each_hold_counts(files: Files<'_>) {
     files.release(inode);
 }
 
-/// Nothing can be lost in it.
+/// No file can get lost in it.
 pub fn a_removed_directory_takes_nothing_in(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");
@@ -60,7 +60,7 @@ pub fn a_removed_directory_takes_nothing_in(files: Files<'_>) {
     assert_eq!(contents(files, root, "file"), b"x");
 }
 
-/// Renaming over a file does not take it from those who have it open.
+/// A program that has a file open keeps it when another file replaces it by renaming.
 pub fn a_replaced_file_lives_while_it_is_held(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "old").expect("old");
@@ -73,7 +73,7 @@ pub fn a_replaced_file_lives_while_it_is_held(files: Files<'_>) {
     files.release(inode);
 }
 
-/// More goes through it than it can hold at once.
+/// Writes more in total than the file system can hold at once.
 pub fn space_comes_back_when_the_last_hold_goes(files: Files<'_>) {
     let root = files.root();
     let piece = vec![1; 256 << 10];

@@ -1,8 +1,8 @@
-//! What every implementation of [`FileSystem`] must pass, as tests to be called.
+//! Checks that every implementation of [`FileSystem`] must pass.
 //!
-//! Each check wants an empty file system with room for a few megabytes, and panics where
-//! the implementation is not as the trait has it. [`conformance!`](crate::conformance!)
-//! makes a test of each:
+//! Each check needs an empty file system with space for a few megabytes, and panics if the
+//! implementation violates the trait's contract. [`conformance!`](crate::conformance!) makes a test
+//! of each:
 //!
 //! ```text
 //! fn empty() -> Box<dyn twine_vfs::FileSystem> { /* ... */ }
@@ -23,8 +23,7 @@ pub use rename::*;
 
 use crate::{Attributes, Error, FileKind, FileSystem, Inode};
 
-/// Makes a test of each check; the argument is an expression that gives a
-/// `Box<dyn FileSystem>`.
+/// Makes a test of each check. The argument is an expression of type `Box<dyn FileSystem>`.
 #[macro_export]
 macro_rules! conformance {
     ($empty:expr) => {
@@ -78,7 +77,7 @@ macro_rules! conformance {
 
 type Files<'a> = &'a mut dyn FileSystem;
 
-/// Makes a file with these contents that nobody holds.
+/// Makes a file with these contents, and releases it.
 #[track_caller]
 fn file(files: Files<'_>, directory: Inode, name: &str, contents: &[u8]) {
     let inode = files.create_file(directory, name).expect(name);
@@ -86,14 +85,14 @@ fn file(files: Files<'_>, directory: Inode, name: &str, contents: &[u8]) {
     files.release(inode);
 }
 
-/// Makes a directory; held.
+/// Makes a directory, and holds it.
 #[track_caller]
 fn directory(files: Files<'_>, parent: Inode, name: &str) -> Inode {
     files.create_directory(parent, name).expect(name);
     files.lookup(parent, name).expect(name)
 }
 
-/// All of a file by its name.
+/// Reads all of a file, by its name.
 #[track_caller]
 fn contents(files: Files<'_>, directory: Inode, name: &str) -> Vec<u8> {
     let inode = files.lookup(directory, name).expect(name);
@@ -102,7 +101,7 @@ fn contents(files: Files<'_>, directory: Inode, name: &str) -> Vec<u8> {
     bytes
 }
 
-/// All of a file.
+/// Reads all of a file.
 #[track_caller]
 fn all(files: Files<'_>, inode: Inode) -> Vec<u8> {
     let size = files.attributes(inode).expect("attributes").size;
@@ -112,7 +111,7 @@ fn all(files: Files<'_>, inode: Inode) -> Vec<u8> {
     bytes
 }
 
-/// The attributes of a name.
+/// Returns the attributes of a name.
 #[track_caller]
 fn named(files: Files<'_>, directory: Inode, name: &str) -> Attributes {
     let inode = files.lookup(directory, name).expect(name);
@@ -126,7 +125,7 @@ fn assert_absent(files: Files<'_>, directory: Inode, name: &str) {
     assert_eq!(files.lookup(directory, name), Err(Error::NotFound), "{name}");
 }
 
-/// Names, inodes, kinds and cookies after `cookie`, in the order in which they are given.
+/// Lists names, inodes, kinds and cookies after `cookie`, in the order of the directory.
 #[track_caller]
 fn list(files: Files<'_>, directory: Inode, cookie: u64) -> Vec<(String, Inode, FileKind, u64)> {
     let mut entries = Vec::new();
@@ -138,7 +137,7 @@ fn list(files: Files<'_>, directory: Inode, cookie: u64) -> Vec<(String, Inode, 
     entries
 }
 
-/// The names of a directory, sorted.
+/// Lists the names of a directory, sorted.
 #[track_caller]
 fn names(files: Files<'_>, directory: Inode) -> Vec<String> {
     let mut names: Vec<_> = list(files, directory, 0).into_iter().map(|(name, ..)| name).collect();

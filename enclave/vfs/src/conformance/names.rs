@@ -1,9 +1,9 @@
-//! Names: making, finding and removing what they stand for.
+//! Checks on names: making, finding and removing their files and directories.
 
 use super::{Files, assert_absent, contents, directory, file, list, named, names};
 use crate::{Error, FileKind, Inode, MAX_NAME_BYTES, Mode, Stamp};
 
-/// The root is there, is a directory, and has no entries.
+/// The root exists, is a directory, and is empty.
 pub fn a_new_tree_is_an_empty_directory(files: Files<'_>) {
     let root = files.root();
     let attributes = files.attributes(root).expect("root");
@@ -16,7 +16,7 @@ pub fn a_new_tree_is_an_empty_directory(files: Files<'_>) {
     assert!(usage.used <= usage.size, "{usage:?}");
 }
 
-/// No operation takes a name that is none.
+/// No operation accepts an invalid name.
 pub fn names_are_checked_by_every_operation(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");
@@ -45,7 +45,7 @@ pub fn names_are_checked_by_every_operation(files: Files<'_>) {
     assert_eq!(names(files, root), ["file"]);
 }
 
-/// Making fails where a name is taken, whatever has it.
+/// An existing name cannot be made again, whatever its kind.
 pub fn what_has_a_name_cannot_be_made_again(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"old");
@@ -64,7 +64,7 @@ pub fn what_has_a_name_cannot_be_made_again(files: Files<'_>) {
     assert_eq!(names(files, root), ["directory", "file", "link"]);
 }
 
-/// Names are in directories only.
+/// Only directories contain names.
 pub fn operations_in_what_is_no_directory_say_so(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");
@@ -89,7 +89,7 @@ pub fn operations_in_what_is_no_directory_say_so(files: Files<'_>) {
     assert_eq!(names(files, root), ["file", "link"]);
 }
 
-/// Absent names are [`Error::NotFound`].
+/// Absent names cause [`Error::NotFound`].
 pub fn what_is_not_there_is_not_found(files: Files<'_>) {
     let root = files.root();
     assert_absent(files, root, "x");
@@ -99,7 +99,7 @@ pub fn what_is_not_there_is_not_found(files: Files<'_>) {
     assert_eq!(files.rename(root, "x", root, "x"), Err(Error::NotFound));
 }
 
-/// Links count, share contents, and go one by one.
+/// Links are counted, share their contents, and are removed one by one.
 pub fn hard_links_are_names_of_one_inode(files: Files<'_>) {
     let root = files.root();
     let below = directory(files, root, "below");
@@ -130,7 +130,7 @@ pub fn hard_links_are_names_of_one_inode(files: Files<'_>) {
     files.release(below);
 }
 
-/// Targets are kept as given; nothing goes through them.
+/// Targets are stored as given, and are not resolved.
 pub fn symbolic_links_hold_their_target_and_are_not_followed(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");
@@ -155,7 +155,7 @@ pub fn symbolic_links_hold_their_target_and_are_not_followed(files: Files<'_>) {
     assert_eq!(contents(files, root, "file"), b"x", "only the link went");
 }
 
-/// `unlink` and `rmdir` each take their kind.
+/// `unlink` and `rmdir` each accept only their kinds.
 pub fn only_files_and_links_are_unlinked_and_only_empty_directories_removed(files: Files<'_>) {
     let root = files.root();
     let full = directory(files, root, "full");
@@ -191,7 +191,7 @@ pub fn names_may_hold_any_other_character(files: Files<'_>) {
     assert_eq!(names(files, root), all);
 }
 
-/// Times are kept to the nanosecond, and are never those of before a change.
+/// Times have a precision of a nanosecond, and a change sets them.
 pub fn times_are_set_as_told_and_follow_changes(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"x");
@@ -225,7 +225,7 @@ pub fn times_are_set_as_told_and_follow_changes(files: Files<'_>) {
     }
 }
 
-/// Of files and directories, from the start or later, and no others' business.
+/// Files and directories keep their mode, set at creation or later, until it is set again.
 pub fn modes_are_kept_as_they_are_set(files: Files<'_>) {
     let root = files.root();
     let [private, open] = [0o600, 0o755].map(Mode::new);

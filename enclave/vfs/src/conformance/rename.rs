@@ -1,9 +1,9 @@
-//! Renaming, as POSIX has it.
+//! Checks that renaming works as POSIX says.
 
 use super::{Files, assert_absent, contents, directory, file, named, names};
 use crate::{Error, FileKind};
 
-/// A name goes from one place to another.
+/// A name moves from one directory to another.
 pub fn rename_moves_within_and_between_directories(files: Files<'_>) {
     let root = files.root();
     let below = directory(files, root, "below");
@@ -24,7 +24,7 @@ pub fn rename_moves_within_and_between_directories(files: Files<'_>) {
     files.release(below);
 }
 
-/// Every kind onto every kind.
+/// Renames every kind onto every kind.
 pub fn rename_replaces_what_goes_together_and_refuses_the_rest(files: Files<'_>) {
     let root = files.root();
     let kinds = ["file", "link", "empty", "full"];
@@ -85,7 +85,7 @@ pub fn rename_of_two_names_of_one_inode_changes_nothing(files: Files<'_>) {
     assert_eq!(names(files, root), ["a", "b", "c"]);
 }
 
-/// A directory can't be moved below itself.
+/// A directory cannot be moved below itself.
 pub fn rename_into_the_own_subtree_is_invalid(files: Files<'_>) {
     let root = files.root();
     let a = directory(files, root, "a");
@@ -96,7 +96,7 @@ pub fn rename_into_the_own_subtree_is_invalid(files: Files<'_>) {
     assert_eq!(files.rename(a, "b", c, "x"), Err(Error::Invalid));
     assert_eq!(files.rename(root, "a", a, "b"), Err(Error::Invalid));
     assert_eq!(files.rename(b, "c", root, "a"), Err(Error::NotEmpty), "onto what it lies in");
-    // After a move, what was above may be below.
+    // After a move, a directory that was above can be below.
     assert_eq!(files.rename(a, "b", root, "b"), Ok(()));
     assert_eq!(files.rename(root, "a", c, "a"), Ok(()));
     assert_eq!(files.rename(root, "b", a, "x"), Err(Error::Invalid));
@@ -106,7 +106,7 @@ pub fn rename_into_the_own_subtree_is_invalid(files: Files<'_>) {
     }
 }
 
-/// What is below a directory goes with it.
+/// The contents of a directory move with it.
 pub fn rename_moves_a_directory_with_all_that_is_in_it(files: Files<'_>) {
     let root = files.root();
     let a = directory(files, root, "a");

@@ -1,17 +1,17 @@
-//! A directory in memory: a map for names, and a list in the order of cookies for reading.
+//! A directory in memory: a map of names, and a list in the order of cookies for reading.
 
 use crate::{Error, Inode, Result};
 use std::collections::HashMap;
 
-/// Cookies below are not given.
+/// The first cookie of an entry.
 const FIRST_COOKIE: u64 = 4;
 
-/// What the entry of a name costs: it is kept twice, with its places in map and list.
+/// The cost of an entry in bytes: its name is stored twice, in the map and in the list.
 pub(super) fn entry_cost(name: &str) -> u64 {
     2 * name.len() as u64 + 160
 }
 
-/// A place in the list. The name of a removed entry is empty.
+/// An element of the list. A removed entry has an empty name.
 #[derive(Debug)]
 struct Slot {
     cookie: u64,
@@ -19,18 +19,18 @@ struct Slot {
     inode: Inode,
 }
 
-/// Names and what they stand for. An entry keeps its cookie as long as it has its name.
+/// The entries of a directory. An entry keeps its cookie as long as it has its name.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// The directory that this one is in; of the root, itself.
+    /// The parent directory; for the root, the root itself.
     pub parent: Inode,
     cookies: HashMap<String, u64>,
-    /// By cookie, with gaps where entries were removed.
+    /// In the order of cookies, with gaps for removed entries.
     slots: Vec<Slot>,
     next: u64,
 }
 
-/// A name in memory of its own.
+/// Copies a name, and reports a lack of memory.
 fn owned(name: &str) -> Result<String> {
     let mut string = String::new();
     string.try_reserve_exact(name.len()).map_err(|_| Error::NoMemory)?;
@@ -62,7 +62,7 @@ impl Directory {
         Some(slot.inode)
     }
 
-    /// Adds a name that is not there.
+    /// Adds a new name.
     pub(super) fn insert(&mut self, name: &str, inode: Inode) -> Result<()> {
         let (key, name) = (owned(name)?, owned(name)?);
         self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
@@ -73,7 +73,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Lets a name that is there stand for another inode.
+    /// Gives an existing name another inode.
     pub(super) fn replace(&mut self, name: &str, inode: Inode) {
         if let Some(slot) = self.slot_mut(name) {
             slot.inode = inode;
@@ -84,13 +84,13 @@ impl Directory {
         let Some(slot) = self.slot_mut(name) else { return };
         slot.name = String::new();
         self.cookies.remove(name);
-        // Gaps go when they are the most, so that removing costs little each time.
+        // Remove the gaps when most of the list is gaps. So removing costs little on average.
         if self.slots.len() > 2 * self.cookies.len() {
             self.slots.retain(|slot| !slot.name.is_empty());
         }
     }
 
-    /// The entries after `cookie`: name, inode, cookie.
+    /// Returns the entries after `cookie`: name, inode, cookie.
     pub(super) fn after(&self, cookie: u64) -> impl Iterator<Item = (&str, Inode, u64)> {
         let start = self.slots.partition_point(|slot| slot.cookie <= cookie);
         let slots = self.slots.iter().skip(start).filter(|slot| !slot.name.is_empty());

@@ -1,4 +1,4 @@
-//! A file tree in memory, for `--tmpfs`: gone with the program.
+//! A file tree in memory, for `--tmpfs`. It ends with the program.
 
 mod directory;
 mod pages;
@@ -11,9 +11,9 @@ use directory::{Directory, entry_cost};
 use pages::Pages;
 use std::collections::HashMap;
 
-/// What a file, directory or symbolic link costs beside its contents and names.
+/// The cost, in bytes, of a file, directory or symbolic link, apart from its contents and names.
 const NODE_COST: u64 = 256;
-/// Most bytes of a symbolic link's target.
+/// Limit on the size of a symbolic link's target, in bytes.
 const MAX_TARGET: usize = 4095;
 const ROOT: Inode = Inode(1);
 
@@ -28,19 +28,19 @@ enum Body {
 struct Node {
     body: Body,
     mode: Option<Mode>,
-    /// Names; the root has one of its own.
+    /// The number of names; the root counts as having one.
     links: u64,
-    /// How often it is held.
+    /// The number of holds.
     holds: u64,
     accessed: u64,
     modified: u64,
     changed: u64,
-    /// It was written, and neither time says so yet.
+    /// Whether it was written since its times were set.
     written: bool,
 }
 
 impl Node {
-    /// One of one name, made now.
+    /// Makes a node with one name, and `now` as its times.
     fn new(body: Body, now: u64) -> Self {
         Node {
             body,
@@ -80,19 +80,20 @@ impl Node {
 
 /// A file tree in memory.
 ///
-/// All that it keeps, with a sum for each name and inode, counts against a limit; beyond it
-/// is [`Error::NoSpace`]. Memory that can't be had is [`Error::NoMemory`], never an abort.
-/// Times of reading are kept as Linux does with `relatime`: set when a file was changed
-/// since the last one, so that reading asks for the time rarely. Files that were written get their
-/// times once they are closed, somebody looks, changes are handed over, or the time is known for
-/// another reason: asking for it at each write would leave the enclave each time.
+/// A limit applies to everything that it stores, with an amount for each name and inode. Beyond the
+/// limit, operations fail with [`Error::NoSpace`]. If memory runs out, they fail with
+/// [`Error::NoMemory`], and never abort. Access times work like `relatime` of Linux: a read sets
+/// them only if the file was changed after the last one, so reads rarely ask for the time. A
+/// written file gets its times when it is closed, its attributes are read, changes are handed over,
+/// or the time is needed for another reason. Asking for the time at each write would leave the
+/// enclave each time.
 pub struct Memory {
     nodes: HashMap<u64, Node>,
     next: u64,
     used: u64,
     limit: u64,
     clock: Box<dyn Fn() -> u64 + Send>,
-    /// Files that were written, whose times don't say so yet.
+    /// Files that were written since their times were set.
     written: Vec<Inode>,
 }
 
@@ -104,8 +105,7 @@ impl std::fmt::Debug for Memory {
 }
 
 impl Memory {
-    /// An empty tree that takes at most `limit` bytes; `clock` gives nanoseconds since 1970
-    /// and is asked at each change.
+    /// Makes an empty tree with a limit of `limit` bytes. `clock` returns nanoseconds since 1970.
     pub fn new(limit: u64, clock: Box<dyn Fn() -> u64 + Send>) -> Self {
         let now = clock();
         let body = Body::Directory(Directory::new(ROOT));
@@ -120,11 +120,11 @@ impl Memory {
         }
     }
 
-    /// The time, which is also that of all that was written.
+    /// Returns the time, and sets the times of all files that were written.
     fn now(&mut self) -> u64 {
         let now = (self.clock)();
         for inode in self.written.drain(..) {
-            // One that is gone needs no times.
+            // The inode may be gone.
             if let Some(node) = self.nodes.get_mut(&inode.0)
                 && node.written
             {
@@ -134,19 +134,19 @@ impl Memory {
         now
     }
 
-    /// Sees to it that an inode's times say when it was written.
+    /// Sets an inode's times if it was written since.
     fn update_times(&mut self, inode: Inode) {
         if self.node(inode).is_ok_and(|node| node.written) {
             self.now();
         }
     }
 
-    /// Makes room for what [`wrote`](Self::wrote) notes, before anything is changed.
+    /// Allocates memory for [`wrote`](Self::wrote), before anything is changed.
     fn prepare_written(&mut self) -> Result<()> {
         self.written.try_reserve(1).map_err(|_| Error::NoMemory)
     }
 
-    /// A file was written.
+    /// Records that a file was written.
     fn wrote(&mut self, inode: Inode) -> Result<()> {
         let node = self.node_mut(inode)?;
         if !std::mem::replace(&mut node.written, true) {
@@ -170,7 +170,7 @@ impl Memory {
         }
     }
 
-    /// The directory, to be changed at the time `now`.
+    /// Returns a directory to change, and sets its times to `now`.
     fn directory_mut(&mut self, inode: Inode, now: u64) -> Result<&mut Directory> {
         let node = self.node_mut(inode)?;
         node.touch(now);
@@ -201,21 +201,21 @@ impl Memory {
         self.limit.saturating_sub(self.used)
     }
 
-    /// Checks that `directory` can take `name` for `cost` more.
+    /// Checks that `directory` can have the new name `name`, with `cost` more bytes.
     fn check_new(&self, directory: Inode, name: &str, cost: u64) -> Result<()> {
         match self.child(directory, name) {
             Ok(_) => return Err(Error::Exists),
             Err(Error::NotFound) => {}
             Err(error) => return Err(error),
         }
-        // A directory that was removed takes nothing in.
+        // A removed directory cannot get entries.
         if self.node(directory)?.links == 0 {
             return Err(Error::NotFound);
         }
         if cost > self.budget() { Err(Error::NoSpace) } else { Ok(()) }
     }
 
-    /// Makes something new of one name.
+    /// Makes a node with one name.
     fn create(&mut self, directory: Inode, name: &str, body: Body) -> Result<Inode> {
         let now = self.now();
         let inode = Inode(self.next);
@@ -235,7 +235,7 @@ impl Memory {
         Ok(inode)
     }
 
-    /// Takes a name away from an inode.
+    /// Removes one name from an inode's count.
     fn drop_link(&mut self, inode: Inode, now: u64) -> Result<()> {
         let node = self.node_mut(inode)?;
         node.links -= 1;
@@ -262,7 +262,7 @@ impl Memory {
         self.drop_link(inode, now)
     }
 
-    /// Whether `inode` is `directory` or one that it lies in.
+    /// Whether `directory` is `inode` or below it.
     fn contains(&self, inode: Inode, mut directory: Inode) -> Result<bool> {
         while directory != inode {
             let parent = self.directory(directory)?.parent;
@@ -274,7 +274,7 @@ impl Memory {
         Ok(true)
     }
 
-    /// Checks that `moved` can take the place of `target`.
+    /// Checks that `moved` can replace `target`.
     fn check_replace(&self, moved: Inode, target: Inode) -> Result<()> {
         match (self.kind(moved)?, self.kind(target)?) {
             (FileKind::Directory, FileKind::Directory) => {
@@ -305,7 +305,7 @@ impl FileSystem for Memory {
     }
 
     fn release(&mut self, inode: Inode) {
-        // Of files that are written one after the other, the later one has the later time.
+        // If files are written one after the other, the later one gets the later time.
         self.update_times(inode);
         if inode != ROOT
             && let Some(node) = self.nodes.get_mut(&inode.0)
@@ -427,7 +427,7 @@ impl FileSystem for Memory {
             Some(target) if target == inode => return Ok(()),
             Some(target) => {
                 self.check_replace(inode, target)?;
-                // The entry keeps its cookie: who reads the directory meets the name once.
+                // The entry keeps its cookie, so that reading the directory returns the name once.
                 self.directory_mut(to, now)?.replace(to_name, inode);
                 self.drop_link(target, now)?;
             }

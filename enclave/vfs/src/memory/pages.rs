@@ -1,30 +1,30 @@
-//! The contents of a file in memory: pages of 4 KiB where something was written, nothing
-//! where nothing was.
+//! The contents of a file in memory, in pages of 4 KiB. Parts that were never written have no
+//! pages.
 
 use crate::{Error, Result};
 use std::collections::HashMap;
 
-/// Bytes of a page.
+/// Size of a page in bytes.
 const PAGE: u64 = PAGE_LENGTH as u64;
-/// The same, as the length of a slice.
+/// The same size, as the length of a slice.
 const PAGE_LENGTH: usize = 4096;
-/// What a page costs: its bytes, and its place in the map.
+/// The cost of a page in bytes: its contents, and its entry in the map.
 pub(super) const PAGE_COST: u64 = PAGE + 64;
-/// Longest file: offsets are signed for programs.
+/// Limit on the size of a file, in bytes: offsets of programs are signed.
 pub(super) const MAX_SIZE: u64 = i64::MAX as u64;
 
-/// Contents of a file. Pages that are absent read as zero.
+/// The contents of a file. Absent pages read as zero.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     size: u64,
     pages: HashMap<u64, Vec<u8>>,
 }
 
-/// Pages that were made and don't belong to a file yet.
+/// New pages that are not part of a file yet.
 pub(super) struct Fresh(Vec<(u64, Vec<u8>)>);
 
-/// The part of page `number` that lies in `offset..end`.
-#[expect(clippy::cast_possible_truncation, reason = "a place within a page")]
+/// The part of page `number` that is within `offset..end`.
+#[expect(clippy::cast_possible_truncation, reason = "an offset within a page")]
 fn part(number: u64, offset: u64, end: u64) -> std::ops::Range<usize> {
     let start = number * PAGE;
     (offset.max(start) - start) as usize..(end.min(start + PAGE) - start) as usize
@@ -35,14 +35,14 @@ impl Pages {
         self.size
     }
 
-    /// Cost of all pages.
+    /// The cost of all pages in bytes.
     pub(super) fn cost(&self) -> u64 {
         self.pages.len() as u64 * PAGE_COST
     }
 
     #[expect(
         clippy::indexing_slicing,
-        reason = "pages are whole, and the parts of all pages are as long as what is read"
+        reason = "pages are whole, and all parts together are as long as the bytes to read"
     )]
     pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> usize {
         let length = (bytes.len() as u64).min(self.size.saturating_sub(offset));
@@ -61,14 +61,15 @@ impl Pages {
         done
     }
 
-    /// Makes the pages that are absent in `offset..end`, for at most `budget`.
+    /// Makes the absent pages of `offset..end`, if they cost at most `budget`.
     pub(super) fn prepare(&mut self, offset: u64, end: u64, budget: u64) -> Result<Fresh> {
         if end > MAX_SIZE {
             return Err(Error::FileTooBig);
         }
         let range = offset / PAGE..end.div_ceil(PAGE);
         let all = range.end - range.start;
-        // All of a large range is counted only if it could fit, so that no range makes this slow.
+        // Count the pages of a large range only if they could fit, so that no range makes this
+        // slow.
         let missing = match all.saturating_sub(self.pages.len() as u64) > budget / PAGE_COST {
             true => return Err(Error::NoSpace),
             false => range.clone().filter(|number| !self.pages.contains_key(number)).count(),
@@ -88,16 +89,16 @@ impl Pages {
         Ok(Fresh(fresh))
     }
 
-    /// Takes pages in, and makes the file at least `end` bytes long.
+    /// Adds new pages, and makes the file at least `end` bytes long.
     pub(super) fn take(&mut self, fresh: Fresh, end: u64) {
         self.pages.extend(fresh.0);
         self.size = self.size.max(end);
     }
 
-    /// Writes where pages are.
+    /// Writes to existing pages.
     #[expect(
         clippy::indexing_slicing,
-        reason = "pages are whole, and the parts of all pages are as long as what is written"
+        reason = "pages are whole, and all parts together are as long as the bytes to write"
     )]
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         let end = offset + bytes.len() as u64;
@@ -121,7 +122,7 @@ impl Pages {
             self.pages = HashMap::new();
         } else if size < self.size {
             self.pages.retain(|&number, _| number < size.div_ceil(PAGE));
-            // What is cut off must read as zero when the file grows again.
+            // Bytes that are cut off must read as zero if the file grows again.
             if let Some(last) = self.pages.get_mut(&(size / PAGE))
                 && let Some(cut) = last.get_mut(part(size / PAGE, size, u64::MAX))
             {

@@ -1,4 +1,4 @@
-//! Open descriptors: their kinds, and what may be done with them.
+//! Open descriptors: their kinds and rights.
 
 use super::rights;
 use crate::types::{Errno, Fdflags, Rights};
@@ -11,7 +11,7 @@ pub(crate) struct HeldInode {
     /// Index of the mount.
     pub mount: usize,
     pub inode: Inode,
-    /// Shared by all that have the same hold: the last one gives it back.
+    /// Shared by all descriptors with the same hold. The last one releases it.
     hold: Arc<()>,
 }
 
@@ -27,26 +27,26 @@ impl HeldInode {
     }
 }
 
-/// What a descriptor stands for.
+/// The object of a descriptor.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
-    /// A standard stream: the host's 0, 1 or 2.
+    /// A standard stream, with the host's number 0, 1 or 2.
     Stream(u64),
     /// A file.
     File {
         held: HeldInode,
-        /// Where the next read or write goes; at most `i64::MAX`.
+        /// The offset of the next read or write, at most `i64::MAX`.
         position: u64,
     },
     /// A directory.
     Directory {
         held: HeldInode,
-        /// Whether the program found it open: then it has the mount's path.
+        /// Whether it is a preopen, which has the mount's path.
         preopened: bool,
     },
-    /// A listening socket, by the number that the system has for it.
+    /// A listening socket, with the system's number.
     Listener(u64),
-    /// A connected socket, likewise.
+    /// A connected socket, with the system's number.
     Connection(u64),
 }
 
@@ -55,9 +55,9 @@ pub(crate) enum Kind {
 pub(crate) struct Descriptor {
     pub kind: Kind,
     pub flags: Fdflags,
-    /// What may be done with it.
+    /// The rights of the descriptor.
     pub base: Rights,
-    /// What may be done with what is opened through it.
+    /// The rights that descriptors opened through it can have.
     pub inheriting: Rights,
 }
 
@@ -74,8 +74,8 @@ impl Descriptor {
         self.flags.contains(Fdflags::NONBLOCK)
     }
 
-    /// Checks that it has a right. Reading and writing have the errno that POSIX gives to
-    /// descriptors that are not open for it.
+    /// Checks that it has a right. If reading or writing is missing, the errno is the one of POSIX
+    /// for a descriptor that is not open in that direction.
     pub(crate) fn check(&self, right: Rights) -> Result<(), Errno> {
         if self.base.contains(right) {
             Ok(())
@@ -86,12 +86,12 @@ impl Descriptor {
         }
     }
 
-    /// Whether it is a device of the system's that has a position, and may be used so.
+    /// Whether it is a device of the system, which has a position, and has this right.
     pub(crate) fn is_device(&self, right: Rights) -> bool {
         matches!(self.kind, Kind::Stream(_)) && self.base.contains(right)
     }
 
-    /// Its file, if it may be used so; `other` is the errno of streams and sockets.
+    /// Returns its file, if it has this right. `other` is the errno of streams and sockets.
     pub(crate) fn file(&self, right: Rights, other: Errno) -> Result<&HeldInode, Errno> {
         match &self.kind {
             Kind::File { held, .. } => self.check(right).map(|()| held),
@@ -100,7 +100,7 @@ impl Descriptor {
         }
     }
 
-    /// Its directory, if it may be used so.
+    /// Returns its directory, if it has this right.
     pub(crate) fn directory(&self, right: Rights) -> Result<&HeldInode, Errno> {
         match &self.kind {
             Kind::Directory { held, .. } => self.check(right).map(|()| held),
@@ -108,7 +108,8 @@ impl Descriptor {
         }
     }
 
-    /// Its file or directory, if it may be used so; `other` is the errno of the rest.
+    /// Returns its file or directory, if it has this right. `other` is the errno of streams and
+    /// sockets.
     pub(crate) fn inode(&self, right: Rights, other: Errno) -> Result<&HeldInode, Errno> {
         match &self.kind {
             Kind::File { held, .. } | Kind::Directory { held, .. } => {

@@ -10,20 +10,20 @@ use crate::types::{
 use twine_vfs::Change;
 use wiggle::GuestMemory;
 
-/// Highest offset in a file: offsets are signed for programs.
+/// Limit on offsets in a file: offsets of programs are signed.
 pub(super) const MAX_OFFSET: u64 = i64::MAX as u64;
 
-/// Checks a range of a file's bytes.
+/// Checks offset and length of a range of a file.
 fn check_range(offset: Filesize, length: Filesize) -> Result<(), Errno> {
     if offset > MAX_OFFSET || length > MAX_OFFSET { Err(Errno::Inval) } else { Ok(()) }
 }
 
-/// Where a call reads or writes.
+/// The offset at which a call reads or writes.
 #[derive(Clone, Copy)]
 pub(crate) enum At {
-    /// At the descriptor's position, which then goes on.
+    /// The descriptor's position, which the call advances.
     Position,
-    /// There, and the position stays.
+    /// This offset; the position does not change.
     Offset(Filesize),
 }
 
@@ -166,7 +166,7 @@ impl Wasi {
         let Kind::File { held, position } = &file.kind else { return Err(Errno::Badf.into()) };
         self.will_change(held.mount);
         let (files, inode) = self.at(held)?;
-        // As on Linux, an appending descriptor appends wherever it is told to write.
+        // As on Linux, a descriptor with `APPEND` ignores the offset.
         let offset = match at {
             _ if file.flags.contains(Fdflags::APPEND) => files.attributes(inode)?.size,
             At::Position => *position,
@@ -200,7 +200,7 @@ impl Wasi {
     }
 
     pub(crate) fn seek(&mut self, fd: Fd, offset: Filedelta, whence: Whence) -> Result<Filesize> {
-        // Asking for the position is telling it.
+        // A seek that only asks for the position needs the right to tell.
         let right = match (offset, whence) {
             (0, Whence::Cur) => Rights::FD_TELL,
             _ => Rights::FD_SEEK,

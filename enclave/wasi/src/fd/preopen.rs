@@ -1,4 +1,4 @@
-//! Preopened directories, and their guest paths.
+//! Preopens, and their guest paths.
 
 use super::descriptor::Kind;
 use crate::Wasi;
@@ -7,7 +7,7 @@ use crate::types::{Errno, Fd, Prestat, PrestatDir, Size};
 use wiggle::{GuestMemory, GuestPtr};
 
 impl Wasi {
-    /// The path of a preopened directory.
+    /// Returns the guest path of a preopen.
     fn preopened(&self, fd: Fd, other: Errno) -> Result<&str> {
         match &self.descriptors.get(fd)?.kind {
             Kind::Directory { held, preopened: true } => {
@@ -18,7 +18,7 @@ impl Wasi {
     }
 
     pub(crate) fn prestat(&self, fd: Fd) -> Result<Prestat> {
-        // wasi-libc looks for the end of the preopened directories by this errno.
+        // This errno tells wasi-libc that there are no more preopens.
         let path = self.preopened(fd, Errno::Badf)?;
         let pr_name_len = Size::try_from(path.len()).map_err(|_| Errno::Nametoolong)?;
         Ok(Prestat::Dir(PrestatDir { pr_name_len }))

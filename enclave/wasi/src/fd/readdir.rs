@@ -8,21 +8,21 @@ use crate::types::{Dircookie, Fd, Filetype, Rights, Size};
 use twine_vfs::Inode;
 use wiggle::{GuestMemory, GuestPtr};
 
-/// Cookies after `.` and `..`; the file system's own are higher.
+/// Cookies after `.` and `..`. The file system's cookies are higher.
 const AFTER_SELF: Dircookie = 1;
 const AFTER_PARENT: Dircookie = 2;
 
-/// A program's buffer that is filled with entries.
+/// A program's buffer, to fill with entries.
 struct Filling<'a, 'b> {
     memory: &'a mut GuestMemory<'b>,
     buffer: GuestPtr<u8>,
-    /// Bytes of it, and how many are filled.
+    /// Size of the buffer, and of its filled part, in bytes.
     size: Size,
     filled: Size,
 }
 
 impl Filling<'_, '_> {
-    /// Writes what fits.
+    /// Writes as many of `bytes` as fit.
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let length = length_of(bytes).min(self.size - self.filled);
         let target = self.buffer.add(self.filled)?.as_array(length);
@@ -31,7 +31,7 @@ impl Filling<'_, '_> {
         Ok(())
     }
 
-    /// Writes an entry, the last one perhaps in part; whether there is room for more.
+    /// Writes an entry, as much of it as fits. Returns whether more would fit.
     fn entry(&mut self, next: Dircookie, inode: Inode, kind: Filetype, name: &str) -> Result<bool> {
         // A `dirent` of the witx.
         let mut head = [0; 24];
@@ -61,8 +61,8 @@ impl Wasi {
         }
         let mut filling = Filling { memory, buffer, size, filled: 0 };
         let (files, inode) = self.at(&held)?;
-        // What is above a directory that a program has open is not the program's to know:
-        // both have its number.
+        // Both get the inode of the directory: a program may not learn what is above a directory
+        // that it has open.
         let dots = [(".", AFTER_SELF), ("..", AFTER_PARENT)];
         for (name, next) in dots.into_iter().skip(cookie.min(AFTER_PARENT) as usize) {
             if !filling.entry(next, inode, Filetype::Directory, name)? {

@@ -1,13 +1,13 @@
-//! Which rights descriptors start with.
+//! The rights of new descriptors.
 //!
-//! WASI runtimes of today don't hold programs to the rights that they ask for in
-//! `path_open`, except for reading and writing, and programs rely on it: they ask for too
-//! few. So a descriptor gets all rights that mean something for its kind and that its
-//! directory hands down. What a program gives up with `fd_fdstat_set_rights` is gone.
+//! WASI runtimes of today do not restrict programs to the rights that they ask for in `path_open`,
+//! except for reading and writing. Programs rely on it and ask for too few. So a descriptor gets
+//! all rights that apply to its kind and that its directory passes on. A right that a program gives
+//! up with `fd_fdstat_set_rights` is gone.
 
 use crate::types::Rights;
 
-/// Of a file that is open for reading and writing.
+/// Rights of a file that is open for reading and writing.
 pub(crate) fn file() -> Rights {
     Rights::FD_DATASYNC
         | Rights::FD_READ
@@ -24,7 +24,7 @@ pub(crate) fn file() -> Rights {
         | Rights::POLL_FD_READWRITE
 }
 
-/// Of a directory.
+/// Rights of a directory.
 pub(crate) fn directory() -> Rights {
     Rights::PATH_CREATE_DIRECTORY
         | Rights::PATH_CREATE_FILE
@@ -47,17 +47,17 @@ pub(crate) fn directory() -> Rights {
         | Rights::FD_FILESTAT_SET_TIMES
 }
 
-/// Of a standard stream, with reading or writing.
+/// Rights of a standard stream, with the right to read or write.
 pub(crate) fn stream(direction: Rights) -> Rights {
     direction | Rights::FD_FDSTAT_SET_FLAGS | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE
 }
 
-/// Of a connected socket.
+/// Rights of a connected socket.
 pub(crate) fn connection() -> Rights {
     stream(Rights::FD_READ | Rights::FD_WRITE) | Rights::SOCK_SHUTDOWN
 }
 
-/// Of a listening socket. A program may poll it for reading before it accepts.
+/// Rights of a listening socket. A program may poll it for reading before it accepts.
 pub(crate) fn listener() -> Rights {
     stream(Rights::FD_READ) | Rights::SOCK_ACCEPT
 }

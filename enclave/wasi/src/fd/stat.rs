@@ -1,4 +1,4 @@
-//! The attributes and flags of descriptors.
+//! Attributes and flags of descriptors.
 
 use super::descriptor::{Descriptor, Kind};
 use super::io::MAX_OFFSET;
@@ -17,7 +17,7 @@ pub(crate) fn file_type(kind: FileKind) -> Filetype {
     }
 }
 
-/// The times that a program asks to set: last access and last change.
+/// Converts the times that a program asks to set: last access and last change.
 pub(crate) fn stamps(
     accessed: Timestamp,
     modified: Timestamp,
@@ -35,7 +35,7 @@ pub(crate) fn stamps(
     ))
 }
 
-/// The attributes of an inode as a program gets them.
+/// Converts the attributes of an inode for a program.
 pub(crate) fn filestat(mount: usize, inode: Inode, attributes: &Attributes) -> Filestat {
     Filestat {
         dev: mount as u64 + 1,
@@ -50,7 +50,7 @@ pub(crate) fn filestat(mount: usize, inode: Inode, attributes: &Attributes) -> F
 }
 
 impl Wasi {
-    /// What a descriptor is.
+    /// Returns the file type of a descriptor.
     fn descriptor_type(&mut self, descriptor: &Descriptor) -> Result<Filetype, Errno> {
         match descriptor.kind {
             Kind::Stream(number) => self.stream_type(number),
@@ -85,7 +85,7 @@ impl Wasi {
                 if flags.intersects(durable) {
                     return Err(Errno::Inval.into());
                 }
-                // Nothing else means something here.
+                // The other flags do not apply.
                 descriptor.flags = flags & Fdflags::NONBLOCK;
             }
         }
@@ -124,7 +124,7 @@ impl Wasi {
     pub(crate) fn set_size(&mut self, fd: Fd, size: Filesize) -> Result<()> {
         let descriptor = self.descriptors.get(fd)?;
         let held = descriptor.file(Rights::FD_FILESTAT_SET_SIZE, Errno::Inval)?.clone();
-        // POSIX has `EINVAL` for a file that is not open for writing, not `EBADF`.
+        // The errno of POSIX for a file that is not open for writing is `EINVAL` here, not `EBADF`.
         if !descriptor.base.contains(Rights::FD_WRITE) || size > MAX_OFFSET {
             return Err(Errno::Inval.into());
         }

@@ -5,20 +5,20 @@ use crate::types::{Errno, Fd, Rights};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Limit on the descriptors that are open at once.
+/// Limit on the number of open descriptors.
 const MAX_DESCRIPTORS: usize = 4096;
 
-/// Numbers to descriptors.
+/// Maps numbers to descriptors.
 #[derive(Debug)]
 pub(crate) struct Descriptors {
     slots: Vec<Option<Descriptor>>,
-    /// Every number below the length of `slots` that is free, once.
+    /// The free numbers below the length of `slots`, each once.
     free: BinaryHeap<Reverse<u32>>,
 }
 
 impl Descriptors {
-    /// The three standard streams at 0, 1 and 2. Those that are devices have a position, if one
-    /// without effect: C libraries take a character device without for a terminal.
+    /// Makes the three standard streams, with the numbers 0, 1 and 2. A device gets a position,
+    /// which has no effect: C libraries take a character device without one for a terminal.
     pub(crate) fn standard(mut is_device: impl FnMut(u64) -> bool) -> Self {
         let mut stream = |number, direction| {
             let position = match is_device(number) {
@@ -35,19 +35,19 @@ impl Descriptors {
         Descriptors { slots, free: BinaryHeap::new() }
     }
 
-    /// The descriptor with that number.
+    /// Returns the descriptor with this number.
     pub(crate) fn get(&self, fd: Fd) -> Result<&Descriptor, Errno> {
         let slot = self.slots.get(u32::from(fd) as usize);
         slot.and_then(Option::as_ref).ok_or(Errno::Badf)
     }
 
-    /// The descriptor with that number, to be changed.
+    /// Returns the descriptor with this number, to change it.
     pub(crate) fn get_mut(&mut self, fd: Fd) -> Result<&mut Descriptor, Errno> {
         let slot = self.slots.get_mut(u32::from(fd) as usize);
         slot.and_then(Option::as_mut).ok_or(Errno::Badf)
     }
 
-    /// Checks that there is a number for one more.
+    /// Checks that a number is left for one more descriptor.
     pub(crate) fn check_room(&self) -> Result<(), Errno> {
         if self.free.is_empty() && self.slots.len() == MAX_DESCRIPTORS {
             return Err(Errno::Mfile);
@@ -59,7 +59,7 @@ impl Descriptors {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::indexing_slicing,
-        reason = "a free number had a slot; there are at most `MAX_DESCRIPTORS`"
+        reason = "a free number has a slot, and at most `MAX_DESCRIPTORS` slots exist"
     )]
     pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Result<Fd, Errno> {
         self.check_room()?;
@@ -76,7 +76,7 @@ impl Descriptors {
         Ok(number.into())
     }
 
-    /// Frees a number; what it stood for.
+    /// Frees a number, and returns its descriptor.
     pub(crate) fn remove(&mut self, fd: Fd) -> Result<Descriptor, Errno> {
         let number = u32::from(fd);
         let slot = self.slots.get_mut(number as usize).ok_or(Errno::Badf)?;
@@ -85,8 +85,8 @@ impl Descriptors {
         Ok(descriptor)
     }
 
-    /// Moves `from` to `to`, both of which must be open; what `to` stood for before, if that
-    /// was something else (`fd_renumber`).
+    /// Moves `from` to `to`; both must be open. Returns the descriptor that `to` had, if it was
+    /// another one (`fd_renumber`).
     pub(crate) fn renumber(&mut self, from: Fd, to: Fd) -> Result<Option<Descriptor>, Errno> {
         self.get(to)?;
         self.get(from)?;
@@ -97,7 +97,7 @@ impl Descriptors {
         Ok(Some(std::mem::replace(self.get_mut(to)?, moved)))
     }
 
-    /// Takes all out.
+    /// Removes all descriptors.
     pub(crate) fn take(&mut self) -> Vec<Descriptor> {
         self.free.clear();
         std::mem::take(&mut self.slots).into_iter().flatten().collect()

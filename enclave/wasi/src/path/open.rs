@@ -8,7 +8,7 @@ use crate::types::Result;
 use crate::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
 use twine_vfs::{FileKind, Inode};
 
-/// How something is to be opened.
+/// The arguments of `path_open`.
 pub(crate) struct Opening {
     pub lookup: Lookupflags,
     pub flags: Oflags,
@@ -21,7 +21,7 @@ impl Opening {
         self.flags.contains(Oflags::CREAT)
     }
 
-    /// Only if it makes a new file.
+    /// Whether it must make a new file.
     fn exclusive(&self) -> bool {
         self.flags.contains(Oflags::CREAT | Oflags::EXCL)
     }
@@ -34,20 +34,21 @@ impl Opening {
         self.rights.contains(Rights::FD_WRITE)
     }
 
-    /// Who asks for neither reading nor writing may read, as in wasmtime.
+    /// Whether it can read. As in wasmtime, a program that asks for neither reading nor writing
+    /// can.
     fn reads(&self) -> bool {
         self.rights.contains(Rights::FD_READ) || !self.writes()
     }
 
     fn last(&self) -> LastName {
-        // A new file is not made where a symbolic link is, wherever it leads.
+        // An exclusive creation fails at a symbolic link, wherever it leads.
         match self.lookup.contains(Lookupflags::SYMLINK_FOLLOW) && !self.exclusive() {
             true => LastName::Follow,
             false => LastName::Find,
         }
     }
 
-    /// Checks what the directory must allow.
+    /// Checks the flags, and the rights of the directory.
     fn check(&self, directory: &Descriptor) -> Result<(), Errno> {
         let only_files = Oflags::CREAT | Oflags::EXCL | Oflags::TRUNC;
         if self.flags.contains(Oflags::DIRECTORY) && self.flags.intersects(only_files) {
@@ -66,7 +67,7 @@ impl Opening {
         Ok(())
     }
 
-    /// Opens what is at the end of a path, made if that is asked for; held by the walk.
+    /// Opens the end of a path, and makes it if requested. The walk holds the inode.
     fn open(&self, walk: &mut Walk<'_>, end: &PathEnd) -> Result<(Inode, FileKind), Errno> {
         let found = match end {
             PathEnd::Directory(inode) => Some((*inode, FileKind::Directory)),
@@ -109,7 +110,7 @@ impl Opening {
         }
     }
 
-    /// The descriptor of what was opened through `directory`.
+    /// Makes the descriptor for an inode that was opened through `directory`.
     fn descriptor(&self, held: HeldInode, kind: FileKind, directory: &Descriptor) -> Descriptor {
         let inheriting = directory.inheriting;
         if kind == FileKind::Directory {
@@ -133,7 +134,7 @@ impl Wasi {
         let directory = self.descriptors.get(fd)?.clone();
         let start = directory.directory(Rights::PATH_OPEN)?;
         opening.check(&directory)?;
-        // Nothing is made or cut that could not be opened then.
+        // Check this first, so that no file is made or truncated without being opened.
         self.descriptors.check_room()?;
         if opening.creates() || opening.truncates() {
             self.will_change(start.mount);
@@ -141,7 +142,7 @@ impl Wasi {
         let mut walk = Walk::new(self.files(start.mount)?);
         let end = walk.to(start.inode, path, opening.last())?;
         let (inode, kind) = opening.open(&mut walk, &end)?;
-        // Without a hold of the walk's it is the directory that the path started from.
+        // If the walk does not hold the inode, it is the directory that the path started from.
         let held = match walk.keep(inode) {
             true => HeldInode::new(start.mount, inode),
             false => start.clone(),

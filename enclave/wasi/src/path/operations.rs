@@ -1,4 +1,4 @@
-//! The functions on paths, but for `path_open`.
+//! The functions on paths, except `path_open`.
 
 use super::walk::{LastName, MAX_PATH_BYTES, PathEnd, Walk, check};
 use crate::Wasi;
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use twine_vfs::{FileKind, Inode};
 use wiggle::{GuestMemory, GuestPtr};
 
-/// A path in the program's memory.
+/// Reads a path from the program's memory.
 pub(crate) fn path<'a>(
     memory: &'a GuestMemory<'_>,
     pointer: GuestPtr<str>,
@@ -22,7 +22,7 @@ pub(crate) fn path<'a>(
     Ok(memory.as_cow_str(pointer)?)
 }
 
-/// What is done about a symbolic link at the end of a path.
+/// Returns what to do about a symbolic link at the end of a path.
 fn last(flags: Lookupflags) -> LastName {
     match flags.contains(Lookupflags::SYMLINK_FOLLOW) {
         true => LastName::Follow,
@@ -30,7 +30,7 @@ fn last(flags: Lookupflags) -> LastName {
     }
 }
 
-/// The end of a path whose last name is to be changed.
+/// The end of a path whose last name will change.
 struct Named {
     directory: Inode,
     name: String,
@@ -38,7 +38,7 @@ struct Named {
 }
 
 impl Walk<'_> {
-    /// A name that may be free; `dots` is the errno where a path ends in `.` or `..`.
+    /// Finds a name, which may be free. `dots` is the errno for a path that ends in `.` or `..`.
     fn name_at(&mut self, start: Inode, path: &str, dots: Errno) -> Result<Named, Errno> {
         match self.to(start, path, LastName::Name)? {
             PathEnd::Directory(_) => Err(dots),
@@ -46,7 +46,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A name for something new that is not a directory.
+    /// Finds a name for a new file or symbolic link.
     fn new_name(&mut self, start: Inode, path: &str) -> Result<Named, Errno> {
         let named = self.name_at(start, path, Errno::Exist)?;
         if named.slash {
@@ -63,12 +63,12 @@ impl Walk<'_> {
 }
 
 impl Wasi {
-    /// The directory that a path starts from.
+    /// Returns the directory that a path starts from.
     fn start(&self, fd: Fd, right: Rights) -> Result<HeldInode, Errno> {
         self.descriptors.get(fd)?.directory(right).cloned()
     }
 
-    /// The directories that two paths start from, which must be in one mount.
+    /// Returns the directories that two paths start from, which must be in the same mount.
     fn starts(
         &self,
         one: (Fd, Rights),
@@ -83,7 +83,7 @@ impl Wasi {
         Ok(Walk::new(self.files(start.mount)?))
     }
 
-    /// For an operation that changes something.
+    /// Starts a walk for an operation that changes something.
     fn walk_to_change(&mut self, start: &HeldInode) -> Result<Walk<'_>, Errno> {
         self.will_change(start.mount);
         self.walk(start)
@@ -182,7 +182,8 @@ impl Wasi {
 
     pub(crate) fn symlink(&mut self, target: &str, fd: Fd, path: &str) -> Result<()> {
         let start = self.start(fd, Rights::PATH_SYMLINK)?;
-        // A link that leads nowhere in the sandbox could lead out of it elsewhere.
+        // Refuse an absolute target: it leads nowhere in the sandbox, but elsewhere it could lead
+        // out.
         check(target)?;
         let mut walk = self.walk_to_change(&start)?;
         let Named { directory, name, .. } = walk.new_name(start.inode, path)?;

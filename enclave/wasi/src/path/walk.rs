@@ -1,52 +1,52 @@
-//! Where a path leads: for all file systems, and within the sandbox.
+//! Resolves paths, for all file systems, within the sandbox.
 //!
-//! A path starts at a directory that the program has open, and may not lead out of it:
-//! neither by `..`, nor as an absolute path, nor by a symbolic link that holds either.
-//! The errno is `PERM` then, as wasmtime has it.
+//! A path starts at a directory that the program has open. It may not lead out of that directory:
+//! not by `..`, not as an absolute path, and not by a symbolic link with such a target. The errno
+//! is then `PERM`, as in wasmtime.
 //!
-//! File systems only ever see single names. The directories on the way stay held on a
-//! stack, and `..` goes back on it: whatever happens to the tree meanwhile, a path can't
-//! leave what the program could reach already.
+//! File systems only see single names. The directories of the path stay held on a stack, and `..`
+//! pops one. So a path cannot leave the files that the program could reach already, whatever
+//! happens to the tree meanwhile.
 
 use crate::types::Errno;
 use std::borrow::Cow;
 use twine_vfs::{Error as FileError, FileKind, FileSystem, Inode, MAX_NAME_BYTES};
 
-/// Most bytes of a path (POSIX `PATH_MAX`, without its NUL).
+/// Limit on the size of a path, in bytes (POSIX `PATH_MAX`, without its NUL).
 pub(crate) const MAX_PATH_BYTES: usize = 4095;
-/// Most symbolic links on the way, as on Linux.
+/// Limit on the symbolic links in a path, as on Linux.
 const MAX_LINKS: u32 = 40;
 
-/// What is done about the last name of a path.
+/// How to resolve the last name of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LastName {
-    /// Nothing: it may be free.
+    /// Do not look it up; it may be free.
     Name,
-    /// It is looked up.
+    /// Look it up.
     Find,
-    /// It is looked up, and followed if it is a symbolic link.
+    /// Look it up, and follow it if it is a symbolic link.
     Follow,
 }
 
-/// Where a path ends. Its inodes are held as long as the [`Walk`] is there.
+/// The end of a path. The [`Walk`] holds its inodes.
 #[derive(Debug)]
 pub(crate) enum PathEnd {
-    /// At a directory by way of `.` or `..`.
+    /// A directory, because the path ends in `.` or `..`.
     Directory(Inode),
-    /// At a name.
+    /// A name.
     Name {
         /// The directory that the name is in.
         directory: Inode,
         name: String,
-        /// Slashes follow the name: it should be a directory's.
+        /// Whether slashes follow the name, so that it should be a directory.
         slash: bool,
-        /// What has the name, unless nothing does or only the name was wanted.
+        /// The inode with this name. `None` if the name is free or was not looked up.
         found: Option<(Inode, FileKind)>,
     },
 }
 
 impl PathEnd {
-    /// What is there.
+    /// Returns the inode at the end of the path.
     pub(crate) fn existing(&self) -> Result<(Inode, FileKind), Errno> {
         match self {
             PathEnd::Directory(inode) => Ok((*inode, FileKind::Directory)),
@@ -55,7 +55,7 @@ impl PathEnd {
     }
 }
 
-/// The inodes that one call holds, given back when it ends in any way.
+/// The inodes that a call holds, released when it ends in any way.
 pub(crate) struct Walk<'a> {
     files: &'a mut dyn FileSystem,
     held: Vec<Inode>,
@@ -69,8 +69,8 @@ impl Drop for Walk<'_> {
     }
 }
 
-/// The next component of `text`: its bytes, and where the one after it starts.
-#[expect(clippy::string_slice, reason = "`at` is 0, or follows a slash: this function gave it")]
+/// Returns the next component of `text`, and the offset of the one after it.
+#[expect(clippy::string_slice, reason = "`at` is 0 or a result of this function, which is after a slash")]
 fn component(text: &str, at: usize) -> (&str, usize) {
     let rest = &text[at..];
     let (name, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -78,7 +78,7 @@ fn component(text: &str, at: usize) -> (&str, usize) {
     (name, at + name.len() + slashes)
 }
 
-/// Checks what needs no look at the tree.
+/// Checks the rules that do not depend on the tree.
 pub(crate) fn check(path: &str) -> Result<(), Errno> {
     if path.is_empty() {
         Err(Errno::Noent)
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
         Walk { files, held: Vec::new() }
     }
 
-    /// The file system.
+    /// Returns the file system.
     pub(crate) fn files(&mut self) -> &mut dyn FileSystem {
         self.files
     }
@@ -115,13 +115,13 @@ impl<'a> Walk<'a> {
         inode
     }
 
-    /// Leaves one hold on `inode` to the caller; whether there is one.
+    /// Passes one hold on `inode` to the caller. Returns whether the walk has one.
     pub(crate) fn keep(&mut self, inode: Inode) -> bool {
         let at = self.held.iter().rposition(|&held| held == inode);
         at.map(|at| self.held.remove(at)).is_some()
     }
 
-    /// Looks a name up; nothing if it is free.
+    /// Looks a name up. Returns `None` if it is free.
     pub(crate) fn find(
         &mut self,
         directory: Inode,
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
     #[expect(
         clippy::indexing_slicing,
         clippy::string_slice,
-        reason = "no inode before `base` is released here, and `name_end` is where a name ended"
+        reason = "no inode before `base` is released here, and `name_end` is the end of a name"
     )]
     pub(crate) fn to(
         &mut self,
