@@ -1,11 +1,11 @@
-//! Errors of volumes as a user can act on them: causes and remedies.
+//! Converts errors of volumes to causes and remedies for a user.
 
 use crate::error::Error;
 use twine_protocol::key::VolumeKey;
 use twine_protocol::task::OpenVolume;
 use twine_volume::{Error as VolumeError, SlotFailure, SlotKind, StorageError};
 
-/// Which command uses the volume: the remedies are its options.
+/// The command that uses the volume. The remedies name its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsedBy {
     /// `twine run` and `twine sqlite`, for a program.
@@ -14,12 +14,12 @@ pub enum UsedBy {
     VolumeCommand,
 }
 
-/// An error of a volume: the cause and the remedy, a line each.
+/// The cause and the remedy for an error of a volume, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
-    /// What is wrong, without the volume's name.
+    /// The cause, without the volume's name.
     pub cause: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -28,7 +28,7 @@ impl Advice {
         Advice { cause: cause.to_string(), remedy: remedy.into() }
     }
 
-    /// On a volume that does not open with this key.
+    /// For a volume that does not open with this key.
     pub fn refused(key: &VolumeKey, error: &VolumeError, used_by: UsedBy) -> Self {
         match error {
             VolumeError::NoSlotOpens(failures) => no_key(key, failures),
@@ -36,7 +36,7 @@ impl Advice {
         }
     }
 
-    /// On a volume that could not be made.
+    /// For a volume that could not be made.
     pub(crate) fn not_made(error: &VolumeError) -> Self {
         match error {
             VolumeError::Invalid(_) => Advice::new(
@@ -47,7 +47,7 @@ impl Advice {
         }
     }
 
-    /// On a volume that failed.
+    /// For a volume that failed.
     pub fn failed(error: &VolumeError, used_by: UsedBy) -> Self {
         let by_program = used_by == UsedBy::Program;
         let remedy = match error {
@@ -105,28 +105,28 @@ impl Advice {
         Advice::new(error, remedy)
     }
 
-    /// The error for the volume with this name.
+    /// Makes the error for the volume with this name.
     pub(crate) fn on(self, which: &OpenVolume) -> Error {
         Error::Volume { cause: format!("{}: {}", which.name, self.cause), remedy: self.remedy }
     }
 }
 
-/// A volume that does not open.
+/// Makes the error for a volume that does not open.
 pub(crate) fn refused(which: &OpenVolume, error: &VolumeError) -> Error {
     Advice::refused(&which.key, error, UsedBy::VolumeCommand).on(which)
 }
 
-/// A volume that could not be made.
+/// Makes the error for a volume that could not be made.
 pub(crate) fn not_made(which: &OpenVolume, error: &VolumeError) -> Error {
     Advice::not_made(error).on(which)
 }
 
-/// A volume that failed.
+/// Makes the error for a volume that failed.
 pub(crate) fn failed(which: &OpenVolume, error: &VolumeError) -> Error {
     Advice::failed(error, UsedBy::VolumeCommand).on(which)
 }
 
-/// The kind of slot that a key opens.
+/// Returns the kind of slot that a key opens.
 pub(crate) fn kind(key: &VolumeKey) -> SlotKind {
     match key {
         VolumeKey::Sealed(_) => SlotKind::Sealed,
@@ -155,7 +155,7 @@ fn no_key(key: &VolumeKey, failures: &[SlotFailure]) -> Advice {
     }
 }
 
-/// How the keys of these slots are given.
+/// Returns the options that give the keys of these slots.
 fn ways(failures: &[SlotFailure]) -> String {
     let way = |failure: &SlotFailure| match failure.kind {
         SlotKind::Sealed => "--key sealed",

@@ -6,7 +6,8 @@ use crate::path::{Spot, last_name};
 use crate::walk::{Step, Walk};
 use twine_vfs::{Error as FilesError, FileKind, FileSystem, Inode};
 
-/// Makes a directory; with `parents` also those above it, and one that is there will do.
+/// Makes a directory. If `parents` is set, makes its parents too, and accepts directories that
+/// exist.
 pub(crate) fn make_directory(tree: &mut Tree<'_>, path: &str, parents: bool) -> Result<()> {
     if parents {
         let ends = path.char_indices().filter(|&(at, letter)| letter == '/' && at > 0);
@@ -31,7 +32,8 @@ fn make_one(tree: &mut Tree<'_>, path: &str, there_will_do: bool) -> Result<()> 
     result.at(|| tree.place(path))
 }
 
-/// Removes what has a name; with `recursive` also directories with all below them.
+/// Removes a file, link or directory. If `recursive` is set, removes everything below a directory
+/// too.
 pub(crate) fn remove(
     job: &mut Job<'_>,
     tree: &mut Tree<'_>,
@@ -68,7 +70,7 @@ fn remove_spot(
     if !recursive {
         return Err(Error::Directory { place: place(tree) });
     }
-    // A hold of its own for the walk, which gives it back.
+    // The walk takes over a hold on the directory.
     let directory = tree.files.lookup(spot.directory, &spot.name).at(|| place(tree))?;
     let before = job.problems;
     empty(job, tree, path, directory)?;
@@ -78,7 +80,7 @@ fn remove_spot(
     tree.files.remove_directory(spot.directory, &spot.name).at(|| place(tree))
 }
 
-/// Removes all that is in a directory, and says of what that failed.
+/// Removes the contents of a directory, and reports what could not be removed.
 fn empty(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str, directory: Inode) -> Result<()> {
     let mut walk = Walk::new(directory, false);
     let mut problems = vec![job.problems];
@@ -182,7 +184,7 @@ fn rename_one(
     result
 }
 
-/// Removes a name of what is no directory, if something has it.
+/// Removes a name of a file or link, if it exists.
 pub(crate) fn make_way(
     files: &mut dyn FileSystem,
     directory: Inode,

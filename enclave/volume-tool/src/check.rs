@@ -1,4 +1,4 @@
-//! `check`: what is whole, and what is lost.
+//! `check`: reports damage, and repairs.
 
 use crate::advice;
 use crate::console::Output;
@@ -12,7 +12,7 @@ use twine_protocol::text::visible;
 use twine_protocol::wire::Unit;
 use twine_volume::{Dropped, Error as VolumeError, Finding, Report, Volume};
 
-/// Verifies every block, and says what is lost.
+/// Verifies every block, and reports the damage.
 pub(crate) fn check(
     which: &OpenVolume,
     json: bool,
@@ -31,7 +31,7 @@ pub(crate) fn check(
             job.console.progress(progress.done, progress.total, Unit::Blocks);
         }
     });
-    // What was found is in the report; nothing was changed but what a repair did.
+    // The report contains the findings. Nothing was changed, except by a repair.
     drop(volume);
     let report = result.map_err(|error| advice::failed(which, &error))?;
     let text = if json { object(&report, dropped.as_ref()) } else { words(&report) };
@@ -53,8 +53,8 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Opens a volume in the newest state that is whole, and makes that the state from which it goes on:
-/// after the user has seen what is lost by that, and has said yes.
+/// Opens a volume in its newest undamaged state, and continues from that state. If this loses
+/// something, reports what, and asks the user first unless `repair` says yes.
 fn repaired(
     which: &OpenVolume,
     repair: Repair,
@@ -62,7 +62,7 @@ fn repaired(
     job: &mut Job<'_>,
 ) -> Result<Volume> {
     let loss = match outside.open(which, Opening::ReadWrite) {
-        // A crash explains what it dropped, if anything.
+        // If it dropped commits, a crash explains it.
         Ok(volume) => {
             tell_dropped(which, &volume, job);
             return Ok(volume);
@@ -90,13 +90,13 @@ fn repaired(
     outside.open(which, Opening::Repair).map_err(|error| advice::refused(which, &error))
 }
 
-/// Whether anything is lost. What is not listed may be.
+/// Whether anything is lost. Findings that are not listed may be losses.
 fn lost(report: &Report) -> bool {
     report.findings.iter().any(|finding| finding.lost)
         || report.finding_count > report.findings.len() as u64
 }
 
-/// Directories, as `tree` and `info` count them: without the root.
+/// The number of directories without the root, as `tree` and `info` count them.
 fn directories(report: &Report) -> u64 {
     report.directories.saturating_sub(1)
 }

@@ -1,4 +1,4 @@
-//! `compact`: gives what is free back to the host.
+//! `compact`: returns free space to the host.
 
 use crate::advice;
 use crate::console::Output;
@@ -11,12 +11,12 @@ use twine_protocol::task::OpenVolume;
 use twine_protocol::wire::Unit;
 use twine_vfs::FileSystem;
 
-/// What may be left of the free bytes: this part of those in use, or a few blocks.
+/// The free space that may remain: this fraction of the space in use, or a few blocks.
 const LEFT_SHARE: u64 = 50;
 const LEFT_BYTES: u64 = 64 << 10;
 
-/// Has the volume move what lies far behind to free blocks before it, and cuts off what is free at
-/// the end. At each moment the volume is whole.
+/// Has the volume move blocks from its end into free blocks, and cuts off the free space at the
+/// end. The volume is consistent at each moment.
 pub(crate) fn compact(
     which: &OpenVolume,
     json: bool,
@@ -37,7 +37,7 @@ pub(crate) fn compact(
     close(which, volume, job);
     let packing = match packed {
         Ok(packing) => packing,
-        // That is what was said at closing.
+        // Closing the volume reported this error.
         Err(_) if told => return Ok(()),
         Err(error) => return Err(advice::failed(which, &error)),
     };
@@ -60,7 +60,7 @@ pub(crate) fn compact(
     Ok(())
 }
 
-/// Says why the file is longer than what is in it takes, if it is.
+/// If the file is longer than its contents need, reports why.
 fn say_what_is_left(
     which: &OpenVolume,
     (used, after): (u64, u64),

@@ -1,4 +1,4 @@
-//! Where the tool's words go, and where a stream comes from.
+//! The tool's input and output.
 
 use twine_protocol::text::visible;
 use twine_protocol::wire::Unit;
@@ -10,52 +10,52 @@ pub enum StreamError {
     /// Nobody reads the output any more.
     #[error("nobody reads the output")]
     Gone,
-    /// No space is left where the output goes.
+    /// The device of the output has no space left.
     #[error("no space is left for the output")]
     NoSpace,
-    /// Anything else.
+    /// Another error.
     #[error("input/output error on a standard stream")]
     Io,
 }
 
-/// The standard streams, and who wants to know how far long work has come.
+/// The standard streams, and the report of progress.
 pub trait Console {
     /// Writes all of `bytes` to standard output.
     ///
     /// # Errors
-    /// When not all were taken.
+    /// Not all bytes were written.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError>;
 
-    /// Reads from standard input: at least one byte, or none at the end.
+    /// Reads from standard input, and returns the number of bytes, which is 0 only at the end.
     ///
     /// # Errors
-    /// When nothing can be read.
+    /// Standard input cannot be read.
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, StreamError>;
 
     /// Writes a line to standard error.
     fn complain(&mut self, line: &str);
 
-    /// Asks a question that is answered with yes or no. Nothing, if nobody is there to be asked.
+    /// Asks a yes-or-no question. Returns `None` if nobody can answer.
     fn confirm(&mut self, question: &str) -> Option<bool>;
 
     /// Whether standard output is a terminal, which obeys control characters.
     fn is_terminal(&self) -> bool;
 
-    /// Whether anybody looks at [`progress`](Console::progress).
+    /// Whether anybody wants to see [`progress`](Console::progress).
     fn wants_progress(&self) -> bool;
 
-    /// Long work has come so far: `done` of `total` (0: not known) units.
+    /// Reports the progress of long work: `done` of `total` units. A total of 0 is unknown.
     fn progress(&mut self, done: u64, total: u64, unit: Unit);
 }
 
-/// Output that is gathered into pieces that are worth a call.
+/// Output that is collected into pieces, so that fewer calls write it.
 pub(crate) struct Output<'a> {
     console: &'a mut dyn Console,
     gathered: Vec<u8>,
     terminal: bool,
 }
 
-/// Bytes that are written at once.
+/// The size in bytes from which collected output is written.
 const PIECE: usize = 64 << 10;
 
 impl<'a> Output<'a> {
@@ -69,7 +69,8 @@ impl<'a> Output<'a> {
         if self.gathered.len() >= PIECE { self.flush() } else { Ok(()) }
     }
 
-    /// A name, which may hold anything. Who reads a pipe gets it as it is.
+    /// Writes a name, which may contain any character. It is only escaped for a terminal, not for a
+    /// pipe.
     pub(crate) fn name(&mut self, name: &str) -> Result<(), StreamError> {
         if self.terminal { self.text(&visible(name)) } else { self.text(name) }
     }

@@ -1,106 +1,106 @@
-//! Why some work was not done.
+//! Why an operation failed.
 
 use crate::console::StreamError;
 use crate::walk::Refused;
 
-/// What this crate's own operations give.
+/// The result of this crate's operations.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why some work was not done, each with the place as the user named it.
+/// Why an operation failed, with the path as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An operation on a file failed.
     #[error("{place}: {error}")]
     Files {
-        /// Where.
+        /// The path.
         place: String,
-        /// Why.
+        /// The error of the file system.
         error: twine_vfs::Error,
     },
-    /// Something new is to be in a directory that is not there.
+    /// The directory for a new file or directory does not exist.
     #[error("there is no directory for {place}")]
     NoDirectory {
-        /// What is to be made.
+        /// The path to make.
         place: String,
     },
-    /// A directory, where that was not asked for.
+    /// A directory without `--recursive`.
     #[error("{place} is a directory")]
     Directory {
-        /// Which.
+        /// The directory.
         place: String,
     },
-    /// Several things are to go to one name.
+    /// Several items have one target that is not a directory.
     #[error("{place} is not a directory, and cannot take several things")]
     TargetNotDirectory {
-        /// The name.
+        /// The target.
         place: String,
     },
-    /// A directory can't take the place of something else.
+    /// A directory would replace something else.
     #[error("{place} is not a directory, and a directory can't take its place")]
     OverFile {
-        /// Which.
+        /// The path to replace.
         place: String,
     },
-    /// Something else can't take the place of a directory.
+    /// Something else would replace a directory.
     #[error("{place} is a directory, and nothing else can take its place")]
     OverDirectory {
-        /// Which.
+        /// The directory.
         place: String,
     },
-    /// A file on itself.
+    /// A file or directory would be copied onto itself.
     #[error("{place} would be copied onto itself")]
     SameFile {
-        /// Which.
+        /// The file or directory.
         place: String,
     },
-    /// A directory into its own subtree.
+    /// A directory would be copied or moved into its own subtree.
     #[error("{place} is a directory and can't be copied or moved into itself")]
     IntoItself {
-        /// Which.
+        /// The directory.
         place: String,
     },
-    /// A directory that is below itself.
+    /// The tree is damaged: a directory is below itself.
     #[error("{place}: the directory is in itself")]
     InItself {
-        /// Which.
+        /// The directory.
         place: String,
     },
-    /// A directory that has another name, by which it was seen.
+    /// The tree is damaged: a directory was found before, under another name.
     #[error("{place}: the directory was there before, by another name")]
     Again {
-        /// Which.
+        /// The directory.
         place: String,
     },
-    /// The root of a volume can't be removed or moved.
+    /// A path to remove or move ends with no name, such as the volume's root.
     #[error("{place} is no name that can be removed or moved")]
     NoName {
-        /// What was named.
+        /// The path.
         place: String,
     },
-    /// A stream has no name.
+    /// Standard input has no name to use in a directory.
     #[error("{place} is a directory, and what comes from standard input has no name in it")]
     StreamNeedsName {
         /// The directory.
         place: String,
     },
-    /// A stream takes one file.
+    /// Standard output takes only one file.
     #[error("standard output takes one file, no directory")]
     StreamTakesFile,
-    /// A stream has no holes.
+    /// A file is nearly all hole, which a stream cannot represent.
     #[error("{place} has {size} bytes, nearly all of them a hole, which is zeros in a stream")]
     LongHole {
-        /// Which.
+        /// The file.
         place: String,
-        /// Its size.
+        /// Its size in bytes.
         size: u64,
     },
-    /// Something about the volume itself.
+    /// An error of the volume itself.
     #[error("{cause}")]
     Volume {
-        /// What, with the volume's name.
+        /// The cause, with the volume's name.
         cause: String,
-        /// What to do about it.
+        /// The remedy.
         remedy: String,
     },
     /// A standard stream failed.
@@ -109,7 +109,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it, in one line.
+    /// Returns the remedy, in one line.
     pub fn remedy(&self) -> String {
         use twine_vfs::Error as Files;
         let remedy = match self {
@@ -158,12 +158,12 @@ impl Error {
     }
 }
 
-/// Says where an operation on files failed.
+/// Adds the path at which an operation failed.
 pub(crate) trait At<T> {
     fn at(self, place: impl FnOnce() -> String) -> Result<T>;
 }
 
-/// Says where something new could not be: the way there ends early.
+/// Adds the path of a new item. If a directory of the path is missing, says so.
 pub(crate) fn on_the_way<T>(
     located: twine_vfs::Result<T>,
     place: impl FnOnce() -> String,

@@ -1,5 +1,6 @@
-//! Trees that are none: somebody who has a volume's key can make directories that are in themselves
-//! or in each other, and names that can't be read. All work ends, and says where that is.
+//! Tests with damaged trees: somebody who has a volume's key can make directories that are in
+//! themselves or in each other, and names that cannot be read. All work ends, and reports the
+//! place.
 
 use crate::console::{Console, StreamError};
 use crate::info::{Inside, count};
@@ -12,16 +13,16 @@ use twine_vfs::{
     Attributes, Change, Entry, Error, FileKind, FileSystem, Inode, Memory, Result, Stamp, Usage,
 };
 
-/// A tree in memory to which names were added that lead anywhere.
+/// A tree in memory with added names that lead anywhere.
 struct Woven {
     inner: Memory,
-    /// Directories, the names in them, and the directories that these lead to.
+    /// A directory, a name in it, and the directory that the name leads to.
     more: Vec<(Inode, String, Inode)>,
-    /// Holds by these names, which the tree in memory does not know of.
+    /// Holds through these names, which the tree in memory does not know.
     held: HashMap<Inode, u64>,
-    /// Directories with a name that can't be read.
+    /// Directories with a name that cannot be read.
     damaged: HashSet<Inode>,
-    /// Calls of [`FileSystem::entries`], to see that work ends by its own.
+    /// Number of calls of [`FileSystem::entries`], to see that work ends.
     lists: u64,
 }
 
@@ -52,7 +53,7 @@ impl Woven {
 }
 
 /// Directory `a` with `b` in it, which leads back to `a` and to itself; a directory that is in two;
-/// and one with a name that can't be read.
+/// and one with a name that cannot be read.
 fn woven() -> Woven {
     let mut files = Woven::new();
     let root = files.root();
@@ -70,7 +71,7 @@ fn woven() -> Woven {
     files
 }
 
-/// Each of 40 directories has two names for the next: 2^40 ways to the last.
+/// Each of 40 directories has two names for the next, so 2^40 paths lead to the last.
 fn doubled() -> Woven {
     let mut files = Woven::new();
     let mut at = files.root();
@@ -216,7 +217,7 @@ impl Console for Said {
     fn progress(&mut self, _done: u64, _total: u64, _unit: Unit) {}
 }
 
-/// What a job says that meets all that is wrong with a woven tree, and fails.
+/// Runs an operation that meets all the damage of a woven tree and fails. Returns its messages.
 fn said(files: &mut Woven, host: &mut Memory, operation: &Operation) -> Said {
     let mut console = Said::default();
     let tree = Tree { files, prefix: "v::".into(), host: false };
@@ -236,7 +237,7 @@ const NAMED: [&str; 4] = [
 #[track_caller]
 fn names_all(said: &Said) {
     for named in NAMED {
-        // Some begin at the root.
+        // Some paths begin at the root.
         let has = |line: &String| line.replace("::/", "::") == named;
         assert!(said.err.iter().any(has), "{named}: {:?}", said.err);
     }
@@ -318,7 +319,7 @@ fn removing_a_tree_with_circles_ends_and_leaves_what_is_damaged() {
     let paths = ["a", "c", "torn"].map(str::to_owned).to_vec();
     let operation = Operation::Remove { paths, recursive: true, force: false };
     let said = said(&mut files, &mut host(), &operation);
-    // Each is a walk of its own: `stolen` was in no other.
+    // Each path has a walk of its own, and no other walk found `stolen`.
     for named in &NAMED[..2] {
         assert!(said.err.iter().any(|line| line == named), "{named}: {:?}", said.err);
     }

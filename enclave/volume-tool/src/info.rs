@@ -1,4 +1,4 @@
-//! `info`: what is known of a volume.
+//! `info`: shows facts about a volume.
 
 use crate::console::Output;
 use crate::error::{At, Result};
@@ -13,7 +13,7 @@ use twine_protocol::text::visible;
 use twine_vfs::{FileKind, FileSystem, Usage};
 use twine_volume::{Dropped, Error as VolumeError, SlotInfo, VERSION, Volume, VolumeId};
 
-/// What is known of a volume.
+/// Facts about a volume.
 struct Known {
     id: VolumeId,
     slots: Vec<SlotInfo>,
@@ -21,7 +21,7 @@ struct Known {
     inside: Option<Inside>,
 }
 
-/// What only a key shows.
+/// Facts that only a key reveals.
 #[derive(Default)]
 pub(crate) struct Inside {
     sequence: u64,
@@ -32,8 +32,8 @@ pub(crate) struct Inside {
     pub(crate) links: u64,
 }
 
-/// Says what is known of a volume: of its header alone where the key opens nothing and
-/// `header` says that this will do.
+/// Shows facts about a volume. If the key does not open it and `header` is set, shows only facts
+/// from the header.
 pub(crate) fn info(
     which: &OpenVolume,
     header: bool,
@@ -59,7 +59,7 @@ pub(crate) fn info(
     Ok(out.flush()?)
 }
 
-/// What the header says, for which nobody vouches.
+/// Reads the facts in the header. They are not authenticated.
 fn outer(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Known, VolumeError> {
     let mut storage = outside.storage(which.storage);
     let described = twine_volume::describe(&mut *storage)?;
@@ -77,7 +77,7 @@ fn inside(which: &OpenVolume, volume: &mut Volume, job: &mut Job<'_>) -> Result<
     Ok(Known { id, slots, size, inside: Some(inside) })
 }
 
-/// Counts what is in a tree, as far as it can be read.
+/// Counts the contents of a tree, as far as it can be read.
 pub(crate) fn count(
     prefix: &str,
     files: &mut dyn FileSystem,
@@ -138,7 +138,7 @@ fn words(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
     text
 }
 
-/// A size as a person reads it, and exactly.
+/// Formats a size for a person, and in bytes.
 fn size(bytes: u64) -> String {
     for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes >> shift > 0 {
@@ -148,7 +148,7 @@ fn size(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
-#[expect(clippy::indexing_slicing, reason = "an object takes any name")]
+#[expect(clippy::indexing_slicing, reason = "an object accepts any name")]
 fn object(which: &OpenVolume, known: &Known, outside: &dyn Outside) -> String {
     let slots: Vec<Value> = known.slots.iter().map(|slot| keys::object(slot, outside)).collect();
     let mut object = json!({

@@ -1,4 +1,4 @@
-//! One job: the trees it works in, its console, and whether all went well.
+//! A job: the trees it works in, its console, and whether everything succeeded.
 
 use crate::console::{Console, StreamError};
 use crate::error::{At, Error, Result, on_the_way};
@@ -6,13 +6,13 @@ use crate::path::{self, Spot};
 use twine_protocol::text::visible;
 use twine_vfs::{FileSystem, Inode};
 
-/// A file tree that work is done in.
+/// A file tree to work in.
 pub struct Tree<'a> {
     /// The tree.
     pub files: &'a mut dyn FileSystem,
-    /// What stands before a path in it in messages.
+    /// The text before its paths in messages.
     pub prefix: String,
-    /// It is a folder of the host's, where everything that is held costs a descriptor.
+    /// Whether it is a folder of the host, where each hold needs a descriptor.
     pub host: bool,
 }
 
@@ -31,19 +31,19 @@ impl Tree<'_> {
         path::locate(self.files, path, follow).at(|| self.place(path))
     }
 
-    /// Where something new is to be.
+    /// Finds the place for a new item.
     pub(crate) fn locate_new(&mut self, path: &str) -> Result<Spot> {
         on_the_way(path::locate(self.files, path, true), || self.place(path))
     }
 
-    /// What a path leads to; held.
+    /// Finds the inode at a path, and holds it.
     pub(crate) fn find(&mut self, path: &str, follow: bool) -> Result<Inode> {
         let spot = self.locate(path, follow)?;
         spot.found(self.files).at(|| self.place(path))
     }
 }
 
-/// The console of one job, and what went wrong in it.
+/// The console of a job, and its problems.
 pub(crate) struct Job<'a> {
     pub(crate) console: &'a mut dyn Console,
     pub(crate) problems: u64,
@@ -55,25 +55,25 @@ impl<'a> Job<'a> {
         Job { console, problems: 0, remedy: None }
     }
 
-    /// Says what could not be done; the job goes on with the rest.
+    /// Reports something that could not be done. The job continues.
     pub(crate) fn problem(&mut self, error: &Error) {
         self.problems += 1;
         self.remedy = Some(error.remedy());
         self.console.complain(&format!("error: {}", visible(&error.to_string())));
     }
 
-    /// Says what ended the job.
+    /// Reports the error that ended the job.
     pub(crate) fn fail(&mut self, error: &Error) {
-        // Who closed the output knows it.
+        // If the reader closed the output, it knows that.
         if *error != Error::Stream(StreamError::Gone) {
             self.problem(error);
         }
     }
 
-    /// Does one of several things that don't depend on each other.
+    /// Handles the result of one of several independent steps.
     pub(crate) fn attempt(&mut self, result: Result<()>) -> Result<()> {
         match result {
-            // Nothing more can be said.
+            // Nothing more can be printed.
             Err(error @ Error::Stream(_)) => Err(error),
             Err(error) => {
                 self.problem(&error);
@@ -83,7 +83,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Says what to do, if anything went wrong; whether all went well.
+    /// Prints a remedy if there were problems. Returns whether there were none.
     pub(crate) fn end(self) -> bool {
         match self.remedy {
             Some(remedy) => {

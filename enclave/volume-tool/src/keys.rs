@@ -1,4 +1,4 @@
-//! `key`: what opens a volume.
+//! `key`: manages the keys of a volume.
 
 use crate::advice;
 use crate::console::Output;
@@ -11,7 +11,7 @@ use twine_protocol::key::VolumeKey;
 use twine_protocol::task::OpenVolume;
 use twine_volume::{Error as VolumeError, SlotInfo, SlotKind, Volume};
 
-/// What a slot is opened by, in words.
+/// Describes in words what opens a slot.
 pub(crate) fn words(slot: &SlotInfo, outside: &dyn Outside) -> String {
     match slot.kind {
         SlotKind::Sealed => match outside.sealing(&slot.parameters) {
@@ -26,8 +26,8 @@ pub(crate) fn words(slot: &SlotInfo, outside: &dyn Outside) -> String {
     }
 }
 
-/// A slot for machines.
-#[expect(clippy::indexing_slicing, reason = "an object takes any name")]
+/// Describes a slot in JSON.
+#[expect(clippy::indexing_slicing, reason = "an object accepts any name")]
 pub(crate) fn object(slot: &SlotInfo, outside: &dyn Outside) -> Value {
     let kind = match slot.kind {
         SlotKind::Sealed => "sealed",
@@ -76,7 +76,7 @@ pub(crate) fn change(
 ) -> Result<()> {
     let mut volume = open(which, outside, job)?;
     let result = change(&mut volume, outside);
-    // What is wrong with the volume itself is said once.
+    // Closing reports errors of the volume itself, so do not report them twice.
     let told = volume.first_error().is_some();
     close(which, volume, job);
     match result {
@@ -95,7 +95,7 @@ pub(crate) fn add(
     volume.add_slot(&slot).map(drop)
 }
 
-/// Puts a new key in the place of an old one.
+/// Replaces an old key by a new one.
 pub(crate) fn rotate(
     which: &OpenVolume,
     slot: Option<u32>,
@@ -116,7 +116,7 @@ pub(crate) fn rotate(
     })
 }
 
-/// The one slot that the key that opens a volume can be of.
+/// Finds the only slot of the kind of key that opened the volume.
 fn only(which: &OpenVolume, slots: &[SlotInfo]) -> Result<u32> {
     let kind = advice::kind(&which.key);
     let mut same = slots.iter().filter(|slot| slot.kind == kind);

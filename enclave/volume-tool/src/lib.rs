@@ -1,11 +1,12 @@
 //! Work on protected volumes, inside the enclave: `twine volume`.
 //!
-//! A volume's keys never leave the enclave, so all that is done with a volume is done in
-//! there. [`run`] does a task of a launch request; [`work`] is the part of it that needs a
-//! file tree alone: listing, copying, removing.
+//! A volume's keys never leave the enclave, so all work on a volume is done inside. [`run`] does a
+//! task of a launch request. [`work`] is the part of it that needs only a file tree: listing,
+//! copying, removing.
 //!
-//! What lies outside comes through traits: [`Console`] for the standard streams, [`Outside`]
-//! for the host's files and for keys. The crate knows nothing of enclaves, and its tests run
+//! Traits connect the crate to the outside: [`Console`] for the standard streams, [`Outside`] for
+//! the host's files and for keys. The crate does not depend on enclaves, and its tests run
+//! natively.
 //! natively.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -60,9 +61,9 @@ use job::Job;
 use list::Form;
 use twine_protocol::task::Operation;
 
-/// Does what an operation asks for in a file tree, and tells on the console what could not
-/// be done; whether all was done. `folders` are those of the host's that the operation
-/// names, with their numbers. `None` for an operation that is not one on files.
+/// Does an operation in a file tree, and reports on the console what could not be done. Returns
+/// whether everything was done. `folders` are the folders of the host that the operation names,
+/// with their numbers. `None`: the operation is not one on files.
 pub fn work<'a>(
     operation: &Operation,
     volume: Tree<'a>,
@@ -107,7 +108,7 @@ fn dispatch<'a>(
         Operation::Copy { sources, target, recursive } => {
             let (numbers, folders): (Vec<u64>, Vec<Tree<'a>>) = folders.into_iter().unzip();
             let number = |folder: u64| numbers.iter().position(|&number| number == folder);
-            // The volume is the first.
+            // The volume is tree 0.
             let index = |folder: u64| number(folder).map(|index| index + 1);
             let mut trees: Vec<Tree<'a>> = std::iter::once(volume).chain(folders).collect();
             copy::copy(job, &mut trees, &index, (sources, target), *recursive)

@@ -8,13 +8,13 @@ use crate::walk::{Item, Step, Walk};
 use serde_json::json;
 use twine_vfs::{Attributes, FileKind, FileSystem, Inode};
 
-/// More problems than this are counted, not told.
+/// Limit on the problems that are printed. Further ones are only counted.
 const MAX_PROBLEMS: usize = 1000;
 
-/// Levels above a name that are drawn; further ones are counted.
+/// Limit on the levels that are drawn above a name. Further ones are only counted.
 const MAX_LEVELS: usize = 200;
 
-/// How a listing looks.
+/// The form of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Names,
@@ -22,7 +22,7 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Lists a directory by name, or names a file.
+/// Lists a directory, sorted by name, or prints the name of a file.
 pub(crate) fn list(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str, form: Form) -> Result<()> {
     let inode = tree.find(path, form == Form::Names)?;
     let kind = tree.files.attributes(inode).at(|| tree.place(path))?.kind;
@@ -48,7 +48,7 @@ pub(crate) fn list(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str, form: For
     Ok(())
 }
 
-/// What could not be listed, told behind the list.
+/// Items that could not be listed. They are reported after the list.
 #[derive(Default)]
 struct Problems {
     first: Vec<Error>,
@@ -56,10 +56,10 @@ struct Problems {
 }
 
 impl Problems {
-    /// Goes on behind what is about a file; whether there was no such problem.
+    /// Records a problem with a file. Returns whether there was none.
     fn attempt(&mut self, result: Result<()>) -> Result<bool> {
         match result {
-            // Nothing more can be said.
+            // Nothing more can be printed.
             Err(error @ Error::Stream(_)) => return Err(error),
             Err(error) if self.first.len() < MAX_PROBLEMS => self.first.push(error),
             Err(_) => self.more = self.more.saturating_add(1),
@@ -129,7 +129,7 @@ impl Listing<'_> {
         result
     }
 
-    /// A line for one name.
+    /// Prints the line of a name.
     fn line(&mut self, tree: &mut Tree<'_>, name: &str, inode: Inode) -> Result<()> {
         let attributes = tree.files.attributes(inode).at(|| tree.place(name))?;
         let target = match attributes.kind {
@@ -172,7 +172,7 @@ impl Listing<'_> {
     }
 }
 
-/// The path of a name in a directory.
+/// Joins the path of a directory and a name in it.
 pub(crate) fn below(path: &str, name: &str) -> String {
     match path.trim_end_matches('/') {
         "" => name.to_owned(),
@@ -180,7 +180,7 @@ pub(crate) fn below(path: &str, name: &str) -> String {
     }
 }
 
-#[expect(clippy::indexing_slicing, reason = "an object takes any name")]
+#[expect(clippy::indexing_slicing, reason = "an object accepts any name")]
 fn object(name: &str, attributes: &Attributes, target: Option<&str>) -> String {
     let kind = match attributes.kind {
         FileKind::File => "file",
@@ -203,7 +203,7 @@ fn object(name: &str, attributes: &Attributes, target: Option<&str>) -> String {
     object.to_string()
 }
 
-/// Shows a directory and all below it.
+/// Draws a directory and everything below it.
 pub(crate) fn tree(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Result<()> {
     let inode = tree.find(path, true)?;
     let top = if path.is_empty() { "/" } else { path };
@@ -236,7 +236,7 @@ struct Drawing<'a> {
 
 impl Drawing<'_> {
     fn draw(&mut self, tree: &mut Tree<'_>, path: &str, walk: &mut Walk) -> Result<()> {
-        // For each directory on the way, whether more of it comes.
+        // For each directory of the path, whether it has more entries.
         let mut more = Vec::new();
         loop {
             let step = walk.next(tree.files).at(|| tree.place(&below(path, &walk.path(""))));
@@ -259,7 +259,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// Draws a name, and goes into a directory. One that can't be gone into is drawn all the same.
+    /// Draws a name, and enters a directory. A directory that cannot be entered is drawn too.
     fn item(
         &mut self,
         tree: &mut Tree<'_>,
@@ -305,7 +305,7 @@ impl Drawing<'_> {
     }
 }
 
-/// What a symbolic link of a directory leads to.
+/// Returns the target of a symbolic link in a directory.
 fn target(files: &mut dyn FileSystem, directory: Inode, name: &str) -> twine_vfs::Result<String> {
     let inode = files.lookup(directory, name)?;
     let target = files.read_link(inode);
@@ -313,8 +313,8 @@ fn target(files: &mut dyn FileSystem, directory: Inode, name: &str) -> twine_vfs
     target
 }
 
-/// Shows a directory and all below it as JSON: what `ls` shows of each, and of a directory what is
-/// in it.
+/// Prints a directory and everything below it as JSON: for each item the object that `ls` prints,
+/// and for a directory its contents.
 pub(crate) fn nested(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Result<()> {
     let inode = tree.find(path, true)?;
     let mut out = Output::new(&mut *job.console);
@@ -335,7 +335,7 @@ pub(crate) fn nested(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str) -> Resu
     Ok(())
 }
 
-/// An object that goes on with what is in a directory.
+/// Reopens an object, to add the contents of a directory.
 fn opened(object: &str) -> String {
     format!("{},\"contents\":[", object.strip_suffix('}').unwrap_or(object))
 }

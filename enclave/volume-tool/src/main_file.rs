@@ -1,30 +1,30 @@
-//! The one file that a volume is about, whatever it was named before.
+//! Finds the main file of a volume, whatever its former name.
 
 use twine_vfs::{Error, FileKind, FileSystem, Result};
 
-/// What SQLite keeps beside a database.
+/// Endings of the files that SQLite keeps beside a database.
 const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
-/// Why the file was not found.
+/// Why the main file was not found or renamed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
-    /// Several could be meant.
+    /// Several files could be the main file.
     #[error("it holds several files that could be meant: {}", .0.join(", "))]
     Several(Vec<String>),
-    /// It has another name, and nothing may be changed.
+    /// It has another name, and the volume is read-only.
     #[error("its file is named {0}, and nothing may be changed")]
     ReadOnly(String),
-    /// The files can't be read or changed.
+    /// The files cannot be read or changed.
     #[error("{0}")]
     Files(#[from] Error),
 }
 
-/// Sees to it that the file `name` at the root of `files` is the one that they are about: where it
-/// is not there, the one named `former` gets its name, or else the only one that there is, with
-/// its journals. Where there is none yet, `name` stays free.
+/// Ensures that the main file of `files`, in the root, is named `name`. If no file has this name,
+/// it renames the file named `former`, or else the only file, with its journals. Journals and hidden
+/// files do not count. If there are no files, `name` stays free.
 ///
 /// # Errors
-/// When it can't be said which file is meant, or it can't be renamed.
+/// The main file is not unique, or cannot be renamed.
 pub fn rename_main_file(
     files: &mut dyn FileSystem,
     name: &str,
@@ -59,7 +59,7 @@ pub fn rename_main_file(
         }
     }
     files.rename(root, found, root, name)?;
-    // One commit: never one of them without the others.
+    // One commit, so that a crash renames all or none.
     Ok(files.sync_all()?)
 }
 

@@ -1,60 +1,61 @@
-//! What the tool needs from the enclave around it.
+//! The interface to the enclave around the tool.
 
 use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::task::OpenVolume;
 use twine_vfs::FileSystem;
 use twine_volume::{Error, NewSlot, Storage, Volume};
 
-/// How a volume is opened. See [`Options`](twine_volume::Options).
+/// How to open a volume. See [`Options`](twine_volume::Options).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// To be changed.
+    /// For changes.
     ReadWrite,
-    /// To be read only.
+    /// Only for reading.
     ReadOnly,
-    /// To be changed, though what was durable is lost.
+    /// For changes, even if durable commits are lost.
     Repair,
 }
 
 impl Opening {
-    /// How one is opened that may be written, or not.
+    /// Returns how to open a volume that is read-only or not.
     pub fn of(read_only: bool) -> Self {
         if read_only { Opening::ReadOnly } else { Opening::ReadWrite }
     }
 }
 
-/// What the tool needs from the enclave around it: the host's files, and keys.
+/// The enclave around the tool: the host's files, and keys.
 pub trait Outside {
-    /// Opens a volume with the key that is named, on behalf of no program: what is sealed
-    /// to one stays closed.
+    /// Opens a volume with its key in the request. No program runs, so a volume that is sealed to
+    /// one program does not open.
     ///
     /// # Errors
     /// As [`Volume::open`].
+    /// As [`Volume::open`].
     fn open(&mut self, volume: &OpenVolume, opening: Opening) -> Result<Volume, Error>;
 
-    /// Makes a volume in a storage, whatever that holds, with the (first) key that is named.
+    /// Makes a volume in a storage with its first key. It overwrites the contents of the storage.
     ///
     /// # Errors
     /// As [`Volume::create`].
     fn create(&mut self, volume: &OpenVolume) -> Result<Volume, Error>;
 
-    /// A slot for a new key.
+    /// Makes a slot for a new key.
     ///
     /// # Errors
-    /// When there is no such key: no program came with the request that it could be sealed
-    /// to, or no randomness.
+    /// The key cannot be derived: it would be sealed to a program and the request has none, or
+    /// there is no randomness.
     fn new_slot(&mut self, key: &VolumeKey) -> Result<NewSlot, Error>;
 
-    /// Who can derive the sealing key with these parameters, if they make sense.
+    /// Returns who can derive the sealing key of a slot. `None` if the parameters are malformed.
     fn sealing(&self, parameters: &[u8]) -> Option<Sealing>;
 
-    /// The bytes of a storage of the launch request's.
+    /// Returns a storage of the launch request.
     fn storage(&mut self, number: u64) -> Box<dyn Storage>;
 
-    /// A folder of the launch request's.
+    /// Returns a folder of the launch request.
     ///
     /// # Errors
-    /// When the host has no such folder.
+    /// The host has no such folder.
     fn folder(
         &mut self,
         number: u64,

@@ -1,21 +1,21 @@
-//! From a path in a tree to what is there.
+//! Resolves paths in a tree.
 
 use std::collections::VecDeque;
 use twine_vfs::{Error, FileKind, FileSystem, Inode, Result};
 
-/// Most symbolic links on the way of one path (Linux's limit).
+/// Limit on the symbolic links in a path (Linux's limit).
 const MAX_LINKS: usize = 40;
 
-/// Where a path leads: a name in a directory, whether or not something has it. Both inodes
-/// are held until [`release`](Spot::release).
+/// The end of a path: a name in a directory, which may be free. Both inodes are held until
+/// [`release`](Spot::release).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Spot {
     pub(crate) directory: Inode,
-    /// Empty where the path ends with no name: at the root, in `.` or `..`.
+    /// Empty if the path does not end with a name, but at the root, or in `.` or `..`.
     pub(crate) name: String,
-    /// What has the name.
+    /// The inode with this name.
     pub(crate) inode: Option<Inode>,
-    /// The path ends with a slash: it can only be a directory's.
+    /// Whether the path ends with a slash, so that it can only lead to a directory.
     pub(crate) slash: bool,
 }
 
@@ -27,14 +27,14 @@ impl Spot {
         }
     }
 
-    /// What is there; the rest is released.
+    /// Returns the inode, still held, and releases the directory.
     pub(crate) fn found(self, files: &mut dyn FileSystem) -> Result<Inode> {
         files.release(self.directory);
         self.inode.ok_or(Error::NotFound)
     }
 }
 
-/// The last name of a path; empty where there is none.
+/// The last name of a path; empty if it has none.
 pub(crate) fn last_name(path: &str) -> &str {
     match path.trim_end_matches('/').rsplit('/').next() {
         None | Some("." | "..") => "",
@@ -42,8 +42,8 @@ pub(crate) fn last_name(path: &str) -> &str {
     }
 }
 
-/// Follows a path from the root, and a symbolic link at its end if `follow` says so. `..`
-/// goes up from where the links led, and stays at the root.
+/// Resolves a path from the root. If `follow` is set, follows a symbolic link at its end. `..`
+/// leads to the parent of the directory that the links led to, and stays at the root.
 pub(crate) fn locate(files: &mut dyn FileSystem, path: &str, follow: bool) -> Result<Spot> {
     let mut way = Way { above: vec![files.root()], rest: names(path), links: 0 };
     let slash = path.ends_with('/') || path.ends_with("/.");
@@ -71,7 +71,7 @@ pub(crate) fn locate(files: &mut dyn FileSystem, path: &str, follow: bool) -> Re
     }
 }
 
-/// Whether a path that names a directory leads to something else.
+/// Whether a path that can only lead to a directory leads to something else.
 fn is_file(files: &mut dyn FileSystem, spot: &Spot) -> Result<bool> {
     match spot.inode {
         Some(inode) if spot.slash => Ok(files.attributes(inode)?.kind != FileKind::Directory),
@@ -83,9 +83,9 @@ fn names(path: &str) -> VecDeque<String> {
     path.split('/').filter(|name| !name.is_empty() && *name != ".").map(str::to_owned).collect()
 }
 
-/// A path on its way.
+/// The state of resolving a path.
 struct Way {
-    /// The root and the directories that were entered, each held.
+    /// The root and the directories that were entered, all held.
     above: Vec<Inode>,
     rest: VecDeque<String>,
     links: usize,
@@ -96,7 +96,7 @@ impl Way {
         self.above.last().copied().unwrap_or_else(|| files.root())
     }
 
-    /// Gives back all but the last directory.
+    /// Releases all directories but the last, and returns that one.
     fn end(&mut self, files: &mut dyn FileSystem) -> Inode {
         let last = self.directory(files);
         self.above.pop();
@@ -106,7 +106,7 @@ impl Way {
         last
     }
 
-    /// To the end of the path: the last name, and what has it.
+    /// Resolves the path to its end. Returns the last name, and the inode with that name.
     fn go(&mut self, files: &mut dyn FileSystem, follow: bool) -> Result<(String, Option<Inode>)> {
         while let Some(name) = self.rest.pop_front() {
             if name == ".." {
@@ -139,7 +139,7 @@ impl Way {
                 }
             }
         }
-        // The hold on the directory is the way's; what the path found has one of its own.
+        // The directory needs one hold, and the inode that was found another.
         let found = self.above.pop().unwrap_or_else(|| files.root());
         if self.above.is_empty() {
             self.above.push(files.root());
@@ -147,7 +147,7 @@ impl Way {
         Ok((String::new(), Some(found)))
     }
 
-    /// Goes on along a symbolic link.
+    /// Continues with the target of a symbolic link.
     fn turn(&mut self, files: &mut dyn FileSystem, target: &str) -> Result<()> {
         self.links += 1;
         if self.links > MAX_LINKS {

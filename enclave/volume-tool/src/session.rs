@@ -1,4 +1,4 @@
-//! Volumes while they are worked on: opened or made, and closed, with what must be said of them.
+//! Opens, makes and closes volumes, and reports their problems.
 
 use crate::advice;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use twine_protocol::task::OpenVolume;
 use twine_protocol::text::visible;
 use twine_volume::{Dropped, Volume};
 
-/// Opens a volume, and says what it has lost.
+/// Opens a volume, and reports dropped commits.
 pub(crate) fn open(
     which: &OpenVolume,
     outside: &mut dyn Outside,
@@ -22,7 +22,7 @@ pub(crate) fn open(
     Ok(volume)
 }
 
-/// What a mount dropped, for machines.
+/// Formats the commits that a mount dropped as JSON.
 pub(crate) fn dropped_object(dropped: Option<&Dropped>) -> Value {
     dropped.map_or(Value::Null, |dropped| {
         json!({
@@ -35,7 +35,7 @@ pub(crate) fn dropped_object(dropped: Option<&Dropped>) -> Value {
     })
 }
 
-/// Says what the mount of a volume dropped.
+/// Reports the commits that the mount of a volume dropped.
 pub(crate) fn tell_dropped(which: &OpenVolume, volume: &Volume, job: &mut Job<'_>) {
     if let Some(dropped) = volume.dropped() {
         job.console.complain(&format!("warning: {}: {dropped}", visible(&which.name)));
@@ -54,7 +54,7 @@ pub(crate) fn make(which: &OpenVolume, outside: &mut dyn Outside) -> Result<Volu
     with_all().map_err(|error| advice::not_made(which, &error))
 }
 
-/// Ends a volume, and says what was wrong with it and whether its last changes are lost.
+/// Closes a volume. Reports its first error, which may mean that its last changes are lost.
 pub(crate) fn close(which: &OpenVolume, volume: Volume, job: &mut Job<'_>) {
     let trouble = volume.first_error().cloned();
     let result = volume.close();
@@ -64,7 +64,7 @@ pub(crate) fn close(which: &OpenVolume, volume: Volume, job: &mut Job<'_>) {
     }
 }
 
-/// What stands before paths in a volume in messages.
+/// Returns the text before paths of a volume in messages.
 pub(crate) fn prefix(which: &OpenVolume) -> String {
     format!("{}::", which.name)
 }

@@ -1,12 +1,12 @@
-//! Times in words.
+//! Formats times.
 
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 86_400;
 
-/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar.
+/// Converts a day since 1970-01-01 to year, month and day of the Gregorian calendar.
 fn date(day: u64) -> (u64, u64, u64) {
-    // Years begin in March here, so that a leap day is the last of its year; 400 of them
-    // have 146,097 days, and day 0 is 719,468 days after 1 March of year 0.
+    // Years begin in March here, so that a leap day is the last day of its year. 400 years have
+    // 146,097 days, and day 0 is 719,468 days after 1 March of year 0.
     let day = day + 719_468;
     let (era, day) = (day / 146_097, day % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -25,13 +25,13 @@ fn parts(nanoseconds: u64) -> (String, String) {
     (format!("{year:04}-{month:02}-{day:02}"), format!("{hour:02}:{minute:02}:{second:02}"))
 }
 
-/// A time in nanoseconds since 1970 as a person reads it, in UTC.
+/// Formats a time in nanoseconds since 1970 for a person, in UTC.
 pub(crate) fn words(nanoseconds: u64) -> String {
     let (date, time) = parts(nanoseconds);
     format!("{date} {time}")
 }
 
-/// The same as a machine reads it (RFC 3339).
+/// Formats the same for a machine (RFC 3339).
 pub(crate) fn rfc3339(nanoseconds: u64) -> String {
     let (date, time) = parts(nanoseconds);
     format!("{date}T{time}.{:09}Z", nanoseconds % SECOND)

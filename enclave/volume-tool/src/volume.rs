@@ -1,4 +1,4 @@
-//! Work on whole volumes: opened, worked on, closed.
+//! Works on whole volumes: opens a volume, does the work, closes it.
 
 use crate::console::Console;
 use crate::copy;
@@ -12,7 +12,7 @@ use twine_protocol::task::{Location, OpenVolume, Operation, VolumeTask};
 use twine_vfs::FileSystem;
 use twine_volume::Volume;
 
-/// Does a task on a volume, and tells on the console what could not be done.
+/// Does a task on a volume, and reports on the console what could not be done.
 pub fn run(task: &VolumeTask, outside: &mut dyn Outside, console: &mut dyn Console) -> End {
     let mut job = Job::new(console);
     if let Err(error) = operate(task, outside, &mut job) {
@@ -74,7 +74,7 @@ fn from_folder(
     copy::everything(job, trees)
 }
 
-/// Makes a volume that is a copy of another.
+/// Makes a volume as a copy of another.
 fn transfer(
     from: &OpenVolume,
     to: &OpenVolume,
@@ -93,7 +93,7 @@ fn transfer(
     result
 }
 
-/// The folders of the host's that an operation names, and whether each is only read.
+/// The folders of the host that an operation names, and whether each is only read.
 fn folders(operation: &Operation) -> Vec<(u64, bool)> {
     let Operation::Copy { sources, target, .. } = operation else { return Vec::new() };
     let mut folders: Vec<(u64, bool)> = Vec::new();

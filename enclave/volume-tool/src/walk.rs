@@ -1,22 +1,22 @@
-//! A directory and all below it, without recursion: a tree may be deeper than a stack.
+//! Walks a directory and everything below it without recursion: a tree may be deeper than a stack.
 
 use std::collections::{HashSet, VecDeque};
 use twine_vfs::{Error, FileKind, FileSystem, Inode, Result};
 
-/// Names that are read at once where the order does not matter.
+/// Number of names that are read at a time if the order does not matter.
 const AT_ONCE: usize = 256;
 
-/// Of a path that is longer, only the end is shown.
+/// Limit on the size of a path in messages, in bytes. Only the end of a longer path is shown.
 const MAX_SHOWN: usize = 4096;
 
-/// Why the walk does not go into a directory.
+/// Why the walk does not enter a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It can't be read, or is none.
+    /// It cannot be read, or is not a directory.
     Files(Error),
-    /// The walk is in it: it is in itself.
+    /// The walk is inside it: the directory is below itself.
     InItself,
-    /// The walk was in it: a directory has one name.
+    /// The walk was inside it before. A directory must have only one name.
     Again,
 }
 
@@ -26,7 +26,7 @@ impl From<Error> for Refused {
     }
 }
 
-/// For who has no words for it: it is damage.
+/// For callers without an error for it: it is damage.
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
@@ -36,22 +36,22 @@ impl From<Refused> for Error {
     }
 }
 
-/// Something in a directory; not held.
+/// An entry of a directory; not held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) name: String,
     pub(crate) inode: Inode,
     pub(crate) kind: FileKind,
-    /// It is the last of its directory. Only known where names are sorted.
+    /// Whether it is the last entry of its directory. Only known if names are sorted.
     pub(crate) last: bool,
 }
 
-/// What comes next.
+/// A step of the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Something in the directory where the walk is.
+    /// An entry of the present directory.
     Item(Item),
-    /// The walk left the directory with this name, and is in the one above it.
+    /// The walk left the directory with this name, and is in its parent.
     Left(String),
 }
 
@@ -63,14 +63,14 @@ struct Level {
     read: bool,
 }
 
-/// A walk through a directory and those below it that it is told to enter. It ends in any tree,
-/// also where somebody has made circles: it is in no directory twice.
+/// A walk through a directory and the directories below it that the caller enters. It ends in any
+/// tree, even if somebody has made cycles, because it enters no directory twice.
 pub(crate) struct Walk {
     levels: Vec<Level>,
     /// The directories of `levels`.
     inside: HashSet<Inode>,
-    /// Those that the walk has left. Not kept where others may reuse their numbers, and see to
-    /// it that each has one name.
+    /// The directories that the walk has left. Not recorded on a shared file system, where others
+    /// can reuse an inode, and which itself ensures that a directory has one name.
     left: HashSet<Inode>,
     /// The path from the first directory, with a slash after each name.
     path: String,
@@ -78,7 +78,7 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Starts in `directory`, on which the walk takes over the caller's hold.
+    /// Starts in `directory`, and takes over the caller's hold on it.
     pub(crate) fn new(directory: Inode, sorted: bool) -> Self {
         let mut walk = Walk {
             levels: Vec::new(),
@@ -100,12 +100,12 @@ impl Walk {
         self.levels.push(Level { directory, name, ahead: VecDeque::new(), cookie: 0, read: false });
     }
 
-    /// The directory where the walk is, until its end.
+    /// The present directory. `None` at the end of the walk.
     pub(crate) fn directory(&self) -> Option<Inode> {
         self.levels.last().map(|level| level.directory)
     }
 
-    /// The path from the first directory to `name`, where the walk is; the end of a long one.
+    /// The path from the first directory to `name` in the present one, or the end of a long path.
     pub(crate) fn path(&self, name: &str) -> String {
         let most = self.path.len().saturating_sub(MAX_SHOWN);
         let cut = (most..self.path.len()).find(|&at| self.path.is_char_boundary(at));
@@ -115,7 +115,8 @@ impl Walk {
         }
     }
 
-    /// What comes next; after an error, what else could be read of the directory it is about.
+    /// Returns the next step. After an error, continues with the other readable entries of its
+    /// directory.
     pub(crate) fn next(&mut self, files: &mut dyn FileSystem) -> Result<Option<Step>> {
         loop {
             let sorted = self.sorted;
@@ -132,7 +133,7 @@ impl Walk {
         }
     }
 
-    /// Goes into a directory that the walk has just come to.
+    /// Enters a directory that [`next`](Self::next) has just returned.
     pub(crate) fn enter(&mut self, files: &mut dyn FileSystem, name: &str) -> Result<(), Refused> {
         let Some(directory) = self.directory() else { return Err(Error::NotFound.into()) };
         let inode = files.lookup(directory, name)?;
@@ -152,7 +153,7 @@ impl Walk {
         entered
     }
 
-    /// Leaves the directory where the walk is; its name.
+    /// Leaves the present directory, and returns its name.
     pub(crate) fn skip(&mut self, files: &mut dyn FileSystem) -> Option<String> {
         let level = self.levels.pop()?;
         self.inside.remove(&level.directory);
@@ -164,7 +165,7 @@ impl Walk {
         Some(level.name)
     }
 
-    /// Ends a walk that has not come to its end.
+    /// Ends the walk before its end.
     pub(crate) fn end(self, files: &mut dyn FileSystem) {
         for level in self.levels {
             files.release(level.directory);
@@ -185,7 +186,7 @@ impl Level {
             cookie = entry.cookie;
             true
         });
-        // What came before an error is given too, and after it there is no more.
+        // Entries before an error are returned too. After the error the directory has no more.
         self.read = result.is_err() || ahead.len() < most;
         self.cookie = cookie;
         if sorted {

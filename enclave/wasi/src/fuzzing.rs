@@ -153,7 +153,7 @@ fn rights(bits: u8) -> Rights {
 
 /// Calls functions on paths, as a program that has a directory open.
 pub fn path(bytes: &[u8]) {
-    let mut wasi = Wasi::new(Box::new(Nowhere), Vec::new(), Vec::new()).expect("empty lists are valid");
+    let mut wasi = Wasi::new(Box::new(Nowhere), Vec::new(), Vec::new()).expect("nothing is wrong");
     wasi.mount("/", Box::new(tree().expect("there is room"))).expect("there is room");
     let mut program = vec![0; ROOM + ROOM_BYTES];
     let mut memory = GuestMemory::Unshared(&mut program);

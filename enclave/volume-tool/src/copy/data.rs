@@ -1,4 +1,4 @@
-//! Contents, from one file to another.
+//! Copies contents from one file to another.
 
 use super::meter::Meter;
 use crate::console::Console;
@@ -6,31 +6,32 @@ use crate::error::{At, Error, Result};
 use crate::job::Tree;
 use twine_vfs::{FileSystem, Inode};
 
-/// Bytes that are read and written at once.
+/// Number of bytes that are read and written at a time.
 const PIECE: usize = 1 << 20;
 
-/// The largest file that every file system takes, FAT too.
+/// The size of the largest file that every file system can hold, FAT too.
 const TAKEN_EVERYWHERE: u64 = (1 << 32) - 1;
 
-/// Zeros that a stream gets at most from a file that can't but have a hole as long.
+/// Limit on the zeros, in bytes, that a file may have in a stream if its size shows that it has a
+/// hole.
 const LONG_HOLE: u64 = 1 << 40;
 
-/// What is zero for so long is left out: it reads as zero all the same, and takes no room.
+/// Zeros of this size, in bytes, are not written: the file reads as zero there, and uses no space.
 const HOLE: usize = 4096;
 
-/// A file and how it is called.
+/// A file, and its name in messages.
 pub(crate) struct File<'t> {
     pub(crate) inode: Inode,
     pub(crate) shown: &'t str,
 }
 
-/// The buffer that contents go through.
+/// Makes the buffer for contents.
 pub(crate) fn buffer() -> Vec<u8> {
     vec![0; PIECE]
 }
 
-/// Writes at `offset` what is not zero of `bytes`, into a file that reads as zero there or
-/// holds the same.
+/// Writes `bytes` at `offset` except long runs of zeros. The file must read as zero there, or have
+/// the same contents.
 fn write_sparse(
     files: &mut dyn FileSystem,
     inode: Inode,
@@ -48,14 +49,14 @@ fn write_sparse(
         if let Some(run) = bytes.get(at..end).filter(|run| !run.is_empty()) {
             files.write(inode, offset + at as u64, run)?;
         }
-        // What ended the run is empty.
+        // The piece that ended the run is zero.
         at = end + HOLE;
     }
     Ok(())
 }
 
-/// Fails if a file system takes no file of this size, before much is written for nothing. The file is
-/// empty, and stays so.
+/// Fails if the file system cannot hold a file of this size, before much is written. The file is
+/// empty, and stays empty.
 pub(crate) fn check_size(
     files: &mut dyn FileSystem,
     inode: Inode,
@@ -68,9 +69,9 @@ pub(crate) fn check_size(
     files.set_size(inode, 0)
 }
 
-/// Copies all of a file into one that is empty. The trees are those of the two files, or
-/// one that holds both.
-#[expect(clippy::indexing_slicing, reason = "`found` gives no tree that there is not")]
+/// Copies all of a file into an empty one. The trees are those of the two files, or one that has
+/// both.
+#[expect(clippy::indexing_slicing, reason = "`found` returns only numbers of existing trees")]
 pub(crate) fn copy(
     trees: &mut [Tree<'_>],
     (from_tree, from): (usize, File<'_>),
@@ -96,8 +97,8 @@ pub(crate) fn copy(
     }
 }
 
-/// Reads what a file has next behind a hole, if there is one: where that is, and how many bytes.
-/// Fewer than there is room for reach to the end of the file.
+/// Reads the next bytes of a file after a hole. Returns their offset and their number. If they do
+/// not fill the buffer, they reach to the end of the file.
 fn read_next(
     files: &mut dyn FileSystem,
     inode: Inode,
@@ -110,7 +111,7 @@ fn read_next(
     }
 }
 
-/// Writes all of standard input into a file that is empty.
+/// Writes all of standard input into an empty file.
 pub(crate) fn from_stream(
     files: &mut dyn FileSystem,
     to: &File<'_>,
@@ -121,7 +122,7 @@ pub(crate) fn from_stream(
     let mut offset = 0;
     loop {
         let mut filled = 0;
-        // A pipe gives little at a time.
+        // A pipe returns few bytes at a time.
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match console.read(rest)? {
                 0 => break,
@@ -138,8 +139,8 @@ pub(crate) fn from_stream(
     }
 }
 
-/// Writes all of a file to standard output. A hole is as many zeros there, so a file that can't but be
-/// nearly all hole is refused.
+/// Writes all of a file to standard output. Holes become zeros in the output, so a file is refused
+/// if its size shows that it is nearly all hole.
 pub(crate) fn to_stream(
     files: &mut dyn FileSystem,
     from: &File<'_>,

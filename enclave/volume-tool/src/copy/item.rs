@@ -1,4 +1,4 @@
-//! Copying one thing: a file, a symbolic link, or a directory with all below it.
+//! Copies an item: a file, a symbolic link, or a directory with everything below it.
 
 use super::data::{self, File};
 use super::meter::Meter;
@@ -10,7 +10,7 @@ use crate::walk::{Item, Step, Walk};
 use std::collections::HashMap;
 use twine_vfs::{Attributes, Error as FilesError, FileKind, FileSystem, Inode, Mode, Stamp};
 
-/// Something that is copied, held by the caller.
+/// An item to copy. The caller holds it.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) tree: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Source {
     pub(crate) shown: String,
 }
 
-/// Where a copy goes: a name in a directory that the caller holds.
+/// The target of a copy: a name in a directory that the caller holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) tree: usize,
@@ -27,29 +27,29 @@ pub(crate) struct Target {
     pub(crate) shown: String,
 }
 
-/// A copy of a file that has several names; held.
+/// The copy of a file with several names; held.
 struct Linked {
     inode: Inode,
-    /// How many of its names have not come yet.
+    /// How many of its names were not copied yet.
     names: u64,
 }
 
-/// Most such copies that are held in a folder of the host's, where each costs descriptors;
-/// the names of further ones become files of their own.
+/// Limit on the number of such copies held in a folder of the host, where each needs descriptors.
+/// Beyond it, each further name becomes a file of its own.
 const MAX_LINKED: usize = 256;
 
-/// Copies things.
+/// Copies items.
 pub(crate) struct Copier<'j, 'c, 't, 'f> {
     pub(crate) job: &'j mut Job<'c>,
     pub(crate) trees: &'t mut [Tree<'f>],
     pub(crate) meter: Meter,
     buffer: Vec<u8>,
-    /// The copies of files that have several names, held, by tree and inode; they are made
-    /// names of one file again.
+    /// The copies of files with several names, held, by tree and inode. Further names are linked to
+    /// them.
     linked: HashMap<(usize, Inode), Linked>,
 }
 
-#[expect(clippy::indexing_slicing, reason = "`found` gives no tree that there is not")]
+#[expect(clippy::indexing_slicing, reason = "`found` returns only numbers of existing trees")]
 impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
     pub(crate) fn new(job: &'j mut Job<'c>, trees: &'t mut [Tree<'f>]) -> Self {
         let (meter, buffer) = (Meter::default(), data::buffer());
@@ -60,7 +60,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         &mut *self.trees[tree].files
     }
 
-    /// Gives back what is held. All copies that a copier makes go to one tree.
+    /// Releases all holds. All copies of a copier are in one tree.
     pub(crate) fn end(mut self, tree: usize) {
         let linked = std::mem::take(&mut self.linked);
         for linked in linked.into_values() {
@@ -68,7 +68,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         }
     }
 
-    /// What has the name of a target, with its kind; held.
+    /// Returns the inode at a target, held, and its kind.
     fn there(&mut self, target: &Target) -> Result<Option<(Inode, FileKind)>> {
         let files = self.files(target.tree);
         let found = match files.lookup(target.directory, &target.name) {
@@ -142,7 +142,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         self.files(tree).set_times(inode, Stamp::At(accessed), Stamp::At(modified))
     }
 
-    /// An empty file where a copy is to go, with its mode before anything is in it; held.
+    /// Makes an empty file at a target, with its mode before it has contents, and holds it.
     fn empty_file(
         &mut self,
         source: Option<&Source>,
@@ -170,7 +170,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
                 Err(Error::OverDirectory { place: place() })
             }
             Some((inode, FileKind::SymbolicLink)) => {
-                // Never through it: it may lead anywhere.
+                // Never write through a link: it may lead anywhere.
                 let files = self.files(target.tree);
                 files.release(inode);
                 make_way(files, target.directory, &target.name).at(place)?;
@@ -180,7 +180,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         }
     }
 
-    /// Makes room for what can't be written into: removes a file or link of the name.
+    /// Removes a file or link at a target that cannot be overwritten.
     fn clear(&mut self, target: &Target) -> Result<()> {
         match self.there(target)? {
             Some((inode, kind)) => {
@@ -210,14 +210,14 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         let inode = files.lookup(target.directory, &target.name).at(place)?;
         let result = self.stamp(target.tree, inode, attributes);
         self.files(target.tree).release(inode);
-        // Not every system has times for links.
+        // Not every system has times for symbolic links.
         match result {
             Err(FilesError::NotSupported) => Ok(()),
             result => result.at(place),
         }
     }
 
-    /// Gives a copy that was made one more name.
+    /// Links a further name to an existing copy.
     fn name_again(&mut self, key: (usize, Inode), first: Inode, target: &Target) -> Result<()> {
         match self.there(target)? {
             Some((inode, _)) if inode == first => {
@@ -240,8 +240,8 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         Ok(())
     }
 
-    /// The directory for a copy of one, made if it is not there; held. Whether it was made: then
-    /// it has `mode`, but that the owner can fill it.
+    /// Returns the directory at a target, held, and whether it was made. A new directory has
+    /// `mode`, with all permissions for the owner until it is filled.
     fn directory(&mut self, target: &Target, mode: Option<Mode>) -> Result<(Inode, bool)> {
         let place = || target.shown.clone();
         match self.there(target)? {
@@ -263,7 +263,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         }
     }
 
-    /// Copies a directory and all below it to a name. Takes over the hold on the source.
+    /// Copies a directory with everything below it to a name. Takes over the hold on the source.
     pub(crate) fn tree(&mut self, source: &Source, target: &Target) -> Result<()> {
         let attributes = self.files(source.tree).attributes(source.inode);
         let entered = attributes.at(|| source.shown.clone()).and_then(|attributes| {
@@ -297,8 +297,8 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         result
     }
 
-    /// Copies what is in a directory into a target's directory itself. Takes over the hold
-    /// on the source, not that on the target.
+    /// Copies the contents of a directory into a target's directory itself. Takes over the hold on
+    /// the source, not that on the target.
     pub(crate) fn merge(&mut self, source: &Source, target: &Target) -> Result<()> {
         if (target.tree, target.directory) == (source.tree, source.inode) {
             self.files(source.tree).release(source.inode);
@@ -307,8 +307,8 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         self.fill_directory(source, target, Below { held: false, ..Below::of(target) })
     }
 
-    /// Copies what is in a directory into `into.directory`. Takes over the hold on the source, and
-    /// that on the target if `top` has it.
+    /// Copies the contents of a directory into `into.directory`. Takes over the hold on the source,
+    /// and that on the target if `top` says so.
     fn fill_directory(&mut self, source: &Source, into: &Target, top: Below) -> Result<()> {
         let mut walk = Walk::new(source.inode, false);
         let mut levels = vec![top];
@@ -321,7 +321,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         result
     }
 
-    /// Copies a whole tree into another.
+    /// Copies all of a tree into another.
     pub(crate) fn root(&mut self, source: &Source, into: &Target) -> Result<()> {
         let attributes = self.files(source.tree).attributes(source.inode);
         let stamp = Some(attributes.at(|| source.shown.clone())?);
@@ -417,7 +417,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         Ok(Below { inode, held: true, stamp: attributes.filter(|_| made) })
     }
 
-    /// Counts the bytes of what will be copied. Takes over the hold on the source.
+    /// Adds up the bytes to copy. Takes over the hold on the source.
     pub(crate) fn measure(&mut self, source: &Source) -> twine_vfs::Result<()> {
         let files = &mut *self.trees[source.tree].files;
         let attributes = files.attributes(source.inode);
@@ -451,9 +451,9 @@ fn create_file(
 /// A directory that is being copied into.
 struct Below {
     inode: Inode,
-    /// The hold on it is the copy's to give back.
+    /// Whether the copy must release it.
     held: bool,
-    /// What it is a copy of, if it was made.
+    /// The attributes of its source, if the copy made it.
     stamp: Option<Attributes>,
 }
 
@@ -466,7 +466,7 @@ impl Below {
 fn measure(files: &mut dyn FileSystem, walk: &mut Walk, total: &mut u64) -> twine_vfs::Result<()> {
     let mut result = Ok(());
     loop {
-        // What can't be read is not counted; who copies is told of it then.
+        // Unreadable items are not counted. The copy will report them.
         let measured = match walk.next(files) {
             Ok(None) => return result,
             Ok(Some(Step::Left(_))) => Ok(()),

@@ -1,16 +1,16 @@
-//! How far a copy has come.
+//! Measures the progress of a copy.
 
 use crate::console::Console;
 use twine_protocol::wire::Unit;
 
-/// A word to the host costs a call: one for so many bytes or files will do.
+/// A report of progress is a host call, so it is made only once in this many bytes or files.
 const EVERY_BYTES: u64 = 1 << 20;
 const EVERY_FILES: u64 = 256;
 
-/// Counts what is copied.
+/// Counts the copied bytes and files.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// Bytes that there are to copy; 0: nobody has counted.
+    /// The number of bytes to copy; 0 if it was not counted.
     pub(crate) total: u64,
     bytes: u64,
     files: u64,
@@ -36,7 +36,7 @@ impl Meter {
     fn tell(&mut self, console: &mut dyn Console) {
         (self.told_bytes, self.told_files) = (self.bytes, self.files);
         if console.wants_progress() {
-            // What grows while it is copied is more than was counted.
+            // A file that grows while it is copied has more bytes than were counted.
             let total = if self.bytes > self.total { 0 } else { self.total };
             console.progress(self.bytes, total, Unit::Bytes);
         }

@@ -1,4 +1,4 @@
-//! `cp`: into a volume, out of it and within it. `cat`.
+//! `cp`: copies into a volume, out of it and within it. `cat`: prints files.
 
 mod data;
 mod item;
@@ -31,7 +31,7 @@ fn print_one(job: &mut Job<'_>, tree: &mut Tree<'_>, path: &str, buffer: &mut [u
     result
 }
 
-/// A place of a copy, with the number of its tree.
+/// A source or target of a copy, with the number of its tree.
 enum Found<'p> {
     Tree { tree: usize, path: &'p str, name: &'p str, shown: String },
     Stream,
@@ -48,7 +48,7 @@ pub(crate) fn everything(job: &mut Job<'_>, mut trees: [Tree<'_>; 2]) -> Result<
     };
     let source = root(&mut copier, 0, from);
     if copier.job.console.wants_progress() {
-        // What can't be measured can't be copied, which is said then.
+        // If measuring fails, copying fails too and reports it.
         let _ = copier.measure(&source);
     }
     let Source { tree, inode: directory, shown } = root(&mut copier, 1, to);
@@ -58,7 +58,7 @@ pub(crate) fn everything(job: &mut Job<'_>, mut trees: [Tree<'_>; 2]) -> Result<
     result
 }
 
-/// Copies as `cp` does. `tree` gives the number of the tree that a folder of the host's is.
+/// Copies as `cp` does. `tree` returns the number of the tree for a folder of the host.
 pub(crate) fn copy(
     job: &mut Job<'_>,
     trees: &mut [Tree<'_>],
@@ -76,7 +76,7 @@ pub(crate) fn copy(
     let mut copier = Copier::new(job, trees);
     if copier.job.console.wants_progress() {
         for source in &sources {
-            // What can't be measured can't be copied, which is said then.
+            // If measuring fails, copying fails too and reports it.
             if let Ok(Some(source)) = open(&mut copier, source, recursive) {
                 let _ = copier.measure(&source);
             }
@@ -123,7 +123,7 @@ fn print_only(job: &mut Job<'_>, trees: &mut [Tree<'_>], sources: &[Found<'_>]) 
     result
 }
 
-/// What is to be copied, held; `None` for standard input.
+/// Returns the item to copy, held. `None` for standard input.
 fn open(
     copier: &mut Copier<'_, '_, '_, '_>,
     source: &Found<'_>,
@@ -169,7 +169,7 @@ fn copy_all(
     result
 }
 
-/// Copies things into a directory, under their own names.
+/// Copies items into a directory, under their own names.
 fn copy_into(
     copier: &mut Copier<'_, '_, '_, '_>,
     sources: &[Found<'_>],
@@ -189,7 +189,7 @@ fn copy_into(
     Ok(())
 }
 
-/// Copies one thing to a name; without a name, what is in it to the directory itself.
+/// Copies an item to a name. Without a name, copies its contents into the directory itself.
 fn copy_one(
     copier: &mut Copier<'_, '_, '_, '_>,
     source: &Found<'_>,

@@ -70,7 +70,7 @@ impl Drop for Walk<'_> {
 }
 
 /// Returns the next component of `text`, and the offset of the one after it.
-#[expect(clippy::string_slice, reason = "`at` is 0 or a result of this function, which is after a slash")]
+#[expect(clippy::string_slice, reason = "`at` is 0, or follows a slash")]
 fn component(text: &str, at: usize) -> (&str, usize) {
     let rest = &text[at..];
     let (name, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
