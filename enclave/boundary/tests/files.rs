@@ -1,4 +1,4 @@
-//! A hostile host and what the enclave keeps with it: volumes' files, folders, sockets.
+//! Tests with a hostile host that keeps files for the enclave: volumes' files, folders, sockets.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn nothing_beyond_a_mapping_is_read() {
     assert_eq!(file.read(64, &mut bytes), Ok(()));
     assert_eq!(bytes, [0x11; 64]);
     for offset in [72, 128, 4096, 1 << 46, u64::MAX - 63, u64::MAX - 7, 1, 4] {
-        // Nobody but the host knows where the file ends; without a buffer it can't say.
+        // Only the host knows the end of the file, and without a buffer it cannot report it.
         assert_eq!(file.read(offset, &mut bytes), Err(Status::Io), "{offset}");
     }
     let shared = Shared::new();
@@ -53,9 +53,9 @@ fn nothing_beyond_a_mapping_is_read() {
     assert_eq!(MappedFile::new(&host, 0).read(72, &mut bytes), Err(Status::Short));
 }
 
-/// Reads through a mapping of 64 KiB of zeros, of which the host tells that `told` could not be
-/// read. When it is asked it gives the number of the first page, from 1, in each word, and answers
-/// `read`. Also gives the numbers of the calls.
+/// Reads through a mapping of 64 KiB of zeros. The host reports that the part `told` could not be
+/// read. It answers a read by call with `read`, after filling each word of the buffer with the
+/// number of the first page, counted from 1. Also returns the numbers of the calls.
 fn with_unread<T>(
     told: [u64; 2],
     read: (u64, u64),
@@ -91,7 +91,7 @@ fn with_unread<T>(
 fn where_pages_of_a_mapping_could_not_be_read_the_host_is_asked() {
     let (_, calls) = with_unread([8192, 12_288], (0, 0), |read| {
         let mut bytes = [9; 4096];
-        // Beside them the mapping is as good as ever.
+        // The mapping is used outside of that part.
         for offset in [0, 4096, 12_288, 61_440] {
             assert_eq!(read(offset, &mut bytes), Ok(()));
             assert_eq!(bytes, [0; 4096]);
@@ -233,7 +233,7 @@ fn a_write_is_whole_or_an_error_and_only_what_is_written_leaves() {
     assert_eq!(file.write(0, &piece), Ok(()));
     assert_eq!(file.write(0, &[&piece[..], &piece[..]].concat()), Err(Status::NoSpace));
     assert_eq!(file.write(u64::MAX - 4, &piece), Err(Status::Invalid));
-    // In one call, or in as many as it takes and a sync.
+    // In one call, or in several writes and a sync.
     assert_eq!(file.write_through(0, &piece), Ok(()));
     assert_eq!(synced.take(), [number::storage_write_through]);
     assert_eq!(file.write_through(0, &[&piece[..], &piece[..]].concat()), Ok(()));
@@ -252,7 +252,7 @@ fn a_write_is_whole_or_an_error_and_only_what_is_written_leaves() {
 fn pieces_are_written_together_as_far_as_the_transfer_buffer_goes() {
     let enclave = Enclave::new();
     let shared = Shared::new();
-    // What a host makes of the calls: calls, and where which bytes went.
+    // What the host sees: the calls, and the bytes that go to each offset.
     let calls = RefCell::new(Vec::new());
     let written = RefCell::new(Vec::new());
     let bytes = |pointer: u64, length: u64| {
@@ -284,7 +284,7 @@ fn pieces_are_written_together_as_far_as_the_transfer_buffer_goes() {
     });
     let data: Vec<u8> = (0..TRANSFER_BUFFER_SIZE * 2).map(|at| (at / 4096) as u8).collect();
     let whole = TRANSFER_BUFFER_SIZE as usize;
-    // Two that just fit with their places, two that don't, one alone, and a last one.
+    // Two that just fit with their places, two that do not, one alone, and a last one.
     let lengths = [4096, whole - 4096 - 32, 4096, whole - 4096 - 24, whole, 8];
     let pieces: Vec<(u64, &[u8])> = (7_u64..).zip(lengths.map(|length| &data[..length])).collect();
     assert_eq!(MappedFile::new(&host, 5).write_pieces(&pieces), Ok(()));
@@ -331,7 +331,7 @@ fn codes_of_storages_that_do_not_exist_are_errors() {
     }
 }
 
-/// What the enclave takes an answer of a folder for, with room for 8 bytes of data.
+/// Returns the result of a folder operation with this answer and room for 8 bytes of data.
 fn folder(answer: &[u8], count: u64) -> (Result<(Answer, usize), FolderError>, [u8; 8]) {
     let enclave = Enclave::new();
     let shared = Shared::new();

@@ -1,5 +1,5 @@
-//! A hostile host: it answers every call with anything, and changes shared memory at will.
-//! Nothing but a clean error may follow, and nothing of the enclave's may be read or written.
+//! Tests with a hostile host: it gives any answer to any call, and changes shared memory at will.
+//! Each call must fail cleanly, and no enclave memory may be read or written.
 
 mod common;
 
@@ -218,7 +218,7 @@ fn no_flipped_bit_and_no_truncation_of_a_launch_request_panics() {
         let memory: Vec<u64> =
             padded.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
         let answer = (memory.as_ptr() as u64, bytes.len() as u64);
-        // An error or another request: both are the host's to choose.
+        // The result is an error or another request. The host may choose either.
         let _ = boundary(&enclave.range(), |_, _| answer).launch();
     };
     for at in 0..bytes.len() {
@@ -241,7 +241,7 @@ fn only_what_is_written_leaves_the_enclave() {
         _ => (0, 0),
     });
     for length in 0..64 {
-        // What follows the bytes in the enclave's memory is secret.
+        // In the enclave's memory, secret words follow the bytes.
         let mut bytes = SECRET.to_le_bytes().repeat(16);
         bytes[..length].fill(0);
         assert_eq!(host.write(1, &bytes[..length]), Ok(length));

@@ -1,5 +1,5 @@
-//! What code does that is compiled for memories with guards: it faults at addresses behind a
-//! memory, and nowhere else that a host could have a say in.
+//! Tests of code that is compiled for memories with guards: it faults at addresses in a guard, and
+//! nowhere else where a host could have influence.
 
 use object::{Object, ObjectSection};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 use wasmtime_environ::obj::ELF_WASMTIME_TRAPS;
 use wasmtime_environ::{CompiledTrap, Trap, iterate_traps};
 
-/// No program is instantiated here.
+/// A creator that is never used, because no program is instantiated.
 struct NoMemories;
 
-// SAFETY: none is ever made.
+// SAFETY: no memory is ever made.
 unsafe impl MemoryCreator for NoMemories {
     fn new_memory(
         &self,
@@ -32,7 +32,7 @@ fn platform(guarded: bool, baseline: bool) -> EngineConfig {
     EngineConfig { guarded, baseline, ..EngineConfig::default() }
 }
 
-/// The machine code of a program.
+/// Compiles a program, and returns its machine code.
 fn compiled(text: &str, guarded: bool) -> Vec<u8> {
     compiled_on(text, &platform(guarded, false))
 }
@@ -42,7 +42,7 @@ fn compiled_on(text: &str, platform: &EngineConfig) -> Vec<u8> {
     program.compile(&Limits::default(), platform).unwrap().code().to_vec()
 }
 
-/// Where code may stop, why, and the first bytes of the instruction.
+/// Returns the places where code may trap, the traps, and the first bytes of the instructions.
 fn sites(code: &[u8]) -> Vec<(u32, Trap, Vec<u8>)> {
     let file = object::File::parse(code).unwrap();
     let text = file.section_by_name(".text").unwrap().data().unwrap();
@@ -59,8 +59,8 @@ fn sites(code: &[u8]) -> Vec<(u32, Trap, Vec<u8>)> {
 
 const UD2: &[u8] = &[0x0f, 0x0b];
 
-/// Calls that may be to null, accesses of tables that may be out of bounds, of all kinds that
-/// wasmtime checks by loading from address 0 where it may.
+/// Calls that may be to null, and accesses of tables that may be out of bounds, of all kinds that
+/// wasmtime checks with a load from address 0 if it may.
 const NULLS: &str = r#"(module
     (type $f (func (result i32)))
     (table $any 10 funcref)
@@ -88,7 +88,7 @@ fn nothing_but_an_access_of_memory_and_a_division_stops_without_a_check() {
     }
 }
 
-/// What of the above the baseline compiler takes.
+/// The part of these that the baseline compiler supports.
 const BASELINE: &str = r#"(module
     (type $f (func (result i32)))
     (table $any 10 funcref)
@@ -106,7 +106,7 @@ fn the_baseline_compiler_checks_as_much() {
     }
 }
 
-/// Accesses that guards don't reach, so that bounds are compared.
+/// Accesses beyond the guard, whose bounds must be compared.
 const FAR: &str = r#"(module (memory 1)
     (func (export "a") (param i32) (result i32) (i32.load offset=0x7fffffff (local.get 0)))
     (func (export "b") (param i32) (i64.store offset=0xfffffff0 (local.get 0) (i64.const 1))))"#;
@@ -119,12 +119,12 @@ fn what_guards_do_not_reach_is_compared_and_not_read_from_address_0() {
     let code = compiled(FAR, true);
     let file = object::File::parse(&code[..]).unwrap();
     let text = file.section_by_name(".text").unwrap().data().unwrap();
-    // `cmov` is how an address becomes 0 without a branch.
+    // `cmov` can make an address 0 without a branch.
     let conditional_move = |two: &[u8]| two[0] == 0x0f && two[1] & 0xf0 == 0x40;
     assert!(!text.windows(2).any(conditional_move), "an address is chosen");
 }
 
-/// Accesses within reach.
+/// Accesses within the guard.
 const NEAR: &str = r#"(module (memory 1)
     (func (export "f") (param i32) (result i32) (i32.load offset=1000 (local.get 0))))"#;
 

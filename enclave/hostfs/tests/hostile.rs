@@ -1,4 +1,4 @@
-//! A host that lies about its folder: the file system gives only what its trait promises.
+//! Tests with a host that lies about its folder: the file system keeps the contract of its trait.
 
 use std::sync::Mutex;
 use twine_boundary::Boundary;
@@ -8,7 +8,7 @@ use twine_protocol::folder::{Answer, Attributes, Entry, Kind, Request};
 use twine_protocol::wire::TRANSFER_BUFFER_SIZE;
 use twine_vfs::{Change, Error, FileSystem, Inode, Mode};
 
-/// Answers each request as a function says.
+/// A host that answers each request with a function.
 struct Host<F> {
     buffer: Mutex<Vec<u64>>,
     answer: F,
@@ -37,7 +37,7 @@ fn host<F: Fn(Request) -> Answer>(answer: F) -> Boundary<Host<F>> {
     Boundary::new(Host { buffer, answer }, 0..8)
 }
 
-/// The folder of a host that answers so to all but the question for its root.
+/// Answers every request, except the one for the root, with `answer`.
 fn lying(answer: Answer) -> impl Fn(Request) -> Answer + Send + Sync {
     move |request| match request {
         Request::Root => Answer::Inode(1),

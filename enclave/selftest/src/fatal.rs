@@ -30,8 +30,8 @@ const RET: u8 = 0xc3;
 
 fn run_bytes(bytes: &mut [u8]) {
     let start = black_box(bytes).as_ptr();
-    // SAFETY: not sound on purpose: if the page were executable, the bytes are a function
-    // that only returns.
+    // SAFETY: deliberately unsound. If the page were executable, the bytes would be a function that
+    // only returns.
     let function = unsafe { std::mem::transmute::<*const u8, extern "C" fn()>(start) };
     function();
 }
@@ -45,13 +45,12 @@ fn write_to_code() -> String {
             Err(error) => return format!("no module: {error:#}"),
         };
     let code = module.text().as_ptr().cast_mut();
-    // SAFETY: not sound on purpose: if the page were writable, a byte would be replaced by
-    // itself.
+    // SAFETY: deliberately unsound. If the page were writable, this would replace a byte by itself.
     unsafe { code.write_volatile(code.read_volatile()) };
     "code could be written to".into()
 }
 
-#[expect(unconditional_recursion, reason = "that it never ends is the point")]
+#[expect(unconditional_recursion, reason = "the test needs endless recursion")]
 fn deep(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     deep(depth + 1) + frame[depth as usize % 64]

@@ -41,7 +41,7 @@ pub(crate) fn timed(result: &mut TestResult, run: impl FnOnce(&mut TestResult)) 
     result.milliseconds = now().saturating_sub(start) / 1_000_000;
 }
 
-/// Runs the same on three threads.
+/// Runs `run` on three threads at once.
 pub(crate) fn on_three(run: impl Fn(usize) -> Result<(), String> + Sync) -> Result<(), String> {
     thread::scope(|scope| {
         let run = &run;

@@ -1,4 +1,4 @@
-//! From the launch request to the outcome.
+//! Handles the launch request, and makes the outcome.
 
 use crate::setup::{main_configuration, timed};
 use crate::{echo, fatal, unit};

@@ -1,10 +1,10 @@
-//! The tree in memory: as the trait wants it, and within its limit.
+//! Tests of the tree in memory: it keeps the trait's contract and its limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use twine_vfs::{Error, FileSystem, Memory, Stamp};
 
-/// A tree of at most `limit` bytes, with a clock that goes on by one at each look.
+/// Makes a tree of at most `limit` bytes, with a clock that advances by one at each call.
 fn tree(limit: u64) -> Memory {
     let time = AtomicU64::new(1_000);
     Memory::new(limit, Box::new(move || time.fetch_add(1, Ordering::Relaxed)))
@@ -124,16 +124,16 @@ fn writing_asks_for_the_time_when_somebody_looks() {
     assert!(written.modified > made.modified && written.changed == written.modified);
     assert_eq!(files.attributes(b).unwrap().modified, written.modified);
     assert_eq!(asked.load(Ordering::Relaxed), before + 1);
-    // A time that is given stands, though the file was written before.
+    // A time that is set stays, even if the file was written before.
     files.write(a, 0, b"y").unwrap();
     files.set_times(a, Stamp::Keep, Stamp::At(7)).unwrap();
     assert_eq!(files.attributes(a).unwrap().modified, 7);
-    // What was read after it was written was read later.
+    // A read after a write gets a later time.
     files.write(a, 0, b"z").unwrap();
     files.read(a, 0, &mut [0; 4]).unwrap();
     let read = files.attributes(a).unwrap();
     assert!(read.accessed > read.modified);
-    // A file that is gone is no trouble.
+    // A file that is gone causes no error.
     files.write(b, 0, b"z").unwrap();
     files.unlink(root, "b").unwrap();
     files.release(b);

@@ -1,6 +1,6 @@
-//! `compact`, on volumes in files of the host's: what is free is given back, in one pass.
+//! Tests of `compact` on volumes in files of the host: one pass returns the free space.
 //!
-//! `TWINE_LONG=20` before it makes files of gigabytes.
+//! With the environment variable `TWINE_LONG=20`, the tests make files of gigabytes.
 
 mod common;
 
@@ -18,13 +18,13 @@ use twine_volume_tool::{Opening, Outside, run};
 
 const KEY: [u8; 32] = [5; 32];
 
-/// A volume in a file that goes with it.
+/// A volume in a file, which is removed with this value.
 struct Kept {
     path: PathBuf,
 }
 
 impl Kept {
-    /// A new one, with files of so many MiB.
+    /// Makes a volume with files of these sizes in MiB.
     fn with(files: &[(&str, u64)]) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -51,7 +51,7 @@ impl Kept {
         self.open(&which(), Opening::ReadWrite).unwrap().usage().unwrap()
     }
 
-    /// Does a task; what was printed, and what was complained of.
+    /// Does a task. Returns its exit code, its output, and its messages.
     fn run(&mut self, operation: Operation) -> (u32, String, Vec<String>) {
         let mut console = Recorder::default();
         let task = VolumeTask { volume: which(), operation, progress: false };
@@ -78,7 +78,7 @@ impl Kept {
         assert_eq!((code, complaints.as_slice()), (0, [].as_slice()), "{out}");
     }
 
-    /// All of a file is what was written to the one with a number.
+    /// Checks that a file has the contents that were written to the file with this number.
     fn holds(&mut self, name: &str, number: u64, mebibytes: u64) {
         let mut volume = self.open(&which(), Opening::ReadWrite).unwrap();
         let inode = volume.lookup(volume.root(), name).unwrap();
@@ -94,7 +94,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // Nothing is lost with a file that stays.
+        // A file that remains does no harm.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -144,7 +144,7 @@ impl Outside for Kept {
     }
 }
 
-/// A mebibyte of which no two blocks are alike.
+/// Makes a mebibyte in which no two blocks are equal.
 fn piece(file: u64, at: u64) -> Vec<u8> {
     let mut piece = vec![file as u8 + 1; 1 << 20];
     for (block, bytes) in (0..).zip(piece.chunks_mut(4096)) {
@@ -160,8 +160,8 @@ fn is_long() -> bool {
 
 #[test]
 fn what_is_free_is_given_back_in_one_pass_also_where_what_is_kept_fills_many_regions() {
-    // MiB of two files, and which of them stays. A search for free blocks looks through eight regions
-    // of 32 MiB, so that with more before the free blocks it does not see these.
+    // Sizes of two files in MiB, and which of them stays. A search for free blocks covers eight
+    // regions of 32 MiB, so it does not find free blocks after more than that.
     let short = [(100, 300, 0), (100, 300, 1), (300, 200, 0), (300, 200, 1), (400, 100, 1)];
     let long = [(200, 4096, 0), (1024, 4096, 1), (4096, 4200, 0), (4200, 4096, 1)];
     let cases = if is_long() { long.as_slice() } else { short.as_slice() };

@@ -1,4 +1,4 @@
-//! `cp`, into a volume, out of it and within it.
+//! Tests of `cp`: into a volume, out of it and within it.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8 | 1).collect()
 }
 
-/// A tree of all kinds of things, at `top`.
+/// Makes a tree with items of all kinds at `top`.
 fn plant(files: &mut dyn FileSystem, top: &str) {
     write(files, &format!("{top}/empty"), b"");
     write(files, &format!("{top}/text"), b"hello\n");
@@ -69,7 +69,7 @@ fn modes_come_over_where_they_are_known() {
         let wanted = mode(&mut world.host, &path.replace("out", "tree"));
         assert_eq!(mode(&mut world.host, path), wanted, "{path}");
     }
-    // A file that is written over has the mode of what is in it; one of a folder, its own.
+    // An overwritten file gets the mode of its new contents; an existing directory keeps its own.
     write(&mut world.host, "open/secret", b"public");
     permit(&mut world.host, "open", 0o755);
     permit(&mut world.host, "open/secret", 0o644);
@@ -114,7 +114,7 @@ fn names_of_one_file_stay_names_of_one_file() {
     assert_eq!(one, two);
     assert_ne!(one, find(volume, "tree/other"));
     assert_eq!(volume.attributes(one.unwrap()).unwrap().links, 2);
-    // Once more, over what is there.
+    // Copy again over the existing copy.
     world.copy(&[outside("tree")], inside(""), true).printed("");
     assert_eq!(world.volume.attributes(one.unwrap()).unwrap().links, 2);
 }
@@ -169,18 +169,18 @@ fn targets_are_taken_as_cp_takes_them() {
     write(&mut world.host, "file", b"1");
     write(&mut world.host, "tree/inner", b"2");
     make_directory(&mut world.volume, "d");
-    // Into a directory, by any of its names.
+    // Into a directory, by any of its paths.
     world.copy(&[outside("file")], inside("d"), false).printed("");
     world.copy(&[outside("file")], inside(""), false).printed("");
     link(&mut world.volume, "l", "d");
     world.copy(&[outside("tree"), outside("file")], inside("l/"), true).printed("");
     world.list("d").printed("file\ntree\n");
-    // Where nothing is, a tree takes the name; a second time it goes into what is there.
+    // A tree takes a free name; the second time it is copied into the existing directory.
     world.copy(&[outside("tree")], inside("e"), true).printed("");
     world.list("e").printed("inner\n");
     world.copy(&[outside("tree")], inside("e"), true).printed("");
     world.list("e").printed("inner\ntree\n");
-    // What is in a folder, without the folder.
+    // The contents of a folder, without the folder.
     let contents = Location::Folder(FolderLocation {
         folder: 7,
         entry: "tree".into(),
@@ -226,7 +226,7 @@ fn no_link_is_followed_out_of_a_tree_or_written_through() {
     world.copy(&[outside("tree")], inside("tree"), true).printed("");
     let link_inode = find(&mut world.volume, "tree/link").unwrap();
     assert_eq!(world.volume.read_link(link_inode).unwrap(), "../secret");
-    // A link that lies in the way is replaced, and what it names stays as it is.
+    // An existing link is replaced, and its target stays as it is.
     write(&mut world.volume, "new/link", b"from the volume");
     link(&mut world.host, "way/new/link", "../../secret");
     world.copy(&[inside("new")], outside("way"), true).printed("");

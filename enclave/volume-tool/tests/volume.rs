@@ -1,4 +1,4 @@
-//! Whole volumes: made, described, their keys changed, copied to others.
+//! Tests of whole volumes: making, describing, changing keys, copying to other volumes.
 
 mod common;
 
@@ -14,7 +14,7 @@ use twine_volume::{
 };
 use twine_volume_tool::{Opening, Outside, run};
 
-/// Storages and folders in memory. Its sealing keys are of no program.
+/// Storages and folders in memory. The sealing keys belong to no program.
 #[derive(Default)]
 struct Machine {
     storages: HashMap<u64, MemoryStorage>,
@@ -116,7 +116,7 @@ fn volume(storage: u64, key: VolumeKey) -> OpenVolume {
     }
 }
 
-/// What a task left behind.
+/// The result of a task.
 #[derive(Debug)]
 struct Done {
     code: u32,
@@ -158,7 +158,7 @@ impl Machine {
         Done { code, out, err }
     }
 
-    /// A folder with a few files, as number 3.
+    /// Adds a folder with a few files, as number 3.
     fn plant(&mut self) {
         let mut files = memory();
         write(&mut files, "a/b/file", [7; 70_000]);
@@ -404,7 +404,7 @@ fn compacting_gives_back_what_is_free_and_changes_nothing_else() {
     assert_eq!((&check["lost"], &check["finding_count"]), (&false.into(), &0.into()));
 }
 
-/// A volume of 20 syncs, each of which made a file, with an entry of its log damaged.
+/// Makes a volume with 20 syncs, each after a new file, and damages an entry of its log.
 fn damaged(machine: &mut Machine) {
     machine.create(1, file(1));
     let mut volume = machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap();
@@ -416,7 +416,7 @@ fn damaged(machine: &mut Machine) {
         volume.release(inode);
         volume.sync_all().unwrap();
     }
-    // Without closing it, as after a crash.
+    // Without closing it, as in a crash.
     drop(volume);
     machine.storages[&1].with(|bytes| {
         for block in 8..128 {
@@ -479,10 +479,10 @@ fn a_repair_that_is_not_asked_for_says_what_is_lost_and_one_that_is_not_needed_c
     assert_eq!((again.code, again.err.len()), (0, 0), "{again:?}");
 }
 
-/// Where a file of 2^60 bytes has its only block.
+/// The offset of the only block in a file of 2^60 bytes.
 const FAR: u64 = 1 << 59;
 
-/// Makes a volume with a file of 2^60 bytes, one block of which is no hole.
+/// Makes a volume with a file of 2^60 bytes that is a hole except for one block.
 fn with_a_long_hole(machine: &mut Machine) {
     machine.create(1, file(1));
     let mut volume = machine.open(&volume(1, file(1)), Opening::ReadWrite).unwrap();
@@ -503,7 +503,7 @@ fn assert_sparse(files: &mut dyn FileSystem, name: &str) {
     files.release(inode);
 }
 
-/// To read all of it would take years, to write it more than there is.
+/// Reading all of it would take years, and writing it would need more space than exists.
 #[test]
 fn no_command_takes_longer_or_more_room_for_a_hole() {
     let mut machine = Machine::default();
@@ -559,7 +559,7 @@ fn a_file_that_is_nearly_all_hole_is_not_written_to_a_stream() {
         done.failed_with("1.vol::sparse has 1152921504606846976 bytes, nearly all of them a hole");
         assert!(done.out.is_empty() && done.err[1].contains("copy it to a file"), "{done:?}");
     }
-    // A shorter hole is so many zeros, as for `cat`.
+    // A shorter hole becomes zeros, as with `cat`.
     let mut held = machine.open(&one(), Opening::ReadWrite).unwrap();
     let inode = held.lookup(held.root(), "sparse").unwrap();
     held.set_size(inode, 3_000_000).unwrap();
@@ -597,7 +597,7 @@ fn compact_says_what_keeps_the_file_long() {
     let one = || volume(1, file(1));
     let size = |machine: &Machine| machine.storages[&1].with(|bytes| bytes.len());
     let (names, mut last) = (["first", "second", "third"], None);
-    // The file that lies last keeps a damaged block.
+    // Damage a block of the file that is last in the volume.
     let base = machine.storages[&1].with(|bytes| bytes.clone());
     for name in names {
         machine.storages.insert(1, MemoryStorage::new(base.clone()));
@@ -622,7 +622,7 @@ fn compact_says_what_keeps_the_file_long() {
         |line: &String| line.contains("free bytes remain: a block behind them can't be read");
     assert!(done.err.iter().any(said), "{done:?}");
     assert!(size(&machine) > before - 500_000);
-    // Once the file is removed, nothing keeps the rest.
+    // After the file is removed, the rest can be freed.
     let remove = Operation::Remove { paths: strings(&[name]), recursive: false, force: false };
     machine.run(one(), remove).printed("");
     let done = machine.run(one(), Operation::Compact { json: true }).json();

@@ -1,4 +1,4 @@
-//! A host that answers as a test says, and memory that plays the enclave.
+//! A host that answers as a test says, and memory that stands for the enclave.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use std::cell::RefCell;
@@ -7,7 +7,7 @@ use twine_boundary::Boundary;
 use twine_protocol::calls::RawCall;
 use twine_protocol::wire::TRANSFER_BUFFER_SIZE;
 
-/// Answers calls by a function.
+/// A host that answers calls with a function.
 pub struct Host<F>(pub F);
 
 impl<F: Fn(u64, [u64; 4]) -> (u64, u64)> RawCall for Host<F> {
@@ -23,12 +23,12 @@ pub fn boundary<F: Fn(u64, [u64; 4]) -> (u64, u64)>(
     Boundary::new(Host(answer), enclave.clone())
 }
 
-/// Memory that plays the enclave: a secret in the middle of a page-aligned range.
+/// Memory that stands for the enclave. Each word is the secret.
 pub struct Enclave {
     pub words: Vec<u64>,
 }
 
-/// What the enclave holds.
+/// The value of each word of the enclave.
 pub const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
 
 impl Enclave {
@@ -41,8 +41,8 @@ impl Enclave {
         start..start + self.words.len() * 8
     }
 
-    /// Pointers that a host must not give: null, unaligned, inside, across either edge,
-    /// beyond the address space, of the kernel's half.
+    /// Pointers that the boundary must refuse: null, unaligned, inside the enclave, across either
+    /// edge, beyond the user address space, in the kernel's half.
     pub fn bad_pointers(&self, length: u64) -> Vec<u64> {
         let (start, end) = (self.range().start as u64, self.range().end as u64);
         let mut pointers = vec![
@@ -69,7 +69,7 @@ impl Enclave {
     }
 }
 
-/// A transfer buffer that the host sees.
+/// A transfer buffer that the test can read and write.
 pub struct Shared(pub RefCell<Vec<u64>>);
 
 impl Shared {

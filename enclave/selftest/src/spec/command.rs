@@ -1,4 +1,4 @@
-//! One command of a script.
+//! Runs one command of a script.
 
 use super::context::{Context, End};
 use super::modules::Refusal;
@@ -6,17 +6,17 @@ use super::{Failure, value};
 use json_from_wast::{Command, Const, WasmFile};
 use wasmtime::{Error, ThrownException, Trap};
 
-/// What came of a command.
+/// The result of a command.
 pub(super) enum Verdict {
-    /// It asserts nothing and was carried out.
+    /// The command asserts nothing, and was done.
     Done,
-    /// What it asserts holds.
+    /// The assertion holds.
     Holds,
-    /// What it asserts was taken back by a later version of the specification.
+    /// A later version of the specification withdrew the assertion.
     Superseded,
 }
 
-/// Carries out a command; those of threads are not dealt with here.
+/// Runs a command, except those of threads.
 pub(super) fn run(context: &mut Context, command: &Command<'_>) -> Result<Verdict, Failure> {
     match command {
         Command::Module { name, file, .. } => {
@@ -61,7 +61,7 @@ pub(super) fn run(context: &mut Context, command: &Command<'_>) -> Result<Verdic
                 Refusal::WithoutLaterProposals => Ok(Verdict::Superseded),
             }
         }
-        // As their siblings: a custom section that is wrong makes the text wrong.
+        // Treated like their siblings: a malformed custom section makes the text malformed.
         Command::AssertInvalidCustom { file, .. } | Command::AssertMalformedCustom { file, .. } => {
             context.modules.refuse(file).map(|_| Verdict::Holds)
         }
@@ -89,11 +89,11 @@ fn returns(context: &mut Context, end: End, expected: &[Const<'_>]) -> Result<Ve
     Ok(Verdict::Holds)
 }
 
-/// Whether the message of a trap is the expected one, or one of those that wasmtime is known
-/// to give in its place.
+/// Whether the message of a trap is the expected one, or one that wasmtime is known to have in its
+/// place.
 fn same_trap(actual: &str, expected: &str) -> bool {
     actual.contains(expected)
-        // Which element it is can't be told.
+        // Wasmtime does not tell the number of the element.
         || (expected.contains("uninitialized element") && actual.contains("uninitialized element"))
         || (expected.contains("null function")
             && (actual.contains("uninitialized element") || actual.contains("null reference")))

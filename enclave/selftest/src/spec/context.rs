@@ -1,4 +1,4 @@
-//! What the commands of a script work on: a store, its instances and their names.
+//! The state of a script: a store, its instances and their names.
 
 use super::modules::Modules;
 use super::{Failure, spectest, value};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use twine_engine::MAX_TABLE_ELEMENTS;
 use wasmtime::{Error, Extern, Instance, Linker, Module, ResourceLimiter, Store, Val};
 
-/// Holds tables to what a program's are held to: a table takes memory as soon as it is made.
+/// Limits tables like those of a program: a table takes memory as soon as it is made.
 pub(super) struct World;
 
 impl ResourceLimiter for World {
@@ -30,13 +30,13 @@ pub(super) struct Context {
     pub(super) modules: Arc<Modules>,
     pub(super) store: Store<World>,
     linker: Linker<World>,
-    /// What commands without a name mean.
+    /// The instance for commands without a name.
     current: Option<Instance>,
-    /// Modules that were defined and not, or not only, instantiated.
+    /// Modules that were defined; they may be instantiated too.
     definitions: HashMap<Option<String>, Module>,
 }
 
-/// The end of an action: its results, or the trap or exception it ended with.
+/// The result of an action: its values, or the trap or exception that ended it.
 pub(super) type End = Result<Vec<Val>, Error>;
 
 fn owned(name: Option<&str>) -> Option<String> {
@@ -44,7 +44,7 @@ fn owned(name: Option<&str>) -> Option<String> {
 }
 
 impl Context {
-    /// A context with the module `spectest` and nothing else.
+    /// Makes a context with only the module `spectest`.
     pub(super) fn new(modules: Arc<Modules>) -> Result<Self, Failure> {
         let mut context = Context::empty(modules);
         spectest::define(&mut context.linker, &mut context.store)
@@ -56,12 +56,12 @@ impl Context {
         let mut store = Store::new(modules.engine(), World);
         store.limiter(|world| world);
         let mut linker = Linker::new(modules.engine());
-        // Scripts give a name again, and mean the latest that has it.
+        // Scripts use a name several times, and mean the latest module with it.
         linker.allow_shadowing(true);
         Context { modules, store, linker, current: None, definitions: HashMap::new() }
     }
 
-    /// The context of a thread, which shares one registered module and the definitions.
+    /// Makes the context of a thread, which shares one registered module and the definitions.
     pub(super) fn fork(&mut self, shared: Option<&str>) -> Result<Self, Failure> {
         let mut forked = Context::empty(self.modules.clone());
         forked.definitions = self.definitions.clone();
@@ -95,7 +95,7 @@ impl Context {
         found.ok_or_else(|| format!("no module definition {name:?}"))
     }
 
-    /// Instantiates a module and makes it the current one; the error is the engine's.
+    /// Instantiates a module and makes it the current one. Returns the engine's error.
     pub(super) fn instantiate(&mut self, name: Option<&str>, module: &Module) -> Result<(), Error> {
         let instance = self.linker.instantiate(&mut self.store, module)?;
         if let Some(name) = name {

@@ -1,9 +1,9 @@
 //! Runs the test scripts (`.wast`) of the WebAssembly specification.
 //!
-//! Every command of a script runs, whatever came of the ones before it, and every
-//! `assert_...` counts. What is compared, and how far, is what `wasmtime-wast` compares in
-//! wasmtime's own run of these tests: all values bit by bit, the messages of traps with a
-//! few known differences, and of modules that must be refused that they are refused.
+//! Every command of a script runs, whatever the results of earlier ones, and every `assert_...` is
+//! counted. The comparisons are those of `wasmtime-wast` in wasmtime's own run of these tests.
+//! Values are compared bit by bit, and messages of traps with a few known differences. For a module
+//! that must be refused, only the refusal counts.
 
 mod command;
 mod context;
@@ -17,18 +17,18 @@ use wasmtime::{Config, Engine};
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
 
-/// What did not hold, in words.
+/// The reason why a command failed, in words.
 type Failure = String;
 
 /// Runs scripts, each in a store of its own.
 #[derive(Clone)]
 pub struct Runner {
     engine: Engine,
-    /// The same with memories that threads can share, which wasmtime has off by default: for
-    /// the scripts of [`SHARING`].
+    /// An engine with memories that threads can share, for the scripts of [`SHARING`]. Wasmtime
+    /// disables these by default.
     sharing: Engine,
-    /// The first without the proposals that came after version 2 of the specification: what
-    /// only it refuses was taken back by a later version.
+    /// An engine without the proposals that came after version 2 of the specification. If only this
+    /// one refuses a module, a later version withdrew the assertion.
     older: Engine,
 }
 
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Runner {
 /// The group whose scripts share memories.
 const SHARING: &str = "threads";
 
-/// Turns off what version 3 of the specification, and threads, added to version 2.
+/// Disables the proposals that version 3 of the specification added to version 2, and threads.
 fn without_later_proposals(mut config: Config) -> Config {
     config
         .wasm_exceptions(false)
@@ -57,10 +57,10 @@ fn without_later_proposals(mut config: Config) -> Config {
 }
 
 impl Runner {
-    /// A runner whose engine is configured like `config`.
+    /// Makes a runner whose engine is configured like `config`.
     ///
     /// # Errors
-    /// When the engine refuses its settings.
+    /// The engine refuses its settings.
     pub fn new(config: Config) -> Result<Self, String> {
         let engine = |config: &Config| Engine::new(config).map_err(|error| format!("{error:#}"));
         Ok(Runner {

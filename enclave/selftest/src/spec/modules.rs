@@ -1,4 +1,4 @@
-//! The modules of a script: compiled, or refused.
+//! Compiles the modules of a script, or checks that they are refused.
 
 use super::Failure;
 use json_from_wast::{WasmFile, WasmFileType};
@@ -7,18 +7,18 @@ use wasmtime::{Engine, Module};
 use wast::Wat;
 use wast::parser::{self, ParseBuffer};
 
-/// The modules that a script has in it, as bytes, and what compiles them.
+/// The bytes of the modules in a script, and the engines that compile them.
 pub(super) struct Modules {
     engine: Engine,
     older: Engine,
     files: HashMap<String, Vec<u8>>,
 }
 
-/// What came of a module that must be refused.
+/// When a module that must be refused is refused.
 pub(super) enum Refusal {
-    /// It was refused.
+    /// It is refused.
     Now,
-    /// It is accepted, and is refused where later proposals are off.
+    /// It is accepted, and refused if later proposals are disabled.
     WithoutLaterProposals,
 }
 
@@ -31,7 +31,7 @@ impl Modules {
         &self.engine
     }
 
-    /// The bytes of a module; those of a text are made of it here.
+    /// Returns the bytes of a module, encoded from its text if necessary.
     fn binary(&self, file: &WasmFile<'_>) -> Result<Vec<u8>, Failure> {
         let name = file.binary_filename.as_ref().unwrap_or(&file.filename);
         let bytes = self.files.get(&**name).ok_or_else(|| format!("no module {name}"))?;
@@ -49,8 +49,8 @@ impl Modules {
             .map_err(|error| format!("{error:#}"))
     }
 
-    /// Checks that a module is refused: already as a text, or else both by the validator
-    /// alone and by the compiler, so that no other error counts, such as one of memory.
+    /// Checks that a module is refused: either as a text, or by both the validator alone and the
+    /// compiler. So no other error counts, such as a lack of memory.
     pub(super) fn refuse(&self, file: &WasmFile<'_>) -> Result<Refusal, Failure> {
         let Ok(binary) = self.binary(file) else { return Ok(Refusal::Now) };
         let compiled = Module::from_binary(self.engine(), &binary);

@@ -1,4 +1,4 @@
-//! The module `spectest`, which scripts import from.
+//! The module `spectest`, from which scripts import.
 
 use super::context::World;
 use wasmtime::{
@@ -6,7 +6,7 @@ use wasmtime::{
     Store, Table, TableType, Val, ValType,
 };
 
-/// Defines it, with a shared memory where the engine has these. What its functions are to print is of no use here.
+/// Defines the module, with a shared memory if the engine has these. Its functions print nothing.
 pub(super) fn define(linker: &mut Linker<World>, store: &mut Store<World>) -> Result<()> {
     const NAME: &str = "spectest";
     linker.func_wrap(NAME, "print", || {})?;

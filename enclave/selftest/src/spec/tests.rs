@@ -7,7 +7,7 @@ fn run(text: &str) -> ScriptResult {
     Runner::new(config).unwrap().run(&script)
 }
 
-/// Asserts that every one of these commands fails, after the others.
+/// Asserts that each of these commands fails after the setup.
 #[track_caller]
 fn all_fail(setup: &str, commands: &[&str]) {
     for command in commands {

@@ -1,4 +1,4 @@
-//! The commands of a script in order, and those that threads of it run.
+//! Runs the commands of a script in order, and its threads.
 
 use super::command::{self, Verdict};
 use super::context::Context;
@@ -7,10 +7,10 @@ use json_from_wast::Command;
 use std::collections::HashMap;
 use std::thread;
 
-/// The most text of one failure: what is reported has to fit an outcome.
+/// Limit on the text of one failure, in characters: the report must fit into an outcome.
 const MAX_TEXT: usize = 400;
 
-/// The most failures of one script that are told one by one.
+/// Limit on the failures of one script that are reported with their text.
 const MAX_FAILURES: usize = 20;
 
 fn note(result: &mut ScriptResult, line: u32, failure: &str) {
@@ -22,7 +22,7 @@ fn note(result: &mut ScriptResult, line: u32, failure: &str) {
     }
 }
 
-/// Runs the commands, one after the other, but those of threads beside the others.
+/// Runs the commands one after the other, and those of threads at the same time.
 pub(super) fn run(context: &mut Context, commands: &[Command<'_>], result: &mut ScriptResult) {
     thread::scope(|scope| {
         let mut running = HashMap::new();

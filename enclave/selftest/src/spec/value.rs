@@ -1,4 +1,4 @@
-//! Values of scripts: made, and compared with results.
+//! Makes the values of scripts, and compares them with results.
 
 use super::Failure;
 use super::context::World;
@@ -13,7 +13,7 @@ fn of_engine(error: wasmtime::Error) -> Failure {
     format!("{error:#}")
 }
 
-/// An argument.
+/// Makes an argument.
 pub(super) fn make(store: &mut Store<World>, value: &CoreConst) -> Result<Val, Failure> {
     Ok(match value {
         CoreConst::I32 { value } => Val::I32(value.0),
@@ -37,7 +37,7 @@ pub(super) fn make(store: &mut Store<World>, value: &CoreConst) -> Result<Val, F
     })
 }
 
-/// Compares a result with what is expected.
+/// Compares a result with the expected value.
 pub(super) fn compare(
     store: &mut Store<World>,
     actual: &Val,
@@ -69,7 +69,7 @@ pub(super) fn compare(
         | (Val::ExternRef(None), CoreConst::ExternRef { value: Some(Extern::Null) })
         | (Val::ExnRef(None), CoreConst::NullExnRef)
         | (Val::ExnRef(None), CoreConst::ExnRef { value: Some(Exn::Null) })
-        // Which function it is, the engine does not tell.
+        // The engine does not tell which function it is.
         | (Val::FuncRef(Some(_)), CoreConst::FuncRef { value: Some(Func::Index(_)) }) => true,
 
         (Val::ExternRef(Some(a)), CoreConst::ExternRef { value: Some(Extern::Host(number)) }) => {
@@ -88,7 +88,7 @@ pub(super) fn compare(
     if holds { Ok(()) } else { Err(format!("{}, not {expected:?}", show(actual))) }
 }
 
-/// A value with its bits, which tell one NaN from another.
+/// Formats a value with its bits, which distinguish NaNs.
 fn show(value: &Val) -> String {
     fn bits(value: impl LowerHex, number: impl Debug) -> String {
         format!("{number:?} ({value:#x})")
@@ -110,7 +110,7 @@ fn same_host(
     Ok(data.and_then(|data| data.downcast_ref::<u32>()) == Some(&expected))
 }
 
-/// All ones in the exponent and the first bit of the payload, so a quiet NaN.
+/// The exponent and the first bit of the payload are ones: a quiet NaN.
 const F32_ARITHMETIC: u32 = 0x7fc0_0000;
 const F64_ARITHMETIC: u64 = 0x7ff8_0000_0000_0000;
 

@@ -1,4 +1,4 @@
-//! Code memory: the arena that compiled modules lie in.
+//! Tests of code memory: the arena of compiled modules.
 
 use super::{Verdict, binary, engine, ensure, failure, instance, tests};
 use twine_sgx::{code_memory, code_refused, writable_code_pages};
@@ -13,7 +13,7 @@ tests!(
 
 const MIB: usize = 1 << 20;
 
-/// A module that answers 42 and has `size` bytes of data, which lie with its code.
+/// Makes a module that returns 42 and has `size` bytes of data, which are stored with its code.
 fn with_data(size: usize) -> Result<Vec<u8>, String> {
     fn leb(mut number: usize, bytes: &mut Vec<u8>) {
         while number >= 0x80 {
@@ -23,7 +23,7 @@ fn with_data(size: usize) -> Result<Vec<u8>, String> {
         bytes.push(number as u8);
     }
     let mut wasm = binary(r#"(module (memory 1) (func (export "f") (result i32) i32.const 42))"#)?;
-    // One passive segment.
+    // Adds one passive segment.
     let mut head = vec![1, 1];
     leb(size, &mut head);
     wasm.push(11);
@@ -46,7 +46,7 @@ fn answers(module: &Module) -> Verdict {
     Ok(())
 }
 
-/// What writing to such a page does is seen by dying of it, in a run of its own.
+/// A write to such a page ends the enclave, which a separate run tests.
 fn pages_of_published_code_are_not_writable() -> Verdict {
     let (mut store, instance) =
         instance(&engine()?, r#"(module (func (export "f") (result i32) i32.const 1))"#)?;

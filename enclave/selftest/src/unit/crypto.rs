@@ -1,4 +1,4 @@
-//! Sealing and opening, by whichever of its ways the library takes in an enclave.
+//! Tests of sealing and opening, with the implementation that the library selects in an enclave.
 
 use super::{Verdict, ensure, tests};
 use graviola::aead::AesGcm;
@@ -7,7 +7,7 @@ tests!(aes_gcm_seals_as_other_implementations_do, aes_gcm_opens_what_was_sealed_
 
 const ASSOCIATED: &[u8] = b"twine";
 
-/// Lengths around the piece that is sealed at once, and the tags that OpenSSL 3 makes.
+/// Lengths around the size of the library's pieces, with the tags that OpenSSL 3 computes.
 const TAGS: [(usize, &str); 6] = [
     (1, "6added16fe7bf9c0862a202e2a52edb8"),
     (255, "c33a2c7df85c2129df19e8a0aee043a0"),

@@ -1,4 +1,4 @@
-//! Accesses of memories at their end and behind it, of every kind.
+//! Tests of accesses of all kinds at the end of memories and after it.
 
 use super::{Verdict, engine, engine_with_stack, ensure, failure, instance, module, tests};
 use crate::setup::on_three;
@@ -19,8 +19,7 @@ tests!(
 
 const PAGE: u64 = 65536;
 
-/// Accesses: the instruction, whether it takes a value and of which type, and how many bytes it is
-/// about.
+/// Accesses: the instruction, the type of its value if it takes one, and its size in bytes.
 const ACCESSES: &[(&str, Option<&str>, u64)] = &[
     ("i32.load", None, 4),
     ("i64.load", None, 8),
@@ -59,7 +58,7 @@ const ACCESSES: &[(&str, Option<&str>, u64)] = &[
     ("i32.atomic.rmw8.xchg_u", Some("i32.const 0"), 1),
 ];
 
-/// Constant offsets: within what guards reach, at its end (32 MiB) and beyond.
+/// Constant offsets: within the guard, at its end (32 MiB) and beyond.
 const OFFSETS: &[u64] =
     &[0, 1, 8, PAGE - 16, PAGE, (32 << 20) - 16, 32 << 20, 0x7fff_fff0, 0xffff_ffff];
 
@@ -68,7 +67,7 @@ fn call(store: &mut Store<()>, instance: Instance, name: &str, index: u64) -> wa
     function.call(store, index as u32 as i32)
 }
 
-/// Whether the call did what it must: returned, or trapped as an access out of bounds does.
+/// Whether a call had the right result: it returned, or trapped because of an access out of bounds.
 fn is_as_it_must(result: wasmtime::Result<()>, in_bounds: bool) -> bool {
     match result {
         Ok(()) => in_bounds,
@@ -144,7 +143,7 @@ fn memory(engine: &Engine, pages: u64) -> Result<(Store<()>, Instance), String> 
     instance(engine, &MEMORY.replace("MINIMUM", &pages.to_string()))
 }
 
-/// The memory's last bytes can be used, and none behind.
+/// Checks that the memory's last bytes are accessible, and none after them.
 fn ends_at(store: &mut Store<()>, instance: Instance, size: u64) -> Verdict {
     for name in ["load", "store"] {
         for index in [size.wrapping_sub(8), size.wrapping_sub(7), size, size + 4096, size + PAGE] {
@@ -243,7 +242,7 @@ fn threads_that_share_a_memory_see_its_end_while_it_grows() -> Verdict {
             for index in [before - 8, before, before + 8, before + PAGE - 4] {
                 let result = call(&mut store, instance, "load", index);
                 let after = memory.size() * PAGE;
-                // Which of both it has seen, nobody knows.
+                // The access may have come before or after the growth.
                 let right = match result {
                     Ok(()) => index + 8 <= after,
                     error => index + 8 > before && is_as_it_must(error, false),

@@ -1,4 +1,4 @@
-//! The heap: when it is used up that is an error, and what is freed comes back.
+//! Tests of the heap: exhausting it is an error, and freed memory is used again.
 
 use super::{Verdict, engine, ensure, failure, instance, tests};
 use std::hint::black_box;
@@ -16,10 +16,10 @@ tests!(
 
 const MIB: usize = 1 << 20;
 
-/// Bytes of heap when the image is loaded.
+/// Size of the heap when the image is loaded, in bytes.
 const START: usize = 768 * MIB;
 
-/// Takes chunks of that size until there are no more.
+/// Allocates chunks of this size until that fails.
 pub(super) fn take_all(chunk: usize) -> Vec<Vec<u8>> {
     let mut taken = Vec::with_capacity(1 << 16);
     loop {
@@ -31,7 +31,7 @@ pub(super) fn take_all(chunk: usize) -> Vec<Vec<u8>> {
     }
 }
 
-/// Bytes of the heap that are free, in chunks of 64 KiB.
+/// Size of the free part of the heap in bytes, in chunks of 64 KiB.
 pub(super) fn free() -> usize {
     const CHUNK: usize = 64 << 10;
     take_all(CHUNK).len() * CHUNK
@@ -134,7 +134,7 @@ fn a_memory_grows_until_there_is_no_more_and_keeps_what_it_holds() -> Verdict {
     )?;
     let fill = instance.get_typed_func::<(), i32>(&mut store, "fill").map_err(failure)?;
     let pages = fill.call(&mut store, ()).map_err(failure)? as usize;
-    // A memory moves when it grows, so half of what is free can't always be had.
+    // A memory moves when it grows, so it cannot always get half of the free bytes.
     ensure!(pages << 16 > free / 4, "it ended at {pages} pages of {free} free bytes");
     let memory = instance.get_memory(&mut store, "m").ok_or("no memory")?;
     for (page, bytes) in (1..).zip(memory.data(&store).chunks_exact(65536)) {
@@ -143,7 +143,7 @@ fn a_memory_grows_until_there_is_no_more_and_keeps_what_it_holds() -> Verdict {
         ensure!(end == i32::to_le_bytes(expected), "page {page} ends with {end:?}");
         ensure!(start.iter().all(|&byte| byte == 0), "page {page} is not zero");
     }
-    // Nobody needs half of it to go on.
+    // After the store is dropped, nothing may keep its memory.
     drop(store);
     let left = self::free();
     ensure!(left + MIB > free, "{free} bytes were free before and {left} after");

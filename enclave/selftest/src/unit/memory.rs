@@ -1,4 +1,4 @@
-//! Copying and filling: the platform brings these functions itself.
+//! Tests of copying and filling, which the enclave implements itself.
 
 use super::{Verdict, ensure, tests};
 use std::hint::black_box;
@@ -9,12 +9,12 @@ tests!(
     fills_of_every_length_are_exact,
 );
 
-/// Lengths around every size at which the functions change their way.
+/// Lengths around every size at which the functions change their method.
 fn lengths() -> impl Iterator<Item = usize> {
     (0..=400).chain([511, 512, 513, 1000, 1024, 4095, 4096, 4097, 20_000])
 }
 
-/// Bytes of which no two near each other are alike.
+/// Makes bytes in which neighbours differ.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at.wrapping_mul(167) ^ (at >> 8)) as u8).collect()
 }

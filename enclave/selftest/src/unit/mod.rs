@@ -88,7 +88,7 @@ fn module(engine: &Engine, text: &str) -> Result<Module, String> {
     Module::from_binary(engine, &binary(text)?).map_err(failure)
 }
 
-/// A module without imports, in a store of its own.
+/// Makes an instance of a module without imports, in a store of its own.
 fn instance(engine: &Engine, text: &str) -> Result<(Store<()>, Instance), String> {
     let module = module(engine, text)?;
     let mut store = Store::new(engine, ());
@@ -96,12 +96,12 @@ fn instance(engine: &Engine, text: &str) -> Result<(Store<()>, Instance), String
     Ok((store, instance))
 }
 
-/// An engine for the main thread.
+/// Makes an engine for the main thread.
 fn engine() -> Result<Engine, String> {
     Engine::new(&crate::setup::main_configuration()).map_err(failure)
 }
 
-/// An engine for a thread that has no more than `stack` bytes for WebAssembly.
+/// Makes an engine for a thread with at most `stack` bytes for WebAssembly frames.
 fn engine_with_stack(stack: usize) -> Result<Engine, String> {
     Engine::new(&crate::setup::configuration(stack)).map_err(failure)
 }

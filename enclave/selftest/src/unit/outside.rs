@@ -1,4 +1,4 @@
-//! What comes from outside: the host's answers, the time, random numbers of the CPU.
+//! Tests of input from outside: the host's answers, the time, random numbers of the CPU.
 
 use super::{Verdict, ensure, tests};
 use crate::setup::on_three;
@@ -42,10 +42,10 @@ fn time_inside_is_the_hosts() -> Verdict {
             let before = host().time(clock).map_err(status)?;
             let ours = time(clock).map_err(status)?;
             let after = host().time(clock).map_err(status)?;
-            // It may be off by what the host's answers are late.
+            // It may be wrong by the delay of the host's answers.
             let near = before.saturating_sub(1_000_000)..=after + 1_000_000;
             ensure!(near.contains(&ours), "{clock:?}: {ours} is not from {before} to {after}");
-            // Some from the host, most in between.
+            // Some times come from the host, and most are interpolated.
             host().poll(&mut [], round % 7 * 500_000).map_err(status)?;
         }
     }
@@ -63,8 +63,7 @@ fn sleeping_takes_at_least_as_long_as_asked() -> Verdict {
     Ok(())
 }
 
-/// Each thread asks for other streams; the questions and answers pass through memory of the
-/// host's.
+/// Each thread asks for other streams. Requests and answers pass through host memory.
 fn threads_never_get_the_answers_of_others() -> Verdict {
     on_three(|thread| {
         let count = 100 + thread;
@@ -72,7 +71,7 @@ fn threads_never_get_the_answers_of_others() -> Verdict {
             let stream = |at: usize| (1_000_000 * (thread + 1) + at) as u64;
             let ask = |at| PollRecord { stream: stream(at), events: poll::READ, bytes: 0 };
             let mut records: Vec<PollRecord> = (0..count).map(ask).collect();
-            // One of them is ready, at a place of this thread's own.
+            // One of them is ready, at a different index for each thread.
             let ready = 7 * thread + round % 7;
             records[ready] = PollRecord { stream: 2, events: poll::WRITE, bytes: 0 };
             host().poll(&mut records, 0).map_err(status)?;
@@ -115,7 +114,7 @@ fn random_bytes_never_come_twice() -> Verdict {
         }
         Ok(())
     })?;
-    // Of so many bits half are ones, within ten standard deviations.
+    // Half of the bits are ones, within ten standard deviations.
     let bits = 3 * DRAWS * 128;
     let ones = all.into_inner().map_err(|_| "a thread panicked")?.1;
     let far = 10 * (bits as f64).sqrt() as usize / 2;

@@ -28,7 +28,7 @@ fn section(id: u8, content: &[u8], wasm: &mut Vec<u8>) {
     wasm.extend_from_slice(content);
 }
 
-/// A module whose functions have these bodies (locals and code, without `end`). They take no
+/// Makes a module whose functions have these bodies (locals and code, without `end`). They take no
 /// parameters and return an `i32`; the first is exported as `f`.
 fn functions(bodies: &[Vec<u8>]) -> Vec<u8> {
     let mut wasm = b"\0asm\x01\0\0\0".to_vec();
@@ -78,7 +78,7 @@ fn a_hundred_thousand_nested_blocks_are_compiled() -> Verdict {
 
 fn an_expression_of_a_hundred_thousand_operands_is_compiled() -> Verdict {
     let mut body = vec![1, 1, 0x7f];
-    // A local, for constants would be folded.
+    // A local, because constants would be folded.
     body.extend([LOCAL_GET, 0].repeat(100_000));
     body.extend([I32_ADD].repeat(99_999));
     f_returns(&functions(&[body]), 0)
@@ -86,7 +86,7 @@ fn an_expression_of_a_hundred_thousand_operands_is_compiled() -> Verdict {
 
 fn a_branch_table_of_sixty_five_thousand_targets_is_compiled() -> Verdict {
     let mut body = vec![0, BLOCK, NO_VALUE, I32_CONST, 7, BR_TABLE];
-    // Wasmtime takes 65,520 at most.
+    // Wasmtime accepts at most 65,520.
     leb(65_000, &mut body);
     body.resize(body.len() + 65_001, 0);
     body.extend([END, I32_CONST, 6]);
@@ -118,7 +118,7 @@ fn a_program_whose_tables_take_all_memory_ends_with_an_error() -> Verdict {
                 (table.size $a)))"#,
     )?;
     let function = instance.get_typed_func::<(), i32>(&mut store, "f").map_err(failure)?;
-    // Not -1, as for a memory: wasmtime 48 takes a table that can't be had for an error.
+    // Not -1 as for a memory: wasmtime 48 reports an error if it has no memory for a table.
     match function.call(&mut store, ()) {
         Ok(size) => return Err(format!("it ended at {size} elements")),
         Err(error) => {

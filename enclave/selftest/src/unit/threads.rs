@@ -1,4 +1,4 @@
-//! Threads inside.
+//! Tests of threads in the enclave.
 
 use super::{Verdict, engine_with_stack, ensure, failure, instance, tests};
 use crate::setup::on_three;
@@ -18,10 +18,10 @@ tests!(
     another_thread_can_interrupt_a_program_that_never_ends,
 );
 
-/// Stack for WebAssembly on threads that are not the main one.
+/// Size, in bytes, of the stack for WebAssembly frames on other threads than the main one.
 const STACK: usize = 1 << 20;
 
-/// As in the manifest of the image, the main thread's included.
+/// The number of threads in the image's manifest, with the main thread.
 const THREADS: usize = 16;
 
 fn threads_can_be_started_again_and_again() -> Verdict {
@@ -80,7 +80,7 @@ fn waiting_threads_are_woken() -> Verdict {
     })
 }
 
-/// Compiles and runs modules that no other thread has.
+/// Compiles and runs modules that differ from those of other threads.
 fn compile(engine: &Engine, thread: usize) -> Verdict {
     stop_profiling();
     for at in 0..60 {

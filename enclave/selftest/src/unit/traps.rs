@@ -1,4 +1,4 @@
-//! Traps: thousands in a row, of every kind, and the thread goes on.
+//! Tests of traps: thousands in a row, of every kind, after which the thread still works.
 
 use super::{Verdict, engine, engine_with_stack, ensure, failure, heap, instance, module, tests};
 use wasmtime::{Caller, Engine, Extern, Linker, Store, Trap};
@@ -11,7 +11,7 @@ tests!(
     ten_thousand_exceptions_in_a_row_leave_nothing_behind,
 );
 
-/// Heap that caches may keep after a first use.
+/// Size, in bytes, of the heap that caches may keep after their first use.
 const SLACK: usize = 256 << 10;
 
 fn trap_of(
@@ -73,7 +73,7 @@ const DEEP: &str = r#"(module
         ;; Work after the call, so that it is none in tail position.
         (global.set $depth (i32.const 0))))"#;
 
-/// Overflows the stack so many times; how deep it went the last time.
+/// Overflows the stack so many times. Returns the depth of the last time.
 fn overflow(engine: &Engine, times: usize) -> Result<i32, String> {
     let (mut store, instance) = instance(engine, DEEP)?;
     let depth = instance.get_typed_func::<(), i32>(&mut store, "depth").map_err(failure)?;

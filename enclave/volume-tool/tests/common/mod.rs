@@ -1,4 +1,4 @@
-//! Trees in memory to work on, and a console that remembers.
+//! Trees in memory to work on, and a console that records its output.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use twine_protocol::wire::Unit;
 use twine_vfs::{Error, FileKind, FileSystem, Inode, Memory, Mode, Stamp};
 use twine_volume_tool::{Console, StreamError, Tree, work};
 
-/// A console that remembers what was written.
+/// A console that records its output.
 #[derive(Debug, Default)]
 pub struct Recorder {
     pub input: Vec<u8>,
     pub out: Vec<u8>,
     pub err: Vec<String>,
     pub terminal: bool,
-    /// What is answered to questions, if anybody is there.
+    /// The answer to questions. `None` if nobody can answer.
     pub answer: Option<bool>,
-    /// Bytes that the output takes before its reader is gone.
+    /// Number of bytes after which the reader of the output is gone.
     pub patience: Option<usize>,
-    /// Somebody looks at the progress.
+    /// Whether somebody looks at the progress.
     pub watched: bool,
     pub progress: Vec<(u64, u64, Unit)>,
 }
@@ -34,7 +34,7 @@ impl Console for Recorder {
     }
 
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, StreamError> {
-        // As a pipe: little at a time.
+        // Returns few bytes at a time, like a pipe.
         let count = bytes.len().min(self.input.len()).min(1000);
         bytes[..count].copy_from_slice(&self.input[..count]);
         self.input.drain(..count);
@@ -63,13 +63,13 @@ impl Console for Recorder {
     }
 }
 
-/// An empty tree whose clock goes on by a second at each look.
+/// Makes an empty tree, with a clock that advances by a second at each call.
 pub fn memory() -> Memory {
     let time = Arc::new(AtomicU64::new(1_000));
     Memory::new(256 << 20, Box::new(move || time.fetch_add(1, Ordering::Relaxed) * 1_000_000_000))
 }
 
-/// What a job left behind.
+/// The result of a job.
 #[derive(Debug)]
 pub struct Done {
     pub ok: bool,
@@ -84,7 +84,7 @@ impl Done {
         assert!(self.err.is_empty(), "{self:?}");
     }
 
-    /// It said one thing that went wrong, and what to do.
+    /// Checks that it printed one error and a remedy.
     #[track_caller]
     pub fn failed_with(&self, cause: &str) {
         assert!(!self.ok, "{self:?}");
@@ -94,7 +94,7 @@ impl Done {
     }
 }
 
-/// A volume (a tree in memory) and a folder of the host's (another).
+/// A volume and a folder of the host, both of which are trees in memory.
 pub struct World {
     pub volume: Memory,
     pub host: Memory,
@@ -132,7 +132,7 @@ pub fn inside(path: &str) -> Location {
     Location::Volume(path.into())
 }
 
-/// A name in the host's folder.
+/// A location in the host's folder.
 pub fn outside(entry: &str) -> Location {
     let entry = entry.to_owned();
     let (name, shown) = (entry.clone(), format!("host/{entry}"));
@@ -143,7 +143,7 @@ pub fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-/// The directory of a path, made where it is not there, and the last name.
+/// Returns the directory of a path, made if necessary, and the last name.
 fn directory<'p>(files: &mut dyn FileSystem, path: &'p str) -> (Inode, &'p str) {
     let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut directory = files.root();
@@ -179,7 +179,7 @@ pub fn make_directory(files: &mut dyn FileSystem, path: &str) {
     files.release(directory);
 }
 
-/// One more name for a file.
+/// Gives a file another name.
 pub fn name(files: &mut dyn FileSystem, path: &str, new: &str) {
     let inode = find(files, path).unwrap();
     let (directory, new) = directory(files, new);
@@ -188,7 +188,7 @@ pub fn name(files: &mut dyn FileSystem, path: &str, new: &str) {
     files.release(directory);
 }
 
-/// What has a path; held.
+/// Finds the inode at a path, and holds it.
 pub fn find(files: &mut dyn FileSystem, path: &str) -> Option<Inode> {
     let mut inode = files.root();
     for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -214,14 +214,14 @@ pub fn age(files: &mut dyn FileSystem, path: &str, accessed: u64, modified: u64)
     files.release(inode);
 }
 
-/// Sets a mode.
+/// Sets the mode of a path.
 pub fn permit(files: &mut dyn FileSystem, path: &str, mode: u32) {
     let inode = find(files, path).unwrap();
     files.set_mode(inode, Mode::new(mode)).unwrap();
     files.release(inode);
 }
 
-/// The mode of what has a path.
+/// Returns the mode of a path.
 pub fn mode(files: &mut dyn FileSystem, path: &str) -> Option<u32> {
     let inode = find(files, path).unwrap();
     let attributes = files.attributes(inode).unwrap();
@@ -229,7 +229,7 @@ pub fn mode(files: &mut dyn FileSystem, path: &str) -> Option<u32> {
     attributes.mode.map(Mode::bits)
 }
 
-/// Every path with its kind, contents and time of change.
+/// Lists every path with its kind, contents and modification time.
 pub fn all(files: &mut dyn FileSystem) -> Vec<(String, FileKind, Vec<u8>, u64)> {
     let mut found = Vec::new();
     let mut directories = vec![String::new()];

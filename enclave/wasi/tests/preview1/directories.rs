@@ -1,4 +1,4 @@
-//! Preopened directories, and reading directories.
+//! Tests of preopens, and of reading directories.
 
 use crate::common::*;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use twine_wasi::SetupError;
 /// An entry: next cookie, inode, kind, name.
 type Entry = (u64, u64, u8, String);
 
-/// The whole entries in what `fd_readdir` gave.
+/// Decodes the complete entries in the bytes of `fd_readdir`.
 fn entries(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut rest = bytes;
@@ -24,7 +24,7 @@ fn entries(bytes: &[u8]) -> Vec<Entry> {
     entries
 }
 
-/// Reads a directory as wasi-libc does, with a buffer of `size`.
+/// Reads a directory as wasi-libc does, with a buffer of `size` bytes.
 fn all(program: &mut Program, fd: i64, mut size: usize) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut cookie = 0;
@@ -34,7 +34,7 @@ fn all(program: &mut Program, fd: i64, mut size: usize) -> Vec<Entry> {
         let some = entries(&bytes);
         match some.last() {
             Some(last) => cookie = last.0,
-            // Not one entry fits.
+            // Not even one entry fits.
             None => size *= 2,
         }
         found.extend(some);
@@ -62,7 +62,7 @@ fn each_mount_is_a_preopened_directory_in_order() {
         }
         let (kind, flags, base, inheriting) = program.fdstat(fd).unwrap();
         assert_eq!((kind, flags), (IS_DIRECTORY, 0));
-        // The sets that programs look for, as wasmtime reports them.
+        // The rights that programs check, as wasmtime reports them.
         let expected = [9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 24, 25, 26, 21, 23];
         assert!(expected.iter().all(|bit| base & inheriting & (1 << bit) != 0), "{base:b}");
         assert!([0, 1, 2, 3, 4, 5, 6, 7, 8, 22, 27].iter().all(|bit| inheriting & (1 << bit) != 0));

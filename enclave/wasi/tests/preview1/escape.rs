@@ -1,15 +1,14 @@
-//! No path leads out of what a program has open.
+//! Tests that no path leads out of the directories that a program has open.
 //!
-//! Each test gives the program a directory inside a larger tree; what lies outside is a
-//! secret, and must neither be read nor changed nor told to exist.
+//! Each test gives the program a directory in a larger tree. The rest of the tree is a secret: the
+//! program must not read it, change it, or learn that it exists.
 
 use crate::common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use twine_vfs::{FileSystem, Memory};
 
-/// A tree with `secret` and `outside/secret` above and `jail/` below, and a descriptor of the
-/// latter.
+/// Makes a tree with `secret` and `outside/secret` beside `jail/`, and a descriptor of `jail/`.
 fn jailed() -> (Tree, Program, i64) {
     let tree = Tree::new();
     let mut program = Program::over(&tree);
@@ -24,7 +23,7 @@ fn jailed() -> (Tree, Program, i64) {
     (tree, program, jail)
 }
 
-/// Tries everything with a path; all must refuse it with one of these errnos.
+/// Tries all functions with a path. All must fail with one of these errnos.
 fn refused(program: &mut Program, jail: i64, path: &str, errnos: &[i32]) {
     let expect = |what: &str, outcome: Result<(), i32>| match outcome {
         Err(errno) if errnos.contains(&errno) => {}
@@ -35,7 +34,7 @@ fn refused(program: &mut Program, jail: i64, path: &str, errnos: &[i32]) {
             [(0, READ), (0, WRITE), (CREATE, WRITE), (TRUNCATE, WRITE), (DIRECTORY, 0)]
         {
             let opened = program.open_at(jail, path, follow, flags, rights, 0);
-            // Without following, a link at the end is not gone through but refused.
+            // Without following, a link at the end is refused.
             match opened {
                 Err(LOOP | NOTDIR) if !follow => {}
                 other => expect("opening", other.map(drop)),
@@ -43,7 +42,7 @@ fn refused(program: &mut Program, jail: i64, path: &str, errnos: &[i32]) {
         }
     }
     for name in ["path_create_directory", "path_unlink_file", "path_remove_directory"] {
-        // A single name that is a link is the program's own.
+        // The program may change a link of its own by a single name.
         if path.ends_with("..") || path.contains('/') {
             expect(name, program.on_path(name, jail, path));
         }
@@ -88,7 +87,7 @@ fn parents_in_all_positions_are_counted() {
     ] {
         refused(&mut program, jail, path, &[PERM]);
     }
-    // Up and down within is fine.
+    // Up and down within the directory is allowed.
     let fd = program.open_at(jail, "a/b/../../a/../file", false, 0, READ, 0).unwrap();
     assert_eq!(program.read(fd, 10).unwrap(), b"inside");
     check_untouched(&tree, &mut program);
@@ -133,7 +132,7 @@ fn links_to_outside_are_not_followed() {
 #[test]
 fn absolute_links_that_others_made_are_not_followed() {
     let (tree, mut program, jail) = jailed();
-    // WASI does not make such a link, but a volume may hold one.
+    // WASI does not make such a link, but a volume may contain one.
     tree.memory(|memory| {
         let directory = memory.lookup(memory.root(), "jail").unwrap();
         memory.create_symbolic_link(directory, "absolute", "/secret").unwrap();
@@ -156,7 +155,7 @@ fn chains_of_links_are_followed_as_far_as_they_stay_inside() {
     program.symlink("../../two/b/../../file", "jail/a/b/three").unwrap();
     let fd = program.open_at(jail, "two/b/three", true, 0, READ, 0).unwrap();
     assert_eq!(program.read(fd, 10).unwrap(), b"inside");
-    // The last one of the chain leads out.
+    // The last link of the chain leads out.
     program.symlink("one/../../../secret", "jail/four").unwrap();
     program.symlink("a/../four", "jail/five").unwrap();
     refused(&mut program, jail, "four", &[PERM]);
@@ -187,7 +186,7 @@ fn loops_end() {
         assert_eq!(program.open_at(jail, path, true, CREATE, WRITE, 0), Err(LOOP), "{path}");
     }
     assert_eq!(program.open_at(jail, "self", false, 0, READ, 0), Err(LOOP));
-    // Forty are not too many.
+    // Forty links are allowed.
     program.symlink("file", "jail/link1").unwrap();
     for number in 2..=41 {
         program.symlink(&format!("link{}", number - 1), &format!("jail/link{number}")).unwrap();
@@ -211,8 +210,8 @@ fn swap(memory: &mut Memory, name: &str, target: Option<&str>) {
 
 #[test]
 fn links_that_are_swapped_in_during_the_walk_lead_nowhere_else() {
-    // A file system that others change too: between any two calls of one walk the directory
-    // `a` becomes a link to outside, or the other way round.
+    // Others change the file system too: between any two calls of a walk, the directory `a` becomes
+    // a link to the outside, or a directory again.
     for first in 0..12 {
         for back in 0..4 {
             let (tree, mut program, jail) = jailed();
@@ -240,7 +239,7 @@ fn links_that_are_swapped_in_during_the_walk_lead_nowhere_else() {
 #[test]
 fn a_directory_that_moves_during_the_walk_does_not_move_the_way_back() {
     let (tree, mut program, jail) = jailed();
-    // `b` moves out when it was found: `..` still goes to where the walk came from.
+    // `b` moves out after it was found, but `..` still leads to the directory where the walk was.
     tree.at_each_call(|memory, call| {
         if call == ("lookup", "file") || call == ("lookup", "secret") {
             let root = memory.root();

@@ -1,4 +1,4 @@
-//! Descriptors of files: reading, writing, positions, flags, rights, and the table.
+//! Tests of file descriptors: reading, writing, positions, flags, rights, and the table.
 
 use crate::common::*;
 use twine_vfs::{Change, Error};
@@ -9,7 +9,7 @@ fn started() -> (Tree, Program) {
     (tree, program)
 }
 
-/// Every function that takes a descriptor first, with arguments that are else good.
+/// Every function that takes a descriptor first. Their other arguments are valid.
 fn functions_on_descriptors() -> Vec<&'static str> {
     functions()
         .filter(|name| name.starts_with("fd_") || name.starts_with("sock_"))
@@ -163,7 +163,7 @@ fn seeking_goes_everywhere_but_below_the_start() {
     assert_eq!(program.write(fd, b""), Ok(0));
     assert_eq!(program.write(fd, b"x"), Err(FBIG));
     assert_eq!(program.call("fd_seek", &[fd, 0, 3, 100]), INVAL, "there is no such base");
-    // A write behind the end fills up with zeros.
+    // A write after the end fills the gap with zeros.
     program.seek(fd, 2, END).unwrap();
     program.write(fd, b"x").unwrap();
     assert_eq!(program.contents("file").unwrap(), b"0123456789\0\0x");
@@ -262,7 +262,7 @@ fn files_open_for_one_direction_refuse_the_other() {
     assert_eq!(base & (READ | WRITE), READ);
     let (_, _, base, _) = program.fdstat(writing).unwrap();
     assert_eq!(base & (READ | WRITE), WRITE);
-    // Who asks for nothing may read.
+    // A program that asks for no rights may read.
     let neither = program.open_at(ROOT, "file", true, 0, 0, 0).unwrap();
     assert_eq!(program.read(neither, 10).unwrap(), b"abc");
     assert_eq!(program.write(neither, b"x"), Err(BADF));
@@ -422,7 +422,7 @@ fn directories_hand_down_no_more_than_they_may() {
     let (kind, flags, base, inheriting) = program.fdstat(directory).unwrap();
     assert_eq!((kind, flags), (IS_DIRECTORY, 0));
     assert_eq!(base & (1 << 22), 0, "the size of a directory is not set");
-    // No writing below.
+    // Remove the right to write below.
     let less = inheriting & !WRITE;
     assert_eq!(program.call("fd_fdstat_set_rights", &[directory, base, less]), SUCCESS);
     let open =
@@ -430,11 +430,11 @@ fn directories_hand_down_no_more_than_they_may() {
     assert_eq!(open(&mut program, READ | WRITE), Err(NOTCAPABLE));
     let fd = open(&mut program, READ).unwrap();
     assert_eq!(program.write(fd, b"x"), Err(BADF));
-    // What is opened through it has no more, at any depth.
+    // A descriptor opened through it has no more rights, at any depth.
     let again = program.open_at(directory, ".", true, DIRECTORY, 0, 0).unwrap();
     assert_eq!(program.fdstat(again).unwrap().3, less);
     assert_eq!(program.open_at(again, "file", true, 0, WRITE, 0), Err(NOTCAPABLE));
-    // No truncating, no making.
+    // Remove the rights to truncate and to make files.
     for (right, flags) in [(1 << 19, TRUNCATE), (1 << 10, CREATE)] {
         let (_, _, base, inheriting) = program.fdstat(directory).unwrap();
         let base = base & !right;
@@ -513,7 +513,7 @@ fn renumbering_closes_what_was_there() {
     assert_eq!(program.call("fd_renumber", &[two, 50]), BADF);
     assert_eq!(program.call("fd_renumber", &[50, two]), BADF);
     assert_eq!(program.open("three", CREATE), Ok(one), "the number is free");
-    // Onto a preopened directory: then it is one no more.
+    // Onto a preopen, which then is none any more.
     let directory = program.open_directory(".").unwrap();
     assert_eq!(program.call("fd_renumber", &[directory, ROOT]), SUCCESS);
     assert_eq!(program.call("fd_prestat_get", &[ROOT, 100]), BADF);
@@ -636,7 +636,7 @@ fn polled_files_are_always_ready() {
         subscription(1, fd, false),
         subscription(2, fd, true),
         subscription(3, directory, false),
-        // The input has nothing to read.
+        // The input has no bytes to read.
         subscription(4, 0, false),
     ];
     program.put(0, &subscriptions.concat());
@@ -729,7 +729,7 @@ fn changes_are_handed_over_before_one_that_others_see_at_once() {
     more("unlink");
     program.rmdir("directory").unwrap();
     more("remove a directory");
-    // What changes nothing there, and changes elsewhere.
+    // Calls that change nothing there, and a change elsewhere.
     program.contents("file").unwrap();
     program.readlink("symlink", 10).unwrap();
     program.open_at(4, "own", true, CREATE, READ | WRITE, 0).unwrap();

@@ -1,5 +1,5 @@
-//! WASI preview 1 as a program meets it: a small program calls it as each test says, over a
-//! system and file trees in memory.
+//! Tests of WASI preview 1 from a program's view: a small program calls it as each test says, with
+//! a system and file trees in memory.
 
 mod common;
 mod directories;

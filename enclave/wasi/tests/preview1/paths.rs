@@ -1,4 +1,4 @@
-//! The functions on paths.
+//! Tests of the functions on paths.
 
 use crate::common::*;
 use twine_vfs::Error;
@@ -25,7 +25,7 @@ fn paths_lead_where_they_should() {
         ("./file", Ok("flat")),
         ("dir/../file", Ok("flat")),
         ("to-dir/file", Ok("deep")),
-        // `..` behind a link is the parent of where it leads.
+        // `..` after a link leads to the parent of the link's target.
         ("to-dir/../nested/file", Ok("deep")),
         ("to-dir/../../file", Ok("flat")),
         ("to-file", Ok("flat")),
@@ -115,7 +115,7 @@ fn paths_start_at_any_open_directory() {
         assert_eq!(program.read(file, 10).unwrap(), b"deep");
         program.close(file).unwrap();
     }
-    // It goes with the directory when that is moved.
+    // The descriptor stays valid when the directory is moved.
     program.rename("dir", "moved").unwrap();
     let file = program.open_at(same, "file", false, 0, READ, 0).unwrap();
     assert_eq!(program.open_at(file, "x", false, 0, READ, 0), Err(NOTDIR));
@@ -355,7 +355,7 @@ fn nothing_goes_from_one_mount_to_another() {
     program.file("file", b"x");
     assert_eq!(program.rename_at((ROOT, "file"), (ROOT + 1, "file")), Err(XDEV));
     assert_eq!(program.link_at(false, (ROOT, "file"), (ROOT + 1, "file")), Err(XDEV));
-    // Inodes of both may have the same number; each stays its own mount's.
+    // Inodes of the two mounts may have the same number, but stay separate.
     let fd = program.open_at(ROOT + 1, "file", true, CREATE, READ | WRITE, 0).unwrap();
     program.write(fd, b"other").unwrap();
     assert_eq!(program.contents("file").unwrap(), b"x");
@@ -403,10 +403,10 @@ fn read_only_mounts_refuse_every_change() {
     assert_eq!(program.fd_stat(fd).unwrap().size, 4);
 }
 
-/// Does something with paths.
+/// An action with paths.
 type Action = fn(&mut Program) -> Result<(), i32>;
 
-/// One of each function, with links, `..` and missing names on the way.
+/// An action for each function, with links, `..` and missing names in the paths.
 const ACTIONS: &[(&str, Action)] = &[
     ("open", |program| {
         let fd = program.open("to-dir/../../to-dir/file", TRUNCATE)?;
@@ -471,7 +471,7 @@ fn every_hold_is_given_back_whichever_call_fails() {
             });
             let outcome = action(&mut program);
             tree.undisturbed();
-            // What a failed action left open is the action's.
+            // Close what a failed action left open.
             for fd in 4..8 {
                 let _ = program.close(fd);
             }

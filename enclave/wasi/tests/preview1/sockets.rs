@@ -1,9 +1,9 @@
-//! Sockets: listening ones that the program starts with, and their connections.
+//! Tests of sockets: listening sockets that the program starts with, and their connections.
 
 use crate::common::*;
 use twine_wasi::{SocketError, SystemError};
 
-/// A program that listens, as descriptor 4 after a mount, with connections that wait.
+/// Makes a program with a listening socket, as descriptor 4 after a mount, and waiting connections.
 fn listening(connections: usize) -> Program {
     let mut program = Program::over(&Tree::new());
     program.wasi().listen(LISTENER).unwrap();
@@ -15,7 +15,7 @@ fn listening(connections: usize) -> Program {
 
 const LISTENING: i64 = 4;
 
-/// With one accepted connection: descriptor 5, the system's 101.
+/// Makes a program with one accepted connection: descriptor 5, the system's number 101.
 fn connected() -> Program {
     let mut program = listening(1);
     assert_eq!(program.accept(LISTENING, 0), Ok(5));

@@ -1,4 +1,4 @@
-//! Strings, standard streams, clocks and randomness.
+//! Tests of strings, standard streams, clocks and randomness.
 
 use crate::common::*;
 use twine_wasi::{Exit, SetupError, SystemError, Wasi};
@@ -114,7 +114,7 @@ fn streams_know_their_direction() {
 #[test]
 fn fdstat_says_what_a_stream_is() {
     let mut program = Program::new(&[], &[]);
-    // Filetypes: a pipe is unknown, a terminal a character device, a file a regular file.
+    // File types: a pipe is unknown, a terminal a character device, a file a regular file.
     for (fd, filetype) in [(0, 0), (1, 2), (2, 4)] {
         assert_eq!(program.call("fd_fdstat_get", &[fd, 0]), SUCCESS);
         assert_eq!(program.bytes()[0], filetype, "{fd}");
@@ -181,14 +181,14 @@ fn clocks_are_the_systems() {
     assert_eq!(program.call("clock_time_get", &[4, 0, 0]), INVAL, "no such clock");
 }
 
-/// What no parameter of its type can be is an error to the program, not its end.
+/// A value outside of a parameter's type is an error for the program, and does not end it.
 #[test]
 fn values_that_a_parameter_does_not_have_are_invalid() {
     let tree = Tree::new();
     let mut program = Program::over(&tree);
     program.file("file", b"abc");
     let fd = program.open_to_read("file").unwrap();
-    // SEEK_DATA and SEEK_HOLE, as wasi-libc hands them on.
+    // SEEK_DATA and SEEK_HOLE, as wasi-libc passes them on.
     for whence in [3, 4, 255, 256, -1] {
         assert_eq!(program.seek(fd, 0, whence), Err(INVAL), "{whence}");
     }
@@ -234,7 +234,7 @@ fn a_write_of_any_size_is_whole_unless_it_may_not_wait() {
     assert_eq!(pieces(&program), [262_144, 137_856]);
     let written: Vec<u8> = program.world().writes.drain(..).flat_map(|(_, bytes)| bytes).collect();
     assert_eq!(written, pattern);
-    // A short write ends it; an error after some bytes is told by the next call.
+    // A short write ends the call. The next call reports an error that came after some bytes.
     program.world().accepts = Some(200_000);
     assert_eq!(program.call("fd_write", &[1, 0, 3, 100]), SUCCESS);
     assert_eq!(program.u32(100), 200_000);
@@ -245,7 +245,7 @@ fn a_write_of_any_size_is_whole_unless_it_may_not_wait() {
     assert_eq!((program.u32(100), pieces(&program)), (262_144, vec![262_144]));
 }
 
-/// A subscription of `poll_oneoff` as it lies in memory (48 bytes).
+/// A subscription of `poll_oneoff` in its encoding (48 bytes).
 fn subscription(userdata: u64, body: &[(usize, u64)], tag: u8) -> [u8; 48] {
     let mut bytes = [0; 48];
     bytes[..8].copy_from_slice(&userdata.to_le_bytes());
@@ -264,7 +264,7 @@ fn stream_subscription(userdata: u64, fd: u64, write: bool) -> [u8; 48] {
     subscription(userdata, &[(16, fd)], 1 + u8::from(write))
 }
 
-/// Polls; the events as (userdata, errno, type, bytes).
+/// Polls, and returns the events as (userdata, errno, type, bytes).
 fn poll_events(program: &mut Program, subscriptions: &[[u8; 48]]) -> Vec<(u64, u16, u8, u64)> {
     program.put(0, &subscriptions.concat());
     let count = subscriptions.len() as i64;
@@ -285,13 +285,13 @@ fn sleeping_lasts_as_long_as_it_was_told() {
     let events = poll_events(&mut program, &[clock_subscription(77, 1, 5_000, false)]);
     assert_eq!(events, [(77, 0, 0, 0)]);
     assert_eq!(program.world().slept, [5_000]);
-    // To an absolute time, of either clock.
+    // Until an absolute time, of either clock.
     let until = clock_subscription(1, 1, 8_000, true);
     assert_eq!(poll_events(&mut program, &[until]), [(1, 0, 0, 0)]);
     let until = clock_subscription(2, 0, 1_000_000_009_000, true);
     assert_eq!(poll_events(&mut program, &[until]), [(2, 0, 0, 0)]);
     assert_eq!(program.world().slept, [5_000, 3_000, 1_000]);
-    // A time that is over does not wait.
+    // A time in the past does not wait.
     assert_eq!(poll_events(&mut program, &[clock_subscription(3, 1, 10, true)]), [(3, 0, 0, 0)]);
     assert_eq!(program.world().slept.len(), 3);
 }
@@ -352,7 +352,7 @@ fn calls_on_files_have_the_errno_that_fits_a_stream() {
     assert_eq!(program.call("path_open", &[1, 0, 0, 1, 0, 0, 0, 0, 100]), NOTDIR);
     assert_eq!(program.call("path_unlink_file", &[0, 0, 1]), NOTDIR);
     assert_eq!(program.call("sock_shutdown", &[1, 1]), NOTSOCK);
-    // wasi-libc looks for preopens until it meets BADF.
+    // wasi-libc looks for preopens until it gets BADF.
     assert_eq!(program.call("fd_prestat_get", &[0, 100]), BADF);
     assert_eq!(program.call("fd_prestat_get", &[3, 100]), BADF);
     for name in ["fd_seek", "fd_sync", "fd_readdir", "path_open", "sock_shutdown"] {

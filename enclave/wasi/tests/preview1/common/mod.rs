@@ -1,4 +1,4 @@
-//! A program that calls WASI, and the world around it.
+//! A program that calls WASI, and its environment.
 
 mod outside;
 mod tree;
@@ -11,7 +11,7 @@ use twine_vfs::FileSystem;
 use twine_wasi::{Wasi, add_to_linker};
 use wasmtime::{Engine, Instance, InstancePre, Linker, Module, Store};
 
-/// All functions, the types of their parameters, and whether they give an errno.
+/// All functions, the types of their parameters, and whether they return an errno.
 const FUNCTIONS: &[(&str, &str, bool)] = &[
     ("args_get", "i32 i32", true),
     ("args_sizes_get", "i32 i32", true),
@@ -66,13 +66,13 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|(name, ..)| *name)
 }
 
-/// How many parameters a function has.
+/// The number of parameters of a function.
 pub fn parameters(name: &str) -> usize {
     let (_, types, _) = FUNCTIONS.iter().find(|(other, ..)| *other == name).expect(name);
     types.split_whitespace().count()
 }
 
-/// A module that exports its memory and every import under its own name.
+/// Makes a module that exports its memory, and every import under the import's name.
 fn module(memory: &str) -> String {
     let mut text = String::from("(module ");
     for (name, parameters, result) in FUNCTIONS {
@@ -82,8 +82,8 @@ fn module(memory: &str) -> String {
         );
     }
     text += &format!(r#"(memory (export "memory") {memory})"#);
-    // A function of the program's own around each import: an import called from outside
-    // would find no memory.
+    // Wrap each import in a function of the program: an import that is called from outside would
+    // find no memory.
     for (name, types, result) in FUNCTIONS {
         let result = if *result { "(result i32)" } else { "" };
         let values: String =
@@ -92,7 +92,7 @@ fn module(memory: &str) -> String {
             r#"(func (export "{name}") (param {types}) {result} (call ${name} {values}))"#
         );
     }
-    // Fills and sums up bytes: how a test reaches a memory that threads share.
+    // Functions that fill and sum up bytes: tests use them for a memory that threads share.
     text += r#"
         (func (export "fill") (param i32 i32 i32)
             (memory.fill (local.get 0) (local.get 1) (local.get 2)))
@@ -173,19 +173,19 @@ pub const SET: i64 = 0;
 pub const CURRENT: i64 = 1;
 pub const END: i64 = 2;
 
-/// The first preopened directory.
+/// The first preopen.
 pub const ROOT: i64 = 3;
 
-/// Where the helpers below put what they pass.
+/// Addresses that the helpers below use.
 const PATH: usize = 0x10000;
 const OTHER_PATH: usize = 0x14000;
 const RESULT: usize = 0x18000;
 const VECTORS: usize = 0x19000;
 const BUFFER: usize = 0x20000;
-/// Bytes of the buffer.
+/// Size of the buffer in bytes.
 pub const BUFFER_SIZE: usize = 0x40000;
 
-/// The attributes of something, as a program gets them.
+/// The attributes of an inode, as a program gets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
     pub device: u64,
@@ -204,14 +204,14 @@ pub const IS_FILE: u8 = 4;
 pub const IS_SOCKET: u8 = 6;
 pub const IS_LINK: u8 = 7;
 
-/// A program that calls WASI as a test tells it.
+/// A program that calls WASI as a test says.
 pub struct Program {
     store: Store<Wasi>,
     instance: Instance,
     pub outside: Outside,
 }
 
-/// What a call gives, or its errno.
+/// The result of a call, or its errno.
 pub type Outcome<T> = Result<T, i32>;
 
 impl Program {
@@ -221,7 +221,7 @@ impl Program {
         Program::start(LINKED.get_or_init(|| linked("8")), outside, arguments, environment)
     }
 
-    /// A program with a device as one of its standard streams.
+    /// Makes a program with a device as one of its standard streams.
     pub fn on_device(stream: u64) -> Self {
         static LINKED: OnceLock<InstancePre<Wasi>> = OnceLock::new();
         let outside = Outside::default();
@@ -229,7 +229,7 @@ impl Program {
         Program::start(LINKED.get_or_init(|| linked("8")), outside, &[], &[])
     }
 
-    /// A program whose memory is shared, as that of one with threads.
+    /// Makes a program with a shared memory, like a program with threads.
     pub fn threaded() -> Self {
         static LINKED: OnceLock<InstancePre<Wasi>> = OnceLock::new();
         Program::start(LINKED.get_or_init(|| linked("8 8 shared")), Outside::default(), &[], &[])
@@ -250,7 +250,7 @@ impl Program {
         Program { store, instance, outside }
     }
 
-    /// A program with these file systems.
+    /// Makes a program with these file systems.
     pub fn with(mounts: Vec<(&str, Box<dyn FileSystem>)>) -> Self {
         let mut program = Program::new(&[], &[]);
         for (path, files) in mounts {
@@ -259,7 +259,7 @@ impl Program {
         program
     }
 
-    /// A program with one tree at `/`.
+    /// Makes a program with one tree at `/`.
     pub fn over(tree: &Tree) -> Self {
         Program::with(vec![("/", tree.mounted())])
     }
@@ -289,12 +289,12 @@ impl Program {
         Ok(results.first().map_or(0, |value| value.unwrap_i32()))
     }
 
-    /// Calls a function; its errno.
+    /// Calls a function, and returns its errno.
     pub fn call(&mut self, name: &str, arguments: &[i64]) -> i32 {
         self.try_call(name, arguments).unwrap()
     }
 
-    /// Calls a function that gives nothing but its errno.
+    /// Calls a function that returns only an errno.
     pub fn outcome(&mut self, name: &str, arguments: &[i64]) -> Outcome<()> {
         match self.call(name, arguments) {
             SUCCESS => Ok(()),
@@ -319,7 +319,7 @@ impl Program {
         self.bytes()[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Writes an array of (pointer, length) at `at`.
+    /// Writes an array of pointers and lengths at `at`.
     pub fn vectors(&mut self, at: usize, vectors: &[(u32, u32)]) {
         for (number, (pointer, length)) in vectors.iter().enumerate() {
             self.put(at + number * 8, &pointer.to_le_bytes());
@@ -333,7 +333,7 @@ impl Program {
         String::from_utf8(bytes[..end].to_vec()).unwrap()
     }
 
-    /// Puts a path; pointer and length.
+    /// Writes a path, and returns its pointer and length.
     fn path(&mut self, path: impl AsRef<[u8]>) -> [i64; 2] {
         self.put(PATH, path.as_ref());
         [PATH as i64, path.as_ref().len() as i64]
@@ -344,7 +344,7 @@ impl Program {
         [OTHER_PATH as i64, path.len() as i64]
     }
 
-    /// A call with a descriptor and a path only.
+    /// Calls a function that takes only a descriptor and a path.
     pub fn on_path(&mut self, name: &str, fd: i64, path: impl AsRef<[u8]>) -> Outcome<()> {
         let [at, length] = self.path(path);
         self.outcome(name, &[fd, at, length])
@@ -397,7 +397,7 @@ impl Program {
         Ok(self.bytes()[BUFFER..BUFFER + length].to_vec())
     }
 
-    /// `path_open` with everything it takes but the rights to hand down.
+    /// Calls `path_open` with all its arguments except the inheriting rights.
     pub fn open_at(
         &mut self,
         fd: i64,
@@ -415,17 +415,17 @@ impl Program {
         Ok(i64::from(self.u32(RESULT)))
     }
 
-    /// Opens for reading and writing, links followed.
+    /// Opens for reading and writing, and follows links.
     pub fn open(&mut self, path: &str, flags: i64) -> Outcome<i64> {
         self.open_at(ROOT, path, true, flags, READ | WRITE, 0)
     }
 
-    /// Opens for reading, links followed.
+    /// Opens for reading, and follows links.
     pub fn open_to_read(&mut self, path: &str) -> Outcome<i64> {
         self.open_at(ROOT, path, true, 0, READ, 0)
     }
 
-    /// Opens a directory, links followed.
+    /// Opens a directory, and follows links.
     pub fn open_directory(&mut self, path: &str) -> Outcome<i64> {
         self.open_at(ROOT, path, true, DIRECTORY, 0, 0)
     }
@@ -539,7 +539,7 @@ impl Program {
         Ok(self.stat())
     }
 
-    /// Kind, flags, rights and rights to hand down.
+    /// Returns kind, flags, rights and inheriting rights.
     pub fn fdstat(&mut self, fd: i64) -> Outcome<(u8, u16, i64, i64)> {
         self.outcome("fd_fdstat_get", &[fd, RESULT as i64])?;
         let head = self.u32(RESULT);
@@ -547,7 +547,7 @@ impl Program {
         Ok((head as u8, (head >> 16) as u16, base, inheriting))
     }
 
-    /// The bytes that `fd_readdir` gives.
+    /// Returns the bytes from `fd_readdir`.
     pub fn readdir(&mut self, fd: i64, size: usize, cookie: u64) -> Outcome<Vec<u8>> {
         assert!(size <= BUFFER_SIZE);
         let arguments = [fd, BUFFER as i64, size as i64, cookie as i64, RESULT as i64];

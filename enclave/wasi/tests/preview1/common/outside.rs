@@ -6,43 +6,43 @@ use twine_wasi::{
     Clock, Interest, PollRequest, Readiness, SocketError, StreamKind, System, SystemError,
 };
 
-/// A connection as its other end and the system see it.
+/// Both ends of a connection.
 #[derive(Debug, Default)]
 pub struct Connection {
     pub incoming: VecDeque<u8>,
-    /// Nothing more will come.
+    /// Whether the other end sends no more.
     pub ended: bool,
     pub sent: Vec<u8>,
-    /// Most bytes of one call.
+    /// Limit on the bytes of one call.
     pub most: Option<usize>,
     pub failure: Option<SocketError>,
-    /// What was shut down: receiving, sending.
+    /// The shutdowns: of receiving, of sending.
     pub down: Vec<(bool, bool)>,
 }
 
-/// What a test sees of the system.
+/// The state of the system, for a test.
 #[derive(Debug, Default)]
 pub struct World {
     pub input: VecDeque<u8>,
-    /// Each write, as it arrived.
+    /// Each write, in the order of arrival.
     pub writes: Vec<(u64, Vec<u8>)>,
-    /// The most bytes that one write takes.
+    /// Limit on the bytes that one write accepts.
     pub accepts: Option<usize>,
     pub failure: Option<SystemError>,
     pub now: u64,
     pub slept: Vec<u64>,
     pub yields: u32,
-    /// Connections that wait at the listening socket 100.
+    /// Connections that wait at the listening socket.
     pub pending: VecDeque<Connection>,
     pub accept_failure: Option<SocketError>,
     /// Accepted connections, numbered from 101.
     pub connections: BTreeMap<u64, Connection>,
     pub closed: Vec<u64>,
-    /// How often something was to wait.
+    /// The number of calls that were told to wait.
     pub waits: u32,
-    /// A stream that is a device.
+    /// The stream that is a device.
     pub device: Option<u64>,
-    /// How much more than the truth every count says.
+    /// The number that is added to every count.
     pub lie: usize,
 }
 
@@ -75,7 +75,7 @@ impl World {
     }
 }
 
-/// The system that a program has; a test holds the same.
+/// The system of a program, which a test shares.
 #[derive(Debug, Clone, Default)]
 pub struct Outside(Arc<Mutex<World>>);
 

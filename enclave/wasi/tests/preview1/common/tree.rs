@@ -1,4 +1,4 @@
-//! A file tree in memory that counts holds, and lets a test step in at each call.
+//! A file tree in memory that counts holds, and calls a test before each of its operations.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use twine_vfs::{
     Attributes, Change, Entry, Error, FileSystem, Inode, Memory, Mode, Result, Stamp, Usage,
 };
 
-/// A call that the file system got: its name, and the name in it.
+/// A call of the file system: its name, and the name in its arguments.
 type Call<'a> = (&'static str, &'a str);
 
-/// What a test does at a call before it is done; an error is the call's.
+/// The test's function before a call. If it returns an error, the call fails with it.
 type Hook = Box<dyn FnMut(&mut Memory, Call<'_>) -> Result<()> + Send>;
 
 struct State {
@@ -18,14 +18,14 @@ struct State {
     holds: BTreeMap<Inode, usize>,
     hook: Option<Hook>,
     read_only: bool,
-    /// Each `sync` as it came.
+    /// The arguments of each `sync`, in order.
     syncs: Vec<(Inode, Change)>,
     whole_syncs: u32,
     hand_overs: u32,
     shared: bool,
 }
 
-/// A tree; a program has it mounted while a test holds it too.
+/// A tree that a program has mounted and a test shares.
 #[derive(Clone)]
 pub struct Tree(Arc<Mutex<State>>);
 
@@ -49,7 +49,7 @@ impl Tree {
         })))
     }
 
-    /// Others see its changes at once.
+    /// Lets others see its changes at once.
     pub fn share(&self) {
         self.state().shared = true;
     }
@@ -62,12 +62,12 @@ impl Tree {
         self.0.lock().unwrap()
     }
 
-    /// Holds that were not given back.
+    /// The number of holds that were not released.
     pub fn holds(&self) -> usize {
         self.state().holds.values().sum()
     }
 
-    /// Bytes in use.
+    /// Number of bytes in use.
     pub fn used(&self) -> u64 {
         self.state().memory.usage().unwrap().used
     }
@@ -99,7 +99,7 @@ impl Tree {
         self.state().whole_syncs
     }
 
-    /// Calls the tree below what is counted.
+    /// Calls the tree without counting holds.
     pub fn memory<T>(&self, body: impl FnOnce(&mut Memory) -> T) -> T {
         body(&mut self.state().memory)
     }
