@@ -8,8 +8,8 @@
 /// The first number that the EDP ABI leaves to its users.
 pub const USER_DEFINED: u64 = 0x8000_0000;
 
-/// The enclave's answers, in `RDI`, after an exception has stopped a thread and the host has entered
-/// that thread again with EENTER. The host can then only resume the thread, with ERESUME.
+/// The enclave's answers, in `RDI`, after an exception has stopped a thread and the host has
+/// entered that thread again with EENTER. The host can then only resume the thread, with ERESUME.
 pub mod exception {
     /// The enclave has handled the exception: ERESUME continues the thread.
     pub const DEALT_WITH: u64 = super::USER_DEFINED + 0x7fff_0000;
@@ -70,8 +70,8 @@ impl From<HostRange> for (u64, u64) {
 
 /// The way out of the enclave that [`stub`] uses.
 pub trait RawCall {
-    /// Leaves the enclave with `number` and four arguments, and returns the host's two results, which
-    /// are not trusted.
+    /// Leaves the enclave with `number` and four arguments, and returns the host's two results,
+    /// which are not trusted.
     fn raw_call(&self, number: u64, arguments: [u64; 4]) -> (u64, u64);
 }
 

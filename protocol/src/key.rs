@@ -32,8 +32,8 @@ impl core::fmt::Debug for VolumeKey {
     }
 }
 
-/// Which enclaves can derive a sealing key, and while they run which programs. The key's slot in the
-/// volume records it. To open a volume, a request states the widest policy that it accepts.
+/// Which enclaves can derive a sealing key, and while they run which programs. The key's slot in
+/// the volume records it. To open a volume, a request states the widest policy that it accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealing {
     /// Whether only this image can derive the key (KEYPOLICY.MRENCLAVE), or all newer images of its

@@ -1,13 +1,14 @@
 //! Handles faults: a fault of compiled code becomes a trap of the program.
 //!
-//! Without this module every fault would end the enclave. After a fault the host enters the stopped thread again. CSSA is then 1, and the host chooses all
-//! registers but RAX, RBX and RCX. [`twine_entry`] runs before EDP's `sgx_entry`, which does not
-//! look at CSSA. At such an entry it only reads the state that the processor saved in the thread's
-//! first SSA frame. It uses no stack. If the thread was stopped in compiled code, for a reason that
-//! the processor reports and that the program can have caused, the stub rewrites the frame. After
-//! ERESUME, the thread then calls [`trapped`] in place of the faulting instruction, on its own
-//! stack, as compiled code calls a function. In all other cases the stub leaves the enclave and
-//! changes nothing.
+//! Without this module every fault would end the enclave. After a fault the host enters the stopped
+//! thread again. CSSA is then 1, and the host chooses all registers but RAX, RBX and RCX. The entry
+//! stub [`twine_entry`] runs before EDP's `sgx_entry`, which does not look at CSSA. At such an
+//! entry the stub only reads the state that the processor saved in the thread's first SSA frame. It
+//! uses no stack. If the thread was stopped in compiled code, for a reason that the processor
+//! reports and that the program can have caused, the stub rewrites the frame. After ERESUME, the
+//! thread then calls [`trapped`] in place of the faulting instruction, on its own stack, as
+//! compiled code calls a function. In all other cases the stub leaves the enclave and changes
+//! nothing.
 //!
 //! A host cannot abuse this:
 //! - It enters after an interrupt, or again after a handled fault: the frame contains no valid

@@ -7,7 +7,6 @@
 //! Traits connect the crate to the outside: [`Console`] for the standard streams, [`Outside`] for
 //! the host's files and for keys. The crate does not depend on enclaves, and its tests run
 //! natively.
-//! natively.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -20,8 +20,8 @@ pub enum Unclear {
 }
 
 /// Ensures that the main file of `files`, in the root, is named `name`. If no file has this name,
-/// it renames the file named `former`, or else the only file, with its journals. Journals and hidden
-/// files do not count. If there are no files, `name` stays free.
+/// it renames the file named `former`, or else the only file, with its journals. Journals and
+/// hidden files do not count. If there are no files, `name` stays free.
 ///
 /// # Errors
 /// The main file is not unique, or cannot be renamed.

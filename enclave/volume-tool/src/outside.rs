@@ -30,7 +30,6 @@ pub trait Outside {
     ///
     /// # Errors
     /// As [`Volume::open`].
-    /// As [`Volume::open`].
     fn open(&mut self, volume: &OpenVolume, opening: Opening) -> Result<Volume, Error>;
 
     /// Makes a volume in a storage with its first key. It overwrites the contents of the storage.

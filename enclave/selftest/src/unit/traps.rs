@@ -73,7 +73,7 @@ const DEEP: &str = r#"(module
         ;; Work after the call, so that it is none in tail position.
         (global.set $depth (i32.const 0))))"#;
 
-/// Overflows the stack so many times. Returns the depth of the last time.
+/// Overflows the stack `times` times. Returns the depth of the last overflow.
 fn overflow(engine: &Engine, times: usize) -> Result<i32, String> {
     let (mut store, instance) = instance(engine, DEEP)?;
     let depth = instance.get_typed_func::<(), i32>(&mut store, "depth").map_err(failure)?;
