@@ -14,8 +14,8 @@ use std::hint;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Bounds, in bytes, of one step of growth. A step is a quarter of the present growth, or what is
-/// left if that is less.
+/// Bounds, in bytes, of one step of growth. A step is a quarter of the present growth, or the
+/// requested size if that is more, but at most what is left.
 const STEPS: (usize, usize) = (1 << 20, 16 << 20);
 
 /// Number of attempts to take a lock before other threads may run.
