@@ -1,4 +1,4 @@
-//! Measures what the simulation costs: entering and leaving, asynchronous exits, loading.
+//! Measures the cost of the simulation: entering and leaving, asynchronous exits, loading.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -19,7 +19,7 @@ fn main() {
     load();
 }
 
-/// The best of five, per turn.
+/// Returns the best time of five, per turn.
 fn best(turns: u32, mut run: impl FnMut()) -> Duration {
     (0..5)
         .map(|_| {

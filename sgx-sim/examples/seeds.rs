@@ -1,5 +1,5 @@
-//! Writes the inputs that the fuzz targets begin with into a folder: `TARGET/NUMBER`. They follow
-//! the format, so they are written anew when it changes: `cargo xtask fuzz --seeds`.
+//! Writes the first inputs of the fuzz targets into a folder, as `TARGET/NUMBER`. The inputs follow
+//! the format: when it changes, write them again with `cargo xtask fuzz --seeds`.
 
 fn main() -> std::io::Result<()> {
     twine_fuzz_input::write_seeds(sgx_sim::fuzzing::seeds())

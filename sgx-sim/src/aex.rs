@@ -12,21 +12,21 @@ use crate::ssa::{ExInfo, Frame, GprSgx};
 use crate::thread::{self, Processor};
 use crate::xsave::{self, SignalFrame};
 
-/// RFLAGS that the synthetic state clears: CF, PF, AF, ZF, SF, OF and RF; and TF, which an
+/// The RFLAGS that the synthetic state clears: CF, PF, AF, ZF, SF, OF and RF; and TF, which an
 /// opt-out entry has cleared.
 const CLEARED_FLAGS: i64 = 0x1_09d5;
 
-/// RSP and RBP outside, from the frame that the exit filled.
+/// RSP and RBP outside, from the frame that the exit has filled.
 pub(crate) struct Outside {
     pub(crate) ursp: u64,
     pub(crate) urbp: u64,
 }
 
-/// Saves the interrupted state of `thread` to its current SSA frame, and raises CSSA. The
-/// thread is still marked as inside. `bases` are FS and GS inside.
+/// Saves the interrupted state of `thread` to its current SSA frame, and increments CSSA. The
+/// thread stays marked as inside. `bases` are FS and GS inside.
 ///
-/// EENTER and ERESUME have checked the frame. If the host has since taken its pages away,
-/// no state could be saved, and the process ends: hardware could not go on either.
+/// EENTER and ERESUME have checked the frame. If the host has removed its pages since, the state
+/// cannot be saved, and the process ends: hardware could not continue either.
 pub(crate) fn save(
     processor: &Processor,
     thread: &ThreadControl,
@@ -47,9 +47,9 @@ fn without_frame() -> ! {
     }
 }
 
-/// Takes back an ERESUME of `thread` that has not reached the enclave's next instruction: the
-/// frame still holds its state. The thread is still marked as inside. If the host has since
-/// taken the frame's page away, the process ends.
+/// Undoes an ERESUME of `thread` that has not reached the enclave's next instruction: the frame
+/// still holds its state. The thread stays marked as inside. If the host has removed the frame's
+/// page since, the process ends.
 pub(crate) fn take_back_resume(thread: &ThreadControl) -> Outside {
     let cssa = thread.cssa.load(Ordering::Relaxed);
     let gpr = Frame::of(thread, cssa).ok().and_then(|frame| frame.read_gpr().ok());
@@ -104,15 +104,15 @@ fn save_extended(
     context: &mut libc::ucontext_t,
 ) -> Option<Result<(), Fault>> {
     let layout = xsave::layout().ok()?;
-    // SAFETY: `context` is that of the handler that runs now.
+    // SAFETY: `context` belongs to the handler that runs now.
     let signal_frame = unsafe { SignalFrame::of(context) }?;
-    // SAFETY: the buffer is this thread's, which is here and nowhere else.
+    // SAFETY: the buffer belongs to this thread, which uses it nowhere else.
     let area = unsafe { &mut (&mut *processor.xsave_buffer())[..layout.size(xfrm)] };
     layout.save(&signal_frame, xfrm, area);
     Some(frame.write_xsave(area))
 }
 
-/// Turns the context into the synthetic state: about to execute ERESUME at the AEP, outside.
+/// Replaces the context by the synthetic state: outside, about to execute ERESUME at the AEP.
 pub(crate) fn load_synthetic_state(
     thread: &ThreadControl,
     context: &mut libc::ucontext_t,
@@ -134,22 +134,22 @@ pub(crate) fn load_synthetic_state(
         set(libc::REG_RBP, outside.urbp);
         set(libc::REG_EFL, (flags & !CLEARED_FLAGS) as u64);
     }
-    // SAFETY: `context` is that of the handler that runs now.
+    // SAFETY: `context` belongs to the handler that runs now.
     if let Some(mut signal_frame) = unsafe { SignalFrame::of(context) } {
         signal_frame.reset(thread.enclave().secs.attributes.xfrm);
     }
 }
 
-/// Marks the thread as outside, the TCS as free for the next entry.
+/// Marks the thread as outside, and the TCS as free for the next entry.
 pub(crate) fn set_outside(processor: &Processor, thread: &ThreadControl) {
     processor.current.store(std::ptr::null_mut(), Ordering::Release);
     thread.busy.store(false, Ordering::Release);
 }
 
-/// Ends the exit of an exception: the caller of the entry function learns of it.
+/// Ends the exit of an exception, and reports it to the caller of the entry function.
 ///
 /// # Safety
-/// In the handler of the fault, after [`save`], with the host's segment bases loaded.
+/// Call this in the handler of the fault, after [`save`], with the host's segment bases loaded.
 pub(crate) unsafe fn report(
     processor: &Processor,
     thread: &ThreadControl,
@@ -161,14 +161,15 @@ pub(crate) unsafe fn report(
     unsafe { enter::report_exception(exception, outside.ursp, outside.urbp) }
 }
 
-/// INT3 is a fault inside enclaves: RIP is its own address (SDM Vol. 3D, "INT3
-/// Consideration"), where the kernel gives the next instruction's.
+/// Returns the RIP that a breakpoint reports. INT3 is a fault inside enclaves, so RIP is its own
+/// address (SDM Vol. 3D, "INT3 Consideration"); the kernel reports the address of the next
+/// instruction.
 fn int3_address(next: u64) -> u64 {
     const INT3: u8 = 0xcc;
     // SAFETY: a byte has no invalid values.
     match unsafe { crate::memory::read::<u8>(next.wrapping_sub(1) as usize) } {
         Ok(INT3) => next.wrapping_sub(1),
-        // INT n with n = 3.
+        // This is INT n with n = 3.
         _ => next.wrapping_sub(2),
     }
 }
@@ -191,8 +192,8 @@ fn general_registers(context: &libc::ucontext_t) -> GprSgx {
     }
 }
 
-/// Whether the interrupted code ran inside an enclave: not in the few host instructions that
-/// run on its segment bases, nor in a handler of ours that has not changed them back.
+/// Whether the interrupted code ran inside an enclave, and not in the few host instructions that
+/// run on the enclave's segment bases, nor in our handler before it restored the host's bases.
 pub(crate) fn was_inside(
     processor: &Processor,
     thread: &ThreadControl,

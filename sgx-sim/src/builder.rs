@@ -1,4 +1,4 @@
-//! An enclave between ECREATE and EINIT: its pages, and what the processor checks of them.
+//! An enclave between ECREATE and EINIT: its pages, and the processor's checks of them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::stream::CHUNK;
 use crate::xsave;
 use crate::{registry, sigstruct, ssa};
 
-/// What the device allows.
+/// The permissions that the owner of the device gives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) provision_key: bool,
     pub(crate) quick_exits: bool,
 }
 
-/// What ECREATE takes from SECS.
+/// The fields of SECS that ECREATE uses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Create {
-    /// Pages of one SSA frame.
+    /// The size of one SSA frame, in pages.
     pub(crate) ssaframesize: u32,
     pub(crate) size: u64,
     pub(crate) attributes: Attributes,
@@ -41,18 +41,19 @@ pub(crate) struct Builder {
     epcm: Epcm,
     create: Create,
     ssa_frame: usize,
-    /// Consecutive pages that were added.
+    /// Runs of consecutive pages that were added.
     runs: Vec<Range<usize>>,
     threads: Vec<ThreadControl>,
-    /// Parts of the reservation that are writable for the time being, as page numbers.
+    /// The parts of the reservation that are writable now, as page numbers.
     windows: Vec<Range<usize>>,
 }
 
-/// Pages made writable at a time: system calls would cost more than the copies otherwise.
+/// The number of pages made writable at a time. With fewer, the system calls would cost more than
+/// the copies.
 const WINDOW: usize = 1024;
 
 impl Create {
-    /// ECREATE's checks of SECS; the size of ELRANGE.
+    /// Makes ECREATE's checks of SECS, and returns the size of ELRANGE.
     pub(crate) fn check(&self) -> Result<usize, Error> {
         check_attributes(self.attributes)?;
         if !(Miscselect::EXINFO.contains(self.miscselect)) {
@@ -68,14 +69,14 @@ impl Create {
         Ok(size)
     }
 
-    /// Bytes of an SSA frame.
+    /// The size of an SSA frame, in bytes.
     fn frame(&self) -> usize {
         self.ssaframesize as usize * PAGE
     }
 }
 
 impl Builder {
-    /// An enclave without pages in `range`, which has the size that `create` says.
+    /// Makes an enclave without pages in `range`, which must have the size in `create`.
     pub(crate) fn new(create: Create, range: Reservation) -> Result<Self, Error> {
         Ok(Builder {
             epcm: Epcm::new(range.size / PAGE)?,
@@ -88,27 +89,27 @@ impl Builder {
         })
     }
 
-    /// Where ELRANGE begins.
+    /// The first address of ELRANGE.
     pub(crate) fn base(&self) -> usize {
         self.range.base
     }
 
-    /// Bytes of ELRANGE.
+    /// The size of ELRANGE, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.range.size
     }
 
-    /// The entry of a page.
+    /// Returns the EPCM entry of a page.
     pub(crate) fn entry(&self, page: usize) -> Entry {
         self.epcm.get(page)
     }
 
-    /// Sets the entry of a page, for what Linux lets be mapped there.
+    /// Sets the entry of a page, to record the mapping that Linux allows there.
     pub(crate) fn set_entry(&self, page: usize, entry: Entry) {
         self.epcm.set(page, entry);
     }
 
-    /// EADD's checks: the page's entry, as one that is mapped.
+    /// Makes EADD's checks, and returns the entry of a mapped page.
     pub(crate) fn check_page(&self, offset: u64, flags: u64) -> Result<Entry, Error> {
         let refuse = |reason| Err(Error::Add { offset, reason });
         if !offset.is_multiple_of(PAGE as u64) || offset >= self.range.size as u64 {
@@ -134,8 +135,8 @@ impl Builder {
         Ok(Entry::added(page_type, permissions))
     }
 
-    /// EADD of a page of zeros, which [`Self::put`] may fill. A TCS is looked at by
-    /// [`Self::add_thread`].
+    /// Adds a page of zeros (EADD), which [`Self::put`] may fill. [`Self::add_thread`] checks a
+    /// TCS.
     pub(crate) fn add(&mut self, page: usize, entry: Entry) {
         self.epcm.set(page, entry);
         match self.runs.last_mut() {
@@ -144,16 +145,16 @@ impl Builder {
         }
     }
 
-    /// Contents for a chunk of a page that was added.
+    /// Writes the contents of a chunk of a page that was added.
     pub(crate) fn put(&mut self, offset: usize, data: &[u8; CHUNK]) -> Result<(), Error> {
-        // All words at once: no branch for each byte.
+        // This looks at all words and does not branch for each byte.
         let (words, _) = data.as_chunks();
         if words.iter().fold(0, |bits, word| bits | u64::from_ne_bytes(*word)) == 0 {
             return Ok(());
         }
         self.make_writable(offset / PAGE)?;
         let target = (self.range.base + offset) as *mut u8;
-        // SAFETY: 256 bytes inside a page of our reservation, which is writable now.
+        // SAFETY: these are 256 bytes inside a page of our reservation, which is writable now.
         unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), target, CHUNK) };
         Ok(())
     }
@@ -168,12 +169,12 @@ impl Builder {
         Ok(())
     }
 
-    /// EADD's checks of a TCS, and those of EENTER that do not change afterwards.
+    /// Makes EADD's checks of a TCS, and those checks of EENTER whose result cannot change later.
     pub(crate) fn add_thread(&mut self, page: usize) -> Result<(), Error> {
         // A TCS without contents may lie outside the windows.
         self.make_writable(page)?;
         let address = self.range.base + page * PAGE;
-        // SAFETY: a page of our reservation, readable, and a structure of integers.
+        // SAFETY: this is a readable page of our reservation, and a structure of integers.
         let tcs = unsafe { &*(address as *const TcsPage) };
         let offset = (page * PAGE) as u64;
         let refuse = |reason| Err(Error::Add { offset, reason });
@@ -217,7 +218,7 @@ impl Builder {
         Ok(())
     }
 
-    /// EINIT's checks; then the final page permissions, and the enclave is known.
+    /// Makes EINIT's checks, sets the final page permissions, and registers the enclave.
     pub(crate) fn init(
         self,
         sig: &Sigstruct,
@@ -259,7 +260,7 @@ impl Builder {
     }
 }
 
-/// Linux's rule for the provisioning key.
+/// Checks Linux's rule for the provisioning key.
 pub(crate) fn check_provision_key(attributes: Attributes, policy: Policy) -> Result<(), Error> {
     if attributes.flags.contains(AttributesFlags::PROVISIONKEY) && !policy.provision_key {
         return Err(Error::InvalidAttribute("this device does not grant the provisioning key"));
@@ -267,7 +268,7 @@ pub(crate) fn check_provision_key(attributes: Attributes, policy: Policy) -> Res
     Ok(())
 }
 
-/// ECREATE's and EINIT's rules for ATTRIBUTES.
+/// Checks the rules of ECREATE and EINIT for ATTRIBUTES.
 fn check_attributes(attributes: Attributes) -> Result<(), Error> {
     let flags = attributes.flags;
     let supported = AttributesFlags::DEBUG

@@ -1,4 +1,4 @@
-//! The device: what stands for a machine with SGX.
+//! The device, which represents a machine with SGX.
 
 use std::io::{self, Read};
 use std::os::raw::c_void;
@@ -17,7 +17,7 @@ use crate::load;
 use crate::stream::{Bytes, Records, Source};
 use crate::{fault, vdso, xsave};
 
-/// Bytes of a root secret.
+/// The size of a root secret, in bytes.
 pub const ROOT_SECRET_SIZE: usize = 16;
 
 /// A simulated machine with SGX, into which enclaves are loaded.
@@ -41,25 +41,25 @@ impl std::fmt::Debug for Device {
 }
 
 impl Device {
-    /// This user's simulated machine. Its root secret is the file
-    /// `$XDG_STATE_HOME/sgx-sim/root-secret` (`~/.local/state` by default), made at the
-    /// first call.
+    /// Returns this user's simulated machine. Its root secret is the file
+    /// `$XDG_STATE_HOME/sgx-sim/root-secret` (`~/.local/state` by default). The first call creates
+    /// it.
     ///
     /// # Errors
-    /// [`Error::RootSecret`] when that file can't be read or made.
+    /// [`Error::RootSecret`] if that file cannot be read or created.
     pub fn new() -> Result<Self, Error> {
         Self::with_root_secret(crate::secret::of_this_user().map_err(Error::RootSecret)?)
     }
 
-    /// A machine that nobody has again: its root secret is random and is kept nowhere, so that
-    /// what enclaves seal on it is lost with this value.
+    /// Returns a new machine that exists only in this value. Its root secret is random and is not
+    /// stored, so data that enclaves seal on it is lost with this value.
     pub fn throwaway() -> Result<Self, Error> {
         Self::with_root_secret(
             random().map_err(|source| Error::System { call: "getrandom", source })?,
         )
     }
 
-    /// The machine that has this root secret.
+    /// Returns the machine with this root secret.
     pub fn with_root_secret(root_secret: [u8; ROOT_SECRET_SIZE]) -> Result<Self, Error> {
         if !segment_base_instructions() {
             return Err(Error::Unsupported(
@@ -80,39 +80,39 @@ impl Device {
         })
     }
 
-    /// Whether enclaves may have ATTRIBUTES.PROVISIONKEY, for which Linux asks for access to
-    /// `/dev/sgx_provision`. They may unless told otherwise.
+    /// Sets whether enclaves may have ATTRIBUTES.PROVISIONKEY, for which Linux asks for access to
+    /// `/dev/sgx_provision`. The default is true.
     pub fn allow_provision_key(mut self, allow: bool) -> Self {
         self.provision_key = allow;
         self
     }
 
-    /// Whether enclaves loaded from now on may be patched, after they are measured, so that
-    /// their exits trap at less cost: one byte of each ENCLU that has executed EEXIT is
-    /// overwritten with HLT. Nothing else changes, but the enclave could read that byte. They
-    /// are not patched unless told otherwise.
+    /// Sets whether enclaves loaded from now on may be patched after they are measured, so that
+    /// their exits trap at less cost: one byte of each ENCLU that has executed EEXIT is overwritten
+    /// with HLT. Nothing else changes, but the enclave could read that byte. The default is false.
     ///
-    /// In virtual machines on AMD processors, where KVM intercepts invalid opcodes, this makes
-    /// a host call several times as fast.
+    /// In virtual machines on AMD processors, where KVM intercepts invalid opcodes, this makes a
+    /// host call several times as fast.
     pub fn quick_exits(mut self, patch: bool) -> Self {
         self.quick_exits = patch;
         self
     }
 
-    /// The last byte of CPUSVN, as if the processor's microcode were older or newer:
-    /// [`SIMULATED_CPUSVN`] unless told otherwise. Sealing keys of older versions can be had, those of
-    /// newer ones can't.
+    /// Sets the last byte of CPUSVN, as if the processor's microcode were older or newer. The
+    /// default is that of [`SIMULATED_CPUSVN`]. An enclave gets the sealing keys of older versions,
+    /// but not those of newer ones.
     pub fn security_version(mut self, version: u8) -> Self {
         self.platform.security_version = version;
         self
     }
 
-    /// Loads an enclave from the bytes of an SGXS stream, several times as fast as
-    /// [`Load::load`], which gets it record by record. It also refuses what [`Load::load`] never
-    /// sees: reserved fields that are not zero, though the processor measures them as zero.
+    /// Loads an enclave from the bytes of an SGXS stream, several times as fast as [`Load::load`],
+    /// which receives it record by record. It also refuses reserved fields that are not zero, which
+    /// [`Load::load`] never sees. The processor measures them as zero.
     ///
     /// # Errors
-    /// When the stream can't be read, or the processor or Linux would refuse the enclave.
+    /// An error if the stream cannot be read, or if the processor or Linux would refuse the
+    /// enclave.
     pub fn load_stream(
         &mut self,
         stream: impl Read,
@@ -123,7 +123,7 @@ impl Device {
         self.load_from(Bytes(stream), sigstruct, attributes, miscselect)
     }
 
-    /// The processor's keys, and what the device allows.
+    /// Returns the processor's keys and the device's policy.
     pub(crate) fn parts(&self) -> (Platform, Policy) {
         let policy = Policy { provision_key: self.provision_key, quick_exits: self.quick_exits };
         (self.platform.clone(), policy)
@@ -147,7 +147,7 @@ impl Device {
         Ok(Mapping { info: Info { enclave }, tcss })
     }
 
-    /// CR_SGXOWNEREPOCH, which sealing and report keys depend on; zero unless told otherwise.
+    /// Sets CR_SGXOWNEREPOCH, on which sealing and report keys depend. The default is zero.
     pub fn owner_epoch(mut self, epoch: [u8; 16]) -> Self {
         self.platform.owner_epoch = epoch;
         self
@@ -158,8 +158,8 @@ impl Load for Device {
     type MappingInfo = Info;
     type Tcs = Tcs;
 
-    /// Loads an enclave, or refuses it as the processor or Linux would. The error is an
-    /// [`Error`], to which it downcasts.
+    /// Loads an enclave, or refuses it as the processor or Linux would. The error downcasts to
+    /// [`Error`].
     fn load<R: SgxsRead>(
         &mut self,
         reader: &mut R,
@@ -219,7 +219,7 @@ fn segment_base_instructions() -> bool {
     unsafe { libc::getauxval(libc::AT_HWCAP2) & FSGSBASE != 0 }
 }
 
-/// CR_REPORT_KEYID: chosen at "reset", the start of this process.
+/// CR_REPORT_KEYID, chosen at "reset", which is the start of this process.
 fn report_keyid() -> Result<[u8; 32], Error> {
     static KEYID: OnceLock<[u8; 32]> = OnceLock::new();
     if let Some(keyid) = KEYID.get() {
@@ -229,7 +229,7 @@ fn report_keyid() -> Result<[u8; 32], Error> {
     Ok(*KEYID.get_or_init(|| fresh))
 }
 
-/// Fresh random bytes.
+/// Returns fresh random bytes.
 pub(crate) fn random<const SIZE: usize>() -> io::Result<[u8; SIZE]> {
     let mut bytes = [0; SIZE];
     // SAFETY: the buffer has the length given.

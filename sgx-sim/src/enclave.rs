@@ -18,7 +18,7 @@ use crate::registry;
 pub(crate) struct Secs {
     pub(crate) base: usize,
     pub(crate) size: usize,
-    /// Bytes of one SSA frame: SSAFRAMESIZE pages.
+    /// The size of one SSA frame (SSAFRAMESIZE pages), in bytes.
     pub(crate) ssa_frame: usize,
     pub(crate) miscselect: Miscselect,
     pub(crate) attributes: Attributes,
@@ -32,21 +32,21 @@ pub(crate) struct Secs {
     pub(crate) configsvn: u16,
 }
 
-/// A Thread Control Structure after EADD: its page is the processor's alone, so its
-/// contents live here.
+/// A thread control structure after EADD. Only the processor may access its page, so its contents
+/// live here.
 #[derive(Debug)]
 pub(crate) struct ThreadControl {
     pub(crate) address: usize,
     pub(crate) oentry: usize,
     pub(crate) fs_base: usize,
     pub(crate) gs_base: usize,
-    /// Address of the first SSA frame.
+    /// The address of the first SSA frame.
     pub(crate) ossa: usize,
     pub(crate) nssa: u32,
     pub(crate) cssa: AtomicU32,
-    /// STATE: whether a processor is inside with it.
+    /// STATE: whether a processor is inside with this TCS.
     pub(crate) busy: AtomicBool,
-    /// The enclave that owns this structure, set once that has its final address.
+    /// The enclave that owns this structure. It is set once the enclave has its final address.
     pub(crate) enclave: *const Enclave,
 }
 
@@ -58,22 +58,22 @@ unsafe impl Sync for ThreadControl {}
 
 impl ThreadControl {
     pub(crate) fn enclave(&self) -> &Enclave {
-        // SAFETY: `enclave` is the owner of `self`, which therefore is alive.
+        // SAFETY: `enclave` is the owner of `self`, so it is alive.
         unsafe { &*self.enclave }
     }
 
-    /// Address of SSA frame number `index`.
+    /// Returns the address of SSA frame number `index`.
     pub(crate) fn frame(&self, index: u32) -> usize {
         self.ossa + index as usize * self.enclave().secs.ssa_frame
     }
 }
 
-/// Address space reserved for an enclave (ELRANGE).
+/// The address space reserved for an enclave (ELRANGE).
 #[derive(Debug)]
 pub(crate) struct Reservation {
     pub(crate) base: usize,
     pub(crate) size: usize,
-    /// Given back when dropped.
+    /// Whether to unmap the range when this is dropped.
     ours: bool,
 }
 
@@ -93,26 +93,26 @@ impl Reservation {
         let base = start.next_multiple_of(size);
         for (from, to) in [(start, base), (base + size, start + wanted)] {
             if from < to {
-                // SAFETY: the ends of the mapping just made, which nothing refers to.
+                // SAFETY: these are the ends of the mapping just made, and nothing refers to them.
                 unsafe { libc::munmap(from as *mut _, to - from) };
             }
         }
         Ok(Reservation { base, size, ours: true }.advised())
     }
 
-    /// What somebody else has reserved, and keeps as long as this is used.
+    /// Wraps a range that somebody else has reserved, and keeps as long as this is used.
     pub(crate) fn of_another(base: usize, size: usize) -> Self {
         Reservation { base, size, ours: false }.advised()
     }
 
     fn advised(self) -> Self {
-        // SAFETY: advice on a reserved range. Enclaves touch much of what they have at once: larger
-        // pages save a fault for each small one. Without them nothing is lost.
+        // SAFETY: this is advice on a reserved range. Enclaves touch much of their memory at once,
+        // and larger pages save a fault for each small one. Without them nothing is lost.
         unsafe { libc::madvise(self.base as *mut _, self.size, libc::MADV_HUGEPAGE) };
         self
     }
 
-    /// As [`Self::protect`], of several ranges.
+    /// Does what [`Self::protect`] does, for several ranges.
     pub(crate) fn protect_all(
         &self,
         ranges: &[Range<usize>],
@@ -121,8 +121,8 @@ impl Reservation {
         ranges.iter().try_for_each(|range| self.protect(range.clone(), permissions))
     }
 
-    /// Sets the page table's permissions. Pages with X alone become readable too: the
-    /// simulator must recognise ENCLU there, and Linux might use a protection key against that.
+    /// Sets the page table's permissions. Pages with X alone become readable too: the simulator
+    /// must recognise ENCLU there, and Linux might use a protection key to prevent that.
     pub(crate) fn protect(
         &self,
         pages: Range<usize>,
@@ -148,15 +148,15 @@ impl Drop for Reservation {
     }
 }
 
-/// A loaded enclave. Unregistered and unmapped when dropped.
+/// A loaded enclave. Dropping it unregisters and unmaps it.
 pub(crate) struct Enclave {
     pub(crate) secs: Secs,
     pub(crate) epcm: Epcm,
-    /// By address.
+    /// Sorted by address.
     pub(crate) threads: Box<[ThreadControl]>,
     pub(crate) platform: Platform,
     pub(crate) quick_exits: QuickExits,
-    /// What adds pages at faults, if there is one.
+    /// The driver, which adds pages at faults. `None` without one.
     pub(crate) driver: Option<Driver>,
     range: Reservation,
     paging: Mutex<()>,
@@ -172,7 +172,7 @@ impl std::fmt::Debug for Enclave {
 }
 
 impl Enclave {
-    /// Puts the parts together; the caller has checked them all.
+    /// Assembles the enclave. The caller has checked all parts.
     pub(crate) fn new(
         secs: Secs,
         epcm: Epcm,
@@ -222,13 +222,13 @@ impl Enclave {
         self.threads.get(index)
     }
 
-    /// Taken by whoever changes EPCM entries and page tables together.
+    /// Locks the paging: whoever changes EPCM entries and page tables together holds this lock.
     pub(crate) fn lock_paging(&self) -> MutexGuard<'_, ()> {
         self.paging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the page table say something else than the EPCM. Under [`Self::lock_paging`], which
-    /// is to be held until it is undone.
+    /// Makes the page table differ from the EPCM. The caller holds [`Self::lock_paging`] until it
+    /// has undone this.
     pub(crate) fn protect_temporarily(
         &self,
         page: usize,
@@ -237,7 +237,7 @@ impl Enclave {
         self.range.protect(page..page + 1, permissions)
     }
 
-    /// As [`Changes::update`] for consecutive pages, with few system calls.
+    /// Does what [`Changes::update`] does, for consecutive pages, with few system calls.
     pub(crate) fn update_all(
         &self,
         pages: Range<usize>,
@@ -263,7 +263,7 @@ impl Enclave {
         }
     }
 
-    /// Makes pages read as zero again, as EAUG's are.
+    /// Makes pages read as zero again, as after EAUG.
     pub(crate) fn clear(&self, pages: Range<usize>) -> Result<(), Error> {
         let address = (self.range.base + pages.start * PAGE) as *mut _;
         // SAFETY: callers pass page numbers inside the reservation, which is ours.
@@ -278,12 +278,12 @@ impl Enclave {
 }
 
 /// Changes of single pages that one thread makes in a row. The page tables follow once for each run
-/// of pages, at the latest when this is dropped: until then, other threads find a page as it was.
+/// of pages, at the latest when this is dropped. Until then, other threads find a page unchanged.
 pub(crate) struct Changes<'a> {
     enclave: &'a Enclave,
-    /// From the first change on.
+    /// The lock, held from the first change on.
     paging: Option<MutexGuard<'a, ()>>,
-    /// Pages whose entries allow this, and whose page tables don't say so yet.
+    /// Pages whose entries allow these permissions, and whose page tables do not yet.
     pending: Option<(Range<usize>, Permissions)>,
 }
 
@@ -292,7 +292,7 @@ impl<'a> Changes<'a> {
         Changes { enclave, paging: None, pending: None }
     }
 
-    /// The entry of a page, which nobody else changes from now on.
+    /// Returns the entry of a page. No other thread changes it from now on.
     pub(crate) fn entry(&mut self, page: usize) -> Entry {
         self.paging.get_or_insert_with(|| self.enclave.lock_paging());
         self.enclave.epcm.get(page)
@@ -314,7 +314,7 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Lets the page tables say what the entries do; whether there was anything to say.
+    /// Makes the page tables match the entries. Returns whether they differed.
     pub(crate) fn apply(&mut self) -> Result<bool, Error> {
         let Some((run, permissions)) = self.pending.clone() else { return Ok(false) };
         self.enclave.range.protect(run, permissions)?;
@@ -325,7 +325,7 @@ impl<'a> Changes<'a> {
 
 impl Drop for Changes<'_> {
     fn drop(&mut self) {
-        // Where the kernel can't follow, the enclave meets a fault, as with EPC that is taken away.
+        // If the kernel cannot follow, the enclave gets a fault, as when EPC is taken away.
         let _ = self.apply();
     }
 }

@@ -22,26 +22,26 @@ use crate::xsave;
 #[repr(C)]
 #[derive(Debug)]
 pub struct EnclaveRun {
-    /// Address of the TCS to enter with.
+    /// The address of the TCS to enter with.
     pub tcs: u64,
     /// Out: the ENCLU leaf that was last executed, or that faulted.
     pub function: u32,
-    /// Out: vector of the exception, if `function` is EENTER or ERESUME.
+    /// Out: the vector of the exception, if `function` is EENTER or ERESUME.
     pub exception_vector: u16,
-    /// Out: its error code.
+    /// Out: the error code of the exception.
     pub exception_error_code: u16,
     /// Out: the address that faulted.
     pub exception_addr: u64,
     /// A function that is called on exits, or zero.
     pub user_handler: u64,
-    /// Not looked at.
+    /// Ignored.
     pub user_data: u64,
     /// Must be zero.
     pub reserved: [u64; 27],
 }
 
 impl EnclaveRun {
-    /// For entering with the TCS at `tcs`.
+    /// Returns a structure for entering with the TCS at `tcs`.
     pub fn new(tcs: *mut core::ffi::c_void) -> Self {
         EnclaveRun {
             tcs: tcs as u64,
@@ -56,23 +56,23 @@ impl EnclaveRun {
     }
 }
 
-/// The type of [`sgx_sim_enter_enclave`] as a symbol. Its true interface is that of assembly:
-/// see there.
+/// The type of [`sgx_sim_enter_enclave`] as a symbol. Its real interface is in assembly: see the
+/// documentation there.
 pub type EnterFn = unsafe extern "C" fn();
 
 unsafe extern "C" {
     /// Enters a simulated enclave: EENTER or ERESUME, until the next exit.
     ///
-    /// In: `rdi`, `rsi`, `rdx`, `r8`, `r9`, `r10` for the enclave; `ecx` the ENCLU leaf, EENTER
-    /// (2) or ERESUME (3); on the stack, a pointer to [`EnclaveRun`]. Out: `eax` zero, with
+    /// In: `rdi`, `rsi`, `rdx`, `r8`, `r9`, `r10` for the enclave; `ecx` the ENCLU leaf, EENTER (2)
+    /// or ERESUME (3); on the stack, a pointer to [`EnclaveRun`]. Out: `eax` zero, with
     /// `EnclaveRun` filled and, after EEXIT, the enclave's `rdi`, `rsi`, `rdx`, `r8`, `r9` and
     /// `r10` in the registers; or `eax` negative: `-EINVAL` for a bad leaf or reserved field,
-    /// `-EAGAIN` when no alternate stack could be made, `-EDEADLK` in a signal
-    /// handler that runs on the alternate stack or has interrupted an entry.
+    /// `-EAGAIN` when no alternate stack could be made, `-EDEADLK` in a signal handler that runs on
+    /// the alternate stack or has interrupted an entry.
     ///
     /// # Safety
-    /// The pointer is to an `EnclaveRun`; its TCS is one that the caller holds the
-    /// [`sgxs::loader::Tcs`] of.
+    /// The pointer points to an `EnclaveRun`, and the caller holds the [`sgxs::loader::Tcs`] of its
+    /// TCS.
     pub fn sgx_sim_enter_enclave();
 
     fn sgx_sim_aep();
@@ -91,8 +91,8 @@ thread_local! {
     static ENTRY_FLAGS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Sets RFLAGS for EENTERs of this thread from now on, as a host can that enters by itself: DF, AC, ID
-/// and the arithmetic flags. With `None`, DF is clear, and AC and ID are as the caller has them.
+/// Sets RFLAGS for all later EENTERs of this thread, as a host that enters by itself can: DF, AC,
+/// ID and the arithmetic flags. With `None`, DF is clear, and AC and ID are the caller's.
 pub fn set_entry_flags(flags: Option<u64>) {
     /// CF, PF, AF, ZF, SF, DF, OF, AC and ID.
     const SETTABLE: u64 = 0x8d5 | 1 << 10 | AC | 1 << 21;
@@ -101,12 +101,12 @@ pub fn set_entry_flags(flags: Option<u64>) {
     ENTRY_FLAGS.set(flags.map_or(0, |flags| flags & SETTABLE | ALWAYS));
 }
 
-/// [`sgx_sim_enter_enclave`] as a value.
+/// Returns [`sgx_sim_enter_enclave`] as a value.
 pub fn enter_enclave_fn() -> EnterFn {
     sgx_sim_enter_enclave
 }
 
-/// Registers that ERESUME loads, in the order in which they are popped, IRETQ's frame last.
+/// The registers that ERESUME loads, in the order in which they are popped, IRETQ's frame last.
 #[repr(C)]
 #[derive(Default)]
 struct Resume {
@@ -143,7 +143,7 @@ struct Locals {
     r9: u64,
     r10: u64,
     r11: u64,
-    /// RFLAGS to enter with, or zero for the caller's own.
+    /// RFLAGS to enter with, or zero to keep the caller's.
     rflags: u64,
     mxcsr: u32,
     fcw: u16,
@@ -153,7 +153,7 @@ struct Locals {
 const SAVED: usize = 5 * 8;
 const LOCALS: usize = size_of::<Locals>();
 
-/// What `prepare` tells the assembly to do; negative values are error numbers.
+/// The values by which `prepare` directs the assembly. Negative values are error numbers.
 const GO_ENTER: i64 = 0;
 const GO_RESUME: i64 = 1;
 const REFUSED: i64 = 2;
@@ -184,7 +184,7 @@ global_asm!(
     "    stmxcsr [rbp - {base} + {mxcsr}]",
     "    fnstcw [rbp - {base} + {fcw}]",
     "    mov eax, ecx",
-    // eax: the leaf.
+    // eax is the leaf.
     "2:  mov [rbp - {base} + {rdi}], rdi",
     "    mov [rbp - {base} + {rsi}], rsi",
     "    mov [rbp - {base} + {rdx}], rdx",
@@ -213,8 +213,8 @@ global_asm!(
     "    cmp eax, {go_resume}",
     "    ja 6f",
     "    je 4f",
-    // EENTER. From the first change of a segment base on, the host's thread-local storage is
-    // out of reach: the signal handler knows this window.
+    // EENTER. After the first change of a segment base, the host's thread-local storage is out of
+    // reach: the signal handler knows this window.
     "    mov rdi, [rbp - {base} + {rdi}]",
     "    mov rsi, [rbp - {base} + {rsi}]",
     "    mov rdx, [rbp - {base} + {rdx}]",
@@ -240,8 +240,8 @@ global_asm!(
     ".hidden sgx_sim_enter_window_end",
     ".globl sgx_sim_enter_window_end",
     "sgx_sim_enter_window_end:",
-    // ERESUME. From here on, registers of the enclave's come in, one after the other: to the
-    // signal handler, the thread is in the SSA frame until the last of them is there.
+    // ERESUME. From here on, the enclave's registers are loaded one after the other. Until the last
+    // one is loaded, the signal handler treats the thread's state as still in the SSA frame.
     "4:  mov rbx, [rbp - {base} + {xsave}]",
     "    mov eax, [rbp - {base} + {xfrm}]",
     "    mov edx, [rbp - {base} + {xfrm} + 4]",
@@ -273,13 +273,13 @@ global_asm!(
     ".hidden sgx_sim_resume_window_end",
     ".globl sgx_sim_resume_window_end",
     "sgx_sim_resume_window_end:",
-    // EEXIT by EDP's convention leads here: to the RCX that the enclave was entered with.
+    // EEXIT by EDP's convention leads here, to the RCX that the enclave was entered with.
     "5:  mov rbx, [rbp + 16]",
     "    mov dword ptr [rbx + {run_function}], {eexit}",
-    // rbx: the run structure, filled.
+    // rbx is the run structure, now filled.
     "6:  cmp qword ptr [rbp - {base} + {rflags}], 0",
     "    je 7f",
-    // The flags of an entry are no flags for what comes now.
+    // The flags of an entry do not apply to the code after it.
     "    pushfq",
     "    and dword ptr [rsp], {no_ac}",
     "    popfq",
@@ -300,8 +300,8 @@ global_asm!(
     "    .cfi_def_cfa rsp, 8",
     "    ret",
     "    .cfi_restore_state",
-    // The caller's handler: (rdi, rsi, rdx, RSP at exit, r8, r9, run) -> leaf, or <= 0. The
-    // enclave may have left arguments on the stack and moved RSP: it is kept.
+    // Calls the caller's handler: (rdi, rsi, rdx, RSP at exit, r8, r9, run) -> leaf, or <= 0. The
+    // enclave may have left arguments on the stack and moved RSP, so RSP is kept.
     "9:  mov rcx, rsp",
     "    mov rax, rbx",
     "    mov rbx, rsp",
@@ -314,8 +314,8 @@ global_asm!(
     "    test eax, eax",
     "    jle 8b",
     "    jmp 2b",
-    // After an exception inside: eax leaf, di vector, si error code, rdx address; the stack as
-    // outside.
+    // After an exception inside: eax is the leaf, di the vector, si the error code, rdx the
+    // address; the stack is as outside.
     ".hidden sgx_sim_exception",
     ".globl sgx_sim_exception",
     "sgx_sim_exception:",
@@ -325,7 +325,7 @@ global_asm!(
     "    mov [rbx + {run_error}], si",
     "    mov [rbx + {run_addr}], rdx",
     "    jmp 6b",
-    // The asynchronous exit pointer: interrupts resume.
+    // The asynchronous exit pointer: after an interrupt, the thread resumes here.
     ".hidden sgx_sim_aep",
     ".globl sgx_sim_aep",
     "sgx_sim_aep:",
@@ -366,7 +366,7 @@ global_asm!(
     prepare = sym prepare,
 );
 
-/// The order of general registers in `ucontext_t`, which `sgx_sim_leave` is written for.
+/// The order of general registers in `ucontext_t`, on which `sgx_sim_leave` relies.
 const _: () = {
     assert!(libc::REG_R8 == 0 && libc::REG_R15 == 7);
     assert!(libc::REG_RDI == 8 && libc::REG_RSI == 9 && libc::REG_RBP == 10);
@@ -379,8 +379,8 @@ global_asm!(
     ".hidden sgx_sim_leave",
     ".globl sgx_sim_leave",
     ".type sgx_sim_leave,@function",
-    // rdi: the interrupted general registers. The alternate stack, where they lie, is free for
-    // the next signal once RSP has left it, so RSP changes last.
+    // rdi points to the interrupted general registers on the alternate stack. Once RSP has left
+    // that stack, it is free for the next signal, so RSP changes last.
     "sgx_sim_leave:",
     "    push qword ptr [rdi + 17*8]",
     "    popfq",
@@ -406,25 +406,25 @@ global_asm!(
     ".popsection",
 );
 
-/// EEXIT: leaves the signal handler for RBX, with the enclave's other registers and RCX the
-/// AEP. Quicker than returning from the signal: the kernel has already put the extended
-/// state, which EEXIT promises nothing of, into its initial configuration.
+/// Executes EEXIT: leaves the signal handler for RBX, with the enclave's other registers, and the
+/// AEP in RCX. This is faster than returning from the signal: the kernel has already put the
+/// extended state into its initial configuration, and EEXIT promises nothing about that state.
 ///
 /// # Safety
-/// In the handler of ENCLU's trap, with the host's segment bases loaded, the thread marked as outside,
-/// and `registers` those of an enclave that executed EEXIT.
+/// Call this in the handler of ENCLU's trap, with the host's segment bases loaded, the thread
+/// marked as outside, and `registers` those of an enclave that executed EEXIT.
 pub(crate) unsafe fn leave(registers: &[i64; 23]) -> ! {
     // SAFETY: the caller's promise.
     unsafe { sgx_sim_leave(registers.as_ptr()) }
 }
 
-/// Tells the caller of `sgx_sim_enter_enclave` of an exception inside: leaves the handler
-/// for its exit path, with the stack as the SSA frame says it was outside.
+/// Reports an exception inside to the caller of `sgx_sim_enter_enclave`: leaves the handler for the
+/// caller's exit path, with the outside stack that the SSA frame names.
 ///
 /// # Safety
-/// As for [`leave`], with the AEX done.
+/// As for [`leave`], after the AEX.
 pub(crate) unsafe fn report_exception(exception: &Exception, ursp: u64, urbp: u64) -> ! {
-    // SAFETY: the caller's promise; the enclave's URSP and URBP are believed as hardware would.
+    // SAFETY: the caller's promise. URSP and URBP come from the enclave; hardware trusts them too.
     unsafe {
         core::arch::asm!(
             "mov rsp, r8",
@@ -442,27 +442,27 @@ pub(crate) unsafe fn report_exception(exception: &Exception, ursp: u64, urbp: u6
     }
 }
 
-/// The asynchronous exit pointer.
+/// Returns the asynchronous exit pointer.
 pub(crate) fn aep() -> usize {
     sgx_sim_aep as *const () as usize
 }
 
-/// Whether code at `rip` is about to enter: outside, but maybe on segment bases of an enclave.
+/// Whether code at `rip` is about to enter: outside, but maybe on the enclave's segment bases.
 pub(crate) fn is_entering(rip: usize) -> bool {
     let window = sgx_sim_enter_window as *const () as usize;
     let end = sgx_sim_enter_window_end as *const () as usize;
     (window..end).contains(&rip)
 }
 
-/// Whether code at `rip` is about to resume: outside, but maybe with registers and segment
-/// bases of an enclave.
+/// Whether code at `rip` is about to resume: outside, but maybe with registers and segment bases of
+/// an enclave.
 pub(crate) fn is_resuming(rip: usize) -> bool {
     let window = sgx_sim_resume_window as *const () as usize;
     let end = sgx_sim_resume_window_end as *const () as usize;
     (window..end).contains(&rip)
 }
 
-/// Does what EENTER and ERESUME do before the first instruction inside.
+/// Does the work of EENTER and ERESUME before the first instruction inside.
 unsafe extern "C" fn prepare(
     leaf: u32,
     run: *mut EnclaveRun,
@@ -470,8 +470,8 @@ unsafe extern "C" fn prepare(
     urbp: u64,
     locals: *mut Locals,
 ) -> i64 {
-    // SAFETY: the caller of `sgx_sim_enter_enclave` promises a valid structure, the assembly
-    // valid locals, which both are no one else's now.
+    // SAFETY: the caller of `sgx_sim_enter_enclave` promises a valid structure, and the assembly
+    // valid locals. Nothing else uses either of them now.
     let (run, locals) = unsafe { (&mut *run, &mut *locals) };
     if leaf != Enclu::EEnter as u32 && leaf != Enclu::EResume as u32
         || run.reserved.iter().any(|word| *word != 0)
@@ -481,8 +481,8 @@ unsafe extern "C" fn prepare(
     let Some(processor) = thread::current() else {
         return -i64::from(libc::EAGAIN);
     };
-    // On the alternate stack, the enclave's first signal would be delivered over the handler
-    // that calls us. With a TCS, that handler has interrupted this very function.
+    // On the alternate stack, the enclave's first signal would overwrite the frames of the handler
+    // that calls us. With a TCS in use, that handler has interrupted this very function.
     if thread::on_handler_stack(processor, ursp as usize)
         || !processor.current.load(Ordering::Relaxed).is_null()
     {
@@ -583,7 +583,7 @@ fn prepare_resume(
     let xfrm = thread.enclave().secs.attributes.xfrm;
     let size = layout.size(xfrm);
     let buffer = processor.xsave_buffer();
-    // SAFETY: the buffer is this thread's, which is here and nowhere else.
+    // SAFETY: the buffer belongs to this thread, which uses it nowhere else.
     let area = unsafe { &mut (&mut *buffer)[..size] };
     frame.read_xsave(area).map_err(unreadable)?;
     if !layout.restorable(area, xfrm) {
@@ -600,7 +600,7 @@ fn prepare_resume(
     Ok(())
 }
 
-/// Whether the address fits the 48 bits that user and kernel space have.
+/// Whether the address fits the 48 bits that user and kernel space share.
 fn canonical(address: u64) -> bool {
     (address as i64) << 16 >> 16 == address as i64
 }

@@ -1,5 +1,5 @@
-//! The Enclave Page Cache Map: what the processor knows of each page (SDM Vol. 3D, "Enclave
-//! Page Cache Map"), and what Linux's page tables say of it, in four bytes per page.
+//! The Enclave Page Cache Map: the processor's record of each page (SDM Vol. 3D, "Enclave Page
+//! Cache Map") and the permissions in Linux's page tables, in four bytes per page.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,11 +8,12 @@ use sgx_isa::PageType;
 use crate::error::Error;
 use crate::memory::zeroed_slice;
 
-/// Bytes of a page.
+/// The size of a page, in bytes.
 pub(crate) const PAGE: usize = 4096;
 
 /// Read, write, execute: SECINFO's bits 0 to 2, which are also `PROT_READ`, `PROT_WRITE`
-/// and `PROT_EXEC`.
+/// EPCM.VALID; 16: the driver's file is mapped there; 17: no ETRACK has followed the last EMODPR or
+/// EMODT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permissions(u32);
 
@@ -21,7 +22,7 @@ impl Permissions {
     pub const NONE: Self = Permissions(0);
     /// Readable.
     pub const R: Self = Permissions(1);
-    /// Writable: EADD does not add such pages, but accesses ask for it.
+    /// Writable. EADD does not add such pages, but accesses ask for this permission.
     pub(crate) const W: Self = Permissions(2);
     /// Executable.
     pub(crate) const X: Self = Permissions(4);
@@ -32,7 +33,7 @@ impl Permissions {
     /// Readable, writable and executable.
     pub const RWX: Self = Permissions(7);
 
-    /// From SECINFO.FLAGS or `PROT_*`: the low three bits.
+    /// Takes the low three bits of SECINFO.FLAGS or of `PROT_*`.
     pub const fn from_bits_truncate(bits: u64) -> Self {
         Permissions((bits & 7) as u32)
     }
@@ -42,31 +43,31 @@ impl Permissions {
         self.0 as u64
     }
 
-    /// Whether all of `other` is allowed.
+    /// Whether this allows all of `other`.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// What both allow.
+    /// Returns the permissions that both allow.
     pub const fn intersection(self, other: Self) -> Self {
         Permissions(self.0 & other.0)
     }
 
-    /// What either allows.
+    /// Returns the permissions that either allows.
     pub const fn union(self, other: Self) -> Self {
         Permissions(self.0 | other.0)
     }
 
-    /// The processor refuses pages that can be written but not read.
+    /// Whether this allows writing but not reading, which the processor refuses.
     pub(crate) const fn writable_only(self) -> bool {
         self.0 & 3 == 2
     }
 }
 
-/// One page's entry.
+/// The EPCM entry of one page.
 ///
-/// Bits 0 to 2: EPCM.R/W/X; 3 PENDING, 4 MODIFIED, 5 PR (all as in SECINFO.FLAGS); 6 to 8: the
-/// page table's permissions; 9 to 11: the most that Linux lets those become; 12 to 14: EPCM.PT;
+/// Bits 0 to 2: EPCM.R/W/X; 3 PENDING, 4 MODIFIED, 5 PR (all as in SECINFO.FLAGS); 6 to 8: the page
+/// table's permissions; 9 to 11: the limit of those permissions in Linux; 12 to 14: EPCM.PT; bit
 /// 15: EPCM.VALID; 16: the driver's file is mapped there; 17: no ETRACK has followed the last
 /// EMODPR or EMODT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +86,8 @@ impl Entry {
     const UNTRACKED: u32 = 1 << 17;
     const INVALID: Self = Entry(0);
 
-    /// A page added before EINIT. Linux lets its page table permissions become what SECINFO
-    /// allows; those of a TCS, which only the processor uses, become RW.
+    /// Returns the entry of a page added before EINIT. Linux limits its page table permissions to
+    /// those in SECINFO. For a TCS, which only the processor uses, the limit is RW.
     pub(crate) fn added(page_type: PageType, permissions: Permissions) -> Self {
         let max =
             if page_type as u8 == PageType::Tcs as u8 { Permissions::RW } else { permissions };
@@ -100,14 +101,14 @@ impl Entry {
         )
     }
 
-    /// The same page, mapped as `other` is, or not.
+    /// Returns the same page, with the mapping of `other`.
     pub(crate) fn mapped_as(self, other: Self) -> Self {
         let mapping = Self::MAPPED | 7 << Self::TABLE_SHIFT;
         Entry(self.0 & !mapping | other.0 & mapping)
     }
 
-    /// A page that EAUG added: the enclave must accept it. Linux lets its page table
-    /// permissions become anything, since the EPCM decides.
+    /// Returns the entry of a page that EAUG added: the enclave must accept it. Linux allows all
+    /// page table permissions, since the EPCM decides.
     pub(crate) fn augmented() -> Self {
         Entry(
             Permissions::RW.0
@@ -120,22 +121,22 @@ impl Entry {
         )
     }
 
-    /// Whether the driver's file is mapped there. There need not be a page.
+    /// Whether the driver's file is mapped there, with or without a page.
     pub(crate) fn mapped(self) -> bool {
         self.0 & Self::MAPPED != 0
     }
 
-    /// The same, mapped with these permissions.
+    /// Returns the same page, mapped with these permissions.
     pub(crate) fn map(self, permissions: Permissions) -> Self {
         Entry(self.with_table(permissions).0 | Self::MAPPED)
     }
 
-    /// The same without its page; what is mapped there stays.
+    /// Returns the entry without its page. The mapping stays.
     pub(crate) fn removed(self) -> Self {
         Entry(self.0 & (Self::MAPPED | 7 << Self::TABLE_SHIFT))
     }
 
-    /// Whether ETRACK has followed the last change that needs it.
+    /// Whether ETRACK has followed the last change that requires it.
     pub(crate) fn tracked(self) -> bool {
         self.0 & Self::UNTRACKED == 0
     }
@@ -164,7 +165,7 @@ impl Entry {
         self.valid() && self.0 >> Self::TYPE_SHIFT & 7 == page_type as u32
     }
 
-    /// PENDING, MODIFIED and PR.
+    /// The bits PENDING, MODIFIED and PR.
     pub(crate) fn state(self) -> u32 {
         self.0 & Self::STATE
     }
@@ -190,24 +191,24 @@ impl Entry {
         Entry(self.0 & !Self::STATE | state)
     }
 
-    /// What EMODPR leaves: no more than `permissions`, until the enclave accepts it.
+    /// Returns the entry after EMODPR: at most `permissions`, until the enclave accepts it.
     pub(crate) fn restricted(self, permissions: Permissions) -> Self {
         let left = self.permissions().intersection(permissions);
         self.with_permissions(left).with_state(Self::PR)
     }
 
-    /// What EMODT with PT_TRIM leaves, until the enclave accepts it.
+    /// Returns the entry after EMODT with PT_TRIM, until the enclave accepts it.
     pub(crate) fn trimmed(self) -> Self {
         let trimmed = self.with_type(PageType::Trim).with_permissions(Permissions::NONE);
         trimmed.with_state(Self::MODIFIED)
     }
 
-    /// A regular page which the enclave may use.
+    /// Whether this is a regular page that the enclave may use.
     pub(crate) fn usable(self) -> bool {
         self.is(PageType::Reg) && self.0 & (Self::PENDING | Self::MODIFIED) == 0
     }
 
-    /// What code inside the enclave can do with the page.
+    /// Returns the permissions of code inside the enclave.
     pub(crate) fn effective(self) -> Permissions {
         if self.usable() {
             self.permissions().intersection(self.table())
@@ -223,13 +224,13 @@ pub(crate) struct Epcm {
 }
 
 impl Epcm {
-    /// All pages invalid. The memory is not touched until pages are added.
+    /// Makes a map of invalid pages. Its memory is not touched until pages are added.
     pub(crate) fn new(pages: usize) -> Result<Self, Error> {
         // SAFETY: zero is a valid `AtomicU32`.
         Ok(Epcm { entries: unsafe { zeroed_slice(pages) }? })
     }
 
-    /// Invalid for pages beyond the enclave.
+    /// Returns the entry of a page. Pages beyond the enclave are invalid.
     pub(crate) fn get(&self, page: usize) -> Entry {
         match self.entries.get(page) {
             Some(entry) => Entry(entry.load(Ordering::Acquire)),

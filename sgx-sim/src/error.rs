@@ -1,12 +1,12 @@
-//! Why an enclave was refused, in the names of the SDM.
+//! The reasons why an enclave is refused, in the SDM's names.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the software processor or the operating system's part refused.
+/// The reasons why the software processor, or its model of the operating system, refuses.
 ///
-/// Where the instruction reports an error code, the message begins with its name (SDM
-/// Vol. 3D, "Information and Error Codes"); where it raises a fault, with the fault.
+/// Where the instruction reports an error code, the message begins with its name (SDM Vol. 3D,
+/// "Information and Error Codes"). Where it raises a fault, the message begins with the fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -28,7 +28,7 @@ pub enum Error {
         /// SIGSTRUCT.ENCLAVEHASH.
         signed: [u8; 32],
     },
-    /// The attributes asked for are not those that were signed, or not permitted (EINIT).
+    /// The attributes asked for are not the signed ones, or not permitted (EINIT).
     #[error("SGX_INVALID_ATTRIBUTE: {0}")]
     InvalidAttribute(&'static str),
     /// ECREATE refuses the enclave's SECS.
@@ -37,32 +37,32 @@ pub enum Error {
     /// EADD refuses a page.
     #[error("#GP in EADD at offset {offset:#x}: {reason}")]
     Add {
-        /// Offset of the page from the enclave's base.
+        /// The offset of the page from the enclave's base.
         offset: u64,
-        /// The rule that it breaks.
+        /// The rule that the page breaks.
         reason: &'static str,
     },
     /// The SGXS stream is not in the canonical form that the `sgxs` crate defines.
     #[error("not a canonical SGXS stream: {0}")]
     NotCanonical(&'static str),
-    /// The SGXS stream is no such stream, as the `sgxs` crate says.
+    /// The bytes are no SGXS stream, according to the `sgxs` crate.
     #[error("cannot read the SGXS stream: {0}")]
     Stream(String),
-    /// The bytes of the SGXS stream can't be read.
+    /// The bytes of the SGXS stream cannot be read.
     #[error("the SGXS stream can't be read: {0}")]
     Read(#[source] io::Error),
     /// Linux would refuse the change of page permissions.
     #[error("page permissions at {address:#x}: {reason}")]
     Permissions {
-        /// Address of the first page that refuses.
+        /// The address of the first page that refuses.
         address: usize,
-        /// The rule that it breaks.
+        /// The rule that the change breaks.
         reason: &'static str,
     },
     /// The address lies in no enclave that this crate has loaded.
     #[error("{0:#x} lies in no simulated enclave")]
     NotAnEnclave(usize),
-    /// More enclaves at once than the registry holds.
+    /// There are more enclaves at once than the registry holds.
     #[error("too many simulated enclaves at once")]
     TooManyEnclaves,
     /// Signal handlers were installed over ours too many times.
@@ -71,78 +71,78 @@ pub enum Error {
     /// The processor or the kernel lacks something that the simulation needs.
     #[error("this machine cannot simulate SGX: {0}")]
     Unsupported(&'static str),
-    /// The root secret can't be had.
+    /// The root secret is not available.
     #[error("the simulated machine has no root secret: {0}")]
     RootSecret(#[source] RootSecretError),
-    /// The enclave's range of addresses can't be reserved.
+    /// The enclave's address range cannot be reserved.
     #[error("{size} bytes of address space can't be reserved: {source}")]
     AddressSpace {
-        /// The size of the range, ELRANGE. Twice as much is reserved for a moment, to align it.
+        /// The size of ELRANGE, in bytes. Twice as much is reserved for a moment, to align it.
         size: usize,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// Memory for what the simulated processor keeps can't be had.
+    /// The simulated processor cannot allocate memory for its own state.
     #[error("{size} bytes of memory can't be allocated")]
     Memory {
-        /// How much was asked for.
+        /// The size of the allocation, in bytes.
         size: usize,
     },
     /// A system call failed.
     #[error("{call}: {source}")]
     System {
-        /// Name of the call.
+        /// The name of the call.
         call: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }
 
-/// Why this user's simulated machine has no root secret.
+/// The reasons why this user's simulated machine has no root secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RootSecretError {
-    /// Neither the environment nor the list of users says where to keep it.
+    /// Neither the environment nor the user database names a folder for it.
     #[error(
         "there is no folder to keep it in: XDG_STATE_HOME is not set, and this user has no home"
     )]
     NoFolder,
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("{path} can't be read: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The file can't be made.
+    /// The file cannot be created.
     #[error("{path} can't be made: {source}")]
     Make {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The file, or the folder that it would be in, belongs to another user and can't be read.
+    /// The file, or the folder for it, belongs to another user and cannot be read.
     #[error("{path} can't be read: it belongs to user {owner}")]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// The other's number.
+        /// The owner's user id.
         owner: u32,
     },
-    /// The file holds something else.
+    /// The file does not hold a root secret.
     #[error("{path} is damaged: it does not have 16 bytes")]
     Damaged {
         /// The file.
         path: PathBuf,
     },
-    /// Others may read or change the file.
+    /// Other users may read or change the file.
     #[error("{path} is open to others (mode {mode:03o})")]
     Shared {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The file's permission bits.
         mode: u32,
     },
 }

@@ -20,9 +20,9 @@ pub(crate) mod vector {
 pub(crate) const PF_WRITE: u32 = 1 << 1;
 /// #PF error code: from user mode.
 pub(crate) const PF_USER: u32 = 1 << 2;
-/// #PF error code: an instruction was to be fetched.
+/// #PF error code: the access was an instruction fetch.
 pub(crate) const PF_FETCH: u32 = 1 << 4;
-/// #PF error code: the EPCM forbids it.
+/// #PF error code: the EPCM forbids the access.
 pub(crate) const PF_SGX: u32 = 1 << 15;
 
 /// An exception.
@@ -42,14 +42,14 @@ impl Exception {
         Exception { vector: vector::PF, error_code, address }
     }
 
-    /// The address that software outside sees: the page's (SDM Vol. 3D, "Synthetic State for
-    /// MISC Features").
+    /// Returns the address that software outside sees, which is the page's (SDM Vol. 3D, "Synthetic
+    /// State for MISC Features").
     pub(crate) fn reported_address(&self) -> u64 {
         (self.address & !(PAGE - 1)) as u64
     }
 
-    /// EXITINFO's fields VECTOR, EXIT_TYPE and VALID; zero for exceptions that are not reported
-    /// inside (SDM Vol. 3D, "Exception Vectors" of EXITINFO).
+    /// Returns EXITINFO's fields VECTOR, EXIT_TYPE and VALID; zero for exceptions that are not
+    /// reported inside (SDM Vol. 3D, "Exception Vectors" of EXITINFO).
     pub(crate) fn exitinfo(&self, with_exinfo: bool) -> u32 {
         const HARDWARE: u32 = 3 << 8;
         const SOFTWARE: u32 = 6 << 8;

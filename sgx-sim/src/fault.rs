@@ -1,16 +1,16 @@
-//! Signals: where the simulated processor takes over.
+//! The signal handlers, in which the simulated processor takes over.
 //!
-//! ENCLU raises an exception outside of hardware enclaves, and is emulated. Which exception
-//! depends on the processor: #UD where it has no SGX, #GP where SGX is there but switched off or
-//! hidden, or for a leaf that runs inside enclaves only, #PF where the leaf's operands are
-//! looked at first. So the instruction decides, not the exception. Other faults inside become
-//! asynchronous exits. Signals of the host's that arrive while a thread is
-//! inside must not see enclave state: every handler that the host has installed is wrapped,
-//! so that the enclave is left before it runs, and resumed after.
+//! ENCLU raises an exception outside of hardware enclaves, and is emulated. The exception depends
+//! on the processor: #UD without SGX; #GP if SGX is present but switched off or hidden, or for a
+//! leaf that runs inside enclaves only; #PF if the processor checks the leaf's operands first. So
+//! the handler looks at the instruction, not at the exception. Other faults inside become
+//! asynchronous exits. The host's signals that arrive while a thread is inside must not see enclave
+//! state: every handler that the host has installed is wrapped, so that the enclave is left before
+//! it runs, and resumed after.
 //!
 //! A handler starts on the enclave's segment bases. Until the host's are back, it touches no
-//! thread-local storage. From then on, since the interrupted code was the enclave's and holds
-//! no lock of the host's, it is ordinary code.
+//! thread-local storage. From then on it is ordinary code, since the interrupted code was the
+//! enclave's and holds no lock of the host's.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -30,7 +30,7 @@ use crate::loop_emulator;
 use crate::memory;
 use crate::thread::{self, Processor};
 
-/// Signals by which the kernel reports exceptions.
+/// The signals by which the kernel reports exceptions.
 const FAULTS: [i32; 5] = [libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGTRAP];
 /// Signals 32 and 33 belong to the C library, which hides them.
 const C_LIBRARY: [i32; 2] = [32, 33];
@@ -38,9 +38,9 @@ const SIGNALS: usize = 65;
 
 type Handler = unsafe extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// A handler that the host installs over ours may chain to ours, so that wrapping it again
-/// needs a handler of ours which chains to it, and is not the one that it chains to: one of the
-/// next generation.
+/// The number of handlers for one signal. A handler that the host installs over ours may chain to
+/// ours. To wrap it again, we need another handler than the one that it chains to: one of the next
+/// generation.
 const GENERATIONS: usize = 8;
 static HANDLERS: [Handler; GENERATIONS] = [
     on_signal::<0>,
@@ -52,15 +52,15 @@ static HANDLERS: [Handler; GENERATIONS] = [
     on_signal::<6>,
     on_signal::<7>,
 ];
-/// What each of our handlers has replaced. Never freed: a handler may be looking.
+/// The actions that our handlers have replaced. They are never freed: a handler may be reading one.
 static PREVIOUS: [[AtomicPtr<libc::sigaction>; SIGNALS]; GENERATIONS] =
     [const { [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS] }; GENERATIONS];
 
-/// Wraps the signal handlers that the process has installed since the last call, so that they
-/// may run while a thread is inside an enclave.
+/// Wraps the signal handlers that the process has installed since the last call, so that they may
+/// run while a thread is inside an enclave.
 ///
-/// Loading an enclave does this, and so does a thread's first entry. Call it after installing a
-/// handler later than that. Signals left to their default action stay as they are.
+/// Loading an enclave does this, and so does a thread's first entry. Call it after you install a
+/// handler later than that. Signals left to their default action stay unchanged.
 pub fn adopt_signal_handlers() -> Result<(), Error> {
     static ADOPTING: Mutex<()> = Mutex::new(());
     let _guard = ADOPTING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,7 +73,7 @@ pub fn adopt_signal_handlers() -> Result<(), Error> {
 fn adopt(signal: i32) -> Result<(), Error> {
     // SAFETY: all-zero is a valid `sigaction`.
     let mut found: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: asks for the present action.
+    // SAFETY: only reads the present action.
     if unsafe { libc::sigaction(signal, ptr::null(), &mut found) } != 0 {
         return Err(Error::last_os("sigaction"));
     }
@@ -110,8 +110,8 @@ unsafe extern "C" fn on_signal<const GENERATION: usize>(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // The kernel leaves EFLAGS.AC as the interrupted code had it.
-    // SAFETY: it changes that flag alone, and the stack below is free.
+    // The kernel leaves EFLAGS.AC as the interrupted code had it. SAFETY: this changes only that
+    // flag, and the stack below is free.
     unsafe {
         core::arch::asm!(
             "pushfq",
@@ -122,7 +122,7 @@ unsafe extern "C" fn on_signal<const GENERATION: usize>(
     }
     let bases = (thread::fs_base(), thread::gs_base());
     let previous = &PREVIOUS[GENERATION][signal as usize];
-    // SAFETY: the kernel's arguments; `dispatch` has put the host's segment bases back when
+    // SAFETY: the arguments are the kernel's; `dispatch` has restored the host's segment bases when
     // it returns.
     unsafe {
         match dispatch(signal, info, context, bases) {
@@ -137,20 +137,20 @@ unsafe extern "C" fn on_signal<const GENERATION: usize>(
     }
 }
 
-/// What is left to do for a signal.
+/// The work that remains after a signal was dispatched.
 enum Outcome {
-    /// Nothing; the context may have been changed.
+    /// None. The context may have changed.
     Done,
     /// Load the interrupted code's segment bases again.
     Resume,
-    /// The signal is the host's.
+    /// Call the host's handler.
     Chain,
-    /// The host's, and it interrupted code that runs on other segment bases.
+    /// Call the host's handler, then load the segment bases of the interrupted code again.
     ChainThenResume,
 }
 
 /// # Safety
-/// Called by a signal handler with its arguments and the segment bases that it found.
+/// A signal handler calls this with its arguments and the segment bases that it found.
 #[inline(always)]
 unsafe fn dispatch(
     signal: i32,
@@ -160,7 +160,7 @@ unsafe fn dispatch(
 ) -> Outcome {
     // SAFETY: the third argument of an SA_SIGINFO handler is its context.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    // SAFETY: likewise the second.
+    // SAFETY: the second argument is its `siginfo_t`.
     let is_fault = FAULTS.contains(&signal) && unsafe { (*info).si_code } > 0;
     let Some(processor) = thread::of_handler() else {
         return Outcome::Chain;
@@ -237,7 +237,8 @@ fn exception_inside(thread: &ThreadControl, context: &libc::ucontext_t) -> Event
     };
     match exception.vector {
         vector::UD | vector::GP if is_enclu(thread, get(libc::REG_RIP)) => return Event::Enclu,
-        // Of its operands; a page that code can't be fetched from is another fault.
+        // This is a fault of ENCLU's operands; a page that does not allow code fetches is another
+        // fault.
         vector::PF
             if exception.error_code & PF_FETCH == 0 && is_enclu(thread, get(libc::REG_RIP)) =>
         {
@@ -254,11 +255,12 @@ fn exception_inside(thread: &ThreadControl, context: &libc::ucontext_t) -> Event
     Event::Exception(exception)
 }
 
-/// Whether the instruction at `rip` is ENCLU, or HLT in its place.
+/// Whether the instruction at `rip` is ENCLU, or HLT in its place
+/// ([`quick_exits`](crate::quick_exits)).
 fn is_enclu(thread: &ThreadControl, rip: usize) -> bool {
     let enclave = thread.enclave();
-    // Another thread may replace it after the trap. It makes the place known before, so that a
-    // look at the bytes, and then at the known places, finds it as the one or the other.
+    // Another thread may replace ENCLU after the trap. It registers the address first, so a look at
+    // the bytes, and then at the registered addresses, finds one or the other.
     // SAFETY: bytes have no invalid values.
     enclave.contains(rip)
         && (unsafe { memory::read::<[u8; 3]>(rip) }
@@ -266,7 +268,7 @@ fn is_enclu(thread: &ThreadControl, rip: usize) -> bool {
             || enclave.quick_exits.contains(rip))
 }
 
-/// Whether the page table would have let this access pass.
+/// Whether the page table would have allowed this access.
 fn denied_by_epcm(thread: &ThreadControl, fault: &Exception) -> bool {
     if !thread.enclave().contains(fault.address) {
         return false;
@@ -280,10 +282,10 @@ fn denied_by_epcm(thread: &ThreadControl, fault: &Exception) -> bool {
     entry.valid() && entry.table().bits() & needed != 0
 }
 
-/// Pages that one trap changes at most: other threads that change pages wait.
+/// The most pages that one trap changes. Other threads that change pages wait meanwhile.
 const AT_ONCE: usize = 1024;
 
-/// Executes ENCLU, and those that follow in a loop over pages. Leaves the handler itself on EEXIT.
+/// Executes ENCLU, and the ENCLUs that follow in a loop over pages. On EEXIT, leaves the handler.
 fn enclu(
     processor: &Processor,
     thread: &ThreadControl,
@@ -298,8 +300,8 @@ fn enclu(
         let enclave = thread.enclave();
         enclave.quick_exits.learn(enclave, registers[libc::REG_RIP as usize] as usize);
         aex::set_outside(processor, thread);
-        // SAFETY: this is the trap's handler, the host's bases are loaded, the thread is
-        // outside now.
+        // SAFETY: this is the trap's handler, the host's bases are loaded, the thread is outside
+        // now.
         unsafe { enter::leave(registers) }
     }
     let enclave = thread.enclave();
@@ -307,8 +309,8 @@ fn enclu(
     for _ in 0..AT_ONCE {
         let more = leaf::changes_page(registers);
         while let Err(exception) = leaf::execute(enclave, &mut changes, registers) {
-            // It may have met a page whose page table was yet to follow its entry, or one that is
-            // added when it is touched.
+            // The leaf may have met a page whose page table does not match its entry yet, or a page
+            // that is added when it is touched.
             let late = changes.apply().is_ok_and(|had| had);
             if !late && !kernel::page_fault(enclave, &mut changes, &exception) {
                 return Err(exception);
@@ -325,12 +327,12 @@ fn enclu(
     Ok(())
 }
 
-/// Does what the kernel would have done with the signal had we not been in between. If it
-/// `may_move`, the host's handler runs on the stack that it would have run on, and this does
-/// not return.
+/// Does what the kernel would have done with the signal if our handler were not installed. With
+/// `may_move`, the host's handler runs on the stack that the kernel would have chosen, and this
+/// does not return.
 ///
 /// # Safety
-/// With a signal handler's arguments, and the host's segment bases loaded.
+/// Call this with a signal handler's arguments, and the host's segment bases loaded.
 unsafe fn chain(
     previous: &AtomicPtr<libc::sigaction>,
     signal: i32,
@@ -338,13 +340,13 @@ unsafe fn chain(
     context: *mut libc::c_void,
     may_move: bool,
 ) {
-    // SAFETY: never freed, and stored before our handler was installed.
+    // SAFETY: the action is never freed, and was stored before our handler was installed.
     let action = unsafe { *previous.load(Ordering::Acquire) };
     match action.sa_sigaction {
         // SAFETY: the caller's promise.
         libc::SIG_DFL => unsafe { default_action(signal, info) },
         libc::SIG_IGN => {
-            // SAFETY: a handler's second argument.
+            // SAFETY: this is a handler's second argument.
             if unsafe { (*info).si_code } > 0 {
                 // A fault cannot be ignored.
                 // SAFETY: the caller's promise.
@@ -358,17 +360,17 @@ unsafe fn chain(
             if FAULTS.contains(&signal) {
                 block(&action, signal);
             }
-            // SAFETY: a handler's third argument.
+            // SAFETY: this is a handler's third argument.
             let kernel_context = unsafe { &*context.cast::<libc::ucontext_t>() };
             if may_move
                 && action.sa_flags & libc::SA_ONSTACK == 0
                 && handler_stack::moved_to_alternate_stack(kernel_context)
             {
-                // SAFETY: checked, and the arguments are the kernel's.
+                // SAFETY: the conditions are checked, and the arguments are the kernel's.
                 unsafe { handler_stack::run_handler(handler, signal, info, context.cast()) }
             }
-            // SAFETY: what the host installed, called as its flags say; signal handlers of
-            // either kind take their arguments in the same registers.
+            // SAFETY: this calls the host's handler as its flags say; signal handlers of either
+            // kind take their arguments in the same registers.
             unsafe {
                 let handler: Handler = std::mem::transmute(handler);
                 handler(signal, info, context);
@@ -377,11 +379,11 @@ unsafe fn chain(
     }
 }
 
-/// The mask that the host wanted for its handler of a fault. Returning from the signal
-/// restores the old one.
+/// Blocks the signals that the host wanted blocked in its handler of a fault. Returning from the
+/// signal restores the old mask.
 fn block(action: &libc::sigaction, signal: i32) {
     let mut mask = action.sa_mask;
-    // SAFETY: a signal set of our own, and this thread's mask.
+    // SAFETY: this changes a signal set of our own, and this thread's mask.
     unsafe {
         if action.sa_flags & libc::SA_NODEFER == 0 {
             libc::sigaddset(&mut mask, signal);
@@ -397,11 +399,11 @@ fn reset_to_default(previous: &AtomicPtr<libc::sigaction>, action: &libc::sigact
     previous.store(Box::into_raw(Box::new(default)), Ordering::Release);
 }
 
-/// Lets the signal end the process as it would have: a fault by happening again, a signal
-/// that was sent by being sent again.
+/// Lets the signal end the process as it would have without us: a fault happens again, and a sent
+/// signal is sent again.
 ///
 /// # Safety
-/// In a handler, with its arguments.
+/// Call this in a handler, with its arguments.
 unsafe fn default_action(signal: i32, info: *mut libc::siginfo_t) {
     // SAFETY: restores the default action, and sends the process' own signal to itself.
     unsafe {

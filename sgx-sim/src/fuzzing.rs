@@ -1,7 +1,7 @@
-//! What the fuzz targets in `fuzz/` call.
+//! The functions that the fuzz targets in `fuzz/` call.
 //!
-//! Each function takes any bytes. It panics if the loader does, or if something was loaded that
-//! nobody has signed. Nobody but a fuzzer needs the feature that this module belongs to.
+//! Each function takes any bytes. It panics if the loader does, or if an unsigned enclave was
+//! loaded. Only fuzzers need the feature of this module.
 
 use crate::device::Device;
 use crate::error::Error;
@@ -14,14 +14,15 @@ use sgxs::sgxs::MEAS_UNMEASRD;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use twine_fuzz_input::Input;
 
-/// Records of one stream.
+/// The most records of one stream.
 const MAX_RECORDS: usize = 64;
 
-/// The machine that all enclaves are loaded on.
+/// The machine on which all enclaves are loaded.
 static DEVICE: LazyLock<Option<Mutex<Device>>> =
     LazyLock::new(|| Device::throwaway().ok().map(Mutex::new));
 
-/// The records that an input says, a kind and fields each; or bytes as they are.
+/// Builds the records that an input describes, each by a kind and fields, or takes the bytes as
+/// they are.
 fn records(mut input: Input<'_>) -> Vec<u8> {
     let mut stream = Vec::new();
     for _ in 0..MAX_RECORDS {
@@ -67,14 +68,14 @@ fn records(mut input: Input<'_>) -> Vec<u8> {
     stream
 }
 
-/// A stream that nobody has signed: it is read to its end, pages are added, and then it is refused.
+/// Loads an unsigned stream: the loader reads it to its end, adds the pages, and then refuses it.
 pub fn stream(bytes: &[u8]) {
     let stream = records(Input::new(bytes));
     let canonical = split(&stream);
     let signed = Sigstruct::try_copy_from(&[0; Sigstruct::UNPADDED_SIZE]);
-    let signed = signed.expect("these are as many bytes as it has");
+    let signed = signed.expect("the array has the size of a SIGSTRUCT");
     let attributes = Attributes { flags: AttributesFlags::MODE64BIT, xfrm: 3 };
-    let device = DEVICE.as_ref().expect("there are random bytes");
+    let device = DEVICE.as_ref().expect("the system has random bytes");
     let mut device = device.lock().unwrap_or_else(PoisonError::into_inner);
     match device.load_stream(&stream[..], &signed, attributes, Miscselect::empty()) {
         Ok(_) => panic!("an enclave was loaded that nobody has signed"),
@@ -83,7 +84,7 @@ pub fn stream(bytes: &[u8]) {
     }
 }
 
-/// Whether a stream consists of records as a whole.
+/// Whether a stream consists of whole records.
 fn split(stream: &[u8]) -> bool {
     let mut rest = stream;
     while !rest.is_empty() {
@@ -100,19 +101,19 @@ fn split(stream: &[u8]) -> bool {
     true
 }
 
-/// A SIGSTRUCT; MRSIGNER, if all of it is as EINIT wants it.
+/// Parses a SIGSTRUCT. Returns MRSIGNER, if EINIT would accept all of it.
 pub fn sigstruct(bytes: &[u8]) -> Option<[u8; 32]> {
     let sigstruct = Sigstruct::try_copy_from(bytes)?;
     sigstruct::authenticate(&sigstruct).ok()
 }
 
-/// Inputs for the target: enclaves of some pages.
+/// Returns inputs for the target: enclaves of a few pages.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let create = [0, 1, 16];
     let page = |number: u8, flags: u16| [1, number, 0, flags as u8, (flags >> 8) as u8];
     let (code, tcs) = (page(2, 0x205), page(3, 0x100));
     let content = |chunk: u8, kind: u8| [kind, chunk, 0, 0, 8, 4, 1, 2, 3, 4];
-    // OSSA, CSSA and NSSA, OENTRY, and the limits of FS and GS.
+    // These are OSSA, CSSA and NSSA, OENTRY, and the limits of FS and GS.
     let thread: Vec<u8> = [
         [3, 0x30, 0, 0, 16, 12].as_slice(),
         &[0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],

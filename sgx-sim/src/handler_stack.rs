@@ -1,10 +1,10 @@
-//! Running a host's signal handler on the stack where the kernel would have run it.
+//! Runs a signal handler of the host on the stack where the kernel would have run it.
 //!
-//! Signals that arrive inside an enclave must be delivered to the alternate stack, so that
-//! our handlers ask for it. A handler of the host's that did not ask may need more stack than
-//! the alternate stack has. So the signal's frame is copied to where the kernel would have
-//! put it, below the interrupted stack, and the handler started there: when it returns,
-//! `rt_sigreturn` takes that copy (Linux `arch/x86/kernel/signal_64.c`).
+//! Signals that arrive inside an enclave must be delivered to the alternate stack, so our handlers
+//! ask for it. A handler of the host that did not ask may need a larger stack. So the signal's
+//! frame is copied to the place where the kernel would have put it, below the interrupted stack,
+//! and the handler starts there. When it returns, `rt_sigreturn` uses that copy (Linux
+//! `arch/x86/kernel/signal_64.c`).
 
 use std::ptr;
 
@@ -12,14 +12,14 @@ use crate::xsave;
 
 /// Bytes below RSP that belong to the interrupted function (System V ABI).
 const RED_ZONE: usize = 128;
-/// Bytes of the kernel's `struct ucontext`, which is shorter than the C library's.
+/// The size of the kernel's `struct ucontext`, in bytes. The C library's is longer.
 const UCONTEXT: usize = 304;
 const SIGINFO: usize = size_of::<libc::siginfo_t>();
-/// XSAVE areas are aligned to this.
+/// The alignment of XSAVE areas.
 const XSAVE_ALIGN: usize = 64;
 const STACK_ALIGN: usize = 16;
 
-/// Whether the handler that has this context runs on an alternate stack, and what it
+/// Whether the handler that has this context runs on an alternate stack, and the code that it
 /// interrupted did not.
 pub(crate) fn moved_to_alternate_stack(context: &libc::ucontext_t) -> bool {
     let here = 0u8;
@@ -32,16 +32,16 @@ pub(crate) fn moved_to_alternate_stack(context: &libc::ucontext_t) -> bool {
 /// Leaves the present handler, whose arguments these are, for `handler`.
 ///
 /// # Safety
-/// The context is the kernel's own, on the present stack, [`moved_to_alternate_stack`], and
-/// `handler` is what the host has installed.
+/// The context is the kernel's own, on the present stack, and [`moved_to_alternate_stack`] returned
+/// true for it. `handler` is a handler that the host has installed.
 pub(crate) unsafe fn run_handler(
     handler: usize,
     signal: i32,
     info: *const libc::siginfo_t,
     context: *const libc::ucontext_t,
 ) -> ! {
-    // SAFETY: the kernel's frame is complete: the return address lies in front of the
-    // context. Below the interrupted stack pointer and red zone the stack is unused.
+    // SAFETY: the kernel's frame is complete: the return address lies just before the context.
+    // Below the interrupted stack pointer and red zone the stack is unused.
     let (frame, info, context) = unsafe {
         let state = (*context).uc_mcontext.fpregs.cast::<u8>();
         let rsp = (*context).uc_mcontext.gregs[libc::REG_RSP as usize] as usize;
@@ -62,7 +62,7 @@ pub(crate) unsafe fn run_handler(
         (frame as *mut usize).write(return_address);
         (frame, new_info, new_context)
     };
-    // SAFETY: as the kernel starts a handler. The frames that are left behind own nothing.
+    // SAFETY: this starts the handler as the kernel does. The frames left behind own nothing.
     unsafe {
         core::arch::asm!(
             "mov rsp, {frame}",

@@ -4,8 +4,8 @@
 //! processor where an enclave traps. The images, the loader interface (`sgxs`), the runner
 //! (`enclave-runner`) and the entry ABI (the kernel's vDSO) are those of hardware.
 //!
-//! **It protects nothing.** Whoever can read the process can read the enclave, and its keys
-//! derive from a file. What it makes says so: see [`SIMULATED_CPUSVN`].
+//! **It protects nothing.** Whoever can read the process can read the enclave, and its keys derive
+//! from a file. Its reports and keys say that they are simulated: see [`SIMULATED_CPUSVN`].
 //!
 //! ```no_run
 //! let image = std::fs::read("image.sgxs")?;
@@ -16,19 +16,18 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 //!
-//! - [`Device`] loads enclaves: it is the `sgxs` crate's `Load`.
+//! - [`Device`] loads enclaves: it implements the `sgxs` crate's `Load`.
 //! - [`sgx_sim_enter_enclave`] enters them, with the ABI of the kernel's
 //!   `__vdso_sgx_enter_enclave`; the feature `vdso` (on by default) defines that symbol too.
-//! - [`restrict_permissions`], [`protect`], [`augment`], [`trim`] and [`remove`] stand for what
-//!   Linux does to the pages of a running enclave.
-//! - [`Kernel`] is a model of Linux's driver in the place of all these: programs that load enclaves
-//!   through its ioctls can be tested with it, and faults be injected.
-//! - [`enclu_exception`] tells how ENCLU traps on this machine.
-//! - [`adopt_signal_handlers`] lets a program's signal handlers run while its threads are
-//!   inside.
+//! - [`restrict_permissions`], [`protect`], [`augment`], [`trim`] and [`remove`] do to the pages of
+//!   a running enclave what Linux does.
+//! - [`Kernel`] is a model of Linux's driver, used instead of all these: it serves to test programs
+//!   that load enclaves through the driver's ioctls, and to inject faults.
+//! - [`enclu_exception`] returns the exception that ENCLU raises on this machine.
+//! - [`adopt_signal_handlers`] lets a program's signal handlers run while its threads are inside.
 //!
-//! The README says what behaves as on hardware and what does not. "SDM" in these pages is the
-//! Intel 64 and IA-32 Architectures Software Developer's Manual.
+//! The README lists the differences from hardware. "SDM" in these pages is the Intel 64 and IA-32
+//! Architectures Software Developer's Manual.
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("sgx-sim runs on x86-64 Linux only");

@@ -1,4 +1,4 @@
-//! Building an enclave from an SGXS stream: ECREATE, EADD, EEXTEND and EINIT.
+//! Builds an enclave from an SGXS stream: ECREATE, EADD, EEXTEND and EINIT.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::leaf::key::Platform;
 use crate::measure::Measurement;
 use crate::stream::{CHUNK, Record, Source};
 
-/// Loads an enclave and makes it known.
+/// Loads an enclave and registers it.
 pub(crate) fn load(
     source: impl Source,
     sig: &Sigstruct,
@@ -33,14 +33,14 @@ pub(crate) fn load(
     stream.builder.init(sig, measurement.finish(), policy, platform, None)
 }
 
-/// Reads `source` to its end, measures it and builds what its records say.
+/// Reads `source` to its end, measures it, and builds the enclave that its records describe.
 fn read(
     mut source: impl Source,
     measurement: &mut Measurement,
     create: impl Fn(u32, u64) -> Result<Stream, Error>,
 ) -> Result<Stream, Error> {
     let mut stream: Option<Stream> = None;
-    // What the last block held of a record that goes on in the next one.
+    // The start of a record that continues in the next block.
     let mut rest = Vec::new();
     loop {
         let mut block = measurement.block()?;
@@ -73,7 +73,7 @@ fn read(
     stream.ok_or(Error::NotCanonical("does not begin with ECREATE"))
 }
 
-/// What a stream has described so far. It is canonical, or refused.
+/// The state of reading a stream. A stream that is not canonical is refused.
 struct Stream {
     builder: Builder,
     page: Option<CurrentPage>,
@@ -107,7 +107,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Contents for a chunk of the last page.
+    /// Writes the contents of a chunk of the last page.
     fn put(&mut self, offset: u64, data: &[u8; CHUNK]) -> Result<(), Error> {
         let page = self
             .page
@@ -123,7 +123,7 @@ impl Stream {
         self.builder.put(offset as usize, data)
     }
 
-    /// The last page has all its contents.
+    /// Ends the last page: its contents are complete.
     fn end_page(&mut self) -> Result<(), Error> {
         match &self.page {
             Some(CurrentPage { offset, page_type: PageType::Tcs, .. }) => {

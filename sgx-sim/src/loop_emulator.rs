@@ -1,19 +1,19 @@
-//! What lies between one ENCLU and the next in a loop over pages, executed here.
+//! Executes the instructions between one ENCLU and the next in a loop over pages.
 //!
-//! Each ENCLU is a trap, which takes as long as thousands of instructions; a loop that accepts
-//! pages has a handful between two of them. Where all of these only compute in registers, they
-//! are executed in the handler of the first trap, which then goes on with the next ENCLU. The
-//! code stays as it was measured, and finds every register and flag as if it had run by itself;
-//! with anything else in the way, it does run by itself.
+//! Each ENCLU is a trap, which takes as long as thousands of instructions. A loop that accepts
+//! pages has only a few instructions between two ENCLUs. If all of them only compute in registers,
+//! the handler of the first trap executes them, and continues with the next ENCLU. The code stays
+//! as it was measured, and finds every register and flag as if it had run by itself. If there is
+//! any other instruction, the code does run by itself.
 
 use crate::enclave::Enclave;
 use crate::epcm::PAGE;
 use crate::leaf::Registers;
 use crate::memory;
 
-/// How far to look.
+/// The most instructions to execute between two ENCLUs.
 const INSTRUCTIONS: usize = 32;
-/// The longest of the instructions that are known here, and more.
+/// The length of the longest instruction known here, and more.
 const LONGEST: usize = 16;
 
 pub(crate) const ENCLU: [u8; 3] = [0x0f, 0x01, 0xd7];
@@ -25,10 +25,10 @@ const AF: i64 = 1 << 4;
 const ZF: i64 = 1 << 6;
 const SF: i64 = 1 << 7;
 const OF: i64 = 1 << 11;
-/// The trap flag: somebody steps through the code, and is to see each instruction.
+/// The trap flag: a debugger steps through the code, and must see each instruction.
 const TF: i64 = 1 << 8;
 
-/// Registers by their number in instructions.
+/// The registers by their number in instructions.
 const NUMBERED: [i32; 16] = [
     libc::REG_RAX,
     libc::REG_RCX,
@@ -48,8 +48,8 @@ const NUMBERED: [i32; 16] = [
     libc::REG_R15,
 ];
 
-/// Executes from RIP on until it reaches an ENCLU; whether it does. Where not, the registers are
-/// as they were.
+/// Executes from RIP on until it reaches an ENCLU. Returns whether it does. If not, the registers
+/// are unchanged.
 pub(crate) fn to_next_enclu(enclave: &Enclave, registers: &mut Registers) -> bool {
     if registers[libc::REG_EFL as usize] & TF != 0 {
         return false;
@@ -57,7 +57,7 @@ pub(crate) fn to_next_enclu(enclave: &Enclave, registers: &mut Registers) -> boo
     let mut ahead = *registers;
     for _ in 0..INSTRUCTIONS {
         let rip = ahead[libc::REG_RIP as usize] as usize;
-        // What ran last was in the enclave, and code that goes on in the same page can run too.
+        // The last instruction was in the enclave, so other code in the same page can run too.
         let before = registers[libc::REG_RIP as usize] as usize - 1;
         if rip / PAGE != before / PAGE || rip % PAGE > PAGE - LONGEST || !enclave.contains(rip) {
             return false;
@@ -74,7 +74,7 @@ pub(crate) fn to_next_enclu(enclave: &Enclave, registers: &mut Registers) -> boo
     false
 }
 
-/// What the instructions that are known compute.
+/// The operations of the known instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     Add,
@@ -88,7 +88,8 @@ enum Operation {
 }
 
 impl Operation {
-    /// By bits 3 to 5 of the one-byte opcodes below 0x40, or of the ModRM byte after 0x81 and 0x83.
+    /// Decodes bits 3 to 5 of the one-byte opcodes below 0x40, or of the ModRM byte after 0x81 and
+    /// 0x83.
     fn numbered(number: u8) -> Option<Self> {
         Some(match number {
             0 => Operation::Add,
@@ -102,7 +103,8 @@ impl Operation {
     }
 }
 
-/// Executes one instruction on registers alone; how far RIP moves. `None` for one that is not known.
+/// Executes one instruction on registers alone. Returns how far RIP moves, or `None` for an unknown
+/// instruction.
 fn step(registers: &mut Registers, code: &[u8; LONGEST]) -> Option<i64> {
     let (rex, code) = match code[0] {
         rex @ 0x40..=0x4f => (rex, &code[1..]),
@@ -114,7 +116,7 @@ fn step(registers: &mut Registers, code: &[u8; LONGEST]) -> Option<i64> {
     let word = |at: usize| {
         i64::from(i32::from_le_bytes([code[at], code[at + 1], code[at + 2], code[at + 3]]))
     };
-    // ModRM, of two registers.
+    // The ModRM byte of two registers.
     let (reg, rm) = (code[1] >> 3 & 7, code[1] & 7);
     let both_registers = code[1] >> 6 == 3;
     let reg_register = NUMBERED[usize::from(reg | (rex & 4) << 1)] as usize;
@@ -153,8 +155,8 @@ fn step(registers: &mut Registers, code: &[u8; LONGEST]) -> Option<i64> {
     Some(prefix + length)
 }
 
-/// The result and the flags; operands are 64 bits if `wide`, else 32, and then the result's upper
-/// half is zero.
+/// Returns the result and the flags. Operands have 64 bits if `wide`, else 32, and then the
+/// result's upper half is zero.
 fn compute(operation: Operation, a: i64, b: i64, wide: bool, flags: i64) -> (i64, i64) {
     let bits = if wide { 64 } else { 32 };
     let mask = u64::MAX >> (64 - bits);
@@ -171,7 +173,7 @@ fn compute(operation: Operation, a: i64, b: i64, wide: bool, flags: i64) -> (i64
     let (carry, overflow, half) = match operation {
         Operation::Add => (result < a, !(a ^ b) & (a ^ result), a ^ b ^ result),
         Operation::Sub | Operation::Cmp => (a < b, (a ^ b) & (a ^ result), a ^ b ^ result),
-        // AF is undefined after these; processors clear it.
+        // AF is undefined after these operations; processors clear it.
         _ => (false, 0, 0),
     };
     let top = 1 << (bits - 1);
@@ -188,7 +190,7 @@ fn compute(operation: Operation, a: i64, b: i64, wide: bool, flags: i64) -> (i64
     (result as i64, flags)
 }
 
-/// A condition code (SDM Vol. 1, appendix B).
+/// Evaluates a condition code (SDM Vol. 1, appendix B).
 fn condition(flags: i64, code: u8) -> bool {
     let is = |flag: i64| flags & flag != 0;
     let holds = match code >> 1 {
@@ -224,14 +226,14 @@ mod tests {
         0x1234_5678_9abc_def0,
     ];
 
-    /// Runs an instruction on RCX and R8 natively and here, for all pairs of edges.
+    /// Runs an instruction on RCX and R8 natively and here, for all pairs of edge values.
     macro_rules! as_the_processor_does {
         ($text:literal, $code:expr) => {
             for a in EDGES {
                 for b in EDGES {
                     let (mut rcx, mut r8) = (a, b);
                     let flags: i64;
-                    // SAFETY: changes the registers it names, and the flags.
+                    // SAFETY: changes the registers that it names, and the flags.
                     unsafe {
                         asm!(
                             $text,
@@ -297,7 +299,7 @@ mod tests {
         assert_eq!(run(&[0xeb, 0x10]).0, Some(18), "jmp");
     }
 
-    /// Every condition after every comparison of edges, beside SETcc.
+    /// Compares every condition with SETcc after every comparison of edge values.
     #[test]
     fn conditions_match_the_processor() {
         macro_rules! condition_is {

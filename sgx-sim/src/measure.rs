@@ -1,5 +1,5 @@
-//! MRENCLAVE (SDM Vol. 3D, ECREATE, EADD, EEXTEND): SHA-256 of the measured records of the
-//! stream, computed on a thread of its own while the loader goes on, if there can be one.
+//! MRENCLAVE (SDM Vol. 3D, ECREATE, EADD, EEXTEND): SHA-256 of the measured records of the stream.
+//! A thread of its own computes it while the loader continues, if one can be started.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -12,21 +12,22 @@ use crate::stream::Block;
 /// A measurement in progress.
 pub(crate) struct Measurement {
     hash: Hash,
-    /// How many blocks there are.
+    /// The number of blocks that exist.
     blocks: usize,
 }
 
-/// What hashes.
+/// The computation of the hash.
 enum Hash {
-    /// A thread, which gives each block back. It ends when it gets no more.
+    /// Another thread hashes, and returns each block. It ends when it gets no more.
     Elsewhere { full: Sender<Block>, hashed: Receiver<Block>, thread: Thread },
-    /// This thread, where there can be no other.
+    /// This thread hashes, because no other can be started.
     Here { hash: Box<Sha256>, hashed: Vec<Block> },
 }
 
 impl Measurement {
-    /// So many that the hash, which is slower, finds one whenever it looks: the loader fills the
-    /// others while it wakes up. More would be more memory to touch for the first time.
+    /// The number of blocks. The hash, which is slower than the loader, always finds a full one:
+    /// the loader fills the others while the thread wakes up. More blocks would be more memory to
+    /// touch.
     const BLOCKS: usize = 8;
 
     pub(crate) fn start() -> Self {
@@ -48,7 +49,7 @@ impl Measurement {
         Measurement { hash, blocks: 0 }
     }
 
-    /// An empty block.
+    /// Returns an empty block.
     pub(crate) fn block(&mut self) -> Result<Block, Error> {
         let used = match &mut self.hash {
             Hash::Elsewhere { hashed, .. } if self.blocks == Self::BLOCKS => hashed.recv().ok(),
@@ -67,10 +68,10 @@ impl Measurement {
         }
     }
 
-    /// Extends the measurement by what is measured of `block`.
+    /// Extends the measurement by the measured bytes of `block`.
     pub(crate) fn extend(&mut self, block: Block) {
         match &mut self.hash {
-            // It fails only if the thread has panicked, which `finish` passes on.
+            // This fails only if the thread has panicked, which `finish` passes on.
             Hash::Elsewhere { full, .. } => drop(full.send(block)),
             Hash::Here { hash, hashed } => {
                 block.measured().for_each(|bytes| hash.update(bytes));
@@ -79,7 +80,7 @@ impl Measurement {
         }
     }
 
-    /// EINIT's final value.
+    /// Returns EINIT's final value.
     pub(crate) fn finish(self) -> [u8; 32] {
         match self.hash {
             Hash::Elsewhere { full, mut thread, .. } => {
@@ -95,7 +96,7 @@ impl Measurement {
     }
 }
 
-/// A thread that has ended when this is dropped.
+/// A thread. Dropping this waits for its end.
 struct Thread(Option<JoinHandle<[u8; 32]>>);
 
 impl Thread {
@@ -106,7 +107,7 @@ impl Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // Its panic is passed on by who wants its result.
+        // The caller that wants its result passes its panic on.
         let _ = self.join();
     }
 }

@@ -1,8 +1,8 @@
-//! Memory of the simulator's own, and access to enclave memory on the enclave's behalf.
+//! The simulator's own memory, and access to enclave memory on the enclave's behalf.
 //!
-//! The EPCM is consulted first, but the host may have narrowed the page tables behind our
-//! back, so that every access may fault. The copy loop is one routine whose faults the signal
-//! handler turns into a result.
+//! The simulator checks the EPCM first, but the host may have narrowed the page tables without
+//! telling it, so every access may fault. One routine copies, and the signal handler turns its
+//! faults into a result.
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::arch::global_asm;
@@ -11,8 +11,8 @@ use std::ptr;
 
 use crate::error::Error;
 
-/// Zeros, which cost nothing until they are touched. Where there is no memory for them, as under
-/// a small RLIMIT_DATA, that is an error: the process would be aborted otherwise.
+/// Allocates zeros, which cost nothing until they are touched. Without memory for them, as under a
+/// small RLIMIT_DATA, this returns an error, where `vec!` would abort the process.
 ///
 /// # Safety
 /// Zero must be a valid `T`.
@@ -22,17 +22,17 @@ pub(crate) unsafe fn zeroed_slice<T>(count: usize) -> Result<Box<[T]>, Error> {
     if layout.size() == 0 {
         return Ok(Box::default());
     }
-    // SAFETY: the layout has a size.
+    // SAFETY: the size of the layout is not zero.
     let start = unsafe { alloc_zeroed(layout) };
     if start.is_null() {
         return Err(none(layout.size()));
     }
-    // SAFETY: allocated just now with the layout of such a slice, and zeros are valid by the
-    // caller's promise.
+    // SAFETY: the memory was allocated just now with the layout of such a slice, and zeros are
+    // valid by the caller's promise.
     Ok(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(start.cast(), count)) })
 }
 
-/// The access faulted at the page table.
+/// A fault of the access at the page table.
 #[derive(Debug)]
 pub(crate) struct Fault;
 
@@ -41,7 +41,8 @@ global_asm!(
     ".hidden sgx_sim_copy",
     ".globl sgx_sim_copy",
     ".type sgx_sim_copy,@function",
-    // rdi: to, rsi: from, rdx: length. Result in eax: 0, or 1 after a fault.
+    // rdi is the target, rsi the source, rdx the length. The result in eax is 0, or 1 after a
+    // fault.
     "sgx_sim_copy:",
     "    mov rcx, rdx",
     ".hidden sgx_sim_copy_start",
@@ -69,7 +70,7 @@ unsafe extern "C" {
     fn sgx_sim_copy_fault();
 }
 
-/// Copies `len` bytes. One side is enclave memory; the other is the caller's own.
+/// Copies `len` bytes. One side is enclave memory; the other belongs to the caller.
 pub(crate) fn copy(to: usize, from: usize, len: usize) -> Result<(), Fault> {
     // SAFETY: enclave memory belongs to no Rust object, and a fault there is caught.
     match unsafe { sgx_sim_copy(to, from, len) } {
@@ -85,7 +86,7 @@ pub(crate) fn copy(to: usize, from: usize, len: usize) -> Result<(), Fault> {
 pub(crate) unsafe fn read<T: Copy>(from: usize) -> Result<T, Fault> {
     let mut value = MaybeUninit::<T>::uninit();
     copy(value.as_mut_ptr() as usize, from, size_of::<T>())?;
-    // SAFETY: filled, and valid by the caller's promise.
+    // SAFETY: the value is filled, and valid by the caller's promise.
     Ok(unsafe { value.assume_init() })
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn write<T: Copy>(to: usize, value: &T) -> Result<(), Fault> {
     copy(to, std::ptr::from_ref(value) as usize, size_of::<T>())
 }
 
-/// Where execution continues after a fault at `rip`, if `rip` is in the copy loop.
+/// Returns where execution continues after a fault at `rip`, if `rip` is in the copy loop.
 pub(crate) fn fixup(rip: usize) -> Option<usize> {
     let start = sgx_sim_copy_start as *const () as usize;
     let end = sgx_sim_copy_end as *const () as usize;

@@ -1,8 +1,8 @@
-//! What Linux does to the pages of a running enclave (Linux `Documentation/arch/x86/sgx.rst`,
+//! Linux's operations on the pages of a running enclave (Linux `Documentation/arch/x86/sgx.rst`,
 //! SGX2 ioctls; SDM Vol. 3D, EAUG, EMODPR, EMODT, EREMOVE).
 //!
-//! Each of these is only the operating system's half: the enclave accepts the change, or
-//! finds out.
+//! Each of these is only the operating system's half: the enclave must accept the change, or it
+//! meets a fault.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::epcm::{Entry, PAGE, Permissions};
 use crate::error::Error;
 use crate::registry;
 
-/// Takes permissions from pages, as `SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS` (EMODPR): what is
-/// left is what `permissions` and the EPCM both allow. The enclave must EACCEPT them, with
-/// SECINFO.FLAGS.PR set.
+/// Restricts the permissions of pages, as `SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS` (EMODPR): the new
+/// permissions are those that `permissions` and the EPCM both allow. The enclave must EACCEPT them,
+/// with SECINFO.FLAGS.PR set.
 pub fn restrict_permissions(
     address: usize,
     len: usize,
@@ -39,8 +39,8 @@ pub fn restrict_permissions(
     )
 }
 
-/// Sets the page tables' permissions, as `mprotect` on an enclave's mapping: never more than
-/// what the page was added with, and what the EPCM denies stays denied.
+/// Sets the page tables' permissions, as `mprotect` on an enclave's mapping. They cannot exceed the
+/// permissions that the page was added with, and the EPCM's restrictions stay in force.
 pub fn protect(address: usize, len: usize, permissions: Permissions) -> Result<(), Error> {
     change(
         address,
@@ -58,10 +58,10 @@ pub fn protect(address: usize, len: usize, permissions: Permissions) -> Result<(
     )
 }
 
-/// Adds zeroed pages to a running enclave (EAUG). They are readable and writable once the
-/// enclave has accepted them, with SECINFO.FLAGS.PENDING set.
+/// Adds zeroed pages to a running enclave (EAUG). They are readable and writable once the enclave
+/// has accepted them, with SECINFO.FLAGS.PENDING set.
 ///
-/// Linux adds pages when they are first touched; here that must be asked for.
+/// Linux adds pages when they are first touched; here the caller must ask for them.
 pub fn augment(address: usize, len: usize) -> Result<(), Error> {
     let (enclave, pages) = pages(address, len)?;
     let _paging = enclave.lock_paging();
@@ -136,7 +136,7 @@ fn require(
     })
 }
 
-/// The enclave around the range, and its page numbers.
+/// Returns the enclave that contains the range, and the range's page numbers.
 fn pages(address: usize, len: usize) -> Result<(Arc<Enclave>, Range<usize>), Error> {
     let enclave = registry::get(address)?;
     if !address.is_multiple_of(PAGE) || !len.is_multiple_of(PAGE) {

@@ -1,4 +1,4 @@
-//! What ENCLU does on this machine, outside of enclaves in hardware.
+//! The behaviour of ENCLU on this machine, outside of hardware enclaves.
 
 use std::fmt;
 use std::io;
@@ -6,16 +6,16 @@ use std::ptr;
 
 use crate::exception::vector;
 
-/// The exception that ENCLU raises outside of enclaves in hardware.
+/// The exception that ENCLU raises outside of hardware enclaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncluException {
     /// #UD: the processor has no SGX.
     InvalidOpcode,
-    /// #GP: it has SGX, which is switched off, hidden, or on: EEXIT is for enclaves only.
+    /// #GP: it has SGX, which is switched off, hidden, or on (EEXIT is for enclaves only).
     GeneralProtection,
-    /// Another one, by its vector. The simulator takes #PF of an operand for ENCLU too, and no
-    /// other.
+    /// Another exception, by its vector. The simulator also takes #PF of an operand for ENCLU, and
+    /// no other.
     Other(u8),
 }
 
@@ -30,16 +30,16 @@ impl fmt::Display for EncluException {
     }
 }
 
-/// Exit codes of the child below every vector and above it.
+/// The exit codes of the child that are no vector: one below all vectors, one above.
 const NOTHING_RAISED: i32 = 0;
 const NO_HANDLER: i32 = 255;
 
-/// Executes ENCLU\[EEXIT\] in a child process, to see which exception it raises here.
+/// Executes ENCLU\[EEXIT\] in a child process, to find the exception that it raises here.
 ///
 /// # Errors
-/// When no child could be started, or it did not end by an exception.
+/// An error if no child could be started, or if it did not end by an exception.
 pub fn enclu_exception() -> io::Result<EncluException> {
-    // SAFETY: the child calls nothing but functions that are safe after a fork, and ends.
+    // SAFETY: the child calls only functions that are safe after a fork, and ends.
     let child = unsafe { libc::fork() };
     match child {
         -1 => Err(io::Error::last_os_error()),
@@ -63,7 +63,7 @@ pub fn enclu_exception() -> io::Result<EncluException> {
 fn wait(child: libc::pid_t) -> io::Result<i32> {
     let mut status = 0;
     loop {
-        // SAFETY: waits for a child of this function's, and fills the status.
+        // SAFETY: waits for a child of this function, and fills the status.
         if unsafe { libc::waitpid(child, &mut status, 0) } == child {
             return Ok(status);
         }
@@ -82,8 +82,8 @@ fn in_child() -> ! {
             libc::_exit(registers[libc::REG_TRAPNO as usize] as i32)
         }
     }
-    // SAFETY: handlers of this child's alone; ENCLU outside of an enclave raises an exception,
-    // whose handler ends it.
+    // SAFETY: the handlers are the child's alone; ENCLU outside of an enclave raises an exception,
+    // whose handler ends the child.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = tell as *const () as usize;

@@ -1,11 +1,10 @@
-//! Cheaper traps for exits, where the owner of the [`Device`](crate::Device) wants them.
+//! Cheaper traps for exits, if the owner of the [`Device`](crate::Device) wants them.
 //!
-//! An invalid opcode is a dear trap where a hypervisor intercepts it, as KVM does on AMD
-//! processors: it decodes the instruction to see whether it should emulate it. HLT, which
-//! user mode may not execute, is one byte long and raises #GP without that detour. So the
-//! first byte of an ENCLU that has executed EEXIT is overwritten with HLT, and its address
-//! remembered. That is a change to measured code after it was measured, which the enclave
-//! could read: hence the choice.
+//! An invalid opcode is an expensive trap if a hypervisor intercepts it, as KVM does on AMD
+//! processors: it decodes the instruction to see whether it should emulate it. HLT, which user mode
+//! may not execute, is one byte long and raises #GP without that detour. So the first byte of an
+//! ENCLU that has executed EEXIT is overwritten with HLT, and its address remembered. This changes
+//! measured code after it was measured, and the enclave could read the change. So it is optional.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -13,13 +12,13 @@ use crate::enclave::Enclave;
 use crate::epcm::Permissions;
 
 const HLT: u8 = 0xf4;
-/// EDP's entry code has one place that exits. Others have few.
+/// The most exits of an enclave. EDP's entry code has one, other code few.
 const SITES: usize = 8;
 
-/// Where an enclave exits by HLT.
+/// The places where an enclave exits by HLT.
 pub(crate) struct QuickExits {
     wanted: bool,
-    /// Addresses; zero where free.
+    /// The addresses of the places; zero if free.
     sites: [AtomicUsize; SITES],
 }
 
@@ -34,7 +33,7 @@ impl QuickExits {
         self.wanted && self.sites.iter().any(|site| site.load(Ordering::Acquire) == address)
     }
 
-    /// Makes the ENCLU at `address` trap by HLT from now on, if that is wanted, and possible.
+    /// Makes the ENCLU at `address` trap by HLT from now on, if that is wanted and possible.
     #[inline(always)]
     pub(crate) fn learn(&self, enclave: &Enclave, address: usize) {
         if self.wanted && !self.contains(address) {
@@ -56,8 +55,8 @@ impl QuickExits {
         if enclave.protect_temporarily(page, writable).is_err() {
             return;
         }
-        // Known before it can trap. One byte changes, so that other threads see one
-        // instruction or the other.
+        // The address is registered before HLT can trap. Only one byte changes, so other threads
+        // see one instruction or the other.
         site.store(address, Ordering::Release);
         // SAFETY: the byte lies in the enclave, in a page that is writable now.
         unsafe { (*(address as *const AtomicU8)).store(HLT, Ordering::Release) };

@@ -1,8 +1,8 @@
-//! Which addresses belong to which simulated enclave.
+//! The address ranges of all simulated enclaves.
 //!
-//! Entry and fault handling look an enclave up by address without locks: a fixed table of
-//! address ranges. Functions that stand for the operating system go through a lock and get
-//! a counted reference, so that they may race with unloading.
+//! Entry and fault handling look an enclave up by address without locks, in a fixed table of
+//! address ranges. Functions that model the operating system take a lock and get a counted
+//! reference, so that they may race with unloading.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::error::Error;
 const CAPACITY: usize = 1024;
 
 struct Slot {
-    /// Zero when the slot is free.
+    /// The base address, or zero if the slot is free.
     base: AtomicUsize,
     end: AtomicUsize,
     enclave: AtomicPtr<Enclave>,
@@ -27,12 +27,12 @@ static SLOTS: [Slot; CAPACITY] = [const {
         enclave: AtomicPtr::new(ptr::null_mut()),
     }
 }; CAPACITY];
-/// Slots from here on were never used.
+/// The slots from here on were never used.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
 static LOADED: Mutex<Vec<(usize, Weak<Enclave>)>> = Mutex::new(Vec::new());
 
-/// Makes an enclave known to entry and fault handling.
+/// Registers an enclave for entry and fault handling.
 pub(crate) fn insert(enclave: &Arc<Enclave>) -> Result<(), Error> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let index = SLOTS
@@ -49,7 +49,7 @@ pub(crate) fn insert(enclave: &Arc<Enclave>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Forgets the enclave at `base`, if it was known.
+/// Removes the enclave at `base`, if it was registered.
 pub(crate) fn remove(base: usize) {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     loaded.retain(|(other, _)| *other != base);
@@ -61,8 +61,8 @@ pub(crate) fn remove(base: usize) {
     }
 }
 
-/// The enclave around `address`. Alive as long as the caller knows it to be: a caller that
-/// holds one of its TCSs, or runs inside it.
+/// Returns the enclave that contains `address`. Only the caller knows that it is alive: because the
+/// caller holds one of its TCSs, or runs inside it.
 pub(crate) fn find(address: usize) -> Option<*const Enclave> {
     let used = USED.load(Ordering::Acquire);
     SLOTS[..used].iter().find_map(|slot| {
@@ -76,7 +76,7 @@ pub(crate) fn find(address: usize) -> Option<*const Enclave> {
     })
 }
 
-/// A counted reference to the enclave around `address`.
+/// Returns a counted reference to the enclave that contains `address`.
 pub(crate) fn get(address: usize) -> Result<Arc<Enclave>, Error> {
     let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     loaded
@@ -86,8 +86,8 @@ pub(crate) fn get(address: usize) -> Result<Arc<Enclave>, Error> {
         .ok_or(Error::NotAnEnclave(address))
 }
 
-/// Whether `address` (of a TCS) belongs to a simulated enclave rather than to the
-/// processor's. Takes no lock and reads a few words.
+/// Whether `address` (of a TCS) belongs to a simulated enclave rather than to one of the processor.
+/// Takes no lock and reads a few words.
 pub fn owns_tcs(address: *const core::ffi::c_void) -> bool {
     find(address as usize).is_some()
 }

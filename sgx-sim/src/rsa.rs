@@ -1,11 +1,11 @@
-//! RSA-3072 with public exponent 3, verified as EINIT does: with the quotients Q1 and Q2
-//! that SIGSTRUCT carries, so that no division is needed (SDM Vol. 3D, EINIT).
+//! RSA-3072 with public exponent 3, verified as EINIT does: with the quotients Q1 and Q2 in
+//! SIGSTRUCT, so that no division is needed (SDM Vol. 3D, EINIT).
 //!
-//! Only public values pass through here; nothing needs constant time.
+//! All values here are public, so nothing needs constant time.
 
 use std::cmp::Ordering;
 
-/// Bytes of a 3072-bit number.
+/// The size of a 3072-bit number, in bytes.
 pub(crate) const BYTES: usize = 384;
 const LIMBS: usize = BYTES / 8;
 
@@ -36,7 +36,7 @@ pub(crate) fn verify(
     Ok(())
 }
 
-/// EMSA-PKCS1-v1_5 (RFC 8017 section 9.2) of a SHA-256 digest, little-endian.
+/// Returns EMSA-PKCS1-v1_5 (RFC 8017 section 9.2) of a SHA-256 digest, little-endian.
 fn pkcs1_v15(digest: &[u8; 32]) -> [u8; BYTES] {
     let mut encoded = super::sigstruct::PKCS1_PADDING;
     encoded[..digest.len()].copy_from_slice(digest);
@@ -70,7 +70,7 @@ fn multiply(a: &Number, b: &Number) -> Product {
     product
 }
 
-/// `value - quotient * n` when that is a remainder, i.e. in `0..n`.
+/// Returns `value - quotient * n` if that is a remainder, i.e. in `0..n`.
 fn reduce(value: &Product, quotient: &Number, n: &Number) -> Option<Number> {
     let multiple = multiply(quotient, n);
     let mut difference = [0; 2 * LIMBS];

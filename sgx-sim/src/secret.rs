@@ -1,4 +1,4 @@
-//! Where the root secret of a user's simulated machine is kept.
+//! The file of the root secret of a user's simulated machine.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -11,13 +11,13 @@ use crate::error::RootSecretError;
 
 type Secret = [u8; ROOT_SECRET_SIZE];
 
-/// This user's root secret, made if there is none.
+/// Returns this user's root secret. Makes one if there is none.
 pub(crate) fn of_this_user() -> Result<Secret, RootSecretError> {
     let state = state_folder(env::var_os("XDG_STATE_HOME").map(PathBuf::from), env::home_dir())?;
     read_or_make(&state.join("sgx-sim").join("root-secret"))
 }
 
-/// As the XDG base directory specification has it, which takes no relative path.
+/// Follows the XDG base directory specification, which ignores relative paths.
 fn state_folder(state: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf, RootSecretError> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let default = || home.filter(absolute).map(|home| home.join(".local/state"));
@@ -37,7 +37,7 @@ fn read_or_make(path: &Path) -> Result<Secret, RootSecretError> {
     })
 }
 
-/// The secret in a file that is its user's alone; nothing if there is no file.
+/// Reads the secret from a file that only its user may access. `None` if the file does not exist.
 fn read(path: &Path) -> Result<Option<Secret>, RootSecretError> {
     let path = || path.to_owned();
     let failed = |source: io::Error| RootSecretError::Read { path: path(), source };
@@ -63,8 +63,8 @@ fn read(path: &Path) -> Result<Option<Secret>, RootSecretError> {
     Ok(Some(secret))
 }
 
-/// Whom the file belongs to, or the nearest folder above it that can be looked at, if that is
-/// another user.
+/// Returns the owner of the file, or of the nearest folder above it with readable metadata, if that
+/// is another user.
 fn owner_if_another(path: &Path) -> Option<u32> {
     // SAFETY: geteuid takes nothing and always succeeds.
     let user = unsafe { libc::geteuid() };
@@ -72,8 +72,8 @@ fn owner_if_another(path: &Path) -> Option<u32> {
     (owner != user).then_some(owner)
 }
 
-/// Two processes may make the file at the same time: each writes its own beside it, and the
-/// first to link it into place has made it for both.
+/// Makes the file. Two processes may do so at the same time: each writes its own draft beside it,
+/// and the first to link its draft into place has made the file for both.
 fn make(path: &Path) -> io::Result<()> {
     let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -81,9 +81,9 @@ fn make(path: &Path) -> io::Result<()> {
     let draft = path.with_extension(format!("{:016x}", u64::from_le_bytes(tag)));
     let linked = write(&draft, &random::<ROOT_SECRET_SIZE>()?)
         .and_then(|()| fs::hard_link(&draft, path))
-        // What is sealed may be on the disk before this would be by itself.
+        // Sealed data may reach the disk before this file would without a sync.
         .and_then(|()| File::open(folder)?.sync_all());
-    // It has another name now, or is of no use.
+    // The draft has another name now, or is useless.
     let _ = fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
@@ -159,7 +159,7 @@ mod tests {
         let error = read_or_make(&folder.join("file/sgx-sim/root-secret")).unwrap_err();
         assert!(matches!(error, RootSecretError::Read { .. }), "{error}");
         fs::remove_dir_all(&folder).unwrap();
-        // Nothing can be made there.
+        // Nothing can be created there.
         let error = read_or_make(Path::new("/proc/self/sgx-sim/root-secret")).unwrap_err();
         assert!(matches!(error, RootSecretError::Make { .. }), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What EINIT checks of SIGSTRUCT and SECS (SDM Vol. 3D, EINIT; SIGSTRUCT's table).
+//! EINIT's checks of SIGSTRUCT and SECS (SDM Vol. 3D, EINIT; SIGSTRUCT's table).
 
 use sgx_isa::Sigstruct;
 use sgx_isa::{Attributes, AttributesFlags, Miscselect, SIGSTRUCT_HEADER1, SIGSTRUCT_HEADER2};
@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::rsa;
 
-/// The two values that SIGSTRUCT.VENDOR may have.
+/// The two valid values of SIGSTRUCT.VENDOR.
 const VENDORS: [u32; 2] = [0, 0x8086];
 
-/// EMSA-PKCS1-v1_5 for SHA-256 and 3072 bits, little-endian, the digest (the first 32 bytes)
-/// left zero. The rest is what the SDM calls HARDCODED_PKCS1_5_PADDING.
+/// EMSA-PKCS1-v1_5 for SHA-256 and 3072 bits, little-endian. The digest (the first 32 bytes) is
+/// zero; the SDM calls the rest HARDCODED_PKCS1_5_PADDING.
 pub(crate) const PKCS1_PADDING: [u8; rsa::BYTES] = {
     /// DER DigestInfo of SHA-256, up to the digest.
     const DIGEST_INFO: [u8; 19] = [
@@ -35,7 +35,7 @@ pub(crate) const PKCS1_PADDING: [u8; rsa::BYTES] = {
     padding
 };
 
-/// Checks SIGSTRUCT's form and signature, and gives MRSIGNER.
+/// Checks SIGSTRUCT's form and signature, and returns MRSIGNER.
 pub(crate) fn authenticate(sig: &Sigstruct) -> Result<[u8; 32], Error> {
     if sig.header != SIGSTRUCT_HEADER1 {
         return Err(Error::InvalidSigStruct("HEADER"));
@@ -67,7 +67,7 @@ pub(crate) fn authenticate(sig: &Sigstruct) -> Result<[u8; 32], Error> {
     Ok(Sha256::digest(sig.modulus).into())
 }
 
-/// Checks that what was built is what was signed.
+/// Checks that the enclave that was built is the signed one.
 pub(crate) fn match_enclave(
     sig: &Sigstruct,
     measured: &[u8; 32],

@@ -1,7 +1,7 @@
 //! State Save Area frames (SDM Vol. 3D, "State Save Area (SSA) Frame").
 //!
-//! A frame holds, from its start, the XSAVE area and, at its end, GPRSGX with the MISC region
-//! in front.
+//! A frame holds the XSAVE area at its start, and GPRSGX at its end, with the MISC region just
+//! before it.
 
 use crate::enclave::{Enclave, ThreadControl};
 use crate::epcm::{PAGE, Permissions};
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::memory;
 use crate::xsave;
 
-/// GPRSGX, field by field as the SDM lays it out.
+/// GPRSGX, with the fields in the SDM's order.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct GprSgx {
@@ -50,7 +50,7 @@ pub(crate) struct ExInfo {
 const EXINFO_SIZE: usize = size_of::<ExInfo>();
 const URSP_OFFSET: usize = 144;
 
-/// The smallest frame that ECREATE accepts.
+/// Returns the size of the smallest frame that ECREATE accepts, in bytes.
 pub(crate) fn smallest_frame(xfrm: u64) -> Result<usize, Error> {
     Ok(xsave::layout()?.size(xfrm) + EXINFO_SIZE + GPRSGX_SIZE)
 }
@@ -63,8 +63,8 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Frame number `index` of `thread`, or the address of the page that is not a readable and
-    /// writable regular page (EENTER's and ERESUME's #PF).
+    /// Returns frame number `index` of `thread`, or the address of the page that is not a readable
+    /// and writable regular page (#PF of EENTER and ERESUME).
     pub(crate) fn of(thread: &ThreadControl, index: u32) -> Result<Self, usize> {
         let enclave: &Enclave = thread.enclave();
         let start = thread.frame(index);
@@ -83,7 +83,7 @@ impl Frame {
     }
 
     pub(crate) fn read_gpr(&self) -> Result<GprSgx, memory::Fault> {
-        // SAFETY: `GprSgx` is plain integers.
+        // SAFETY: `GprSgx` consists of integers.
         unsafe { memory::read(self.gpr()) }
     }
 
@@ -95,7 +95,7 @@ impl Frame {
         memory::write(self.gpr() - EXINFO_SIZE, exinfo)
     }
 
-    /// EENTER and ERESUME save RSP and RBP where AEX will find them.
+    /// Saves RSP and RBP where AEX will find them, as EENTER and ERESUME do.
     pub(crate) fn write_outside_stack(&self, ursp: u64, urbp: u64) -> Result<(), memory::Fault> {
         memory::write(self.gpr() + URSP_OFFSET, &[ursp, urbp])
     }

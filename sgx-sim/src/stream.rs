@@ -1,8 +1,8 @@
-//! An SGXS stream: where it comes from, and the records that it consists of.
+//! SGXS streams: their source and their records.
 //!
-//! A record is what ECREATE, EADD or EEXTEND puts into the measurement (SDM Vol. 3D, "Enclave
-//! Measurement"), 64 bytes; behind that of EEXTEND come the 256 bytes that it measures. Page
-//! contents that are loaded but not measured have the form of EEXTEND under a tag of their own.
+//! A record has the 64 bytes that ECREATE, EADD or EEXTEND puts into the measurement (SDM Vol. 3D,
+//! "Enclave Measurement"). After a record of EEXTEND come the 256 bytes that it measures. Page
+//! contents that are loaded but not measured have the form of EEXTEND, under a tag of their own.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub(crate) const CHUNK: usize = 256;
 pub(crate) const HEADER: usize = 64;
 const LONGEST: usize = HEADER + CHUNK;
 
-/// One record. Its reserved fields are zero.
+/// A record. Its reserved fields are zero.
 pub(crate) enum Record<'a> {
     Create {
         ssaframesize: u32,
@@ -27,7 +27,7 @@ pub(crate) enum Record<'a> {
         offset: u64,
         flags: u64,
     },
-    /// Contents of a part of the last page.
+    /// The contents of a part of the last page.
     Chunk {
         offset: u64,
         measured: bool,
@@ -36,7 +36,7 @@ pub(crate) enum Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The first record of `bytes` and its length, or `None` if it is not there as a whole.
+    /// Returns the first record of `bytes` and its length, or `None` if `bytes` end before it does.
     pub(crate) fn first(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else {
             return Ok(None);
@@ -52,7 +52,7 @@ impl<'a> Record<'a> {
                 (Record::Chunk { offset: words[1], measured, data }, &words[2..], LONGEST)
             }
             MEAS_ECREATE => {
-                // SSAFRAMESIZE has 4 bytes, SIZE the 8 behind them.
+                // SSAFRAMESIZE has 4 bytes; SIZE has the 8 bytes after them.
                 let [_, low, high, ..] = words;
                 let size = low >> 32 | high << 32;
                 words[2] = high >> 32;
@@ -61,7 +61,7 @@ impl<'a> Record<'a> {
             MEAS_UNSIZED => return Err(Error::NotCanonical("the enclave has no size")),
             _ => return Err(Error::NotCanonical("a record's tag is not known")),
         };
-        // The processor measures them as zero, whatever the stream has there.
+        // The processor measures reserved fields as zero, whatever the stream contains.
         if reserved.iter().fold(0, |bits, word| bits | word) != 0 {
             return Err(Error::NotCanonical("a reserved field is not zero"));
         }
@@ -78,11 +78,11 @@ fn words(header: &[u8; HEADER]) -> [u64; HEADER / 8] {
     std::array::from_fn(|i| u64::from_le_bytes(words[i]))
 }
 
-/// A part of a stream, and which of its bytes are measured.
+/// A part of a stream, with the ranges of its measured bytes.
 pub(crate) struct Block {
     bytes: Box<[u8]>,
     filled: usize,
-    /// In ascending order, apart from each other.
+    /// In ascending order, with gaps between them.
     measured: Vec<Range<usize>>,
 }
 
@@ -104,20 +104,20 @@ impl Block {
         self.measured.clear();
     }
 
-    /// Appends `bytes`, for which there must be room.
+    /// Appends `bytes`. The block must have room for them.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes[self.filled..][..bytes.len()].copy_from_slice(bytes);
         self.filled += bytes.len();
     }
 
-    /// As [`Self::push`], of what is measured.
+    /// Appends bytes that are measured, as [`Self::push`] does.
     pub(crate) fn push_measured(&mut self, bytes: &[u8]) {
         let start = self.filled;
         self.push(bytes);
         self.measure(start..self.filled);
     }
 
-    /// Whether there is room for so many bytes.
+    /// Whether there is room for this many bytes.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.bytes.len() - self.filled >= bytes
     }
@@ -126,7 +126,7 @@ impl Block {
         &mut self.bytes[self.filled..]
     }
 
-    /// Notes that `range`, which begins no earlier than any noted before, is measured.
+    /// Marks `range` as measured. It must not begin before any range marked earlier.
     pub(crate) fn measure(&mut self, range: Range<usize>) {
         match self.measured.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,
@@ -139,9 +139,9 @@ impl Block {
     }
 }
 
-/// Where a stream comes from.
+/// The source of a stream.
 pub(crate) trait Source {
-    /// Appends to `block` until that is full or the stream ends.
+    /// Appends to `block` until it is full or the stream ends.
     fn fill(&mut self, block: &mut Block) -> Result<(), Error>;
 }
 
@@ -162,7 +162,7 @@ impl<R: Read> Source for Bytes<R> {
     }
 }
 
-/// A stream that is given record by record, without reserved fields.
+/// A stream that arrives record by record, without reserved fields.
 pub(crate) struct Records<'r, R>(pub(crate) &'r mut R);
 
 impl<R: SgxsRead> Source for Records<'_, R> {
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use sgxs::sgxs::{MeasEAdd, MeasECreate, MeasEExtend, SecinfoTruncated, SgxsWrite};
 
-    /// One record of each kind.
+    /// Returns a stream with one record of each kind.
     fn stream() -> Vec<u8> {
         let secinfo = SecinfoTruncated { flags: sgx_isa::PageType::Reg.into() };
         let header = || MeasEExtend { offset: 0x1100 };

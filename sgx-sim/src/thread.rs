@@ -1,9 +1,9 @@
-//! What the simulated processor keeps for each operating system thread: its registers that
-//! matter across entries, and the alternate stack on which its signals are handled.
+//! The simulated processor's state for each operating system thread: the registers that matter
+//! across entries, and the alternate stack on which its signals are handled.
 //!
-//! Handlers start on the enclave's FS base, where thread-local storage cannot be reached, so
-//! they find their thread by the stack they run on: all alternate stacks lie in one
-//! reservation, each in a slot of the same size.
+//! Handlers start on the enclave's FS base, where thread-local storage cannot be reached, so they
+//! find their thread by the stack they run on: all alternate stacks lie in one reservation, each in
+//! a slot of the same size.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
@@ -14,9 +14,9 @@ use crate::enclave::ThreadControl;
 use crate::epcm::PAGE;
 use crate::xsave;
 
-/// Address space per thread: a guard page, the stack, then the [`Processor`].
+/// The address space per thread, in bytes: a guard page, the stack, then the [`Processor`].
 const SLOT: usize = 512 * 1024;
-/// Threads that can have entered enclaves and still exist.
+/// The most threads that can have entered enclaves and still exist.
 const SLOTS: usize = 8192;
 
 /// One thread's simulated logical processor.
@@ -26,24 +26,24 @@ pub(crate) struct Processor {
     xsave: UnsafeCell<[u8; xsave::MAX_SIZE]>,
     /// CR_TCS_PA: the TCS in use, null outside enclaves.
     pub(crate) current: AtomicPtr<ThreadControl>,
-    /// FS base outside.
+    /// The FS base outside.
     pub(crate) host_fs: AtomicUsize,
-    /// GS base outside.
+    /// The GS base outside.
     pub(crate) host_gs: AtomicUsize,
     tid: AtomicI32,
 }
 
-/// Where the processor lies within its slot.
+/// The offset of the processor in its slot.
 const PROCESSOR: usize = SLOT - size_of::<Processor>().next_multiple_of(PAGE);
 
 static ARENA: OnceLock<usize> = OnceLock::new();
-/// Base of the reservation; 0 until made. Apart from `ARENA`, for signal handlers.
+/// The base of the reservation; 0 until it is made. Signal handlers use this instead of `ARENA`.
 static BASE: AtomicUsize = AtomicUsize::new(0);
-/// Slots below this were in use at some time.
+/// The number of slots that were ever in use. They are the first ones.
 static USED: AtomicUsize = AtomicUsize::new(0);
 static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
-/// FS base. A plain load: the register is the thread's.
+/// Returns the FS base, which only this thread changes.
 #[inline(always)]
 pub(crate) fn fs_base() -> usize {
     let base;
@@ -54,7 +54,7 @@ pub(crate) fn fs_base() -> usize {
     base
 }
 
-/// GS base.
+/// Returns the GS base.
 #[inline(always)]
 pub(crate) fn gs_base() -> usize {
     let base;
@@ -68,7 +68,7 @@ pub(crate) fn gs_base() -> usize {
 /// Changes the segment bases.
 ///
 /// # Safety
-/// Until the host's bases are back, nothing may touch thread-local storage.
+/// Until the host's bases are restored, nothing may touch thread-local storage.
 #[inline(always)]
 pub(crate) unsafe fn set_bases(fs: usize, gs: usize) {
     // SAFETY: the caller's promise; the instructions are permitted as for `fs_base`.
@@ -83,17 +83,17 @@ pub(crate) unsafe fn set_bases(fs: usize, gs: usize) {
     };
 }
 
-// SAFETY: only signal handlers of other threads that search by `tid` see a `Processor` that is
-// not theirs, and they read `tid` alone.
+// SAFETY: of other threads, only signal handlers that search by `tid` see a `Processor`, and they
+// read `tid` alone.
 unsafe impl Sync for Processor {}
 
 impl Processor {
-    /// Memory for [`Self::xsave`], to be used by this thread only.
+    /// Returns the memory of [`Self::xsave`]. Only this thread may use it.
     pub(crate) fn xsave_buffer(&self) -> *mut [u8; xsave::MAX_SIZE] {
         self.xsave.get()
     }
 
-    /// Puts the host's segment bases back.
+    /// Restores the host's segment bases.
     #[inline(always)]
     pub(crate) fn load_host_bases(&self) {
         // SAFETY: these are the bases under which all code of the host runs.
@@ -103,7 +103,7 @@ impl Processor {
     }
 }
 
-/// The slots, given back with the thread's local storage.
+/// The slot of a thread, freed together with its thread-local storage.
 struct Guard(Cell<*mut Processor>);
 
 thread_local! {
@@ -122,7 +122,7 @@ impl Drop for Guard {
     }
 }
 
-/// This thread's processor; made, with its alternate stack, at the first call.
+/// Returns this thread's processor. The first call makes it, with its alternate stack.
 pub(crate) fn current() -> Option<&'static Processor> {
     let mut processor = CURRENT.with(Cell::get);
     if processor.is_null() {
@@ -133,7 +133,7 @@ pub(crate) fn current() -> Option<&'static Processor> {
     Some(unsafe { &*processor })
 }
 
-/// The processor of the thread that runs this signal handler, without thread-local storage.
+/// Returns the processor of the thread that runs this signal handler, without thread-local storage.
 #[inline(always)]
 pub(crate) fn of_handler() -> Option<&'static Processor> {
     let base = BASE.load(Ordering::Relaxed);
@@ -151,12 +151,12 @@ pub(crate) fn of_handler() -> Option<&'static Processor> {
     Some(unsafe { &*(processor as *const Processor) })
 }
 
-/// For handlers that run on another stack than ours: whoever replaced our alternate stack
-/// made this the slow way.
+/// Serves handlers that run on another stack than ours. This is slow, but only programs that
+/// replace our alternate stack need it.
 #[cold]
 fn find_by_tid(base: usize) -> Option<usize> {
     let tid: i64;
-    // SAFETY: gettid takes no arguments and touches nothing; not through libc, whose
+    // SAFETY: gettid takes no arguments and touches nothing. This does not go through libc, whose
     // wrapper may use thread-local storage.
     unsafe {
         core::arch::asm!(
@@ -169,7 +169,7 @@ fn find_by_tid(base: usize) -> Option<usize> {
     };
     (0..USED.load(Ordering::Acquire)).find_map(|index| {
         let address = base + index * SLOT + PROCESSOR;
-        // SAFETY: slots below `USED` are mapped for good.
+        // SAFETY: slots below `USED` stay mapped.
         let processor = unsafe { &*(address as *const Processor) };
         (i64::from(processor.tid.load(Ordering::Relaxed)) == tid).then_some(address)
     })
@@ -177,7 +177,7 @@ fn find_by_tid(base: usize) -> Option<usize> {
 
 #[cold]
 fn attach() -> Option<*mut Processor> {
-    // What could not be adopted here, `Device::load` has told of or will tell of.
+    // `Device::load` reports handlers that could not be adopted here.
     let _ = crate::fault::adopt_signal_handlers();
     let base = *ARENA.get_or_init(|| {
         // SAFETY: a new mapping at an address of the kernel's choice.
@@ -207,9 +207,10 @@ fn attach() -> Option<*mut Processor> {
         return None;
     }
     let processor = (slot + PROCESSOR) as *mut Processor;
-    // SAFETY: mapped, zeroed memory of this thread's; zero is valid for every field.
+    // SAFETY: this is mapped, zeroed memory of this thread, and zero is valid for every field.
     unsafe { (*processor).tid.store(libc::gettid(), Ordering::Relaxed) };
-    // Threads whose local storage is being torn down keep their slot until the process ends.
+    // Threads that are destroying their thread-local storage keep their slot until the process
+    // ends.
     let _ = GUARD.try_with(|guard| guard.0.set(processor));
     CURRENT.with(|current| current.set(processor));
     Some(processor)
@@ -225,7 +226,7 @@ fn take_slot(base: usize) -> Option<usize> {
         return None;
     }
     let slot = base + index * SLOT;
-    // SAFETY: a part of the reservation that no thread uses yet.
+    // SAFETY: this is a part of the reservation that no thread uses yet.
     let done = unsafe {
         libc::mprotect((slot + PAGE) as *mut _, SLOT - PAGE, libc::PROT_READ | libc::PROT_WRITE)
     };
@@ -238,8 +239,8 @@ fn take_slot(base: usize) -> Option<usize> {
 
 fn release(slot: usize) {
     let mut stack = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: 0, ss_size: 0 };
-    // SAFETY: asks for the present alternate stack; disables it if it is the one that ends
-    // here; then gives the memory back, which no one else refers to.
+    // SAFETY: reads the present alternate stack, disables it if it is the one that ends here, and
+    // then frees the memory, to which nothing else refers.
     unsafe {
         libc::sigaltstack(ptr::null(), &mut stack);
         if stack.ss_sp as usize == slot + PAGE {

@@ -1,10 +1,10 @@
-//! The kernel's own `__vdso_sgx_enter_enclave`, and ours of the same name.
+//! The kernel's own `__vdso_sgx_enter_enclave`, and the simulator's function of the same name.
 
 use std::sync::OnceLock;
 
 use crate::enter::EnterFn;
 
-/// The kernel's entry function for enclaves in hardware, if this kernel has one.
+/// Returns the kernel's entry function for hardware enclaves, if this kernel has one.
 pub fn kernel_vdso_enter() -> Option<EnterFn> {
     static FOUND: OnceLock<Option<EnterFn>> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -20,7 +20,7 @@ pub fn kernel_vdso_enter() -> Option<EnterFn> {
     })
 }
 
-/// The little of ELF that finding a symbol in the vDSO takes.
+/// The part of ELF that is needed to find a symbol in the vDSO.
 mod elf {
     use core::ffi::CStr;
     use libc::{Elf64_Ehdr, Elf64_Phdr, Elf64_Sym};
@@ -41,7 +41,8 @@ mod elf {
     /// # Safety
     /// `image` is a shared object that the kernel has mapped.
     pub(super) unsafe fn find_symbol(image: usize, name: &CStr) -> Option<usize> {
-        // SAFETY: the kernel's image is well-formed, so that every offset leads to what it says.
+        // SAFETY: the kernel's image is well-formed, so every offset leads to the structure that it
+        // names.
         unsafe {
             let (bias, dynamic) = dynamic(image)?;
             if dynamic.strings == 0 || dynamic.symbols == 0 {
@@ -112,13 +113,13 @@ mod elf {
     }
 }
 
-/// Makes the linker look at our definition of the symbol.
+/// Makes the linker include our definition of the symbol.
 #[cfg(feature = "vdso")]
 pub(crate) fn link() {
     std::hint::black_box(symbol::__vdso_sgx_enter_enclave as *const ());
 }
 
-/// Nothing to link: the program defines the symbol itself, if it wants it.
+/// Does nothing: the program defines the symbol itself, if it wants it.
 #[cfg(not(feature = "vdso"))]
 pub(crate) fn link() {}
 
@@ -136,7 +137,8 @@ mod symbol {
 
     global_asm!(
         ".pushsection .text.__vdso_sgx_enter_enclave,\"ax\",@progbits",
-        // Weak: a program's own definition wins, also where Cargo has united the features.
+        // The symbol is weak: a program's own definition wins, also where Cargo has united the
+        // features.
         ".weak __vdso_sgx_enter_enclave",
         ".type __vdso_sgx_enter_enclave,@function",
         "__vdso_sgx_enter_enclave:",
@@ -179,7 +181,7 @@ mod symbol {
     );
 
     unsafe extern "C" fn choose(run: *const EnclaveRun) -> EnterFn {
-        // SAFETY: the argument that every caller of this symbol passes.
+        // SAFETY: every caller of this symbol passes this argument.
         let tcs = unsafe { (*run).tcs };
         if registry::owns_tcs(tcs as *const _) {
             enter_enclave_fn()

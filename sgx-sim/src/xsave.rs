@@ -1,9 +1,9 @@
 //! Extended processor state in SSA frames (SDM Vol. 1, "Managing State Using the XSAVE
 //! Feature Set"; Vol. 3D, "State Save Area").
 //!
-//! The kernel leaves the interrupted thread's state in the signal frame, in the standard
-//! format of XSAVE. AEX copies from there what XFRM names; ERESUME checks an SSA frame as
-//! XRSTOR would and leaves a copy for XRSTOR to load.
+//! The kernel leaves the interrupted thread's state in the signal frame, in the standard format of
+//! XSAVE. AEX copies the components in XFRM from there. ERESUME checks an SSA frame as XRSTOR
+//! would, and leaves a copy for XRSTOR to load.
 
 use std::arch::x86_64::{__cpuid_count, _xgetbv};
 use std::sync::OnceLock;
@@ -14,32 +14,32 @@ use crate::error::Error;
 pub(crate) const LEGACY_FEATURES: u64 = 3;
 const LEGACY_SIZE: usize = 512;
 const HEADER_SIZE: usize = 64;
-/// Bytes 464 to 511 of the legacy region are software's; XSAVE leaves them alone, and Linux
+/// Bytes 464 to 511 of the legacy region belong to software: XSAVE leaves them alone, and Linux
 /// describes the signal frame there.
 const SOFTWARE_BYTES: usize = 464;
 /// `FP_XSTATE_MAGIC1` of Linux's `struct _fpx_sw_bytes`: an XSAVE image follows.
 const MAGIC1: u32 = 0x4650_5853;
 const MXCSR_OFFSET: usize = 24;
 const MXCSR_MASK_OFFSET: usize = 28;
-/// MXCSR_MASK of processors that report zero (SDM Vol. 1, "Guidelines for Writing to the
-/// MXCSR Register").
+/// The MXCSR_MASK of processors that report zero (SDM Vol. 1, "Guidelines for Writing to the MXCSR
+/// Register").
 const DEFAULT_MXCSR_MASK: u32 = 0xffbf;
 /// FCW and MXCSR in their initial configuration.
 const INITIAL_FCW: u16 = 0x37f;
 const INITIAL_MXCSR: u32 = 0x1f80;
 
-/// The largest XSAVE image that frames and buffers have room for.
+/// The size of the largest XSAVE image that fits into frames and buffers, in bytes.
 pub(crate) const MAX_SIZE: usize = 16 * 1024;
 
-/// Where this processor keeps each state component in the standard format.
+/// The place of each state component in this processor's standard format.
 pub(crate) struct Layout {
     xcr0: u64,
-    /// Offset and size by component.
+    /// The offset and size of each component.
     components: [(usize, usize); 63],
     mxcsr_mask: u32,
 }
 
-/// Of this processor; asked once.
+/// Returns the layout of this processor, which is determined once.
 pub(crate) fn layout() -> Result<&'static Layout, Error> {
     static LAYOUT: OnceLock<Option<Layout>> = OnceLock::new();
     LAYOUT
@@ -53,7 +53,7 @@ impl Layout {
         if !std::is_x86_feature_detected!("xsave") {
             return None;
         }
-        // SAFETY: XSAVE is there, and the kernel has enabled it for std to report it.
+        // SAFETY: std reports XSAVE only if the processor has it and the kernel has enabled it.
         let xcr0 = unsafe { xcr0() };
         let mut components = [(0, 0); 63];
         for (index, component) in components.iter_mut().enumerate().skip(2) {
@@ -71,7 +71,7 @@ impl Layout {
         const MPX: u64 = 0b11 << 3;
         const AVX512: u64 = 0b111 << 5;
         const AMX: u64 = 0b11 << 17;
-        // XCR0's own rules (SDM Vol. 1, "Enabling the XSAVE Feature Set").
+        // These are XCR0's own rules (SDM Vol. 1, "Enabling the XSAVE Feature Set").
         let whole = |group| xfrm & group == 0 || xfrm & group == group;
         xfrm & LEGACY_FEATURES == LEGACY_FEATURES
             && xfrm & !self.xcr0 == 0
@@ -80,14 +80,14 @@ impl Layout {
             && self.size(xfrm) <= MAX_SIZE
     }
 
-    /// Bytes of the XSAVE area for `xfrm`.
+    /// Returns the size of the XSAVE area for `xfrm`, in bytes.
     pub(crate) fn size(&self, xfrm: u64) -> usize {
         self.extended(xfrm)
             .map(|(_, offset, size)| offset + size)
             .fold(LEGACY_SIZE + HEADER_SIZE, usize::max)
     }
 
-    /// Bit, offset and size of the components of `features` beyond the legacy region.
+    /// Returns bit, offset and size of the components of `features` beyond the legacy region.
     fn extended(&self, features: u64) -> impl Iterator<Item = (u64, usize, usize)> + '_ {
         (2..63)
             .map(move |index| (1 << index, self.components[index]))
@@ -95,8 +95,8 @@ impl Layout {
             .map(|(bit, (offset, size))| (bit, offset, size))
     }
 
-    /// AEX's part: writes to `area`, which has [`Self::size`] bytes, what XSAVE would with
-    /// `xfrm` in XCR0.
+    /// Does AEX's part: writes to `area`, which has [`Self::size`] bytes, what XSAVE would write
+    /// with `xfrm` in XCR0.
     pub(crate) fn save(&self, signal_frame: &SignalFrame<'_>, xfrm: u64, area: &mut [u8]) {
         area.fill(0);
         area[..SOFTWARE_BYTES].copy_from_slice(&signal_frame.image[..SOFTWARE_BYTES]);
@@ -109,11 +109,11 @@ impl Layout {
         }
     }
 
-    /// ERESUME's part: whether XRSTOR would take `area` with `xfrm` in XCR0.
+    /// Does ERESUME's part: whether XRSTOR would accept `area` with `xfrm` in XCR0.
     pub(crate) fn restorable(&self, area: &[u8], xfrm: u64) -> bool {
         let header = &area[LEGACY_SIZE..LEGACY_SIZE + HEADER_SIZE];
         let xstate_bv = u64_at(header, 0);
-        // XCOMP_BV and the bytes after it, which the standard format wants clear.
+        // XCOMP_BV and the bytes after it must be zero in the standard format.
         xstate_bv & !xfrm == 0
             && header[8..24].iter().all(|b| *b == 0)
             && u32_at(area, MXCSR_OFFSET) & !self.mxcsr_mask == 0
@@ -128,7 +128,7 @@ pub(crate) struct SignalFrame<'a> {
 
 impl<'a> SignalFrame<'a> {
     /// # Safety
-    /// `context` is the context that the kernel gave to a signal handler that is running.
+    /// `context` is what the kernel gave to a signal handler that is running.
     pub(crate) unsafe fn of(context: &'a mut libc::ucontext_t) -> Option<Self> {
         let start = context.uc_mcontext.fpregs.cast::<u8>();
         if start.is_null() {
@@ -157,8 +157,8 @@ impl<'a> SignalFrame<'a> {
         }
     }
 
-    /// Puts the components of `xfrm` into their initial configuration, as AEX does: what the
-    /// kernel loads when the handler returns.
+    /// Sets the components of `xfrm` to their initial configuration, as AEX does. The kernel loads
+    /// them when the handler returns.
     pub(crate) fn reset(&mut self, xfrm: u64) {
         self.image[..SOFTWARE_BYTES].fill(0);
         self.image[..2].copy_from_slice(&INITIAL_FCW.to_le_bytes());
@@ -170,11 +170,11 @@ impl<'a> SignalFrame<'a> {
     }
 }
 
-/// Bytes of the extended state in a signal frame, from its start to the end of the second
-/// magic number; zero for a null pointer.
+/// Returns the size of the extended state in a signal frame, in bytes, from its start to the end of
+/// the second magic number; zero for a null pointer.
 ///
 /// # Safety
-/// `start` is null, or what the kernel gave a running signal handler.
+/// `start` is null, or the pointer that the kernel gave to a running signal handler.
 pub(crate) unsafe fn signal_frame_size(start: *const u8) -> usize {
     if start.is_null() {
         return 0;

@@ -147,7 +147,7 @@ fn quick_exits_behave_like_others() {
             });
         }
     });
-    // An HLT of the enclave's own is still a fault.
+    // An HLT in the enclave's own code is still a fault.
     let enclave = Spec::new(Entry::Trap).load_on(common::device().quick_exits(true));
     for _ in 0..3 {
         assert_eq!(enclave.enter(0, [5, 0, 0, 0, 0]).vector, 13);
@@ -167,7 +167,7 @@ fn the_vdso_symbol_enters_simulated_enclaves() {
     let exit = common::enter_through(__vdso_sgx_enter_enclave, &mut run, EENTER, registers);
     assert_eq!((exit.result, exit.function, exit.rdi), (0, EEXIT, 2));
 
-    // Anything else is the kernel's; without SGX it has no such function, or refuses.
+    // Any other TCS belongs to the kernel; without SGX it has no such function, or refuses.
     let mut page = Box::new([0u64; 1024]);
     let mut run = EnclaveRun::new(page.as_mut_ptr().cast());
     let exit = common::enter_through(__vdso_sgx_enter_enclave, &mut run, 0, registers);

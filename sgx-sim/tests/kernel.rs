@@ -1,5 +1,5 @@
-//! The model of Linux's driver: its checks and answers, and pages that are added at faults. What is
-//! expected is what `arch/x86/kernel/cpu/sgx` of Linux does.
+//! The model of Linux's driver: its checks and answers, and pages that are added at faults. The
+//! expected results are those of `arch/x86/kernel/cpu/sgx` in Linux.
 
 mod common;
 
@@ -36,7 +36,7 @@ const TRIM: u64 = 0x400;
 const PF_SGX: u16 = 1 << 15;
 const PAGE_FAULT: u16 = 14;
 
-/// Where there are addresses without pages.
+/// The offset of addresses without pages.
 const EMPTY: u64 = 0x3_0000;
 
 #[repr(C, align(4096))]
@@ -52,7 +52,7 @@ struct AddPages {
     count: u64,
 }
 
-/// `struct sgx_enclave_restrict_permissions`, and `_modify_types` with a type in the third place.
+/// `struct sgx_enclave_restrict_permissions`, and `_modify_types`, whose third field is a type.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Change {
@@ -73,14 +73,14 @@ fn errno(result: std::io::Result<()>) -> Result<(), i32> {
     result.map_err(|error| error.raw_os_error().unwrap())
 }
 
-/// Addresses for an enclave, aligned to their size.
+/// Addresses for an enclave, aligned to its size.
 struct Addresses(u64);
 
 impl Addresses {
     fn new() -> Self {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let size = 2 * at::SIZE as usize;
-        // SAFETY: a new mapping, which is never given back.
+        // SAFETY: this is a new mapping, which is never unmapped.
         let start =
             unsafe { libc::mmap(std::ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) };
         assert_ne!(start, libc::MAP_FAILED);
@@ -95,7 +95,7 @@ struct Page {
     content: Aligned,
 }
 
-/// The pages of the enclave that `spec` describes, all of them measured.
+/// Returns the pages of the enclave that `spec` describes, all of them measured.
 fn pages(spec: &Spec) -> Vec<Page> {
     let mut pages = Vec::new();
     let mut stream = &spec.image()[..];
@@ -140,7 +140,7 @@ fn create(file: &EnclaveFile, spec: &Spec, base: u64, size: u64) -> Result<(), i
     ioctl(file, CREATE, &mut std::ptr::from_ref(&secs))
 }
 
-/// ADD_PAGES of one page; and how many bytes the driver says were added.
+/// Makes ADD_PAGES of one page. Also returns how many bytes the driver reports as added.
 fn add(file: &EnclaveFile, page: &Page) -> (Result<(), i32>, u64) {
     let secinfo = [page.flags, 0, 0, 0, 0, 0, 0, 0];
     let mut add = AddPages {
@@ -159,7 +159,7 @@ fn init(file: &EnclaveFile, sigstruct: &Sigstruct) -> Result<(), i32> {
     ioctl(file, INIT, &mut std::ptr::from_ref(sigstruct))
 }
 
-/// An enclave on a kernel, whose entry executes leaves.
+/// An enclave on a kernel. Its entry executes leaves.
 struct Loaded {
     base: u64,
     file: EnclaveFile,
@@ -201,16 +201,17 @@ impl Loaded {
         self.base + offset
     }
 
-    /// EACCEPT of the page at an offset: RAX, or the fault's vector and error code.
+    /// Executes EACCEPT of the page at an offset. Returns RAX, or the fault's vector and error
+    /// code.
     fn accept(&self, offset: u64, flags: u64) -> Result<u64, (u16, u16)> {
         let secinfo = self.tcs() + at::DATA + 64;
-        // SAFETY: a page of the enclave, which simulated hardware does not hide.
+        // SAFETY: this is a page of the enclave, which simulated hardware does not hide.
         unsafe { (secinfo as *mut [u64; 8]).write_volatile([flags, 0, 0, 0, 0, 0, 0, 0]) };
         let exit = self.enter([EACCEPT.into(), secinfo, self.page(offset), 0, 0]);
         self.answer(exit).map(|exit| exit.rdi)
     }
 
-    /// Writes to a page, of which comes a fault: its vector and error code. The thread stays there.
+    /// Writes to a page, which faults. Returns the vector and error code. The thread stays there.
     fn touch(&self, offset: u64) -> (u16, u16) {
         let exit = self.enter([1, self.page(offset), 7, 0, 0]);
         assert_eq!((exit.result, exit.function), (0, ERESUME));
@@ -221,7 +222,7 @@ impl Loaded {
         enter(self.tcs(), EENTER, registers)
     }
 
-    /// What came out, or the fault, after which the thread is ready again.
+    /// Returns the exit, or the fault, after which the thread is ready again.
     fn answer(&self, exit: Exit) -> Result<Exit, (u16, u16)> {
         assert_eq!(exit.result, 0);
         if exit.function == EEXIT {
@@ -265,7 +266,7 @@ fn kernel() -> Kernel {
     Kernel::new(&device())
 }
 
-/// A kernel with one fault, in the place of the first event that it is for.
+/// Returns a kernel with one fault, which replaces the first event that `at` accepts.
 fn with_fault(fault: Fault, at: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Kernel {
     let armed = AtomicBool::new(true);
     kernel().inject(Arc::new(move |event| {
@@ -382,7 +383,7 @@ fn pages_are_added_when_the_enclave_touches_them() {
     assert_eq!(accept(EMPTY), Ok(ErrorCode::PageAttributesMismatch as u64), "it is there");
     assert_eq!(accept(EMPTY + PAGE), Ok(0));
     assert!(accept(EMPTY + 3 * PAGE).is_err(), "beyond the mapping");
-    // An access to one that was not accepted adds it, and faults.
+    // An access to a page that was not accepted adds it, and faults.
     for (mapped, cause) in [(R, 0), (R | W, PF_SGX)] {
         let touching = load(&kernel(), Entry::Touch, R | W);
         touching.map(EMPTY, 1, mapped).unwrap();
@@ -426,11 +427,11 @@ fn permissions_are_restricted_page_by_page_up_to_the_first_failure() {
     assert_eq!(ioctl(&loaded.file, RESTRICT, &mut counted), Err(libc::EINVAL));
     assert_eq!(loaded.accept(at::SPARE, REG | R | PR), Ok(0));
     assert_eq!(loaded.accept(at::SPARE + PAGE, REG | R | PR), Ok(0));
-    // Behind the spare pages there is none.
+    // After the spare pages there are none.
     let (done, change) = loaded.change(RESTRICT, at::SPARE + 3 * PAGE, 2, R);
     assert_eq!((done, change.count, change.result), (Err(libc::EFAULT), PAGE, 0));
     assert_eq!(loaded.change(RESTRICT, at::THREADS, 1, R).0, Err(libc::EINVAL), "a TCS");
-    // EMODPR leaves a page alone that waits for EACCEPT.
+    // EMODPR does not change a page that waits for EACCEPT.
     let touching = load(&kernel(), Entry::Touch, R | W);
     touching.map(EMPTY, 1, R | W).unwrap();
     touching.touch(EMPTY);
@@ -446,7 +447,7 @@ fn a_page_is_removed_once_the_enclave_has_accepted_it() {
     assert_eq!(loaded.remove(spare), (Err(libc::EPERM), 0), "it was not trimmed");
     assert_eq!(loaded.change(MODIFY, spare, 1, 1 << 8).0, Err(libc::EINVAL));
     assert_eq!(loaded.change(MODIFY, spare, 1, PageType::Reg as u64).0, Err(libc::EINVAL));
-    // SAFETY: a page of the enclave, which simulated hardware does not hide.
+    // SAFETY: this is a page of the enclave, which simulated hardware does not hide.
     unsafe { (loaded.page(spare) as *mut u64).write_volatile(7) };
     let (done, change) = loaded.change(MODIFY, spare, 1, PageType::Trim as u64);
     assert_eq!((done, change.count), (Ok(()), PAGE));

@@ -1,4 +1,4 @@
-//! EGETKEY and EREPORT: what keys depend on, who can verify whose report.
+//! EGETKEY and EREPORT: the inputs of keys, and who can verify whose report.
 
 mod common;
 
@@ -11,7 +11,7 @@ use sgx_sim::{Device, SIMULATED_CPUSVN};
 const EREPORT: u32 = 0;
 const EGETKEY: u32 = 1;
 
-/// Changes bytes of a structure, for what the `sgx-isa` crate has no fields for.
+/// Changes bytes of a structure for which the `sgx-isa` crate has no fields.
 fn with<const N: usize>(structure: &impl AsRef<[u8]>, offset: usize, bytes: &[u8]) -> [u8; N] {
     let mut raw = [0; N];
     raw.copy_from_slice(structure.as_ref());
@@ -55,7 +55,7 @@ fn ereport(enclave: &Enclave, target: &Targetinfo, reportdata: [u8; 64]) -> Repo
     Report::try_copy_from(&enclave.peek::<[u8; Report::UNPADDED_SIZE]>(data + 1024)).unwrap()
 }
 
-/// As an enclave does it: with its own report key.
+/// Verifies a report as an enclave does, with its own report key.
 fn verifies(enclave: &Enclave, report: &Report) -> bool {
     let request =
         Keyrequest { keyname: Keyname::Report as u16, keyid: report.keyid, ..Default::default() };

@@ -11,7 +11,7 @@ const EMODPE: u32 = 6;
 const EACCEPTCOPY: u32 = 7;
 const MISMATCH: u64 = ErrorCode::PageAttributesMismatch as u64;
 
-/// #GP, as [`Pages::leaf`] tells it.
+/// #GP, as [`Pages::leaf`] returns it.
 const FAULT: u64 = 1013;
 
 const R: u64 = 1;
@@ -23,7 +23,7 @@ const PR: u64 = 32;
 const REG: u64 = 0x200;
 const TRIM: u64 = 0x400;
 
-/// An enclave whose entry executes leaves; and touching is done through [`touch`].
+/// An enclave whose entry executes leaves. [`touch`] accesses its pages.
 struct Pages {
     enclave: Enclave,
     page: u64,
@@ -44,7 +44,7 @@ impl Pages {
         address
     }
 
-    /// RAX, or 1000 plus the vector.
+    /// Executes a leaf. Returns RAX, or 1000 plus the vector.
     fn leaf(&self, leaf: u32, flags: u64, page: u64, from: u64) -> u64 {
         let secinfo = self.secinfo(flags);
         match self.enclave.leaf(leaf, secinfo, page, from) {
@@ -64,7 +64,7 @@ impl Pages {
         self.leaf(EACCEPT, flags, self.page, 0)
     }
 
-    /// What the page table lets anyone do with the page.
+    /// Returns the permissions that the page table gives for the page.
     fn mapped(&self) -> String {
         mapped(self.page)
     }
@@ -209,7 +209,8 @@ fn augmented_pages_can_be_filled_with_a_copy() {
     assert_eq!(copy(REG | R), MISMATCH, "no longer pending");
 }
 
-/// Pages that were added, and an enclave whose entry executes a leaf for one after the other.
+/// Returns pages that were added, and an enclave whose entry executes a leaf for one after the
+/// other.
 fn added(count: u64) -> (Pages, u64) {
     let mut spec = Spec::new(Entry::Leaves);
     spec.spare = RW;
@@ -281,7 +282,7 @@ fn a_leaf_can_read_what_the_one_before_it_has_accepted() {
     let (pages, first) = added(16);
     let before = first - PAGE;
     pages.enclave.poke(before, [REG | R | W | PENDING, 0, 0, 0, 0, 0, 0, 0]);
-    // The second SECINFO is the first page that was accepted: zeros, which are not valid.
+    // The second SECINFO is the first page that was accepted. It holds zeros, which are not valid.
     let exit =
         pages.enclave.enter(0, [EACCEPT.into(), before, first, first + 16 * PAGE, PAGE << 32]);
     assert_eq!((exit.function, exit.vector), (ERESUME, 13), "and not a page fault");

@@ -1,5 +1,5 @@
-//! What the simulator leaves as it was: how faults of the host's end the process. Each test
-//! runs this program again, and looks at its end.
+//! What the simulator leaves unchanged: how the host's faults end the process. Each test runs this
+//! program again, and checks how it ends.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{Entry, Spec};
 
 const ROLE: &str = "SGX_SIM_TEST_ROLE";
 
-/// Runs the test `name` of this program as the child it is also written to be.
+/// Runs the test `name` of this program as a child process.
 fn child(name: &str) -> Output {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads", "1"])
@@ -19,7 +19,7 @@ fn child(name: &str) -> Output {
         .unwrap()
 }
 
-/// As the child: has an enclave, and has entered it in this thread.
+/// As the child: loads an enclave and enters it in this thread.
 fn with_enclave() -> Option<common::Enclave> {
     std::env::var_os(ROLE)?;
     let enclave = Spec::new(Entry::Echo).load();
@@ -38,7 +38,7 @@ fn an_invalid_opcode_of_the_hosts_ends_the_process() {
     assert_eq!(output.status.signal(), Some(libc::SIGILL), "{output:?}");
 }
 
-/// Which exception that is depends on the processor.
+/// The exception depends on the processor.
 #[test]
 fn an_enclu_of_the_hosts_ends_the_process() {
     if let Some(_enclave) = with_enclave() {
@@ -76,7 +76,7 @@ fn a_fault_signal_that_is_sent_ends_the_process() {
     assert_eq!(output.status.signal(), Some(libc::SIGFPE), "{output:?}");
 }
 
-#[expect(unconditional_recursion, reason = "the stack is to overflow")]
+#[expect(unconditional_recursion, reason = "the test overflows the stack")]
 fn exhaust(depth: u64) -> u64 {
     let frame = std::hint::black_box([depth; 64]);
     exhaust(depth + 1) + frame[depth as usize % 64]
@@ -94,7 +94,7 @@ fn stack_overflows_of_the_hosts_are_still_reported_by_std() {
     assert_eq!(output.status.signal(), Some(libc::SIGABRT));
 }
 
-/// More threads than there are slots for threads that exist at the same time.
+/// Starts more threads than there are slots for threads that exist at the same time.
 #[test]
 fn threads_that_ended_leave_nothing_behind() {
     let enclave = &Spec::new(Entry::Echo).load();

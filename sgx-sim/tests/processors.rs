@@ -1,5 +1,5 @@
 //! Processors differ in the exception that ENCLU raises outside of hardware enclaves. This one
-//! raises one of them; the others are put in its place between the kernel and the simulator.
+//! raises one of them; the tests substitute the others between the kernel and the simulator.
 
 mod common;
 
@@ -17,18 +17,18 @@ const UD: i64 = 6;
 const GP: i64 = 13;
 const PF: i64 = 14;
 
-/// The vector that ENCLU is to raise.
+/// The vector that ENCLU shall raise.
 static VECTOR: AtomicI64 = AtomicI64::new(0);
-/// How many exceptions were put in place of this processor's own.
+/// The number of exceptions that replaced this processor's own.
 static REPLACED: AtomicUsize = AtomicUsize::new(0);
 /// The simulator's handlers of SIGILL and SIGSEGV.
 static HANDLERS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
-/// Stands before the simulator's handlers. It may run on an enclave's segment bases, so it uses
-/// no thread-local storage.
+/// Runs before the simulator's handlers. It may run on an enclave's segment bases, so it uses no
+/// thread-local storage.
 unsafe extern "C" fn pretend(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the arguments of a handler with SA_SIGINFO. RIP can be read: tests that change
-    // exceptions execute nothing in pages that can't be.
+    // SAFETY: these are the arguments of a handler with SA_SIGINFO. RIP is readable: tests that
+    // change exceptions execute nothing in unreadable pages.
     unsafe {
         let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let code = (registers[libc::REG_RIP as usize] as *const [u8; 3]).read_volatile();
@@ -36,7 +36,7 @@ unsafe extern "C" fn pretend(signal: i32, info: *mut libc::siginfo_t, context: *
         if code == ENCLU {
             let vector = VECTOR.load(Ordering::Relaxed);
             registers[libc::REG_TRAPNO as usize] = vector;
-            // A page fault of the first operand: a write by user mode, of a page that is absent.
+            // This is a page fault of the first operand: a write by user mode to an absent page.
             registers[libc::REG_ERR as usize] = if vector == PF { 6 } else { 0 };
             registers[libc::REG_CR2 as usize] = registers[libc::REG_RBX as usize];
             REPLACED.fetch_add(1, Ordering::Relaxed);
@@ -48,19 +48,19 @@ unsafe extern "C" fn pretend(signal: i32, info: *mut libc::siginfo_t, context: *
     }
 }
 
-/// Tests here take turns: loading an enclave, or a thread's first entry, would put the
-/// simulator's handlers before [`pretend`].
+/// Takes turns with the other tests here: loading an enclave, or a thread's first entry, would put
+/// the simulator's handlers before [`pretend`].
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `work` as on processors whose ENCLU raises each of the exceptions. Enclaves are loaded
-/// before, and this thread has entered one.
+/// Runs `work` as on processors whose ENCLU raises each of the exceptions. The caller has loaded
+/// the enclaves, and this thread has entered one.
 fn on_every_processor(work: impl Fn()) {
     sgx_sim::adopt_signal_handlers().unwrap();
     let signals = [libc::SIGILL, libc::SIGSEGV];
-    // SAFETY: actions of this process, which are put back below.
+    // SAFETY: these are actions of this process, which are restored below.
     unsafe {
         let old = signals.map(|signal| {
             let mut old: libc::sigaction = std::mem::zeroed();
@@ -101,7 +101,7 @@ fn exits_are_the_same_on_every_processor() {
             let exit = plain.enter(0, [i, 0, 0, 0, 0]);
             assert_eq!((exit.result, exit.function, exit.rdi), (0, EEXIT, i + 1));
         }
-        // An exception of its own stays one, and its handler's exit and ERESUME work.
+        // The enclave's own exceptions stay exceptions, and its handler's exit and ERESUME work.
         for (kind, vector, length) in [(1, 6, 2), (5, 13, 1)] {
             let exit = trap.enter(0, [kind, 7, 0, 0, 0]);
             assert_eq!((exit.function, exit.vector), (ERESUME, vector));
@@ -113,8 +113,8 @@ fn exits_are_the_same_on_every_processor() {
     });
 }
 
-/// An exit's place is replaced at its first execution, so each round takes a new enclave. It has
-/// two: the exit of its handler, and the one of what was handled.
+/// The first execution of an exit replaces its ENCLU, so each round takes a new enclave. The
+/// enclave has two exits: its handler's, and that of the code that was interrupted.
 #[test]
 fn quick_exits_are_the_same_on_every_processor() {
     let _turn = turn();
@@ -152,8 +152,8 @@ fn leaves_are_the_same_on_every_processor() {
         let report = Report::try_copy_from(&bytes).unwrap();
         assert_eq!((report.reportdata, report.mrenclave), ([7; 64], enclave.info.mrenclave()));
 
-        // What is refused, is refused in the same way: no such leaf, one that only the host
-        // has, operands at address 0, out of ELRANGE and in a page without access.
+        // Every processor refuses the same requests: no such leaf, one that only the host has,
+        // operands at address 0, out of ELRANGE and in a page without access.
         for (leaf, rbx, vector) in [
             (7, data, 13),
             (u32::MAX, data, 13),
@@ -168,7 +168,7 @@ fn leaves_are_the_same_on_every_processor() {
             assert_eq!((exit.function, exit.vector), (ERESUME, vector), "leaf {leaf} {rbx:#x}");
         }
 
-        // A loop over pages, taken in one trap.
+        // This loop over pages takes one trap.
         let secinfo = pages.data(0);
         let flags = SecinfoFlags::R | SecinfoFlags::PR | PageType::Reg.into();
         pages.poke(secinfo, [flags.bits(), 0, 0, 0, 0, 0, 0, 0]);
@@ -180,7 +180,7 @@ fn leaves_are_the_same_on_every_processor() {
     });
 }
 
-/// ENCLU in a page that is not to be executed: its fetch faults, before it is an instruction.
+/// Executes ENCLU in a page that is not executable: the fetch faults before the instruction exists.
 #[test]
 fn an_enclu_that_cannot_be_fetched_is_a_page_fault() {
     let _turn = turn();

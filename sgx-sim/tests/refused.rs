@@ -1,4 +1,4 @@
-//! Images that EINIT, EADD or ECREATE refuse, each for its reason.
+//! Images that EINIT, EADD or ECREATE refuse, with the reason of each.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn refusal(spec: &Spec, image: &[u8], sig: &Sigstruct) -> String {
     }
 }
 
-/// The refusal of an image with a correct signature.
+/// Returns the refusal of an image with a correct signature.
 fn signed(spec: &Spec, image: &[u8]) -> String {
     refusal(spec, image, &spec.sign(image))
 }
@@ -25,7 +25,7 @@ fn refusal_of(change: impl FnOnce(&mut Spec)) -> String {
     signed(&spec, &spec.image())
 }
 
-/// Changes a SIGSTRUCT after signing.
+/// Returns the refusal of a SIGSTRUCT that was changed after signing.
 fn tampered(change: impl FnOnce(&mut Sigstruct)) -> String {
     let spec = Spec::new(Entry::Echo);
     let image = spec.image();
@@ -84,7 +84,7 @@ fn an_image_other_than_the_signed_one_is_refused() {
     let spec = Spec::new(Entry::Echo);
     let mut image = spec.image();
     let sig = spec.sign(&image);
-    // A byte of code: after ECREATE, EADD and the EEXTEND header.
+    // This is a byte of code: it comes after ECREATE, EADD and the EEXTEND header.
     image[3 * 64] ^= 1;
     assert_begins(refusal(&spec, &image, &sig), "SGX_INVALID_MEASUREMENT");
 }
@@ -112,7 +112,7 @@ fn attributes_other_than_the_signed_ones_are_refused() {
     let mut misc = spec.clone();
     misc.miscselect = Miscselect::empty();
     assert_begins(refusal(&misc, &image, &sig), expected);
-    // What the mask leaves out may differ.
+    // Fields that the mask leaves out may differ.
     let lenient = spec
         .signer(&image)
         .attributes_flags(spec.attributes.flags, !AttributesFlags::DEBUG.bits())
@@ -237,7 +237,7 @@ fn a_truncated_stream_is_an_error() {
     assert_ne!(refused, "loaded");
 }
 
-/// The refusal of a stream of bytes.
+/// Returns the refusal of a stream of bytes.
 fn streamed(spec: &Spec, image: impl std::io::Read, sig: &Sigstruct) -> String {
     match device().load_stream(image, sig, spec.attributes, spec.miscselect) {
         Ok(_) => String::from("loaded"),
@@ -245,7 +245,7 @@ fn streamed(spec: &Spec, image: impl std::io::Read, sig: &Sigstruct) -> String {
     }
 }
 
-/// Gives a few bytes at a time, as a pipe may.
+/// A reader that returns a few bytes at a time, as a pipe may.
 struct Slow<'a>(&'a [u8]);
 
 impl std::io::Read for Slow<'_> {
@@ -279,7 +279,7 @@ fn no_bit_of_a_stream_but_unmeasured_contents_can_be_changed() {
             b"UNMEASRD" => (64, 320),
             _ => (64, 64),
         };
-        // All of a header; of what it measures, a part.
+        // This changes every byte of a header, and some of the bytes that it measures.
         for byte in (at..at + 64).chain((at + 64..at + measured).step_by(101)) {
             image[byte] ^= 0x10;
             assert_ne!(streamed(&spec, &image[..], &sig), "loaded", "byte {byte} of {at}");

@@ -1,4 +1,4 @@
-//! Signals of the host's that arrive while a thread is inside.
+//! Signals of the host that arrive while a thread is inside.
 
 mod common;
 
@@ -17,7 +17,7 @@ static SEEN: AtomicU64 = AtomicU64::new(0);
 static OUTSIDE: AtomicU64 = AtomicU64::new(0);
 static RANGE: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
-/// Uses thread-local storage, as handlers do, and looks at what was interrupted.
+/// Uses thread-local storage, as handlers do, and checks the interrupted context.
 extern "C" fn on_signal(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let context = registers(context);
     let rip = context[libc::REG_RIP as usize] as usize;
@@ -32,7 +32,7 @@ extern "C" fn on_signal(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_v
 type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
 fn registers<'a>(context: *mut libc::c_void) -> &'a mut [i64; 23] {
-    // SAFETY: called by handlers with the context that they were given.
+    // SAFETY: handlers call this with the context that they were given.
     unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs }
 }
 
@@ -107,7 +107,7 @@ extern "C" fn on_tick(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     TICKS.fetch_add(MARK.get(), Ordering::Relaxed);
 }
 
-/// A timer hits every instruction of entry and exit sooner or later.
+/// A timer interrupts every instruction of entry and exit sooner or later.
 #[test]
 fn signals_may_arrive_anywhere_on_the_way_in_and_out() {
     install(libc::SIGUSR2, on_tick);
@@ -130,7 +130,7 @@ fn signals_may_arrive_anywhere_on_the_way_in_and_out() {
     .unwrap();
 }
 
-/// A timer of this thread's.
+/// A timer of this thread.
 struct Timer(libc::timer_t);
 
 impl Timer {
@@ -153,7 +153,7 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // SAFETY: the timer is ours.
+        // SAFETY: this value owns the timer.
         unsafe { libc::timer_delete(self.0) };
     }
 }
@@ -192,7 +192,7 @@ fn handlers_installed_later_can_be_adopted() {
     });
 }
 
-/// Faults of the host's reach the host's handlers, though the simulator's stand in front.
+/// The host's faults reach the host's handlers, though the simulator's handlers run first.
 mod chained {
     use super::*;
 
@@ -247,7 +247,7 @@ fn install_on_alternate_stack(signal: i32, handler: Handler) {
     }
 }
 
-/// In one test, since the handlers share what they report.
+/// This is one test, since the handlers share what they report.
 #[test]
 fn handlers_run_on_the_stack_that_they_asked_for() {
     install(libc::SIGURG, on_enter);
@@ -265,7 +265,7 @@ fn handlers_run_on_the_stack_that_they_asked_for() {
         wait_inside(spin);
         const NONE: i64 = 77;
         let send_and_wait = |signal| {
-            // A handler that interrupts the way back in cannot enter, wherever it runs.
+            // A handler that interrupts the way back in cannot enter, whatever stack it runs on.
             let before = progress(spin);
             while progress(spin) == before {
                 std::thread::yield_now();

@@ -12,7 +12,7 @@ struct Trap {
     kind: u64,
     vector: u16,
     exitinfo: u64,
-    /// Bytes to skip before going on.
+    /// The number of bytes to skip before resuming.
     length: u64,
 }
 
@@ -100,7 +100,7 @@ fn a_frame_holds_the_registers_and_the_outside_stack() {
 fn frames_nest_until_they_run_out() {
     let enclave = Spec::new(Entry::Trap).load();
     assert_eq!(enclave.enter(0, [1, PATTERN, 0, 0, 0]).function, ERESUME);
-    // The handler faults: it adds to SSA[CSSA-1], which the page table no longer lets it write.
+    // The handler faults: it adds to SSA[CSSA-1], which the page table makes read-only.
     let ssa = (enclave.tcs(0) + at::SSA) as usize;
     sgx_sim::protect(ssa, PAGE as usize, sgx_sim::Permissions::R).unwrap();
     let exit = enclave.enter(0, [2, 0, 0, 0, 0]);
@@ -144,7 +144,7 @@ fn ten_thousand_faults_in_a_row_are_handled() {
     }
 }
 
-/// AVX and AVX-512 state passes through SSA frames, where this machine has it.
+/// AVX and AVX-512 state passes through SSA frames, if this machine has it.
 #[test]
 fn wide_registers_survive_and_are_saved() {
     const AVX: u64 = 7;

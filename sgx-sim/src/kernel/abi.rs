@@ -5,7 +5,7 @@ const MAGIC: u64 = 0xa4;
 const WRITE: u64 = 1;
 const READ: u64 = 2;
 
-/// `_IOC`, of a structure `T`.
+/// `_IOC` for a structure `T`.
 const fn number<T>(direction: u64, number: u64) -> u64 {
     direction << 30 | (size_of::<T>() as u64) << 16 | MAGIC << 8 | number
 }
@@ -46,13 +46,14 @@ pub(super) struct Init {
     pub(super) sigstruct: u64,
 }
 
-/// `struct sgx_enclave_restrict_permissions`, and `struct sgx_enclave_modify_types`, which is alike.
+/// `struct sgx_enclave_restrict_permissions`, and `struct sgx_enclave_modify_types`, which is
+/// equal.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Change {
     pub(super) offset: u64,
     pub(super) length: u64,
-    /// Permissions, or a page type.
+    /// The new permissions or page type.
     pub(super) to: u64,
     pub(super) result: u64,
     pub(super) count: u64,

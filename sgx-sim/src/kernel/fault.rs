@@ -1,12 +1,12 @@
-//! A page fault inside an enclave, as Linux deals with it (`sgx_vma_fault`).
+//! Page faults inside an enclave, handled as Linux does (`sgx_vma_fault`).
 
 use super::{Event, Fault};
 use crate::enclave::{Changes, Enclave};
 use crate::epcm::{Entry, PAGE, Permissions};
 use crate::exception::{Exception, PF_FETCH, PF_WRITE, vector};
 
-/// Adds a page (EAUG) where the driver's file is mapped, there is none and the access is one that
-/// the mapping allows; whether the access is to be tried again.
+/// Adds a page (EAUG) where the driver's file is mapped without a page, if the mapping allows the
+/// access. Returns whether to retry the access.
 pub(crate) fn page_fault(
     enclave: &Enclave,
     changes: &mut Changes<'_>,

@@ -1,4 +1,4 @@
-//! An open file of the driver: an enclave, from CREATE on.
+//! An open file of the driver, which is an enclave after CREATE.
 
 use std::io;
 use std::ops::Range;
@@ -19,15 +19,15 @@ use crate::stream::{Block, CHUNK, HEADER};
 
 /// An open `/dev/sgx_enclave`.
 ///
-/// The enclave lives as long as this: it takes the place of the mappings' own references. Its pages
-/// are in the memory that the caller has reserved for it, an anonymous private mapping without
-/// access, which stays the caller's and has to outlive this.
+/// The enclave lives as long as this value, which takes the place of the mappings' own references.
+/// Its pages are in memory that the caller has reserved for it: an anonymous private mapping
+/// without access, which the caller owns and must keep longer than this value.
 pub struct EnclaveFile {
     driver: Driver,
     /// `SGX_ENCL_IOCTL`.
     busy: AtomicBool,
     state: Mutex<State>,
-    /// Why the driver or the processor refused something last.
+    /// The reason of the last refusal by the driver or the processor.
     log: Mutex<Option<String>>,
 }
 
@@ -35,7 +35,7 @@ enum State {
     Open,
     Created(Box<Building>),
     Initialized(Arc<Enclave>),
-    /// An error has taken the enclave apart.
+    /// An error has destroyed the enclave.
     Dead,
 }
 
@@ -56,10 +56,10 @@ fn errno(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }
 
-/// The structure at `address`.
+/// Reads the structure at `address`.
 ///
 /// # Safety
-/// There is one, of integers alone, or the address is null.
+/// The address is null, or that of a structure that consists of integers.
 unsafe fn argument<T>(address: u64) -> io::Result<T> {
     let pointer = address as *const T;
     if pointer.is_null() {
@@ -69,7 +69,7 @@ unsafe fn argument<T>(address: u64) -> io::Result<T> {
     Ok(unsafe { pointer.read_unaligned() })
 }
 
-/// The driver's checks of a range of an enclave that has `size` bytes.
+/// Makes the driver's checks of a range of an enclave that has `size` bytes.
 fn pages(offset: u64, length: u64, size: usize) -> io::Result<Range<usize>> {
     let page = PAGE as u64;
     let end = offset.checked_add(length).filter(|end| *end <= size as u64);
@@ -80,7 +80,7 @@ fn pages(offset: u64, length: u64, size: usize) -> io::Result<Range<usize>> {
     }
 }
 
-/// `pages`, or as many of them as a fault lets through; what the call then ends with, and whether
+/// Returns `pages`, or as many of them as a fault allows; the result of the call; and whether
 /// ETRACK follows.
 fn limited(pages: Range<usize>, fault: Option<Fault>) -> (Range<usize>, io::Result<()>, bool) {
     match fault {
@@ -112,16 +112,16 @@ impl EnclaveFile {
         }
     }
 
-    /// `ioctl`.
+    /// Does what `ioctl` does.
     ///
     /// # Errors
-    /// What Linux's driver answers, as an `errno`.
+    /// The `errno` that Linux's driver returns.
     ///
     /// # Safety
-    /// `argument` points to the structure of the request, and the pointers in it to what they are
-    /// for; or they are null. The addresses that SECS says are an anonymous private mapping that the
-    /// caller keeps, and that nothing else uses, until this is dropped. No thread is inside the enclave
-    /// then.
+    /// `argument` points to the structure of the request, and the pointers in it to the objects
+    /// that the request expects; or they are null. The addresses in SECS are an anonymous private
+    /// mapping that the caller keeps, and that nothing else uses, until this is dropped. No thread
+    /// is inside the enclave then.
     pub unsafe fn ioctl(&self, request: u64, argument: *mut c_void) -> io::Result<()> {
         if self.busy.swap(true, Ordering::Acquire) {
             return Err(errno(libc::EBUSY));
@@ -144,7 +144,7 @@ impl EnclaveFile {
         done
     }
 
-    /// `mmap` with MAP_SHARED and MAP_FIXED, of addresses in ELRANGE.
+    /// Does what `mmap` with MAP_SHARED and MAP_FIXED does, for addresses in ELRANGE.
     ///
     /// # Errors
     /// As [`Self::ioctl`].
@@ -152,7 +152,7 @@ impl EnclaveFile {
         self.change_mapping(address, length, Event::Map, permissions, |_| true)
     }
 
-    /// `mprotect` of addresses in ELRANGE. What is not mapped stays as it is.
+    /// Does what `mprotect` does, for addresses in ELRANGE. Unmapped addresses stay unmapped.
     ///
     /// # Errors
     /// As [`Self::ioctl`].
@@ -165,12 +165,12 @@ impl EnclaveFile {
         self.change_mapping(address, length, Event::Protect, permissions, Entry::mapped)
     }
 
-    /// Why something was refused last, in the words of the SDM: what a kernel's log would say.
+    /// Returns the reason of the last refusal, in the SDM's words, as a kernel's log would have it.
     pub fn last_refusal(&self) -> Option<String> {
         self.log().clone()
     }
 
-    /// MRENCLAVE, once the enclave is initialized.
+    /// Returns MRENCLAVE, once the enclave is initialized.
     pub fn mrenclave(&self) -> Option<[u8; 32]> {
         match &*self.state() {
             State::Initialized(enclave) => Some(enclave.secs.mrenclave),
@@ -186,7 +186,7 @@ impl EnclaveFile {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes why something is refused; what the system call says of it.
+    /// Stores the reason of a refusal, and returns the error of the system call.
     fn refuse(&self, error: Error, code: i32) -> io::Error {
         *self.log() = Some(error.to_string());
         match error {
@@ -244,7 +244,7 @@ impl EnclaveFile {
             return Err(errno(libc::EINVAL));
         }
         let all = pages(add.offset, add.length, building.builder.size())?;
-        // SAFETY: likewise.
+        // SAFETY: the caller's promise.
         let secinfo = unsafe { argument::<Secinfo>(add.secinfo)? };
         let reserved = secinfo._reserved1.iter().any(|byte| *byte != 0);
         let entry = building.builder.check_page(add.offset, secinfo.flags.bits());
@@ -348,7 +348,7 @@ impl EnclaveFile {
         Ok(())
     }
 
-    /// The enclave, for what takes SGX2.
+    /// Returns the enclave, for the ioctls that need SGX2.
     fn running(&self) -> io::Result<Arc<Enclave>> {
         if !self.driver.sgx2 {
             return Err(errno(libc::ENODEV));
@@ -375,7 +375,8 @@ impl EnclaveFile {
         unsafe { self.change(at, Event::ModifyTypes, known, |entry, ()| entry.trimmed()) }
     }
 
-    /// Changes pages to what `known` makes of the request; `None` where it is none.
+    /// Changes pages by what `known` makes of the request. `None` means that the request is
+    /// invalid.
     unsafe fn change<T: Copy>(
         &self,
         at: u64,
@@ -431,7 +432,7 @@ impl EnclaveFile {
         result
     }
 
-    /// Maps, or changes what is mapped, if no page in the range was added with less.
+    /// Maps a range, or changes its mapping, if every page in it was added with these permissions.
     fn change_mapping(
         &self,
         address: usize,
@@ -480,7 +481,8 @@ impl EnclaveFile {
     }
 }
 
-/// Why a page can't be changed: an `errno`, and the instruction's error code if it gives one.
+/// The reason why a page cannot be changed: an `errno`, and the instruction's error code if it
+/// gives one.
 type Unchanged = (i32, Option<ErrorCode>);
 
 /// Whether EMODPR and EMODT can change a page.
@@ -488,15 +490,15 @@ fn modifiable(entry: Entry) -> Result<(), Unchanged> {
     match () {
         () if !entry.valid() => Err((libc::EFAULT, None)),
         () if !entry.is(PageType::Reg) => Err((libc::EINVAL, None)),
-        // It waits for EACCEPT.
+        // The page waits for EACCEPT.
         () if !entry.usable() => Err((libc::EFAULT, Some(ErrorCode::PageNotModifiable))),
         () => Ok(()),
     }
 }
 
-/// Changes one page after the other, up to the first that can't be: bytes that were changed, the
-/// instruction's error code, and what the call ends with, which is `result` if all could be. Under
-/// [`Enclave::lock_paging`].
+/// Changes one page after the other, up to the first that cannot be changed. Returns the number of
+/// changed bytes, the instruction's error code, and the result of the call, which is `result` if
+/// all pages were changed. The caller holds [`Enclave::lock_paging`].
 fn apply(
     enclave: &Enclave,
     pages: Range<usize>,
@@ -518,7 +520,7 @@ fn apply(
     }
 }
 
-/// A record of the measurement (SDM Vol. 3D, EADD and EEXTEND).
+/// Returns a record of the measurement (SDM Vol. 3D, EADD and EEXTEND).
 fn record(tag: u64, offset: u64, flags: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(&tag.to_le_bytes());

@@ -1,17 +1,17 @@
-//! Linux's SGX driver, modelled in this process over the simulated processor: what opening
-//! `/dev/sgx_enclave` gives, its ioctls, and what it does at `mmap`, `mprotect` and page faults
-//! (Linux `arch/x86/kernel/cpu/sgx`, `Documentation/arch/x86/sgx.rst`).
+//! Linux's SGX driver, modelled in this process over the simulated processor: opening
+//! `/dev/sgx_enclave`, its ioctls, and its part in `mmap`, `mprotect` and page faults (Linux
+//! `arch/x86/kernel/cpu/sgx`, `Documentation/arch/x86/sgx.rst`).
 //!
-//! Programs that load enclaves through the driver can be tested with it: they make the same calls
-//! with the same structures and get the same answers, as far as the driver's own checks go. Faults
-//! can be put in the place of answers ([`Kernel::inject`]).
+//! This serves to test programs that load enclaves through the driver: they make the same calls
+//! with the same structures and get the same answers, as far as the driver's own checks go. A test
+//! can replace answers by faults ([`Kernel::inject`]).
 //!
-//! What it does not model: the check that a page's source may be executed (`EACCES` from a noexec
-//! mapping), reclaim, more than one process, `/dev/sgx_provision` and the permission for
-//! EINITTOKENKEY; INIT a second time after it was refused; `mmap` before CREATE; what `mprotect` does to
-//! addresses where nothing is mapped; pages that are added under a mapping that allows more than they do;
-//! and threads that are added or removed. A pointer that leads nowhere is a fault of the caller's, not
-//! `EFAULT`, but for a null pointer.
+//! The model lacks: the check that a page's source may be executed (`EACCES` from a noexec
+//! mapping); reclaim; more than one process; `/dev/sgx_provision` and the permission for
+//! EINITTOKENKEY; a second INIT after a refused one; `mmap` before CREATE; the effect of `mprotect`
+//! on unmapped addresses; pages that are added under a mapping with more permissions than theirs;
+//! and threads that are added or removed. An invalid pointer other than null makes the caller
+//! fault, instead of `EFAULT`.
 
 mod abi;
 mod fault;
@@ -31,7 +31,7 @@ use crate::leaf::key::Platform;
 pub(crate) use fault::page_fault;
 pub use file::EnclaveFile;
 
-/// What is done to an enclave through the driver. Ranges are offsets from the enclave's base, in
+/// An operation on an enclave through the driver. Ranges are offsets from the enclave's base, in
 /// bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,39 +56,39 @@ pub enum Event {
     Protect(Range<u64>),
     /// A page is added at a fault (EAUG).
     Augment(Range<u64>),
-    /// The enclave has extended a page's permissions (EMODPE), to these. That is told, and nothing can
-    /// be put in its place.
+    /// The enclave has extended a page's permissions (EMODPE), to these. This event only informs:
+    /// no fault can replace it.
     Extended(Range<u64>, Permissions),
 }
 
-/// What happens in the place of an [`Event`].
+/// The fault that replaces an [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing but this error (`errno`). At [`Event::Augment`]: SIGBUS.
+    /// Nothing happens except this error (`errno`). At [`Event::Augment`]: SIGBUS.
     Refused(i32),
-    /// So many pages of it, then this error; none where it is 0, as after a signal. For calls that
-    /// work on pages and count them.
+    /// The operation is done for this many pages, and then ends with this error, or, as after a
+    /// signal, without one if `errno` is 0. Only for calls that work on pages and count them.
     Partly {
-        /// Pages that are done.
+        /// The number of pages that are done.
         pages: usize,
-        /// What the call ends with.
+        /// The error with which the call ends.
         errno: i32,
     },
-    /// So many pages of it, then a signal, after which the kernel makes the whole call again: the first
-    /// page is there already (EBUSY).
+    /// The operation is done for this many pages. Then a signal arrives, after which the kernel
+    /// makes the whole call again, and finds the first page present (EBUSY).
     Restarted {
-        /// Pages that are done.
+        /// The number of pages that are done.
         pages: usize,
     },
-    /// All of it, but no ETRACK follows: EACCEPT finds SGX_NOT_TRACKED.
+    /// All of it is done, but no ETRACK follows: EACCEPT finds SGX_NOT_TRACKED.
     Untracked,
 }
 
-/// Says which fault happens in the place of an event, if one does. It is called by the thread that
-/// caused the event, under locks of the enclave's: it must not do anything to that enclave. At
-/// [`Event::Augment`] and [`Event::Extended`] that is in a signal handler which has interrupted the enclave
-/// alone.
+/// Returns the fault that replaces an event, if one does. The thread that caused the event calls
+/// it, and holds locks of the enclave: it must not do anything to that enclave. At
+/// [`Event::Augment`] and [`Event::Extended`] it runs in a signal handler, which has interrupted
+/// only the enclave.
 pub type Injection = dyn Fn(&Event) -> Option<Fault> + Send + Sync;
 
 /// A kernel with a driver for SGX, on a simulated machine.
@@ -106,23 +106,23 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
-/// What a kernel's driver knows.
+/// The abilities of a kernel's driver, by version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
-    /// Since Linux 5.11: pages are added before the enclave runs.
+    /// Since Linux 5.11: the host adds pages before the enclave runs.
     Sgx1,
-    /// Since Linux 6.0: they can also be added and changed while it runs.
+    /// Since Linux 6.0: the host can also add and change pages while it runs.
     Sgx2,
 }
 
-/// What a kernel's driver does for an enclave.
+/// The driver's part in an enclave.
 #[derive(Clone)]
 pub(crate) struct Driver {
     platform: Platform,
     policy: Policy,
     version: Version,
     sgx2: bool,
-    /// EPC pages that are left to an enclave.
+    /// The number of EPC pages that an enclave may still take.
     epc: Arc<AtomicUsize>,
     injection: Option<Arc<Injection>>,
 }
@@ -133,23 +133,23 @@ impl Driver {
         self.sgx2
     }
 
-    /// Tells of a page whose permissions the enclave has extended.
+    /// Reports a page whose permissions the enclave has extended.
     pub(crate) fn extended(&self, page: usize, permissions: Permissions) {
         let offset = (page * PAGE) as u64;
         let _ = self.injected(&Event::Extended(offset..offset + PAGE as u64, permissions));
     }
 
-    /// Whether pages are added to a running enclave, at a fault.
+    /// Whether a fault adds pages to a running enclave.
     fn augments(&self) -> bool {
         self.sgx2 && self.version == Version::Sgx2
     }
 
-    /// The fault in the place of `event`, if there is one.
+    /// Returns the fault that replaces `event`, if there is one.
     fn injected(&self, event: &Event) -> Option<Fault> {
         self.injection.as_ref().and_then(|injection| injection(event))
     }
 
-    /// Takes a page of the EPC; whether there was one.
+    /// Takes a page of the EPC. Returns whether one was left.
     fn take_page(&self) -> bool {
         let take = |left: usize| left.checked_sub(1);
         self.epc.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
@@ -161,7 +161,7 @@ impl Driver {
 }
 
 impl Kernel {
-    /// Linux 6.0 or later, on a machine that has SGX2 and is `device` otherwise.
+    /// Returns Linux 6.0 or later, on a machine that has SGX2 and otherwise equals `device`.
     pub fn new(device: &Device) -> Self {
         let (platform, policy) = device.parts();
         let epc = Arc::new(AtomicUsize::new(usize::MAX >> 1));
@@ -169,34 +169,35 @@ impl Kernel {
         Kernel { driver: Driver { platform, policy, version, sgx2, epc, injection: None } }
     }
 
-    /// The same on a machine whose processor has SGX1 alone.
+    /// Returns the same on a machine whose processor has SGX1 only.
     pub fn without_sgx2(mut self) -> Self {
         self.driver.sgx2 = false;
         self
     }
 
-    /// The same, as of Linux 5.11 to 5.19: no page is added or changed in a running enclave.
+    /// Returns the same with Linux 5.11 to 5.19: a running enclave gets no pages, and none is
+    /// changed.
     pub fn before_sgx2(mut self) -> Self {
         self.driver.version = Version::Sgx1;
         self
     }
 
-    /// The same with so many pages of EPC for each enclave. There is no reclaim.
+    /// Returns the same with this many pages of EPC for each enclave. There is no reclaim.
     pub fn with_epc(mut self, pages: usize) -> Self {
         self.driver.epc = Arc::new(AtomicUsize::new(pages));
         self
     }
 
-    /// The same with faults in the place of answers.
+    /// Returns the same with faults that replace answers.
     pub fn inject(mut self, injection: Arc<Injection>) -> Self {
         self.driver.injection = Some(injection);
         self
     }
 
-    /// Opens the device: each open file is an enclave, yet to be made.
+    /// Opens the device. Each open file is an enclave that is not created yet.
     ///
     /// # Errors
-    /// What is injected.
+    /// The error that `inject` has set.
     pub fn open(&self) -> io::Result<EnclaveFile> {
         if let Some(Fault::Refused(errno)) = self.driver.injected(&Event::Open) {
             return Err(io::Error::from_raw_os_error(errno));
@@ -207,7 +208,7 @@ impl Kernel {
     }
 }
 
-/// What a system call would say of the same.
+/// Converts an error to that of the system call.
 fn errno_of(error: Error) -> io::Error {
     let errno = match error {
         Error::System { source, .. } | Error::AddressSpace { source, .. } => {

@@ -1,8 +1,8 @@
 //! EGETKEY and key derivation (SDM Vol. 3D, EGETKEY; "Key Derivation").
 //!
-//! Silicon derives keys from fused secrets with AES-CMAC over KEYDEPENDENCIES. We do the same
-//! from a root secret that is an ordinary file, and put [`MARKER`] in front, so that no key of
-//! ours equals one of silicon's even if the secrets did.
+//! Silicon derives keys from fused secrets with AES-CMAC over KEYDEPENDENCIES. We do the same from
+//! a root secret in an ordinary file, and put [`MARKER`] first, so that our keys never equal
+//! silicon's, even if the secrets did.
 
 use aes::Aes128;
 use cmac::{Cmac, KeyInit, Mac};
@@ -15,23 +15,23 @@ use crate::epcm::Permissions;
 use crate::exception::{Exception, GP};
 use crate::sigstruct::PKCS1_PADDING;
 
-/// First input of every derivation.
+/// The first input of every derivation.
 const MARKER: &[u8; 16] = b"SIMULATED SGXKEY";
 
-/// KEYREQUEST, KEYID and output: sizes and alignments.
+/// The sizes of KEYREQUEST and of a key, which are also their alignments.
 const KEYREQUEST: usize = 512;
 const KEY: usize = 16;
 
 /// The key material of the simulated processor.
 #[derive(Clone)]
 pub(crate) struct Platform {
-    /// Stands for the fused secrets.
+    /// Represents the fused secrets.
     pub(crate) root_secret: [u8; 16],
     /// CR_REPORT_KEYID: random, chosen at reset.
     pub(crate) report_keyid: [u8; 32],
     /// CR_SGXOWNEREPOCH.
     pub(crate) owner_epoch: [u8; 16],
-    /// CR_CPUSVN, of which only this is not the same on all simulated processors.
+    /// The only byte of CR_CPUSVN that differs between simulated processors.
     pub(crate) security_version: u8,
 }
 
@@ -43,7 +43,8 @@ impl Platform {
         cpusvn
     }
 
-    /// Whether keys can be had for this CPUSVN: all zeros, or the present one or an older one.
+    /// Whether enclaves may get keys for this CPUSVN: all zeros, or the present one or an older
+    /// one.
     fn supports(&self, cpusvn: &[u8; 16]) -> bool {
         let (version, marker) = (cpusvn[15], &cpusvn[..15]);
         all_zero(cpusvn) || marker == &SIMULATED_CPUSVN[..15] && version <= self.security_version
@@ -58,15 +59,16 @@ mod policy {
     pub(super) const CONFIGID: u16 = 1 << 3;
     pub(super) const ISVFAMILYID: u16 = 1 << 4;
     pub(super) const ISVEXTPRODID: u16 = 1 << 5;
-    /// Those that need ATTRIBUTES.KSS.
+    /// The bits that require ATTRIBUTES.KSS.
     pub(super) const KSS: u16 = NOISVPRODID | CONFIGID | ISVFAMILYID | ISVEXTPRODID;
     pub(super) const ALL: u16 = MRENCLAVE | MRSIGNER | KSS;
 }
 
-/// ATTRIBUTES.FLAGS that sealing keys always depend on: INIT and DEBUG.
+/// The ATTRIBUTES.FLAGS on which sealing keys always depend: INIT and DEBUG.
 const REQUIRED_SEALING_MASK: u64 = 0b11;
 
-/// KEYDEPENDENCIES (SDM Vol. 3D, "Key Dependencies"); what a key does not depend on is zero.
+/// KEYDEPENDENCIES (SDM Vol. 3D, "Key Dependencies"). A field on which a key does not depend is
+/// zero.
 #[derive(Clone)]
 struct Dependencies {
     keyname: Keyname,
@@ -80,7 +82,7 @@ struct Dependencies {
     mrenclave: [u8; 32],
     mrsigner: [u8; 32],
     keyid: [u8; 32],
-    /// Whether CR_SEAL_FUSES takes part.
+    /// Whether CR_SEAL_FUSES is an input.
     seal_fuses: bool,
     cpusvn: [u8; 16],
     miscselect: u32,
@@ -146,7 +148,7 @@ fn cmac(key: &[u8; KEY]) -> Cmac<Aes128> {
     <Cmac<Aes128> as KeyInit>::new(key.into())
 }
 
-/// Whom a report is for: the fields of TARGETINFO that its key depends on.
+/// The receiver of a report: the fields of TARGETINFO on which its key depends.
 pub(super) struct Target {
     pub(super) measurement: [u8; 32],
     pub(super) attributes: [u64; 2],
@@ -155,7 +157,7 @@ pub(super) struct Target {
     pub(super) configsvn: u16,
 }
 
-/// The MAC of a report's first 384 bytes, under the report key of `target`.
+/// Returns the MAC of a report's first 384 bytes, under the report key of `target`.
 pub(super) fn report_mac(platform: &Platform, target: &Target, body: &[u8]) -> [u8; KEY] {
     let key = report_key(platform, target, platform.report_keyid);
     let mut mac = cmac(&key);
@@ -179,7 +181,7 @@ fn report_key(platform: &Platform, target: &Target, keyid: [u8; 32]) -> [u8; KEY
     .derive(platform)
 }
 
-/// KEYREQUEST, parsed.
+/// A parsed KEYREQUEST.
 struct Request {
     keyname: u16,
     keypolicy: u16,
@@ -192,7 +194,7 @@ struct Request {
 }
 
 impl Request {
-    /// #GP for what the SDM reserves.
+    /// Parses the request. Raises #GP for values that the SDM reserves.
     fn parse(bytes: &[u8; KEYREQUEST], secs: &Secs) -> Result<Self, Exception> {
         let request = Request {
             keyname: u16::from_le_bytes(field(bytes, 0)),
@@ -220,7 +222,7 @@ impl Request {
         self.keypolicy & bit != 0
     }
 
-    /// The checks that all keys but the report key make.
+    /// Makes the checks of all keys but the report key.
     fn check_versions(&self, platform: &Platform, secs: &Secs) -> Result<(), ErrorCode> {
         if !platform.supports(&self.cpusvn) {
             return Err(ErrorCode::InvalidCpusvn);
@@ -232,7 +234,7 @@ impl Request {
     }
 }
 
-/// ENCLU\[EGETKEY\]: RBX a KEYREQUEST, RCX where the key goes.
+/// ENCLU\[EGETKEY\]: RBX points to a KEYREQUEST, RCX to the place for the key.
 pub(super) fn egetkey(
     enclave: &Enclave,
     rbx: usize,
@@ -304,7 +306,7 @@ fn authorised(flags: AttributesFlags, needed: AttributesFlags) -> Result<(), Err
     if flags.contains(needed) { Ok(()) } else { Err(ErrorCode::InvalidAttribute) }
 }
 
-/// What the request's masks select, common to all keys but the report key.
+/// Returns the fields that the request's masks select, for all keys but the report key.
 fn masked(keyname: Keyname, secs: &Secs, request: &Request) -> Dependencies {
     let [flags_mask, xfrm_mask] = request.attributemask;
     Dependencies {
@@ -322,7 +324,7 @@ fn masked(keyname: Keyname, secs: &Secs, request: &Request) -> Dependencies {
     }
 }
 
-/// The identities that KEYPOLICY's KSS bits choose.
+/// Adds the identities that KEYPOLICY's KSS bits select.
 fn with_policy(dependencies: Dependencies, secs: &Secs, request: &Request) -> Dependencies {
     let chosen = |bit| request.has(bit);
     Dependencies {

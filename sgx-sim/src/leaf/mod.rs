@@ -12,7 +12,7 @@ use crate::exception::{Exception, GP, PF_USER, PF_WRITE};
 use crate::kernel::Driver;
 use crate::memory;
 
-/// General registers as `ucontext_t` has them.
+/// The general registers, in the order of `ucontext_t`.
 pub(crate) type Registers = [i64; 23];
 
 /// Executes the leaf in EAX, other than EEXIT.
@@ -40,7 +40,7 @@ pub(crate) fn execute(
     Ok(())
 }
 
-/// Whether the leaf in EAX changes a page: loops execute it for one after the other.
+/// Whether the leaf in EAX changes a page. Loops execute such a leaf for one page after the other.
 pub(crate) fn changes_page(registers: &Registers) -> bool {
     matches!(
         Enclu::try_from(registers[libc::REG_RAX as usize] as u32),
@@ -48,7 +48,7 @@ pub(crate) fn changes_page(registers: &Registers) -> bool {
     )
 }
 
-/// RAX is the error code, ZF says that there is one; the other status flags are cleared.
+/// Sets RAX to the error code, and ZF if there is one. Clears the other status flags.
 fn set_result(registers: &mut Registers, result: Result<(), ErrorCode>) {
     /// CF, PF, AF, ZF, SF and OF.
     const STATUS: i64 = 0x8d5;
@@ -91,7 +91,7 @@ fn denied(address: usize, access: Permissions) -> Exception {
     Exception::page_fault(address, PF_USER | write)
 }
 
-/// Reads an operand which is `align`ed.
+/// Reads an operand with alignment `align`.
 fn read<const SIZE: usize>(
     enclave: &Enclave,
     address: usize,
@@ -102,13 +102,13 @@ fn read<const SIZE: usize>(
     unsafe { memory::read(address) }.map_err(|_| denied(address, Permissions::R))
 }
 
-/// Writes an operand, which [`check`] has passed for writing.
+/// Writes an operand, which [`check`] has checked for writing.
 fn write(address: usize, value: &[u8]) -> Result<(), Exception> {
     memory::copy(address, value.as_ptr() as usize, value.len())
         .map_err(|_| denied(address, Permissions::RW))
 }
 
-/// A fixed part of a structure.
+/// Returns a part of a structure with a fixed size.
 fn field<const SIZE: usize>(bytes: &[u8], offset: usize) -> [u8; SIZE] {
     let mut value = [0; SIZE];
     value.copy_from_slice(&bytes[offset..offset + SIZE]);

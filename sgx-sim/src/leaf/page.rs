@@ -9,7 +9,7 @@ use crate::epcm::{Entry, PAGE, Permissions};
 use crate::exception::{Exception, GP};
 use crate::memory;
 
-/// SECINFO, parsed: FLAGS' low 16 bits, the rest being reserved.
+/// A parsed SECINFO: the low 16 bits of FLAGS. The other bits are reserved.
 struct PageInfo {
     flags: u64,
 }
@@ -38,7 +38,7 @@ impl PageInfo {
         self.flags as u32 & (Entry::PENDING | Entry::MODIFIED | Entry::PR)
     }
 
-    /// The combinations that EACCEPT takes.
+    /// Whether EACCEPT takes this combination.
     fn acceptable(&self) -> bool {
         match self.state() {
             state if self.is(PageType::Reg) => state & Entry::MODIFIED == 0 && state != 0,
@@ -49,7 +49,7 @@ impl PageInfo {
     }
 }
 
-/// #GP unless the page's address is aligned and in ELRANGE.
+/// Raises #GP unless the page's address is aligned and in ELRANGE.
 fn check_page(enclave: &Enclave, address: usize) -> Result<usize, Exception> {
     if address.is_multiple_of(PAGE) && enclave.contains(address) {
         Ok(enclave.page(address))
@@ -58,12 +58,12 @@ fn check_page(enclave: &Enclave, address: usize) -> Result<usize, Exception> {
     }
 }
 
-/// The page table could not follow: the kernel is out of memory or of mappings.
+/// The exception if the page table cannot follow: the kernel is out of memory or of mappings.
 fn stuck(address: usize) -> impl Fn(crate::Error) -> Exception {
     move |_| denied(address, Permissions::R)
 }
 
-/// ENCLU\[EACCEPT\]: RBX a SECINFO, RCX the page, which must be just so.
+/// ENCLU\[EACCEPT\]: RBX points to a SECINFO, RCX to the page, which must match it exactly.
 pub(super) fn eaccept(
     enclave: &Enclave,
     changes: &mut Changes<'_>,
@@ -89,7 +89,8 @@ pub(super) fn eaccept(
     Ok(Ok(()))
 }
 
-/// ENCLU\[EACCEPTCOPY\]: RBX a SECINFO, RCX a page that awaits acceptance, RDX the page to copy.
+/// ENCLU\[EACCEPTCOPY\]: RBX points to a SECINFO, RCX to a page that awaits acceptance, RDX to the
+/// page to copy.
 pub(super) fn eacceptcopy(
     enclave: &Enclave,
     changes: &mut Changes<'_>,
@@ -110,7 +111,7 @@ pub(super) fn eacceptcopy(
     if entry.state() != Entry::PENDING || entry.permissions() != Permissions::RW {
         return Ok(Err(ErrorCode::PageAttributesMismatch));
     }
-    // Written through the permissions of a page just augmented, then given those wanted.
+    // The copy needs the permissions of a page just augmented; the page then gets those wanted.
     let accepted = entry.with_state(0);
     let writable = accepted.with_table(Permissions::RW);
     changes.update(page, writable).map_err(stuck(rcx))?;
@@ -120,7 +121,7 @@ pub(super) fn eacceptcopy(
     Ok(Ok(()))
 }
 
-/// ENCLU\[EMODPE\]: RBX a SECINFO with permissions to add, RCX the page.
+/// ENCLU\[EMODPE\]: RBX points to a SECINFO with permissions to add, RCX to the page.
 pub(super) fn emodpe(
     enclave: &Enclave,
     changes: &mut Changes<'_>,

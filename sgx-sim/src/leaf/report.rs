@@ -12,7 +12,8 @@ const TARGETINFO: usize = 512;
 const REPORTDATA_ALIGN: usize = 128;
 const REPORT_ALIGN: usize = 512;
 
-/// ENCLU\[EREPORT\]: RBX a TARGETINFO, RCX 64 bytes of REPORTDATA, RDX where the report goes.
+/// ENCLU\[EREPORT\]: RBX points to a TARGETINFO, RCX to 64 bytes of REPORTDATA, RDX to the place
+/// for the report.
 pub(super) fn ereport(
     enclave: &Enclave,
     rbx: usize,
@@ -45,7 +46,7 @@ pub(super) fn ereport(
     write(rdx, report.as_ref())
 }
 
-/// #GP for what the SDM reserves.
+/// Parses TARGETINFO. Raises #GP for values that the SDM reserves.
 fn parse_target(bytes: &[u8; TARGETINFO]) -> Result<Target, Exception> {
     // CET_ATTRIBUTES (byte 48) is reserved on a processor without CET.
     if !(all_zero(&bytes[48..50]) && all_zero(&bytes[56..64]) && all_zero(&bytes[128..])) {

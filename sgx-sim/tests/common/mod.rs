@@ -1,11 +1,11 @@
-//! Tiny enclaves written in assembly, which need no enclave toolchain: their image is made,
-//! signed, loaded and entered here.
+//! Tiny enclaves written in assembly, which need no enclave toolchain. This module makes their
+//! images, signs, loads and enters them.
 
 #![allow(
     dead_code,
     missing_docs,
     clippy::undocumented_unsafe_blocks,
-    reason = "shared by test programs which each use a part of it"
+    reason = "each test program uses only a part of this module"
 )]
 
 use std::arch::{asm, global_asm};
@@ -26,8 +26,8 @@ pub const EENTER: u32 = 2;
 pub const ERESUME: u32 = 3;
 pub const EEXIT: u32 = 4;
 
-/// Where things lie in the image. Each thread has a TCS, then its SSA frames (two), then a
-/// data page, where FS and GS point.
+/// The layout of the image. Each thread has a TCS, then its SSA frames (two), then a data page, to
+/// which FS and GS point.
 pub mod at {
     pub const CODE: u64 = 0;
     pub const THREADS: u64 = 0x4000;
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-/// What to build and how to sign it.
+/// A description of an image, and of its signature.
 #[derive(Clone)]
 pub struct Spec {
     pub entry: Entry,
@@ -91,9 +91,9 @@ pub struct Spec {
     pub nssa: u32,
     pub isvsvn: u16,
     pub isvprodid: u16,
-    /// Changes MRENCLAVE.
+    /// A byte in the code page's contents that changes MRENCLAVE.
     pub salt: u8,
-    /// Applied to each TCS page.
+    /// A change applied to each TCS page.
     pub tcs: fn(&mut sgx_isa::Tcs),
     pub spare: SecinfoFlags,
     pub key: fn() -> &'static Rsa<Private>,
@@ -120,7 +120,7 @@ impl Spec {
         }
     }
 
-    /// The SGXS stream.
+    /// Returns the SGXS stream.
     pub fn image(&self) -> Vec<u8> {
         let mut image = Vec::new();
         let create = MeasECreate { ssaframesize: self.ssaframesize, size: at::SIZE };
@@ -148,7 +148,7 @@ impl Spec {
             (self.tcs)(&mut page);
             writer.write_page(Some(&mut page.as_ref()), Some(base), tcs).unwrap();
             writer.write_pages(None::<&mut &[u8]>, 2, Some(base + at::SSA), reg(r | w)).unwrap();
-            // Unmeasured contents, but for one chunk.
+            // The contents are not measured, except one chunk.
             let mut chunks = [PageChunk::Included; 16];
             chunks[15] = PageChunk::IncludedMeasured;
             let data = vec![self.salt; PAGE as usize];
@@ -227,7 +227,7 @@ pub struct Enclave {
     pub tcss: Vec<sgx_sim::Tcs>,
 }
 
-/// What came out of an entry.
+/// The result of an entry.
 #[derive(Debug)]
 pub struct Exit {
     pub result: i32,
@@ -252,12 +252,12 @@ impl Enclave {
         self.tcss[thread].address() as u64
     }
 
-    /// Address of a thread's data page.
+    /// Returns the address of a thread's data page.
     pub fn data(&self, thread: usize) -> u64 {
         self.tcs(thread) + at::DATA
     }
 
-    /// Enclave memory, which simulated hardware does not hide.
+    /// Reads enclave memory, which simulated hardware does not hide.
     pub fn peek<T: Copy>(&self, address: u64) -> T {
         unsafe { (address as *const T).read_volatile() }
     }
@@ -266,7 +266,7 @@ impl Enclave {
         unsafe { (address as *mut T).write_volatile(value) }
     }
 
-    /// GPRSGX fields of an SSA frame of thread 0.
+    /// Reads a GPRSGX field of an SSA frame of thread 0.
     pub fn gpr(&self, frame: u64, offset: u64) -> u64 {
         self.peek(self.gpr_address(frame) + offset)
     }
@@ -283,21 +283,21 @@ impl Enclave {
         enter(self.tcs(thread), ERESUME, [0; 5])
     }
 
-    /// Executes an ENCLU leaf inside; the image's entry is [`Entry::Leaf`]. RAX and whether ZF
-    /// was set, or the exception.
+    /// Executes an ENCLU leaf inside; the image's entry is [`Entry::Leaf`]. Returns RAX and whether
+    /// ZF was set, or the exception.
     pub fn leaf(&self, leaf: u32, rbx: u64, rcx: u64, rdx: u64) -> Result<(u64, bool), Exit> {
         let exit = self.enter(0, [leaf.into(), rbx, rcx, rdx, 0]);
         assert_eq!(exit.result, 0);
         if exit.function == EEXIT {
             Ok((exit.rdi, exit.rsi >> 6 & 1 == 1))
         } else {
-            // Forget the frame: the next entry shall be as the first.
+            // Drop the frame, so that the next entry is like the first.
             self.skip(0, 3);
             Err(exit)
         }
     }
 
-    /// Lets the handler inside move the interrupted RIP on, then resumes.
+    /// Lets the handler inside advance the interrupted RIP, then resumes.
     pub fn skip(&self, thread: usize, bytes: u64) -> Exit {
         let handled = self.enter(thread, [bytes, 0, 0, 0, 0]);
         assert_eq!((handled.result, handled.function), (0, EEXIT), "{handled:?}");

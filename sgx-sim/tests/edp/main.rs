@@ -10,7 +10,7 @@ use twine_image::Manifest;
 
 use output::Output;
 
-/// A file of what `cargo xtask enclaves` builds.
+/// Reads a file that `cargo xtask enclaves` builds.
 fn built(name: &str) -> Vec<u8> {
     let folder = std::env::var_os("SGX_SIM_ENCLAVES").map_or_else(
         || {
@@ -24,7 +24,7 @@ fn built(name: &str) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask enclaves`", path.display()))
 }
 
-/// An image of the enclave `name`.
+/// Returns an image of the enclave `name`.
 fn image(name: &str, manifest: &Manifest) -> Vec<u8> {
     let elf = built(name);
     let mut image = Vec::new();
@@ -44,7 +44,7 @@ fn device() -> Device {
     Device::with_root_secret(*b"a test's machine").unwrap()
 }
 
-/// What the enclave printed, and how it ended.
+/// Returns the enclave's output, and how it ended.
 fn run_image(image: &[u8], device: Device, arguments: &[&str]) -> (String, Result<(), String>) {
     let sgx = enclave_runner_sgx::EnclaveBuilder::new_from_memory(image);
     let mut builder = EnclaveBuilder::new(sgx);
@@ -67,7 +67,7 @@ fn hello() {
     assert_eq!(result, Ok(()));
 }
 
-/// A program from crates.io, whose image Fortanix' own tool has made.
+/// Runs a program from crates.io, whose image Fortanix' own tool has made.
 #[test]
 fn an_enclave_that_knows_nothing_of_this_project_runs() {
     let image = built("jsonxf-1.1.1.sgxs");
@@ -181,7 +181,7 @@ fn enclaves_attest_to_each_other_on_one_machine() {
     assert_eq!(text, "forged\n", "another machine");
 }
 
-/// The runner's threads are interrupted all over, and nothing is lost.
+/// Signals interrupt the runner's threads everywhere, and nothing is lost.
 #[test]
 fn results_do_not_depend_on_signals() {
     extern "C" fn ignore(_: i32) {}

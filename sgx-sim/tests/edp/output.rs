@@ -1,4 +1,4 @@
-//! The enclave's standard streams, into memory.
+//! Collects the enclave's standard output in memory.
 
 use std::future::Future;
 use std::io::Result;

@@ -1,6 +1,7 @@
-//! Keys and local attestation, through EDP's own instruction wrappers.
+//! Gets keys and attests locally, through EDP's own instruction wrappers.
 //!
-//! `key mrenclave|mrsigner`, `target`, `prove TARGETINFO`, `verify REPORT`; all in hexadecimal.
+//! Commands: `key mrenclave|mrsigner`, `target`, `prove TARGETINFO`, `verify REPORT`. All values
+//! are in hexadecimal.
 
 use aes::Aes128;
 use cmac::{Cmac, KeyInit, Mac};

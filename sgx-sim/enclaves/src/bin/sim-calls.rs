@@ -1,4 +1,4 @@
-//! Makes as many host calls as its argument says.
+//! Makes the number of host calls that its argument names.
 
 fn main() {
     let calls: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1000);

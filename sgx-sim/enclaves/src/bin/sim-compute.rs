@@ -1,5 +1,5 @@
-//! Computes for a while with integer and floating-point registers, while the host's signals
-//! arrive, and prints a result that any lost register would change.
+//! Computes for a while with integer and floating-point registers, while signals of the host
+//! arrive, and prints the result. A lost register would change it.
 
 fn main() {
     let rounds: u64 =

@@ -1,4 +1,4 @@
-//! Prints its arguments: memory, streams and arguments work.
+//! Prints its arguments, which shows that memory, streams and arguments work.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Threads that park, lock, wait and send.
+//! Starts threads that park, lock, wait and send.
 
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
 use std::thread;

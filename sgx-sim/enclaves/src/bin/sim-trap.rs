@@ -11,7 +11,8 @@ fn main() {
     match way.as_str() {
         "panic" => panic!("as asked"),
         "exit" => std::process::exit(3),
-        // SAFETY: undefined on purpose: each is one faulting instruction, after which nothing runs.
+        // SAFETY: undefined on purpose: each block is one faulting instruction, and no code runs
+        // after it.
         "ud2" => unsafe { asm!("ud2") },
         // SAFETY: as above.
         "divide" => unsafe { asm!("div {0:e}", in(reg) 0, out("eax") _, out("edx") _) },
