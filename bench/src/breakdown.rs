@@ -1,10 +1,10 @@
-//! `breakdown`: where the time of SQLite on a protected file goes.
+//! `breakdown`: the parts of the time of SQLite on a protected file.
 //!
-//! The whole is what `guests/micro` tells of one kind of work. SQLite's own part is the same work on
-//! a database in memory. What the volume does is counted, by itself and by the host, and each count
-//! is multiplied by what one of it costs: blocks opened and sealed, bytes copied, exits. Nobody
-//! takes the time of a single block in the enclave, where reading a clock is an exit. The tree, the
-//! cache and SQLite's calls of files are what is left.
+//! The whole is the time that `guests/micro` reports for one kind of work. SQLite's own part is the
+//! same work on a database in memory. The volume and the host count the operations, and each count
+//! is multiplied by the cost of one: blocks opened and sealed, bytes copied, exits. The benchmark
+//! does not time a single block in the enclave, where reading a clock is an exit. The tree, the
+//! cache and SQLite's file calls are the rest.
 
 use crate::call::exit_cost;
 use crate::error::{Error, Result, about};
@@ -20,21 +20,21 @@ use std::time::Instant;
 const RECORDS: u64 = 175_000;
 const RECORDS_QUICK: u64 = 10_000;
 
-/// Room for the files in the enclave's memory.
+/// The mount that keeps the files in the enclave's memory.
 const TMPFS: &str = "/=420MiB";
 
-/// What `guests/micro` calls its work, and what it is called here.
+/// The names of the work in `guests/micro`, and here.
 const WORK: [(&str, &str); 3] =
     [("insert", "insert"), ("sequential", "read in order"), ("random", "read at random")];
 
 const BLOCK: usize = 4096;
 
-/// What one of each costs, in microseconds.
+/// The cost of one operation of each kind, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Costs {
     open: f64,
     seal: f64,
-    /// Copying a block from memory that is in no cache of the CPU.
+    /// Copying a block from memory that is in no CPU cache.
     copy: f64,
     exit: f64,
 }
@@ -104,14 +104,14 @@ fn series(
     Ok(Series { name: "parts".into(), axis: "work".into(), unit: "us".into(), points })
 }
 
-/// The run in the middle by its time: its counts belong to the median.
+/// Returns the run whose time is the median, for its counts.
 fn middle(runs: &[[OnVolume; 3]], work: usize) -> Option<&OnVolume> {
     let mut runs: Vec<&OnVolume> = runs.iter().map(|run| &run[work]).collect();
     runs.sort_by(|one, other| one.seconds.total_cmp(&other.seconds));
     runs.get(runs.len() / 2).copied()
 }
 
-/// The parts of one record's time.
+/// Splits one record's time into its parts.
 fn parts(
     whole: f64,
     sqlite: f64,
@@ -135,8 +135,8 @@ fn parts(
     ];
     let known: f64 = parts.iter().map(|(_, time)| time).sum();
     let rest = (whole - known).max(0.0);
-    // A database in memory can take longer than one on a volume, because its memory has to grow:
-    // it does not say then what SQLite takes.
+    // A database in memory can take longer than one on a volume, because its memory has to grow.
+    // Then its time is not SQLite's part.
     let (sqlite, tree, both) =
         if sqlite <= rest { (sqlite, rest - sqlite, 0.0) } else { (0.0, 0.0, rest) };
     parts.insert(0, ("SQLite itself", sqlite));
@@ -153,7 +153,7 @@ fn point(name: &str, parts: &[(&'static str, f64)]) -> Point {
     Point { name: name.into(), at: None, rivals: parts.iter().map(rival).collect() }
 }
 
-/// What was counted for one record.
+/// Returns the counts for one record.
 fn counts(stats: &Stats, records: u64) -> Vec<Detail> {
     let each = |name: &str, count: u64| Detail {
         name: format!("{name} a record"),
@@ -177,7 +177,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Runs on a volume, on files in the enclave's memory, and on a database in it.
+    /// Measures on a volume, on files in the enclave's memory, and on a database in that memory.
     fn measure(&self, effort: Effort) -> Result<[Vec<[OnVolume; 3]>; 3]> {
         let told = [const { RefCell::new(Vec::new()) }; 3];
         let keep = |at: usize, run: Result<[OnVolume; 3]>| -> Result<f64> {
@@ -191,7 +191,8 @@ impl Bench<'_> {
         Ok(told.map(RefCell::into_inner))
     }
 
-    /// Each kind of work in a process of its own: nothing of the volume is in memory before.
+    /// Runs each kind of work in its own process, so that nothing of the volume is in memory
+    /// before.
     fn on_volume(&self) -> Result<[OnVolume; 3]> {
         let _ = std::fs::remove_dir_all(&self.folder);
         about(self.folder.display(), std::fs::create_dir_all(&self.folder))?;
@@ -206,7 +207,7 @@ impl Bench<'_> {
         Ok(runs)
     }
 
-    /// All work in one process.
+    /// Runs all work in one process.
     fn in_memory(&self, options: &[&str], database: &str) -> Result<[OnVolume; 3]> {
         let (seconds, stats) = self.run(options, &[database])?;
         Ok(seconds.map(|seconds| OnVolume { seconds, stats: stats.clone() }))
@@ -234,14 +235,15 @@ fn stats(path: &Path) -> Result<Stats> {
     serde_json::from_slice(&json).map_err(|error| Error::Program(error.to_string()))
 }
 
-/// The times of a row as `1000,1000,0.005,0.001,0.002`.
+/// Parses the times of a row such as `1000,1000,0.005,0.001,0.002`.
 fn seconds(printed: &str) -> Option<[f64; 3]> {
     let row = printed.lines().nth(1)?;
     let fields: Option<Vec<f64>> = row.split(',').map(|field| field.parse().ok()).collect();
     fields?.get(2..5)?.try_into().ok()
 }
 
-/// What one block costs natively, with the volume's cipher, over more memory than caches hold.
+/// Measures the costs of one block natively, with the volume's cipher, over more memory than the
+/// caches hold.
 fn unit_costs() -> Result<Costs> {
     const BLOCKS: usize = 16 << 10;
     let mut blocks = vec![0x5a_u8; BLOCKS * BLOCK];
@@ -263,7 +265,7 @@ fn unit_costs() -> Result<Costs> {
     let mut into = vec![0; BLOCK];
     let start = Instant::now();
     for at in 0..BLOCKS {
-        // A step that comes to all blocks, and never to the next one.
+        // This step reaches all blocks, and never the next one.
         let from = at * 7919 % BLOCKS * BLOCK;
         into.copy_from_slice(&blocks[from..from + BLOCK]);
         black_box(&mut into);

@@ -1,4 +1,4 @@
-//! `call`: what it costs to leave the enclave and come back, and how often that happens.
+//! `call`: the cost of leaving the enclave and coming back, and how often that happens.
 
 use crate::error::{Error, Result};
 use crate::process::{Job, Runner, Stats, Workspace};
@@ -9,13 +9,13 @@ use crate::statistics::{Effort, Sample, interleaved};
 #[derive(Debug, Clone, Copy)]
 enum Leaves {
     Never,
-    /// By this host call, each time.
+    /// By this host call, at each call.
     Each(&'static str),
-    /// Now and then.
+    /// At few calls.
     Seldom,
 }
 
-/// Functions of `programs/calls.wat`.
+/// The functions of `programs/calls.wat`.
 const CALLS: &[(&str, Leaves)] = &[
     ("args_sizes_get", Leaves::Never),
     ("sched_yield", Leaves::Each("yield_now")),
@@ -23,14 +23,14 @@ const CALLS: &[(&str, Leaves)] = &[
     ("fd_write", Leaves::Each("stream_write")),
 ];
 
-/// Calls in one run.
+/// The number of calls in one run.
 const COUNT: u64 = 100_000;
 const COUNT_QUICK: u64 = 10_000;
 
-/// Lines beyond the first, to see what a line costs.
+/// The number of lines beyond the first, to find the cost of a line.
 const LINES: u64 = 1000;
 
-/// Exits that every run has, and some.
+/// The limit for exits that every run has besides the measured ones.
 const OTHERS: u64 = 100;
 
 pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
@@ -92,7 +92,7 @@ fn case(
     })
 }
 
-/// Microseconds that it takes to leave the enclave and to come back.
+/// Returns the time to leave the enclave and to come back, in microseconds.
 pub(crate) fn exit_cost(workspace: &Workspace, effort: Effort) -> Result<f64> {
     let program = workspace.own_program("calls", include_str!("../programs/calls.wat"))?;
     let job = Job { quiet: true, ..Job::invoke(program, "sched_yield", COUNT_QUICK) };
@@ -102,7 +102,7 @@ pub(crate) fn exit_cost(workspace: &Workspace, effort: Effort) -> Result<f64> {
     Ok(difference / 1e3)
 }
 
-/// What is timed must be what the name says: that host call, that often, and no other.
+/// Checks that the timed calls match their name: that host call, that often, and no other.
 fn check_calls(name: &str, leaves: Leaves, count: u64, stats: &Stats) -> Result<()> {
     let exits = stats.exits;
     let (made, right) = match leaves {
@@ -119,21 +119,21 @@ fn check_calls(name: &str, leaves: Leaves, count: u64, stats: &Stats) -> Result<
     Err(Error::Program(format!("{name}: {made} host calls and {exits} exits for {count} calls")))
 }
 
-/// Exits that a program makes for each line beyond the first, but for those by which its memory
-/// grows, and those of threads.
+/// Returns the number of exits for each line beyond the first, without those that grow the memory,
+/// and those of threads.
 fn exits_per_line(workspace: &Workspace, name: &str, job: impl Fn(u64) -> Job) -> Result<Case> {
     let exits = |lines| -> Result<f64> {
         let stats = workspace.run_well(Runner::Enclave, &job(lines), true)?.stats;
         let growth = stats.calls.get("add_pages").copied().unwrap_or(0);
         let calls: u64 = stats.calls.values().sum();
-        // Threads start, wait and end by exits that are no calls of ours: some.
+        // Threads start, wait and end by a few exits that are not host calls of Twine.
         if !(calls..calls + OTHERS).contains(&stats.exits) {
             let exits = stats.exits;
             return Err(Error::Program(format!("{name}: {exits} exits by {calls} host calls")));
         }
         Ok(calls.saturating_sub(growth) as f64)
     };
-    // The first start compiles, and keeps the code by calls of its own.
+    // The first start compiles, and stores the code, which takes host calls too.
     workspace.run_well(Runner::Enclave, &job(1), true)?;
     let each = (exits(LINES + 1)? - exits(1)?) / LINES as f64;
     let rival = (Runner::Enclave.name(), Sample::exact(each));

@@ -1,4 +1,4 @@
-//! `compare`: what has changed between two files of results, case by case.
+//! `compare`: the changes between two files of results, case by case.
 
 use crate::error::Result;
 use crate::report::{Report, Section, number};
@@ -6,22 +6,22 @@ use crate::statistics::{Sample, chance};
 use std::fmt;
 use std::path::Path;
 
-/// A change must be so unlikely to come about by chance.
+/// The highest probability of a change by chance that still counts as a change.
 const UNLIKELY: f64 = 0.01;
 
-/// A change of less is none that anybody would notice.
+/// The smallest change that anybody would notice, as a part of the whole.
 const NOTICED: f64 = 0.02;
 
-/// What is to be said of one value in two files.
+/// The result of comparing one value in two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     /// The second takes less, beyond noise.
     Less,
     /// The second takes more, beyond noise.
     More,
-    /// All that can be seen is noise, or too little to matter.
+    /// The difference is noise, or too small to matter.
     Same,
-    /// However the values lie, so few of them can't be told from noise.
+    /// There are too few values to tell a change from noise, however they lie.
     TooFew,
 }
 
@@ -63,21 +63,21 @@ struct Pair<'a> {
     after: &'a Sample,
 }
 
-/// Two files, beside each other.
+/// Two files of results to compare.
 #[derive(Debug)]
 struct Comparison<'a> {
     before: &'a Report,
     after: &'a Report,
 }
 
-/// Shows how the second file differs from the first.
+/// Prints how the second file differs from the first.
 pub(crate) fn show(before: &Path, after: &Path) -> Result<()> {
     let (before, after) = (Report::read(before)?, Report::read(after)?);
     print!("{}", Comparison { before: &before, after: &after });
     Ok(())
 }
 
-/// All values of a section, by a name that is unique in it.
+/// Returns all values of a section, each under a name that is unique in it.
 fn values(section: &Section) -> Vec<(String, &str, &Sample)> {
     let mut values = Vec::new();
     for case in &section.cases {
@@ -97,7 +97,7 @@ fn values(section: &Section) -> Vec<(String, &str, &Sample)> {
 }
 
 impl<'a> Comparison<'a> {
-    /// What is in both of a section's results, and the names of what is in one only.
+    /// Returns the values in both sections, and the names of values in only one.
     fn pairs(before: &'a Section, after: &'a Section) -> (Vec<Pair<'a>>, Vec<String>) {
         let (mut pairs, mut alone) = (Vec::new(), Vec::new());
         let mut rest = values(after);
@@ -113,7 +113,7 @@ impl<'a> Comparison<'a> {
         (pairs, alone)
     }
 
-    /// What makes the two files hard to compare.
+    /// Returns the reasons why the two files are hard to compare.
     fn warnings(&self) -> Vec<String> {
         let (before, after) = (&self.before.machine, &self.after.machine);
         let mut warnings = Vec::new();

@@ -1,4 +1,4 @@
-//! `compile`: how long the compiler takes inside and outside.
+//! `compile`: the time of the compiler inside and outside.
 
 use crate::error::{Result, about};
 use crate::process::{Job, Runner, Workspace};
@@ -8,7 +8,7 @@ use std::fs;
 
 const BAR: Bar = Bar::AtMost(1.3);
 
-/// Programs from small to large, with arguments that make them end soon.
+/// Programs from small to large, with arguments with which they end soon.
 const PROGRAMS: &[(&str, &[&str])] = &[
     ("hello", &[]),
     ("kernels", &[]),
@@ -20,7 +20,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("python", &["--version"]),
 ];
 
-/// Larger programs are left out when it must be quick.
+/// The limit on the size of programs in quick runs, in bytes.
 const QUICK: u64 = 4 << 20;
 
 pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
@@ -51,7 +51,7 @@ fn case(workspace: &Workspace, effort: Effort, name: &str, job: &Job) -> Result<
     let bytes = about(job.program.display(), fs::metadata(&job.program))?.len();
     let timed = |runner: Runner| {
         move || -> Result<f64> {
-            // How it ends is its own business.
+            // The exit code of the program does not matter.
             Ok(workspace.run(runner, job, true)?.stats.milliseconds.compile)
         }
     };

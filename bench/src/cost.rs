@@ -1,4 +1,5 @@
-//! `cost`: what Twine costs besides time: compilation by each compiler, starts, sizes and memory.
+//! `cost`: the costs of Twine besides run time: compilation by each compiler, starts, sizes,
+//! memory.
 
 use crate::error::{Error, Result, about};
 use crate::process::{Job, Runner, Workspace};
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Programs from small to large, with arguments that make them end soon.
+/// Programs from small to large, with arguments with which they end soon.
 const PROGRAMS: &[(&str, &[&str])] = &[
     ("hello", &[]),
     ("lua", &["-e", "print(1)"]),
@@ -17,26 +18,26 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("python", &["-c", "print(1)"]),
 ];
 
-/// Programs of tens of megabytes, of which only the first start is looked at, once.
+/// Programs of tens of megabytes. Only their first start is measured, once.
 const LARGE: &[(&str, &[&str])] =
     &[("python", &["-c", "print(1)"]), ("esbuild", &["--version"]), ("yosys", &["-V"])];
 
-/// How much longer than wasmtime's the first start of a large program may take.
+/// The limit for the first start of a large program, as a multiple of wasmtime's time.
 const FIRST: Bar = Bar::AtMost(1.3);
 
-/// How much more memory.
+/// The limit for its peak memory, as a multiple of wasmtime's.
 const PEAK: Bar = Bar::AtMost(1.5);
 
-/// Larger programs are left out when it must be quick.
+/// The limit on the size of programs in quick runs, in bytes.
 const QUICK: u64 = 4 << 20;
 
-/// How much longer a later start may take than wasmtime's of a module that was compiled before, if it
-/// takes more than 40 milliseconds.
+/// The limit for a later start, as a multiple of wasmtime's time for a precompiled module. A start
+/// of up to 40 milliseconds always meets it.
 const LATER: f64 = 1.5;
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// MiB of linear memory that a program has touched, when its memory is looked at.
+/// The MiB of linear memory that a program has touched when its memory is measured.
 const TOUCHED: [u64; 3] = [1, 64, 256];
 
 pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
@@ -58,7 +59,7 @@ pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Sec
         let job = Job::new(&program, arguments);
         let mut usable = Vec::new();
         for compiler in &compilers {
-            // Not every compiler takes every program: Winch has no exceptions.
+            // Not every compiler takes every program: Winch lacks exceptions.
             match workspace.run_well(Runner::Enclave, &by(&job, compiler), false) {
                 Ok(_) => usable.push(compiler.clone()),
                 Err(error) => section.skip(format!("{name}, {compiler}"), error.to_string()),
@@ -81,14 +82,15 @@ pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Sec
     section
 }
 
-/// The compilers that this build lets a user choose from; none where there is no choice.
+/// Returns the compilers from which a user of this build can choose; none if there is no choice.
 fn compilers(workspace: &Workspace) -> Vec<String> {
     let help = Command::new(&workspace.twine).args(["run", "-h"]).output();
     let help = help.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     choices(&help.unwrap_or_default())
 }
 
-/// What a help text lists as values of `--compiler`, but `auto`, which is one of the others.
+/// Parses a help text. Returns the values of `--compiler` except `auto`, which is one of the
+/// others.
 fn choices(help: &str) -> Vec<String> {
     let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let listed = words
@@ -99,12 +101,12 @@ fn choices(help: &str) -> Vec<String> {
     names.filter(|name| *name != "auto").map(ToOwned::to_owned).collect()
 }
 
-/// The job, compiled anew by that compiler.
+/// Returns the job, compiled anew by that compiler.
 fn by(job: &Job, compiler: &str) -> Job {
     Job { anew: true, options: vec!["--compiler".into(), compiler.into()], ..job.clone() }
 }
 
-/// The first start, by each compiler, and a later one, and wasmtime's.
+/// Measures the first start by each compiler, a later start, and wasmtime's.
 fn starts(
     workspace: &Workspace,
     effort: Effort,
@@ -135,7 +137,7 @@ fn starts(
         names.push(format!("twine run, first, {compiler}"));
         timed.push(Box::new(wall(Runner::Enclave, by(job, compiler))));
     }
-    // Compiled and kept before, so that the first two of the rivals start later.
+    // This compiles and stores the code, so that the first two rivals make a later start.
     workspace.run_well(Runner::Enclave, job, false)?;
     workspace.run_well(Runner::Precompiled, job, false)?;
     let mut rivals: Vec<_> =
@@ -145,7 +147,7 @@ fn starts(
     Ok(Case::new(format!("{name}, start"), "ms", names.into_iter().zip(samples), bar))
 }
 
-/// The first start of a large program: how long it takes, and the most memory.
+/// Measures the time and the peak memory of the first start of a large program.
 fn large(workspace: &Workspace, section: &mut Section, name: &str, job: &Job) {
     let rivals = [
         ("twine run, first", Runner::Enclave, by(job, "optimizing")),
@@ -168,7 +170,7 @@ fn large(workspace: &Workspace, section: &mut Section, name: &str, job: &Job) {
     section.add(format!("{name}, memory"), case("memory to compile", "MiB", PEAK, |case| case.2));
 }
 
-/// The program, and the code that is kept of it.
+/// Measures the sizes of the program and of its cached code.
 fn sizes(workspace: &Workspace, name: &str, job: &Job) -> Result<Case> {
     let anew = Job { anew: true, ..job.clone() };
     workspace.run_well(Runner::Enclave, &anew, false)?;
@@ -193,7 +195,8 @@ fn folder_size(folder: &Path) -> Result<u64> {
     Ok(size)
 }
 
-/// The image's file, what of it is measured, and the address range that the enclave takes.
+/// Measures the sizes of the image's file, of its measured part, and of the enclave's address
+/// range.
 fn images(workspace: &Workspace) -> Result<Case> {
     let image = workspace.twine.with_extension("sgxs");
     let size = about(image.display(), fs::metadata(&image))?.len() as f64 / MIB;
@@ -212,7 +215,7 @@ fn inspect(workspace: &Workspace, image: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Of `pages 8149 at the start, 2502 of them with measured content`, the two numbers.
+/// Parses the two numbers of `pages 8149 at the start, 2502 of them with measured content`.
 fn pages(inspected: &str) -> Option<[f64; 2]> {
     let line = inspected.lines().find_map(|line| line.strip_prefix("pages"))?;
     let (all, measured) = line.split_once(',')?;
@@ -220,7 +223,8 @@ fn pages(inspected: &str) -> Option<[f64; 2]> {
     Some([first(all)?, first(measured)?])
 }
 
-/// A program that touches so much memory and waits: what it takes in and outside of the enclave.
+/// Measures a program that touches this many MiB and waits: its memory in and outside of the
+/// enclave.
 fn memory(workspace: &Workspace, touched: u64) -> Result<Case> {
     let pages = touched * 16 + 1;
     let text = include_str!("../programs/wait.wat").replace("PAGES", &pages.to_string());
@@ -253,13 +257,13 @@ impl Waiting {
         Ok(Waiting(about(runner.name(), command.spawn())?))
     }
 
-    /// Its memory, when it has said that it waits.
+    /// Returns the program's mappings, once it has announced that it waits.
     fn maps(&mut self) -> Result<String> {
         use std::io::Read;
         let mut said = [0; 1];
         let out = self.0.stdout.as_mut().ok_or(Error::Program("no output".into()))?;
         about("the program that waits", out.read_exact(&mut said))?;
-        // It says so before it waits; a moment later it has got there.
+        // The program announces it before it waits, so this waits until it sleeps.
         let patience = Instant::now() + Duration::from_secs(10);
         let status = format!("/proc/{}/status", self.0.id());
         while !fs::read_to_string(&status).is_ok_and(|text| text.contains("State:\tS")) {
@@ -280,7 +284,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Bytes of the address range, of a line as `ELRANGE    1 GiB`.
+/// Parses the size of the address range, in bytes, from a line such as `ELRANGE    1 GiB`.
 fn elrange(inspected: &str) -> Option<u64> {
     let line = inspected.lines().find_map(|line| line.strip_prefix("ELRANGE"))?;
     let mut words = line.split_whitespace();
@@ -293,8 +297,8 @@ fn elrange(inspected: &str) -> Option<u64> {
     }
 }
 
-/// KiB that are resident outside and inside of an enclave on software SGX, whose range begins at a
-/// multiple of its size with the image's first pages.
+/// Returns the KiB that are resident outside and inside of an enclave on software SGX. The
+/// enclave's range begins at a multiple of its size, with the image's first pages.
 fn resident(smaps: &str, range: Option<u64>) -> [f64; 2] {
     let (mut outside, mut inside) = (0.0, 0.0);
     let (mut is_inside, mut enclave) = (false, None);
@@ -303,7 +307,7 @@ fn resident(smaps: &str, range: Option<u64>) -> [f64; 2] {
         let addresses = words.first().and_then(|word| word.split_once('-'));
         let start = addresses.and_then(|(start, _)| u64::from_str_radix(start, 16).ok());
         if let (Some(start), true) = (start, words.len() >= 5) {
-            // An image begins with pages that can be read; what the system only reserves can't.
+            // An image begins with readable pages; a mere reservation is not readable.
             let first = words.len() == 5 && words[1].starts_with('r');
             if let (None, Some(range), true) = (&enclave, range, first) {
                 enclave = start.is_multiple_of(range).then_some(start..start.saturating_add(range));

@@ -1,4 +1,4 @@
-//! All values as a table for other programs: comma-separated, as RFC 4180 has it.
+//! All values as a table for other programs: comma-separated, according to RFC 4180.
 
 use crate::error::{Result, about};
 use crate::report::{Quoted, Report, Rival, Section};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 const HEAD: &str = "case,at,rival,unit,min,median,max,runs\n";
 
-/// Writes a table for each section into a folder, as NAME.csv.
+/// Writes a table for each section into a folder, as `NAME.csv`.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
     about(folder.display(), fs::create_dir_all(folder))?;
     for section in &report.measurements {
@@ -17,8 +17,8 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A row for each rival of each case, and of each place of each series; for what is quoted one of no
-/// runs.
+/// Returns a row for each rival of each case, and of each point of each series. A quoted value gets
+/// a row with zero runs.
 fn table(section: &Section) -> String {
     let mut table = String::from(HEAD);
     for case in &section.cases {
@@ -43,7 +43,7 @@ fn row(table: &mut String, [case, at, unit]: [&str; 3], Rival { name, sample }: 
     *table += &format!("{texts},{numbers},{}\n", sample.runs.len());
 }
 
-/// A text, between quotation marks where it must be.
+/// Returns a text, in quotation marks if it needs them.
 fn field(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),

@@ -1,4 +1,4 @@
-//! Programs with SQLite in them and their rivals: each run new, in an empty folder.
+//! Programs with SQLite in them and their rivals. Each run starts in an empty folder.
 
 use crate::error::{Error, Result, about};
 use crate::process::Workspace;
@@ -7,14 +7,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Who runs a program that keeps a database.
+/// The ways to run a program that keeps a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeper {
     /// `twine run`, on a protected volume.
     Twine,
     /// The program built for this machine with SQLCipher 4, which encrypts each page.
     SqlCipher4,
-    /// The same with Debian's SQLCipher 3.4.
+    /// The same program with Debian's SQLCipher 3.4.
     SqlCipher3,
     /// The program built for this machine with the same SQLite, on a plain file.
     Native,
@@ -22,10 +22,10 @@ pub(crate) enum Keeper {
     Wasmtime,
 }
 
-/// Both that encrypt a database by themselves.
+/// The two that encrypt a database by themselves.
 const SQLCIPHERS: [Keeper; 2] = [Keeper::SqlCipher4, Keeper::SqlCipher3];
 
-/// What must be known of them.
+/// The facts that readers must know about them.
 const NOTES: [&str; 2] = [
     "Both SQLCiphers get a key of 32 bytes as it is: neither takes time to make one of a password. From \
      it each makes its key for authentication, by PBKDF2 with two rounds. Pages have 4,096 bytes, sealed \
@@ -35,11 +35,11 @@ const NOTES: [&str; 2] = [
      begins as SQLite's do, unencrypted.",
 ];
 
-/// How a database begins that is not encrypted.
+/// The start of a database file that is not encrypted.
 const PLAIN: &[u8] = b"SQLite format 3\0";
 
-/// A key as it is: SQLCipher would make one of a password with each start, which takes as long
-/// as a password should and is nothing that is measured here.
+/// A raw key. SQLCipher would derive one from a password at each start, which takes as long as a
+/// password should, and is not what we measure.
 const KEY: &str = "x'3f0e6b1d5c7a29488b10f4e2d3c6a5975e8f7061524334a5b6c7d8e9fa0b1c2d'";
 
 impl Keeper {
@@ -64,7 +64,7 @@ impl Keeper {
             Keeper::SqlCipher4 | Keeper::SqlCipher3 => {
                 let version = if self == Keeper::SqlCipher4 { 4 } else { 3 };
                 command = Command::new(workspace.rival(&format!("{program}-sqlcipher-{version}"))?);
-                // One of them puts the key between quotation marks as it is.
+                // One of the programs puts the key between quotation marks unchanged.
                 let doubled = KEY.replace('\'', "''");
                 command.args(["--key", if program == "speedtest" { &doubled } else { KEY }]);
             }
@@ -80,8 +80,8 @@ impl Keeper {
         Ok(command)
     }
 
-    /// Runs a program in an empty folder, which its relative paths mean; what it prints. Whoever has
-    /// to encrypt must have left a database that is.
+    /// Runs a program in an empty folder, to which its relative paths refer. Returns its output.
+    /// Fails if a SQLCipher has left a database that is not encrypted.
     pub(crate) fn run(
         self,
         workspace: &Workspace,
@@ -103,19 +103,19 @@ impl Keeper {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Where the two that encrypt by themselves are among others, to be held against the faster one.
+    /// Returns the positions of the two SQLCiphers, to compare Twine with the faster one.
     pub(crate) fn sqlciphers(keepers: &[Keeper]) -> Vec<usize> {
         (0..keepers.len()).filter(|at| SQLCIPHERS.contains(&keepers[*at])).collect()
     }
 
-    /// What a section that compares with SQLCipher has to say of it.
+    /// Returns the notes of a section that compares with SQLCipher.
     pub(crate) fn notes() -> Vec<String> {
         NOTES.map(ToOwned::to_owned).to_vec()
     }
 }
 
-/// Looks at each file that a run has left: there must be one, and none may begin as a database that is
-/// not encrypted.
+/// Checks each file that a run has left: there must be one, and none may begin like a database that
+/// is not encrypted.
 fn check_encrypted(folder: &Path, keeper: Keeper) -> Result<()> {
     let mut databases = 0;
     for entry in about(folder.display(), fs::read_dir(folder))? {
@@ -139,8 +139,8 @@ fn check_encrypted(folder: &Path, keeper: Keeper) -> Result<()> {
 struct Folder(PathBuf);
 
 impl Folder {
-    /// In the checkout: the folder for temporary files may be one in memory, where nothing is
-    /// ever written to a disk.
+    /// Makes a folder in the checkout. The folder for temporary files may be in memory, where
+    /// nothing is ever written to a disk.
     fn new(workspace: &Workspace) -> Result<Self> {
         let folder = workspace.root.join(format!("target/tmp/bench-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
@@ -166,7 +166,7 @@ mod tests {
         let folder = Folder(folder);
         let check = || check_encrypted(&folder.0, Keeper::SqlCipher4).map_err(|e| e.to_string());
         assert!(check().unwrap_err().contains("left no database"));
-        // A journal that was emptied is none.
+        // An emptied journal does not count as a database.
         fs::write(folder.0.join("a.db-journal"), b"").unwrap();
         assert!(check().unwrap_err().contains("left no database"));
         fs::write(folder.0.join("a.db"), [0xa7; 4096]).unwrap();

@@ -1,4 +1,4 @@
-//! `kernel`: how long compiled code runs inside and outside.
+//! `kernel`: the time of compiled code inside and outside.
 
 use crate::error::{Error, Result};
 use crate::process::{Job, Runner, Workspace};
@@ -7,7 +7,7 @@ use crate::statistics::{Effort, interleaved};
 
 const BAR: Bar = Bar::AtMost(1.05);
 
-/// The kernels of `guests/kernels`, with sizes that take about half a second, and less.
+/// The kernels of `guests/kernels`, with sizes that take about half a second, and quick sizes.
 const KERNELS: &[(&str, u64, u64)] = &[
     ("matmul", 640, 256),
     ("sieve", 40_000_000, 4_000_000),
@@ -17,7 +17,7 @@ const KERNELS: &[(&str, u64, u64)] = &[
     ("fib", 38, 32),
 ];
 
-/// The functions of `programs/memory.wat`, likewise.
+/// The functions of `programs/memory.wat`, with such sizes.
 const MEMORY: &[(&str, u64, u64)] = &[("copy", 1500, 200), ("grow", 2048, 512)];
 
 pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Section {
@@ -54,7 +54,7 @@ fn case(workspace: &Workspace, effort: Effort, name: &str, job: &Job) -> Result<
     let rivals = [Runner::Enclave, Runner::Wasmtime, Runner::Outside];
     let [mut a, mut b, mut c] = rivals.map(timed);
     let samples = interleaved(effort, &mut [&mut a, &mut b, &mut c])?;
-    // The checksum that it prints shows that all did the same work.
+    // Each program prints a checksum, which shows that all did the same work.
     if outputs.borrow().windows(2).any(|pair| pair[0] != pair[1]) {
         return Err(Error::Differs(name.into()));
     }

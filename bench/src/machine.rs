@@ -1,4 +1,4 @@
-//! The machine that the numbers are of.
+//! A description of the machine on which the numbers were measured.
 
 use crate::error::{Error, Result, about};
 use crate::process::Workspace;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What must be known of numbers before they are compared with others.
+/// The facts that must be known before numbers are compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub cpu: String,
@@ -17,17 +17,18 @@ pub(crate) struct Machine {
     pub virtual_machine: bool,
     pub memory_mib: u64,
     pub kernel: String,
-    /// `always`, `madvise` or `never`: it changes what first touches of memory cost.
+    /// `always`, `madvise` or `never`: it changes the cost of first touches of memory.
     pub huge_pages: String,
-    /// Processes that ran or wanted to, over the last minute, when the measurements began.
+    /// The average number of processes that ran or wanted to, over the last minute before the
+    /// measurements began.
     pub load_average: f64,
-    /// How the processes are scheduled, which they inherit from the one that measures.
+    /// The scheduling policy, which the processes inherit from the one that measures.
     pub scheduling: String,
     pub sgx: Sgx,
     pub versions: Versions,
 }
 
-/// Which SGX was measured.
+/// The kind of SGX that was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Sgx {
@@ -50,13 +51,13 @@ impl fmt::Display for Sgx {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Versions {
     pub twine: String,
-    /// The commit of the checkout, with a `+` where files differ from it.
+    /// The commit of the checkout, with a `+` if files differ from it.
     pub commit: String,
-    /// The images that `twine run` chooses from by a program's size.
+    /// The images from which `twine run` chooses by a program's size.
     pub images: Vec<Image>,
     pub wasmtime: String,
     pub rustc: String,
-    /// What has built the rivals for this machine, and the programs.
+    /// The compilers that have built the rivals for this machine, and the programs.
     pub gcc: String,
     pub clang: String,
 }
@@ -68,7 +69,7 @@ pub(crate) struct Image {
     pub mib: f64,
 }
 
-/// What `twine info --json` says.
+/// The fields of `twine info --json`.
 #[derive(Deserialize)]
 struct Info {
     version: String,
@@ -77,13 +78,15 @@ struct Info {
 }
 
 impl Machine {
+    /// Describes this machine.
+    ///
     /// # Errors
-    /// When the `twine` command doesn't work or has no image.
+    /// An error if the `twine` command does not work or has no image.
     pub(crate) fn detect(workspace: &Workspace) -> Result<Self> {
         let info = run(Command::new(&workspace.twine).args(["info", "--json"]))?;
         let info: Info =
             serde_json::from_str(&info).map_err(|error| Error::Program(error.to_string()))?;
-        // The one that is named this way is used for all programs.
+        // The image that this variable names is used for all programs.
         let images = match std::env::var_os("TWINE_IMAGE") {
             Some(image) => vec![image.into()],
             None => info.images,
@@ -123,7 +126,7 @@ impl Machine {
         })
     }
 
-    /// A machine of which nothing is known, for tests of what is said of others.
+    /// Returns an unknown machine, for tests of messages about others.
     #[cfg(test)]
     pub(crate) fn unknown() -> Self {
         let unknown = || "?".to_owned();
@@ -149,7 +152,7 @@ impl Machine {
         }
     }
 
-    /// Whether others use this machine so much that its times say little.
+    /// Whether others use this machine so much that its times mean little.
     pub(crate) fn busy(&self) -> bool {
         self.load_average > self.cores as f64 / 2.0
     }
@@ -175,15 +178,15 @@ fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The first line that a command prints, which names its version.
+/// Returns the first line that a command prints, which names its version.
 fn first_line(command: &mut Command) -> String {
     let printed = run(command).unwrap_or_default();
     printed.lines().next().unwrap_or("?").to_owned()
 }
 
-/// The scheduling policy, of what proc(5) says of a process: its fields 40 and 41.
+/// Returns the scheduling policy from fields 40 and 41 of a process's status (proc(5)).
 fn scheduling(stat: &str) -> String {
-    // A name can have spaces in it, and ends with the last bracket.
+    // A name may contain spaces and brackets, and ends with the last bracket.
     let after_name = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let field = |number: usize| after_name.split_whitespace().nth(number - 3);
     match (field(41), field(40)) {
@@ -199,7 +202,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The value of the first `name: value`.
+/// Returns the value of the first `name: value`.
 fn field(text: &str, name: &str) -> String {
     text.lines()
         .filter_map(|line| line.split_once(':'))
@@ -218,13 +221,13 @@ fn cpu(cpuinfo: &str) -> String {
     )
 }
 
-/// Of `always [madvise] never`, the one in brackets.
+/// Returns the word in brackets of a text such as `always [madvise] never`.
 fn chosen(text: &str) -> String {
     let chosen = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
     chosen.map_or("?", |(chosen, _)| chosen).to_owned()
 }
 
-/// The version of a package in the lock file that this program was built with.
+/// Returns a package's version in the lock file with which this program was built.
 fn locked(package: &str) -> String {
     let wanted = format!("name = \"{package}\"");
     let mut lines = include_str!("../../Cargo.lock").lines();

@@ -1,6 +1,6 @@
 //! The benchmarks: the costs of Twine, each compared with a rival, as tables and as JSON.
 //!
-//! `cargo run --release -p twine-bench -- --help`; `README.md` says how to read it.
+//! Run `cargo run --release -p twine-bench -- --help`; `README.md` says how to read the results.
 //!
 //! Each timed run is a new process: `twine run` or, for rivals outside an enclave, this program in its
 //! hidden mode `native-run`.
@@ -143,7 +143,7 @@ enum Name {
 }
 
 impl Arguments {
-    /// How often to run: at least three times what takes long.
+    /// Returns how often to run: at least three times, or once if quick, even if that takes long.
     fn effort(&self) -> Effort {
         match self.quick {
             true => Effort { runs: self.runs.min(3), least: 1, budget: Duration::from_secs(5) },

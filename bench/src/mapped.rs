@@ -1,5 +1,4 @@
-//! A volume's storage as the enclave has it: writes are calls of the host, reads copy from a
-//! mapping.
+//! A volume's storage as the enclave has it: a write is a host call, a read copies from a mapping.
 #![allow(unsafe_code, reason = "it maps a file")]
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -13,26 +12,26 @@ use twine_volume::{BLOCK_BYTES, Piece, Storage, StorageError};
 pub(crate) struct Mapped {
     file: VolumeFile,
     map: Option<Map>,
-    /// Where the enclave's transfer buffer would be: at the start of a page.
+    /// The counterpart of the enclave's transfer buffer. It begins at the start of a page.
     transfer: Vec<u8>,
     calls: Arc<AtomicU64>,
 }
 
-/// A mapping that can be read.
+/// A readable mapping.
 struct Map {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: the mapping belongs to this value alone, and any thread may read it.
+// SAFETY: this value owns the mapping, and any thread may read it.
 unsafe impl Send for Map {}
 
 impl Map {
     fn new(file: &File) -> Result<Self, StorageError> {
         let length = file.metadata()?.len() as usize;
-        // All at once: a page that is first touched when it is read would be a fault.
-        // SAFETY: a new mapping at an address of the system's choice touches nothing
-        // that is there. Nobody makes a reference to what it shows.
+        // This maps all pages at once: otherwise the first read of each page would be a fault.
+        // SAFETY: a new mapping at an address of the system's choice touches nothing that exists.
+        // No reference to its contents is ever made.
         let start = unsafe {
             mmap(
                 ptr::null_mut(),
@@ -51,8 +50,8 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        // SAFETY: this is the mapping that `new` made, and nothing points into it. It
-        // can't fail for such a range.
+        // SAFETY: this is the mapping that `new` made, and nothing points into it. The call cannot
+        // fail for such a range.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
     }
 }
@@ -63,7 +62,7 @@ impl Mapped {
         Mapped { file, map: None, transfer: Vec::new(), calls: Arc::default() }
     }
 
-    /// How often the host would have been asked, counted on while it is used.
+    /// Returns the counter of the host calls that an enclave would make. It continues to count.
     pub(crate) fn calls(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.calls)
     }
@@ -88,7 +87,7 @@ impl Storage for Mapped {
 
     fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
         self.count();
-        // What was added is mapped when it is read, as the host does it.
+        // The next read maps the added bytes, as in the host.
         self.map = self.map.take().filter(|map| map.length as u64 <= size);
         Ok(self.file.file().set_len(size)?)
     }
@@ -101,9 +100,9 @@ impl Storage for Mapped {
         if end > map.length {
             return Err(StorageError::Short);
         }
-        // SAFETY: the range lies in the mapping, as was just checked, and the file has
-        // not become shorter since: this process alone writes to it, and `set_size`
-        // drops the mapping then. `bytes` is memory of the program's own.
+        // SAFETY: the range lies in the mapping, as was just checked. The file has not become
+        // shorter since: only this process writes to it, and `set_size` drops the mapping when it
+        // shortens the file. `bytes` is the program's own memory.
         unsafe {
             let from = map.start.as_ptr().add(start);
             ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len());

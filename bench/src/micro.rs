@@ -1,4 +1,5 @@
-//! `micro`: records of 1,000 bytes in SQLite, inserted and read, as Twine's paper measures it.
+//! `micro`: records of 1,000 bytes in SQLite, inserted and read, as in the measurements of Twine's
+//! paper.
 
 use crate::database::Keeper;
 use crate::error::{Error, Result};
@@ -7,7 +8,7 @@ use crate::report::{Bar, Case, Point, Rival, Section, Series};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
 
-/// Records in the table, step by step.
+/// The number of records in the table, step by step.
 const RECORDS: &[&str] =
     &["1000", "25000", "50000", "75000", "100000", "125000", "150000", "175000"];
 const RECORDS_QUICK: &[&str] = &["1000", "10000"];
@@ -16,21 +17,21 @@ const ON_FILES: &[Keeper] =
     &[Keeper::Twine, Keeper::SqlCipher4, Keeper::SqlCipher3, Keeper::Native, Keeper::Wasmtime];
 const IN_MEMORY: &[Keeper] = &[Keeper::Twine, Keeper::Native, Keeper::Wasmtime];
 
-/// Where the database is, and who is compared.
+/// The places of the database, and the rivals at each.
 const WAYS: &[(&str, &str, &[Keeper])] =
     &[("file", "micro.db", ON_FILES), ("memory", ":memory:", IN_MEMORY)];
 
-/// What is timed at each step.
+/// The kinds of work that are timed at each step.
 const WORK: [&str; 3] = ["insert", "read in order", "read at random"];
 
-/// For reads at random of a file, against native SQLite.
+/// The bar for random reads of a file, against native SQLite.
 const BAR: Bar = Bar::AtMost(3.0);
 
 /// One step of one run.
 #[derive(Debug, Clone, PartialEq)]
 struct Step {
     records: u64,
-    /// Microseconds for one record, as `WORK` lists them.
+    /// The microseconds for one record, in the order of `WORK`.
     each: [f64; 3],
 }
 
@@ -57,7 +58,7 @@ pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Sec
     section
 }
 
-/// The steps of all runs of each rival.
+/// Returns the steps of all runs of each rival.
 fn steps(
     workspace: &Workspace,
     effort: Effort,
@@ -103,7 +104,7 @@ fn malformed() -> Error {
     Error::Program("micro does not print what it should".into())
 }
 
-/// Reads the CSV of one run.
+/// Parses the CSV of one run.
 fn parse(printed: &str) -> Result<Vec<Step>> {
     let step = |line: &str| {
         let fields: Vec<f64> =
@@ -116,7 +117,7 @@ fn parse(printed: &str) -> Result<Vec<Step>> {
     steps.filter(|steps| !steps.is_empty()).ok_or_else(malformed)
 }
 
-/// One kind of work over the sizes of the table.
+/// Returns one kind of work over the sizes of the table.
 fn curve(way: &str, work: usize, keepers: &[Keeper], steps: &[Vec<Vec<Step>>]) -> Series {
     let first = steps.first().and_then(|runs| runs.first());
     let sizes = first.map_or(&[][..], |steps| steps);

@@ -1,9 +1,9 @@
 //! The rivals outside of an enclave: the hidden mode `native-run` of this program.
 //!
-//! It runs a program with Twine's engine, as it is set up where memories have no guard pages, or with
-//! wasmtime as its crate sets it up: guard pages, signals for traps, linear memories initialised
-//! copy-on-write. In both cases as many threads compile as there are cores, as for the enclave,
-//! and WASI is Twine's, over [`Native`].
+//! It runs a program with Twine's engine, with the settings for memories without guard pages, or
+//! with wasmtime with its crate's default settings: guard pages, signals for traps, linear memories
+//! initialised copy-on-write. In both cases as many threads compile as there are cores, as for the
+//! enclave, and WASI is Twine's, over [`Native`].
 
 use crate::process::{Milliseconds, Stats};
 use clap::Args;
@@ -24,10 +24,10 @@ use twine_wasi::{
 };
 use wasmtime::{Engine, Linker, Module, Store, Val, ValType};
 
-/// For WebAssembly frames, of the 8 MiB that a main thread has.
+/// The stack for WebAssembly frames, of the 8 MiB that a main thread has.
 const WASM_STACK: usize = 4 << 20;
 
-/// How `twine run` ends after a trap.
+/// The exit code of `twine run` after a trap.
 const TRAPPED: u32 = 134;
 
 #[derive(Debug, Args)]
@@ -52,13 +52,13 @@ pub(crate) struct Arguments {
     arguments: Vec<String>,
 }
 
-/// What a run came to: its exit code and its results, if a function was called.
+/// The result of a run: its exit code, and the results of the function, if one was called.
 struct Ended {
     code: u32,
     results: Vec<String>,
 }
 
-/// Runs the program; its exit code.
+/// Runs the program, and returns its exit code.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match run_here(arguments) {
         Ok(ended) => {
@@ -97,7 +97,7 @@ fn write_stats(path: &Path, stats: &Stats) -> io::Result<()> {
     fs::write(path, serde_json::to_vec(stats)?)
 }
 
-/// What `twine run` starts a program with for the same arguments.
+/// Returns the start of a program that `twine run` would make for the same arguments.
 fn start(arguments: &Arguments) -> Start {
     let name = arguments.program.file_name().unwrap_or(arguments.program.as_os_str());
     let name = name.to_string_lossy().into_owned().into_bytes();
@@ -111,7 +111,7 @@ fn start(arguments: &Arguments) -> Start {
     Start { arguments: [vec![name], rest].concat(), invoke, ..Start::default() }
 }
 
-/// Milliseconds since the last call.
+/// Returns the milliseconds since the last call.
 fn lap(last: &mut Instant) -> f64 {
     let now = Instant::now();
     (now - std::mem::replace(last, now)).as_secs_f64() * 1e3
@@ -145,7 +145,7 @@ fn with_our_settings(
     }
 }
 
-/// The program, compiled; from a file where one is named, which is made if it is not there.
+/// Returns the compiled program, from a file if one is named. The first run creates that file.
 #[allow(unsafe_code, reason = "wasmtime maps modules that it has compiled before")]
 fn module(engine: &Engine, arguments: &Arguments) -> Result<Module, String> {
     let shown = |error: wasmtime::Error| format!("{error:#}");
@@ -157,8 +157,8 @@ fn module(engine: &Engine, arguments: &Arguments) -> Result<Module, String> {
         let bytes = module.serialize().map_err(shown)?;
         fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    // SAFETY: the file lies in a folder of this program's, which has just written it, or in an
-    // earlier run of the same measurement.
+    // SAFETY: the file lies in a folder of this program. The program has just written it, or an
+    // earlier run of the same measurement has.
     unsafe { Module::deserialize_file(engine, path) }.map_err(shown)
 }
 
@@ -204,7 +204,7 @@ fn with_own_settings(
     }
 }
 
-/// Integers are all that the programs of the measurements take and return.
+/// Parses a value. The programs of the measurements take and return only integers.
 fn value(ty: &ValType, text: &str) -> Option<Val> {
     match ty {
         ValType::I32 => text.parse().ok().map(Val::I32),
@@ -221,7 +221,7 @@ fn show(value: &Val) -> String {
     }
 }
 
-/// The world outside, straight from the system.
+/// The host's functions, directly on the system.
 struct Native;
 
 fn system_error(error: &io::Error) -> SystemError {
@@ -236,7 +236,7 @@ fn system_error(error: &io::Error) -> SystemError {
     }
 }
 
-/// One of the three standard streams.
+/// Returns one of the three standard streams.
 fn descriptor(stream: u64) -> Result<BorrowedFd<'static>, SystemError> {
     match stream {
         0 => Ok(rustix::stdio::stdin()),
@@ -246,7 +246,7 @@ fn descriptor(stream: u64) -> Result<BorrowedFd<'static>, SystemError> {
     }
 }
 
-/// The stream as a file of its own, which does not buffer.
+/// Returns the stream as a separate file, which does not buffer.
 fn file(stream: u64) -> Result<fs::File, SystemError> {
     let owned = descriptor(stream)?.try_clone_to_owned().map_err(|error| system_error(&error))?;
     Ok(owned.into())

@@ -1,4 +1,4 @@
-//! `polybench`: 30 numerical kernels, in the enclave, outside and compiled for this machine.
+//! `polybench`: 30 numerical kernels: in the enclave, outside, and compiled for this machine.
 
 use crate::error::{Error, Result, about};
 use crate::process::{Workspace, cause};
@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use std::cell::RefCell;
 use std::process::{Command, Stdio};
 
-/// Which sizes, by the names that PolyBench gives them.
+/// The size of the inputs, by PolyBench's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Dataset {
     Mini,
@@ -30,21 +30,21 @@ impl Dataset {
     }
 }
 
-/// Who runs the kernels: the first is held against the others.
+/// The ways to run the kernels. The first is compared with the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Player {
     Twine,
     Wasmtime,
     Gcc,
     Clang,
-    /// The program compiled with SIMD, which compilers leave out unless they are asked for it.
+    /// The program compiled with SIMD, which compilers use only on request.
     TwineSimd,
 }
 
 const PLAYERS: [Player; 5] =
     [Player::Twine, Player::Wasmtime, Player::Gcc, Player::Clang, Player::TwineSimd];
 
-/// What the geometric mean is held against: a player, and a bar.
+/// The bars of the geometric mean: a player, and a factor.
 const BARS: [(Player, f64); 2] = [(Player::Wasmtime, 1.03), (Player::Gcc, 1.2)];
 
 impl Player {
@@ -84,7 +84,7 @@ impl Player {
         Ok(command)
     }
 
-    /// Runs a kernel in a process of its own.
+    /// Runs a kernel in its own process.
     fn run(self, workspace: &Workspace, dataset: Dataset, kernel: &str) -> Result<Told> {
         let output = about(self.name(), self.command(workspace, dataset, kernel)?.output())?;
         let failed = |why| Error::Failed { command: format!("{kernel}, {}", self.name()), why };
@@ -96,14 +96,14 @@ impl Player {
     }
 }
 
-/// What a run says of itself.
+/// The report of a run.
 #[derive(Debug, Clone, PartialEq)]
 struct Told {
     seconds: f64,
     checksum: String,
 }
 
-/// Reads a line as `gemm 0.698000306 b960acead97fdf26`.
+/// Parses a line such as `gemm 0.698000306 b960acead97fdf26`.
 fn parse(kernel: &str, printed: &str) -> Option<Told> {
     let fields: Vec<&str> = printed.split_whitespace().collect();
     let [name, seconds, checksum] = fields[..] else { return None };
@@ -111,7 +111,7 @@ fn parse(kernel: &str, printed: &str) -> Option<Told> {
     Some(Told { seconds, checksum: checksum.to_owned() })
 }
 
-/// The kernels, as the program lists them when it is called without one.
+/// Returns the kernels. The program lists them when it is called without one.
 fn kernels(workspace: &Workspace, dataset: Dataset) -> Result<Vec<String>> {
     let mut program = Command::new(workspace.rival(&format!("polybench-{}-gcc", dataset.name()))?);
     let output = about("polybench", program.output())?;
@@ -163,8 +163,8 @@ fn case(workspace: &Workspace, effort: Effort, dataset: Dataset, kernel: &str) -
     Ok(Case::new(kernel, "ms", names.zip(samples), None))
 }
 
-/// The geometric mean over all kernels of each player's median, as a multiple of gcc's. For its
-/// spread each round gives a mean of its own, as far as all kernels have so many.
+/// Returns the geometric mean over all kernels of each player's median, as a multiple of gcc's. The
+/// spread comes from one mean for each round, up to the fewest rounds of any kernel.
 fn means(cases: &[Case]) -> Option<Case> {
     let base = PLAYERS.iter().position(|player| *player == Player::Gcc)?;
     let rounds = cases.iter().map(|case| case.rivals[base].sample.runs.len()).min()?;

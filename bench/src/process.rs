@@ -1,5 +1,5 @@
-//! The rivals as processes, each run new: what a user waits for, with nothing left over from
-//! the run before.
+//! The rivals as processes. Each run is a new process: this is the time that a user waits, with
+//! nothing left over from the run before.
 
 use crate::error::{Error, Result, about};
 use serde::{Deserialize, Serialize};
@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Who runs a program.
+/// The ways to run a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Runner {
     /// `twine run`.
     Enclave,
-    /// Twine's engine outside of any enclave, with explicit checks of bounds.
+    /// Twine's engine outside of any enclave, with explicit bounds checks.
     Outside,
-    /// wasmtime as its crate sets it up, outside of any enclave.
+    /// wasmtime with its crate's default settings, outside of any enclave.
     Wasmtime,
-    /// The same with a module that was compiled at its first run, and is mapped from a file.
+    /// The same with a module that its first run compiled, and that is mapped from a file.
     Precompiled,
 }
 
@@ -34,7 +34,7 @@ impl Runner {
     }
 }
 
-/// Milliseconds of the phases of one run; 0 for what a runner doesn't have.
+/// The milliseconds of the phases of one run; 0 for a phase that a runner does not have.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Milliseconds {
@@ -46,21 +46,21 @@ pub(crate) struct Milliseconds {
     pub run: f64,
 }
 
-/// What a runner tells of one run, as `twine run --stats-json` writes it.
+/// The report of one run, in the format of `twine run --stats-json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Stats {
     pub milliseconds: Milliseconds,
-    /// Times that a thread left the enclave on purpose.
+    /// The number of times that a thread left the enclave on purpose.
     pub exits: u64,
-    /// Host calls by name.
+    /// The number of host calls, by name.
     pub calls: BTreeMap<String, u64>,
-    /// How long the host took to serve them.
+    /// The time that the host took to serve them, by name.
     pub call_milliseconds: BTreeMap<String, f64>,
     pub volumes: Vec<VolumeStats>,
 }
 
-/// What a mounted volume has counted.
+/// The counters of a mounted volume.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct VolumeStats {
@@ -68,24 +68,24 @@ pub(crate) struct VolumeStats {
 }
 
 impl Stats {
-    /// What all volumes together have counted.
+    /// Returns the sum of a counter over all volumes.
     pub(crate) fn count(&self, name: &str) -> u64 {
         self.volumes.iter().filter_map(|volume| volume.counts.get(name)).sum()
     }
 }
 
-/// What is to be run.
+/// A program to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub program: PathBuf,
-    /// An export instead of `_start`.
+    /// The export to call instead of `_start`.
     pub invoke: Option<String>,
     pub arguments: Vec<String>,
-    /// Throw the output away instead of keeping it.
+    /// Whether to discard the output instead of keeping it.
     pub quiet: bool,
-    /// Compile, whatever code the enclave has kept before.
+    /// Whether to compile in any case, and ignore cached code.
     pub anew: bool,
-    /// Options of `twine run`, for the enclave only.
+    /// Options of `twine run`, only for the enclave.
     pub options: Vec<String>,
 }
 
@@ -107,18 +107,18 @@ impl Job {
     }
 }
 
-/// One run.
+/// The result of one run.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// From the start of the process to its end.
+    /// The time from the start of the process to its end.
     pub wall: Duration,
     pub stdout: Vec<u8>,
     pub code: Option<i32>,
-    /// What was told of it, if it was asked for.
+    /// The report, if it was asked for.
     pub stats: Stats,
 }
 
-/// Where everything is.
+/// The paths of all programs and folders.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// The checkout.
@@ -127,17 +127,19 @@ pub(crate) struct Workspace {
     pub twine: PathBuf,
     /// The folder of the example programs.
     pub guests: PathBuf,
-    /// The folder of what they are compared with.
+    /// The folder of the rivals.
     rivals: PathBuf,
-    /// A folder for files of a run.
+    /// A folder for the files of a run.
     pub scratch: PathBuf,
     /// This program.
     own: PathBuf,
 }
 
 impl Workspace {
+    /// Finds the paths.
+    ///
     /// # Errors
-    /// When the `twine` command has not been built.
+    /// An error if the `twine` command has not been built.
     pub(crate) fn find(
         twine: Option<PathBuf>,
         guests: Option<PathBuf>,
@@ -150,7 +152,7 @@ impl Workspace {
         }
         let own = about("the path of this program", std::env::current_exe())?;
         let scratch = std::env::temp_dir().join(format!("twine-bench-{}", std::process::id()));
-        // Compiled code is kept there: nobody else may have made it, or write to it.
+        // The folder will hold compiled code: no other user may have made it, or may write to it.
         about(scratch.display(), DirBuilder::new().mode(0o700).create(&scratch))?;
         Ok(Workspace {
             root: root.to_owned(),
@@ -162,19 +164,19 @@ impl Workspace {
         })
     }
 
-    /// The example program of that name.
+    /// Returns the example program with that name.
     pub(crate) fn guest(&self, name: &str) -> Result<PathBuf> {
         let path = self.guests.join(name).with_extension("wasm");
         if path.exists() { Ok(path) } else { Err(Error::NoProgram(path)) }
     }
 
-    /// A program that `cargo xtask rivals` has built.
+    /// Returns a program that `cargo xtask rivals` has built.
     pub(crate) fn rival(&self, name: &str) -> Result<PathBuf> {
         let path = self.rivals.join(name);
         if path.exists() { Ok(path) } else { Err(Error::NoRival(path)) }
     }
 
-    /// A program of the measurements' own, from its text.
+    /// Compiles one of the benchmark's own programs from its text.
     pub(crate) fn own_program(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.scratch.join(name).with_extension("wasm");
         let binary = wat::parse_str(text).map_err(|error| Error::Program(error.to_string()))?;
@@ -182,23 +184,23 @@ impl Workspace {
         Ok(path)
     }
 
-    /// The `twine` command, with a workspace of its own for compiled code: what others have kept
-    /// there is not used.
+    /// Returns the `twine` command, with its own workspace for compiled code: it does not use code
+    /// that others have stored.
     pub(crate) fn twine(&self) -> Command {
         let mut command = Command::new(&self.twine);
         command.env("TWINE_CACHE", self.code(false));
         command
     }
 
-    /// The workspace for compiled code, or for that of jobs that compile anew.
+    /// Returns the workspace for compiled code, or that of jobs that compile anew.
     pub(crate) fn code(&self, anew: bool) -> PathBuf {
         self.scratch.join(if anew { "code-anew" } else { "code" })
     }
 
-    /// Runs a job to its end. Without `stats`, nothing is asked that a user would not ask.
+    /// Runs a job to its end. Without `stats`, the command is exactly a user's.
     ///
     /// # Errors
-    /// When it does not run. A program may end as it likes.
+    /// An error if the job does not run. The program may end with any exit code.
     pub(crate) fn run(&self, runner: Runner, job: &Job, stats: bool) -> Result<Run> {
         let told = self.scratch.join("stats.json");
         let mut command = self.command(runner, job);
@@ -221,7 +223,7 @@ impl Workspace {
         }
     }
 
-    /// The program, what it is given, and the workspace for its code.
+    /// Adds the program, its arguments, and the workspace for its code.
     fn complete(&self, command: &mut Command, job: &Job) {
         command.arg(&job.program).args(&job.arguments);
         command.stdin(Stdio::null());
@@ -234,10 +236,10 @@ impl Workspace {
         }
     }
 
-    /// Runs a job to its good end: how long it took, and the most KiB that were resident.
+    /// Runs a job to its successful end. Returns its time and its peak of resident KiB.
     ///
     /// # Errors
-    /// When it does not run or does not end well.
+    /// An error if the job does not run, or does not succeed.
     pub(crate) fn peak(&self, runner: Runner, job: &Job) -> Result<(Duration, f64)> {
         let mut command = self.command(runner, job);
         self.complete(&mut command, job);
@@ -250,7 +252,7 @@ impl Workspace {
             if let Some(ended) = about(runner.name(), child.try_wait())? {
                 break ended;
             }
-            // The kernel keeps it as long as the process is there.
+            // The kernel keeps this value as long as the process exists.
             let now = fs::read_to_string(&status).ok().as_deref().and_then(high_water);
             peak = now.unwrap_or(peak);
             std::thread::sleep(Duration::from_millis(2));
@@ -297,7 +299,7 @@ impl Workspace {
         command
     }
 
-    /// Runs a job, and fails unless the program ended well.
+    /// Runs a job, and fails if the program did.
     pub(crate) fn run_well(&self, runner: Runner, job: &Job, stats: bool) -> Result<Run> {
         let run = self.run(runner, job, stats)?;
         match run.code {
@@ -316,13 +318,13 @@ impl Drop for Workspace {
     }
 }
 
-/// Of a process's status, the most KiB that were resident so far.
+/// Returns the peak of resident KiB from a process's status.
 fn high_water(status: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// Why a process failed, in one line.
+/// Returns the cause of a process's failure, in one line.
 pub(crate) fn cause(stderr: &[u8], status: std::process::ExitStatus) -> String {
     let text = String::from_utf8_lossy(stderr);
     match text.lines().find(|line| !line.trim().is_empty()) {

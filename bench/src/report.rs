@@ -1,4 +1,4 @@
-//! What is shown: tables for people, JSON for programs.
+//! The results: tables for people, JSON for programs.
 
 use crate::error::{Error, about};
 use crate::machine::Machine;
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::{fmt, fs, io};
 
-/// What a result is held against.
+/// The bar that a result must meet.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bar {
-    /// The first rival's median takes at most so many times the other's.
+    /// The first rival's median is at most this many times the other's.
     AtMost(f64),
-    /// That, or at most so much, whichever is more.
+    /// The first rival's median is at most `ratio` times the other's, or at most `value`.
     AtMostOr { ratio: f64, value: f64 },
     /// The first rival's median is exactly this.
     Exactly(f64),
@@ -51,40 +51,41 @@ pub(crate) struct Rival {
     pub sample: Sample,
 }
 
-/// A number beside the comparison.
+/// A number in addition to the comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Detail {
-    /// What it is, and its unit where that is not the case's.
+    /// Its name, with its unit if that is not the case's.
     pub name: String,
     pub value: f64,
 }
 
-/// What came of a bar.
+/// The verdict on a bar.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Judged {
-    /// The rival that is compared with, or none.
+    /// The rival that is compared with, if any.
     pub against: Option<String>,
     #[serde(flatten)]
     pub bar: Bar,
     pub met: bool,
 }
 
-/// One thing that was measured.
+/// One comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Case {
     pub name: String,
     pub unit: String,
-    /// Twine first, then what it is compared with, then what is there for orientation.
+    /// Twine first, then its rival, then others for orientation.
     pub rivals: Vec<Rival>,
     /// The first rival's median over the second's.
     pub ratio: Option<f64>,
     pub bars: Vec<Judged>,
-    /// Other numbers about it.
+    /// Other numbers about the case.
     pub details: Vec<Detail>,
 }
 
 impl Case {
-    /// A bar is held against the second rival, or without one against the first alone.
+    /// Makes a case. The bar applies to the first two rivals, or to the first alone if there is
+    /// only one.
     pub(crate) fn new(
         name: impl Into<String>,
         unit: &str,
@@ -112,18 +113,18 @@ impl Case {
         self.rivals.get(rival).map(|rival| rival.sample.median)
     }
 
-    /// Holds the first rival against the fastest of those.
+    /// Applies a bar to the first rival and the fastest of those in `rivals`.
     pub(crate) fn held_against_fastest(self, rivals: &[usize], bar: Bar) -> Self {
         let there = rivals.iter().copied().filter(|rival| self.median(*rival).is_some());
         let fastest = there.min_by(|one, other| {
             let median = |rival: usize| self.rivals[rival].sample.median;
             median(*one).total_cmp(&median(*other))
         });
-        // Without any of them the bar is not met, instead of not being there.
+        // If none of them has a result, the bar counts as not met, instead of being left out.
         self.held(fastest.unwrap_or(usize::MAX), bar)
     }
 
-    /// Holds the first rival against that one.
+    /// Applies a bar to the first rival and that one.
     pub(crate) fn held(mut self, rival: usize, bar: Bar) -> Self {
         let Some(first) = self.median(0) else { return self };
         let against = self.rivals.get(rival).map(|rival| rival.name.clone());
@@ -138,21 +139,21 @@ impl Case {
     }
 }
 
-/// One measurement at several places of an axis: a table, or a curve for each rival.
+/// One measurement at several points of an axis: a table, or a curve for each rival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub name: String,
-    /// What the places are.
+    /// The name of the axis.
     pub axis: String,
     pub unit: String,
     pub points: Vec<Point>,
 }
 
-/// One place of a series.
+/// One point of a series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Point {
     pub name: String,
-    /// Where it is on the axis, if that is one of numbers.
+    /// The position on the axis, if that is one of numbers.
     pub at: Option<f64>,
     pub rivals: Vec<Rival>,
 }
@@ -164,14 +165,14 @@ pub(crate) struct Skipped {
     pub reason: String,
 }
 
-/// A figure that others have measured elsewhere.
+/// A value that others have measured elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Quoted {
-    /// What was measured, of what.
+    /// What was measured.
     pub name: String,
     pub unit: String,
     pub value: f64,
-    /// Where and how.
+    /// The place and the method.
     pub conditions: String,
 }
 
@@ -179,15 +180,16 @@ pub(crate) struct Quoted {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
     pub name: String,
-    /// What is measured and how, in a line.
+    /// The subject and the method of the measurement, in one line.
     pub about: String,
     pub cases: Vec<Case>,
     pub series: Vec<Series>,
     pub skipped: Vec<Skipped>,
-    /// What must be known of the values, a sentence or two each. Older results have none.
+    /// The facts that must be known about the values, a sentence or two each. Older results have
+    /// none.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Older results have none.
+    /// Values measured by others. Older results have none.
     #[serde(default)]
     pub quoted: Vec<Quoted>,
 }
@@ -205,7 +207,7 @@ impl Section {
         }
     }
 
-    /// Takes in a case, or why there is none.
+    /// Adds a case, or the reason why it has no result.
     pub(crate) fn add(&mut self, name: impl Into<String>, result: Result<Case, Error>) {
         let name = name.into();
         match result {
@@ -219,17 +221,17 @@ impl Section {
     }
 }
 
-/// All of it.
+/// All results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub machine: Machine,
-    /// Whether all was made small, to see whether it works.
+    /// Whether all cases were made small, to check that the benchmarks work.
     pub quick: bool,
     pub measurements: Vec<Section>,
 }
 
 impl Report {
-    /// Reads what was written as JSON.
+    /// Reads results from JSON.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let json = about(path.display(), fs::read(path))?;
         let report = serde_json::from_slice(&json).map_err(io::Error::from);
@@ -246,13 +248,13 @@ impl Report {
     }
 }
 
-/// Two places behind the point, where there is something in them.
+/// Formats with two decimal places, without trailing zeros.
 fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Three digits that matter, and no more than three behind the point.
+/// Formats with about three significant digits, and at most three decimal places.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),

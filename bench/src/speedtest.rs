@@ -1,4 +1,4 @@
-//! `speedtest`: SQLite's own benchmark, by the times that it tells of itself.
+//! `speedtest`: SQLite's own benchmark, by the times that it reports.
 
 use crate::database::Keeper;
 use crate::error::{Error, Result};
@@ -7,28 +7,28 @@ use crate::report::{Bar, Case, Point, Rival, Section, Series};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
 
-/// The tests that Twine's paper shows. In SQLite 3.40 the main set has three more: 150 makes indices,
-/// 200 is VACUUM, 310 joins four tables.
+/// The tests that Twine's paper shows. In SQLite 3.40 the main set has three more: 150 makes
+/// indices, 200 is VACUUM, 310 joins four tables.
 pub(crate) const PAPER: [u32; 29] = [
     100, 110, 120, 130, 140, 142, 145, 160, 161, 170, 180, 190, 210, 230, 240, 250, 260, 270, 280,
     290, 300, 320, 400, 410, 500, 510, 520, 980, 990,
 ];
 
-/// How much it does, as its option `--size` takes it: measured, or quick and when results are
-/// compared.
+/// The amount of work, for the option `--size`: for measurements, and for quick runs and
+/// comparisons of results.
 const SIZE: &str = "50";
 const SIZE_QUICK: &str = "10";
 
-/// As Twine's paper has it: 8 MiB of cache.
+/// The settings of Twine's paper: 8 MiB of cache.
 const PAGES: [&str; 4] = ["--pagesize", "4096", "--cachesize", "2048"];
 
-/// Whom a bar is held against.
+/// The rival that a bar applies to.
 enum Against {
     One(Keeper),
     FasterSqlCipher,
 }
 
-/// A way to keep the database, and who is compared: Twine first.
+/// A way to keep the database, and the rivals, Twine first.
 struct Way {
     name: &'static str,
     arguments: &'static [&'static str],
@@ -39,7 +39,7 @@ struct Way {
 const ON_FILES: &[Keeper] =
     &[Keeper::Twine, Keeper::SqlCipher4, Keeper::SqlCipher3, Keeper::Native, Keeper::Wasmtime];
 
-/// SQLCipher encrypts nothing of a database in memory.
+/// The rivals in memory. SQLCipher does not encrypt a database in memory.
 const IN_MEMORY: &[Keeper] = &[Keeper::Twine, Keeper::Native, Keeper::Wasmtime];
 
 const FILE_BARS: &[(Against, f64)] =
@@ -63,10 +63,10 @@ const WAYS: &[Way] = &[
     Way { name: "memory", arguments: &["--memdb"], keepers: IN_MEMORY, bars: MEMORY_BARS },
 ];
 
-/// What one run says of its tests.
+/// The report of one run.
 #[derive(Debug, Clone, PartialEq)]
 struct Told {
-    /// Number, name and seconds of each.
+    /// The number, name and seconds of each test.
     tests: Vec<(u32, String, f64)>,
     total: f64,
 }
@@ -89,7 +89,7 @@ pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Sec
     section
 }
 
-/// The whole of it, and each test.
+/// Measures the whole benchmark, and each test.
 fn case(workspace: &Workspace, effort: Effort, way: &Way, quick: bool) -> Result<(Case, Series)> {
     compare(workspace, way)?;
     let size = if quick { SIZE_QUICK } else { SIZE };
@@ -127,8 +127,8 @@ fn case(workspace: &Workspace, effort: Effort, way: &Way, quick: bool) -> Result
     Ok((case, tests(way.name, &told)))
 }
 
-/// All rivals must give the same answers to all queries, whose digest the benchmark shows when
-/// it is asked to.
+/// Checks that all rivals give the same answers to all queries. On request, the benchmark prints a
+/// digest of the answers.
 fn compare(workspace: &Workspace, way: &Way) -> Result<()> {
     let hash = |keeper: &Keeper| -> Result<String> {
         let printed = run(workspace, *keeper, way, SIZE_QUICK, &["--verify"])?;
@@ -154,7 +154,7 @@ fn run(
     keeper.run(workspace, "speedtest", &arguments)
 }
 
-/// Reads lines as ` 100 - 50000 INSERTs into table with no index......    0.041s`.
+/// Parses lines such as ` 100 - 50000 INSERTs into table with no index......    0.041s`.
 fn parse(printed: &str) -> Result<Told> {
     let mut told = Told { tests: Vec::new(), total: 0.0 };
     for line in printed.lines() {
@@ -177,7 +177,7 @@ fn parse(printed: &str) -> Result<Told> {
     }
 }
 
-/// Each test by each rival, in seconds.
+/// Returns the seconds of each test by each rival.
 fn tests(way: &str, told: &[(&str, &[Told])]) -> Series {
     let first = told.first().and_then(|(_, runs)| runs.first());
     let tests = first.map_or(&[][..], |run| &run.tests);

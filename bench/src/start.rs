@@ -1,4 +1,4 @@
-//! `start`: how long a user waits for a program that does next to nothing.
+//! `start`: how long a user waits for a program that does almost nothing.
 
 use crate::error::{Error, Result};
 use crate::process::{Job, Milliseconds, Runner, Workspace};
@@ -6,7 +6,7 @@ use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 use std::cell::RefCell;
 
-/// Milliseconds, or wasmtime's time twice.
+/// The bar: 40 milliseconds, or twice wasmtime's time.
 const BAR: Bar = Bar::AtMostOr { ratio: 2.0, value: 40.0 };
 
 pub(crate) fn measure(workspace: &Workspace, effort: Effort) -> Section {
@@ -39,13 +39,13 @@ fn case(
     let phases = RefCell::new(Vec::new());
     let mut ours = wall(Runner::Enclave);
     let mut theirs = wall(Runner::Wasmtime);
-    // Asked for in runs of their own, so that the others are those of a user.
+    // Statistics come from separate runs, so that the timed runs are exactly a user's.
     let mut told = || {
         let run = workspace.run_well(Runner::Enclave, &job, true)?;
         phases.borrow_mut().push(run.stats.milliseconds);
         Ok::<_, Error>(run.wall.as_secs_f64() * 1e3)
     };
-    // Once for the page cache.
+    // These runs fill the page cache.
     ours()?;
     theirs()?;
     let samples = interleaved(effort, &mut [&mut ours, &mut theirs, &mut told])?;
@@ -62,7 +62,7 @@ fn case(
 
 type Phase = (&'static str, fn(&Milliseconds) -> f64);
 
-/// In the order in which they happen.
+/// The phases, in the order in which they happen.
 const PHASES: &[Phase] = &[
     ("load", |phases| phases.load),
     ("enter and leave", |phases| phases.enter_and_leave),

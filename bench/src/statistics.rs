@@ -1,4 +1,4 @@
-//! Samples: what is taken of several runs.
+//! Samples: the statistics of several runs.
 
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -15,12 +15,12 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// `None` without a value.
+    /// Returns the statistics of these values, or `None` without a value.
     pub(crate) fn of(runs: Vec<f64>) -> Option<Self> {
         let mut sorted = runs.clone();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.get(sorted.len() / 2)?;
-        // Of an even number there are two in the middle.
+        // An even number of values has two in the middle.
         let below = sorted[(sorted.len() - 1) / 2];
         Some(Sample {
             min: sorted[0],
@@ -30,17 +30,18 @@ impl Sample {
         })
     }
 
-    /// The sample of a value that does not vary.
+    /// Returns the sample of a constant value.
     pub(crate) fn exact(value: f64) -> Self {
         Sample { min: value, median: value, max: value, runs: vec![value] }
     }
 
-    /// How likely it is that two samples of one and the same thing lie as far apart as these.
+    /// Returns the probability that two samples of the same distribution differ at least as much as
+    /// these.
     pub(crate) fn chance_to_differ_so(&self, other: &Sample) -> f64 {
         let mut larger = 0.0_f64;
         for mine in &self.runs {
             for theirs in &other.runs {
-                // A pair of equals counts half for both.
+                // A pair of equal values counts half for each side.
                 larger += match mine.total_cmp(theirs) {
                     Ordering::Greater => 1.0,
                     Ordering::Equal => 0.5,
@@ -49,12 +50,12 @@ impl Sample {
             }
         }
         let pairs = (self.runs.len() * other.runs.len()) as f64;
-        // Where equals leave a half, the larger chance is the true one's bound.
+        // If equal values leave a half, rounding up gives an upper bound of the probability.
         chance(self.runs.len(), other.runs.len(), larger.min(pairs - larger).ceil())
     }
 
-    /// Half of the values lie between the two: the first and the third quartile, each between
-    /// the two values beside its place.
+    /// Returns the first and the third quartile, each interpolated between the two values beside
+    /// its position. Half of the values lie between the two.
     pub(crate) fn quartiles(&self) -> (f64, f64) {
         let mut sorted = self.runs.clone();
         sorted.sort_by(f64::total_cmp);
@@ -70,14 +71,15 @@ impl Sample {
     }
 }
 
-/// How likely chance makes two samples of these sizes, of one and the same thing, differ as much as a
-/// Mann-Whitney U that small, or more: two-sided and exact.
+/// Returns the probability that two samples of these sizes from the same distribution have a
+/// Mann-Whitney U of `u` or less. The test is two-sided and exact.
 ///
-/// U counts the pairs of a value of each in which the first's is the larger, or those in which
-/// the second's is, whichever are fewer.
+/// U counts the pairs, one value of each sample, in which the first sample's value is the larger,
+/// or those in which the second's is, whichever are fewer.
 pub(crate) fn chance(first: usize, second: usize, u: f64) -> f64 {
-    // ways[v] is how many orders of all values have v such pairs: the larger of the values that
-    // are left is the first's, and beats all of the second's, or it is the second's.
+    // ways[v] is the number of orders of all values that have v such pairs. The largest of the
+    // remaining values is either the first sample's, and beats all of the second's, or the
+    // second's.
     let most = first * second;
     let mut ways = vec![vec![0.0; most + 1]; second + 1];
     ways.iter_mut().for_each(|ways| ways[0] = 1.0);
@@ -98,7 +100,7 @@ pub(crate) fn chance(first: usize, second: usize, u: f64) -> f64 {
     (2.0 * small / all).min(1.0)
 }
 
-/// The geometric mean; `None` of nothing, or where a value is not above 0.
+/// Returns the geometric mean; `None` without a value, or if a value is not above 0.
 pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() || values.iter().any(|value| value.is_nan() || *value <= 0.0) {
         return None;
@@ -110,16 +112,16 @@ pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
 /// How often to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
-    /// Rounds, when there is time for all of them.
+    /// The number of rounds, if there is time for all of them.
     pub runs: usize,
-    /// Rounds that are made however long they take.
+    /// The number of rounds that run however long they take.
     pub least: usize,
     /// The time after which no more rounds begin.
     pub budget: Duration,
 }
 
-/// Lets the rivals run in turns (A B A B ...), so that what disturbs the machine for a while
-/// disturbs all of them alike. One sample for each rival.
+/// Runs the rivals in turns (A B A B ...), so that a temporary disturbance of the machine affects
+/// all of them alike. Returns one sample for each rival.
 pub(crate) fn interleaved<E>(
     effort: Effort,
     rivals: &mut [&mut dyn FnMut() -> Result<f64, E>],
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_probability_matches_published_tables() {
-        // Of 252 orders of 5 and 5 values, one has no pair; 2, 3, 5 and 7 follow.
+        // Of the 252 orders of 5 and 5 values, 1, 1 and 2 have a U of 0, 1 and 2.
         assert_eq!(chance(5, 5, 0.0), 2.0 / 252.0);
         assert_eq!(chance(5, 5, 2.0), 8.0 / 252.0);
         assert_eq!(chance(3, 3, 0.0), 0.1);

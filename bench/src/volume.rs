@@ -1,5 +1,5 @@
-//! `volume`: the protected volume alone, outside of any enclave, against plain files, and under
-//! a program in the enclave.
+//! `volume`: the protected volume alone, outside of any enclave, against plain files, and under a
+//! program in the enclave.
 
 use crate::error::{Error, Result, about};
 use crate::mapped::Mapped;
@@ -15,19 +15,20 @@ use std::time::Instant;
 use twine_vfs::{Change, FileSystem, Inode};
 use twine_volume::{NewSlot, Options, Secret, Volume};
 
-/// Bytes of the file, as in the measurements of Twine's paper.
+/// The size of the file, as in the measurements of Twine's paper, in bytes.
 const SIZE: u64 = 175 << 20;
 const SIZE_QUICK: u64 = 16 << 20;
 
-/// Bytes of a piece that is read or written.
+/// The size of a piece that is read or written, in bytes.
 const PIECE: usize = 4096;
 
-/// Random accesses in one run: fewer than a cold cache would notice.
+/// The number of random accesses in one run: too few to warm the cache.
 const READS: u64 = 5000;
 const SYNCS: u64 = 200;
 const SYNCS_QUICK: u64 = 20;
 
-/// So many times as many rounds of syncs as of all else: a disk's pace changes within a second.
+/// The number of rounds of syncs for each round of other work: a disk's speed changes within a
+/// second.
 const SYNC_ROUNDS: usize = 5;
 
 const KEY: [u8; 32] = [7; 32];
@@ -54,8 +55,8 @@ pub(crate) fn measure(workspace: &Workspace, effort: Effort, quick: bool) -> Sec
     section
 }
 
-/// What pieces are read into: at the start of a page, since a copy to elsewhere takes up to
-/// three times as long, by the chance of where an allocation lies.
+/// The buffer for reads. It begins at the start of a page, since a copy to other addresses takes up
+/// to three times as long, depending on the allocation.
 #[repr(align(4096))]
 struct Page([u8; PIECE]);
 
@@ -65,19 +66,19 @@ impl Page {
     }
 }
 
-/// A plain file and a volume's, in a folder that is removed in the end.
+/// A plain file and a volume's file, in a folder that is removed at the end.
 struct Bench<'a> {
     workspace: &'a Workspace,
     folder: PathBuf,
     size: u64,
     syncs: u64,
-    /// Where the random accesses are.
+    /// The state of the random number generator for the positions.
     random: RefCell<u64>,
 }
 
 impl Drop for Bench<'_> {
     fn drop(&mut self) {
-        // What can't be removed is left; there is nobody to tell.
+        // If this fails, the folder remains; the report does not need to say so.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -103,7 +104,7 @@ impl<'a> Bench<'a> {
         open_file(&self.folder.join("plain"))
     }
 
-    /// The volume, with nothing in its cache, and its file.
+    /// Returns the volume with an empty cache, and its file.
     fn volume(&self) -> Result<(Volume, Inode)> {
         let storage = Mapped::new(open_file(&self.folder.join("volume"))?);
         let mut secret = Secret::key_file(&KEY);
@@ -113,7 +114,7 @@ impl<'a> Bench<'a> {
         Ok((volume, file))
     }
 
-    /// The start of a random piece.
+    /// Returns the start of a random piece.
     fn position(&self) -> u64 {
         let mut state = self.random.borrow_mut();
         *state ^= *state << 13;
@@ -126,7 +127,8 @@ impl<'a> Bench<'a> {
         (0..self.size).step_by(PIECE)
     }
 
-    /// What `guests/pieces` says of the same in the enclave, on a volume of its own: seconds.
+    /// Returns the seconds that `guests/pieces` takes for the same work in the enclave, on its own
+    /// volume.
     fn inside(&self, what: &str, pieces: u64) -> Result<f64> {
         let program = self.workspace.guest("pieces")?;
         let mut twine = self.workspace.twine();
@@ -139,7 +141,7 @@ impl<'a> Bench<'a> {
         Ok(microseconds.ok_or_else(failed)? * pieces as f64 / 1e6)
     }
 
-    /// Compares the ways, by the time for so many pieces; `most` is the bar against the plain
+    /// Compares the ways by their time for `pieces` pieces. `most` is the bar against the plain
     /// file.
     fn case(
         &self,
@@ -162,12 +164,12 @@ impl<'a> Bench<'a> {
         Ok(Case::new(name, "us", rivals, Some(Bar::AtMost(most))).detail("MiB/s", rate))
     }
 
-    /// At least 70% of plain.
+    /// Measures writes. The bar is 70% of the plain file's speed.
     fn write(&self, effort: Effort) -> Result<Case> {
         let data = vec![0x5a; PIECE];
         let mut volume = || {
             let path = self.folder.join("volume");
-            // A new one each time, as the plain file is.
+            // Each run makes a new volume, as it makes a new plain file.
             if path.exists() {
                 about(path.display(), std::fs::remove_file(&path))?;
             }
@@ -215,7 +217,7 @@ impl<'a> Bench<'a> {
         )
     }
 
-    /// Reads pieces by both ways.
+    /// Reads pieces in both ways.
     fn reads(
         &self,
         name: (&str, &str),
@@ -247,18 +249,18 @@ impl<'a> Bench<'a> {
         self.case(name, effort, count, most, &mut volume, &mut plain)
     }
 
-    /// At least 60% of plain.
+    /// Measures reads in order. The bar is 60% of the plain file's speed.
     fn read(&self, effort: Effort) -> Result<Case> {
         self.reads(("read in order", "read"), effort, 1.0 / 0.6, &|| self.pieces().collect())
     }
 
-    /// At most 1.5 times the time of plain.
+    /// Measures random reads. The bar is 1.5 times the plain file's time.
     fn read_at_random(&self, effort: Effort) -> Result<Case> {
         let positions = || (0..READS).map(|_| self.position()).collect();
         self.reads(("read at random, cold", "random"), effort, 1.5, &positions)
     }
 
-    /// At least 80% of plain.
+    /// Measures syncs. The bar is 80% of the plain file's speed.
     fn sync_each(&self, effort: Effort) -> Result<Case> {
         let data = vec![0xa5; PIECE];
         let (mut mounted, file) = self.volume()?;

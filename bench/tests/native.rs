@@ -1,5 +1,4 @@
-//! The rivals outside of an enclave: what they run must be the program, or the numbers are of
-//! nothing.
+//! The rivals outside of an enclave: they must run the same program, or the numbers mean nothing.
 
 use std::fs;
 use std::path::PathBuf;
@@ -36,7 +35,7 @@ fn native_run(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// With Twine's settings, and with wasmtime's own.
+/// Twine's settings, and wasmtime's own.
 const SETTINGS: [&[&str]; 2] = [&[], &["--own-settings"]];
 
 #[test]
@@ -60,7 +59,7 @@ fn both_settings_write_the_same_and_tell_their_times() {
 #[test]
 fn every_function_of_the_measurements_runs_to_its_end() {
     let scratch = Scratch::new("functions");
-    // Each round moves the words on by 8 bytes; a word holds its address, multiplied.
+    // Each round moves the words by 8 bytes; a word holds its address, multiplied.
     let copied = (3 * 0x80000 - 8 * (1 + 2 + 3)) * 0x9e37_79b1_i64;
     let copied = format!("{}\n", copied as i32);
     let programs = [

@@ -1,5 +1,5 @@
-//! PolyBench's kernels: the programs for WASI compute what the same source computes natively, so that
-//! their times are of the same work.
+//! PolyBench's kernels: the programs for WASI compute the same values as native programs from the
+//! same source, so their times are for the same work.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The program for this machine, compiled as its rivals are, but with the smallest data set.
+/// The program for this machine, compiled like the rivals, but with the smallest data set.
 struct Native(PathBuf);
 
 impl Native {
@@ -36,7 +36,7 @@ impl Drop for Native {
     }
 }
 
-/// The kernels and their checksums, of lines as `gemm 0.000003545 fca78ec3ae5bf878`.
+/// Parses kernels and their checksums from lines such as `gemm 0.000003545 fca78ec3ae5bf878`.
 #[track_caller]
 fn checksums(output: &Output) -> Vec<(String, String)> {
     assert!(output.status.success(), "{output:?}");

@@ -1,20 +1,20 @@
-//! Runs a program outside of any enclave, by wasmtime with its own WASI, on a plain folder: what
-//! a program on protected files is compared with.
+//! Runs a program outside of any enclave, by wasmtime with its own WASI, on a plain folder: the
+//! rival of a program on protected files.
 //!
-//!     outside [--own-settings] FOLDER PROGRAM [ARGUMENTS...]
+//! outside [--own-settings] FOLDER PROGRAM [ARGUMENTS...]
 //!
-//! The program sees FOLDER as `/`. The engine is set up as Twine's is, or with wasmtime's own
-//! settings: guard pages and signals for traps.
+//! The program sees FOLDER as `/`. The engine has Twine's settings, or wasmtime's own: guard pages,
+//! and signals for traps.
 
 use std::process::ExitCode;
 use wasmtime::{Config, Engine, Linker, Module, Store};
 use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_sync};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
-/// For WebAssembly frames, of the 8 MiB that a main thread has.
+/// The stack for WebAssembly frames, of the 8 MiB that a main thread has.
 const WASM_STACK: usize = 4 << 20;
 
-/// What `enclave/engine/src/config.rs` sets, but that memories are mapped.
+/// Returns the settings of `enclave/engine/src/config.rs`, except that memories are mapped.
 fn settings_of_the_enclave() -> Config {
     let mut config = Config::new();
     config
@@ -46,7 +46,7 @@ fn run(arguments: &[String]) -> wasmtime::Result<i32> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.inherit_stdio().arg(program).args(rest);
     wasi.preopened_dir(folder, "/", FsPerms::ReadWrite)?;
-    // As the `wasmtime` command does: without it each call would be another thread's.
+    // The `wasmtime` command does this too: without it, another thread would make each call.
     wasi.allow_blocking_current_thread(true);
     let mut linker = Linker::<WasiP1Ctx>::new(&engine);
     add_to_linker_sync(&mut linker, |context| context)?;

@@ -1,3 +1,3 @@
-//! Carries the C libraries that its dependency builds; there is nothing else in it.
+//! Carries the C libraries that its dependency builds, and has no code of its own.
 
 use libsqlite3_sys as _;

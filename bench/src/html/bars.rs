@@ -1,4 +1,4 @@
-//! Bars in groups: how long each rival takes, as a multiple of one of them.
+//! Bars in groups: the time of each rival, as a multiple of one rival's.
 
 use super::svg::{Anchor, Style, Svg, legend, tick_text, ticks};
 use crate::report::{Rival, number};
@@ -8,18 +8,18 @@ use crate::report::{Rival, number};
 pub(super) struct Group<'a> {
     pub(super) name: String,
     pub(super) rivals: &'a [Rival],
-    /// What is 1.
+    /// The value that is shown as 1.
     pub(super) base: f64,
-    /// The mean of the others, which stands apart.
+    /// Whether this is the mean of the other groups, which is drawn apart from them.
     pub(super) mean: bool,
 }
 
-/// What is common to all bars.
+/// The settings common to all bars.
 #[derive(Debug)]
 pub(super) struct Axis<'a> {
     pub(super) label: &'a str,
     pub(super) unit: &'a str,
-    /// Bars that are longer are cut, and say their number.
+    /// The length at which longer bars are cut. They show their number.
     pub(super) most: f64,
 }
 
@@ -27,7 +27,7 @@ const WIDTH: f64 = 1100.0;
 const LEFT: f64 = 52.0;
 const HEIGHT: f64 = 270.0;
 
-/// Bars that stand, for many groups.
+/// Draws vertical bars, for many groups.
 pub(super) fn standing(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> String {
     let names = names(groups);
     let longest = groups.iter().map(|group| group.name.chars().count()).max().unwrap_or(0);
@@ -74,7 +74,7 @@ pub(super) fn standing(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> St
     svg.finish(label)
 }
 
-/// How much room a group takes: a mean needs some for its numbers.
+/// Returns the relative width of a group: a mean needs some for its numbers.
 fn share(group: &Group<'_>) -> f64 {
     if group.mean { 4.5 } else { 1.0 }
 }
@@ -103,7 +103,7 @@ fn standing_bar(
     }
 }
 
-/// All names that occur, in their order, with their styles.
+/// Returns all names that occur, in their order, with their styles.
 fn names(groups: &[Group<'_>]) -> Vec<(String, Style)> {
     let mut names: Vec<(String, Style)> = Vec::new();
     for rival in groups.iter().flat_map(|group| group.rivals) {
@@ -114,7 +114,7 @@ fn names(groups: &[Group<'_>]) -> Vec<(String, Style)> {
     names
 }
 
-/// What is said of a bar: its time, its spread and its runs.
+/// Returns the description of a bar: its time, its spread and its runs.
 fn title(group: &Group<'_>, rival: &Rival, unit: &str) -> String {
     let (low, high) = rival.sample.quartiles();
     format!(
@@ -129,7 +129,7 @@ fn title(group: &Group<'_>, rival: &Rival, unit: &str) -> String {
     )
 }
 
-/// Bars that lie, with their numbers beside them, for few groups.
+/// Draws horizontal bars with their numbers beside them, for few groups.
 pub(super) fn lying(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> String {
     const NAMES: f64 = 190.0;
     const BAR: f64 = 17.0;
@@ -142,7 +142,7 @@ pub(super) fn lying(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> Strin
         .iter()
         .flat_map(|group| group.rivals.iter().map(|rival| rival.sample.median / group.base));
     let most = longest.fold(1.0, f64::max).min(axis.most);
-    // Numbers stand to the right of the longest bar.
+    // The numbers are to the right of the longest bar.
     let scale = (WIDTH - NAMES - 150.0) / most;
     let ticks = ticks(most, 5);
     let mut y = top + 4.0;
@@ -178,7 +178,7 @@ pub(super) fn lying(groups: &[Group<'_>], axis: &Axis<'_>, label: &str) -> Strin
     svg.finish(label)
 }
 
-/// Bars of parts that make a whole.
+/// Draws bars whose parts add up to a whole.
 pub(super) fn stacked(groups: &[Group<'_>], unit: &str, label: &str) -> String {
     const NAMES: f64 = 120.0;
     const BAR: f64 = 34.0;
@@ -247,7 +247,7 @@ mod tests {
     fn each_rival_has_a_bar_of_its_length_and_a_longer_one_is_cut_and_says_its_number() {
         let rivals = rivals(&[2.0, 1.0, 20.0]);
         let drawn = standing(&[group("k", &rivals, 1.0)], &AXIS, "all");
-        // One in the legend and one in the figure for each.
+        // Each name has one rectangle in the legend and one in the figure.
         assert_eq!(drawn.matches("<rect").count(), 6, "{drawn}");
         assert!(
             drawn.contains(r#"height="135.0""#) && drawn.contains(r#"height="67.5""#),

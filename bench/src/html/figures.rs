@@ -1,4 +1,4 @@
-//! The figures, by the measurement that they show.
+//! The figures, one kind for each measurement.
 
 use super::bars::{Axis, Group, lying, stacked, standing};
 use super::svg::{Svg, escape, legend};
@@ -6,7 +6,7 @@ use super::{caption, lines};
 use crate::report::{Point, Report, Rival, Section, Series};
 use crate::speedtest::PAPER;
 
-/// The heading and the figures of a section; nothing for those that tables say better.
+/// Returns the heading and the figures of a section; nothing if tables show it better.
 pub(super) fn of(report: &Report, section: &Section) -> String {
     let figures = match &*section.name {
         "polybench" => polybench(report, section),
@@ -34,7 +34,7 @@ fn figure(drawing: &str, caption: &str) -> String {
     format!("<figure>\n{drawing}{caption}</figure>\n")
 }
 
-/// The median of the rival of that name.
+/// Returns the median of the rival with that name.
 fn base(rivals: &[Rival], name: &str) -> Option<f64> {
     let rival = rivals.iter().find(|rival| rival.name == name);
     rival.map(|rival| rival.sample.median).filter(|median| *median > 0.0)
@@ -46,7 +46,7 @@ fn polybench(report: &Report, section: &Section) -> String {
         .cases
         .iter()
         .filter_map(|case| {
-            // The mean is one of multiples already.
+            // The mean is already one of multiples.
             let mean = case.name == "geometric mean";
             let base = if mean { Some(1.0) } else { base(&case.rivals, BASE) };
             Some(Group { name: case.name.clone(), rivals: &case.rivals, base: base?, mean })
@@ -107,7 +107,7 @@ fn micro(report: &Report, section: &Section) -> String {
     let mut key = Svg::new(1100.0, 34.0);
     legend(&mut key, [4.0, 8.0], 1090.0, &names);
     let mut plots = key.finish("rivals");
-    // Files at the left, memory at the right.
+    // Files are on the left, memory is on the right.
     let kind = |series: &&Series| series.name.split_once(", ").map(|(_, work)| work.to_owned());
     let mut works: Vec<_> = section.series.iter().map(|series| kind(&series)).collect();
     works.dedup();
@@ -143,7 +143,7 @@ fn breakdown(report: &Report, section: &Section) -> String {
 }
 
 fn ipfs(report: &Report, section: &Section) -> String {
-    // The first of them is as of 2020; older results call it by another name.
+    // The first of them is as of 2020; older results use another name for it.
     let like = |rival: &&Rival| rival.name.starts_with("IPFS-like");
     let mut figures = String::new();
     for with_exits in [false, true] {

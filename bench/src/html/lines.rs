@@ -8,14 +8,14 @@ const HEIGHT: f64 = 230.0;
 const LEFT: f64 = 48.0;
 const TOP: f64 = 38.0;
 
-/// The names of a series' rivals, with their styles.
+/// Returns the names of a series' rivals, with their styles.
 pub(super) fn names(series: &Series) -> Vec<(String, Style)> {
     let rivals = series.points.first().map_or(&[][..], |point| &point.rivals);
     let named = rivals.iter().enumerate();
     named.map(|(at, rival)| (rival.name.clone(), Style::of(&rival.name, at))).collect()
 }
 
-/// One plot, without a legend.
+/// Draws one plot, without a legend.
 pub(super) fn plot(series: &Series) -> String {
     let mut svg = Svg::new(WIDTH, TOP + HEIGHT + 40.0);
     let values = series.points.iter().flat_map(|point| &point.rivals);
@@ -23,7 +23,7 @@ pub(super) fn plot(series: &Series) -> String {
     let most_x = series.points.iter().filter_map(|point| point.at).fold(0.0, f64::max);
     let values = series.points.iter().flat_map(|point| &point.rivals);
     let least_y = values.map(|rival| rival.sample.quartiles().0).fold(most_y, f64::min);
-    // Where one rival takes ten times another's time, equal steps would hide the small ones.
+    // If one rival takes ten times another's time, equal steps would hide the small values.
     let powers = least_y > 0.0 && most_y > 10.0 * least_y;
     let y_ticks = if powers { ticks_of_powers(least_y, most_y) } else { ticks(most_y, 5) };
     let x_ticks = ticks(most_x, 4);
@@ -116,7 +116,7 @@ mod tests {
         };
         let drawn = plot(&series);
         assert!(drawn.contains("in steps that double"), "{drawn}");
-        // From 1 at the bottom to 100 at the top.
+        // The curve goes from 1 at the bottom to 100 at the top.
         assert!(drawn.contains(r#"points="516.0,268.0""#), "{drawn}");
         assert!(drawn.contains(r#"points="516.0,38.0""#), "{drawn}");
     }

@@ -1,5 +1,5 @@
-//! The report as one page of HTML: figures, tables and all that must be known of them. Nothing in
-//! it comes from elsewhere, and it has no scripts.
+//! The report as one HTML page: figures, tables and the notes that readers need. The page loads
+//! nothing from elsewhere, and has no scripts.
 
 mod bars;
 mod figures;
@@ -19,12 +19,12 @@ pub(crate) fn write(report: &Report, path: &Path) -> Result<()> {
     about(path.display(), fs::write(path, page(report)))
 }
 
-/// What is said of software SGX wherever times are shown.
+/// The note on software SGX wherever times are shown.
 const SOFTWARE: &str = "Software SGX: nothing of EPC paging, of memory encryption or of what a \
                         real EENTER and EEXIT cost is in these times; an exit is a signal there.";
 const HARDWARE: &str = "Hardware SGX.";
 
-/// Sections in the order in which the page shows them; what is not listed follows.
+/// The order of the sections on the page. Sections that are not listed follow.
 const ORDER: [&str; 10] = [
     "polybench",
     "speedtest",
@@ -65,7 +65,7 @@ fn page(report: &Report) -> String {
     )
 }
 
-/// What was measured, and on what.
+/// Returns the head of the page: the software and the machine that were measured.
 fn head(report: &Report) -> String {
     let machine = &report.machine;
     let versions = &machine.versions;
@@ -113,7 +113,7 @@ fn head(report: &Report) -> String {
     head + "</table>\n"
 }
 
-/// What stands below each figure: how to read it, and what it is of.
+/// Returns the caption of a figure: how to read it, and what it shows.
 fn caption(report: &Report, section: &Section, text: &str) -> String {
     let machine = &report.machine;
     let versions = &machine.versions;
@@ -156,7 +156,7 @@ mod tests {
     use crate::report::{Bar, Case, Point, Quoted, Rival, Series};
     use crate::statistics::Sample;
 
-    /// Names that would be markup, everywhere where a name can stand.
+    /// A name that would be markup, used wherever a name can occur.
     const BAD: &str = "<i>&\"x'";
 
     fn report() -> Report {

@@ -1,8 +1,8 @@
-//! Drawings: the few elements of SVG that the figures are made of, and axes.
+//! Drawings: axes, and the few SVG elements that the figures need.
 
 use std::fmt::Write;
 
-/// A text as it must stand in HTML and SVG.
+/// Escapes a text for HTML and SVG.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -12,7 +12,7 @@ pub(super) fn escape(text: &str) -> String {
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
             '\'' => escaped += "&#39;",
-            // Control characters are in no document, however they are written.
+            // Documents cannot contain control characters, however they are written.
             c if c.is_control() && !matches!(c, '\n' | '\t') => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
@@ -20,7 +20,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Where a text stands beside its place.
+/// The position of a text relative to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -28,7 +28,7 @@ pub(super) enum Anchor {
     End,
 }
 
-/// A drawing that grows.
+/// A drawing in progress.
 #[derive(Debug)]
 pub(super) struct Svg {
     width: f64,
@@ -42,12 +42,12 @@ impl Svg {
     }
 
     fn add(&mut self, element: std::fmt::Arguments<'_>) {
-        // A String takes all that is written to it.
+        // Writing to a String cannot fail.
         let _ = self.body.write_fmt(element);
         self.body.push('\n');
     }
 
-    /// A rectangle of one of the page's styles.
+    /// Draws a rectangle in a style.
     pub(super) fn bar(&mut self, [x, y, width, height]: [f64; 4], style: Style, title: &str) {
         let (fill, stroke) = (style.fill(), style.stroke());
         self.add(format_args!(
@@ -56,7 +56,7 @@ impl Svg {
         ));
     }
 
-    /// A line of a class of the page's.
+    /// Draws a line of one of the page's classes.
     pub(super) fn line(&mut self, [x1, y1, x2, y2]: [f64; 4], class: &str) {
         self.add(format_args!(
             r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" class="{class}"/>"#
@@ -75,7 +75,7 @@ impl Svg {
         ));
     }
 
-    /// A text that runs upwards and ends at its place.
+    /// Draws a text that runs upwards and ends at its point.
     pub(super) fn text_upwards(&mut self, [x, y]: [f64; 2], class: &str, text: &str) {
         self.add(format_args!(
             r#"<text transform="translate({x:.1} {y:.1}) rotate(-60)" text-anchor="end" class="{class}">{}</text>"#,
@@ -93,7 +93,7 @@ impl Svg {
         ));
     }
 
-    /// A mark of a shape of the style's own, so that curves differ without colours too.
+    /// Draws a mark in the shape of the style, so that curves also differ without colours.
     pub(super) fn mark(&mut self, [x, y]: [f64; 2], style: Style, title: &str) {
         const R: f64 = 3.6;
         let path = match style.0 % 5 {
@@ -114,7 +114,7 @@ impl Svg {
         ));
     }
 
-    /// The element, with a text for those who do not see it.
+    /// Returns the element, with a text for readers who do not see it.
     pub(super) fn finish(self, label: &str) -> String {
         let Svg { width, height, body } = self;
         format!(
@@ -125,13 +125,12 @@ impl Svg {
     }
 }
 
-/// How one of the things that are compared is drawn: colours that people who see few colours tell
-/// apart (after Okabe and Ito), of different lightness, and patterns where that does not do in
-/// grey.
+/// The look of one of the rivals. Readers who see few colours can tell the colours apart (after
+/// Okabe and Ito). They differ in lightness, and have patterns where that is not enough in grey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style(pub(super) usize);
 
-/// Fill, stroke, dashes of a curve.
+/// Fill, stroke, and dashes of a curve.
 const STYLES: [[&str; 3]; 8] = [
     ["#08519c", "#08519c", "none"],
     ["#e69f00", "#b97f00", "7 3"],
@@ -164,7 +163,8 @@ impl Style {
         if self.fill().starts_with("url") { "#ffffff" } else { self.fill() }
     }
 
-    /// A rival's, the same in all figures. What is not known takes the one of its place.
+    /// Returns a rival's style, which is the same in all figures. An unknown rival gets the style
+    /// of its place.
     pub(super) fn of(rival: &str, place: usize) -> Self {
         const KNOWN: [(&str, usize); 12] = [
             ("with SIMD", 4),
@@ -185,7 +185,7 @@ impl Style {
     }
 }
 
-/// The patterns that styles name: once for a page.
+/// The patterns that the styles refer to, once for each page.
 pub(super) const PATTERNS: &str = r##"<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>
 <pattern id="diagonal" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" fill="#ffffff"/><rect width="2" height="5" fill="#333333"/></pattern>
 <pattern id="dots" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" fill="#ffffff"/><circle cx="2.5" cy="2.5" r="1.5" fill="#00735a"/></pattern>
@@ -193,7 +193,7 @@ pub(super) const PATTERNS: &str = r##"<svg width="0" height="0" style="position:
 </defs></svg>
 "##;
 
-/// Round numbers from 0 to at least `most`, about `count` of them.
+/// Returns about `count` round numbers from 0 to at least `most`.
 pub(super) fn ticks(most: f64, count: usize) -> Vec<f64> {
     if !(most.is_finite() && most > 0.0) {
         return vec![0.0, 1.0];
@@ -206,8 +206,8 @@ pub(super) fn ticks(most: f64, count: usize) -> Vec<f64> {
     (0..=last).map(|tick| tick as f64 * step).collect()
 }
 
-/// Numbers from below `least` to above `most`, each about twice the one before, where one scale
-/// of equal steps would not show both.
+/// Returns numbers from below `least` to above `most`, each about twice the one before, for values
+/// that one scale of equal steps would not show.
 pub(super) fn ticks_of_powers(least: f64, most: f64) -> Vec<f64> {
     let mut ticks = Vec::new();
     let mut power = 10_f64.powf(least.log10().floor());
@@ -227,7 +227,7 @@ pub(super) fn ticks_of_powers(least: f64, most: f64) -> Vec<f64> {
     ticks
 }
 
-/// A tick's number: no more digits than it has.
+/// Returns a tick's number with as few digits as possible.
 pub(super) fn tick_text(value: f64) -> String {
     let text = format!("{value:.4}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -239,8 +239,7 @@ pub(super) fn tick_text(value: f64) -> String {
     }
 }
 
-/// The names of what is compared, with their styles, from a place to the right; the height that
-/// they take.
+/// Draws the names of the rivals, with their styles, from a point to the right. Returns the height.
 pub(super) fn legend(
     svg: &mut Svg,
     [x, y]: [f64; 2],

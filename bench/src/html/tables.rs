@@ -1,9 +1,9 @@
-//! The tables: what was reached, and all values.
+//! The tables: the bars that are met, and all values.
 
 use super::svg::escape;
 use crate::report::{Case, Quoted, Rival, Section, Series, number};
 
-/// Which bars are met.
+/// Returns a table of the bars, and whether they are met.
 pub(super) fn bars(sections: &[&Section]) -> String {
     let mut rows = String::new();
     for section in sections {
@@ -40,13 +40,13 @@ pub(super) fn bars(sections: &[&Section]) -> String {
     )
 }
 
-/// All values of a section.
+/// Returns all values of a section.
 pub(super) fn of(section: &Section) -> String {
     let mut text = format!("<h3>{}</h3>\n", escape(&section.name));
     text += &format!("<p class=\"note\">{}</p>\n", escape(&section.about));
     let mut rest = &section.cases[..];
     while let Some(first) = rest.first() {
-        // Cases with the same rivals stand in one table.
+        // Cases with the same rivals share a table.
         let same = |case: &&Case| names(&case.rivals) == names(&first.rivals);
         let (together, others) = rest.split_at(rest.iter().take_while(same).count());
         let rows =
@@ -65,7 +65,7 @@ pub(super) fn of(section: &Section) -> String {
     text
 }
 
-/// What others have measured, and what must be known of our values.
+/// Returns the values that others have measured, and the notes on ours.
 pub(super) fn beside(section: &Section) -> String {
     let mut text = String::new();
     if !section.quoted.is_empty() {
@@ -100,7 +100,7 @@ fn of_series(series: &Series) -> String {
     table(&head, &names(&first.rivals), rows)
 }
 
-/// A row for each name, a column for each rival.
+/// Returns a table with a row for each name and a column for each rival.
 fn table<'a>(
     head: &str,
     names: &[&str],
@@ -131,7 +131,7 @@ fn cell(sample: &crate::statistics::Sample) -> String {
     )
 }
 
-/// The numbers beside the comparisons.
+/// Returns the additional numbers of the comparisons.
 fn details(cases: &[Case]) -> String {
     let mut rows = String::new();
     for case in cases.iter().filter(|case| !case.details.is_empty()) {

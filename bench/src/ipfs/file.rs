@@ -1,19 +1,20 @@
-//! A file that is protected as Intel's Protected File System library does it, for comparison only.
+//! A file protected in the way of Intel's Protected File System library, for comparison only.
 //!
-//! Written after the library's description, for its costs: what it does for each read and write, in
-//! which order, and how often it asks the host. It is no implementation to keep data in.
+//! This follows the library's description to reproduce its costs: its steps for each read and
+//! write, their order, and its calls of the host. Do not keep data in it.
 //!
-//! - Nodes of 4 KiB. The first one is the file's own: 3 KiB of data lie in it, so that no page of a
-//!   database lies in one node. Then come nodes of a Merkle tree, each before the 96 data nodes that
-//!   belong to it. A tree node holds a key and a tag for each of its data nodes, and for each of
-//!   32 tree nodes below it; the file's node holds those of the root.
-//! - Each node is sealed with AES-128-GCM and a new key each time that it is written.
-//! - Nodes are read and written one by one, each by a call of the host, through a buffer of its, and
-//!   there by a C library's stream: a seek, a read or write of its own buffer, and a copy.
-//! - 48 nodes are cached. The least recently used one makes room; where it was changed, all changed
-//!   nodes are written, after what they were has been written to a recovery file.
+//! - Nodes of 4 KiB. The first one is the file's own: it holds 3 KiB of data, so every page of a
+//!   database lies in two nodes. Then come nodes of a Merkle tree, each before the 96 data nodes
+//!   that belong to it. A tree node holds a key and a tag for each of its data nodes, and for each
+//!   of 32 tree nodes below it; the file's node holds those of the root.
+//! - Each write of a node seals it with AES-128-GCM and a new key.
+//! - Nodes are read and written one by one, each by a host call, through a buffer of the host. The
+//!   host uses a C library's stream: a seek, a read or write of the stream's own buffer, and a
+//!   copy.
+//! - 48 nodes are cached. The least recently used one makes room. If it was changed, all changed
+//!   nodes are written, after their previous contents were written to a recovery file.
 //!
-//! What is done for each node besides is in `library`.
+//! `library` contains the other work for each node.
 
 use super::library::{Keys, Manner};
 use super::node::{CHILDREN, Entry, GROUP, NODE, Node, place_of_data, place_of_tree};
@@ -22,20 +23,20 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Bytes of data in the file's own node.
+/// The size of the data in the file's own node, in bytes.
 const FIRST: usize = 3072;
 
-/// Nodes that are cached.
+/// The most nodes in the cache.
 const CACHED: usize = 48;
 
-/// Where the fields of the file's own node are: a tag in the clear, then what is sealed.
+/// The offsets of the fields of the file's own node: a plain tag, then the sealed part.
 const TAG_AT: usize = 16;
 const SEALED_AT: usize = 64;
 const SIZE_AT: usize = 0;
 const ROOT_AT: usize = 16;
 const DATA_AT: usize = 64;
 
-/// Why a file can't be used.
+/// The reasons why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
     #[error(transparent)]
@@ -46,13 +47,13 @@ pub(crate) enum Problem {
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// The host: what it is asked, and how often.
+/// The host, with a count of its calls.
 struct Host {
     file: File,
     recovery: PathBuf,
-    /// Through which nodes are read and written.
+    /// The buffer through which nodes are read and written.
     buffer: Box<[u8; NODE]>,
-    /// That of the C library's stream.
+    /// The buffer of the C library's stream.
     stream: Box<[u8; NODE]>,
     calls: u64,
 }
@@ -67,7 +68,7 @@ impl Host {
             self.buffer.copy_from_slice(&*self.stream);
             node.copy_from_slice(&*self.buffer);
         } else {
-            // The node's sealed bytes are the host's memory then.
+            // Here the node's sealed bytes are the host's memory.
             self.file.read_exact(&mut *self.stream)?;
             node.copy_from_slice(&*self.stream);
         }
@@ -76,7 +77,7 @@ impl Host {
 
     fn write(&mut self, place: u64, node: &[u8; NODE]) -> io::Result<()> {
         self.calls += 1;
-        // What is written is copied to the host's buffer in all manners.
+        // In all manners, a write copies the node to the host's buffer.
         self.buffer.copy_from_slice(node);
         self.file.seek(SeekFrom::Start(place * NODE as u64))?;
         self.stream.copy_from_slice(&*self.buffer);
@@ -90,18 +91,18 @@ pub(crate) struct ProtectedFile {
     manner: Manner,
     key: [u8; 16],
     keys: Keys,
-    /// How often the file's own node was sealed, which makes its nonce.
+    /// The number of times that the file's own node was sealed, from which its nonce is made.
     counter: u64,
     size: u64,
-    /// The file's own node, whose contents are open.
+    /// The file's own node, decrypted.
     first: Node,
     root: Node,
-    /// The most recently used one is the last.
+    /// The cached nodes. The most recently used one is last.
     cache: Vec<Node>,
 }
 
 impl ProtectedFile {
-    /// A new file in the place of what was there.
+    /// Creates a new file, and replaces an existing one.
     pub(crate) fn create(path: &Path, key: [u8; 16], manner: Manner) -> Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
@@ -111,7 +112,7 @@ impl ProtectedFile {
         Ok(new)
     }
 
-    /// A file that is there.
+    /// Opens an existing file.
     pub(crate) fn open(path: &Path, key: [u8; 16], manner: Manner) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut opened = Self::new(file, path, key, manner)?;
@@ -144,12 +145,12 @@ impl ProtectedFile {
         })
     }
 
-    /// How often the host was asked.
+    /// Returns the number of host calls.
     pub(crate) fn calls(&self) -> u64 {
         self.host.calls
     }
 
-    /// Fills `bytes` from the file, all of which must be there.
+    /// Fills `bytes` from the file, which must be long enough.
     pub(crate) fn read(&mut self, offset: u64, bytes: &mut [u8]) -> Result<()> {
         if offset + bytes.len() as u64 > self.size {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -195,14 +196,14 @@ impl ProtectedFile {
         Ok(())
     }
 
-    /// Writes all that was changed, and waits for the disk.
+    /// Writes all changes, and waits for the disk.
     pub(crate) fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.host.calls += 1;
         Ok(self.host.file.sync_data()?)
     }
 
-    /// Where a data node is in the cache, into which it is read.
+    /// Reads a data node into the cache, and returns its position there.
     fn data(&mut self, number: u64) -> Result<usize> {
         let place = place_of_data(number);
         if let Some(at) = self.cached(place) {
@@ -213,7 +214,7 @@ impl ProtectedFile {
         self.load(place, entry)
     }
 
-    /// A data node that is not there yet, and the tree node that comes with the first of each group.
+    /// Adds a new data node, and a tree node before the first one of each group.
     fn add_data(&mut self, number: u64) -> Result<usize> {
         let tree = number / GROUP;
         if number.is_multiple_of(GROUP) && tree > 0 {
@@ -226,7 +227,8 @@ impl ProtectedFile {
         Ok(self.cache.len() - 1)
     }
 
-    /// Where a tree node is in the cache; `None` is the root, which is always there.
+    /// Reads a tree node into the cache, and returns its position there. `None` is the root, which
+    /// is always in memory.
     fn tree(&mut self, number: u64) -> Result<Option<usize>> {
         let Some(parent) = number.checked_sub(1).map(|before| before / CHILDREN) else {
             return Ok(None);
@@ -247,7 +249,7 @@ impl ProtectedFile {
         }
     }
 
-    /// Where a node is in the cache, which makes it the last used.
+    /// Returns a node's position in the cache, and makes it the most recently used.
     fn cached(&mut self, place: u64) -> Option<usize> {
         let at = self.cache.iter().rposition(|node| node.place == place)?;
         let node = self.cache.remove(at);
@@ -264,7 +266,7 @@ impl ProtectedFile {
         Ok(self.cache.len() - 1)
     }
 
-    /// Makes room in the cache, but never for what a caller still has to change.
+    /// Makes room in the cache, but never evicts a node that a caller still has to change.
     fn shrink(&mut self) -> Result<()> {
         while self.cache.len() > CACHED {
             if self.cache[0].changed {
@@ -287,8 +289,8 @@ impl ProtectedFile {
         }
     }
 
-    /// Writes all nodes that were changed: first what they were to the recovery file, then the
-    /// mark that the file is about to change, then each node.
+    /// Writes all changed nodes: first their previous contents to the recovery file, then the mark
+    /// that the file is about to change, then each node.
     fn flush(&mut self) -> Result<()> {
         if !self.first.changed {
             return Ok(());
@@ -334,14 +336,15 @@ impl ProtectedFile {
         Ok(())
     }
 
-    /// Seals what was changed, from the data up to the file's own node.
+    /// Seals all changed nodes, from the data up to the file's own node.
     fn seal_all(&mut self) -> Result<()> {
         let mut changed: Vec<(u64, usize)> = Vec::new();
         for (at, node) in self.cache.iter().enumerate().filter(|(_, node)| node.changed) {
             changed.push((node.place, at));
         }
         let is_tree = |place: u64| (place - 1).is_multiple_of(GROUP + 1);
-        // Data first, then tree nodes from the last one, which are below those before them.
+        // Data nodes come first, then tree nodes from the last to the first, so that a child comes
+        // before its parent.
         changed.sort_by_key(|(place, _)| (is_tree(*place), std::cmp::Reverse(*place)));
         for (place, at) in changed {
             let key = self.keys.make(place)?;
@@ -365,7 +368,8 @@ impl ProtectedFile {
         Ok(())
     }
 
-    /// Where a tree node is whose child was changed, without making it the last used.
+    /// Returns the position of a tree node whose child was changed, without making it the most
+    /// recently used.
     fn tree_of(&self, number: u64) -> Option<usize> {
         let place = place_of_tree(number);
         self.cache.iter().position(|node| node.place == place)
@@ -399,8 +403,8 @@ impl ProtectedFile {
     }
 }
 
-/// The data node at an offset (`None` is the file's own), the place in it, and how much of so many
-/// bytes lies in it.
+/// Returns the data node at an offset (`None` is the file's own), the offset in it, and how many of
+/// `bytes` bytes lie in it.
 fn part(offset: u64, bytes: usize) -> (Option<u64>, usize, usize) {
     match offset.checked_sub(FIRST as u64) {
         None => (None, offset as usize, bytes.min(FIRST - offset as usize)),
@@ -433,7 +437,7 @@ mod tests {
     const KEY: [u8; 16] = [3; 16];
     const MANNERS: [Manner; 3] = [Manner::Stock, Manner::Changed, Manner::Today];
 
-    /// Some nodes of the second level of the tree.
+    /// The number of pieces, which reaches some nodes of the second level of the tree.
     const PIECES: u64 = 33 * GROUP + 100;
 
     fn piece(number: u64) -> [u8; NODE] {
@@ -475,7 +479,8 @@ mod tests {
         for manner in MANNERS {
             let path = Scratch::new(&format!("flip-{manner:?}"));
             written(&path.0, manner);
-            // The file's own, the root, a data node, and tree nodes of both levels below.
+            // These are the file's own node, the root, a data node, and tree nodes of both levels
+            // below.
             for place in [0, 1, place_of_data(3200), place_of_tree(1), place_of_tree(33)] {
                 let host = OpenOptions::new().read(true).write(true).open(&path.0).unwrap();
                 let at = place * NODE as u64 + 1000;
@@ -502,7 +507,7 @@ mod tests {
         let mut file = ProtectedFile::open(&path.0, KEY, Manner::Stock).unwrap();
         let opened = file.calls();
         let mut bytes = [0; NODE];
-        // A piece lies in two data nodes, and two tree nodes are above them below the root.
+        // The piece lies in two data nodes. Two tree nodes are above them, below the root.
         file.read(33 * GROUP * NODE as u64 + FIRST as u64 + 2048, &mut bytes).unwrap();
         assert_eq!(file.calls() - opened, 4);
         file.read(33 * GROUP * NODE as u64 + FIRST as u64 + 2048, &mut bytes).unwrap();

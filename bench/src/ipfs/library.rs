@@ -1,17 +1,17 @@
-//! What the library's surroundings do for each node, besides reading and writing it: how memory is
-//! cleared, how the cipher is called, and how keys are made. Each piece is work that is really done.
+//! The library's work for each node besides reading and writing it: clearing memory, calling the
+//! cipher, and making keys. The model really does each piece of this work.
 //!
-//! - *Clearing.* The `memset` in the SDK's sources was a loop over single bytes, for builds without a
-//!   string library of Intel's; today's is as fast as any. `memset_s` calls it, and so does the code
-//!   that is generated for calls of the host: a buffer that the host is to fill is cleared before the
-//!   call. A version of the sources forbade to optimise that loop, which takes some ten times as long
-//!   and does not fit what was measured of the library, so here it is optimised.
+//! - *Clearing.* The `memset` in the SDK's sources was a loop over single bytes, for builds without
+//!   a string library from Intel; today's is as fast as any. `memset_s` calls it, and so does the
+//!   generated code for host calls: it clears a buffer before the call in which the host fills it.
+//!   One version of the sources forbade optimising that loop, which makes it about ten times as
+//!   slow and does not fit the times measured with the library. So it is optimised here.
 //! - *The cipher.* Each call allocates a context, expands the key, and clears and frees the context
 //!   again, byte by byte in 2020. It has instructions for 128 bits at a time, and few powers of the
-//!   hash key: a cipher that prepares more for each key, as the volume's does, loses more than it
+//!   hash key. A cipher that prepares more for each key, as the volume's does, loses more than it
 //!   gains on a node with a key of its own.
-//! - *Keys.* A node that is written gets a key by CMAC of its number and 16 random bytes, under a key
-//!   of the session that changes after 65,536 of them.
+//! - *Keys.* Each write of a node derives a key by CMAC from its number and 16 random bytes, under
+//!   a session key that changes after 65,536 of them.
 
 use aes::Aes128;
 use aes_gcm::aead::AeadInOut;
@@ -21,17 +21,17 @@ use cmac::{Cmac, Mac};
 use std::hint::black_box;
 use std::io;
 
-/// How the library behaves.
+/// The variants of the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// As of 2020: nodes are cleared before and after use and copied from a cleared buffer of the
-    /// host's, and all clearing is by single bytes.
+    /// The library of 2020: nodes are cleared before and after use and copied from a cleared buffer
+    /// of the host. All clearing is by single bytes.
     Stock,
-    /// The same as the research system changed it: nodes are not cleared, and are opened from where
-    /// the host has put them. An enclave that does so reads memory twice that the host can change in
+    /// The same with the research system's changes: nodes are not cleared, and are decrypted where
+    /// the host has put them. Such an enclave reads memory twice, and the host can change it in
     /// between.
     Changed,
-    /// As of today: all is cleared as in 2020, by a fast `memset`.
+    /// Today's library: it clears all that the library of 2020 clears, by a fast `memset`.
     Today,
 }
 
@@ -39,12 +39,12 @@ pub(crate) enum Manner {
 #[derive(Debug)]
 pub(crate) struct NotAuthentic;
 
-/// Bytes of the cipher's context, about: the key expanded for both directions, counters, powers
-/// of the hash key.
+/// The approximate size of the cipher's context, in bytes: the key expanded for both directions,
+/// counters, powers of the hash key.
 const CONTEXT: usize = 784;
 
 impl Manner {
-    /// Nodes, and the buffers that they come through.
+    /// Whether nodes, and the buffers that they pass through, are cleared.
     pub(crate) fn clears_nodes(self) -> bool {
         self != Manner::Changed
     }
@@ -54,11 +54,11 @@ impl Manner {
             Manner::Stock | Manner::Changed => clear_bytes(memory),
             Manner::Today => memory.fill(0),
         }
-        // Compilers must not see that nobody reads the zeros.
+        // The compiler must not see that nothing reads the zeros.
         black_box(memory);
     }
 
-    /// Calls the cipher with a context of its own.
+    /// Calls the cipher with a new context.
     fn with_context<T>(self, key: &[u8; 16], work: impl FnOnce(Aes128Gcm) -> T) -> T {
         let mut context = black_box(Box::new([0; CONTEXT]));
         let done = work(Aes128Gcm::new(key.into()));
@@ -66,7 +66,7 @@ impl Manner {
         done
     }
 
-    /// Opens bytes into others of the same number.
+    /// Decrypts bytes into an output of the same length.
     pub(crate) fn open(
         self,
         key: &[u8; 16],
@@ -82,7 +82,7 @@ impl Manner {
         .map_err(|_| NotAuthentic)
     }
 
-    /// Seals bytes into others of the same number; the tag.
+    /// Encrypts bytes into an output of the same length. Returns the tag.
     pub(crate) fn seal(
         self,
         key: &[u8; 16],
@@ -114,7 +114,7 @@ pub(crate) struct Keys {
     used: u32,
 }
 
-/// Keys that one of a session makes.
+/// The number of keys that one session key makes.
 const USES: u32 = 65_536;
 
 impl Keys {
@@ -122,7 +122,7 @@ impl Keys {
         Ok(Keys { session: derive(&[0; 16], b"session", 0)?, used: 0 })
     }
 
-    /// A key that nothing else is sealed with.
+    /// Returns a key that seals nothing else.
     pub(crate) fn make(&mut self, place: u64) -> io::Result<[u8; 16]> {
         if self.used == USES {
             *self = Keys::new()?;
@@ -132,8 +132,8 @@ impl Keys {
     }
 }
 
-/// A key by CMAC as NIST SP 800-108 has it: of a counter, a label, a number, random bytes, and how many
-/// bits are made.
+/// Derives a key by CMAC according to NIST SP 800-108, from a counter, a label, a number, random
+/// bytes, and the number of bits.
 fn derive(key: &[u8; 16], label: &[u8], place: u64) -> io::Result<[u8; 16]> {
     let mut random = [0; 16];
     graviola::random::fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
@@ -163,7 +163,7 @@ mod tests {
         }
     }
 
-    /// Test case 2 of the specification of GCM.
+    /// This is test case 2 of the GCM specification.
     #[test]
     fn all_variants_seal_by_the_standard_and_open_only_authentic_nodes() {
         let sealed_zeros = 0x0388_dace_60b6_a392_f328_c2b9_71b2_fe78_u128.to_be_bytes();

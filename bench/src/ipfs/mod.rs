@@ -1,6 +1,6 @@
-//! `ipfs`: the research system's change of 2021, repeated, and what lies beyond it: a file as Intel's
-//! Protected File System library kept it then, the same with the two changes, the library as of today,
-//! and our volume.
+//! `ipfs`: repeats the research system's change of 2021, and looks beyond it: a file as Intel's
+//! Protected File System library kept it then, the same with the two changes, today's library, and
+//! our volume.
 
 mod file;
 mod library;
@@ -22,32 +22,32 @@ use std::time::Instant;
 use twine_vfs::{Change, FileSystem};
 use twine_volume::{MIN_CACHE_BYTES, NewSlot, Options, Secret, Volume};
 
-/// Bytes of the file, as in the measurements of Twine's paper.
+/// The size of the file, as in the measurements of Twine's paper, in bytes.
 const SIZE: u64 = 175 << 20;
 const SIZE_QUICK: u64 = 16 << 20;
 
-/// Bytes of a piece that is read or written.
+/// The size of a piece that is read or written, in bytes.
 const PIECE: usize = 4096;
 
-/// Random accesses in one run.
+/// The number of random accesses in one run.
 const RANDOM: u64 = 5000;
 const RANDOM_QUICK: u64 = 500;
 
-/// Our volume takes at most a tenth of the time for random reads.
+/// Our volume may take a tenth of the time for random reads.
 const BAR: Bar = Bar::AtMost(0.1);
 
 const KEY: [u8; 32] = [7; 32];
 const FILE_KEY: [u8; 16] = [7; 16];
 const NAME: &str = "file";
 
-/// Who keeps the file: ours first.
+/// The ways to keep the file, ours first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keeper {
     Volume,
     Stock,
     Changed,
     Today,
-    /// The volume with as little cache as it takes, which is about that of the others.
+    /// The volume with its smallest cache, which has about the size of the other caches.
     SmallVolume,
 }
 
@@ -76,7 +76,7 @@ impl Keeper {
     }
 }
 
-/// What is timed.
+/// The kinds of work that are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Write,
@@ -102,21 +102,21 @@ impl Work {
     }
 }
 
-/// What one run took.
+/// The time and host calls of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Took {
     seconds: f64,
-    /// Calls of the host, each of which would leave the enclave.
+    /// The number of host calls, each of which would leave the enclave.
     calls: u64,
 }
 
-/// What the changes are worth, and what has come of the library since.
+/// The gain from the changes, and from the library's own development since.
 const WORTH: [(&str, Keeper, Keeper); 2] = [
     ("2020's time over the changed one's, x", Keeper::Stock, Keeper::Changed),
     ("2020's time over today's, x", Keeper::Stock, Keeper::Today),
 ];
 
-/// What is known of the library itself, in thousand random reads of 4 KiB a second or as a ratio.
+/// Known values of the library itself, in thousand random reads of 4 KiB a second or as a ratio.
 const QUOTED: [(&str, f64, &str, &str); 5] = [
     ("Intel's library as of 2020, random reads", 23.2, READS, SIMULATION),
     ("Intel's library of 2020, changed, random reads", 54.5, READS, SIMULATION),
@@ -133,7 +133,7 @@ const READS: &str = "thousand a second";
 const SIMULATION: &str = "the library itself, built in the SDK's simulation mode: no enclave, and \
                           neither EPC nor exits of hardware; another machine of this kind";
 
-/// What the models do, piece by piece, and what they leave out.
+/// The work that the models do, and the work that they leave out.
 const NOTES: [&str; 4] = [
     "IPFS-like is a model of Intel's library, not the library. All of them allocate and free each node; \
      seek, read into a stream's buffer and copy out of it for each call of the host; seal with \
@@ -193,7 +193,7 @@ fn quoted((name, value, unit, conditions): (&str, f64, &str, &str)) -> Quoted {
     Quoted { name: name.into(), unit: unit.into(), value, conditions: conditions.into() }
 }
 
-/// How the models' random reads stand to each other, where the quoted ones are known.
+/// Compares the ratios of the models' random reads with the quoted ones.
 fn reached(section: &Section) -> Option<String> {
     let case = section.cases.iter().find(|case| case.name == Work::ReadAtRandom.name())?;
     let ratio = |at: usize| {
@@ -210,7 +210,8 @@ fn reached(section: &Section) -> Option<String> {
     ))
 }
 
-/// A case in microseconds for a piece, with so many for each call of the host beside what it took.
+/// Returns a case in microseconds for a piece. Adds `exit` microseconds for each host call to the
+/// time.
 fn case(
     work: Work,
     name: String,
@@ -245,18 +246,18 @@ fn case(
     }
 }
 
-/// The files, in a folder that is removed in the end.
+/// The files, in a folder that is removed at the end.
 struct Bench {
     folder: PathBuf,
     size: u64,
     random: u64,
-    /// Where the random accesses are.
+    /// The state of the random number generator for the positions.
     state: RefCell<u64>,
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // What can't be removed is left; there is nobody to tell.
+        // If this fails, the folder remains; the report does not need to say so.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -332,7 +333,7 @@ impl Bench {
     }
 }
 
-/// Does the work on a protected file that has just been opened, or made.
+/// Does the work on a protected file that was just opened or created.
 fn protected(path: &Path, work: Work, offsets: &[u64], manner: Manner) -> Result<Took> {
     let mut file = match work {
         Work::Write => ProtectedFile::create(path, FILE_KEY, manner),
@@ -353,7 +354,7 @@ fn protected(path: &Path, work: Work, offsets: &[u64], manner: Manner) -> Result
     Ok(Took { seconds: start.elapsed().as_secs_f64(), calls: file.calls() - before })
 }
 
-/// Does the work on a volume that has just been mounted, or made.
+/// Does the work on a volume that was just mounted or created.
 fn volume(path: &Path, work: Work, offsets: &[u64], options: Options) -> Result<Took> {
     let mut open = OpenOptions::new();
     open.read(true).write(true).create(true).truncate(work == Work::Write);

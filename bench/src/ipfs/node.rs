@@ -1,18 +1,18 @@
-//! A node: its sealed bytes, its contents, and for a tree node the keys and tags in them.
+//! A node: its sealed bytes, its contents and, in a tree node, the keys and tags.
 
 use super::library::{Manner, NotAuthentic};
 
-/// Bytes of a node.
+/// The size of a node, in bytes.
 pub(crate) const NODE: usize = 4096;
 
-/// Data nodes that belong to a tree node, and tree nodes below it.
+/// The numbers of data nodes that belong to a tree node, and of tree nodes below it.
 pub(crate) const GROUP: u64 = 96;
 pub(crate) const CHILDREN: u64 = 32;
 
-/// Bytes of a key and a tag.
+/// The size of a key and a tag, in bytes.
 const ENTRY: usize = 32;
 
-/// The key that a node is sealed with, and the tag of that.
+/// The key that seals a node, and the resulting tag.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     key: [u8; 16],
@@ -31,35 +31,35 @@ impl Entry {
     }
 }
 
-/// Where a tree node is in the file, counted in nodes.
+/// Returns the place of a tree node in the file, counted in nodes.
 pub(crate) fn place_of_tree(number: u64) -> u64 {
     1 + number * (GROUP + 1)
 }
 
-/// Where a data node is.
+/// Returns the place of a data node.
 pub(crate) fn place_of_data(number: u64) -> u64 {
     place_of_tree(number / GROUP) + 1 + number % GROUP
 }
 
-/// A node in memory that is allocated for it and freed with it, as the library does with `new` and
+/// A node in its own allocation, which is freed with it, as the library does with `new` and
 /// `delete`.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) place: u64,
-    /// Its contents are others than those in the file.
+    /// Whether its contents differ from those in the file.
     pub(crate) changed: bool,
-    /// It is in the file, as `sealed` says.
+    /// Whether it is in the file, as `sealed`.
     pub(crate) written: bool,
     pub(crate) sealed: Box<[u8; NODE]>,
     pub(crate) plain: Box<[u8; NODE]>,
 }
 
-/// A key is used once, so one nonce does for all.
+/// The nonce. Each key is used once, so all keys can share a nonce.
 const NONCE: [u8; 12] = [0; 12];
 
 impl Node {
-    /// A node that is about to be used: cleared as a whole, where the library does that. Rust's own
-    /// zeros come on top in all manners, at a hundredth of what clearing takes by single bytes.
+    /// Makes a node for use, and clears all of it if the library does. In all manners, Rust's own
+    /// zeroing is added, which takes a hundredth of the time of clearing by single bytes.
     pub(crate) fn new(place: u64, manner: Manner) -> Self {
         let mut node = Node {
             place,
@@ -75,7 +75,7 @@ impl Node {
         node
     }
 
-    /// Ends its use: what was readable is cleared, where the library does that.
+    /// Ends the node's use, and clears its plain contents if the library does.
     pub(crate) fn delete(mut self, manner: Manner) {
         if manner.clears_nodes() {
             manner.clear(&mut *self.plain);

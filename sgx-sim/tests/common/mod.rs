@@ -91,7 +91,7 @@ pub struct Spec {
     pub nssa: u32,
     pub isvsvn: u16,
     pub isvprodid: u16,
-    /// A byte in the code page's contents that changes MRENCLAVE.
+    /// The byte that fills the data pages, which changes MRENCLAVE.
     pub salt: u8,
     /// A change applied to each TCS page.
     pub tcs: fn(&mut sgx_isa::Tcs),
