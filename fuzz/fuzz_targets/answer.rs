@@ -1,4 +1,4 @@
-//! What a host answers of a folder, as the enclave reads it.
+//! Decodes a host's answer about a folder, as the enclave does.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_protocol::fuzzing::answer(bytes));

@@ -1,4 +1,4 @@
-//! The attributes of an inode.
+//! Decodes the attributes of an inode.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_volume::fuzzing::attributes(bytes));

@@ -1,4 +1,4 @@
-//! A program that is to become an image.
+//! Makes an image of a program.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_image::fuzzing::elf(bytes));

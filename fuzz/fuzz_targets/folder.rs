@@ -1,4 +1,4 @@
-//! A folder of a host that answers with anything.
+//! Uses a folder of a host that gives arbitrary answers.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_hostfs::fuzzing::folder(bytes));

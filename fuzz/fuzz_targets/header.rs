@@ -1,4 +1,4 @@
-//! The header, both copies, and opening a volume with it.
+//! Decodes both copies of the header, and opens a volume with them.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_volume::fuzzing::header(bytes));

@@ -1,4 +1,4 @@
-//! A launch request, as the enclave reads it.
+//! Decodes a launch request, as the enclave does.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_protocol::fuzzing::launch(bytes));

@@ -1,4 +1,4 @@
-//! A SIGSTRUCT, as the image's tools read it and as the simulator's processor does.
+//! Decodes a SIGSTRUCT, as the image tools and the simulated processor do.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

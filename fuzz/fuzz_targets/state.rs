@@ -1,4 +1,4 @@
-//! What a commit says of the volume.
+//! Decodes the state of the volume in a commit.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_volume::fuzzing::state(bytes));

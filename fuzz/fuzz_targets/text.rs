@@ -1,4 +1,4 @@
-//! Text of a program's on its way to a terminal.
+//! Filters a program's text on its way to a terminal.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| twine_protocol::fuzzing::text(bytes));

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the measurements by one command, with all that they need.
+//! `cargo xtask bench`: prepares and runs the measurements with one command.
 
 use crate::process::{Failure, Result, command, say, succeed, succeeds};
 use crate::{enclave, guests};
@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The priority among processes in real time: others that want the CPU wait.
+/// The real-time priority of the measured processes: other processes that want the CPU wait.
 const PRIORITY: &str = "10";
 
-/// Builds all that is compared, and runs `twine-bench` with these arguments.
+/// Builds everything that is compared, and runs `twine-bench` with these arguments.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     match arguments {
         ["paper", rest @ ..] => paper(root, rest),
@@ -25,7 +25,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     }
 }
 
-/// All experiments, and what they came to, in `target/bench`.
+/// Runs all experiments, and writes their results to `target/bench`.
 fn paper(root: &Path, arguments: &[&str]) -> Result<()> {
     prepare(root)?;
     let program = build(root)?;
@@ -40,21 +40,22 @@ fn paper(root: &Path, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The image, the command, the programs and their rivals.
+/// Builds the image, the command, the programs and their rivals.
 fn prepare(root: &Path) -> Result<()> {
     enclave::image(root)?;
     guests::all(root)?;
     guests::rivals::all(root)
 }
 
-/// The program that measures; its path.
+/// Builds the program that measures, and returns its path.
 fn build(root: &Path) -> Result<String> {
     let mut cargo = command("cargo", root);
     succeed(cargo.args(["build", "--release", "--quiet", "--package", "twine-bench"]))?;
     Ok(root.join("target/release/twine-bench").display().to_string())
 }
 
-/// It and all that it starts run in real time, where that is allowed: it says which in its report.
+/// Returns a command that runs with real-time priority, if that is allowed, as do all processes
+/// that it starts. Its report names the priority.
 fn bench(root: &Path, program: &str, arguments: &[&str]) -> Command {
     let allowed = succeeds(Command::new("chrt").args(["--fifo", PRIORITY, "true"]));
     let mut bench = match allowed {

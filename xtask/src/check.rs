@@ -1,4 +1,4 @@
-//! The second command of the README: everything that must hold before a change lands.
+//! The second command of the README: all checks that must pass before a change lands.
 
 use crate::debian::packages;
 use crate::process::{Failure, Result, command, output, say, succeed};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Packages whose tests run natively.
+/// The packages whose tests run natively.
 const NATIVE: &[&str] = &[
     "twine-bench",
     "twine-boundary",
@@ -28,7 +28,7 @@ const NATIVE: &[&str] = &[
     "twine-wasi",
 ];
 
-/// The workspaces whose code is this project's.
+/// The workspaces with this project's own code.
 const WORKSPACES: &[&str] = &[
     "Cargo.toml",
     "xtask/Cargo.toml",
@@ -39,14 +39,14 @@ const WORKSPACES: &[&str] = &[
     "guests/hello-rust/Cargo.toml",
 ];
 
-/// This program's own workspace.
+/// The arguments for this program's own workspace.
 const XTASK: [&str; 4] = ["--manifest-path", "xtask/Cargo.toml", "--target-dir", "target/xtask"];
 
-/// Packages that hold code which is compiled for the enclave alone, or is another one there.
+/// The packages with code that is compiled only for the enclave, or differs there.
 const ENCLAVE: &[&str] =
     &["sgx-sim-enclaves", "twine-runtime", "twine-sgx", "twine-selftest", "twine-unwind"];
 
-/// Sums of the closing lines of test runs.
+/// The sums of the closing lines of test runs.
 #[derive(Debug, Default)]
 struct Tally {
     passed: u64,
@@ -55,7 +55,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Takes in one line of `cargo test`'s output, if it is a closing line.
+    /// Adds one line of `cargo test`'s output, if it is a closing line.
     fn read(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else { return };
         self.runs += 1;
@@ -71,7 +71,7 @@ impl Tally {
     }
 }
 
-/// Runs `cargo test` and adds up what it says.
+/// Runs `cargo test` and adds up its closing lines.
 fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
     let mut cargo = command("cargo", root);
     cargo.args(["test", "--no-fail-fast"]).args(arguments);
@@ -85,7 +85,7 @@ fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Arguments that name packages.
+/// Returns the arguments that name packages.
 fn of<'a>(names: &[&'a str]) -> Vec<&'a str> {
     names.iter().flat_map(|name| ["--package", name]).collect()
 }
@@ -96,7 +96,7 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
     cargo
 }
 
-/// Builds the enclaves that only tests run.
+/// Builds the enclaves that only tests use.
 pub(crate) fn enclaves(root: &Path) -> Result<()> {
     // With the runtime beside it, the self-test gets its dependencies as they were built for the
     // image, and nothing is built a second time with fewer features.
@@ -113,11 +113,11 @@ pub(crate) fn enclaves(root: &Path) -> Result<()> {
     published::image(root)
 }
 
-/// Lints everything, natively and as it is compiled for the enclave.
+/// Lints everything, natively and as compiled for the enclave.
 pub(crate) fn lint(root: &Path) -> Result<()> {
     say("linting");
-    // One package at a time would build in as many ways; these sets differ in the features of
-    // sgx-sim, or in their workspace.
+    // Linting one package at a time would compile dependencies in as many ways. These sets differ
+    // in the features of sgx-sim, or in their workspace.
     let deny = ["--", "--deny", "warnings"];
     let lint = |set: &[&str]| {
         let arguments = [&["clippy", "--all-targets"], set, &deny].concat();
@@ -131,10 +131,10 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     enclave::lint(root, ENCLAVE)
 }
 
-/// Formats, lints, builds, tests and documents everything; prints the sums at the end.
+/// Formats, lints, builds, tests and documents everything. Prints the sums at the end.
 pub(crate) fn everything(root: &Path) -> Result<()> {
     crate::toolchain::host_packages()?;
-    // Tests sign images with it, as a user with an offline key does.
+    // The tests sign images with `openssl`, as a user with an offline key does.
     packages(&["openssl"])?;
     say("checking the format");
     for workspace in WORKSPACES {
@@ -178,7 +178,7 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     }
 }
 
-/// Writes the documents that are made from the source.
+/// Writes the documents that are generated from the source.
 pub(crate) fn write_documents(root: &Path) -> Result<()> {
     let mut cargo = cargo(root, &["run", "--quiet", "--package", "twine-protocol"]);
     let text = output(cargo.args(["--example", "host_calls"]))?;

@@ -1,10 +1,10 @@
-//! Debian packages: says which it installs.
+//! Installs Debian packages, and says which.
 
 use crate::process::{Failure, Result, output, say, succeed, succeeds};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Installs packages that are missing, if any.
+/// Installs those of the packages that are missing.
 pub(crate) fn packages(names: &[&str]) -> Result<()> {
     let missing: Vec<&str> = names.iter().copied().filter(|name| !installed(name)).collect();
     match missing[..] {
@@ -13,14 +13,14 @@ pub(crate) fn packages(names: &[&str]) -> Result<()> {
     }
 }
 
-/// Whether a package is there, all of it: one that was removed may have left its settings.
+/// Whether a package is fully installed: a removed package may have left its settings.
 fn installed(name: &str) -> bool {
     let mut query = Command::new("dpkg-query");
     query.args(["--show", "--showformat=${db:Status-Status}", name]);
     query.output().is_ok_and(|shown| shown.status.success() && shown.stdout == b"installed")
 }
 
-/// Installs the newest versions that Debian has of packages, or upgrades to them.
+/// Installs or upgrades to the newest versions of packages in Debian.
 pub(crate) fn install(names: &[&str]) -> Result<()> {
     let all = names.join(" ");
     let by_hand = |why: &str| {
@@ -38,7 +38,8 @@ pub(crate) fn install(names: &[&str]) -> Result<()> {
     }
     say(format_args!("installing Debian packages: {all}"));
     update(root);
-    // Debian's compiler conflicts with its packages `rustc` and `rustup`: whoever has those decides.
+    // Debian's compiler conflicts with its packages `rustc` and `rustup`. The user decides about
+    // those.
     let install = ["install", "-y", "--no-install-recommends", "--no-remove"];
     match succeed(apt(root).args(install).args(names)) {
         Ok(()) => Ok(()),
@@ -59,13 +60,14 @@ fn apt(root: bool) -> Command {
     apt
 }
 
-/// Updates the lists of packages, once: those of a new machine can be months old, and lead to
-/// versions that are too old or no longer there.
+/// Updates the lists of packages, once. The lists of a new machine can be months old, and name
+/// versions that are too old or no longer available.
 fn update(root: bool) {
     static UPDATED: OnceLock<()> = OnceLock::new();
     UPDATED.get_or_init(|| {
         if succeed(apt(root).arg("update")).is_err() {
-            // One source of many may be out of reach. What can't be installed tells.
+            // One of many sources may be unreachable. If a package is missing, the installation
+            // fails.
             say("`apt-get update` failed: going on with the lists that are there");
         }
     });

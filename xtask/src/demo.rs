@@ -1,4 +1,4 @@
-//! The first command of the README: from nothing to a database in an enclave.
+//! The first command of the README: from a fresh checkout to a database in an enclave.
 
 use crate::process::{Failure, Result, command, output, say};
 use crate::{enclave, guests};
@@ -7,10 +7,10 @@ use std::path::Path;
 
 const DATABASE: &str = "target/demo.db";
 
-/// What the host must not find in its file.
+/// The text that the host must not find in its file.
 const SECRET: &str = "the treasure is under the old oak";
 
-/// Installs what is missing, builds the image and the command, and keeps a database in the
+/// Installs missing packages, builds the image and the command, and creates a database in the
 /// enclave.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let twine = enclave::image(root)?;

@@ -1,4 +1,4 @@
-//! Which dependencies are allowed: `deny.toml` says, and `cargo-deny` looks.
+//! Checks the dependencies against `deny.toml`, by `cargo-deny`.
 
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const WORKSPACES: &[&str] = &[
     crate::fuzz::MANIFEST,
 ];
 
-/// Checks all of `deny.toml` that can be checked here.
+/// Makes all checks of `deny.toml` that are possible here.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let tool = tool(root)?;
     for workspace in WORKSPACES {
@@ -25,7 +25,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
             deny
         };
         say(format_args!("checking licences, sources and duplicates of dependencies: {workspace}"));
-        // What is skipped for one workspace is not met in the other.
+        // A skip in `deny.toml` that one workspace needs matches nothing in the other.
         let unmatched = ["check", "-A", "unmatched-skip", "-A", "unnecessary-skip"];
         succeed(&mut deny(&[&unmatched[..], &["bans", "licenses", "sources"]].concat()))?;
         if succeeds(&mut deny(&["fetch", "db"])) {
@@ -40,7 +40,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds cargo-deny, where it isn't there yet; its path.
+/// Builds cargo-deny if it is missing, and returns its path.
 fn tool(root: &Path) -> Result<PathBuf> {
     let folder = root.join("target/tools");
     let tool = folder.join("bin/cargo-deny");

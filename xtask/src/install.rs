@@ -1,5 +1,5 @@
-//! `cargo xtask install`: puts the command, its images, pages of the manual and completions where
-//! a system looks for them.
+//! `cargo xtask install`: installs the command, its images, manual pages and completions where a
+//! system looks for them.
 
 use crate::enclave;
 use crate::process::{Failure, Result, command, output, say, succeed};
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 const USAGE: &str = "`cargo xtask install [--prefix FOLDER]`";
 
-/// What belongs to an image: itself, its signature, its manifest; and the program that is in all.
+/// The files of an image: itself, its signature, its manifest, and the program in all images.
 const IMAGE_FILES: [&str; 4] = ["sgxs", "sig", "toml", "elf"];
 
-/// Builds all that is missing, and installs it below a folder.
+/// Builds what is missing, and installs everything below a folder.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let prefix = match arguments {
         [] => home()?,
@@ -52,7 +52,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Where an ordinary user keeps programs.
+/// Returns the folder where an ordinary user keeps programs.
 fn home() -> Result<PathBuf> {
     let home = env::home_dir().filter(|home| home.is_absolute());
     let home = home.ok_or_else(|| Failure::new("there is no home folder: give --prefix FOLDER"))?;
@@ -63,7 +63,7 @@ fn make_folder(path: &Path) -> Result<()> {
     Ok(fs::create_dir_all(path.parent().unwrap_or(path))?)
 }
 
-/// Copies a file. One that is in use, as a running command, is replaced and not written to.
+/// Copies a file. An existing file is replaced, not overwritten, since it may be a running command.
 fn place(from: &Path, to: &Path, mode: u32) -> Result<()> {
     make_folder(to)?;
     let new = to.with_extension("new");

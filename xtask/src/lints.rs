@@ -1,14 +1,14 @@
-//! The lints of trusted code: `Cargo.toml` has the list, and each trusted crate repeats it.
+//! The lints of trusted code: `Cargo.toml` lists them, and each trusted crate repeats the list.
 
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    /// Folders of `enclave/` whose code is not trusted: it is in no image but that of the tests.
+    /// The folders of `enclave/` whose code is not trusted: only images of tests contain it.
     const UNTRUSTED: &[&str] = &["enclave/selftest"];
 
-    /// The names of a table's lints in the workspace's manifest.
+    /// Returns the names of a table's lints in the workspace's manifest.
     fn table<'a>(manifest: &'a str, name: &str) -> Vec<&'a str> {
         let header = format!("[workspace.metadata.trusted-lints.{name}]");
         let lines = manifest.lines().skip_while(|line| *line != header).skip(1);
@@ -18,7 +18,7 @@ mod tests {
             .collect()
     }
 
-    /// What the root file of a trusted crate has, as rustfmt writes it.
+    /// Returns the attribute in the root file of a trusted crate, in rustfmt's format.
     fn attribute(manifest: &str) -> String {
         let rust = table(manifest, "rust").into_iter().map(str::to_owned);
         let mut clippy = table(manifest, "clippy");
@@ -28,7 +28,7 @@ mod tests {
         format!("#![cfg_attr(\n    not(test),\n    warn(\n        {lints}\n    )\n)]\n")
     }
 
-    /// The root files of the trusted crates.
+    /// Returns the root files of the trusted crates.
     fn trusted() -> Vec<PathBuf> {
         let root = crate::root();
         let mut crates = vec![root.join("protocol")];

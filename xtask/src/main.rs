@@ -1,5 +1,5 @@
-//! `cargo xtask`: sets up, builds, runs and checks Twine. It depends only on the toolchain, so that
-//! it builds in seconds, and before anything else, on a new machine.
+//! `cargo xtask`: sets up, builds, runs and checks Twine. It depends only on the toolchain, so it
+//! builds in seconds, and can be built first on a new machine.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -56,7 +56,7 @@ Commands:
   help       Show this text
 ";
 
-/// The folder of the project.
+/// Returns the folder of the project.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }

@@ -1,37 +1,37 @@
-//! Crates of others with changes of ours: `third-party/patches` has the changes, and this makes
-//! the changed crates from what cargo downloads. `[patch.crates-io]` in the workspace points to
-//! them.
+//! Third-party crates with this project's changes: `third-party/patches` has the changes. This
+//! module makes the changed crates from cargo's downloads. `[patch.crates-io]` in the workspace
+//! points to them.
 
 use crate::debian::packages;
 use crate::process::{Failure, Result, checked, command, say, succeed};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of the patched crates, in a name that tells whoever finds it missing what to do:
-/// cargo's message has the path and nothing more.
+/// The folder of the patched crates. If it is missing, its name tells the user what to do: cargo's
+/// message contains the path and nothing more.
 const FOLDER: &str = "target/patched/run-cargo-xtask-patch";
 
-/// Names the crates, in a manifest and a lock file that are there for this.
+/// The folder with the manifest and the lock file that name the crates.
 const NAMED: &str = "third-party";
 
-/// A crate that is patched.
+/// A patched crate.
 #[derive(Debug, PartialEq, Eq)]
 struct Patched {
     name: String,
     version: String,
-    /// SHA-256 of the `.crate` file, as the lock file has it.
+    /// SHA-256 of the `.crate` file, from the lock file.
     checksum: String,
     patch: PathBuf,
 }
 
 impl Patched {
-    /// What the folder's name is in a `.crate` file, and the patch's name.
+    /// Returns the name of the folder in the `.crate` file, which is also the patch's name.
     fn versioned(&self) -> String {
         format!("{}-{}", self.name, self.version)
     }
 }
 
-/// Makes the patched crates, where they are not as the patches and the lock file say.
+/// Makes the patched crates, unless they match the patches and the lock file.
 pub(crate) fn apply(root: &Path) -> Result<()> {
     let stamp = root.join(FOLDER).join("made-of");
     let recipe = recipe(root)?;
@@ -73,7 +73,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(again)?)
 }
 
-/// Everything that the patched crates are made of.
+/// Returns all inputs of the patched crates.
 fn recipe(root: &Path) -> Result<String> {
     let mut recipe = fs::read_to_string(root.join(NAMED).join("Cargo.lock"))?;
     for patch in patches(root)? {
@@ -91,7 +91,7 @@ fn patches(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(patches)
 }
 
-/// The crates that there are patches of, as the lock file has them.
+/// Returns the crates that have patches, with their versions from the lock file.
 fn patched(root: &Path) -> Result<Vec<Patched>> {
     let lock = fs::read_to_string(root.join(NAMED).join("Cargo.lock"))?;
     let find = |patch: PathBuf| {
@@ -104,7 +104,7 @@ fn patched(root: &Path) -> Result<Vec<Patched>> {
     patches(root)?.into_iter().map(find).collect()
 }
 
-/// Finds the crate that `stem`, NAME-VERSION, names.
+/// Finds the crate with the name and version in `stem` (NAME-VERSION).
 fn locked(lock: &str, stem: &str, patch: &Path) -> Option<Patched> {
     lock.split("[[package]]").find_map(|package| {
         let field = |name: &str| {
@@ -121,7 +121,7 @@ fn locked(lock: &str, stem: &str, patch: &Path) -> Option<Patched> {
     })
 }
 
-/// Unpacks the crates as they are published, and patches them.
+/// Unpacks the published crates, and patches them.
 fn unpack(root: &Path, all: &[Patched], folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let manifest = root.join(NAMED).join("Cargo.toml");
@@ -139,7 +139,7 @@ fn unpack(root: &Path, all: &[Patched], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The `.crate` file that cargo has downloaded.
+/// Returns the `.crate` file that cargo has downloaded.
 fn download(crate_: &Patched) -> Result<PathBuf> {
     let cache = crate::toolchain::cargo_home()?.join("registry/cache");
     let name = format!("{}.crate", crate_.versioned());
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// A workspace without the folder: cargo's own message has to name the command.
+    /// In a workspace without the folder, cargo's own message must name the command.
     #[test]
     fn without_the_patched_crates_cargo_names_the_command_to_run() {
         let root = crate::root();

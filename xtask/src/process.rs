@@ -1,10 +1,10 @@
-//! Running other programs, and telling what went wrong.
+//! Runs other programs, and reports failures.
 
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What went wrong, in one line.
+/// The cause of a failure, in one line.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -28,19 +28,19 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Says what is about to be done.
+/// Announces the next step.
 pub(crate) fn say(what: impl fmt::Display) {
     eprintln!("==> {what}");
 }
 
-/// A command in a folder.
+/// Returns a command in a folder.
 pub(crate) fn command(program: &str, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder);
     command
 }
 
-/// Runs a command to its end; its exit code must be 0.
+/// Runs a command to its end, and fails unless its exit code is 0.
 pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command
@@ -54,13 +54,13 @@ pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     Err(Failure::new(format!("`{name} {}` failed: {status}", arguments.join(" "))))
 }
 
-/// Whether a command runs and succeeds; what it prints is dropped.
+/// Whether a command runs and succeeds. Its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// Compares the SHA-256 of a file with what it has to be.
+/// Checks the SHA-256 of a file.
 pub(crate) fn checked(file: &Path, sha256: &str) -> Result<()> {
     let is = output(Command::new("sha256sum").arg("--binary").arg(file))?;
     if is.starts_with(sha256) {
@@ -70,7 +70,7 @@ pub(crate) fn checked(file: &Path, sha256: &str) -> Result<()> {
     Err(Failure::new(format!("{} has SHA-256 {is} instead of {sha256}", file.display())))
 }
 
-/// What a command prints.
+/// Returns a command's output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command

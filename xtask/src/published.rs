@@ -1,5 +1,5 @@
-//! An enclave of nobody's here: a program from crates.io, made an image by Fortanix' own tool,
-//! for the tests of the software SGX.
+//! An enclave from outside this project, for the tests of the software SGX: a program from
+//! crates.io, made an image by Fortanix' own tool.
 
 use crate::debian::packages;
 use crate::enclave;
@@ -7,20 +7,20 @@ use crate::process::{Result, command, say, succeed};
 use crate::toolchain::{TARGET, Toolchain};
 use std::path::Path;
 
-/// The program, a formatter of JSON, and its version.
+/// The program, a JSON formatter, and its version.
 const PROGRAM: (&str, &str) = ("jsonxf", "1.1.1");
 
 /// The version of the tool's crate.
 const TOOL: &str = "0.6.4";
 
-/// Builds the image, where it isn't there yet. `sgx-sim/tests/edp` knows its name.
+/// Builds the image if it is missing. `sgx-sim/tests/edp` uses its name.
 pub(crate) fn image(root: &Path) -> Result<()> {
     let (name, version) = PROGRAM;
     let image = enclave::programs(root).join(format!("{name}-{version}.sgxs"));
     if image.exists() {
         return Ok(());
     }
-    // One of the tool's dependencies is generated with it.
+    // A dependency of the tool generates code with it.
     packages(&["protobuf-compiler"])?;
     say(format_args!("building ftxsgx-elf2sgxs {TOOL} from crates.io"));
     let installed = root.join("target/published");
@@ -28,7 +28,7 @@ pub(crate) fn image(root: &Path) -> Result<()> {
     cargo.args(["install", "fortanix-sgx-tools", "--version", TOOL, "--bin", "ftxsgx-elf2sgxs"]);
     cargo.args(["--locked", "--no-track", "--force", "--quiet", "--debug", "--root"]);
     cargo.arg(&installed).arg("--target-dir").arg(installed.join("build"));
-    // Nobody looks for faults in it, and it is quicker to build without.
+    // No one debugs the tool, and it builds faster without debug information.
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
     succeed(&mut cargo)?;
 
@@ -38,7 +38,7 @@ pub(crate) fn image(root: &Path) -> Result<()> {
     let mut cargo = toolchain.cargo(root, &target, &["install", name, "--version", version])?;
     cargo.args(["--locked", "--no-track", "--force", "--quiet", "--root"]).arg(&installed);
     cargo.args(toolchain.outside(&target, name));
-    // As in this project's profile, so that the target's library is not built again.
+    // This equals this project's profile, so that the target's library is not built again.
     cargo.env("CARGO_PROFILE_RELEASE_PANIC", "abort").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     succeed(&mut cargo)?;
 

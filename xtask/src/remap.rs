@@ -1,10 +1,9 @@
-//! The folders of this machine must not show in the image: its measurement has to be the same
-//! everywhere.
+//! Hides the folders of this machine from the image: its measurement must be the same everywhere.
 //!
-//! The compiler's `--remap-path-prefix` does that. It is not among the flags that cargo is told of:
-//! from those it makes names, of symbols and of the folders of generated sources, which so would be
-//! others in each checkout. Instead cargo starts this program in the place of the compiler
-//! (`RUSTC_WRAPPER`), which adds the arguments and becomes the compiler.
+//! The compiler's `--remap-path-prefix` does this. Cargo must not see the flag: from the flags that
+//! it sees, cargo makes the names of symbols and of the folders of generated sources, which would
+//! then differ in each checkout. Instead cargo starts this program as the compiler
+//! (`RUSTC_WRAPPER`). It adds the arguments and then becomes the compiler.
 
 use crate::process::{Failure, Result};
 use crate::toolchain::{TARGET, cargo_home};
@@ -16,25 +15,25 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Has the arguments that the compiler is to be given. Where it is set, this is the wrapper.
+/// Holds the arguments to add for the compiler. If it is set, this program is the wrapper.
 const VARIABLE: &str = "TWINE_XTASK_REMAP";
 
-/// Between arguments, as cargo has it in its own variables.
+/// The separator between arguments, as in cargo's own variables.
 const SEPARATOR: u8 = 0x1f;
 
-/// Has `cargo` hide the folders of this machine from what it compiles for the enclave; `source` is
-/// that of the standard library.
+/// Makes `cargo` hide the folders of this machine from the code that it compiles for the enclave.
+/// `source` is the folder of the standard library's source.
 pub(crate) fn hide(cargo: &mut Command, root: &Path, source: &Path) -> Result<()> {
     let cargo_home = cargo_home()?;
     let mut folders = vec![(cargo_home.clone(), "/cargo"), (root.to_owned(), "/twine")];
-    // The names of these tell which server cargo downloads from.
+    // The names of these folders name the server from which cargo downloads.
     if let Ok(registries) = fs::read_dir(cargo_home.join("registry/src")) {
         for registry in registries {
             folders.push((registry?.path(), "/cargo/registry"));
         }
     }
     folders.push((source.to_owned(), "/rust"));
-    // Debian's is a link to a folder.
+    // Debian's source is a link to a folder.
     if let Ok(path) = source.canonicalize() {
         folders.push((path, "/rust"));
     }
@@ -42,7 +41,7 @@ pub(crate) fn hide(cargo: &mut Command, root: &Path, source: &Path) -> Result<()
     Ok(())
 }
 
-/// Of folders that fit a path, the compiler takes the last.
+/// Returns the arguments. If several folders match a path, the compiler takes the last.
 fn arguments(folders: &[(PathBuf, &str)]) -> OsString {
     let mut all = Vec::new();
     for (folder, instead) in folders {
@@ -57,14 +56,14 @@ fn arguments(folders: &[(PathBuf, &str)]) -> OsString {
     OsString::from_vec(all)
 }
 
-/// Becomes the compiler that the first argument names, if this was started as the wrapper.
+/// Becomes the compiler that the first argument names, if this program was started as the wrapper.
 pub(crate) fn become_compiler() -> Result<()> {
     let Some(added) = env::var_os(VARIABLE) else { return Ok(()) };
     let mut given = env::args_os().skip(1);
     let compiler = given.next().ok_or_else(|| Failure::new("no compiler is named"))?;
     let given: Vec<OsString> = given.collect();
     let mut rustc = Command::new(compiler);
-    // Clippy looks for the compiler's name before all else.
+    // Clippy expects the compiler's name first.
     rustc.args(&given);
     if given.iter().any(|argument| argument == TARGET) {
         rustc.args(added.as_bytes().split(|byte| *byte == SEPARATOR).map(OsStr::from_bytes));

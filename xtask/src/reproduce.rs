@@ -1,4 +1,4 @@
-//! The same source gives the same MRENCLAVE, wherever it lies: builds the image's program a
+//! Checks that the same source gives the same MRENCLAVE anywhere: builds the image's program a
 //! second time, from nothing, in another folder with another home, and compares.
 
 use crate::enclave;
@@ -9,12 +9,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Where it is built again. A path with a space is what other commands may trip over.
+/// The folder of the second build. Other commands may fail at the space in its path.
 const ELSEWHERE: &str = "target/reproduce/a folder elsewhere";
 
-/// Builds in this checkout and in a copy of it, and compares. The copy has its own folder, home
-/// and folder of cargo's; nothing that was compiled here is used there. What cargo has downloaded
-/// is.
+/// Builds in this checkout and in a copy of it, and compares. The copy has its own folder, home and
+/// cargo folder. The second build uses cargo's downloads, but nothing that was compiled here.
 pub(crate) fn check(root: &Path) -> Result<()> {
     let here = enclave::mrenclave(root, &enclave::program(root)?)?;
     say("building the image's program from nothing in another folder");
@@ -34,7 +33,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let mut build = command("cargo", &copy);
     build.args(["xtask", "program"]).env("HOME", home).env("CARGO_HOME", cargo);
     build.env_remove("CARGO_TARGET_DIR").env_remove("XDG_CACHE_HOME");
-    // The toolchain is this one, whoever's home it lies in.
+    // The toolchain is the same, whoever's home contains it.
     let rustup = env::var_os("RUSTUP_HOME").map(PathBuf::from);
     if let Some(rustup) = rustup.or_else(|| env::home_dir().map(|home| home.join(".rustup"))) {
         build.env("RUSTUP_HOME", rustup);
@@ -54,7 +53,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies the files of a checkout, as they are now.
+/// Copies the present files of a checkout.
 pub(crate) fn copy_source(root: &Path, copy: &Path) -> Result<()> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     for file in output(command("git", root).args(list))?.split_terminator('\0') {

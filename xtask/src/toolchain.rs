@@ -1,9 +1,9 @@
-//! The compiler and the standard library for the enclave target, and the system packages of the
-//! host side. Says what it installs.
+//! The compiler and the standard library for the enclave target, and the system packages for the
+//! host side. Prints what it installs.
 //!
-//! The target is one of Rust's own. Where rustup's servers can be reached, rustup has its
-//! library. Where they can't, Debian's `rustc-web` brings a compiler and `rust-web-src` the
-//! source of the same version, from which cargo builds it.
+//! The target is one of Rust's own. If rustup's servers are reachable, rustup provides its library.
+//! If not, Debian's `rustc-web` provides a compiler and `rust-web-src` the source of the same
+//! version, from which cargo builds it.
 
 use crate::debian::{install, packages};
 use crate::process::{Failure, Result, command, output, say, succeed, succeeds};
@@ -17,7 +17,7 @@ use std::process::Command;
 /// The target of the enclave.
 pub(crate) const TARGET: &str = "x86_64-fortanix-unknown-sgx";
 
-/// Where a compiler and a library for the enclave come from.
+/// The source of a compiler and a library for the enclave.
 #[derive(Debug)]
 pub(crate) enum Toolchain {
     /// The toolchain itself, with the target added by rustup.
@@ -26,27 +26,27 @@ pub(crate) enum Toolchain {
     Debian,
 }
 
-/// Debian's compiler, where `rustc-web` puts it.
+/// The path where `rustc-web` puts Debian's compiler.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
-/// The lints of the same version, where `rust-web-clippy` puts them.
+/// The path where `rust-web-clippy` puts Clippy of the same version.
 const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
-/// The source of the same version, where `rust-web-src` puts it.
+/// The path where `rust-web-src` puts the source of the same version.
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust";
 
-/// The oldest compiler that all of this builds with: `rust-version` in Cargo.toml.
+/// The oldest compiler that builds this project: `rust-version` in Cargo.toml.
 const OLDEST: (u32, u32) = (1, 95);
 
-/// The CPU that images are built for: Xeon Scalable of the third generation (Ice Lake) and
-/// later, which have SGX and need no software mitigation of LVI. `cpuid` is not to be had in
-/// an enclave, so what libraries may use must be said here.
+/// The CPU for which images are built: Xeon Scalable of the third generation (Ice Lake) and later,
+/// which have SGX and need no software mitigation of LVI. An enclave cannot execute `cpuid`, so the
+/// features that libraries may use must be named here.
 const RUSTFLAGS: &[&str] = &[
     "-Ctarget-cpu=x86-64-v3",
     "-Ctarget-feature=-lvi-cfi,-lvi-load-hardening,+adx,+aes,+pclmulqdq,+sha,+rdrand,+rdseed",
 ];
 
-/// Parts of cargo's settings that the environment may have. None of them may change the image.
+/// The prefixes of cargo's settings in the environment. None of them may change the image.
 const SETTINGS: &[&str] = &[
     "CARGO_BUILD_",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -59,7 +59,7 @@ const SETTINGS: &[&str] = &[
     "RUSTFLAGS",
 ];
 
-/// The packages that building the host side needs.
+/// Installs the packages that the host side's build needs.
 pub(crate) fn host_packages() -> Result<()> {
     packages(&["gcc", "libc6-dev", "libssl-dev", "pkg-config"])
 }
@@ -68,7 +68,7 @@ pub(crate) fn sysroot(root: &Path) -> Result<PathBuf> {
     Ok(output(command("rustc", root).args(["--print", "sysroot"]))?.trim().into())
 }
 
-/// Where cargo keeps what it downloads.
+/// Returns the folder of cargo's downloads.
 pub(crate) fn cargo_home() -> Result<PathBuf> {
     let named = env::var_os("CARGO_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     named
@@ -77,13 +77,13 @@ pub(crate) fn cargo_home() -> Result<PathBuf> {
 }
 
 impl Toolchain {
-    /// Finds a toolchain for the enclave, and installs one where there is none.
+    /// Finds a toolchain for the enclave, or installs one.
     pub(crate) fn find(root: &Path) -> Result<Self> {
         if sysroot(root)?.join("lib/rustlib").join(TARGET).is_dir() {
             return Ok(Toolchain::Rustup);
         }
         if !suits(debian_version(), debian_source_version()) {
-            // Without its servers rustup waits and tries again for minutes.
+            // If its servers are unreachable, rustup retries for minutes.
             let mut rustup = command("timeout", root);
             rustup.args(["120", "rustup", "target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "0");
             if succeeds(&mut rustup) {
@@ -96,16 +96,16 @@ impl Toolchain {
         Ok(Toolchain::Debian)
     }
 
-    /// `cargo` with the `arguments` that come first, told what it needs to know to build for
-    /// the enclave into `target`.
+    /// Returns `cargo` with `arguments` first, and the settings to build for the enclave into
+    /// `target`.
     pub(crate) fn cargo(&self, root: &Path, target: &Path, arguments: &[&str]) -> Result<Command> {
         let mut cargo = command("cargo", root);
         cargo.args(arguments);
         self.tell(cargo, root, target)
     }
 
-    /// `cargo clippy`, told the same. It reads what the compiler has made of libraries, so it
-    /// must be of the compiler's version.
+    /// Returns `cargo clippy` with the same settings. It reads the compiler's metadata of
+    /// libraries, so it must have the compiler's version.
     pub(crate) fn clippy(&self, root: &Path, target: &Path) -> Result<Command> {
         let mut clippy = match self {
             Toolchain::Rustup => command("cargo", root),
@@ -126,7 +126,7 @@ impl Toolchain {
         Ok(cargo)
     }
 
-    /// Tells cargo how to compile, in arguments and variables.
+    /// Sets cargo's arguments and variables for the compilation.
     fn settings(&self, cargo: &mut Command, root: &Path, target: &Path) -> Result<()> {
         for (name, _) in env::vars_os() {
             let shown = name.to_string_lossy();
@@ -134,27 +134,27 @@ impl Toolchain {
                 cargo.env_remove(&name);
             }
         }
-        // A build script that asks git for the commit of its crate would be told of whatever
-        // repository cargo's folder lies in.
+        // Without this, a build script that asks git for its crate's commit would get the commit of
+        // whatever repository contains cargo's folder.
         cargo.env("GIT_DIR", "/nonexistent");
         let mut flags: Vec<OsString> = RUSTFLAGS.iter().map(OsString::from).collect();
         cargo.args(["--target", TARGET]);
         if let Toolchain::Debian = self {
             let linker = sysroot(root)?.join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld");
             cargo
-                // No features: without symbols and unwinding, most of what prints backtraces has
-                // no use.
+                // Without symbols and unwinding, most of the code that prints backtraces is
+                // useless, so no features.
                 .args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="])
                 .env("RUSTC", DEBIAN_RUSTC)
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_X86_64_FORTANIX_UNKNOWN_SGX_LINKER", linker);
-            // A path that is the same in every checkout: flags are part of what names symbols.
+            // The path is the same in every checkout, since flags are part of the names of symbols.
             let mut flag = OsString::from("-L");
             let folder = libraries(target);
             flag.push(folder.strip_prefix(root).unwrap_or(&folder));
             flags.push(flag);
         }
-        // The form that lets a flag have spaces.
+        // This form allows spaces in flags.
         cargo
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join(&OsString::from("\x1f")))
             .env("CARGO_TARGET_DIR", target);
@@ -165,8 +165,8 @@ impl Toolchain {
         remap::hide(cargo, root, &source)
     }
 
-    /// Makes the `libunwind.a` that the target's library names, and that only rustup's copy of
-    /// the target carries.
+    /// Makes the `libunwind.a` to which the target's library links. Only rustup's copy of the
+    /// target contains one.
     fn unwinder(&self, root: &Path, target: &Path) -> Result<()> {
         const SOURCE: &str = "enclave/unwind/src/lib.rs";
         let folder = libraries(target);
@@ -190,9 +190,9 @@ impl Toolchain {
         Ok(fs::write(stamp, recipe)?)
     }
 
-    /// Arguments of `cargo` that let a package be linked whose folder lies outside of this
-    /// project. In what [`Toolchain::cargo`] says, the folder of `libunwind.a` is relative, and
-    /// flags for all packages would have the library built anew.
+    /// Returns arguments of `cargo` that allow linking a package whose folder is outside of this
+    /// project. In the settings of [`Toolchain::cargo`], the folder of `libunwind.a` is relative,
+    /// and flags for all packages would make cargo build the library again.
     pub(crate) fn outside(&self, target: &Path, package: &str) -> Vec<String> {
         match self {
             Toolchain::Rustup => Vec::new(),
@@ -205,7 +205,7 @@ impl Toolchain {
         }
     }
 
-    /// A name for people.
+    /// Returns a name for messages.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Toolchain::Rustup => "rustup's library for the enclave target",
@@ -214,7 +214,7 @@ impl Toolchain {
     }
 }
 
-/// Has Debian's compiler and what belongs to it, new enough and of one version.
+/// Installs Debian's compiler and its companions, new enough and of one version.
 pub(crate) fn debian(names: &[&str]) -> Result<()> {
     packages(names)?;
     if suits(debian_version(), debian_source_version()) {
@@ -239,7 +239,7 @@ pub(crate) fn debian(names: &[&str]) -> Result<()> {
     )))
 }
 
-/// Whether a compiler is new enough, and the source of the same version.
+/// Whether a compiler is new enough, and the source has the same version.
 fn suits(compiler: Option<(u32, u32)>, source: Option<(u32, u32)>) -> bool {
     compiler.is_some_and(|version| version >= OLDEST) && compiler == source
 }
@@ -249,19 +249,19 @@ fn debian_version() -> Option<(u32, u32)> {
     version(std::str::from_utf8(&shown.stdout).ok()?.strip_prefix("rustc ")?)
 }
 
-/// By the name of the folder that the link leads to.
+/// Takes the version from the name of the folder to which the link leads.
 fn debian_source_version() -> Option<(u32, u32)> {
     let folder = Path::new(DEBIAN_SOURCE).canonicalize().ok()?;
     version(folder.file_name()?.to_str()?.strip_prefix("rustc-")?)
 }
 
-/// Major and minor version, of text that begins with it.
+/// Returns the major and minor version at the start of a text.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split('.').map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// The folder of libraries that are not cargo's.
+/// Returns the folder of libraries that cargo does not manage.
 fn libraries(target: &Path) -> PathBuf {
     target.join("lib")
 }

@@ -11,13 +11,13 @@ use std::{env, fs, io};
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    /// The input that has these bytes.
+    /// Makes an input of these bytes.
     #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         Input(bytes)
     }
 
-    /// The next bytes: `length` of them, or as many as are left.
+    /// Takes the next `length` bytes, or as many as are left.
     #[inline]
     pub fn bytes(&mut self, length: usize) -> &'a [u8] {
         let (field, rest) = self.0.split_at(length.min(self.0.len()));
@@ -25,7 +25,7 @@ impl<'a> Input<'a> {
         field
     }
 
-    /// The next `N` bytes, at most 8, as a little-endian number.
+    /// Takes the next `N` bytes, at most 8, as a little-endian number.
     #[inline]
     pub fn number<const N: usize>(&mut self) -> u64 {
         let mut wide = [0; 8];
@@ -34,30 +34,30 @@ impl<'a> Input<'a> {
         u64::from_le_bytes(wide)
     }
 
-    /// The next byte.
+    /// Takes the next byte.
     #[inline]
     pub fn u8(&mut self) -> u8 {
         self.number::<1>() as u8
     }
 
-    /// A number below `end`, from two bytes; 0 if `end` is 0.
+    /// Takes a number below `end`, from two bytes; 0 if `end` is 0.
     #[inline]
     pub fn below(&mut self, end: usize) -> usize {
         (self.number::<2>() as usize).checked_rem(end).unwrap_or(0)
     }
 
-    /// Whether no byte is left.
+    /// Whether no bytes are left.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// The whole of a crate's example `seeds`: writes the inputs, each with the name of its target, as
-/// `TARGET/seed-NUMBER` into the folder that the command line names.
+/// Does all the work of a crate's example `seeds`: writes the inputs, each with the name of its
+/// target, as `TARGET/seed-NUMBER` into the folder that the command line names.
 ///
 /// # Errors
-/// If no folder is named, or a file can't be written.
+/// An error if no folder is named, or a file cannot be written.
 pub fn write_seeds(seeds: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> io::Result<()> {
     let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
         return Err(io::Error::other("usage: seeds FOLDER"));

@@ -1,5 +1,5 @@
-//! Does what programs do with files, through Rust's library, and prints what came of it. Built
-//! for this machine it prints the same.
+//! Does usual work with files through Rust's library, and prints the results. A native build prints
+//! the same.
 //!
 //!     files-rust FOLDER [MIB]
 //!
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Ends the program unless what was promised is so.
+/// Ends the program unless the condition holds.
 macro_rules! ensure {
     ($what:expr, $($text:tt)+) => {
         if !$what {
@@ -22,7 +22,7 @@ macro_rules! ensure {
     };
 }
 
-/// A stream of numbers that looks like chance: SplitMix64.
+/// A stream of pseudorandom numbers: SplitMix64.
 struct Numbers(u64);
 
 impl Numbers {
@@ -45,13 +45,13 @@ impl Numbers {
     }
 }
 
-/// FNV-1a, to compare contents by one number.
+/// Returns the FNV-1a hash, to compare contents by one number.
 fn checksum(bytes: &[u8]) -> u64 {
     let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// What a tree holds: paths and contents.
+/// Collects the paths and contents of a tree.
 fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<PathBuf, u64>) -> Result {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -88,7 +88,7 @@ fn tree(root: &Path) -> Result {
     let all = found.values().fold(0, |sum: u64, one| sum.rotate_left(7) ^ one);
     println!("tree: {} files, {all:016x}", found.len());
 
-    // A folder with all below it to another place, and a file over another one.
+    // This moves a folder with its contents, and moves a file over another one.
     fs::rename(root.join("outer 3"), root.join("outer 0/moved"))?;
     fs::rename(
         root.join("outer 1/inner-0/\u{fc}ml\u{e4}ut/0.bin"),
@@ -185,15 +185,15 @@ fn links(root: &Path) -> Result {
     Ok(())
 }
 
-/// What Rust's library has another function for on each system.
+/// Functions that have different names in Rust's library on each system.
 #[cfg(unix)]
 mod system {
     pub use std::fs::hard_link;
     pub use std::os::unix::fs::symlink;
 }
 
-/// On WASI its function for symbolic links is not stable yet, and the one for hard links finds
-/// no file with the C library of Debian 12: these are the C library's own.
+/// On WASI, the library's function for symbolic links is not stable yet, and its function for hard
+/// links finds no file with the C library of Debian 12. These are the C library's own functions.
 #[cfg(not(unix))]
 mod system {
     use std::ffi::{CString, c_char, c_int};
@@ -214,7 +214,7 @@ mod system {
             CString::new(text).map_err(|_| io::ErrorKind::InvalidInput.into())
         };
         let (a, b) = (text(a)?, text(b)?);
-        // SAFETY: both are strings that end in NUL and outlive the call.
+        // SAFETY: both strings end in NUL and outlive the call.
         match unsafe { function(a.as_ptr(), b.as_ptr()) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
@@ -246,7 +246,7 @@ fn many_at_once(root: &Path) -> Result {
         expected[at].extend(bytes);
     }
     for (number, (file, expected)) in files.iter_mut().zip(&expected).enumerate() {
-        // Gone from the folder, but not for who has it open.
+        // The name is gone, but the open file stays usable.
         fs::remove_file(name(number))?;
         let mut bytes = Vec::new();
         file.rewind()?;

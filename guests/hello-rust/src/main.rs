@@ -1,5 +1,5 @@
-//! What a program sees from inside the enclave: what it was given, the clock, random
-//! numbers, and the digest of a text that is given as arguments or, with `-`, on stdin.
+//! Prints what a program sees inside the enclave: its arguments and environment, the clock, random
+//! numbers, and the digest of a text in its arguments or, with `-`, on stdin.
 
 mod sha256;
 
@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// How far the primes are counted.
+/// The limit below which primes are counted.
 const LIMIT: usize = 10_000_000;
 
 fn main() -> ExitCode {
@@ -61,12 +61,12 @@ fn report() -> std::io::Result<()> {
     )
 }
 
-/// The number of primes below a limit, by Eratosthenes' sieve of the odd numbers.
+/// Returns the number of primes below a limit, by Eratosthenes' sieve of the odd numbers.
 fn primes_below(limit: usize) -> usize {
     if limit < 3 {
         return 0;
     }
-    // `composite[i]` stands for 2i + 1.
+    // `composite[i]` represents 2i + 1.
     let mut composite = vec![false; limit / 2];
     let mut i = 1;
     while (2 * i + 1) * (2 * i + 1) < limit {
@@ -77,11 +77,11 @@ fn primes_below(limit: usize) -> usize {
         }
         i += 1;
     }
-    // 1 stands in for 2.
+    // The entry of 1 counts for 2.
     composite.iter().filter(|composite| !**composite).count()
 }
 
-/// A number with its digits in groups of three.
+/// Returns a number with its digits in groups of three.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -94,7 +94,7 @@ fn grouped(number: usize) -> String {
     text
 }
 
-/// Date and time of day in the Gregorian calendar.
+/// Returns the date and time of day in the Gregorian calendar.
 fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (mut days, second) = (seconds / 86_400, seconds % 86_400);

@@ -1,6 +1,6 @@
 //! SHA-256 (FIPS 180-4).
 
-/// Section 4.2.2: from the cube roots of the first 64 primes.
+/// FIPS 180-4, section 4.2.2: from the cube roots of the first 64 primes.
 const K: [u32; 64] = [
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -12,12 +12,12 @@ const K: [u32; 64] = [
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 ];
 
-/// Section 5.3.3: from the square roots of the first 8 primes.
+/// FIPS 180-4, section 5.3.3: from the square roots of the first 8 primes.
 const START: [u32; 8] = [
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 ];
 
-/// The digest of a message.
+/// Returns the digest of a message.
 pub(crate) fn digest(message: &[u8]) -> [u8; 32] {
     let mut padded = message.to_vec();
     padded.push(0x80);
@@ -35,7 +35,7 @@ pub(crate) fn digest(message: &[u8]) -> [u8; 32] {
     digest
 }
 
-/// Section 6.2.2.
+/// Processes a block (FIPS 180-4, section 6.2.2).
 fn compress(state: &mut [u32; 8], block: &[u8]) {
     let mut w = [0u32; 64];
     for (word, bytes) in w.iter_mut().zip(block.chunks_exact(4)) {
@@ -60,7 +60,7 @@ fn compress(state: &mut [u32; 8], block: &[u8]) {
     }
 }
 
-/// Bytes as hexadecimal digits.
+/// Returns bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

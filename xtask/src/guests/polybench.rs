@@ -1,5 +1,5 @@
-//! PolyBench's kernels in our own words, for WASI and for this machine: one program for each data
-//! set, of one source tree.
+//! This project's implementation of PolyBench's kernels, for WASI and for this machine: one program
+//! for each data set, from one source tree.
 
 use super::{Guests, LINK, clang};
 use crate::debian::packages;
@@ -7,21 +7,21 @@ use crate::process::{Result, command, say, succeed};
 use std::fs;
 use std::path::Path;
 
-/// The data sets, in the order of the numbers by which the source knows them.
+/// The data sets. The source knows them by their position here.
 const DATASETS: [&str; 5] = ["mini", "small", "medium", "large", "extralarge"];
 
-/// How all of them are compiled. Nothing here lets a compiler change what arithmetic gives: without
-/// contraction no product is added unrounded, and without `-ffast-math` no sum is taken in
-/// another order. So the checksums of all builds are the same.
+/// The flags for all builds. None of them lets a compiler change the results of arithmetic: without
+/// contraction, no unrounded product is added, and without `-ffast-math`, no sum is reordered. So
+/// all builds have the same checksums.
 const FLAGS: &[&str] = &["-O3", "-Wall", "-Wextra", "-ffp-contract=off"];
 
-/// For WASI: as clang makes a program that asks for nothing, and with SIMD.
+/// The builds for WASI: with clang's defaults, and with SIMD.
 const WASI: [(&str, &[&str]); 2] = [("", &[]), ("-simd", &["-msimd128"])];
 
-/// For this machine; neither is asked to use more than what every x86-64 has.
+/// The builds for this machine. Neither may use more than the baseline of x86-64.
 const COMPILERS: [(&str, &str); 2] = [("gcc", "gcc"), ("clang", "clang-22")];
 
-/// The files of the source, and the flag for a data set.
+/// Returns the files of the source, and the flag for a data set.
 fn sources(guests: &Guests, dataset: usize) -> Result<Vec<String>> {
     let mut files = Vec::new();
     for file in fs::read_dir(guests.source("polybench"))? {
@@ -35,7 +35,7 @@ fn sources(guests: &Guests, dataset: usize) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// The programs for WASI.
+/// Builds the programs for WASI.
 pub(super) fn programs(guests: &Guests) -> Result<()> {
     for (number, dataset) in DATASETS.iter().enumerate() {
         for (suffix, simd) in WASI {
@@ -53,7 +53,7 @@ pub(super) fn programs(guests: &Guests) -> Result<()> {
     Ok(())
 }
 
-/// The programs for this machine, in a folder.
+/// Builds the programs for this machine, into a folder.
 pub(super) fn native(guests: &Guests, folder: &Path) -> Result<()> {
     packages(&["gcc", "clang-22"])?;
     let newest = super::last_change(&guests.source("polybench"))?;

