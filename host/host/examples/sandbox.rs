@@ -5,7 +5,7 @@
 //! cargo run -p twine-host --example sandbox -- target/release/twine.sgxs app.wasm argument
 //! ```
 //!
-//! What the program writes goes to this process's standard output.
+//! The program's output goes to this process's standard output.
 
 use std::env;
 use std::error::Error;
@@ -16,7 +16,7 @@ use twine_protocol::launch::{End, Launch, Limits};
 
 fn sandbox(image: &str, program: &str, arguments: &[String]) -> Result<u8, Box<dyn Error>> {
     let launch = Launch {
-        // The program's name comes first, as `main` has it.
+        // The program's name comes first, as in `main`.
         arguments: [program]
             .into_iter()
             .map(str::to_owned)
@@ -30,7 +30,7 @@ fn sandbox(image: &str, program: &str, arguments: &[String]) -> Result<u8, Box<d
         },
         ..Launch::default()
     };
-    // Hardware, where there is any; software SGX protects nothing.
+    // This chooses hardware if there is any. Software SGX protects nothing.
     let tee = Tee::Auto.choose()?;
     let report = run(&Image::open(image)?, tee, &launch, fs::read(program)?, Resources::default())?;
     for trouble in &report.outcome.troubles {
@@ -47,7 +47,7 @@ fn sandbox(image: &str, program: &str, arguments: &[String]) -> Result<u8, Box<d
 }
 
 fn main() -> ExitCode {
-    // Once, at the start.
+    // A program calls this once, at its start.
     twine_host::prepare();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let result = match &arguments[..] {

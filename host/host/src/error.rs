@@ -20,7 +20,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// There is no signature beside the image.
@@ -36,7 +36,7 @@ pub enum Error {
     Signature {
         /// The signature's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect of the signature.
         reason: String,
     },
     /// The image is not the one that was signed.
@@ -44,7 +44,7 @@ pub enum Error {
     Changed {
         /// The image.
         path: PathBuf,
-        /// In which way they differ.
+        /// The difference between them.
         reason: String,
     },
     /// The image's file is truncated, or is not an image.
@@ -75,7 +75,7 @@ pub enum Error {
     NoMemory {
         /// What failed.
         what: String,
-        /// Why.
+        /// The limit that explains it.
         shortage: Shortage,
     },
     /// Pages of the program's file could not be read while the enclave copied it, so that the enclave
@@ -91,17 +91,17 @@ pub enum Error {
     /// The threads that the enclave runs on can't be started.
     #[error("no thread can be started: {source}{shortage}")]
     NoThread {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
-        /// Why.
+        /// The limit that explains it.
         shortage: Shortage,
     },
     /// No more files can be opened.
     #[error("no more files can be opened: {source}{shortage}")]
     NoFile {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
-        /// Why.
+        /// The limit that explains it.
         shortage: Shortage,
     },
     /// The operating system denies the enclave's pages the permissions that they need.

@@ -190,7 +190,7 @@ impl Tree<'_> {
                     match fs::seek(self.file(inode)?, SeekFrom::Data(offset)) {
                         Ok(at) => Some(at),
                         Err(Errno::NXIO) => None,
-                        // Not every file system knows its holes.
+                        // Some file systems do not report holes.
                         Err(_) => Some(offset),
                     },
                 ));
@@ -203,7 +203,8 @@ impl Tree<'_> {
             Request::SetSize(inode, size) => {
                 let file = self.file(inode)?;
                 fs::ftruncate(file, size).map_err(|error| match fs::fcntl_getfl(file) {
-                    // What may only be read was opened for no more.
+                    // The error of `ftruncate` on a descriptor without write access is EINVAL;
+                    // programs expect EACCES.
                     Ok(flags) if !flags.intersects(OFlags::RDWR) => Errno::ACCESS,
                     _ => error,
                 })?;
@@ -227,7 +228,7 @@ impl Tree<'_> {
         self.held.get(&inode).map(|held| held.path.as_fd()).ok_or(Errno::INVAL)
     }
 
-    /// Holds what a descriptor stands for; its number.
+    /// Holds the inode of a descriptor, and returns its number.
     fn hold(&mut self, path: OwnedFd, data: Option<OwnedFd>) -> Result<u64> {
         let stat = fs::fstat(&path)?;
         kind(&stat)?;
@@ -275,7 +276,7 @@ impl Tree<'_> {
         self.hold(path, Some(data))
     }
 
-    /// Checks what an inode is, before the system says so in other words.
+    /// Checks the kind of an inode, because the system would report another error.
     fn must_be(&self, inode: u64, wanted: Kind) -> Result<()> {
         match (kind(&fs::fstat(self.path(inode)?)?)?, wanted) {
             (kind, wanted) if kind == wanted => Ok(()),
@@ -285,14 +286,14 @@ impl Tree<'_> {
         }
     }
 
-    /// A descriptor for the contents of a file.
+    /// Returns a descriptor for the contents of a file.
     fn file(&mut self, inode: u64) -> Result<BorrowedFd<'_>> {
         self.must_be(inode, Kind::File)?;
         self.data(inode)
     }
 
-    /// A descriptor for the contents of a file or a directory, for writing too where that
-    /// is possible.
+    /// Returns a descriptor for the contents of a file or a directory. It allows writing if that is
+    /// possible.
     fn data(&mut self, inode: u64) -> Result<BorrowedFd<'_>> {
         let writable = !self.folder.read_only;
         let held = self.held.get_mut(&inode).ok_or(Errno::INVAL)?;
@@ -301,7 +302,7 @@ impl Tree<'_> {
             let open = |flags| fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty());
             let opened = match kind(&fs::fstat(&held.path)?)? {
                 Kind::SymbolicLink => Err(Errno::INVAL),
-                // Also one that was removed.
+                // This also opens a directory that was removed.
                 Kind::Directory => {
                     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
                     fs::openat(&held.path, ".", flags, Mode::empty())
@@ -329,7 +330,7 @@ impl Tree<'_> {
         let mut names = RawDir::new(fd, &mut space);
         while let Some(entry) = names.next() {
             let entry = match entry {
-                // A directory that was removed has no entries.
+                // A removed directory has no entries.
                 Err(Errno::NOENT) => break,
                 entry => entry?,
             };
@@ -338,7 +339,7 @@ impl Tree<'_> {
                 continue;
             }
             let Some(rest) = room.checked_sub(name.count_bytes() + ENTRY_BYTES) else { break };
-            // Gone meanwhile, of a kind or with a name that programs can't have.
+            // Skips an entry that is gone by now, or whose kind or name programs cannot have.
             let Ok(stat) = fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let (Ok(kind), Ok(name)) = (kind(&stat), name.to_str()) else { continue };
             room = rest;
@@ -353,7 +354,7 @@ impl Tree<'_> {
     }
 }
 
-/// Whether an operation is one that a read-only folder refuses.
+/// Whether a request changes something, so that a read-only folder refuses it.
 fn changes(request: &Request) -> bool {
     !matches!(
         request,
@@ -370,7 +371,7 @@ fn changes(request: &Request) -> bool {
     )
 }
 
-/// A single name, and no way out of its directory.
+/// Checks that a name is a single component that does not lead out of its directory.
 fn component(name: &str) -> Result<&str> {
     if name.is_empty() || name == "." || name == ".." || name.contains('/') {
         return Err(Errno::INVAL);
@@ -378,17 +379,17 @@ fn component(name: &str) -> Result<&str> {
     Ok(name)
 }
 
-/// Sets permission bits of what a descriptor stands for, also those that the process's umask
-/// holds back from new files.
+/// Sets the permission bits of an inode, including bits that the process's umask denies to new
+/// files.
 fn change_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
     match fs::chmod(proc_path(fd), Mode::from_raw_mode(mode & PERMISSIONS)) {
-        // A file system without modes has its own rule of who may use what is in it.
+        // A file system without modes has its own rules of access.
         Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         result => result,
     }
 }
 
-/// A path that names what a descriptor stands for.
+/// Returns a path that names the inode of a descriptor.
 fn proc_path(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }

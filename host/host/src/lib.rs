@@ -1,5 +1,5 @@
-//! The untrusted side of Twine: loads an enclave image on SGX, or on software SGX where
-//! there is none, and serves the enclave's host calls.
+//! The untrusted side of Twine: loads an enclave image on SGX, or on software SGX without the
+//! hardware, and serves the enclave's host calls.
 //!
 //! ```no_run
 //! use twine_host::{Image, Resources, Tee, run};
@@ -13,7 +13,7 @@
 //! # Ok::<(), twine_host::Error>(())
 //! ```
 //!
-//! Nothing here is trusted by the enclave, and a bug here can only deny service.
+//! The enclave trusts nothing here. A bug here can only deny service.
 
 mod call;
 mod code;

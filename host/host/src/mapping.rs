@@ -19,8 +19,8 @@ impl Mapping {
     /// Maps the first `length` bytes of a file. The file may be shorter: address space costs nothing.
     pub(crate) fn new(file: &File, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        // SAFETY: a new mapping, at an address of the system's choice, that no reference of
-        // this process is ever made to.
+        // SAFETY: a new mapping, at an address of the system's choice. This process never makes a
+        // reference to it.
         let address = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -77,7 +77,7 @@ impl Mapping {
             return false;
         }
         let from = if file < 0 { 0 } else { offset.cast_signed() };
-        // SAFETY: the page is one of this mapping, that no reference was made to.
+        // SAFETY: the page belongs to this mapping, to which no reference was made.
         let placed = unsafe {
             libc::mmap(
                 (self.address + offset as usize) as *mut libc::c_void,
@@ -94,7 +94,7 @@ impl Mapping {
 
 /// Enters the pages of an existing mapping into the page tables. Returns whether that succeeded.
 pub(crate) fn populate(address: usize, length: usize) -> bool {
-    // SAFETY: it reads no memory of this process and changes nothing but the page tables.
+    // SAFETY: the call reads no memory of this process, and changes nothing but the page tables.
     unsafe { libc::madvise(address as *mut libc::c_void, length, libc::MADV_POPULATE_READ) == 0 }
 }
 

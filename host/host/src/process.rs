@@ -12,7 +12,7 @@ use std::thread::{self, Builder};
 ///
 /// A program calls this once, at its start. Its child processes inherit both settings.
 pub fn prepare() {
-    // SAFETY: no handler is installed: the signal is ignored.
+    // SAFETY: this installs no handler; the signal is ignored.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is valid. If the limit can't be raised, it stays as it is.

@@ -87,7 +87,7 @@ mod tests {
     fn given(program: &Program) -> Vec<u8> {
         let HostRange { pointer: address, length } = program.location();
         assert!(address.is_multiple_of(8) && length == program.len() as u64);
-        // SAFETY: the program has so many bytes there, and nobody changes them.
+        // SAFETY: the program has that many bytes there, and nothing changes them.
         unsafe { std::slice::from_raw_parts(address as *const u8, length as usize) }.to_vec()
     }
 

@@ -166,7 +166,7 @@ fn outcome(
     let short = || no_memory("the heap can't grow".into());
     if let Some(bytes) = said.outcome {
         let outcome = Outcome::decode(&bytes)?;
-        // The enclave may name another reason, but this is why it could not run the program.
+        // The enclave may report another reason, but this one kept it from running the program.
         if memory.was_short() && matches!(outcome.end, End::Refused { .. }) {
             return Err(short());
         }

@@ -110,7 +110,7 @@ pub struct Storage {
     mappings: Mutex<Vec<Mapped>>,
     unread: Unread,
     made: Mutex<Option<Notice>>,
-    /// The file was created for this volume, and its name may not be durable yet.
+    /// Whether the file was created for this volume, and its name may not be durable yet.
     unnamed: AtomicBool,
 }
 
@@ -559,8 +559,9 @@ mod tests {
         folder
     }
 
-    /// Opens a file that nobody has, but for a child of another test's in this process: that
-    /// holds all descriptors, and so their locks, until it runs its own program.
+    /// Opens a file that no other process uses, except perhaps a child that another test of this
+    /// process has just started. Until the child runs its own program, it holds all descriptors,
+    /// and so their locks.
     fn opened(path: &Path, access: Access) -> Storage {
         loop {
             match Storage::open(path, access) {
@@ -584,7 +585,7 @@ mod tests {
         // SAFETY: the word is within the mapping and the file.
         let seen = unsafe { ((address + (1 << 20) - 8) as *const u64).read_volatile() };
         assert_eq!(seen, 7);
-        // Also what went past the page cache.
+        // The mapping also shows writes that bypassed the page cache.
         let pages: Vec<u64> = (0..1024).collect();
         for words in [&pages[..], &pages[pages.as_ptr().align_offset(4096)..][..512]] {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -597,11 +598,11 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    /// What the enclave sees at `offset` of the mapping.
+    /// Returns the word that the enclave sees at `offset` of the mapping.
     fn seen(storage: &Storage, offset: u64) -> u64 {
         let HostRange { pointer: address, length } = storage.map().unwrap();
         assert!(offset + 8 <= length);
-        // SAFETY: the word is within the mapping; the caller knows that the file, or a page of
+        // SAFETY: the word is within the mapping. The caller knows that the file, or a page of
         // zeros, is there.
         unsafe { ((address + offset) as *const u64).read_volatile() }
     }
@@ -609,7 +610,7 @@ mod tests {
     fn is_unread(storage: &Storage, offset: u64) -> bool {
         let HostRange { pointer: address, length } = storage.unread().location();
         assert_eq!(length, 16);
-        // SAFETY: the words are the storage's, and nobody writes to them meanwhile.
+        // SAFETY: the words belong to the storage, and nothing writes to them meanwhile.
         let words = unsafe { (address as *const [u64; 2]).read_volatile() };
         twine_protocol::wire::Unread::from_words(words).overlaps(offset, 8)
     }
@@ -620,7 +621,7 @@ mod tests {
         let storage = Storage::open(folder.join("volume"), Access::Create).unwrap();
         storage.write(0, &[7; 4 * 4096]).unwrap();
         let address = storage.map().unwrap().pointer;
-        // Somebody else cuts it, and the enclave touches what is gone.
+        // Another process truncates the file, and the enclave touches the missing pages.
         File::options().write(true).open(storage.path()).unwrap().set_len(4096).unwrap();
         for page in [1, 3] {
             assert!(storage.patch(address + page * 4096 + 80));
@@ -632,7 +633,7 @@ mod tests {
         assert_eq!(storage.unread().count(), 2);
         assert!(!is_unread(&storage, 0) && storage.read(0, &mut [0; 4096]).is_ok());
         assert!(!storage.patch(address - 1));
-        // In each of the ways in which a block is written.
+        // These are all ways to write a block.
         storage.write(4096, &[1; 4096]).unwrap();
         assert!(!is_unread(&storage, 4096) && is_unread(&storage, 3 * 4096));
         storage.write_through(3 * 4096, &[3; 4096]).unwrap();
@@ -723,7 +724,7 @@ mod tests {
         assert_eq!(opened, 3);
         file.unwrap().write_all_at(b"N", 0).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"New");
-        // Removed, it is made again or missed.
+        // A file that was removed is created again, or reported as missing.
         let removed = |access| {
             let mut first = true;
             lock(&path, access, |path, access| {
@@ -757,7 +758,7 @@ mod tests {
             remove_unmade(&path);
             assert!(path.exists());
             drop(storage);
-            // Another test's child may have it for a moment.
+            // A child of another test may hold the lock for a moment.
             for _ in 0..100 {
                 drop(opened(&path, Access::Write));
                 remove_unmade(&path);
@@ -777,7 +778,7 @@ mod tests {
         fs::write(&path, b"").unwrap();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            // It locks before it renames, so that whoever has the lock is sure of the name.
+            // The thread locks before it renames, so the holder of the lock can rely on the name.
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let Ok(old) = Storage::open(&path, Access::Write) else { continue };
@@ -843,7 +844,7 @@ mod tests {
         for length in 1..UNFINISHED.len() {
             assert!(!is_new(&UNFINISHED[..length]));
         }
-        // Zeros, as many as there may be before the first block is written.
+        // These are as many zeros as a file may have before its first block is written.
         let most = vec![0; MAX_BLANK as usize];
         assert!(is_new(&most) && is_new(&most[1..]) && is_new(&[0; 3]));
         assert!(!is_new(&[&most[..], &[0]].concat()));
@@ -872,7 +873,7 @@ mod tests {
             assert!(!unnamed(&opened(&path, Access::Create)));
             fs::remove_file(&path).unwrap();
         }
-        // A folder that is gone can't be synced, and its file system still can.
+        // A folder that is gone can't be synced, but its file system can.
         let storage = opened(&path, Access::Create);
         fs::remove_dir_all(&folder).unwrap();
         assert!(sync_folder(&path).is_err());

@@ -63,7 +63,7 @@ const MAX_TRIES: u32 = 1000;
 /// The memory of a loaded enclave.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    // Dropped before the address range is unmapped.
+    // This is dropped before the address range is unmapped.
     file: Box<dyn EnclaveFile>,
     reserved: Reserved,
     /// Whether pages can be added and changed: the processor has SGX2 and the driver uses it.
