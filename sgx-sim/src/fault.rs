@@ -110,8 +110,8 @@ unsafe extern "C" fn on_signal<const GENERATION: usize>(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // The kernel leaves EFLAGS.AC as the interrupted code had it. SAFETY: this changes only that
-    // flag, and the stack below is free.
+    // The kernel leaves EFLAGS.AC as the interrupted code had it.
+    // SAFETY: this changes only that flag, and the stack below is free.
     unsafe {
         core::arch::asm!(
             "pushfq",

@@ -1,7 +1,7 @@
 //! Runs a program outside of any enclave, by wasmtime with its own WASI, on a plain folder: the
 //! rival of a program on protected files.
 //!
-//! outside [--own-settings] FOLDER PROGRAM [ARGUMENTS...]
+//!     outside [--own-settings] FOLDER PROGRAM [ARGUMENTS...]
 //!
 //! The program sees FOLDER as `/`. The engine has Twine's settings, or wasmtime's own: guard pages,
 //! and signals for traps.

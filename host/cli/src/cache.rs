@@ -68,7 +68,7 @@ fn folder() -> Option<PathBuf> {
     named.or_else(|| xdg::folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("twine")))
 }
 
-/// The code cache has no folder.
+/// The failure if the code cache has no folder.
 pub(crate) fn no_folder() -> Failure {
     Failure::new(
         "the code cache has no folder: this user has no home",
@@ -76,7 +76,7 @@ pub(crate) fn no_folder() -> Failure {
     )
 }
 
-/// Code could not be stored in this file.
+/// The failure if code could not be stored in this file.
 pub(crate) fn cannot_store(path: &Path, error: &io::Error) -> Failure {
     Failure::system(
         format!("compiled code can't be stored in {}: {error}", path.display()),
@@ -134,7 +134,7 @@ fn evict(folder: &Path) {
     for file in list(folder).unwrap_or_default() {
         bytes += file.bytes;
         if bytes > MAX_BYTES {
-            // Another process may have removed it already.
+            // Another process may have removed the file already.
             let _ = fs::remove_file(file.path);
         }
     }

@@ -169,8 +169,8 @@ pub(crate) fn plan(
     let compiler = match wanted {
         CompilerName::Optimizing => Compiler::Optimizing,
         CompilerName::Baseline => Compiler::Baseline,
-        // Winch needs guard pages. And another process can compile for the next run only if it can
-        // read the program and store the code.
+        // Winch needs guard pages. Another process can compile for the next run only if it can read
+        // the program and store the code.
         CompilerName::Auto
             if target.no_guard_pages || target.no_code_cache || is_standard_input(program) =>
         {

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let machine = Machine::detect();
     let processor = Processor::detect();
-    // Everything else can be shown without the images.
+    // Without the images, everything else can still be shown.
     let (images, unknown) = match locate::images() {
         Ok(images) => (images, None),
         Err(failure) => (Vec::new(), Some(failure)),
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             "why_not_hardware": machine.why_not,
             "tee": if simulated { "sim" } else { "sgx" },
             "images": images,
-            // In the same order.
+            // The numbers are in the order of the images.
             "pages_at_start": pages,
             "why_no_images": unknown,
         });

@@ -1,4 +1,4 @@
-//! What opens a volume, as a user says it.
+//! The keys of volumes, as a user writes them.
 
 use crate::failure::Failure;
 use crate::signals;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use twine_host::shell_word;
 use twine_protocol::key::{MAX_KEY_FILE_BYTES, MIN_KEY_FILE_BYTES, Sealing, VolumeKey};
 
-/// Where a key comes from: `sealed`, `file:PATH` or `passphrase`.
+/// The source of a key: `sealed`, `file:PATH` or `passphrase`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Key {
     Sealed(Sealing),
@@ -18,7 +18,7 @@ pub(crate) enum Key {
     Passphrase(Option<Source>),
 }
 
-/// Where a passphrase comes from, if nobody is to be asked.
+/// The source of a passphrase, if the command does not ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Environment(String),
@@ -69,7 +69,7 @@ impl FromStr for Key {
 }
 
 impl fmt::Display for Key {
-    /// What it means for a new volume.
+    /// Describes who can open a new volume with this key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Sealed(sealing) => {
@@ -85,7 +85,7 @@ impl fmt::Display for Key {
 }
 
 impl Key {
-    /// The key for the volume `volume`; a passphrase for a new one is asked for twice.
+    /// Reads the key for the volume `volume`. Asks twice for the passphrase of a new one.
     pub(crate) fn get(&self, volume: &Path, new: bool) -> Result<VolumeKey, Failure> {
         match self {
             Key::Sealed(sealing) => Ok(VolumeKey::Sealed(*sealing)),

@@ -1,4 +1,4 @@
-//! Finding the enclave image.
+//! Finds the enclave images and other installed files.
 
 use crate::failure::Failure;
 use std::env;
@@ -23,8 +23,8 @@ const ENCLAVE: &str = "twine.elf";
 /// addresses to compile them.
 const MAX_SMALL_PROGRAM: usize = 32 << 20;
 
-/// The file of this command. Started by the dynamic loader, as in a container that has none of its
-/// own, the process is the loader's file, and the command's is the name that it was given.
+/// The file of this command. If the dynamic loader was started with the command, as in a container
+/// that has no loader, the process's file is the loader's, and the command's is argument 0.
 pub(crate) fn command() -> io::Result<PathBuf> {
     let running = env::current_exe()?;
     let by_loader = running.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-"));
@@ -122,7 +122,7 @@ pub(crate) fn enclave() -> Result<(PathBuf, PathBuf), Failure> {
 /// A WebAssembly program that is installed with the command.
 pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
     let folders = folders("mount /proc")?;
-    // The output of `cargo xtask guests`.
+    // This folder has the output of `cargo xtask guests`.
     let built = folders[0].join("../guests");
     let found = existing(folders.iter().chain([&built]).map(|folder| folder.join(name)))?;
     found.into_iter().next().ok_or_else(|| {

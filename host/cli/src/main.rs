@@ -115,7 +115,7 @@ fn command() -> ExitCode {
     let given = sqlite::arrange(env::args_os().collect());
     let arguments = match Arguments::try_parse_from(given) {
         Ok(arguments) => arguments,
-        // Wrong usage, or the output of --help or --version.
+        // This is wrong usage, or the output of --help or --version.
         Err(error) => return usage(&error),
     };
     let result = match arguments.command {

@@ -38,7 +38,7 @@ pub(crate) fn completions(arguments: &Completions) -> ExitCode {
 /// Prints a manual page, or writes all of them.
 ///
 /// # Errors
-/// When the pages can't be written.
+/// If the pages can't be written.
 pub(crate) fn man(arguments: &Man) -> Result<ExitCode, Failure> {
     if let Some(folder) = &arguments.output {
         return write_all(folder).map(|()| ExitCode::SUCCESS).map_err(|error| {

@@ -61,14 +61,14 @@ pub(crate) struct Prepared {
     pub resources: Resources,
     /// The files of all volumes.
     files: Vec<PathBuf>,
-    /// The files that were made for new volumes.
+    /// The files that were created for new volumes.
     pub made: Made,
     /// The files of an OCI image.
     pub image: Option<Unpacked>,
 }
 
-/// Files that were made for new volumes. When this is dropped, it removes those in which no volume
-/// was created.
+/// Files that were created for new volumes. When this is dropped, it removes those in which no
+/// volume was created.
 #[derive(Debug, Default)]
 pub(crate) struct Made(Vec<PathBuf>);
 

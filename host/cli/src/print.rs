@@ -1,6 +1,6 @@
-//! Printing to the standard streams. The standard library's macros panic when the reader has
-//! closed the pipe, as in `twine cache ls | head`; these ignore it. Any other error of the standard
-//! output, such as a full disk, is kept, and [`finish`] returns it.
+//! Prints to the standard streams. The standard library's macros panic when the reader has closed
+//! the pipe, as in `twine cache ls | head`; the macros here ignore it. Any other error of the
+//! standard output, such as a full disk, is kept, and [`finish`] returns it.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write, stderr, stdout};

@@ -1,4 +1,4 @@
-//! Reading a program.
+//! Reads programs.
 
 use crate::failure::Failure;
 use crate::oci;
@@ -90,7 +90,7 @@ impl Program {
         self.sha256_or(|| None)
     }
 
-    /// The program's SHA-256. `known` is asked for it before the program is hashed.
+    /// The program's SHA-256. This calls `known` for it before it hashes the program.
     pub(crate) fn sha256_or(
         &self,
         known: impl FnOnce() -> Option<[u8; 32]>,

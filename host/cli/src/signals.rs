@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::{process, thread};
 use twine_host::Interrupts;
 
-/// Signals that end a process.
+/// The signals that end a process.
 const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
-/// How many [`Terminal`]s there are. While there is one, its user handles the ending signals.
+/// The number of [`Terminal`]s. While one exists, its user handles the ending signals.
 static TERMINALS: AtomicU32 = AtomicU32::new(0);
 
 /// Whether this is the first process of its PID namespace, as in a container.
@@ -23,8 +23,9 @@ fn is_first() -> bool {
     process::id() == 1
 }
 
-/// Ends this process as the signal does by default. The kernel gives the first process of a PID
-/// namespace no default action: that one exits with the code that a shell shows for the signal.
+/// Ends this process with the default action of the signal. The first process of a PID namespace
+/// gets no default action from the kernel: it exits with the code that a shell shows for the
+/// signal.
 fn end_process(signal: i32) {
     if is_first() {
         process::exit(128 + signal);
@@ -32,8 +33,8 @@ fn end_process(signal: i32) {
     let _ = emulate_default_handler(signal);
 }
 
-/// Lets the ending signals end this process if it is the first of its PID namespace. Where they
-/// can't be handled, only SIGKILL ends it.
+/// Lets the ending signals end this process if it is the first of its PID namespace. If the
+/// handlers can't be installed, only SIGKILL ends it.
 pub(crate) fn end_first_process() {
     if !is_first() {
         return;
@@ -133,7 +134,7 @@ const MAX_UNANSWERED: u32 = 3;
 const NOT_STARTED: u32 = u32::MAX / 2;
 
 impl Unanswered {
-    /// The program has read a line.
+    /// Records that the program has read a line.
     pub(crate) fn answered(&self) {
         self.0.store(0, Ordering::Relaxed);
     }

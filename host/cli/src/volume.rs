@@ -457,7 +457,8 @@ fn copy(arguments: Cp) -> Result<ExitCode, Failure> {
     Ok(report_uncopyable(code, &uncopyable))
 }
 
-/// Reports what was not copied. This comes last, because everything else is copied first.
+/// Reports the files that were not copied. This comes last, because everything else is copied
+/// first.
 fn report_uncopyable(code: ExitCode, uncopyable: &[Uncopyable]) -> ExitCode {
     uncopyable.iter().fold(code, |_, item| item.failure().show())
 }
@@ -558,7 +559,7 @@ fn re_key(arguments: ReKey) -> Result<ExitCode, Failure> {
     session.program = read_program(program.as_deref())?;
     let source = session.open(&volume, Access::Write, &key)?;
     let keys = match &keys[..] {
-        // The same key that opens the volume, so that a passphrase is asked for once.
+        // The key that opens the volume is used again, so that a passphrase is asked for once.
         [] if !matches!(key, Key::Sealed(_)) => (source.key.clone(), Vec::new()),
         [] => new_keys(&volume, &[key], program.as_deref())?,
         keys => new_keys(&volume, keys, program.as_deref())?,

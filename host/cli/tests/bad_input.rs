@@ -1,4 +1,4 @@
-//! What a user gets for a program that can't be run, or that misbehaves: one line of cause and
+//! The command's answers to programs that can't be run, or that misbehave: one line of cause and
 //! one of remedy, never a panic or a hang.
 
 mod common;
@@ -6,7 +6,7 @@ mod common;
 use common::{Ended, Folder, run, twine};
 use std::time::{Duration, Instant};
 
-/// Runs a program in text format, with options before it.
+/// Runs a program in text format, after the options.
 fn run_text(options: &[&str], text: &str) -> Ended {
     let folder = Folder::new();
     let program = folder.file("program.wat", text);
@@ -124,7 +124,7 @@ fn impossible_memory_sizes_are_refused_before_the_program_starts() {
 
 #[test]
 fn growing_beyond_the_limit_fails_in_the_program_alone() {
-    // 16 pages are allowed: from 1, growing by 10 works once.
+    // The limit allows 16 pages. From 1 page, growing by 10 works once.
     let text = r#"(module (memory 1) (func (export "grow") (result i32 i32)
         (memory.grow (i32.const 10)) (memory.grow (i32.const 10))))"#;
     run_text(&["--max-memory", "1MiB", "--invoke", "grow"], text).printed("1\n-1\n");
@@ -132,7 +132,7 @@ fn growing_beyond_the_limit_fails_in_the_program_alone() {
 
 #[test]
 fn the_error_for_code_that_does_not_fit_names_a_size_that_fits() {
-    // Twenty thousand stores of constants: more than 64 KiB of code.
+    // These are twenty thousand stores of constants: more than 64 KiB of code.
     let stores: String = (0..20_000)
         .map(|n| format!("(i64.store (i32.const {n}) (i64.const {}))", (n as i64) << 40))
         .collect();
@@ -179,7 +179,8 @@ fn endless_recursion_is_a_trap() {
 
 const LOOP: &str = r#"(module (func (export "_start") (loop $l (br $l))))"#;
 
-/// Without a place: whoever chooses the fuel could step through a program's secrets by it.
+/// The message has no backtrace: with a chosen fuel, the host could step through a program's
+/// secrets.
 #[test]
 fn an_endless_loop_ends_at_its_timeout_or_fuel_without_a_backtrace() {
     for (option, value, cause) in
@@ -189,7 +190,7 @@ fn an_endless_loop_ends_at_its_timeout_or_fuel_without_a_backtrace() {
         ended.trapped_with(cause);
         assert_eq!(ended.err.lines().count(), 1, "{ended:?}");
     }
-    // A trap of the program's own has one.
+    // The program's own trap has a backtrace.
     let own = run_text(&[], r#"(module (func (export "_start") unreachable))"#);
     own.trapped_with("unreachable");
     assert!(own.err.lines().count() > 1, "{own:?}");
@@ -201,12 +202,12 @@ fn a_timeout_also_ends_a_start_function_that_loops() {
     run_text(&["--timeout", "200ms"], text).trapped_with("--timeout");
 }
 
-/// A process that would run for ever where the test fails.
+/// A process that is killed when this is dropped. If the test fails, it could run for ever.
 struct Killed(std::process::Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // One that has ended needs no end.
+        // This fails if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -216,7 +217,7 @@ impl Drop for Killed {
 fn interrupting_the_command_ends_it_at_once() {
     let folder = Folder::new();
     let program = folder.file("loop.wat", LOOP);
-    // What a shell starts in the background ignores the signal, and so would what that starts.
+    // A shell makes its background processes ignore the signal, and their children inherit that.
     let mut env = std::process::Command::new("env");
     env.arg("--default-signal=INT").arg(twine().get_program()).args(["run", "--quiet"]);
     env.env_remove("TWINE_IMAGE").env("TWINE_CACHE", common::cache());
@@ -257,7 +258,8 @@ fn missing_hardware_sgx_is_an_error() {
     ended.failed_with(1, "SGX can't be used");
 }
 
-/// Compiling a large program takes minutes: the code of these is not valid, and is not looked at.
+/// Compiling a large program takes minutes. The code of these programs is invalid, and must not be
+/// read.
 #[test]
 fn errors_that_need_no_compiler_come_before_compiling() {
     const BAD: &str = "i32.const 1";

@@ -1,11 +1,11 @@
-//! The time, as programs ask for it.
+//! The time that programs get.
 
 mod common;
 
 use common::{Folder, run, twine};
 use serde_json::Value;
 
-/// Reads the monotonic clock 100,000 times; a time before the last one is a trap.
+/// Reads the monotonic clock 100,000 times. Traps if a time is before the last one.
 const READER: &str = r#"(module
     (import "wasi_snapshot_preview1" "clock_time_get"
         (func $time (param i32 i64 i32) (result i32)))
@@ -29,6 +29,6 @@ fn the_clock_never_goes_back_and_needs_few_host_calls() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let stats: Value = serde_json::from_slice(&std::fs::read(stats).unwrap()).unwrap();
     let calls = stats["calls"]["clock_time"].as_u64().unwrap();
-    // Until the counter's rate is known, each is a call.
+    // Until the counter's rate is known, each reading is a host call.
     assert!(calls < 50_000, "{calls} host calls for 100,000 times");
 }

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The command, with a cache of the test's own.
+/// Returns the command, with the test's own code cache.
 fn with_cache(folder: &Folder) -> Command {
     let mut command = twine();
     command.env("TWINE_CACHE", folder.path().join("cache"));
     command
 }
 
-/// The names of what is kept, in order.
+/// Returns the names of the files in the cache, in order.
 fn kept(folder: &Folder) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder.path().join("cache")) else { return Vec::new() };
     let mut names: Vec<String> =
@@ -25,7 +25,7 @@ fn kept(folder: &Folder) -> Vec<String> {
     names
 }
 
-/// Runs a program with some options; what came of it, and whether code was stored.
+/// Runs a program with some options. Returns its result, and whether code was stored.
 fn runs(folder: &Folder, program: &PathBuf, options: &[&str]) -> (Ended, bool) {
     let stats = folder.path().join("stats.json");
     let ended = run(with_cache(folder)
@@ -37,7 +37,7 @@ fn runs(folder: &Folder, program: &PathBuf, options: &[&str]) -> (Ended, bool) {
     (ended, stored)
 }
 
-/// What a report says that is the same each time.
+/// Returns the lines of a report that are the same each time.
 fn steady(report: &str) -> Vec<&str> {
     let changing = |line: &&str| {
         !["clock", "random", "primes"].iter().any(|word| line.trim_start().starts_with(word))
@@ -63,7 +63,7 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     assert_eq!(format!("{}.code", listed[0]["name"].as_str().unwrap()), kept(&folder)[0]);
     let (ended, stored) = runs(&folder, &program, &[]);
     assert_eq!((ended.code, stored), (Some(0), false), "{ended:?}");
-    // Other settings need other code.
+    // Other settings require other code.
     let (ended, stored) = runs(&folder, &program, &["--fuel", "10000000"]);
     assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
     let (ended, stored) = runs(&folder, &program, &["--no-guard-pages"]);
@@ -71,7 +71,7 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     assert_eq!(kept(&folder).len(), 3, "{:?}", kept(&folder));
 }
 
-/// It is sealed in pieces of 256 KiB, each behind a tag of 16 bytes, that follow a head of 104 bytes.
+/// The file has pieces of 256 KiB, each after a tag of 16 bytes. They follow a head of 104 bytes.
 #[test]
 fn cached_code_that_was_changed_truncated_or_reordered_is_compiled_again() {
     const PIECES: usize = 104;

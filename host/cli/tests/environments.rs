@@ -1,5 +1,5 @@
-//! The command where something of the usual environment is missing, small or closed: it works in
-//! a way that is stated, or says what is missing and what to do.
+//! The command in environments where something usual is missing, small or closed. It works in a
+//! documented way, or says what is missing and what to do.
 
 mod common;
 
@@ -18,10 +18,10 @@ const HELLO: &str = r#"(module
         (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 6))
         (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
 
-/// Nothing can be made here, by nobody.
+/// A path at which no user can create anything.
 const NOWHERE: &str = "/proc/self/nowhere";
 
-/// `twine` with no environment at all, and a folder with a program.
+/// Returns `twine` with an empty environment, and a folder with a program.
 fn bare() -> (Command, Folder, PathBuf) {
     let folder = Folder::new();
     let program = folder.file("hello.wat", HELLO);
@@ -30,7 +30,7 @@ fn bare() -> (Command, Folder, PathBuf) {
     (command, folder, program)
 }
 
-/// Runs the program from a shell that first does `before`.
+/// Runs the program from a shell that first runs `before`.
 fn run_after(before: &str, options: &[&str]) -> Ended {
     let folder = Folder::new();
     let program = folder.file("hello.wat", HELLO);
@@ -51,7 +51,7 @@ fn without_any_environment_the_list_of_users_names_the_home() {
         let (mut command, folder, program) = bare();
         command.env("TWINE_CACHE", folder.path().join("cache"));
         home.map(|home| command.env("HOME", home));
-        // A user without an entry there gets by without a home.
+        // A user without an entry in that file needs no home.
         run(command.args(["run", "--quiet"]).arg(program)).printed("hello\n");
     }
 }
@@ -84,7 +84,7 @@ fn without_a_root_secret_nothing_is_sealed() {
     let compiled = run(command().args(["compile", "-q", "--tee", "sim"]).arg(&program));
     compiled.failed_with(1, "has no root secret");
 
-    // With a key of another kind there is nothing to seal.
+    // With a key of another kind, nothing is sealed.
     let key = format!("file:{}", key.display());
     let mut with_key = command();
     with_key.args(["run", "-q", "--tee", "sim", "--key", &key, "--dir"]).arg(&volume);
@@ -92,7 +92,7 @@ fn without_a_root_secret_nothing_is_sealed() {
     run(command().args(["volume", "ls", "-q", "--tee", "sim", "--key", &key]).arg(&volume))
         .printed("");
 
-    // And what the remedy says, works.
+    // The remedy in the message works.
     let state = folder.path().join("state");
     let sealed = folder.path().join("sealed.vol");
     for _ in 0..2 {
@@ -155,7 +155,7 @@ fn another_user_runs_a_program_with_the_images_of_this_one() {
         return;
     }
     let (_, folder, program) = bare();
-    // What another user can read, wherever this checkout is.
+    // Another user can read these copies, wherever this checkout is.
     for name in ["twine", "twine.sgxs", "twine.sig", "twine.toml"] {
         fs::copy(built(&format!("release/{name}")), folder.path().join(name)).unwrap();
     }
@@ -223,7 +223,7 @@ fn an_unwritable_code_cache_is_ignored_by_run_and_an_error_for_cache() {
         assert!(ended.err.contains("TWINE_CACHE"), "{ended:?}");
     }
     run(twine().env("TWINE_CACHE", &file).args(["cache", "ls"])).failed_with(1, "can't be read");
-    // One that is not there yet is empty.
+    // A cache that does not exist is empty.
     run(twine().env("TWINE_CACHE", folder.path().join("no")).args(["cache", "ls"])).printed("");
 }
 
@@ -238,7 +238,7 @@ fn limits_that_are_too_small_are_named() {
         ended.failed_with(1, limit);
         assert!(ended.err.contains(remedy) && !ended.err.contains("changed"), "{ended:?}");
     }
-    // What is only soft is raised, and a small stack is not the one that is used.
+    // The command raises the soft limit, and does not use a small stack.
     run_after("ulimit -S -n 7", &[]).printed("hello\n");
     run_after("ulimit -s 64", &[]).printed("hello\n");
 }
@@ -246,7 +246,7 @@ fn limits_that_are_too_small_are_named() {
 #[test]
 fn with_any_limit_of_data_the_command_runs_or_names_it() {
     let runs = |kib: u32| {
-        // With backtraces asked for, the standard library may wait for ever once memory has ended.
+        // With RUST_BACKTRACE, the standard library may wait for ever after memory has run out.
         let backtrace = kib / 500 % 2;
         let before = format!("ulimit -d {kib}; export RUST_BACKTRACE={backtrace}");
         let ended = run_after(&before, &["--no-code-cache"]);
@@ -277,7 +277,7 @@ fn a_limit_is_named_whichever_file_meets_it() {
     let ended = run_after("ulimit -f 0", &["--no-code-cache", "--stats-json", &path("stats.json")]);
     ended.failed_with(1, "stats.json can't be written: File too large");
     assert!(ended.err.contains("LimitFSIZE=infinity"), "{ended:?}");
-    // A large program is not read but mapped. What follows its header does not matter here.
+    // A large program is mapped, not read. The bytes after its header do not matter here.
     let large = folder.file("large.wasm", [&b"\0asm\x01\0\0\0"[..], &[0; 64 << 20]].concat());
     let mut shell = Command::new("sh");
     shell.arg("-c").arg("ulimit -v 60000; exec \"$0\" run --quiet --tee sim \"$1\"");
@@ -304,7 +304,7 @@ fn an_unusable_development_key_is_an_error_and_kept() {
         assert!(ended.err.contains(&format!("`rm {}`", key.display())), "{ended:?}");
         assert_eq!(fs::read(&key).unwrap(), damaged);
     }
-    // What the remedy says, works.
+    // The remedy in the message works.
     fs::remove_file(&key).unwrap();
     assert_eq!(sign(folder.path()).code, Some(0));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
@@ -376,7 +376,7 @@ fn a_limit_of_threads_is_named() {
     let mut shell = Command::new("prlimit");
     shell.arg("--nproc=1");
     if is_root() {
-        // The limit does not bind root.
+        // The limit does not apply to root.
         shell.args(["setpriv", "--reuid=54322", "--regid=54322", "--clear-groups"]);
     }
     shell.args(["./twine", "run", "-q", "--tee", "sim"]).arg(program);
@@ -394,7 +394,7 @@ fn a_file_that_may_not_grow_is_an_error_and_no_signal() {
     ended.failed_with(1, "the volume for /");
     assert!(ended.err.contains("ulimit -f unlimited"), "{ended:?}");
     assert!(!volume.exists(), "no file is left");
-    // One that is there, and may not become larger.
+    // This volume exists, and may not grow.
     let (volume, large) = (volume.display().to_string(), folder.file("large", vec![7; 2 << 20]));
     let key = format!("file:{}", folder.file("key", [7; 32]).display());
     let volumes = |before: &str, arguments: &[&str]| {
@@ -454,19 +454,19 @@ fn lost_output_is_an_error_and_unread_error_messages_are_ignored() {
     assert_eq!((ended.status.code(), &ended.stdout[..]), (Some(0), &b"hello\n"[..]));
     let ended = twine().args(["run", "/nonexistent.wasm"]).stderr(full()).output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
-    // Closed streams.
+    // These streams are closed.
     run_after("exec <&- 2>&-", &[]).printed("hello\n");
     run_after("exec >&-", &[]).printed("");
 }
 
-/// Runs a command with that as its standard output.
+/// Runs a command with `out` as its standard output.
 fn run_to(command: &mut Command, out: File) -> Ended {
     common::ended(
         command.stdout(out).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap(),
     )
 }
 
-/// Writes its arguments and its environment, each text with a NUL behind it.
+/// Writes its arguments and its environment, with a NUL after each text.
 const TELLS: &str = r#"(module
     (import "wasi_snapshot_preview1" "args_sizes_get" (func $arguments (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "args_get" (func $get (param i32 i32) (result i32)))

@@ -1,5 +1,5 @@
-//! Programs of several languages on files: on a volume, on a tree in memory and on a plain folder
-//! they print what they print when they are built for this machine.
+//! Programs in several languages that use files. On a volume, on a tree in memory and on a plain
+//! folder they print the same as their native builds.
 
 mod common;
 
@@ -7,10 +7,10 @@ use common::{Ended, Folder, built, run, run_with_input, twine};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Where a program may have its files.
+/// The options for the places of a program's files.
 const PLACES: [&str; 3] = ["--dir", "--tmpfs", "--plain-dir"];
 
-/// `twine run` with a program of `target/guests`, which finds its files at `/`.
+/// Returns `twine run` with a program of `target/guests`, whose files are at `/`.
 fn on(place: &str, folder: &Folder, program: &str) -> Command {
     with_options(&[], place, folder, program)
 }
@@ -27,14 +27,14 @@ fn with_options(options: &[&str], place: &str, folder: &Folder, program: &str) -
     command
 }
 
-/// A plain folder, made when it isn't there.
+/// Returns a plain folder, which is created if it is missing.
 fn plain(folder: &Folder) -> PathBuf {
     let plain = folder.path().join("plain");
     std::fs::create_dir_all(&plain).unwrap();
     plain
 }
 
-/// Runs a program in all places; each has to print this.
+/// Runs a program in all places, and checks that each run prints this.
 #[track_caller]
 fn prints_everywhere(program: &str, expected: &str) {
     for place in PLACES {
@@ -45,7 +45,7 @@ fn prints_everywhere(program: &str, expected: &str) {
     }
 }
 
-/// The line after which two texts differ, for people.
+/// Returns the first line in which two texts differ, for messages.
 fn difference(ours: &str, expected: &str) -> String {
     let lines = ours.lines().zip(expected.lines());
     let differ = lines.enumerate().filter(|(_, (a, b))| a != b);
@@ -144,12 +144,12 @@ fn sqlite_keeps_a_database_from_run_to_run() {
         let query = "SELECT count(*), sum(length(b)) FROM by_";
         sql(&format!("{query}{journal}; PRAGMA integrity_check;")).printed("1334|386934\nok\n");
     }
-    // WASI has no memory that programs share: only one that has the database for itself can.
+    // On WASI, programs can't share memory, so WAL needs exclusive access to the database.
     sql("PRAGMA journal_mode = WAL;").printed("delete\n");
     sql("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; \
          CREATE TABLE wal (a); INSERT INTO wal VALUES (7);")
     .printed("exclusive\nwal\n");
-    // Who finds it so has it for itself.
+    // A later process that finds the database in this mode also takes exclusive access.
     sql("SELECT a FROM wal; PRAGMA journal_mode = DELETE;").printed("7\ndelete\n");
 }
 
@@ -220,7 +220,7 @@ b'nameless' 1
 OSError True
 ",
     );
-    // What one run has left there, another one finds.
+    // A later run finds the files of this one.
     let script = "print(len(open('/data/a/b/rows.csv').readlines()))";
     run(on("--dir", &folder, "python").args(["-c", script])).printed("1000\n");
 }
@@ -228,7 +228,7 @@ OSError True
 #[test]
 fn ripgrep_searches_a_volume_that_python_has_filled() {
     let folder = Folder::new();
-    // Sealing keys are a program's own: this key is for both of them.
+    // Each program has its own sealing keys; this key is for both programs.
     let key = format!("file:{}", folder.file("key", [7; 32]).display());
     let on_volume = |program| with_options(&["--key", &key], "--dir", &folder, program);
     let script = "

@@ -1,11 +1,11 @@
-//! Images that are not as they should be are refused, with cause and remedy.
+//! Images that are not valid are refused, with cause and remedy.
 
 mod common;
 
 use common::{Ended, Folder, built, run, twine};
 use std::path::{Path, PathBuf};
 
-/// A copy of the image with its manifest, and of its signature.
+/// Returns a copy of the image with its manifest, and of its signature.
 fn copy(folder: &Folder) -> (PathBuf, PathBuf) {
     let [image, signature, _] = ["sgxs", "sig", "toml"].map(|extension| {
         let copy = folder.path().join("copy").with_extension(extension);
@@ -41,7 +41,7 @@ fn an_image_without_a_signature_is_refused() {
     run_in(&image).failed_with(1, "not signed");
 }
 
-/// It was refused for what it is: another image than was signed, or no image at all.
+/// Checks that it was refused because it is not the signed image, or no image at all.
 #[track_caller]
 fn is_not_what_was_signed(ended: &Ended) {
     let other = ended.err.contains("is not the image that was signed");
@@ -53,7 +53,7 @@ fn an_image_changed_by_one_byte_is_refused() {
     let folder = Folder::new();
     let (image, _) = copy(&folder);
     let length = std::fs::metadata(&image).unwrap().len() as usize;
-    // A tag, a reserved field, and content somewhere.
+    // The changes are in a tag, in a reserved field, and in contents at some places.
     for at in [64, 127, length / 8, length / 4, length / 2, length * 3 / 4, length - 1] {
         flip(&image, at);
         is_not_what_was_signed(&run_in(&image));
@@ -77,7 +77,8 @@ fn a_truncated_image_is_refused() {
 fn a_signature_changed_by_one_byte_is_refused() {
     let folder = Folder::new();
     let (image, signature) = copy(&folder);
-    // Header, modulus, signature, attributes, enclave hash, Q1 (SDM: SIGSTRUCT).
+    // The changes are in the header, modulus, signature, attributes, enclave hash and Q1 (SDM:
+    // SIGSTRUCT).
     for at in [0, 200, 600, 930, 970, 1100] {
         flip(&signature, at);
         let ended = run_in(&image);
@@ -118,7 +119,7 @@ fn an_enclave_that_runs_out_of_heap_says_so() {
     for way in ["--compiler baseline", "--heap-size"] {
         assert!(ended.err.contains(way), "{ended:?}");
     }
-    // Of the two that come with the command, the other one has more.
+    // Of the two images that come with the command, the other one has more memory.
     let image = common::image(&folder, "twine.sgxs", &options);
     let ended = run_in(&image);
     assert!(ended.err.contains("twine-large.sgxs"), "{ended:?}");
@@ -133,7 +134,8 @@ fn sign(folder: &Folder, arguments: &[&str]) -> Ended {
     run(twine().current_dir(folder.path()).args(["image", "sign"]).args(arguments))
 }
 
-/// An image is signed as what it was built with says, sizes of the command line included.
+/// An image is signed with the identity and sizes that it was built with, including command-line
+/// sizes.
 #[test]
 fn the_manifest_of_an_image_is_written_beside_it() {
     let folder = Folder::new();
@@ -146,7 +148,7 @@ fn the_manifest_of_an_image_is_written_beside_it() {
     let signed: serde_json::Value = serde_json::from_str(&signed.out).unwrap();
     assert_eq!(signed["image"], "app.sgxs");
     assert_eq!(signed["mrsigner"].as_str().map(str::len), Some(64));
-    // Once more, with other sizes: what was kept is replaced.
+    // A second build with other sizes replaces the stored manifest.
     let arguments = ["--manifest", &manifest, "-o", "app.sgxs"];
     assert_eq!(build(&folder, &arguments).code, Some(0));
     let kept = std::fs::read_to_string(folder.path().join("app.toml")).unwrap();
@@ -159,12 +161,12 @@ fn no_command_overwrites_its_input() {
     let manifest = std::fs::read_to_string(common::manifest()).unwrap();
     let path = folder.file("app.toml", &manifest);
     let untouched = || assert_eq!(std::fs::read_to_string(&path).unwrap(), manifest);
-    // The manifest is already where it would be kept.
+    // The manifest is already at the path where it would be stored.
     let arguments = ["--manifest", "app.toml", "-o", "app.sgxs"];
     assert_eq!(build(&folder, &arguments).code, Some(0));
     untouched();
     assert_eq!(sign(&folder, &["app.sgxs"]).code, Some(0));
-    // It says something else than the image is built with, or is somebody's own.
+    // The manifest differs from the one that the image was built with, or belongs to the user.
     let ended = build(&folder, &["--manifest", "app.toml", "--threads", "6", "-o", "app.sgxs"]);
     ended.failed_with(1, "app.toml is beside the new image, and differs");
     assert!(ended.err.contains("--output"), "{ended:?}");
@@ -233,8 +235,8 @@ fn signing_in_two_steps_gives_the_signature_of_one_step() {
         sign(&["--signature", "signed", "--from-request", "request", "--public-key", "public.pem"]);
     assert_eq!(once, twice);
     assert!(path("request").exists());
-    // A manifest beside the image would say prod-id 1; without one the default identity is signed
-    // and still runs.
+    // A manifest beside the image would contain prod-id 1. Without one, the default identity is
+    // signed, and the image still runs.
     run_in(&image).printed("");
 }
 
@@ -244,7 +246,7 @@ fn measuring_names_the_program_and_the_image() {
     let program = folder.file("program.wasm", b"\0asm\x01\0\0\0");
     let ended = run(twine().args(["measure", "--json"]).arg(program));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // SHA-256 of the eight bytes.
+    // This is the SHA-256 of the eight bytes.
     assert!(
         ended.out.contains("93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476"),
         "{ended:?}"

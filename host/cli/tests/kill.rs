@@ -1,8 +1,8 @@
-//! Kills `twine run` at random moments while a program writes to a database on a volume. What it
-//! said was committed must be there when it is started again, and SQLite must find the database
-//! whole; the program (`guests/commits`) looks itself, at every row.
+//! Kills `twine run` at random moments while a program writes to a database on a volume.
+//! Transactions that the program reported as committed must be there at the next start, and SQLite
+//! must find the database intact; the program (`guests/commits`) itself checks every row.
 //!
-//! A few rounds by default; `TWINE_KILL_ROUNDS=400` for as many.
+//! A few rounds by default; `TWINE_KILL_ROUNDS=400` sets the number.
 
 mod common;
 
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: u64 = 6;
 
-/// Ways to keep a journal, and how much SQLite syncs; each has a volume and a database of its own.
-/// Less than `FULL` may lose something in a power cut, but not in the end of a process.
+/// The journal modes and sync levels. Each has its own volume and database. A level below `FULL`
+/// may lose transactions in a power cut, but not when a process ends.
 const WAYS: [(&str, &str); 6] = [
     ("DELETE", "FULL"),
     ("TRUNCATE", "FULL"),
@@ -25,23 +25,23 @@ const WAYS: [(&str, &str); 6] = [
     ("WAL", "NORMAL"),
 ];
 
-/// Longer than a program takes to begin, however busy the machine is.
+/// Longer than a program takes to begin on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Most milliseconds that a program may write for.
+/// The most milliseconds for which a program may write.
 const WRITING: u64 = 1500;
 
-/// A database that is written to, and what is known of it.
+/// A database under test, and what is known about it.
 struct Victim {
     journal: &'static str,
     synchronous: &'static str,
-    /// The last transaction of which the program said that it was committed.
+    /// The last transaction that the program reported as committed.
     committed: u64,
-    /// How long the program took to begin.
+    /// The time that the program took to begin.
     start: Duration,
 }
 
-/// Numbers that nobody can foretell.
+/// Returns an unpredictable number.
 fn random(below: u64) -> u64 {
     let mut bytes = [0; 8];
     let mut device = std::fs::File::open("/dev/urandom").unwrap();
@@ -60,18 +60,18 @@ fn start(folder: &Folder, victim: &Victim, more: &[&str]) -> Child {
     command.arg("commits.db").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The number in a line of the program's.
+/// Returns the number in a line of the program.
 fn number(line: &str, word: &str) -> Option<u64> {
     line.strip_prefix(word)?.trim().parse().ok()
 }
 
-/// All lines, from another thread: the program must never wait for its reader.
+/// Returns all lines, read by another thread: the program must never wait for its reader.
 fn lines(out: ChildStdout) -> mpsc::Receiver<String> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         let mut out = BufReader::new(out);
         let mut line = String::new();
-        // What a killed process left of a line is no line.
+        // A killed process may leave a part of a line, which is ignored.
         while out.read_line(&mut line).is_ok() && line.ends_with('\n') {
             if send.send(std::mem::take(&mut line)).is_err() {
                 break;
@@ -81,7 +81,7 @@ fn lines(out: ChildStdout) -> mpsc::Receiver<String> {
     receive
 }
 
-/// What stands on stderr once the process has ended.
+/// Returns the standard error of the process after its end.
 fn ended(mut child: Child) -> String {
     child.wait().unwrap();
     let mut text = String::new();
@@ -89,13 +89,13 @@ fn ended(mut child: Child) -> String {
     text
 }
 
-/// Starts the program, kills it, and holds what it found against what is known.
+/// Starts the program, kills it, and compares what it found with what is known.
 fn round(folder: &Folder, victim: &mut Victim) {
     let mut child = start(folder, victim, &[]);
     let begun = Instant::now();
     let lines = lines(child.stdout.take().unwrap());
-    // Some are killed before they have looked: while the volume is opened, and while SQLite
-    // rolls back what the last one left.
+    // Some are killed before they have looked: while the volume is opened, and while SQLite rolls
+    // back the last transaction.
     let early = random(8) == 0 && !victim.start.is_zero();
     if early {
         let most = victim.start.as_millis() as u64;
@@ -104,7 +104,7 @@ fn round(folder: &Folder, victim: &mut Victim) {
     }
     match lines.recv_timeout(PATIENCE).ok().as_deref().and_then(|line| number(line, "found")) {
         Some(found) => {
-            // The one that was being committed may be there or not.
+            // The transaction that was being committed may be there or not.
             let expected = victim.committed..=victim.committed + 1;
             assert!(expected.contains(&found), "{}: found {found}", victim.describe());
             victim.committed = found;

@@ -1,4 +1,4 @@
-//! Programs that take much memory, to be compiled or to run.
+//! Programs that take much memory, to compile or to run.
 
 mod common;
 
@@ -13,7 +13,7 @@ fn invoke(image: &Path, function: &str, program: &Path) -> common::Ended {
     run(twine.args(["--invoke", function]).arg(program))
 }
 
-/// Go's linker writes as many.
+/// Go's linker writes this many.
 #[test]
 fn a_program_of_100_000_data_segments_compiles_in_the_image_for_most_programs() {
     const SEGMENTS: u32 = 100_000;
@@ -55,7 +55,7 @@ fn memories_grow_to_4_gib_each_and_together_to_what_the_image_has() {
     invoke(&image, "behind", &program).trapped_with("out of bounds");
 }
 
-/// The image that somebody has who does what the help says.
+/// Returns the image that a user gets by following the remedy.
 #[track_caller]
 fn image_by(ended: &common::Ended, folder: &Folder) -> PathBuf {
     let Some((_, help)) = ended.err.split_once("help: ") else { panic!("{ended:?}") };
@@ -93,7 +93,7 @@ fn the_remedy_for_exhausted_memory_works() {
     }
 }
 
-/// A program whose compilation takes tens of megabytes.
+/// Returns a program whose compilation takes tens of megabytes.
 fn large_function() -> String {
     let mut text = String::from("(module (func (export \"f\") (result i32) (local i32)");
     for number in 0..20_000 {

@@ -1,4 +1,4 @@
-//! Pages of the manual, and completions: all commands are in them, and those who read them can.
+//! Manual pages and completions: they cover all commands, and their readers can parse them.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn every_command_has_a_page() {
         let title = name.trim_end_matches(".1");
         assert!(page.contains(&format!(".TH {} 1", title.to_uppercase())), "{page}");
         let words: Vec<&str> = title.split('-').skip(1).collect();
-        // A name may have a hyphen of its own: `re-key`.
+        // A name may contain a hyphen: `re-key`.
         if words.first() != Some(&"volume") || words.len() < 3 {
             let printed = run(twine().arg("man").args(&words));
             assert_eq!((printed.code, printed.out), (Some(0), page), "{name}");

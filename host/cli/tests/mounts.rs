@@ -1,4 +1,4 @@
-//! What `twine run` says of mounts and keys that are not right, and of code that is kept.
+//! The messages of `twine run` about wrong mounts and keys, and its use of the code cache.
 
 mod common;
 
@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Opens "file" in descriptor 3, made if it is not there, and writes "x": exits with the errno
-/// of what failed first.
+/// Opens "file" at descriptor 3, creates it if it is missing, and writes "x". Exits with the errno
+/// of the first failure.
 const WRITER: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"
       (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -58,13 +58,13 @@ fn no_volume_is_made_for_a_program_that_does_not_start() {
     assert!(!folder.path().join("v").exists());
 }
 
-/// Until it exists, nothing is said of it.
+/// A note about a new volume comes only after the volume exists.
 #[test]
 fn a_failed_creation_prints_no_note() {
     let folder = Folder::new();
     let program = folder.file("writer.wat", WRITER);
     let mut shell = Command::new("sh");
-    // Far less than the smallest volume: in units of 512 bytes or 1 KiB.
+    // This is far less than the smallest volume, in units of 512 bytes or 1 KiB.
     shell.current_dir(folder.path()).env("TWINE_CACHE", cache()).arg("-c");
     shell.arg("ulimit -f 64; exec \"$0\" run --dir v \"$1\"").arg(built("release/twine"));
     let ended = run(shell.arg(&program));
@@ -169,7 +169,7 @@ fn read_only_mounts_refuse_with_the_errno_for_it() {
 fn folders_and_memory_store_what_is_written() {
     let folder = Folder::new();
     writer(&folder, &["--plain-dir", "."]).printed("");
-    assert_eq!(fs::read(folder.path().join("file")).expect("it was written"), b"x");
+    assert_eq!(fs::read(folder.path().join("file")).expect("the program has written it"), b"x");
     writer(&folder, &["--tmpfs", "/tmp=1MiB"]).printed("");
 }
 
@@ -214,18 +214,18 @@ fn cached_code_is_used_and_damaged_code_is_compiled_again() {
     for at in [0, 8, 20, 70, 105, 120, 130, good.len() - 1] {
         let mut bad = good.clone();
         bad[at] ^= 1;
-        fs::write(plain, bad).expect("it can be written");
+        fs::write(plain, bad).expect("writing the code succeeds");
         assert!(compiled(&[]), "byte {at} was changed");
         assert!(!compiled(&[]), "it was replaced");
     }
     for length in [0, 1, 127, 128, good.len() / 2] {
-        fs::write(plain, &good[..length]).expect("it can be written");
+        fs::write(plain, &good[..length]).expect("writing the code succeeds");
         assert!(compiled(&[]), "cut to {length} bytes");
     }
-    fs::copy(timed, plain).expect("it can be copied");
+    fs::copy(timed, plain).expect("copying the code succeeds");
     assert!(compiled(&[]), "code for other settings");
 
-    // Authentic, and for these settings, but of another program.
+    // This code is authentic, and for these settings, but belongs to another program.
     let other = folder.path().join("other.wat");
     fs::write(&other, r#"(module (func (export "_start") unreachable))"#).expect("a program");
     let before = files();
@@ -233,7 +233,7 @@ fn cached_code_is_used_and_damaged_code_is_compiled_again() {
     command.env("TWINE_CACHE", &cache).args(["compile", "--quiet"]).arg(&other);
     assert_eq!(run(&mut command).code, Some(0));
     let code = files().into_iter().find(|file| !before.contains(file)).expect("its code");
-    fs::copy(code, plain).expect("it can be copied");
+    fs::copy(code, plain).expect("copying the code succeeds");
     assert!(compiled(&[]), "code of another program");
     assert!(!compiled(&[]), "it was replaced");
     let clear = run(twine().env("TWINE_CACHE", &cache).args(["cache", "clear"]));
@@ -256,7 +256,7 @@ fn each_mount_has_options_of_its_own() {
         writer(&folder, &["--plain-dir", &format!("plain::/,{option}")])
             .failed_with(1, "has neither key nor cache");
     }
-    // The first descriptor is the first mount's: the others may say what they like.
+    // The first descriptor belongs to the first mount. The other mounts may have any options.
     let two = ["--read-only", "--dir", "v::/a,rw", "--dir", &format!("w::/b,{key},cache=8MiB,rw")];
     assert_eq!(writer(&folder, &two).code, Some(0));
     assert_eq!(writer(&folder, &["--dir", &format!("w,{key}")]).code, Some(0));
@@ -280,7 +280,7 @@ fn the_remedy_for_a_mistyped_mount_is_the_right_syntax() {
     assert!(!folder.path().join("v").exists());
 }
 
-/// A program that asked for a key of its own gets no volume that others open too.
+/// A program that requires its own key gets no volume that other programs can open.
 #[test]
 fn a_volume_does_not_open_with_a_less_strict_key_than_requested() {
     let folder = Folder::new();
@@ -311,7 +311,7 @@ fn a_volume_does_not_open_with_a_less_strict_key_than_requested() {
 fn a_folder_is_not_mounted_over_what_a_volume_has() {
     let folder = Folder::new();
     fs::create_dir(folder.path().join("plain")).unwrap();
-    // It has "file" afterwards.
+    // The volume contains "file" afterwards.
     assert_eq!(writer(&folder, &["--dir", "v::/data"]).code, Some(0));
     let over = |guest: &str| {
         writer(&folder, &["--dir", "v::/data", "--plain-dir", &format!("plain::{guest}")])

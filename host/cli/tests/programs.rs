@@ -1,13 +1,12 @@
-//! Runs real programs, of several languages, in the enclave and compares what they print.
+//! Runs real programs in several languages in the enclave, and checks their output.
 //!
-//! The command is `target/release/twine`, or what TWINE_BIN names; its image is the one
-//! beside it.
+//! The command is `target/release/twine`, or the one in TWINE_BIN. Its image is beside it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -15,13 +14,13 @@ struct Ran {
     err: String,
 }
 
-/// A file that `cargo xtask test` makes.
+/// Returns a file that `cargo xtask test` makes.
 fn made(path: PathBuf) -> PathBuf {
     assert!(path.exists(), "{} is missing: `cargo xtask test` builds it", path.display());
     path
 }
 
-/// `twine run` with a program of `target/guests`.
+/// Returns `twine run` with a program of `target/guests`.
 fn twine(options: &[&str], program: &str, arguments: &[&str]) -> Command {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
     let command = std::env::var_os("TWINE_BIN").map(PathBuf::from);
@@ -32,13 +31,13 @@ fn twine(options: &[&str], program: &str, arguments: &[&str]) -> Command {
     twine
 }
 
-/// Runs a command to its end, with a text for its standard input.
+/// Runs a command to its end, with `input` as its standard input.
 fn finish(mut command: Command, input: &str) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("twine starts");
     let mut stdin = child.stdin.take().expect("stdin is a pipe");
     let input = input.to_owned();
-    // A program that does not read it closes the pipe: nothing that could be done about it.
+    // A program that does not read its input closes the pipe, which is no error.
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).ok());
     let output = child.wait_with_output().expect("twine ends");
     writer.join().expect("the writer does not panic");
@@ -54,21 +53,21 @@ fn run(program: &str, arguments: &[&str]) -> Ran {
 }
 
 impl Ran {
-    /// It printed exactly this, nothing on stderr, and returned 0.
+    /// Checks that it printed exactly this, wrote nothing to stderr, and returned 0.
     #[track_caller]
     fn printed(&self, expected: &str) {
         assert_eq!((self.out.as_str(), self.err.as_str()), (expected, ""));
         assert_eq!(self.code, Some(0));
     }
 
-    /// It failed with this exit code and exactly this on stderr.
+    /// Checks that it failed with this exit code and exactly this on stderr.
     #[track_caller]
     fn failed(&self, code: i32, err: &str) {
         assert_eq!((self.out.as_str(), self.err.as_str()), ("", err));
         assert_eq!(self.code, Some(code));
     }
 
-    /// What stands behind a name in the report of the Rust program.
+    /// Returns the value after a name in the report of the Rust program.
     #[track_caller]
     fn row(&self, name: &str) -> &str {
         let row = self.out.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(name));
@@ -83,7 +82,7 @@ fn a_c_program_prints_hello() {
 
 #[test]
 fn kernels_give_the_checksums_of_their_native_build() {
-    // What the same source prints when gcc compiles it for x86-64.
+    // These are the checksums of the same source, compiled by gcc for x86-64.
     for (kernel, size, checksum) in [
         ("matmul", "200", "dbcffb6c2d653c9f"),
         ("sieve", "1000000", "00000008be2da9e7"),
@@ -300,13 +299,13 @@ b'h\\xc3\\xa9llo' 333328333350000
 
 #[test]
 fn coremark_validates() {
-    // A run of less than 10 seconds is no valid one, and how much work that is depends on the
-    // machine: like a person, it asks for more until that is enough.
+    // A valid run takes at least 10 seconds. The amount of work for that depends on the machine, so
+    // this increases it until it is enough.
     let mut iterations = 250_000_f64;
     let (ran, seconds) = loop {
         let ran = run("coremark", &["0", "0", "0", &format!("{iterations:.0}")]);
         let time = ran.out.lines().find_map(|line| line.strip_prefix("Total time (secs): "));
-        let seconds: f64 = time.and_then(|time| time.parse().ok()).expect("it tells its time");
+        let seconds: f64 = time.and_then(|time| time.parse().ok()).expect("it prints the time");
         if seconds >= 10.0 || iterations > 1e8 {
             break (ran, seconds);
         }

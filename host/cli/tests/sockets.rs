@@ -8,8 +8,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Waits for one connection on descriptor 3, accepts it and sends back what it receives until the other end
-/// sends no more: exits with the errno of what failed, or 0.
+/// Waits for one connection on descriptor 3, accepts it, and sends back what it receives until the
+/// other end sends no more. Exits with the errno of a failure, or 0.
 const ECHO: &str = r#"(module
     (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "sock_recv"
@@ -44,7 +44,7 @@ const ECHO: &str = r#"(module
 fn a_program_accepts_a_connection_and_answers() {
     let folder = Folder::new();
     let program = folder.file("echo.wat", ECHO);
-    // A port that was free a moment ago.
+    // This port was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap();
     let mut command = twine();
     command.args(["run", "--quiet", "--listen", &address.to_string()]).arg(program);

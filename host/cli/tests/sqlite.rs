@@ -33,7 +33,7 @@ fn a_database_persists_between_runs_and_stays_secret() {
     assert_eq!(files.len(), 1, "journals are in the volume: {files:?}");
 }
 
-/// The file outside is the user's to name.
+/// The user may choose any name for the file outside.
 #[test]
 fn a_database_is_the_same_under_another_name_or_through_a_link() {
     let folder = Folder::new();
@@ -48,18 +48,18 @@ fn a_database_is_the_same_under_another_name_or_through_a_link() {
     run(&mut sqlite(&folder, &["b.db::/main.db", "SELECT x FROM t"])).printed("7\n");
 }
 
-/// As earlier versions made them: the name inside was that of the file.
+/// Earlier versions named the database inside after the file.
 #[test]
 fn a_database_with_an_earlier_name_inside_is_found() {
     let folder = Folder::new();
     let attach = "ATTACH '/old.db' AS old; CREATE TABLE old.t(x); INSERT INTO old.t VALUES(7)";
     run(&mut sqlite(&folder, &["v.db::/first.db", attach])).printed("");
     run(&mut sqlite(&folder, &["v.db::/first.db", "CREATE TABLE f(x)"])).printed("");
-    // Two could be meant.
+    // The command can't know which of the two is meant.
     let ended = run(&mut sqlite(&folder, &["v.db", "SELECT x FROM t"]));
     ended.failed_with(1, "several files that could be meant");
     assert!(ended.err.contains("VOLUME::/NAME"), "{ended:?}");
-    // One had the file's name.
+    // This one had the file's name.
     fs::rename(folder.path().join("v.db"), folder.path().join("old.db")).unwrap();
     run(&mut sqlite(&folder, &["--read-only", "old.db", "SELECT x FROM t"]))
         .failed_with(1, "its file is named old.db");
@@ -69,7 +69,7 @@ fn a_database_with_an_earlier_name_inside_is_found() {
     run(&mut sqlite(&folder, &["old.db::/main.db", "SELECT x FROM t"])).printed("7\n");
 }
 
-/// As SQLite's own shell takes them.
+/// SQLite's own shell accepts them in both places.
 #[test]
 fn options_of_the_shell_are_taken_before_the_database_too() {
     let folder = Folder::new();
@@ -85,20 +85,20 @@ fn options_of_the_shell_are_taken_before_the_database_too() {
         let arguments = [options, &["my.db", sql]].concat();
         run(&mut sqlite(&folder, &arguments)).printed(printed);
     }
-    // Without a database, one in memory.
+    // Without a database, the shell uses one in memory.
     run_with_input(&mut sqlite(&folder, &["-json"]), b"SELECT 1 AS one;")
         .printed("[{\"one\":1}]\n");
     run(&mut sqlite(&folder, &["my.db", "CREATE TABLE t(x)"])).printed("");
     let ended = run(&mut sqlite(&folder, &["-readonly", "my.db", "INSERT INTO t VALUES(1)"]));
     assert!(ended.code == Some(1) && ended.err.contains("readonly database"), "{ended:?}");
-    // This command's own may stand anywhere.
+    // This command's own options may be anywhere.
     let key = folder.file("key", [7; 32]).display().to_string();
     let key = format!("file:{key}");
     run(&mut sqlite(&folder, &["keyed.db", "SELECT 1", "--key", &key, "-json"]))
         .printed("[{\"1\":1}]\n");
     // A database that does not open is named.
     run(&mut sqlite(&folder, &["keyed.db", "SELECT 1"])).failed_with(1, "error: keyed.db: ");
-    // What nobody knows makes no volume of what follows it.
+    // An unknown option must not make the command create a volume of the argument after it.
     for wrong in ["-nonsense", "--nonsense", "-key"] {
         let ended = run(&mut sqlite(&folder, &[wrong, "value", "my.db"]));
         assert_eq!(ended.code, Some(2), "{ended:?}");
@@ -106,7 +106,7 @@ fn options_of_the_shell_are_taken_before_the_database_too() {
     assert!(!folder.path().join("value").exists());
 }
 
-/// All that its help lists, with as many values as it says there.
+/// The help lists all options, with the number of their values.
 #[test]
 fn every_option_of_the_shell_is_known() {
     let folder = Folder::new();
@@ -131,7 +131,7 @@ fn every_option_of_the_shell_is_known() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "a value was taken for a database");
 }
 
-/// What the message says, word for word.
+/// The test runs the command in the message, word for word.
 #[test]
 fn the_remedy_for_an_ordinary_database_copies_it_into_a_volume() {
     for name in ["a b.db", "it's.db", "\"$x\" \\n.db"] {
@@ -154,7 +154,7 @@ fn finds_its_way_in(name: &str) {
     shell.current_dir(folder.path()).env("TWINE_CACHE", common::cache());
     let copied = run(shell.args(["-c", &line]));
     assert_eq!(copied.code, Some(0), "{line}: {copied:?}");
-    // It is in WAL mode there too.
+    // The copy is in WAL mode too.
     let read = "SELECT x FROM t; PRAGMA journal_mode; INSERT INTO t VALUES(8)";
     run(&mut sqlite(&folder, &["NEW.db", read])).printed("7\nwal\n");
     run(&mut sqlite(&folder, &["NEW.db", "SELECT sum(x) FROM t"])).printed("15\n");
@@ -196,7 +196,7 @@ fn every_journal_mode_of_wasi_keeps_committed_data() {
     run(&mut sqlite(&folder, &["my.db", read])).printed("0|1|2|3|9\nok\n");
 }
 
-/// A command on a terminal, which `script` (util-linux) gives it.
+/// A command on a terminal that `script` (util-linux) provides.
 struct OnTerminal {
     child: std::process::Child,
     input: std::process::ChildStdin,
@@ -215,37 +215,37 @@ impl OnTerminal {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("script is part of util-linux");
-        let input = child.stdin.take().expect("it is piped");
-        let output = child.stdout.take().expect("it is piped");
+            .expect("`script` is part of util-linux");
+        let input = child.stdin.take().expect("the input is piped");
+        let output = child.stdout.take().expect("the output is piped");
         OnTerminal { child, input, output, shown: Vec::new() }
     }
 
-    /// What was shown so far.
+    /// Returns the text shown so far.
     fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown).into_owned()
     }
 
-    /// Reads on until `holds`.
+    /// Reads until `holds` is true.
     fn wait(&mut self, holds: impl Fn(&str) -> bool) {
         while !holds(&self.shown()) {
             let mut bytes = [0; 4096];
-            let count = self.output.read(&mut bytes).expect("the terminal shows it");
+            let count = self.output.read(&mut bytes).expect("reading the terminal succeeds");
             assert_ne!(count, 0, "{}", self.shown());
             self.shown.extend_from_slice(&bytes[..count]);
         }
     }
 
     fn types(&mut self, typed: &str) {
-        self.input.write_all(typed.as_bytes()).expect("the terminal takes it");
+        self.input.write_all(typed.as_bytes()).expect("writing to the terminal succeeds");
     }
 
-    /// Reads to the end; what was shown, and how it ended.
+    /// Reads to the end. Returns the text shown, and the result.
     fn end(mut self) -> (String, common::Ended) {
-        self.output.read_to_end(&mut self.shown).expect("the terminal shows it");
+        self.output.read_to_end(&mut self.shown).expect("reading the terminal succeeds");
         let shown = self.shown();
         drop(self.input);
-        (shown, ended(self.child.wait_with_output().expect("it ends")))
+        (shown, ended(self.child.wait_with_output().expect("waiting for it succeeds")))
     }
 }
 
@@ -257,7 +257,7 @@ fn shell_line() -> String {
 fn on_a_terminal_lines_are_edited_and_remembered() {
     let folder = Folder::new();
     let mut terminal = OnTerminal::start(&folder, &shell_line());
-    // Typing errors are mended, a line is given up, the last one is called back.
+    // This corrects a typing error, discards a line, and recalls the last one.
     let lines = ["SELECX\x7fT 40 + 2;\r", "nonsense\x03", "\x1b[A\r", ".quit\r"];
     for (typed, waits) in lines.iter().zip(1..) {
         terminal.wait(|shown| prompts(shown) >= waits);
@@ -276,7 +276,7 @@ fn ctrl_c_interrupts_a_query_and_the_shell_goes_on() {
     terminal.wait(|shown| prompts(shown) >= 1);
     terminal.types("CREATE TABLE t(x); INSERT INTO t VALUES(6 * 7);\r");
     terminal.wait(|shown| prompts(shown) >= 2);
-    // It shows a row, and then goes on: an interrupt before it has begun is for nothing.
+    // The query shows a row and then continues; an interrupt before its start would have no effect.
     let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) \
          SELECT 'be' || 'gun' FROM c WHERE x = 1 OR x < 0;\r";
     terminal.types(endless);
@@ -291,12 +291,13 @@ fn ctrl_c_interrupts_a_query_and_the_shell_goes_on() {
     assert!(shown.lines().any(|line| line.trim() == "42"), "{shown}");
 }
 
-/// Whatever ends a command that asks for a passphrase, the terminal is as it was.
+/// The terminal's settings are restored, whatever ends a command that asks for a passphrase.
 #[test]
 fn the_terminal_is_restored_after_a_passphrase_prompt() {
     let folder = Folder::new();
     let twine = built("release/twine").display().to_string();
-    // The shell is told the command's process by `exec`, and goes on when it has ended.
+    // `exec` gives the shell the command's process id. The shell continues after the command has
+    // ended.
     let line = format!(
         "trap : INT; sh -c 'echo $$ > pid; exec \"{twine}\" volume create --key passphrase v'; \
          stty -a; test ! -e v"
@@ -320,7 +321,7 @@ fn the_terminal_is_restored_after_a_passphrase_prompt() {
     }
 }
 
-/// How often the line editor has begun to wait for a line: it turns bracketed paste on then.
+/// Counts how often the line editor waited for a line: it turns bracketed paste on at each wait.
 fn prompts(shown: &str) -> usize {
     shown.matches("\x1b[?2004h").count()
 }

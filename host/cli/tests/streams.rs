@@ -1,4 +1,4 @@
-//! Standard streams as shells give them: pipes, files, closed, full, slow.
+//! Standard streams in the states that shells cause: pipes, files, closed, full, slow.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Copies its input to its output; exits with the errno of the call that failed.
+/// Copies its input to its output. Exits with the errno of the call that failed.
 const CAT: &str = r#"(module
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -45,7 +45,7 @@ fn cat(folder: &Folder) -> (Command, PathBuf) {
     (command, program)
 }
 
-/// Runs the program under a shell with these redirections.
+/// Runs the program in a shell with these redirections.
 fn shell(redirections: &str) -> Ended {
     let folder = Folder::new();
     let (_, program) = cat(&folder);
@@ -97,7 +97,7 @@ fn a_slow_writer_is_waited_for() {
         std::thread::sleep(Duration::from_millis(100));
         input.write_all(piece.as_bytes()).unwrap();
         let mut back = vec![0; piece.len()];
-        // It answers before it gets more: nothing is held back.
+        // It answers before it gets more input, so nothing is buffered.
         output.read_exact(&mut back).unwrap();
         assert_eq!(back, piece.as_bytes());
     }
@@ -132,8 +132,8 @@ fn a_full_disk_is_an_error_in_the_program() {
 #[test]
 fn closed_streams_are_errors_of_the_program_and_never_another_file() {
     let ended = shell("<&-");
-    // Rust's runtime opens /dev/null in place of a closed stream, so that no file of the
-    // command's own can take its number.
+    // Rust's runtime opens /dev/null in place of a closed stream, so that no file of the command
+    // can get its number.
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let ended = shell("</proc/version >&-");
     assert!(matches!(ended.code, Some(0 | BADF)), "{ended:?}");
@@ -167,7 +167,7 @@ fn the_note_about_simulation_is_one_line_and_absent_with_quiet() {
     assert_eq!(quiet.err, "");
 }
 
-/// Its own input is at the end then: all of it was the program.
+/// The program's own input is then at its end, since all of it was the program.
 #[test]
 fn a_program_comes_from_the_standard_input() {
     let folder = Folder::new();
@@ -181,14 +181,14 @@ fn a_program_comes_from_the_standard_input() {
     run_with_input(from_input("run").arg("-"), CAT.as_bytes()).printed("");
     run_with_input(from_input("run").args(["-q", "-"]), b"no program")
         .failed_with(1, "not a WebAssembly");
-    // A file of that name has a path.
+    // `./-` names a file with the name `-`.
     folder.file("-", "(module (func (export \"_start\") unreachable))");
     run(twine().current_dir(folder.path()).args(["run", "-q", "./-"])).trapped_with("unreachable");
-    // It has the identity that it would have in a file.
+    // It has the same identity as in a file.
     let measured = run_with_input(from_input("measure").arg("-"), &program);
     let path = folder.file("cat.wasm", &program);
     assert_eq!(measured.out, run(twine().arg("measure").arg(path)).out);
-    // Nobody types one.
+    // The command refuses to read a program that a user would have to type.
     let line = format!("'{}' run -", built("release/twine").display());
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
@@ -200,7 +200,7 @@ fn a_program_comes_from_the_standard_input() {
 #[test]
 fn exit_codes_and_arguments_are_passed_on() {
     let folder = Folder::new();
-    // Exits with the number of its arguments.
+    // This exits with the number of its arguments.
     let program = folder.file(
         "count.wat",
         r#"(module
@@ -220,7 +220,8 @@ fn exit_codes_and_arguments_are_passed_on() {
     assert_eq!(count(&[], &[]), Some(10), "its own name");
     assert_eq!(count(&[], &["a", "--help", "-q"]), Some(40), "options behind it are its own");
     assert_eq!(count(&["--env", "A=1", "--env", "B="], &[]), Some(12));
-    // A variable without a value is passed on from the command's own environment, if it is there.
+    // A variable without a value is passed on from the command's own environment, if it is set
+    // there.
     assert_eq!(count(&["--env", "PATH", "--env", "NOT_SET_ANYWHERE"], &[]), Some(11));
 }
 
@@ -230,7 +231,7 @@ fn a_program_that_ends_before_its_timeout_is_not_waited_for() {
     let ended =
         run(twine().args(["run", "--quiet", "--timeout", "1000s"]).arg(built("guests/hello.wasm")));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // Not how fast it is: whether it waits for a quarter of an hour.
+    // This does not test the speed, but whether it waits for a quarter of an hour.
     assert!(begun.elapsed() < std::time::Duration::from_secs(500));
 }
 

@@ -1,5 +1,5 @@
-//! Volumes in files that can't be read any more, while a program runs: a read that fails is an
-//! error of that read, and is counted.
+//! Volumes in files that become unreadable while a program runs. A failed read returns an error to
+//! the program, and is counted.
 
 mod common;
 
@@ -9,10 +9,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
 
-/// Without a file "g": makes it, of 256 blocks, each of whose words holds the block's number.
-/// Else says "r" and, for each byte of standard input, reads all blocks and says "0" if all could
-/// be read, "1" if some gave EIO, "2" if all did. Exits with 90 if a block was wrong, or with any
-/// other errno.
+/// If there is no file "g", creates it with 256 blocks. Each word of a block holds the block's
+/// number. Otherwise prints "r" and, for each byte of standard input, reads all blocks and prints
+/// "0" if all reads succeeded, "1" if some returned EIO, "2" if all did. Exits with 90 if a block
+/// was wrong, or with any other errno.
 const READER: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"
       (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -113,13 +113,13 @@ impl Desk {
         self.folder.path().join("v")
     }
 
-    /// Runs the program, and does each of these while it waits; what it says after each, and what
-    /// the command says at the end.
+    /// Runs the program, and makes each change while the program waits. Returns the program's
+    /// answer after each, and the command's result.
     fn meanwhile(&self, changes: &[&dyn Fn(&Path)]) -> (Vec<String>, Ended) {
         let mut command = self.command();
         command.arg("reader.wat").stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it can be run");
+        let mut child = command.spawn().expect("the command starts");
         let mut input = child.stdin.take().expect("a pipe");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut line = || lines.next().expect("a line").expect("it can be read");
@@ -134,7 +134,8 @@ impl Desk {
         (said, ended(child.wait_with_output().expect("it ends")))
     }
 
-    /// Pages of the volume that could not be read in the last run, and calls to read some.
+    /// Returns the number of pages of the volume that the last run could not read, and of read
+    /// calls.
     fn unread(&self) -> (u64, u64) {
         let text = fs::read_to_string(self.folder.path().join("stats.json")).expect("statistics");
         let stats: serde_json::Value = serde_json::from_str(&text).expect("they are JSON");
@@ -147,11 +148,11 @@ impl Desk {
 
 fn nothing(_: &Path) {}
 
-/// Cuts the last quarter of a MiB off.
+/// Cuts the last quarter of a MiB off the file.
 fn cut(volume: &Path) {
     let file = File::options().write(true).open(volume).expect("the volume");
     let length = file.metadata().expect("it is there").len();
-    file.set_len(length - (256 << 10)).expect("it can be cut");
+    file.set_len(length - (256 << 10)).expect("truncating the file succeeds");
 }
 
 #[test]
@@ -168,11 +169,11 @@ fn a_truncated_volume_gives_errors_until_its_bytes_are_back() {
     let whole = fs::read(desk.volume()).expect("the volume");
     let put_back = |volume: &Path| {
         let mut file = File::options().write(true).open(volume).expect("the volume");
-        file.write_all(&whole).expect("it can be written");
+        file.write_all(&whole).expect("writing the volume succeeds");
     };
     let (said, ended) = desk.meanwhile(&[&cut, &nothing, &put_back]);
     assert_eq!(said, ["1", "1", "0"], "{ended:?}");
-    // What a program was told is told at the end, too.
+    // The command reports at the end the errors that the program got.
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("the volume for /: reading "), "{ended:?}");
     assert!(ended.err.contains("it is shorter than it should be"), "{ended:?}");

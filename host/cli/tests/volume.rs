@@ -1,4 +1,4 @@
-//! `twine volume`, as a user types it: over the real command and the real image.
+//! `twine volume`, as a user types it: with the real command and the real image.
 
 mod common;
 
@@ -31,7 +31,7 @@ impl Desk {
         self.path(name).display().to_string()
     }
 
-    /// `twine volume` in the folder.
+    /// Returns `twine volume` in the folder.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = twine();
         command.arg("volume").args(arguments).arg("--quiet").current_dir(self.folder.path());
@@ -42,12 +42,12 @@ impl Desk {
         run(&mut self.command(arguments))
     }
 
-    /// The same with the key file.
+    /// Runs the same with the key file.
     fn keyed(&self, arguments: &[&str]) -> Ended {
         run(self.command(arguments).args(["--key", "file:key"]))
     }
 
-    /// A volume `my.vol` that the key file opens.
+    /// Returns a desk with a volume `my.vol` that the key file opens.
     fn with_volume() -> Self {
         let desk = Desk::new();
         desk.keyed(&["create", "my.vol"]).printed("");
@@ -55,7 +55,7 @@ impl Desk {
     }
 }
 
-/// A name and contents that nobody else would write.
+/// A name and contents that occur nowhere else.
 const NAME: &str = "gondolier-manifest";
 const SECRET: &[u8] = b"the seventh gondolier leaves at dawn";
 
@@ -63,7 +63,7 @@ fn large() -> Vec<u8> {
     (0..5_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
-/// A tree of all kinds of things.
+/// Creates a tree with all kinds of files.
 fn plant(top: &Path) {
     fs::create_dir_all(top.join("a/b/c")).unwrap();
     fs::create_dir_all(top.join("empty")).unwrap();
@@ -86,7 +86,7 @@ fn plant(top: &Path) {
     }
 }
 
-/// Every path below, with what there is to compare.
+/// Returns every path below, with its properties to compare.
 fn all(top: &Path) -> Vec<(PathBuf, String, Vec<u8>, Option<SystemTime>)> {
     let mut found = Vec::new();
     let mut folders = vec![top.to_owned()];
@@ -108,7 +108,7 @@ fn all(top: &Path) -> Vec<(PathBuf, String, Vec<u8>, Option<SystemTime>)> {
                 if kind == "folder" { 1 } else { metadata.nlink() },
                 metadata.mode(),
             );
-            // Of links only some systems can set the time.
+            // Only some systems can set the time of links.
             let time = (kind != "link").then(|| metadata.modified().unwrap());
             found.push((path.strip_prefix(top).unwrap().to_owned(), what, contents, time));
         }
@@ -194,13 +194,13 @@ fn private_files_stay_private_when_copied_out() {
     fs::set_permissions(desk.path("tree"), Permissions::from_mode(0o700)).unwrap();
     desk.keyed(&["create", "my.vol", "--from", "tree"]).printed("");
     desk.keyed(&["cp", "-r", "my.vol::/", "out"]).printed("");
-    // Who it runs as is not kept.
+    // The owner is not stored.
     assert_eq!(["out", "out/secret", "out/tool"].map(mode), [0o700, 0o600, 0o755]);
-    // Over a file that anybody may read.
+    // This copies over a file that all users may read.
     file("open", 0o644);
     desk.keyed(&["cp", "my.vol::/secret", "open"]).printed("");
     assert_eq!(mode("open"), 0o600);
-    // What has no mode has that of any new file.
+    // A source without a mode gives the mode of any new file.
     let input = run_with_input(
         desk.command(&["cp", "-", "my.vol::/new"]).args(["--key", "file:key"]),
         b"from a stream",
@@ -241,7 +241,7 @@ fn a_private_file_is_private_while_it_is_copied() {
     }
 }
 
-/// To read so much would take minutes.
+/// Reading so many bytes would take minutes.
 #[test]
 fn holes_of_any_size_stay_holes_in_both_directions() {
     const TIB: u64 = 1 << 40;
@@ -332,7 +332,7 @@ fn a_volume_in_use_says_by_whom() {
     ended.failed_with(1, "my.vol is in use by");
     assert!(ended.err.contains(&std::process::id().to_string()), "{ended:?}");
     file.unlock().unwrap();
-    // Readers share.
+    // Two readers can share the lock.
     file.lock_shared().unwrap();
     desk.keyed(&["ls", "my.vol"]).printed("");
     desk.keyed(&["mkdir", "my.vol", "x"]).failed_with(1, "in use");
@@ -370,7 +370,7 @@ fn a_file_that_cannot_be_written_is_read() {
     assert_eq!(fs::read(desk.path("two")).unwrap(), b"1\n");
     let check = desk.keyed(&["check", "my.vol"]);
     assert_eq!(check.code, Some(0), "{check:?}");
-    // Root writes what it may not; all others are told.
+    // Root can write to a read-only file; all other users get an error.
     if fs::OpenOptions::new().append(true).open(desk.path("my.vol")).is_err() {
         desk.keyed(&["rm", "my.vol", "one"]).failed_with(1, "can't be opened");
     }
@@ -418,7 +418,7 @@ fn re_keying_shuts_out_the_owners_of_old_keys() {
     desk.keyed(&["ls", "my.vol"]).failed_with(1, "does not open it");
     desk.volume(&["cp", "-r", "my.vol::", "back", "--key", "file:other-key"]).printed("");
     assert!(all(&desk.path("tree")) == all(&desk.path("back")));
-    // With no new key named, the one that opens it stays.
+    // Without a new key, the key that opens it stays.
     desk.volume(&["re-key", "my.vol", "--key", "file:other-key"]).printed("");
     desk.volume(&["ls", "my.vol", "nothing", "--key", "file:other-key"]).printed("nothing\n");
 }
@@ -461,7 +461,7 @@ fn a_volume_for_one_program_is_that_programs_alone() {
         .output()
         .unwrap();
     assert!(program.status.success(), "{program:?}");
-    // With a second key, its owner gets in.
+    // With a second key, the key's owner can open it.
     desk.volume(&[
         "create",
         "two.vol",
@@ -553,7 +553,7 @@ fn a_copy_that_is_interrupted_leaves_the_volume_whole() {
     }
     let mut child =
         desk.command(&["cp", "-r", "many", "my.vol::", "--key", "file:key"]).spawn().unwrap();
-    // Interrupted once it has begun to write, wherever that is.
+    // The signal comes once the command has begun to write, at any point.
     let size = || fs::metadata(desk.path("my.vol")).unwrap().len();
     let before = size();
     while size() == before && child.try_wait().unwrap().is_none() {

@@ -203,8 +203,8 @@ impl Tree<'_> {
             Request::SetSize(inode, size) => {
                 let file = self.file(inode)?;
                 fs::ftruncate(file, size).map_err(|error| match fs::fcntl_getfl(file) {
-                    // The error of `ftruncate` on a descriptor without write access is EINVAL;
-                    // programs expect EACCES.
+                    // If this process may not write the file, `data` has opened it for reading
+                    // only.
                     Ok(flags) if !flags.intersects(OFlags::RDWR) => Errno::ACCESS,
                     _ => error,
                 })?;

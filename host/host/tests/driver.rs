@@ -1,5 +1,5 @@
-//! The driver for SGX answers in all the ways in which Linux's can: what this host makes of it. The
-//! driver is the model of it on software SGX; the host's code is what runs on hardware.
+//! The host's reactions to all answers that Linux's SGX driver can give. The driver is the model of
+//! it on software SGX; the host's code is the same as on hardware.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use twine_protocol::launch::{End, Launch, Mount, Source, VolumeSource};
 
 use sgx_sim::{Device, Event, Fault, Kernel};
 
-/// A program that compiles to a few pages of code, has two memories' worth of pages to ask for, and
-/// exits with 7 if all is right.
+/// A program that compiles to a few pages of code, requests the pages of two memories, and exits
+/// with 7 if all is right.
 const PROGRAM: &str = r#"(module
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (memory (export "memory") 1)
@@ -57,8 +57,7 @@ fn runs(kernel: Kernel) {
     assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }), "{:?}", report.outcome.end);
 }
 
-/// A kernel with a fault in the place of the events that it is for, from the first to the `most`-th;
-/// and how many there were.
+/// Returns a kernel whose first `most` events of a kind are faulty, and a counter of these events.
 fn faulty(
     fault: Fault,
     most: usize,
@@ -79,7 +78,7 @@ const MAP: fn(&Event) -> bool = |event| matches!(event, Event::Map(_));
 const PROTECT: fn(&Event) -> bool = |event| matches!(event, Event::Protect(_));
 const AUGMENT: fn(&Event) -> bool = |event| matches!(event, Event::Augment(_));
 
-/// What an event did to the driver's answer, with every run and how often it was asked again.
+/// Checks that runs succeed although the driver's first `most` answers to an event are a fault.
 fn again(fault: Fault, most: usize, at: fn(&Event) -> bool) {
     let (kernel, count) = faulty(fault, most, at);
     runs(kernel);
@@ -98,7 +97,7 @@ fn an_honest_driver_is_asked_for_little() {
     let count = |at: fn(&Event) -> bool| events.iter().filter(|event| at(event)).count();
     assert_eq!(count(|event| *event == Event::Open), 1);
     assert_eq!(count(|event| *event == Event::Init), 1);
-    // 8,192 pages at most, 64 at a time but where what they are differs.
+    // An image has at most 8,192 pages, added 64 at a time except where their kind changes.
     let (calls, pages) = (count(ADD), pages(&events));
     assert!(pages <= 8192 && calls <= pages / 64 + 40, "{pages} pages in {calls} calls");
 }
@@ -113,17 +112,17 @@ fn pages(events: &[Event]) -> usize {
 
 #[test]
 fn calls_that_the_driver_could_not_serve_at_once_are_repeated() {
-    // It works on some pages, and comes back: for a signal, or for others who want to run.
+    // The driver works on some pages, and returns for a signal, or to let other threads run.
     again(Fault::Partly { pages: 3, errno: 0 }, 5, ADD);
     again(Fault::Partly { pages: 0, errno: libc::EINTR }, 5, ADD);
     again(Fault::Partly { pages: 3, errno: libc::EINTR }, 5, ADD);
     again(Fault::Refused(libc::EINTR), 3, |event| *event == Event::Create);
     again(Fault::Refused(libc::EINTR), 3, |event| *event == Event::Init);
-    // After a signal, the kernel has begun again by itself.
+    // After a signal, the kernel has restarted the call by itself.
     again(Fault::Restarted { pages: 3 }, 5, ADD);
-    // It has no page just now.
+    // The driver has no page at the moment.
     again(Fault::Refused(libc::ENOMEM), 20, AUGMENT);
-    // A page that is written out just now.
+    // The driver is writing the page out at the moment.
     again(Fault::Refused(libc::EAGAIN), 3, RESTRICT);
     again(Fault::Refused(libc::EBUSY), 3, RESTRICT);
     again(Fault::Partly { pages: 1, errno: libc::EAGAIN }, 1, RESTRICT);
@@ -146,7 +145,7 @@ fn calls_that_the_driver_always_refuses_end_the_run_with_the_cause() {
     assert!(matches!(error, Error::NotPermitted(_)), "{error}");
     let error = fails(Fault::Refused(libc::EACCES), MAP).unwrap_err();
     assert!(matches!(error, Error::NotPermitted(_)), "{error}");
-    // Nothing is wrong with the image that EINIT refuses.
+    // EINIT refuses although nothing is wrong with the image.
     for error in [libc::EPERM, libc::EINVAL] {
         let error = fails(Fault::Refused(error), |event| *event == Event::Init).unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{error}");
@@ -159,7 +158,7 @@ fn calls_that_the_driver_always_refuses_end_the_run_with_the_cause() {
 
 #[test]
 fn a_missing_page_is_reported_as_the_cause() {
-    // While it is loaded, and while it runs.
+    // The EPC runs out during loading, and then during the run.
     let error = run(kernel().with_epc(5000)).unwrap_err();
     assert!(matches!(error, Error::NoEpc(_)), "{error}");
     let (kernel, _) = faulty(Fault::Refused(libc::ENOMEM), usize::MAX, AUGMENT);
@@ -183,7 +182,7 @@ fn no_page_is_writable_and_executable_whatever_the_driver_refuses() {
     };
     run(kernel()).unwrap();
     let runs = AtomicUsize::new(0);
-    // Kept code that can't be loaded is compiled again, into the same pages.
+    // Cached code that can't be loaded is compiled again, into the same pages.
     for at in [PROTECT, RESTRICT, MAP] {
         for number in 0..6 {
             let (both, count) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
@@ -222,18 +221,18 @@ fn without_sgx2_the_image_for_it_runs_and_the_others_name_it() {
         let report = run_on(kernel, &image("twine-sgx1.sgxs")).unwrap();
         assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }));
     }
-    // It runs where there is SGX2 too.
+    // This image also runs on a machine with SGX2.
     let report = run_on(kernel(), &image("twine-sgx1.sgxs")).unwrap();
     assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }));
 }
 
-/// The same machine with that microcode.
+/// Returns the same machine with that microcode version.
 fn at_version(version: u8) -> Kernel {
     let device = Device::with_root_secret(*b"a test's machine").unwrap();
     Kernel::new(&device.security_version(version))
 }
 
-/// A folder for a test's files, empty.
+/// Returns an empty folder for a test's files.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
@@ -244,7 +243,7 @@ fn folder(name: &str) -> PathBuf {
 #[test]
 fn code_cached_under_another_microcode_is_not_used() {
     let path = folder("microcode").join("code");
-    // What is kept, after a run.
+    // Runs the program, and returns the cached code after the run.
     let kept = |version: u8| {
         let resources = Resources { code: Some(CodeFile::new(&path)), ..Resources::default() };
         let image = image("twine.sgxs");

@@ -1,5 +1,5 @@
-//! An ordinary folder, from the enclave's file system to the system's: every check that any
-//! file system must pass, and what a read-only one refuses.
+//! An ordinary folder, from the enclave's file system to the system's: the checks that every file
+//! system must pass, and the requests that a read-only one refuses.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use twine_protocol::calls::{RawCall, number};
 use twine_protocol::wire::{Status, TRANSFER_BUFFER_SIZE};
 use twine_vfs::{Error, FileSystem};
 
-/// A host that has one folder and nothing else.
+/// A host that has only one folder.
 struct Host {
     folder: Folder,
     buffer: Mutex<Vec<u64>>,
@@ -19,12 +19,12 @@ struct Host {
 
 impl RawCall for Host {
     fn raw_call(&self, number: u64, [folder, pointer, length, _]: [u64; 4]) -> (u64, u64) {
-        let mut buffer = self.buffer.lock().expect("nobody panicked");
+        let mut buffer = self.buffer.lock().expect("no thread panicked");
         match number {
             number::transfer_buffer => (buffer.as_ptr() as u64, TRANSFER_BUFFER_SIZE),
             number::folder => {
                 assert_eq!((folder, pointer), (0, buffer.as_ptr() as u64));
-                // SAFETY: any bytes are bytes, and the buffer is locked.
+                // SAFETY: all bytes are valid, and the buffer is locked.
                 let bytes = unsafe { buffer.align_to_mut::<u8>() }.1;
                 match self.folder.serve(bytes, length as usize) {
                     Ok(count) => (Status::Ok.code(), count),
@@ -36,7 +36,7 @@ impl RawCall for Host {
     }
 }
 
-/// A new folder of the system's, as the enclave sees it. It is removed with `Temporary`.
+/// Returns a new folder of the system, as the enclave sees it. `Temporary` removes it.
 fn tree(read_only: bool) -> (twine_hostfs::Folder<'static, Host>, PathBuf) {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name =
@@ -46,17 +46,17 @@ fn tree(read_only: bool) -> (twine_hostfs::Folder<'static, Host>, PathBuf) {
     (opened(&path, read_only), path)
 }
 
-/// A folder of the system's, as the enclave sees it.
+/// Returns a folder of the system, as the enclave sees it.
 fn opened(path: &Path, read_only: bool) -> twine_hostfs::Folder<'static, Host> {
     let folder = Folder::open(path, read_only).unwrap();
     let words = TRANSFER_BUFFER_SIZE as usize / 8;
     let host = Host { folder, buffer: Mutex::new(vec![0; words]) };
-    // One for each test: nothing ever takes it down.
+    // Each test leaks one boundary.
     let boundary = Box::leak(Box::new(Boundary::new(host, 0..8)));
     twine_hostfs::Folder::open(boundary, 0, read_only).unwrap()
 }
 
-/// A tree whose folder is gone when it is dropped.
+/// A tree whose folder is removed when this is dropped.
 struct Temporary(twine_hostfs::Folder<'static, Host>, PathBuf);
 
 impl Drop for Temporary {
@@ -105,7 +105,7 @@ fn a_read_only_folder_is_read_and_nothing_else() {
     fs::remove_dir_all(path).unwrap();
 }
 
-/// Nobody may write to a program that runs.
+/// No process may write to a running program.
 #[test]
 fn every_change_to_a_busy_executable_is_denied() {
     let (mut tree, path) = tree(false);
@@ -140,7 +140,7 @@ fn devices_and_links_are_not_followed() {
     fs::remove_dir_all(path).unwrap();
 }
 
-/// A program that may change the root folder could write its own process's memory by `/proc`.
+/// A program that may change the root folder could write its own process's memory through `/proc`.
 #[test]
 fn procfs_and_sysfs_below_a_folder_are_refused() {
     let mut root = opened(Path::new("/"), true);

@@ -1,24 +1,25 @@
 //! A hostile host around the real image, on software SGX.
 //!
-//! A program in the enclave computes a secret and makes every kind of call; the host answers with
-//! wrong pointers, lengths, counts and codes, changes shared memory while the enclave looks at it, and
-//! enters out of order. Each case runs in a child process, so that an abort, a fault or a hang of
-//! it is seen. Nothing but a clean outcome, a typed error or an exception of the enclave's may follow;
-//! what the program reports must be true; and no word of the secret may be found in the memory of
-//! the process outside of the enclave.
+//! A program in the enclave computes a secret and makes every kind of call. The host answers with
+//! wrong pointers, lengths, counts and codes, changes shared memory while the enclave reads it, and
+//! enters out of order. Each case runs in a child process, so that the test sees an abort, a fault
+//! or a hang. Only a clean outcome, a typed error or an exception of the enclave may follow; the
+//! program's report must be true; and no word of the secret may be in the memory of the process
+//! outside of the enclave.
 //!
 //! - `answers`: the host of `twine-host` with an interposer that lies.
 //! - `volume`: the same for a program that keeps the secret in a volume.
-//! - `raw`, `entries`: a host of the tests' own, which serves the enclave, loads and enters it itself:
+//! - `raw`, `entries`: a host of the tests' own, which loads, enters and serves the enclave itself:
 //!   page permissions, unmeasured pages, memory that changes, EDP's calls, registers, order.
-//! - `scan`: the search. Software SGX leaves words of an interrupted enclave on its alternate stacks,
-//!   where hardware has the SSA: they are counted apart, and are no finding.
-//! - `child`: processes, endings, verdicts. `program`: what runs inside.
+//! - `scan`: the search. Software SGX leaves words of an interrupted enclave on its alternate
+//!   stacks, where hardware has the SSA: these are counted separately, and are no finding.
+//! - `child`: processes, endings, verdicts. `program`: the code that runs inside.
 //!
 //! The image is the one that `cargo xtask image` builds, or that of `TWINE_IMAGE`.
 //!
-//! What it can't show: side channels, and whatever of the processor software SGX does not have. The
-//! flags and the stack pointer of an entry are set by code that is put in front of the image's entry,
+//! These tests can't show side channels, or properties of the processor that software SGX lacks.
+//! Code in front of the image's entry sets the flags and the stack pointer of an entry, since the
+//! simulator does not pass on the host's.
 //! since the simulator does not pass the host's on.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -39,7 +40,7 @@ mod volume;
 
 use answers::Case;
 
-/// The cases of a group, by the name that its test has.
+/// Returns the cases of a group, named like its test.
 fn cases(group: &str) -> Vec<Case> {
     match group {
         "controls" => answers::controls(),
@@ -66,7 +67,7 @@ fn cases(group: &str) -> Vec<Case> {
     }
 }
 
-/// Not a test of its own: what the others run in a process of its own.
+/// This is not a test: the others run it in a child process.
 #[test]
 fn child() {
     child::run(cases);

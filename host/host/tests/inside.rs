@@ -22,18 +22,18 @@ fn inside(suite: &Suite, arguments: &[&str], program: Vec<u8>) -> Result<Report,
     run(&suite.image, Tee::Sim.choose()?, &launch, program, Resources::default())
 }
 
-/// The results of tests that ran inside, and how long they took.
+/// Returns the results of tests that ran inside, and the time that they took.
 fn results(arguments: &[&str], program: Vec<u8>) -> (Vec<TestResult>, Duration) {
     let report = inside(suite(), arguments, program).expect("the suite runs to its end");
     let End::Exited { results, .. } = report.outcome.end else {
         panic!("the suite did not run: {:?}", report.outcome.end);
     };
-    let results = results.iter().map(|line| decode_result(line).expect("a line of a result"));
+    let results = results.iter().map(|line| decode_result(line).expect("each line is a result"));
     (results.collect(), report.phases.inside)
 }
 
-/// Assertions of old copies of scripts that later versions of the specification took back, in
-/// ways that no settings of the engine bring back. They must fail.
+/// Assertions of old copies of scripts that later versions of the specification withdrew, in ways
+/// that no engine setting restores. They must fail.
 const TAKEN_BACK: &[(&str, &[u32], &str)] = &[
     ("v1/binary-leb128.wast", &[217, 225], LIMITS),
     ("v2/binary-leb128.wast", &[218, 226], LIMITS),
@@ -50,12 +50,12 @@ const TAKEN_BACK: &[(&str, &[u32], &str)] = &[
 
 const LIMITS: &str = "version 3 has limits of 64 bits, and so longer encodings of them";
 
-/// Moves what was taken back from what failed to what is superseded.
+/// Moves withdrawn assertions from the failed ones to the superseded ones.
 fn take_back(results: &mut [TestResult]) {
     for (script, lines, why) in TAKEN_BACK {
         let found =
             |result: &&mut TestResult| format!("{}/{}", result.group, result.name) == *script;
-        // A part of the scripts may be run.
+        // Only some of the scripts may have run.
         let Some(result) = results.iter_mut().find(found) else { continue };
         for line in *lines {
             let start = format!("{line}: ");
@@ -67,7 +67,7 @@ fn take_back(results: &mut [TestResult]) {
     }
 }
 
-/// Panics with what failed, if anything did.
+/// Panics with the list of failures, if there are any.
 fn nothing_failed(results: &[TestResult]) {
     let failures: Vec<String> = results
         .iter()
@@ -79,7 +79,7 @@ fn nothing_failed(results: &[TestResult]) {
     assert!(failures.is_empty(), "{} failed inside:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Proposals that programs can't use, and why.
+/// The proposals that programs can't use, with reasons.
 const OFF: &[(Proposal, &str)] = &[
     (Proposal::CustomDescriptors, "wasmtime 48 does not have it"),
     (Proposal::CustomPageSizes, "off by default in wasmtime 48: not finished"),
@@ -106,11 +106,11 @@ fn scripts() -> Vec<Script> {
     scripts
 }
 
-/// What came of a group of scripts.
+/// The result of a group of scripts.
 #[derive(Default)]
 struct Group {
     files: u32,
-    /// Assertions in the texts of the scripts, counted without the suite.
+    /// The number of assertions in the texts of the scripts, counted independently of the suite.
     written: u32,
     passed: u32,
     superseded: u32,
@@ -147,7 +147,7 @@ fn the_specification_tests_pass_inside() {
     }
     let mut taken_back = Vec::new();
     for result in &results {
-        let group = groups.get_mut(&*result.group).expect("a group that was asked for");
+        let group = groups.get_mut(&*result.group).expect("the group was requested");
         group.passed += result.passed;
         group.superseded += result.superseded.len() as u32;
         group.failed += result.failed.len() as u32;
@@ -235,28 +235,28 @@ fn a_fault_ends_the_enclave_and_the_error_names_the_cause() {
 
 const CHILD: &str = "TWINE_INSIDE_ECHO";
 
-/// Streams are those of the process, so a process of its own has to be the enclave's.
+/// The streams are those of the process, so the enclave needs its own process.
 #[test]
 fn large_input_and_output_pass_through_unchanged() {
     if std::env::var_os(CHILD).is_some() {
         inside(suite(), &["echo"], Vec::new()).expect("the suite runs to its end");
         return;
     }
-    let mut child = Command::new(std::env::current_exe().expect("this test's own path"))
+    let mut child = Command::new(std::env::current_exe().expect("this test's path is known"))
         .args(["--exact", "large_input_and_output_pass_through_unchanged"])
         .env(CHILD, "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("this test can be started");
+        .expect("starting this test succeeds");
     let sent: Vec<u8> =
         (0..20_000_003_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let input = child.stdin.take().expect("it is piped");
-    let mut output = child.stderr.take().expect("it is piped");
+    let input = child.stdin.take().expect("the standard input is piped");
+    let mut output = child.stderr.take().expect("the standard error is piped");
     let sent = &sent[..];
     let received = std::thread::scope(|scope| {
-        // The end of the input is when `input` is dropped.
+        // Dropping `input` ends the child's input.
         scope.spawn(move || {
             let mut input = input;
             input.write_all(sent)
@@ -264,8 +264,8 @@ fn large_input_and_output_pass_through_unchanged() {
         let mut received = Vec::new();
         output.read_to_end(&mut received).map(|_| received)
     })
-    .expect("the output can be read");
-    assert!(child.wait().expect("it ends").success());
+    .expect("reading the output succeeds");
+    assert!(child.wait().expect("waiting for the child succeeds").success());
     assert_eq!(received.len(), sent.len());
     assert!(received[..] == *sent, "some byte was changed");
 }

@@ -1,7 +1,7 @@
-//! A machine on which no memory can be made executable. The refusal is for the whole process
-//! and for good, so that this test has one of its own.
+//! A machine on which no memory can be made executable. The refusal applies to the whole process
+//! and is permanent, so this test has its own program.
 
-#[allow(dead_code, reason = "shared by test programs which each use a part of it")]
+#[allow(dead_code, reason = "each test program uses only a part of this module")]
 mod common;
 
 use common::{say, suite};
@@ -12,7 +12,8 @@ use twine_protocol::launch::Launch;
 fn the_error_for_refused_executable_memory_names_what_to_allow() {
     let image = &suite().image;
     let deny = libc::PR_MDWE_REFUSE_EXEC_GAIN;
-    // SAFETY: no memory changes; none that this process has yet is made executable later.
+    // SAFETY: no memory changes, and this process makes none of its present memory executable
+    // later.
     if unsafe { libc::prctl(libc::PR_SET_MDWE, libc::c_ulong::from(deny), 0, 0, 0) } != 0 {
         say("not tested: PR_SET_MDWE wants Linux 6.3 or later");
         return;

@@ -1,4 +1,4 @@
-//! What is told at the end of a run: of volumes that could not be closed, and of a program that
+//! The reports at the end of a run about volumes that could not be closed, and about a program that
 //! could not be read.
 //!
 //! The image is the one that `cargo xtask image` builds, or that of `TWINE_IMAGE`.
@@ -17,7 +17,7 @@ use twine_protocol::key::VolumeKey;
 use twine_protocol::launch::{End, Launch, Mount, Source, VolumeSource};
 use twine_protocol::wire::Status;
 
-/// Yields, then makes an empty file "f" in each of two mounts, of which the second is at
+/// A program that yields, then creates an empty file "f" in each of two mounts. The second is at
 /// descriptor 4.
 const MAKER: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"
@@ -31,10 +31,10 @@ const MAKER: &str = r#"(module
     (func (export "_start")
       (drop (call $yield)) (call $make (i32.const 3)) (call $make (i32.const 4))))"#;
 
-/// Does nothing; the volumes are made.
+/// A program that does nothing. Its run creates the volumes.
 const NOTHING: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
 
-/// A host that can't sync some storages once the program has begun.
+/// A host that can't sync some storages after the program has begun.
 struct Failing {
     storages: &'static [u64],
     begun: AtomicBool,
@@ -66,16 +66,17 @@ fn image() -> Image {
     Image::open(path).expect("`cargo xtask image` has built the image")
 }
 
-/// Has files made in two volumes, which an honest host has made; what is told at the end.
+/// Runs the program that creates files in two volumes, which an honest host has created. Returns
+/// the troubles in the report.
 fn troubles(failing: &'static [u64]) -> Vec<String> {
     let image = image();
     let name = format!("twine-troubles-{}-{}", std::process::id(), failing.len());
     let folder = std::env::temp_dir().join(name);
-    fs::create_dir_all(&folder).expect("a folder");
+    fs::create_dir_all(&folder).expect("creating a folder succeeds");
     let run = |text, storages| {
         let program = wat::parse_str(text).expect("the text is valid");
         let open = |number| Storage::open(folder.join(format!("{number}")), Access::Create);
-        let files = [0, 1].map(|number| open(number).expect("nobody else has it"));
+        let files = [0, 1].map(|number| open(number).expect("no other process uses the file"));
         let mount = |storage: u64| {
             let source = VolumeSource {
                 storage,
@@ -96,13 +97,13 @@ fn troubles(failing: &'static [u64]) -> Vec<String> {
         let interposer = Arc::new(Failing { storages, begun: AtomicBool::new(false) });
         let platform = Platform::Simulated;
         run_interposed(&image, platform, &launch, program, resources, interposer)
-            .expect("it runs to its end")
+            .expect("the program runs to its end")
             .outcome
             .troubles
     };
     assert_eq!(run(NOTHING, &[]), [""; 0]);
     let troubles = run(MAKER, failing);
-    fs::remove_dir_all(folder).expect("it can be removed");
+    fs::remove_dir_all(folder).expect("removing the folder succeeds");
     troubles
 }
 
@@ -120,22 +121,22 @@ fn each_volume_that_could_not_be_closed_is_reported() {
 
 #[test]
 fn a_program_file_truncated_while_it_is_copied_is_an_error() {
-    // Zeros for the contents of a custom section leave a program that runs.
+    // With zeros instead of the contents of its custom section, the program still runs.
     let mut program = wat::parse_str(NOTHING).expect("the text is valid");
     program.extend([0, 0xfc, 0xbf, 0x01, 1, b'x']);
     program.resize(program.len() + 24_570, 7);
     let path = std::env::temp_dir().join(format!("twine-cut-program-{}", std::process::id()));
     let run = |cut: bool| {
-        fs::write(&path, &program).expect("it can be written");
-        let file = fs::File::options().read(true).write(true).open(&path).expect("it is there");
-        let given = Program::of_file(&file, program.len() as u64).expect("it can be mapped");
+        fs::write(&path, &program).expect("writing succeeds");
+        let file = fs::File::options().read(true).write(true).open(&path).expect("it exists");
+        let given = Program::of_file(&file, program.len() as u64).expect("mapping succeeds");
         if cut {
-            file.set_len(4096).expect("it can be cut");
+            file.set_len(4096).expect("truncating the program succeeds");
         }
         let launch = Launch { arguments: vec!["program".into()], ..Launch::default() };
         twine_host::run(&image(), Platform::Simulated, &launch, given, Resources::default())
     };
-    let whole = run(false).expect("it runs");
+    let whole = run(false).expect("the program runs");
     assert!(matches!(whole.outcome.end, End::Exited { code: 0, .. }), "{:?}", whole.outcome.end);
     assert_eq!(whole.stats.unread, UnreadPages::default());
     let pages = (program.len() as u64).div_ceil(4096) - 1;
@@ -144,5 +145,5 @@ fn a_program_file_truncated_while_it_is_copied_is_an_error() {
         matches!(&cut, Err(Error::ProgramUnread { pages: found }) if *found == pages),
         "{cut:?}"
     );
-    fs::remove_file(path).expect("it can be removed");
+    fs::remove_file(path).expect("removing the file succeeds");
 }

@@ -1,5 +1,5 @@
-//! Writes the inputs that the fuzz targets begin with into a folder: `TARGET/NUMBER`. They follow
-//! the formats, so they are written anew when those change: `cargo xtask fuzz --seeds`.
+//! Writes the first inputs of the fuzz targets into a folder, as `TARGET/NUMBER`. The inputs follow
+//! the formats: when those change, write them again with `cargo xtask fuzz --seeds`.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -10,7 +10,7 @@ use std::io;
 use twine_image::fuzzing::packed;
 use twine_image::{Date, Manifest, Mrenclave, SigningKey, sign};
 
-/// Programs; the code of one is no matter.
+/// Returns programs. Their code does not matter.
 fn programs() -> Vec<Vec<u8>> {
     let program = common::Program::default();
     let without_relocations =
@@ -26,18 +26,18 @@ fn programs() -> Vec<Vec<u8>> {
         .into()
 }
 
-/// A part of a page: its number, whether it is measured, and what it is full of.
+/// A part of a page: its number, whether it is measured, and the byte that fills it.
 type Chunk = (u64, bool, u8);
 
-/// An image with these pages.
+/// Returns an image with these pages.
 fn image(pages: &[(u64, SecinfoFlags, &[Chunk])]) -> Vec<u8> {
     let mut image = Vec::new();
     let create = MeasECreate { ssaframesize: 1, size: 0x10000 };
-    image.write_meas(&Meas::ECreate(create)).expect("memory takes it");
+    image.write_meas(&Meas::ECreate(create)).expect("writing to memory succeeds");
     for (offset, flags, chunks) in pages {
         let secinfo = SecinfoTruncated { flags: *flags };
         let add = MeasEAdd { offset: *offset, secinfo };
-        image.write_meas(&Meas::EAdd(add)).expect("memory takes it");
+        image.write_meas(&Meas::EAdd(add)).expect("writing to memory succeeds");
         for (index, measured, byte) in *chunks {
             let header = MeasEExtend { offset: offset + index * 256 };
             let mut data = [0; 256];
@@ -46,7 +46,7 @@ fn image(pages: &[(u64, SecinfoFlags, &[Chunk])]) -> Vec<u8> {
                 true => Meas::EExtend { header, data },
                 false => Meas::Unmeasured { header, data },
             };
-            image.write_meas(&record).expect("memory takes it");
+            image.write_meas(&record).expect("writing to memory succeeds");
         }
     }
     packed(&image)

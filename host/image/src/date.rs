@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{Error, Manifest};
 
-/// A day, as SIGSTRUCT.DATE holds it.
+/// A day, as in SIGSTRUCT.DATE.
 ///
-/// The date is signed, so a signature can only be made anew, bit by bit, by giving it.
+/// The date is signed, so making the same signature again requires the same date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
     year: u16,
@@ -17,8 +17,8 @@ pub struct Date {
 }
 
 impl Date {
-    /// The date for a signature: the one given, else the manifest's, else the day of
-    /// `SOURCE_DATE_EPOCH` in the environment, else today (UTC).
+    /// Chooses the date for a signature: `given`, otherwise the manifest's, otherwise the day of
+    /// `SOURCE_DATE_EPOCH` in the environment, otherwise today (UTC).
     pub fn choose(given: Option<Date>, manifest: &Manifest) -> Result<Date, Error> {
         if let Some(date) = given.or(manifest.date) {
             return Ok(date);
@@ -34,7 +34,7 @@ impl Date {
         }
     }
 
-    /// The day (UTC) that is so many seconds after 1970 began. `None` after the year 9999.
+    /// Returns the day (UTC) this many seconds after the start of 1970. `None` after the year 9999.
     pub fn from_unix(seconds: u64) -> Option<Date> {
         let mut day = seconds / 86_400;
         let mut year = 1970;
@@ -53,12 +53,12 @@ impl Date {
         Some(Date { year, month, day: day as u8 + 1 })
     }
 
-    /// Year, month and day.
+    /// Returns year, month and day.
     pub fn parts(self) -> (u16, u8, u8) {
         (self.year, self.month, self.day)
     }
 
-    /// The date in a SIGSTRUCT: `0xYYYYMMDD`, in binary-coded decimal.
+    /// Reads the date in a SIGSTRUCT: `0xYYYYMMDD`, in binary-coded decimal.
     pub(crate) fn from_bcd(bcd: u32) -> Option<Date> {
         let text = format!("{bcd:08x}");
         format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]).parse().ok()

@@ -1,4 +1,4 @@
-//! What a program asks of a dynamic linker: the dynamic section and the relocations.
+//! Checks a program's requests to a dynamic linker: the dynamic section and the relocations.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use object::read::elf::{Dyn as _, ProgramHeader as _, Rela as _};
 use crate::Error;
 use crate::segment::{Segment, unreadable};
 
-/// What the dynamic section says of relocations.
+/// The place of the relocations, from the dynamic section.
 pub(crate) struct RelocationTable {
     address: u64,
     size: u64,
     count: u64,
 }
 
-/// Refuses every request to a dynamic linker but the one that is granted inside.
+/// Refuses every request to a dynamic linker except relocations, which the start code applies.
 pub(crate) fn read_dynamic(
     headers: &[elf::ProgramHeader64<LE>],
     file: &[u8],

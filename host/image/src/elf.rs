@@ -18,16 +18,16 @@ use crate::segment::{Extent, Segment, unreadable};
 
 type Header = elf::FileHeader64<LE>;
 
-/// The version of the contract between Rust's `std` and image writers that is known here
-/// (the note in `entry.S`).
+/// The known version of the contract between Rust's `std` and image writers (the note in
+/// `entry.S`).
 const TOOLCHAIN_VERSION: u32 = 1;
 const TOOLCHAIN_NOTE: &str = ".note.x86_64-fortanix-unknown-sgx";
 
-/// All of a program is measured memory, and measuring has its price. What is larger than
-/// this is a buffer that belongs on the heap, or a damaged file.
+/// Limit on the size of a program, in bytes. All of a program is measured memory, which has a cost.
+/// A larger one is damaged, or has a buffer that belongs on the heap.
 pub(crate) const MAX_PROGRAM: u64 = 512 << 20;
 
-/// The symbols of an image's own that a program may define; see [`crate::build`].
+/// The symbols for the image's layout that a program may define; see [`crate::build`].
 pub(crate) const LAYOUT_SYMBOLS: [&str; 9] = [
     "TWINE_GROWTH_BASE",
     "TWINE_GROWTH_SIZE",
@@ -40,7 +40,7 @@ pub(crate) const LAYOUT_SYMBOLS: [&str; 9] = [
     "TWINE_GUARD_SIZE",
 ];
 
-/// The symbols that every program of the target has, and their sizes (`entry.S`).
+/// The symbols of every program for the target, with their sizes in bytes (`entry.S`).
 pub(crate) const EDP_SYMBOLS: [(&str, u64); 13] = [
     ("HEAP_BASE", 8),
     ("HEAP_SIZE", 8),
@@ -57,29 +57,29 @@ pub(crate) const EDP_SYMBOLS: [(&str, u64); 13] = [
     ("EH_FRM_LEN", 8),
 ];
 
-/// What an image needs to know of a program. Every range in it has been checked.
+/// The facts about a program that an image needs. Every range in it has been checked.
 pub(crate) struct Program<'a> {
-    /// In ascending order, on pages of their own.
+    /// In ascending order, without common pages.
     pub(crate) segments: Vec<Segment<'a>>,
     /// The relocation table: its address and its number of entries.
     pub(crate) relocations: (u64, u64),
     pub(crate) text: Extent,
     pub(crate) eh_frame: Extent,
     pub(crate) eh_frame_hdr: Extent,
-    /// The part that only makes sense outside an enclave: it prints a message and exits.
+    /// The code that only makes sense outside an enclave: it prints a message and exits.
     pub(crate) text_no_sgx: Extent,
-    /// What the file's header says of its sections, where that is loaded. None of them is looked at
-    /// inside, and where they lie depends on symbols that are not loaded.
+    /// The fields of the ELF header about sections, if they are loaded. Code inside does not read
+    /// them, and their values depend on symbols that are not loaded.
     pub(crate) section_fields: Vec<Extent>,
-    /// Where each TCS starts to run.
+    /// The address where each TCS starts to run.
     pub(crate) entry: u64,
-    /// The symbols to be filled in: all of [`EDP_SYMBOLS`], and those of
-    /// [`LAYOUT_SYMBOLS`] that there are.
+    /// The addresses of the symbols to fill in: all of [`EDP_SYMBOLS`], and the defined ones of
+    /// [`LAYOUT_SYMBOLS`].
     pub(crate) symbols: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> Program<'a> {
-    /// Reads a program that is to be entered at `entry`.
+    /// Reads a program with the entry symbol `entry`.
     pub(crate) fn parse(file: &'a [u8], entry: &str) -> Result<Program<'a>, Error> {
         let header = Header::parse(file).map_err(unreadable)?;
         header.endian().map_err(unreadable)?;
@@ -116,7 +116,7 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// The end of the last page that the program lies on.
+    /// Returns the end of the program's last page.
     pub(crate) fn end(&self) -> u64 {
         self.segments.last().map_or(0, |s| s.pages().end())
     }
@@ -189,7 +189,7 @@ fn read_segment<'a>(
     if memory.size > MAX_PROGRAM {
         return Err(Error::ProgramTooLarge { size: memory.size, limit: MAX_PROGRAM });
     }
-    // All sizes are bounded from here on, so sums of them can't wrap.
+    // All sizes are bounded from here on, so their sums can't wrap.
     if memory.start > MAX_ELRANGE {
         return Err(damaged("lies outside any address space"));
     }
@@ -208,15 +208,15 @@ fn read_segment<'a>(
         });
     }
     let segment = Segment { memory, data, write, execute };
-    // Against load value injection: address 0 must not be a place to jump to.
+    // Against load value injection, address 0 must not hold code.
     if execute && segment.pages().start == 0 {
         return Err(Error::FirstPageExecutable);
     }
     Ok(segment)
 }
 
-/// The fields `e_shoff`, and `e_shentsize` to `e_shstrndx`, of the header (ELF-64 Object File
-/// Format, "ELF Header").
+/// Returns the fields `e_shoff`, and `e_shentsize` to `e_shstrndx`, of the header (ELF-64 Object
+/// File Format, "ELF Header").
 fn section_fields(file: &[u8], segments: &[Segment<'_>]) -> Vec<Extent> {
     let begins_file = |segment: &&Segment<'_>| segment.data.as_ptr() == file.as_ptr();
     let fields = [(40, 8), (58, 6)];
@@ -269,14 +269,14 @@ fn find_symbols(
     Ok(symbols)
 }
 
-/// The symbols of interest, by name.
+/// The relevant symbols, by name.
 struct Names {
     found: BTreeMap<String, Vec<(u64, u64)>>,
 }
 
 impl Names {
-    /// Reads `.dynsym`, and for names that are not in it `.symtab`: an executable exports
-    /// everything on this target, but a linker script may say otherwise.
+    /// Reads `.dynsym`, and `.symtab` for names that are missing there. An executable exports
+    /// everything on this target, but a linker script may change that.
     fn read(sections: &SectionTable<'_, Header>, file: &[u8], entry: &str) -> Result<Names, Error> {
         let mut found = BTreeMap::<String, Vec<(u64, u64)>>::new();
         for (kind, dynamic) in [(elf::SHT_DYNSYM, true), (elf::SHT_SYMTAB, false)] {
@@ -329,7 +329,7 @@ fn symbol_name<'a>(
     table: &SymbolTable<'a, Header>,
     symbol: &elf::Sym64<LE>,
 ) -> Result<&'a [u8], Error> {
-    // Section symbols and the like have no name, and some linkers give them odd ones.
+    // Section symbols and the like have no name, and some linkers give them strange ones.
     match symbol.st_type() {
         elf::STT_SECTION | elf::STT_FILE => Ok(b""),
         _ => table.symbol_name(LE, symbol).map_err(unreadable),

@@ -30,7 +30,7 @@ pub enum Error {
     ManifestValue {
         /// The key as it is written in the manifest.
         key: &'static str,
-        /// What is wrong with the value.
+        /// The defect of the value.
         problem: String,
         /// A correct value.
         remedy: String,
@@ -38,14 +38,14 @@ pub enum Error {
     /// A date is not `YYYY-MM-DD`, or not one that SIGSTRUCT can hold.
     #[error("`{text}` is not a date")]
     Date {
-        /// What was given.
+        /// The text.
         text: String,
     },
 
     /// The input is not an ELF file, or is damaged.
     #[error("the program is not a readable ELF file: {reason}")]
     Elf {
-        /// What could not be read.
+        /// The part that could not be read.
         reason: String,
     },
     /// An ELF file, but not one for x86-64.
@@ -60,7 +60,7 @@ pub enum Error {
         /// `e_type`.
         found: u16,
     },
-    /// A section every EDP program has is not there.
+    /// A section that every EDP program has is missing.
     #[error("the program has no section `{name}`")]
     MissingSection {
         /// The section's name.
@@ -76,7 +76,7 @@ pub enum Error {
         /// The newest version that this writer knows.
         supported: u32,
     },
-    /// A symbol every EDP program has is not there.
+    /// A symbol that every EDP program has is missing.
     #[error("the program does not export `{name}`")]
     MissingSymbol {
         /// The symbol's name.
@@ -92,7 +92,7 @@ pub enum Error {
         /// The manifest key.
         key: &'static str,
     },
-    /// Two symbols of one name lie at different places.
+    /// Two symbols with one name have different addresses.
     #[error("the program has more than one symbol `{name}`")]
     AmbiguousSymbol {
         /// The symbol's name.
@@ -103,12 +103,12 @@ pub enum Error {
     SymbolSize {
         /// The symbol's name.
         name: String,
-        /// The size it must have.
+        /// The required size.
         expected: u64,
-        /// The size it has.
+        /// The actual size.
         found: u64,
     },
-    /// A symbol to be filled in does not lie in the loaded program.
+    /// A symbol to be filled in is not in the loaded program.
     #[error("symbol `{name}` at {address:#x} is not in a loaded segment")]
     SymbolPlace {
         /// The symbol's name.
@@ -116,7 +116,7 @@ pub enum Error {
         /// Its address.
         address: u64,
     },
-    /// The entry symbol does not lie in executable memory.
+    /// The entry symbol is not in executable memory.
     #[error("entry symbol `{name}` at {address:#x} is not in an executable segment")]
     EntryNotCode {
         /// The symbol's name.
@@ -139,12 +139,12 @@ pub enum Error {
         /// The entry's name in the ELF specification.
         tag: &'static str,
     },
-    /// A relocation is not of the one kind that EDP's start code applies.
+    /// A relocation has another type than the one that EDP's start code applies.
     #[error(
         "relocation at {address:#x} has type {kind} and symbol {symbol}; only R_X86_64_RELATIVE is applied inside"
     )]
     Relocation {
-        /// Where it applies.
+        /// The address that it changes.
         address: u64,
         /// Its ELF type.
         kind: u32,
@@ -154,21 +154,21 @@ pub enum Error {
     /// A relocation would write outside the program's writable memory.
     #[error("relocation at {address:#x} is not in a writable segment")]
     RelocationPlace {
-        /// Where it applies.
+        /// The address that it changes.
         address: u64,
     },
-    /// A relocation would make a pointer that leaves the program.
+    /// A relocation would make a pointer to outside of the program.
     #[error("relocation at {address:#x} points to {target:#x}, outside the program")]
     RelocationTarget {
-        /// Where it applies.
+        /// The address that it changes.
         address: u64,
-        /// Where it points.
+        /// The address that it points to.
         target: u64,
     },
     /// The relocation table is inconsistent.
     #[error("the relocation table is inconsistent: {reason}")]
     RelocationTable {
-        /// In which way.
+        /// The inconsistency.
         reason: String,
     },
     /// A segment's permissions can't be given to enclave pages.
@@ -185,7 +185,7 @@ pub enum Error {
         /// The later segment's address.
         address: u64,
     },
-    /// Code on the enclave's first page.
+    /// The enclave's first page would be executable.
     #[error("the first page of the enclave would be executable")]
     FirstPageExecutable,
     /// The program needs a loader feature that enclaves don't have.
@@ -216,14 +216,14 @@ pub enum Error {
     Sgxs {
         /// Offset in the stream.
         at: u64,
-        /// What is wrong there.
+        /// The defect.
         reason: &'static str,
     },
 
     /// A key could not be read.
     #[error("the key can't be read: {reason}")]
     Key {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The key is not an RSA-3072 key.
@@ -251,13 +251,13 @@ pub enum Error {
     DevelopmentKey {
         /// The key file.
         path: String,
-        /// What is wrong with it.
+        /// The error.
         source: Box<Error>,
     },
     /// The bytes are not a request made by [`crate::SigningRequest`].
     #[error("not a signing request: {reason}")]
     Request {
-        /// What is wrong with it.
+        /// The defect.
         reason: &'static str,
     },
     /// The bytes are not a SIGSTRUCT, or its signature does not verify.

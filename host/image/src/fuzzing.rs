@@ -1,8 +1,7 @@
-//! What the fuzz targets in `fuzz/` call.
+//! The functions that the fuzz targets in `fuzz/` call.
 //!
-//! Each function takes any bytes. It panics if a reader does, or if something is not true
-//! that must be true of what was read. Nobody but a fuzzer needs the feature that this
-//! module belongs to.
+//! Each function takes any bytes. It panics if a reader does, or if the result breaks a property
+//! that must hold. Only fuzzers need the feature of this module.
 
 use crate::elf::{EDP_SYMBOLS, Program};
 use crate::layout::Layout;
@@ -15,14 +14,14 @@ use crate::{
     verify,
 };
 
-/// Bytes of the files that inputs say.
+/// The size of the file that an input describes, in bytes.
 const FILE_BYTES: usize = 0x6000;
 
-/// Programs that take more memory are read, and no image is made of them.
+/// Limit on the memory of a program, in bytes, for making an image of it.
 const MAX_BUILT: u64 = 64 * PAGE;
 
-/// A file with much in it that is zero: a place, a length, and bytes, and so on. The last place
-/// ends it.
+/// Makes a file that is mostly zero from a sequence of places, lengths and bytes. The last place is
+/// the file's end.
 fn file(bytes: &[u8]) -> Vec<u8> {
     let (mut file, mut end, mut rest) = (vec![0; FILE_BYTES], 0, bytes);
     while let Some(([low, high, length], more)) = rest.split_first_chunk::<3>() {
@@ -37,7 +36,7 @@ fn file(bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The input for a file.
+/// Returns the input that describes a file.
 pub fn packed(file: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     let mut add = |at: usize, bytes: &[u8]| {
@@ -49,7 +48,7 @@ pub fn packed(file: &[u8]) -> Vec<u8> {
     while at < file.len() {
         let end = file.len().min(at + 255);
         let zeros = file[at..].iter().take_while(|byte| **byte == 0).count();
-        // As far as there are no four zeros.
+        // A piece ends before four zeros.
         let piece = file[at..end].windows(4).position(|four| *four == [0; 4]);
         match zeros {
             0 => {
@@ -64,7 +63,7 @@ pub fn packed(file: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// A program; if it is small, an image is made of it.
+/// Reads a program, and makes an image of it if it is small.
 pub fn elf(bytes: &[u8]) {
     let file = file(bytes);
     let manifest = small();
@@ -91,14 +90,14 @@ pub fn elf(bytes: &[u8]) {
     let mut image = Vec::new();
     let Ok(built) = build(&file, &manifest, &mut image) else { return };
     assert_eq!(built.file_size, image.len() as u64);
-    assert_eq!(measure(&image[..]).expect("it was just made"), built.mrenclave);
+    assert_eq!(measure(&image[..]).expect("the image was just built"), built.mrenclave);
     assert!(program.end() <= built.elrange_size);
-    let inspection = inspect(&image[..], None).expect("it was just made");
+    let inspection = inspect(&image[..], None).expect("the image was just built");
     assert_eq!((inspection.pages, inspection.elrange_size), (built.pages, built.elrange_size));
     assert_eq!(inspection.threads.len(), built.tcs_count as usize);
 }
 
-/// As small as a manifest can be.
+/// Returns the smallest manifest.
 fn small() -> Manifest {
     Manifest {
         heap_size: PAGE,
@@ -109,7 +108,7 @@ fn small() -> Manifest {
     }
 }
 
-/// An image: all that reads one agrees on it.
+/// Reads an image, and checks that all readers agree on it.
 pub fn sgxs(bytes: &[u8]) {
     let image = file(bytes);
     let measured = measure(&image[..]).ok();
@@ -127,7 +126,7 @@ pub fn sgxs(bytes: &[u8]) {
         }
         Some(())
     };
-    // What Linux would measure otherwise is refused.
+    // An image that Linux would measure differently is refused.
     let walked = walk().is_some();
     let Some(inspection) = inspected else {
         assert!(!walked);
@@ -140,12 +139,12 @@ pub fn sgxs(bytes: &[u8]) {
     assert!(!inspection.to_string().is_empty());
 }
 
-/// ELRANGE as ECREATE's record has it.
+/// Returns the size of ELRANGE in ECREATE's record.
 fn reader_range(image: &[u8]) -> u64 {
     image[12..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// MRENCLAVE of a canonical image: SHA-256 of all but the records of what is not measured.
+/// Returns MRENCLAVE of a canonical image: SHA-256 of all records except the unmeasured ones.
 fn measured_alone(image: &[u8]) -> Mrenclave {
     let (mut measured, mut rest) = (Vec::new(), image);
     while !rest.is_empty() {
@@ -159,7 +158,7 @@ fn measured_alone(image: &[u8]) -> Mrenclave {
     Mrenclave(openssl::sha::sha256(&measured))
 }
 
-/// A SIGSTRUCT; MRSIGNER, if all of it is as EINIT wants it.
+/// Parses a SIGSTRUCT. Returns MRSIGNER, if EINIT would accept all of it.
 pub fn sigstruct(bytes: &[u8]) -> Option<[u8; 32]> {
     let sigstruct = sigstruct_from_bytes(bytes).ok()?;
     assert_eq!(sigstruct.as_ref(), bytes);
@@ -170,21 +169,21 @@ pub fn sigstruct(bytes: &[u8]) -> Option<[u8; 32]> {
             assert_eq!(required & !attributes.xfrm, 0);
         }
     }
-    // A wrong signature is a finding of an inspection, not an error.
+    // For an inspection, a wrong signature is a finding, not an error.
     let image = [b"ECREATE\0\x01\0\0\0\0\x20".as_slice(), &[0; 50]].concat();
     let inspection = inspect(&image[..], Some(&sigstruct)).expect("it is an image without pages");
     assert!(!inspection.to_string().is_empty());
     let key = verify(&sigstruct).ok()?;
     assert_eq!(key.mrsigner(), claimed_mrsigner(&sigstruct));
     let (header, body) = sigstruct.signature_data();
-    let request = SigningRequest::from_bytes(&[header, body].concat()).expect("it is signed");
+    let request = SigningRequest::from_bytes(&[header, body].concat()).expect("it was signed");
     let signature: Vec<u8> = sigstruct.signature.iter().rev().copied().collect();
-    let again = request.complete(&signature, &key).expect("it is signed");
+    let again = request.complete(&signature, &key).expect("the signature verifies");
     assert_eq!(again.as_ref(), bytes);
     Some(key.mrsigner().0)
 }
 
-/// A manifest, and the layout of an image by it.
+/// Parses a manifest, and lays out an image by it.
 pub fn manifest(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let manifest = match Manifest::from_toml_str(&text) {
@@ -194,7 +193,7 @@ pub fn manifest(bytes: &[u8]) {
             return;
         }
     };
-    manifest.check().expect("it was checked");
+    manifest.check().expect("the manifest was checked before");
     let data = [0; PAGE as usize];
     let segment = |start, execute: bool| Segment {
         memory: Extent { start, size: PAGE },
@@ -219,7 +218,7 @@ pub fn manifest(bytes: &[u8]) {
     for region in &layout.regions {
         assert!(region.offset >= end && region.size > 0);
         assert!(region.offset.is_multiple_of(PAGE) && region.size.is_multiple_of(PAGE));
-        end = region.offset.checked_add(region.size).expect("it lies in the address range");
+        end = region.offset.checked_add(region.size).expect("the region is in the address range");
     }
     assert!(end <= layout.elrange);
     for (start, size) in [layout.heap, layout.growth, layout.arena, layout.memory, layout.guard] {

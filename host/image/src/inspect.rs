@@ -1,4 +1,4 @@
-//! Shows what an image is, without running it.
+//! Shows the contents of an image, without running it.
 
 use std::fmt;
 use std::fs::File;
@@ -11,46 +11,46 @@ use crate::manifest::PAGE;
 use crate::measure::{CHUNKS_PER_PAGE, Measurement, Mrenclave, Mrsigner, Record, Records};
 use crate::{Date, Error, files, sign};
 
-/// An image, seen from outside. `Display` gives a text for people, serde a form for machines.
+/// A description of an image. `Display` writes a text for people, serde a form for programs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
     /// The measurement, computed from the image.
     pub mrenclave: Mrenclave,
-    /// The size of the address range.
+    /// The size of the address range, in bytes.
     pub elrange_size: u64,
     /// SSAFRAMESIZE.
     pub ssa_frame_pages: u32,
-    /// Number of pages that are added.
+    /// The number of pages that are added.
     pub pages: u64,
-    /// Number of pages whose content is measured as a whole.
+    /// The number of pages whose content is fully measured.
     pub measured_pages: u64,
-    /// Runs of pages that are alike, in ascending order. What lies between them has no pages.
+    /// Runs of equal pages, in ascending order. There are no pages between them.
     pub regions: Vec<RegionInfo>,
-    /// The thread control structures, in the order in which they are loaded: the first is
-    /// the main thread's.
+    /// The thread control structures, in the order in which they are loaded. The first belongs to
+    /// the main thread.
     pub threads: Vec<ThreadInfo>,
     /// The signature, if there is one.
     pub signature: Option<SignatureInfo>,
 }
 
-/// A run of pages that are alike.
+/// A run of equal pages.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RegionInfo {
-    /// Relative to the image base.
+    /// The offset from the image base, in bytes.
     pub offset: u64,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
     /// `REG` or `TCS`.
     pub page_type: &'static str,
-    /// Such as `rw-`; a TCS has none.
+    /// The permissions, such as `rw-`; a TCS has none.
     pub permissions: String,
-    /// How much of the content MRENCLAVE covers.
+    /// The part of the content that MRENCLAVE covers.
     pub measured: Coverage,
 }
 
-/// How much of a page's content MRENCLAVE covers.
+/// The part of a page's content that MRENCLAVE covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Coverage {
@@ -58,7 +58,7 @@ pub enum Coverage {
     All,
     /// Some of it.
     Part,
-    /// None of it: the host may choose it.
+    /// None of it: the host may choose the content.
     None,
 }
 
@@ -66,13 +66,13 @@ pub enum Coverage {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct ThreadInfo {
-    /// Where it lies.
+    /// The offset of the structure.
     pub offset: u64,
-    /// OENTRY: where the thread starts to run.
+    /// OENTRY: the offset at which the thread starts to run.
     pub entry: u64,
-    /// OSSA: where its state is saved.
+    /// OSSA: the offset at which its state is saved.
     pub ssa: u64,
-    /// NSSA: how often.
+    /// NSSA: the number of SSA frames.
     pub ssa_frames: u32,
     /// OFSBASGX.
     pub fs_base: u64,
@@ -80,7 +80,7 @@ pub struct ThreadInfo {
     pub gs_base: u64,
 }
 
-/// What a SIGSTRUCT says, and whether it is true.
+/// The contents of a SIGSTRUCT, and whether they are correct.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct SignatureInfo {
@@ -88,13 +88,13 @@ pub struct SignatureInfo {
     pub mrsigner: Mrsigner,
     /// The measurement that was signed.
     pub mrenclave: Mrenclave,
-    /// Whether that is the measurement of the image.
+    /// Whether the signed measurement is that of the image.
     pub matches_image: bool,
     /// Whether the signature verifies.
     pub valid: bool,
-    /// If not, why.
+    /// The reason if the signature does not verify.
     pub problem: Option<String>,
-    /// The date signed; `None` if it is not one.
+    /// The signed date; `None` if it is not a date.
     pub date: Option<String>,
     /// Whether a debugger may read the enclave.
     pub debug: bool,
@@ -106,21 +106,21 @@ pub struct SignatureInfo {
     pub svn: u16,
     /// ATTRIBUTES.FLAGS, in hexadecimal.
     pub attributes: String,
-    /// The bits of it that are fixed.
+    /// The bits of the flags that the signature fixes.
     pub attributes_mask: String,
     /// ATTRIBUTES.XFRM, in hexadecimal.
     pub xfrm: String,
-    /// The bits of it that are fixed.
+    /// The bits of XFRM that the signature fixes.
     pub xfrm_mask: String,
     /// MISCSELECT, in hexadecimal.
     pub miscselect: String,
-    /// The bits of it that are fixed.
+    /// The bits of MISCSELECT that the signature fixes.
     pub miscselect_mask: String,
 }
 
-/// Inspects an image and, if given, the signature that belongs to it.
+/// Inspects an image and, if given, its signature.
 ///
-/// A signature that is wrong is a finding, not an error.
+/// A wrong signature is a finding, not an error.
 pub fn inspect(sgxs: impl Read, sigstruct: Option<&Sigstruct>) -> Result<Inspection, Error> {
     let mut records = Records::new(sgxs);
     let mut measurement = Measurement::new()?;
@@ -171,7 +171,7 @@ struct Page {
     offset: u64,
     flags: SecinfoFlags,
     measured_chunks: usize,
-    /// The first bytes of a TCS: all the fields that there are.
+    /// The first bytes of a TCS, which contain all fields.
     fields: [u8; 72],
 }
 
@@ -182,7 +182,7 @@ impl Pages {
     }
 
     fn chunk(&mut self, index: usize, measured: bool, data: &[u8]) {
-        // The reader has seen to it that content follows its page.
+        // The reader has checked that content follows its page.
         let Some(page) = &mut self.current else {
             return;
         };
@@ -340,7 +340,7 @@ impl fmt::Display for SignatureInfo {
     }
 }
 
-/// A size, in the largest unit that leaves no fraction.
+/// A size, shown in the largest unit without a fraction.
 struct Bytes(u64);
 
 impl fmt::Display for Bytes {

@@ -13,8 +13,7 @@ pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file that is being written under a temporary name. If it is dropped before it was kept, it is
-/// removed.
+/// A file that is written under a temporary name. Dropping it removes the file, unless it was kept.
 pub(crate) struct Draft {
     file: File,
     draft: PathBuf,
@@ -57,7 +56,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // After `keep` there is nothing to remove. Other errors can't be reported from here.
+        // After `keep` there is nothing to remove. Other errors can't be reported here.
         let _ = fs::remove_file(&self.draft);
     }
 }

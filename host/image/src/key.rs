@@ -1,5 +1,5 @@
-//! The keys that sign images: RSA-3072 with the public exponent 3, as EINIT demands (SDM
-//! Vol. 3D, "SIGSTRUCT").
+//! The keys that sign images: RSA-3072 with the public exponent 3, as EINIT requires (SDM Vol. 3D,
+//! "SIGSTRUCT").
 
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
@@ -19,7 +19,7 @@ use crate::io;
 use crate::measure::Mrsigner;
 
 const BITS: u32 = 3072;
-/// Bytes of a modulus, a signature, Q1 and Q2.
+/// The size of a modulus, a signature, Q1 and Q2, in bytes.
 pub(crate) const RSA_SIZE: usize = BITS as usize / 8;
 
 /// A private key that may sign images.
@@ -42,7 +42,7 @@ impl SigningKey {
 
     /// Reads an unencrypted PEM file, PKCS #1 or PKCS #8.
     pub fn from_pem(pem: &[u8]) -> Result<SigningKey, Error> {
-        // Without a callback of ours OpenSSL would ask for a passphrase on the terminal.
+        // Without this callback, OpenSSL would ask for a passphrase on the terminal.
         let mut encrypted = false;
         let key = PKey::private_key_from_pem_callback(pem, |_| {
             encrypted = true;
@@ -85,7 +85,7 @@ impl SigningKey {
         let path = path.as_ref();
         match SigningKey::from_file(path) {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
-            // These name the file.
+            // The messages of these results name the file.
             result @ (Ok(_) | Err(Error::Io { .. } | Error::KeyPermissions { .. })) => {
                 return result;
             }
@@ -107,12 +107,12 @@ impl SigningKey {
         SigningKey::from_file(path)
     }
 
-    /// The public half.
+    /// Returns the public key.
     pub fn verifying_key(&self) -> Result<VerifyingKey, Error> {
         VerifyingKey::from_modulus(&self.rsa.n().to_vec())
     }
 
-    /// PKCS #1 v1.5 with SHA-256, big-endian.
+    /// Signs with PKCS #1 v1.5 and SHA-256. The signature is big-endian.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let key = PKey::from_rsa(self.rsa.clone())?;
         Ok(Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot_to_vec(message)?)
@@ -135,33 +135,33 @@ impl VerifyingKey {
         VerifyingKey::from_pem(&fs::read(path).map_err(|e| Error::io("reading the key", path, e))?)
     }
 
-    /// `modulus` is big-endian.
+    /// Makes a key from a big-endian modulus.
     pub(crate) fn from_modulus(modulus: &[u8]) -> Result<VerifyingKey, Error> {
         let rsa = Rsa::from_public_components(BigNum::from_slice(modulus)?, BigNum::from_u32(3)?)?;
         check(&rsa)?;
         Ok(VerifyingKey { rsa })
     }
 
-    /// MRSIGNER of all images signed with this key.
+    /// Returns MRSIGNER of all images signed with this key.
     pub fn mrsigner(&self) -> Mrsigner {
         Mrsigner(sha256(&self.modulus()))
     }
 
-    /// The modulus, little-endian, as it stands in SIGSTRUCT.
+    /// Returns the modulus, little-endian, as in SIGSTRUCT.
     pub(crate) fn modulus(&self) -> [u8; RSA_SIZE] {
         little_endian(&self.rsa.n().to_vec())
     }
 
-    /// `signature` is big-endian.
+    /// Whether the big-endian `signature` verifies.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> Result<bool, Error> {
         let key = PKey::from_rsa(self.rsa.clone())?;
-        // A signature that is malformed, rather than just wrong, is an error to OpenSSL.
+        // For OpenSSL, a malformed signature is an error, while a wrong one is not.
         Ok(Verifier::new(MessageDigest::sha256(), &key)?
             .verify_oneshot(signature, message)
             .unwrap_or(false))
     }
 
-    /// Q1 and Q2, with which EINIT verifies the signature without dividing.
+    /// Returns Q1 and Q2, with which EINIT verifies the signature without a division.
     pub(crate) fn quotients(
         &self,
         signature: &[u8],
@@ -199,7 +199,7 @@ fn little_endian(big_endian: &[u8]) -> [u8; RSA_SIZE] {
     padded(&reversed)
 }
 
-/// `bytes` come from numbers that are smaller than the modulus, or from it.
+/// Pads a little-endian number that is at most the modulus.
 fn padded(bytes: &[u8]) -> [u8; RSA_SIZE] {
     let mut all = [0; RSA_SIZE];
     all[..bytes.len()].copy_from_slice(bytes);

@@ -25,10 +25,10 @@ use crate::manifest::{MAX_ELRANGE, PAGE};
 use crate::segment::Extent;
 use crate::{Error, Manifest, SSA_FRAME_PAGES};
 
-/// The unmapped range before each region.
+/// The size of the range without pages before each region, in bytes.
 pub(crate) const GUARD: u64 = 64 << 10;
 
-/// What the pages of a region are filled with, and whether MRENCLAVE covers that.
+/// The content of a region's pages, and whether MRENCLAVE covers it.
 pub(crate) enum Content<'a> {
     /// The bytes of a segment, then zeros. Measured.
     Segment(&'a [u8]),
@@ -45,7 +45,7 @@ pub(crate) enum Content<'a> {
 pub(crate) struct Region<'a> {
     pub(crate) offset: u64,
     pub(crate) size: u64,
-    /// Where in the region the content starts; only segments may start within a page.
+    /// The offset of the content in the region; only segments may start within a page.
     pub(crate) skew: usize,
     /// `None` for a TCS.
     pub(crate) permissions: Option<SecinfoFlags>,
@@ -62,7 +62,7 @@ pub(crate) struct Patch {
 pub(crate) struct Layout<'a> {
     /// In ascending order, without overlap.
     pub(crate) regions: Vec<Region<'a>>,
-    /// In no order, none across the end of a segment.
+    /// In no order. None crosses the end of a segment.
     pub(crate) patches: Vec<Patch>,
     pub(crate) elrange: u64,
     pub(crate) heap: (u64, u64),
@@ -76,8 +76,8 @@ const RW: SecinfoFlags = SecinfoFlags::R.union(SecinfoFlags::W);
 const RWX: SecinfoFlags = RW.union(SecinfoFlags::X);
 
 impl<'a> Layout<'a> {
-    /// `manifest` has been checked, so every size in it is at most [`MAX_ELRANGE`] and a
-    /// multiple of the page size, and sums of a few of them can't wrap.
+    /// Plans an image. `manifest` has been checked, so every size in it is at most [`MAX_ELRANGE`]
+    /// and a multiple of the page size, and sums of a few of them can't wrap.
     pub(crate) fn plan(program: &Program<'a>, manifest: &Manifest) -> Result<Layout<'a>, Error> {
         check_layout_symbols(program, manifest)?;
         let mut regions = Vec::new();
@@ -97,7 +97,7 @@ impl<'a> Layout<'a> {
 
         let mut plan = Cursor { next: program.end(), regions };
         plan.guard();
-        // std's allocator (`sys/alloc/sgx.rs`) does not take fresh heap for zeroed.
+        // std's allocator (`sys/alloc/sgx.rs`) does not assume that fresh heap is zeroed.
         let heap = plan.place(manifest.heap_size, RW, Content::Unmeasured)?;
         if manifest.heap_growth_size > 0 {
             plan.guard();
@@ -142,7 +142,7 @@ impl<'a> Cursor<'a> {
         self.next += GUARD;
     }
 
-    /// Addresses without pages.
+    /// Leaves out addresses, which get no pages.
     fn leave(&mut self, size: u64) -> (u64, u64) {
         let offset = self.next;
         self.next += size;
@@ -175,12 +175,11 @@ impl<'a> Cursor<'a> {
         Ok((offset, size))
     }
 
-    /// One thread's memory, as `std`'s `entry.S` expects it: the TLS page right above the
-    /// stack, FS and GS on it.
+    /// Places one thread's memory as `std`'s `entry.S` expects it: the TLS page directly above the
+    /// stack, and FS and GS on that page.
     fn place_thread(&mut self, main: bool, entry: u64, manifest: &Manifest) -> Result<(), Error> {
         let stack_size = if main { manifest.stack_size } else { manifest.thread_stack_size };
-        // Compiled code writes a stack slot before it reads it; the first thing on the
-        // stack is what `entry.S` pushes.
+        // Compiled code writes a stack slot before it reads it; `entry.S` pushes the first values.
         let (stack, _) = self.place(stack_size, RW, Content::Unmeasured)?;
         let top = stack + stack_size;
         let (tls, _) = self.place(PAGE, RW, Content::Page(tls_page(top - ENTRY_ROOM, main)))?;
@@ -198,21 +197,21 @@ impl<'a> Cursor<'a> {
         let mut page = Box::new([0; PAGE as usize]);
         page.copy_from_slice(tcs.as_ref());
         self.push(PAGE, None, Content::Page(page))?;
-        // Measured, though the processor fills a frame before the enclave sees it: an exit
-        // that reports no exception leaves EXINFO as it was, and a handler must not find
-        // there what the host wrote before the enclave began.
+        // The frames are measured, although the processor fills a frame before the enclave sees it.
+        // An exit that reports no exception leaves EXINFO unchanged, and a handler must not find
+        // values there that the host wrote before the enclave began.
         self.place(ssa_size, RW, Content::Zeros)?;
         Ok(())
     }
 }
 
-/// Bytes at the top of each stack that stay free. `entry.S` aligns with `orq $8, %rsp` when an
-/// aborted enclave is entered again, which from the very top would reach into the TLS page.
+/// The bytes at the top of each stack that stay free. When an aborted enclave is entered again,
+/// `entry.S` aligns with `orq $8, %rsp`, which at the very top would reach into the TLS page.
 const ENTRY_ROOM: u64 = 16;
 
-/// The first page that FS and GS reach: `tcsls_*` in `entry.S`. It must be measured: with
-/// `last_rsp` not 0, a first entry would pass for a return from a call to the host. Its
-/// unused part is zero, and a stub of the program's own may use it.
+/// Returns the first page that FS and GS reach: `tcsls_*` in `entry.S`. It must be measured: with a
+/// nonzero `last_rsp`, a first entry would look like a return from a host call. Its unused part is
+/// zero, and the program's own stub may use it.
 fn tls_page(top_of_stack: u64, main: bool) -> Box<[u8; PAGE as usize]> {
     const TOS: usize = 0x00;
     const FLAGS: usize = 0x08;
@@ -247,7 +246,8 @@ fn check_layout_symbols(program: &Program<'_>, manifest: &Manifest) -> Result<()
     }
 }
 
-/// The values that `std` reads at run time, and the removal of what must not run inside.
+/// Returns patches with the values that `std` reads at run time. Removes code that must not run
+/// inside.
 fn edp_patches(
     program: &Program<'_>,
     heap: (u64, u64),

@@ -8,18 +8,19 @@ use serde::Deserialize;
 use crate::date::Date;
 use crate::{Error, Inspection};
 
-/// The size of an enclave page.
+/// The size of an enclave page, in bytes.
 pub(crate) const PAGE: u64 = 4096;
 
-/// A process has 47 bits of address space, and ELRANGE is naturally aligned.
+/// Limit on ELRANGE, in bytes: a process has 47 bits of address space, and ELRANGE is naturally
+/// aligned.
 pub(crate) const MAX_ELRANGE: u64 = 1 << 46;
 
 /// EDP's entry point, which ignores CSSA.
 const EDP_ENTRY: &str = "sgx_entry";
 
-/// XCR0 bits that an image may allow: x87, SSE, AVX, the three of AVX-512, PKRU.
-/// With all of them the XSAVE area (2696 bytes), EXINFO (16) and GPRSGX (184) fit into one
-/// page, see [`crate::SSA_FRAME_PAGES`]. AMX (bits 17 and 18) would need three.
+/// The XCR0 bits that an image may allow: x87, SSE, AVX, the three of AVX-512, PKRU. With all of
+/// them the XSAVE area (2696 bytes), EXINFO (16) and GPRSGX (184) fit into one page, see
+/// [`crate::SSA_FRAME_PAGES`]. AMX (bits 17 and 18) would need three pages.
 const XFRM_KNOWN: u64 = 0x2e7;
 const XFRM_LEGACY: u64 = 0x3;
 const XFRM_AVX: u64 = 0x4;
@@ -66,7 +67,7 @@ pub struct Manifest {
     /// The program learns the place from the symbols `TWINE_GROWTH_BASE` and
     /// `TWINE_GROWTH_SIZE`, see [`crate::build()`].
     pub heap_growth_size: u64,
-    /// Number of TCSs, the main thread's included. Default: 4.
+    /// Number of TCSs, including the main thread's. Default: 4.
     pub threads: u32,
     /// Bytes of stack of the first TCS, on which the main thread runs. Default: 2 MiB.
     pub stack_size: u64,
@@ -100,7 +101,7 @@ pub struct Manifest {
     /// an interrupt can only be resumed, not entered. More frames need a custom [`Manifest::entry`] that
     /// checks CSSA and handles exceptions.
     pub ssa_frames: u32,
-    /// The symbol at which every TCS is entered. Default: `sgx_entry`, the one of Rust's
+    /// The symbol at which every TCS is entered. Default: `sgx_entry`, which belongs to Rust's
     /// standard library.
     pub entry: String,
     /// Whether a debugger may read the enclave. Default: `false`.
@@ -110,8 +111,8 @@ pub struct Manifest {
     /// Whether fault addresses are reported to the enclave's exception handler (MISCSELECT
     /// bit 0, SDM Vol. 3D, "EXINFO structure"). Default: `false`.
     pub exinfo: bool,
-    /// The extended processor state that the enclave may use, as XCR0 bits. Default: 0xe7:
-    /// x87, SSE, AVX and AVX-512. The launcher may leave out what is not in
+    /// The extended processor state that the enclave may use, as XCR0 bits. Default: 0xe7: x87,
+    /// SSE, AVX and AVX-512. The launcher may leave out bits that are not in
     /// [`Manifest::xfrm_required`]; see [`crate::sign()`].
     pub xfrm: u64,
     /// The part of [`Manifest::xfrm`] without which the enclave must not start. Default:
@@ -123,7 +124,7 @@ pub struct Manifest {
     pub svn: u16,
     /// The smallest ELRANGE, 0 for as small as the layout permits. Default: 0.
     pub elrange: u64,
-    /// The date to be put into the signature. Default: none; see [`Date::choose`].
+    /// The date for the signature. Default: none; see [`Date::choose`].
     pub date: Option<Date>,
 }
 
@@ -214,7 +215,7 @@ impl Manifest {
         self.check_xfrm()
     }
 
-    /// Bytes of the code arena that have pages at the start.
+    /// Returns the size of the code arena that has pages at the start, in bytes.
     pub(crate) fn arena_at_start(&self) -> u64 {
         self.code_arena_at_start.unwrap_or(self.code_arena_size)
     }
@@ -295,7 +296,7 @@ impl fmt::Display for Manifest {
         writeln!(f, "xfrm-required = {:#x}", self.xfrm_required)?;
         writeln!(f, "debug = {}", self.debug)?;
         writeln!(f, "exinfo = {}", self.exinfo)?;
-        // Rust escapes quotes and backslashes as TOML does; a symbol has no other special characters.
+        // Rust escapes quotes and backslashes like TOML; a symbol has no other special characters.
         writeln!(f, "entry = {:?}", self.entry)?;
         match self.date {
             Some(date) => writeln!(f, "date = \"{date}\""),

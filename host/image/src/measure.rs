@@ -1,12 +1,12 @@
 //! Reads an SGXS stream, record by record, and computes its MRENCLAVE.
 //!
-//! The stream is what ECREATE, EADD and EEXTEND put into the measurement (SDM Vol. 3D,
-//! "Enclave Measurement"), preceded where EEXTEND is concerned by nothing and followed by
-//! the 256 bytes it measures. Data that is loaded but not measured comes in records of the
-//! same form under another tag. MRENCLAVE is SHA-256 of all records but those.
+//! The stream consists of the records that ECREATE, EADD and EEXTEND put into the measurement (SDM
+//! Vol. 3D, "Enclave Measurement"). Each record of EEXTEND is followed by the 256 bytes that it
+//! measures. Data that is loaded but not measured is in records of the same form under another tag.
+//! MRENCLAVE is SHA-256 of all other records.
 //!
-//! Images are written with the `sgxs` crate and read with this reader: what one gets wrong,
-//! the other does not confirm.
+//! The `sgxs` crate writes images, and this reader reads them, so that each would reveal an error
+//! of the other.
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -18,7 +18,7 @@ use sgxs::sgxs::{MEAS_UNMEASRD, MEAS_UNSIZED};
 use crate::Error;
 use crate::manifest::PAGE;
 
-/// Declares a SHA-256 value that is shown and written as hexadecimal digits.
+/// Declares a SHA-256 value that is shown as hexadecimal digits.
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -64,7 +64,7 @@ impl Mrenclave {
     }
 }
 
-/// Computes MRENCLAVE of an image. Any canonical SGXS stream will do.
+/// Computes MRENCLAVE of an image. It accepts any canonical SGXS stream.
 pub fn measure(sgxs: impl Read) -> Result<Mrenclave, Error> {
     let mut records = Records::new(sgxs);
     let mut measurement = Measurement::new()?;
@@ -74,7 +74,7 @@ pub fn measure(sgxs: impl Read) -> Result<Mrenclave, Error> {
     measurement.finish()
 }
 
-/// MRENCLAVE in the making.
+/// A computation of MRENCLAVE.
 pub(crate) struct Measurement(Hasher);
 
 impl Measurement {
@@ -92,7 +92,7 @@ impl Measurement {
     }
 }
 
-/// One record of a stream, checked.
+/// A record of a stream, which has been checked.
 #[derive(Debug)]
 pub(crate) enum Record<'a> {
     /// ECREATE: the SSA frame size in pages and the size of ELRANGE.
@@ -107,13 +107,13 @@ const HEADER: usize = 64;
 pub(crate) const CHUNK: usize = 256;
 pub(crate) const CHUNKS_PER_PAGE: usize = PAGE as usize / CHUNK;
 
-/// Reads records, and sees to it that the stream is canonical: one ECREATE,
-/// first; pages in ascending order, inside ELRANGE; content behind its page, no part twice.
+/// Reads records, and checks that the stream is canonical: it begins with the only ECREATE; pages
+/// are in ascending order, inside ELRANGE; content follows its page, and no part occurs twice.
 #[derive(Debug)]
 pub(crate) struct Records<R> {
     input: BufReader<R>,
     buffer: [u8; HEADER + CHUNK],
-    /// Bytes of the buffer that are measured.
+    /// The number of bytes of the buffer that are measured.
     measured: usize,
     position: u64,
     elrange: Option<u64>,
@@ -134,7 +134,7 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// The next record, or `None` at the end of the stream.
+    /// Returns the next record, or `None` at the end of the stream.
     pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, Error> {
         let at = self.position;
         let refuse = |reason| Error::Sgxs { at, reason };
@@ -173,7 +173,7 @@ impl<R: Read> Records<R> {
         Ok(Some(Record::Page { offset: self.field(8), flags }))
     }
 
-    /// How many bytes were read.
+    /// Returns the number of bytes that were read.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -228,7 +228,7 @@ impl<R: Read> Records<R> {
         Ok(())
     }
 
-    /// Reads into the buffer, and returns the number of bytes that there were.
+    /// Reads into the buffer, and returns the number of bytes read.
     fn fill(&mut self, start: usize, size: usize) -> Result<usize, Error> {
         let mut count = 0;
         while count < size {

@@ -1,4 +1,4 @@
-//! An image page by page, as Linux's driver adds them.
+//! Reads an image page by page, as Linux's driver adds the pages.
 
 use std::io::Read;
 
@@ -11,7 +11,7 @@ use crate::measure::{CHUNK, CHUNKS_PER_PAGE, Record, Records};
 /// One page.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// From the enclave's base, in bytes.
+    /// The offset from the enclave's base, in bytes.
     pub offset: u64,
     /// `SECINFO.FLAGS`: type and permissions.
     pub flags: SecinfoFlags,
@@ -43,7 +43,7 @@ pub struct Pages<R> {
     records: Records<R>,
     /// SSAFRAMESIZE.
     ssa_frame_pages: u32,
-    /// Bytes of ELRANGE.
+    /// The size of ELRANGE, in bytes.
     elrange: u64,
     /// The page whose record was read last.
     page: Option<(u64, SecinfoFlags)>,
@@ -54,7 +54,7 @@ impl<R: Read> Pages<R> {
     /// Begins to read.
     ///
     /// # Errors
-    /// When the stream can't be read or does not begin as an image does.
+    /// If the stream can't be read, or does not begin like an image.
     pub fn new(sgxs: R) -> Result<Self, Error> {
         let mut records = Records::new(sgxs);
         let refuse = |reason| Err(Error::Sgxs { at: 0, reason });
@@ -69,21 +69,21 @@ impl<R: Read> Pages<R> {
         Ok(Pages { records, ssa_frame_pages, elrange, page, content: Box::new([0; PAGE as usize]) })
     }
 
-    /// SSAFRAMESIZE, in pages.
+    /// Returns SSAFRAMESIZE, in pages.
     pub fn ssa_frame_pages(&self) -> u32 {
         self.ssa_frame_pages
     }
 
-    /// Bytes of ELRANGE.
+    /// Returns the size of ELRANGE, in bytes.
     pub fn elrange(&self) -> u64 {
         self.elrange
     }
 
-    /// The next page, or `None` after the last one.
+    /// Returns the next page, or `None` after the last one.
     ///
     /// # Errors
-    /// If the stream can't be read or is not canonical, or if a page is not measured as a whole from
-    /// its start to its end, as Linux's driver does it.
+    /// If the stream can't be read or is not canonical, or if a page is measured in another way
+    /// than Linux's driver does it: as a whole, from its start to its end.
     #[expect(clippy::should_implement_trait, reason = "an item borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Page<'_>>, Error> {
         let Some((offset, flags)) = self.page.take() else { return Ok(None) };
@@ -130,7 +130,7 @@ mod tests {
 
     const RW: SecinfoFlags = SecinfoFlags::R.union(SecinfoFlags::W);
 
-    /// A chunk: its number, whether it is measured, and what it is full of.
+    /// A chunk: its number, whether it is measured, and the byte that fills it.
     type Chunk = (u64, bool, u8);
 
     fn image(pages: &[(u64, &[Chunk])]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Parts of a program, and where they lie.
+//! Parts of a program, and their addresses.
 
 use crate::Error;
 use crate::manifest::PAGE;
@@ -11,7 +11,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// The address after the last. Extents are checked when they are made.
+    /// Returns the address after the last. Extents are checked when they are made.
     pub(crate) fn end(self) -> u64 {
         self.start + self.size
     }
@@ -21,9 +21,9 @@ impl Extent {
     }
 }
 
-/// A part of the program that is loaded.
+/// A loaded part of the program.
 pub(crate) struct Segment<'a> {
-    /// Where it lies.
+    /// The addresses of the part.
     pub(crate) memory: Extent,
     /// Its first bytes; the others are zero.
     pub(crate) data: &'a [u8],
@@ -32,14 +32,14 @@ pub(crate) struct Segment<'a> {
 }
 
 impl Segment<'_> {
-    /// The pages it lies on.
+    /// Returns the pages that contain it.
     pub(crate) fn pages(&self) -> Extent {
         let start = self.memory.start / PAGE * PAGE;
         Extent { start, size: self.memory.end().next_multiple_of(PAGE) - start }
     }
 }
 
-/// The program can't be read as ELF.
+/// Returns the error for a program that can't be read as ELF.
 pub(crate) fn unreadable(error: object::read::Error) -> Error {
     Error::Elf { reason: error.to_string() }
 }

@@ -1,4 +1,4 @@
-//! Makes and checks SIGSTRUCT, the signature that EINIT demands.
+//! Makes and checks SIGSTRUCT, the signature that EINIT requires.
 
 use sgx_isa::{Attributes, AttributesFlags, Miscselect, Sigstruct};
 use sgx_isa::{SIGSTRUCT_HEADER1, SIGSTRUCT_HEADER2};
@@ -8,8 +8,8 @@ use crate::key::{RSA_SIZE, SigningKey, VerifyingKey};
 use crate::measure::{Mrenclave, Mrsigner};
 use crate::{Date, Error, Manifest};
 
-// Where things stand in SIGSTRUCT (SDM Vol. 3D, table "Layout of Enclave Signature
-// Structure"): header, key, body, quotients. Header and body are signed.
+// Offsets in SIGSTRUCT (SDM Vol. 3D, table "Layout of Enclave Signature Structure"): header, key,
+// body, quotients. Header and body are signed.
 const MODULUS: usize = 128;
 const EXPONENT: usize = MODULUS + RSA_SIZE;
 const SIGNATURE: usize = EXPONENT + 4;
@@ -23,17 +23,16 @@ const Q2: usize = Q1 + RSA_SIZE;
 /// The same measurement, manifest, date and key always give the same bytes.
 ///
 /// # What the signature fixes
-/// ISVPRODID and ISVSVN, MISCSELECT, and of ATTRIBUTES every flag: an image is a debug image
-/// or it is not, and can be launched in no other way.
+/// It fixes ISVPRODID, ISVSVN, MISCSELECT, and every flag of ATTRIBUTES: an image is a debug image
+/// or it is not, and can't be launched in another way.
 ///
-/// XFRM is a range. x87 and SSE are fixed at 1, and so is the rest of
-/// [`Manifest::xfrm_required`]. What is not in [`Manifest::xfrm`] is fixed at 0, so no
-/// launcher can put processor state into the enclave that its makers didn't think of. Between
-/// the two the launcher chooses, with [`launch_attributes`]: one signature then serves
-/// machines with AVX-512 and machines without. That choice is the host's, and decides over
-/// speed and over whether the enclave runs; it does not touch what is secret. The chosen
-/// value is in the enclave's report. The value signed is the largest, since a launcher that
-/// doesn't choose takes the value signed: it then works with everything an Ice Lake or later
+/// XFRM is a range. x87 and SSE are fixed at 1, and so is the rest of [`Manifest::xfrm_required`].
+/// Bits that are not in [`Manifest::xfrm`] are fixed at 0, so no launcher can put processor state
+/// into the enclave that its makers did not consider. Between the two the launcher chooses, with
+/// [`launch_attributes`]: so one signature serves machines with AVX-512 and machines without. The
+/// host makes that choice. It affects the speed, and whether the enclave runs, but no secrets. The
+/// chosen value is in the enclave's report. The signed value is the largest, since a launcher that
+/// does not choose uses the signed value: it then works with everything that an Ice Lake or later
 /// Xeon has, and fails at once on a lesser machine, not at the first AVX instruction.
 pub fn sign(
     mrenclave: Mrenclave,
@@ -45,7 +44,7 @@ pub fn sign(
     request.complete(&key.sign(request.as_bytes())?, &key.verifying_key()?)
 }
 
-/// What is to be signed, for a key that is kept elsewhere.
+/// The bytes to sign, for a key that is kept on another machine.
 ///
 /// ```no_run
 /// # use twine_image::*;
@@ -54,8 +53,8 @@ pub fn sign(
 /// # let date = Date::choose(None, &manifest)?;
 /// let request = SigningRequest::new(mrenclave, &manifest, date)?;
 /// std::fs::write("request.bin", request.as_bytes()).unwrap();
-/// // There: openssl dgst -sha256 -sign key.pem -out signature.bin request.bin
-/// //        openssl rsa -in key.pem -pubout -out public.pem
+/// // On that machine: openssl dgst -sha256 -sign key.pem -out signature.bin request.bin
+/// //                  openssl rsa -in key.pem -pubout -out public.pem
 /// let signature = std::fs::read("signature.bin").unwrap();
 /// let sigstruct = request.complete(&signature, &VerifyingKey::from_file("public.pem")?)?;
 /// write_signature("image.sgxs", &sigstruct)?;
@@ -69,7 +68,7 @@ pub struct SigningRequest {
 }
 
 impl SigningRequest {
-    /// The bytes that [`sign`] would sign.
+    /// Makes the bytes that [`sign`] would sign.
     pub fn new(
         mrenclave: Mrenclave,
         manifest: &Manifest,
@@ -97,12 +96,12 @@ impl SigningRequest {
         SigningRequest::from_bytes(&[header, body].concat())
     }
 
-    /// The bytes to sign: with SHA-256 and PKCS #1 v1.5.
+    /// Returns the bytes to sign with SHA-256 and PKCS #1 v1.5.
     pub fn as_bytes(&self) -> &[u8; 256] {
         &self.bytes
     }
 
-    /// Reads a request again.
+    /// Reads a request that was written before.
     pub fn from_bytes(bytes: &[u8]) -> Result<SigningRequest, Error> {
         let bytes: [u8; 256] =
             bytes.try_into().map_err(|_| Error::Request { reason: "it is not 256 bytes long" })?;
@@ -112,13 +111,13 @@ impl SigningRequest {
         Ok(SigningRequest { bytes })
     }
 
-    /// SHA-256 of the bytes, for signers that want that.
+    /// Returns the SHA-256 of the bytes, for signers that need the digest.
     pub fn digest(&self) -> [u8; 32] {
         openssl::sha::sha256(&self.bytes)
     }
 
-    /// Joins the request and the signature of it, which is big-endian, as signers give it.
-    /// A signature that does not verify is refused.
+    /// Joins the request and its signature, which is big-endian, as signers return it. Refuses a
+    /// signature that does not verify.
     pub fn complete(&self, signature: &[u8], key: &VerifyingKey) -> Result<Sigstruct, Error> {
         if signature.len() != RSA_SIZE {
             return Err(Error::Signature { reason: "an RSA-3072 signature is 384 bytes long" });
@@ -142,8 +141,8 @@ impl SigningRequest {
     }
 }
 
-/// Checks all of a SIGSTRUCT that EINIT checks without looking at the enclave, and returns
-/// the key that signed it.
+/// Makes all checks of EINIT that do not need the enclave, and returns the key that signed the
+/// SIGSTRUCT.
 pub fn verify(sigstruct: &Sigstruct) -> Result<VerifyingKey, Error> {
     let not_valid = |reason| Error::Signature { reason };
     let request =
@@ -168,13 +167,13 @@ pub fn verify(sigstruct: &Sigstruct) -> Result<VerifyingKey, Error> {
     Ok(key)
 }
 
-/// The attributes to launch with on a machine whose XCR0 is `xcr0` (XGETBV with ECX = 0): as
-/// much of the XFRM that was signed as the machine has.
+/// Returns the attributes to launch with on a machine whose XCR0 is `xcr0` (XGETBV with ECX = 0):
+/// the part of the signed XFRM that the machine has.
 pub fn launch_attributes(sigstruct: &Sigstruct, xcr0: u64) -> Result<Attributes, Error> {
     const AVX: u64 = 0x4;
     const AVX512: u64 = 0xe0;
     let Attributes { flags, xfrm } = sigstruct.attributes;
-    // ECREATE wants all of AVX-512 or none of it.
+    // ECREATE requires all of AVX-512 or none of it.
     let has_avx512 = xcr0 & (AVX | AVX512) == AVX | AVX512;
     let available = if has_avx512 { xcr0 } else { xcr0 & !AVX512 };
     let required = xfrm & sigstruct.attributemask[1];
@@ -184,7 +183,7 @@ pub fn launch_attributes(sigstruct: &Sigstruct, xcr0: u64) -> Result<Attributes,
     }
 }
 
-/// MRSIGNER of whoever holds the key to the modulus in a SIGSTRUCT, valid or not.
+/// Returns MRSIGNER for the modulus in a SIGSTRUCT, whether the signature is valid or not.
 pub(crate) fn claimed_mrsigner(sigstruct: &Sigstruct) -> Mrsigner {
     Mrsigner(openssl::sha::sha256(&sigstruct.modulus))
 }

@@ -1,4 +1,4 @@
-//! Writes an image as SGXS, and measures it on the way.
+//! Writes an image as SGXS, and measures it at the same time.
 
 use std::io::{self, BufWriter, Write};
 
@@ -12,26 +12,26 @@ use crate::manifest::PAGE;
 use crate::measure::Mrenclave;
 use crate::{Error, Manifest, SSA_FRAME_PAGES};
 
-/// What [`build`] made. Offsets are from the image base; a region that the manifest does
-/// not ask for has offset and size 0.
+/// A description of the image that [`build`] made. Offsets are from the image base; a region that
+/// the manifest does not ask for has offset and size 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Built {
     /// The image's measurement.
     pub mrenclave: Mrenclave,
-    /// The size of the enclave's address range, a power of two.
+    /// The size of the enclave's address range in bytes, a power of two.
     pub elrange_size: u64,
-    /// How many threads can be inside at once.
+    /// The number of threads that can be inside at once.
     pub tcs_count: u32,
-    /// Number of pages that loading adds: what the enclave takes of EPC.
+    /// The number of pages that loading adds, which is the EPC that the enclave takes.
     pub pages: u64,
-    /// Bytes of page content that MRENCLAVE covers.
+    /// The size of the page content that MRENCLAVE covers, in bytes.
     pub measured_bytes: u64,
-    /// Bytes of SGXS that were written.
+    /// The size of the SGXS stream, in bytes.
     pub file_size: u64,
     /// The heap's offset and size.
     pub heap: (u64, u64),
-    /// Where the heap can grow: offset and size.
+    /// The offset and size of the addresses where the heap can grow.
     pub heap_growth: (u64, u64),
     /// The code arena's offset and size.
     pub arena: (u64, u64),
@@ -43,15 +43,15 @@ pub struct Built {
 
 /// Makes an image of a program, and writes it as SGXS.
 ///
-/// `elf` is what cargo builds for `x86_64-fortanix-unknown-sgx`. The same program and
+/// `elf` is the program that cargo builds for `x86_64-fortanix-unknown-sgx`. The same program and
 /// manifest always give the same bytes.
 ///
-/// A program that uses a heap that grows, a code arena, memory or a guard range learns where they
-/// lie from symbols that it defines and this function fills in: `TWINE_GROWTH_BASE`,
-/// `TWINE_GROWTH_SIZE`, `TWINE_ARENA_BASE`, `TWINE_ARENA_SIZE`, `TWINE_ARENA_AT_START`, `TWINE_MEMORY_BASE`,
-/// `TWINE_MEMORY_SIZE`, `TWINE_GUARD_BASE`, `TWINE_GUARD_SIZE`, each an 8-byte object,
-/// little-endian, the bases relative to the image base. All are 0 for a region
-/// that there is not. To the compiler they must look like memory that somebody else writes:
+/// A program that uses heap growth, a code arena, memory or a guard range learns their addresses
+/// from symbols that it defines and this function fills in: `TWINE_GROWTH_BASE`,
+/// `TWINE_GROWTH_SIZE`, `TWINE_ARENA_BASE`, `TWINE_ARENA_SIZE`, `TWINE_ARENA_AT_START`,
+/// `TWINE_MEMORY_BASE`, `TWINE_MEMORY_SIZE`, `TWINE_GUARD_BASE`, `TWINE_GUARD_SIZE`. Each is an
+/// 8-byte object, little-endian, and the bases are relative to the image base. All are 0 for a
+/// missing region. The compiler must assume that other code writes them:
 ///
 /// ```
 /// core::arch::global_asm!(
@@ -71,10 +71,11 @@ pub struct Built {
 /// ```
 ///
 /// # What MRENCLAVE covers
-/// The program with all of its zero-initialised memory, the TLS, TCS and SSA pages: address,
-/// permissions and content. The heap, the stacks, the code arena and the memory before the guard
-/// range: address and permissions, **not** content. A host may load any bytes there, so whoever
-/// uses them must write before they read; `std`'s allocator and compiled code do.
+/// It covers address, permissions and content of the program with all of its zero-initialised
+/// memory, and of the TLS, TCS and SSA pages. For the heap, the stacks, the code arena and the
+/// memory before the guard range, it covers address and permissions, **not** content. A host may
+/// load any bytes there, so code must write to them before it reads; `std`'s allocator and compiled
+/// code do.
 pub fn build(elf: &[u8], manifest: &Manifest, out: &mut impl Write) -> Result<Built, Error> {
     manifest.check()?;
     let program = Program::parse(elf, &manifest.entry)?;
@@ -96,8 +97,7 @@ pub fn build(elf: &[u8], manifest: &Manifest, out: &mut impl Write) -> Result<Bu
     buffer.flush().map_err(|e| failed::<io::Error>(Ok(e)))?;
     drop(buffer);
 
-    // Every record that `write_region` makes is measured, so the hash of the stream is
-    // MRENCLAVE.
+    // Every record that `write_region` makes is measured, so the hash of the stream is MRENCLAVE.
     let mrenclave = Mrenclave::finish(tee.hasher)?;
     Ok(Built {
         mrenclave,
@@ -139,7 +139,7 @@ fn write_region<W: sgxs::sgxs::SgxsWrite>(
             let mut image = vec![0; region.size as usize];
             image[region.skew..region.skew + data.len()].copy_from_slice(data);
             for patch in patches {
-                // The planner has checked that a patch lies in one segment as a whole.
+                // The planner has checked that a patch does not cross a segment's end.
                 if let Some(start) =
                     patch.address.checked_sub(region.offset).filter(|s| *s < region.size)
                 {
@@ -153,14 +153,14 @@ fn write_region<W: sgxs::sgxs::SgxsWrite>(
     .map_err(|e| failed(e.downcast()))
 }
 
-/// A writer of canonical SGXS fails if its output does, or if it is given pages out of
-/// order, which a [`Layout`] is not.
+/// Returns the error of writing. A writer of canonical SGXS fails only if its output does, or if
+/// pages are out of order, which those of a [`Layout`] are not.
 fn failed<E: std::fmt::Display>(error: Result<io::Error, E>) -> Error {
     let source = error.unwrap_or_else(|other| io::Error::other(other.to_string()));
     Error::Io { what: "writing the image".into(), source }
 }
 
-/// Hashes and counts what it passes on.
+/// Hashes and counts the bytes that it passes on.
 struct Tee<'w, W> {
     out: &'w mut W,
     hasher: Hasher,

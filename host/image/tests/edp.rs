@@ -1,5 +1,5 @@
-//! A program as rustc links it, if one has been built (`cargo xtask image`). Elsewhere the
-//! tests use a program made by hand, so that they say the same on every machine.
+//! A program linked by rustc, if one has been built (`cargo xtask image`). The other tests use a
+//! handmade program, so that their results are the same on every machine.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Measuring and showing images, whole ones and damaged ones.
+//! Measures and shows images, whole and damaged ones.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn date() -> Date {
     "2026-01-31".parse().unwrap()
 }
 
-/// The `sgxs` crate's opinion.
+/// Returns the measurement by the `sgxs` crate.
 fn measured_by_others(mut sgxs: &[u8]) -> Mrenclave {
     Mrenclave(EnclaveHash::from_stream::<_, Hasher>(&mut sgxs).unwrap().hash())
 }
@@ -51,7 +51,7 @@ fn content_that_is_not_measured_does_not_change_the_measurement() {
         .find(|r| r.measured == Coverage::None)
         .unwrap()
         .offset;
-    // The record that adds the page, and behind it content of the host's choice.
+    // This is the record that adds the page; content of the host's choice follows it.
     let record = plain
         .windows(16)
         .position(|w| w[..8] == *b"EADD\0\0\0\0" && w[8..] == heap.to_le_bytes())
@@ -62,7 +62,7 @@ fn content_that_is_not_measured_does_not_change_the_measurement() {
     poisoned.extend(&plain[record + 64..]);
     assert_eq!(measure(&poisoned[..]).unwrap(), measure(&plain[..]).unwrap());
     assert_eq!(measure(&poisoned[..]).unwrap(), measured_by_others(&poisoned));
-    // Measured, it does.
+    // Measured content changes MRENCLAVE.
     let mut other = plain[..record + 64].to_vec();
     other.write_meas(&Meas::EExtend { header, data: [0xff; 256] }).unwrap();
     other.extend(&plain[record + 64..]);
@@ -184,8 +184,8 @@ fn a_signature_that_is_wrong_is_a_finding() {
 fn no_byte_of_an_image_can_be_changed_unnoticed() {
     let image = image();
     let mrenclave = measure(&image[..]).unwrap();
-    // Every byte of the first records, and a sample of the others that meets every offset
-    // within a record.
+    // These are every byte of the first records, and a sample of the others that includes every
+    // offset within a record.
     for at in (0..1024).chain((1024..image.len()).step_by(61)) {
         let mut tampered = image.clone();
         tampered[at] ^= 0x20;
@@ -285,7 +285,7 @@ fn image_and_signature_are_in_the_same_folder() {
     fs::write(folder.join("a.b.sig"), [0; 1807]).unwrap();
     assert!(matches!(twine_image::inspect_file(&sgxs), Err(Error::Signature { .. })));
 
-    // What fails leaves what was there, and nothing besides.
+    // A failed build leaves the existing file unchanged, and no other file.
     fs::write(&elf, "no program").unwrap();
     assert!(matches!(twine_image::build_file(&elf, &small(), &sgxs), Err(Error::Elf { .. })));
     assert_eq!(fs::read(&sgxs).unwrap(), image());

@@ -1,4 +1,4 @@
-//! What lies where in an image.
+//! The places of the regions in an image.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn the_program_lies_at_its_elf_addresses_with_its_permissions() {
             );
         }
     }
-    // The fields of the header that are of sections have a test of their own.
+    // Another test checks the header's fields about sections.
     assert_eq!(image.at(0, 40), file[..40]);
     assert_eq!(image.at(64, 0x2000 - 64), file[64..0x2000]);
     assert_eq!(image.at(0x3010, 0x800), file[0x3010..0x3810]);
@@ -41,8 +41,8 @@ fn memory_beyond_the_file_contents_is_measured_zeros() {
     assert_eq!(image.at(0x4400, 0x2c00), [0; 0x2c00]);
 }
 
-/// Sections move with symbols, which a file may be stripped of and which compilers name by what
-/// they never load.
+/// Sections move with symbols, which a file may lack, and whose names compilers derive from parts
+/// that are not loaded.
 #[test]
 fn section_offsets_of_the_file_are_not_in_the_image() {
     let program = Program::default();
@@ -55,7 +55,7 @@ fn section_offsets_of_the_file_are_not_in_the_image() {
     assert_eq!(image.at(58, 6), [0; 6]);
     assert_eq!(image.at(48, 10), file[48..58]);
 
-    // The same sections, behind more of the file.
+    // The sections are the same, at higher file offsets.
     let table = u64::from_le_bytes(file[40..48].try_into().unwrap());
     let mut moved = file.clone();
     moved.resize(file.len().next_multiple_of(8), 0);
@@ -160,7 +160,7 @@ fn no_region_touches_another() {
         }
         end = offset + 4096;
     }
-    // Before the heap, before each thread, before the arena.
+    // There are gaps before the heap, before each thread, and before the arena.
     assert_eq!(gaps, [GUARD; 5]);
     assert!(image.elrange - end >= (1 << 30) + GUARD);
 }
@@ -272,7 +272,7 @@ fn elrange_is_the_least_power_of_two_unless_more_is_reserved() {
 
 #[test]
 fn the_last_region_does_not_border_on_memory_of_the_hosts() {
-    // An arena that would end where 1 MiB does.
+    // The arena would end exactly at 1 MiB.
     let text = "threads = 1\nstack-size = 0x4000\nheap-size = 0xc1000\ncode-arena-size = 4096";
     let image = image(&Program::default(), text);
     assert_eq!(*image.pages.keys().last().unwrap(), (1 << 20) - 4096);
@@ -283,7 +283,7 @@ fn the_last_region_does_not_border_on_memory_of_the_hosts() {
 fn the_same_input_gives_the_same_bytes() {
     let file = Program::default().bytes();
     assert_eq!(build(&file, &small()).unwrap(), build(&file, &small()).unwrap());
-    // Wherever the program lies in memory.
+    // The result does not depend on the program's address in memory.
     let mut shifted = vec![0];
     shifted.extend(&file);
     assert_eq!(build(&file, &small()).unwrap(), build(&shifted[1..], &small()).unwrap());

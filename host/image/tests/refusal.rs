@@ -1,4 +1,4 @@
-//! Programs that can't become images, and files that are damaged.
+//! Programs that can't become images, and damaged files.
 
 mod common;
 
@@ -75,7 +75,7 @@ fn a_symbol_must_be_one_thing_of_the_right_size_in_the_program() {
     refused("`TWINE_ARENA_SIZE` is 0 bytes long", |p| p.symbol("TWINE_ARENA_SIZE").size = 0);
     refused("`RELA` at 0x9000", |p| p.symbol("RELA").address = 0x9000);
     refused("`RELA` at 0xfffffffffffffffc", |p| p.symbol("RELA").address = u64::MAX - 3);
-    // Across the end of a segment.
+    // This symbol crosses the end of a segment.
     refused("`RELA` at 0x2ffc", |p| p.symbol("RELA").address = 0x2ffc);
     refused("more than one symbol `RELA`", |p| {
         let other = Symbol { address: 0x2100, ..p.symbol("RELA").clone() };
@@ -166,7 +166,7 @@ fn more_address_space_than_there_is_is_refused() {
     }
 }
 
-/// Stops a build whose layout was accepted.
+/// An output that stops a build after its layout was accepted.
 struct Refuse;
 
 impl std::io::Write for Refuse {
@@ -193,7 +193,8 @@ fn a_truncated_program_is_an_error_at_every_length() {
 #[test]
 fn a_damaged_program_never_panics() {
     let file = Program::default().bytes();
-    // Headers, symbols, relocations, dynamic section, note, section names and headers.
+    // These are headers, symbols, relocations, the dynamic section, the note, section names and
+    // headers.
     let metadata = (0..0x620)
         .chain(0x2900..0x2930)
         .chain(0x4200..0x4280)
@@ -208,7 +209,7 @@ fn a_damaged_program_never_panics() {
     }
 }
 
-/// Takes so many bytes, and then no more.
+/// An output that takes this many bytes, and then fails.
 struct Limited(usize);
 
 impl std::io::Write for Limited {

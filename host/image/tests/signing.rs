@@ -1,4 +1,4 @@
-//! Signatures: made in one step and in two, checked, and refused.
+//! Signatures made in one step and in two, checked, and refused.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use twine_image::{
     Date, Error, Manifest, Mrenclave, SigningKey, SigningRequest, Sigstruct, VerifyingKey,
 };
 
-/// A pair of keys, made once: that takes a moment.
+/// A pair of keys. It is made once, because that takes a moment.
 static PEM: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| rsa_pem(3072, 3));
 static OTHER_PEM: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| rsa_pem(3072, 3));
 const MRENCLAVE: Mrenclave = Mrenclave([0x5a; 32]);
@@ -41,7 +41,7 @@ fn signed() -> Sigstruct {
     twine_image::sign(MRENCLAVE, &manifest(), date(), &key()).unwrap()
 }
 
-/// What a signer elsewhere would do with a request.
+/// Signs a request as a signer on another machine would.
 fn sign_elsewhere(request: &SigningRequest, pem: &[u8]) -> Vec<u8> {
     let key = PKey::private_key_from_pem(pem).unwrap();
     Signer::new(MessageDigest::sha256(), &key)
@@ -73,7 +73,7 @@ fn others_verify_the_signature() {
     let rsa = Rsa::public_key_from_pem(&PEM.1).unwrap();
     let sigstruct = signed();
     sgxs::sigstruct::verify::<_, Hasher>(&sigstruct, &*rsa).unwrap();
-    // And compute the same Q1 and Q2.
+    // The `sgxs` crate computes the same Q1 and Q2.
     let rsa = Rsa::private_key_from_pem(&PEM.0).unwrap();
     let mut hasher = Hasher::new(MessageDigest::sha256()).unwrap();
     hasher.update(sigstruct.signature_data().0).unwrap();
@@ -89,7 +89,7 @@ fn others_verify_the_signature() {
 #[test]
 fn signing_in_two_steps_gives_the_same_bytes() {
     let request = SigningRequest::new(MRENCLAVE, &manifest(), date()).unwrap();
-    // The request goes elsewhere and comes back.
+    // The request is written and read again.
     let request = SigningRequest::from_bytes(request.as_bytes()).unwrap();
     let signature = sign_elsewhere(&request, &PEM.0);
     let sigstruct = request.complete(&signature, &VerifyingKey::from_pem(&PEM.1).unwrap()).unwrap();
@@ -215,7 +215,7 @@ fn a_key_that_others_may_read_is_refused() {
     assert!(error.remedy().unwrap().contains("chmod 600"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     SigningKey::from_file(&path).unwrap();
-    // A damaged key is named, and not replaced.
+    // The error names a damaged key, and the key is not replaced.
     for damaged in ["-----BEGIN", ""] {
         fs::write(&path, damaged).unwrap();
         let error = SigningKey::development_key(&path).unwrap_err();
@@ -236,7 +236,7 @@ fn one_signature_launches_with_and_without_avx_512() {
     for (xcr0, xfrm) in [(ICE_LAKE, 0xe7), (SAPPHIRE_RAPIDS, 0xe7), (ZEN_3, 0x7), (0x27, 0x7)] {
         let attributes = twine_image::launch_attributes(&sigstruct, xcr0).unwrap();
         assert_eq!((attributes.xfrm, attributes.flags), (xfrm, sigstruct.attributes.flags));
-        // What EINIT compares.
+        // EINIT makes this comparison.
         let mask = sigstruct.attributemask[1];
         assert_eq!(attributes.xfrm & mask, sigstruct.attributes.xfrm & mask);
     }
@@ -244,7 +244,7 @@ fn one_signature_launches_with_and_without_avx_512() {
     assert!(matches!(error, Error::Xfrm { missing: 0x4 }), "{error}");
 }
 
-/// A folder that goes when the test ends.
+/// A folder that is removed when the test ends.
 struct Folder(std::path::PathBuf);
 
 impl Folder {

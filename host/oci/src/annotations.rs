@@ -1,4 +1,4 @@
-//! The annotations of a container that are Twine's.
+//! The annotations of a container that configure Twine.
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ pub(crate) struct Annotations {
     pub(crate) program: Option<bool>,
     /// Whether the container is the sandbox of a pod, which holds its namespaces.
     pub(crate) is_sandbox: bool,
-    /// `io.twine.volume.NAME`: protected volumes, as `--dir` of `twine run` has them.
+    /// `io.twine.volume.NAME`: protected volumes, in the form of `--dir` of `twine run`.
     pub(crate) volumes: Vec<String>,
     /// `io.twine.key`: `--key` of `twine run`.
     pub(crate) key: Option<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Annotations {
     pub(crate) options: Vec<String>,
     /// `io.twine.rootfs`: how the program sees the container's files.
     pub(crate) rootfs: Rootfs,
-    /// `io.twine.code-cache`: whether compiled code is kept on the node.
+    /// `io.twine.code-cache`: whether the node caches no compiled code.
     pub(crate) without_code_cache: bool,
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where a container has Twine's files.
+/// The folder with Twine's files in a container.
 const FOLDER: &str = "/.twine";
 
 /// Changes the configuration of the bundle if its container's process is a WebAssembly program.
@@ -48,7 +48,7 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
     })?;
     container.change(&mut configuration, &annotations?, &installation()?)?;
     let text = serde_json::to_vec(&configuration).map_err(malformed)?;
-    // By a new file, so that runc never sees half of it.
+    // This writes a new file and renames it, so that runc never reads half of it.
     let new = bundle.join("config.json.twine");
     fs::write(&new, text)
         .and_then(|()| fs::rename(&new, &path))
@@ -162,7 +162,7 @@ impl Container {
     }
 }
 
-/// Adds to a list of the configuration, which is made where there is none.
+/// Appends to a list of the configuration, which is created if it is missing.
 fn extend(list: &mut Value, more: impl IntoIterator<Item = Value>) {
     match list {
         Value::Array(list) => list.extend(more),

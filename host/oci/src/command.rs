@@ -1,4 +1,4 @@
-//! The command line of an OCI runtime, as far as it must be understood.
+//! Parses the part of an OCI runtime's command line that this command needs.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -7,10 +7,10 @@ use std::path::PathBuf;
 /// Options before the command that have a value in the next argument.
 const GLOBAL_WITH_VALUE: [&str; 5] = ["--criu", "--log", "--log-format", "--root", "--rootless"];
 
-/// A command line of runc's.
+/// A command line of runc.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
-    /// The bundle of a container that is to be made.
+    /// The bundle of a container that the command creates.
     pub creates: Option<PathBuf>,
     /// The file for messages.
     pub log: Option<PathBuf>,
@@ -49,7 +49,7 @@ impl Command {
     }
 }
 
-/// The bundle among the arguments of `create` and `run`: by default the working directory.
+/// Returns the bundle among the arguments of `create` and `run`: by default the working directory.
 fn bundle<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> PathBuf {
     while let Some(argument) = arguments.next() {
         let (option, value) = split(argument);
@@ -61,7 +61,7 @@ fn bundle<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> PathBuf {
     PathBuf::from(".")
 }
 
-/// An argument as an option and the value that follows it behind an equals sign.
+/// Splits an argument into an option and the value after its equals sign.
 fn split(argument: &OsStr) -> (&OsStr, Option<&OsStr>) {
     let bytes = argument.as_bytes();
     match bytes.iter().position(|byte| *byte == b'=') {
@@ -72,7 +72,7 @@ fn split(argument: &OsStr) -> (&OsStr, Option<&OsStr>) {
     }
 }
 
-/// runc takes long options with one dash too.
+/// Returns the option with two dashes: runc also takes long options with one dash.
 fn with_two_dashes(option: &OsStr) -> String {
     let text = option.to_string_lossy();
     match text.strip_prefix('-') {

@@ -1,4 +1,4 @@
-//! SGX's devices, for a container.
+//! Gives SGX's devices to a container.
 
 use rustix::fs::{major, minor};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::path::Path;
 /// The kernel's devices for SGX: enclaves, and the key that attestation needs.
 const DEVICES: [&str; 2] = ["/dev/sgx_enclave", "/dev/sgx_provision"];
 
-/// A device of this machine: its entries in `linux.devices` and `linux.resources.devices`.
+/// Returns a device of this machine: its entries in `linux.devices` and `linux.resources.devices`.
 fn device(path: &str) -> Option<(Value, Value)> {
     let metadata = fs::metadata(Path::new(path)).ok()?;
     if !metadata.file_type().is_char_device() {
@@ -27,7 +27,7 @@ fn device(path: &str) -> Option<(Value, Value)> {
     Some((node, rule))
 }
 
-/// The devices of SGX that this machine has.
+/// Returns the devices of SGX that this machine has.
 pub(crate) fn sgx() -> Vec<(Value, Value)> {
     DEVICES.iter().filter_map(|path| device(path)).collect()
 }

@@ -1,40 +1,40 @@
-//! Why a container could not be prepared.
+//! The reasons why a container could not be prepared.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What this crate's own operations give.
+/// The result of this crate's own operations.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a container could not be prepared. The message is one line of cause;
-/// [`remedy`](Error::remedy) is one line that says what to do.
+/// The reason why a container could not be prepared. The message is one line of cause;
+/// [`remedy`](Error::remedy) returns one line of remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
     #[error("{path}: {source}", path = .path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
-    /// The bundle's `config.json` is not one.
+    /// The bundle's `config.json` is not a configuration.
     #[error("{path}: not a configuration of a container: {cause}", path = .path.display())]
     Configuration {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         cause: String,
     },
-    /// An annotation has a value that it can't have.
+    /// An annotation has a value that is not valid.
     #[error("annotation {name}: {cause}")]
     Annotation {
         /// The annotation's name.
         name: String,
-        /// What is wrong with its value.
+        /// The defect of its value.
         cause: String,
-        /// What would be right.
+        /// A valid value.
         remedy: String,
     },
     /// The `twine` command or one of its files is missing.
@@ -48,13 +48,13 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
-    /// There is no runc.
+    /// This machine has no runc.
     #[error("there is no runc on this machine")]
     NoRunc,
 }
 
 impl Error {
-    /// What to do about it, in one line.
+    /// The remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
             Error::File { .. } => "check the path and its permissions".into(),

@@ -11,10 +11,10 @@ use std::process::Command;
 /// The dynamic loader of this machine's C library, by the x86-64 psABI.
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
-/// Where the code cache and the state of software SGX are kept on a node.
+/// The default folder for the code cache and the state of software SGX on a node.
 const STATE: &str = "/var/lib/twine/oci";
 
-/// Where Twine is installed.
+/// The paths of an installation of Twine.
 #[derive(Debug, Clone)]
 pub struct Installation {
     /// The `twine` command.
@@ -30,11 +30,11 @@ fn missing(path: &Path) -> Error {
 }
 
 impl Installation {
-    /// The installation that this command belongs to: `twine` lies beside it, the images in
+    /// Finds the installation of this command: `twine` is beside it, and the images are in
     /// `../lib/twine`. The environment variable `TWINE_OCI_STATE` replaces `/var/lib/twine/oci`.
     ///
     /// # Errors
-    /// When a part of it is missing.
+    /// An error if a part of it is missing.
     pub fn find() -> Result<Self> {
         let command = env::current_exe()
             .and_then(|path| path.canonicalize())
@@ -50,15 +50,16 @@ impl Installation {
         Ok(Installation { twine, images, state: state.map_or_else(|| STATE.into(), PathBuf::from) })
     }
 
-    /// The dynamic loader and the libraries of the `twine` command: an image may have others, or
-    /// none.
+    /// Returns the dynamic loader and the libraries of the `twine` command: a container image may
+    /// have others, or none.
     pub(crate) fn libraries(&self) -> Result<Vec<PathBuf>> {
         let listed = Command::new(LOADER).arg("--list").arg(&self.twine).output();
         let listed = listed.map_err(|source| Error::File { path: LOADER.into(), source })?;
         let text = String::from_utf8_lossy(&listed.stdout);
         let mut libraries = vec![PathBuf::from(LOADER)];
         for line in text.lines() {
-            // `NAME => PATH (ADDRESS)`; the kernel's own and the loader have no arrow.
+            // The format is `NAME => PATH (ADDRESS)`; the lines of the kernel's own library and of
+            // the loader have no arrow.
             if let Some((name, found)) = line.trim().split_once(" => ") {
                 let path = found.rsplit_once(" (").map_or(found, |(path, _)| path);
                 if !path.starts_with('/') {
@@ -81,8 +82,8 @@ impl Installation {
         Ok(libraries)
     }
 
-    /// The folder on the node for the containers of one user, who alone can read it. It is made if
-    /// it is missing.
+    /// Returns the folder on the node for the containers of one user. Only this user can read it.
+    /// It is created if it is missing.
     pub(crate) fn state(&self, uid: u32, gid: u32) -> Result<PathBuf> {
         let folder = self.state.join(uid.to_string());
         let failed = |source| Error::File { path: folder.clone(), source };
@@ -96,7 +97,7 @@ impl Installation {
     }
 }
 
-/// The last part of a path, as text.
+/// Returns the last part of a path, as text.
 pub(crate) fn name(path: &Path) -> String {
     String::from_utf8_lossy(path.file_name().unwrap_or_default().as_bytes()).into_owned()
 }

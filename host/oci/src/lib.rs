@@ -1,10 +1,9 @@
 //! `twine-oci`: an OCI runtime for containers that hold a WebAssembly program.
 //!
-//! containerd starts `twine-oci` where it would start runc (`BinaryName` of
-//! `io.containerd.runc.v2`). For a container that is made from a WebAssembly program, `twine-oci`
-//! changes the bundle's `config.json`, so that the container's process is `twine run` on that
-//! program. Then it becomes runc, with the same arguments. Every other container, and every other
-//! command, goes to runc as it came.
+//! containerd starts `twine-oci` instead of runc (`BinaryName` of `io.containerd.runc.v2`). If a
+//! new container's process is a WebAssembly program, `twine-oci` changes the bundle's
+//! `config.json`, so that the container's process is `twine run` on that program. Then it becomes
+//! runc, with the same arguments. All other containers and commands go to runc unchanged.
 //!
 //! The program runs in an enclave inside an ordinary container: namespaces, limits, user, mounts
 //! and signals are runc's.

@@ -1,4 +1,4 @@
-//! Whether a container's process is a WebAssembly program.
+//! Recognises containers whose process is a WebAssembly program.
 
 use crate::annotations::Annotations;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -9,8 +9,8 @@ use std::path::Path;
 /// The first bytes of a WebAssembly binary.
 const MAGIC: &[u8; 4] = b"\0asm";
 
-/// Whether the container's process is a WebAssembly program: by the annotation, else by the name
-/// or the first bytes of the file. `program` is its path in the container, `directory` the
+/// Whether the container's process is a WebAssembly program: by the annotation, otherwise by the
+/// name or the first bytes of the file. `program` is its path in the container, `directory` the
 /// process's working directory there, `root` the folder of the container's files.
 pub(crate) fn is_program(
     annotations: &Annotations,
@@ -26,8 +26,8 @@ pub(crate) fn is_program(
         .unwrap_or_else(|| program.ends_with(".wasm") || has_magic(root, directory, program))
 }
 
-/// Whether the file is a WebAssembly binary. The container chose the names of its files and where
-/// its symbolic links lead, so the path is resolved as if `root` were the root.
+/// Whether the file is a WebAssembly binary. The container controls its file names and symbolic
+/// links, so the path is resolved as if `root` were the root folder.
 fn has_magic(root: &Path, directory: &str, program: &str) -> bool {
     let open = || {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

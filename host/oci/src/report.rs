@@ -1,4 +1,4 @@
-//! Telling containerd what went wrong, in runc's way.
+//! Reports errors to containerd, in runc's way.
 
 use crate::command::Command;
 use crate::error::Error;
@@ -6,8 +6,8 @@ use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Writes the error to standard error, and to the log that the command line names: containerd
-/// shows the last error of a log in JSON to its user.
+/// Writes the error to standard error, and to the log that the command line names. containerd shows
+/// its user the last error of a JSON log.
 pub fn report(command: &Command, error: &Error) {
     let (cause, remedy) = (error.to_string(), error.remedy());
     eprintln!("error: {cause}\n  help: {remedy}");

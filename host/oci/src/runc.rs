@@ -1,4 +1,4 @@
-//! Finding runc, and becoming it.
+//! Finds runc, and becomes it.
 
 use crate::error::{Error, Result};
 use std::env;
@@ -7,10 +7,11 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Where runc is looked for beside the folders of PATH: services often have a short one.
+/// The folders to search for runc in addition to PATH, which is often short for services.
 const FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
-/// runc, or crun where there is no runc: by the environment variable `TWINE_RUNC`, else on the PATH.
+/// Finds runc, or crun if there is no runc: by the environment variable `TWINE_RUNC`, otherwise on
+/// the PATH.
 fn find() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TWINE_RUNC").filter(|name| !name.is_empty()) {
         return Ok(named.into());

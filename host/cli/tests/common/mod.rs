@@ -1,5 +1,5 @@
-//! Running the `twine` command as a user would.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+//! Runs the `twine` command as a user would.
+#![allow(dead_code, reason = "each test program uses only a part of this module")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// A file of the build's, which must be there.
+/// Returns a file of the build, which must exist.
 pub fn built(path: &str) -> PathBuf {
     let path = root().join("target").join(path);
     assert!(path.exists(), "{} is missing: `cargo xtask test` builds it", path.display());
     path
 }
 
-/// The `twine` command as it is released.
+/// Returns the released `twine` command.
 pub fn twine() -> Command {
     let mut command = Command::new(built("release/twine"));
     command.env_remove("TWINE_IMAGE").env("TWINE_CACHE", cache()).stdin(Stdio::null());
     command
 }
 
-/// Where tests keep compiled code: not among the user's own.
+/// Returns the tests' folder for compiled code, which is not the user's.
 pub fn cache() -> PathBuf {
     root().join("target/test-cache")
 }
 
-/// Builds the enclave's program into an image in a folder, with these options, and signs it.
+/// Builds the enclave's program into a signed image in a folder, with these options.
 #[track_caller]
 pub fn image(folder: &Folder, name: &str, options: &[&str]) -> PathBuf {
     let image = folder.path().join(name);
@@ -43,12 +43,12 @@ pub fn image(folder: &Folder, name: &str, options: &[&str]) -> PathBuf {
     image
 }
 
-/// The manifest of the image that programs run in.
+/// Returns the manifest of the image in which programs run.
 pub fn manifest() -> String {
     root().join("enclave/runtime/image.toml").display().to_string()
 }
 
-/// What a command left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -64,7 +64,7 @@ pub fn ended(output: Output) -> Ended {
     }
 }
 
-/// Sends SIGINT to a process. Every shell can; the program `kill` is not on every machine.
+/// Sends SIGINT to a process through a shell: the program `kill` is not on every machine.
 pub fn interrupt(process: u32) {
     let mut shell = Command::new("sh");
     run(shell.args(["-c", &format!("kill -INT {process}")])).printed("");
@@ -75,13 +75,13 @@ pub fn run(command: &mut Command) -> Ended {
     ended(command.output().unwrap())
 }
 
-/// Runs a command with something on its standard input.
+/// Runs a command with `input` as its standard input.
 pub fn run_with_input(command: &mut Command, input: &[u8]) -> Ended {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // From another thread: the program may write before it has read everything.
+    // Another thread writes, because the program may write before it has read everything.
     let writer = std::thread::spawn(move || {
         // A program that ends early closes the pipe.
         let _ = pipe.write_all(&input);
@@ -92,8 +92,8 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Ended {
 }
 
 impl Ended {
-    /// It failed as a command should: one line of cause that has `cause` in it, one of remedy,
-    /// nothing else.
+    /// Checks that it failed as a command should: with one line of cause that contains `cause`, one
+    /// of remedy, and nothing else.
     #[track_caller]
     pub fn failed_with(&self, code: i32, cause: &str) {
         let lines: Vec<&str> = self.err.lines().collect();
@@ -103,7 +103,7 @@ impl Ended {
         assert!(lines[1].starts_with("  help: ") && lines[1].len() > 12, "{self:?}");
     }
 
-    /// It trapped: exit code 134, the cause and a backtrace.
+    /// Checks that it trapped: exit code 134, the cause and a backtrace.
     #[track_caller]
     pub fn trapped_with(&self, cause: &str) {
         let mut lines = self.err.lines();
@@ -113,14 +113,14 @@ impl Ended {
         assert!(lines.all(|line| line.starts_with("  ")), "{self:?}");
     }
 
-    /// It succeeded and printed this.
+    /// Checks that it succeeded and printed `out`.
     #[track_caller]
     pub fn printed(&self, out: &str) {
         assert_eq!((self.code, self.out.as_str()), (Some(0), out), "{self:?}");
     }
 }
 
-/// A folder that is removed when the test is over.
+/// A folder that is removed when the test ends.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 

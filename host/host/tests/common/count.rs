@@ -1,7 +1,7 @@
-//! Counts the assertions in a script's text, so that what the suite says it ran can be
-//! compared with something else than itself.
+//! Counts the assertions in a script's text, to compare the suite's own count with an independent
+//! one.
 
-/// How many commands named `assert_...` there are, outside of strings and comments.
+/// Returns the number of commands named `assert_...`, outside of strings and comments.
 pub fn assertions(text: &str) -> u32 {
     let bytes = text.as_bytes();
     let mut count = 0;
@@ -21,7 +21,7 @@ pub fn assertions(text: &str) -> u32 {
     count
 }
 
-/// Length of the string that starts here.
+/// Returns the length of the string that starts here.
 fn string(bytes: &[u8]) -> usize {
     let mut at = 1;
     while at < bytes.len() && bytes[at] != b'"' {
@@ -30,12 +30,12 @@ fn string(bytes: &[u8]) -> usize {
     at + 1
 }
 
-/// Length of the comment up to the end of the line.
+/// Returns the length of the comment up to the end of the line.
 fn line(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.len())
 }
 
-/// Length of the comment that starts here; they nest.
+/// Returns the length of the comment that starts here. Such comments nest.
 fn comment(bytes: &[u8]) -> usize {
     let mut depth = 0;
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! The image of the suite, and what its test needs.
+//! The image of the suite, and helpers for its tests.
 
 pub mod count;
 #[path = "../../../../enclave/selftest/src/wire.rs"]
@@ -11,19 +11,19 @@ use std::sync::OnceLock;
 use twine_host::Image;
 use twine_image::{Date, Manifest, SigningKey, build_file, sign, write_signature};
 
-/// The suite as an image that can be run.
+/// The suite as a runnable image.
 #[derive(Debug)]
 pub struct Suite {
     pub image: Image,
 }
 
-/// Says something that is seen even when tests pass.
+/// Prints a line that is visible even when tests pass.
 pub fn say(line: impl Display) {
     // A closed stream is no reason to fail.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// The image of the suite, made once for all tests of this process.
+/// Returns the image of the suite, made once for all tests of this process.
 pub fn suite() -> &'static Suite {
     static SUITE: OnceLock<Suite> = OnceLock::new();
     SUITE.get_or_init(|| make().unwrap_or_else(|error| panic!("{error}")))
@@ -37,7 +37,8 @@ fn make() -> Result<Suite, Box<dyn std::error::Error>> {
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("inside");
     std::fs::create_dir_all(&folder)?;
-    // Processes that make it at the same time make the same, and each file is replaced whole.
+    // Processes that make it at the same time make the same bytes, and replace each file
+    // atomically.
     let sgxs = folder.join("suite.sgxs");
     let manifest = Manifest::from_file(root.join("enclave/selftest/image.toml"))?;
     let built = build_file(&elf, &manifest, &sgxs)?;

@@ -1,4 +1,4 @@
-//! A host that answers the calls of a running enclave with anything.
+//! A host that gives arbitrary answers to the calls of a running enclave.
 
 use crate::child::{Ending, Expect, Result};
 use crate::program::{self, Variant};
@@ -13,14 +13,14 @@ use twine_protocol::calls::number;
 use twine_protocol::launch::Launch;
 use twine_protocol::wire::{MAX_LAUNCH, MAX_PROGRAM, TRANSFER_BUFFER_SIZE};
 
-/// One case: what the host does, and what may come of it.
+/// A case: the actions of the host, and the permitted results.
 pub struct Case {
     pub name: String,
     pub expect: Expect,
     pub run: Box<dyn FnOnce(&'static Search) -> Result>,
 }
 
-/// The image under test: the one that `cargo xtask image` builds, or another.
+/// Returns the image under test: the one that `cargo xtask image` builds, or another.
 pub fn image_path() -> PathBuf {
     std::env::var_os("TWINE_IMAGE").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/twine.sgxs")),
@@ -32,23 +32,23 @@ pub fn image() -> Image {
     Image::open(image_path()).expect("`cargo xtask image` has built the image")
 }
 
-/// Offsets of the image's parts.
+/// Returns the offsets of the image's parts.
 pub fn inspection() -> &'static twine_image::Inspection {
     static INSPECTION: OnceLock<twine_image::Inspection> = OnceLock::new();
-    INSPECTION.get_or_init(|| twine_image::inspect_file(image_path()).expect("the image is there"))
+    INSPECTION.get_or_init(|| twine_image::inspect_file(image_path()).expect("the image exists"))
 }
 
 static FRAMES: Mutex<Vec<Range<usize>>> = Mutex::new(Vec::new());
 
-/// Where software SGX has kept registers of enclaves: the alternate stacks of the threads that
-/// were inside, and what lies right behind them.
+/// Returns the places where software SGX has stored enclave registers: the alternate stacks of the
+/// threads that were inside, and the memory just after them.
 pub fn frames() -> Vec<Range<usize>> {
     FRAMES.lock().map(|frames| frames.clone()).unwrap_or_default()
 }
 
-/// Notes the alternate stack of this thread.
+/// Records the alternate stack of this thread.
 pub fn note_frames() {
-    // SAFETY: all zeros is a value of it, and the call fills it in.
+    // SAFETY: all zeros is a valid value, and the call fills it in.
     let stack = unsafe {
         let mut stack: libc::stack_t = std::mem::zeroed();
         libc::sigaltstack(std::ptr::null(), &raw mut stack);
@@ -60,7 +60,7 @@ pub fn note_frames() {
     }
 }
 
-/// Notes memory in which software SGX keeps what hardware has in the SSA.
+/// Records memory in which software SGX stores what hardware stores in the SSA.
 pub fn note_frame(range: Range<usize>) {
     if let Ok(mut frames) = FRAMES.lock()
         && frames.iter().all(|frame| frame.start != range.start)
@@ -69,10 +69,11 @@ pub fn note_frame(range: Range<usize>) {
     }
 }
 
-/// The answer instead of the honest one, to the `n`th call of that number (from 0).
+/// Returns the answer to the `n`th call (from 0) of that number; the last argument is the honest
+/// one.
 type Lie = Box<dyn Fn(&Call, u64, (u64, u64)) -> (u64, u64) + Send + Sync>;
 
-/// Answers by a lie and searches for the secret.
+/// An interposer that lies, and searches for the secret.
 struct Liar {
     lie: Lie,
     search: &'static Search,
@@ -114,7 +115,7 @@ impl Interposer for Liar {
     }
 }
 
-/// A run with the lie.
+/// Returns a case: a run with the lie.
 pub fn lying(
     name: impl Into<String>,
     expect: Expect,
@@ -126,7 +127,7 @@ pub fn lying(
     launching(name, expect, program, Resources::default, honest_output, lie)
 }
 
-/// A run of a program with what it needs of the host, and with the lie.
+/// Returns a case: a run of a program with its resources, and with the lie.
 pub fn launching(
     name: impl Into<String>,
     expect: Expect,
@@ -155,15 +156,15 @@ pub fn launching(
                 liar.clone(),
             );
             let ending = report.map_or_else(Ending::from, |report| report.outcome.into());
-            let found = std::mem::take(&mut *liar.found.lock().expect("nobody panicked"));
+            let found = std::mem::take(&mut *liar.found.lock().expect("no thread panicked"));
             let output = honest_output.then(Vec::new);
             Result { ending, output, found, problem: None }
         }),
     }
 }
 
-/// Pointers that a host must not give, for an enclave at these addresses; and one, the last, that
-/// leads nowhere.
+/// Returns pointers that a host must not give to an enclave at these addresses. The last one is a
+/// pointer to unmapped memory.
 pub fn bad_pointers(enclave: &Range<usize>, tcs: u64, honest: u64) -> Vec<(&'static str, u64)> {
     let (start, end) = (enclave.start as u64, enclave.end as u64);
     let part = |permissions: &str, largest: bool| {
@@ -206,7 +207,7 @@ pub fn bad_pointers(enclave: &Range<usize>, tcs: u64, honest: u64) -> Vec<(&'sta
 
 pub const BAD_POINTERS: usize = 24;
 
-/// Lengths that a host must not give, or may.
+/// Returns lengths, of which some are invalid.
 pub fn lengths(honest: u64, most: u64) -> [u64; 14] {
     [
         0,
@@ -228,7 +229,7 @@ pub fn lengths(honest: u64, most: u64) -> [u64; 14] {
 
 pub const LENGTHS: usize = 14;
 
-/// Values that a host may answer where a code, a count or a time belongs.
+/// Values that a host may return for a code, a count or a time.
 pub const VALUES: [u64; 22] = [
     0,
     1,
@@ -254,16 +255,16 @@ pub const VALUES: [u64; 22] = [
     u64::MAX,
 ];
 
-/// Runs that show that the harness sees what it should.
+/// Returns runs that show that the harness detects what it should.
 pub fn controls() -> Vec<Case> {
     vec![
         lying("an honest host", Expect::Good, Variant::Keeper, true, |_, _, honest| honest),
-        // The last, for what it has told may stay in memory that was given back.
+        // This case is last, because the secret that it reveals may stay in freed memory.
         lying("a program that tells", Expect::Found, Variant::Teller, true, |_, _, honest| honest),
     ]
 }
 
-/// Addresses and lengths of what is copied in once.
+/// Returns cases for the addresses and lengths of data that is copied in once.
 pub fn copied_once() -> Vec<Case> {
     let mut cases = Vec::new();
     for (call, what, most) in [
@@ -271,10 +272,10 @@ pub fn copied_once() -> Vec<Case> {
         (number::program, "program", MAX_PROGRAM),
     ] {
         for at in 0..BAD_POINTERS {
-            // What is named in the case can't be known here: the addresses are the run's.
+            // The case only needs a name; the addresses depend on the run.
             let name = bad_pointers(&(0x10_0000..0x20_0000), 0, 0)[at].0;
             let lengths = [(None, "of its own length"), (Some(64), "of 64 bytes")];
-            // One request of 64 bytes is as another; the program's own is longer than a page.
+            // All requests of 64 bytes are alike; the program's own is longer than a page.
             let lengths = lengths.into_iter().take(if most == MAX_LAUNCH { 2 } else { 1 });
             for (length, of) in lengths {
                 cases.push(lying(
@@ -304,7 +305,7 @@ pub fn copied_once() -> Vec<Case> {
                 },
             ));
         }
-        // From well outside to well inside.
+        // The range begins well outside of the enclave, and ends well inside.
         cases.push(lying(
             format!("{what} from below the enclave to its end"),
             Expect::NotGood,
@@ -319,8 +320,8 @@ pub fn copied_once() -> Vec<Case> {
     cases
 }
 
-/// The transfer buffer: another bad one each time that the enclave asks, which it does until it
-/// gets a good one.
+/// Returns cases for the transfer buffer. The enclave asks for one until it gets a good one, and
+/// gets a different bad one each time.
 pub fn transfer_buffers() -> Vec<Case> {
     let mut cases = Vec::new();
     let bad = |length: u64| {
@@ -331,7 +332,8 @@ pub fn transfer_buffers() -> Vec<Case> {
             (bad_pointers(&made.elrange, made.tcs, honest.0)[n as usize].1, length)
         }
     };
-    // An empty or short one is only useless: it is kept, and every call is short or fails.
+    // An empty or short buffer is only useless: the enclave keeps it, and every call is short or
+    // fails.
     for length in [64, 4096, TRANSFER_BUFFER_SIZE] {
         cases.push(lying(
             format!("transfer buffers of {length} bytes at {} bad addresses", BAD_POINTERS - 1),
@@ -404,11 +406,11 @@ const CODED: [(u64, &str); 8] = [
     (number::nothing, "nothing"),
 ];
 
-/// Codes, counts, kinds and times.
+/// Returns cases for codes, counts, kinds and times.
 pub fn codes() -> Vec<Case> {
     let mut cases = Vec::new();
     for (call, name) in CODED {
-        // Whoever lies about what is written chooses the output; about all else it is the same.
+        // A lie about written bytes changes the output; no other lie does.
         let honest_output = call != number::stream_write;
         cases.push(lying(
             format!("{name}: {} codes, done or not", VALUES.len()),
@@ -448,7 +450,7 @@ pub fn codes() -> Vec<Case> {
     cases
 }
 
-/// Counts just above what was asked for.
+/// Returns cases for counts just above the requested ones.
 pub fn counts() -> Vec<Case> {
     let mut cases = Vec::new();
     for call in [number::stream_read, number::stream_write] {
@@ -478,7 +480,7 @@ pub fn counts() -> Vec<Case> {
     cases
 }
 
-/// Poll records filled with anything.
+/// Returns cases for poll records with arbitrary contents.
 pub fn poll_records() -> Vec<Case> {
     let mut cases = Vec::new();
     for fill in [0, 1, 8, 0xff, 1 << 63, u64::MAX] {
@@ -494,8 +496,8 @@ pub fn poll_records() -> Vec<Case> {
                     }
                     let words = made.arguments[1] as usize * 3;
                     for at in 0..words {
-                        // SAFETY: the records lie in the transfer buffer, which the enclave has
-                        // left to the host for the time of the call.
+                        // SAFETY: the records are in the transfer buffer, which belongs to the host
+                        // during the call.
                         unsafe { (made.arguments[0] as *mut u64).add(at).write_volatile(fill) };
                     }
                     (0, ready)
@@ -506,7 +508,7 @@ pub fn poll_records() -> Vec<Case> {
     cases
 }
 
-/// Clocks that go as they like.
+/// Returns cases for clocks that jump arbitrarily.
 pub fn clocks() -> Vec<Case> {
     let clock = |name: &str, time: fn(u64, u64) -> u64| {
         lying(
@@ -530,7 +532,7 @@ pub fn clocks() -> Vec<Case> {
     ]
 }
 
-/// What the host says of its answers to calls that have none, while memory runs out.
+/// Returns cases for results of calls that have none, and for exhausted memory.
 pub fn others() -> Vec<Case> {
     let mut cases = vec![lying(
         "answers where there are none, and no memory",
@@ -561,7 +563,7 @@ pub fn others() -> Vec<Case> {
     cases
 }
 
-/// Every answer is anything, from a generator.
+/// Returns cases in which a generator chooses every answer.
 pub fn noise() -> Vec<Case> {
     (0..40_u64)
         .map(|seed| {
@@ -574,7 +576,7 @@ pub fn noise() -> Vec<Case> {
                 state.store(x, Ordering::Relaxed);
                 x >> 11
             };
-            // Some noise spares what a run can't begin without.
+            // Some cases spare the calls without which a run can't begin.
             let spares = !seed.is_multiple_of(6);
             lying(
                 format!("noise {seed}"),

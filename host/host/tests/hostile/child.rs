@@ -1,5 +1,5 @@
-//! Runs in child processes, one case after the other: whatever a case does to the process is
-//! seen from outside.
+//! Runs cases in child processes, one after the other, so that the parent sees all effects of a
+//! case on its process.
 
 use crate::answers::Case;
 use crate::program;
@@ -17,7 +17,7 @@ use std::{env, fs, thread};
 use twine_host::Error;
 use twine_protocol::launch::{End, Outcome};
 
-/// How a case ended.
+/// The end of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     Exited(u32),
@@ -53,10 +53,10 @@ impl std::fmt::Display for Ending {
     }
 }
 
-/// What may come of a case.
+/// The permitted results of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// Any clean end; but the program must not find its memory or a result broken.
+    /// Any clean end, unless the program finds its memory or a result broken.
     Clean,
     /// The program must run as if nothing were wrong.
     Good,
@@ -66,16 +66,16 @@ pub enum Expect {
     Found,
 }
 
-/// What a case brought.
+/// The result of a case.
 #[derive(Debug)]
 pub struct Result {
     pub ending: Ending,
-    /// What the program wrote, where an honest host would have seen it; `None` where the case
-    /// makes it meaningless.
+    /// The program's output, as an honest host would have seen it. `None` if the case makes it
+    /// meaningless.
     pub output: Option<Vec<u8>>,
-    /// What was found while it ran.
+    /// The secrets that were found during the run.
     pub found: Found,
-    /// What else must not be.
+    /// Another problem, if there is one.
     pub problem: Option<String>,
 }
 
@@ -86,10 +86,10 @@ const FROM: &str = "TWINE_HOSTILE_FROM";
 const FILES: &str = "TWINE_HOSTILE_FILES";
 
 fn memory_file(name: &std::ffi::CStr) -> File {
-    // SAFETY: makes a descriptor of its own.
+    // SAFETY: makes a new descriptor.
     let descriptor = unsafe { libc::memfd_create(name.as_ptr(), 0) };
     assert!(descriptor >= 0);
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new, and nothing else owns it.
     unsafe { File::from_raw_fd(descriptor) }
 }
 
@@ -102,32 +102,33 @@ struct Streams {
 impl Streams {
     fn take() -> Self {
         let mut input = memory_file(c"input");
-        input.write_all(&program::input()).expect("it is memory");
+        input.write_all(&program::input()).expect("writing to memory succeeds");
         let streams = Streams { input, output: memory_file(c"output") };
-        let null = File::options().write(true).open("/dev/null").expect("there is one");
+        let null = File::options().write(true).open("/dev/null").expect("/dev/null exists");
         let pairs = [(streams.input.as_raw_fd(), 0), (streams.output.as_raw_fd(), 1)];
         for (file, standard) in pairs.into_iter().chain([(null.as_raw_fd(), 2)]) {
-            // SAFETY: both are open descriptors; the panic hook tells what would be lost.
+            // SAFETY: both descriptors are open. The panic hook reports what the standard error
+            // would show.
             assert!(unsafe { libc::dup2(file, standard) } >= 0);
         }
         streams
     }
 
     fn reset(&mut self) {
-        self.input.seek(SeekFrom::Start(0)).expect("it is memory");
-        self.output.set_len(0).expect("it is memory");
-        self.output.seek(SeekFrom::Start(0)).expect("it is memory");
+        self.input.seek(SeekFrom::Start(0)).expect("seeking in memory succeeds");
+        self.output.set_len(0).expect("truncating memory succeeds");
+        self.output.seek(SeekFrom::Start(0)).expect("seeking in memory succeeds");
     }
 
     fn output(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.output.seek(SeekFrom::Start(0)).expect("it is memory");
-        self.output.read_to_end(&mut bytes).expect("it is memory");
+        self.output.seek(SeekFrom::Start(0)).expect("seeking in memory succeeds");
+        self.output.read_to_end(&mut bytes).expect("reading from memory succeeds");
         bytes
     }
 }
 
-/// What is wrong with what a case brought.
+/// Returns the problem with the result of a case, if there is one.
 fn verdict(expect: Expect, result: &Result, after: &Found, panics: &[String]) -> Option<String> {
     let places: Vec<_> = result.found.outside.iter().chain(&after.outside).collect();
     if let Some(problem) = &result.problem {
@@ -164,22 +165,22 @@ fn verdict(expect: Expect, result: &Result, after: &Found, panics: &[String]) ->
     }
 }
 
-/// Runs the cases of a group, if this process is a child. What each brought is a line of the
-/// report: `number`, tab, name; then ending, tab, problem.
+/// Runs the cases of a group, if this process is a child. Each case adds a line to the report:
+/// `number`, tab, name; then ending, tab, problem.
 pub fn run(cases: impl FnOnce(&str) -> Vec<Case>) {
     let (Ok(group), Some(files)) = (env::var(GROUP), env::var_os(FILES)) else { return };
     let files = PathBuf::from(files);
     let from: usize = env::var(FROM).ok().and_then(|from| from.parse().ok()).unwrap_or(0);
-    // Memory that is given back is to stay where it can be searched.
+    // Freed memory must stay where it can be searched.
     for (option, value) in [
         (libc::M_MMAP_THRESHOLD, 32 << 20),
         (libc::M_TRIM_THRESHOLD, i32::MAX),
         (libc::M_ARENA_MAX, 1),
     ] {
-        // SAFETY: these options have no other effect.
+        // SAFETY: these options have no effect on memory safety.
         unsafe { libc::mallopt(option, value) };
     }
-    let words = fs::read(files.join("words")).expect("the parent wrote it");
+    let words = fs::read(files.join("words")).expect("the parent has written the words");
     let search = Search::new(words.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)));
     let search: &'static Search = Box::leak(Box::new(search));
     std::panic::set_hook(Box::new(|info| {
@@ -191,10 +192,10 @@ pub fn run(cases: impl FnOnce(&str) -> Vec<Case>) {
         .append(true)
         .create(true)
         .open(files.join(format!("{group}.report")))
-        .expect("the parent made the folder");
+        .expect("the parent has made the folder");
     let mut streams = Streams::take();
     for (number, case) in cases(&group).into_iter().enumerate().skip(from) {
-        writeln!(report, "{number}\t{}", case.name).expect("the report can be written");
+        writeln!(report, "{number}\t{}", case.name).expect("writing the report succeeds");
         streams.reset();
         let expect = case.expect;
         let run = std::panic::AssertUnwindSafe(|| (case.run)(search));
@@ -219,10 +220,10 @@ pub fn run(cases: impl FnOnce(&str) -> Vec<Case>) {
             one_line(&result.ending.to_string()),
             one_line(&problem.unwrap_or_default()),
         );
-        report.write_all(line.as_bytes()).expect("the report can be written");
+        report.write_all(line.as_bytes()).expect("writing the report succeeds");
     }
-    // Threads of a case may still be in the enclave: they are not waited for.
-    // SAFETY: the report is written, and nothing else is to be kept.
+    // Threads of a case may still be in the enclave. This does not wait for them.
+    // SAFETY: the report is written, and nothing else needs to be saved.
     unsafe { libc::_exit(0) };
 }
 
@@ -230,29 +231,29 @@ fn one_line(text: &str) -> String {
     text.replace(['\n', '\t'], " ")
 }
 
-/// The text without the words that hold digits: endings of one kind read alike.
+/// Returns the text without the words that contain digits, so that endings of one kind are equal.
 fn words_without_numbers(text: &str) -> String {
     let words = text.split(' ').filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// What a group's cases brought.
+/// The results of a group's cases.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Names and what is wrong.
+    /// The names of cases, and their problems.
     pub problems: Vec<(String, String)>,
-    /// Endings, with digits left out, and how many.
+    /// The endings, without digits, and how often each occurred.
     pub endings: BTreeMap<String, usize>,
     pub cases: usize,
-    /// Words of the secret in the frames of software SGX, and megabytes searched.
+    /// The number of words of the secret in the frames of software SGX, and of megabytes searched.
     pub frames: usize,
     pub searched: usize,
 }
 
-/// No case waits for as long.
+/// The longest time to wait for a case.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Runs a group in child processes: a new one after each that died.
+/// Runs a group in child processes. After one dies, starts a new one.
 pub fn group(name: &str) -> Summary {
     let files = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("hostile-{}-{name}", std::process::id()));
@@ -274,8 +275,8 @@ pub fn group(name: &str) -> Summary {
             summary.problems.push((format!("after {} cases", lines.len() / 2), death));
             break;
         }
-        // The case that was running has no second line: this is it.
-        let mut file = File::options().append(true).open(&report).expect("it was read");
+        // The case that was running has no second line, so this adds it.
+        let mut file = File::options().append(true).open(&report).expect("the report was read");
         writeln!(file, "the process ended\t{}\t0\t0", one_line(&death)).expect("it is writable");
         from = lines.len().div_ceil(2);
     }
@@ -305,9 +306,9 @@ pub fn group(name: &str) -> Summary {
     summary
 }
 
-/// Runs one child; how it died, if it did.
+/// Runs one child. Returns how it died, if it did.
 fn run_child(name: &str, from: usize, files: &Path, report: &Path) -> Option<String> {
-    let mut child = Command::new(env::current_exe().expect("there is one"))
+    let mut child = Command::new(env::current_exe().expect("the path of this binary is known"))
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env(GROUP, name)
         .env(FROM, from.to_string())
@@ -316,7 +317,7 @@ fn run_child(name: &str, from: usize, files: &Path, report: &Path) -> Option<Str
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("this binary can be run");
+        .expect("starting this binary succeeds");
     let mut seen = (0, Instant::now());
     loop {
         if let Ok(Some(status)) = child.try_wait() {

@@ -1,4 +1,4 @@
-//! Entries that no honest host makes, and what a host can do that serves the enclave itself.
+//! Entries that no honest host makes, and attacks of a host that serves the enclave itself.
 
 use crate::answers::{Case, bad_pointers, inspection};
 use crate::child::{Ending, Expect, Result};
@@ -49,14 +49,14 @@ impl Pair {
         self.host.run(&self.enclave, self.main(), [0; 6], lie)
     }
 
-    /// What a case brings: the search is made while the enclave is there.
+    /// Returns the result of a case. The search runs while the enclave is loaded.
     fn result(&self, ending: Ending, problem: Option<String>) -> Result {
         self.host.search();
         Result { ending, output: Some(self.host.output()), found: self.host.found(), problem }
     }
 }
 
-/// A run with a lie.
+/// Returns a case: a run with a lie.
 fn lying(name: impl Into<String>, expect: Expect, honest_output: bool, lie: Arc<Lie>) -> Case {
     case(name, expect, move |search| {
         let pair = Pair::keeper(search);
@@ -67,10 +67,10 @@ fn lying(name: impl Into<String>, expect: Expect, honest_output: bool, lie: Arc<
     })
 }
 
-/// A word made of another.
+/// A function from a word to a word.
 type Word = fn(u64) -> u64;
 
-/// What the host puts into pages that MRENCLAVE does not cover, and what it says of pages.
+/// Returns cases for pages that MRENCLAVE does not cover, and for lies about pages.
 pub fn pages() -> Vec<Case> {
     let fills: [(&str, Word); 4] = [
         ("ones", |_| u64::MAX),
@@ -141,7 +141,7 @@ pub fn pages() -> Vec<Case> {
                 (0, 0)
             },
         ),
-        // The enclave itself has extended them (EMODPE), but the page tables don't say so.
+        // The enclave has extended the permissions (EMODPE), but the page tables lack them.
         instead(
             "pages not extended, but said to be",
             Expect::NotGood,
@@ -167,8 +167,8 @@ pub fn pages() -> Vec<Case> {
             let _ = sgx_sim::augment(a[0] as usize, 16 << 20);
             (0, 0)
         }),
-        // It has added pages: that it can't take permissions from them is no reason to have code
-        // that can be written.
+        // The host has added pages. If it then can't restrict their permissions, the enclave must
+        // not run writable code.
         instead("no SGX2, it says", Expect::NotGood, number::restrict_pages, |_| {
             (Status::NotSupported.code(), 0)
         }),
@@ -176,11 +176,11 @@ pub fn pages() -> Vec<Case> {
     cases
 }
 
-/// Writes to memory for as long as it lives.
+/// Writes to memory until this is dropped.
 struct Scribbler(Arc<AtomicBool>, Option<thread::JoinHandle<()>>);
 
 impl Scribbler {
-    /// `write` gets a count; the address is the caller's to answer for.
+    /// Starts to call `write` with a count. The caller is responsible for the address.
     fn start(mut write: impl FnMut(u64) + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = stop.clone();
@@ -205,12 +205,12 @@ impl Drop for Scribbler {
 }
 
 fn write(address: u64, word: u64) {
-    // SAFETY: callers pass addresses of memory that is never given back (`leak`). That others read
-    // it at the same time is the test.
+    // SAFETY: callers pass addresses of memory that is never freed (`leak`). The test is that other
+    // threads read it at the same time.
     unsafe { (address as *mut u64).write_volatile(word) };
 }
 
-/// Memory that changes while the enclave looks at it.
+/// Returns cases for memory that changes while the enclave reads it.
 pub fn changing_memory() -> Vec<Case> {
     let mut cases = Vec::new();
     let values: [(&str, Word); 3] = [
@@ -264,12 +264,13 @@ pub fn changing_memory() -> Vec<Case> {
             },
         ));
     }
-    // Flips between what it is and what it is not, word by word, so that some of it is valid.
+    // The word alternates between its value and its complement, so that some copies of it are
+    // valid.
     cases.push(case("a program that flips in one word", Expect::Clean, |search| {
         let pair = Pair::keeper(search);
         let HostRange { pointer: program, length } = pair.host.program;
         let at = program + length / 2 / 8 * 8;
-        // SAFETY: the word is within the program, which is never given back.
+        // SAFETY: the word is within the program, which is never freed.
         let word = unsafe { (at as *const u64).read_volatile() };
         let scribbler =
             Scribbler::start(move |n| write(at, if n.is_multiple_of(2) { word } else { !word }));
@@ -283,7 +284,7 @@ pub fn changing_memory() -> Vec<Case> {
         let pair = Pair::keeper(search);
         let asked = AtomicBool::new(false);
         let lie: Arc<Lie> = Arc::new(move |host, _, _, call, _, serve| {
-            // Pages are added for the copy, and before it.
+            // The enclave requests pages for the copy before it requests the program.
             if call == number::program {
                 asked.store(true, Ordering::SeqCst);
             } else if call != number::add_pages && asked.load(Ordering::SeqCst) {
@@ -313,7 +314,7 @@ fn timed() -> Launch {
     Launch { limits, ..program::launch() }
 }
 
-/// EDP's own calls, which start a thread and let threads wait for each other.
+/// Returns cases for EDP's own calls, which start threads and let threads wait for each other.
 pub fn usercalls() -> Vec<Case> {
     let mut cases = Vec::new();
     let threaded = |name: String, expect, lie: Arc<Lie>| {
@@ -381,7 +382,7 @@ pub fn usercalls() -> Vec<Case> {
     cases
 }
 
-/// First entries and returns with registers that no honest host gives.
+/// Returns cases for first entries and returns with registers that no honest host gives.
 pub fn registers() -> Vec<Case> {
     let mut cases = Vec::new();
     for at in 0..6 {
@@ -399,7 +400,7 @@ pub fn registers() -> Vec<Case> {
             ));
         }
     }
-    // EDP's `main` takes arguments: RDI points to pieces of memory, RSI counts them.
+    // EDP's `main` takes arguments: RDI points to the list of pieces, and RSI is their number.
     for at in 0..bad_pointers(&(0x10_0000..0x20_0000), 0, 0).len() {
         let name = bad_pointers(&(0x10_0000..0x20_0000), 0, 0)[at].0;
         cases.push(case(format!("arguments of EDP's at {name}"), Expect::Clean, move |search| {
@@ -407,7 +408,7 @@ pub fn registers() -> Vec<Case> {
             let list = leak(&[0; 32], 0);
             let pointers = bad_pointers(&pair.enclave.range, pair.main(), list.as_ptr() as u64);
             list.copy_from_slice(&[pointers[at].1, 64, pointers[at].1, u64::MAX]);
-            // The list is bad on the first entry; its pieces are on the next.
+            // The first entry has a bad list; the next entry has a list with bad pieces.
             let first = [pointers[at].1, 2, 0, 0, 0, 0];
             let ending = pair.host.run(&pair.enclave, pair.main(), first, &honest());
             let other = Pair::keeper(search);
@@ -436,9 +437,10 @@ pub fn registers() -> Vec<Case> {
     cases
 }
 
-// What the processor's EENTER leaves alone and the simulator, on its way in, does not pass on:
-// flags and the stack pointer. The first two instructions of EDP's entry, to which the image's own
-// leads, are replaced by a jump to this, which does them in its own way. It runs as if inside.
+// These are the flags and the stack pointer, which EENTER on hardware keeps, and the simulator does
+// not pass on. The first two instructions of EDP's entry, to which the image's own entry leads, are
+// replaced by a jump to this code, which executes them with the host's values. It runs as if
+// inside.
 global_asm!(
     ".pushsection .text.twine_hostile_entry,\"ax\",@progbits",
     ".type twine_hostile_entry,@function",
@@ -490,30 +492,31 @@ static FLAGS: AtomicU64 = AtomicU64::new(0);
 static STACK: AtomicU64 = AtomicU64::new(0);
 static AFTER: AtomicU64 = AtomicU64::new(0);
 
-/// `mov %rcx,%gs:0x30` and `mov %rsp,%gs:0x28`, with which `sgx_entry` begins.
+/// `mov %rcx,%gs:0x30` and `mov %rsp,%gs:0x28`, the first instructions of `sgx_entry`.
 const FIRST_INSTRUCTIONS: [u8; 18] =
     [0x65, 0x48, 0x89, 0x0c, 0x25, 0x30, 0, 0, 0, 0x65, 0x48, 0x89, 0x24, 0x25, 0x28, 0, 0, 0];
 
-/// `test %eax,%eax`, a `jnz` over the next instruction, and `jmp`: the image's own entry.
+/// `test %eax,%eax`, a `jnz` over the next instruction, and `jmp`: the start of the image's own
+/// entry.
 const OWN_ENTRY: [u8; 5] = [0x85, 0xc0, 0x75, 0x05, 0xe9];
 
-/// Where the image is entered, and EDP's entry, if they are the known ones.
+/// Returns the addresses of the image's entry and of EDP's entry, if their code is the known one.
 fn entries(enclave: &Enclave) -> Option<(u64, u64)> {
     let own = enclave.range.start as u64 + inspection().threads[0].entry;
-    // SAFETY: the image's entry is code of the enclave, which can be read.
+    // SAFETY: the image's entry is readable code of the enclave.
     let bytes = unsafe { std::slice::from_raw_parts(own as *const u8, 9) };
     let (&OWN_ENTRY, distance) = bytes.split_first_chunk()? else { return None };
     let distance = i32::from_le_bytes(distance.try_into().ok()?);
     Some((own, own.wrapping_add(9).wrapping_add_signed(distance.into())))
 }
 
-/// Puts the jump in the place of the first instructions of EDP's entry; whether they are the known
+/// Replaces the first instructions of EDP's entry by the jump. Returns whether they were the known
 /// ones.
 fn divert(enclave: &Enclave) -> bool {
     let Some((_, entry)) = entries(enclave) else { return false };
     let page = entry & !4095;
-    // SAFETY: the pages are the enclave's, which nobody has entered; the bytes are code that is
-    // replaced by code.
+    // SAFETY: the pages belong to the enclave, which no thread has entered. The bytes are code,
+    // which this replaces by code.
     unsafe {
         let known = std::slice::from_raw_parts(entry as *const u8, 18) == FIRST_INSTRUCTIONS;
         let all = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
@@ -528,14 +531,14 @@ fn divert(enclave: &Enclave) -> bool {
     true
 }
 
-/// The stack pointer to enter with, 0 for the one that there is.
+/// Returns the stack pointer to enter with, or 0 for the present one.
 type Stack = Box<dyn Fn(&Enclave) -> u64>;
 
-/// Flags, stack pointers and floating-point state on every entry.
+/// Returns cases for flags, stack pointers and floating-point state on every entry.
 pub fn state() -> Vec<Case> {
     const ID: u64 = 1 << 21;
     const ARITHMETIC: u64 = 0x8d5;
-    /// Everything masked, as the ABI has it.
+    /// All exceptions masked, as the ABI requires.
     const USUAL: (u64, u64) = (0x37f, 0x1f80);
     let kept = |_: &Enclave| 0;
     let table: Vec<(&str, u64, (u64, u64), Stack)> = vec![
@@ -589,7 +592,7 @@ pub fn state() -> Vec<Case> {
         .collect()
 }
 
-/// Whether an exit is one of an enclave that refuses to go on: EDP's `exit`, or an exception.
+/// Whether the enclave refused to continue: by EDP's `exit`, or by an exception.
 fn exits(exit: &Exit) -> bool {
     matches!(exit, Exit::Call(usercall::EXIT, _) | Exit::Exception { .. })
 }
@@ -598,27 +601,28 @@ fn refused(exit: &Exit) -> bool {
     matches!(exit, Exit::Exception { inside: false, .. })
 }
 
-/// An enclave that was left with nothing but a number.
+/// Returns an exit with only a number.
 fn left_with(number: u64) -> Exit {
     Exit::Call(number, [0; 4])
 }
 
-/// `problem` unless it holds for all.
+/// Returns `problem` unless `holds`.
 fn unless(holds: bool, problem: impl FnOnce() -> String) -> Option<String> {
     (!holds).then(problem)
 }
 
 const ENTER: [u64; 6] = [0; 6];
 
-/// Attempts to enter over an interrupted thread: 0 where none was made, 1 where the enclave was
-/// left again at once each time, else the number with which it was left, plus 2.
+/// The result of entering over an interrupted thread: 0 if there was no attempt, 1 if the enclave
+/// was left at once each time, else the number with which it was left, plus 2.
 static ATTEMPT: AtomicU64 = AtomicU64::new(0);
 static VICTIM: AtomicU64 = AtomicU64::new(0);
-/// Where the interrupted thread is to go on: the simulator's asynchronous exit pointer.
+/// The address at which the interrupted thread continues: the simulator's asynchronous exit
+/// pointer.
 static AEP: AtomicU64 = AtomicU64::new(0);
 
-// A hostile asynchronous exit: the thread has left the enclave, its state is in the SSA, and
-// instead of ERESUME comes EENTER. RBP and RSP are the host's.
+// A hostile asynchronous exit: the thread has left the enclave, its state is in the SSA, and EENTER
+// follows instead of ERESUME. RBP and RSP are the host's.
 global_asm!(
     ".pushsection .text.twine_hostile_aep,\"ax\",@progbits",
     ".type twine_hostile_aep,@function",
@@ -641,7 +645,7 @@ unsafe extern "C" {
     fn twine_hostile_aep();
 }
 
-/// Searches while the thread is interrupted: what its frames hold is software SGX's own.
+/// The search while the thread is interrupted. Its frames are software SGX's own.
 static SEARCH: OnceLock<&Search> = OnceLock::new();
 static INTERRUPTED: Mutex<Option<Found>> = Mutex::new(None);
 
@@ -652,14 +656,14 @@ extern "C" fn enter_again() {
     }
     let tcs = VICTIM.load(Ordering::SeqCst);
     let before = frame(tcs);
-    // As if there were a cause: a page fault, with an address, as EXITINFO and EXINFO have them.
+    // These registers forge a page fault with an address, in the form of EXITINFO and EXINFO.
     let forged = [0x8000_030e, tcs, u64::MAX, 0x8000_0306, 14, before[17]];
     for registers in [ENTER, [u64::MAX; 6], forged, ENTER] {
         match enter(tcs, EENTER, registers) {
             Exit::Call(exception::UNKNOWN, [0, 0, 0, 0]) => {}
             Exit::Call(number, _) => {
                 ATTEMPT.store(number + 2, Ordering::SeqCst);
-                // What was interrupted would go on with another's frames on its stack.
+                // The interrupted code must not continue: its stack now has frames of other code.
                 loop {
                     thread::sleep(Duration::from_secs(1));
                 }
@@ -671,18 +675,18 @@ extern "C" fn enter_again() {
     ATTEMPT.store(if same { 1 } else { 2 }, Ordering::SeqCst);
 }
 
-/// GPRSGX of a thread's first frame, which is behind its TCS: what is resumed. Without URSP and
-/// URBP, which are the host's.
+/// Returns GPRSGX of a thread's first frame, which follows its TCS and is the state to resume.
+/// Leaves out URSP and URBP, which are the host's.
 fn frame(tcs: u64) -> [u64; 18] {
-    // SAFETY: a page of the enclave's, which can be read on software SGX.
+    // SAFETY: this is a page of the enclave, which is readable on software SGX.
     unsafe { ((tcs + 8192 - 184) as *const [u64; 18]).read_volatile() }
 }
 
 /// Sends an interrupted enclave thread to [`twine_hostile_aep`].
 extern "C" fn divert_aep(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the third argument of such a handler.
+    // SAFETY: this is the third argument of such a handler.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
-    // As the simulator leaves them: ERESUME is next, with the TCS in RBX.
+    // The simulator leaves these registers: ERESUME is next, with the TCS in RBX.
     let leaf = registers[libc::REG_RAX as usize] as u64;
     let tcs = registers[libc::REG_RBX as usize] as u64;
     if leaf == ERESUME && tcs == VICTIM.load(Ordering::SeqCst) {
@@ -692,13 +696,13 @@ extern "C" fn divert_aep(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut 
     }
 }
 
-/// What a thread left with, where a handler of exits saw it: the handler's registers are lost.
+/// The registers with which a thread left, when an exit handler saw it. The handler's are lost.
 static LEFT_WITH: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
 static FAULTS: AtomicU64 = AtomicU64::new(0);
 static PLACE: AtomicU64 = AtomicU64::new(0);
 static REQUEST: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// Resumes after each fault, and gives the memory that is missing after the third.
+/// Resumes after each fault, and maps the missing memory after the third.
 extern "C" fn resume(
     rdi: u64,
     rsi: u64,
@@ -717,7 +721,7 @@ extern "C" fn resume(
     if FAULTS.fetch_add(1, Ordering::SeqCst) == 2 {
         let place = PLACE.load(Ordering::SeqCst);
         let [launch, length] = [0, 1].map(|at| REQUEST[at].load(Ordering::SeqCst));
-        // SAFETY: the page was reserved for this, and the bytes are the request's.
+        // SAFETY: the page was reserved for this, and the bytes belong to the request.
         unsafe {
             libc::mprotect(place as *mut _, 4096, libc::PROT_READ | libc::PROT_WRITE);
             (place as *mut u8).copy_from(launch as *const u8, length as usize);
@@ -726,7 +730,7 @@ extern "C" fn resume(
     ERESUME as libc::c_int
 }
 
-/// Entries out of order.
+/// Returns cases for entries out of order.
 pub fn order() -> Vec<Case> {
     vec![
         case("a secondary thread before the main one", Expect::NotGood, |search| {
@@ -811,7 +815,7 @@ pub fn order() -> Vec<Case> {
             let exits: Vec<Exit> =
                 [EENTER, ERESUME].into_iter().map(|leaf| enter(tcs, leaf, ENTER)).collect();
             let problem = unless(exits.iter().all(refused), || format!("let in: {exits:?}"));
-            let ending = thread.join().expect("it did not panic");
+            let ending = thread.join().expect("the thread did not panic");
             pair.result(ending, problem)
         }),
         case("what is no TCS", Expect::Good, |search| {
@@ -830,7 +834,7 @@ pub fn order() -> Vec<Case> {
         }),
         case("entering after a fault inside", Expect::NotGood, |search| {
             let pair = Pair::keeper(search);
-            // The launch request is said to lie where there is no memory.
+            // The launch request gets an address without memory.
             let lie: Arc<Lie> = Arc::new(|_, _, _, call, _, serve| match call {
                 number::launch_request => [0, 4096, 64, 0, 0, 0],
                 _ => plain(serve()),
@@ -841,7 +845,7 @@ pub fn order() -> Vec<Case> {
         }),
         case("resuming after a fault, and with memory at last", Expect::Good, |search| {
             let pair = Pair::keeper(search);
-            // SAFETY: reserves addresses of its own.
+            // SAFETY: this reserves new addresses.
             let place = unsafe {
                 let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
                 libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_NONE, flags, -1, 0)
@@ -862,36 +866,36 @@ pub fn order() -> Vec<Case> {
             let problem = unless(asked && went_on && faults == 3, || {
                 format!("{first:x?}, {faults} faults, left with {left:#x}")
             });
-            // From here on all is as ever.
+            // From here on, the host is honest.
             let served = pair.host.serve(&pair.enclave, main, left, arguments, &honest());
             let registers = plain(served);
             let ending = pair.host.run(&pair.enclave, main, registers, &honest());
             pair.result(ending, problem)
         }),
-        // The last: if it is let in, its thread never comes back.
+        // This case is last: if the entry succeeds, its thread never returns.
         case("entering after an interrupt inside", Expect::Good, |search| {
             let pair = Pair::new(&program::launch(), Variant::Busy, search);
             let _ = SEARCH.set(search);
-            // SAFETY: the handler changes where the thread goes on, and nothing else.
+            // SAFETY: the handler only changes where the thread continues.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = divert_aep as *const () as usize;
                 action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
                 libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut());
             }
-            sgx_sim::adopt_signal_handlers().expect("it can be wrapped");
+            sgx_sim::adopt_signal_handlers().expect("wrapping the handler succeeds");
             let id = Arc::new(AtomicU64::new(0));
             let (host, enclave, tcs) = (pair.host.clone(), pair.enclave.clone(), pair.main());
             let told = id.clone();
             let thread = thread::spawn(move || {
-                // SAFETY: asks for this thread's own handle.
+                // SAFETY: reads this thread's own handle.
                 told.store(unsafe { libc::pthread_self() } as u64, Ordering::SeqCst);
                 host.run(&enclave, tcs, ENTER, &honest())
             });
-            // By then it computes, without a call, for a second.
+            // By then, the program computes without a call for a second.
             thread::sleep(Duration::from_millis(300));
             VICTIM.store(tcs, Ordering::SeqCst);
-            // SAFETY: the thread is running, or not joined.
+            // SAFETY: the thread was not joined yet.
             unsafe {
                 libc::pthread_kill(id.load(Ordering::SeqCst) as libc::pthread_t, libc::SIGUSR1)
             };
@@ -901,10 +905,10 @@ pub fn order() -> Vec<Case> {
             }
             match ATTEMPT.load(Ordering::SeqCst) {
                 1 => {
-                    let ending = thread.join().expect("it did not panic");
+                    let ending = thread.join().expect("the thread did not panic");
                     let mut result = pair.result(ending, None);
-                    let interrupted = INTERRUPTED.lock().expect("nobody panicked").take();
-                    let interrupted = interrupted.expect("it was interrupted");
+                    let interrupted = INTERRUPTED.lock().expect("no thread panicked").take();
+                    let interrupted = interrupted.expect("the thread was interrupted");
                     result.found.outside.extend(interrupted.outside);
                     result.found.frames += interrupted.frames;
                     result
@@ -928,7 +932,7 @@ const DF: u64 = 1 << 10;
 const AC: u64 = 1 << 18;
 
 impl Pair {
-    /// Serves the main thread until it leaves with `last`, or otherwise than by a call.
+    /// Serves the main thread until it leaves with `last`, or in another way than by a call.
     fn run_until(&self, last: u64) -> Exit {
         let mut exit = enter(self.main(), EENTER, ENTER);
         loop {
@@ -949,8 +953,8 @@ impl Pair {
         sgx_sim::protect(start, size as usize, permissions).expect("they are the enclave's pages");
     }
 
-    /// Enters the stopped thread a few times; what is wrong unless it leaves with `number` and
-    /// nothing is changed.
+    /// Enters the stopped thread a few times. Returns a problem unless it leaves with `number` and
+    /// nothing has changed.
     fn left_alone(&self, number: u64) -> Option<String> {
         let before = frame(self.main());
         let exits: Vec<Exit> =
@@ -965,8 +969,8 @@ impl Pair {
     }
 }
 
-/// A case with a thread that has stopped at a fault of its program's. Whatever is done to it, it
-/// traps.
+/// Returns a case with a thread that has stopped at a fault of its program. The thread must trap,
+/// whatever the host does to it.
 fn trap(name: &str, run: fn(&Pair) -> Option<String>) -> Case {
     case(name, Expect::NotGood, move |search| {
         let pair = Pair::new(&program::launch(), Variant::Trapper, search);
@@ -982,8 +986,7 @@ fn trap(name: &str, run: fn(&Pair) -> Option<String>) -> Case {
     })
 }
 
-/// A byte of the image's code that is changed, for as long as this lives: INT3, at which a thread
-/// stops.
+/// A byte of the image's code that is INT3 as long as this lives. A thread stops there.
 struct Breakpoint(u64, u8);
 
 impl Breakpoint {
@@ -998,7 +1001,7 @@ impl Drop for Breakpoint {
     }
 }
 
-/// What was there.
+/// Changes a byte of code, and returns the byte before.
 fn change_code(address: u64, byte: u8) -> u8 {
     let (page, code) = (address & !4095, libc::PROT_READ | libc::PROT_EXEC);
     // SAFETY: the page is the enclave's code, which no thread runs at the moment.
@@ -1010,12 +1013,13 @@ fn change_code(address: u64, byte: u8) -> u8 {
     }
 }
 
-/// A case in which pages are taken away below the end of a program's memory.
+/// Returns a case in which the host removes pages below the end of a program's memory.
 fn taken_away() -> Case {
     case("memory of a program's that is taken away", Expect::Good, move |search| {
         let pair = Pair::new(&program::launch(), Variant::Yielder, search);
         pair.run_until(number::yield_now);
-        // The guard range is the last of the image, and the program's memory the first in it.
+        // The guard range is the last part of the image, and the program's memory is the first in
+        // it.
         let memory = pair.host.last_added().expect("the program has memory");
         let offset = (memory.start - pair.enclave.range.start) as u64;
         let size = memory.len() as u64;
@@ -1028,8 +1032,8 @@ fn taken_away() -> Case {
     })
 }
 
-/// A case in which the host enters with flags of its own, for the stub to deal with UD2 wherever it
-/// lies.
+/// Returns a case in which the host enters with its own flags, and the stub handles a UD2 at any
+/// address.
 fn flags_at_a_trap() -> Case {
     case("UD2 at an odd address, entered with AC and DF", Expect::NotGood, |search| {
         let odd = (0..16).find_map(|at| {
@@ -1038,7 +1042,7 @@ fn flags_at_a_trap() -> Case {
             (exit == Exit::Exception { inside: true, vector: UD } && rip(pair.main()) % 2 == 1)
                 .then_some(pair)
         });
-        let pair = odd.expect("one of them lies at an odd address");
+        let pair = odd.expect("one of them has an odd address");
         sgx_sim::set_entry_flags(Some(AC | DF));
         let exit = enter(pair.main(), EENTER, ENTER);
         sgx_sim::set_entry_flags(None);
@@ -1047,12 +1051,12 @@ fn flags_at_a_trap() -> Case {
     })
 }
 
-/// RIP of the first SSA frame.
+/// Returns RIP of the first SSA frame.
 fn rip(tcs: u64) -> u64 {
     frame(tcs)[17]
 }
 
-/// Entries of a thread that an exception has stopped.
+/// Returns cases for entries of a thread that an exception has stopped.
 pub fn exceptions() -> Vec<Case> {
     raw::ONE_PLACE.store(true, Ordering::Relaxed);
     vec![
@@ -1078,7 +1082,7 @@ pub fn exceptions() -> Vec<Case> {
             let Some((own, _)) = entries(&pair.enclave) else {
                 return Some("the image's entry begins otherwise: see OWN_ENTRY".into());
             };
-            // The first instructions behind the jump to EDP's entry.
+            // These are the first instructions after the jump to EDP's entry.
             let steps =
                 [(9, exception::DEALT_WITH), (12, exception::UNKNOWN), (17, exception::UNKNOWN)];
             steps.into_iter().find_map(|(at, number)| {
@@ -1101,7 +1105,7 @@ pub fn exceptions() -> Vec<Case> {
             let pair = Pair::keeper(search);
             let page = inspection().threads[0].fs_base;
             pair.protect(page, 4096, sgx_sim::Permissions::NONE);
-            // In the first instruction of EDP's entry, with the stack pointer of the host.
+            // The fault is in the first instruction of EDP's entry, with the host's stack pointer.
             let fault = enter(pair.main(), EENTER, ENTER);
             let wrong = unless(fault == FAULT, || format!("it can be used: {fault:x?}"));
             let problem = wrong.or(pair.left_alone(exception::UNKNOWN));

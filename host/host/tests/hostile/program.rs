@@ -1,31 +1,31 @@
-//! The program that keeps a secret, and what it prints.
+//! The program that keeps a secret, and its output.
 
 use twine_protocol::launch::Launch;
 
-/// Rounds of WASI calls that the program makes.
+/// The number of rounds of WASI calls.
 pub const ROUNDS: usize = 24;
 
-/// What it exits with when nothing was wrong.
+/// The exit code if nothing was wrong.
 pub const GOOD: u32 = 7;
 
-/// Codes of its own checks begin here: it exits with one when its memory or a result is not
-/// what it must be, whatever the host does.
+/// The first exit code of the program's own checks. Whatever the host does, the program exits with
+/// such a code only when its memory or a result is wrong.
 pub const BROKEN: u32 = 90;
 
-/// Words of the secret.
+/// The number of words of the secret.
 pub const WORDS: usize = 512;
 
-/// What standard input holds.
+/// Returns the contents of standard input.
 pub fn input() -> Vec<u8> {
     b"what the host lets the program read ".repeat(512)
 }
 
-/// What an honest host sees on standard output.
+/// Returns the standard output that an honest host sees.
 pub fn output() -> Vec<u8> {
     (0..ROUNDS).flat_map(|round| format!("public {round:02}\n").into_bytes()).collect()
 }
 
-/// A launch request for it.
+/// Returns a launch request for the program.
 pub fn launch() -> Launch {
     Launch {
         arguments: vec!["keeper".into(), "one argument".into()],
@@ -34,8 +34,8 @@ pub fn launch() -> Launch {
     }
 }
 
-/// The secret, each word complemented: whoever looks for it must not hold it. The program
-/// computes it at run time, from a state that is in no file.
+/// Returns the secret with each word complemented, because the searching process must not contain
+/// it. The program computes it at run time, from a state that is in no file.
 pub fn complemented_secret() -> Vec<u64> {
     let mut state = 88_172_645_463_325_252_u64;
     let mut step = || {
@@ -50,28 +50,28 @@ pub fn complemented_secret() -> Vec<u64> {
     (0..WORDS).map(|_| !step().wrapping_mul(0x2545_f491_4f6c_dd1d)).collect()
 }
 
-/// What it does besides.
+/// The program's additional work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
-    /// Nothing.
+    /// No additional work.
     Keeper,
-    /// It writes the secret to standard error: the control of the search.
+    /// It writes the secret to standard error, as the control of the search.
     Teller,
-    /// It computes for a second or so before its rounds.
+    /// It computes for about a second before its rounds.
     Busy,
-    /// It takes memory until there is none.
+    /// It allocates memory until none is left.
     Greedy,
-    /// It keeps the secret in a file of its first mount.
+    /// It stores the secret in a file of its first mount.
     Filer,
-    /// It loads from behind its memory, with the secret in its memory.
+    /// It loads from beyond its memory, with the secret in its memory.
     Trapper,
-    /// It runs into `unreachable`, in a place that depends on the number.
+    /// It executes `unreachable`, at a place that depends on the number.
     Unreachable(u8),
-    /// It lets its memory grow and yields, then loads from what was there and what is new.
+    /// It grows its memory and yields, then loads from the old and the new part.
     Yielder,
 }
 
-/// The program in binary form.
+/// Returns the program in binary form.
 pub fn binary(variant: Variant) -> Vec<u8> {
     let text;
     let extra = match variant {
@@ -82,7 +82,7 @@ pub fn binary(variant: Variant) -> Vec<u8> {
              (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))"
         }
         Variant::Busy => {
-            // With a word of the secret in a register.
+            // A register holds a word of the secret.
             "(local.set $word (i64.load (i32.const 0x1000)))
              (local.set $i (i32.const 1000000000))
              (loop $spin

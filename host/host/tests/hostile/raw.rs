@@ -1,5 +1,5 @@
-//! A host of the tests' own: it loads the image, enters it with whatever registers it likes, and
-//! serves its calls itself.
+//! A host of the tests' own. It loads the image, enters it with arbitrary registers, and serves its
+//! calls itself.
 
 use crate::answers::{image, image_path, inspection, note_frame, note_frames};
 use crate::child::Ending;
@@ -17,18 +17,18 @@ use twine_protocol::calls::{HostCalls, HostRange, USER_DEFINED, dispatch, except
 use twine_protocol::launch::{Launch, Outcome};
 use twine_protocol::wire::{PollRecord, Status, StreamKind, TRANSFER_BUFFER_SIZE};
 
-/// ENCLU leaves (SDM Vol. 3D).
+/// The ENCLU leaves (SDM Vol. 3D).
 pub const EENTER: u64 = 2;
 pub const ERESUME: u64 = 3;
 const EEXIT: u32 = 4;
 
-/// The general protection exception, the page fault and the breakpoint.
+/// The vectors of the general protection exception, the page fault and the breakpoint.
 pub const GP: u16 = 13;
 pub const PF: u16 = 14;
 pub const BP: u16 = 3;
 pub const UD: u16 = 6;
 
-/// EDP's usercalls that the image makes, by their numbers in its ABI.
+/// EDP's usercalls that the image makes, by their numbers in EDP's ABI.
 pub mod usercall {
     pub const LAUNCH_THREAD: u64 = 9;
     pub const EXIT: u64 = 10;
@@ -38,7 +38,7 @@ pub mod usercall {
     pub const ALLOC: u64 = 14;
 }
 
-/// What the enclave is entered with, and what it leaves with.
+/// The registers of an entry and of the exit.
 #[repr(C)]
 struct Registers {
     leaf: u64,
@@ -97,28 +97,28 @@ unsafe extern "C" {
     fn twine_hostile_enter(registers: *mut Registers);
 }
 
-/// How a thread came out of the enclave.
+/// The way in which a thread left the enclave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// By EEXIT with these in RDI and RSI, RDX, R8, R9.
+    /// By EEXIT, with these values in RDI and in RSI, RDX, R8, R9.
     Call(u64, [u64; 4]),
-    /// By an exception; `inside` unless it was not let in.
+    /// By an exception. `inside` is false if the entry itself was refused.
     Exception { inside: bool, vector: u16 },
-    /// Not entered.
+    /// The enclave was not entered.
     Error(i64),
 }
 
-/// Whether threads are entered from a stack of their own. EDP leaves with the stack pointer that it
-/// was entered with, also when it was resumed in between: both must be from one place.
+/// Whether threads are entered from their own stacks. EDP leaves with the stack pointer that it was
+/// entered with, even if it was resumed in between, so all entries need the same one.
 pub static ONE_PLACE: AtomicBool = AtomicBool::new(false);
 
-/// These stacks, by TCS, and whether they are in use. What software SGX resumes a thread with stays
-/// there.
+/// These stacks, by TCS, and whether they are in use. Software SGX keeps the registers to resume a
+/// thread there.
 static STACKS: Mutex<Option<HashMap<u64, (u64, bool)>>> = Mutex::new(None);
 
 const STACK_SIZE: usize = 256 << 10;
 
-/// Runs with the stack for a TCS, or with 0 for the present one if that is in use.
+/// Calls `run` with the stack for a TCS, or with 0 for the present one if that is in use.
 fn on_stack<T>(tcs: u64, run: impl FnOnce(u64) -> T) -> T {
     if !ONE_PLACE.load(Ordering::Relaxed) {
         return run(0);
@@ -144,12 +144,12 @@ fn on_stack<T>(tcs: u64, run: impl FnOnce(u64) -> T) -> T {
     result
 }
 
-/// Enters with any registers: RDI, RSI, RDX, R8, R9, R10.
+/// Enters with arbitrary registers: RDI, RSI, RDX, R8, R9, R10.
 pub fn enter(tcs: u64, leaf: u64, registers: [u64; 6]) -> Exit {
     enter_with(tcs, leaf, registers, 0)
 }
 
-/// Enters with a handler of exits, by the vDSO's ABI; 0 for none.
+/// Enters with an exit handler of the vDSO's ABI, or 0 for none.
 pub fn enter_with(tcs: u64, leaf: u64, registers: [u64; 6], handler: u64) -> Exit {
     note_frames();
     let mut run = sgx_sim::EnclaveRun::new(tcs as *mut _);
@@ -159,7 +159,7 @@ pub fn enter_with(tcs: u64, leaf: u64, registers: [u64; 6], handler: u64) -> Exi
     let registers = on_stack(tcs, |stack| {
         let mut registers =
             Registers { leaf, rdi, rsi, rdx, r8, r9, r10, run: run_pointer, result: 0, stack };
-        // SAFETY: both structures are valid for the call. What the enclave does is what is tested.
+        // SAFETY: both structures are valid for the call. The test is what the enclave does.
         unsafe { twine_hostile_enter(&raw mut registers) };
         registers
     });
@@ -168,7 +168,7 @@ pub fn enter_with(tcs: u64, leaf: u64, registers: [u64; 6], handler: u64) -> Exi
         0 if run.function == EEXIT => {
             Exit::Call(registers.rdi, [registers.rsi, registers.rdx, registers.r8, registers.r9])
         }
-        // The simulator says EENTER for a refused entry, ERESUME for an exception inside.
+        // The simulator reports EENTER for a refused entry, and ERESUME for an exception inside.
         0 => Exit::Exception {
             inside: u64::from(run.function) == ERESUME && leaf == EENTER,
             vector: run.exception_vector,
@@ -184,7 +184,7 @@ pub struct Enclave {
     mapping: Option<Mapping<sgx_sim::Device>>,
 }
 
-/// The addresses of all enclaves of this module that are loaded.
+/// The address ranges of all loaded enclaves of this module.
 static LOADED: Mutex<Vec<Range<usize>>> = Mutex::new(Vec::new());
 
 pub fn loaded() -> Vec<Range<usize>> {
@@ -200,20 +200,20 @@ impl Drop for Enclave {
     }
 }
 
-// SAFETY: the mapping is only kept; the simulator's enclaves may be entered by any thread.
+// SAFETY: the mapping is only kept alive; any thread may enter the simulator's enclaves.
 unsafe impl Sync for Enclave {}
 // SAFETY: as above.
 unsafe impl Send for Enclave {}
 
 #[target_feature(enable = "xsave")]
 fn xcr0() -> u64 {
-    // SAFETY: register 0 is there wherever XSAVE is.
+    // SAFETY: every processor with XSAVE has register 0.
     unsafe { std::arch::x86_64::_xgetbv(0) }
 }
 
 impl Enclave {
     pub fn load() -> Arc<Self> {
-        let bytes = std::fs::read(image_path()).expect("the image is there");
+        let bytes = std::fs::read(image_path()).expect("the image exists");
         let image = image();
         let sigstruct = image.sigstruct();
         // SAFETY: every processor that the simulator runs on has XSAVE.
@@ -223,10 +223,10 @@ impl Enclave {
             .load(
                 &mut &bytes[..],
                 sigstruct,
-                attributes.expect("the processor has what the image wants"),
+                attributes.expect("the processor has the features that the image requires"),
                 sigstruct.miscselect,
             )
-            .expect("the image is good");
+            .expect("the image is valid");
         let start = mapping.info.address() as usize;
         let range = start..start + mapping.info.size();
         if let Ok(mut loaded) = LOADED.lock() {
@@ -236,8 +236,8 @@ impl Enclave {
         Arc::new(Enclave { range, tcs, mapping: Some(mapping) })
     }
 
-    /// Fills the pages whose content MRENCLAVE does not cover, as a host may that loads the
-    /// image: the first part of each region and its last pages.
+    /// Fills the pages whose contents MRENCLAVE does not cover, as a host that loads the image may:
+    /// the first part of each region and its last pages.
     pub fn fill_unmeasured(&self, mut word: impl FnMut(u64) -> u64) {
         const FIRST: u64 = 48 << 20;
         const LAST: u64 = 1 << 20;
@@ -250,14 +250,14 @@ impl Enclave {
             let first = start..end.min(start + FIRST);
             let last = first.end.max(end - LAST.min(region.size))..end;
             for address in first.step_by(8).chain(last.step_by(8)) {
-                // SAFETY: the page is writable, and nothing has been entered yet.
+                // SAFETY: the page is writable, and no thread has entered yet.
                 unsafe { (address as *mut u64).write_volatile(word(address)) };
             }
         }
     }
 }
 
-/// Words of memory that are never given back, so that other threads may write to them at will.
+/// Allocates words that are never freed, so that other threads may write to them at any time.
 pub fn leak(bytes: &[u8], room: usize) -> &'static mut [u64] {
     let mut words = vec![0_u64; bytes.len().div_ceil(8) + room];
     for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
@@ -268,7 +268,7 @@ pub fn leak(bytes: &[u8], room: usize) -> &'static mut [u64] {
     words.leak()
 }
 
-/// What the enclave is served with.
+/// The data with which the host serves the enclave.
 pub struct Host {
     pub launch: HostRange,
     pub program: HostRange,
@@ -336,7 +336,7 @@ impl Host {
         ))
     }
 
-    /// EDP's own calls.
+    /// Serves EDP's own calls.
     fn usercall(
         self: &Arc<Self>,
         enclave: &Arc<Enclave>,
@@ -410,7 +410,7 @@ impl Host {
         self.run_from(EENTER, enclave, tcs, first, lie)
     }
 
-    /// The pages at the highest addresses that the enclave has asked for, in a row.
+    /// Returns the adjacent added pages with the highest addresses.
     pub fn last_added(&self) -> Option<Range<usize>> {
         self.state().last_added.clone()
     }
@@ -420,7 +420,7 @@ impl Host {
         self.run_from(ERESUME, enclave, tcs, [0; 6], lie)
     }
 
-    /// Serves a call as an honest host does.
+    /// Serves a call honestly.
     pub fn serve(
         self: &Arc<Self>,
         enclave: &Arc<Enclave>,
@@ -471,7 +471,7 @@ impl Host {
                         self.serve(enclave, tcs, number, arguments, lie)
                     });
                 }
-                // As an honest host does: the enclave may deal with it.
+                // An honest host does the same: the enclave may handle it.
                 Exit::Exception { inside: true, .. } => {
                     let dealt = Exit::Call(exception::DEALT_WITH, [0; 4]);
                     if enter(tcs, EENTER, [0; 6]) != dealt {
@@ -490,7 +490,7 @@ impl Host {
         }
     }
 
-    /// A search of the process while the enclave is there.
+    /// Searches the process while the enclave is loaded.
     pub fn search(&self) {
         let now = self.search.process(&loaded(), &crate::answers::frames());
         let found = &mut self.state().found;
@@ -500,18 +500,18 @@ impl Host {
     }
 }
 
-/// What the enclave is entered with after a call: RDI, RSI, RDX, R8, R9, R10. The last argument
-/// serves the call as an honest host would.
+/// Returns the registers to enter with after a call: RDI, RSI, RDX, R8, R9, R10. The last argument
+/// serves the call honestly.
 pub type Lie = dyn Fn(&Arc<Host>, &Arc<Enclave>, u64, u64, [u64; 4], &dyn Fn() -> (u64, u64)) -> [u64; 6]
     + Send
     + Sync;
 
-/// An answer as an honest host gives it.
+/// Returns the registers of an honest answer.
 pub fn plain((first, second): (u64, u64)) -> [u64; 6] {
     [0, first, second, 0, 0, 0]
 }
 
-/// No lie.
+/// Returns a function that does not lie.
 pub fn honest() -> Arc<Lie> {
     Arc::new(|_, _, _, _, _, serve| plain(serve()))
 }
@@ -526,8 +526,8 @@ impl Caller<'_> {
         let start = self.host.transfer(self.tcs);
         let inside = pointer >= start
             && pointer.checked_add(length).is_some_and(|end| end <= start + TRANSFER_BUFFER_SIZE);
-        // SAFETY: the range is within a buffer that is never given back; what other threads write
-        // to it meanwhile is bytes.
+        // SAFETY: the range is within a buffer that is never freed. Other threads may only write
+        // bytes to it meanwhile.
         inside
             .then(|| unsafe { std::slice::from_raw_parts_mut(pointer as *mut u8, length as usize) })
     }
@@ -624,7 +624,7 @@ impl HostCalls for Caller<'_> {
         (DONE, 0)
     }
 
-    // The program of these cases has neither sockets nor files, and its code is not kept.
+    // The program of these cases has no sockets and no files, and its code is not cached.
 
     fn code_load(&mut self) -> HostRange {
         HostRange::NONE
@@ -714,7 +714,7 @@ impl HostCalls for Caller<'_> {
         let added = address as usize..(address + length) as usize;
         let last = &mut self.host.state().last_added;
         match last {
-            // A memory may take several steps.
+            // Adding one memory may take several steps.
             Some(last) if last.end == added.start => last.end = added.end,
             Some(last) if last.start > added.start => {}
             _ => *last = Some(added),

@@ -1,12 +1,12 @@
-//! The search for the secret in the memory of the process outside of the enclave.
+//! Searches for the secret in the memory of the process outside of the enclave.
 //!
-//! Every word of the secret (8 bytes, 512 of them) is looked for at every byte of every page
-//! that is present. Words are held complemented, and compared in registers, so that the search
-//! does not find itself.
+//! The search looks for every word of the secret (8 bytes, 512 of them) at every byte of every
+//! present page. It holds the words complemented, and compares them in registers, so that it does
+//! not find itself.
 //!
-//! Software SGX keeps the registers and the vector state of the enclave in signal frames on its
-//! alternate stacks, and, for ERESUME, beside them: hardware keeps these in the SSA, inside. What
-//! is found there is counted apart.
+//! Software SGX stores the registers and the vector state of the enclave in signal frames on its
+//! alternate stacks and, for ERESUME, beside them. Hardware stores these in the SSA, inside. Words
+//! found there are counted separately.
 
 use std::arch::asm;
 use std::collections::HashSet;
@@ -16,42 +16,43 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Places of the process, with the name of their mapping.
+    /// The addresses outside, with the names of their mappings.
     pub outside: Vec<String>,
-    /// Words in the frames of software SGX.
+    /// The number of words in the frames of software SGX.
     pub frames: usize,
-    /// Bytes that were searched.
+    /// The number of bytes searched.
     pub searched: usize,
 }
 
-/// Looks for the words of one secret.
+/// The words of one secret, prepared for a search.
 pub struct Search {
     complemented: HashSet<u64>,
-    /// By the first two bytes of a word, and by the next two: whether there is such a word.
+    /// Whether a word of the secret begins with these two bytes, and whether one has these as the
+    /// next two.
     first: Box<[u8; 1 << 16]>,
     second: Box<[u8; 1 << 16]>,
     room: Mutex<Room>,
 }
 
-/// Memory for a search, taken before there is something to be found in what was given back.
+/// Memory for a search, allocated before freed memory can contain the secret.
 struct Room {
     /// The list of mappings.
     text: String,
-    /// A piece of memory: it is left out of the search.
+    /// A piece of memory, which the search leaves out.
     copy: Box<[u8]>,
 }
 
 const COPY: usize = 1 << 20;
 
-/// What is left of a range without another.
+/// Returns the parts of a range outside of another.
 fn without(range: Range<usize>, hole: &Range<usize>) -> Vec<Range<usize>> {
     if range.end <= hole.start || hole.end <= range.start {
         return vec![range];
     }
-    // Whole pages: the hole may begin within one.
+    // The parts consist of whole pages, although the hole may begin within one.
     let before = range.start..(hole.start & !(PAGE - 1)).max(range.start);
     let after = hole.end.next_multiple_of(PAGE).min(range.end)..range.end;
     [before, after].into_iter().filter(|part| !part.is_empty()).collect()
@@ -71,11 +72,11 @@ fn mappings(text: &str) -> Vec<(Range<usize>, String)> {
 
 const PAGE: usize = 4096;
 
-/// Runs of pages of the mapping that are in memory: the others hold nothing, or what the file
-/// holds.
+/// Calls `each` for every run of the mapping's pages that are in memory. The other pages are empty,
+/// or equal the file.
 fn present(pagemap: &fs::File, mapping: &Range<usize>, mut each: impl FnMut(Range<usize>)) {
     let mut run: Option<Range<usize>> = None;
-    // On the stack: memory that a case has given back must not be taken before it is searched.
+    // This is on the stack, because an allocation could reuse freed memory before it is searched.
     let mut entries = [[0; 8]; 512];
     for first in mapping.clone().step_by(entries.len() * PAGE) {
         let count = entries.len().min((mapping.end - first) / PAGE);
@@ -84,7 +85,7 @@ fn present(pagemap: &fs::File, mapping: &Range<usize>, mut each: impl FnMut(Rang
             break;
         }
         for (at, entry) in entries.iter().enumerate() {
-            // Present or swapped.
+            // The page is present or swapped.
             if u64::from_le_bytes(*entry) >> 62 == 0 {
                 continue;
             }
@@ -107,7 +108,7 @@ impl Search {
         let mut first = Box::new([0; 1 << 16]);
         let mut second = Box::new([0; 1 << 16]);
         for word in &complemented {
-            // Part by part: the word itself must not come to lie on the stack.
+            // This handles the parts one by one, so that the word itself is never on the stack.
             let part = |at: u32| (((word >> at) & 0xffff) ^ 0xffff) as usize;
             first[part(0)] = 1;
             second[part(16)] = 1;
@@ -117,11 +118,12 @@ impl Search {
         Search { complemented, first, second, room }
     }
 
-    /// Searches the whole process but for the ranges `inside`; hits in `frames` count apart.
+    /// Searches the whole process except the ranges `inside`. Hits in `frames` are counted
+    /// separately.
     ///
-    /// Threads of the process may give memory back meanwhile, so it is read as a file.
+    /// Other threads may free memory meanwhile, so this reads memory as a file.
     pub fn process(&self, inside: &[Range<usize>], frames: &[Range<usize>]) -> Found {
-        let open = |name: &str| fs::File::open(name).expect("Linux has it");
+        let open = |name: &str| fs::File::open(name).expect("Linux has this file");
         let (pagemap, memory) = (open("/proc/self/pagemap"), open("/proc/self/mem"));
         let mut found = Found::default();
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,15 +165,16 @@ impl Search {
         found
     }
 
-    /// Addresses in the range, which is readable, at which a word of the secret lies.
+    /// Returns the addresses in the range, which must be readable, that hold a word of the secret.
     pub fn range(&self, range: Range<usize>) -> Vec<usize> {
         let mut hits = Vec::new();
         let Some(end) = range.end.checked_sub(7) else { return hits };
         let mut at = range.start;
         while at < end {
             let complement: u64;
-            // SAFETY: reads the bytes from `at` up to `end + 7`, which the caller answers for, and the
-            // tables, which have an element for each value of two bytes. Bytes may change meanwhile.
+            // SAFETY: this reads the bytes from `at` up to `end + 7`, for which the caller is
+            // responsible, and the tables, which have an element for each value of two bytes. Bytes
+            // may change meanwhile.
             unsafe {
                 asm!(
                     "2:",
@@ -200,7 +203,7 @@ impl Search {
             }
             if at < end && self.complemented.contains(&complement) {
                 hits.push(at);
-                // More of the same is no news.
+                // Further words of the same copy add nothing.
                 at += 256;
             }
             at += 1;

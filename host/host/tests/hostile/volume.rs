@@ -1,4 +1,4 @@
-//! A host that lies about the file of a volume, and changes it under the program that uses it.
+//! A host that lies about a volume's file, and changes the file while the program uses it.
 
 use crate::answers::{BAD_POINTERS, Case, LENGTHS, VALUES, bad_pointers, launching, lengths};
 use crate::child::Expect;
@@ -18,15 +18,15 @@ use twine_volume::{FileStorage, NewSlot, Options, Volume};
 
 const KEY: [u8; 32] = [0x5a; 32];
 
-/// Blocks of the file "g", each of whose words holds the block's number.
+/// The number of blocks of the file "g". Each word of a block holds the block's number.
 const BLOCKS: u64 = 256;
 
 const BLOCK: usize = 4096;
 
-/// Room in the cache for a quarter of that.
+/// The size of the cache in bytes, which is a quarter of that file.
 const CACHE: u64 = 256 << 10;
 
-/// A volume in a file of its own, which is removed when nobody needs it any more.
+/// A volume in its own file, which is removed when this is dropped.
 struct Prepared {
     path: PathBuf,
     file: File,
@@ -43,20 +43,20 @@ impl Prepared {
         let storage = FileStorage::new(open().expect("a temporary file"));
         let slots = [NewSlot::key_file(&KEY).expect("a key")];
         let mut volume = Volume::create(Box::new(storage), &slots, Options::default())
-            .expect("a volume can be made");
-        let inode = volume.create_file(volume.root(), "g").expect("a file can be made");
+            .expect("creating a volume succeeds");
+        let inode = volume.create_file(volume.root(), "g").expect("creating a file succeeds");
         for block in 0..BLOCKS {
             let bytes = block.to_le_bytes().repeat(BLOCK / 8);
-            volume.write(inode, block * BLOCK as u64, &bytes).expect("a block can be written");
+            volume.write(inode, block * BLOCK as u64, &bytes).expect("writing a block succeeds");
         }
         volume.release(inode);
-        volume.close().expect("a volume can be closed");
-        let file = open().expect("it was there");
+        volume.close().expect("closing a volume succeeds");
+        let file = open().expect("the file exists");
         Prepared { path, file }
     }
 
     fn resources(&self) -> Resources {
-        let storage = Storage::open(&self.path, Access::Write).expect("nobody else has it");
+        let storage = Storage::open(&self.path, Access::Write).expect("the volume is not in use");
         Resources { storages: vec![storage], ..Resources::default() }
     }
 
@@ -78,7 +78,7 @@ impl Drop for Prepared {
     }
 }
 
-/// A run of the program that keeps the secret in a volume.
+/// Returns a case: a run of the program that keeps the secret in a volume.
 fn keeping(
     name: impl Into<String>,
     expect: Expect,
@@ -94,7 +94,7 @@ fn keeping(
     let mount = Mount { guest: "/".into(), source: Source::Volume(source), read_only: false };
     let mut launch = program::launch();
     launch.mounts.push(mount);
-    // Made where the case runs, in a process of its own.
+    // The volume is created where the case runs, in the child process.
     let prepared = Arc::new(std::sync::LazyLock::new(Prepared::new));
     let program = (launch, program::binary(Variant::Filer));
     let resources = {
@@ -106,7 +106,7 @@ fn keeping(
     })
 }
 
-/// Bad addresses and lengths of the mapping.
+/// Returns cases for bad addresses and lengths of the mapping.
 pub fn mappings() -> Vec<Case> {
     let mut cases = vec![keeping("an honest host", Expect::Good, |_, _, _, honest| honest)];
     for at in 0..BAD_POINTERS {
@@ -158,9 +158,9 @@ pub fn mappings() -> Vec<Case> {
     cases
 }
 
-/// What the host says of pages that could not be read, and what it reads of them.
+/// Returns cases for the host's record of unreadable pages, and for its answers to reads of them.
 pub fn unread() -> Vec<Case> {
-    /// The answer to the `n`th read, where the honest one is known.
+    /// Returns the answer to the `n`th read, given the honest one.
     type Answer = fn(u64, (u64, u64)) -> (u64, u64);
     let told = |told: [u64; 2], answer: Answer| {
         let words: &'static [u64; 2] = Box::leak(Box::new(told));
@@ -190,7 +190,7 @@ pub fn unread() -> Vec<Case> {
         let name = format!("reads of unread pages give {name}");
         cases.push(keeping(name, Expect::Clean, told(all, answer)));
     }
-    // Done, says the host, and has read nothing, for the file is gone.
+    // The host claims success, but has read nothing, because the file is gone.
     let gone = told(all, |_, _| (0, 0));
     cases.push(keeping("reads of nothing", Expect::Clean, move |volume, made, n, honest| {
         if made.number == number::storage_read && n == 4 {
@@ -213,7 +213,7 @@ pub fn unread() -> Vec<Case> {
     cases
 }
 
-/// Codes and sizes.
+/// Returns cases for codes and sizes.
 pub fn storages() -> Vec<Case> {
     let mut cases = Vec::new();
     for call in [
@@ -225,7 +225,7 @@ pub fn storages() -> Vec<Case> {
         number::storage_write_pieces,
     ] {
         for from in [0, 3] {
-            // Codes of each kind, and sizes from nothing to beyond everything.
+            // These are codes of each kind, and sizes from 0 to the largest number.
             for value in VALUES.into_iter().step_by(3) {
                 cases.push(keeping(
                     format!("call {call:#x}: {value:#x} from the {from}th on"),
@@ -242,7 +242,7 @@ pub fn storages() -> Vec<Case> {
     cases
 }
 
-/// Changes of the file at the nth host call of any kind.
+/// Returns cases that change the file at the nth host call of any kind.
 pub fn tampering() -> Vec<Case> {
     type Change = fn(&Prepared);
     let changes: [(&str, Change); 5] = [

@@ -1,7 +1,7 @@
-//! A small program for `x86_64-fortanix-unknown-sgx`, made by hand, in which everything can
-//! be changed; and a reader of images that shares no code with the crate's.
+//! A small handmade program for `x86_64-fortanix-unknown-sgx`, of which tests can change all parts;
+//! and a reader of images that shares no code with the crate's.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, reason = "each test program uses only a part of this module")]
 
 use std::collections::BTreeMap;
 
@@ -59,22 +59,22 @@ pub struct Symbol {
     pub defined: bool,
 }
 
-/// A program whose parts can be changed before it becomes bytes. Addresses are file offsets.
+/// A program whose parts can be changed before it is encoded. Addresses are file offsets.
 #[derive(Clone)]
 pub struct Program {
     pub machine: u16,
     pub file_type: u16,
     pub toolchain: u32,
     pub symbols: Vec<Symbol>,
-    /// Symbols that only `.symtab` has.
+    /// The symbols that are only in `.symtab`.
     pub more_symbols: Vec<Symbol>,
-    /// Offset, info, addend.
+    /// The offset, info and addend of each.
     pub relocations: Vec<(u64, u64, u64)>,
-    /// Tag, value.
+    /// The tag and value of each.
     pub dynamic: Vec<(u64, u64)>,
-    /// Type, flags, address, size in the file, size in memory.
+    /// The type, flags, address, size in the file and size in memory of each.
     pub segments: Vec<(u32, u32, u64, u64, u64)>,
-    /// Names of sections to leave out.
+    /// The names of sections to leave out.
     pub without: Vec<&'static str>,
 }
 
@@ -110,7 +110,7 @@ fn cell_address(index: usize) -> u64 {
     CELLS + 16 * index as u64
 }
 
-/// Where the value of a symbol that is filled in lies.
+/// Returns the address of the value of a symbol that is filled in.
 pub fn cell(name: &str) -> u64 {
     cell_address(CELL_NAMES.iter().position(|n| *n == name).unwrap())
 }
@@ -172,7 +172,7 @@ impl Program {
 
     fn put_sections(&self, file: &mut [u8], symbols: u64, more_symbols: u64) {
         let note = ".note.x86_64-fortanix-unknown-sgx";
-        // Name, type, address (0 for none), offset, size, link.
+        // The fields are name, type, address (0 for none), offset, size and link.
         let all = [
             ("", 0, 0, 0, 0, 0),
             (".dynsym", 11, DYNSYM, DYNSYM, symbols, 2),
@@ -220,7 +220,7 @@ fn put_symbols(file: &mut [u8], symbols: &[Symbol], table: u64, strings: u64) ->
     24 * (symbols.len() as u64 + 1)
 }
 
-/// As small as a manifest can be.
+/// Returns the smallest manifest.
 pub fn small() -> Manifest {
     manifest("heap-size = 4096\nthreads = 1\nstack-size = 16384\nthread-stack-size = 16384")
 }
@@ -237,7 +237,7 @@ pub fn build(elf: &[u8], manifest: &Manifest) -> Result<(Built, Vec<u8>), Error>
 /// A page of an image.
 pub struct Page {
     pub flags: SecinfoFlags,
-    /// One bit for each 256 bytes that are measured.
+    /// A bit for each measured chunk of 256 bytes.
     pub measured: u16,
     pub data: [u8; 4096],
 }
@@ -278,7 +278,7 @@ impl Image {
         Image { elrange: ecreate.size, ssa_frame_pages: ecreate.ssaframesize, pages }
     }
 
-    /// The bytes at an address; they must be loaded.
+    /// Returns the bytes at an address, which must be loaded.
     pub fn at(&self, address: u64, size: u64) -> Vec<u8> {
         (address..address + size)
             .map(|a| self.pages[&(a & !0xfff)].data[(a & 0xfff) as usize])
@@ -289,12 +289,12 @@ impl Image {
         u64::from_le_bytes(self.at(address, 8).try_into().unwrap())
     }
 
-    /// The value of a symbol that was filled in.
+    /// Returns the value of a symbol that was filled in.
     pub fn value(&self, name: &str) -> u64 {
         self.u64_at(cell(name))
     }
 
-    /// The addresses of all TCSs.
+    /// Returns the addresses of all TCSs.
     pub fn tcss(&self) -> Vec<u64> {
         self.pages.iter().filter(|(_, p)| p.is_tcs()).map(|(offset, _)| *offset).collect()
     }
