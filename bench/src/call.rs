@@ -5,7 +5,7 @@ use crate::process::{Job, Runner, Stats, Workspace};
 use crate::report::{Bar, Case, Section};
 use crate::statistics::{Effort, Sample, interleaved};
 
-/// How a call of WASI leaves the enclave.
+/// The way in which a WASI call leaves the enclave.
 #[derive(Debug, Clone, Copy)]
 enum Leaves {
     Never,

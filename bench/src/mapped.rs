@@ -1,5 +1,5 @@
 //! A volume's storage as the enclave has it: a write is a host call, a read copies from a mapping.
-#![allow(unsafe_code, reason = "it maps a file")]
+#![allow(unsafe_code, reason = "this module maps a file")]
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;

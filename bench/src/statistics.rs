@@ -109,7 +109,7 @@ pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
     Some((logarithms / values.len() as f64).exp())
 }
 
-/// How often to run.
+/// The number of runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
     /// The number of rounds, if there is time for all of them.

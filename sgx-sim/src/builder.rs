@@ -69,7 +69,7 @@ impl Create {
         Ok(size)
     }
 
-    /// The size of an SSA frame, in bytes.
+    /// Returns the size of an SSA frame, in bytes.
     fn frame(&self) -> usize {
         self.ssaframesize as usize * PAGE
     }
@@ -89,12 +89,12 @@ impl Builder {
         })
     }
 
-    /// The first address of ELRANGE.
+    /// Returns the first address of ELRANGE.
     pub(crate) fn base(&self) -> usize {
         self.range.base
     }
 
-    /// The size of ELRANGE, in bytes.
+    /// Returns the size of ELRANGE, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.range.size
     }

@@ -178,12 +178,12 @@ pub struct Info {
 }
 
 impl Info {
-    /// MRENCLAVE.
+    /// Returns MRENCLAVE.
     pub fn mrenclave(&self) -> [u8; 32] {
         self.enclave.secs.mrenclave
     }
 
-    /// MRSIGNER.
+    /// Returns MRSIGNER.
     pub fn mrsigner(&self) -> [u8; 32] {
         self.enclave.secs.mrsigner
     }
@@ -219,7 +219,7 @@ fn segment_base_instructions() -> bool {
     unsafe { libc::getauxval(libc::AT_HWCAP2) & FSGSBASE != 0 }
 }
 
-/// CR_REPORT_KEYID, chosen at "reset", which is the start of this process.
+/// Returns CR_REPORT_KEYID, chosen at "reset", which is the start of this process.
 fn report_keyid() -> Result<[u8; 32], Error> {
     static KEYID: OnceLock<[u8; 32]> = OnceLock::new();
     if let Some(keyid) = KEYID.get() {

@@ -100,7 +100,7 @@ impl Reservation {
         Ok(Reservation { base, size, ours: true }.advised())
     }
 
-    /// Wraps a range that somebody else has reserved, and keeps as long as this is used.
+    /// Wraps a range that another owner has reserved, and keeps as long as this is used.
     pub(crate) fn of_another(base: usize, size: usize) -> Self {
         Reservation { base, size, ours: false }.advised()
     }

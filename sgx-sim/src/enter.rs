@@ -422,7 +422,7 @@ pub(crate) unsafe fn leave(registers: &[i64; 23]) -> ! {
 /// caller's exit path, with the outside stack that the SSA frame names.
 ///
 /// # Safety
-/// As for [`leave`], after the AEX.
+/// The requirements of [`leave`], after the AEX.
 pub(crate) unsafe fn report_exception(exception: &Exception, ursp: u64, urbp: u64) -> ! {
     // SAFETY: the caller's promise. URSP and URBP come from the enclave; hardware trusts them too.
     unsafe {

@@ -38,7 +38,7 @@ impl Permissions {
         Permissions((bits & 7) as u32)
     }
 
-    /// The low three bits of SECINFO.FLAGS, or `PROT_*`.
+    /// Returns the low three bits of SECINFO.FLAGS, or `PROT_*`.
     pub const fn bits(self) -> u64 {
         self.0 as u64
     }
@@ -165,12 +165,12 @@ impl Entry {
         self.valid() && self.0 >> Self::TYPE_SHIFT & 7 == page_type as u32
     }
 
-    /// The bits PENDING, MODIFIED and PR.
+    /// Returns the bits PENDING, MODIFIED and PR.
     pub(crate) fn state(self) -> u32 {
         self.0 & Self::STATE
     }
 
-    /// The low 16 bits that SECINFO.FLAGS would have for this page.
+    /// Returns the low 16 bits that SECINFO.FLAGS would have for this page.
     pub(crate) fn secinfo_flags(self) -> u64 {
         u64::from(self.0 & 7 | self.state()) | u64::from(self.0 >> Self::TYPE_SHIFT & 7) << 8
     }

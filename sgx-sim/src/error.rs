@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// The reasons why the software processor, or its model of the operating system, refuses.
 ///
-/// Where the instruction reports an error code, the message begins with its name (SDM Vol. 3D,
-/// "Information and Error Codes"). Where it raises a fault, the message begins with the fault.
+/// If the instruction reports an error code, the message begins with its name (SDM Vol. 3D,
+/// "Information and Error Codes"). If it raises a fault, the message begins with the fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -59,7 +59,7 @@ pub enum Error {
         /// The rule that the change breaks.
         reason: &'static str,
     },
-    /// The address lies in no enclave that this crate has loaded.
+    /// The address is in no enclave that this crate has loaded.
     #[error("{0:#x} lies in no simulated enclave")]
     NotAnEnclave(usize),
     /// There are more enclaves at once than the registry holds.

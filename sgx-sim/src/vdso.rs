@@ -8,7 +8,7 @@ use crate::enter::EnterFn;
 pub fn kernel_vdso_enter() -> Option<EnterFn> {
     static FOUND: OnceLock<Option<EnterFn>> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        // SAFETY: the auxiliary vector tells where the kernel has mapped the vDSO, or zero.
+        // SAFETY: the auxiliary vector has the address of the vDSO, or zero.
         let image = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) } as usize;
         if image == 0 {
             return None;

@@ -148,7 +148,7 @@ impl<'a> SignalFrame<'a> {
         Some(SignalFrame { image })
     }
 
-    /// XSTATE_BV.
+    /// Returns XSTATE_BV.
     fn features(&self) -> u64 {
         if self.image.len() >= LEGACY_SIZE + HEADER_SIZE {
             u64_at(self.image, LEGACY_SIZE)

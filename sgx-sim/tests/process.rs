@@ -1,4 +1,4 @@
-//! What the simulator leaves unchanged: how the host's faults end the process. Each test runs this
+//! The simulator does not change how the host's faults end the process. Each test runs this
 //! program again, and checks how it ends.
 
 mod common;
@@ -19,7 +19,7 @@ fn child(name: &str) -> Output {
         .unwrap()
 }
 
-/// As the child: loads an enclave and enters it in this thread.
+/// Loads an enclave and enters it in this thread, if this process is the child.
 fn with_enclave() -> Option<common::Enclave> {
     std::env::var_os(ROLE)?;
     let enclave = Spec::new(Entry::Echo).load();

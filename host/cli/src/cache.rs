@@ -62,13 +62,14 @@ impl CachedFile {
     }
 }
 
-/// The folder of the code cache: `TWINE_CACHE`, or the one of the XDG base directory specification.
+/// Returns the folder of the code cache: `TWINE_CACHE`, or the one of the XDG base directory
+/// specification.
 fn folder() -> Option<PathBuf> {
     let named = env::var_os("TWINE_CACHE").filter(|value| !value.is_empty()).map(PathBuf::from);
     named.or_else(|| xdg::folder("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("twine")))
 }
 
-/// The failure if the code cache has no folder.
+/// Returns the failure if the code cache has no folder.
 pub(crate) fn no_folder() -> Failure {
     Failure::new(
         "the code cache has no folder: this user has no home",
@@ -76,7 +77,7 @@ pub(crate) fn no_folder() -> Failure {
     )
 }
 
-/// The failure if code could not be stored in this file.
+/// Returns the failure if code could not be stored in this file.
 pub(crate) fn cannot_store(path: &Path, error: &io::Error) -> Failure {
     Failure::system(
         format!("compiled code can't be stored in {}: {error}", path.display()),
@@ -104,7 +105,7 @@ fn list(folder: &Path) -> io::Result<Vec<CachedFile>> {
     Ok(all)
 }
 
-/// The file for the code of a program that runs in `image`. It may not exist yet.
+/// Returns the file for the code of a program that runs in `image`. It may not exist yet.
 pub(crate) fn code_file(
     image: &Image,
     program: &Program,

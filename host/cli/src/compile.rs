@@ -77,7 +77,7 @@ fn lock(code: &Path) -> Result<Option<fs::File>, Failure> {
     }
 }
 
-/// The number of threads that may compile.
+/// Returns the number of threads that may compile.
 pub(crate) fn threads() -> u64 {
     thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }

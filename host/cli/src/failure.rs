@@ -17,8 +17,8 @@ impl Failure {
         Failure { cause: cause.to_string(), remedy: remedy.into() }
     }
 
-    /// A failure of a system call. If the error does not depend on the file, such as too many open
-    /// files, the remedy is the general one; otherwise it is `remedy`.
+    /// Returns a failure of a system call. If the error does not depend on the file, such as too
+    /// many open files, the remedy is the general one; otherwise it is `remedy`.
     pub(crate) fn system(
         cause: impl Display,
         error: &io::Error,
@@ -28,7 +28,7 @@ impl Failure {
         Failure::new(cause, general.unwrap_or_else(|| remedy.into()))
     }
 
-    /// A failure with an image. `remedy` is used if a file can't be read or written.
+    /// Returns a failure with an image. `remedy` is used if a file can't be read or written.
     pub(crate) fn of_image(error: &twine_image::Error, remedy: &str) -> Self {
         if let twine_image::Error::Io { source, .. } = error {
             return Failure::system(error, source, remedy);
@@ -36,7 +36,7 @@ impl Failure {
         Failure::new(error, error.remedy().unwrap_or_else(|| "see `twine image --help`".into()))
     }
 
-    /// The standard output could not be written.
+    /// Returns the failure of a write to the standard output.
     pub(crate) fn of_stdout(error: &io::Error) -> Self {
         Failure::system(
             format!("the standard output can't be written: {error}"),
@@ -45,7 +45,7 @@ impl Failure {
         )
     }
 
-    /// The cause alone.
+    /// Returns only the cause.
     pub(crate) fn cause(&self) -> &str {
         &self.cause
     }

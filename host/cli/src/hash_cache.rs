@@ -17,8 +17,8 @@ const EXTENSION: &str = "known";
 /// file systems are coarse: two changes in quick succession can leave the same time.
 const MIN_AGE: Duration = Duration::from_secs(2);
 
-/// The SHA-256 of a program: the one cached in `folder` if the file has not changed since, otherwise
-/// computed and cached.
+/// Returns the SHA-256 of a program: the one cached in `folder` if the file has not changed since,
+/// otherwise computed and cached.
 pub(crate) fn sha256(program: &Program, folder: &Path) -> io::Result<[u8; 32]> {
     sha256_of_age(program, folder, MIN_AGE)
 }
@@ -58,7 +58,7 @@ pub(crate) fn clear(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A text that changes when the file is written to.
+/// Returns a text that changes when the file is written to.
 fn identity(file: &Metadata) -> String {
     let [modified, changed] =
         [(file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec())]
@@ -66,7 +66,7 @@ fn identity(file: &Metadata) -> String {
     format!("{} {modified} {changed} ", file.len())
 }
 
-/// The time since a file was last changed.
+/// Returns the time since a file was last changed.
 fn age(file: &Metadata) -> Duration {
     let changed = u64::try_from(file.ctime()).map(Duration::from_secs).unwrap_or_default();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

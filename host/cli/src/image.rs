@@ -197,7 +197,7 @@ fn build(arguments: Build) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The path at which the manifest of an image is kept: signing needs it.
+/// Returns the path of the stored manifest of an image, which signing needs.
 fn manifest_path(image: &Path) -> PathBuf {
     image.with_extension("toml")
 }
@@ -205,7 +205,7 @@ fn manifest_path(image: &Path) -> PathBuf {
 /// The first line of a manifest that this command wrote, and may overwrite.
 const HEADER: &str = "# What the image beside this file was built with, for `twine image sign`.\n";
 
-/// Whether to write the manifest of a new image to `beside`. A file of the user's is not
+/// Whether to write the manifest of a new image to `beside`. The user's own file is not
 /// overwritten.
 ///
 /// # Errors
@@ -260,7 +260,7 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 const ANOTHER_KEY: &str =
     "name a key with --key, or set XDG_DATA_HOME to a folder that this user can write";
 
-/// This user's development key, stored in `$XDG_DATA_HOME/twine` or `~/.local/share/twine`.
+/// Returns this user's development key, stored in `$XDG_DATA_HOME/twine` or `~/.local/share/twine`.
 fn development_key() -> Result<SigningKey, Failure> {
     let data = xdg::folder("XDG_DATA_HOME", ".local/share").ok_or_else(|| {
         Failure::new("the development key has no folder: this user has no home", ANOTHER_KEY)

@@ -23,8 +23,9 @@ const ENCLAVE: &str = "twine.elf";
 /// addresses to compile them.
 const MAX_SMALL_PROGRAM: usize = 32 << 20;
 
-/// The file of this command. If the dynamic loader was started with the command, as in a container
-/// that has no loader, the process's file is the loader's, and the command's is argument 0.
+/// Returns the file of this command. If the dynamic loader was started with the command, as in a
+/// container that has no loader, the process's file is the loader's, and the command's is argument
+/// 0.
 pub(crate) fn command() -> io::Result<PathBuf> {
     let running = env::current_exe()?;
     let by_loader = running.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-"));
@@ -35,7 +36,8 @@ pub(crate) fn command() -> io::Result<PathBuf> {
     }
 }
 
-/// The folders that are searched for images: the command's own, and `../lib/twine` beside it.
+/// Returns the folders that are searched for images: the command's own, and `../lib/twine` beside
+/// it.
 fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
     let command = command().map_err(|error| {
         Failure::new(format!("the folder of this command can't be found: {error}"), remedy)
@@ -44,14 +46,14 @@ fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
     Ok([folder.to_owned(), folder.join("../lib/twine")])
 }
 
-/// The installed images.
+/// Returns the installed images.
 pub(crate) fn images() -> Result<Vec<PathBuf>, Failure> {
     let folders = folders("mount /proc, or name the image with --image")?;
     let all = folders.iter().flat_map(|folder| [NAME, LARGE, SGX1].map(|name| folder.join(name)));
     existing(all)
 }
 
-/// The paths that exist. A path that can't be checked is an error.
+/// Returns the paths that exist. A path that can't be checked is an error.
 fn existing(paths: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in paths {
@@ -100,7 +102,8 @@ pub(crate) fn image(
     }
 }
 
-/// The image for large programs, if it is installed and `image` is the one for most programs.
+/// Returns the image for large programs, if it is installed and `image` is the one for most
+/// programs.
 pub(crate) fn larger_than(image: &Image) -> Option<PathBuf> {
     if !image.path().ends_with(NAME) {
         return None;
@@ -108,7 +111,8 @@ pub(crate) fn larger_than(image: &Image) -> Option<PathBuf> {
     images().ok()?.into_iter().find(|path| path.ends_with(LARGE))
 }
 
-/// The enclave program of the installed images, and the layout of the image for most programs.
+/// Returns the enclave program of the installed images, and the layout of the image for most
+/// programs.
 pub(crate) fn enclave() -> Result<(PathBuf, PathBuf), Failure> {
     let remedy = "build it with `cargo xtask image`, or name an enclave program";
     let paths = folders("mount /proc, or name the enclave program")?
@@ -119,7 +123,7 @@ pub(crate) fn enclave() -> Result<(PathBuf, PathBuf), Failure> {
     })
 }
 
-/// A WebAssembly program that is installed with the command.
+/// Returns a WebAssembly program that is installed with the command.
 pub(crate) fn program(name: &str) -> Result<PathBuf, Failure> {
     let folders = folders("mount /proc")?;
     // This folder has the output of `cargo xtask guests`.

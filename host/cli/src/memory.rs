@@ -8,13 +8,13 @@ use twine_host::{Error, Image, shell_word};
 use twine_image::Manifest;
 use twine_protocol::launch::{Launch, Source};
 
-/// The largest size of the image's heap, in bytes, if the image's manifest is beside it.
+/// Returns the largest size of the image's heap, in bytes, if the image's manifest is beside it.
 fn heap(image: &Image) -> Option<u64> {
     let manifest = Manifest::from_file(image.path().with_extension("toml")).ok()?;
     Some(manifest.heap_size.saturating_add(manifest.heap_growth_size))
 }
 
-/// The options that set a size of memory, with their sizes.
+/// Returns the options that set a size of memory, with their sizes.
 fn amounts(launch: &Launch) -> Vec<(&'static str, u64)> {
     let of_mounts = launch.mounts.iter().filter_map(|mount| match &mount.source {
         Source::Memory(size) => Some(("--tmpfs", *size)),
@@ -25,7 +25,7 @@ fn amounts(launch: &Launch) -> Vec<(&'static str, u64)> {
     memory.into_iter().chain(of_mounts).collect()
 }
 
-/// The options whose size is larger than `heap`.
+/// Returns the options whose size is larger than `heap`.
 fn too_large(amounts: Vec<(&'static str, u64)>, heap: u64) -> Vec<(&'static str, u64)> {
     amounts.into_iter().filter(|(_, size)| *size > heap).collect()
 }
@@ -43,8 +43,8 @@ pub(crate) fn warn_if_too_large(image: &Image, launch: &Launch) {
     }
 }
 
-/// The cause and remedy of a failed run. If the enclave ran out of memory, the remedy names a
-/// compiler that needs less, or an image that has more.
+/// Returns the cause and remedy of a failed run. If the enclave ran out of memory, the remedy names
+/// a compiler that needs less, or an image that has more.
 pub(crate) fn failure(error: Error, image: &Image, compiler: Option<CompilerName>) -> Failure {
     if !matches!(error, Error::Exhausted { .. }) {
         return error.into();

@@ -115,7 +115,7 @@ impl MountOptions {
     }
 }
 
-/// `HOST::GUEST`, or HOST alone.
+/// Splits `HOST::GUEST`, or HOST alone.
 pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once("::") {
         Some((host, guest)) => (host, Some(guest)),
@@ -124,7 +124,7 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
 }
 
 impl Mounts {
-    /// The options of a mount that has none of its own.
+    /// Returns the options of a mount that has none of its own.
     fn default_options(&self) -> MountOptions {
         MountOptions { read_only: self.read_only, key: self.key.clone(), cache: self.cache }
     }

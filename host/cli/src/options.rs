@@ -40,12 +40,12 @@ pub(crate) enum CompilerName {
 }
 
 impl Target {
-    /// The same target without the code cache.
+    /// Returns the same target without the code cache.
     pub(crate) fn without_code_cache(self) -> Self {
         Target { no_code_cache: true, ..self }
     }
 
-    /// The command-line options of this target, for another `twine` process.
+    /// Returns the command-line options of this target, for another `twine` process.
     pub(crate) fn options(&self) -> Vec<OsString> {
         let tee = self.tee.to_possible_value().map(|value| value.get_name().to_owned());
         let mut options: Vec<OsString> = vec!["--tee".into(), tee.unwrap_or_default().into()];

@@ -31,7 +31,7 @@ enum Contents {
 }
 
 impl Program {
-    /// The program at `path`, on the standard input, or in an OCI image.
+    /// Reads the program at `path`, on the standard input, or in an OCI image.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         if let Some(reference) = oci::reference(path) {
             return Ok(oci::open(&reference, false)?.program);
@@ -85,12 +85,12 @@ impl Program {
         self.contents.len() as usize
     }
 
-    /// The program's SHA-256, which is its identity.
+    /// Returns the program's SHA-256, which is its identity.
     pub(crate) fn sha256(&self) -> io::Result<[u8; 32]> {
         self.sha256_or(|| None)
     }
 
-    /// The program's SHA-256. This calls `known` for it before it hashes the program.
+    /// Returns the program's SHA-256. This calls `known` for it before it hashes the program.
     pub(crate) fn sha256_or(
         &self,
         known: impl FnOnce() -> Option<[u8; 32]>,
@@ -105,7 +105,7 @@ impl Program {
         Ok(*self.sha256.get_or_init(|| sha256))
     }
 
-    /// The current metadata of the program's file, if the program was not read into memory.
+    /// Returns the current metadata of the program's file, if the program was not read into memory.
     pub(crate) fn metadata(&self) -> Option<Metadata> {
         match &self.contents {
             Contents::Bytes(_) => None,

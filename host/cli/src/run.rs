@@ -110,8 +110,8 @@ pub(crate) struct ReportOptions {
     pub quiet: bool,
 }
 
-/// The variables with their values. A variable without a value gets this command's own value, and
-/// is left out if this command does not have it.
+/// Returns the variables with their values. A variable without a value gets this command's own
+/// value, and is left out if this command does not have it.
 fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let with_value = |variable: OsString| {
         let bytes = variable.as_bytes();
@@ -134,7 +134,7 @@ fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
     environment
 }
 
-/// The platform that can run `launch`. If software SGX has no root secret, it can still run
+/// Returns the platform that can run `launch`. If software SGX has no root secret, it can still run
 /// requests that seal nothing, without the code cache; unless `quiet`, this prints a note about it.
 pub(crate) fn usable_platform(
     platform: Platform,
@@ -343,7 +343,7 @@ fn exit_code(subject: &Path, report: &Report) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The phases of a run in milliseconds.
+/// Returns the phases of a run in milliseconds.
 fn phases(report: &Report) -> Vec<(&'static str, f64)> {
     let inside = report.outcome.timings.unwrap_or_default();
     let known = inside.receive + inside.compile + inside.instantiate + inside.run;
@@ -382,7 +382,7 @@ fn print_table(report: &Report) {
     }
 }
 
-/// The number of pages that could not be read, for each kind of file.
+/// Returns the number of pages that could not be read, for each kind of file.
 fn unread(report: &Report) -> [(&'static str, u64); 3] {
     let twine_host::UnreadPages { volumes, program, code, .. } = report.stats.unread;
     [("volumes", volumes), ("program", program), ("code", code)]

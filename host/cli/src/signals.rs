@@ -61,7 +61,8 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal of this process. If something else `takes_interrupts`, SIGINT is not handled.
+    /// Opens the terminal of this process. If something else `takes_interrupts`, SIGINT is not
+    /// handled.
     ///
     /// # Errors
     /// If the process has no terminal, or signal handlers can't be installed.

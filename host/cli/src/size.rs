@@ -8,7 +8,7 @@ fn split(text: &str) -> (&str, &str) {
     (number, unit.trim())
 }
 
-/// A size in bytes: a whole number with an optional unit, a power of 1024 (`64MiB`, `64M`).
+/// Parses a size in bytes: a whole number with an optional unit, a power of 1024 (`64MiB`, `64M`).
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -25,7 +25,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "the size is too large".to_owned())
 }
 
-/// A time: a number with an optional unit, by default seconds (`500ms`, `2m`).
+/// Parses a time: a number with an optional unit, by default seconds (`500ms`, `2m`).
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let scale = match unit {

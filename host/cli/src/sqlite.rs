@@ -228,7 +228,7 @@ const IN_MEMORY: &str = ":memory:";
 /// The database's name inside the volume, for any name of the volume's file.
 const INSIDE: &str = "main.db";
 
-/// The name, if SQLite opens no file for it: a database in memory, or a temporary one.
+/// Returns the name, if SQLite opens no file for it: a database in memory, or a temporary one.
 fn own_meaning(database: &OsStr) -> Option<&str> {
     let name = database.to_str()?;
     let in_memory = name.starts_with("file:")

@@ -22,7 +22,8 @@ struct State {
 }
 
 impl Terminal {
-    /// A line editor on this process's terminal. Ctrl-C goes to the program through `interrupts`.
+    /// Makes a line editor on this process's terminal. Ctrl-C goes to the program through
+    /// `interrupts`.
     pub(crate) fn new(interrupts: Interrupts) -> Result<Self, ReadlineError> {
         // The editor installs a handler for SIGINT. Ours must be installed after it.
         let state = State { editor: DefaultEditor::new()?, rest: Vec::new() };

@@ -83,8 +83,8 @@ pub(crate) struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// The key that opens the volume. The default is sealed to any program: no program runs, so the
-    /// enclave can't derive the key of one program.
+    /// Returns the key that opens the volume. The default is sealed to any program: no program
+    /// runs, so the enclave can't derive the key of one program.
     fn key(&self) -> Key {
         let any_program = Sealing { any_program: true, ..Sealing::default() };
         self.key.clone().unwrap_or(Key::Sealed(any_program))
@@ -392,7 +392,7 @@ fn hide_code_options(option: Arg) -> Arg {
     }
 }
 
-/// `VOLUME::PATH`, or VOLUME alone.
+/// Splits `VOLUME::PATH`, or VOLUME alone.
 fn split(text: &str) -> (&str, Option<&str>) {
     match text.split_once("::") {
         Some((volume, path)) => (volume, Some(path)),
@@ -423,7 +423,7 @@ fn on_path(
     on_volume(OnVolume { volume, opened }, Access::Read, operation)
 }
 
-/// The volume and the paths in it. The first path may be written as `VOLUME::PATH`.
+/// Returns the volume and the paths in it. The first path may be written as `VOLUME::PATH`.
 fn volume_and_paths(volume: &str, paths: Vec<String>) -> (PathBuf, Vec<String>) {
     let (volume, first) = split(volume);
     let paths = first.map(str::to_owned).into_iter().chain(paths).collect();
@@ -463,8 +463,8 @@ fn report_uncopyable(code: ExitCode, uncopyable: &[Uncopyable]) -> ExitCode {
     uncopyable.iter().fold(code, |_, item| item.failure().show())
 }
 
-/// The keys of a new volume, of which there must be at least one. A key that is sealed to one
-/// program needs `program`.
+/// Returns the keys of a new volume, of which there must be at least one. A key that is sealed to
+/// one program needs `program`.
 fn new_keys(
     volume: &Path,
     keys: &[Key],

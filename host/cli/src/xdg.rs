@@ -7,14 +7,14 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The folder that `variable` names, or `default` in the user's home. `None` if the user has no home:
-/// HOME is not set, and the list of users names none.
+/// Returns the folder that `variable` names, or `default` in the user's home. `None` if the user
+/// has no home: HOME is not set, and the list of users names none.
 pub(crate) fn folder(variable: &str, default: &str) -> Option<PathBuf> {
     absolute(env::var_os(variable).map(PathBuf::from))
         .or_else(|| absolute(env::home_dir()).map(|home| home.join(default)))
 }
 
-/// The path if it is absolute.
+/// Returns the path if it is absolute.
 fn absolute(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| path.is_absolute())
 }

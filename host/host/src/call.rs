@@ -23,7 +23,7 @@ fn done(result: Result<u64, Status>) -> (u64, u64) {
 }
 
 impl Caller<'_> {
-    /// A range of this thread's transfer buffer.
+    /// Returns a range of this thread's transfer buffer.
     fn bytes(&mut self, pointer: u64, length: u64) -> Result<&mut [u8], Status> {
         let range = HostRange { pointer, length };
         if !self.service.transfer(self.tcs).contains(range) {
@@ -50,8 +50,8 @@ impl Caller<'_> {
         done(result.map(|()| 0))
     }
 
-    /// The enclave's memory, and the offset of the range in it. `None` unless the range consists of
-    /// whole pages in the enclave.
+    /// Returns the enclave's memory, and the offset of the range in it. `None` unless the range
+    /// consists of whole pages in the enclave.
     fn memory(&self, address: u64, length: u64) -> Option<(&Memory, u64)> {
         let memory = self.service.memory.get()?;
         let offset = address.checked_sub(memory.base() as u64)?;

@@ -24,7 +24,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl CodeFile {
-    /// The file at `path`. Neither the file nor its folder must exist yet.
+    /// Represents the file at `path`. Neither the file nor its folder must exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         CodeFile {
             path: path.into(),
@@ -34,7 +34,7 @@ impl CodeFile {
         }
     }
 
-    /// The path of the file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -88,7 +88,7 @@ impl CodeFile {
         })
     }
 
-    /// The error of [`Self::store`], if it failed.
+    /// Returns the error of [`Self::store`], if it failed.
     pub(crate) fn error(&self) -> Option<Arc<io::Error>> {
         lock(&self.error).clone()
     }

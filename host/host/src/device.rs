@@ -118,7 +118,7 @@ impl Device {
         Ok(Device(Box::new(sgx_sim::Kernel::new(&simulated))))
     }
 
-    /// The driver of a modelled kernel.
+    /// Returns the driver of a modelled kernel.
     pub(crate) fn of_model(kernel: sgx_sim::Kernel) -> Self {
         Device(Box::new(kernel))
     }
@@ -138,7 +138,7 @@ impl Device {
     }
 }
 
-/// The error for software SGX that can't be used.
+/// Returns the error for software SGX that can't be used.
 fn simulated_error(error: sgx_sim::Error) -> Error {
     match error {
         sgx_sim::Error::RootSecret(_) => Error::RootSecret(error),
@@ -147,8 +147,8 @@ fn simulated_error(error: sgx_sim::Error) -> Error {
     }
 }
 
-/// The error for an image that was not loaded, by the step that failed and the driver's error code
-/// (Linux `arch/x86/kernel/cpu/sgx/ioctl.c`).
+/// Returns the error for an image that was not loaded, by the step that failed and the driver's
+/// error code (Linux `arch/x86/kernel/cpu/sgx/ioctl.c`).
 fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Error {
     match error {
         LoadError::Open(error) => match error.raw_os_error() {
@@ -198,7 +198,7 @@ fn loading_error(error: LoadError, image: &Image, attributes: Attributes) -> Err
     }
 }
 
-/// The error for a system call that was refused.
+/// Returns the error for a system call that was refused.
 fn system_error(refusal: &Refusal, call: &str) -> Error {
     let what = refusal.what(call);
     match refusal.errno() {
@@ -208,8 +208,8 @@ fn system_error(refusal: &Refusal, call: &str) -> Error {
     }
 }
 
-/// The error for a refused EINIT. Linux returns EPERM for all error codes of EINIT, so this repeats
-/// its checks.
+/// Returns the error for a refused EINIT. Linux returns EPERM for all error codes of EINIT, so this
+/// repeats its checks.
 fn not_initialized(reason: String, image: &Image) -> Error {
     match twine_image::verify(&image.sigstruct) {
         Ok(_) => refused(reason, image),
@@ -223,8 +223,8 @@ fn not_initialized(reason: String, image: &Image) -> Error {
     }
 }
 
-/// The error for an image that was refused. The image may differ from the one that was signed: the
-/// driver refuses pages before EINIT compares the measurement, so this compares it.
+/// Returns the error for an image that was refused. The image may differ from the one that was
+/// signed: the driver refuses pages before EINIT compares the measurement, so this compares it.
 fn refused(reason: String, image: &Image) -> Error {
     let path = || image.path.clone();
     let file = match image.file() {

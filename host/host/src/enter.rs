@@ -19,7 +19,7 @@ use twine_protocol::calls::{USER_DEFINED, dispatch, exception};
 macro_rules! number_usercalls {
     ($(fn $name:ident($($argument:ident: $ty:ty),*) $(-> $result:tt)*;)*) => {
         /// EDP's usercalls by number, in the order of its ABI, which starts at 1.
-        #[expect(non_camel_case_types, dead_code, reason = "they have the names of the calls")]
+        #[expect(non_camel_case_types, dead_code, reason = "the variants have the calls' names")]
         #[repr(u64)]
         enum Usercall { none, $($name,)* }
     };
@@ -227,7 +227,7 @@ impl Frame {
         true
     }
 
-    /// The abnormal end for an exception that was not handled.
+    /// Returns the abnormal end for an exception that was not handled.
     fn exception(&self, vector: u16, address: u64) -> Abnormal {
         match self.missing == address && self.waits == MAX_WAITS {
             true => Abnormal::NoPage { address },

@@ -28,7 +28,7 @@ pub enum Error {
     NotSigned {
         /// The image.
         image: PathBuf,
-        /// Where the signature should be.
+        /// The path of the missing signature.
         signature: PathBuf,
     },
     /// The image's signature is malformed, or does not verify.
@@ -73,7 +73,7 @@ pub enum Error {
     /// There is not enough memory for the enclave.
     #[error("there is no memory for the enclave: {what}{shortage}")]
     NoMemory {
-        /// What failed.
+        /// The operation that failed.
         what: String,
         /// The limit that explains it.
         shortage: Shortage,
@@ -144,7 +144,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The remedy, in one line.
+    /// Returns the remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
             Error::NoSgx(_) => "see `twine info`, or use software SGX: --tee sim".into(),

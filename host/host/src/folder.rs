@@ -104,8 +104,8 @@ impl Folder {
         Ok(())
     }
 
-    /// The enclave's number for an inode: the system's number, made distinct if the inode is on another
-    /// file system that is mounted below the folder.
+    /// Returns the enclave's number for an inode: the system's number, made distinct if the inode
+    /// is on another file system that is mounted below the folder.
     fn number(&self, stat: &Stat) -> u64 {
         if stat.st_dev == self.device {
             stat.st_ino

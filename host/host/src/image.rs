@@ -43,17 +43,17 @@ impl Image {
         Ok(Image { path, sigstruct })
     }
 
-    /// The SGXS file.
+    /// Returns the SGXS file.
     pub(crate) fn file(&self) -> Result<File, Error> {
         File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })
     }
 
-    /// The path of the SGXS file.
+    /// Returns the path of the SGXS file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The signature.
+    /// Returns the signature.
     pub fn sigstruct(&self) -> &Sigstruct {
         &self.sigstruct
     }

@@ -22,7 +22,7 @@ pub enum Shortage {
     Elsewhere,
 }
 
-/// The soft limit, if there is one.
+/// Returns the soft limit, if there is one.
 pub(crate) fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the structure is valid for writes. If the call fails, it keeps its value: no limit.
@@ -31,12 +31,12 @@ pub(crate) fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
 }
 
 impl Shortage {
-    /// The cause of a shortage of addresses.
+    /// Returns the cause of a shortage of addresses.
     pub(crate) fn of_addresses() -> Self {
         limit(libc::RLIMIT_AS).map_or(Shortage::Elsewhere, Shortage::AddressSpace)
     }
 
-    /// The cause of a shortage of writable memory.
+    /// Returns the cause of a shortage of writable memory.
     pub(crate) fn of_memory() -> Self {
         let commits = || fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
         match limit(libc::RLIMIT_DATA) {
@@ -46,7 +46,7 @@ impl Shortage {
         }
     }
 
-    /// The cause of a shortage of threads: memory for their stacks, or a limit on threads.
+    /// Returns the cause of a shortage of threads: memory for their stacks, or a limit on threads.
     pub(crate) fn of_threads() -> Self {
         /// The standard library's stack size.
         const STACK: usize = 2 << 20;
@@ -56,12 +56,12 @@ impl Shortage {
         limit(libc::RLIMIT_NPROC).map_or(Shortage::Elsewhere, Shortage::Processes)
     }
 
-    /// The cause of a shortage of descriptors.
+    /// Returns the cause of a shortage of descriptors.
     pub(crate) fn of_files() -> Self {
         limit(libc::RLIMIT_NOFILE).map_or(Shortage::Elsewhere, Shortage::Files)
     }
 
-    /// The remedy, in one line, if the limit is known.
+    /// Returns the remedy, in one line, if the limit is known.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Shortage::AddressSpace(_) => {
@@ -97,7 +97,7 @@ impl fmt::Display for Shortage {
     }
 }
 
-/// Memory that this process needs for itself, beside the enclaves' memory: stacks and buffers. If
+/// Memory that this process needs for itself, in addition to the enclaves': stacks and buffers. If
 /// it had none left, an allocation of a few bytes would end the process.
 const SPARE: usize = 16 << 20;
 
@@ -128,7 +128,7 @@ struct Used {
     data: u64,
 }
 
-/// The memory that this process uses now (proc(5), statm), if /proc is mounted.
+/// Returns the memory that this process uses now (proc(5), statm), if /proc is mounted.
 fn used() -> Option<Used> {
     const PAGE: u64 = 4096;
     let text = fs::read_to_string("/proc/self/statm").ok()?;
@@ -149,7 +149,8 @@ fn can_map(size: usize) -> bool {
     }
 }
 
-/// The remedy, in one line, for an error that does not depend on the file that was accessed.
+/// Returns the remedy, in one line, for an error that does not depend on the file that was
+/// accessed.
 pub fn remedy(error: &io::Error) -> Option<&'static str> {
     if error.kind() == io::ErrorKind::OutOfMemory {
         return Some(Shortage::of_memory().remedy().unwrap_or("free some memory"));
@@ -177,7 +178,7 @@ mod tests {
         let before = used().unwrap();
         let bytes = std::hint::black_box(vec![1_u8; SIZE as usize]);
         let after = used().unwrap();
-        // Other tests run beside this one.
+        // Other tests run at the same time.
         let (least, most) = (SIZE / 2, 8 * SIZE);
         assert!((least..most).contains(&(after.data - before.data)), "{}", bytes.len());
         assert!((least..most).contains(&(after.space - before.space)));

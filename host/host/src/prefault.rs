@@ -37,7 +37,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Prefault {
-    /// For the mapping at `address`, which must outlive this.
+    /// Makes a value for the mapping at `address`, which must outlive this.
     pub(crate) fn new(address: usize) -> Self {
         Prefault { address, state: Arc::default(), thread: Mutex::default() }
     }
@@ -121,7 +121,7 @@ mod tests {
     use crate::mapping::Mapping;
     use std::fs::{self, File};
 
-    /// Bytes of the mapping that are in the page tables (proc_pid_smaps(5)).
+    /// Returns the bytes of the mapping that are in the page tables (proc_pid_smaps(5)).
     fn resident(mapping: &Mapping) -> u64 {
         let start = format!("{:x}-", mapping.address());
         let smaps = fs::read_to_string("/proc/self/smaps").unwrap();

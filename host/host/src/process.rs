@@ -15,7 +15,7 @@ pub fn prepare() {
     // SAFETY: this installs no handler; the signal is ignored.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the structure is valid. If the limit can't be raised, it stays as it is.
+    // SAFETY: the structure is valid. If the limit can't be raised, it is unchanged.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
@@ -39,7 +39,7 @@ pub fn on_a_large_stack<T: Send + 'static>(
     thread.join().or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// The error for a thread that could not be started.
+/// Returns the error for a thread that could not be started.
 pub(crate) fn no_thread(source: io::Error) -> Error {
     Error::NoThread { source, shortage: Shortage::of_threads() }
 }

@@ -19,8 +19,8 @@ enum Contents {
 }
 
 impl Program {
-    /// The first `length` bytes of a file. The enclave reads them from a mapping; the host makes no
-    /// copy.
+    /// Maps the first `length` bytes of a file. The enclave reads them from a mapping; the host
+    /// makes no copy.
     ///
     /// # Errors
     /// If the file can't be mapped.
@@ -28,7 +28,7 @@ impl Program {
         Ok(Program(Contents::File(Mapping::new(file, length)?)))
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         match &self.0 {
             Contents::Memory { length, .. } => *length,
@@ -41,7 +41,7 @@ impl Program {
         self.len() == 0
     }
 
-    /// The bytes, for the enclave.
+    /// Returns the bytes, for the enclave.
     pub(crate) fn location(&self) -> HostRange {
         let pointer = match &self.0 {
             Contents::Memory { words, .. } => words.as_ptr() as u64,

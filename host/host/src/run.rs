@@ -57,7 +57,7 @@ pub fn run(
     run_with(image, platform, device, launch, program.into(), resources, None)
 }
 
-/// Like [`run`], with an interposer between the enclave and this host.
+/// Does what [`run`] does, with an interposer between the enclave and this host.
 ///
 /// # Errors
 /// The errors of [`run`]. An interposer can cause any of them.
@@ -73,7 +73,7 @@ pub fn run_interposed(
     run_with(image, platform, device, launch, program.into(), resources, Some(interposer))
 }
 
-/// Like [`run`], on a model of the kernel's driver that can inject faults.
+/// Does what [`run`] does, on a model of the kernel's driver that can inject faults.
 ///
 /// # Errors
 /// The errors of [`run`].
@@ -130,7 +130,7 @@ fn run_with(
     Ok(Report { outcome, stats, phases: Phases { load, inside }, cache_error })
 }
 
-/// The runner of a loaded enclave.
+/// Returns the runner of a loaded enclave.
 fn command(loaded: Loaded, sigstruct: &Sigstruct) -> Result<enclave_runner::Command, Error> {
     // The enclave is loaded already, so the builder does not read an image.
     let mut builder = enclave_runner_sgx::EnclaveBuilder::new_from_memory(&[]);
@@ -142,7 +142,7 @@ fn command(loaded: Loaded, sigstruct: &Sigstruct) -> Result<enclave_runner::Comm
     builder.build(loaded).map_err(|error| Error::Runner(format!("{error:#}")))
 }
 
-/// XCR0, the processor state that the operating system has switched on.
+/// Returns XCR0, the processor state that the operating system has switched on.
 fn xcr0() -> u64 {
     #[target_feature(enable = "xsave")]
     fn read() -> u64 {
@@ -198,7 +198,7 @@ fn outcome(
     })
 }
 
-/// The error for a thread that could not enter.
+/// Returns the error for a thread that could not enter.
 fn not_entered(error: std::io::Error) -> Error {
     match error.raw_os_error() {
         // Software SGX could not allocate a signal stack.
@@ -236,7 +236,7 @@ pub fn needs_sealing(launch: &Launch) -> bool {
     }
 }
 
-/// The name of an exception (SDM Vol. 3A, table 6-1).
+/// Returns the name of an exception (SDM Vol. 3A, table 6-1).
 fn exception_name(vector: u16) -> &'static str {
     match vector {
         0 => "divide error",

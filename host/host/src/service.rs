@@ -37,7 +37,7 @@ pub struct Call {
 /// Sees every host call after it was served, and may replace the results. It is for tracing, and for
 /// tests with a hostile host.
 pub trait Interposer: Send + Sync {
-    /// The results for the enclave. The host's own results are `honest`.
+    /// Returns the results for the enclave. The host's own results are `honest`.
     fn answer(&self, call: &Call, honest: (u64, u64)) -> (u64, u64);
 }
 
@@ -113,7 +113,7 @@ impl Interrupts {
 
 /// Receives the progress of long operations.
 pub trait Progress: Send + Sync {
-    /// `done` units of `total` are complete. The total may not be known.
+    /// Reports that `done` units of `total` are complete. The total may not be known.
     fn progress(&self, done: u64, total: Option<u64>, unit: Unit);
 }
 
@@ -222,7 +222,7 @@ impl Service {
         Ok(())
     }
 
-    /// The results of a call: the interposer's, if there is one, otherwise `honest`.
+    /// Returns the results of a call: the interposer's, if there is one, otherwise `honest`.
     pub(crate) fn answer(
         &self,
         tcs: u64,
@@ -333,13 +333,13 @@ impl Service {
         of_program
     }
 
-    /// The counts of the run.
+    /// Returns the counts of the run.
     pub(crate) fn stats(&self) -> Stats {
         let storages = self.resources.storages.iter();
         self.counters.read(storages.map(|storage| storage.unread().count()).sum())
     }
 
-    /// The transfer buffer of the thread with this TCS.
+    /// Returns the transfer buffer of the thread with this TCS.
     pub(crate) fn transfer(&self, tcs: u64) -> HostRange {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
         let words = (TRANSFER_BUFFER_SIZE + PAGE) as usize / 8;
@@ -370,7 +370,7 @@ impl Drop for Registered {
     }
 }
 
-/// The service of the enclave that this TCS belongs to.
+/// Returns the service of the enclave that this TCS belongs to.
 pub(crate) fn of_tcs(tcs: u64) -> Option<Arc<Service>> {
     SERVICES
         .read()

@@ -41,7 +41,7 @@ fn done(value: u64) -> (u64, u64) {
     (Status::Ok.code(), value)
 }
 
-/// The status code of the system's last error.
+/// Returns the status code of the system's last error.
 fn failed() -> u64 {
     match Error::last_os_error().raw_os_error() {
         Some(libc::ECONNRESET) => SocketStatus::Reset.code(),
@@ -64,7 +64,7 @@ fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> Result<u64, u64> {
 }
 
 impl Sockets {
-    /// The listening sockets of a launch request. They get the first numbers.
+    /// Takes the listening sockets of a launch request. They get the first numbers.
     pub(crate) fn new(listeners: Vec<TcpListener>) -> Self {
         let sockets = listeners.into_iter().map(|listener| Arc::new(Socket::Listener(listener)));
         let open: HashMap<u64, _> = (FIRST_SOCKET..).zip(sockets).collect();

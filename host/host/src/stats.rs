@@ -60,12 +60,12 @@ impl Counters {
         Counters { exits: zero(), calls, unread_program: zero(), unread_code: zero() }
     }
 
-    /// A page of the program could not be read.
+    /// Counts a page of the program that could not be read.
     pub(crate) fn unread_program(&self) {
         self.unread_program.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A page of cached code could not be read.
+    /// Counts a page of cached code that could not be read.
     pub(crate) fn unread_code(&self) {
         self.unread_code.fetch_add(1, Ordering::Relaxed);
     }
@@ -82,7 +82,7 @@ impl Counters {
         }
     }
 
-    /// The counts, with the count of unread pages of all volumes.
+    /// Returns the counts, with the count of unread pages of all volumes.
     pub(crate) fn read(&self, unread_of_volumes: u64) -> Stats {
         let calls = DECLARATIONS
             .iter()

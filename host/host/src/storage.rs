@@ -62,7 +62,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// The remedy, in one line.
+    /// Returns the remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
             StorageError::Open { source, .. } if crate::limits::remedy(source).is_some() => {
@@ -134,7 +134,7 @@ const MAX_BLANK: u64 = 2 << 20;
 /// Limit on how often a file is opened again because it was replaced in the meantime.
 const MAX_TRIES: usize = 8;
 
-/// How many milliseconds to wait for a lock if no other process is known to hold it.
+/// Limit on the wait for a lock, in milliseconds, if no other process is known to hold it.
 const MAX_LOCK_WAIT_MS: u32 = 100;
 
 impl std::fmt::Debug for Storage {
@@ -196,7 +196,7 @@ impl Storage {
         Ok(storage)
     }
 
-    /// The path of the file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -222,8 +222,7 @@ impl Storage {
         *self.made.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(notice));
     }
 
-    /// To be called when everything that was written is durable. Makes the name of a new file durable
-    /// too.
+    /// Makes the name of a new file durable too, after everything that was written became durable.
     fn synced(&self) -> Result<(), Status> {
         if self.unnamed.load(Ordering::Relaxed) {
             self.sync_name().map_err(|error| status(&error))?;
@@ -320,7 +319,7 @@ impl Storage {
         if self.writable { Ok(()) } else { Err(Status::Denied) }
     }
 
-    /// A mapping of at least the file's present length.
+    /// Returns a mapping of at least the file's present length.
     pub(crate) fn map(&self) -> Result<HostRange, Status> {
         let size = self.size()?.next_multiple_of(PAGE).max(PAGE);
         let mut mappings = self.mappings();
@@ -370,7 +369,7 @@ impl Storage {
         patched.is_some()
     }
 
-    /// The record of pages that could not be read.
+    /// Returns the record of pages that could not be read.
     pub(crate) fn unread(&self) -> &Unread {
         &self.unread
     }
@@ -459,7 +458,7 @@ fn lock_file(file: &File, access: Access) -> io::Result<Option<String>> {
     }
 }
 
-/// The error for a file that can't be opened or locked.
+/// Returns the error for a file that can't be opened or locked.
 fn failed(path: &Path, access: Access, source: io::Error) -> StorageError {
     let path = path.to_owned();
     match source.kind() {
@@ -531,7 +530,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The process that has locked the file, by `/proc/locks` (proc(5)).
+/// Returns the process that has locked the file, by `/proc/locks` (proc(5)).
 fn owner(file: &File) -> Option<Owner> {
     let metadata = file.metadata().ok()?;
     let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));

@@ -3,12 +3,12 @@
 use std::io::{Error, ErrorKind};
 use twine_protocol::wire::{Clock, PollRecord, Status, StreamKind, poll};
 
-/// The status for the system's last error.
+/// Returns the status for the system's last error.
 pub(crate) fn last_status() -> Status {
     status_of(&Error::last_os_error())
 }
 
-/// The status for an error of the system.
+/// Returns the status for an error of the system.
 pub(crate) fn status_of(error: &Error) -> Status {
     match error.raw_os_error() {
         Some(libc::EBADF) => Status::BadStream,
@@ -26,7 +26,7 @@ pub(crate) fn status_of(error: &Error) -> Status {
     }
 }
 
-/// The descriptor of a standard stream. The enclave may use no others.
+/// Returns the descriptor of a standard stream. The enclave may use no others.
 fn descriptor(stream: u64) -> Result<libc::c_int, Status> {
     match stream {
         0..=2 => Ok(stream as libc::c_int),
@@ -150,7 +150,8 @@ pub(crate) fn poll(
     Ok(count)
 }
 
-/// The number of bytes that can be read without waiting, or 1 if the system does not know it.
+/// Returns the number of bytes that can be read without waiting, or 1 if the system does not know
+/// it.
 fn waiting(fd: libc::c_int) -> u64 {
     let mut bytes: libc::c_int = 0;
     // SAFETY: FIONREAD writes one int.

@@ -20,12 +20,12 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    /// The words that the enclave reads.
+    /// Returns the words that the enclave reads.
     pub(crate) fn location(&self) -> HostRange {
         HostRange { pointer: self.published.as_ptr() as u64, length: wire::Unread::SIZE }
     }
 
-    /// The number of times that a page could not be read.
+    /// Returns the number of times that a page could not be read.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }

@@ -31,12 +31,12 @@ pub struct VolumeFile {
 }
 
 impl VolumeFile {
-    /// A writer for `file`.
+    /// Makes a writer for `file`.
     pub fn new(file: File) -> Self {
         VolumeFile { file, direct: OnceLock::new(), waiting: AtomicU64::new(0) }
     }
 
-    /// The file itself.
+    /// Returns the file itself.
     pub fn file(&self) -> &File {
         &self.file
     }

@@ -19,8 +19,7 @@
 //!
 //! These tests can't show side channels, or properties of the processor that software SGX lacks.
 //! Code in front of the image's entry sets the flags and the stack pointer of an entry, since the
-//! simulator does not pass on the host's.
-//! since the simulator does not pass the host's on.
+//! simulator does not pass on all of the host's.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 #[path = "hostile/answers.rs"]

@@ -278,7 +278,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The remedy in one line, if there is one.
+    /// Returns the remedy in one line, if there is one.
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
             Error::ManifestValue { remedy, .. } => remedy.clone(),

@@ -1,5 +1,5 @@
-//! Images as files: `NAME.sgxs`, and beside it `NAME.sig`, the bare SIGSTRUCT. That is where
-//! `enclave-runner` looks for a signature (`coresident_signature`).
+//! Images as files: `NAME.sgxs`, and beside it `NAME.sig`, the bare SIGSTRUCT. `enclave-runner`
+//! looks for a signature there (`coresident_signature`).
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -10,12 +10,12 @@ use sgx_isa::Sigstruct;
 use crate::io::{Draft, read_all};
 use crate::{Built, Error, Manifest, build, sign};
 
-/// The path of an image's signature.
+/// Returns the path of an image's signature.
 pub fn signature_path(sgxs: impl AsRef<Path>) -> PathBuf {
     sgxs.as_ref().with_extension("sig")
 }
 
-/// [`build`] for files. The image's file is written atomically.
+/// Does what [`build`] does, for files. The image's file is written atomically.
 pub fn build_file(
     elf: impl AsRef<Path>,
     manifest: &Manifest,

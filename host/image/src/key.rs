@@ -77,7 +77,7 @@ impl SigningKey {
 
     /// Reads the key in a file. If the file does not exist, it is created with a new key.
     ///
-    /// Whoever has the file can sign in its owner's name, so this is a key for development. A key
+    /// Anyone with the file can sign in its owner's name, so this is a key for development. A key
     /// that others rely on should be kept where it can't be copied, and sign in two steps: see
     /// [`crate::SigningRequest`]. If two processes create the file at the same time, both get the same
     /// key. An existing file is never replaced.

@@ -21,8 +21,8 @@ pub struct Page<'a> {
     pub content: Option<&'a [u8; PAGE as usize]>,
 }
 
-/// The number of pages that are added when an image is loaded: the EPC that the enclave uses before
-/// its first instruction.
+/// Returns the number of pages that are added when an image is loaded: the EPC that the enclave
+/// uses before its first instruction.
 ///
 /// # Errors
 /// If the stream can't be read or is not canonical.

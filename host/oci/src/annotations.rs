@@ -31,7 +31,7 @@ pub(crate) struct Annotations {
     pub(crate) without_code_cache: bool,
 }
 
-/// How a program sees the files of its container.
+/// The access of a program to the files of its container.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Rootfs {
     /// It may change what the container may change.

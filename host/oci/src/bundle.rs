@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const FOLDER: &str = "/.twine";
 
 /// Changes the configuration of the bundle if its container's process is a WebAssembly program.
-/// Returns whether it is. The configuration of any other container stays as it is. If the
+/// Returns whether it is. The configuration of any other container is unchanged. If the
 /// configuration can't be read, it stays too: runc reports that.
 ///
 /// # Errors
@@ -94,7 +94,7 @@ impl Container {
         })
     }
 
-    /// The command line of the container's process.
+    /// Returns the command line of the container's process.
     fn command(&self, annotations: &Annotations, loader: &str) -> Vec<String> {
         let twine = format!("{FOLDER}/bin/twine");
         let libraries = format!("{FOLDER}/lib");

@@ -54,7 +54,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The remedy, in one line.
+    /// Returns the remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
             Error::File { .. } => "check the path and its permissions".into(),

@@ -147,7 +147,7 @@ impl EnclaveFile {
     /// Does what `mmap` with MAP_SHARED and MAP_FIXED does, for addresses in ELRANGE.
     ///
     /// # Errors
-    /// As [`Self::ioctl`].
+    /// The errors of [`Self::ioctl`].
     pub fn map(&self, address: usize, length: usize, permissions: Permissions) -> io::Result<()> {
         self.change_mapping(address, length, Event::Map, permissions, |_| true)
     }
@@ -155,7 +155,7 @@ impl EnclaveFile {
     /// Does what `mprotect` does, for addresses in ELRANGE. Unmapped addresses stay unmapped.
     ///
     /// # Errors
-    /// As [`Self::ioctl`].
+    /// The errors of [`Self::ioctl`].
     pub fn protect(
         &self,
         address: usize,

@@ -36,7 +36,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// CR_CPUSVN.
+    /// Returns CR_CPUSVN.
     pub(crate) fn cpusvn(&self) -> [u8; 16] {
         let mut cpusvn = SIMULATED_CPUSVN;
         cpusvn[15] = self.security_version;
@@ -234,7 +234,7 @@ impl Request {
     }
 }
 
-/// ENCLU\[EGETKEY\]: RBX points to a KEYREQUEST, RCX to the place for the key.
+/// Executes ENCLU\[EGETKEY\]: RBX points to a KEYREQUEST, RCX to the place for the key.
 pub(super) fn egetkey(
     enclave: &Enclave,
     rbx: usize,

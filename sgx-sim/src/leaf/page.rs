@@ -58,12 +58,14 @@ fn check_page(enclave: &Enclave, address: usize) -> Result<usize, Exception> {
     }
 }
 
-/// The exception if the page table cannot follow: the kernel is out of memory or of mappings.
+/// Returns the exception if the page table cannot follow: the kernel is out of memory or of
+/// mappings.
 fn stuck(address: usize) -> impl Fn(crate::Error) -> Exception {
     move |_| denied(address, Permissions::R)
 }
 
-/// ENCLU\[EACCEPT\]: RBX points to a SECINFO, RCX to the page, which must match it exactly.
+/// Executes ENCLU\[EACCEPT\]: RBX points to a SECINFO, RCX to the page, which must match it
+/// exactly.
 pub(super) fn eaccept(
     enclave: &Enclave,
     changes: &mut Changes<'_>,
@@ -89,8 +91,8 @@ pub(super) fn eaccept(
     Ok(Ok(()))
 }
 
-/// ENCLU\[EACCEPTCOPY\]: RBX points to a SECINFO, RCX to a page that awaits acceptance, RDX to the
-/// page to copy.
+/// Executes ENCLU\[EACCEPTCOPY\]: RBX points to a SECINFO, RCX to a page that awaits acceptance,
+/// RDX to the page to copy.
 pub(super) fn eacceptcopy(
     enclave: &Enclave,
     changes: &mut Changes<'_>,
@@ -121,7 +123,7 @@ pub(super) fn eacceptcopy(
     Ok(Ok(()))
 }
 
-/// ENCLU\[EMODPE\]: RBX points to a SECINFO with permissions to add, RCX to the page.
+/// Executes ENCLU\[EMODPE\]: RBX points to a SECINFO with permissions to add, RCX to the page.
 pub(super) fn emodpe(
     enclave: &Enclave,
     changes: &mut Changes<'_>,

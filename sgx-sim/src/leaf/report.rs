@@ -12,8 +12,8 @@ const TARGETINFO: usize = 512;
 const REPORTDATA_ALIGN: usize = 128;
 const REPORT_ALIGN: usize = 512;
 
-/// ENCLU\[EREPORT\]: RBX points to a TARGETINFO, RCX to 64 bytes of REPORTDATA, RDX to the place
-/// for the report.
+/// Executes ENCLU\[EREPORT\]: RBX points to a TARGETINFO, RCX to 64 bytes of REPORTDATA, RDX to the
+/// place for the report.
 pub(super) fn ereport(
     enclave: &Enclave,
     rbx: usize,

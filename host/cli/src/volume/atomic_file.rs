@@ -15,7 +15,7 @@ pub(super) struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// A new file. No file may have this name yet.
+    /// Makes a new file. No file may have this name yet.
     pub(super) fn new(name: &Path) -> Result<Self, Failure> {
         if fs::symlink_metadata(name).is_ok() {
             return Err(exists(name));
@@ -23,7 +23,7 @@ impl AtomicFile {
         Self::replacing(name)
     }
 
-    /// A file that will replace the one of this name.
+    /// Makes a file that will replace the one of this name.
     pub(super) fn replacing(name: &Path) -> Result<Self, Failure> {
         // If the name is a link, replace the file that it leads to.
         let name = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
@@ -37,12 +37,12 @@ impl AtomicFile {
         Ok(AtomicFile { name, path })
     }
 
-    /// The temporary path.
+    /// Returns the temporary path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The final path.
+    /// Returns the final path.
     pub(super) fn name(&self) -> &Path {
         &self.name
     }

@@ -91,7 +91,7 @@ fn parse(
     }
 }
 
-/// The last component of a path.
+/// Returns the last component of a path.
 fn last(path: &Path) -> Result<String, Failure> {
     let name = path.file_name().map_or(Some(""), |name| name.to_str());
     name.map(str::to_owned).ok_or_else(|| {

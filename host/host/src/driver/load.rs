@@ -49,7 +49,7 @@ impl Refusal {
         self.log.is_some()
     }
 
-    /// The error's `errno`, if it has one.
+    /// Returns the error's `errno`, if it has one.
     pub(crate) fn errno(&self) -> Option<i32> {
         self.error.raw_os_error()
     }
@@ -59,7 +59,7 @@ impl Refusal {
         self.error.kind() == io::ErrorKind::OutOfMemory
     }
 
-    /// The line of the log, or `call` with the error.
+    /// Returns the line of the log, or `call` with the error.
     pub(crate) fn what(&self, call: &str) -> String {
         match &self.log {
             Some(log) => log.clone(),
@@ -149,7 +149,7 @@ pub(crate) fn load(
 /// Calls an ioctl, and repeats it if a signal interrupts it. An interrupted call has had no effect.
 ///
 /// # Safety
-/// As for [`EnclaveFile::ioctl`].
+/// The requirements of [`EnclaveFile::ioctl`].
 unsafe fn uninterrupted(
     file: &dyn EnclaveFile,
     request: u64,

@@ -28,25 +28,25 @@ pub(crate) trait Kernel {
 
 /// The device, opened: an enclave.
 pub(crate) trait EnclaveFile: Send + Sync + std::fmt::Debug {
-    /// `ioctl`.
+    /// Calls `ioctl`.
     ///
     /// # Safety
     /// `argument` has the type that belongs to the request, and the pointers in it are valid.
     unsafe fn ioctl(&self, request: u64, argument: *mut libc::c_void) -> io::Result<()>;
 
-    /// `mmap` with MAP_SHARED and MAP_FIXED.
+    /// Calls `mmap` with MAP_SHARED and MAP_FIXED.
     ///
     /// # Safety
     /// The addresses are reserved for the enclave, and no object of this process lies in them.
     unsafe fn map(&self, address: usize, length: usize, protection: i32) -> io::Result<()>;
 
-    /// `mprotect`.
+    /// Calls `mprotect`.
     ///
     /// # Safety
-    /// As for [`Self::map`].
+    /// The requirements of [`Self::map`].
     unsafe fn protect(&self, address: usize, length: usize, protection: i32) -> io::Result<()>;
 
-    /// The line of the kernel's log about the last refusal, if this process can know it.
+    /// Returns the line of the kernel's log about the last refusal, if this process can know it.
     fn log(&self) -> Option<String>;
 }
 
@@ -129,7 +129,7 @@ impl EnclaveFile for sgx_sim::EnclaveFile {
     }
 }
 
-/// The bits of PROT_* are those of SECINFO.
+/// Converts permissions. The bits of PROT_* are those of SECINFO.
 fn permissions(protection: i32) -> sgx_sim::Permissions {
     sgx_sim::Permissions::from_bits_truncate(protection as u64)
 }

@@ -56,8 +56,8 @@ impl Drop for Reserved {
     }
 }
 
-/// How often a call is repeated while the driver writes a page out (EAGAIN) or serves another call for
-/// the enclave (EBUSY).
+/// Limit on the tries of a call while the driver writes a page out (EAGAIN) or serves another call
+/// for the enclave (EBUSY).
 const MAX_TRIES: u32 = 1000;
 
 /// The memory of a loaded enclave.
@@ -78,24 +78,24 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// The memory of an initialized enclave.
+    /// Makes the memory of an initialized enclave.
     pub(super) fn new(file: Box<dyn EnclaveFile>, reserved: Reserved) -> Result<Self, Refusal> {
         let changes = supports_sgx2(&*file).map_err(Refusal::of(&*file))?;
         let (calls, added) = (Mutex::default(), Mutex::default());
         Ok(Memory { file, reserved, changes, calls, added, short: AtomicBool::new(false) })
     }
 
-    /// The first address.
+    /// Returns the first address.
     pub(crate) fn base(&self) -> usize {
         self.reserved.base
     }
 
-    /// The size of the address range (ELRANGE), in bytes.
+    /// Returns the size of the address range (ELRANGE), in bytes.
     pub(crate) fn size(&self) -> usize {
         self.reserved.size
     }
 
-    /// The address range.
+    /// Returns the address range.
     pub(crate) fn elrange(&self) -> Elrange {
         Elrange { base: self.base(), size: self.size() }
     }
@@ -208,8 +208,8 @@ fn restrict(file: &dyn EnclaveFile, request: &mut abi::RestrictPermissions) -> i
     unsafe { file.ioctl(abi::RESTRICT_PERMISSIONS, request.cast()) }
 }
 
-/// The status for an error. NotSupported is reserved for machines without SGX2, which was checked
-/// before.
+/// Returns the status for an error. NotSupported is reserved for machines without SGX2, which was
+/// checked before.
 fn status(error: &io::Error) -> Status {
     match status_of(error) {
         Status::NotSupported => Status::Io,

@@ -437,10 +437,10 @@ pub fn registers() -> Vec<Case> {
     cases
 }
 
-// These are the flags and the stack pointer, which EENTER on hardware keeps, and the simulator does
-// not pass on. The first two instructions of EDP's entry, to which the image's own entry leads, are
-// replaced by a jump to this code, which executes them with the host's values. It runs as if
-// inside.
+// These are the flags and the stack pointer, which EENTER on hardware keeps, and the simulator
+// passes on only in part. The first two instructions of EDP's entry, to which the image's own entry
+// leads, are replaced by a jump to this code, which executes them with the host's values. It runs
+// as if inside.
 global_asm!(
     ".pushsection .text.twine_hostile_entry,\"ax\",@progbits",
     ".type twine_hostile_entry,@function",
