@@ -25,7 +25,7 @@ pub struct Inspection {
     pub pages: u64,
     /// The number of pages whose content is fully measured.
     pub measured_pages: u64,
-    /// Runs of equal pages, in ascending order. There are no pages between them.
+    /// Runs of pages with equal properties, in ascending order. There are no pages between them.
     pub regions: Vec<RegionInfo>,
     /// The thread control structures, in the order in which they are loaded. The first belongs to
     /// the main thread.
@@ -34,7 +34,7 @@ pub struct Inspection {
     pub signature: Option<SignatureInfo>,
 }
 
-/// A run of equal pages.
+/// A run of pages with equal properties.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RegionInfo {
