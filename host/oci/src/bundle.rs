@@ -13,6 +13,19 @@ use std::path::{Path, PathBuf};
 /// The folder with Twine's files in a container.
 const FOLDER: &str = "/.twine";
 
+/// Memory of a container that is not the program's: of the command, the enclave and the code.
+const OWN_MEMORY: u64 = 48 << 20;
+
+/// Memory of a container for each volume: the default size of a volume's cache.
+const VOLUME_MEMORY: u64 = 32 << 20;
+
+/// The bytes that a program may take of a container with this limit. The kernel kills a container
+/// that is over its limit; a program is refused memory before that.
+fn of_program(limit: u64, volumes: usize) -> u64 {
+    let own = OWN_MEMORY + VOLUME_MEMORY * volumes as u64;
+    limit.saturating_sub(own).max(limit / 2)
+}
+
 /// Changes the configuration of the bundle if its container's process is a WebAssembly program.
 /// Returns whether it is. The configuration of any other container is unchanged. If the
 /// configuration can't be read, it stays too: runc reports that.
@@ -114,7 +127,8 @@ impl Container {
         }
         command.extend(annotations.volumes.iter().map(|volume| format!("--dir={volume}")));
         command.extend(annotations.key.iter().map(|key| format!("--key={key}")));
-        command.extend(self.memory.iter().map(|bytes| format!("--max-memory={bytes}")));
+        let memory = self.memory.map(|limit| of_program(limit, annotations.volumes.len()));
+        command.extend(memory.map(|bytes| format!("--max-memory={bytes}")));
         if annotations.without_code_cache {
             command.push("--no-code-cache".into());
         }

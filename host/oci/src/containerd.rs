@@ -72,7 +72,7 @@ impl Configuration {
     pub fn add(&mut self, name: &str, command: &Path) -> Result<()> {
         let runtimes = self.runtimes()?;
         let of_runc = runtimes.get("runc").and_then(|runc| runc.get("options"));
-        let mut options = match of_runc.map(Item::clone).map(Item::into_table) {
+        let mut options = match of_runc.cloned().map(Item::into_table) {
             Some(Ok(options)) => options,
             _ => Table::new(),
         };
