@@ -1,6 +1,6 @@
 //! The second command of the README: all checks that must pass before a change lands.
 
-use crate::debian::packages;
+use crate::debian::{install, packages};
 use crate::process::{Failure, Result, command, output, say, succeed};
 use crate::{deny, enclave, fuzz, guests, hang, patches, published, reproduce};
 use std::fs;
@@ -85,6 +85,23 @@ fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// What the tests with containers run, and the Debian packages that have it.
+const CONTAINERS: [(&str, &str); 3] =
+    [("containerd", "containerd"), ("runc", "runc"), ("busybox", "busybox-static")];
+
+/// Installs what the tests with containers need. They need root too. Where anything is missing, they
+/// say that they were left out.
+fn containers() {
+    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    // Another containerd, such as Docker's, is as good.
+    let is_missing = |name: &str| Command::new(name).arg("--version").output().is_err();
+    let missing = CONTAINERS.iter().filter(|(name, _)| is_missing(name));
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if is_root && !missing.is_empty() && install(&missing).is_err() {
+        say("the tests with containers are left out");
+    }
+}
+
 /// Returns the arguments that name packages.
 fn of<'a>(names: &[&'a str]) -> Vec<&'a str> {
     names.iter().flat_map(|name| ["--package", name]).collect()
@@ -136,6 +153,7 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     crate::toolchain::host_packages()?;
     // The tests sign images with `openssl`, as a user with an offline key does.
     packages(&["openssl"])?;
+    containers();
     say("checking the format");
     for workspace in WORKSPACES {
         let arguments = ["fmt", "--all", "--check", "--manifest-path", workspace];

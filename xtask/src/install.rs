@@ -25,6 +25,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let from = root.join("target/release");
     say(format_args!("installing into {}", prefix.display()));
     place(&twine, &prefix.join("bin/twine"), 0o755)?;
+    succeed(command("cargo", root).args(["build", "--release", "--package", "twine-oci"]))?;
+    place(&from.join("twine-oci"), &prefix.join("bin/twine-oci"), 0o755)?;
     for file in fs::read_dir(&from)? {
         let file = file?.path();
         let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
