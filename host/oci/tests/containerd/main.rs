@@ -176,6 +176,9 @@ fn fifty_containers_run_at_once() {
     }
     let running = node.tasks().into_iter().filter(|(_, state)| state == "RUNNING").count();
     assert_eq!(running, names.len());
+    let [_, own] = node.memory(&names);
+    let each = own / names.len() as u64;
+    assert!((1 << 20..64 << 20).contains(&each), "{each} bytes each");
 }
 
 #[test]
@@ -200,9 +203,8 @@ fn a_volume_opens_again_after_its_shim_was_killed() {
 #[test]
 fn an_ordinary_container_is_left_as_it_is() {
     let Some(node) = Node::start() else { return };
-    let own = node.run_arguments();
-    let own: Vec<&str> =
-        own.iter().map(String::as_str).take_while(|a| *a != "--platform").collect();
+    let own = node.ordinary_arguments();
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
     const TEXT: &str = "echo $PATH; cat /proc/1/cmdline; true";
     let hello = ["--rm", "busybox:1", "through", "sh", "-c", TEXT];
     let through = node.ctr(&[&own[..], &hello].concat()).expect(0).out;

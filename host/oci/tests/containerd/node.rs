@@ -195,21 +195,19 @@ impl Node {
         self.ctr_command(arguments).output().unwrap().into()
     }
 
-    /// The arguments of `ctr run` with `twine-oci` as the runtime.
-    pub fn run_arguments(&self) -> Vec<String> {
+    /// The arguments of `ctr run` for an ordinary container with `twine-oci` as the runtime.
+    pub fn ordinary_arguments(&self) -> Vec<String> {
         let runtime = self.prefix.join("bin/twine-oci").display().to_string();
-        ["run", "--runtime", "io.containerd.runc.v2", "--runc-binary", &runtime, "--platform"]
-            .into_iter()
-            .chain(["wasi/wasm"])
+        ["run", "--runtime", "io.containerd.runc.v2", "--runc-binary", &runtime]
             .map(str::to_owned)
-            .collect()
+            .into()
     }
 
     /// `ctr run` with `twine-oci` as the runtime.
     pub fn run_command(&self, arguments: &[&str]) -> Command {
-        let own = self.run_arguments();
+        let own = self.ordinary_arguments();
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
-        self.ctr_command(&[&own[..], arguments].concat())
+        self.ctr_command(&[&own[..], &["--platform", "wasi/wasm"], arguments].concat())
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ended {
@@ -253,6 +251,25 @@ impl Node {
             "docker.io/library/busybox:1",
         );
         self.import_archive(&archive, "busybox:1");
+    }
+
+    /// The memory of containers, in bytes: all of it, and without the pages of files.
+    pub fn memory(&self, names: &[String]) -> [u64; 2] {
+        let number = |text: &str| text.trim().parse::<u64>().unwrap();
+        let mut sums = [0; 2];
+        for name in names {
+            let v1 = Path::new("/sys/fs/cgroup/memory").join(self.namespace()).join(name);
+            let v2 = Path::new("/sys/fs/cgroup").join(self.namespace()).join(name);
+            let (folder, total, own) = match v1.exists() {
+                true => (v1, "memory.usage_in_bytes", "rss "),
+                false => (v2, "memory.current", "anon "),
+            };
+            let statistics = fs::read_to_string(folder.join("memory.stat")).unwrap();
+            let own = statistics.lines().find_map(|line| line.strip_prefix(own)).unwrap();
+            sums[0] += number(&fs::read_to_string(folder.join(total)).unwrap());
+            sums[1] += number(own);
+        }
+        sums
     }
 
     /// Names and states of the tasks.
