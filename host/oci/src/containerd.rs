@@ -11,6 +11,14 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 const PLUGINS: [(i64, &str); 2] =
     [(2, "io.containerd.grpc.v1.cri"), (3, "io.containerd.cri.v1.runtime")];
 
+/// The runtime that containerd uses for pods without a RuntimeClass, unless its configuration names
+/// another.
+const DEFAULT: &str = "runc";
+
+/// The comment of a runtime that was added because containerd has it no longer by itself.
+const ADDED: &str =
+    "# Added by twine-oci: with any runtime here, containerd no longer adds this one.";
+
 /// The shim that starts the runtime.
 const SHIM: &str = "io.containerd.runc.v2";
 
@@ -77,6 +85,13 @@ impl Configuration {
             _ => Table::new(),
         };
         options.insert("BinaryName", value(command.display().to_string()));
+        // containerd has a default runtime only as long as it has no other.
+        if runtimes.is_empty() {
+            let mut default = Table::new();
+            default.insert("runtime_type", value(SHIM));
+            default.decor_mut().set_prefix(format!("\n{ADDED}\n"));
+            runtimes.insert(DEFAULT, Item::Table(default));
+        }
         let mut runtime = Table::new();
         runtime.insert("runtime_type", value(SHIM));
         // Annotations of a pod reach the runtime only if they are listed.
@@ -91,7 +106,14 @@ impl Configuration {
     /// # Errors
     /// When the configuration has something else in its place.
     pub fn remove(&mut self, name: &str) -> Result<bool> {
-        Ok(self.runtimes()?.remove(name).is_some())
+        let runtimes = self.runtimes()?;
+        let found = runtimes.remove(name).is_some();
+        let default = runtimes.get(DEFAULT).and_then(Item::as_table);
+        let prefix = default.and_then(|default| default.decor().prefix()?.as_str());
+        if runtimes.len() == 1 && prefix.is_some_and(|prefix| prefix.contains(ADDED)) {
+            runtimes.remove(DEFAULT);
+        }
+        Ok(found)
     }
 
     /// Writes the file, by a new file that replaces it.
@@ -157,12 +179,18 @@ mod tests {
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             "version = 2\n\n\
+             # Added by twine-oci: with any runtime here, containerd no longer adds this one.\n\
+             [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n\
+             runtime_type = \"io.containerd.runc.v2\"\n\n\
              [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.twine]\n\
              runtime_type = \"io.containerd.runc.v2\"\n\
              pod_annotations = [\"io.twine.*\"]\n\n\
              [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.twine.options]\n\
              BinaryName = \"/usr/local/bin/twine-oci\"\n"
         );
+        let mut configuration = Configuration::read(&path).unwrap();
+        assert!(configuration.remove("twine").unwrap());
+        assert_eq!(configuration.to_string(), "version = 2\n");
     }
 
     #[test]
