@@ -8,7 +8,7 @@ use alloc::string::String;
 pub fn host_calls() -> String {
     let mut text = format!(
         "# Host calls, version {}\n\n\
-         What a Twine enclave asks of its untrusted host. This file is made from `protocol/src/calls.rs`;\n\
+         The calls that a Twine enclave makes to its untrusted host. This file is made from `protocol/src/calls.rs`;\n\
          `cargo xtask docs` writes it and a test compares it.\n\n\
          A host call is an EDP usercall with a number of 0x80000000 or above. The number is in `RDI`, the\n\
          arguments are in `RSI`, `RDX`, `R8` and `R9`, and the results come back in `RSI` and `RDX`. Pointers are\n\

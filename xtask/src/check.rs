@@ -85,7 +85,7 @@ fn test(root: &Path, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What the tests with containers run, and the Debian packages that have it.
+/// The commands that the tests with containers run, and their Debian packages.
 const CONTAINERS: [(&str, &str); 3] =
     [("containerd", "containerd"), ("runc", "runc"), ("busybox", "busybox-static")];
 

@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_in_order_and_at_random_is_read_back_after_opening_again() {
+    fn bytes_written_in_order_and_at_random_are_read_back_after_reopening() {
         for manner in MANNERS {
             let path = Scratch::new(&format!("read-{manner:?}"));
             written(&path.0, manner);

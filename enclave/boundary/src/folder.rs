@@ -12,8 +12,8 @@ pub enum FolderError {
     #[error("the host says {0:?}")]
     Failed(Failure),
     /// The host's answer is invalid.
-    #[error("the host's answer makes no sense")]
-    Senseless,
+    #[error("the host's answer is not valid")]
+    Invalid,
     /// The request exceeds the limits on messages and data.
     #[error("the request is too large")]
     TooLarge,
@@ -34,7 +34,7 @@ impl<R: RawCall> Boundary<R> {
     ) -> Result<(Answer, usize), FolderError> {
         let mut message = request.encode();
         message.resize(message.len().next_multiple_of(8), 0);
-        let buffer = self.transfer().map_err(|_| FolderError::Senseless)?;
+        let buffer = self.transfer().map_err(|_| FolderError::Invalid)?;
         if message.len() > MAX_MESSAGE || out.len() > MAX_DATA {
             return Err(FolderError::TooLarge);
         }
@@ -46,14 +46,14 @@ impl<R: RawCall> Boundary<R> {
         tail.copy_out(out);
         let sent = (message.len() + out.len()) as u64;
         let (code, answered) = stub::folder(&self.raw, folder, buffer.address(), sent);
-        status(code).map_err(|_| FolderError::Senseless)?;
+        status(code).map_err(|_| FolderError::Invalid)?;
 
-        let length = count(answered, MAX_MESSAGE).map_err(|_| FolderError::Senseless)?;
-        let head = buffer.part(0, length).ok_or(FolderError::Senseless)?;
+        let length = count(answered, MAX_MESSAGE).map_err(|_| FolderError::Invalid)?;
+        let head = buffer.part(0, length).ok_or(FolderError::Invalid)?;
         message.clear();
         message.resize(length, 0);
         head.copy_in(&mut message);
-        let answer = match Answer::decode(&message).ok_or(FolderError::Senseless)? {
+        let answer = match Answer::decode(&message).ok_or(FolderError::Invalid)? {
             Answer::Failed(failure) => return Err(FolderError::Failed(failure)),
             answer => answer,
         };
@@ -61,11 +61,11 @@ impl<R: RawCall> Boundary<R> {
         if let Answer::Count(read) = answer
             && !into.is_empty()
         {
-            taken = count(read, into.len()).map_err(|_| FolderError::Senseless)?;
+            taken = count(read, into.len()).map_err(|_| FolderError::Invalid)?;
             let (data, into) = buffer
                 .part(length.next_multiple_of(8) as u64, taken)
                 .zip(into.get_mut(..taken))
-                .ok_or(FolderError::Senseless)?;
+                .ok_or(FolderError::Invalid)?;
             data.copy_in(into);
         }
         Ok((answer, taken))

@@ -88,7 +88,7 @@ fn with_unread<T>(
 }
 
 #[test]
-fn where_pages_of_a_mapping_could_not_be_read_the_host_is_asked() {
+fn the_host_is_asked_for_pages_of_a_mapping_that_could_not_be_read() {
     let (_, calls) = with_unread([8192, 12_288], (0, 0), |read| {
         let mut bytes = [9; 4096];
         // The mapping is used outside of that part.
@@ -371,11 +371,11 @@ fn answers_of_folders_are_taken_whole_or_not_at_all() {
         }
         for length in 0..bytes.len() {
             let (taken, _) = folder(&bytes, length as u64);
-            assert_eq!(taken, Err(FolderError::Senseless), "{length} bytes of {answer:?}");
+            assert_eq!(taken, Err(FolderError::Invalid), "{length} bytes of {answer:?}");
         }
         for length in [bytes.len() as u64 + 1, 1 << 17, 1 << 32, u64::MAX] {
             let (taken, _) = folder(&bytes, length);
-            assert_eq!(taken, Err(FolderError::Senseless), "{length} bytes for {answer:?}");
+            assert_eq!(taken, Err(FolderError::Invalid), "{length} bytes for {answer:?}");
         }
     }
 }
@@ -385,7 +385,7 @@ fn counts_of_folders_above_what_was_asked_for_are_refused() {
     for count in [9, 64, 1 << 18, 1 << 32, u64::MAX] {
         let bytes = Answer::Count(count).encode();
         let (taken, into) = folder(&bytes, bytes.len() as u64);
-        assert_eq!(taken, Err(FolderError::Senseless), "{count}");
+        assert_eq!(taken, Err(FolderError::Invalid), "{count}");
         assert_eq!(into, [9; 8]);
     }
 }

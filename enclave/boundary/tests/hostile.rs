@@ -187,7 +187,7 @@ fn the_monotonic_clock_never_goes_back() {
 }
 
 #[test]
-fn what_the_host_changes_after_the_copy_changes_nothing() {
+fn changes_by_the_host_after_the_copy_have_no_effect() {
     let enclave = Enclave::new();
     let launch = Launch { arguments: vec!["app".into()], ..Launch::default() };
     let mut bytes = launch.encode();

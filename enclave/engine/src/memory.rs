@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_allocated_is_an_error_and_loses_nothing() {
+    fn a_failed_allocation_is_an_error_and_loses_nothing() {
         let mut memory = memory(1000, None);
         bytes(&mut *memory).fill(7);
         assert!(memory.grow_to(usize::MAX / 2).is_err());

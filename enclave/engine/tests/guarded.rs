@@ -112,7 +112,7 @@ const FAR: &str = r#"(module (memory 1)
     (func (export "b") (param i32) (i64.store offset=0xfffffff0 (local.get 0) (i64.const 1))))"#;
 
 #[test]
-fn what_guards_do_not_reach_is_compared_and_not_read_from_address_0() {
+fn accesses_beyond_the_guards_are_compared_and_never_read_address_0() {
     let sites = sites(&compiled(FAR, true));
     let checks = sites.iter().filter(|(_, _, bytes)| bytes.starts_with(UD2)).count();
     assert!(checks >= 2, "{sites:x?}");

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_released_can_be_taken_again_whole() {
+    fn a_released_part_can_be_taken_again_whole() {
         let mut arena = arena(16);
         let parts: Vec<_> = (0..4).map(|_| arena.allocate(4 * PAGE).unwrap()).collect();
         assert_eq!(arena.allocate(1), None);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_range_there_are_no_slots() {
+    fn an_empty_range_has_no_slots() {
         assert_eq!(GuardSlots::new(0..0, 0..0, 1 << 30).count(), 0);
     }
 }

@@ -2,20 +2,20 @@
 
 /// After this many nanoseconds the host is asked again. The counter's rate is measured over at
 /// least this time; an answer comes some microseconds late, which is little of it.
-const LEAST: u64 = 20_000_000;
+const MIN_INTERVAL: u64 = 20_000_000;
 
 /// The rate is measured over at most this many nanoseconds, so that it follows a clock that is
 /// being adjusted.
-const MOST: u64 = 1_000_000_000;
+const MAX_INTERVAL: u64 = 1_000_000_000;
 
 /// If the host's time differs from the prediction by more than this (ns), clock or counter were
 /// set.
-const SET: u64 = 1_000_000;
+const MAX_DIFFERENCE: u64 = 1_000_000;
 
 /// Limit, in ticks, on the time of an answer that measures the rate: it is unknown when in that
 /// time the host read its clock. At 1 to 5 GHz this is at most 1% of the time that is measured
 /// over.
-const LATE: u64 = 200_000;
+const MAX_TICKS: u64 = 200_000;
 
 /// The host's answers, as far as they are still needed.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl InterpolatedClock {
     /// Returns the time at this value of the counter. `None` if the host must be asked.
     pub(crate) fn at(&mut self, count: u64) -> Option<u64> {
         let expected = self.expected(count)?;
-        if expected - self.last.0 > LEAST {
+        if expected - self.last.0 > MIN_INTERVAL {
             return None;
         }
         self.given = self.given.max(expected);
@@ -57,12 +57,12 @@ impl InterpolatedClock {
     /// Takes an answer of the host, during which the counter went from `before` to `count`. Returns
     /// the time to return.
     pub(crate) fn told(&mut self, time: u64, before: u64, count: u64) -> u64 {
-        if count.checked_sub(before).is_some_and(|ticks| ticks <= LATE) {
+        if count.checked_sub(before).is_some_and(|ticks| ticks <= MAX_TICKS) {
             self.measure(time, count);
         }
         // A time that was returned a little too early stays.
         let early = self.given.saturating_sub(time);
-        if early == 0 || early > SET && !self.steady {
+        if early == 0 || early > MAX_DIFFERENCE && !self.steady {
             self.given = time;
         }
         self.given
@@ -70,16 +70,16 @@ impl InterpolatedClock {
 
     fn measure(&mut self, time: u64, count: u64) {
         let goes_on = time >= self.last.0 && count > self.last.1;
-        let as_expected =
-            self.rate.is_none() || self.expected(count).is_some_and(|at| at.abs_diff(time) <= SET);
+        let as_expected = self.rate.is_none()
+            || self.expected(count).is_some_and(|at| at.abs_diff(time) <= MAX_DIFFERENCE);
         match self.base {
             Some((start, from)) if goes_on && as_expected => {
                 let window = time - start;
-                if window >= LEAST {
+                if window >= MIN_INTERVAL {
                     let rate = (u128::from(window) << 32) / u128::from(count - from);
                     self.rate = u64::try_from(rate).ok();
                 }
-                if window >= MOST {
+                if window >= MAX_INTERVAL {
                     self.base = Some(self.last);
                 }
             }
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_late_answer_is_not_measured_by() {
         let mut elapsed = InterpolatedClock::new(false);
-        assert_eq!(elapsed.told(0, 0, LATE + 1), 0);
+        assert_eq!(elapsed.told(0, 0, MAX_TICKS + 1), 0);
         assert_eq!(elapsed.told(30 * MS, count(30 * MS), count(30 * MS)), 30 * MS);
         assert_eq!(elapsed.at(count(31 * MS)), None);
         assert_eq!(elapsed.told(51 * MS, count(51 * MS), count(51 * MS)), 51 * MS);

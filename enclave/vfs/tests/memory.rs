@@ -19,7 +19,7 @@ fn used(files: &mut Memory) -> u64 {
 }
 
 #[test]
-fn what_is_beyond_the_limit_is_no_space_and_changes_nothing() {
+fn exceeding_the_limit_is_no_space_and_changes_nothing() {
     let mut files = tree(64 << 10);
     let root = files.root();
     let file = files.create_file(root, "file").unwrap();

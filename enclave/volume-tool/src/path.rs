@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_a_name_in_its_directory() {
+    fn a_missing_path_is_a_name_in_its_directory() {
         let mut files = tree();
         let spot = locate(&mut files, "a/up/new", true).unwrap();
         assert_eq!((spot.name.as_str(), spot.inode), ("new", None));

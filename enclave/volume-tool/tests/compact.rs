@@ -159,7 +159,7 @@ fn is_long() -> bool {
 }
 
 #[test]
-fn what_is_free_is_given_back_in_one_pass_also_where_what_is_kept_fills_many_regions() {
+fn one_pass_gives_free_blocks_back_even_if_kept_files_fill_many_regions() {
     // Sizes of two files in MiB, and which of them stays. A search for free blocks covers eight
     // regions of 32 MiB, so it does not find free blocks after more than that.
     let short = [(100, 300, 0), (100, 300, 1), (300, 200, 0), (300, 200, 1), (400, 100, 1)];

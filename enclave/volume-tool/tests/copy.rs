@@ -194,7 +194,7 @@ fn targets_are_taken_as_cp_takes_them() {
 }
 
 #[test]
-fn what_cp_refuses_is_refused() {
+fn a_copy_refuses_the_same_as_cp() {
     let mut world = World::new();
     write(&mut world.host, "file", b"1");
     write(&mut world.host, "tree/inner", b"2");
@@ -270,7 +270,7 @@ fn progress_is_told_to_whoever_looks() {
 }
 
 #[test]
-fn what_could_not_be_copied_is_said_and_the_rest_is_copied() {
+fn a_copy_names_items_that_fail_and_copies_the_others() {
     let mut world = World::new();
     write(&mut world.host, "a", b"1");
     write(&mut world.host, "c", b"3");

@@ -189,7 +189,7 @@ fn a_volume_is_made_with_what_is_in_a_folder() {
 }
 
 #[test]
-fn what_work_leaves_is_there_the_next_time() {
+fn the_state_after_work_is_found_the_next_time() {
     let mut machine = Machine::default();
     machine.create(1, file(1));
     machine.console.input = b"from a pipe".to_vec();

@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_once_goes_through_few_frames_and_leaves_all_others() {
+    fn blocks_that_are_read_once_use_few_frames_and_leave_the_others() {
         let mut cache = filled(8);
         for index in 0..1000 {
             let name = at(2, index);

@@ -96,7 +96,7 @@ impl Header {
             .take(count)
             .map(Slot::decode)
             .collect::<Option<Vec<Slot>>>()
-            .ok_or(Error::HeaderDamaged("a key slot makes no sense"))?;
+            .ok_or(Error::HeaderDamaged("a key slot is not valid"))?;
         Ok(Header { volume, generation, next_slot, slots })
     }
 

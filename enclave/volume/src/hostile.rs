@@ -247,11 +247,11 @@ fn pointers_into_the_log_behind_the_largest_file_are_refused_by_a_mount() {
     forger.volume.engine_mut().commit().unwrap();
     let storage = Box::new(forger.storage.clone());
     let error = Volume::open(storage, &mut Secret::key_file(&KEY), options()).unwrap_err();
-    assert!(error.to_string().contains("behind the largest file's end"), "{error}");
+    assert!(error.to_string().contains("beyond the end of the largest file"), "{error}");
 }
 
 #[test]
-fn what_the_forger_makes_is_whole_where_nothing_is_forged() {
+fn the_forger_makes_whole_volumes_unless_it_forges() {
     let mut forger = Forger::new();
     let inner = forger.directory(ROOT, "inner");
     forger.file(inner, "file");
@@ -535,7 +535,7 @@ fn names_that_nobody_can_have_given_reach_no_program_and_are_found() {
         (b"a/b", "the name \"a/b\" is none that a file can have"),
         (b"nul\0", "the name \"nul\\0\" is none that a file can have"),
         (long.as_bytes(), "... is too long"),
-        (b"\xff\xfe", "a directory entry makes no sense"),
+        (b"\xff\xfe", "a directory entry is not valid"),
     ];
     for (name, what) in bad {
         let mut forger = Forger::new();
@@ -576,7 +576,7 @@ fn a_target_that_is_no_text_is_found_as_it_is_read() {
     forger.put(key(odd, Subject::Target, 4), b"get");
     let mut volume = forger.open();
     let report = check(&mut volume);
-    finds(&report, Some("/torn"), "what it leads to makes no sense");
+    finds(&report, Some("/torn"), "its target is not valid");
     finds(&report, Some("/odd"), "a piece of a target that nobody removes");
     assert_eq!(report.finding_count, 2);
     assert_eq!(volume.read_link(Inode(torn)), Err(FileError::Io));
@@ -624,7 +624,7 @@ fn a_name_that_is_there_twice_or_elsewhere_is_given_once_at_most() {
 }
 
 #[test]
-fn who_lists_in_pieces_is_told_of_a_damaged_name_in_any_of_them() {
+fn listing_in_pieces_reports_a_damaged_name_in_any_piece() {
     for bad in 0..20 {
         let mut forger = Forger::new();
         let mut keys = Vec::new();
@@ -718,7 +718,7 @@ fn the_last_number_is_never_given() {
 }
 
 #[test]
-fn what_is_to_be_removed_and_makes_no_sense_keeps_no_mount_and_no_other() {
+fn an_invalid_item_of_the_removals_stops_neither_a_mount_nor_other_removals() {
     let mut forger = Forger::new();
     let mark = |inode| key(0, Subject::Orphan, inode);
     // The last mark is of an inode that can be removed. The others before it cannot.
@@ -783,7 +783,7 @@ fn sizes_and_offsets_that_nothing_has_are_errors() {
     let storage = forger.close();
     let report = check(&mut open_as(storage.clone(), true));
     finds(&report, Some("/large"), "a size that none of its kind can have");
-    finds(&report, Some("/far"), "behind the largest file's end");
+    finds(&report, Some("/far"), "beyond the end of the largest file");
     finds(&report, Some("/link"), "not as long as it should be");
     finds(&report, Some("/"), "it has what nothing of its kind can have");
     finds(&report, Some("/links"), "it has 1 names, and counts 18446744073709551615");
@@ -865,7 +865,7 @@ fn blocks_that_are_in_use_twice_or_behind_an_end_are_found() {
     forger.put(key(two, Subject::Extents, 5), &group);
     let report = found_in(forger);
     finds(&report, Some("/two"), "is in use twice");
-    finds(&report, Some("/two"), "it has blocks behind its end");
+    finds(&report, Some("/two"), "it has blocks beyond its end");
     assert_eq!(report.finding_count, GROUP + 1, "{report:?}");
     assert_eq!(report.data_blocks, 40);
 }

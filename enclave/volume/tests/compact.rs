@@ -79,7 +79,7 @@ fn worn(random: &mut Random, files: u64, most: u64, cache: usize) -> (MemoryStor
 }
 
 #[test]
-fn what_is_free_can_be_cut_off_whatever_was_removed_and_the_second_time_nothing_moves() {
+fn free_blocks_can_be_cut_off_after_any_removal_and_a_second_pass_moves_nothing() {
     for round in 0..24 * long() {
         let mut random = Random(round);
         let most = [900, 5_000, 60_000, 900_000][(round % 4) as usize];
@@ -171,7 +171,7 @@ fn a_volume_is_whole_after_a_crash_at_any_call_of_packing() {
 }
 
 #[test]
-fn whatever_call_fails_while_packing_nothing_is_lost() {
+fn a_failure_of_any_call_while_packing_loses_nothing() {
     let (storage, tree) = worn(&mut Random(7), 40, 100_000, MIN);
     let base = storage.with(|bytes| bytes.clone());
     let pack = |storage: &Faulty| {
@@ -306,7 +306,7 @@ fn readings(volume: &mut Volume) -> Vec<(String, u64, Option<Vec<u8>>)> {
 }
 
 #[test]
-fn what_is_damaged_stays_and_is_counted_and_all_else_is_moved() {
+fn damaged_blocks_stay_and_are_counted_and_all_others_are_moved() {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), MIN);
     let root = volume.root();

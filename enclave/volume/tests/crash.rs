@@ -262,7 +262,7 @@ fn a_commit_that_a_mount_has_dropped_does_not_come_back() {
 /// A commit that changes one pointer of a group builds on a commit that is not durable and wrote
 /// the other pointers.
 #[test]
-fn what_a_change_leaves_of_a_group_must_be_there_too() {
+fn the_rest_of_a_changed_group_must_be_present_too() {
     const BLOCKS: usize = 20;
     let cache = 8 << 20;
     let storage = MemoryStorage::default();

@@ -291,7 +291,7 @@ fn a_damaged_entry_that_others_follow_is_refused_and_can_be_repaired() {
 }
 
 #[test]
-fn what_a_repair_leaves_is_durable_at_once() {
+fn the_result_of_a_repair_is_durable_at_once() {
     let storage = MemoryStorage::default();
     let mut volume = create(storage.clone(), MIN);
     for number in 0..9 {

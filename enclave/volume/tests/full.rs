@@ -374,7 +374,7 @@ fn compare(volume: &mut twine_volume::Volume, files: &Files, what: &str) {
 }
 
 #[test]
-fn whatever_is_done_on_the_edge_of_a_full_storage_only_growth_is_refused() {
+fn on_the_edge_of_a_full_storage_only_growth_is_refused() {
     for round in 0..24 * long() {
         let mut random = Random(round);
         let quota = (1 << 20) + random.below(3 << 20);

@@ -156,7 +156,7 @@ fn costs_that_would_harm_are_refused_before_they_are_paid() {
 }
 
 #[test]
-fn what_is_no_volume_is_said_to_be_none() {
+fn a_file_that_is_not_a_volume_is_named_as_such() {
     for bytes in [vec![], vec![0; 100], vec![0; 600_000], b"#!/bin/sh\n".repeat(60_000)] {
         let opened = open(&MemoryStorage::new(bytes), &mut Secret::key_file(&KEY));
         assert!(matches!(opened, Err(Error::NotAVolume)));

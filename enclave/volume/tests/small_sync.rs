@@ -94,7 +94,7 @@ fn many_changes_behind_data_stay_within_the_ring() {
 }
 
 #[test]
-fn what_could_not_leave_the_ring_leaves_it_later() {
+fn a_block_that_could_not_leave_the_ring_leaves_it_later() {
     for calls in 1..40 {
         let storage = Faulty::new(MemoryStorage::default());
         let mut volume = create(storage.clone(), MIN);

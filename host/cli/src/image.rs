@@ -203,7 +203,7 @@ fn manifest_path(image: &Path) -> PathBuf {
 }
 
 /// The first line of a manifest that this command wrote, and may overwrite.
-const HEADER: &str = "# What the image beside this file was built with, for `twine image sign`.\n";
+const HEADER: &str = "# The settings of the image beside this file, for `twine image sign`.\n";
 
 /// Whether to write the manifest of a new image to `beside`. The user's own file is not
 /// overwritten.

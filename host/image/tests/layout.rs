@@ -166,7 +166,7 @@ fn no_region_touches_another() {
 }
 
 #[test]
-fn where_the_heap_can_grow_there_are_no_pages_and_the_program_knows_its_place() {
+fn a_growing_heap_starts_without_pages_and_the_program_knows_its_addresses() {
     let (built, bytes) = build(
         &Program::default().bytes(),
         &manifest("heap-size = \"1MiB\"\nheap-growth-size = \"3GiB\""),

@@ -4,7 +4,7 @@ use super::{Files, all, contents, file};
 use crate::{Change, Error};
 
 /// Overwrites, appends, and reads parts.
-pub fn what_was_written_is_read(files: Files<'_>) {
+pub fn written_bytes_are_read_back(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
     assert_eq!(files.attributes(inode).expect("attributes").size, 0);
@@ -101,7 +101,7 @@ pub fn sizes_are_set_both_ways(files: Files<'_>) {
 }
 
 /// Cuts a file at different offsets in a block.
-pub fn what_was_cut_off_does_not_come_back(files: Files<'_>) {
+pub fn bytes_that_were_cut_off_do_not_come_back(files: Files<'_>) {
     let root = files.root();
     let inode = files.create_file(root, "file").expect("file");
     for size in [0, 1, 4095, 4096, 4097, 8191, 8192, 12_000] {

@@ -30,9 +30,9 @@ macro_rules! conformance {
         $crate::conformance!($empty;
             a_new_tree_is_an_empty_directory
             names_are_checked_by_every_operation
-            what_has_a_name_cannot_be_made_again
+            an_existing_name_cannot_be_created_again
             operations_in_what_is_no_directory_say_so
-            what_is_not_there_is_not_found
+            a_missing_name_is_not_found
             hard_links_are_names_of_one_inode
             symbolic_links_hold_their_target_and_are_not_followed
             only_files_and_links_are_unlinked_and_only_empty_directories_removed
@@ -44,12 +44,12 @@ macro_rules! conformance {
             rename_of_two_names_of_one_inode_changes_nothing
             rename_into_the_own_subtree_is_invalid
             rename_moves_a_directory_with_all_that_is_in_it
-            what_was_written_is_read
+            written_bytes_are_read_back
             reads_end_at_the_end_of_the_file
             gaps_read_as_zero_and_take_no_space
             before_the_next_data_all_is_zero
             sizes_are_set_both_ways
-            what_was_cut_off_does_not_come_back
+            bytes_that_were_cut_off_do_not_come_back
             allocation_makes_the_file_longer_and_keeps_its_contents
             files_have_a_longest_size
             contents_belong_to_files_only

@@ -46,7 +46,7 @@ pub fn names_are_checked_by_every_operation(files: Files<'_>) {
 }
 
 /// An existing name cannot be made again, whatever its kind.
-pub fn what_has_a_name_cannot_be_made_again(files: Files<'_>) {
+pub fn an_existing_name_cannot_be_created_again(files: Files<'_>) {
     let root = files.root();
     file(files, root, "file", b"old");
     files.create_directory(root, "directory").expect("directory");
@@ -90,7 +90,7 @@ pub fn operations_in_what_is_no_directory_say_so(files: Files<'_>) {
 }
 
 /// Absent names cause [`Error::NotFound`].
-pub fn what_is_not_there_is_not_found(files: Files<'_>) {
+pub fn a_missing_name_is_not_found(files: Files<'_>) {
     let root = files.root();
     assert_absent(files, root, "x");
     assert_eq!(files.unlink(root, "x"), Err(Error::NotFound));

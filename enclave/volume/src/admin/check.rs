@@ -296,7 +296,7 @@ impl Check<'_> {
     /// Reports that a symbolic link's target is not UTF-8, so that nobody can follow the link.
     fn no_text(&mut self, inode: Option<InodeNo>) {
         if inode.is_some() {
-            self.find(inode, true, "what it leads to makes no sense");
+            self.find(inode, true, "its target is not valid");
         }
     }
 

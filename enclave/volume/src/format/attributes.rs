@@ -69,7 +69,7 @@ impl Attributes {
             })
         };
         let attributes: Self =
-            read().map_err(|_: Short| Error::damaged("an inode makes no sense"))?;
+            read().map_err(|_: Short| Error::damaged("an inode is not valid"))?;
         let most = match attributes.kind {
             FileKind::File => MAX_FILE_BYTES,
             FileKind::SymbolicLink => MAX_TARGET_BYTES as u64,

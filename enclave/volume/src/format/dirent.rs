@@ -10,7 +10,7 @@ const HEAD_BYTES: usize = 9;
 
 /// Decodes an entry's value: inode, kind, and name. The name is UTF-8, but may be invalid.
 pub(crate) fn parse(value: &[u8]) -> Result<(InodeNo, FileKind, &str)> {
-    let damaged = || Error::damaged("a directory entry makes no sense");
+    let damaged = || Error::damaged("a directory entry is not valid");
     let (inode, rest) = value.split_first_chunk::<8>().ok_or_else(damaged)?;
     let (kind, name) = rest.split_first().ok_or_else(damaged)?;
     let kind = kind_from_code(*kind).ok_or_else(damaged)?;

@@ -24,7 +24,8 @@ pub(crate) fn place(index: u64) -> usize {
 /// Returns the index of the first block of an item's group.
 pub(crate) fn first_block(key: &Key) -> Result<u64> {
     let block = key.offset.checked_mul(GROUP).filter(|&block| block < MAX_FILE_BLOCKS);
-    block.ok_or_else(|| Error::damaged("an item of extents lies behind the largest file's end"))
+    block
+        .ok_or_else(|| Error::damaged("an item of extents lies beyond the end of the largest file"))
 }
 
 /// Splits an item's value into the mask of present pointers and their bytes. There must be at least

@@ -364,7 +364,7 @@ impl Node {
             stacked &= start + length <= lowest;
             lowest = start;
             total += length;
-            let key = Key::decode(self.key_bytes(index)).ok_or("a key makes no sense")?;
+            let key = Key::decode(self.key_bytes(index)).ok_or("a key is not valid")?;
             if before.is_some_and(|before| key <= before) {
                 return Err("the keys of a tree node are not in order");
             }

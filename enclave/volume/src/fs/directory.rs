@@ -242,7 +242,7 @@ impl Files {
         if target.len() as u64 != attributes.size {
             return Err(Error::damaged("a symbolic link's target has the wrong length"));
         }
-        String::from_utf8(target).map_err(|_| Error::damaged("a symbolic link makes no sense"))
+        String::from_utf8(target).map_err(|_| Error::damaged("a symbolic link is not valid"))
     }
 
     /// Removes the target of a symbolic link.

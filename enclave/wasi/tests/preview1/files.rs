@@ -38,7 +38,7 @@ fn every_function_knows_a_number_that_is_not_open() {
 }
 
 #[test]
-fn what_is_written_is_read_at_each_position() {
+fn written_bytes_are_read_back_at_each_position() {
     let (_, mut program) = started();
     let fd = program.open("file", CREATE).unwrap();
     assert_eq!(program.write(fd, b"hello, "), Ok(7));

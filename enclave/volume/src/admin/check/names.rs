@@ -163,7 +163,7 @@ impl Check<'_> {
             self.find(Some(inode), false, "it has what nothing of its kind can have");
         }
         if file && known.blocks > blocks_of(says.size) && !known.marked {
-            self.find(Some(inode), false, "it has blocks behind its end");
+            self.find(Some(inode), false, "it has blocks beyond its end");
         }
         if link && known.target_bytes != says.size && !self.torn {
             self.find(Some(inode), true, "what it leads to is not as long as it should be");
