@@ -21,7 +21,8 @@ pub(crate) struct Mounts {
     volumes: Vec<String>,
 
     /// Mount a folder of this machine at GUEST [default: HOST]. It is not protected: the host can
-    /// read and change all of it. Options for this mount: ,ro ,rw
+    /// read and change all of it. Options for this mount: ,ro ,rw ,without=PATH, which refuses the
+    /// program a path below HOST
     #[arg(long = "plain-dir", value_name = "HOST[::GUEST][,OPTION...]")]
     folders: Vec<String>,
 
@@ -86,6 +87,8 @@ struct MountOptions {
     read_only: bool,
     key: Key,
     cache: Option<u64>,
+    /// Paths below a folder that the program must not reach.
+    without: Vec<PathBuf>,
 }
 
 impl MountOptions {
@@ -103,6 +106,13 @@ impl MountOptions {
                     return Err(Failure::new(
                         format!("--plain-dir {text}: a folder has neither key nor cache"),
                         "leave the option out, or mount a volume with --dir",
+                    ));
+                }
+                Some(("without", path)) if !of_volume => self.without.push(path.into()),
+                Some(("without", _)) => {
+                    return Err(Failure::new(
+                        format!("--dir {text}: a volume has no path without which it is mounted"),
+                        "leave ,without=PATH out",
                     ));
                 }
                 Some(("key", key)) => self.key = key.parse().map_err(wrong)?,
@@ -126,7 +136,12 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
 impl Mounts {
     /// Returns the options of a mount that has none of its own.
     fn default_options(&self) -> MountOptions {
-        MountOptions { read_only: self.read_only, key: self.key.clone(), cache: self.cache }
+        MountOptions {
+            read_only: self.read_only,
+            key: self.key.clone(),
+            cache: self.cache,
+            without: Vec::new(),
+        }
     }
 
     /// Opens the files and folders of the mounts. Unless `quiet`, prints a note about each volume
@@ -154,7 +169,8 @@ impl Mounts {
         for text in &self.folders {
             let mut options = self.default_options();
             let (host, guest) = split(options.take(text, false)?);
-            prepared.folder(Path::new(host), guest.unwrap_or(host), options.read_only)?;
+            let guest = guest.unwrap_or(host);
+            prepared.folder(Path::new(host), guest, options.read_only, &options.without)?;
         }
         for text in &self.memories {
             let (guest, size) = match text.split_once('=') {
@@ -219,7 +235,7 @@ impl Prepared {
         options: MountOptions,
         quiet: bool,
     ) -> Result<(), Failure> {
-        let MountOptions { read_only, key: named, cache } = options;
+        let MountOptions { read_only, key: named, cache, .. } = options;
         if self.files.iter().any(|mounted| same_file(mounted, host)) {
             return Err(Failure::new(
                 format!("{} is mounted twice", host.display()),
@@ -250,19 +266,36 @@ impl Prepared {
 
     /// Mounts the files of an OCI image at `/`. The program can only read them.
     pub(crate) fn image(&mut self, files: Unpacked) -> Result<(), Failure> {
-        self.folder(files.folder(), "/", true)?;
+        self.folder(files.folder(), "/", true, &[])?;
         self.image = Some(files);
         Ok(())
     }
 
-    fn folder(&mut self, host: &Path, guest: &str, read_only: bool) -> Result<(), Failure> {
-        let folder = Folder::open(host, read_only).map_err(|error| {
+    fn folder(
+        &mut self,
+        host: &Path,
+        guest: &str,
+        read_only: bool,
+        without: &[PathBuf],
+    ) -> Result<(), Failure> {
+        let mut folder = Folder::open(host, read_only).map_err(|error| {
             Failure::system(
                 format!("the folder {} can't be opened: {error}", host.display()),
                 &error,
                 "check the path: it must be a folder that this user can read",
             )
         })?;
+        for path in without {
+            // The root of `/` is no name below it.
+            let path = host.join(path.strip_prefix("/").unwrap_or(path));
+            folder.refuse(&path).map_err(|error| {
+                Failure::system(
+                    format!("--plain-dir without={}: {error}", path.display()),
+                    &error,
+                    "name a path below the folder that is there, or leave the option out",
+                )
+            })?;
+        }
         let number = self.resources.folders.len() as u64;
         self.resources.folders.push(folder);
         self.mount(guest, Source::Folder(number), read_only)

@@ -27,6 +27,8 @@ pub struct Folder {
     root: u64,
     device: u64,
     read_only: bool,
+    /// Devices and inodes that the program must not reach.
+    refused: Vec<(u64, u64)>,
     held: Mutex<HashMap<u64, Held>>,
 }
 
@@ -69,7 +71,19 @@ impl Folder {
         let stat = fs::fstat(&path)?;
         let root = stat.st_ino;
         let held = HashMap::from([(root, Held { path, data: None, count: 1 })]);
-        Ok(Folder { root, device: stat.st_dev, read_only, held: Mutex::new(held) })
+        let (device, refused) = (stat.st_dev, Vec::new());
+        Ok(Folder { root, device, read_only, refused, held: Mutex::new(held) })
+    }
+
+    /// Refuses a file or a folder to the program, under each of its names, and all that is in it.
+    /// The program still sees the name. A file that comes later to the same path is not refused.
+    ///
+    /// # Errors
+    /// If there is no such file or folder.
+    pub fn refuse(&mut self, path: &Path) -> io::Result<()> {
+        let stat = fs::stat(path)?;
+        self.refused.push((stat.st_dev, stat.st_ino));
+        Ok(())
     }
 
     /// Serves the request in the first `length` bytes of `buffer`, and writes the answer there.
@@ -95,10 +109,14 @@ impl Folder {
         Ok(message.len() as u64)
     }
 
-    /// Refuses files of procfs and sysfs that are mounted below the folder. Through procfs, a
-    /// program could write the memory of this process.
-    fn refuse_kernel_interface(&self, path: &OwnedFd, stat: &Stat) -> Result<()> {
-        if stat.st_dev != self.device && KERNEL_INTERFACES.contains(&fs::fstatfs(path)?.f_type) {
+    /// Checks that the program may reach an inode: none of those that are refused, and none of
+    /// procfs and sysfs that are mounted below the folder. Through procfs, a program could write
+    /// the memory of this process.
+    fn check_access(&self, path: &OwnedFd, stat: &Stat) -> Result<()> {
+        let is_foreign = stat.st_dev != self.device;
+        if self.refused.contains(&(stat.st_dev, stat.st_ino))
+            || is_foreign && KERNEL_INTERFACES.contains(&fs::fstatfs(path)?.f_type)
+        {
             return Err(Errno::ACCESS);
         }
         Ok(())
@@ -166,12 +184,16 @@ impl Tree<'_> {
                 fs::linkat(fs::CWD, old, new, component(&name)?, AtFlags::SYMLINK_FOLLOW)?;
             }
             Request::Unlink(directory, name) => {
+                self.check_name(directory, &name)?;
                 fs::unlinkat(self.path(directory)?, component(&name)?, AtFlags::empty())?;
             }
             Request::RemoveDirectory(directory, name) => {
+                self.check_name(directory, &name)?;
                 fs::unlinkat(self.path(directory)?, component(&name)?, AtFlags::REMOVEDIR)?;
             }
             Request::Rename(from, from_name, to, to_name) => {
+                self.check_name(from, &from_name)?;
+                self.check_name(to, &to_name)?;
                 let (from, to) = (self.path(from)?, self.path(to)?);
                 fs::renameat(from, component(&from_name)?, to, component(&to_name)?)?;
             }
@@ -228,11 +250,23 @@ impl Tree<'_> {
         self.held.get(&inode).map(|held| held.path.as_fd()).ok_or(Errno::INVAL)
     }
 
+    /// Checks that the program may change the name of an inode.
+    fn check_name(&self, directory: u64, name: &str) -> Result<()> {
+        if self.folder.refused.is_empty() {
+            return Ok(());
+        }
+        match fs::openat(self.path(directory)?, component(name)?, PATH, Mode::empty()) {
+            Ok(path) => self.folder.check_access(&path, &fs::fstat(&path)?),
+            // The change fails likewise, or makes the name.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Holds the inode of a descriptor, and returns its number.
     fn hold(&mut self, path: OwnedFd, data: Option<OwnedFd>) -> Result<u64> {
         let stat = fs::fstat(&path)?;
         kind(&stat)?;
-        self.folder.refuse_kernel_interface(&path, &stat)?;
+        self.folder.check_access(&path, &stat)?;
         let number = self.folder.number(&stat);
         match self.held.entry(number) {
             Slot::Occupied(mut held) => held.get_mut().count += 1,

@@ -121,8 +121,8 @@ impl Container {
             command.push(format!("--env=PWD={}", self.directory));
         }
         match annotations.rootfs {
-            Rootfs::ReadWrite => command.push("--plain-dir=/::/".into()),
-            Rootfs::ReadOnly => command.push("--plain-dir=/::/,ro".into()),
+            Rootfs::ReadWrite => command.push(format!("--plain-dir=/::/,without={FOLDER}")),
+            Rootfs::ReadOnly => command.push(format!("--plain-dir=/::/,ro,without={FOLDER}")),
             Rootfs::Hidden => {}
         }
         command.extend(annotations.volumes.iter().map(|volume| format!("--dir={volume}")));
