@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 /// The plugin with the runtimes of Kubernetes, by the version of the configuration: that of
-/// containerd 1.x, which containerd 2.x reads too, and that of containerd 2.x.
-const PLUGINS: [(i64, &str); 2] =
-    [(2, "io.containerd.grpc.v1.cri"), (3, "io.containerd.cri.v1.runtime")];
+/// containerd 1.x, which containerd 2.x reads too, and those of containerd 2.0 and 2.3.
+const PLUGINS: [(i64, &str); 3] = [
+    (2, "io.containerd.grpc.v1.cri"),
+    (3, "io.containerd.cri.v1.runtime"),
+    (4, "io.containerd.cri.v1.runtime"),
+];
 
 /// The runtime that containerd uses for pods without a RuntimeClass, unless its configuration names
 /// another.
@@ -50,7 +53,7 @@ impl Configuration {
         let version = document.get("version").map_or(Some(1), Item::as_integer);
         let plugin = PLUGINS.into_iter().find(|(of, _)| Some(*of) == version);
         let Some((_, plugin)) = plugin else {
-            return Err(wrong("its version is neither 2 nor 3".into()));
+            return Err(wrong("its version is none of 2, 3 and 4".into()));
         };
         Ok(Configuration { path: path.into(), document, plugin })
     }
@@ -219,10 +222,13 @@ mod tests {
 
     #[test]
     fn the_configuration_of_containerd_2_has_another_plugin() {
-        let mut configuration = read("version = 3\n").unwrap();
-        configuration.add("twine", Path::new(COMMAND)).unwrap();
-        let path = ["plugins", "io.containerd.cri.v1.runtime", "containerd", "runtimes", "twine"];
-        assert!(at(&configuration, &path).is_some());
+        for text in ["version = 3\n", "version = 4\n"] {
+            let mut configuration = read(text).unwrap();
+            configuration.add("twine", Path::new(COMMAND)).unwrap();
+            let path =
+                ["plugins", "io.containerd.cri.v1.runtime", "containerd", "runtimes", "twine"];
+            assert!(at(&configuration, &path).is_some(), "{text}");
+        }
     }
 
     #[test]
