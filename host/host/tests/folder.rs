@@ -48,7 +48,11 @@ fn tree(read_only: bool) -> (twine_hostfs::Folder<'static, Host>, PathBuf) {
 
 /// Returns a folder of the system, as the enclave sees it.
 fn opened(path: &Path, read_only: bool) -> twine_hostfs::Folder<'static, Host> {
-    let folder = Folder::open(path, read_only).unwrap();
+    served(Folder::open(path, read_only).unwrap(), read_only)
+}
+
+/// Returns a folder of the host, as the enclave sees it.
+fn served(folder: Folder, read_only: bool) -> twine_hostfs::Folder<'static, Host> {
     let words = TRANSFER_BUFFER_SIZE as usize / 8;
     let host = Host { folder, buffer: Mutex::new(vec![0; words]) };
     // Each test leaks one boundary.
@@ -137,6 +141,37 @@ fn devices_and_links_are_not_followed() {
     let mut devices = twine_hostfs::Folder::open(&boundary, 0, true).unwrap();
     let root = devices.root();
     assert_eq!(devices.lookup(root, "null"), Err(Error::NotSupported));
+    fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn a_refused_folder_is_out_of_reach_under_each_name_and_keeps_its_name() {
+    let (_, path) = tree(false);
+    fs::create_dir_all(path.join("kept/secret")).unwrap();
+    fs::write(path.join("kept/secret/file"), b"contents").unwrap();
+    fs::write(path.join("kept/other"), b"other").unwrap();
+    let mut folder = Folder::open(&path, false).unwrap();
+    assert!(folder.refuse(&path.join("missing")).is_err());
+    folder.refuse(&path.join("kept/secret")).unwrap();
+    folder.refuse(&path.join("kept/other")).unwrap();
+    fs::hard_link(path.join("kept/other"), path.join("link")).unwrap();
+    let mut tree = served(folder, false);
+    let root = tree.root();
+    let kept = tree.lookup(root, "kept").unwrap();
+    assert_eq!(tree.lookup(kept, "secret"), Err(Error::Denied));
+    assert_eq!(tree.lookup(kept, "other"), Err(Error::Denied));
+    assert_eq!(tree.lookup(root, "link"), Err(Error::Denied));
+    assert_eq!(tree.rename(kept, "secret", root, "moved"), Err(Error::Denied));
+    assert_eq!(tree.unlink(kept, "other"), Err(Error::Denied));
+    assert_eq!(tree.remove_directory(kept, "secret"), Err(Error::Denied));
+    let file = tree.create_file(root, "new").unwrap();
+    tree.release(file);
+    assert_eq!(tree.rename(root, "new", kept, "other"), Err(Error::Denied));
+    // The folder above can be renamed, and does not lead there then either.
+    tree.rename(root, "kept", root, "renamed").unwrap();
+    let renamed = tree.lookup(root, "renamed").unwrap();
+    assert_eq!(tree.lookup(renamed, "secret"), Err(Error::Denied));
+    assert_eq!(fs::read(path.join("renamed/secret/file")).unwrap(), b"contents");
     fs::remove_dir_all(path).unwrap();
 }
 

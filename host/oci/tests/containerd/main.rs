@@ -154,6 +154,29 @@ fn a_program_runs_as_another_user_on_a_read_only_root() {
 }
 
 #[test]
+fn a_program_reaches_the_files_of_its_container_but_not_those_of_twine() {
+    let Some(node) = Node::start() else { return };
+    // WASI's numbers of success, EACCES and ENOENT.
+    for (name, path, error) in [
+        ("own", "app.wasm", 0),
+        ("state", ".twine/state", 2),
+        ("root", ".twine", 2),
+        ("around", "etc/../.twine/state/sgx-sim", 2),
+        ("missing", "nothing", 44),
+    ] {
+        let recipe = Recipe {
+            program: programs::looks_at(path),
+            path: "app.wasm".into(),
+            files: vec![(node.path("config.toml"), "etc/config.toml".into())],
+            ..Recipe::default()
+        };
+        node.import_recipe(name, recipe);
+        let ended = node.run(&["--rm", &format!("{name}:1"), name]);
+        assert_eq!(ended.code, Some(error), "{path}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_program_that_wants_more_than_its_limit_is_refused_memory_and_not_killed() {
     let Some(node) = Node::start() else { return };
     node.import("memory", programs::takes_all_memory());

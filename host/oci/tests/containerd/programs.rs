@@ -10,6 +10,8 @@ const BEGIN: &str = r#"
       (func $status (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "poll_oneoff"
       (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_filestat_get"
+      (func $stat (param i32 i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (memory (export "memory") 2)
     (func $print (param $from i32) (param $length i32)
@@ -67,6 +69,17 @@ pub fn tells_its_input() -> Vec<u8> {
           (drop (call $status (i32.const 0) (i32.const 64)))
           (call $exit (i32.load8_u (i32.const 64))))"#,
     )
+}
+
+/// Asks for the attributes of a path in its first folder, and exits with the error number of WASI.
+pub fn looks_at(path: &str) -> Vec<u8> {
+    let length = path.len();
+    program(&format!(
+        r#"(data (i32.const 512) "{path}")
+        (func (export "_start")
+          (call $exit (call $stat (i32.const 3) (i32.const 1)
+            (i32.const 512) (i32.const {length}) (i32.const 64))))"#
+    ))
 }
 
 /// Takes memory, 1 MiB at a time, and writes to each page of it, until it gets no more. Exits with
