@@ -96,7 +96,24 @@ impl Annotations {
                 }
             }
         }
+        annotations.check_paths()?;
         Ok(annotations)
+    }
+
+    /// Checks that no volume is at the path of the container's files.
+    fn check_paths(&self) -> Result<()> {
+        let at_root = |volume: &&String| {
+            let guest = volume.rsplit_once("::").map_or("/", |(_, guest)| guest);
+            guest.split(',').next() == Some("/")
+        };
+        match self.volumes.iter().find(at_root) {
+            Some(volume) if self.rootfs != Rootfs::Hidden => Err(Error::Annotation {
+                name: format!("{PREFIX}volume"),
+                cause: format!("{volume:?} is at /, where the program sees the container's files"),
+                remedy: "write FILE::GUEST, or set io.twine.rootfs to \"none\"".into(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -122,6 +139,16 @@ mod tests {
         {
             let error = parse(&json!({ name: value })).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_volume_takes_the_place_of_the_files_only_if_these_are_hidden() {
+        for volume in ["/data/app.vol", "/data/app.vol::/", "/data/app.vol::/,ro"] {
+            let error = parse(&json!({ "io.twine.volume.data": volume })).unwrap_err();
+            assert!(error.remedy().contains("io.twine.rootfs"), "{error}");
+            let hidden = json!({ "io.twine.volume.data": volume, "io.twine.rootfs": "none" });
+            assert_eq!(parse(&hidden).unwrap().volumes, [volume]);
         }
     }
 

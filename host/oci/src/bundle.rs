@@ -127,7 +127,10 @@ impl Container {
         }
         command.extend(annotations.volumes.iter().map(|volume| format!("--dir={volume}")));
         command.extend(annotations.key.iter().map(|key| format!("--key={key}")));
-        let memory = self.memory.map(|limit| of_program(limit, annotations.volumes.len()));
+        // An option of the operator's replaces the limit of the container.
+        let named = annotations.options.iter().any(|option| option.starts_with("--max-memory"));
+        let memory = self.memory.filter(|_| !named);
+        let memory = memory.map(|limit| of_program(limit, annotations.volumes.len()));
         command.extend(memory.map(|bytes| format!("--max-memory={bytes}")));
         if annotations.without_code_cache {
             command.push("--no-code-cache".into());

@@ -89,7 +89,7 @@ impl Configuration {
         };
         options.insert("BinaryName", value(command.display().to_string()));
         // containerd has a default runtime only as long as it has no other.
-        if runtimes.is_empty() {
+        if runtimes.iter().all(|(other, _)| other == name) {
             let mut default = Table::new();
             default.insert("runtime_type", value(SHIM));
             default.decor_mut().set_prefix(format!("\n{ADDED}\n"));

@@ -66,7 +66,7 @@ impl Error {
                 "install Twine completely: `cargo xtask install --prefix /usr/local`".into()
             }
             Error::Containerd { .. } => {
-                "correct the file, or bring it to a newer version: `containerd config migrate`"
+                "correct the file; `containerd config migrate` brings an older version up to date"
                     .into()
             }
             Error::NoRunc => "install runc, or name it with TWINE_RUNC=/path/to/runc".into(),
