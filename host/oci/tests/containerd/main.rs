@@ -1,6 +1,7 @@
 //! Containers of WebAssembly programs under a real containerd, beside ordinary ones. The tests need
 //! root, and containerd, runc and busybox; elsewhere they say that they were left out.
 
+mod cri;
 mod node;
 mod ordinary;
 mod programs;
@@ -254,4 +255,53 @@ fn a_wrong_annotation_is_explained_to_the_user() {
     for words in ["io.twine.rootfs", "maybe", "write \"rw\", \"ro\" or \"none\""] {
         assert!(ended.err.replace('\\', "").contains(words), "{ended:?}");
     }
+}
+
+#[test]
+fn a_pod_of_kubernetes_runs_programs_and_ordinary_containers() {
+    let Some(node) = Node::of_kubernetes() else { return };
+    node.import("waits", programs::waits());
+    let recipe = Recipe {
+        program: fs::read(built("guests/report.wasm")).unwrap(),
+        path: "report.wasm".into(),
+        ..Recipe::default()
+    };
+    node.import_recipe("report", recipe);
+    let cri = cri::Cri::connect(&node.path("sock"));
+    let logs = node.path("logs");
+    let log = |name: &str| fs::read_to_string(logs.join(name)).unwrap_or_default();
+    // The annotations are the pod's. Its sandbox has them too, and is no program.
+    let annotations = [("io.twine.program", "true"), ("io.twine.rootfs", "none")];
+    let pod = cri.run_pod("programs", "twine", &annotations, &logs).unwrap();
+    let report = "docker.io/library/report:1";
+    let id = cri.start(&pod, "report", report, &[], &["from", "a", "pod"]).unwrap();
+    node.wait("the program to end", || cri.exit_code(&id).is_some());
+    assert_eq!(cri.exit_code(&id), Some(0), "{}", log("report"));
+    assert!(log("report").contains("  text         from a pod\n"), "{}", log("report"));
+    assert!(log("report").contains("POD=yes"), "{}", log("report"));
+    let id = cri.start(&pod, "waits", "docker.io/library/waits:1", &[], &[]).unwrap();
+    node.wait("the program's output", || log("waits").contains("ready\n"));
+    assert_eq!(cri.exit_code(&id), None);
+    cri.stop(&id);
+    node.wait("the program to end", || cri.exit_code(&id).is_some());
+    assert_eq!(cri.exit_code(&id), Some(143));
+    cri.remove(pod);
+    // Without the annotation, programs and ordinary containers share a pod.
+    let pod = cri.run_pod("both", "twine", &[], &logs).unwrap();
+    let command = ["sh", "-c", "echo ordinary; exit 3"];
+    let id = cri.start(&pod, "busybox", "docker.io/library/busybox:1", &command, &[]).unwrap();
+    node.wait("the container to end", || cri.exit_code(&id).is_some());
+    assert_eq!((cri.exit_code(&id), log("busybox").contains("ordinary\n")), (Some(3), true));
+    let id = cri.start(&pod, "again", report, &[], &["beside"]).unwrap();
+    node.wait("the program to end", || cri.exit_code(&id).is_some());
+    assert_eq!(cri.exit_code(&id), Some(0), "{}", log("again"));
+    cri.remove(pod);
+    // The default runtime is still there.
+    let pod = cri.run_pod("plain", "", &[], &logs).unwrap();
+    cri.remove(pod);
+    let unknown = [("io.twine.manifest", "signed")];
+    let pod = cri.run_pod("refused", "twine", &unknown, &logs).unwrap();
+    let refused = cri.start(&pod, "refused", report, &[], &[]).unwrap_err();
+    assert!(refused.contains("io.twine.manifest"), "{refused}");
+    cri.remove(pod);
 }

@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A program with containerd, and the container of an ordinary image beside.
 pub struct Node {
     folder: TempDir,
+    namespace: String,
     containerd: Child,
     prefix: PathBuf,
 }
@@ -94,46 +95,77 @@ fn missing() -> Option<String> {
         .map(|name| format!("there is no {name}"))
 }
 
+/// Makes a folder. The path of a socket is short, so it is one for temporary files.
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("twine-oci-").tempdir().unwrap()
+}
+
+/// Writes the configuration of a containerd with its own root, state and socket. Returns its path.
+fn write_configuration(folder: &Path, more: &str) -> PathBuf {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let (root, state, socket) = (at("root"), at("state"), at("sock"));
+    let own = format!("version = 2\nroot = {root:?}\nstate = {state:?}\n");
+    let grpc = format!("[grpc]\naddress = {socket:?}\n");
+    let text = match more.starts_with('[') {
+        true => [own, grpc, more.into()].concat(),
+        false => [own, more.into(), grpc].concat(),
+    };
+    let path = folder.join("config.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
 impl Node {
     /// Starts a containerd that has an image with busybox. Returns `None` where this machine can't
     /// run even that, and says so.
     pub fn start() -> Option<Self> {
-        Node::with("")
-    }
-
-    /// Starts a containerd with more lines in its configuration.
-    pub fn with(configuration: &str) -> Option<Self> {
         if let Some(why) = missing() {
             skip(&why);
             return None;
         }
-        // The path of a socket is short.
-        let folder = tempfile::Builder::new().prefix("twine-oci-").tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        let text = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\n{}[grpc]\naddress = {:?}\n{configuration}",
-            at("root"),
-            at("state"),
-            if configuration.is_empty() {
-                "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n"
-            } else {
-                ""
-            },
-            at("sock"),
-        );
-        fs::write(folder.path().join("config.toml"), text).unwrap();
+        let folder = folder();
+        // Containers of several nodes may have the same names: runc and cgroups know the namespace.
+        let namespace = folder.path().file_name().unwrap().to_string_lossy().into_owned();
+        let more = "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n";
+        write_configuration(folder.path(), more);
+        Node::run_in(folder, namespace)
+    }
+
+    /// Starts a containerd with the interface of Kubernetes, into whose configuration `twine-oci
+    /// install` has written Twine's runtime. Returns `None` where this machine can't run it.
+    pub fn of_kubernetes() -> Option<Self> {
+        if let Some(why) = missing() {
+            skip(&why);
+            return None;
+        }
+        let folder = folder();
+        let more = "[plugins.\"io.containerd.grpc.v1.cri\"]\n\
+                    sandbox_image = \"docker.io/library/pause:1\"\n\
+                    restrict_oom_score_adj = true\n";
+        let path = write_configuration(folder.path(), more);
+        let mut install = Command::new(prefix().join("bin/twine-oci"));
+        let installed: Ended =
+            install.arg("install").arg("--config").arg(path).output().unwrap().into();
+        installed.expect(0);
+        let node = Node::run_in(folder, "k8s.io".into())?;
+        node.import_ordinary("pause:1", &["sleep", "3600"]);
+        Some(node)
+    }
+
+    fn run_in(folder: TempDir, namespace: String) -> Option<Self> {
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let containerd = Command::new("containerd")
-            .args(["--config", &at("config.toml")])
-            .env("TWINE_OCI_STATE", at("twine"))
+            .arg("--config")
+            .arg(folder.path().join("config.toml"))
+            .env("TWINE_OCI_STATE", folder.path().join("twine"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
-        let node = Node { folder, containerd, prefix: prefix().to_owned() };
+        let node = Node { folder, namespace, containerd, prefix: prefix().to_owned() };
         node.wait("containerd to answer", || node.ctr(&["version"]).code == Some(0));
-        node.import_busybox();
+        node.import_ordinary("busybox:1", &["sh"]);
         let tried = node.busybox(&["true"]);
         if tried.code != Some(0) {
             skip(&format!("runc can't run busybox here: {}", tried.err.trim()));
@@ -146,23 +178,16 @@ impl Node {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
-
-    /// The namespace of this node's containers. runc and cgroups know it too, so that containers of
-    /// several nodes may have the same names.
-    fn namespace(&self) -> String {
-        self.folder.path().file_name().unwrap().to_string_lossy().into_owned()
-    }
-
     /// The bundle of a running container.
     pub fn bundle(&self, name: &str) -> PathBuf {
         let tasks = self.path("state/io.containerd.runtime.v2.task");
-        tasks.join(self.namespace()).join(name)
+        tasks.join(&self.namespace).join(name)
     }
 
     /// The process of a container's shim.
     #[track_caller]
     pub fn shim(&self, name: &str) -> Pid {
-        let wanted = ["-namespace", &self.namespace(), "-id", name].join("\0");
+        let wanted = ["-namespace", &self.namespace, "-id", name].join("\0");
         let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let process = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let line = fs::read(format!("/proc/{process}/cmdline")).ok()?;
@@ -186,7 +211,7 @@ impl Node {
 
     pub fn ctr_command(&self, arguments: &[&str]) -> Command {
         let mut ctr = Command::new("ctr");
-        ctr.arg("--address").arg(self.path("sock")).args(["--namespace", &self.namespace()]);
+        ctr.arg("--address").arg(self.path("sock")).args(["--namespace", &self.namespace]);
         ctr.args(arguments).stdin(Stdio::null());
         ctr
     }
@@ -240,17 +265,13 @@ impl Node {
         self.ctr(&["image", "tag", &whole, name]).expect(0);
     }
 
-    /// An image for this machine, as no tool of this project makes it: with busybox.
-    fn import_busybox(&self) {
-        let busybox =
-            ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|p| Path::new(p).exists());
-        let archive = self.path("busybox.tar");
-        super::ordinary::write(
-            &archive,
-            Path::new(busybox.unwrap()),
-            "docker.io/library/busybox:1",
-        );
-        self.import_archive(&archive, "busybox:1");
+    /// Imports an image with busybox and a command for this machine, as other tools make it.
+    fn import_ordinary(&self, name: &str, command: &[&str]) {
+        let places = ["/bin/busybox", "/usr/bin/busybox"];
+        let busybox = places.into_iter().map(Path::new).find(|path| path.exists()).unwrap();
+        let archive = self.path("ordinary.tar");
+        super::ordinary::write(&archive, busybox, command, &format!("docker.io/library/{name}"));
+        self.import_archive(&archive, name);
     }
 
     /// The memory of containers, in bytes: all of it, and without the pages of files.
@@ -258,8 +279,8 @@ impl Node {
         let number = |text: &str| text.trim().parse::<u64>().unwrap();
         let mut sums = [0; 2];
         for name in names {
-            let v1 = Path::new("/sys/fs/cgroup/memory").join(self.namespace()).join(name);
-            let v2 = Path::new("/sys/fs/cgroup").join(self.namespace()).join(name);
+            let v1 = Path::new("/sys/fs/cgroup/memory").join(&self.namespace).join(name);
+            let v2 = Path::new("/sys/fs/cgroup").join(&self.namespace).join(name);
             let (folder, total, own) = match v1.exists() {
                 true => (v1, "memory.usage_in_bytes", "rss "),
                 false => (v2, "memory.current", "anon "),
@@ -316,10 +337,10 @@ impl Drop for Node {
         let _ = self.containerd.kill();
         let _ = self.containerd.wait();
         // runc leaves the folders of its namespace behind, which are empty now.
-        let _ = fs::remove_dir(Path::new("/run/containerd/runc").join(self.namespace()));
+        let _ = fs::remove_dir(Path::new("/run/containerd/runc").join(&self.namespace));
         for controller in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            let _ = fs::remove_dir(controller.path().join(self.namespace()));
+            let _ = fs::remove_dir(controller.path().join(&self.namespace));
         }
-        let _ = fs::remove_dir(Path::new("/sys/fs/cgroup").join(self.namespace()));
+        let _ = fs::remove_dir(Path::new("/sys/fs/cgroup").join(&self.namespace));
     }
 }

@@ -18,8 +18,8 @@ fn append(archive: &mut Builder<Vec<u8>>, path: &str, bytes: &[u8]) {
     archive.append_data(&mut header, path, bytes).unwrap();
 }
 
-/// Writes an archive with the image.
-pub fn write(path: &Path, busybox: &Path, name: &str) {
+/// Writes an archive with an image that has this command and this name.
+pub fn write(path: &Path, busybox: &Path, command: &[&str], name: &str) {
     let mut layer = Builder::new(Vec::new());
     append(&mut layer, "bin/busybox", &fs::read(busybox).unwrap());
     for applet in ["cat", "sh", "sleep", "true"] {
@@ -32,7 +32,7 @@ pub fn write(path: &Path, busybox: &Path, name: &str) {
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
-        "config": { "Env": ["PATH=/bin"], "Cmd": ["sh"] },
+        "config": { "Env": ["PATH=/bin"], "Cmd": command },
         "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
     });
     let described = |kind: &str, bytes: &[u8]| -> Value {
