@@ -39,8 +39,13 @@ pub(crate) struct Build {
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
 
-    /// Image whose files and settings the new image gets first: scratch, or oci:FOLDER[:NAME]
-    #[arg(long, value_name = "IMAGE", default_value = "scratch")]
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        default_value = "scratch",
+        help = "Image whose files and settings the new image gets first: scratch, or \
+                oci:FOLDER[:NAME]"
+    )]
     base: String,
 
     /// Add a file or a folder of this machine to the image

@@ -26,9 +26,9 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Program to run (a .wasm or .wat file, - for the standard input, or oci:FOLDER[:NAME] for an
-    /// OCI image), and its arguments
     #[arg(
+        help = "Program to run (a .wasm or .wat file, - for the standard input, or \
+                oci:FOLDER[:NAME] for an OCI image), and its arguments",
         required = true,
         trailing_var_arg = true,
         value_names = ["PROGRAM", "ARGUMENTS"]
