@@ -2,10 +2,11 @@
 
 use crate::error::{Error, Result};
 use oci_spec::image::{Descriptor, Digest, DigestAlgorithm};
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -18,7 +19,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest {
 }
 
 /// A SHA-256 as OCI writes it.
-pub(crate) fn digest_of(hash: &[u8]) -> Digest {
+fn digest_of(hash: &[u8]) -> Digest {
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     Digest::from_str(&format!("sha256:{hex}")).expect("64 hexadecimal digits are a SHA-256")
 }
@@ -38,11 +39,37 @@ pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
 pub(crate) fn path(layout: &Path, blob: &Descriptor) -> Result<PathBuf> {
     match blob.digest().algorithm() {
         DigestAlgorithm::Sha256 => Ok(layout.join("blobs/sha256").join(blob.digest().digest())),
-        other => Err(Error::Unsupported {
-            what: format!("a digest by {other}"),
-            remedy: "build the image with digests by sha256".into(),
-        }),
+        other => Err(unsupported(other)),
     }
+}
+
+/// The image has digests by another algorithm than SHA-256.
+pub(crate) fn unsupported(algorithm: &DigestAlgorithm) -> Error {
+    Error::Unsupported {
+        what: format!("a digest by {algorithm}"),
+        remedy: "build the image with digests by sha256".into(),
+    }
+}
+
+/// Opens a blob, which must be a file of the size that its descriptor says. Returns its path too.
+///
+/// # Errors
+/// When it can't be opened, or is something else.
+pub(crate) fn open(layout: &Path, blob: &Descriptor) -> Result<(PathBuf, File)> {
+    let path = path(layout, blob)?;
+    let open = || {
+        // A pipe would wait for its other end.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&path, flags, Mode::empty())?);
+        let metadata = file.metadata()?;
+        Ok((file, metadata))
+    };
+    let (file, metadata) = open().map_err(Error::at(&path))?;
+    if !metadata.is_file() {
+        return Err(Error::damaged(&path, "it is not a file"));
+    }
+    check_size(&path, blob, metadata.len())?;
+    Ok((path, file))
 }
 
 /// Reads a blob of at most `most` bytes, and checks its size and its digest.
@@ -50,29 +77,62 @@ pub(crate) fn path(layout: &Path, blob: &Descriptor) -> Result<PathBuf> {
 /// # Errors
 /// When it can't be read, is too large, or is not what the descriptor says.
 pub(crate) fn read(layout: &Path, blob: &Descriptor, most: u64) -> Result<Vec<u8>> {
-    let path = path(layout, blob)?;
-    let size = blob.size();
-    if size > most {
+    let (path, file) = open(layout, blob)?;
+    if blob.size() > most {
         return Err(Error::damaged(
             &path,
-            format!("its size is {size}, and at most {most} is allowed"),
+            format!("its size is {}, and at most {most} is allowed", blob.size()),
         ));
     }
+    let mut file = Hashed::new(file);
     let mut bytes = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(size + 1).read_to_end(&mut bytes))
-        .map_err(Error::at(&path))?;
-    check(&path, blob, bytes.len() as u64, &Sha256::digest(&bytes))?;
+    (&mut file).take(most).read_to_end(&mut bytes).map_err(Error::at(&path))?;
+    file.check(&path, blob)?;
     Ok(bytes)
 }
 
-/// Checks the size and the hash of a blob against its descriptor.
-pub(crate) fn check(path: &Path, blob: &Descriptor, size: u64, hash: &[u8]) -> Result<()> {
-    if size != blob.size() {
-        return Err(Error::damaged(path, format!("its size is not {}", blob.size())));
+fn check_size(path: &Path, blob: &Descriptor, size: u64) -> Result<()> {
+    match size == blob.size() {
+        true => Ok(()),
+        false => Err(Error::damaged(path, format!("its size is not {}", blob.size()))),
     }
-    if digest_of(hash) != *blob.digest() {
-        return Err(Error::damaged(path, "its SHA-256 is not the one in its name"));
+}
+
+/// Counts and hashes what is read.
+pub(crate) struct Hashed<R> {
+    from: R,
+    hash: Sha256,
+    size: u64,
+}
+
+impl<R> Hashed<R> {
+    pub(crate) fn new(from: R) -> Self {
+        Hashed { from, hash: Sha256::new(), size: 0 }
     }
-    Ok(())
+
+    /// The digest of all that was read.
+    pub(crate) fn digest(self) -> Digest {
+        digest_of(&self.hash.finalize())
+    }
+
+    /// Checks the size and the hash of all that was read against a descriptor.
+    ///
+    /// # Errors
+    /// When one of them is another.
+    pub(crate) fn check(self, path: &Path, blob: &Descriptor) -> Result<()> {
+        check_size(path, blob, self.size)?;
+        match self.digest() == *blob.digest() {
+            true => Ok(()),
+            false => Err(Error::damaged(path, "its SHA-256 is not the one in its name")),
+        }
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(bytes)?;
+        self.hash.update(bytes.get(..count).unwrap_or_default());
+        self.size += count as u64;
+        Ok(count)
+    }
 }

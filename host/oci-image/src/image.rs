@@ -136,8 +136,7 @@ impl Image {
                     remedy: format!("name an artifact with a layer of the type {WASM_LAYER}"),
                 });
             }
-            let bytes = blob::read(&self.layout, layer, layer.size())?;
-            unpacked.write(ARTIFACT_PROGRAM, &bytes)?;
+            unpacked.write(ARTIFACT_PROGRAM, &self.layout, layer)?;
             return Ok(unpacked);
         }
         for (layer, diff_id) in self.layers.iter().zip(self.diff_ids()) {

@@ -18,6 +18,7 @@ mod image;
 mod layer;
 mod layout;
 mod reference;
+mod tree;
 mod unpack;
 
 pub use build::{Built, Form, Recipe, build};
@@ -41,3 +42,6 @@ const SYSTEM: &str = "wasi";
 
 /// The first bytes of a WebAssembly module: magic number and version.
 const MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
+
+/// The prefix of the name of a file in a layer that says that a lower layer's file is gone.
+const WHITEOUT: &[u8] = b".wh.";

@@ -1,21 +1,20 @@
 //! Putting the layers of an image into a folder.
 
-use crate::blob::{check, digest_of, path};
+use crate::WHITEOUT;
+use crate::blob::{self, Hashed};
 use crate::error::{Error, Result};
-use flate2::read::GzDecoder;
-use oci_spec::image::Descriptor;
+use crate::tree::{Node, Tree, open_folder};
+use flate2::read::MultiGzDecoder;
+use oci_spec::image::{Descriptor, Digest, DigestAlgorithm};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
-use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use tar::EntryType;
 use tempfile::TempDir;
-
-/// The prefix of a file that says that a lower layer's file is gone.
-const WHITEOUT: &[u8] = b".wh.";
 
 /// The name of a file that says that all that lower layers have in its folder is gone.
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -38,9 +37,15 @@ impl Unpacked {
         self.folder.path()
     }
 
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    /// Puts a blob into the folder, as a file with this name.
+    pub(crate) fn write(&self, name: &str, layout: &Path, blob: &Descriptor) -> Result<()> {
+        let (from, file) = blob::open(layout, blob)?;
+        let mut file = Hashed::new(file);
         let path = self.folder().join(name);
-        fs::write(&path, bytes).map_err(Error::at(&path))
+        File::create_new(&path)
+            .and_then(|mut new| io::copy(&mut file, &mut new))
+            .map_err(Error::at(&path))?;
+        file.check(&from, blob)
     }
 
     /// Opens a file by its path in the image. A symbolic link leads to a file of the image, as in a
@@ -80,33 +85,6 @@ impl Unpacked {
     }
 }
 
-fn open_folder(folder: &Path) -> io::Result<rustix::fd::OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(folder, flags, Mode::empty())?)
-}
-
-/// Counts and hashes what is read.
-struct Hashed<R> {
-    from: R,
-    hash: Sha256,
-    size: u64,
-}
-
-impl<R> Hashed<R> {
-    fn new(from: R) -> Self {
-        Hashed { from, hash: Sha256::new(), size: 0 }
-    }
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(bytes)?;
-        self.hash.update(bytes.get(..count).unwrap_or_default());
-        self.size += count as u64;
-        Ok(count)
-    }
-}
-
 /// Puts a layer into a folder, over what lower layers have put there, and compares it with its
 /// digests.
 ///
@@ -114,12 +92,15 @@ impl<R: Read> Read for Hashed<R> {
 /// When the layer can't be read, is damaged or leads out of the folder, or the folder can't be
 /// written.
 pub(crate) fn layer(layout: &Path, layer: &Descriptor, diff_id: &str, folder: &Path) -> Result<()> {
-    let path = path(layout, layer)?;
-    let file = File::open(&path).map_err(Error::at(&path))?;
+    let by = diff_id.parse::<Digest>().ok().map(|digest| digest.algorithm().clone());
+    if let Some(by) = by.filter(|by| *by != DigestAlgorithm::Sha256) {
+        return Err(blob::unsupported(&by));
+    }
+    let (path, file) = blob::open(layout, layer)?;
     let mut stored = Hashed::new(io::BufReader::new(file));
     let found = decompress(&mut stored, layer.media_type().as_ref(), folder, &path)?;
     io::copy(&mut stored, &mut io::sink()).map_err(|error| Error::damaged(&path, error))?;
-    check(&path, layer, stored.size, &stored.hash.finalize())?;
+    stored.check(&path, layer)?;
     match found == diff_id {
         true => Ok(()),
         false => Err(Error::damaged(&path, "its contents are not those that the config names")),
@@ -134,7 +115,8 @@ fn decompress<'s>(
     layer: &Path,
 ) -> Result<String> {
     let archive: Box<dyn Read + 's> = match kind {
-        kind if kind.ends_with("gzip") => Box::new(GzDecoder::new(stored)),
+        // Some tools compress each file on its own.
+        kind if kind.ends_with("gzip") => Box::new(MultiGzDecoder::new(stored)),
         kind if kind.ends_with(".tar") => Box::new(stored),
         _ => {
             return Err(Error::Unsupported {
@@ -147,91 +129,80 @@ fn decompress<'s>(
     unpack(&mut archive, folder, layer)?;
     // What follows the end of the archive belongs to the layer too.
     io::copy(&mut archive, &mut io::sink()).map_err(|error| Error::damaged(layer, error))?;
-    Ok(digest_of(&archive.hash.finalize()).to_string())
+    Ok(archive.digest().to_string())
 }
 
 /// Puts an archive into a folder.
 fn unpack(archive: impl Read, folder: &Path, layer: &Path) -> Result<()> {
     let damaged = |error: io::Error| Error::damaged(layer, error);
+    let mut tree = Tree::open(folder).map_err(Error::at(folder))?;
     let mut archive = tar::Archive::new(archive);
-    archive.set_preserve_mtime(false);
-    // What this layer itself has put there is not gone.
-    let mut own = HashSet::new();
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
-        let inside = entry.path().map_err(damaged)?.into_owned();
-        let name = inside.file_name().unwrap_or_default().as_bytes();
-        let above = inside.parent().unwrap_or(Path::new(""));
-        if name == OPAQUE {
-            empty(folder, above, &own).map_err(damaged)?;
-        } else if let Some(name) = name.strip_prefix(WHITEOUT) {
-            remove(folder, &above.join(OsStr::from_bytes(name))).map_err(damaged)?;
-        } else if is_for_a_program(entry.header().entry_type()) {
-            let unpacked = entry.unpack_in(folder).map_err(damaged)?;
-            if !unpacked {
-                let cause = format!("{} leads out of the image", inside.display());
-                return Err(Error::damaged(layer, cause));
+        let named = PathBuf::from(OsStr::from_bytes(&entry.path_bytes()));
+        let inside = inside(&named).map_err(damaged)?;
+        // The root folder is there.
+        let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else { continue };
+        let done = if name.as_bytes() == OPAQUE {
+            tree.empty(above)
+        } else if let Some(gone) = name.as_bytes().strip_prefix(WHITEOUT) {
+            match gone {
+                b"" | b"." | b".." => Err(io::Error::other("a whiteout names no file")),
+                gone => tree.remove(above, OsStr::from_bytes(gone)),
             }
-            own.insert(relative(&inside).to_owned());
-        }
+        } else {
+            match node(&mut entry).map_err(damaged)? {
+                Some(node) => tree.put(above, name, node),
+                None => Ok(()),
+            }
+        };
+        done.map_err(|error| match is_of_this_machine(&error) {
+            true => Error::at(&folder.join(&inside))(error),
+            false => Error::damaged(layer, format!("{}: {error}", named.display())),
+        })?;
     }
     Ok(())
 }
 
-/// Whether a program in an enclave can use it. Devices and pipes are left out.
-fn is_for_a_program(kind: tar::EntryType) -> bool {
-    kind.is_file() || kind.is_dir() || kind.is_symlink() || kind.is_hard_link()
+/// What an entry of an archive is. Devices and pipes are left out: a program in an enclave can't use
+/// them.
+fn node<'e, R: Read>(entry: &'e mut tar::Entry<'_, R>) -> io::Result<Option<Node<'e>>> {
+    let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+    let target = PathBuf::from(OsStr::from_bytes(&target));
+    Ok(Some(match entry.header().entry_type() {
+        EntryType::Directory => Node::Folder,
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Node::File(entry),
+        EntryType::Symlink => Node::Symlink(target),
+        EntryType::Link => Node::Link(inside(&target)?),
+        _ => return Ok(None),
+    }))
+}
+
+/// Whether an error comes from this machine, and not from what is in an archive.
+fn is_of_this_machine(error: &io::Error) -> bool {
+    let causes = [
+        Errno::NOSPC,
+        Errno::DQUOT,
+        Errno::FBIG,
+        Errno::ROFS,
+        Errno::ACCESS,
+        Errno::PERM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::IO,
+    ];
+    Errno::from_io_error(error).is_some_and(|error| causes.contains(&error))
 }
 
 /// A path in the image, without the slash in front.
-fn relative(inside: &Path) -> &Path {
-    inside.strip_prefix("/").or_else(|_| inside.strip_prefix(".")).unwrap_or(inside)
-}
-
-/// The path of a folder in `folder` that the image names, if there is one. No symbolic link is
-/// followed.
-fn below(folder: &Path, inside: &Path) -> io::Result<Option<PathBuf>> {
-    let inside = relative(inside);
-    if inside.as_os_str().is_empty() {
-        return Ok(Some(folder.to_owned()));
-    }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match rustix::fs::openat2(open_folder(folder)?, inside, flags, Mode::empty(), within) {
-        Ok(_) => Ok(Some(folder.join(inside))),
-        Err(rustix::io::Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Removes all that lower layers have put into a folder of the image.
-fn empty(folder: &Path, inside: &Path, own: &HashSet<PathBuf>) -> io::Result<()> {
-    let Some(path) = below(folder, inside)? else { return Ok(()) };
-    for entry in fs::read_dir(&path)? {
-        let entry = entry?;
-        let inside = relative(inside).join(entry.file_name());
-        match own.contains(&inside) {
-            true if entry.file_type()?.is_dir() => empty(folder, &inside, own)?,
-            true => {}
-            false => remove_any(&entry.path())?,
+fn inside(path: &Path) -> io::Result<PathBuf> {
+    let leads_out = path.components().any(|component| component == Component::ParentDir);
+    match leads_out {
+        true => Err(io::Error::other(format!("{} leads out of the image", path.display()))),
+        false => {
+            let names = path.components().filter(|one| matches!(one, Component::Normal(_)));
+            Ok(names.collect())
         }
-    }
-    Ok(())
-}
-
-/// Removes a file or a folder of the image, if it is there.
-fn remove(folder: &Path, inside: &Path) -> io::Result<()> {
-    let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else { return Ok(()) };
-    let Some(above) = below(folder, above)? else { return Ok(()) };
-    match remove_any(&above.join(name)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-fn remove_any(path: &Path) -> io::Result<()> {
-    match path.symlink_metadata()?.is_dir() {
-        true => fs::remove_dir_all(path),
-        false => fs::remove_file(path),
     }
 }
