@@ -91,6 +91,18 @@ pub(crate) fn read(layout: &Path, blob: &Descriptor, most: u64) -> Result<Vec<u8
     Ok(bytes)
 }
 
+/// Compares a blob with its digest, and returns its path.
+///
+/// # Errors
+/// When it can't be read, or is not what the descriptor says.
+pub(crate) fn verify(layout: &Path, blob: &Descriptor) -> Result<PathBuf> {
+    let (path, file) = open(layout, blob)?;
+    let mut file = Hashed::new(file);
+    io::copy(&mut file, &mut io::sink()).map_err(Error::at(&path))?;
+    file.check(&path, blob)?;
+    Ok(path)
+}
+
 fn check_size(path: &Path, blob: &Descriptor, size: u64) -> Result<()> {
     match size == blob.size() {
         true => Ok(()),

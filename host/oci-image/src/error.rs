@@ -45,12 +45,12 @@ pub enum Error {
         /// The names of the images of programs that it has.
         found: Vec<String>,
     },
-    /// The layout has several images, and none was named.
-    #[error("{folder} has several images", folder = .folder.display())]
+    /// The layout has several images, and none was named, or several have the name.
+    #[error("{folder} has several images of programs to choose from", folder = .folder.display())]
     Several {
         /// The folder of the layout.
         folder: PathBuf,
-        /// Their names.
+        /// Their names, if these tell them apart.
         found: Vec<String>,
     },
     /// The image uses something that this version can't read.
@@ -85,7 +85,12 @@ impl Error {
             Error::NoImage { found, .. } | Error::Several { found, .. } if !found.is_empty() => {
                 format!("name one of them: {}", found.join(", "))
             }
-            Error::NoImage { .. } | Error::Several { .. } => {
+            Error::Several { .. } => {
+                "give each image in index.json a name of its own, as its annotation \
+                 org.opencontainers.image.ref.name"
+                    .into()
+            }
+            Error::NoImage { .. } => {
                 "build an image with `twine oci build PROGRAM --tag NAME --output FOLDER`".into()
             }
             Error::Unsupported { remedy, .. } | Error::Recipe { remedy, .. } => remedy.clone(),

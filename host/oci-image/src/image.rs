@@ -5,7 +5,7 @@ use crate::build::Contents;
 use crate::error::{Error, Result};
 use crate::unpack::{self, Unpacked};
 use crate::{ARCHITECTURE, SYSTEM, WASM_CONFIG, WASM_LAYER};
-use oci_spec::image::{Config, Descriptor, ImageConfiguration, ImageManifest};
+use oci_spec::image::{Arch, Config, Descriptor, ImageConfiguration, ImageManifest, MediaType, Os};
 use std::path::{Path, PathBuf};
 
 /// The name of the program of an artifact, which has no name there.
@@ -19,6 +19,11 @@ pub struct Image {
     layers: Vec<Descriptor>,
     /// The config of a container image. An artifact has none.
     configuration: Option<ImageConfiguration>,
+}
+
+/// Whether an image for this platform is that of a program.
+pub(crate) fn is_of_program(architecture: &Arch, system: &Os) -> bool {
+    architecture.to_string() == ARCHITECTURE && system.to_string().starts_with(SYSTEM)
 }
 
 impl Image {
@@ -37,14 +42,15 @@ impl Image {
         if config.media_type().as_ref() == WASM_CONFIG {
             return Ok(Some(image(None)));
         }
+        if *config.media_type() != MediaType::ImageConfig {
+            // Another kind of artifact.
+            return Ok(None);
+        }
         let path = blob::path(layout, config)?;
         let bytes = blob::read(layout, config, MAX_JSON)?;
-        let Ok(configuration) = serde_json::from_slice::<ImageConfiguration>(&bytes) else {
-            // The config of another kind of artifact.
-            return Ok(None);
-        };
-        let (architecture, system) = (configuration.architecture(), configuration.os());
-        if architecture.to_string() != ARCHITECTURE || !system.to_string().starts_with(SYSTEM) {
+        let configuration: ImageConfiguration =
+            serde_json::from_slice(&bytes).map_err(|error| Error::damaged(&path, error))?;
+        if !is_of_program(configuration.architecture(), configuration.os()) {
             return Ok(None);
         }
         if configuration.rootfs().diff_ids().len() != manifest.layers().len() {
@@ -67,7 +73,7 @@ impl Image {
     /// The layers, as the first of another image.
     ///
     /// # Errors
-    /// When this is an artifact.
+    /// When this is an artifact, or a layer is damaged.
     pub(crate) fn blobs(&self) -> Result<Vec<(Descriptor, Contents)>> {
         if self.configuration.is_none() {
             return Err(Error::Recipe {
@@ -76,7 +82,7 @@ impl Image {
             });
         }
         let file = |layer: &Descriptor| {
-            Ok((layer.clone(), Contents::File(blob::path(&self.layout, layer)?)))
+            Ok((layer.clone(), Contents::File(blob::verify(&self.layout, layer)?)))
         };
         self.layers.iter().map(file).collect()
     }

@@ -3,15 +3,16 @@
 use crate::blob::{self, MAX_JSON, json};
 use crate::build::{Built, Contents};
 use crate::error::{Error, Result};
-use crate::image::Image;
+use crate::image::{Image, is_of_program};
 use oci_spec::distribution;
 use oci_spec::image::{
     ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageIndexBuilder, MediaType, OciLayout,
-    OciLayoutBuilder, SCHEMA_VERSION,
+    OciLayoutBuilder, Platform, SCHEMA_VERSION,
 };
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The annotation by which containerd names an image that it imports.
@@ -22,6 +23,9 @@ const VERSION: &str = "1.0.0";
 
 /// How many indexes may lie in one another.
 const MAX_DEPTH: usize = 4;
+
+/// How many manifests and indexes of a layout are read. An index may name another one many times.
+const MAX_MANIFESTS: usize = 10_000;
 
 /// A folder with an OCI layout.
 #[derive(Debug)]
@@ -92,23 +96,19 @@ impl Layout {
     /// # Errors
     /// As [`open`](Self::open), and when the folder can't be made.
     pub fn open_or_create(folder: &Path) -> Result<Self> {
-        let empty = match fs::read_dir(folder) {
-            Ok(mut entries) => entries.next().is_none(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-            Err(error) => return Err(Error::at(folder)(error)),
-        };
-        if !empty {
+        fs::create_dir_all(folder).map_err(Error::at(folder))?;
+        let _lock = lock(folder)?;
+        if fs::read_dir(folder).map_err(Error::at(folder))?.next().is_some() {
             return Layout::open(folder);
         }
-        fs::create_dir_all(folder).map_err(Error::at(folder))?;
-        let marker = folder.join("oci-layout");
-        fs::write(&marker, layout_marker()).map_err(Error::at(&marker))?;
         let layout = Layout { folder: folder.into(), index: new_index() };
         layout.write_index()?;
+        write(&folder.join("oci-layout"), |file| file.write_all(&layout_marker()))?;
         Ok(layout)
     }
 
-    /// Writes an image into the layout under a name. An image that has the name loses it.
+    /// Writes an image into the layout under a name. An image that has the name loses it. Images
+    /// that others have added since the layout was opened stay.
     ///
     /// # Errors
     /// When a blob can't be read or written, or the name is not valid.
@@ -118,17 +118,19 @@ impl Layout {
         fs::create_dir_all(&folder).map_err(Error::at(&folder))?;
         for (blob, contents) in &built.blobs {
             let path = blob::path(&self.folder, blob)?;
-            let new = path.with_extension("new");
             match contents {
-                Contents::Bytes(bytes) => fs::write(&new, bytes),
-                Contents::File(from) if *from == path => continue,
-                Contents::File(from) => fs::copy(from, &new).map(drop),
+                Contents::Bytes(bytes) => write(&path, |file| file.write_all(bytes))?,
+                Contents::File(from) if *from == path => {}
+                Contents::File(from) => {
+                    let mut from = File::open(from).map_err(Error::at(from))?;
+                    write(&path, |file| io::copy(&mut from, file).map(drop))?;
+                }
             }
-            .and_then(|()| fs::rename(&new, &path))
-            .map_err(Error::at(&path))?;
         }
         let mut manifest = built.manifest.clone();
         manifest.set_annotations(Some(annotations));
+        let _lock = lock(&self.folder)?;
+        self.index = read_json(&self.folder.join("index.json"))?;
         let mut manifests = self.index.manifests().clone();
         manifests.retain(|other| name_of(other) != Some(name));
         manifests.push(manifest);
@@ -136,66 +138,111 @@ impl Layout {
         self.write_index()
     }
 
-    /// Writes the index by a new file, so that no reader sees half of it.
     fn write_index(&self) -> Result<()> {
-        let path = self.folder.join("index.json");
-        let new = self.folder.join("index.json.new");
-        fs::write(&new, json(&self.index))
-            .and_then(|()| fs::rename(&new, &path))
-            .map_err(Error::at(&path))
+        write(&self.folder.join("index.json"), |file| file.write_all(&json(&self.index)))
     }
 
-    /// Finds the image of a program with this name, or the only one that there is.
+    /// Finds the image of a program with this name, or the only one that there is. An image with
+    /// another name may be damaged, and parts of it may be missing.
     ///
     /// # Errors
     /// When there is none, or several and none was named, or a part of it is damaged.
     pub fn find(&self, name: Option<&str>) -> Result<Image> {
-        let mut images = Vec::new();
-        self.collect(&self.index, None, MAX_DEPTH, &mut images)?;
-        let found: Vec<String> = images.iter().filter_map(|(name, _)| name.clone()).collect();
-        if let Some(name) = name {
-            images.retain(|(other, _)| other.as_deref() == Some(name));
-        }
+        let mut images = self.images(name)?;
         let folder = self.folder.clone();
-        match images.len() {
-            0 => Err(Error::NoImage { folder, name: name.map(str::to_owned), found }),
-            1 => Ok(images.remove(0).1),
-            _ => Err(Error::Several { folder, found }),
+        if images.len() == 1 {
+            return Ok(images.remove(0).1);
+        }
+        let all = if images.is_empty() { self.images(None).unwrap_or_default() } else { images };
+        let is_empty = all.is_empty();
+        let mut found: Vec<String> = all.into_iter().filter_map(|(name, _)| name).collect();
+        found.sort();
+        found.dedup();
+        match name {
+            None if !is_empty => Err(Error::Several { folder, found }),
+            Some(wanted) if found == [wanted] => Err(Error::Several { folder, found: Vec::new() }),
+            name => Err(Error::NoImage { folder, name: name.map(str::to_owned), found }),
         }
     }
 
-    /// Collects the images of programs in an index, and in the indexes in it.
-    fn collect(
-        &self,
-        index: &ImageIndex,
-        name: Option<&str>,
-        depth: usize,
-        images: &mut Vec<(Option<String>, Image)>,
-    ) -> Result<()> {
+    /// The images of programs that have this name, or all of them.
+    fn images(&self, wanted: Option<&str>) -> Result<Vec<(Option<String>, Image)>> {
+        let mut search =
+            Search { folder: &self.folder, wanted, left: MAX_MANIFESTS, images: vec![] };
+        search.collect(&self.index, None, MAX_DEPTH)?;
+        Ok(search.images)
+    }
+}
+
+/// A search for images of programs.
+struct Search<'l> {
+    folder: &'l Path,
+    wanted: Option<&'l str>,
+    /// How many more manifests may be read.
+    left: usize,
+    images: Vec<(Option<String>, Image)>,
+}
+
+impl Search<'_> {
+    /// Collects the images in an index, and in the indexes in it. The name is that in the index of
+    /// the layout: only there names are valid.
+    fn collect(&mut self, index: &ImageIndex, name: Option<&str>, depth: usize) -> Result<()> {
         for manifest in index.manifests() {
-            let name = name_of(manifest).or(name);
-            match manifest.media_type() {
-                MediaType::ImageIndex => {
-                    let path = blob::path(&self.folder, manifest)?;
-                    if depth == 0 {
-                        return Err(Error::damaged(&path, "too many indexes lie in one another"));
-                    }
-                    let bytes = blob::read(&self.folder, manifest, MAX_JSON)?;
-                    let index = serde_json::from_slice(&bytes)
-                        .map_err(|error| Error::damaged(&path, error))?;
-                    self.collect(&index, name, depth - 1, images)?;
-                }
-                MediaType::ImageManifest => {
-                    if let Some(image) = Image::read(&self.folder, manifest)? {
-                        images.push((name.map(str::to_owned), image));
-                    }
-                }
+            let name = name.or_else(|| name_of(manifest));
+            let is_index = match manifest.media_type() {
+                MediaType::ImageIndex => true,
+                MediaType::ImageManifest => false,
                 // Something else that the layout has, such as a signature.
-                _ => {}
+                _ => continue,
+            };
+            // The layout need not have the images for other platforms.
+            let is_for_others = manifest.platform().as_ref().is_some_and(|p| !is_for_programs(p));
+            if is_for_others || self.wanted.is_some_and(|wanted| name != Some(wanted)) {
+                continue;
+            }
+            let path = blob::path(self.folder, manifest)?;
+            self.left = self.left.checked_sub(1).ok_or_else(|| {
+                Error::damaged(&path, format!("there are more than {MAX_MANIFESTS} manifests"))
+            })?;
+            if is_index {
+                let depth = depth
+                    .checked_sub(1)
+                    .ok_or_else(|| Error::damaged(&path, "too many indexes lie in one another"))?;
+                let bytes = blob::read(self.folder, manifest, MAX_JSON)?;
+                let index =
+                    serde_json::from_slice(&bytes).map_err(|error| Error::damaged(&path, error))?;
+                self.collect(&index, name, depth)?;
+            } else if let Some(image) = Image::read(self.folder, manifest)? {
+                self.images.push((name.map(str::to_owned), image));
             }
         }
         Ok(())
     }
+}
+
+fn is_for_programs(platform: &Platform) -> bool {
+    is_of_program(platform.architecture(), platform.os())
+}
+
+/// Locks a layout until the result is dropped: two commands may add images to it.
+fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder).map_err(Error::at(folder))?;
+    file.lock().map_err(Error::at(folder))?;
+    Ok(file)
+}
+
+/// Writes a file by a new one beside it, so that no reader sees half of it.
+fn write(path: &Path, contents: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let new = tempfile::Builder::new()
+        .prefix(".")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder.unwrap_or(Path::new(".")));
+    new.and_then(|mut new| {
+        contents(new.as_file_mut())?;
+        new.persist(path).map(drop).map_err(|error| error.error)
+    })
+    .map_err(Error::at(path))
 }
 
 fn layout_marker() -> Vec<u8> {
@@ -214,32 +261,25 @@ impl Built {
         manifest.set_annotations(Some(named(name)?));
         let mut index = new_index();
         index.set_manifests(vec![manifest]);
-        let new = path.with_extension("new");
-        let file = File::create(&new).map_err(Error::at(&new))?;
-        let mut archive = tar::Builder::new(io::BufWriter::new(file));
-        let mut append = |name: &str, bytes: &[u8]| {
-            let mut header = tar::Header::new_gnu();
-            header.set_mode(0o644);
-            header.set_size(bytes.len() as u64);
-            archive.append_data(&mut header, name, bytes)
-        };
-        append("oci-layout", &layout_marker()).map_err(Error::at(&new))?;
-        append("index.json", &json(&index)).map_err(Error::at(&new))?;
-        for (blob, contents) in &self.blobs {
-            let name = format!("blobs/sha256/{}", blob.digest().digest());
-            match contents {
-                Contents::Bytes(bytes) => append(&name, bytes),
-                Contents::File(from) => {
-                    let bytes = fs::read(from).map_err(Error::at(from))?;
-                    append(&name, &bytes)
+        write(path, |file| {
+            let mut archive = tar::Builder::new(io::BufWriter::new(file));
+            let mut append = |name: &str, size: u64, contents: &mut dyn Read| {
+                let mut header = tar::Header::new_gnu();
+                header.set_mode(0o644);
+                header.set_size(size);
+                archive.append_data(&mut header, name, contents)
+            };
+            for (name, bytes) in [("oci-layout", layout_marker()), ("index.json", json(&index))] {
+                append(name, bytes.len() as u64, &mut &bytes[..])?;
+            }
+            for (blob, contents) in &self.blobs {
+                let name = format!("blobs/sha256/{}", blob.digest().digest());
+                match contents {
+                    Contents::Bytes(bytes) => append(&name, blob.size(), &mut &bytes[..])?,
+                    Contents::File(from) => append(&name, blob.size(), &mut File::open(from)?)?,
                 }
             }
-            .map_err(Error::at(&new))?;
-        }
-        archive
-            .into_inner()
-            .and_then(|mut file| file.flush())
-            .and_then(|()| fs::rename(&new, path))
-            .map_err(Error::at(path))
+            archive.into_inner()?.flush()
+        })
     }
 }
