@@ -6,8 +6,8 @@ use crate::image::Image;
 use crate::layer::Files;
 use crate::{ARCHITECTURE, MODULE, SYSTEM, WASM_CONFIG, WASM_LAYER};
 use oci_spec::image::{
-    Arch, Config, ConfigBuilder, Descriptor, ImageConfigurationBuilder, ImageManifestBuilder,
-    MediaType, Os, Platform, PlatformBuilder, RootFsBuilder, SCHEMA_VERSION,
+    Arch, Descriptor, ImageConfigurationBuilder, ImageManifestBuilder, MediaType, Os, Platform,
+    PlatformBuilder, RootFsBuilder, SCHEMA_VERSION,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -163,14 +163,17 @@ fn image(recipe: Recipe) -> Result<Built> {
     }
     let mut labels: HashMap<String, String> = below.labels().clone().unwrap_or_default();
     labels.extend(recipe.labels);
-    let mut config: Config = ConfigBuilder::default()
-        .entrypoint(vec![program])
-        .build()
-        .expect("a configuration needs nothing");
+    // Without those that are named here, the settings are those of the base.
+    let mut config = below;
+    config.set_entrypoint(Some(vec![program]));
     config.set_cmd(Some(recipe.arguments).filter(|all| !all.is_empty()));
     config.set_env(Some(environment).filter(|all| !all.is_empty()));
-    config.set_working_dir(recipe.directory.or_else(|| below.working_dir().clone()));
-    config.set_user(recipe.user.or_else(|| below.user().clone()));
+    if recipe.directory.is_some() {
+        config.set_working_dir(recipe.directory);
+    }
+    if recipe.user.is_some() {
+        config.set_user(recipe.user);
+    }
     config.set_labels(Some(labels).filter(|all| !all.is_empty()));
     let rootfs = RootFsBuilder::default().typ("layers").diff_ids(diff_ids).build();
     let configuration = ImageConfigurationBuilder::default()

@@ -1,9 +1,11 @@
 //! The layer with a program and its files: a tar archive.
 
+use crate::WHITEOUT;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
@@ -24,8 +26,14 @@ impl Files {
     /// # Errors
     /// When the path has no name, or leads out of the image.
     pub(crate) fn add(&mut self, path: &str, bytes: Vec<u8>, executable: bool) -> Result<()> {
-        let path = inside(path)?;
-        self.insert(path, Entry::File { bytes, executable })
+        let inside = inside(path)?;
+        if inside.as_os_str().is_empty() {
+            return Err(Error::Recipe {
+                cause: format!("{path:?} names no file in the image"),
+                remedy: "write the path of a file".into(),
+            });
+        }
+        self.insert(inside, Entry::File { bytes, executable })
     }
 
     /// Adds a file or a folder of this machine, with all that is in it. A symbolic link inside a
@@ -67,6 +75,12 @@ impl Files {
     }
 
     fn insert(&mut self, path: PathBuf, entry: Entry) -> Result<()> {
+        if path.iter().any(|name| name.as_bytes().starts_with(WHITEOUT)) {
+            return Err(Error::Recipe {
+                cause: format!("/{} would remove a file of the image", path.display()),
+                remedy: "give it a name that does not begin with .wh.".into(),
+            });
+        }
         for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
             let there = self.0.entry(folder.to_owned()).or_insert(Entry::Folder);
             if !matches!(there, Entry::Folder) {
@@ -109,7 +123,12 @@ impl Files {
             header.set_mode(mode);
             header.set_size(bytes.len() as u64);
             match entry {
-                Entry::Link(target) => archive.append_link(&mut header, path, target)?,
+                // A target stays as it is; only a long one gets an entry of its own.
+                Entry::Link(target)
+                    if header.set_link_name_literal(target.as_os_str().as_bytes()).is_err() =>
+                {
+                    archive.append_link(&mut header, path, target)?;
+                }
                 _ => archive.append_data(&mut header, path, bytes)?,
             }
         }
