@@ -1,17 +1,26 @@
 //! The configuration of a container, changed so that its process is `twine run`.
 
 use crate::annotations::{Annotations, Rootfs};
-use crate::devices;
+use crate::devices::device;
 use crate::error::{Error, Result};
 use crate::installation::{Installation, name};
 use crate::program::is_program;
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// The folder with Twine's files in a container.
 const FOLDER: &str = "/.twine";
+
+/// Environment variables of `twine run`, each with its folder in Twine's.
+const OWN: [(&str, &str); 2] = [("TWINE_CACHE", "state/code"), ("XDG_STATE_HOME", "state")];
+
+fn is_own(variable: &str) -> bool {
+    OWN.iter().any(|(name, _)| *name == variable)
+}
 
 /// Memory of a container that is not the program's: of the command, the enclave and the code.
 const OWN_MEMORY: u64 = 48 << 20;
@@ -44,6 +53,9 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
     else {
         return Ok(false);
     };
+    if is_prepared(&process["args"]) {
+        return Ok(true);
+    }
     let directory = process["cwd"].as_str().unwrap_or("/");
     // A wrong annotation is an error only for a program. The annotations can say that it is one.
     let known = annotations.as_ref().ok().cloned().unwrap_or_default();
@@ -61,12 +73,42 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
     })?;
     container.change(&mut configuration, &annotations?, &installation()?)?;
     let text = serde_json::to_vec(&configuration).map_err(malformed)?;
-    // This writes a new file and renames it, so that runc never reads half of it.
-    let new = bundle.join("config.json.twine");
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, &path))
-        .map_err(|source| Error::File { path: path.clone(), source })?;
+    replace(&path, &text).map_err(|source| Error::File { path: path.clone(), source })?;
     Ok(true)
+}
+
+/// Whether this command has changed the configuration already. Somebody who runs a bundle by hand
+/// may run it again.
+fn is_prepared(arguments: &Value) -> bool {
+    let words = [&arguments[1], &arguments[2]].map(|word| word.as_str().unwrap_or_default());
+    words == ["--library-path", &format!("{FOLDER}/lib")]
+}
+
+/// Replaces a file by one with the same owner and the same permissions: a configuration may hold
+/// secrets. A new file is written and renamed, so that runc never reads half of it. If the path is a
+/// symbolic link, the file that it leads to stays.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let former = fs::metadata(path)?;
+    let new = path.with_extension("json.twine");
+    // A command that was killed may have left it.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(text)?;
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (former.uid(), former.gid()) {
+            fchown(&file, Some(former.uid()), Some(former.gid()))?;
+        }
+        file.set_permissions(former.permissions())?;
+        fs::rename(&new, path)
+    };
+    write().inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&new);
+    })
 }
 
 /// The settings of a container that the command line of `twine run` depends on.
@@ -75,8 +117,8 @@ struct Container {
     program: String,
     arguments: Vec<String>,
     directory: String,
-    /// Names of the environment variables.
-    environment: Vec<String>,
+    /// Names and values of the environment variables.
+    environment: Vec<(String, String)>,
     uid: u32,
     gid: u32,
     /// Limit on the memory of the container, in bytes.
@@ -100,7 +142,7 @@ impl Container {
             program,
             arguments,
             directory: process.cwd().display().to_string(),
-            environment: environment.map(|(name, _)| name.to_owned()).collect(),
+            environment: environment.map(|(name, value)| (name.into(), value.into())).collect(),
             uid: process.user().uid(),
             gid: process.user().gid(),
             memory: memory.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0),
@@ -115,9 +157,13 @@ impl Container {
             [loader, "--library-path", &libraries, "--argv0", &twine, &twine, "run"]
                 .map(str::to_owned)
                 .into();
-        command.extend(self.environment.iter().map(|name| format!("--env={name}")));
+        command.extend(self.environment.iter().map(|(name, value)| match is_own(name) {
+            // In the environment, it has the value for `twine run`.
+            true => format!("--env={name}={value}"),
+            false => format!("--env={name}"),
+        }));
         // WASI has no working directory. Go's programs, for one, take it from PWD.
-        if self.directory != "/" && !self.environment.iter().any(|name| name == "PWD") {
+        if self.directory != "/" && !self.environment.iter().any(|(name, _)| name == "PWD") {
             command.push(format!("--env=PWD={}", self.directory));
         }
         match annotations.rootfs {
@@ -152,9 +198,15 @@ impl Container {
         let loader = libraries.first().map(|path| name(path)).unwrap_or_default();
         let process = &mut configuration["process"];
         process["args"] = json!(self.command(annotations, &format!("{FOLDER}/lib/{loader}")));
-        let own =
-            [format!("TWINE_CACHE={FOLDER}/state/code"), format!("XDG_STATE_HOME={FOLDER}/state")];
-        extend(&mut process["env"], own.map(Value::from));
+        let environment = &mut process["env"];
+        if let Some(environment) = environment.as_array_mut() {
+            environment.retain(|variable| {
+                let (name, _) = variable.as_str().unwrap_or_default().split_once('=').unzip();
+                !name.is_some_and(is_own)
+            });
+        }
+        let own = OWN.map(|(name, folder)| format!("{name}={FOLDER}/{folder}"));
+        extend(environment, own.map(Value::from));
 
         let state = installation.state(self.uid, self.gid)?;
         let mut mounts = vec![
@@ -166,7 +218,7 @@ impl Container {
         mounts.extend(libraries.iter().map(of_library));
         extend(&mut configuration["mounts"], mounts);
 
-        for (node, rule) in devices::sgx() {
+        for (node, rule) in installation.devices.iter().filter_map(|path| device(path)) {
             let linux = &mut configuration["linux"];
             let devices = linux["devices"].as_array();
             let has_it = devices.is_some_and(|all| all.iter().any(|d| d["path"] == node["path"]));

@@ -7,11 +7,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// The kernel's devices for SGX: enclaves, and the key that attestation needs.
-const DEVICES: [&str; 2] = ["/dev/sgx_enclave", "/dev/sgx_provision"];
+pub(crate) const DEVICES: [&str; 2] = ["/dev/sgx_enclave", "/dev/sgx_provision"];
 
 /// Returns a device of this machine: its entries in `linux.devices` and `linux.resources.devices`.
-fn device(path: &str) -> Option<(Value, Value)> {
-    let metadata = fs::metadata(Path::new(path)).ok()?;
+pub(crate) fn device(path: &Path) -> Option<(Value, Value)> {
+    let metadata = fs::metadata(path).ok()?;
     if !metadata.file_type().is_char_device() {
         return None;
     }
@@ -27,22 +27,17 @@ fn device(path: &str) -> Option<(Value, Value)> {
     Some((node, rule))
 }
 
-/// Returns the devices of SGX that this machine has.
-pub(crate) fn sgx() -> Vec<(Value, Value)> {
-    DEVICES.iter().filter_map(|path| device(path)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_device_has_its_numbers_and_a_rule_that_allows_it() {
-        let (node, rule) = device("/dev/null").unwrap();
+        let (node, rule) = device(Path::new("/dev/null")).unwrap();
         assert_eq!((&node["major"], &node["minor"]), (&json!(1), &json!(3)));
         assert_eq!((&rule["major"], &rule["minor"]), (&json!(1), &json!(3)));
         assert_eq!(node["fileMode"], json!(0o666));
-        assert_eq!(device("/dev/no-such-device"), None);
-        assert_eq!(device("/etc/passwd"), None);
+        assert_eq!(device(Path::new("/dev/no-such-device")), None);
+        assert_eq!(device(Path::new("/etc/passwd")), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The files of Twine on this machine.
 
+use crate::devices::DEVICES;
 use crate::error::{Error, Result};
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -23,6 +24,8 @@ pub struct Installation {
     pub(crate) images: PathBuf,
     /// The folder on the node for the code cache and the state of software SGX.
     state: PathBuf,
+    /// The devices that a container gets, if this machine has them.
+    pub(crate) devices: Vec<PathBuf>,
 }
 
 fn missing(path: &Path) -> Error {
@@ -39,15 +42,25 @@ impl Installation {
         let command = env::current_exe()
             .and_then(|path| path.canonicalize())
             .map_err(|source| Error::File { path: "/proc/self/exe".into(), source })?;
-        let folder = command.parent().unwrap_or(Path::new("/"));
-        let twine = folder.join("twine");
+        let state = env::var_os("TWINE_OCI_STATE").filter(|folder| !folder.is_empty());
+        let state = state.map_or_else(|| STATE.into(), PathBuf::from);
+        Installation::at(command.parent().unwrap_or(Path::new("/")), &state, &DEVICES)
+    }
+
+    /// Returns the installation with its commands in a folder, with another folder for its state,
+    /// and with other devices.
+    ///
+    /// # Errors
+    /// An error if a part of it is missing.
+    pub fn at(commands: &Path, state: &Path, devices: &[&str]) -> Result<Self> {
+        let twine = commands.join("twine");
         if !twine.is_file() {
             return Err(missing(&twine));
         }
-        let images = folder.join("../lib/twine");
+        let images = commands.join("../lib/twine");
         let images = images.canonicalize().map_err(|_| missing(&images))?;
-        let state = env::var_os("TWINE_OCI_STATE").filter(|folder| !folder.is_empty());
-        Ok(Installation { twine, images, state: state.map_or_else(|| STATE.into(), PathBuf::from) })
+        let devices = devices.iter().map(PathBuf::from).collect();
+        Ok(Installation { twine, images, state: state.into(), devices })
     }
 
     /// Returns the dynamic loader and the libraries of the `twine` command: a container image may
