@@ -16,6 +16,9 @@ use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
 use tempfile::TempDir;
 
+/// The size of a block of an archive, in bytes.
+const BLOCK: u64 = 512;
+
 /// The name of a file that says that all that lower layers have in its folder is gone.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
@@ -132,11 +135,31 @@ fn decompress<'s>(
     Ok(archive.digest().to_string())
 }
 
+/// An archive up to the end of its last block. `umoci insert` leaves the rest of that out.
+struct Padded<R> {
+    from: R,
+    size: u64,
+}
+
+impl<R: Read> Read for Padded<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = match self.from.read(bytes)? {
+            0 => {
+                let missing = self.size.next_multiple_of(BLOCK) - self.size;
+                io::repeat(0).take(missing).read(bytes)?
+            }
+            count => count,
+        };
+        self.size += count as u64;
+        Ok(count)
+    }
+}
+
 /// Puts an archive into a folder.
 fn unpack(archive: impl Read, folder: &Path, layer: &Path) -> Result<()> {
     let damaged = |error: io::Error| Error::damaged(layer, error);
     let mut tree = Tree::open(folder).map_err(Error::at(folder))?;
-    let mut archive = tar::Archive::new(archive);
+    let mut archive = tar::Archive::new(Padded { from: archive, size: 0 });
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let named = PathBuf::from(OsStr::from_bytes(&entry.path_bytes()));

@@ -36,6 +36,20 @@ fn a_layer_may_be_compressed_in_parts() {
 }
 
 #[test]
+fn an_archive_may_lack_its_end() {
+    let whole = archive(&[file("a", "1"), file("b", "22")]);
+    for length in [1536 + 2, 1536 + 512, 1536 + 600, 1536 + 1024] {
+        let archive = &whole[..length];
+        assert_eq!(unpack_bytes(TAR, archive, archive).unwrap(), ["a=1", "b=22"]);
+    }
+    for length in [100, 1536 - 512 + 100, 1536] {
+        let archive = &whole[..length];
+        assert!(matches!(unpack_bytes(TAR, archive, archive), Err(Error::Damaged { .. })));
+    }
+    assert!(unpack_bytes(TAR, b"", b"").unwrap().is_empty());
+}
+
+#[test]
 fn a_compression_that_is_not_known_is_named_with_what_to_do() {
     let archive = archive(&[file("a", "1")]);
     let kind = format!("{TAR}+zstd");
