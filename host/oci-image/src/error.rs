@@ -79,7 +79,9 @@ impl Error {
                 "check the path, its permissions and the space on the disk".into()
             }
             Error::NotALayout { .. } => {
-                "name a folder that does not exist yet, or one that `twine oci build` made".into()
+                "name a folder that `twine oci build` or `skopeo copy` made; an image can also be \
+                 written into one that does not exist yet"
+                    .into()
             }
             Error::Damaged { .. } => "copy the image anew from where it came from".into(),
             Error::NoImage { found, .. } | Error::Several { found, .. } if !found.is_empty() => {

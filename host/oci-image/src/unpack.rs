@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 use oci_spec::image::{Descriptor, Digest, DigestAlgorithm};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -18,6 +19,9 @@ use tempfile::TempDir;
 
 /// The size of a block of an archive, in bytes.
 const BLOCK: u64 = 512;
+
+/// Limit on the headers of one entry, with its names and other records, in bytes.
+const MAX_NAMES: u64 = 1 << 20;
 
 /// The name of a file that says that all that lower layers have in its folder is gone.
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -124,7 +128,9 @@ fn decompress<'s>(
         _ => {
             return Err(Error::Unsupported {
                 what: format!("a layer of the type {kind}"),
-                remedy: "build the image with layers that gzip compresses, or none".into(),
+                remedy: "copy the image with layers that gzip compresses: `skopeo copy \
+                         --dest-compress-format gzip oci:FOLDER:NAME oci:OTHER:NAME`"
+                    .into(),
             });
         }
     };
@@ -135,15 +141,18 @@ fn decompress<'s>(
     Ok(archive.digest().to_string())
 }
 
-/// An archive up to the end of its last block. `umoci insert` leaves the rest of that out.
-struct Padded<R> {
+/// What is read of an archive.
+struct Blocks<'n, R> {
     from: R,
     size: u64,
+    /// How many more bytes may be read before the contents of an entry. They are kept in memory.
+    names: &'n Cell<Option<u64>>,
 }
 
-impl<R: Read> Read for Padded<R> {
+impl<R: Read> Read for Blocks<'_, R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let count = match self.from.read(bytes)? {
+            // `umoci insert` does not fill the last block.
             0 => {
                 let missing = self.size.next_multiple_of(BLOCK) - self.size;
                 io::repeat(0).take(missing).read(bytes)?
@@ -151,6 +160,12 @@ impl<R: Read> Read for Padded<R> {
             count => count,
         };
         self.size += count as u64;
+        if let Some(left) = self.names.get() {
+            let left = left.checked_sub(count as u64).ok_or_else(|| {
+                io::Error::other(format!("the names of a file have more than {MAX_NAMES} bytes"))
+            })?;
+            self.names.set(Some(left));
+        }
         Ok(count)
     }
 }
@@ -159,14 +174,22 @@ impl<R: Read> Read for Padded<R> {
 fn unpack(archive: impl Read, folder: &Path, layer: &Path) -> Result<()> {
     let damaged = |error: io::Error| Error::damaged(layer, error);
     let mut tree = Tree::open(folder).map_err(Error::at(folder))?;
-    let mut archive = tar::Archive::new(Padded { from: archive, size: 0 });
-    for entry in archive.entries().map_err(damaged)? {
+    let names = Cell::new(None);
+    let mut archive = tar::Archive::new(Blocks { from: archive, size: 0, names: &names });
+    let mut entries = archive.entries().map_err(damaged)?;
+    loop {
+        names.set(Some(MAX_NAMES));
+        let Some(entry) = entries.next() else { return Ok(()) };
+        names.set(None);
         let mut entry = entry.map_err(damaged)?;
         let named = PathBuf::from(OsStr::from_bytes(&entry.path_bytes()));
         let inside = inside(&named).map_err(damaged)?;
         // The root folder is there.
-        let (Some(above), Some(name)) = (inside.parent(), inside.file_name()) else { continue };
-        let done = if name.as_bytes() == OPAQUE {
+        let (above, name) = (inside.parent(), inside.file_name());
+        let (above, name) = (above.unwrap_or(Path::new("")), name.unwrap_or_default());
+        let done = if name.is_empty() {
+            Ok(())
+        } else if name.as_bytes() == OPAQUE {
             tree.empty(above)
         } else if let Some(gone) = name.as_bytes().strip_prefix(WHITEOUT) {
             match gone {
@@ -183,8 +206,11 @@ fn unpack(archive: impl Read, folder: &Path, layer: &Path) -> Result<()> {
             true => Error::at(&folder.join(&inside))(error),
             false => Error::damaged(layer, format!("{}: {error}", named.display())),
         })?;
+        // What is left of the contents of an entry that was left out.
+        if !entry.header().entry_type().is_gnu_sparse() {
+            io::copy(&mut entry, &mut io::sink()).map_err(damaged)?;
+        }
     }
-    Ok(())
 }
 
 /// What an entry of an archive is. Devices and pipes are left out: a program in an enclave can't use

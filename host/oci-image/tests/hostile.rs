@@ -213,6 +213,29 @@ fn sizes_that_are_not_true_are_damage() {
 }
 
 #[test]
+fn names_do_not_fill_the_memory() {
+    let world = World::new();
+    let long = "a".repeat(2 << 20);
+    for kind in [b'L', b'K', b'x'] {
+        let mut header = other("a", kind);
+        header.set_contents(&long);
+        for result in result(&[archive(&[header, file("b", "1")])], &world) {
+            assert!(
+                result.contains("the names of a file have more than 1048576 bytes"),
+                "{result}"
+            );
+        }
+    }
+    // The contents of files, also of those that are left out, are no names.
+    let contents = || {
+        let mut entries = vec![other("device", b'3'), file(".", ""), file(".wh.x", "")];
+        entries.iter_mut().for_each(|entry| entry.set_contents(&long));
+        entries
+    };
+    unpacked(&[contents()], &world, "");
+}
+
+#[test]
 fn names_are_not_longer_or_deeper_than_folders_can_be_removed() {
     let world = World::new();
     for depth in [257, 1000, 2000, 100_000] {
