@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::print::print_line;
-use crate::program::Program;
+use crate::program::{Program, is_standard_input};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -101,9 +101,7 @@ fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> 
 }
 
 fn build(arguments: Build) -> Result<ExitCode, Failure> {
-    let program = &arguments.program;
-    let stem = program.file_stem().unwrap_or(OsStr::new("program"));
-    let name = Path::new(stem).with_extension("wasm").to_string_lossy().into_owned();
+    let (program, stem) = program(&arguments.program)?;
     let mut files = Vec::new();
     for text in &arguments.files {
         let (host, guest) = text.split_once("::").ok_or_else(|| {
@@ -123,8 +121,8 @@ fn build(arguments: Build) -> Result<ExitCode, Failure> {
         labels.insert(name.to_owned(), value.to_owned());
     }
     let recipe = Recipe {
-        program: Program::read(program)?.into_bytes()?,
-        path: name,
+        program: program.into_bytes()?,
+        path: format!("{stem}.wasm"),
         arguments: arguments.arguments,
         environment: arguments.environment,
         directory: arguments.workdir,
@@ -135,7 +133,7 @@ fn build(arguments: Build) -> Result<ExitCode, Failure> {
     };
     let form = if arguments.artifact { Form::Artifact } else { Form::Image };
     let built = twine_oci_image::build(recipe, form)?;
-    let output = arguments.output.unwrap_or_else(|| Path::new(stem).with_extension("oci"));
+    let output = arguments.output.unwrap_or_else(|| format!("{stem}.oci").into());
     match output.extension() {
         Some(extension) if extension == "tar" => built.write_archive(&output, &arguments.tag)?,
         _ => Layout::open_or_create(&output)?.add(&built, &arguments.tag)?,
@@ -149,6 +147,20 @@ fn build(arguments: Build) -> Result<ExitCode, Failure> {
         print_line!("{}: {tag} {digest}, {bytes} bytes", output.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a program for an image. Returns its name too, without the extension.
+fn program(path: &Path) -> Result<(Program, String), Failure> {
+    let (program, name) = match reference(path) {
+        Some(reference) => {
+            let found = open(&reference, false)?;
+            (found.program, found.name.into())
+        }
+        None if is_standard_input(path) => (Program::read(path)?, "program".into()),
+        None => (Program::read(path)?, path.to_owned()),
+    };
+    let stem = name.file_stem().unwrap_or(OsStr::new("program"));
+    Ok((program, stem.to_string_lossy().into_owned()))
 }
 
 fn base(text: &str) -> Result<Option<Image>, Failure> {
