@@ -203,7 +203,7 @@ fn only_what_the_program_needs_changes() {
             "--env=A",
             "--env=EMPTY",
             "--env=PWD=/srv",
-            "--plain-dir=/::/",
+            "--plain-dir=/::/,without=/.twine",
             "--dir=/d.vol::/data",
             &format!("--max-memory={}", (256 - 48 - 32) << 20),
             "--",
@@ -270,7 +270,7 @@ fn fields_that_are_missing_are_made() {
     let world = World::with(&minimal(&["/app.wasm"]));
     assert!(world.prepare_with(&["/dev/null"]).unwrap());
     let changed: Value = serde_json::from_slice(&fs::read(world.config()).unwrap()).unwrap();
-    assert_eq!(arguments(&changed), ["--plain-dir=/::/", "--", "/app.wasm"]);
+    assert_eq!(arguments(&changed), ["--plain-dir=/::/,without=/.twine", "--", "/app.wasm"]);
     assert_eq!(changed["process"]["env"].as_array().unwrap().len(), 2);
     assert!(changed["mounts"].as_array().unwrap().len() >= 5);
     assert_eq!(changed["linux"]["devices"][0]["path"], "/dev/null");
@@ -352,7 +352,7 @@ fn annotations_choose_what_the_program_gets() {
     });
     let changed = World::with(&with(minimal(&["sh"]), "/annotations", annotations)).prepared();
     let expected = [
-        "--plain-dir=/::/,ro",
+        "--plain-dir=/::/,ro,without=/.twine",
         "--dir=/a.vol::/a",
         "--key=file:/key",
         "--no-code-cache",
