@@ -13,21 +13,21 @@ use crate::error::Error;
 
 const CAPACITY: usize = 1024;
 
-struct Slot {
-    /// The base address, or zero if the slot is free.
+struct Registration {
+    /// The base address, or zero if the registration is free.
     base: AtomicUsize,
     end: AtomicUsize,
     enclave: AtomicPtr<Enclave>,
 }
 
-static SLOTS: [Slot; CAPACITY] = [const {
-    Slot {
+static REGISTRATIONS: [Registration; CAPACITY] = [const {
+    Registration {
         base: AtomicUsize::new(0),
         end: AtomicUsize::new(0),
         enclave: AtomicPtr::new(ptr::null_mut()),
     }
 }; CAPACITY];
-/// The slots from here on were never used.
+/// The registrations from here on were never used.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
 static LOADED: Mutex<Vec<(usize, Weak<Enclave>)>> = Mutex::new(Vec::new());
@@ -35,15 +35,15 @@ static LOADED: Mutex<Vec<(usize, Weak<Enclave>)>> = Mutex::new(Vec::new());
 /// Registers an enclave for entry and fault handling.
 pub(crate) fn insert(enclave: &Arc<Enclave>) -> Result<(), Error> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let index = SLOTS
+    let index = REGISTRATIONS
         .iter()
-        .position(|slot| slot.base.load(Ordering::Relaxed) == 0)
+        .position(|registration| registration.base.load(Ordering::Relaxed) == 0)
         .ok_or(Error::TooManyEnclaves)?;
-    let slot = &SLOTS[index];
+    let registration = &REGISTRATIONS[index];
     let secs = &enclave.secs;
-    slot.enclave.store(Arc::as_ptr(enclave).cast_mut(), Ordering::Relaxed);
-    slot.end.store(secs.base + secs.size, Ordering::Relaxed);
-    slot.base.store(secs.base, Ordering::Release);
+    registration.enclave.store(Arc::as_ptr(enclave).cast_mut(), Ordering::Relaxed);
+    registration.end.store(secs.base + secs.size, Ordering::Relaxed);
+    registration.base.store(secs.base, Ordering::Release);
     USED.fetch_max(index + 1, Ordering::Release);
     loaded.push((secs.base, Arc::downgrade(enclave)));
     Ok(())
@@ -53,10 +53,10 @@ pub(crate) fn insert(enclave: &Arc<Enclave>) -> Result<(), Error> {
 pub(crate) fn remove(base: usize) {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     loaded.retain(|(other, _)| *other != base);
-    for slot in &SLOTS {
-        if slot.base.load(Ordering::Relaxed) == base {
-            slot.base.store(0, Ordering::Release);
-            slot.end.store(0, Ordering::Release);
+    for registration in &REGISTRATIONS {
+        if registration.base.load(Ordering::Relaxed) == base {
+            registration.base.store(0, Ordering::Release);
+            registration.end.store(0, Ordering::Release);
         }
     }
 }
@@ -65,14 +65,14 @@ pub(crate) fn remove(base: usize) {
 /// caller holds one of its TCSs, or runs inside it.
 pub(crate) fn find(address: usize) -> Option<*const Enclave> {
     let used = USED.load(Ordering::Acquire);
-    SLOTS[..used].iter().find_map(|slot| {
-        let base = slot.base.load(Ordering::Acquire);
-        if base == 0 || address < base || address >= slot.end.load(Ordering::Acquire) {
+    REGISTRATIONS[..used].iter().find_map(|registration| {
+        let base = registration.base.load(Ordering::Acquire);
+        if base == 0 || address < base || address >= registration.end.load(Ordering::Acquire) {
             return None;
         }
-        let enclave = slot.enclave.load(Ordering::Acquire);
-        // The slot may have been given to another enclave between these loads.
-        (slot.base.load(Ordering::Acquire) == base).then_some(enclave.cast_const())
+        let enclave = registration.enclave.load(Ordering::Acquire);
+        // The registration may have been given to another enclave between these loads.
+        (registration.base.load(Ordering::Acquire) == base).then_some(enclave.cast_const())
     })
 }
 

@@ -31,7 +31,7 @@ pub(crate) const MAX_SLOTS: usize = 1024;
 const STEP: usize = 1 << 20;
 
 #[derive(Debug)]
-struct Slot {
+struct GuardSlot {
     /// The first address that may have pages: the slot's start, or an address before it.
     first: usize,
     /// The slot's start.
@@ -46,7 +46,7 @@ struct Slot {
 /// All slots.
 #[derive(Debug)]
 pub(crate) struct GuardSlots {
-    slots: Vec<Slot>,
+    slots: Vec<GuardSlot>,
     /// The size of all memories together, and its limit.
     bytes: usize,
     most: usize,
@@ -78,7 +78,7 @@ impl GuardSlots {
         let slots = (0..count).map(|at| {
             let start = addresses.start + at * SLOT;
             let first = if at == 0 && memory.end == start { memory.start } else { start };
-            Slot { first, start, end: start, asked: start, used: false }
+            GuardSlot { first, start, end: start, asked: start, used: false }
         });
         GuardSlots { slots: slots.collect(), bytes: 0, most }
     }

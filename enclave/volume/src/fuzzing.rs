@@ -20,7 +20,7 @@ use crate::format::numbers::InodeNo;
 use crate::format::pointer::{POINTER_BYTES, Pointer};
 use crate::format::slot_kind::SlotKind;
 use crate::format::{dirent, extents};
-use crate::header::key_slot::{KEY_SLOT_BYTES, KeyEncryptionKey, Refusal, Slot, Unlock};
+use crate::header::key_slot::{KEY_SLOT_BYTES, KeyEncryptionKey, KeySlot, Refusal, Unlock};
 use crate::header::{self, Header};
 use crate::log;
 use crate::storage::MemoryStorage;
@@ -91,15 +91,15 @@ pub fn header(bytes: &[u8]) {
 
 /// A key slot.
 pub fn slot(bytes: &[u8]) {
-    let Some(slot) = Slot::decode(&padded::<KEY_SLOT_BYTES>(bytes)) else { return };
-    assert_eq!(Slot::decode(&slot.encode()), Some(slot.clone()));
+    let Some(slot) = KeySlot::decode(&padded::<KEY_SLOT_BYTES>(bytes)) else { return };
+    assert_eq!(KeySlot::decode(&slot.encode()), Some(slot.clone()));
     let mut stranger = Stranger { passphrase: is_quick(&slot) };
     assert!(slot.open(&VolumeId([3; 16]), &mut stranger).is_err());
 }
 
 /// Whether trying a passphrase takes only microseconds: the cost is low, or so high that it must be
 /// refused.
-fn is_quick(slot: &Slot) -> bool {
+fn is_quick(slot: &KeySlot) -> bool {
     let mut costs = Input::new(slot.parameters.get(16..).unwrap_or_default());
     let [memory, passes, lanes] = [(); 3].map(|()| costs.number::<4>());
     let little = memory <= 64 && passes <= 2;

@@ -9,7 +9,7 @@ use crate::format::block::{BLOCK_BYTES, Bytes};
 use crate::format::bytes::Reader;
 use crate::format::identity::VolumeId;
 use crate::format::slot_kind::SlotKind;
-use crate::header::key_slot::{KEY_SLOT_BYTES, Slot, Unlock};
+use crate::header::key_slot::{KEY_SLOT_BYTES, KeySlot, Unlock};
 
 /// The version of the format that this crate reads and writes.
 pub const VERSION: u32 = 3;
@@ -35,7 +35,7 @@ pub(crate) struct Header {
     pub(crate) generation: u64,
     /// The number of the next slot.
     pub(crate) next_slot: u32,
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Vec<KeySlot>,
 }
 
 impl Header {
@@ -94,15 +94,15 @@ impl Header {
             .0
             .iter()
             .take(count)
-            .map(Slot::decode)
-            .collect::<Option<Vec<Slot>>>()
+            .map(KeySlot::decode)
+            .collect::<Option<Vec<KeySlot>>>()
             .ok_or(Error::HeaderDamaged("a key slot is not valid"))?;
         Ok(Header { volume, generation, next_slot, slots })
     }
 
     /// Returns the slots in the order to try them: passphrases last, because they are slow.
-    fn slots_to_try(&self) -> Vec<&Slot> {
-        let mut slots: Vec<&Slot> = self.slots.iter().collect();
+    fn slots_to_try(&self) -> Vec<&KeySlot> {
+        let mut slots: Vec<&KeySlot> = self.slots.iter().collect();
         slots.sort_by_key(|slot| slot.kind == SlotKind::Passphrase);
         slots
     }
@@ -165,7 +165,7 @@ pub(crate) struct Unlocked {
     /// The volume key.
     pub(crate) key: SecretKey,
     /// The slot that held the key.
-    slot: Slot,
+    slot: KeySlot,
     volume: VolumeId,
     /// The authentic copies.
     headers: Vec<(HeaderMac, Header)>,
@@ -179,7 +179,7 @@ pub(crate) fn open(copies: &[Box<Bytes>; 2], from: &mut dyn Unlock) -> Result<Un
     let readable = readable(copies)?;
     let mut failures: Vec<SlotFailure> = Vec::new();
     let mut forged = false;
-    let mut tried: Vec<(VolumeId, &Slot)> = Vec::new();
+    let mut tried: Vec<(VolumeId, &KeySlot)> = Vec::new();
     for (_, header) in &readable {
         for slot in header.slots_to_try() {
             // The two copies are usually equal, and trying a passphrase takes a second.

@@ -19,7 +19,7 @@ use crate::format::record::State;
 use crate::format::ring::RingPlace;
 use crate::format::root::Root;
 use crate::fs::Files;
-use crate::header::key_slot::{NewSlot, Slot, Unlock};
+use crate::header::key_slot::{KeySlot, NewSlot, Unlock};
 use crate::header::{Header, MAX_SLOTS, describe};
 use crate::inode_table::Inodes;
 use crate::log::{Entries, Log, Tolerance};
@@ -46,8 +46,8 @@ impl Volume {
         random(&mut volume.0)?;
         let slots = (0..)
             .zip(slots)
-            .map(|(number, slot)| Slot::new(slot, number, &volume, &key))
-            .collect::<Result<Vec<Slot>>>()?;
+            .map(|(number, slot)| KeySlot::new(slot, number, &volume, &key))
+            .collect::<Result<Vec<KeySlot>>>()?;
         #[expect(clippy::cast_possible_truncation, reason = "checked above: at most `MAX_SLOTS`")]
         let next_slot = slots.len() as u32;
         let header = Header { volume, generation: 1, next_slot, slots };

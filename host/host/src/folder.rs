@@ -10,7 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
+use std::collections::hash_map::Entry as HeldEntry;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -269,8 +269,8 @@ impl Tree<'_> {
         self.folder.check_access(&path, &stat)?;
         let number = self.folder.number(&stat);
         match self.held.entry(number) {
-            Slot::Occupied(mut held) => held.get_mut().count += 1,
-            Slot::Vacant(slot) => {
+            HeldEntry::Occupied(mut held) => held.get_mut().count += 1,
+            HeldEntry::Vacant(slot) => {
                 slot.insert(Held { path, data, count: 1 });
             }
         }
@@ -281,7 +281,7 @@ impl Tree<'_> {
         if inode == self.folder.root {
             return;
         }
-        if let Slot::Occupied(mut held) = self.held.entry(inode) {
+        if let HeldEntry::Occupied(mut held) = self.held.entry(inode) {
             held.get_mut().count -= 1;
             if held.get().count == 0 {
                 held.remove();

@@ -13,7 +13,7 @@ pub(super) fn entry_cost(name: &str) -> u64 {
 
 /// An element of the list. A removed entry has an empty name.
 #[derive(Debug)]
-struct Slot {
+struct NamedEntry {
     cookie: u64,
     name: String,
     inode: Inode,
@@ -26,7 +26,7 @@ pub(super) struct Directory {
     pub parent: Inode,
     cookies: HashMap<String, u64>,
     /// In the order of cookies, with gaps for removed entries.
-    slots: Vec<Slot>,
+    entries: Vec<NamedEntry>,
     next: u64,
 }
 
@@ -40,7 +40,7 @@ fn owned(name: &str) -> Result<String> {
 
 impl Directory {
     pub(super) fn new(parent: Inode) -> Self {
-        Directory { parent, cookies: HashMap::new(), slots: Vec::new(), next: FIRST_COOKIE }
+        Directory { parent, cookies: HashMap::new(), entries: Vec::new(), next: FIRST_COOKIE }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,51 +49,51 @@ impl Directory {
 
     fn position(&self, name: &str) -> Option<usize> {
         let cookie = self.cookies.get(name)?;
-        self.slots.binary_search_by_key(cookie, |slot| slot.cookie).ok()
+        self.entries.binary_search_by_key(cookie, |entry| entry.cookie).ok()
     }
 
-    fn slot_mut(&mut self, name: &str) -> Option<&mut Slot> {
+    fn entry_mut(&mut self, name: &str) -> Option<&mut NamedEntry> {
         let at = self.position(name)?;
-        self.slots.get_mut(at)
+        self.entries.get_mut(at)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Inode> {
-        let slot = self.slots.get(self.position(name)?)?;
-        Some(slot.inode)
+        let entry = self.entries.get(self.position(name)?)?;
+        Some(entry.inode)
     }
 
     /// Adds a new name.
     pub(super) fn insert(&mut self, name: &str, inode: Inode) -> Result<()> {
         let (key, name) = (owned(name)?, owned(name)?);
-        self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.entries.try_reserve(1).map_err(|_| Error::NoMemory)?;
         self.cookies.try_reserve(1).map_err(|_| Error::NoMemory)?;
         self.cookies.insert(key, self.next);
-        self.slots.push(Slot { cookie: self.next, name, inode });
+        self.entries.push(NamedEntry { cookie: self.next, name, inode });
         self.next += 1;
         Ok(())
     }
 
     /// Gives an existing name another inode.
     pub(super) fn replace(&mut self, name: &str, inode: Inode) {
-        if let Some(slot) = self.slot_mut(name) {
-            slot.inode = inode;
+        if let Some(entry) = self.entry_mut(name) {
+            entry.inode = inode;
         }
     }
 
     pub(super) fn remove(&mut self, name: &str) {
-        let Some(slot) = self.slot_mut(name) else { return };
-        slot.name = String::new();
+        let Some(entry) = self.entry_mut(name) else { return };
+        entry.name = String::new();
         self.cookies.remove(name);
         // Remove the gaps when most of the list is gaps. So removing costs little on average.
-        if self.slots.len() > 2 * self.cookies.len() {
-            self.slots.retain(|slot| !slot.name.is_empty());
+        if self.entries.len() > 2 * self.cookies.len() {
+            self.entries.retain(|entry| !entry.name.is_empty());
         }
     }
 
     /// Returns the entries after `cookie`: name, inode, cookie.
     pub(super) fn after(&self, cookie: u64) -> impl Iterator<Item = (&str, Inode, u64)> {
-        let start = self.slots.partition_point(|slot| slot.cookie <= cookie);
-        let slots = self.slots.iter().skip(start).filter(|slot| !slot.name.is_empty());
-        slots.map(|slot| (slot.name.as_str(), slot.inode, slot.cookie))
+        let start = self.entries.partition_point(|entry| entry.cookie <= cookie);
+        let entries = self.entries.iter().skip(start).filter(|entry| !entry.name.is_empty());
+        entries.map(|entry| (entry.name.as_str(), entry.inode, entry.cookie))
     }
 }

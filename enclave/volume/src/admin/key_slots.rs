@@ -1,14 +1,14 @@
 //! Changes the key slots of an open volume. The data stay as they are.
 
 use crate::error::{Error, Result};
-use crate::header::key_slot::{NewSlot, Slot, SlotInfo};
+use crate::header::key_slot::{KeySlot, NewSlot, SlotInfo};
 use crate::header::{Header, MAX_SLOTS};
 use crate::volume::Volume;
 
 impl Volume {
     /// Returns the key slots.
     pub fn slots(&self) -> Vec<SlotInfo> {
-        self.engine().header().slots.iter().map(Slot::info).collect()
+        self.engine().header().slots.iter().map(KeySlot::info).collect()
     }
 
     /// Adds a key slot, and returns its number.
@@ -56,14 +56,14 @@ impl Volume {
 
     fn change_slots(
         &mut self,
-        change: impl FnOnce(&mut Header, Slot),
+        change: impl FnOnce(&mut Header, KeySlot),
         new: &NewSlot,
     ) -> Result<u32> {
         self.engine().check_writable()?;
         let mut header = self.engine().header().clone();
         let number = header.next_slot;
         header.next_slot = number.checked_add(1).ok_or(Error::Invalid("no slot number is left"))?;
-        let slot = Slot::new(new, number, &header.volume, self.engine().volume_key())?;
+        let slot = KeySlot::new(new, number, &header.volume, self.engine().volume_key())?;
         change(&mut header, slot);
         if header.slots.len() > MAX_SLOTS {
             return Err(Error::Invalid("a volume has 15 key slots at most"));

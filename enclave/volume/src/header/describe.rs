@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::format::block::{BlockNo, Bytes, HEADER_START, RESERVED_BLOCKS, bytes_of, zeroed};
 use crate::format::identity::VolumeId;
-use crate::header::key_slot::{Slot, SlotInfo};
+use crate::header::key_slot::{KeySlot, SlotInfo};
 use crate::storage::Storage;
 use crate::{header, sealed_store};
 
@@ -26,7 +26,7 @@ pub struct Description {
 pub fn describe(storage: &mut dyn Storage) -> Result<Description> {
     let size = sealed_store::size(storage)?;
     let header = header::look(&headers(storage, size)?)?;
-    let slots = header.slots.iter().map(Slot::info).collect();
+    let slots = header.slots.iter().map(KeySlot::info).collect();
     Ok(Description { id: header.volume, slots, size })
 }
 

@@ -205,7 +205,7 @@ pub struct SlotInfo {
 
 /// A slot as stored in the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct KeySlot {
     pub(crate) number: u32,
     pub(crate) kind: SlotKind,
     pub(crate) parameters: Vec<u8>,
@@ -214,7 +214,7 @@ pub(crate) struct Slot {
     tag: [u8; 16],
 }
 
-impl Slot {
+impl KeySlot {
     pub(crate) fn new(
         new: &NewSlot,
         number: u32,
@@ -224,7 +224,7 @@ impl Slot {
         let extra = extra(volume, number, new.kind, &new.parameters);
         let (nonce, wrapped, tag) = wrap(&new.key, &extra, volume_key)?;
         let parameters = new.parameters.clone();
-        Ok(Slot { number, kind: new.kind, parameters, nonce, wrapped, tag })
+        Ok(KeySlot { number, kind: new.kind, parameters, nonce, wrapped, tag })
     }
 
     pub(crate) fn info(&self) -> SlotInfo {
@@ -259,7 +259,7 @@ impl Slot {
         let length = usize::from(reader.u8().ok()?);
         reader.u16().ok()?;
         let parameters = reader.bytes(MAX_PARAMETER_BYTES).ok()?.get(..length)?.to_vec();
-        Some(Slot {
+        Some(KeySlot {
             number,
             kind,
             parameters,
