@@ -150,7 +150,7 @@ fn ask(volume: &Path, new: bool) -> Result<String, Failure> {
             "give it by passphrase:env:NAME or passphrase:file:PATH",
         ));
     }
-    let terminal = signals::Terminal::keep(false).map_err(|error| {
+    let terminal = signals::Terminal::keep().map_err(|error| {
         Failure::new(
             format!("the terminal can't be used: {error}"),
             "give the passphrase by passphrase:env:NAME or passphrase:file:PATH",

@@ -90,7 +90,6 @@ const BACKTRACE_MEMORY: usize = 64 << 20;
 
 fn main() -> ExitCode {
     twine_host::prepare();
-    signals::end_first_process();
     let backtrace = env::var_os("RUST_BACKTRACE").map(|_| panic::take_hook());
     panic::set_hook(Box::new(move |panic| match &backtrace {
         // The standard library hangs if memory runs out while it writes a backtrace.
@@ -118,6 +117,10 @@ fn command() -> ExitCode {
         // This is wrong usage, or the output of --help or --version.
         Err(error) => return usage(&error),
     };
+    // SQLite's shell makes a line editor first.
+    if !matches!(arguments.command, Command::Sqlite(_)) {
+        signals::end_first_process();
+    }
     let result = match arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Sqlite(arguments) => sqlite::run(arguments),

@@ -3,20 +3,24 @@
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::{Handle, Signals};
+use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{process, thread};
 use twine_host::Interrupts;
 
 /// The signals that end a process.
 const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
-/// The number of [`Terminal`]s. While one exists, its user handles the ending signals.
-static TERMINALS: AtomicU32 = AtomicU32::new(0);
+/// The terminals whose settings are to be restored when a signal ends the process, each with its
+/// settings. Held while settings are changed. The thread that ends the process never releases it.
+static TERMINALS: Mutex<Vec<(u64, Arc<File>, Termios)>> = Mutex::new(Vec::new());
+
+/// Whether SIGINT is the program's.
+static INTERRUPTS: AtomicBool = AtomicBool::new(false);
 
 /// Whether this is the first process of its PID namespace, as in a container.
 fn is_first() -> bool {
@@ -33,57 +37,80 @@ fn end_process(signal: i32) {
     let _ = emulate_default_handler(signal);
 }
 
+fn terminals() -> MutexGuard<'static, Vec<(u64, Arc<File>, Termios)>> {
+    TERMINALS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Restores the settings of all terminals, and ends this process.
+fn restore_and_end(signal: i32) {
+    let terminals = terminals();
+    terminals.iter().for_each(|(_, device, before)| restore(device, before));
+    end_process(signal);
+}
+
+/// Returns those of the ending signals that this process does not ignore: `nohup` has SIGHUP
+/// ignored, and a shell has SIGINT ignored in background jobs.
+fn not_ignored() -> Vec<i32> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ENDING.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0).collect()
+}
+
+/// Handles the ending signals from now on: restores the terminals' settings, and ends the process.
+/// There is one handler for all of them, since a handler that is removed does not give back the
+/// default action.
+///
+/// # Errors
+/// If the handler can't be installed.
+fn end_on_signals() -> io::Result<()> {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *installed {
+        return Ok(());
+    }
+    let mut signals = Signals::new(not_ignored())?;
+    thread::Builder::new().spawn(move || {
+        for signal in signals.forever() {
+            if signal == SIGINT && INTERRUPTS.load(Ordering::SeqCst) {
+                continue;
+            }
+            restore_and_end(signal);
+        }
+    })?;
+    *installed = true;
+    Ok(())
+}
+
 /// Lets the ending signals end this process if it is the first of its PID namespace. If the
 /// handlers can't be installed, only SIGKILL ends it.
 pub(crate) fn end_first_process() {
-    if !is_first() {
-        return;
+    if is_first() {
+        let _ = end_on_signals();
     }
-    let Ok(mut signals) = Signals::new(ENDING) else { return };
-    let _ = thread::Builder::new().spawn(move || {
-        for signal in signals.forever() {
-            if TERMINALS.load(Ordering::SeqCst) == 0 {
-                end_process(signal);
-            }
-        }
-    });
 }
 
 /// Restores the terminal's settings when it is dropped, or when a signal ends the process.
 #[derive(Debug)]
 pub(crate) struct Terminal {
+    number: u64,
     device: Arc<File>,
     before: Termios,
-    signals: Handle,
-    /// Held while the terminal's settings are changed. The thread that ends the process never
-    /// releases it.
-    changing: Arc<Mutex<()>>,
 }
 
 impl Terminal {
-    /// Opens the terminal of this process. If something else `takes_interrupts`, SIGINT is not
-    /// handled.
+    /// Opens the terminal of this process.
     ///
     /// # Errors
     /// If the process has no terminal, or signal handlers can't be installed.
-    pub(crate) fn keep(takes_interrupts: bool) -> io::Result<Self> {
+    pub(crate) fn keep() -> io::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let device = Arc::new(File::options().read(true).write(true).open("/dev/tty")?);
         let before = tcgetattr(&device)?;
-        let ending = ENDING.iter().filter(|&&signal| signal != SIGINT || !takes_interrupts);
-        let mut signals = Signals::new(ending)?;
-        let handle = signals.handle();
-        let (theirs, was) = (Arc::clone(&device), before.clone());
-        let changing: Arc<Mutex<()>> = Arc::default();
-        let ending = Arc::clone(&changing);
-        thread::Builder::new().spawn(move || {
-            for signal in signals.forever() {
-                let _guard = ending.lock();
-                restore(&theirs, &was);
-                end_process(signal);
-            }
-        })?;
-        TERMINALS.fetch_add(1, Ordering::SeqCst);
-        Ok(Terminal { device, before, signals: handle, changing })
+        end_on_signals()?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        terminals().push((number, Arc::clone(&device), before.clone()));
+        Ok(Terminal { number, device, before })
     }
 
     /// Reads a line without echo.
@@ -95,13 +122,13 @@ impl Terminal {
         hidden.local_modes.remove(LocalModes::ECHO);
         hidden.local_modes.insert(LocalModes::ECHONL);
         {
-            let _guard = self.changing.lock();
+            let _guard = terminals();
             tcsetattr(&self.device, OptionalActions::Flush, &hidden)?;
         }
         (&*self.device).write_all(prompt.as_bytes())?;
         let mut line = String::new();
         let read = BufReader::new(&*self.device).read_line(&mut line);
-        let _guard = self.changing.lock();
+        let _guard = terminals();
         restore(&self.device, &self.before);
         match read? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -112,9 +139,9 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.signals.close();
+        let mut terminals = terminals();
         restore(&self.device, &self.before);
-        TERMINALS.fetch_sub(1, Ordering::SeqCst);
+        terminals.retain(|(number, ..)| *number != self.number);
     }
 }
 
@@ -148,12 +175,13 @@ impl Unanswered {
 /// If the signal handler can't be installed.
 pub(crate) fn hand_on(interrupts: Interrupts) -> io::Result<Unanswered> {
     let unanswered = Unanswered(Arc::new(AtomicU32::new(NOT_STARTED)));
+    INTERRUPTS.store(true, Ordering::SeqCst);
     let mut signals = Signals::new([SIGINT])?;
     let count = unanswered.clone();
     thread::Builder::new().spawn(move || {
         for signal in signals.forever() {
             if count.0.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNANSWERED {
-                end_process(signal);
+                restore_and_end(signal);
             }
             interrupts.send();
         }

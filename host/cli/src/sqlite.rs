@@ -6,7 +6,8 @@ use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
 use crate::program::Program;
 use crate::run::{self, Run};
-use crate::terminal::Terminal;
+use crate::signals;
+use crate::terminal::{Editor, Terminal};
 use clap::Args;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -186,6 +187,15 @@ const PROGRAM: &str = "sqlite.wasm";
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = locate::program(PROGRAM)?;
+    let unusable = |error| {
+        Failure::new(
+            format!("the terminal can't be used: {error}"),
+            "pipe the SQL to the standard input",
+        )
+    };
+    let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let editor = on_terminal.then(Editor::new).transpose().map_err(unusable)?;
+    signals::end_first_process();
     let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
     let mut command = vec![b"sqlite3".to_vec()];
     let database = arguments.database.as_deref().unwrap_or(OsStr::new(IN_MEMORY));
@@ -195,14 +205,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     });
     command.extend(arguments.rest.into_iter().map(OsString::into_vec));
     let mut limits = Limits::default();
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+    if let Some(editor) = editor {
         limits.interrupts = true;
-        let terminal = Terminal::new(prepared.resources.interrupts.clone()).map_err(|error| {
-            Failure::new(
-                format!("the terminal can't be used: {error}"),
-                "pipe the SQL to the standard input",
-            )
-        })?;
+        let interrupts = prepared.resources.interrupts.clone();
+        let terminal = Terminal::new(editor, interrupts).map_err(unusable)?;
         prepared.resources.input = Some(Box::new(terminal));
     }
     Run {

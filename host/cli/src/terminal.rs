@@ -21,16 +21,25 @@ struct State {
     rest: Vec<u8>,
 }
 
+/// A line editor that nothing is read with yet. It replaces the handler for SIGINT: it must be made
+/// before any function of [`signals`] installs one.
+pub(crate) struct Editor(DefaultEditor);
+
+impl Editor {
+    /// Makes a line editor on this process's terminal.
+    pub(crate) fn new() -> Result<Self, ReadlineError> {
+        DefaultEditor::new().map(Editor)
+    }
+}
+
 impl Terminal {
-    /// Makes a line editor on this process's terminal. Ctrl-C goes to the program through
-    /// `interrupts`.
-    pub(crate) fn new(interrupts: Interrupts) -> Result<Self, ReadlineError> {
-        // The editor installs a handler for SIGINT. Ours must be installed after it.
-        let state = State { editor: DefaultEditor::new()?, rest: Vec::new() };
+    /// Reads with this editor. Ctrl-C goes to the program through `interrupts`.
+    pub(crate) fn new(editor: Editor, interrupts: Interrupts) -> Result<Self, ReadlineError> {
+        let state = State { editor: editor.0, rest: Vec::new() };
         Ok(Terminal {
             state: Mutex::new(state),
             interrupts: signals::hand_on(interrupts)?,
-            _before: signals::Terminal::keep(true)?,
+            _before: signals::Terminal::keep()?,
         })
     }
 }

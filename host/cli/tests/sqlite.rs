@@ -272,7 +272,28 @@ fn on_a_terminal_lines_are_edited_and_remembered() {
 #[test]
 fn ctrl_c_interrupts_a_query_and_the_shell_goes_on() {
     let folder = Folder::new();
-    let mut terminal = OnTerminal::start(&folder, &shell_line());
+    let terminal = OnTerminal::start(&folder, &shell_line());
+    interrupts_a_query(terminal);
+}
+
+/// The prompt for the passphrase handles Ctrl-C before the shell does.
+#[test]
+fn ctrl_c_interrupts_a_query_after_a_passphrase_prompt_too() {
+    let folder = Folder::new();
+    let line = shell_line().replace("sqlite", "sqlite --key passphrase");
+    let mut terminal = OnTerminal::start(&folder, &line);
+    types_a_new_passphrase(&mut terminal);
+    interrupts_a_query(terminal);
+}
+
+fn types_a_new_passphrase(terminal: &mut OnTerminal) {
+    terminal.wait(|shown| shown.contains("New passphrase for "));
+    terminal.types("open sesame\r");
+    terminal.wait(|shown| shown.contains("Once more, for"));
+    terminal.types("open sesame\r");
+}
+
+fn interrupts_a_query(mut terminal: OnTerminal) {
     terminal.wait(|shown| prompts(shown) >= 1);
     terminal.types("CREATE TABLE t(x); INSERT INTO t VALUES(6 * 7);\r");
     terminal.wait(|shown| prompts(shown) >= 2);
@@ -319,6 +340,58 @@ fn the_terminal_is_restored_after_a_passphrase_prompt() {
             assert!(shown.contains(setting), "{signal}: {setting} {shown}");
         }
     }
+}
+
+/// A handler that is gone must not leave signals without an effect.
+#[test]
+fn a_program_ends_by_signals_after_a_passphrase_prompt() {
+    let folder = Folder::new();
+    folder.file(
+        "loop.wat",
+        r#"(module
+          (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "\08\00\00\00\06\00\00\00begun\n")
+          (func (export "_start")
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 64)))
+            (loop $on (br $on))))"#,
+    );
+    let twine = built("release/twine").display().to_string();
+    for (signal, number) in [("TERM", 15), ("HUP", 1), ("INT", 2), ("QUIT", 3)] {
+        // `exec` gives the shell the command's process id.
+        let line = format!(
+            "trap : INT QUIT; sh -c 'echo $$ > pid; ulimit -c 0; exec \"{twine}\" run --quiet \
+             --key passphrase --dir v-{signal} loop.wat'; echo ended with $?"
+        );
+        let mut terminal = OnTerminal::start(&folder, &line);
+        types_a_new_passphrase(&mut terminal);
+        terminal.wait(|shown| shown.contains("begun"));
+        let kill = format!("kill -{signal} $(cat pid)");
+        let mut kill_it = Command::new("sh");
+        run(kill_it.current_dir(folder.path()).args(["-c", &kill])).printed("");
+        let (shown, _) = terminal.end();
+        assert!(shown.contains(&format!("ended with {}", 128 + number)), "{signal}: {shown}");
+    }
+}
+
+/// A signal that the parent had ignored, as `nohup` does, stays ignored.
+#[test]
+fn a_signal_that_is_ignored_stays_ignored_after_a_passphrase_prompt() {
+    let folder = Folder::new();
+    let twine = built("release/twine").display().to_string();
+    folder.file("nothing.wat", r#"(module (func (export "_start")))"#);
+    let line = format!(
+        "trap '' HUP; sh -c 'echo $$ > pid; exec \"{twine}\" run --quiet --key passphrase --dir v \
+         nothing.wat'; echo ended with $?"
+    );
+    let mut terminal = OnTerminal::start(&folder, &line);
+    terminal.wait(|shown| shown.contains("New passphrase for "));
+    let mut kill_it = Command::new("sh");
+    run(kill_it.current_dir(folder.path()).args(["-c", "kill -HUP $(cat pid)"])).printed("");
+    types_a_new_passphrase(&mut terminal);
+    let (shown, _) = terminal.end();
+    assert!(shown.contains("ended with 0"), "{shown}");
 }
 
 /// Counts how often the line editor waited for a line: it turns bracketed paste on at each wait.
