@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::print::print_line;
 use crate::program::{Program, is_standard_input};
+use crate::signals;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -207,7 +208,15 @@ pub(crate) fn open(reference: &Reference, given: bool) -> Result<Found, Failure>
     let path = command.next().unwrap_or_default();
     let directory = image.directory();
     let path = Path::new("/").join(&directory).join(path);
-    let files = image.unpack()?;
+    let files = Unpacked::new()?;
+    signals::remove_at_end(files.folder()).map_err(|error| {
+        Failure::system(
+            format!("signals can't be handled: {error}"),
+            &error,
+            "raise the limits of processes and of open files: `ulimit -u`, `ulimit -n`",
+        )
+    })?;
+    image.unpack_into(&files)?;
     let text = path.to_string_lossy();
     let program = Program::of_file(files.open(&text)?, &path)?;
     let mut environment = image.environment();

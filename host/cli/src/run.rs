@@ -5,7 +5,7 @@ use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
-use crate::{cache, compile, memory, oci, size};
+use crate::{cache, compile, memory, oci, signals, size};
 use clap::Args;
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -182,6 +182,7 @@ fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
         print_error!(
             "  help: it waits for input or output: close its streams, or give it more time"
         );
+        signals::remove_folders();
         process::exit(TRAP_EXIT_CODE.into());
     };
     thread::Builder::new().spawn(wait).map(drop).map_err(|error| {

@@ -7,6 +7,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{process, thread};
@@ -18,6 +19,9 @@ const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 /// The terminals whose settings are to be restored when a signal ends the process, each with its
 /// settings. Held while settings are changed. The thread that ends the process never releases it.
 static TERMINALS: Mutex<Vec<(u64, Arc<File>, Termios)>> = Mutex::new(Vec::new());
+
+/// Temporary folders, which are removed when a signal ends the process.
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Whether SIGINT is the program's.
 static INTERRUPTS: AtomicBool = AtomicBool::new(false);
@@ -41,8 +45,26 @@ fn terminals() -> MutexGuard<'static, Vec<(u64, Arc<File>, Termios)>> {
     TERMINALS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Restores the settings of all terminals, and ends this process.
+/// Removes a temporary folder also if a signal ends this process.
+///
+/// # Errors
+/// If the signal handler can't be installed.
+pub(crate) fn remove_at_end(folder: &Path) -> io::Result<()> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
+    end_on_signals()
+}
+
+/// Removes the temporary folders, before this process ends at once.
+pub(crate) fn remove_folders() {
+    for folder in FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // Nobody is told of it any more.
+        let _ = fs::remove_dir_all(folder);
+    }
+}
+
+/// Restores the settings of all terminals, removes the temporary folders, and ends this process.
 fn restore_and_end(signal: i32) {
+    remove_folders();
     let terminals = terminals();
     terminals.iter().for_each(|(_, device, before)| restore(device, before));
     end_process(signal);

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Folder, run, run_with_input, twine};
+use common::{Folder, built, cache, run, run_with_input, twine};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use twine_oci_image::{Layout, Reference};
@@ -30,6 +31,35 @@ fn a_name_keeps_all_but_its_extension() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let image = folder.path().join(format!("{stem}.oci"));
         assert_eq!(command_of(&image), [format!("/{stem}.wasm")]);
+    }
+}
+
+/// The temporary folder with the files of an image goes with the command, whatever ends it.
+#[test]
+fn a_signal_removes_the_files_of_an_image() {
+    let folder = Folder::new();
+    folder.file("loop.wat", r#"(module (func (export "_start") (loop $on (br $on))))"#);
+    // An image that holds a program alone needs no folder while the program runs.
+    let mut with_more = build(&folder, "loop.wat");
+    assert_eq!(run(with_more.args(["--file", "loop.wat::more"])).code, Some(0));
+    let temporary = folder.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let unpacked = || std::fs::read_dir(&temporary).unwrap().count();
+    for (signal, number) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+        // Signals may be ignored where the tests run, and would be for the command.
+        let mut command = Command::new("env");
+        command.arg(format!("--default-signal={signal}")).arg(built("release/twine"));
+        command.args(["run", "--quiet", "oci:loop.oci"]).current_dir(folder.path());
+        command.env("TWINE_CACHE", cache()).env("TMPDIR", &temporary);
+        let mut child = command.spawn().unwrap();
+        while unpacked() == 0 {
+            assert_eq!(child.try_wait().unwrap(), None);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let kill = format!("kill -{signal} {}", child.id());
+        run(Command::new("sh").args(["-c", &kill])).printed("");
+        assert_eq!(child.wait().unwrap().signal(), Some(number), "{signal}");
+        assert_eq!(unpacked(), 0, "{signal}");
     }
 }
 

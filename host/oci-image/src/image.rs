@@ -129,6 +129,15 @@ impl Image {
     /// written.
     pub fn unpack(&self) -> Result<Unpacked> {
         let unpacked = Unpacked::new()?;
+        self.unpack_into(&unpacked)?;
+        Ok(unpacked)
+    }
+
+    /// As [`unpack`](Self::unpack), into an empty temporary folder that was made before.
+    ///
+    /// # Errors
+    /// As [`unpack`](Self::unpack).
+    pub fn unpack_into(&self, unpacked: &Unpacked) -> Result<()> {
         if self.configuration.is_none() {
             let [layer] = &self.layers[..] else {
                 return Err(Error::Unsupported {
@@ -142,12 +151,11 @@ impl Image {
                     remedy: format!("name an artifact with a layer of the type {WASM_LAYER}"),
                 });
             }
-            unpacked.write(ARTIFACT_PROGRAM, &self.layout, layer)?;
-            return Ok(unpacked);
+            return unpacked.write(ARTIFACT_PROGRAM, &self.layout, layer);
         }
         for (layer, diff_id) in self.layers.iter().zip(self.diff_ids()) {
             unpack::layer(&self.layout, layer, diff_id, unpacked.folder())?;
         }
-        Ok(unpacked)
+        Ok(())
     }
 }

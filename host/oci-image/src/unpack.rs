@@ -33,7 +33,11 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
-    pub(crate) fn new() -> Result<Self> {
+    /// Makes an empty folder.
+    ///
+    /// # Errors
+    /// When the folder can't be made.
+    pub fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("twine-oci-").tempdir();
         let folder = folder.map_err(Error::at(&std::env::temp_dir()))?;
         Ok(Unpacked { folder })
