@@ -66,7 +66,10 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
         path: path.clone(),
         cause: error.to_string(),
     };
-    let spec: Spec = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if let Some(cause) = malformed_part(&configuration) {
+        return Err(Error::Configuration { path, cause });
+    }
+    let spec: Spec = serde_json::from_value(needed(&configuration)).map_err(malformed)?;
     let container = Container::of(&spec).ok_or_else(|| Error::Configuration {
         path: path.clone(),
         cause: "it has no process".into(),
@@ -75,6 +78,44 @@ pub fn prepare(bundle: &Path, installation: impl FnOnce() -> Result<Installation
     let text = serde_json::to_vec(&configuration).map_err(malformed)?;
     replace(&path, &text).map_err(|source| Error::File { path: path.clone(), source })?;
     Ok(true)
+}
+
+/// Checks the lists and sections to which this command adds something. Each may be missing.
+fn malformed_part(configuration: &Value) -> Option<String> {
+    let lists = ["/mounts", "/process/env", "/linux/devices", "/linux/resources/devices"];
+    let sections = ["/linux", "/linux/resources"];
+    let wrong = |pointer: &&str, is_right: fn(&Value) -> bool| {
+        configuration.pointer(pointer).is_some_and(|part| !part.is_null() && !is_right(part))
+    };
+    if let Some(list) = lists.iter().find(|pointer| wrong(pointer, Value::is_array)) {
+        return Some(format!("{list} is not a list"));
+    }
+    let section = sections.iter().find(|pointer| wrong(pointer, Value::is_object))?;
+    Some(format!("{section} is not an object"))
+}
+
+/// Returns the part of a configuration that the command line of `twine run` depends on. The rest is
+/// runc's: it may have capabilities or settings of a newer specification.
+fn needed(configuration: &Value) -> Value {
+    let process = &configuration["process"];
+    let mut needed = json!({
+        "ociVersion": configuration["ociVersion"],
+        "process": {
+            "args": process["args"],
+            "cwd": process["cwd"],
+            "user": { "uid": 0, "gid": 0 },
+        },
+    });
+    for name in ["env", "user"] {
+        if !process[name].is_null() {
+            needed["process"][name] = process[name].clone();
+        }
+    }
+    let memory = &configuration["linux"]["resources"]["memory"];
+    if !memory.is_null() {
+        needed["linux"] = json!({ "resources": { "memory": memory } });
+    }
+    needed
 }
 
 /// Whether this command has changed the configuration already. Somebody who runs a bundle by hand

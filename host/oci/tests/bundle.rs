@@ -291,6 +291,23 @@ fn fields_that_are_missing_are_made() {
     assert_eq!(changed["linux"]["devices"], json!([device]));
 }
 
+/// runc decides about settings that the command line does not depend on.
+#[test]
+fn settings_of_a_newer_specification_are_left_to_runc() {
+    for (pointer, value) in [
+        ("/process/capabilities", json!({ "bounding": ["CAP_OF_TOMORROW"] })),
+        ("/process/rlimits", json!([{ "type": "RLIMIT_OF_TOMORROW", "hard": 1, "soft": 1 }])),
+        ("/process/scheduler", json!({ "policy": "SCHED_OF_TOMORROW" })),
+        ("/process/user", json!(null)),
+        ("/linux", json!({ "namespaces": [{ "type": "tomorrow" }] })),
+    ] {
+        let configuration = with(minimal(&["/app.wasm"]), pointer, value.clone());
+        let changed = World::with(&configuration).prepared();
+        assert_eq!(changed.pointer(pointer), Some(&value), "{pointer}");
+        assert_eq!(arguments(&changed).last(), Some(&"/app.wasm"));
+    }
+}
+
 #[test]
 fn a_program_is_named_by_its_path_from_the_root() {
     for (directory, program, path) in [
