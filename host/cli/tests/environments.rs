@@ -353,7 +353,9 @@ fn each_ending_signal_ends_the_first_process_of_a_container() {
     }
     for (signal, number) in [("HUP", 1), ("INT", 2), ("QUIT", 3), ("TERM", 15)] {
         let mut command = Command::new("unshare");
-        command.args(container).arg(built("release/twine")).args(["run", "--quiet"]).arg(&program);
+        // Where the tests run, signals may be ignored.
+        command.args(container).args(["env", "--default-signal=HUP,INT,QUIT,TERM"]);
+        command.arg(built("release/twine")).args(["run", "--quiet"]).arg(&program);
         command.env("XDG_STATE_HOME", folder.path()).env("TWINE_CACHE", cache());
         let mut outside = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

@@ -312,6 +312,9 @@ fn interrupts_a_query(mut terminal: OnTerminal) {
     assert!(shown.lines().any(|line| line.trim() == "42"), "{shown}");
 }
 
+/// Begins a command: where the tests run, signals may be ignored, and would be for the command.
+const DEFAULT_SIGNALS: &str = "env --default-signal=HUP,INT,QUIT,TERM";
+
 /// The terminal's settings are restored, whatever ends a command that asks for a passphrase.
 #[test]
 fn the_terminal_is_restored_after_a_passphrase_prompt() {
@@ -320,7 +323,8 @@ fn the_terminal_is_restored_after_a_passphrase_prompt() {
     // `exec` gives the shell the command's process id. The shell continues after the command has
     // ended.
     let line = format!(
-        "trap : INT; sh -c 'echo $$ > pid; exec \"{twine}\" volume create --key passphrase v'; \
+        "trap : INT; sh -c 'echo $$ > pid; exec {DEFAULT_SIGNALS} \"{twine}\" \
+         volume create --key passphrase v'; \
          stty -a; test ! -e v"
     );
     for signal in ["", "TERM", "HUP", "INT"] {
@@ -361,8 +365,8 @@ fn a_program_ends_by_signals_after_a_passphrase_prompt() {
     for (signal, number) in [("TERM", 15), ("HUP", 1), ("INT", 2), ("QUIT", 3)] {
         // `exec` gives the shell the command's process id.
         let line = format!(
-            "trap : INT QUIT; sh -c 'echo $$ > pid; ulimit -c 0; exec \"{twine}\" run --quiet \
-             --key passphrase --dir v-{signal} loop.wat'; echo ended with $?"
+            "trap : INT QUIT; sh -c 'echo $$ > pid; ulimit -c 0; exec {DEFAULT_SIGNALS} \"{twine}\" \
+             run --quiet --key passphrase --dir v-{signal} loop.wat'; echo ended with $?"
         );
         let mut terminal = OnTerminal::start(&folder, &line);
         types_a_new_passphrase(&mut terminal);
