@@ -5,11 +5,10 @@ use crate::devices::device;
 use crate::error::{Error, Result};
 use crate::installation::{Installation, name};
 use crate::program::is_program;
+use crate::replace::replace;
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folder with Twine's files in a container.
@@ -123,33 +122,6 @@ fn needed(configuration: &Value) -> Value {
 fn is_prepared(arguments: &Value) -> bool {
     let words = [&arguments[1], &arguments[2]].map(|word| word.as_str().unwrap_or_default());
     words == ["--library-path", &format!("{FOLDER}/lib")]
-}
-
-/// Replaces a file by one with the same owner and the same permissions: a configuration may hold
-/// secrets. A new file is written and renamed, so that runc never reads half of it. If the path is a
-/// symbolic link, the file that it leads to stays.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let former = fs::metadata(path)?;
-    let new = path.with_extension("json.twine");
-    // A command that was killed may have left it.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(text)?;
-        let own = file.metadata()?;
-        if (own.uid(), own.gid()) != (former.uid(), former.gid()) {
-            fchown(&file, Some(former.uid()), Some(former.gid()))?;
-        }
-        file.set_permissions(former.permissions())?;
-        fs::rename(&new, path)
-    };
-    write().inspect_err(|_| {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&new);
-    })
 }
 
 /// The settings of a container that the command line of `twine run` depends on.

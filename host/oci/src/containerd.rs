@@ -1,6 +1,7 @@
 //! Twine's runtime in the configuration of containerd.
 
 use crate::error::{Error, Result};
+use crate::replace::replace;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -119,7 +120,7 @@ impl Configuration {
         Ok(found)
     }
 
-    /// Writes the file, by a new file that replaces it.
+    /// Writes the file, and its folder if it is missing.
     ///
     /// # Errors
     /// When it can't be written.
@@ -133,12 +134,7 @@ impl Configuration {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let new = path.with_extension("toml.twine");
-        fs::write(&new, self.to_string()).map_err(failed)?;
-        if let Ok(metadata) = path.metadata() {
-            fs::set_permissions(&new, metadata.permissions()).map_err(failed)?;
-        }
-        fs::rename(&new, &path).map_err(failed)
+        replace(&path, self.to_string().as_bytes()).map_err(failed)
     }
 }
 

@@ -18,6 +18,7 @@ mod error;
 mod installation;
 mod manage;
 mod program;
+mod replace;
 mod report;
 mod runc;
 
