@@ -20,6 +20,11 @@ fn installed(name: &str) -> bool {
     query.output().is_ok_and(|shown| shown.status.success() && shown.stdout == b"installed")
 }
 
+/// Whether this process is root's.
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
 /// Installs or upgrades to the newest versions of packages in Debian.
 pub(crate) fn install(names: &[&str]) -> Result<()> {
     let all = names.join(" ");
@@ -32,7 +37,7 @@ pub(crate) fn install(names: &[&str]) -> Result<()> {
         let why = "this is no system with apt-get";
         return Err(Failure::new(format!("{why}: install what Debian has as {all}, by its means")));
     }
-    let root = output(Command::new("id").arg("-u"))?.trim() == "0";
+    let root = is_root()?;
     if !root && !succeeds(Command::new("sudo").arg("--version")) {
         return by_hand("packages are missing, and there is no sudo to install them with");
     }
