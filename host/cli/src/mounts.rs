@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::key::{Key, key_forms};
+use crate::oci::Files;
 use crate::print::print_error;
 use crate::size;
 use clap::Args;
@@ -9,7 +10,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twine_host::{Access, Folder, Resources, Storage};
-use twine_oci_image::Unpacked;
 use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource};
 
 /// The files a program sees.
@@ -65,7 +65,7 @@ pub(crate) struct Prepared {
     /// The files that were created for new volumes.
     pub made: Made,
     /// The files of an OCI image.
-    pub image: Option<Unpacked>,
+    pub image: Option<Files>,
 }
 
 /// Files that were created for new volumes. When this is dropped, it removes those in which no
@@ -265,7 +265,7 @@ impl Prepared {
     }
 
     /// Mounts the files of an OCI image at `/`. The program can only read them.
-    pub(crate) fn image(&mut self, files: Unpacked) -> Result<(), Failure> {
+    pub(crate) fn image(&mut self, files: Files) -> Result<(), Failure> {
         self.folder(files.folder(), "/", true, &[])?;
         self.image = Some(files);
         Ok(())

@@ -1,9 +1,10 @@
 //! `twine oci`, and programs in OCI images.
 
 use crate::failure::Failure;
+use crate::mounts;
 use crate::print::print_line;
 use crate::program::{Program, is_standard_input};
-use crate::signals;
+use crate::signals::RemovedAtEnd;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -105,12 +106,12 @@ fn build(arguments: Build) -> Result<ExitCode, Failure> {
     let (program, stem) = program(&arguments.program)?;
     let mut files = Vec::new();
     for text in &arguments.files {
-        let (host, guest) = text.split_once("::").ok_or_else(|| {
-            Failure::new(
+        let (host, Some(guest)) = mounts::split(text) else {
+            return Err(Failure::new(
                 format!("--file {text}: there is no path in the image"),
                 "write it as --file HOST::GUEST",
-            )
-        })?;
+            ));
+        };
         files.push((PathBuf::from(host), guest.to_owned()));
     }
     for variable in &arguments.environment {
@@ -194,10 +195,37 @@ pub(crate) struct Found {
     pub arguments: Vec<String>,
     /// Environment variables, as `NAME=VALUE`.
     pub environment: Vec<String>,
-    /// The files of the image. The folder is removed when this is dropped.
-    pub files: Unpacked,
-    /// Whether the image has files beside the program.
-    pub has_files: bool,
+    /// The files of the image, if it has any beside the program.
+    pub files: Option<Files>,
+}
+
+/// The files of an image in a temporary folder, which is removed when this is dropped, and when a
+/// signal ends the process.
+#[derive(Debug)]
+pub(crate) struct Files {
+    unpacked: Unpacked,
+    _removed: RemovedAtEnd,
+}
+
+impl Files {
+    fn of(image: &Image) -> Result<Self, Failure> {
+        let unpacked = Unpacked::new()?;
+        let removed = RemovedAtEnd::new(unpacked.folder()).map_err(|error| {
+            Failure::system(
+                format!("signals can't be handled: {error}"),
+                &error,
+                "raise the limits of processes and of open files: `ulimit -u`, `ulimit -n`",
+            )
+        })?;
+        let files = Files { unpacked, _removed: removed };
+        image.unpack_into(&files.unpacked)?;
+        Ok(files)
+    }
+
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.unpacked.folder()
+    }
 }
 
 /// Opens the program of an image. `given` says whether the user has given arguments: these replace
@@ -208,17 +236,10 @@ pub(crate) fn open(reference: &Reference, given: bool) -> Result<Found, Failure>
     let path = command.next().unwrap_or_default();
     let directory = image.directory();
     let path = Path::new("/").join(&directory).join(path);
-    let files = Unpacked::new()?;
-    signals::remove_at_end(files.folder()).map_err(|error| {
-        Failure::system(
-            format!("signals can't be handled: {error}"),
-            &error,
-            "raise the limits of processes and of open files: `ulimit -u`, `ulimit -n`",
-        )
-    })?;
-    image.unpack_into(&files)?;
+    let files = Files::of(&image)?;
     let text = path.to_string_lossy();
-    let program = Program::of_file(files.open(&text)?, &path)?;
+    let program = Program::of_file(files.unpacked.open(&text)?, &path)?;
+    let has_others = files.unpacked.has_other_files(&text)?;
     let mut environment = image.environment();
     let has_directory = environment.iter().any(|variable| variable.starts_with("PWD="));
     if directory != "/" && !has_directory {
@@ -229,8 +250,7 @@ pub(crate) fn open(reference: &Reference, given: bool) -> Result<Found, Failure>
         name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         arguments: command.collect(),
         environment,
-        has_files: files.has_other_files(&text)?,
-        files,
+        files: has_others.then_some(files),
     })
 }
 

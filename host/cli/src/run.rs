@@ -196,25 +196,26 @@ fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut given = arguments.program.into_iter();
     let path = PathBuf::from(given.next().expect("clap requires a program"));
-    let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
     let mut variables = arguments.environment;
     let has_arguments = given.len() > 0 || arguments.invoke.is_some();
-    let (program, name, given) = match oci::reference(&path) {
+    let (program, name, given, files) = match oci::reference(&path) {
         Some(reference) => {
             let found = oci::open(&reference, has_arguments)?;
             // Those of the command line come last, and so replace others.
             variables.splice(0..0, found.environment.into_iter().map(OsString::from));
-            if found.has_files {
-                prepared.image(found.files)?;
-            }
-            let of_image = found.arguments.into_iter().map(OsString::from);
-            (found.program, found.name.into_bytes(), of_image.chain(given).collect::<Vec<_>>())
+            let given: Vec<_> =
+                found.arguments.into_iter().map(OsString::from).chain(given).collect();
+            (found.program, found.name.into_bytes(), given, found.files)
         }
         None => {
             let name = path.file_name().unwrap_or(path.as_os_str()).as_bytes().to_vec();
-            (Program::read(&path)?, name, given.collect())
+            (Program::read(&path)?, name, given.collect(), None)
         }
     };
+    let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
+    if let Some(files) = files {
+        prepared.image(files)?;
+    }
     prepared.resources.listeners = listeners(&arguments.listen)?;
     let (invoke, rest) = match arguments.invoke {
         Some(function) => {

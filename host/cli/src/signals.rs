@@ -23,6 +23,10 @@ static TERMINALS: Mutex<Vec<(u64, Arc<File>, Termios)>> = Mutex::new(Vec::new())
 /// Temporary folders, which are removed when a signal ends the process.
 static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+fn folders() -> MutexGuard<'static, Vec<PathBuf>> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether SIGINT is the program's.
 static INTERRUPTS: AtomicBool = AtomicBool::new(false);
 
@@ -45,18 +49,31 @@ fn terminals() -> MutexGuard<'static, Vec<(u64, Arc<File>, Termios)>> {
     TERMINALS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes a temporary folder also if a signal ends this process.
-///
-/// # Errors
-/// If the signal handler can't be installed.
-pub(crate) fn remove_at_end(folder: &Path) -> io::Result<()> {
-    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
-    end_on_signals()
+/// While it exists, a temporary folder is removed also if a signal ends this process. It is dropped
+/// after the folder is gone: another process may make one with the same name then.
+#[derive(Debug)]
+pub(crate) struct RemovedAtEnd(PathBuf);
+
+impl RemovedAtEnd {
+    /// # Errors
+    /// If the signal handler can't be installed.
+    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
+        folders().push(folder.to_owned());
+        let removed = RemovedAtEnd(folder.to_owned());
+        end_on_signals()?;
+        Ok(removed)
+    }
+}
+
+impl Drop for RemovedAtEnd {
+    fn drop(&mut self) {
+        folders().retain(|folder| *folder != self.0);
+    }
 }
 
 /// Removes the temporary folders, before this process ends at once.
 pub(crate) fn remove_folders() {
-    for folder in FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    for folder in folders().drain(..) {
         // Nobody is told of it any more.
         let _ = fs::remove_dir_all(folder);
     }

@@ -41,6 +41,20 @@ fn programs_truncated_anywhere_are_reported() {
     }
 }
 
+/// Nobody is asked for a passphrase for nothing, and no volume is made.
+#[test]
+fn a_missing_program_is_reported_before_its_files_are_opened() {
+    let folder = Folder::new();
+    for program in ["missing.wasm", "oci:missing"] {
+        let mut command = twine();
+        command.args(["run", "--key", "passphrase", "--dir", "v", program]);
+        let ended = run(command.current_dir(folder.path()));
+        ended.failed_with(1, "missing");
+        assert!(!ended.err.contains("passphrase"), "{ended:?}");
+        assert!(!folder.path().join("v").exists());
+    }
+}
+
 #[test]
 fn other_versions_and_components_are_named() {
     run_bytes(b"\0asm\x02\0\0\0").failed_with(1, "version 2");
