@@ -302,4 +302,13 @@ host_calls! {
 
     /// Stores the first `length` bytes of that buffer for later runs of this program.
     0x62 code_store(length) -> (status);
+
+    /// Has a quoting enclave turn a report into a quote. The transfer buffer holds the report of
+    /// `length` bytes (432) at `pointer`, for the target of the launch request. After the call it
+    /// holds the quote, of `count` bytes, at its start: at most `wire::MAX_QUOTE` bytes.
+    0x70 quote(pointer, length) -> (status, count);
+
+    /// Takes the evidence of the launch: the `length` bytes at `pointer` in the transfer buffer, in
+    /// the form of the launch request.
+    0x71 evidence(pointer, length) -> (status);
 }

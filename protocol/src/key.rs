@@ -39,6 +39,19 @@ pub struct Sealing {
     /// Whether only this image can derive the key (KEYPOLICY.MRENCLAVE), or all newer images of its
     /// signer too (KEYPOLICY.MRSIGNER).
     pub this_image: bool,
-    /// Whether the key is for any program, or only for the running one.
-    pub any_program: bool,
+    /// What the enclave must run.
+    pub scope: Scope,
+}
+
+/// What an enclave must run to derive a sealing key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// The program that ran when the key was made.
+    #[default]
+    Program,
+    /// Any program.
+    AnyProgram,
+    /// A program under a signed manifest of the same owner, name and generation. The key is always
+    /// one of this image.
+    Deployment,
 }

@@ -58,8 +58,67 @@ pub struct Launch {
     pub compile_threads: u64,
     /// Whether to have the host keep the program's compiled code, sealed, for later runs.
     pub keep_code: bool,
-    /// Whether to report how long each phase took.
-    pub timings: bool,
+    /// Names of variables in the environment whose values are secret. Evidence has only the names.
+    pub secrets: Vec<Vec<u8>>,
+    /// Where the program's standard streams lead.
+    pub streams: Streams,
+    /// What the outcome tells of the run.
+    pub diagnostics: Diagnostics,
+    /// A manifest with its owner's signature, which the launch must follow.
+    pub manifest: Option<Vec<u8>>,
+    /// The evidence to make before the program starts.
+    pub evidence: Option<EvidenceRequest>,
+}
+
+/// Where the program's standard streams lead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streams {
+    /// Standard input.
+    pub stdin: Stream,
+    /// Standard output.
+    pub stdout: Stream,
+    /// Standard error.
+    pub stderr: Stream,
+}
+
+/// Where a standard stream leads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    /// To the host.
+    #[default]
+    Host,
+    /// Nowhere: the input is empty, and output is dropped inside the enclave.
+    None,
+}
+
+/// What the outcome tells of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostics {
+    /// Backtraces of traps.
+    pub backtraces: bool,
+    /// Times of the run's phases, and counts of its volumes.
+    pub statistics: bool,
+}
+
+/// A request for evidence of the launch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceRequest {
+    /// The TARGETINFO of the quoting enclave (SDM Vol. 3D, table 37-20): 512 bytes.
+    pub target: Vec<u8>,
+    /// The nonce of whoever asks for the evidence.
+    pub nonce: Option<Vec<u8>>,
+    /// The form of the evidence.
+    pub form: EvidenceForm,
+}
+
+/// A form of evidence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EvidenceForm {
+    /// CBOR: the quote and the claims.
+    #[default]
+    Cbor,
+    /// An X.509 certificate in DER, with the same as an extension.
+    Certificate,
 }
 
 /// A compiler for programs.
@@ -172,11 +231,11 @@ pub fn larger_image(code: u64) -> String {
 pub struct Outcome {
     /// How the run ended.
     pub end: End,
-    /// Nanoseconds by phase, if the launch asked for them.
+    /// Nanoseconds by phase, if the launch asked for statistics.
     pub timings: Option<Timings>,
     /// Problems with the program's files that are not part of its end, one line each.
     pub troubles: Vec<String>,
-    /// Statistics of its volumes, in the order of the mounts.
+    /// Statistics of its volumes, in the order of the mounts, if the launch asked for them.
     pub volumes: Vec<VolumeStatistics>,
 }
 
@@ -313,7 +372,15 @@ mod tests {
             compiler: Compiler::BaselineIfPossible,
             compile_threads: 2,
             keep_code: true,
-            timings: true,
+            secrets: vec!["TOKEN".into()],
+            streams: Streams { stdin: Stream::None, ..Streams::default() },
+            diagnostics: Diagnostics { backtraces: true, statistics: false },
+            manifest: Some(vec![0xd2]),
+            evidence: Some(EvidenceRequest {
+                target: vec![1; 512],
+                nonce: Some(vec![2; 32]),
+                form: EvidenceForm::Certificate,
+            }),
         }
     }
 

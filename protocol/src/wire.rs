@@ -9,6 +9,12 @@ pub const MAX_PROGRAM: u64 = 1 << 30;
 /// Limit on the size of a program's sealed compiled code, in bytes.
 pub const MAX_CODE: u64 = 1 << 30;
 
+/// Limit on the size of a quote, in bytes.
+pub const MAX_QUOTE: u64 = 64 << 10;
+
+/// Limit on the size of evidence, in bytes.
+pub const MAX_EVIDENCE: u64 = TRANSFER_BUFFER_SIZE;
+
 /// Size of the transfer buffer that the host gives to each thread, in bytes.
 pub const TRANSFER_BUFFER_SIZE: u64 = TRANSFER_BUFFER_LENGTH as u64;
 

@@ -14,6 +14,7 @@ const NATIVE: &[&str] = &[
     "twine-boundary",
     "twine-cli",
     "twine-engine",
+    "twine-evidence",
     "twine-fuzz-input",
     "twine-host",
     "twine-hostfs",

@@ -12,7 +12,7 @@ use twine_fuzz_input::Input;
 use twine_protocol::calls::{RawCall, number};
 use twine_protocol::folder::{MAX_DATA, MAX_MESSAGE, Request};
 use twine_protocol::wire::{
-    Clock, MAX_CODE, MAX_LAUNCH, MAX_PROGRAM, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
+    Clock, MAX_CODE, MAX_LAUNCH, MAX_PROGRAM, MAX_QUOTE, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
 };
 
 /// Sizes in words: the host's memory before the enclave, the enclave, the host's memory after it.
@@ -107,7 +107,9 @@ impl RawCall for &Host<'_> {
         }
         // The address of the buffer, in calls that have one.
         let buffer = match call {
-            number::poll | number::report | number::panicked => arguments[0],
+            number::poll | number::report | number::panicked | number::quote | number::evidence => {
+                arguments[0]
+            }
             number::storage_read => arguments[2],
             _ => arguments[1],
         };
@@ -153,6 +155,9 @@ fn of_the_host(bytes: &[u8]) {
     assert!(bytes.as_chunks::<8>().0.iter().all(|word| *word != SECRET.to_le_bytes()));
 }
 
+/// The number of different calls in [`one`].
+const KINDS: u8 = 27;
+
 fn one<'a>(
     boundary: &Boundary<&'a Host<'a>>,
     file: &mut MappedFile<'_, &'a Host<'a>>,
@@ -162,7 +167,7 @@ fn one<'a>(
     let mut buffer = [0xa5; 1024];
     let length = usize::from(call >> 5) * 100;
     let bytes = &mut buffer[..length];
-    match call % 25 {
+    match call % KINDS {
         0 => {
             if let Ok(launch) = boundary.launch() {
                 assert!(launch.encode().len() as u64 <= MAX_LAUNCH);
@@ -236,6 +241,13 @@ fn one<'a>(
             let _ = file.write_pieces(&[(0, one), (4096, &other[..other.len() / 8 * 8])]);
         }
         23 => drop(file.write_through(8, bytes)),
+        24 => {
+            if let Ok(quote) = boundary.quote(bytes) {
+                assert!(quote.len() as u64 <= MAX_QUOTE);
+                of_the_host(&quote);
+            }
+        }
+        25 => drop(boundary.evidence(bytes)),
         _ => {
             let asked = bytes.len();
             let request = Request::Read(1, 2, asked as u64);
@@ -251,9 +263,9 @@ fn one<'a>(
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = Vec::new();
     let transfer = [0];
-    for call in 0..25 {
+    for call in 0..KINDS {
         for size in [2, 6] {
-            let mut seed = vec![2, call + 25 * size, call];
+            let mut seed = vec![2, call + KINDS * size, call];
             seed.extend_from_slice(&transfer);
             for answer in 0..4 {
                 seed.extend_from_slice(&[1, 24 * answer, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);

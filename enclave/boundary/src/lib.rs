@@ -49,8 +49,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use twine_protocol::calls::{HostRange, RawCall, stub};
 use twine_protocol::launch::{DecodeError, Launch, Outcome};
 use twine_protocol::wire::{
-    Clock, MAX_CODE, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, PollRecord, Status,
-    StreamKind, TRANSFER_BUFFER_SIZE, Unit,
+    Clock, MAX_CODE, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, MAX_QUOTE, PollRecord,
+    Status, StreamKind, TRANSFER_BUFFER_SIZE, Unit,
 };
 
 /// Why a host call failed.
@@ -277,6 +277,36 @@ impl<R: RawCall> Boundary<R> {
         part.copy_out(&bytes);
         let (code, _) = stub::report(&self.raw, part.address(), part.len() as u64);
         status(code).map_err(refused)
+    }
+
+    /// Has the quoting enclave turn a report of this enclave into a quote, which is not checked
+    /// here: whoever verifies it does that.
+    ///
+    /// # Errors
+    /// The host made no quote, or one of more than [`MAX_QUOTE`] bytes.
+    pub fn quote(&self, report: &[u8]) -> Result<Vec<u8>, Error> {
+        let refused = |status| Error::Refused { what: "a quote", status };
+        let buffer = self.transfer()?;
+        let part = self.put(report).map_err(refused)?;
+        let (code, length) = stub::quote(&self.raw, part.address(), part.len() as u64);
+        status(code).map_err(refused)?;
+        let most = usize::try_from(MAX_QUOTE).unwrap_or(usize::MAX).min(buffer.len());
+        let mut quote = zeros("a quote", count(length, most).map_err(refused)?)?;
+        taken(buffer.first(quote.len()), length, &mut quote).map_err(refused)?;
+        Ok(quote)
+    }
+
+    /// Hands evidence over to the host.
+    ///
+    /// # Errors
+    /// The evidence is larger than the transfer buffer, or the host does not take it.
+    pub fn evidence(&self, evidence: &[u8]) -> Result<(), Error> {
+        let refused = |status| Error::Refused { what: "the evidence", status };
+        let part = self.put(evidence).map_err(refused)?;
+        if part.len() != evidence.len() {
+            return Err(refused(Status::Invalid));
+        }
+        status(stub::evidence(&self.raw, part.address(), part.len() as u64).0).map_err(refused)
     }
 
     /// Reports that an allocation of `size` bytes failed. Allocates nothing itself.

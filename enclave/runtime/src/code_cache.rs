@@ -14,7 +14,7 @@ use std::thread;
 use twine_boundary::HostSlice;
 use twine_engine::{Compiled, EngineConfig, Error, Identified, Limits};
 use twine_protocol::code::CodeSettings;
-use twine_protocol::key::Sealing;
+use twine_protocol::key::{Scope, Sealing};
 use twine_protocol::launch::Compiler;
 use twine_sgx::{CodeMemory, host};
 
@@ -29,7 +29,7 @@ const HEAD_BYTES: usize = MAGIC.len() + ABOUT_BYTES + PARAMETER_BYTES;
 const PIECE: usize = 256 << 10;
 
 /// Only this image may run code that it compiled, and only as this program.
-const SEALING: Sealing = Sealing { this_image: true, any_program: false };
+const SEALING: Sealing = Sealing { this_image: true, scope: Scope::Program };
 
 /// How to compile code.
 pub(crate) struct Compilation {

@@ -1,5 +1,6 @@
 //! The host as a program's system: streams, sockets, clocks.
 
+use twine_protocol::launch::{Stream, Streams};
 use twine_protocol::wire::{self, PollRecord, SocketStatus, Status, poll};
 use twine_sgx::host;
 use twine_wasi::{
@@ -65,20 +66,46 @@ fn readiness(record: &PollRecord) -> Readiness {
     }
 }
 
-/// The host as a program's system.
+/// The host as a program's system. Streams that lead nowhere never leave the enclave: they behave
+/// as `/dev/null` does.
 #[derive(Debug)]
-pub(crate) struct HostSystem;
+pub(crate) struct HostSystem {
+    /// Whether standard stream 0, 1 or 2 leads nowhere.
+    closed: [bool; 3],
+}
+
+impl HostSystem {
+    /// Makes the system of a program with these streams.
+    pub(crate) fn new(streams: Streams) -> Self {
+        let Streams { stdin, stdout, stderr } = streams;
+        HostSystem { closed: [stdin, stdout, stderr].map(|stream| stream == Stream::None) }
+    }
+
+    fn is_closed(&self, stream: u64) -> bool {
+        let stream = usize::try_from(stream).ok();
+        stream.and_then(|stream| self.closed.get(stream)).is_some_and(|closed| *closed)
+    }
+}
 
 impl System for HostSystem {
     fn read(&mut self, stream: u64, bytes: &mut [u8]) -> Result<usize, SystemError> {
+        if self.is_closed(stream) {
+            return Ok(0);
+        }
         host().read(stream, bytes).map_err(system_error)
     }
 
     fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<usize, SystemError> {
+        if self.is_closed(stream) {
+            return Ok(bytes.len());
+        }
         host().write(stream, bytes).map_err(system_error)
     }
 
     fn kind(&mut self, stream: u64) -> Result<StreamKind, SystemError> {
+        if self.is_closed(stream) {
+            return Ok(StreamKind::Device);
+        }
         match host().stream_kind(stream).map_err(system_error)? {
             wire::StreamKind::Pipe => Ok(StreamKind::Pipe),
             wire::StreamKind::Terminal => Ok(StreamKind::Terminal),
@@ -123,9 +150,21 @@ impl System for HostSystem {
         requests: &[PollRequest],
         timeout: Option<u64>,
     ) -> Result<Vec<Readiness>, SystemError> {
-        let mut records: Vec<PollRecord> = requests.iter().map(record).collect();
-        host().poll(&mut records, timeout.unwrap_or(u64::MAX)).map_err(system_error)?;
-        Ok(records.iter().map(readiness).collect())
+        let is_closed = |request: &&PollRequest| self.is_closed(request.stream);
+        let mut records: Vec<PollRecord> =
+            requests.iter().filter(|request| !is_closed(request)).map(record).collect();
+        // A stream that leads nowhere is always ready.
+        let timeout = match records.len() == requests.len() {
+            true => timeout.unwrap_or(u64::MAX),
+            false => 0,
+        };
+        host().poll(&mut records, timeout).map_err(system_error)?;
+        let mut answers = records.iter().map(readiness);
+        let answer = |request: &PollRequest| match is_closed(&request) {
+            true => Readiness::Ready { bytes: 0, hangup: false },
+            false => answers.next().unwrap_or(Readiness::Pending),
+        };
+        Ok(requests.iter().map(answer).collect())
     }
 
     fn time(&mut self, clock: Clock) -> Result<u64, SystemError> {

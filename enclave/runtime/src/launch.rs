@@ -1,23 +1,31 @@
 //! Handles the launch request, and makes the outcome.
 
+use crate::attestation::{self, identity};
 use crate::code_cache::{self, Compilation};
 use crate::host_system::HostSystem;
 use crate::mounts::{self, Mounted, Refused};
 use crate::sealing_keys::SealingKeys;
 use crate::task;
+use crate::terms::{Environment, NoValue, terms};
 use std::cell::LazyCell;
 use std::process;
 use std::thread;
 use twine_boundary::Error as BoundaryError;
 use twine_engine::{
-    self as engine, Ended, EngineConfig, Guarded, Identified, Invoke, Limits, Linked, Start,
+    self as engine, Compiled, Ended, EngineConfig, Guarded, Identified, Invoke, Limits, Linked,
+    Start,
 };
+use twine_evidence::bytes::Bytes;
+use twine_evidence::manifest::Refusal;
+use twine_evidence::signed::Signed;
+use twine_evidence::statement::{self, Deployment};
+use twine_evidence::terms::Terms;
 use twine_protocol::launch::{End, Launch, Outcome, Timings, larger_image};
 use twine_protocol::task::Task;
 use twine_protocol::wire::{Clock, FIRST_SOCKET, Status};
 use twine_sgx::{
     GuardedMemories, code_memory, code_refused, guarded_memories, host, pages_can_be_added,
-    report_panics, use_processor,
+    report_panics, use_processor, writable_code_pages,
 };
 
 /// Size, in bytes, of the stack for the program's own frames. The main thread's stack in
@@ -100,7 +108,7 @@ fn run() -> Outcome {
         _ => run_program(&launch, &mut timings, &mut outcome),
     };
     outcome.end = end;
-    outcome.timings = launch.timings.then_some(timings);
+    outcome.timings = launch.diagnostics.statistics.then_some(timings);
     outcome
 }
 
@@ -118,14 +126,14 @@ fn limits(launch: &Launch) -> Limits {
     }
 }
 
-fn start(launch: &Launch) -> Start {
+fn start(launch: &Launch, environment: &Environment) -> Start {
     let invoke = launch.invoke.as_ref().map(|invoke| Invoke {
         function: invoke.function.clone(),
         arguments: invoke.arguments.clone(),
     });
     Start {
         arguments: launch.arguments.clone(),
-        environment: launch.environment.clone(),
+        environment: environment.variables(),
         invoke,
         listeners: FIRST_SOCKET..FIRST_SOCKET.saturating_add(launch.listeners),
     }
@@ -168,9 +176,22 @@ fn compile_program(launch: &Launch) -> End {
 }
 
 fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) -> End {
-    let mut watch = Watch { wanted: launch.timings, last: 0 };
+    let mut watch = Watch { wanted: launch.diagnostics.statistics, last: 0 };
     watch.lap();
-    let start = start(launch);
+    let signed = match launch.manifest.as_deref().map(Signed::open).transpose() {
+        Ok(signed) => signed,
+        Err(error) => {
+            return refused(
+                error.to_string(),
+                "sign the manifest with its owner's key: `twine manifest sign`".into(),
+            );
+        }
+    };
+    let environment = match Environment::of(launch) {
+        Ok(environment) => environment,
+        Err(error) => return no_value(&error),
+    };
+    let start = start(launch, &environment);
     // Evaluated only after the program was received, if no cached code is used.
     let wanted = LazyCell::new(|| compilation(launch));
     let opened = || timings.compile = watch.lap();
@@ -196,20 +217,102 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         timings.compile = watch.lap();
         compiled
     };
-    let keys = SealingKeys::of_program(compiled.sha256());
+    let terms = terms(launch, &environment, compiled.sha256());
+    let engine = engine_of(&compiled);
+    let deployment = match &signed {
+        None => None,
+        Some(signed) => match allowed(signed, &terms, &engine) {
+            Ok(deployment) => Some(deployment),
+            Err(refusal) => return not_allowed(&refusal),
+        },
+    };
+    let keys = SealingKeys::of_program(compiled.sha256()).in_deployment(deployment.as_ref());
     // Only after the program was found valid, so that no volume is made for an invalid one.
     let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),
     };
-    let end = match compiled.link(Box::new(HostSystem), files, start) {
+    // Before anything of the program runs.
+    if let Some(request) = &launch.evidence
+        && let Err(error) = attestation::hand_over(request, terms, deployment, engine)
+    {
+        return no_evidence(&error);
+    }
+    let end = match compiled.link(Box::new(HostSystem::new(launch.streams)), files, start) {
         Ok(linked) => run_linked(linked, launch, timings, &mut watch, outcome),
         Err(error) => refused_program(&error),
     };
     let (troubles, statistics) = volumes.finish();
     outcome.troubles.extend(troubles);
-    outcome.volumes = statistics;
+    if launch.diagnostics.statistics {
+        outcome.volumes = statistics;
+    }
     end
+}
+
+/// Returns what the launch statement says of the engine, and of the code that it made.
+fn engine_of(compiled: &Compiled) -> statement::Engine {
+    let EngineConfig { baseline, guarded, .. } = compiled.config();
+    statement::Engine {
+        compiler: if baseline {
+            statement::Compiler::Baseline
+        } else {
+            statement::Compiler::Optimizing
+        },
+        guard_pages: guarded.is_some(),
+        writable_code: writable_code_pages(),
+    }
+}
+
+/// Checks that the manifest allows the launch, in this enclave.
+fn allowed(
+    signed: &Signed,
+    terms: &Terms,
+    engine: &statement::Engine,
+) -> Result<Deployment, Refusal> {
+    let manifest = signed.manifest();
+    manifest.allow(terms, &identity())?;
+    manifest.allow_code(engine)?;
+    Ok(manifest.deployment(signed.owner()))
+}
+
+fn not_allowed(refusal: &Refusal) -> End {
+    let remedy = match refusal {
+        Refusal::Terms(_) => {
+            "start it as `twine manifest show` says, or have its owner change the manifest"
+        }
+        _ => "use an image that the manifest names, or have its owner add this one",
+    };
+    refused(refusal.to_string(), remedy.into())
+}
+
+fn no_value(NoValue(name): &NoValue) -> End {
+    let name = Bytes(name.clone()).escaped();
+    refused(
+        format!("the secret {name} has no value, or several"),
+        format!("give it one: --secret {name}=VALUE"),
+    )
+}
+
+fn no_evidence(error: &attestation::Error) -> End {
+    let (cause, remedy) = match error {
+        attestation::Error::Request => (
+            "the request for evidence is not valid".into(),
+            "use the `twine` command and the image of the same release",
+        ),
+        attestation::Error::TooLong(length) => (
+            format!("the launch statement has {length} bytes, too many for evidence"),
+            "shorten the arguments or the environment; secrets take no room: --secret",
+        ),
+        attestation::Error::Randomness => {
+            ("the CPU returns no random bytes".into(), "try again, or use another machine")
+        }
+        attestation::Error::Host(error) => (
+            format!("no evidence was made: {error}"),
+            "see that the machine has a quoting enclave: `twine info`",
+        ),
+    };
+    refused(cause, remedy.into())
 }
 
 /// Starts a thread that watches the program.
@@ -253,7 +356,10 @@ fn run_linked(
     }
     match end {
         engine::End::Exited { code, results } => End::Exited { code, results },
-        engine::End::Trapped { cause, backtrace } => End::Trapped { cause, backtrace },
+        engine::End::Trapped { cause, backtrace } => End::Trapped {
+            cause,
+            backtrace: if launch.diagnostics.backtraces { backtrace } else { Vec::new() },
+        },
         engine::End::Refused(error) => refused_program(&error),
     }
 }

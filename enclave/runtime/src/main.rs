@@ -19,6 +19,8 @@
 )]
 
 #[cfg(target_env = "sgx")]
+mod attestation;
+#[cfg(target_env = "sgx")]
 #[expect(unsafe_code, reason = "code that this image sealed runs unchecked")]
 mod code_cache;
 #[cfg(target_env = "sgx")]
@@ -33,6 +35,8 @@ mod mounts;
 mod sealing_keys;
 #[cfg(target_env = "sgx")]
 mod task;
+#[cfg(target_env = "sgx")]
+mod terms;
 
 #[cfg(target_env = "sgx")]
 fn main() {

@@ -3,7 +3,9 @@
 
 use graviola::hashing::Sha256;
 use graviola::hashing::hmac::Hmac;
-use twine_protocol::key::Sealing;
+use twine_evidence::bytes::Digest;
+use twine_evidence::statement::Deployment;
+use twine_protocol::key::{Scope, Sealing};
 use twine_sgx::{Holder, KeyRefused, KeyRequest, Svn};
 use twine_volume::{Error, KeyEncryptionKey, NewSlot, Refusal};
 
@@ -12,6 +14,7 @@ const VERSION: u8 = 1;
 
 const THIS_IMAGE: u8 = 1;
 const ANY_PROGRAM: u8 = 2;
+const DEPLOYMENT: u8 = 4;
 
 /// The purpose of a key. Keys of different purposes differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,35 +53,57 @@ impl Parameters {
         let (head, keyid) = bytes.split_last_chunk::<32>()?;
         let (head, cpusvn) = head.split_last_chunk::<16>()?;
         let &[VERSION, flags, low, high] = head else { return None };
-        if flags & !(THIS_IMAGE | ANY_PROGRAM) != 0 {
-            return None;
-        }
-        let sealing =
-            Sealing { this_image: flags & THIS_IMAGE != 0, any_program: flags & ANY_PROGRAM != 0 };
+        let scope = match flags & !THIS_IMAGE {
+            0 => Scope::Program,
+            ANY_PROGRAM => Scope::AnyProgram,
+            DEPLOYMENT => Scope::Deployment,
+            _ => return None,
+        };
+        let sealing = Sealing { this_image: flags & THIS_IMAGE != 0, scope };
         let isvsvn = u16::from_le_bytes([low, high]);
         Some(Parameters { sealing, svn: Svn { isvsvn, cpusvn: *cpusvn }, keyid: *keyid })
     }
 }
 
 fn flags(sealing: Sealing) -> u8 {
-    (u8::from(sealing.this_image) * THIS_IMAGE) | (u8::from(sealing.any_program) * ANY_PROGRAM)
+    let scope = match sealing.scope {
+        Scope::Program => 0,
+        Scope::AnyProgram => ANY_PROGRAM,
+        Scope::Deployment => DEPLOYMENT,
+    };
+    (u8::from(sealing.this_image) * THIS_IMAGE) | scope
+}
+
+/// The part of a deployment that its sealing keys depend on: owner, name and generation. Neither
+/// the version of the manifest nor the program is in it, so an owner can update both.
+fn deployment_digest(deployment: &Deployment) -> Digest {
+    let Deployment { owner, name, generation, .. } = deployment;
+    // Before the name, each part has a fixed size.
+    let parts = [&owner.0[..], &generation.to_le_bytes(), name.as_bytes()].concat();
+    Digest::of(&parts)
 }
 
 /// The sealing keys that a program in this enclave may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SealingKeys {
     program: Option<[u8; 32]>,
+    deployment: Option<Digest>,
 }
 
 impl SealingKeys {
     /// The keys for the program with this SHA-256.
     pub(crate) fn of_program(program: [u8; 32]) -> Self {
-        SealingKeys { program: Some(program) }
+        SealingKeys { program: Some(program), deployment: None }
+    }
+
+    /// Adds the keys of the deployment under which the program runs.
+    pub(crate) fn in_deployment(self, deployment: Option<&Deployment>) -> Self {
+        SealingKeys { deployment: deployment.map(deployment_digest), ..self }
     }
 
     /// The keys for this enclave itself, without a program: only keys that any program may have.
     pub(crate) fn of_any_program() -> Self {
-        SealingKeys { program: None }
+        SealingKeys { program: None, deployment: None }
     }
 
     /// Derives a new key, and makes the slot of a volume that records its parameters.
@@ -117,11 +142,23 @@ impl SealingKeys {
     ) -> Result<KeyEncryptionKey, Refusal> {
         let parameters = Parameters::decode(parameters)
             .ok_or_else(|| Refusal("its parameters are of another version, or damaged".into()))?;
-        let Sealing { this_image, any_program } = parameters.sealing;
-        if any_program && !asked.any_program {
-            return Err(Refusal(
-                "it is sealed to any program, and a key of one program was asked for".into(),
-            ));
+        let Sealing { this_image, scope } = parameters.sealing;
+        let wrong = match (asked.scope, scope) {
+            (Scope::Program, Scope::Program)
+            | (Scope::AnyProgram, Scope::Program | Scope::AnyProgram)
+            | (Scope::Deployment, Scope::Deployment) => None,
+            (Scope::Program, Scope::AnyProgram) => {
+                Some("it is sealed to any program, and a key of one program was asked for")
+            }
+            (Scope::Deployment, Scope::Program | Scope::AnyProgram) => {
+                Some("it is not sealed to a deployment, and a key of one was asked for")
+            }
+            (Scope::Program | Scope::AnyProgram, Scope::Deployment) => {
+                Some("it is sealed to a deployment, and no key of one was asked for")
+            }
+        };
+        if let Some(wrong) = wrong {
+            return Err(Refusal(wrong.into()));
         }
         if asked.this_image && !this_image {
             return Err(Refusal(
@@ -163,16 +200,26 @@ impl SealingKeys {
         parameters: &Parameters,
     ) -> Result<KeyEncryptionKey, Refusal> {
         let sealing = parameters.sealing;
-        let program = match (sealing.any_program, self.program) {
-            (true, _) => None,
-            (false, Some(program)) => Some(program),
-            (false, None) => {
-                return Err(Refusal(
-                    "it is sealed to one program, and nothing else may have it".into(),
-                ));
-            }
+        let bound_to = match sealing.scope {
+            Scope::AnyProgram => None,
+            Scope::Program => Some(self.program.ok_or_else(|| {
+                Refusal("it is sealed to one program, and nothing else may have it".into())
+            })?),
+            Scope::Deployment => Some(
+                self.deployment
+                    .ok_or_else(|| {
+                        Refusal(
+                            "it is sealed to a deployment, and this is no run under its signed \
+                             manifest"
+                                .into(),
+                        )
+                    })?
+                    .0,
+            ),
         };
-        let holder = if sealing.this_image { Holder::Image } else { Holder::Signer };
+        // A deployment does not depend on who has the signing key of the image.
+        let of_image = sealing.this_image || sealing.scope == Scope::Deployment;
+        let holder = if of_image { Holder::Image } else { Holder::Signer };
         let request = KeyRequest { holder, svn: parameters.svn, keyid: parameters.keyid };
         let sealing_key = request.derive().map_err(|error| {
             Refusal(match error {
@@ -191,8 +238,8 @@ impl SealingKeys {
             Purpose::Code => "twine code key 1",
         });
         hmac.update([flags(sealing)]);
-        if let Some(program) = program {
-            hmac.update(program);
+        if let Some(bound_to) = bound_to {
+            hmac.update(bound_to);
         }
         let mut key = KeyEncryptionKey::default();
         key.copy_from_slice(hmac.finish().as_ref());

@@ -5,7 +5,7 @@ use crate::mounts;
 use crate::sealing_keys::SealingKeys;
 use twine_engine::Identified;
 use twine_hostfs::Folder;
-use twine_protocol::key::{Sealing, VolumeKey};
+use twine_protocol::key::{Scope, Sealing, VolumeKey};
 use twine_protocol::launch::{End, VolumeSource};
 use twine_protocol::task::{OpenVolume, VolumeTask};
 use twine_protocol::wire::{Status, StreamKind, Unit};
@@ -24,7 +24,7 @@ pub(crate) fn run(task: &VolumeTask) -> End {
 /// Returns the sealing keys for a new slot. Only a new slot may use the program that the host
 /// names. To open a slot of a program, that program must run.
 fn keys_for(key: &VolumeKey) -> Result<SealingKeys, Error> {
-    if !matches!(key, VolumeKey::Sealed(Sealing { any_program: false, .. })) {
+    if !matches!(key, VolumeKey::Sealed(Sealing { scope: Scope::Program, .. })) {
         return Ok(SealingKeys::of_any_program());
     }
     let program = host().program().map_err(|_| Error::Invalid("the program did not come"))?;

@@ -93,3 +93,19 @@ pub(crate) fn memory() -> Range<usize> {
 pub(crate) fn guard() -> Range<usize> {
     region(&raw const TWINE_GUARD_BASE, &raw const TWINE_GUARD_SIZE)
 }
+
+/// Sizes of the regions of this image, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Regions {
+    /// The heap with its growth.
+    pub heap: u64,
+    /// The code arena.
+    pub code: u64,
+    /// The addresses for memories with guards.
+    pub guards: u64,
+}
+
+/// Returns the sizes of the regions of this image.
+pub fn regions() -> Regions {
+    Regions { heap: heap_size() as u64, code: arena().len() as u64, guards: guard().len() as u64 }
+}

@@ -42,6 +42,8 @@ mod cpu;
 #[cfg(target_env = "sgx")]
 mod egetkey;
 #[cfg(target_env = "sgx")]
+mod ereport;
+#[cfg(target_env = "sgx")]
 mod exit;
 #[cfg(any(test, target_env = "sgx"))]
 mod guard_slots;
@@ -69,9 +71,13 @@ pub use cpu::use_processor;
 #[cfg(target_env = "sgx")]
 pub use egetkey::{Holder, KeyRefused, KeyRequest, Svn};
 #[cfg(target_env = "sgx")]
+pub use ereport::{Identity, report_for};
+#[cfg(target_env = "sgx")]
 pub use exit::{Outside, host, report_panics};
 #[cfg(target_env = "sgx")]
 pub use guarded_memory::{GuardedMemories, guarded_memories};
+#[cfg(target_env = "sgx")]
+pub use layout::{Regions, regions};
 #[cfg(target_env = "sgx")]
 pub use wasmtime_sys::{
     CodeMemory, code_memory, code_refused, pages_can_be_added, writable_code_pages,

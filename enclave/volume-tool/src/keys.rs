@@ -7,7 +7,7 @@ use crate::job::Job;
 use crate::outside::Outside;
 use crate::session::{close, open};
 use serde_json::{Value, json};
-use twine_protocol::key::VolumeKey;
+use twine_protocol::key::{Scope, VolumeKey};
 use twine_protocol::task::OpenVolume;
 use twine_volume::{Error as VolumeError, SlotInfo, SlotKind, Volume};
 
@@ -17,7 +17,11 @@ pub(crate) fn words(slot: &SlotInfo, outside: &dyn Outside) -> String {
         SlotKind::Sealed => match outside.sealing(&slot.parameters) {
             Some(sealing) => format!(
                 "sealed to {} in {}",
-                if sealing.any_program { "any program" } else { "one program" },
+                match sealing.scope {
+                    Scope::Program => "one program",
+                    Scope::AnyProgram => "any program",
+                    Scope::Deployment => "one deployment",
+                },
                 if sealing.this_image { "one image" } else { "its signer's images" },
             ),
             None => "sealed, in a way that is not known".into(),
@@ -39,7 +43,12 @@ pub(crate) fn object(slot: &SlotInfo, outside: &dyn Outside) -> Value {
     if slot.kind == SlotKind::Sealed
         && let Some(sealing) = outside.sealing(&slot.parameters)
     {
-        object["any_program"] = sealing.any_program.into();
+        object["scope"] = match sealing.scope {
+            Scope::Program => "program",
+            Scope::AnyProgram => "any-program",
+            Scope::Deployment => "deployment",
+        }
+        .into();
         object["this_image"] = sealing.this_image.into();
     }
     object

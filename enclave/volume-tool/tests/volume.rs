@@ -4,7 +4,7 @@ mod common;
 
 use common::{Recorder, all, inside, memory, strings, write};
 use std::collections::HashMap;
-use twine_protocol::key::{Sealing, VolumeKey};
+use twine_protocol::key::{Scope, Sealing, VolumeKey};
 use twine_protocol::launch::End;
 use twine_protocol::task::{FolderLocation, Location, OpenVolume, Operation, Repair, VolumeTask};
 use twine_vfs::{FileSystem, Memory, Shared};
@@ -66,9 +66,10 @@ impl Outside for Machine {
 
     fn new_slot(&mut self, key: &VolumeKey) -> Result<NewSlot, Error> {
         match key {
-            VolumeKey::Sealed(sealing) => {
-                NewSlot::sealed(&[sealing.any_program.into()], KeyEncryptionKey::new(SEALED))
-            }
+            VolumeKey::Sealed(sealing) => NewSlot::sealed(
+                &[u8::from(sealing.scope == Scope::AnyProgram)],
+                KeyEncryptionKey::new(SEALED),
+            ),
             VolumeKey::File(bytes) => NewSlot::key_file(bytes),
             VolumeKey::Passphrase(text) => {
                 NewSlot::passphrase(text.as_bytes(), Cost { memory: 64, passes: 1, lanes: 1 })
@@ -77,7 +78,8 @@ impl Outside for Machine {
     }
 
     fn sealing(&self, parameters: &[u8]) -> Option<Sealing> {
-        Some(Sealing { any_program: parameters == [1], this_image: false })
+        let scope = if parameters == [1] { Scope::AnyProgram } else { Scope::Program };
+        Some(Sealing { scope, this_image: false })
     }
 
     fn storage(&mut self, number: u64) -> Box<dyn Storage> {
@@ -102,8 +104,8 @@ fn passphrase(text: &str) -> VolumeKey {
     VolumeKey::Passphrase(text.into())
 }
 
-fn sealed(any_program: bool) -> VolumeKey {
-    VolumeKey::Sealed(Sealing { this_image: false, any_program })
+fn sealed(scope: Scope) -> VolumeKey {
+    VolumeKey::Sealed(Sealing { this_image: false, scope })
 }
 
 fn volume(storage: u64, key: VolumeKey) -> OpenVolume {
@@ -229,14 +231,16 @@ fn volumes_that_do_not_open_say_why() {
     machine.create(1, file(1));
     machine.list(volume(1, file(2))).failed_with("1.vol: this key file does not open it");
     machine.list(volume(1, passphrase("x"))).failed_with("no passphrase opens it, only: key file");
-    machine.list(volume(1, sealed(true))).failed_with("no sealing key opens it, only: key file");
-    machine.create(2, sealed(false));
-    let done = machine.list(volume(2, sealed(false)));
+    machine
+        .list(volume(1, sealed(Scope::AnyProgram)))
+        .failed_with("no sealing key opens it, only: key file");
+    machine.create(2, sealed(Scope::Program));
+    let done = machine.list(volume(2, sealed(Scope::Program)));
     done.failed_with("it is sealed to one program");
     assert!(done.err[1].contains("run the program"), "{done:?}");
     machine.list(volume(9, file(1))).failed_with("not a volume");
-    machine.create(3, sealed(true));
-    machine.list(volume(3, sealed(true))).printed("");
+    machine.create(3, sealed(Scope::AnyProgram));
+    machine.list(volume(3, sealed(Scope::AnyProgram))).printed("");
 }
 
 #[test]
@@ -262,14 +266,14 @@ fn info_tells_what_a_key_shows_and_without_one_what_the_header_says() {
     assert!(known["sequence"].as_u64() > Some(0));
     let number = |name: &str| known[name].as_u64().unwrap();
     assert!(number("used") > 70_000 && number("used") <= number("size"));
-    let outer = machine.run(volume(1, sealed(false)), info(true)).json();
+    let outer = machine.run(volume(1, sealed(Scope::Program)), info(true)).json();
     assert_eq!(outer["volume"], known["volume"]);
     assert_eq!(outer["keys"], known["keys"]);
     assert_eq!((outer["opened"].as_bool(), outer.get("files")), (Some(false), None));
-    let words = machine.run(volume(1, sealed(false)), info(false)).out;
+    let words = machine.run(volume(1, sealed(Scope::Program)), info(false)).out;
     assert!(words.contains("0  key file") && words.contains("no key was given"), "{words}");
     let strict = Operation::Info { header: false, json: false };
-    machine.run(volume(1, sealed(false)), strict).failed_with("no sealing key opens it");
+    machine.run(volume(1, sealed(Scope::Program)), strict).failed_with("no sealing key opens it");
     machine.run(volume(9, file(1)), info(false)).failed_with("not a volume");
 }
 
@@ -280,8 +284,8 @@ fn keys_are_added_listed_rotated_and_removed() {
     machine.create(1, file(1));
     let one = || volume(1, file(1));
     machine.run(one(), Operation::AddKey { key: passphrase("long") }).printed("");
-    machine.run(one(), Operation::AddKey { key: sealed(true) }).printed("");
-    machine.run(one(), Operation::AddKey { key: sealed(false) }).printed("");
+    machine.run(one(), Operation::AddKey { key: sealed(Scope::AnyProgram) }).printed("");
+    machine.run(one(), Operation::AddKey { key: sealed(Scope::Program) }).printed("");
     machine.run(one(), Operation::ListKeys { json: false }).printed(
         "  0  key file\n  1  passphrase\n  2  sealed to any program in its signer's images\n  \
          3  sealed to one program in its signer's images\n",
@@ -289,11 +293,11 @@ fn keys_are_added_listed_rotated_and_removed() {
     let listed = machine.run(one(), Operation::ListKeys { json: true }).json();
     assert_eq!(listed[1]["kind"], "passphrase");
     assert_eq!(
-        (&listed[2]["any_program"], &listed[3]["any_program"]),
-        (&true.into(), &false.into())
+        (&listed[2]["scope"], &listed[3]["scope"]),
+        (&"any-program".into(), &"program".into())
     );
     machine.list(volume(1, passphrase("long"))).printed("a\nother\n");
-    machine.list(volume(1, sealed(true))).printed("a\nother\n");
+    machine.list(volume(1, sealed(Scope::AnyProgram))).printed("a\nother\n");
 
     machine.run(one(), Operation::RotateKey { slot: None, key: file(2) }).printed("");
     machine.list(one()).failed_with("this key file does not open it");
@@ -301,9 +305,13 @@ fn keys_are_added_listed_rotated_and_removed() {
     machine.run(two(), Operation::RemoveKey { slot: 1 }).printed("");
     machine.list(volume(1, passphrase("long"))).failed_with("no passphrase opens it");
     machine.run(two(), Operation::RemoveKey { slot: 1 }).failed_with("no such key slot");
-    let ambiguous = Operation::RotateKey { slot: None, key: sealed(true) };
-    machine.run(volume(1, sealed(true)), ambiguous).failed_with("several of its slots");
-    machine.run(two(), Operation::RotateKey { slot: Some(3), key: sealed(true) }).printed("");
+    let ambiguous = Operation::RotateKey { slot: None, key: sealed(Scope::AnyProgram) };
+    machine
+        .run(volume(1, sealed(Scope::AnyProgram)), ambiguous)
+        .failed_with("several of its slots");
+    machine
+        .run(two(), Operation::RotateKey { slot: Some(3), key: sealed(Scope::AnyProgram) })
+        .printed("");
     for slot in [2, 5] {
         machine.run(two(), Operation::RemoveKey { slot }).printed("");
     }
@@ -315,11 +323,11 @@ fn keys_are_added_listed_rotated_and_removed() {
 fn an_archive_opens_with_its_own_key_and_becomes_a_volume_of_another() {
     let mut machine = Machine::default();
     machine.plant();
-    machine.create(1, sealed(true));
+    machine.create(1, sealed(Scope::AnyProgram));
     let more_keys = vec![file(5)];
     let target = OpenVolume { more_keys, ..volume(2, passphrase("travel")) };
-    machine.run(volume(1, sealed(true)), Operation::Export { target }).printed("");
-    machine.list(volume(2, sealed(true))).failed_with("no sealing key opens it");
+    machine.run(volume(1, sealed(Scope::AnyProgram)), Operation::Export { target }).printed("");
+    machine.list(volume(2, sealed(Scope::AnyProgram))).failed_with("no sealing key opens it");
     machine.list(volume(2, file(5))).printed("a\nother\n");
     let source = volume(2, passphrase("travel"));
     machine.run(volume(4, file(4)), Operation::Import { source }).printed("");

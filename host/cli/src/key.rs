@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use twine_host::shell_word;
-use twine_protocol::key::{MAX_KEY_FILE_BYTES, MIN_KEY_FILE_BYTES, Sealing, VolumeKey};
+use twine_protocol::key::{MAX_KEY_FILE_BYTES, MIN_KEY_FILE_BYTES, Scope, Sealing, VolumeKey};
 
 /// The source of a key: `sealed`, `file:PATH` or `passphrase`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(crate) enum Source {
 /// The ways to write a key, for help and messages.
 macro_rules! key_forms {
     () => {
-        "sealed, sealed:image, sealed:any-program, sealed:image:any-program, file:PATH, \
-         passphrase, passphrase:env:NAME or passphrase:file:PATH"
+        "sealed, sealed:image, sealed:any-program, sealed:image:any-program, \
+         sealed:deployment, file:PATH, passphrase, passphrase:env:NAME or passphrase:file:PATH"
     };
 }
 pub(crate) use key_forms;
@@ -46,7 +46,10 @@ impl FromStr for Key {
                 for word in rest.split(':').filter(|word| !word.is_empty()) {
                     match word {
                         "image" => sealing.this_image = true,
-                        "any-program" => sealing.any_program = true,
+                        "any-program" => sealing.scope = Scope::AnyProgram,
+                        "deployment" => {
+                            sealing = Sealing { this_image: true, scope: Scope::Deployment };
+                        }
                         _ => return Err(bad()),
                     }
                 }
@@ -75,7 +78,11 @@ impl fmt::Display for Key {
             Key::Sealed(sealing) => {
                 let enclaves =
                     if sealing.this_image { "this image" } else { "its signer's images" };
-                let programs = if sealing.any_program { "any program" } else { "this program" };
+                let programs = match sealing.scope {
+                    Scope::Program => "this program",
+                    Scope::AnyProgram => "any program",
+                    Scope::Deployment => "this deployment",
+                };
                 write!(f, "sealed to {programs} in {enclaves}")
             }
             Key::File(path) => write!(f, "opened by the key file {}", path.display()),
@@ -174,12 +181,13 @@ mod tests {
 
     #[test]
     fn keys_are_read_as_they_are_written_in_the_help() {
-        let sealed = |this_image, any_program| Key::Sealed(Sealing { this_image, any_program });
+        let sealed = |this_image, scope| Key::Sealed(Sealing { this_image, scope });
         for (text, key) in [
-            ("sealed", sealed(false, false)),
-            ("sealed:image", sealed(true, false)),
-            ("sealed:any-program", sealed(false, true)),
-            ("sealed:image:any-program", sealed(true, true)),
+            ("sealed", sealed(false, Scope::Program)),
+            ("sealed:image", sealed(true, Scope::Program)),
+            ("sealed:any-program", sealed(false, Scope::AnyProgram)),
+            ("sealed:image:any-program", sealed(true, Scope::AnyProgram)),
+            ("sealed:deployment", sealed(true, Scope::Deployment)),
             ("file:a:b", Key::File("a:b".into())),
             ("passphrase", Key::Passphrase(None)),
             ("passphrase:env:P", Key::Passphrase(Some(Source::Environment("P".into())))),

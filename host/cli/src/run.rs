@@ -15,7 +15,7 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 use twine_host::{Platform, Report};
-use twine_protocol::launch::{End, Invoke, Launch, Limits};
+use twine_protocol::launch::{Diagnostics, End, Invoke, Launch, Limits};
 use twine_protocol::task::Task;
 
 /// The exit code after a trap: 128 + SIGABRT, as in wasmtime.
@@ -38,6 +38,10 @@ pub(crate) struct Arguments {
     /// Set an environment variable of the program; without a value, pass on this command's own
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     environment: Vec<OsString>,
+
+    /// Set an environment variable as --env does; evidence has its name, and not its value
+    #[arg(long = "secret", value_name = "NAME[=VALUE]")]
+    secrets: Vec<OsString>,
 
     /// Call this exported function instead of `_start`, with the arguments as its parameters
     #[arg(long, value_name = "FUNCTION")]
@@ -134,6 +138,12 @@ fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
     environment
 }
 
+/// Whether this is the variable `name`, with or without a value.
+fn is_named(variable: &OsString, name: &[u8]) -> bool {
+    let rest = variable.as_bytes().strip_prefix(name);
+    matches!(rest, Some([] | [b'=', ..]))
+}
+
 /// Returns the platform that can run `launch`. If software SGX has no root secret, it can still run
 /// requests that seal nothing, without the code cache; unless `quiet`, this prints a note about it.
 pub(crate) fn usable_platform(
@@ -163,6 +173,8 @@ pub(crate) struct Run {
     /// The program's arguments, its name first.
     pub arguments: Vec<Vec<u8>>,
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The names of the variables whose values evidence leaves out.
+    pub secrets: Vec<Vec<u8>>,
     pub invoke: Option<Invoke>,
     pub limits: Limits,
     pub compiler: CompilerName,
@@ -225,12 +237,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         None => (None, given.into_iter().map(OsString::into_vec).collect()),
     };
+    let secrets = environment(arguments.secrets);
+    let names = secrets.iter().map(|(name, _)| name.clone()).collect();
+    variables.retain(|variable| !secrets.iter().any(|(name, _)| is_named(variable, name)));
     Run {
         program,
         subject: path.clone(),
         name: path,
         arguments: [vec![name], rest].concat(),
-        environment: environment(variables),
+        environment: [environment(variables), secrets].concat(),
+        secrets: names,
         invoke,
         limits: Limits {
             memory: arguments.max_memory,
@@ -264,7 +280,11 @@ impl Run {
             limits: self.limits,
             explicit_checks: self.target.no_guard_pages,
             compile_threads: compile::threads(),
-            timings: self.report_options.stats || self.report_options.stats_json.is_some(),
+            secrets: self.secrets,
+            diagnostics: Diagnostics {
+                backtraces: true,
+                statistics: self.report_options.stats || self.report_options.stats_json.is_some(),
+            },
             ..Launch::default()
         };
         if !self.report_options.quiet {

@@ -218,6 +218,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         arguments: command,
         // The shell looks for its settings in HOME, which is in the volume.
         environment: vec![("HOME".into(), "/".into())],
+        secrets: Vec::new(),
         invoke: None,
         limits,
         compiler: CompilerName::Optimizing,

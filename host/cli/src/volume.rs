@@ -18,7 +18,7 @@ use session::Session;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_host::{Access, Folder};
-use twine_protocol::key::{Sealing, VolumeKey};
+use twine_protocol::key::{Scope, Sealing, VolumeKey};
 use twine_protocol::task::{Operation, Repair};
 use uncopyable::{Uncopyable, find_uncopyable};
 
@@ -86,7 +86,7 @@ impl OpenOptions {
     /// Returns the key that opens the volume. The default is sealed to any program: no program
     /// runs, so the enclave can't derive the key of one program.
     fn key(&self) -> Key {
-        let any_program = Sealing { any_program: true, ..Sealing::default() };
+        let any_program = Sealing { scope: Scope::AnyProgram, ..Sealing::default() };
         self.key.clone().unwrap_or(Key::Sealed(any_program))
     }
 }
@@ -475,9 +475,16 @@ fn new_keys(
         ([], Some(_)) => std::slice::from_ref(&of_program),
         (keys, _) => keys,
     };
-    let sealed =
-        keys.iter().any(|key| matches!(key, Key::Sealed(Sealing { any_program: false, .. })));
-    if sealed && program.is_none() {
+    let sealed = |wanted| {
+        keys.iter().any(|key| matches!(key, Key::Sealed(Sealing { scope, .. }) if *scope == wanted))
+    };
+    if sealed(Scope::Deployment) {
+        return Err(Failure::new(
+            "only a deployment can make a volume that is sealed to it",
+            "name the volume in its manifest: `twine run --manifest FILE` makes it at first use",
+        ));
+    }
+    if sealed(Scope::Program) && program.is_none() {
         return Err(Failure::new(
             "a sealed key is for one program, and none was named",
             "name the program with --for PROGRAM, or seal the key to any program: \

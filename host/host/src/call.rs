@@ -3,7 +3,7 @@
 use crate::code::CodeFile;
 use crate::driver::Memory;
 use crate::mapping::PAGE;
-use crate::service::Service;
+use crate::service::{NoQuote, Service};
 use crate::storage::Storage;
 use crate::streams;
 use twine_protocol::calls::{HostCalls, HostRange};
@@ -265,6 +265,27 @@ impl HostCalls for Caller<'_> {
     fn code_store(&mut self, length: u64) -> (u64, u64) {
         let code = self.service.code().ok_or(Status::NotSupported);
         done(code.and_then(|code| code.store(length)).map(|()| 0))
+    }
+
+    fn quote(&mut self, pointer: u64, length: u64) -> (u64, u64) {
+        let service = self.service;
+        let start = service.transfer(self.tcs).pointer;
+        let result = service.attestation().ok_or(Status::NotSupported).and_then(|attestation| {
+            let report = self.bytes(pointer, length)?.to_vec();
+            let quote = attestation.quote(&report).map_err(|NoQuote| Status::Io)?;
+            self.bytes(start, quote.len() as u64)?.copy_from_slice(&quote);
+            Ok(quote.len() as u64)
+        });
+        done(result)
+    }
+
+    fn evidence(&mut self, pointer: u64, length: u64) -> (u64, u64) {
+        let service = self.service;
+        let result = service.attestation().ok_or(Status::NotSupported).and_then(|attestation| {
+            let evidence = self.bytes(pointer, length)?;
+            attestation.evidence(evidence).map_err(|_| Status::Io)
+        });
+        done(result.map(|()| 0))
     }
 
     fn folder(&mut self, folder: u64, pointer: u64, length: u64) -> (u64, u64) {

@@ -50,7 +50,7 @@ pub use process::{on_a_large_stack, prepare};
 pub use processor::Processor;
 pub use program::Program;
 pub use run::{Phases, Report, needs_sealing, run, run_interposed, run_modelled};
-pub use service::{Call, Input, Interposer, Interrupts, Progress, Resources};
+pub use service::{Attestation, Call, Input, Interposer, Interrupts, NoQuote, Progress, Resources};
 pub use stats::{CallStats, Stats, UnreadPages};
 pub use storage::{Access, Locked, Storage, StorageError, remove_unmade, sync_folder};
 pub use volume_file::VolumeFile;

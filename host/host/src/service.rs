@@ -89,6 +89,8 @@ pub struct Resources {
     pub input: Option<Box<dyn Input>>,
     /// Receives the progress of long operations.
     pub progress: Option<Box<dyn Progress>>,
+    /// Makes quotes, and takes the evidence that the launch request asks for.
+    pub attestation: Option<Box<dyn Attestation>>,
     /// Interrupts the program, if [`Limits::interrupts`](twine_protocol::launch::Limits) is set.
     pub interrupts: Interrupts,
 }
@@ -120,6 +122,31 @@ pub trait Progress: Send + Sync {
 impl std::fmt::Debug for dyn Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Progress")
+    }
+}
+
+/// The outside part of making evidence.
+pub trait Attestation: Send + Sync {
+    /// Has a quoting enclave turn a report of the enclave into a quote.
+    ///
+    /// # Errors
+    /// There is no quote. The implementation keeps the cause for whoever made it.
+    fn quote(&self, report: &[u8]) -> Result<Vec<u8>, NoQuote>;
+
+    /// Takes the evidence, before the program starts.
+    ///
+    /// # Errors
+    /// The evidence can't be kept. The enclave then refuses to start the program.
+    fn evidence(&self, evidence: &[u8]) -> std::io::Result<()>;
+}
+
+/// No quote was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoQuote;
+
+impl std::fmt::Debug for dyn Attestation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attestation")
     }
 }
 
@@ -310,6 +337,10 @@ impl Service {
 
     fn line(&self) -> MutexGuard<'_, Vec<u8>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn attestation(&self) -> Option<&dyn Attestation> {
+        self.resources.attestation.as_deref()
     }
 
     pub(crate) fn code(&self) -> Option<&CodeFile> {

@@ -1,10 +1,10 @@
 //! Examples of all messages.
 
 use crate::folder::{Answer, Attributes, Entry, Failure, Kind, Request, Time};
-use crate::key::{Sealing, VolumeKey};
+use crate::key::{Scope, Sealing, VolumeKey};
 use crate::launch::{
-    Compiler, End, Invoke, Launch, Limits, MainFile, Mount, Outcome, Source, Timings, VolumeSource,
-    VolumeStatistics,
+    Compiler, Diagnostics, End, EvidenceForm, EvidenceRequest, Invoke, Launch, Limits, MainFile,
+    Mount, Outcome, Source, Stream, Streams, Timings, VolumeSource, VolumeStatistics,
 };
 use crate::task::{FolderLocation, Location, OpenVolume, Operation, Repair, Task, VolumeTask};
 use alloc::boxed::Box;
@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 pub fn launches() -> Vec<Launch> {
     let source = VolumeSource {
         storage: 0,
-        key: VolumeKey::Sealed(Sealing { this_image: true, any_program: false }),
+        key: VolumeKey::Sealed(Sealing { this_image: true, scope: Scope::Deployment }),
         create: true,
         cache: Some(1 << 24),
         main: Some(MainFile { name: "main.db".into(), former: "my.db".into() }),
@@ -38,7 +38,15 @@ pub fn launches() -> Vec<Launch> {
         compiler: Compiler::BaselineIfPossible,
         compile_threads: 2,
         keep_code: true,
-        timings: true,
+        secrets: vec!["HOME".into()],
+        streams: Streams { stdin: Stream::None, ..Streams::default() },
+        diagnostics: Diagnostics { backtraces: true, statistics: false },
+        manifest: Some(vec![0xd2]),
+        evidence: Some(EvidenceRequest {
+            target: vec![1; 512],
+            nonce: Some(vec![2; 32]),
+            form: EvidenceForm::Certificate,
+        }),
     };
     let compile = Launch { task: Task::Compile, ..Launch::default() };
     let work = operations().into_iter().map(|operation| {

@@ -1,0 +1,39 @@
+//! Reports of this enclave (EREPORT, SDM Vol. 3D, 38.16).
+
+use sgx_isa::{AttributesFlags, Report, Targetinfo};
+
+/// Who this enclave is, from its own report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// MRENCLAVE.
+    pub measurement: [u8; 32],
+    /// MRSIGNER.
+    pub signer: [u8; 32],
+    /// ISVPRODID.
+    pub product: u16,
+    /// ISVSVN.
+    pub svn: u16,
+    /// ATTRIBUTES.DEBUG.
+    pub debug: bool,
+}
+
+impl Identity {
+    /// Returns the identity of this enclave.
+    pub fn present() -> Self {
+        let Report { mrenclave, mrsigner, isvprodid, isvsvn, attributes, .. } = Report::for_self();
+        Identity {
+            measurement: mrenclave,
+            signer: mrsigner,
+            product: isvprodid,
+            svn: isvsvn,
+            debug: attributes.flags.contains(AttributesFlags::DEBUG),
+        }
+    }
+}
+
+/// Makes a report with this REPORTDATA for the enclave that `target`, a TARGETINFO, names. `None`
+/// if `target` has another size than 512 bytes.
+pub fn report_for(target: &[u8], data: &[u8; 64]) -> Option<Vec<u8>> {
+    let target = Targetinfo::try_copy_from(target)?;
+    Some(Report::for_target(&target, data).as_ref().to_vec())
+}

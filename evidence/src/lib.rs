@@ -1,0 +1,36 @@
+//! What an enclave says of itself, and the encoding of it.
+//!
+//! - [`statement`]: the launch statement, which names everything that decides what an enclave does.
+//! - [`manifest`]: what an owner allows to be launched. The enclave compares its statement with it.
+//! - [`signed`]: manifests with their owner's signature.
+//! - [`claims`]: the claims whose hash a report carries, and the evidence made of them and a quote.
+//! - [`cbor`]: the encoding of all of these, deterministic CBOR (RFC 8949, section 4.2.1).
+//!
+//! The enclave, the tools of an owner and the verifier share this crate. `docs/evidence.md` gives
+//! every byte.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod bytes;
+pub mod cbor;
+pub mod claims;
+pub mod manifest;
+pub mod owner;
+pub mod signed;
+pub mod statement;
+pub mod terms;

@@ -1,0 +1,317 @@
+//! The manifest: what an owner allows to be launched.
+//!
+//! Owners write manifests in TOML. The tools translate them into this form, which owners sign and
+//! the enclave reads. What a manifest does not allow is refused.
+
+use crate::bytes::{Bytes, Digest};
+use crate::cbor;
+use crate::owner::PublicKey;
+use crate::statement::{Deployment, Engine};
+use crate::terms::{Difference, KeyPolicy, MountKind, Terms};
+use minicbor::{Decode, Encode};
+use std::fmt;
+
+/// The version of the manifest's encoding.
+pub const VERSION: u32 = 1;
+
+/// Limit on the size of an encoded manifest, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// Limit on the length of a deployment's name, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+
+/// A manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cbor(map)]
+pub struct Manifest {
+    /// The version of the encoding: [`VERSION`].
+    #[n(0)]
+    pub format: u32,
+    /// The name of the deployment.
+    #[n(1)]
+    pub name: String,
+    /// The version of this manifest. A newer manifest has a larger one.
+    #[n(2)]
+    pub version: u64,
+    /// The generation of the deployment's sealing keys. Volumes of another generation do not open.
+    #[n(3)]
+    pub generation: u64,
+    /// The owner's public key: a DER-encoded SubjectPublicKeyInfo of P-256 or Ed25519.
+    #[n(4)]
+    pub owner: Bytes,
+    /// The terms of each launch.
+    #[n(5)]
+    pub terms: Terms,
+    /// The images that may hold the deployment. Without any, no image may.
+    #[n(6)]
+    pub images: Vec<AllowedImage>,
+    /// What the owner demands of the enclave.
+    #[n(7)]
+    pub demands: Demands,
+}
+
+/// An image that may hold a deployment. Each field that is given must be the image's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cbor(map)]
+pub struct AllowedImage {
+    /// MRENCLAVE.
+    #[n(0)]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub measurement: Option<Digest>,
+    /// MRSIGNER.
+    #[n(1)]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub signer: Option<Digest>,
+    /// ISVPRODID.
+    #[n(2)]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub product: Option<u16>,
+    /// The smallest ISVSVN.
+    #[n(3)]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub min_svn: Option<u16>,
+}
+
+/// What an owner demands of the enclave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cbor(map)]
+pub struct Demands {
+    /// Whether an enclave that can be debugged may hold the deployment.
+    #[n(0)]
+    pub allow_debug: bool,
+    /// Whether pages of code may stay writable while code runs, as on machines without SGX2.
+    #[n(1)]
+    pub allow_writable_code: bool,
+}
+
+/// The identity of an enclave: fields of its REPORT (SDM Vol. 3D, table 37-17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// MRENCLAVE.
+    pub measurement: Digest,
+    /// MRSIGNER.
+    pub signer: Digest,
+    /// ISVPRODID.
+    pub product: u16,
+    /// ISVSVN.
+    pub svn: u16,
+    /// ATTRIBUTES.DEBUG.
+    pub debug: bool,
+}
+
+/// Why an enclave may not do what it was asked to under a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The launch differs from the manifest's terms.
+    Terms(Vec<Difference>),
+    /// The manifest names other images.
+    Image(Identity),
+    /// The enclave can be debugged.
+    Debug,
+    /// Pages of code are writable while code runs.
+    WritableCode,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Terms(differences) => {
+                f.write_str("the manifest does not allow this launch: ")?;
+                for (at, difference) in differences.iter().enumerate() {
+                    write!(f, "{}{difference}", if at == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
+            Refusal::Image(Identity { measurement, signer, product, svn, .. }) => write!(
+                f,
+                "the manifest does not allow this image: MRENCLAVE {measurement}, MRSIGNER \
+                 {signer}, ISVPRODID {product}, ISVSVN {svn}"
+            ),
+            Refusal::Debug => f.write_str("the manifest does not allow an enclave with DEBUG"),
+            Refusal::WritableCode => f.write_str(
+                "the manifest does not allow writable pages of code, and this machine or image has \
+                 no SGX2",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What is wrong with a manifest that is well encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// The format is of another version.
+    Format(u32),
+    /// The name is empty, too long, or has other characters than letters, digits and `.`, `_`,
+    /// `-`.
+    Name,
+    /// The owner's key is not one of P-256 or Ed25519.
+    Owner,
+    /// The manifest names no images.
+    NoImages,
+    /// An allowed image names neither a measurement nor a signer.
+    AnyImage,
+    /// Two mounts have the same path, or two variables the same name.
+    Twice(String),
+    /// A mount has parts of another kind of mount, or no absolute path.
+    Mount(String),
+    /// The key of a volume would be the host's to choose.
+    HostKey(String),
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invalid::Format(found) => {
+                write!(f, "manifest format {found} where {VERSION} is known")
+            }
+            Invalid::Name => write!(
+                f,
+                "the name must have 1 to {MAX_NAME_BYTES} letters, digits or characters of `._-`"
+            ),
+            Invalid::Owner => f.write_str("the owner's key is not one of P-256 or Ed25519"),
+            Invalid::NoImages => f.write_str("no image is allowed"),
+            Invalid::AnyImage => {
+                f.write_str("an allowed image needs a measurement (MRENCLAVE) or a signer")
+            }
+            Invalid::Twice(name) => write!(f, "{name} is given twice"),
+            Invalid::Mount(guest) => write!(f, "the mount {guest} is not complete"),
+            Invalid::HostKey(guest) => {
+                write!(f, "the volume for {guest} would have a key that the host chooses")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl Manifest {
+    /// The manifest as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// Decodes a manifest, which must be all of `bytes`.
+    ///
+    /// # Errors
+    /// The bytes are not a manifest in its one encoding.
+    pub fn decode(bytes: &[u8]) -> Result<Self, cbor::Error> {
+        cbor::decode(bytes, MAX_BYTES)
+    }
+
+    /// Checks what the encoding does not.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<PublicKey, Invalid> {
+        if self.format != VERSION {
+            return Err(Invalid::Format(self.format));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if self.name.is_empty()
+            || self.name.len() > MAX_NAME_BYTES
+            || !self.name.chars().all(allowed)
+        {
+            return Err(Invalid::Name);
+        }
+        let owner = PublicKey::from_der(&self.owner.0).map_err(|_| Invalid::Owner)?;
+        if self.images.is_empty() {
+            return Err(Invalid::NoImages);
+        }
+        if self.images.iter().any(|image| image.measurement.is_none() && image.signer.is_none()) {
+            return Err(Invalid::AnyImage);
+        }
+        self.check_names()?;
+        self.check_mounts()?;
+        Ok(owner)
+    }
+
+    fn check_names(&self) -> Result<(), Invalid> {
+        let guests = self.terms.mounts.iter().map(|mount| mount.guest.clone());
+        let variables = self.terms.environment.iter().map(|variable| &variable.name);
+        let names = variables.chain(&self.terms.secrets).map(Bytes::escaped);
+        for mut list in [guests.collect::<Vec<_>>(), names.collect()] {
+            list.sort_unstable();
+            let twice = list.iter().zip(list.iter().skip(1)).find(|(one, next)| one == next);
+            if let Some((name, _)) = twice {
+                return Err(Invalid::Twice(name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_mounts(&self) -> Result<(), Invalid> {
+        for mount in &self.terms.mounts {
+            let has = (mount.key.is_some(), mount.size.is_some(), mount.main.is_some());
+            let complete = match mount.kind {
+                MountKind::Volume => matches!(has, (true, false, _)),
+                MountKind::Folder => has == (false, false, false),
+                MountKind::Memory => has == (false, true, false),
+            };
+            if !complete || !mount.guest.starts_with('/') {
+                return Err(Invalid::Mount(mount.guest.clone()));
+            }
+            if let Some(KeyPolicy::KeyFile | KeyPolicy::Passphrase) = mount.key {
+                return Err(Invalid::HostKey(mount.guest.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The part of a launch statement that names this manifest, with its owner's key.
+    pub fn deployment(&self, owner: &PublicKey) -> Deployment {
+        Deployment {
+            owner: owner.id(),
+            name: self.name.clone(),
+            version: self.version,
+            generation: self.generation,
+            manifest: Digest::of(&self.encode()),
+        }
+    }
+
+    /// Checks that a launch on these terms is allowed, in this enclave.
+    ///
+    /// # Errors
+    /// The manifest does not allow it.
+    pub fn allow(&self, terms: &Terms, enclave: &Identity) -> Result<(), Refusal> {
+        if enclave.debug && !self.demands.allow_debug {
+            return Err(Refusal::Debug);
+        }
+        if !self.images.iter().any(|image| image.is(enclave)) {
+            return Err(Refusal::Image(*enclave));
+        }
+        match self.terms.differences(terms) {
+            differences if differences.is_empty() => Ok(()),
+            differences => Err(Refusal::Terms(differences)),
+        }
+    }
+
+    /// Checks that the program's code may run, as it was made and is guarded.
+    ///
+    /// # Errors
+    /// The manifest does not allow it.
+    pub fn allow_code(&self, engine: &Engine) -> Result<(), Refusal> {
+        if engine.writable_code && !self.demands.allow_writable_code {
+            return Err(Refusal::WritableCode);
+        }
+        Ok(())
+    }
+}
+
+impl AllowedImage {
+    /// Whether this is the enclave's image.
+    fn is(&self, enclave: &Identity) -> bool {
+        let AllowedImage { measurement, signer, product, min_svn } = *self;
+        (measurement.is_some() || signer.is_some())
+            && measurement.is_none_or(|measurement| measurement == enclave.measurement)
+            && signer.is_none_or(|signer| signer == enclave.signer)
+            && product.is_none_or(|product| product == enclave.product)
+            && min_svn.is_none_or(|least| least <= enclave.svn)
+    }
+}
