@@ -29,6 +29,11 @@
 pub mod bytes;
 pub mod cbor;
 pub mod claims;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod examples;
+#[cfg(feature = "fuzzing")]
+#[allow(clippy::panic, reason = "in a function for fuzz targets, a panic is a finding")]
+pub mod fuzzing;
 pub mod manifest;
 pub mod owner;
 pub mod signed;

@@ -44,7 +44,7 @@ pub struct Terms {
 }
 
 /// An environment variable.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cbor(array)]
 pub struct Variable {
@@ -54,6 +54,12 @@ pub struct Variable {
     /// Its value.
     #[n(1)]
     pub value: Bytes,
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?}", self.name.escaped(), self.value)
+    }
 }
 
 /// An exported function, and the arguments of its call.
@@ -267,14 +273,11 @@ impl Terms {
             list(arguments),
             list(&asked.arguments),
         );
-        let names = |variables: &[Variable]| {
-            list(&variables.iter().map(|variable| &variable.name).collect::<Vec<_>>())
-        };
         compare(
             "environment",
             *environment == asked.environment,
-            names(environment),
-            names(&asked.environment),
+            list(environment),
+            list(&asked.environment),
         );
         compare("secrets", *secrets == asked.secrets, list(secrets), list(&asked.secrets));
         compare(

@@ -205,9 +205,10 @@ fn program(root: &Path, target: &str) -> PathBuf {
 }
 
 /// The packages whose code the targets call. Each has an example that writes inputs for them.
-pub(crate) const PACKAGES: [&str; 7] = [
+pub(crate) const PACKAGES: [&str; 8] = [
     "sgx-sim",
     "twine-boundary",
+    "twine-evidence",
     "twine-hostfs",
     "twine-image",
     "twine-protocol",

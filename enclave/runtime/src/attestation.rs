@@ -1,7 +1,7 @@
 //! Evidence of a launch: the statement, the claims, the report, and what a quoting enclave makes of
 //! it.
 
-use graviola::signing::ecdsa::{P256, SigningKey};
+use crate::certificate::RunKey;
 use twine_boundary::Error as BoundaryError;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::claims::{self, Claims};
@@ -10,11 +10,8 @@ use twine_evidence::statement::{
     Deployment, Engine, Image, Kind, MAX_BYTES, MAX_NONCE_BYTES, Run, Statement, VERSION,
 };
 use twine_evidence::terms::Terms;
-use twine_protocol::launch::EvidenceRequest;
+use twine_protocol::launch::{EvidenceForm, EvidenceRequest};
 use twine_sgx::{host, regions, report_for};
-
-/// Room for the SubjectPublicKeyInfo of a P-256 key, which has 91 bytes.
-const SPKI_ROOM: usize = 128;
 
 /// Why no evidence was made.
 #[derive(Debug)]
@@ -23,8 +20,8 @@ pub(crate) enum Error {
     Request,
     /// The statement is too long: its length in bytes.
     TooLong(usize),
-    /// The CPU returns no randomness.
-    Randomness,
+    /// No key or certificate was made: the CPU returns no randomness, or the host no time.
+    Key,
     /// The host made no quote, or did not take the evidence.
     Host(BoundaryError),
 }
@@ -68,10 +65,8 @@ pub(crate) fn hand_over(
     if request.nonce.as_ref().is_some_and(|nonce| nonce.len() > MAX_NONCE_BYTES) {
         return Err(Error::Request);
     }
-    let key = SigningKey::<P256>::generate().map_err(|_| Error::Randomness)?;
-    let mut room = [0; SPKI_ROOM];
-    let spki = key.to_spki_der(&mut room).map_err(|_| Error::Randomness)?;
-    let key = Digest::of(spki);
+    let run_key = RunKey::new().map_err(|_| Error::Key)?;
+    let key = run_key.digest();
     let run = Run { nonce: request.nonce.clone().map(Bytes), key: Some(key) };
     let statement = statement(terms, deployment, engine, run).encode();
     if statement.len() > MAX_BYTES {
@@ -81,5 +76,10 @@ pub(crate) fn hand_over(
     let report =
         report_for(&request.target, &claims::report_data(&claims)).ok_or(Error::Request)?;
     let quote = host().quote(&report).map_err(Error::Host)?;
-    host().evidence(&claims::evidence(&quote, &claims)).map_err(Error::Host)
+    let evidence = claims::evidence(&quote, &claims);
+    let evidence = match request.form {
+        EvidenceForm::Cbor => evidence,
+        EvidenceForm::Certificate => run_key.certificate(evidence).map_err(|_| Error::Key)?,
+    };
+    host().evidence(&evidence).map_err(Error::Host)
 }

@@ -304,9 +304,11 @@ fn no_evidence(error: &attestation::Error) -> End {
             format!("the launch statement has {length} bytes, too many for evidence"),
             "shorten the arguments or the environment; secrets take no room: --secret",
         ),
-        attestation::Error::Randomness => {
-            ("the CPU returns no random bytes".into(), "try again, or use another machine")
-        }
+        attestation::Error::Key => (
+            "no key for evidence was made: the CPU returns no random bytes, or the host no time"
+                .into(),
+            "set the machine's clock, and try again",
+        ),
         attestation::Error::Host(error) => (
             format!("no evidence was made: {error}"),
             "see that the machine has a quoting enclave: `twine info`",

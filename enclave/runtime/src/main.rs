@@ -21,6 +21,8 @@
 #[cfg(target_env = "sgx")]
 mod attestation;
 #[cfg(target_env = "sgx")]
+mod certificate;
+#[cfg(target_env = "sgx")]
 #[expect(unsafe_code, reason = "code that this image sealed runs unchecked")]
 mod code_cache;
 #[cfg(target_env = "sgx")]

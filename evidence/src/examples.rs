@@ -1,0 +1,124 @@
+//! Examples of all messages, for tests and as first inputs of the fuzz targets.
+
+use crate::bytes::{Bytes, Digest};
+use crate::manifest::{AllowedImage, Demands, Manifest};
+use crate::signed::Signed;
+use crate::statement::{self, Compiler, Deployment, Engine, Image, Kind, Run, Statement};
+use crate::terms::{
+    Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
+};
+use graviola::signing::eddsa::Ed25519SigningKey;
+
+/// The key of the example's owner: Ed25519 with 32 bytes 0x07 as its seed.
+pub fn owner() -> Ed25519SigningKey {
+    Ed25519SigningKey::from_bytes(&[7; 32]).expect("each seed is a key")
+}
+
+/// The public key of [`owner`], as a DER-encoded SubjectPublicKeyInfo.
+pub fn owner_der() -> Vec<u8> {
+    let mut room = [0; 64];
+    owner().public_key().to_spki_der(&mut room).expect("44 bytes").to_vec()
+}
+
+/// The terms of a small program.
+pub fn small_terms() -> Terms {
+    Terms {
+        program: Digest([0x11; 32]),
+        arguments: vec!["hello.wasm".into()],
+        environment: Vec::new(),
+        secrets: Vec::new(),
+        export: None,
+        streams: Streams { stdin: Stream::None, stdout: Stream::Host, stderr: Stream::Host },
+        mounts: Vec::new(),
+        listeners: 0,
+        limits: Limits::default(),
+        diagnostics: Diagnostics::default(),
+    }
+}
+
+/// Terms in which each field has something.
+pub fn full_terms() -> Terms {
+    let mount = |guest: &str, kind, key, size| Mount {
+        guest: guest.into(),
+        kind,
+        key,
+        read_only: kind == MountKind::Folder,
+        size,
+        main: key.map(|_| "app.db".into()),
+    };
+    Terms {
+        arguments: vec!["server.wasm".into(), b"\xff".as_slice().into()],
+        environment: vec![Variable { name: "HOME".into(), value: "/".into() }],
+        secrets: vec!["TOKEN".into()],
+        export: Some(Export { function: "serve".into(), arguments: vec!["8080".into()] }),
+        mounts: vec![
+            mount("/data", MountKind::Volume, Some(KeyPolicy::Deployment), None),
+            mount("/plain", MountKind::Folder, None, None),
+            mount("/tmp", MountKind::Memory, None, Some(1 << 20)),
+        ],
+        listeners: 1,
+        limits: Limits {
+            memory: Some(1 << 26),
+            fuel: Some(1 << 40),
+            timeout: Some(5_000_000_000),
+            interrupts: true,
+        },
+        diagnostics: Diagnostics { backtraces: true, statistics: true },
+        ..small_terms()
+    }
+}
+
+/// A manifest on these terms.
+pub fn manifest(terms: Terms) -> Manifest {
+    Manifest {
+        format: crate::manifest::VERSION,
+        name: "example".into(),
+        version: 3,
+        generation: 1,
+        owner: Bytes(owner_der()),
+        terms,
+        images: vec![
+            AllowedImage { measurement: Some(Digest([0x22; 32])), ..AllowedImage::default() },
+            AllowedImage {
+                measurement: None,
+                signer: Some(Digest([0x33; 32])),
+                product: Some(1),
+                min_svn: Some(2),
+            },
+        ],
+        demands: Demands::default(),
+    }
+}
+
+/// A manifest with its owner's signature.
+pub fn signed(manifest: &Manifest) -> Vec<u8> {
+    Signed::sign(manifest, |message| owner().sign(message)).expect("the example is valid")
+}
+
+/// Statements of each kind.
+pub fn statements() -> Vec<Statement> {
+    let local = Statement {
+        version: statement::VERSION,
+        kind: Kind::Local,
+        terms: small_terms(),
+        deployment: None,
+        engine: Engine { compiler: Compiler::Optimizing, guard_pages: true, writable_code: false },
+        image: Image { runtime: "0.1.0".into(), heap: 1 << 29, code: 1 << 26, guards: 48 << 30 },
+        run: Run::default(),
+    };
+    let deployed = Statement {
+        kind: Kind::Deployment,
+        terms: full_terms(),
+        deployment: Some(Deployment {
+            owner: Digest::of(&owner_der()),
+            name: "example".into(),
+            version: 3,
+            generation: 1,
+            manifest: Digest::of(&manifest(full_terms()).encode()),
+        }),
+        engine: Engine { compiler: Compiler::Baseline, guard_pages: false, writable_code: true },
+        run: Run { nonce: Some(Bytes(vec![0xaa; 32])), key: Some(Digest([0x44; 32])) },
+        ..local.clone()
+    };
+    vec![local, deployed]
+}

@@ -1,0 +1,56 @@
+//! The functions that the fuzz targets in `fuzz/` call.
+//!
+//! Each function takes any bytes. It panics if a decoder panics, or if it accepts bytes that are
+//! not the one encoding of what it returns. Only the fuzz targets need the feature of this module.
+
+pub use crate::examples;
+
+use crate::bytes::Digest;
+use crate::manifest::{Identity, Manifest};
+use crate::signed::Signed;
+use crate::statement::Statement;
+
+/// Decodes a launch statement, as a verifier does.
+pub fn statement(bytes: &[u8]) {
+    let Ok(statement) = Statement::decode(bytes) else { return };
+    assert_eq!(statement.encode(), bytes, "a statement has one encoding");
+    assert!(statement.terms.differences(&statement.terms).is_empty());
+}
+
+/// Decodes a manifest, and checks it.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(manifest) = Manifest::decode(bytes) else { return };
+    assert_eq!(manifest.encode(), bytes, "a manifest has one encoding");
+    let Ok(owner) = manifest.check() else { return };
+    assert_eq!(manifest.deployment(&owner).manifest, Digest::of(bytes));
+    let enclave = Identity {
+        measurement: Digest([0x22; 32]),
+        signer: Digest([0x33; 32]),
+        product: 1,
+        svn: 2,
+        debug: false,
+    };
+    // A launch on a manifest's own terms is allowed, wherever the image is.
+    if let Err(refusal) = manifest.allow(&manifest.terms, &enclave) {
+        assert!(matches!(refusal, crate::manifest::Refusal::Image(_)), "{refusal}");
+    }
+}
+
+/// Opens a signed manifest, as the enclave does.
+pub fn signed(bytes: &[u8]) {
+    let Ok(signed) = Signed::open(bytes) else { return };
+    let again = signed.manifest().encode();
+    assert!(bytes.windows(again.len()).any(|part| part == again), "it is in the envelope");
+}
+
+/// The first inputs of the targets.
+pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let mut seeds: Vec<_> =
+        examples::statements().iter().map(|statement| ("statement", statement.encode())).collect();
+    for terms in [examples::small_terms(), examples::full_terms()] {
+        let manifest = examples::manifest(terms);
+        seeds.push(("signed", examples::signed(&manifest)));
+        seeds.push(("deployment", manifest.encode()));
+    }
+    seeds
+}

@@ -1,0 +1,229 @@
+//! A manifest allows what it says and nothing else, and only with its owner's signature.
+
+use graviola::hashing::Sha256;
+use graviola::signing::ecdsa::{P256, SigningKey};
+use graviola::signing::eddsa::Ed25519SigningKey;
+use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::manifest::{AllowedImage, Demands, Identity, Invalid, Manifest, Refusal};
+use twine_evidence::owner::PublicKey;
+use twine_evidence::signed::{Error, Signed};
+use twine_evidence::statement::{Compiler, Engine};
+use twine_evidence::terms::{
+    Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
+};
+
+const HERE: Identity = Identity {
+    measurement: Digest([0x22; 32]),
+    signer: Digest([0x33; 32]),
+    product: 1,
+    svn: 2,
+    debug: false,
+};
+
+fn ed25519(seed: u8) -> (Ed25519SigningKey, Bytes) {
+    let key = Ed25519SigningKey::from_bytes(&[seed; 32]).unwrap();
+    let mut room = [0; 64];
+    let der = key.public_key().to_spki_der(&mut room).unwrap().to_vec();
+    (key, Bytes(der))
+}
+
+fn volume(guest: &str, key: KeyPolicy) -> Mount {
+    Mount {
+        guest: guest.into(),
+        kind: MountKind::Volume,
+        key: Some(key),
+        read_only: false,
+        size: None,
+        main: None,
+    }
+}
+
+fn manifest(owner: Bytes) -> Manifest {
+    Manifest {
+        format: 1,
+        name: "app".into(),
+        version: 3,
+        generation: 1,
+        owner,
+        terms: Terms {
+            program: Digest([0x11; 32]),
+            arguments: vec!["app".into()],
+            environment: vec![Variable { name: "A".into(), value: "1".into() }],
+            secrets: vec!["TOKEN".into()],
+            export: None,
+            streams: Streams { stdin: Stream::None, stdout: Stream::Host, stderr: Stream::Host },
+            mounts: vec![volume("/data", KeyPolicy::Deployment)],
+            listeners: 0,
+            limits: Limits::default(),
+            diagnostics: Diagnostics::default(),
+        },
+        images: vec![AllowedImage {
+            measurement: Some(HERE.measurement),
+            ..AllowedImage::default()
+        }],
+        demands: Demands::default(),
+    }
+}
+
+#[test]
+fn a_launch_that_differs_in_any_term_is_refused_by_the_name_of_the_term() {
+    let manifest = manifest(ed25519(7).1);
+    assert_eq!(manifest.allow(&manifest.terms, &HERE), Ok(()));
+    let changes: [(&str, fn(&mut Terms)); 17] = [
+        ("program", |terms| terms.program = Digest([0x12; 32])),
+        ("arguments", |terms| terms.arguments.push("--dump".into())),
+        ("arguments", |terms| terms.arguments.clear()),
+        ("environment", |terms| terms.environment.clear()),
+        ("environment", |terms| terms.environment[0].value = "2".into()),
+        ("secrets", |terms| terms.secrets.clear()),
+        ("export", |terms| {
+            terms.export = Some(Export { function: "f".into(), arguments: Vec::new() });
+        }),
+        ("streams", |terms| terms.streams.stdin = Stream::Host),
+        ("mounts", |terms| terms.mounts.clear()),
+        ("mounts", |terms| terms.mounts.push(volume("/data/keys", KeyPolicy::Deployment))),
+        ("mounts", |terms| terms.mounts[0].key = Some(KeyPolicy::Program)),
+        ("mounts", |terms| {
+            terms.mounts[0] = Mount {
+                kind: MountKind::Folder,
+                key: None,
+                ..volume("/data", KeyPolicy::Deployment)
+            };
+        }),
+        ("mounts", |terms| terms.mounts[0].read_only = true),
+        ("listeners", |terms| terms.listeners = 1),
+        ("limits", |terms| terms.limits.fuel = Some(1)),
+        ("diagnostics", |terms| terms.diagnostics.backtraces = true),
+        ("diagnostics", |terms| terms.diagnostics.statistics = true),
+    ];
+    for (at, (term, change)) in changes.into_iter().enumerate() {
+        let mut terms = manifest.terms.clone();
+        change(&mut terms);
+        let Err(Refusal::Terms(differences)) = manifest.allow(&terms, &HERE) else {
+            panic!("change {at} is allowed")
+        };
+        let names: Vec<_> = differences.iter().map(|difference| difference.term).collect();
+        assert_eq!(names, [term], "change {at}");
+        assert_ne!(differences[0].allowed, differences[0].asked, "change {at}");
+    }
+}
+
+#[test]
+fn only_the_images_that_a_manifest_names_may_hold_it() {
+    let base = manifest(ed25519(7).1);
+    let allows = |image, enclave| {
+        let manifest = Manifest { images: vec![image], ..base.clone() };
+        manifest.allow(&manifest.terms, &enclave)
+    };
+    let signer = AllowedImage { signer: Some(HERE.signer), ..AllowedImage::default() };
+    let with_svn = AllowedImage { product: Some(1), min_svn: Some(2), ..signer };
+    assert_eq!(allows(signer, HERE), Ok(()));
+    assert_eq!(allows(with_svn, HERE), Ok(()));
+    assert_eq!(allows(with_svn, Identity { svn: 9, ..HERE }), Ok(()));
+    for (image, enclave) in [
+        (with_svn, Identity { svn: 1, ..HERE }),
+        (with_svn, Identity { product: 2, ..HERE }),
+        (signer, Identity { signer: Digest([0; 32]), ..HERE }),
+        (AllowedImage { measurement: Some(Digest([0; 32])), ..signer }, HERE),
+        (AllowedImage::default(), HERE),
+    ] {
+        assert_eq!(allows(image, enclave), Err(Refusal::Image(enclave)));
+    }
+    let debug = Identity { debug: true, ..HERE };
+    assert_eq!(allows(signer, debug), Err(Refusal::Debug));
+    let demands = Demands { allow_debug: true, ..Demands::default() };
+    let lenient = Manifest { demands, ..base.clone() };
+    assert_eq!(lenient.allow(&lenient.terms, &debug), Ok(()));
+}
+
+#[test]
+fn writable_code_runs_only_where_the_manifest_allows_it() {
+    let strict = manifest(ed25519(7).1);
+    let engine = Engine { compiler: Compiler::Optimizing, guard_pages: false, writable_code: true };
+    assert_eq!(strict.allow_code(&engine), Err(Refusal::WritableCode));
+    assert_eq!(strict.allow_code(&Engine { writable_code: false, ..engine }), Ok(()));
+    let demands = Demands { allow_writable_code: true, ..Demands::default() };
+    assert_eq!(Manifest { demands, ..strict }.allow_code(&engine), Ok(()));
+}
+
+#[test]
+fn manifests_that_say_too_little_or_too_much_are_not_valid() {
+    let valid = manifest(ed25519(7).1);
+    assert!(valid.check().is_ok());
+    let changes: [(Invalid, fn(&mut Manifest)); 12] = [
+        (Invalid::Format(2), |m| m.format = 2),
+        (Invalid::Name, |m| m.name.clear()),
+        (Invalid::Name, |m| m.name = "a/b".into()),
+        (Invalid::Name, |m| m.name = "n".repeat(129)),
+        (Invalid::Owner, |m| m.owner.0.truncate(20)),
+        (Invalid::Owner, |m| m.owner.0.push(0)),
+        (Invalid::NoImages, |m| m.images.clear()),
+        (Invalid::AnyImage, |m| m.images[0] = AllowedImage::default()),
+        (Invalid::Twice("/data".into()), |m| m.terms.mounts.push(m.terms.mounts[0].clone())),
+        (Invalid::Twice("A".into()), |m| m.terms.secrets.push("A".into())),
+        (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].key = None),
+        (Invalid::HostKey("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::KeyFile)),
+    ];
+    for (wrong, change) in changes {
+        let mut manifest = valid.clone();
+        change(&mut manifest);
+        assert_eq!(manifest.check(), Err(wrong));
+    }
+}
+
+#[test]
+fn a_manifest_signed_with_either_kind_of_key_opens() {
+    let (key, owner) = ed25519(7);
+    let by_ed25519 = manifest(owner);
+    let signed = Signed::sign(&by_ed25519, |message| key.sign(message)).unwrap();
+    assert_eq!(*Signed::open(&signed).unwrap().manifest(), by_ed25519);
+
+    let key = SigningKey::<P256>::generate().unwrap();
+    let mut room = [0; 128];
+    let by_p256 = manifest(Bytes(key.to_spki_der(&mut room).unwrap().to_vec()));
+    let signed = Signed::sign(&by_p256, |message| {
+        let mut signature = [0; 64];
+        key.sign::<Sha256>(&[message], &mut signature).unwrap();
+        signature
+    });
+    let opened = Signed::open(&signed.unwrap()).unwrap();
+    assert_eq!(*opened.manifest(), by_p256);
+    assert_eq!(opened.owner().id(), Digest::of(&by_p256.owner.0));
+}
+
+#[test]
+fn a_signature_of_another_key_is_refused_when_signing_and_when_opening() {
+    let (other, _) = ed25519(8);
+    let (_, owner) = ed25519(7);
+    let unsigned = manifest(owner);
+    assert_eq!(Signed::sign(&unsigned, |m| other.sign(m)), Err(Error::Signature));
+    // The other's own manifest, with the owner put into it.
+    let (_, others) = ed25519(8);
+    let own = manifest(others.clone());
+    let mut signed = Signed::sign(&own, |message| other.sign(message)).unwrap();
+    let at = signed.windows(others.0.len()).position(|part| part == others.0).unwrap();
+    signed[at..at + others.0.len()].copy_from_slice(&unsigned.owner.0);
+    assert_eq!(Signed::open(&signed), Err(Error::Signature));
+}
+
+#[test]
+fn each_changed_bit_of_a_signed_manifest_is_refused() {
+    let (key, owner) = ed25519(7);
+    let signed = Signed::sign(&manifest(owner), |message| key.sign(message)).unwrap();
+    for at in 0..signed.len() * 8 {
+        let mut changed = signed.clone();
+        changed[at / 8] ^= 1 << (at % 8);
+        assert!(Signed::open(&changed).is_err(), "bit {at}");
+    }
+    assert!(Signed::open(&[signed.clone(), vec![0]].concat()).is_err());
+    assert!(Signed::open(&signed[..signed.len() - 1]).is_err());
+}
+
+#[test]
+fn only_keys_of_p256_and_ed25519_are_owners() {
+    let (_, Bytes(der)) = ed25519(7);
+    assert!(PublicKey::from_der(&der).is_ok());
+    for wrong in [&der[..43], &[&der[..], &[0]].concat(), &[0; 91], &[]] {
+        assert!(PublicKey::from_der(wrong).is_err());
+    }
+}
