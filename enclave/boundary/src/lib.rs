@@ -185,6 +185,12 @@ impl<R: RawCall> Boundary<R> {
         Ok(part)
     }
 
+    /// Copies all of `bytes` into the transfer buffer.
+    fn put_whole(&self, bytes: &[u8]) -> Result<HostSlice, Status> {
+        let part = self.put(bytes)?;
+        if part.len() == bytes.len() { Ok(part) } else { Err(Status::Invalid) }
+    }
+
     /// Leaves the enclave and comes back, without doing anything.
     pub fn nothing(&self) {
         stub::nothing(&self.raw);
@@ -287,7 +293,7 @@ impl<R: RawCall> Boundary<R> {
     pub fn quote(&self, report: &[u8]) -> Result<Vec<u8>, Error> {
         let refused = |status| Error::Refused { what: "a quote", status };
         let buffer = self.transfer()?;
-        let part = self.put(report).map_err(refused)?;
+        let part = self.put_whole(report).map_err(refused)?;
         let (code, length) = stub::quote(&self.raw, part.address(), part.len() as u64);
         status(code).map_err(refused)?;
         let most = usize::try_from(MAX_QUOTE).unwrap_or(usize::MAX).min(buffer.len());
@@ -302,10 +308,7 @@ impl<R: RawCall> Boundary<R> {
     /// The evidence is larger than the transfer buffer, or the host does not take it.
     pub fn evidence(&self, evidence: &[u8]) -> Result<(), Error> {
         let refused = |status| Error::Refused { what: "the evidence", status };
-        let part = self.put(evidence).map_err(refused)?;
-        if part.len() != evidence.len() {
-            return Err(refused(Status::Invalid));
-        }
+        let part = self.put_whole(evidence).map_err(refused)?;
         status(stub::evidence(&self.raw, part.address(), part.len() as u64).0).map_err(refused)
     }
 

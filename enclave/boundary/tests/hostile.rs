@@ -9,7 +9,7 @@ use twine_boundary::{Error, PointerError};
 use twine_protocol::calls::number;
 use twine_protocol::launch::{DecodeError, End, Launch, Outcome};
 use twine_protocol::wire::{
-    Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_PROGRAM, PollRecord, Status, StreamKind,
+    Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_PROGRAM, MAX_QUOTE, PollRecord, Status, StreamKind,
     TRANSFER_BUFFER_SIZE,
 };
 
@@ -88,9 +88,50 @@ fn no_bad_transfer_buffer_is_written_to() {
             let mut records = [PollRecord { stream: 0, events: 1, bytes: 0 }];
             assert_eq!(host.poll(&mut records, 0), Err(Status::Io));
             host.panicked("somewhere");
+            assert!(host.quote(&[0; 432]).is_err());
+            assert!(host.evidence(b"evidence that must not go there").is_err());
         }
     }
     enclave.assert_untouched();
+}
+
+#[test]
+fn a_quote_has_the_length_that_the_host_counts_within_the_bounds() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let quoted = |length: u64, code: u64| {
+        let host = boundary(&enclave.range(), |call, _| match call {
+            number::transfer_buffer => shared.answer(),
+            number::quote => {
+                shared.0.borrow_mut()[..4].fill(0x0707_0707_0707_0707);
+                (code, length)
+            }
+            _ => (0, 0),
+        });
+        host.quote(&[0; 432])
+    };
+    assert_eq!(quoted(30, 0).unwrap(), [7; 30]);
+    assert_eq!(quoted(0, 0).unwrap(), []);
+    assert_eq!(quoted(MAX_QUOTE, 0).unwrap().len() as u64, MAX_QUOTE);
+    for length in [MAX_QUOTE + 1, TRANSFER_BUFFER_SIZE, 1 << 40, u64::MAX] {
+        assert!(matches!(quoted(length, 0), Err(Error::Refused { status: Status::Io, .. })));
+    }
+    for code in [Status::Io.code(), Status::NotSupported.code(), 99, u64::MAX] {
+        assert!(matches!(quoted(30, code), Err(Error::Refused { .. })), "{code}");
+    }
+}
+
+#[test]
+fn reports_and_evidence_leave_whole_or_not_at_all() {
+    let enclave = Enclave::new();
+    let buffer = [0u64; 2];
+    let host = boundary(&enclave.range(), |call, _| match call {
+        number::transfer_buffer => (buffer.as_ptr() as u64, 16),
+        number::quote | number::evidence => panic!("a part of it was handed over"),
+        _ => (0, 0),
+    });
+    assert!(host.quote(&[0; 432]).is_err());
+    assert!(host.evidence(&[0; 17]).is_err());
 }
 
 #[test]
