@@ -10,7 +10,8 @@ use twine_protocol::wire::Clock;
 use twine_sgx::host;
 use twine_vfs::{FileSystem, Memory, Shared};
 use twine_volume::{
-    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, Unlock, Volume, Zeroizing,
+    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, SlotInfo, SlotKind, Unlock, Volume,
+    Zeroizing,
 };
 use twine_volume_tool::{Advice, Opening, Unclear, UsedBy};
 
@@ -140,7 +141,27 @@ pub(crate) fn volume(
         let slot = new_slot(&source.key, keys)?;
         return Volume::create(storage, &[slot], options);
     }
-    Volume::open(storage, &mut Opener { key: &source.key, keys }, options)
+    let mut opener = Opener { key: &source.key, keys, used: None };
+    let mut volume = Volume::open(storage, &mut opener, options)?;
+    if opening == Opening::ReadWrite
+        && let Some(parameters) = opener.used
+    {
+        renew_slot(&mut volume, &parameters, keys)?;
+    }
+    Ok(volume)
+}
+
+/// Replaces the slot with these parameters, if it was sealed under another CPUSVN or ISVSVN than the
+/// present ones. Whoever broke the firmware or the image of that time may know its key.
+fn renew_slot(volume: &mut Volume, parameters: &[u8], keys: SealingKeys) -> Result<(), Error> {
+    let Some(sealing) = SealingKeys::sealing(parameters) else { return Ok(()) };
+    if SealingKeys::is_present(parameters) {
+        return Ok(());
+    }
+    let is_it = |slot: &SlotInfo| slot.kind == SlotKind::Sealed && slot.parameters == parameters;
+    let Some(old) = volume.slots().into_iter().find(is_it) else { return Ok(()) };
+    let new = keys.new_slot(sealing)?;
+    volume.replace_slot(old.number, &new).map(drop)
 }
 
 /// Makes a slot for a key of the launch request.
@@ -158,12 +179,18 @@ pub(crate) fn new_slot(key: &VolumeKey, keys: SealingKeys) -> Result<NewSlot, Er
 struct Opener<'a> {
     key: &'a VolumeKey,
     keys: SealingKeys,
+    /// The parameters of the sealed slot that was tried last. If the volume opens, that slot has
+    /// opened it.
+    used: Option<Vec<u8>>,
 }
 
 impl Unlock for Opener<'_> {
     fn sealed(&mut self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
         match self.key {
-            VolumeKey::Sealed(asked) => self.keys.key(*asked, parameters),
+            VolumeKey::Sealed(asked) => {
+                self.used = Some(parameters.to_vec());
+                self.keys.key(*asked, parameters)
+            }
             _ => Err(Refusal("it was not asked for".into())),
         }
     }

@@ -194,6 +194,11 @@ impl SealingKeys {
         Parameters::decode(parameters).map(|parameters| parameters.sealing)
     }
 
+    /// Whether a key has the present CPUSVN and ISVSVN.
+    pub(crate) fn is_present(parameters: &[u8]) -> bool {
+        Parameters::decode(parameters).is_some_and(|parameters| parameters.svn == Svn::present())
+    }
+
     fn derive(
         &self,
         purpose: Purpose,

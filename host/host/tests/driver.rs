@@ -261,9 +261,9 @@ fn code_cached_under_another_microcode_is_not_used() {
 }
 
 #[test]
-fn volumes_open_after_an_update_of_the_microcode_and_not_after_its_removal() {
+fn the_first_writable_mount_after_an_update_of_the_microcode_renews_a_volumes_slot() {
     let path = folder("updated").join("v.vol");
-    let opens = |version: u8, create: bool| {
+    let opens = |version: u8, create: bool, read_only: bool| {
         let storage = Storage::open(&path, Access::Create).unwrap();
         let source = Source::Volume(VolumeSource {
             storage: 0,
@@ -272,7 +272,7 @@ fn volumes_open_after_an_update_of_the_microcode_and_not_after_its_removal() {
             cache: None,
             main: None,
         });
-        let mounts = vec![Mount { guest: "/data".into(), source, read_only: false }];
+        let mounts = vec![Mount { guest: "/data".into(), source, read_only }];
         let resources = Resources { storages: vec![storage], ..Resources::default() };
         let launch = Launch { mounts, ..launch() };
         let image = image("twine.sgxs");
@@ -282,10 +282,12 @@ fn volumes_open_after_an_update_of_the_microcode_and_not_after_its_removal() {
             end => panic!("{end:?}"),
         }
     };
-    assert_eq!(opens(1, true), Ok(()));
-    assert_eq!(opens(2, false), Ok(()));
-    assert_eq!(opens(1, false), Ok(()), "its slot is the old one still");
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!(opens(2, true), Ok(()));
-    assert!(opens(1, false).is_err());
+    assert_eq!(opens(1, true, false), Ok(()));
+    assert_eq!(opens(2, false, true), Ok(()));
+    assert_eq!(opens(1, false, false), Ok(()), "a mount for reading changes nothing");
+    assert_eq!(opens(2, false, false), Ok(()));
+    assert!(opens(1, false, false).is_err(), "its slot is of the newer microcode");
+    assert_eq!(opens(2, false, false), Ok(()));
+    assert_eq!(opens(3, false, false), Ok(()));
+    assert!(opens(2, false, true).is_err());
 }
