@@ -153,6 +153,12 @@ impl Statement {
         cbor::encode(self)
     }
 
+    /// The SHA-256 of the statement without what only this run has. Two launches on the same terms,
+    /// in images of the same traits, have the same one.
+    pub fn launch(&self) -> Digest {
+        Digest::of(&Statement { run: Run::default(), ..self.clone() }.encode())
+    }
+
     /// Decodes a statement, which must be all of `bytes`.
     ///
     /// # Errors

@@ -154,6 +154,18 @@ fn deep_nesting_is_refused_without_recursion() {
 }
 
 #[test]
+fn a_launch_is_the_same_for_each_run_and_another_for_each_other_term() {
+    let again = Statement { run: Run::default(), ..statement() };
+    assert_eq!(again.launch(), statement().launch());
+    assert_eq!(again.launch(), Digest::of(&again.encode()));
+    let mut other = statement();
+    other.terms.arguments.push("--dump".into());
+    assert_ne!(other.launch(), statement().launch());
+    let engine = Engine { writable_code: true, ..statement().engine };
+    assert_ne!(Statement { engine, ..statement() }.launch(), statement().launch());
+}
+
+#[test]
 fn a_statement_of_another_version_or_of_mixed_kinds_is_refused() {
     let newer = Statement { version: VERSION + 1, ..statement() };
     let Err(Error::Malformed(cause)) = Statement::decode(&newer.encode()) else {
