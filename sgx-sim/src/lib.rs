@@ -23,6 +23,8 @@
 //!   a running enclave what Linux does.
 //! - [`Kernel`] is a model of Linux's driver, used instead of all these: it serves to test programs
 //!   that load enclaves through the driver's ioctls, and to inject faults.
+//! - [`Device::verifies_report`] and [`Device::provision_key`] are for the quoting enclave of such a
+//!   machine, which is the package `sgx-sim-quoting`.
 //! - [`enclu_exception`] returns the exception that ENCLU raises on this machine.
 //! - [`adopt_signal_handlers`] lets a program's signal handlers run while its threads are inside.
 //!
@@ -53,6 +55,7 @@ mod memory;
 mod paging;
 mod processor;
 mod quick_exits;
+mod quoting;
 mod registry;
 mod rsa;
 mod secret;
@@ -71,6 +74,7 @@ pub use fault::adopt_signal_handlers;
 pub use kernel::{EnclaveFile, Event, Fault, Injection, Kernel};
 pub use paging::{augment, protect, remove, restrict_permissions, trim};
 pub use processor::{EncluException, enclu_exception};
+pub use quoting::{REPORT_SIZE, TARGETINFO_SIZE};
 pub use registry::owns_tcs;
 pub use vdso::kernel_vdso_enter;
 

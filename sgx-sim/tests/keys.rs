@@ -189,6 +189,21 @@ fn provisioning_and_launch_keys_need_their_attributes() {
 }
 
 #[test]
+fn the_machine_gives_its_architectural_enclaves_the_provisioning_key_of_egetkey() {
+    let mut spec = Spec::new(Entry::Leaf);
+    spec.attributes.flags.remove(AttributesFlags::DEBUG);
+    spec.attributes.flags |= AttributesFlags::PROVISIONKEY;
+    let enclave = spec.load_on(device().security_version(2).owner_epoch([1; 16]));
+    let request = Keyrequest { keyname: Keyname::Provision as u16, ..Default::default() };
+    let key = egetkey(&enclave, &request).unwrap();
+    let mrsigner = enclave.info.mrsigner();
+    assert_eq!(device().provision_key(mrsigner, spec.isvprodid), key);
+    assert_ne!(device().provision_key(mrsigner, spec.isvprodid + 1), key);
+    let elsewhere = Device::with_root_secret([9; 16]).unwrap();
+    assert_ne!(elsewhere.provision_key(mrsigner, spec.isvprodid), key);
+}
+
+#[test]
 fn malformed_requests_fault() {
     let enclave = Spec::new(Entry::Leaf).load();
     let good = seal(Keypolicy::MRSIGNER);
@@ -270,6 +285,31 @@ fn only_the_target_verifies_a_report() {
     assert!(verifies(&spec.load(), &report), "same image, loaded again");
     report.reportdata[0] ^= 1;
     assert!(!verifies(&target, &report), "changed");
+}
+
+#[test]
+fn the_machine_verifies_reports_as_their_target_does() {
+    let mut spec = Spec::new(Entry::Leaf);
+    let prover = spec.load();
+    spec.salt = 1;
+    let target = Targetinfo::from(ereport(&spec.load(), &Targetinfo::default(), [0; 64]));
+    let other = Targetinfo::from(ereport(&prover, &Targetinfo::default(), [0; 64]));
+    let report = with(&ereport(&prover, &target, [1; 64]), 0, &[]);
+    let on = |device: Device, target: &Targetinfo, report: &[u8; 432]| {
+        device.verifies_report(&with(target, 0, &[]), report)
+    };
+    assert!(on(device(), &target, &report));
+    assert!(!on(device(), &other, &report), "other target");
+    assert!(!on(Device::with_root_secret([3; 16]).unwrap(), &target, &report), "other machine");
+    assert!(!on(device().security_version(2), &target, &report), "other CPUSVN");
+    assert!(!on(device().owner_epoch([1; 16]), &target, &report), "other owner epoch");
+    for at in [0, 383, 384, 415, 416, 431] {
+        let mut changed = report;
+        changed[at] ^= 1;
+        assert!(!on(device(), &target, &changed), "byte {at}");
+    }
+    let reserved: [u8; 512] = with(&target, 511, &[1]);
+    assert!(!device().verifies_report(&reserved, &report), "reserved bits");
 }
 
 #[test]

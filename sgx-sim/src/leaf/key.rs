@@ -165,6 +165,36 @@ pub(super) fn report_mac(platform: &Platform, target: &Target, body: &[u8]) -> [
     mac.finalize().into_bytes().into()
 }
 
+/// Whether `mac` is the MAC of a report's first 384 bytes, under the report key that `target` gets
+/// for `keyid`.
+pub(super) fn report_mac_verifies(
+    platform: &Platform,
+    target: &Target,
+    keyid: [u8; 32],
+    body: &[u8],
+    mac: &[u8; KEY],
+) -> bool {
+    let mut expected = cmac(&report_key(platform, target, keyid));
+    expected.update(body);
+    expected.verify(mac.into()).is_ok()
+}
+
+/// Returns the PROVISION_KEY of a production enclave, for an ISVSVN, a CPUSVN and masks of zeros.
+pub(crate) fn oldest_provision_key(
+    platform: &Platform,
+    mrsigner: [u8; 32],
+    isvprodid: u16,
+) -> [u8; KEY] {
+    Dependencies {
+        isvprodid,
+        attributes: [AttributesFlags::INIT.bits(), 0],
+        mrsigner,
+        miscmask: !0,
+        ..Dependencies::new(Keyname::Provision)
+    }
+    .derive(platform)
+}
+
 fn report_key(platform: &Platform, target: &Target, keyid: [u8; 32]) -> [u8; KEY] {
     Dependencies {
         owner_epoch: platform.owner_epoch,

@@ -2,7 +2,7 @@
 
 pub(crate) mod key;
 mod page;
-mod report;
+pub(crate) mod report;
 
 use sgx_isa::{Enclu, ErrorCode};
 

@@ -2,13 +2,15 @@
 
 use sgx_isa::Report;
 
-use super::key::{Target, report_mac};
+use super::key::{Platform, Target, report_mac, report_mac_verifies};
 use super::{all_zero, check, field, read, write};
 use crate::enclave::Enclave;
 use crate::epcm::Permissions;
 use crate::exception::{Exception, GP};
 
-const TARGETINFO: usize = 512;
+/// The sizes of TARGETINFO, and of the part of REPORT that its MAC covers.
+pub(crate) const TARGETINFO: usize = 512;
+const BODY: usize = 384;
 const REPORTDATA_ALIGN: usize = 128;
 const REPORT_ALIGN: usize = 512;
 
@@ -44,6 +46,17 @@ pub(super) fn ereport(
     };
     report.mac = report_mac(platform, &target, report.mac_data());
     write(rdx, report.as_ref())
+}
+
+/// Whether EREPORT made this report, for this target, on a machine with these keys.
+pub(crate) fn verifies(
+    platform: &Platform,
+    target: &[u8; TARGETINFO],
+    report: &[u8; Report::UNPADDED_SIZE],
+) -> bool {
+    let Ok(target) = parse_target(target) else { return false };
+    let (keyid, mac) = (field(report, BODY), field(report, BODY + 32));
+    report_mac_verifies(platform, &target, keyid, &report[..BODY], &mac)
 }
 
 /// Parses TARGETINFO. Raises #GP for values that the SDM reserves.
