@@ -10,6 +10,7 @@ use std::process::Command;
 
 /// The packages whose tests run natively.
 const NATIVE: &[&str] = &[
+    "sgx-sim-quoting",
     "twine-bench",
     "twine-boundary",
     "twine-cli",
