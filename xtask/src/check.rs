@@ -25,6 +25,7 @@ const NATIVE: &[&str] = &[
     "twine-protocol",
     "twine-selftest",
     "twine-sgx",
+    "twine-verifier",
     "twine-vfs",
     "twine-volume",
     "twine-volume-tool",

@@ -1,0 +1,305 @@
+//! The checks by the policy.
+
+use crate::bytes::{DAY, Hex, days};
+use crate::crypto::sha256;
+use crate::evidence::Evidence;
+use crate::policy::{EnclaveRules, PlatformRules, TcbRules};
+use crate::tcb::Comparison;
+use crate::verdict::{CheckName, Facts, Findings, Outcome};
+use crate::verify::Request;
+
+/// Checks what the report data binds: claims, their key, their nonce and their statement.
+pub(crate) fn binding(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
+    let found = evidence.report_data();
+    let Some(claims) = evidence.claims() else {
+        return without_claims(findings, request, &found);
+    };
+    let is_bound = found == claims.report_data();
+    findings.decide(
+        CheckName::ReportData,
+        match is_bound {
+            true => Ok("the report data is the SHA-256 of the claims and 32 zero bytes".to_owned()),
+            false if found[..32] == claims.report_data()[..32] => {
+                Err("the last 32 bytes of the report data are not zero".to_owned())
+            }
+            false => Err("the report data is not the SHA-256 of the claims".to_owned()),
+        },
+    );
+    pubkey_hash(findings, request, evidence);
+    match (request.nonce, claims.nonce()) {
+        (None, _) => {
+            let reason = "no nonce was asked for, so nothing shows that the evidence is new";
+            findings.set(CheckName::Nonce, Outcome::Warning, reason);
+        }
+        (Some(_), None) => {
+            findings.set(CheckName::Nonce, Outcome::Failed, "the claims have no nonce");
+        }
+        (Some(asked), Some(found)) => findings.decide(
+            CheckName::Nonce,
+            match asked == found {
+                true => Ok("the nonce is the one that was asked for".to_owned()),
+                false => Err("the nonce is another than the one that was asked for".to_owned()),
+            },
+        ),
+    }
+    let statements = &request.policy.claims.statements;
+    match claims.twine().map(|statement| Hex(sha256(statement))) {
+        _ if statements.is_empty() => {
+            let reason = "the policy names no statement";
+            findings.set(CheckName::Statement, Outcome::NotChecked, reason);
+        }
+        None => findings.set(CheckName::Statement, Outcome::Failed, "the claims have no statement"),
+        Some(found) => findings.decide(CheckName::Statement, one_of(found, statements)),
+    }
+}
+
+/// Checks a quote alone.
+fn without_claims(findings: &mut Findings, request: &Request<'_>, found: &[u8; 64]) {
+    let (result, reason) = match request.report_data {
+        Some(expected) if expected == found => {
+            (Outcome::Passed, "all 64 bytes are those that were expected")
+        }
+        Some(_) => (Outcome::Failed, "the report data is another than was expected"),
+        None if request.policy.claims.required => {
+            (Outcome::Failed, "a quote alone, and nothing says what its report data must be")
+        }
+        None => (Outcome::Warning, "a quote alone: its report data was not checked"),
+    };
+    findings.set(CheckName::ReportData, result, reason);
+    let reason = "a quote alone has no claims";
+    for (name, is_demanded) in [
+        (CheckName::PubkeyHash, request.public_key.is_some()),
+        (CheckName::Nonce, request.nonce.is_some()),
+        (CheckName::Statement, !request.policy.claims.statements.is_empty()),
+    ] {
+        let result = if is_demanded { Outcome::Failed } else { Outcome::NotChecked };
+        findings.set(name, result, reason);
+    }
+}
+
+fn pubkey_hash(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
+    let name = CheckName::PubkeyHash;
+    let Some(hash) = evidence.claims().and_then(|claims| claims.key_hash()) else {
+        return findings.set(name, Outcome::Failed, "the claims have no `pubkey-hash`");
+    };
+    let own = evidence.certificate().map(|certificate| certificate.public_key());
+    let keys = [(own, "the certificate's key"), (request.public_key, "the key that was given")];
+    let mut compared = Vec::new();
+    for (key, what) in keys {
+        match key.map(|key| hash.is_of(key)) {
+            Some(false) => {
+                return findings.set(name, Outcome::Failed, format!("it is not that of {what}"));
+            }
+            Some(true) => compared.push(what),
+            None => {}
+        }
+    }
+    match compared.is_empty() {
+        true => findings.set(name, Outcome::Warning, "it is there, and no key to compare it with"),
+        false => {
+            findings.set(
+                name,
+                Outcome::Passed,
+                format!("it is that of {}", compared.join(" and ")),
+            );
+        }
+    }
+}
+
+/// Checks the certificate around the evidence, if there is one.
+pub(crate) fn certificate(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
+    let Some(certificate) = evidence.certificate() else {
+        for name in [CheckName::CertificateSignature, CheckName::CertificateDates] {
+            findings.set(name, Outcome::NotChecked, "the evidence came without a certificate");
+        }
+        return;
+    };
+    findings.decide(
+        CheckName::CertificateSignature,
+        match certificate.is_self_signed() {
+            true => Ok("the certificate's own key signed it".to_owned()),
+            false => {
+                Err("the certificate's own key did not sign it by ECDSA with SHA-2".to_owned())
+            }
+        },
+    );
+    let (from, to) = certificate.validity();
+    findings.decide(
+        CheckName::CertificateDates,
+        match request.at {
+            at if at < from => Err(format!("the certificate is valid only from {from}")),
+            at if at > to => Err(format!("the certificate ran out on {to}")),
+            _ => Ok(format!("the certificate is valid until {to}")),
+        },
+    );
+}
+
+/// Checks the collateral's age and how long it stays valid.
+pub(crate) fn collateral(findings: &mut Findings, request: &Request<'_>, facts: &Facts) {
+    let Some(found) = &facts.collateral else {
+        for name in [CheckName::CollateralAge, CheckName::CollateralExpiry] {
+            findings.set(name, Outcome::Failed, "the collateral's dates can't be read");
+        }
+        return;
+    };
+    let rules = &request.policy.collateral;
+    let (at, issued) = (request.at, found.issued);
+    findings.decide(
+        CheckName::CollateralAge,
+        match at.days_since(issued) {
+            _ if at < issued => Err(format!("it is from the future: issued on {issued}")),
+            // Parts of a day count: 30 days and an hour are more than 30 days.
+            old if at.0 - issued.0 > rules.most_days.saturating_mul(DAY) => Err(format!(
+                "issued on {issued}, {} ago; the policy allows {}",
+                days(old),
+                days(rules.most_days)
+            )),
+            old => Ok(format!("issued on {issued}, {} ago", days(old))),
+        },
+    );
+    let (expires, what) = (found.expires, found.first_to_expire);
+    let (result, reason) = match expires.days_since(at) {
+        _ if expires < at => (Outcome::Failed, format!("{what} ran out on {expires}")),
+        left if left < rules.warning_days => {
+            (Outcome::Warning, format!("{what} runs out on {expires}, in {}", days(left)))
+        }
+        _ => (Outcome::Passed, format!("all is valid until {expires}")),
+    };
+    findings.set(CheckName::CollateralExpiry, result, reason);
+}
+
+/// Checks what the report says about the enclave.
+pub(crate) fn enclave(findings: &mut Findings, rules: &EnclaveRules, facts: &Facts) {
+    let (result, reason) = match (facts.debug, rules.debug) {
+        (false, _) => (Outcome::Passed, "not a debug enclave"),
+        (true, true) => (Outcome::Warning, "a debug enclave, which the policy accepts"),
+        (true, false) => (Outcome::Failed, "a debug enclave: its host can read its memory"),
+    };
+    findings.set(CheckName::Debug, result, reason);
+
+    let no_enclave = || Err("the quote is not of an enclave".to_owned());
+    let open = match rules.any {
+        true => (Outcome::Warning, "the policy accepts any enclave"),
+        false => (Outcome::NotChecked, "the policy names none"),
+    };
+    let measurement: Option<[u8; 32]> = facts.measurement.0[..].try_into().ok();
+    let lists = [
+        (CheckName::Measurement, measurement.map(Hex), &rules.measurements),
+        (CheckName::Signer, facts.signer, &rules.signers),
+    ];
+    for (name, found, accepted) in lists {
+        match found {
+            _ if accepted.is_empty() => findings.set(name, open.0, open.1),
+            Some(found) => findings.decide(name, one_of(found, accepted)),
+            None => findings.decide(name, no_enclave()),
+        }
+    }
+    let product = rules.product_id.map(|wanted| match facts.product_id {
+        Some(found) if found == wanted => Ok(format!("it is {found}")),
+        Some(found) => Err(format!("it is {found}, not {wanted}")),
+        None => no_enclave(),
+    });
+    let svn = rules.least_svn.map(|least| match facts.svn {
+        Some(found) if found >= least => Ok(format!("it is {found}")),
+        Some(found) => Err(format!("it is {found}, less than {least}")),
+        None => no_enclave(),
+    });
+    for (name, result) in [(CheckName::ProductId, product), (CheckName::Svn, svn)] {
+        match result {
+            Some(result) => findings.decide(name, result),
+            None => findings.set(name, Outcome::NotChecked, "the policy names none"),
+        }
+    }
+}
+
+/// Checks what the platform's certificate says.
+pub(crate) fn platform(findings: &mut Findings, rules: &PlatformRules, facts: &Facts) {
+    let Some(platform) = &facts.platform else { return };
+    let instance = platform.instance.as_ref();
+    let instance = instance.and_then(|bytes| bytes.0[..].try_into().ok()).map(Hex::<16>);
+    let hash = one_of(platform.ppid_hash, &rules.ppid_hashes);
+    let instance = match instance {
+        Some(instance) => one_of(instance, &rules.instances),
+        None => Err("the platform has no instance".to_owned()),
+    };
+    let result = match (rules.ppid_hashes.is_empty(), rules.instances.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(hash),
+        (true, false) => Some(instance),
+        (false, false) => Some(hash.and(instance)),
+    };
+    match result {
+        Some(result) => findings.decide(CheckName::Platform, result),
+        None => {
+            let reason =
+                format!("the policy names none; the PPID's hash is {}", platform.ppid_hash);
+            findings.set(CheckName::Platform, Outcome::NotChecked, reason);
+        }
+    }
+    for (name, found, accepted, what) in [
+        (CheckName::Smt, platform.smt, rules.smt, "hyper-threading is on"),
+        (CheckName::DynamicPlatform, platform.dynamic, rules.dynamic, "packages can be added"),
+        (
+            CheckName::CachedKeys,
+            platform.cached_keys,
+            rules.cached_keys,
+            "Intel keeps the root keys",
+        ),
+    ] {
+        let (result, reason) = match (found, accepted) {
+            (Some(true), true) => (Outcome::Passed, format!("{what}, which the policy accepts")),
+            (Some(true), false) => (Outcome::Failed, what.to_owned()),
+            (Some(false), _) => (Outcome::Passed, format!("not so: {what}")),
+            (None, true) => (Outcome::NotChecked, "the platform's certificate does not say".into()),
+            (None, false) => (Outcome::Failed, "the platform's certificate does not say".into()),
+        };
+        findings.set(name, result, reason);
+    }
+}
+
+/// Checks what the collateral says about the platform's security version.
+pub(crate) fn tcb(
+    findings: &mut Findings,
+    rules: &TcbRules,
+    facts: &Facts,
+    comparison: Option<&Comparison>,
+) {
+    let short = || comparison.map(|comparison| comparison.what_is_short(&rules.statuses));
+    let short = || short().unwrap_or_default();
+    let Some(tcb) = &facts.tcb else {
+        let reason = format!("the platform reaches no level; {}", short());
+        return findings.set(CheckName::TcbStatus, Outcome::Failed, reason);
+    };
+    let date = tcb.level_date.split('T').next().unwrap_or_default();
+    let status = match rules.statuses.contains(&tcb.status) {
+        true => Ok(format!("{} (level of {date})", tcb.status)),
+        false => Err(format!("{} (level of {date}); {}", tcb.status, short())),
+    };
+    findings.decide(CheckName::TcbStatus, status);
+
+    let is_refused = |advisory: &&String| {
+        rules.refused_advisories.contains(advisory)
+            || rules.accepted_advisories.as_ref().is_some_and(|list| !list.contains(advisory))
+    };
+    let refused: Vec<_> = tcb.advisories.iter().filter(is_refused).map(String::as_str).collect();
+    let advisories = match (refused.is_empty(), tcb.advisories.is_empty()) {
+        (false, _) => Err(format!("{}, which the policy does not accept", refused.join(", "))),
+        (true, true) => Ok("none applies".to_owned()),
+        (true, false) => Ok(tcb.advisories.join(", ")),
+    };
+    findings.decide(CheckName::Advisories, advisories);
+
+    let number = tcb.evaluation_number;
+    let evaluation = match rules.least_evaluation_number {
+        Some(least) if number < least => Err(format!("it is {number}, less than {least}")),
+        _ => Ok(format!("it is {number}")),
+    };
+    findings.decide(CheckName::EvaluationNumber, evaluation);
+}
+
+fn one_of<const N: usize>(found: Hex<N>, accepted: &[Hex<N>]) -> Result<String, String> {
+    match accepted.contains(&found) {
+        true => Ok(format!("it is {found}")),
+        false => Err(format!("{found} is not among those that the policy names")),
+    }
+}

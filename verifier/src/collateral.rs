@@ -1,0 +1,105 @@
+//! Collateral: what Intel says about platforms, signed and dated.
+
+use crate::bytes::Moment;
+use dcap_qvl::{QeIdentity, QuoteCollateralV3, TcbInfo};
+use x509_cert::certificate::Rfc5280;
+use x509_cert::crl::CertificateList;
+use x509_cert::der::Decode;
+
+/// How long collateral may be, in bytes. Intel's has some 20 KB.
+pub const MAX_COLLATERAL_BYTES: usize = 4 << 20;
+
+/// Why bytes are not collateral.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollateralError {
+    /// The bytes are more than any collateral has.
+    #[error("the collateral has {length} bytes; the limit is {MAX_COLLATERAL_BYTES}")]
+    TooLong {
+        /// How many bytes there are.
+        length: usize,
+    },
+    /// The bytes are not the JSON of collateral.
+    #[error("the collateral can't be read: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Collateral for the quotes of one kind of platform: TCB info, QE identity, two revocation lists, and
+/// the certificates of those who signed them. Nothing in it has been verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collateral {
+    parts: QuoteCollateralV3,
+}
+
+/// From when to when collateral is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// When the oldest of TCB info, QE identity and PCK CRL was issued.
+    pub issued: Moment,
+    /// When the first part runs out.
+    pub expires: Moment,
+    /// Which part that is.
+    pub first_to_expire: &'static str,
+}
+
+impl Collateral {
+    /// Reads collateral in JSON, as `dcap-qvl` and its tools write it (`QuoteCollateralV3`): chains in
+    /// PEM, TCB info and QE identity as text, all else in hexadecimal.
+    ///
+    /// # Errors
+    /// [`CollateralError`] if the bytes are something else.
+    pub fn from_json(bytes: &[u8]) -> Result<Collateral, CollateralError> {
+        if bytes.len() > MAX_COLLATERAL_BYTES {
+            return Err(CollateralError::TooLong { length: bytes.len() });
+        }
+        Ok(Collateral { parts: serde_json::from_slice(bytes)? })
+    }
+
+    /// Writes the collateral as [`Collateral::from_json`] reads it.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.parts).expect("text and bytes can be written as JSON")
+    }
+
+    /// Returns from when to when the collateral is good, as its parts say themselves; `None` if a part
+    /// can't be read. The certificates' dates are not looked at.
+    pub fn lifetime(&self) -> Option<Lifetime> {
+        let tcb_info = self.tcb_info()?;
+        let qe_identity = self.qe_identity()?;
+        let pck_crl = dates(&self.parts.pck_crl)?;
+        let root_crl = dates(&self.parts.root_ca_crl)?;
+        let issued =
+            [Moment::parse(&tcb_info.issue_date)?, Moment::parse(&qe_identity.issue_date)?];
+        let ends = [
+            (Moment::parse(&tcb_info.next_update)?, "the TCB info"),
+            (Moment::parse(&qe_identity.next_update)?, "the QE identity"),
+            (pck_crl.1, "the PCK CRL"),
+            (root_crl.1, "the root's CRL"),
+        ];
+        let (expires, first_to_expire) = ends.into_iter().min_by_key(|end| end.0)?;
+        Some(Lifetime {
+            // The root's CRL is issued once a year, so its age says nothing.
+            issued: issued.into_iter().fold(pck_crl.0, Moment::min),
+            expires,
+            first_to_expire,
+        })
+    }
+
+    pub(crate) fn parts(&self) -> &QuoteCollateralV3 {
+        &self.parts
+    }
+
+    pub(crate) fn tcb_info(&self) -> Option<TcbInfo> {
+        serde_json::from_str(&self.parts.tcb_info).ok()
+    }
+
+    pub(crate) fn qe_identity(&self) -> Option<QeIdentity> {
+        serde_json::from_str(&self.parts.qe_identity).ok()
+    }
+}
+
+/// Returns when a revocation list was issued and when it runs out.
+fn dates(crl: &[u8]) -> Option<(Moment, Moment)> {
+    let list = CertificateList::<Rfc5280>::from_der(crl).ok()?.tbs_cert_list;
+    let moment = |time: x509_cert::time::Time| Moment(time.to_unix_duration().as_secs());
+    Some((moment(list.this_update), moment(list.next_update?)))
+}

@@ -1,0 +1,329 @@
+//! What a relying party accepts.
+
+use crate::bytes::Hex;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+use toml::Spanned;
+
+pub use dcap_qvl::TcbStatus;
+
+/// How long a policy may be, in bytes.
+pub const MAX_POLICY_BYTES: usize = 1 << 20;
+
+/// Why a text is not a policy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// A file could not be read.
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The text is not TOML, has an unknown key, or a value that can't be used.
+    #[error("line {line}, column {column}: {problem}")]
+    At {
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, in characters, counted from 1.
+        column: usize,
+        /// The defect.
+        problem: String,
+    },
+    /// The text is longer than [`MAX_POLICY_BYTES`].
+    #[error("the policy has {length} bytes; the limit is {MAX_POLICY_BYTES}")]
+    TooLong {
+        /// How many bytes it has.
+        length: usize,
+    },
+}
+
+/// What a relying party accepts. It is written in TOML, and only what it says is left open:
+///
+/// ```toml
+/// root = "intel"              # or "simulation", or a certificate: its PEM, or its file
+///
+/// [enclave]                   # what holds for the enclave; each key that is there must
+/// measurements = ["00…"]      # MRENCLAVE, any of these
+/// signers = ["00…"]           # MRSIGNER, any of these
+/// product-id = 1              # ISVPRODID
+/// least-svn = 3               # ISVSVN
+/// debug = false               # true accepts enclaves whose memory the host can read
+/// any = false                 # true: neither measurements nor signers; any enclave passes
+///
+/// [claims]                    # what the report data must bind
+/// required = true             # false accepts a quote alone
+/// statements = ["00…"]        # SHA-256 of the claim `twine`, any of these
+///
+/// [tcb]
+/// statuses = ["UpToDate", "SWHardeningNeeded"]
+/// refused-advisories = ["INTEL-SA-00001"]
+/// accepted-advisories = ["INTEL-SA-00615"]  # if it is there, no other may apply
+/// least-evaluation-number = 17              # of the TCB info and of the QE identity
+///
+/// [collateral]
+/// most-days = 30              # the greatest age of TCB info, QE identity and PCK CRL
+/// warning-days = 7            # how early the end of their validity is announced
+///
+/// [platform]
+/// ppid-hashes = ["00…"]       # SHA-256 of the PPID, any of these
+/// instances = ["00…"]         # platform instance, any of these
+/// smt = true                  # accepts platforms with hyper-threading
+/// dynamic = true              # accepts platforms to which packages can be added
+/// cached-keys = true          # accepts platforms whose root keys Intel keeps
+/// ```
+///
+/// All but `root`, and `measurements` or `signers`, may be left out. The values above for `debug`,
+/// `any`, `required`, `statuses`, `most-days`, `warning-days`, `smt`, `dynamic` and `cached-keys` are
+/// then taken; the other keys then check nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The root at which the platform's and the collateral's certificates must end.
+    pub root: Root,
+    /// What must hold for the enclave.
+    pub enclave: EnclaveRules,
+    /// What must hold for the claims.
+    pub claims: ClaimRules,
+    /// What must hold for the platform's security version.
+    pub tcb: TcbRules,
+    /// How old collateral may be.
+    pub collateral: CollateralRules,
+    /// Which platforms may have made the quote.
+    pub platform: PlatformRules,
+}
+
+/// A root of trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Root {
+    /// Intel's production root: hardware.
+    Intel,
+    /// The simulation's root: any quote under it may be made by anybody.
+    Simulation,
+    /// Another certificate, in DER.
+    Certificate(Vec<u8>),
+}
+
+/// The table `[enclave]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EnclaveRules {
+    /// MRENCLAVE is one of these. If it is empty, MRENCLAVE is not checked.
+    pub measurements: Vec<Hex<32>>,
+    /// MRSIGNER is one of these. If it is empty, MRSIGNER is not checked.
+    pub signers: Vec<Hex<32>>,
+    /// ISVPRODID is this.
+    pub product_id: Option<u16>,
+    /// ISVSVN is not less than this.
+    pub least_svn: Option<u16>,
+    /// Whether a debug enclave, whose memory the host can read and write, is accepted.
+    pub debug: bool,
+    /// Whether any enclave is accepted.
+    pub any: bool,
+}
+
+/// The table `[claims]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClaimRules {
+    /// Whether evidence without claims, a quote alone, is refused.
+    pub required: bool,
+    /// The SHA-256 of the claim `twine` is one of these. If it is empty, the claim is not checked.
+    pub statements: Vec<Hex<32>>,
+}
+
+impl Default for ClaimRules {
+    fn default() -> Self {
+        ClaimRules { required: true, statements: Vec::new() }
+    }
+}
+
+/// The table `[tcb]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TcbRules {
+    /// The TCB status is one of these. `Revoked` can't be accepted.
+    #[serde(deserialize_with = "statuses")]
+    pub statuses: Vec<TcbStatus>,
+    /// None of these advisories applies.
+    pub refused_advisories: Vec<String>,
+    /// No other advisory than these applies; `None` leaves that open.
+    pub accepted_advisories: Option<Vec<String>>,
+    /// The `tcbEvaluationDataNumber` of TCB info and QE identity is not less than this.
+    pub least_evaluation_number: Option<u32>,
+}
+
+impl Default for TcbRules {
+    fn default() -> Self {
+        TcbRules {
+            statuses: vec![TcbStatus::UpToDate, TcbStatus::SWHardeningNeeded],
+            refused_advisories: Vec::new(),
+            accepted_advisories: None,
+            least_evaluation_number: None,
+        }
+    }
+}
+
+/// The table `[collateral]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CollateralRules {
+    /// The greatest age in days of the oldest of TCB info, QE identity and the PCK CRL. Intel's are
+    /// valid for 30 days.
+    pub most_days: u64,
+    /// How many days before the end of the collateral's validity a warning is given.
+    pub warning_days: u64,
+}
+
+impl Default for CollateralRules {
+    fn default() -> Self {
+        CollateralRules { most_days: 30, warning_days: 7 }
+    }
+}
+
+/// The table `[platform]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PlatformRules {
+    /// The SHA-256 of the platform's PPID is one of these. If it is empty, it is not checked.
+    pub ppid_hashes: Vec<Hex<32>>,
+    /// The platform instance, which platforms with several packages have, is one of these. If it is
+    /// empty, it is not checked.
+    pub instances: Vec<Hex<16>>,
+    /// Whether hyper-threading may be on.
+    pub smt: bool,
+    /// Whether packages may be added to the platform.
+    pub dynamic: bool,
+    /// Whether Intel may keep the platform's root keys.
+    pub cached_keys: bool,
+}
+
+impl Default for PlatformRules {
+    fn default() -> Self {
+        PlatformRules {
+            ppid_hashes: Vec::new(),
+            instances: Vec::new(),
+            smt: true,
+            dynamic: true,
+            cached_keys: true,
+        }
+    }
+}
+
+/// The whole text, before its parts are compared with each other.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Text {
+    root: Spanned<String>,
+    enclave: Spanned<EnclaveRules>,
+    #[serde(default)]
+    claims: ClaimRules,
+    #[serde(default)]
+    tcb: TcbRules,
+    #[serde(default)]
+    collateral: CollateralRules,
+    #[serde(default)]
+    platform: PlatformRules,
+}
+
+impl Policy {
+    /// Reads a policy. Its root is named, or is there in PEM.
+    ///
+    /// # Errors
+    /// [`PolicyError`], with the line and the column of the defect.
+    pub fn from_toml(text: &str) -> Result<Policy, PolicyError> {
+        Policy::with_files(text, |_| Err("a root in a file takes a policy in a file".to_owned()))
+    }
+
+    /// Reads a policy from a file, and the file of its root if it names one. That file holds a
+    /// certificate in PEM or DER; its path is relative to the policy's folder.
+    ///
+    /// # Errors
+    /// [`PolicyError`], with the line and the column of the defect.
+    pub fn read(path: &Path) -> Result<Policy, PolicyError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Policy::with_files(&text, |name| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|error| format!("root {}: {error}", path.display()))
+        })
+    }
+
+    fn with_files(
+        text: &str,
+        read: impl FnOnce(&str) -> Result<Vec<u8>, String>,
+    ) -> Result<Policy, PolicyError> {
+        if text.len() > MAX_POLICY_BYTES {
+            return Err(PolicyError::TooLong { length: text.len() });
+        }
+        let parsed: Text = toml::from_str(text).map_err(|error| {
+            at(text, error.span().map_or(0, |span| span.start), error.message().to_owned())
+        })?;
+        let enclave = parsed.enclave.get_ref();
+        let is_named = !(enclave.measurements.is_empty() && enclave.signers.is_empty());
+        let problem = match (is_named, enclave.any) {
+            (false, false) => Some("name `measurements` or `signers`, or say `any = true`"),
+            (true, true) => Some("`any = true` contradicts `measurements` and `signers`"),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            return Err(at(text, parsed.enclave.span().start, problem.to_owned()));
+        }
+        let root = Root::find(parsed.root.get_ref(), read)
+            .map_err(|problem| at(text, parsed.root.span().start, problem))?;
+        Ok(Policy {
+            root,
+            enclave: parsed.enclave.into_inner(),
+            claims: parsed.claims,
+            tcb: parsed.tcb,
+            collateral: parsed.collateral,
+            platform: parsed.platform,
+        })
+    }
+}
+
+impl Root {
+    fn find(
+        name: &str,
+        read: impl FnOnce(&str) -> Result<Vec<u8>, String>,
+    ) -> Result<Root, String> {
+        let bytes = match name {
+            "intel" => return Ok(Root::Intel),
+            "simulation" => return Ok(Root::Simulation),
+            pem if pem.contains("-----BEGIN") => pem.as_bytes().to_vec(),
+            path => read(path)?,
+        };
+        let certificate = match bytes.first() {
+            Some(0x30) => CertificateDer::from(bytes),
+            _ => CertificateDer::from_pem_slice(&bytes)
+                .map_err(|error| format!("the root is not a certificate in PEM: {error}"))?,
+        };
+        webpki::anchor_from_trusted_cert(&certificate)
+            .map_err(|error| format!("the root is not a certificate: {error}"))?;
+        Ok(Root::Certificate(certificate.to_vec()))
+    }
+}
+
+fn statuses<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<TcbStatus>, D::Error> {
+    let statuses = Vec::deserialize(from)?;
+    match statuses.contains(&TcbStatus::Revoked) {
+        false => Ok(statuses),
+        true => Err(serde::de::Error::custom("a platform that is `Revoked` can't be accepted")),
+    }
+}
+
+/// Makes an error at an offset, in bytes, of a text.
+fn at(text: &str, offset: usize, problem: String) -> PolicyError {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    PolicyError::At {
+        line: 1 + before.matches('\n').count(),
+        column: 1 + before[line_start..].chars().count(),
+        problem: problem.replace('\n', " "),
+    }
+}

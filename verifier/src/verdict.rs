@@ -1,0 +1,318 @@
+//! The result of a verification: what was checked, with which result, and why.
+
+use crate::bytes::{Bytes, Hex, Moment};
+use crate::evidence::{Form, Tee};
+use crate::policy::TcbStatus;
+use serde::Serialize;
+use std::fmt;
+
+/// What a check is about. All verdicts have all checks, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CheckName {
+    /// The evidence can be read.
+    Format,
+    /// The quote is of an SGX enclave.
+    Tee,
+    /// The evidence is of hardware or of the simulation, whichever the policy names.
+    Simulated,
+    /// `dcap-qvl` accepts quote and collateral under the policy's root at the given time. The five
+    /// checks that follow say what it looked at; where it refuses, they are made one by one.
+    Quote,
+    /// The platform's certificate leads to the policy's root.
+    Chain,
+    /// No certificate is revoked, and the revocation lists are signed and in force.
+    Revocation,
+    /// The TCB info is signed, in force, and of this platform.
+    TcbInfo,
+    /// The QE identity is signed and in force, and the quoting enclave is the one that it names.
+    QeIdentity,
+    /// The platform's key signed the quoting enclave's report, which binds the key that signed the
+    /// quote.
+    Signature,
+    /// The platform's TCB status is one that the policy accepts.
+    TcbStatus,
+    /// The advisories that apply to the platform are ones that the policy accepts.
+    Advisories,
+    /// The collateral's evaluation number is not less than the policy's.
+    EvaluationNumber,
+    /// The collateral is not older than the policy allows.
+    CollateralAge,
+    /// The collateral stays valid for a while.
+    CollateralExpiry,
+    /// The enclave is not a debug enclave.
+    Debug,
+    /// MRENCLAVE is one that the policy names.
+    Measurement,
+    /// MRSIGNER is one that the policy names.
+    Signer,
+    /// ISVPRODID is the policy's.
+    ProductId,
+    /// ISVSVN is not less than the policy's.
+    Svn,
+    /// All 64 bytes of the report data are those that the claims, or the caller, require.
+    ReportData,
+    /// The claim `pubkey-hash` is there, and is the hash of the key that it is compared with.
+    PubkeyHash,
+    /// The claim `nonce` is the one that was asked for.
+    Nonce,
+    /// The claim `twine` is one that the policy names.
+    Statement,
+    /// The certificate's own key signed it.
+    CertificateSignature,
+    /// The certificate is valid at the given time.
+    CertificateDates,
+    /// The platform is one that the policy names.
+    Platform,
+    /// The policy accepts the platform's state of hyper-threading.
+    Smt,
+    /// The policy accepts whether packages can be added to the platform.
+    DynamicPlatform,
+    /// The policy accepts whether Intel keeps the platform's root keys.
+    CachedKeys,
+}
+
+impl CheckName {
+    /// All names, in the order of verdicts.
+    pub const ALL: [CheckName; 29] = [
+        CheckName::Format,
+        CheckName::Tee,
+        CheckName::Simulated,
+        CheckName::Quote,
+        CheckName::Chain,
+        CheckName::Revocation,
+        CheckName::TcbInfo,
+        CheckName::QeIdentity,
+        CheckName::Signature,
+        CheckName::TcbStatus,
+        CheckName::Advisories,
+        CheckName::EvaluationNumber,
+        CheckName::CollateralAge,
+        CheckName::CollateralExpiry,
+        CheckName::Debug,
+        CheckName::Measurement,
+        CheckName::Signer,
+        CheckName::ProductId,
+        CheckName::Svn,
+        CheckName::ReportData,
+        CheckName::PubkeyHash,
+        CheckName::Nonce,
+        CheckName::Statement,
+        CheckName::CertificateSignature,
+        CheckName::CertificateDates,
+        CheckName::Platform,
+        CheckName::Smt,
+        CheckName::DynamicPlatform,
+        CheckName::CachedKeys,
+    ];
+}
+
+impl fmt::Display for CheckName {
+    /// Writes the name as JSON has it, such as `report-data`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(out)
+    }
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// What the check is about holds.
+    Passed,
+    /// It does not hold. The evidence is refused.
+    Failed,
+    /// Nothing speaks against the evidence, but its receiver should know the reason.
+    Warning,
+    /// There was nothing to check, or nothing to check it by.
+    NotChecked,
+}
+
+impl fmt::Display for Outcome {
+    /// Writes the outcome as JSON has it, such as `not-checked`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(out)
+    }
+}
+
+/// One check of a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it is about.
+    pub name: CheckName,
+    /// How it ended.
+    pub result: Outcome,
+    /// Why, in one line for people.
+    pub reason: String,
+}
+
+/// The result of a verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    accepted: bool,
+    checks: Vec<Check>,
+    facts: Option<Facts>,
+}
+
+impl Verdict {
+    pub(crate) fn new(findings: Findings, facts: Option<Facts>) -> Verdict {
+        let checks = findings.checks;
+        // Acceptance needs both: that the quote was verified, and that nothing speaks against it.
+        let is_genuine = checks
+            .iter()
+            .any(|check| check.name == CheckName::Quote && check.result == Outcome::Passed);
+        let has_failed = checks.iter().any(|check| check.result == Outcome::Failed);
+        Verdict { accepted: is_genuine && !has_failed, checks, facts }
+    }
+
+    /// Returns whether the evidence is accepted: the quote is genuine, and no check failed.
+    pub fn is_accepted(&self) -> bool {
+        self.accepted
+    }
+
+    /// Returns all checks, in the order of [`CheckName::ALL`].
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// Returns one check.
+    pub fn check(&self, name: CheckName) -> &Check {
+        self.checks.iter().find(|check| check.name == name).expect("a verdict has all checks")
+    }
+
+    /// Returns the checks that failed.
+    pub fn failed(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.result == Outcome::Failed)
+    }
+
+    /// Returns what the evidence says; `None` if it could not be read.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_ref()
+    }
+}
+
+/// What the evidence and the collateral say. In JSON, bytes are hexadecimal and moments are dates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct Facts {
+    /// Whether the check `quote` passed. Where it did not, everything here may be made up.
+    pub genuine: bool,
+    /// The form in which the evidence came.
+    pub form: Form,
+    /// The version of the quote's format: 3, 4 or 5.
+    pub quote_version: u16,
+    /// The kind of environment.
+    pub tee: Tee,
+    /// MRENCLAVE, 32 bytes; of a TDX domain MRTD, 48 bytes.
+    pub measurement: Bytes,
+    /// MRSIGNER of an enclave.
+    pub signer: Option<Hex<32>>,
+    /// ISVPRODID of an enclave.
+    pub product_id: Option<u16>,
+    /// ISVSVN of an enclave.
+    pub svn: Option<u16>,
+    /// Whether the host can read and write the memory.
+    pub debug: bool,
+    /// The report data.
+    pub report_data: Hex<64>,
+    /// What the claims say; a quote alone has none.
+    pub claims: Option<ClaimFacts>,
+    /// What the platform's certificate says, if it could be read.
+    pub platform: Option<PlatformFacts>,
+    /// What the collateral says about the platform, if it could be read and has a matching level.
+    pub tcb: Option<TcbFacts>,
+    /// From when to when the collateral is good, if it could be read.
+    pub collateral: Option<CollateralFacts>,
+}
+
+/// What the claims say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClaimFacts {
+    /// The claim `pubkey-hash`, with the name of its algorithm.
+    pub pubkey_hash: Option<String>,
+    /// The claim `nonce`.
+    pub nonce: Option<Bytes>,
+    /// The SHA-256 of the claim `twine`.
+    pub statement: Option<Hex<32>>,
+    /// The names of claims that no check looks at.
+    pub ignored: Vec<String>,
+}
+
+/// What the platform's certificate says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlatformFacts {
+    /// The family, model, stepping, platform type and custom SKU.
+    pub fmspc: Hex<6>,
+    /// The SHA-256 of the PPID, which is the same for all quotes of a platform.
+    pub ppid_hash: Hex<32>,
+    /// The platform instance; platforms with one package have none.
+    pub instance: Option<Bytes>,
+    /// Whether hyper-threading is on; `None` where the certificate does not say it.
+    pub smt: Option<bool>,
+    /// Whether packages can be added; `None` where the certificate does not say it.
+    pub dynamic: Option<bool>,
+    /// Whether Intel keeps the root keys; `None` where the certificate does not say it.
+    pub cached_keys: Option<bool>,
+}
+
+/// What the collateral says about the platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TcbFacts {
+    /// The status of platform and quoting enclave together.
+    pub status: TcbStatus,
+    /// The advisories that apply to them.
+    pub advisories: Vec<String>,
+    /// The date of the TCB level that the platform reaches, as the TCB info has it.
+    pub level_date: String,
+    /// The lower evaluation number of TCB info and QE identity.
+    pub evaluation_number: u32,
+}
+
+/// From when to when the collateral is good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CollateralFacts {
+    /// When the oldest of TCB info, QE identity and PCK CRL was issued.
+    pub issued: Moment,
+    /// When the first part runs out.
+    pub expires: Moment,
+    /// Which part that is.
+    pub first_to_expire: &'static str,
+}
+
+/// The checks of a verdict that is being made.
+pub(crate) struct Findings {
+    checks: Vec<Check>,
+}
+
+impl Findings {
+    pub(crate) fn new() -> Findings {
+        let reason = "what it needs could not be read or was refused";
+        let unreached = |name| Check { name, result: Outcome::NotChecked, reason: reason.into() };
+        Findings { checks: CheckName::ALL.map(unreached).to_vec() }
+    }
+
+    /// Sets the outcome of a check.
+    pub(crate) fn set(&mut self, name: CheckName, result: Outcome, reason: impl Into<String>) {
+        if let Some(check) = self.checks.iter_mut().find(|check| check.name == name) {
+            *check = Check { name, result, reason: reason.into() };
+        }
+    }
+
+    /// Sets the outcome of a check to passed or failed.
+    pub(crate) fn decide(&mut self, name: CheckName, result: Result<String, String>) {
+        match result {
+            Ok(reason) => self.set(name, Outcome::Passed, reason),
+            Err(reason) => self.set(name, Outcome::Failed, reason),
+        }
+    }
+
+    pub(crate) fn has_passed(&self, name: CheckName) -> bool {
+        self.checks.iter().any(|check| check.name == name && check.result == Outcome::Passed)
+    }
+}

@@ -1,0 +1,208 @@
+//! A verification from the bytes to the verdict.
+
+use crate::appraise;
+use crate::bytes::{Bytes, Hex, Moment};
+use crate::collateral::Collateral;
+use crate::crypto::sha256;
+use crate::evidence::{Evidence, Tee};
+use crate::genuine;
+use crate::policy::{Policy, Root};
+use crate::roots::Roots;
+use crate::tcb::Comparison;
+use crate::verdict::{
+    CheckName, ClaimFacts, CollateralFacts, Facts, Findings, Outcome, PlatformFacts, TcbFacts,
+    Verdict,
+};
+use dcap_qvl::intel::PckExtension;
+use dcap_qvl::quote::{Report, TDReport10};
+use dcap_qvl::{QuoteClaims, TcbStatusWithAdvisory};
+
+/// What is to be verified, by what, and at which time.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The evidence: a quote, evidence in CBOR, or a certificate in DER or PEM.
+    pub evidence: &'a [u8],
+    /// The collateral for the evidence's platform.
+    pub collateral: &'a Collateral,
+    /// What is accepted.
+    pub policy: &'a Policy,
+    /// The certificates of the roots that the policy can name.
+    pub roots: &'a Roots,
+    /// The time of the verification. Old evidence is verified at the time of its making.
+    pub at: Moment,
+    /// The bytes that the claim `nonce` must hold, if the evidence was asked for with some.
+    pub nonce: Option<&'a [u8]>,
+    /// The key that the claim `pubkey-hash` must be of: a SubjectPublicKeyInfo in DER. Evidence in a
+    /// certificate is compared with the certificate's key in any case.
+    pub public_key: Option<&'a [u8]>,
+    /// The report data that a quote without claims must have.
+    pub report_data: Option<&'a [u8; 64]>,
+}
+
+/// Verifies evidence: makes all checks, and says of each how it ended and why.
+pub fn verify(request: &Request<'_>) -> Verdict {
+    let mut findings = Findings::new();
+    let evidence = match Evidence::parse(request.evidence) {
+        Ok(evidence) => evidence,
+        Err(error) => {
+            findings.set(CheckName::Format, Outcome::Failed, error.to_string());
+            return Verdict::new(findings, None);
+        }
+    };
+    let version = evidence.quote().header.version;
+    findings.set(CheckName::Format, Outcome::Passed, format!("a quote of version {version}"));
+    findings.decide(
+        CheckName::Tee,
+        match evidence.tee() {
+            Tee::Sgx => Ok("the quote is of an SGX enclave".to_owned()),
+            Tee::Tdx => Err("the quote is of a TDX domain, not of an SGX enclave".to_owned()),
+        },
+    );
+    simulated(&mut findings, request, &evidence);
+
+    let claims = match request.roots.find(&request.policy.root) {
+        Some(root) => {
+            genuine::verify(&mut findings, &evidence, request.collateral, root, request.at)
+        }
+        None => {
+            let reason = "the policy names the simulation's root, which is not given here";
+            findings.set(CheckName::Quote, Outcome::Failed, reason);
+            None
+        }
+    };
+    let chain = evidence.pck_chain(request.collateral);
+    let platform = chain.ok().and_then(|chain| chain.pck_extension());
+    let comparison = platform
+        .as_ref()
+        .and_then(|platform| Comparison::new(request.collateral, &evidence, platform));
+    let facts =
+        facts(&evidence, request.collateral, platform, claims.as_ref(), comparison.as_ref());
+
+    appraise::binding(&mut findings, request, &evidence);
+    appraise::certificate(&mut findings, request, &evidence);
+    appraise::collateral(&mut findings, request, &facts);
+    // What was not signed is not compared with the policy.
+    if findings.has_passed(CheckName::Chain) && findings.has_passed(CheckName::Signature) {
+        appraise::enclave(&mut findings, &request.policy.enclave, &facts);
+        appraise::platform(&mut findings, &request.policy.platform, &facts);
+        if findings.has_passed(CheckName::TcbInfo) && findings.has_passed(CheckName::QeIdentity) {
+            appraise::tcb(&mut findings, &request.policy.tcb, &facts, comparison.as_ref());
+        }
+    }
+    Verdict::new(findings, Some(facts))
+}
+
+/// Compares the kind of the evidence, hardware or simulation, with the policy's. This names the reason
+/// when the two are mixed up; what makes it safe is that the chain must end at the policy's root.
+fn simulated(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
+    let Some(root) = request.roots.simulation() else {
+        let reason = "the simulation's root is not given here";
+        return findings.set(CheckName::Simulated, Outcome::NotChecked, reason);
+    };
+    let is_simulated = evidence.pck_chain(request.collateral).is_ok_and(|chain| chain.names(root));
+    let result = match (is_simulated, request.policy.root == Root::Simulation) {
+        (true, true) => {
+            let reason = "the quote is simulated, as the policy wants it: it protects nothing";
+            return findings.set(CheckName::Simulated, Outcome::Warning, reason);
+        }
+        (true, false) => Err("the quote is simulated, and the policy wants hardware"),
+        (false, true) => {
+            Err("the quote is not simulated, and the policy takes only simulated ones")
+        }
+        (false, false) => Ok("the quote is not simulated"),
+    };
+    findings.decide(CheckName::Simulated, result.map(str::to_owned).map_err(str::to_owned));
+}
+
+fn facts(
+    evidence: &Evidence,
+    collateral: &Collateral,
+    platform: Option<PckExtension>,
+    claims: Option<&QuoteClaims>,
+    comparison: Option<&Comparison>,
+) -> Facts {
+    let report = &evidence.quote().report;
+    let enclave = report.as_sgx();
+    let domain = |report: &TDReport10| (report.mr_td.to_vec(), report.td_attributes[0] & 1 != 0);
+    let (measurement, debug) = match report {
+        Report::SgxEnclave(report) => (report.mr_enclave.to_vec(), report.attributes[0] & 2 != 0),
+        Report::TD10(report) => domain(report),
+        Report::TD15(report) => domain(&report.base),
+        Report::TD15Ex(report) => domain(&report.base.base),
+    };
+    Facts {
+        genuine: claims.is_some(),
+        form: evidence.form(),
+        quote_version: evidence.quote().header.version,
+        tee: evidence.tee(),
+        measurement: Bytes(measurement),
+        signer: enclave.map(|report| Hex(report.mr_signer)),
+        product_id: enclave.map(|report| report.isv_prod_id),
+        svn: enclave.map(|report| report.isv_svn),
+        debug,
+        report_data: Hex(evidence.report_data()),
+        claims: evidence.claims().map(|claims| ClaimFacts {
+            pubkey_hash: claims.key_hash().map(ToString::to_string),
+            nonce: claims.nonce().map(|nonce| Bytes(nonce.to_vec())),
+            statement: claims.twine().map(|statement| Hex(sha256(statement))),
+            ignored: claims.others().to_vec(),
+        }),
+        platform: platform.map(platform_facts),
+        tcb: tcb_facts(evidence, collateral, claims, comparison),
+        collateral: collateral_facts(collateral, claims),
+    }
+}
+
+fn platform_facts(platform: PckExtension) -> PlatformFacts {
+    PlatformFacts {
+        fmspc: Hex(platform.fmspc),
+        ppid_hash: Hex(sha256(&platform.ppid)),
+        instance: platform.platform_instance_id.map(Bytes),
+        smt: platform.smt_enabled,
+        dynamic: platform.dynamic_platform,
+        cached_keys: platform.cached_keys,
+    }
+}
+
+/// Returns what `dcap-qvl` says of the platform's TCB; where it refused, what the levels say.
+fn tcb_facts(
+    evidence: &Evidence,
+    collateral: &Collateral,
+    claims: Option<&QuoteClaims>,
+    comparison: Option<&Comparison>,
+) -> Option<TcbFacts> {
+    if let Some(claims) = claims {
+        return Some(TcbFacts {
+            status: claims.tcb.status,
+            advisories: claims.tcb.advisory_ids.clone(),
+            level_date: claims.platform.tcb_level.tcb_date.clone(),
+            evaluation_number: claims.tcb.eval_data_number,
+        });
+    }
+    let identity = collateral.qe_identity()?;
+    let qe = evidence.qe_report();
+    let level = identity.tcb_levels.iter().find(|level| level.tcb.isvsvn <= qe.isv_svn)?;
+    let qe = TcbStatusWithAdvisory::new(level.tcb_status, level.advisory_ids.clone());
+    let mut facts = comparison?.level(&qe)?;
+    facts.evaluation_number = facts.evaluation_number.min(identity.tcb_evaluation_data_number);
+    Some(facts)
+}
+
+fn collateral_facts(
+    collateral: &Collateral,
+    claims: Option<&QuoteClaims>,
+) -> Option<CollateralFacts> {
+    let lifetime = collateral.lifetime()?;
+    let mut facts = CollateralFacts {
+        issued: lifetime.issued,
+        expires: lifetime.expires,
+        first_to_expire: lifetime.first_to_expire,
+    };
+    if let Some(claims) = claims
+        && Moment(claims.earliest_expiration_date) < facts.expires
+    {
+        facts.expires = Moment(claims.earliest_expiration_date);
+        facts.first_to_expire = "a certificate";
+    }
+    Some(facts)
+}
