@@ -22,7 +22,7 @@ pub const MAX_NAME_BYTES: usize = 128;
 
 /// A manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Manifest {
     /// The version of the encoding: [`VERSION`].
@@ -53,7 +53,7 @@ pub struct Manifest {
 
 /// An image that may hold a deployment. Each field that is given must be the image's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct AllowedImage {
     /// MRENCLAVE.
@@ -76,7 +76,7 @@ pub struct AllowedImage {
 
 /// What an owner demands of the enclave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Demands {
     /// Whether an enclave that can be debugged may hold the deployment.

@@ -20,7 +20,7 @@ pub const MAX_NONCE_BYTES: usize = 64;
 
 /// A launch statement.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Statement {
     /// The version of the encoding: [`VERSION`].
@@ -63,7 +63,7 @@ pub enum Kind {
 
 /// A deployment: what an owner wants to run.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Deployment {
     /// The SHA-256 of the owner's public key ([`PublicKey::id`](crate::owner::PublicKey::id)).
@@ -98,7 +98,7 @@ pub enum Compiler {
 
 /// How the program's code came to be, and what guards it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Engine {
     /// The compiler that made the code that runs.
@@ -114,7 +114,7 @@ pub struct Engine {
 
 /// Traits of the image, as the enclave sees itself.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Image {
     /// The version of the runtime, such as `0.1.0`.
@@ -133,7 +133,7 @@ pub struct Image {
 
 /// What only this run has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Run {
     /// The nonce of whoever asked for evidence, at most [`MAX_NONCE_BYTES`] bytes.

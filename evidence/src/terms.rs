@@ -7,7 +7,7 @@ use std::fmt;
 
 /// The terms of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Terms {
     /// The program's bytes.
@@ -45,7 +45,7 @@ pub struct Terms {
 
 /// An environment variable.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(array)]
 pub struct Variable {
     /// Its name.
@@ -64,7 +64,7 @@ impl fmt::Debug for Variable {
 
 /// An exported function, and the arguments of its call.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Export {
     /// The name of the export.
@@ -77,7 +77,7 @@ pub struct Export {
 
 /// Where the standard streams lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Streams {
     /// Standard input.
@@ -107,7 +107,7 @@ pub enum Stream {
 
 /// A file tree.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Mount {
     /// The path at which the program sees it.
@@ -179,7 +179,7 @@ pub enum KeyPolicy {
 
 /// Limits that the enclave enforces on the program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Limits {
     /// Limit on the size of all linear memories together, in bytes.
@@ -201,7 +201,7 @@ pub struct Limits {
 
 /// What the enclave tells its host of the program, apart from what the program itself tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[cbor(map)]
 pub struct Diagnostics {
     /// Backtraces of traps, with the names of functions.

@@ -1,14 +1,13 @@
 //! The checks by the policy.
 
 use crate::bytes::{DAY, Hex, days};
-use crate::crypto::sha256;
 use crate::evidence::Evidence;
 use crate::policy::{EnclaveRules, PlatformRules, TcbRules};
 use crate::tcb::Comparison;
 use crate::verdict::{CheckName, Facts, Findings, Outcome};
 use crate::verify::Request;
 
-/// Checks what the report data binds: claims, their key, their nonce and their statement.
+/// Checks what the report data binds: claims, their key and their nonce.
 pub(crate) fn binding(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
     let found = evidence.report_data();
     let Some(claims) = evidence.claims() else {
@@ -42,15 +41,6 @@ pub(crate) fn binding(findings: &mut Findings, request: &Request<'_>, evidence: 
             },
         ),
     }
-    let statements = &request.policy.claims.statements;
-    match claims.twine().map(|statement| Hex(sha256(statement))) {
-        _ if statements.is_empty() => {
-            let reason = "the policy names no statement";
-            findings.set(CheckName::Statement, Outcome::NotChecked, reason);
-        }
-        None => findings.set(CheckName::Statement, Outcome::Failed, "the claims have no statement"),
-        Some(found) => findings.decide(CheckName::Statement, one_of(found, statements)),
-    }
 }
 
 /// Checks a quote alone.
@@ -70,7 +60,6 @@ fn without_claims(findings: &mut Findings, request: &Request<'_>, found: &[u8; 6
     for (name, is_demanded) in [
         (CheckName::PubkeyHash, request.public_key.is_some()),
         (CheckName::Nonce, request.nonce.is_some()),
-        (CheckName::Statement, !request.policy.claims.statements.is_empty()),
     ] {
         let result = if is_demanded { Outcome::Failed } else { Outcome::NotChecked };
         findings.set(name, result, reason);

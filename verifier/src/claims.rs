@@ -128,6 +128,14 @@ impl KeyHash {
         }
     }
 
+    /// Returns the SHA-256 of the key, if that is the algorithm.
+    pub(crate) fn sha256(&self) -> Option<[u8; 32]> {
+        match self {
+            KeyHash::Sha256(hash) => Some(*hash),
+            KeyHash::Sha384(_) | KeyHash::Sha512(_) => None,
+        }
+    }
+
     /// Returns whether this is the hash of a key, in DER.
     pub fn is_of(&self, public_key: &[u8]) -> bool {
         match self {

@@ -51,6 +51,7 @@ mod collateral;
 mod crypto;
 mod evidence;
 mod genuine;
+mod launch;
 mod policy;
 mod roots;
 mod tcb;
@@ -64,11 +65,12 @@ pub use claims::{Claims, KeyHash};
 pub use collateral::{Collateral, CollateralError, Lifetime, MAX_COLLATERAL_BYTES};
 pub use evidence::{Ca, Evidence, EvidenceError, Form, MAX_EVIDENCE_BYTES, Platform, Tee};
 pub use policy::{
-    ClaimRules, CollateralRules, EnclaveRules, MAX_POLICY_BYTES, PlatformRules, Policy,
-    PolicyError, Root, TcbRules, TcbStatus,
+    ClaimRules, CollateralRules, EnclaveRules, LaunchRules, MAX_POLICY_BYTES, PlatformRules,
+    Policy, PolicyError, Root, TcbRules, TcbStatus,
 };
 pub use roots::Roots;
 pub use verdict::{
-    Check, CheckName, ClaimFacts, CollateralFacts, Facts, Outcome, PlatformFacts, TcbFacts, Verdict,
+    Check, CheckName, ClaimFacts, CollateralFacts, Facts, LaunchFacts, Outcome, PlatformFacts,
+    TcbFacts, Verdict,
 };
 pub use verify::{Request, verify};

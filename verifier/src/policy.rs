@@ -58,7 +58,16 @@ pub enum PolicyError {
 ///
 /// [claims]                    # what the report data must bind
 /// required = true             # false accepts a quote alone
-/// statements = ["00…"]        # SHA-256 of the claim `twine`, any of these
+///
+/// [launch]                    # what Twine's launch statement must say; without it, anything
+/// launches = ["00…"]          # hash of the statement without nonce and key, any of these
+/// programs = ["00…"]          # SHA-256 of the program, any of these
+/// owners = ["00…"]            # SHA-256 of the key of the manifest's owner, any of these
+/// name = "app"                # name of the deployment
+/// least-version = 3           # of the manifest
+/// generation = 1              # of the deployment's sealing keys
+/// manifests = ["00…"]         # SHA-256 of the manifest, any of these
+/// writable-code = false       # true accepts code that is writable while it runs (no SGX2)
 ///
 /// [tcb]
 /// statuses = ["UpToDate", "SWHardeningNeeded"]
@@ -89,6 +98,8 @@ pub struct Policy {
     pub enclave: EnclaveRules,
     /// What must hold for the claims.
     pub claims: ClaimRules,
+    /// What must hold for the launch. `None`: evidence need not have a launch statement.
+    pub launch: Option<LaunchRules>,
     /// What must hold for the platform's security version.
     pub tcb: TcbRules,
     /// How old collateral may be.
@@ -132,13 +143,44 @@ pub struct EnclaveRules {
 pub struct ClaimRules {
     /// Whether evidence without claims, a quote alone, is refused.
     pub required: bool,
-    /// The SHA-256 of the claim `twine` is one of these. If it is empty, the claim is not checked.
-    pub statements: Vec<Hex<32>>,
 }
 
 impl Default for ClaimRules {
     fn default() -> Self {
-        ClaimRules { required: true, statements: Vec::new() }
+        ClaimRules { required: true }
+    }
+}
+
+/// The table `[launch]`. What is empty or absent is not checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LaunchRules {
+    /// The hash of the statement, without nonce and key, is one of these.
+    pub launches: Vec<Hex<32>>,
+    /// The SHA-256 of the program is one of these.
+    pub programs: Vec<Hex<32>>,
+    /// The SHA-256 of the key of the manifest's owner is one of these.
+    pub owners: Vec<Hex<32>>,
+    /// The name of the deployment is this.
+    pub name: Option<String>,
+    /// The version of the manifest is not less than this.
+    pub least_version: Option<u64>,
+    /// The generation of the deployment's sealing keys is this.
+    pub generation: Option<u64>,
+    /// The SHA-256 of the manifest is one of these.
+    pub manifests: Vec<Hex<32>>,
+    /// Whether code may be writable while it runs.
+    pub writable_code: bool,
+}
+
+impl LaunchRules {
+    /// Whether a launch without a manifest is refused.
+    pub(crate) fn demands_manifest(&self) -> bool {
+        !self.owners.is_empty()
+            || !self.manifests.is_empty()
+            || self.name.is_some()
+            || self.least_version.is_some()
+            || self.generation.is_some()
     }
 }
 
@@ -222,6 +264,7 @@ struct Text {
     enclave: Spanned<EnclaveRules>,
     #[serde(default)]
     claims: ClaimRules,
+    launch: Option<LaunchRules>,
     #[serde(default)]
     tcb: TcbRules,
     #[serde(default)]
@@ -280,6 +323,7 @@ impl Policy {
             root,
             enclave: parsed.enclave.into_inner(),
             claims: parsed.claims,
+            launch: parsed.launch,
             tcb: parsed.tcb,
             collateral: parsed.collateral,
             platform: parsed.platform,

@@ -5,6 +5,7 @@ use crate::evidence::{Form, Tee};
 use crate::policy::TcbStatus;
 use serde::Serialize;
 use std::fmt;
+use twine_evidence::statement::Statement;
 
 /// What a check is about. All verdicts have all checks, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -57,8 +58,16 @@ pub enum CheckName {
     PubkeyHash,
     /// The claim `nonce` is the one that was asked for.
     Nonce,
-    /// The claim `twine` is one that the policy names.
+    /// The claim `twine` is a launch statement, and belongs to the other claims.
     Statement,
+    /// The launch is one that the policy names.
+    Launch,
+    /// The program is one that the policy names.
+    Program,
+    /// The manifest is of the owner, name and version that the policy names.
+    Manifest,
+    /// The policy accepts how the code is guarded.
+    Code,
     /// The certificate's own key signed it.
     CertificateSignature,
     /// The certificate is valid at the given time.
@@ -75,7 +84,7 @@ pub enum CheckName {
 
 impl CheckName {
     /// All names, in the order of verdicts.
-    pub const ALL: [CheckName; 29] = [
+    pub const ALL: [CheckName; 33] = [
         CheckName::Format,
         CheckName::Tee,
         CheckName::Simulated,
@@ -99,6 +108,10 @@ impl CheckName {
         CheckName::PubkeyHash,
         CheckName::Nonce,
         CheckName::Statement,
+        CheckName::Launch,
+        CheckName::Program,
+        CheckName::Manifest,
+        CheckName::Code,
         CheckName::CertificateSignature,
         CheckName::CertificateDates,
         CheckName::Platform,
@@ -219,6 +232,8 @@ pub struct Facts {
     pub report_data: Hex<64>,
     /// What the claims say; a quote alone has none.
     pub claims: Option<ClaimFacts>,
+    /// What the launch statement says, if there is one that can be read.
+    pub launch: Option<LaunchFacts>,
     /// What the platform's certificate says, if it could be read.
     pub platform: Option<PlatformFacts>,
     /// What the collateral says about the platform, if it could be read and has a matching level.
@@ -235,10 +250,18 @@ pub struct ClaimFacts {
     pub pubkey_hash: Option<String>,
     /// The claim `nonce`.
     pub nonce: Option<Bytes>,
-    /// The SHA-256 of the claim `twine`.
-    pub statement: Option<Hex<32>>,
     /// The names of claims that no check looks at.
     pub ignored: Vec<String>,
+}
+
+/// What the launch statement says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LaunchFacts {
+    /// The hash of the statement without nonce and key.
+    pub hash: Hex<32>,
+    /// The statement.
+    pub statement: Statement,
 }
 
 /// What the platform's certificate says.

@@ -6,6 +6,7 @@ use crate::collateral::Collateral;
 use crate::crypto::sha256;
 use crate::evidence::{Evidence, Tee};
 use crate::genuine;
+use crate::launch;
 use crate::policy::{Policy, Root};
 use crate::roots::Roots;
 use crate::tcb::Comparison;
@@ -75,10 +76,11 @@ pub fn verify(request: &Request<'_>) -> Verdict {
     let comparison = platform
         .as_ref()
         .and_then(|platform| Comparison::new(request.collateral, &evidence, platform));
-    let facts =
+    let mut facts =
         facts(&evidence, request.collateral, platform, claims.as_ref(), comparison.as_ref());
 
     appraise::binding(&mut findings, request, &evidence);
+    facts.launch = launch::check(&mut findings, request.policy.launch.as_ref(), evidence.claims());
     appraise::certificate(&mut findings, request, &evidence);
     appraise::collateral(&mut findings, request, &facts);
     // What was not signed is not compared with the policy.
@@ -144,9 +146,9 @@ fn facts(
         claims: evidence.claims().map(|claims| ClaimFacts {
             pubkey_hash: claims.key_hash().map(ToString::to_string),
             nonce: claims.nonce().map(|nonce| Bytes(nonce.to_vec())),
-            statement: claims.twine().map(|statement| Hex(sha256(statement))),
             ignored: claims.others().to_vec(),
         }),
+        launch: None,
         platform: platform.map(platform_facts),
         tcb: tcb_facts(evidence, collateral, claims, comparison),
         collateral: collateral_facts(collateral, claims),

@@ -54,6 +54,7 @@ fn an_accepted_quote_tells_who_it_is_and_how_long_the_collateral_lasts() {
         "debug": false,
         "report-data": format!("{}{}", hex::encode("Hello, world!"), "0".repeat(102)),
         "claims": null,
+        "launch": null,
         "platform": {
             "fmspc": "00a067110000",
             "ppid-hash": "be90cbe48c74cbfcf9c40db43a8f9dccdf22346e65223b0304e7d5eb2dc7a1f2",
