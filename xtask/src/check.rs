@@ -23,6 +23,7 @@ const NATIVE: &[&str] = &[
     "twine-oci",
     "twine-oci-image",
     "twine-protocol",
+    "twine-quoting",
     "twine-selftest",
     "twine-sgx",
     "twine-verifier",
