@@ -86,7 +86,7 @@ pub(crate) fn days(count: u64) -> String {
 
 impl Moment {
     /// Reads a date as Intel's collateral has it: in RFC 3339, in UTC, without fractions.
-    pub(crate) fn parse(text: &str) -> Option<Moment> {
+    pub fn parse(text: &str) -> Option<Moment> {
         let date: DateTime = text.parse().ok()?;
         Some(Moment(date.unix_duration().as_secs()))
     }

@@ -35,5 +35,7 @@ impl Identity {
 /// if `target` has another size than 512 bytes.
 pub fn report_for(target: &[u8], data: &[u8; 64]) -> Option<Vec<u8>> {
     let target = Targetinfo::try_copy_from(target)?;
-    Some(Report::for_target(&target, data).as_ref().to_vec())
+    let report = Report::for_target(&target, data);
+    let bytes: &[u8] = report.as_ref();
+    Some(bytes.to_vec())
 }

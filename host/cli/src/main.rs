@@ -3,6 +3,7 @@
 
 mod cache;
 mod compile;
+mod evidence;
 mod failure;
 mod hash_cache;
 mod image;
@@ -15,6 +16,7 @@ mod memory;
 mod mounts;
 mod oci;
 mod options;
+mod policy;
 mod print;
 mod program;
 mod run;
@@ -22,6 +24,7 @@ mod signals;
 mod size;
 mod sqlite;
 mod terminal;
+mod verify;
 mod volume;
 mod xdg;
 
@@ -35,8 +38,8 @@ use std::process::ExitCode;
 /// Runs unmodified WebAssembly programs inside Intel SGX enclaves.
 ///
 /// A program is a WebAssembly command for WASI preview 1: the output of a compiler for the target
-/// wasm32-wasip1. It runs inside an enclave, where the machine's owner can neither read nor change
-/// it. On a machine without SGX, the same enclave runs on software SGX, which protects nothing;
+/// wasm32-wasip1. It runs inside an enclave, whose memory the machine's owner can neither read nor
+/// change. On a machine without SGX, the same enclave runs on software SGX, which protects nothing;
 /// Twine says so when it uses it.
 #[derive(Debug, Parser)]
 #[command(name = "twine", version, propagate_version = true, max_term_width = 100)]
@@ -48,8 +51,16 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a program in an enclave
+    ///
+    /// Without --manifest, whoever runs this command sets all terms: arguments, mounts and their
+    /// keys, input. Sealed volumes then protect data at rest, and not from whoever may run `twine`
+    /// on this machine.
     Run(run::Arguments),
     /// Run SQLite's shell on a database in a protected volume
+    ///
+    /// The volume protects the database at rest: in a copy of the file, or on a disk that is taken
+    /// away. It does not protect it from whoever may run `twine` on this machine: they open a sealed
+    /// volume as you do. A key file or a passphrase that is kept elsewhere does.
     Sqlite(sqlite::Arguments),
     /// Create, inspect, fill, check and re-key protected volumes
     #[command(
@@ -76,6 +87,11 @@ enum Command {
     /// Build, sign, measure and inspect enclave images
     #[command(subcommand)]
     Image(image::Command),
+    /// Verify evidence of a launch, a certificate with evidence, or a quote, by a policy
+    Verify(verify::Arguments),
+    /// Write policies for `twine verify`
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Build OCI images from programs
     #[command(subcommand)]
     Oci(oci::Command),
@@ -130,6 +146,8 @@ fn command() -> ExitCode {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Cache(command) => cache::run(&command),
         Command::Image(command) => image::run(command),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Policy(command) => policy::run(&command),
         Command::Oci(command) => oci::run(command),
         Command::Completions(arguments) => Ok(manual::completions(&arguments)),
         Command::Man(arguments) => manual::man(&arguments),

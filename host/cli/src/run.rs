@@ -1,5 +1,6 @@
 //! `twine run`.
 
+use crate::evidence::EvidenceOptions;
 use crate::failure::Failure;
 use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
@@ -70,6 +71,9 @@ pub(crate) struct Arguments {
     /// Compiler to use if the program has no cached code
     #[arg(long, value_enum, default_value = "optimizing")]
     compiler: CompilerName,
+
+    #[command(flatten)]
+    evidence: EvidenceOptions,
 
     #[command(flatten)]
     target: Target,
@@ -179,6 +183,7 @@ pub(crate) struct Run {
     pub limits: Limits,
     pub compiler: CompilerName,
     pub prepared: Prepared,
+    pub evidence: EvidenceOptions,
     pub target: Target,
     pub report_options: ReportOptions,
 }
@@ -256,6 +261,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         },
         compiler: arguments.compiler,
         prepared,
+        evidence: arguments.evidence,
         target: arguments.target,
         report_options: arguments.report_options,
     }
@@ -290,6 +296,11 @@ impl Run {
         if !self.report_options.quiet {
             memory::warn_if_too_large(&image, &launch);
         }
+        let evidence = self.evidence.prepare(platform)?;
+        if let Some(evidence) = &evidence {
+            launch.evidence = Some(evidence.request());
+            resources.attestation = Some(evidence.attestation());
+        }
         let platform = usable_platform(platform, &launch, self.report_options.quiet)?;
         let target = match platform {
             Platform::Throwaway => self.target.without_code_cache(),
@@ -313,6 +324,9 @@ impl Run {
         let compiler = Some(self.compiler).filter(|_| !cached);
         let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
+        if let Some(failure) = evidence.and_then(|evidence| evidence.failure()) {
+            return Err(failure);
+        }
         let report = report.map_err(|error| memory::failure(error, &image, compiler))?;
         let code = exit_code(&self.subject, &report);
         self.report_options.print_stats(&report)?;

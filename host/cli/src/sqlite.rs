@@ -1,5 +1,6 @@
 //! `twine sqlite`: SQLite's shell on a database in a protected volume.
 
+use crate::evidence::EvidenceOptions;
 use crate::failure::Failure;
 use crate::locate;
 use crate::mounts::{self, Prepared};
@@ -219,6 +220,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         // The shell looks for its settings in HOME, which is in the volume.
         environment: vec![("HOME".into(), "/".into())],
         secrets: Vec::new(),
+        evidence: EvidenceOptions::default(),
         invoke: None,
         limits,
         compiler: CompilerName::Optimizing,
