@@ -121,6 +121,24 @@ impl serde::Serialize for Digest {
     }
 }
 
+/// Writes bytes that are never text, such as a key, as hexadecimal digits.
+#[cfg(feature = "serde")]
+pub(crate) fn as_hex<S: serde::Serializer>(
+    bytes: &Bytes,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_hex(&bytes.0))
+}
+
+/// Writes bytes that may be absent as [`as_hex`] does.
+#[cfg(feature = "serde")]
+pub(crate) fn as_hex_if_any<S: serde::Serializer>(
+    bytes: &Option<Bytes>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&bytes.as_ref().map(|bytes| to_hex(&bytes.0)), serializer)
+}
+
 #[cfg(feature = "serde")]
 impl serde::Serialize for Bytes {
     /// The text, or `{"hex": ...}` if the bytes are not UTF-8.

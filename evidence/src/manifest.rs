@@ -39,6 +39,7 @@ pub struct Manifest {
     pub generation: u64,
     /// The owner's public key: a DER-encoded SubjectPublicKeyInfo of P-256 or Ed25519.
     #[n(4)]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::bytes::as_hex"))]
     pub owner: Bytes,
     /// The terms of each launch.
     #[n(5)]

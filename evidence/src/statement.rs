@@ -138,7 +138,13 @@ pub struct Image {
 pub struct Run {
     /// The nonce of whoever asked for evidence, at most [`MAX_NONCE_BYTES`] bytes.
     #[n(0)]
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::bytes::as_hex_if_any"
+        )
+    )]
     pub nonce: Option<Bytes>,
     /// The SHA-256 of the run's public key, as a DER-encoded SubjectPublicKeyInfo (RFC 5280,
     /// section 4.1.2.7).

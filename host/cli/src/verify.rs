@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 use twine_evidence::bytes::from_hex;
 use twine_verifier::{
-    Collateral, MAX_COLLATERAL_BYTES, MAX_EVIDENCE_BYTES, Moment, Outcome, Policy, Request, Root,
-    Roots, Verdict, verify,
+    Collateral, MAX_COLLATERAL_BYTES, MAX_EVIDENCE_BYTES, Moment, Outcome, Policy, PolicyError,
+    Request, Root, Roots, Verdict, verify,
 };
 
 /// The exit code for evidence that is refused. A failure to verify exits with 1, wrong usage with 2.
@@ -131,11 +131,16 @@ fn public_key(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let policy = Policy::read(&arguments.policy).map_err(|error| {
-        Failure::new(
+    let policy = Policy::read(&arguments.policy).map_err(|error| match error {
+        PolicyError::Read { ref source, .. } => Failure::system(
+            &error,
+            source,
+            "name a policy; `twine policy init` writes one with comments",
+        ),
+        error => Failure::new(
             format!("{}: {error}", arguments.policy.display()),
             "correct the policy; `twine policy init` writes one with comments",
-        )
+        ),
     })?;
     let evidence = read(&arguments.evidence, MAX_EVIDENCE_BYTES)?;
     let at = arguments.at.unwrap_or_else(now);
