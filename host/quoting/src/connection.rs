@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 /// The time without a byte after which the daemon is given up. It gives up itself some seconds before.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(35);
 
-/// The longest answer, in bytes. A quote has some 4.5 KB.
+/// The longest answer, in bytes. A quote has 4 to 5 KB.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// Makes a request, and returns an answer without an error code.

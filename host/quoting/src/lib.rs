@@ -100,7 +100,7 @@ impl Quoting {
     }
 
     /// Returns the quote of the enclave that made this report: a quote of version 3, signed with ECDSA
-    /// on P-256, some 4.5 KB long.
+    /// on P-256, of 4 to 5 KB.
     ///
     /// # Errors
     /// [`Error`]. If the quoting enclave was replaced since [`Self::open`], it refuses the report: open

@@ -122,7 +122,7 @@ impl Request {
             key: Some(key.to_vec()),
             with_key_identity: true,
             key_identity_size: Some(key_identity_size),
-            // As `aesm-client` does.
+            // `aesm-client`, which others ran on hardware, gives none here.
             timeout: None,
         })
     }

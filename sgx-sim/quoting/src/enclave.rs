@@ -91,8 +91,8 @@ impl QuotingEnclave {
         target_info(self.header.qe_svn)
     }
 
-    /// Returns the quote of the enclave that made this report, which is about 4.5 KB long. It contains
-    /// all of the report but KEYID and MAC.
+    /// Returns the quote of the enclave that made this report, some 4 KB. It contains all of the report
+    /// but KEYID and MAC.
     ///
     /// # Errors
     /// - [`Error::Report`] if the report was not made on this machine for [`Self::target_info`].
@@ -106,7 +106,8 @@ impl QuotingEnclave {
     }
 
     /// Returns the quote of a report that **no enclave made**, for tests of verifiers: nothing is
-    /// checked. `body` is the first 384 bytes of a REPORT (SDM Vol. 3D, "Report").
+    /// checked. `body` is what a MAC would cover: the first 384 bytes of a REPORT (SDM Vol. 3D,
+    /// "Report"), such as `sgx_isa::Report::mac_data` returns.
     ///
     /// # Errors
     /// [`Error::Random`].

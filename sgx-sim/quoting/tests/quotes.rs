@@ -10,7 +10,7 @@ use dcap_qvl::quote::Report;
 use sgx_isa::AttributesFlags;
 use sgx_sim::{Device, SIMULATED_CPUSVN};
 use sgx_sim_quoting::{Error, QuotingEnclave, Variant, collateral, root_certificate};
-use verifier::{verify, verify_under};
+use verifier::{verify, verify_strictly, verify_under};
 
 const NOW: u64 = 1_795_834_000;
 const EREPORT: u32 = 0;
@@ -39,7 +39,7 @@ fn a_report_of_an_enclave_becomes_a_quote_that_a_verifier_accepts() {
     let report = ereport(&enclave, &quoting_enclave.target_info(), [7; 64]);
     let quote = quoting_enclave.quote(&report).unwrap();
 
-    let claims = verify(&quote, &collateral(NOW).unwrap(), NOW).unwrap();
+    let claims = verify_strictly(&quote, &collateral(NOW).unwrap(), NOW).unwrap();
     assert_eq!(claims.tcb.status, TcbStatus::UpToDate);
     assert!(claims.tcb.advisory_ids.is_empty());
     let Report::SgxEnclave(quoted) = claims.report else { panic!("not a report of SGX") };

@@ -8,7 +8,7 @@ use sgx_sim_quoting::{
     Authority, Collateral, Configuration, Error, PCE_SVN, QuotingEnclave, TcbLevel, TcbStatus,
     VALIDITY, Variant, collateral,
 };
-use verifier::{verify, verify_under};
+use verifier::{verify, verify_strictly, verify_under};
 
 const NOW: u64 = 1_795_834_000;
 
@@ -152,6 +152,9 @@ fn the_verifier_sees_the_configuration_and_the_evaluation_number() {
         let collateral = Collateral::new(NOW).evaluation_number(19).to_json().unwrap();
         let claims = verify(&quote(&variant), &collateral, NOW).unwrap();
         assert_eq!(claims.tcb.eval_data_number, 19);
+        // The strictest policy takes none of the three.
+        let strictly = verify_strictly(&quote(&variant), &collateral, NOW);
+        assert_eq!(strictly.is_ok(), configuration == Configuration::default());
         let pck = claims.platform.pck;
         [pck.dynamic_platform, pck.cached_keys, pck.smt_enabled]
     };

@@ -9,9 +9,10 @@ use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 
-/// Verifies a quote with collateral at a time, in seconds since 1970, under a root certificate. All
-/// statuses but `Revoked` pass. The error is the verifier's message.
-pub fn verify_under(
+/// Verifies a quote with collateral at a time, in seconds since 1970, under a root certificate. The
+/// error is the verifier's message.
+fn verify_by(
+    policy: &QuotePolicy,
     root: &[u8],
     quote: &[u8],
     collateral: &str,
@@ -19,13 +20,29 @@ pub fn verify_under(
 ) -> Result<QuoteClaims, String> {
     let collateral: QuoteCollateralV3 = serde_json::from_str(collateral).unwrap();
     QuoteVerifier::<Graviola>::new_with_config(root.to_vec())
-        .verify_with_policy(quote, collateral, now, &QuotePolicy::claims_only(now))
+        .verify_with_policy(quote, collateral, now, policy)
         .map_err(|error| format!("{error:#}"))
+}
+
+/// Verifies under a root. All statuses but `Revoked` pass.
+pub fn verify_under(
+    root: &[u8],
+    quote: &[u8],
+    collateral: &str,
+    now: u64,
+) -> Result<QuoteClaims, String> {
+    verify_by(&QuotePolicy::claims_only(now), root, quote, collateral, now)
 }
 
 /// Verifies under the simulation's root.
 pub fn verify(quote: &[u8], collateral: &str, now: u64) -> Result<QuoteClaims, String> {
     verify_under(sgx_sim_quoting::root_certificate(), quote, collateral, now)
+}
+
+/// Verifies under the simulation's root, by the verifier's strictest policy.
+pub fn verify_strictly(quote: &[u8], collateral: &str, now: u64) -> Result<QuoteClaims, String> {
+    let root = sgx_sim_quoting::root_certificate();
+    verify_by(&QuotePolicy::strict(now), root, quote, collateral, now)
 }
 
 struct Graviola;
