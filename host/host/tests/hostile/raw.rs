@@ -624,7 +624,16 @@ impl HostCalls for Caller<'_> {
         (DONE, 0)
     }
 
-    // The program of these cases has no sockets and no files, and its code is not cached.
+    // The program of these cases has no sockets and no files, its code is not cached, and nobody asks
+    // for evidence.
+
+    fn quote(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn evidence(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
 
     fn code_load(&mut self) -> HostRange {
         HostRange::NONE
