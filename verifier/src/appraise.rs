@@ -201,13 +201,17 @@ pub(crate) fn enclave(findings: &mut Findings, rules: &EnclaveRules, facts: &Fac
     }
 }
 
+/// Why a flag of the platform has no value. Certificates for one package have none.
+const UNSAID: &str = "the platform's certificate does not say";
+
 /// Checks what the platform's certificate says.
 pub(crate) fn platform(findings: &mut Findings, rules: &PlatformRules, facts: &Facts) {
-    let Some(platform) = &facts.platform else { return };
-    let instance = platform.instance.as_ref();
-    let instance = instance.and_then(|bytes| bytes.0[..].try_into().ok()).map(Hex::<16>);
+    let Some(platform) = &facts.platform else {
+        let reason = "the platform's certificate can't be read";
+        return findings.set(CheckName::Platform, Outcome::Failed, reason);
+    };
     let hash = one_of(platform.ppid_hash, &rules.ppid_hashes);
-    let instance = match instance {
+    let instance = match platform.instance {
         Some(instance) => one_of(instance, &rules.instances),
         None => Err("the platform has no instance".to_owned()),
     };
@@ -249,22 +253,23 @@ pub(crate) fn platform(findings: &mut Findings, rules: &PlatformRules, facts: &F
             (Some(true), true) => (Outcome::Passed, format!("{what}, which the policy accepts")),
             (Some(true), false) => (Outcome::Failed, what.to_owned()),
             (Some(false), _) => (Outcome::Passed, not_so.to_owned()),
-            (None, true) => (Outcome::NotChecked, "the platform's certificate does not say".into()),
-            (None, false) => (Outcome::Failed, "the platform's certificate does not say".into()),
+            (None, true) => (Outcome::NotChecked, UNSAID.to_owned()),
+            (None, false) => (Outcome::Failed, UNSAID.to_owned()),
         };
         findings.set(name, result, reason);
     }
 }
 
-/// Checks what the collateral says about the platform's security version.
-pub(crate) fn tcb(
+/// Checks what the collateral says about the platform's security version. Where that is not enough, a
+/// comparison with the levels of the TCB info says what is short.
+pub(crate) fn tcb<'c>(
     findings: &mut Findings,
     rules: &TcbRules,
     facts: &Facts,
-    comparison: Option<&Comparison>,
+    compare: impl Fn() -> Option<Comparison<'c>>,
 ) {
-    let short = || comparison.map(|comparison| comparison.what_is_short(&rules.statuses));
-    let short = || short().unwrap_or_default();
+    let short =
+        || compare().map(|levels| levels.what_is_short(&rules.statuses)).unwrap_or_default();
     let Some(tcb) = &facts.tcb else {
         let reason = format!("the platform reaches no level; {}", short());
         return findings.set(CheckName::TcbStatus, Outcome::Failed, reason);

@@ -14,9 +14,6 @@ use std::fmt;
 /// The tag of evidence with a quote, registered with IANA.
 pub(crate) const TAG_QUOTE: u64 = 60000;
 
-/// How the evidence begins: the tag in its shortest form.
-pub(crate) const TAG_BYTES: [u8; 3] = [0xd9, 0xea, 0x60];
-
 /// How many claims a map may have.
 pub(crate) const MAX_CLAIMS: u64 = 256;
 

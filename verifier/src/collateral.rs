@@ -2,6 +2,7 @@
 
 use crate::bytes::Moment;
 use dcap_qvl::{QeIdentity, QuoteCollateralV3, TcbInfo};
+use serde::Deserialize;
 use x509_cert::certificate::Rfc5280;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
@@ -63,22 +64,20 @@ impl Collateral {
     /// Returns from when to when the collateral is good, as its parts say themselves; `None` if a part
     /// can't be read. The certificates' dates are not looked at.
     pub fn lifetime(&self) -> Option<Lifetime> {
-        let tcb_info = self.tcb_info()?;
-        let qe_identity = self.qe_identity()?;
-        let pck_crl = dates(&self.parts.pck_crl)?;
-        let root_crl = dates(&self.parts.root_ca_crl)?;
-        let issued =
-            [Moment::parse(&tcb_info.issue_date)?, Moment::parse(&qe_identity.issue_date)?];
+        let (tcb_issued, tcb_next) = dates_of_json(&self.parts.tcb_info)?;
+        let (qe_issued, qe_next) = dates_of_json(&self.parts.qe_identity)?;
+        let (pck_issued, pck_next) = dates_of_crl(&self.parts.pck_crl)?;
+        // The root's CRL is issued once a year, so its age says nothing.
+        let (_, root_next) = dates_of_crl(&self.parts.root_ca_crl)?;
         let ends = [
-            (Moment::parse(&tcb_info.next_update)?, "the TCB info"),
-            (Moment::parse(&qe_identity.next_update)?, "the QE identity"),
-            (pck_crl.1, "the PCK CRL"),
-            (root_crl.1, "the root's CRL"),
+            (tcb_next, "the TCB info"),
+            (qe_next, "the QE identity"),
+            (pck_next, "the PCK CRL"),
+            (root_next, "the root's CRL"),
         ];
         let (expires, first_to_expire) = ends.into_iter().min_by_key(|end| end.0)?;
         Some(Lifetime {
-            // The root's CRL is issued once a year, so its age says nothing.
-            issued: issued.into_iter().fold(pck_crl.0, Moment::min),
+            issued: tcb_issued.min(qe_issued).min(pck_issued),
             expires,
             first_to_expire,
         })
@@ -97,8 +96,20 @@ impl Collateral {
     }
 }
 
+/// Returns when a TCB info or a QE identity was issued and when it runs out.
+fn dates_of_json(json: &str) -> Option<(Moment, Moment)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Dates<'a> {
+        issue_date: &'a str,
+        next_update: &'a str,
+    }
+    let dates: Dates<'_> = serde_json::from_str(json).ok()?;
+    Some((Moment::parse(dates.issue_date)?, Moment::parse(dates.next_update)?))
+}
+
 /// Returns when a revocation list was issued and when it runs out.
-fn dates(crl: &[u8]) -> Option<(Moment, Moment)> {
+fn dates_of_crl(crl: &[u8]) -> Option<(Moment, Moment)> {
     let list = CertificateList::<Rfc5280>::from_der(crl).ok()?.tbs_cert_list;
     let moment = |time: x509_cert::time::Time| Moment(time.to_unix_duration().as_secs());
     Some((moment(list.this_update), moment(list.next_update?)))

@@ -82,10 +82,11 @@ impl Evidence {
         }
         match bytes {
             [3..=5, 0, ..] => Evidence::read(bytes, None, None),
-            _ if bytes.starts_with(&claims::TAG_BYTES) => Evidence::from_cbor(bytes, None),
+            // Something with a tag (RFC 8949, 3.4).
+            [0xc0..=0xdb, ..] => Evidence::from_cbor(bytes, None),
             // A SEQUENCE whose length takes more than one byte.
             [0x30, 0x80..=0xff, ..] => Evidence::from_certificate(Certificate::from_der(bytes)?),
-            _ if bytes.windows(PEM.len()).any(|text| text == PEM) => {
+            _ if str::from_utf8(bytes).is_ok_and(|text| text.contains(PEM)) => {
                 Evidence::from_certificate(Certificate::from_pem(bytes)?)
             }
             _ => Err(EvidenceError::Unknown),
@@ -200,7 +201,7 @@ impl Evidence {
 }
 
 /// How a certificate in PEM begins (RFC 7468, 5.1).
-const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const PEM: &str = "-----BEGIN CERTIFICATE-----";
 
 /// Returns the offset behind the quote's signature data, whose length precedes it.
 fn end_of(raw_quote: &[u8], quote: &Quote) -> usize {

@@ -52,6 +52,7 @@ mod crypto;
 mod evidence;
 mod genuine;
 mod launch;
+mod platform;
 mod policy;
 mod roots;
 mod tcb;

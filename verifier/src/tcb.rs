@@ -2,27 +2,27 @@
 
 use crate::collateral::Collateral;
 use crate::evidence::Evidence;
+use crate::platform::PlatformIdentity;
 use crate::verdict::TcbFacts;
-use dcap_qvl::intel::PckExtension;
 use dcap_qvl::{SvnComponent, SvnShortfall, TcbInfo, TcbLevel, TcbStatus, TcbStatusWithAdvisory};
 use serde::Deserialize;
 
 /// The levels of the TCB info, and the security versions that are compared with them.
-pub(crate) struct Comparison {
+pub(crate) struct Comparison<'c> {
+    json: &'c str,
     info: TcbInfo,
     cpu_svn: [u8; 16],
     pce_svn: u16,
     tee_tcb_svn: Option<[u8; 16]>,
-    components: Vec<Component>,
 }
 
-impl Comparison {
+impl<'c> Comparison<'c> {
     /// Prepares a comparison; `None` if the TCB info can't be read.
     pub(crate) fn new(
-        collateral: &Collateral,
+        collateral: &'c Collateral,
         evidence: &Evidence,
-        platform: &PckExtension,
-    ) -> Option<Comparison> {
+        platform: &PlatformIdentity,
+    ) -> Option<Comparison<'c>> {
         let mut info = collateral.tcb_info()?;
         // A platform's level is the highest that it reaches, so they go from high to low.
         info.tcb_levels.sort_by(|one, other| {
@@ -30,11 +30,11 @@ impl Comparison {
             key(other).cmp(&key(one)).then(other.tcb.pce_svn.cmp(&one.tcb.pce_svn))
         });
         Some(Comparison {
+            json: &collateral.parts().tcb_info,
             info,
             cpu_svn: platform.cpu_svn,
             pce_svn: platform.pce_svn,
             tee_tcb_svn: evidence.quote().report.as_td10().map(|report| report.tee_tcb_svn),
-            components: components(&collateral.parts().tcb_info),
         })
     }
 
@@ -65,7 +65,8 @@ impl Comparison {
         let Some((level, shortfalls)) = nearest else {
             return "no level of the TCB info has an accepted status".to_owned();
         };
-        let short: Vec<_> = shortfalls.iter().map(|short| self.describe(short)).collect();
+        let components = components(self.json);
+        let short: Vec<_> = shortfalls.iter().map(|short| describe(short, &components)).collect();
         let date = level.tcb_date.split('T').next().unwrap_or_default();
         match short.is_empty() {
             true => format!("the platform itself reaches {} of {date}", level.tcb_status),
@@ -76,20 +77,21 @@ impl Comparison {
     fn shortfalls(&self, level: &TcbLevel) -> Option<Vec<SvnShortfall>> {
         level.shortfalls(&self.cpu_svn, self.pce_svn, self.tee_tcb_svn.as_ref()).ok()
     }
+}
 
-    fn describe(&self, short: &SvnShortfall) -> String {
-        let name = match short.component {
-            SvnComponent::Sgx(number) => {
-                let component = self.components.get(usize::from(number));
-                let what = component.map(Component::describe).unwrap_or_default();
-                format!("SGX component {}{what}", number + 1)
-            }
-            SvnComponent::Tdx(number) => format!("TDX component {}", number + 1),
-            SvnComponent::PceSvn => "PCE SVN".to_owned(),
-            SvnComponent::TdxModuleIsvSvn => "TDX module SVN".to_owned(),
-        };
-        format!("{name} is {} and must be {}", short.have, short.needs)
-    }
+/// Says which component is short, and by how much.
+fn describe(short: &SvnShortfall, components: &[Component]) -> String {
+    let name = match short.component {
+        SvnComponent::Sgx(number) => {
+            let component = components.get(usize::from(number));
+            let what = component.map(Component::describe).unwrap_or_default();
+            format!("SGX component {}{what}", number + 1)
+        }
+        SvnComponent::Tdx(number) => format!("TDX component {}", number + 1),
+        SvnComponent::PceSvn => "PCE SVN".to_owned(),
+        SvnComponent::TdxModuleIsvSvn => "TDX module SVN".to_owned(),
+    };
+    format!("{name} is {} and must be {}", short.have, short.needs)
 }
 
 /// What a component of the TCB is, in Intel's words. `dcap-qvl` does not read them.

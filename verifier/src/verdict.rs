@@ -273,7 +273,7 @@ pub struct PlatformFacts {
     /// The SHA-256 of the PPID, which is the same for all quotes of a platform.
     pub ppid_hash: Hex<32>,
     /// The platform instance; platforms with one package have none.
-    pub instance: Option<Bytes>,
+    pub instance: Option<Hex<16>>,
     /// Whether hyper-threading is on; `None` where the certificate does not say it.
     pub smt: Option<bool>,
     /// Whether packages can be added; `None` where the certificate does not say it.

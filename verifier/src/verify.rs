@@ -3,18 +3,16 @@
 use crate::appraise;
 use crate::bytes::{Bytes, Hex, Moment};
 use crate::collateral::Collateral;
-use crate::crypto::sha256;
 use crate::evidence::{Evidence, Tee};
 use crate::genuine;
 use crate::launch;
+use crate::platform::PlatformIdentity;
 use crate::policy::{Policy, Root};
 use crate::roots::Roots;
 use crate::tcb::Comparison;
 use crate::verdict::{
-    CheckName, ClaimFacts, CollateralFacts, Facts, Findings, Outcome, PlatformFacts, TcbFacts,
-    Verdict,
+    CheckName, ClaimFacts, CollateralFacts, Facts, Findings, Outcome, TcbFacts, Verdict,
 };
-use dcap_qvl::intel::PckExtension;
 use dcap_qvl::quote::{Report, TDReport10};
 use dcap_qvl::{QuoteClaims, TcbStatusWithAdvisory};
 
@@ -71,13 +69,20 @@ pub fn verify(request: &Request<'_>) -> Verdict {
             None
         }
     };
-    let chain = evidence.pck_chain(request.collateral);
-    let platform = chain.ok().and_then(|chain| chain.pck_extension());
-    let comparison = platform
-        .as_ref()
-        .and_then(|platform| Comparison::new(request.collateral, &evidence, platform));
-    let mut facts =
-        facts(&evidence, request.collateral, platform, claims.as_ref(), comparison.as_ref());
+    let platform = match &claims {
+        Some(claims) => Some(PlatformIdentity::verified(claims)),
+        None => PlatformIdentity::claimed(&evidence, request.collateral),
+    };
+    // It takes time, and most evidence needs none.
+    let compare = || Comparison::new(request.collateral, &evidence, platform.as_ref()?);
+    let tcb = match &claims {
+        Some(claims) => Some(verified_tcb(claims)),
+        None => compare().and_then(|levels| claimed_tcb(&evidence, request.collateral, &levels)),
+    };
+    let mut facts = facts(&evidence, claims.is_some());
+    facts.platform = platform.as_ref().map(|platform| platform.facts.clone());
+    facts.tcb = tcb;
+    facts.collateral = collateral_facts(request.collateral, claims.as_ref());
 
     appraise::binding(&mut findings, request, &evidence);
     facts.launch = launch::check(&mut findings, request.policy.launch.as_ref(), evidence.claims());
@@ -88,7 +93,7 @@ pub fn verify(request: &Request<'_>) -> Verdict {
         appraise::enclave(&mut findings, &request.policy.enclave, &facts);
         appraise::platform(&mut findings, &request.policy.platform, &facts);
         if findings.has_passed(CheckName::TcbInfo) && findings.has_passed(CheckName::QeIdentity) {
-            appraise::tcb(&mut findings, &request.policy.tcb, &facts, comparison.as_ref());
+            appraise::tcb(&mut findings, &request.policy.tcb, &facts, compare);
         }
     }
     Verdict::new(findings, Some(facts))
@@ -116,13 +121,8 @@ fn simulated(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence
     findings.decide(CheckName::Simulated, result.map(str::to_owned).map_err(str::to_owned));
 }
 
-fn facts(
-    evidence: &Evidence,
-    collateral: &Collateral,
-    platform: Option<PckExtension>,
-    claims: Option<&QuoteClaims>,
-    comparison: Option<&Comparison>,
-) -> Facts {
+/// Returns what the evidence itself says.
+fn facts(evidence: &Evidence, genuine: bool) -> Facts {
     let report = &evidence.quote().report;
     let enclave = report.as_sgx();
     let domain = |report: &TDReport10| (report.mr_td.to_vec(), report.td_attributes[0] & 1 != 0);
@@ -133,7 +133,7 @@ fn facts(
         Report::TD15Ex(report) => domain(&report.base.base),
     };
     Facts {
-        genuine: claims.is_some(),
+        genuine,
         form: evidence.form(),
         quote_version: evidence.quote().header.version,
         tee: evidence.tee(),
@@ -149,43 +149,33 @@ fn facts(
             ignored: claims.others().to_vec(),
         }),
         launch: None,
-        platform: platform.map(platform_facts),
-        tcb: tcb_facts(evidence, collateral, claims, comparison),
-        collateral: collateral_facts(collateral, claims),
+        platform: None,
+        tcb: None,
+        collateral: None,
     }
 }
 
-fn platform_facts(platform: PckExtension) -> PlatformFacts {
-    PlatformFacts {
-        fmspc: Hex(platform.fmspc),
-        ppid_hash: Hex(sha256(&platform.ppid)),
-        instance: platform.platform_instance_id.map(Bytes),
-        smt: platform.smt_enabled,
-        dynamic: platform.dynamic_platform,
-        cached_keys: platform.cached_keys,
+/// Returns what `dcap-qvl` says of the platform's TCB.
+fn verified_tcb(claims: &QuoteClaims) -> TcbFacts {
+    TcbFacts {
+        status: claims.tcb.status,
+        advisories: claims.tcb.advisory_ids.clone(),
+        level_date: claims.platform.tcb_level.tcb_date.clone(),
+        evaluation_number: claims.tcb.eval_data_number,
     }
 }
 
-/// Returns what `dcap-qvl` says of the platform's TCB; where it refused, what the levels say.
-fn tcb_facts(
+/// Returns what the levels of the collateral say of the TCB, for the explanation of a refusal.
+fn claimed_tcb(
     evidence: &Evidence,
     collateral: &Collateral,
-    claims: Option<&QuoteClaims>,
-    comparison: Option<&Comparison>,
+    levels: &Comparison<'_>,
 ) -> Option<TcbFacts> {
-    if let Some(claims) = claims {
-        return Some(TcbFacts {
-            status: claims.tcb.status,
-            advisories: claims.tcb.advisory_ids.clone(),
-            level_date: claims.platform.tcb_level.tcb_date.clone(),
-            evaluation_number: claims.tcb.eval_data_number,
-        });
-    }
     let identity = collateral.qe_identity()?;
     let qe = evidence.qe_report();
     let level = identity.tcb_levels.iter().find(|level| level.tcb.isvsvn <= qe.isv_svn)?;
     let qe = TcbStatusWithAdvisory::new(level.tcb_status, level.advisory_ids.clone());
-    let mut facts = comparison?.level(&qe)?;
+    let mut facts = levels.level(&qe)?;
     facts.evaluation_number = facts.evaluation_number.min(identity.tcb_evaluation_data_number);
     Some(facts)
 }
