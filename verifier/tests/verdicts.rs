@@ -93,3 +93,17 @@ fn the_verdict_in_json_has_every_check_by_name() {
     );
     assert_eq!(json["checks"][0], first);
 }
+
+#[test]
+fn a_pin_holds_also_where_readers_of_pem_differ() {
+    // A vertical tab in place of the line end between two certificates: dcap-qvl reads the chain, and
+    // stricter readers do not.
+    let mut evidence = sample("sgx_quote");
+    assert_eq!(evidence[2664], b'\n');
+    evidence[2664] = 0x0b;
+    let collateral = collateral(&sample("sgx_quote_collateral.json"));
+    assert!(verdict(&evidence, &collateral, &policy(OPEN), JUNE_2025).is_accepted());
+    let pin = format!("{OPEN}\n[platform]\nppid-hashes = ['{}']", "00".repeat(32));
+    let verdict = verdict(&evidence, &collateral, &policy(&pin), JUNE_2025);
+    assert_eq!(failed(&verdict), [CheckName::Platform]);
+}

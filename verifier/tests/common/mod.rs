@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub mod cbor;
+pub mod simulation;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

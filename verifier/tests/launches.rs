@@ -1,0 +1,181 @@
+//! The launch statement: that it belongs to the other claims, and is of a launch that the policy's
+//! table `[launch]` accepts.
+
+mod common;
+
+use common::cbor::{bytes, map, pubkey};
+use common::simulation::{Key, NOW, Simulation, State, sha256};
+use common::{assert_check, failed, policy, request};
+use std::sync::LazyLock;
+use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::statement::{self, Compiler, Deployment, Engine, Image, Kind, Run, Statement};
+use twine_evidence::terms::{Diagnostics, Limits, Stream, Streams, Terms};
+use twine_verifier::{CheckName, Outcome, Roots, Verdict, verify};
+
+static SIMULATION: LazyLock<Simulation> = LazyLock::new(Simulation::new);
+static KEY: LazyLock<Key> = LazyLock::new(Key::new);
+
+/// A local launch, for [`KEY`] and the nonce `n`.
+fn local() -> Statement {
+    Statement {
+        version: statement::VERSION,
+        kind: Kind::Local,
+        terms: Terms {
+            program: Digest([0x44; 32]),
+            arguments: vec![Bytes(b"app".to_vec())],
+            environment: vec![],
+            secrets: vec![],
+            export: None,
+            streams: Streams { stdin: Stream::None, stdout: Stream::Host, stderr: Stream::Host },
+            mounts: vec![],
+            listeners: 0,
+            limits: Limits::default(),
+            diagnostics: Diagnostics::default(),
+        },
+        deployment: None,
+        engine: Engine { compiler: Compiler::Optimizing, guard_pages: true, writable_code: false },
+        image: Image { runtime: "0.1.0".into(), heap: 1 << 29, code: 1 << 26, guards: 48 << 30 },
+        run: Run { nonce: Some(Bytes(b"n".to_vec())), key: Some(Digest(sha256(KEY.info()))) },
+    }
+}
+
+/// A launch by a manifest.
+fn deployed() -> Statement {
+    let deployment = Deployment {
+        owner: Digest([0x55; 32]),
+        name: "shop".into(),
+        version: 3,
+        generation: 1,
+        manifest: Digest([0x66; 32]),
+    };
+    Statement { kind: Kind::Deployment, deployment: Some(deployment), ..local() }
+}
+
+/// Verifies evidence whose claim `twine` has these bytes.
+fn judge_bytes(statement: &[u8], rules: &str) -> Verdict {
+    let claims = map(&[pubkey(KEY.info()), ("nonce", bytes(b"n")), ("twine", bytes(statement))]);
+    let evidence = SIMULATION.evidence(&claims);
+    let collateral = SIMULATION.collateral(&State::default());
+    let policy = policy(&format!("root = 'simulation'\n[enclave]\nany = true\n{rules}"));
+    let roots = Roots::with_simulation(SIMULATION.root());
+    verify(&request(&evidence, &collateral, &policy, &roots, NOW))
+}
+
+fn judge(statement: &Statement, rules: &str) -> Verdict {
+    judge_bytes(&statement.encode(), &format!("[launch]\n{rules}"))
+}
+
+/// Asserts that one check fails and no other, and why.
+#[track_caller]
+fn assert_fails(verdict: &Verdict, name: CheckName, reason: &str) {
+    assert_eq!(failed(verdict), [name]);
+    assert_check(verdict, name, Outcome::Failed, reason);
+    assert!(!verdict.is_accepted());
+}
+
+#[track_caller]
+fn assert_passes(verdict: &Verdict, name: CheckName, reason: &str) {
+    assert_eq!(failed(verdict), []);
+    assert_check(verdict, name, Outcome::Passed, reason);
+    assert!(verdict.is_accepted());
+}
+
+#[test]
+fn launch_and_program_must_be_ones_that_the_policy_names() {
+    let launch = local().launch().to_string();
+    let verdict = judge(&local(), &format!("launches = ['{launch}']"));
+    assert_passes(&verdict, CheckName::Launch, &format!("it is {launch}"));
+    let other = "00".repeat(32);
+    let verdict = judge(&local(), &format!("launches = ['{other}']"));
+    let reason = format!("{launch} is not among those that the policy names");
+    assert_fails(&verdict, CheckName::Launch, &reason);
+
+    let program = "44".repeat(32);
+    let verdict = judge(&local(), &format!("programs = ['{program}']"));
+    assert_passes(&verdict, CheckName::Program, &format!("it is {program}"));
+    let verdict = judge(&local(), &format!("programs = ['{other}']"));
+    let reason = format!("{program} is not among those that the policy names");
+    assert_fails(&verdict, CheckName::Program, &reason);
+}
+
+#[test]
+fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_names() {
+    let owner = "55".repeat(32);
+    let reason = format!("shop, version 3, of owner {owner}");
+    for rule in [
+        format!("owners = ['{owner}']"),
+        "name = 'shop'".to_owned(),
+        "least-version = 3".to_owned(),
+        "generation = 1".to_owned(),
+        format!("manifests = ['{}']", "66".repeat(32)),
+    ] {
+        assert_passes(&judge(&deployed(), &rule), CheckName::Manifest, &reason);
+        let verdict = judge(&local(), &rule);
+        let reason = "a local launch, without a manifest, and the policy demands one";
+        assert_fails(&verdict, CheckName::Manifest, reason);
+    }
+    let zeros = "00".repeat(32);
+    for (rule, reason) in [
+        (
+            format!("owners = ['{zeros}']"),
+            format!("its owner is {owner}, whom the policy does not name"),
+        ),
+        ("name = 'bank'".to_owned(), "it is of the deployment shop".to_owned()),
+        ("least-version = 4".to_owned(), "its version is 3, too old".to_owned()),
+        ("generation = 2".to_owned(), "its generation is 1".to_owned()),
+        (
+            format!("manifests = ['{zeros}']"),
+            format!("{} is not among those that the policy names", "66".repeat(32)),
+        ),
+    ] {
+        assert_fails(&judge(&deployed(), &rule), CheckName::Manifest, &reason);
+    }
+}
+
+#[test]
+fn code_that_is_writable_while_it_runs_is_refused_unless_the_policy_accepts_it() {
+    let mut statement = local();
+    statement.engine.writable_code = true;
+    let reason = "code is writable while it runs: no SGX2";
+    assert_fails(&judge(&statement, ""), CheckName::Code, reason);
+    let verdict = judge(&statement, "writable-code = true");
+    assert!(verdict.is_accepted());
+    assert_check(&verdict, CheckName::Code, Outcome::Warning, reason);
+}
+
+#[test]
+fn a_statement_for_another_nonce_or_key_than_the_claims_is_refused_under_any_policy() {
+    let with = |nonce: Option<&[u8]>, key: Option<Digest>| {
+        let run = Run { nonce: nonce.map(|nonce| Bytes(nonce.to_vec())), key };
+        judge_bytes(&Statement { run, ..local() }.encode(), "")
+    };
+    let own = Some(Digest(sha256(KEY.info())));
+    assert!(with(Some(b"n"), own).is_accepted());
+    let reason = "the nonce of the statement is not that of the claims";
+    assert_fails(&with(Some(b"m"), own), CheckName::Statement, reason);
+    assert_fails(&with(None, own), CheckName::Statement, reason);
+    let reason = "the key of the statement is not that of the claims";
+    assert_fails(&with(Some(b"n"), Some(Digest([0; 32]))), CheckName::Statement, reason);
+    assert_fails(&with(Some(b"n"), None), CheckName::Statement, reason);
+}
+
+#[test]
+fn a_statement_that_ends_early_or_goes_on_is_refused_at_every_length() {
+    let whole = deployed().encode();
+    for length in 0..whole.len() {
+        let verdict = judge_bytes(&whole[..length], "");
+        assert_eq!(failed(&verdict), [CheckName::Statement], "{length}");
+    }
+    let verdict = judge_bytes(&[&whole[..], &[0]].concat(), "");
+    assert_eq!(failed(&verdict), [CheckName::Statement]);
+}
+
+#[test]
+fn a_policy_with_launch_rules_refuses_evidence_without_a_statement() {
+    let evidence = SIMULATION.evidence(&map(&[pubkey(KEY.info())]));
+    let collateral = SIMULATION.collateral(&State::default());
+    let policy = policy("root = 'simulation'\n[enclave]\nany = true\n[launch]\n");
+    let roots = Roots::with_simulation(SIMULATION.root());
+    let verdict = verify(&request(&evidence, &collateral, &policy, &roots, NOW));
+    assert_fails(&verdict, CheckName::Statement, "the claims have no statement");
+}
