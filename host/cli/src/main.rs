@@ -16,6 +16,7 @@ mod memory;
 mod mounts;
 mod oci;
 mod options;
+mod peer;
 mod policy;
 mod print;
 mod program;

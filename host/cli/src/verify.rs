@@ -1,6 +1,7 @@
 //! `twine verify`.
 
 use crate::failure::Failure;
+use crate::peer;
 use crate::print::{print_error, print_line};
 use clap::Args;
 use std::fs;
@@ -24,7 +25,7 @@ const REFUSED: u8 = 3;
 )]
 pub(crate) struct Arguments {
     /// Evidence of `twine run --evidence`, a certificate with evidence (PEM or DER), or a quote; -
-    /// for the standard input
+    /// for the standard input; HOST:PORT for the certificate of a TLS server
     evidence: PathBuf,
 
     /// What to accept; `twine policy init` writes one
@@ -91,6 +92,15 @@ fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// Reads evidence from a file, from the standard input, or from a TLS server.
+fn evidence(name: &Path) -> Result<Vec<u8>, Failure> {
+    let address = name.to_str().and_then(peer::address).filter(|_| !name.exists());
+    match address {
+        Some((host, port)) => peer::certificate(&host, port),
+        None => read(name, MAX_EVIDENCE_BYTES),
+    }
+}
+
 /// Returns the collateral for a verification at this time.
 fn collateral(file: Option<&Path>, policy: &Policy, at: Moment) -> Result<Collateral, Failure> {
     let json = match (file, &policy.root) {
@@ -142,7 +152,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             "correct the policy; `twine policy init` writes one with comments",
         ),
     })?;
-    let evidence = read(&arguments.evidence, MAX_EVIDENCE_BYTES)?;
+    let evidence = evidence(&arguments.evidence)?;
     let at = arguments.at.unwrap_or_else(now);
     let key = arguments.key.as_deref().map(public_key).transpose()?;
     let roots = Roots::with_simulation(sgx_sim_quoting::root_certificate().to_vec());
