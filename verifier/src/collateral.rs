@@ -1,6 +1,8 @@
 //! Collateral: what Intel says about platforms, signed and dated.
 
 use crate::bytes::Moment;
+#[cfg(feature = "fetch")]
+use crate::{bytes::DAY, policy::CollateralRules};
 use dcap_qvl::{QeIdentity, QuoteCollateralV3, TcbInfo};
 use serde::Deserialize;
 use x509_cert::certificate::Rfc5280;
@@ -83,6 +85,29 @@ impl Collateral {
         })
     }
 
+    #[cfg(feature = "fetch")]
+    pub(crate) fn from_parts(parts: QuoteCollateralV3) -> Collateral {
+        Collateral { parts }
+    }
+
+    /// Returns whether a verdict at this time would find the collateral neither too old nor out of
+    /// date, by its own dates.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn is_valid(&self, rules: &CollateralRules, at: Moment) -> bool {
+        self.lifetime().is_some_and(|lifetime| {
+            let age = at.0.checked_sub(lifetime.issued.0);
+            let is_young = age.is_some_and(|age| age <= rules.most_days.saturating_mul(DAY));
+            is_young && at <= lifetime.expires
+        })
+    }
+
+    /// Returns whether it is valid, and no warning would be given.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn is_fresh(&self, rules: &CollateralRules, at: Moment) -> bool {
+        let is_far = |expires: Moment| expires.days_since(at) >= rules.warning_days;
+        self.is_valid(rules, at) && self.lifetime().is_some_and(|lifetime| is_far(lifetime.expires))
+    }
+
     pub(crate) fn parts(&self) -> &QuoteCollateralV3 {
         &self.parts
     }
@@ -97,7 +122,7 @@ impl Collateral {
 }
 
 /// Returns when a TCB info or a QE identity was issued and when it runs out.
-fn dates_of_json(json: &str) -> Option<(Moment, Moment)> {
+pub(crate) fn dates_of_json(json: &str) -> Option<(Moment, Moment)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Dates<'a> {
@@ -109,7 +134,7 @@ fn dates_of_json(json: &str) -> Option<(Moment, Moment)> {
 }
 
 /// Returns when a revocation list was issued and when it runs out.
-fn dates_of_crl(crl: &[u8]) -> Option<(Moment, Moment)> {
+pub(crate) fn dates_of_crl(crl: &[u8]) -> Option<(Moment, Moment)> {
     let list = CertificateList::<Rfc5280>::from_der(crl).ok()?.tbs_cert_list;
     let moment = |time: x509_cert::time::Time| Moment(time.to_unix_duration().as_secs());
     Some((moment(list.this_update), moment(list.next_update?)))

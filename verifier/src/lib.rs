@@ -2,8 +2,9 @@
 //! platform in a state that it accepts, and bound to the key, the nonce and the statement at hand.
 //!
 //! This crate depends on neither the host's side nor the enclave's, and trusts neither. What it trusts
-//! is the policy: the root of trust comes from there, never from the evidence. It opens no connection
-//! and asks no clock; the collateral and the time are its caller's to give.
+//! is the policy: the root of trust comes from there, never from the evidence. A verification opens no
+//! connection and asks no clock; the collateral and the time are its caller's to give. The feature
+//! `fetch` adds a fetcher of collateral.
 //!
 //! A [`Verdict`] lists every check by name, with its result and its reason. It says "accepted" only if
 //! `dcap-qvl` verified the quote, whatever its TCB status, and then none of the policy's checks failed.
@@ -50,6 +51,8 @@ mod claims;
 mod collateral;
 mod crypto;
 mod evidence;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod genuine;
 mod launch;
 mod platform;
@@ -65,6 +68,8 @@ pub use certificate::{Certificate, CertificateError};
 pub use claims::{Claims, KeyHash};
 pub use collateral::{Collateral, CollateralError, Lifetime, MAX_COLLATERAL_BYTES};
 pub use evidence::{Ca, Evidence, EvidenceError, Form, MAX_EVIDENCE_BYTES, Platform, Tee};
+#[cfg(feature = "fetch")]
+pub use fetch::{FetchError, Fetcher, MAX_ANSWER_BYTES, Update};
 pub use policy::{
     ClaimRules, CollateralRules, EnclaveRules, LaunchRules, MAX_POLICY_BYTES, PlatformRules,
     Policy, PolicyError, Root, TcbRules, TcbStatus,

@@ -2,9 +2,9 @@
 
 mod common;
 
+use common::Folder;
 use common::simulation::Simulation;
-use std::path::{Path, PathBuf};
-use std::{env, fs, process};
+use std::path::Path;
 use twine_verifier::{Hex, Policy, PolicyError, Root, TcbStatus};
 
 const LEAST: &str = "root = 'intel'\n[enclave]\nany = true\n";
@@ -126,28 +126,6 @@ fn a_policy_names_an_enclave_or_says_that_any_will_do() {
     let reason = "line 2, column 1: `any = true` contradicts `measurements` and `signers`";
     assert_eq!(error(&both), reason);
     assert!(error("root = 'intel'\n").ends_with("missing field `enclave`"));
-}
-
-/// A folder that goes away with the value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let folder = env::temp_dir().join(format!("twine-verifier-{name}-{}", process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
-        fs::write(self.0.join(name), content).unwrap();
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[test]

@@ -6,11 +6,11 @@
 pub mod cbor;
 pub mod simulation;
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 use std::sync::OnceLock;
+use std::{env, fs};
 use twine_verifier::{
     CheckName, Collateral, Moment, Outcome, Policy, Request, Roots, Verdict, verify,
 };
@@ -76,6 +76,29 @@ pub fn collateral(json: &[u8]) -> Collateral {
 /// Reads a policy.
 pub fn policy(text: &str) -> Policy {
     Policy::from_toml(text).unwrap()
+}
+
+/// A folder that goes away with the value.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        let folder = env::temp_dir().join(format!("twine-verifier-{name}-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    /// Writes a file, and returns its path.
+    pub fn write(&self, name: &str, content: &[u8]) -> PathBuf {
+        fs::write(self.0.join(name), content).unwrap();
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Makes a request with nothing but the evidence that is needed in all of them.
