@@ -97,6 +97,12 @@ impl Update {
     }
 }
 
+/// Returns the collateral for a platform that a fetcher has kept in a folder, without asking anybody.
+/// `None` if there is none, or none that can be read.
+pub fn kept(folder: &Path, platform: &Platform, update: Update) -> Option<Collateral> {
+    Cache::new(folder).read(platform, update)
+}
+
 /// Fetches collateral, and keeps it.
 #[derive(Debug)]
 pub struct Fetcher {

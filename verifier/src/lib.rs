@@ -69,7 +69,7 @@ pub use claims::{Claims, KeyHash};
 pub use collateral::{Collateral, CollateralError, Lifetime, MAX_COLLATERAL_BYTES};
 pub use evidence::{Ca, Evidence, EvidenceError, Form, MAX_EVIDENCE_BYTES, Platform, Tee};
 #[cfg(feature = "fetch")]
-pub use fetch::{FetchError, Fetcher, MAX_ANSWER_BYTES, Update};
+pub use fetch::{FetchError, Fetcher, MAX_ANSWER_BYTES, Update, kept};
 pub use policy::{
     ClaimRules, CollateralRules, EnclaveRules, LaunchRules, MAX_POLICY_BYTES, PlatformRules,
     Policy, PolicyError, Root, TcbRules, TcbStatus,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod collateral;
 mod compile;
 mod evidence;
 mod failure;

@@ -1,5 +1,6 @@
 //! `twine verify`.
 
+use crate::collateral;
 use crate::failure::Failure;
 use crate::peer;
 use crate::print::{print_error, print_line};
@@ -11,8 +12,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 use twine_evidence::bytes::from_hex;
 use twine_verifier::{
-    Collateral, MAX_COLLATERAL_BYTES, MAX_EVIDENCE_BYTES, Moment, Outcome, Policy, PolicyError,
-    Request, Root, Roots, Verdict, verify,
+    MAX_EVIDENCE_BYTES, Moment, Outcome, Policy, PolicyError, Request, Roots, Verdict, verify,
 };
 
 /// The exit code for evidence that is refused. A failure to verify exits with 1, wrong usage with 2.
@@ -44,9 +44,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<Moment>,
 
-    /// Collateral of the platform, in JSON. Without it, simulated evidence needs none
-    #[arg(long, value_name = "FILE")]
-    collateral: Option<PathBuf>,
+    #[command(flatten)]
+    collateral: collateral::Options,
 
     /// Print JSON
     #[arg(long)]
@@ -74,7 +73,7 @@ fn now() -> Moment {
 }
 
 /// Reads a file, or the standard input for `-`, but not more than `limit` bytes and one.
-fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let most = limit as u64 + 1;
     let read = if path == Path::new("-") {
@@ -99,30 +98,6 @@ fn evidence(name: &Path) -> Result<Vec<u8>, Failure> {
         Some((host, port)) => peer::certificate(&host, port),
         None => read(name, MAX_EVIDENCE_BYTES),
     }
-}
-
-/// Returns the collateral for a verification at this time.
-fn collateral(file: Option<&Path>, policy: &Policy, at: Moment) -> Result<Collateral, Failure> {
-    let json = match (file, &policy.root) {
-        (Some(file), _) => read(file, MAX_COLLATERAL_BYTES)?,
-        (None, Root::Simulation) => sgx_sim_quoting::collateral(at.0)
-            .map_err(|error| {
-                Failure::new(
-                    format!("there is no collateral of the simulation: {error}"),
-                    "name a time from 2020 to 2048 with --at",
-                )
-            })?
-            .into_bytes(),
-        (None, _) => {
-            return Err(Failure::new(
-                "the evidence needs collateral of its platform",
-                "name its file: --collateral FILE",
-            ));
-        }
-    };
-    Collateral::from_json(&json).map_err(|error| {
-        Failure::new(error, "name collateral in the JSON form of dcap-qvl with --collateral")
-    })
 }
 
 /// Reads a public key, in PEM or DER.
@@ -156,22 +131,39 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let at = arguments.at.unwrap_or_else(now);
     let key = arguments.key.as_deref().map(public_key).transpose()?;
     let roots = Roots::with_simulation(sgx_sim_quoting::root_certificate().to_vec());
-    let verdict = verify(&Request {
+    let found = arguments.collateral.find(&evidence, &policy, at)?;
+    let request = Request {
         evidence: &evidence,
-        collateral: &collateral(arguments.collateral.as_deref(), &policy, at)?,
+        collateral: &found.collateral,
         policy: &policy,
         roots: &roots,
         at,
         nonce: arguments.nonce.as_ref().map(|Given(nonce)| &nonce[..]),
         public_key: key.as_deref(),
         report_data: None,
-    });
+    };
+    let verdict = verify(&request);
     if arguments.json {
         print_json(&verdict)?;
     } else {
         print(&verdict);
     }
+    if let (true, Some(early)) = (verdict.is_accepted(), &found.early) {
+        warn_early(&verify(&Request { collateral: early, ..request }));
+    }
     Ok(if verdict.is_accepted() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+}
+
+/// Warns if the newest TCB info would refuse what is accepted today.
+fn warn_early(early: &Verdict) {
+    for check in early.failed() {
+        print_error!(
+            "warning: Intel's newest TCB info refuses this platform, and will be in force soon: \
+             {}: {}",
+            check.name,
+            check.reason
+        );
+    }
 }
 
 fn print_json(verdict: &Verdict) -> Result<(), Failure> {

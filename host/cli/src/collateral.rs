@@ -1,0 +1,137 @@
+//! Collateral for `twine verify`: from a file, from what was kept, from Intel or a PCCS, or of the
+//! simulation.
+
+use crate::failure::Failure;
+use crate::xdg;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+use twine_verifier::{
+    Collateral, Evidence, FetchError, Fetcher, MAX_COLLATERAL_BYTES, Moment, Platform, Policy,
+    Root, Update, kept,
+};
+
+/// Where to get collateral.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Collateral of the platform, in JSON, or a folder with what was kept of earlier verifications;
+    /// nobody is asked then. Simulated evidence needs none
+    #[arg(long, value_name = "FILE|FOLDER")]
+    collateral: Option<PathBuf>,
+
+    /// Caching service to ask for collateral, such as `https://pccs.example:8081` [default: Intel's
+    /// service]
+    #[arg(long, value_name = "URL", conflicts_with = "collateral")]
+    pccs: Option<String>,
+
+    /// TCB info to ask for: the one that platforms have had time to follow, or the newest, which
+    /// tells what a platform's status will be
+    #[arg(long, value_enum, default_value = "standard")]
+    update: UpdateName,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UpdateName {
+    Standard,
+    Early,
+}
+
+impl From<UpdateName> for Update {
+    fn from(name: UpdateName) -> Self {
+        match name {
+            UpdateName::Standard => Update::Standard,
+            UpdateName::Early => Update::Early,
+        }
+    }
+}
+
+/// Collateral, and that of the newest TCB info if it was asked for too.
+pub(crate) struct Found {
+    pub collateral: Collateral,
+    pub early: Option<Collateral>,
+}
+
+impl Options {
+    /// Returns collateral for evidence, by a policy, at a time.
+    pub(crate) fn find(
+        &self,
+        evidence: &[u8],
+        policy: &Policy,
+        at: Moment,
+    ) -> Result<Found, Failure> {
+        let only = |collateral| Ok(Found { collateral, early: None });
+        match (&self.collateral, &policy.root) {
+            (Some(folder), _) if folder.is_dir() => {
+                only(in_folder(folder, &platform(evidence)?, self.update.into())?)
+            }
+            (Some(file), _) => only(parse(&crate::verify::read(file, MAX_COLLATERAL_BYTES)?)?),
+            (None, Root::Simulation) => {
+                let json = sgx_sim_quoting::collateral(at.0).map_err(|error| {
+                    Failure::new(
+                        format!("there is no collateral of the simulation: {error}"),
+                        "name a time from 2020 to 2048 with --at",
+                    )
+                })?;
+                only(parse(json.as_bytes())?)
+            }
+            (None, _) => self.fetch(&platform(evidence)?, policy, at),
+        }
+    }
+
+    fn fetch(&self, platform: &Platform, policy: &Policy, at: Moment) -> Result<Found, Failure> {
+        let fetcher = |update| {
+            let fetcher = match &self.pccs {
+                Some(address) => Fetcher::pccs(address).map_err(not_fetched)?,
+                None => Fetcher::intel(),
+            };
+            let fetcher = fetcher.update(update);
+            // Without a home, nothing is kept.
+            Ok::<_, Failure>(match xdg::folder("XDG_CACHE_HOME", ".cache") {
+                Some(cache) => fetcher.cache(&cache.join("twine/collateral")),
+                None => fetcher,
+            })
+        };
+        let asked = self.update.into();
+        let get = |update| fetcher(update).map(|f| f.collateral(platform, &policy.collateral, at));
+        let collateral = get(asked)?.map_err(not_fetched)?;
+        // It only tells what is to come, so it may be missing.
+        let early = match asked {
+            Update::Standard => get(Update::Early)?.ok(),
+            Update::Early => None,
+        };
+        Ok(Found { collateral, early })
+    }
+}
+
+fn not_fetched(error: FetchError) -> Failure {
+    Failure::new(
+        error,
+        "name a service that can be reached with --pccs URL, or collateral in a file with \
+         --collateral FILE",
+    )
+}
+
+/// Returns the platform whose collateral evidence needs.
+fn platform(evidence: &[u8]) -> Result<Platform, Failure> {
+    let remedy = "name its collateral in a file: --collateral FILE";
+    let evidence = Evidence::parse(evidence).map_err(|error| {
+        Failure::new(format!("the platform of the evidence is not known: {error}"), remedy)
+    })?;
+    evidence.platform().ok_or_else(|| {
+        Failure::new("the quote does not carry the certificate of its platform", remedy)
+    })
+}
+
+fn in_folder(folder: &Path, platform: &Platform, update: Update) -> Result<Collateral, Failure> {
+    kept(folder, platform, update).ok_or_else(|| {
+        Failure::new(
+            format!("{} has no collateral of this platform", folder.display()),
+            "verify once with a network: what is fetched is kept in ~/.cache/twine/collateral",
+        )
+    })
+}
+
+fn parse(json: &[u8]) -> Result<Collateral, Failure> {
+    Collateral::from_json(json).map_err(|error| {
+        Failure::new(error, "name collateral in the JSON form of dcap-qvl with --collateral")
+    })
+}
