@@ -21,6 +21,7 @@ mod peer;
 mod policy;
 mod print;
 mod program;
+mod report;
 mod run;
 mod signals;
 mod size;

@@ -6,6 +6,7 @@ use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
+use crate::report::ReportOptions;
 use crate::{cache, compile, memory, oci, signals, size};
 use clap::Args;
 use std::ffi::OsString;
@@ -100,22 +101,6 @@ fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
         Ok(listener)
     };
     addresses.iter().map(listen).collect()
-}
-
-/// Options for reports about a run.
-#[derive(Debug, Args)]
-pub(crate) struct ReportOptions {
-    /// Print counts and times of the run to the standard error when it ends
-    #[arg(long)]
-    stats: bool,
-
-    /// Write counts and times of the run to FILE as JSON
-    #[arg(long, value_name = "FILE")]
-    stats_json: Option<PathBuf>,
-
-    /// Print no notes, such as that SGX is simulated or that a volume was created
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 /// Returns the variables with their values. A variable without a value gets this command's own
@@ -289,7 +274,7 @@ impl Run {
             secrets: self.secrets,
             diagnostics: Diagnostics {
                 backtraces: true,
-                statistics: self.report_options.stats || self.report_options.stats_json.is_some(),
+                statistics: self.report_options.statistics(),
             },
             ..Launch::default()
         };
@@ -329,7 +314,7 @@ impl Run {
         }
         let report = report.map_err(|error| memory::failure(error, &image, compiler))?;
         let code = exit_code(&self.subject, &report);
-        self.report_options.print_stats(&report)?;
+        self.report_options.print(&report)?;
         for trouble in &report.outcome.troubles {
             print_error!("error: {trouble}");
         }
@@ -337,24 +322,6 @@ impl Run {
         // A run is not successful if the program's files could not be written.
         let troubled = !report.outcome.troubles.is_empty() && code == ExitCode::SUCCESS;
         Ok(if troubled { ExitCode::FAILURE } else { code })
-    }
-}
-
-impl ReportOptions {
-    fn print_stats(&self, report: &Report) -> Result<(), Failure> {
-        if self.stats {
-            print_table(report);
-        }
-        if let Some(path) = &self.stats_json {
-            std::fs::write(path, format!("{:#}\n", json(report))).map_err(|error| {
-                Failure::system(
-                    format!("{} can't be written: {error}", path.display()),
-                    &error,
-                    "name another file",
-                )
-            })?;
-        }
-        Ok(())
     }
 }
 
@@ -377,86 +344,4 @@ fn exit_code(subject: &Path, report: &Report) -> Result<ExitCode, Failure> {
             Err(Failure::new(format!("{}: {cause}", subject.display()), remedy.clone()))
         }
     }
-}
-
-/// Returns the phases of a run in milliseconds.
-fn phases(report: &Report) -> Vec<(&'static str, f64)> {
-    let inside = report.outcome.timings.unwrap_or_default();
-    let known = inside.receive + inside.compile + inside.instantiate + inside.run;
-    let whole = report.phases.inside.as_nanos() as u64;
-    let milliseconds = |nanoseconds: u64| nanoseconds as f64 / 1e6;
-    vec![
-        ("load", report.phases.load.as_secs_f64() * 1e3),
-        ("enter and leave", milliseconds(whole.saturating_sub(known))),
-        ("receive", milliseconds(inside.receive)),
-        ("compile", milliseconds(inside.compile)),
-        ("instantiate", milliseconds(inside.instantiate)),
-        ("run", milliseconds(inside.run)),
-    ]
-}
-
-fn print_table(report: &Report) {
-    if let Some(error) = &report.cache_error {
-        print_error!("warning: the compiled code was not cached: {error}");
-    }
-    for (phase, time) in phases(report) {
-        print_error!("{phase:>16} {time:>10.2} ms");
-    }
-    print_error!("{:>16} {:>10}", "exits", report.stats.exits);
-    for call in &report.stats.calls {
-        let time = call.time.as_secs_f64() * 1e3;
-        print_error!("{:>16} {:>10} {time:>10.2} ms", call.name, call.count);
-    }
-    for (what, count) in unread(report).into_iter().filter(|(_, count)| *count > 0) {
-        print_error!("{:>16} {count:>10} pages of {what}", "not read");
-    }
-    for volume in &report.outcome.volumes {
-        print_error!("volume {}", volume.guest);
-        for (name, count) in &volume.counts {
-            print_error!("{name:>16} {count:>10}");
-        }
-    }
-}
-
-/// Returns the number of pages that could not be read, for each kind of file.
-fn unread(report: &Report) -> [(&'static str, u64); 3] {
-    let twine_host::UnreadPages { volumes, program, code, .. } = report.stats.unread;
-    [("volumes", volumes), ("program", program), ("code", code)]
-}
-
-fn json(report: &Report) -> serde_json::Value {
-    let phases: serde_json::Map<_, _> = phases(report)
-        .into_iter()
-        .map(|(phase, time)| (phase.replace(' ', "_"), time.into()))
-        .collect();
-    let calls = &report.stats.calls;
-    let counts: serde_json::Map<_, _> =
-        calls.iter().map(|call| (call.name.to_owned(), call.count.into())).collect();
-    let times: serde_json::Map<_, _> = calls
-        .iter()
-        .map(|call| (call.name.to_owned(), (call.time.as_secs_f64() * 1e3).into()))
-        .collect();
-    let volumes: Vec<_> = report
-        .outcome
-        .volumes
-        .iter()
-        .map(|volume| {
-            let counts: serde_json::Map<_, _> = volume
-                .counts
-                .iter()
-                .map(|(name, count)| (name.replace(' ', "_"), (*count).into()))
-                .collect();
-            serde_json::json!({ "guest": volume.guest, "counts": counts })
-        })
-        .collect();
-    serde_json::json!({
-        "milliseconds": phases,
-        "exits": report.stats.exits,
-        "calls": counts,
-        "call_milliseconds": times,
-        "unread_pages": serde_json::Value::Object(
-            unread(report).map(|(what, count)| (what.to_owned(), count.into())).into_iter().collect(),
-        ),
-        "volumes": volumes,
-    })
 }

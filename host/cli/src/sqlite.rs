@@ -6,7 +6,8 @@ use crate::locate;
 use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
 use crate::program::Program;
-use crate::run::{self, Run};
+use crate::report::ReportOptions;
+use crate::run::Run;
 use crate::signals;
 use crate::terminal::{Editor, Terminal};
 use clap::Args;
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     target: Target,
 
     #[command(flatten)]
-    report_options: run::ReportOptions,
+    report_options: ReportOptions,
 }
 
 /// The shell's options without a value (`shell.c` of SQLite 3.52).
