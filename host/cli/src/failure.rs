@@ -3,18 +3,29 @@
 use crate::print::print_error;
 use std::fmt::Display;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// The exit code of wrong usage, as clap has it.
+const USAGE_EXIT_CODE: u8 = 2;
 
 /// A cause and a remedy, each in one line.
 #[derive(Debug)]
 pub(crate) struct Failure {
     cause: String,
     remedy: String,
+    /// Whether the command line is wrong.
+    usage: bool,
 }
 
 impl Failure {
     pub(crate) fn new(cause: impl Display, remedy: impl Into<String>) -> Self {
-        Failure { cause: cause.to_string(), remedy: remedy.into() }
+        Failure { cause: cause.to_string(), remedy: remedy.into(), usage: false }
+    }
+
+    /// Returns the failure of a command line that is wrong in a way that clap does not see.
+    pub(crate) fn usage(cause: impl Display, remedy: impl Into<String>) -> Self {
+        Failure { usage: true, ..Failure::new(cause, remedy) }
     }
 
     /// Returns a failure of a system call. If the error does not depend on the file, such as too
@@ -36,6 +47,24 @@ impl Failure {
         Failure::new(error, error.remedy().unwrap_or_else(|| "see `twine image --help`".into()))
     }
 
+    /// Returns the failure to read a file.
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Failure::system(
+            format!("{} can't be read: {error}", path.display()),
+            error,
+            "check the path and its permissions",
+        )
+    }
+
+    /// Returns the failure to write a file.
+    pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Self {
+        Failure::system(
+            format!("{} can't be written: {error}", path.display()),
+            error,
+            "check the folder and its permissions",
+        )
+    }
+
     /// Returns the failure of a write to the standard output.
     pub(crate) fn of_stdout(error: &io::Error) -> Self {
         Failure::system(
@@ -50,11 +79,12 @@ impl Failure {
         &self.cause
     }
 
-    /// Prints both lines to the standard error, and returns the exit code of a failure.
+    /// Prints both lines to the standard error, and returns the exit code: 2 for wrong usage, else
+    /// 1.
     pub(crate) fn show(&self) -> ExitCode {
         print_error!("error: {}", self.cause);
         print_error!("  help: {}", self.remedy);
-        ExitCode::FAILURE
+        if self.usage { ExitCode::from(USAGE_EXIT_CODE) } else { ExitCode::FAILURE }
     }
 }
 

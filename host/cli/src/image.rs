@@ -183,7 +183,7 @@ fn build(arguments: Build) -> Result<(), Failure> {
     let built = build_file(&elf, &manifest, &output)?;
     if write_manifest {
         std::fs::write(&beside, format!("{HEADER}{manifest}"))
-            .map_err(|error| cannot_write(&beside, &error))?;
+            .map_err(|error| Failure::unwritable(&beside, &error))?;
     }
     if arguments.json {
         let value = serde_json::json!({
@@ -215,7 +215,7 @@ fn writes_manifest(beside: &Path, manifest: &Manifest) -> Result<bool, Failure> 
         Ok(existing) => existing,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
-        Err(error) => return Err(cannot_read(beside, &error)),
+        Err(error) => return Err(Failure::unreadable(beside, &error)),
     };
     if existing.starts_with(HEADER) {
         return Ok(true);
@@ -248,14 +248,6 @@ fn not_over_input<'a>(
     Ok(())
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::system(
-        format!("{} can't be written: {error}", path.display()),
-        error,
-        "check the folder and its permissions",
-    )
-}
-
 /// The remedy if the development key can't be used.
 const ANOTHER_KEY: &str =
     "name a key with --key, or set XDG_DATA_HOME to a folder that this user can write";
@@ -272,16 +264,8 @@ fn development_key() -> Result<SigningKey, Failure> {
     }
 }
 
-fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::system(
-        format!("{} can't be read: {error}", path.display()),
-        error,
-        "check the path and its permissions",
-    )
-}
-
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| cannot_read(path, &error))
+    std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))
 }
 
 fn sign_image(arguments: &Sign) -> Result<(), Failure> {
@@ -315,7 +299,8 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
 
     if let Some(path) = &arguments.request {
         let request = SigningRequest::new(mrenclave, &manifest, date()?)?;
-        std::fs::write(path, request.as_bytes()).map_err(|error| cannot_write(path, &error))?;
+        std::fs::write(path, request.as_bytes())
+            .map_err(|error| Failure::unwritable(path, &error))?;
         if arguments.json {
             let (request, image) = (path.display().to_string(), image.display().to_string());
             print_line!("{:#}", serde_json::json!({ "request": request, "image": image }));
@@ -363,7 +348,7 @@ fn sign_image(arguments: &Sign) -> Result<(), Failure> {
 }
 
 fn mrenclave(image: &Path) -> Result<Mrenclave, Failure> {
-    let file = std::fs::File::open(image).map_err(|error| cannot_read(image, &error))?;
+    let file = std::fs::File::open(image).map_err(|error| Failure::unreadable(image, &error))?;
     Ok(twine_image::measure(std::io::BufReader::with_capacity(1 << 20, file))?)
 }
 

@@ -103,8 +103,8 @@ impl Key {
                         Failure::new(format!("${name}: {error}"), "set it to the passphrase")
                     })?,
                     Some(Source::File(path)) => {
-                        let text =
-                            fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+                        let text = fs::read_to_string(path)
+                            .map_err(|error| Failure::unreadable(path, &error))?;
                         let line = text.strip_suffix('\n').unwrap_or(&text);
                         line.strip_suffix('\r').unwrap_or(line).to_owned()
                     }
@@ -119,16 +119,8 @@ impl Key {
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::system(
-        format!("{} can't be read: {error}", path.display()),
-        error,
-        "check the path and its permissions",
-    )
-}
-
 fn key_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let length = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+    let length = fs::metadata(path).map_err(|error| Failure::unreadable(path, &error))?.len();
     let make = format!("make one: head -c 32 /dev/urandom > {}", shell_word(path.display()));
     if length > MAX_KEY_FILE_BYTES as u64 {
         return Err(Failure::new(
@@ -136,7 +128,7 @@ fn key_file(path: &Path) -> Result<Vec<u8>, Failure> {
             make,
         ));
     }
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let bytes = fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
     if bytes.len() < MIN_KEY_FILE_BYTES {
         return Err(Failure::new(
             format!(

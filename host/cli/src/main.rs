@@ -10,6 +10,7 @@ mod hash_cache;
 mod image;
 mod info;
 mod key;
+mod key_command;
 mod locate;
 mod manual;
 mod measure;
@@ -17,6 +18,7 @@ mod memory;
 mod mounts;
 mod oci;
 mod options;
+mod owner_key;
 mod peer;
 mod policy;
 mod print;
@@ -95,6 +97,9 @@ enum Command {
     /// Write policies for `twine verify`
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Make the key of an owner, who signs manifests, and show its public part
+    #[command(subcommand)]
+    Key(key_command::Command),
     /// Build OCI images from programs
     #[command(subcommand)]
     Oci(oci::Command),
@@ -151,6 +156,7 @@ fn command() -> ExitCode {
         Command::Image(command) => image::run(command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Policy(command) => policy::run(&command),
+        Command::Key(command) => key_command::run(&command),
         Command::Oci(command) => oci::run(command),
         Command::Completions(arguments) => Ok(manual::completions(&arguments)),
         Command::Man(arguments) => manual::man(&arguments),

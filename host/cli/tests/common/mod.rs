@@ -1,6 +1,8 @@
 //! Runs the `twine` command as a user would.
 #![allow(dead_code, reason = "each test program uses only a part of this module")]
 
+pub mod owner;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
