@@ -12,6 +12,7 @@ mod info;
 mod key;
 mod key_command;
 mod locate;
+mod manifest;
 mod manual;
 mod measure;
 mod memory;
@@ -29,6 +30,7 @@ mod signals;
 mod size;
 mod sqlite;
 mod terminal;
+mod variables;
 mod verify;
 mod volume;
 mod xdg;
@@ -60,7 +62,7 @@ enum Command {
     /// Without --manifest, whoever runs this command sets all terms: arguments, mounts and their
     /// keys, input. Sealed volumes then protect data at rest, and not from whoever may run `twine`
     /// on this machine.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Run SQLite's shell on a database in a protected volume
     ///
     /// The volume protects the database at rest: in a copy of the file, or on a disk that is taken
@@ -97,6 +99,9 @@ enum Command {
     /// Write policies for `twine verify`
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Write, check, sign and show manifests: what an owner allows to be launched
+    #[command(subcommand)]
+    Manifest(manifest::Command),
     /// Make the key of an owner, who signs manifests, and show its public part
     #[command(subcommand)]
     Key(key_command::Command),
@@ -146,7 +151,7 @@ fn command() -> ExitCode {
         signals::end_first_process();
     }
     let result = match arguments.command {
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => run::run(*arguments),
         Command::Sqlite(arguments) => sqlite::run(arguments),
         Command::Volume(command) => volume::run(*command),
         Command::Info(arguments) => info::run(&arguments),
@@ -156,6 +161,7 @@ fn command() -> ExitCode {
         Command::Image(command) => image::run(command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Policy(command) => policy::run(&command),
+        Command::Manifest(command) => manifest::run(command),
         Command::Key(command) => key_command::run(&command),
         Command::Oci(command) => oci::run(command),
         Command::Completions(arguments) => Ok(manual::completions(&arguments)),

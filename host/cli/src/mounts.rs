@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twine_host::{Access, Folder, Resources, Storage};
+use twine_protocol::key::Sealing;
 use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource};
 
 /// The files a program sees.
@@ -38,10 +39,13 @@ pub(crate) struct Mounts {
     #[arg(
         long,
         value_name = "KEY",
-        default_value = "sealed",
-        help = concat!("Key that opens the volumes, and that new volumes get: ", key_forms!())
+        help = concat!(
+            "Key that opens the volumes, and that new volumes get: ",
+            key_forms!(),
+            " [default: sealed]"
+        )
     )]
-    key: Key,
+    key: Option<Key>,
 
     /// Mount volumes and folders read-only, except those with ,rw
     #[arg(long)]
@@ -81,14 +85,27 @@ impl Drop for Made {
     }
 }
 
-/// The options of one mount.
-#[derive(Clone)]
-struct MountOptions {
-    read_only: bool,
-    key: Key,
+/// The options of one mount, as far as they are given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MountOptions {
+    pub read_only: Option<bool>,
+    pub key: Option<Key>,
     cache: Option<u64>,
     /// Paths below a folder that the program must not reach.
-    without: Vec<PathBuf>,
+    pub without: Vec<PathBuf>,
+}
+
+/// A mount, as `--dir` or `--plain-dir` gives it.
+#[derive(Debug)]
+pub(crate) struct Given<'a> {
+    /// What the user wrote.
+    pub text: &'a str,
+    /// The file or folder of this machine.
+    pub host: &'a Path,
+    /// The path at which the program sees it.
+    pub guest: &'a str,
+    /// Its options.
+    pub options: MountOptions,
 }
 
 impl MountOptions {
@@ -100,8 +117,8 @@ impl MountOptions {
                 Failure::new(format!("--dir {text}: {error}"), "write key=KEY or cache=SIZE")
             };
             match option.split_once('=') {
-                None if option == "ro" => self.read_only = true,
-                None if option == "rw" => self.read_only = false,
+                None if option == "ro" => self.read_only = Some(true),
+                None if option == "rw" => self.read_only = Some(false),
                 Some(("key" | "cache", _)) if !of_volume => {
                     return Err(Failure::new(
                         format!("--plain-dir {text}: a folder has neither key nor cache"),
@@ -115,7 +132,7 @@ impl MountOptions {
                         "leave ,without=PATH out",
                     ));
                 }
-                Some(("key", key)) => self.key = key.parse().map_err(wrong)?,
+                Some(("key", key)) => self.key = Some(key.parse().map_err(wrong)?),
                 Some(("cache", size)) => self.cache = Some(size::bytes(size).map_err(wrong)?),
                 _ => break,
             }
@@ -133,15 +150,67 @@ pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-impl Mounts {
-    /// Returns the options of a mount that has none of its own.
-    fn default_options(&self) -> MountOptions {
-        MountOptions {
-            read_only: self.read_only,
-            key: self.key.clone(),
-            cache: self.cache,
-            without: Vec::new(),
+/// Splits the text of `--tmpfs` into the path and the size in bytes.
+pub(crate) fn memory(text: &str) -> Result<(&str, u64), Failure> {
+    match text.split_once('=') {
+        Some((guest, size)) => {
+            Ok((guest, size::bytes(size).map_err(|error| bad_size(text, &error))?))
         }
+        None => Ok((text, DEFAULT_TMPFS_SIZE)),
+    }
+}
+
+impl Mounts {
+    /// Adds the options for all mounts to those of one mount.
+    pub(crate) fn with_defaults(&self, options: MountOptions) -> MountOptions {
+        let MountOptions { read_only, key, cache, without } = options;
+        MountOptions {
+            read_only: read_only.or(Some(self.read_only)),
+            key: key.or_else(|| self.key.clone()),
+            cache: cache.or(self.cache),
+            without,
+        }
+    }
+
+    /// The volumes, as `--dir` gives them.
+    pub(crate) fn volumes(&self) -> Result<Vec<Given<'_>>, Failure> {
+        let volume = |text| {
+            let mut options = MountOptions::default();
+            let (host, guest) = split(options.take(text, true)?);
+            if guest.is_none() && host.contains(":/") && !Path::new(host).exists() {
+                return Err(Failure::new(
+                    format!("--dir {text}: there is no file {host}"),
+                    "write two colons before the program's path: my.vol::/data",
+                ));
+            }
+            Ok(Given { text, host: Path::new(host), guest: guest.unwrap_or("/"), options })
+        };
+        self.volumes.iter().map(|text| volume(text)).collect()
+    }
+
+    /// The folders, as `--plain-dir` gives them.
+    pub(crate) fn folders(&self) -> Result<Vec<Given<'_>>, Failure> {
+        let folder = |text| {
+            let mut options = MountOptions::default();
+            let (host, guest) = split(options.take(text, false)?);
+            Ok(Given { text, host: Path::new(host), guest: guest.unwrap_or(host), options })
+        };
+        self.folders.iter().map(|text| folder(text)).collect()
+    }
+
+    /// The file trees in memory, as `--tmpfs` gives them.
+    pub(crate) fn memories(&self) -> &[String] {
+        &self.memories
+    }
+
+    /// The key of the volumes that have none of their own.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
+    }
+
+    /// Whether the mounts are read-only that do not say otherwise.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// Opens the files and folders of the mounts. Unless `quiet`, prints a note about each volume
@@ -155,30 +224,16 @@ impl Mounts {
             ));
         }
         let mut prepared = Prepared::default();
-        for text in &self.volumes {
-            let mut options = self.default_options();
-            let (host, guest) = split(options.take(text, true)?);
-            if guest.is_none() && host.contains(":/") && !Path::new(host).exists() {
-                return Err(Failure::new(
-                    format!("--dir {text}: there is no file {host}"),
-                    "write two colons before the program's path: my.vol::/data",
-                ));
-            }
-            prepared.mount_volume(Path::new(host), guest.unwrap_or("/"), None, options, quiet)?;
+        for Given { host, guest, options, .. } in self.volumes()? {
+            let options = self.with_defaults(options);
+            prepared.mount_volume(host, guest, None, options, quiet)?;
         }
-        for text in &self.folders {
-            let mut options = self.default_options();
-            let (host, guest) = split(options.take(text, false)?);
-            let guest = guest.unwrap_or(host);
-            prepared.folder(Path::new(host), guest, options.read_only, &options.without)?;
+        for Given { host, guest, options, .. } in self.folders()? {
+            let MountOptions { read_only, without, .. } = self.with_defaults(options);
+            prepared.folder(host, guest, read_only.unwrap_or_default(), &without)?;
         }
         for text in &self.memories {
-            let (guest, size) = match text.split_once('=') {
-                Some((guest, size)) => {
-                    (guest, size::bytes(size).map_err(|error| bad_size(text, &error))?)
-                }
-                None => (text.as_str(), DEFAULT_TMPFS_SIZE),
-            };
+            let (guest, size) = memory(text)?;
             prepared.mount(guest, Source::Memory(size), false)?;
         }
         Ok(prepared)
@@ -196,7 +251,13 @@ fn bad_size(text: &str, error: &str) -> Failure {
 }
 
 impl Prepared {
-    fn mount(&mut self, guest: &str, source: Source, read_only: bool) -> Result<(), Failure> {
+    /// Mounts `source` at `guest`.
+    pub(crate) fn mount(
+        &mut self,
+        guest: &str,
+        source: Source,
+        read_only: bool,
+    ) -> Result<(), Failure> {
         if guest.is_empty() || guest.contains('\0') {
             return Err(Failure::new(
                 format!("{guest:?} is not a valid path in the program"),
@@ -222,12 +283,13 @@ impl Prepared {
         arguments: &Mounts,
         quiet: bool,
     ) -> Result<(), Failure> {
-        self.mount_volume(host, "/", main, arguments.default_options(), quiet)
+        let options = arguments.with_defaults(MountOptions::default());
+        self.mount_volume(host, "/", main, options, quiet)
     }
 
     /// Mounts the volume in the file `host`. If it does not exist, it is created, unless the mount
     /// is read-only.
-    fn mount_volume(
+    pub(crate) fn mount_volume(
         &mut self,
         host: &Path,
         guest: &str,
@@ -235,7 +297,9 @@ impl Prepared {
         options: MountOptions,
         quiet: bool,
     ) -> Result<(), Failure> {
-        let MountOptions { read_only, key: named, cache, .. } = options;
+        let MountOptions { read_only, key, cache, .. } = options;
+        let read_only = read_only.unwrap_or_default();
+        let named = key.unwrap_or(Key::Sealed(Sealing::default()));
         if self.files.iter().any(|mounted| same_file(mounted, host)) {
             return Err(Failure::new(
                 format!("{} is mounted twice", host.display()),
@@ -271,7 +335,8 @@ impl Prepared {
         Ok(())
     }
 
-    fn folder(
+    /// Mounts a folder, without the paths below it in `without`.
+    pub(crate) fn folder(
         &mut self,
         host: &Path,
         guest: &str,

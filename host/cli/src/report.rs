@@ -5,6 +5,7 @@ use crate::print::print_error;
 use clap::Args;
 use std::path::PathBuf;
 use twine_host::Report;
+use twine_protocol::launch::Diagnostics;
 
 /// Options for reports about a run.
 #[derive(Debug, Args)]
@@ -26,6 +27,11 @@ impl ReportOptions {
     /// Whether the enclave must count for these reports.
     pub(crate) fn statistics(&self) -> bool {
         self.stats || self.stats_json.is_some()
+    }
+
+    /// What the enclave tells of a run that is on the terms of whoever started it.
+    pub(crate) fn diagnostics(&self) -> Diagnostics {
+        Diagnostics { backtraces: true, statistics: self.statistics() }
     }
 
     /// Prints and writes the reports that these options ask for.

@@ -2,11 +2,13 @@
 
 use crate::evidence::EvidenceOptions;
 use crate::failure::Failure;
+use crate::manifest::Held;
 use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
 use crate::report::ReportOptions;
+use crate::variables::{Variables, environment, is_named, secrets};
 use crate::{cache, compile, memory, oci, signals, size};
 use clap::Args;
 use std::ffi::OsString;
@@ -17,7 +19,7 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 use twine_host::{Platform, Report};
-use twine_protocol::launch::{Diagnostics, End, Invoke, Launch, Limits};
+use twine_protocol::launch::{Diagnostics, End, Invoke, Launch, Limits, Streams};
 use twine_protocol::task::Task;
 
 /// The exit code after a trap: 128 + SIGABRT, as in wasmtime.
@@ -36,6 +38,19 @@ pub(crate) struct Arguments {
         value_names = ["PROGRAM", "ARGUMENTS"]
     )]
     program: Vec<OsString>,
+
+    /// Hold the run to this signed manifest. It decides the arguments, the environment, the limits
+    /// and the mounts; give each of its volumes a file with --dir FILE::GUEST, each folder a place
+    /// with --plain-dir, each secret a value with --secret, and each listener an address
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "environment", "invoke", "timeout", "max_memory", "fuel", "key", "read_only",
+            "memories", "mapdir",
+        ]
+    )]
+    manifest: Option<PathBuf>,
 
     /// Set an environment variable of the program; without a value, pass on this command's own
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
@@ -103,36 +118,6 @@ fn listeners(addresses: &[String]) -> Result<Vec<TcpListener>, Failure> {
     addresses.iter().map(listen).collect()
 }
 
-/// Returns the variables with their values. A variable without a value gets this command's own
-/// value, and is left out if this command does not have it.
-fn environment(variables: Vec<OsString>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let with_value = |variable: OsString| {
-        let bytes = variable.as_bytes();
-        match bytes.iter().position(|&byte| byte == b'=') {
-            Some(at) => Some((bytes[..at].to_vec(), bytes[at + 1..].to_vec())),
-            None => {
-                let value = std::env::var_os(&variable)?;
-                Some((variable.into_vec(), value.into_vec()))
-            }
-        }
-    };
-    let mut environment: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    for (name, value) in variables.into_iter().filter_map(with_value) {
-        // The last value counts: a program would find the first.
-        match environment.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, former)) => *former = value,
-            None => environment.push((name, value)),
-        }
-    }
-    environment
-}
-
-/// Whether this is the variable `name`, with or without a value.
-fn is_named(variable: &OsString, name: &[u8]) -> bool {
-    let rest = variable.as_bytes().strip_prefix(name);
-    matches!(rest, Some([] | [b'=', ..]))
-}
-
 /// Returns the platform that can run `launch`. If software SGX has no root secret, it can still run
 /// requests that seal nothing, without the code cache; unless `quiet`, this prints a note about it.
 pub(crate) fn usable_platform(
@@ -161,11 +146,15 @@ pub(crate) struct Run {
     pub subject: PathBuf,
     /// The program's arguments, its name first.
     pub arguments: Vec<Vec<u8>>,
-    pub environment: Vec<(Vec<u8>, Vec<u8>)>,
+    pub environment: Variables,
     /// The names of the variables whose values evidence leaves out.
     pub secrets: Vec<Vec<u8>>,
     pub invoke: Option<Invoke>,
     pub limits: Limits,
+    pub streams: Streams,
+    pub diagnostics: Diagnostics,
+    /// The signed manifest that the enclave holds the run to.
+    pub manifest: Option<Vec<u8>>,
     pub compiler: CompilerName,
     pub prepared: Prepared,
     pub evidence: EvidenceOptions,
@@ -178,9 +167,7 @@ pub(crate) struct Run {
 fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
     let wait = move || {
         thread::sleep(timeout.saturating_add(TIMEOUT_GRACE));
-        print_error!(
-            "error: the program was still running {TIMEOUT_GRACE:?} after the time of --timeout"
-        );
+        print_error!("error: the program was still running {TIMEOUT_GRACE:?} after its time limit");
         print_error!(
             "  help: it waits for input or output: close its streams, or give it more time"
         );
@@ -196,6 +183,46 @@ fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match &arguments.manifest {
+        Some(path) => run_held(&Held::read(path)?, arguments),
+        None => run_freely(arguments),
+    }
+}
+
+/// Runs a program under a manifest.
+fn run_held(held: &Held, arguments: Arguments) -> Result<ExitCode, Failure> {
+    let mut given = arguments.program.into_iter();
+    let path = PathBuf::from(given.next().expect("clap requires a program"));
+    held.check_fixed(given.len(), arguments.report_options.statistics())?;
+    held.check_listeners(arguments.listen.len())?;
+    let environment = held.environment(secrets(arguments.secrets)?)?;
+    let program = Program::read(&path)?;
+    let mut prepared = held.mounts(&arguments.files, arguments.report_options.quiet)?;
+    prepared.resources.listeners = listeners(&arguments.listen)?;
+    Run {
+        program,
+        subject: path.clone(),
+        name: path,
+        arguments: held.arguments(),
+        environment,
+        secrets: held.secrets(),
+        invoke: held.invoke(),
+        limits: held.limits(),
+        streams: held.streams(),
+        diagnostics: held.diagnostics(),
+        manifest: Some(held.bytes()),
+        compiler: arguments.compiler,
+        evidence: arguments.evidence,
+        prepared,
+        target: arguments.target,
+        report_options: arguments.report_options,
+    }
+    .run()
+}
+
+/// Runs a program as the command line says.
+fn run_freely(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let secrets = secrets(arguments.secrets)?;
     let mut given = arguments.program.into_iter();
     let path = PathBuf::from(given.next().expect("clap requires a program"));
     let mut variables = arguments.environment;
@@ -227,7 +254,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         None => (None, given.into_iter().map(OsString::into_vec).collect()),
     };
-    let secrets = environment(arguments.secrets);
     let names = secrets.iter().map(|(name, _)| name.clone()).collect();
     variables.retain(|variable| !secrets.iter().any(|(name, _)| is_named(variable, name)));
     Run {
@@ -241,9 +267,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         limits: Limits {
             memory: arguments.max_memory,
             fuel: arguments.fuel,
-            timeout: arguments.timeout.map(|time| time.as_nanos().min(u64::MAX.into()) as u64),
+            timeout: arguments.timeout.map(size::to_nanoseconds),
             interrupts: false,
         },
+        streams: Streams::default(),
+        diagnostics: arguments.report_options.diagnostics(),
+        manifest: None,
         compiler: arguments.compiler,
         prepared,
         evidence: arguments.evidence,
@@ -272,10 +301,9 @@ impl Run {
             explicit_checks: self.target.no_guard_pages,
             compile_threads: compile::threads(),
             secrets: self.secrets,
-            diagnostics: Diagnostics {
-                backtraces: true,
-                statistics: self.report_options.statistics(),
-            },
+            streams: self.streams,
+            diagnostics: self.diagnostics,
+            manifest: self.manifest,
             ..Launch::default()
         };
         if !self.report_options.quiet {

@@ -45,6 +45,16 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Returns a time in nanoseconds. Centuries are cut to the largest number.
+pub(crate) fn to_nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Parses a time as [`time`] does, and returns it in nanoseconds.
+pub(crate) fn nanoseconds(text: &str) -> Result<u64, String> {
+    time(text).map(to_nanoseconds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

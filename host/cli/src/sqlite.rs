@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::ExitCode;
 use twine_host::shell_word;
-use twine_protocol::launch::{Limits, MainFile};
+use twine_protocol::launch::{Limits, MainFile, Streams};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -224,6 +224,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         evidence: EvidenceOptions::default(),
         invoke: None,
         limits,
+        streams: Streams::default(),
+        diagnostics: arguments.report_options.diagnostics(),
+        manifest: None,
         compiler: CompilerName::Optimizing,
         prepared,
         target: arguments.target,

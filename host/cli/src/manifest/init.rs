@@ -1,0 +1,295 @@
+//! `twine manifest init`: makes a manifest of a program and the options of a run.
+
+use super::mounts::policy_of;
+use super::read::{is_name, is_variable};
+use super::write::Commented;
+use crate::failure::Failure;
+use crate::key::Key;
+use crate::mounts::{self, Given, memory};
+use crate::print::print_line;
+use crate::program::Program;
+use crate::{locate, size};
+use clap::{Args, ValueEnum};
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, VERSION};
+use twine_evidence::terms::{
+    Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
+};
+use twine_host::Tee;
+use twine_image::inspect_file;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Program to allow: a .wasm or .wat file, or oci:FOLDER[:NAME]
+    program: PathBuf,
+
+    /// Arguments of the program, after its name
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+
+    /// File to write the manifest to; a file that is there is not overwritten [default: the
+    /// program's name with .toml, in this folder]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Name of the deployment [default: the program's name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// File with the owner's public key, relative to the manifest
+    #[arg(long, value_name = "FILE", default_value = "owner.pub")]
+    owner: String,
+
+    /// Set an environment variable of the program; without a value, take this command's own
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    environment: Vec<String>,
+
+    /// Name an environment variable whose value the host passes. A value that is given here is left
+    /// out
+    #[arg(long = "secret", value_name = "NAME[=VALUE]")]
+    secrets: Vec<String>,
+
+    /// Call this exported function instead of `_start`, with the arguments as its parameters
+    #[arg(long, value_name = "FUNCTION")]
+    invoke: Option<String>,
+
+    /// Let a standard stream lead to the host; it leads nowhere otherwise
+    #[arg(long = "stream", value_enum, value_name = "STREAM")]
+    streams: Vec<StreamName>,
+
+    /// Interrupt the program after this time, such as 5s, 100ms or 2m
+    #[arg(long, value_name = "TIME", value_parser = size::time)]
+    timeout: Option<Duration>,
+
+    /// Limit on the total size of the program's linear memories, such as 64MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    max_memory: Option<u64>,
+
+    /// Stop the program after N units of fuel, about one for each instruction
+    #[arg(long, value_name = "N")]
+    fuel: Option<u64>,
+
+    #[command(flatten)]
+    files: mounts::Mounts,
+
+    /// Give the program a listening socket, whose address the host chooses
+    #[arg(long = "listen", alias = "tcplisten", value_name = "ADDRESS")]
+    listen: Vec<String>,
+
+    /// Enclave image to allow [default: the one that the program would run in]
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+}
+
+/// A standard stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StreamName {
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let program = &arguments.program;
+    let stem = program.file_stem().unwrap_or(program.as_os_str()).display().to_string();
+    let output =
+        arguments.output.clone().unwrap_or_else(|| Path::new(&stem).with_extension("toml"));
+    let name = name(arguments.name.as_deref(), &stem)?;
+    let manifest = manifest(&arguments, program, name)?;
+    let file = beside(program, &output);
+    let text = Commented { manifest: &manifest, owner: &arguments.owner, file: &file }.to_string();
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&output)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::new(
+            format!("{} is there already, and is not overwritten", output.display()),
+            "name another file: --output FILE",
+        ),
+        _ => Failure::unwritable(&output, &error),
+    })?;
+    print_line!("{}", output.display());
+    Ok(())
+}
+
+fn name(given: Option<&str>, stem: &str) -> Result<String, Failure> {
+    let name = given.unwrap_or(stem);
+    if is_name(name) {
+        return Ok(name.to_owned());
+    }
+    Err(Failure::usage(
+        format!("{name:?} is no name of a deployment"),
+        format!("name it: --name NAME, of 1 to {MAX_NAME_BYTES} letters, digits or `._-`"),
+    ))
+}
+
+/// Returns how the manifest at `output` names the program's file.
+fn beside(program: &Path, output: &Path) -> String {
+    let folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new(".")).canonicalize().ok()
+    };
+    let same = folder(program).is_some_and(|parent| Some(parent) == folder(output));
+    match (same, program.file_name()) {
+        (true, Some(name)) => name.display().to_string(),
+        _ => program.canonicalize().as_deref().unwrap_or(program).display().to_string(),
+    }
+}
+
+fn text(value: OsString) -> Result<String, Failure> {
+    value.into_string().map_err(|value| {
+        Failure::usage(
+            format!("{value:?} is not UTF-8, and manifests are"),
+            "write it in UTF-8, or pass it to the program in a file",
+        )
+    })
+}
+
+fn manifest(arguments: &Arguments, path: &Path, name: String) -> Result<Manifest, Failure> {
+    let program = Program::read(path)?;
+    let platform = Tee::Auto.choose()?;
+    let image = locate::image(arguments.image.clone(), program.len(), platform)?;
+    let image = inspect_file(image.path())?;
+    let program = program.sha256().map_err(|error| Failure::unreadable(path, &error))?;
+    Ok(Manifest {
+        format: VERSION,
+        name,
+        version: 1,
+        generation: 1,
+        owner: Bytes::default(),
+        terms: terms(arguments, path, Digest(program))?,
+        images: vec![AllowedImage {
+            measurement: Some(Digest(image.mrenclave.0)),
+            ..AllowedImage::default()
+        }],
+        demands: Demands::default(),
+    })
+}
+
+fn terms(arguments: &Arguments, path: &Path, program: Digest) -> Result<Terms, Failure> {
+    let given = arguments.arguments.iter().cloned().map(text);
+    let given: Vec<String> = given.collect::<Result<_, _>>()?;
+    let name = text(path.file_name().unwrap_or(path.as_os_str()).to_owned())?;
+    let (export, rest) = match &arguments.invoke {
+        None => (None, given),
+        Some(function) => {
+            (Some(Export { function: function.clone(), arguments: given }), Vec::new())
+        }
+    };
+    let stream = |name| {
+        if arguments.streams.contains(&name) { Stream::Host } else { Stream::None }
+    };
+    let secrets = secrets(&arguments.secrets)?;
+    let mut environment = environment(&arguments.environment)?;
+    environment.retain(|variable| !secrets.contains(&variable.name));
+    Ok(Terms {
+        program,
+        arguments: [name].iter().chain(&rest).map(|argument| Bytes::from(&**argument)).collect(),
+        environment,
+        secrets,
+        export,
+        streams: Streams {
+            stdin: stream(StreamName::Stdin),
+            stdout: stream(StreamName::Stdout),
+            stderr: stream(StreamName::Stderr),
+        },
+        mounts: mounts(&arguments.files)?,
+        listeners: arguments.listen.len() as u64,
+        limits: Limits {
+            memory: arguments.max_memory,
+            fuel: arguments.fuel,
+            timeout: arguments.timeout.map(size::to_nanoseconds),
+            interrupts: false,
+        },
+        diagnostics: Diagnostics::default(),
+    })
+}
+
+fn variable(name: &str) -> Result<Bytes, Failure> {
+    if is_variable(name) {
+        return Ok(Bytes::from(name));
+    }
+    Err(Failure::usage(format!("{name:?} is no name of a variable"), "write NAME=VALUE"))
+}
+
+fn secrets(given: &[String]) -> Result<Vec<Bytes>, Failure> {
+    let mut secrets = Vec::new();
+    for text in given {
+        let name = variable(text.split_once('=').map_or(&**text, |(name, _)| name))?;
+        if !secrets.contains(&name) {
+            secrets.push(name);
+        }
+    }
+    Ok(secrets)
+}
+
+/// Returns the variables in the order of their names, each with its last value.
+fn environment(given: &[String]) -> Result<Vec<Variable>, Failure> {
+    let mut values = std::collections::BTreeMap::new();
+    for text in given {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None => (
+                &**text,
+                std::env::var(text).map_err(|error| {
+                    Failure::usage(
+                        format!("--env {text}: {error}"),
+                        "set the variable, or write --env NAME=VALUE",
+                    )
+                })?,
+            ),
+        };
+        values.insert(variable(name)?, Bytes::from(&*value));
+    }
+    Ok(values.into_iter().map(|(name, value)| Variable { name, value }).collect())
+}
+
+fn mounts(files: &mounts::Mounts) -> Result<Vec<Mount>, Failure> {
+    let mut mounts = Vec::new();
+    for Given { text, guest, options, .. } in files.volumes()? {
+        let key = match options.key.or_else(|| files.key().cloned()) {
+            None => KeyPolicy::Deployment,
+            Some(Key::Sealed(sealing)) => policy_of(sealing),
+            Some(Key::File(_) | Key::Passphrase(_)) => {
+                return Err(Failure::usage(
+                    format!("--dir {text}: the host would have the key of this volume"),
+                    "use a sealed key, or none for sealed:deployment",
+                ));
+            }
+        };
+        let read_only = options.read_only.unwrap_or(files.is_read_only());
+        mounts.push(mount(guest, MountKind::Volume, read_only, Some(key), None)?);
+    }
+    for Given { guest, options, .. } in files.folders()? {
+        let read_only = options.read_only.unwrap_or(files.is_read_only());
+        mounts.push(mount(guest, MountKind::Folder, read_only, None, None)?);
+    }
+    for text in files.memories() {
+        let (guest, size) = memory(text)?;
+        mounts.push(mount(guest, MountKind::Memory, false, None, Some(size))?);
+    }
+    Ok(mounts)
+}
+
+fn mount(
+    guest: &str,
+    kind: MountKind,
+    read_only: bool,
+    key: Option<KeyPolicy>,
+    size: Option<u64>,
+) -> Result<Mount, Failure> {
+    if !guest.starts_with('/') {
+        return Err(Failure::usage(
+            format!("{guest:?} is no absolute path in the program"),
+            "write the mount as HOST::GUEST, such as my.vol::/data",
+        ));
+    }
+    Ok(Mount { guest: guest.to_owned(), kind, key, read_only, size, main: None })
+}

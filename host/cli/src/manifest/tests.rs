@@ -1,0 +1,265 @@
+//! An example of a manifest, and how manifests are read from TOML.
+
+use super::document::Problem;
+use super::read::read;
+use crate::owner_key;
+use std::path::Path;
+use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::manifest::{AllowedImage, Demands, Manifest, VERSION};
+use twine_evidence::terms::{
+    Diagnostics, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
+};
+
+/// The public half of the Ed25519 key in RFC 8032, section 7.1, test 1.
+pub(super) const OWNER: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+    -----END PUBLIC KEY-----\n";
+
+/// A manifest that leaves nothing to the host.
+pub(super) fn example() -> Manifest {
+    let mount = |guest: &str, kind, key, size| Mount {
+        guest: guest.into(),
+        kind,
+        key,
+        read_only: false,
+        size,
+        main: None,
+    };
+    let owner = owner_key::public_from_pem(OWNER.as_bytes()).unwrap();
+    Manifest {
+        format: VERSION,
+        name: "app".into(),
+        version: 3,
+        generation: 1,
+        owner: Bytes(owner.der().to_vec()),
+        terms: Terms {
+            program: Digest::of(b"program"),
+            arguments: vec!["app".into(), "--flag".into()],
+            environment: vec![Variable { name: "HOME".into(), value: "/data".into() }],
+            secrets: vec!["TOKEN".into()],
+            export: None,
+            streams: Streams { stdin: Stream::None, stdout: Stream::None, stderr: Stream::None },
+            mounts: vec![
+                mount("/data", MountKind::Volume, Some(KeyPolicy::Deployment), None),
+                mount("/tmp", MountKind::Memory, None, Some(1 << 20)),
+            ],
+            listeners: 0,
+            limits: Limits { fuel: Some(1000), ..Limits::default() },
+            diagnostics: Diagnostics::default(),
+        },
+        images: vec![AllowedImage {
+            measurement: Some(Digest::of(b"image")),
+            ..AllowedImage::default()
+        }],
+        demands: Demands::default(),
+    }
+}
+
+/// A manifest with only what each must have.
+fn smallest() -> String {
+    format!(
+        "name = \"app\"\nversion = 1\ngeneration = 1\nowner = '''\n{OWNER}'''\n\
+         program = \"{}\"\n[[images]]\nmeasurement = \"{}\"\n",
+        Digest::of(b"program"),
+        Digest::of(b"image")
+    )
+}
+
+#[test]
+fn whatever_a_manifest_does_not_name_is_off() {
+    let manifest = read(&smallest(), Path::new(".")).unwrap().manifest;
+    let off = Terms {
+        program: Digest::of(b"program"),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        secrets: Vec::new(),
+        export: None,
+        streams: Streams { stdin: Stream::None, stdout: Stream::None, stderr: Stream::None },
+        mounts: Vec::new(),
+        listeners: 0,
+        limits: Limits::default(),
+        diagnostics: Diagnostics::default(),
+    };
+    assert_eq!(manifest.terms, off);
+    assert_eq!(manifest.demands, Demands::default());
+}
+
+/// The tables of a manifest that has everything.
+const TABLES: &str = r#"
+    signer = "0000000000000000000000000000000000000000000000000000000000000001"
+    product = 1
+    min-svn = 2
+    [environment]
+    HOME = "/data"
+    [export]
+    function = "add"
+    arguments = ["1", "2"]
+    [streams]
+    stdin = "host"
+    stdout = "none"
+    stderr = "host"
+    [[mounts]]
+    guest = "/data"
+    kind = "volume"
+    main = "main.db"
+    [[mounts]]
+    guest = "/shared"
+    kind = "volume"
+    key = "sealed:image:any-program"
+    read-only = true
+    [[mounts]]
+    guest = "/tmp"
+    kind = "memory"
+    size = 4096
+    [[mounts]]
+    guest = "/host"
+    kind = "folder"
+    [limits]
+    memory = "64MiB"
+    fuel = 1_000
+    timeout = "5s"
+    interrupts = true
+    [diagnostics]
+    backtraces = true
+    statistics = true
+    [demands]
+    allow-debug = true
+    allow-writable-code = true
+    "#;
+
+#[test]
+fn every_key_is_read() {
+    let smallest = smallest();
+    let text = format!(
+        "arguments = [\"app\"]\nsecrets = [\"TOKEN\"]\nlisteners = 2\nprogram-file = \"a\"\n\
+         {smallest}{TABLES}"
+    );
+    let read = read(&text, Path::new(".")).unwrap();
+    let (manifest, terms) = (&read.manifest, &read.manifest.terms);
+    assert_eq!(read.file.as_deref(), Some("a"));
+    assert_eq!(terms.arguments, ["app".into()]);
+    assert_eq!(terms.environment, [Variable { name: "HOME".into(), value: "/data".into() }]);
+    assert_eq!(terms.secrets, ["TOKEN".into()]);
+    let export = terms.export.as_ref().unwrap();
+    assert_eq!((&*export.function, export.arguments.join(" ")), ("add", "1 2".into()));
+    assert_eq!(
+        terms.streams,
+        Streams { stdin: Stream::Host, stdout: Stream::None, stderr: Stream::Host }
+    );
+    let mount = |guest: &str, kind, key, read_only, size, main: Option<&str>| Mount {
+        guest: guest.into(),
+        kind,
+        key,
+        read_only,
+        size,
+        main: main.map(str::to_owned),
+    };
+    let (deployment, any) = (Some(KeyPolicy::Deployment), Some(KeyPolicy::AnyProgramInImage));
+    assert_eq!(
+        terms.mounts,
+        [
+            mount("/data", MountKind::Volume, deployment, false, None, Some("main.db")),
+            mount("/shared", MountKind::Volume, any, true, None, None),
+            mount("/tmp", MountKind::Memory, None, false, Some(4096), None),
+            mount("/host", MountKind::Folder, None, false, None, None),
+        ]
+    );
+    assert_eq!(terms.listeners, 2);
+    let (memory, fuel, timeout) = (Some(64 << 20), Some(1000), Some(5_000_000_000));
+    assert_eq!(terms.limits, Limits { memory, fuel, timeout, interrupts: true });
+    assert_eq!(terms.diagnostics, Diagnostics { backtraces: true, statistics: true });
+    assert_eq!(manifest.demands, Demands { allow_debug: true, allow_writable_code: true });
+    let image = &manifest.images[0];
+    assert_eq!((image.measurement, image.product), (Some(Digest::of(b"image")), Some(1)));
+    assert_eq!((image.min_svn, image.signer.map(|signer| signer.0[31])), (Some(2), Some(1)));
+}
+
+/// Reads the smallest manifest with lines before and after it.
+fn problems(before: &str, after: &str) -> Vec<Problem> {
+    let text = format!("{before}{}{after}", smallest());
+    read(&text, Path::new(".")).err().unwrap_or_default()
+}
+
+/// Checks that the manifest has a problem with this cause and remedy, and at most one that follows.
+#[track_caller]
+fn refused(before: &str, after: &str, cause: &str, remedy: &str) {
+    let found = problems(before, after);
+    let right =
+        |problem: &Problem| problem.cause.contains(cause) && problem.remedy.contains(remedy);
+    assert!(found.iter().any(right) && found.len() <= 2, "{before}{after}: {found:?}");
+    for Problem { cause, remedy, .. } in found {
+        assert!(!cause.contains('\n') && !remedy.contains('\n'), "{cause} {remedy}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_a_remedy() {
+    for (line, cause, remedy) in [
+        ("color = 1", "`color` is no key of a manifest", "arguments"),
+        ("arguments = \"a\"", "a list is wanted", "[ and ]"),
+        ("arguments = [\"\\u0000\"]", "NUL", "leave"),
+        ("listeners = -1", "negative", "from 0 to"),
+        ("secrets = [\"A\", \"A\"]", "named twice", "once"),
+        ("secrets = [\"A=b\"]", "no name of a variable", "HOME"),
+    ] {
+        refused(&format!("{line}\n"), "", cause, remedy);
+    }
+    refused("secrets = [\"A\"]\n", "[environment]\nA = \"\"", "A is in `environment`", "no part");
+    for (table, cause, remedy) in [
+        ("[environment]\n\"A=B\" = \"\"", "no name of a variable", "HOME"),
+        ("[environment]\nA = 1", "a text is wanted", "quotes"),
+        ("[streams]\nstdout = \"file\"", "no place for a stream", "\"host\""),
+        ("[streams]\nstdlog = \"none\"", "`stdlog` is no key of `streams`", "stderr"),
+        ("[export]\narguments = []", "`function` is missing", "add"),
+        ("[limits]\nmemory = \"1.5GB\"", "whole number", "64MiB"),
+        ("[limits]\ntimeout = \"0s\"", "longer than zero", "5s"),
+        ("[limits]\nfuel = 1.5", "a number is wanted", "quotes"),
+        ("[diagnostics]\nbacktraces = 1", "true or false", "quotes"),
+        ("[[images]]\nproduct = 1", "needs a measurement", "twine measure"),
+        ("[[images]]\nsigner = \"abc\"", "no SHA-256", "64 hexadecimal"),
+        ("[[images]]\nsigner = \"abc\"\nmin-svn = 65536", "too large", "65535"),
+    ] {
+        refused("", table, cause, remedy);
+    }
+}
+
+#[test]
+fn a_mount_with_parts_of_another_kind_or_without_its_own_is_refused() {
+    for (mount, cause, remedy) in [
+        ("kind = \"volume\"", "`guest` is missing", "/data"),
+        ("guest = \"/a\"", "`kind` is missing", "volume"),
+        ("guest = \"a\"\nkind = \"volume\"", "no absolute path", "/data"),
+        ("guest = \"/a\"\nkind = \"disk\"", "no kind of mount", "memory"),
+        ("guest = \"/a\"\nkind = \"memory\"", "`size` is missing", "64MiB"),
+        ("guest = \"/a\"\nkind = \"volume\"\nsize = 1", "only a file tree", "leave"),
+        ("guest = \"/a\"\nkind = \"folder\"\nkey = \"sealed\"", "only a volume", "leave"),
+        ("guest = \"/a\"\nkind = \"volume\"\nkey = \"file:k\"", "the host", "sealed:"),
+        ("guest = \"/a\"\nkind = \"volume\"\nkey = \"open\"", "is no key", "sealed:"),
+        ("guest = \"/a\"\nkind = \"volume\"\nmain = \"a/b\"", "no name of a file", "root"),
+        (
+            "guest = \"/a\"\nkind = \"folder\"\n[[mounts]]\nguest = \"/a\"\nkind = \"folder\"",
+            "another mount has the path /a",
+            "its own",
+        ),
+    ] {
+        refused("", &format!("[[mounts]]\n{mount}"), cause, remedy);
+    }
+}
+
+#[test]
+fn whatever_a_manifest_must_have_is_asked_for_at_once() {
+    let found = read("color = 1", Path::new(".")).unwrap_err();
+    let causes: Vec<_> = found.into_iter().map(|problem| problem.cause).collect();
+    let missing = ["generation", "images", "name", "owner", "program", "version"];
+    assert_eq!(causes[1..], missing.map(|key| format!("`{key}` is missing")));
+    assert_eq!(causes[0], "`color` is no key of a manifest");
+}
+
+#[test]
+fn a_private_key_in_place_of_the_owners_public_one_is_refused() {
+    let key = owner_key::OwnerKey::generate(twine_evidence::owner::Algorithm::EdDsa).unwrap();
+    let text = smallest().replace(OWNER, &key.to_pem());
+    let found = read(&text, Path::new(".")).unwrap_err();
+    assert!(found[0].cause.contains("it is a private key"), "{found:?}");
+    assert_eq!((found[0].place.line, found[0].place.column), (4, 9));
+}

@@ -1,0 +1,166 @@
+//! Says in words what a manifest allows.
+
+use super::mounts::policy_name;
+use super::write::kind_name;
+use crate::owner_key::algorithm_name;
+use std::fmt;
+use std::time::Duration;
+use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::manifest::{AllowedImage, Manifest};
+use twine_evidence::owner::PublicKey;
+use twine_evidence::terms::{Limits, Mount, Stream};
+
+/// A manifest, to be shown in words.
+#[derive(Debug)]
+pub(crate) struct Words<'a> {
+    /// The manifest.
+    pub manifest: &'a Manifest,
+    /// Its owner's key.
+    pub owner: &'a PublicKey,
+    /// Whether its owner has signed it.
+    pub signed: bool,
+}
+
+/// Shows byte strings with spaces between them, each in quotes.
+fn quoted<'a>(items: impl IntoIterator<Item = &'a Bytes>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| format!("\"{}\"", item.escaped())).collect();
+    if items.is_empty() { "none".into() } else { items.join(" ") }
+}
+
+fn stream(stream: Stream, to_host: &'static str) -> &'static str {
+    match stream {
+        Stream::None => "none",
+        Stream::Host => to_host,
+    }
+}
+
+fn limits(limits: &Limits) -> String {
+    let Limits { memory, fuel, timeout, interrupts } = *limits;
+    let mut parts = Vec::new();
+    parts.extend(memory.map(|bytes| format!("{bytes} bytes of linear memory")));
+    parts.extend(fuel.map(|fuel| format!("{fuel} units of fuel")));
+    parts.extend(timeout.map(|time| format!("{:?}", Duration::from_nanos(time))));
+    if interrupts {
+        parts.push("the host may interrupt".into());
+    }
+    if parts.is_empty() { "none".into() } else { parts.join(", ") }
+}
+
+fn mount(mount: &Mount) -> String {
+    let Mount { guest, kind, key, read_only, size, main } = mount;
+    let mut parts = vec![format!("{}: {}", guest.escape_debug(), kind_name(*kind))];
+    parts.extend(key.and_then(policy_name).map(str::to_owned));
+    parts.extend(size.map(|bytes| format!("{bytes} bytes")));
+    parts.extend(main.as_ref().map(|main| format!("main file {}", main.escape_debug())));
+    if *read_only {
+        parts.push("read-only".into());
+    }
+    parts.join(", ")
+}
+
+fn image(image: &AllowedImage) -> String {
+    let AllowedImage { measurement, signer, product, min_svn } = *image;
+    let mut parts = Vec::new();
+    parts.extend(measurement.map(|digest| format!("MRENCLAVE {digest}")));
+    parts.extend(signer.map(|digest| format!("MRSIGNER {digest}")));
+    parts.extend(product.map(|number| format!("ISVPRODID {number}")));
+    parts.extend(min_svn.map(|number| format!("ISVSVN {number} or newer")));
+    parts.join(", ")
+}
+
+fn allowed(allowed: bool) -> &'static str {
+    if allowed { "allowed" } else { "refused" }
+}
+
+impl Words<'_> {
+    /// The lines, each with its title.
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let Manifest { name, version, generation, terms, images, demands, .. } = self.manifest;
+        let signature = if self.signed {
+            "valid: the owner's, for all that follows"
+        } else {
+            "none: this is not signed yet"
+        };
+        let mut lines = vec![
+            ("signature", signature.to_owned()),
+            ("manifest", format!("SHA-256 {}", Digest::of(&self.manifest.encode()))),
+            ("owner", format!("{} key {}", algorithm_name(self.owner), self.owner.id())),
+            ("deployment", format!("{name}, version {version}, generation {generation}")),
+            ("program", format!("SHA-256 {}", terms.program)),
+            ("arguments", quoted(&terms.arguments)),
+        ];
+        let calls = match &terms.export {
+            None => "_start".to_owned(),
+            Some(export) => {
+                let function = export.function.escape_debug();
+                format!("{function}, with the arguments {:?}", export.arguments)
+            }
+        };
+        lines.push(("calls", calls));
+        lines.extend(terms.environment.iter().map(|variable| {
+            ("variable", format!("{}=\"{}\"", variable.name.escaped(), variable.value.escaped()))
+        }));
+        let streams = terms.streams;
+        lines.extend([
+            ("secrets", quoted(&terms.secrets)),
+            ("standard input", stream(streams.stdin, "from the host").into()),
+            ("standard output", stream(streams.stdout, "to the host").into()),
+            ("standard error", stream(streams.stderr, "to the host").into()),
+        ]);
+        lines.extend(terms.mounts.iter().map(|one| ("mount", mount(one))));
+        lines.extend([
+            ("listeners", terms.listeners.to_string()),
+            ("limits", limits(&terms.limits)),
+            ("backtraces", told(terms.diagnostics.backtraces)),
+            ("statistics", told(terms.diagnostics.statistics)),
+        ]);
+        lines.extend(images.iter().map(|one| ("image", image(one))));
+        lines.push(("debug enclaves", allowed(demands.allow_debug).into()));
+        lines.push(("writable code", allowed(demands.allow_writable_code).into()));
+        lines
+    }
+}
+
+fn told(is_told: bool) -> String {
+    if is_told { "to the host".into() } else { "none".into() }
+}
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines().into_iter().try_for_each(|(title, text)| writeln!(f, "{title:<16} {text}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::example;
+    use super::*;
+
+    #[test]
+    fn everything_that_a_manifest_allows_is_said() {
+        let mut manifest = example();
+        manifest.terms.streams.stdout = Stream::Host;
+        manifest.terms.limits.timeout = Some(1_500_000_000);
+        manifest.demands.allow_debug = true;
+        let owner = manifest.check().unwrap();
+        let said = Words { manifest: &manifest, owner: &owner, signed: true }.to_string();
+        for line in [
+            "signature        valid: the owner's, for all that follows",
+            "deployment       app, version 3, generation 1",
+            "arguments        \"app\" \"--flag\"",
+            "calls            _start",
+            "variable         HOME=\"/data\"",
+            "secrets          \"TOKEN\"",
+            "standard input   none",
+            "standard output  to the host",
+            "mount            /data: volume, sealed:deployment",
+            "mount            /tmp: memory, 1048576 bytes",
+            "limits           1000 units of fuel, 1.5s",
+            "backtraces       none",
+            "debug enclaves   allowed",
+            "writable code    refused",
+        ] {
+            assert!(said.lines().any(|found| found == line), "{line}\n{said}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Writes a manifest in TOML, with comments, for its owner to edit.
+
+use super::mounts::policy_name;
+use std::fmt::{self, Display, Write as _};
+use toml::Value;
+use twine_evidence::bytes::Bytes;
+use twine_evidence::manifest::Manifest;
+use twine_evidence::terms::{Mount, MountKind, Stream};
+
+/// A manifest as its owner reads it.
+#[derive(Debug)]
+pub(crate) struct Commented<'a> {
+    /// The manifest. All its arguments and variables are UTF-8.
+    pub manifest: &'a Manifest,
+    /// The path of the owner's public key, or the key in PEM.
+    pub owner: &'a str,
+    /// The program's file.
+    pub file: &'a str,
+}
+
+/// A text in quotes.
+fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+/// Bytes that are UTF-8, in quotes.
+fn of_bytes(bytes: &Bytes) -> Value {
+    Value::from(&*String::from_utf8_lossy(&bytes.0))
+}
+
+fn list<'a>(items: impl Iterator<Item = &'a Bytes>) -> Value {
+    Value::Array(items.map(of_bytes).collect())
+}
+
+/// Writes a size with the largest unit that leaves a whole number.
+fn size(bytes: u64) -> Value {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.iter().find(|(shift, _)| bytes != 0 && bytes.is_multiple_of(1 << shift));
+    Value::from(match unit {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}B"),
+    })
+}
+
+/// Writes a time with the largest unit that leaves a whole number.
+fn time(nanoseconds: u64) -> Value {
+    let units = [(60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1000, "us")];
+    let unit = units.iter().find(|(scale, _)| nanoseconds.is_multiple_of(*scale));
+    Value::from(match unit {
+        Some((scale, unit)) => format!("{}{unit}", nanoseconds / scale),
+        None => format!("{nanoseconds}ns"),
+    })
+}
+
+/// Writes lines of keys and values. One that is switched off stands as a comment, which shows how to
+/// write it.
+struct Lines(String);
+
+impl Lines {
+    fn comment(&mut self, text: &str) {
+        for line in text.lines() {
+            let _ = writeln!(self.0, "# {line}");
+        }
+    }
+
+    fn section(&mut self, header: &str, comment: &str) {
+        self.0.push('\n');
+        self.comment(comment);
+        if !header.is_empty() {
+            let _ = writeln!(self.0, "{header}");
+        }
+    }
+
+    fn set(&mut self, key: &str, value: impl Display) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+
+    /// Writes a value, or the example as a comment.
+    fn set_or(&mut self, key: &str, value: Option<impl Display>, example: &str) {
+        match value {
+            Some(value) => self.set(key, value),
+            None => self.comment(&format!("{key} = {example}")),
+        }
+    }
+}
+
+impl Display for Commented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = Lines(String::new());
+        self.identity(&mut lines);
+        self.program(&mut lines);
+        self.tables(&mut lines);
+        self.images(&mut lines);
+        f.write_str(&lines.0)
+    }
+}
+
+impl Commented<'_> {
+    fn identity(&self, lines: &mut Lines) {
+        let Manifest { name, version, generation, .. } = self.manifest;
+        lines.comment(
+            "What may be launched. What is not in here is off. docs/manifest.md explains each key.\n\
+             Next: `twine manifest check`, then `twine manifest sign --key owner.pem`.",
+        );
+        lines.section("", "The deployment. Its name and the generation name its sealing keys.");
+        lines.set("name", text(name));
+        lines.comment("Raise it with each change.");
+        lines.set("version", version);
+        lines.comment("Volumes of another generation do not open.");
+        lines.set("generation", generation);
+        lines.comment("The owner's public key: PEM, or a file with it, beside this one.");
+        lines.set("owner", text(self.owner));
+    }
+
+    fn program(&self, lines: &mut Lines) {
+        let terms = &self.manifest.terms;
+        lines.section("", "The SHA-256 of the program. The file is a hint, and is not signed.");
+        lines.set("program", text(&terms.program.to_string()));
+        lines.set("program-file", text(self.file));
+        lines.comment("The arguments, the program's name first.");
+        lines.set("arguments", list(terms.arguments.iter()));
+        lines.comment(
+            "Names of variables whose values the host passes. The values are in no manifest and in\n\
+             no evidence.",
+        );
+        lines.set("secrets", list(terms.secrets.iter()));
+        lines.comment("The number of listening sockets. The host chooses their addresses.");
+        lines.set("listeners", terms.listeners);
+        lines.section("[environment]", "Variables, with their values.");
+        for variable in &terms.environment {
+            let name = String::from_utf8_lossy(&variable.name.0).into_owned();
+            let entry = [(name, of_bytes(&variable.value))];
+            // The table writes a key with quotes where it needs them.
+            lines.0.push_str(&toml::Table::from_iter(entry).to_string());
+        }
+    }
+
+    fn tables(&self, lines: &mut Lines) {
+        let terms = &self.manifest.terms;
+        if let Some(export) = &terms.export {
+            lines.section("[export]", "The function to call instead of `_start`.");
+            lines.set("function", text(&export.function));
+            let arguments = export.arguments.iter().map(|argument| text(argument));
+            lines.set("arguments", Value::Array(arguments.collect()));
+        }
+        lines.section(
+            "[streams]",
+            "\"none\" leads nowhere. \"host\" leads to the host, which reads and writes it.",
+        );
+        let streams = terms.streams;
+        for (key, stream) in
+            [("stdin", streams.stdin), ("stdout", streams.stdout), ("stderr", streams.stderr)]
+        {
+            lines.set(key, text(stream_name(stream)));
+        }
+        lines.section("[limits]", "Limits that the enclave enforces on the program.");
+        lines.set_or("memory", terms.limits.memory.map(size), "\"64MiB\"");
+        lines.set_or("fuel", terms.limits.fuel, "1000000");
+        lines.set_or("timeout", terms.limits.timeout.map(time), "\"5s\"");
+        lines.set("interrupts", terms.limits.interrupts);
+        lines.section("[diagnostics]", "What the host is told of the program.");
+        lines.set("backtraces", terms.diagnostics.backtraces);
+        lines.set("statistics", terms.diagnostics.statistics);
+        for mount in &terms.mounts {
+            write_mount(lines, mount);
+        }
+    }
+
+    fn images(&self, lines: &mut Lines) {
+        let demands = self.manifest.demands;
+        lines.section("[demands]", "What an enclave may be.");
+        lines.set("allow-debug", demands.allow_debug);
+        lines.comment("Pages of code stay writable on machines without SGX2.");
+        lines.set("allow-writable-code", demands.allow_writable_code);
+        for image in &self.manifest.images {
+            lines.section("[[images]]", "An image that may hold the deployment, by its MRENCLAVE.");
+            let digest = |digest: Option<_>| digest.map(|digest| format!("\"{digest}\""));
+            if image.measurement.is_some() {
+                lines.set_or("measurement", digest(image.measurement), "");
+            }
+            if image.signer.is_some() {
+                lines.set_or("signer", digest(image.signer), "");
+            }
+            if let Some(product) = image.product {
+                lines.set("product", product);
+            }
+            if let Some(svn) = image.min_svn {
+                lines.set("min-svn", svn);
+            }
+        }
+    }
+}
+
+/// How a manifest writes where a stream leads.
+pub(super) fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::None => "none",
+        Stream::Host => "host",
+    }
+}
+
+/// How a manifest writes a kind of mount.
+pub(super) fn kind_name(kind: MountKind) -> &'static str {
+    match kind {
+        MountKind::Volume => "volume",
+        MountKind::Folder => "folder",
+        MountKind::Memory => "memory",
+    }
+}
+
+fn write_mount(lines: &mut Lines, mount: &Mount) {
+    let comment = match mount.kind {
+        MountKind::Volume => "A protected volume. The host chooses the file that holds it.",
+        MountKind::Folder => "A folder of the host, which reads and changes its files.",
+        MountKind::Memory => "Files in the enclave's memory, for the time of the run.",
+    };
+    lines.section("[[mounts]]", comment);
+    lines.set("guest", text(&mount.guest));
+    lines.set("kind", text(kind_name(mount.kind)));
+    if let Some(policy) = mount.key.and_then(policy_name) {
+        lines.set("key", text(policy));
+    }
+    if let Some(bytes) = mount.size {
+        lines.set("size", size(bytes));
+    }
+    if let Some(main) = &mount.main {
+        lines.set("main", text(main));
+    }
+    lines.set("read-only", mount.read_only);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::read;
+    use super::super::tests::{OWNER, example};
+    use super::*;
+    use std::path::Path;
+    use twine_evidence::terms::{Export, Variable};
+
+    #[track_caller]
+    fn survives(manifest: &Manifest) {
+        let commented = Commented { manifest, owner: OWNER, file: "app.wasm" }.to_string();
+        let read = read(&commented, Path::new(".")).unwrap_or_else(|problems| {
+            panic!("{problems:?}\n{commented}");
+        });
+        assert_eq!(read.manifest, *manifest, "{commented}");
+        assert_eq!(read.file.as_deref(), Some("app.wasm"));
+    }
+
+    #[test]
+    fn a_manifest_that_was_written_is_read_as_the_same() {
+        survives(&example());
+    }
+
+    #[test]
+    fn a_manifest_with_everything_is_read_as_the_same() {
+        let mut manifest = example();
+        manifest.terms.arguments = vec!["a\"b\\c".into(), "".into(), "x\ny".into(), "ß'''".into()];
+        manifest.terms.environment = vec![
+            Variable { name: "A".into(), value: "".into() },
+            Variable { name: "with space.and dot".into(), value: "1\t2\u{7f}".into() },
+        ];
+        manifest.terms.export =
+            Some(Export { function: "add".into(), arguments: vec!["1".into(), "-2".into()] });
+        manifest.terms.streams.stdout = Stream::Host;
+        manifest.terms.limits = twine_evidence::terms::Limits {
+            memory: Some((64 << 20) + 1),
+            fuel: Some(7),
+            timeout: Some(1_500_000_000),
+            interrupts: true,
+        };
+        manifest.terms.mounts[1].size = Some(3 << 10);
+        manifest.terms.mounts[0].main = Some("main.db".into());
+        manifest.images[0].signer = manifest.images[0].measurement;
+        manifest.images[0].product = Some(1);
+        manifest.images[0].min_svn = Some(2);
+        survives(&manifest);
+    }
+
+    #[test]
+    fn sizes_and_times_are_written_exactly() {
+        for (bytes, wanted) in
+            [(0, "0B"), (1, "1B"), (1536, "1536B"), (2048, "2KiB"), (64 << 20, "64MiB")]
+        {
+            assert_eq!(size(bytes).as_str(), Some(wanted));
+        }
+        for (nanoseconds, wanted) in
+            [(1, "1ns"), (1500, "1500ns"), (2000, "2us"), (90_000_000_000, "90s")]
+        {
+            assert_eq!(time(nanoseconds).as_str(), Some(wanted));
+        }
+    }
+}
