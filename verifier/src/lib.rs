@@ -53,6 +53,8 @@ mod crypto;
 mod evidence;
 #[cfg(feature = "fetch")]
 mod fetch;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod genuine;
 mod launch;
 mod platform;

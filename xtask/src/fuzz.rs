@@ -205,13 +205,14 @@ fn program(root: &Path, target: &str) -> PathBuf {
 }
 
 /// The packages whose code the targets call. Each has an example that writes inputs for them.
-pub(crate) const PACKAGES: [&str; 8] = [
+pub(crate) const PACKAGES: [&str; 9] = [
     "sgx-sim",
     "twine-boundary",
     "twine-evidence",
     "twine-hostfs",
     "twine-image",
     "twine-protocol",
+    "twine-verifier",
     "twine-volume",
     "twine-wasi",
 ];
