@@ -167,7 +167,9 @@ pub(crate) struct Run {
 fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
     let wait = move || {
         thread::sleep(timeout.saturating_add(TIMEOUT_GRACE));
-        print_error!("error: the program was still running {TIMEOUT_GRACE:?} after its time limit");
+        print_error!(
+            "error: the program was still running {TIMEOUT_GRACE:?} after the time of --timeout"
+        );
         print_error!(
             "  help: it waits for input or output: close its streams, or give it more time"
         );
