@@ -128,7 +128,8 @@ impl<'d, 't> Table<'d, 't> {
 
     fn value(&self, key: &str, value: &'d Spanned<DeValue<'t>>) -> Value<'d, 't> {
         let dot = if self.path.is_empty() { "" } else { "." };
-        Value { document: self.document, path: format!("{}{dot}{key}", self.path), value }.known()
+        Value { document: self.document, path: format!("{}{dot}{key}", self.path), value }
+            .remembered()
     }
 
     /// The value under a key that the table must have.
@@ -184,7 +185,8 @@ impl<'d, 't> Table<'d, 't> {
 }
 
 impl<'d, 't> Value<'d, 't> {
-    fn known(self) -> Self {
+    /// Keeps the value's place for [`Document::into_places`].
+    fn remembered(self) -> Self {
         let place = self.document.place(self.value.span().start);
         self.document.places.borrow_mut().insert(self.path.clone(), place);
         self
@@ -285,7 +287,7 @@ impl<'d, 't> Value<'d, 't> {
         let array = array.ok_or_else(|| self.wanted("a list", "write it in [ and ]"))?;
         let element = |(at, value)| {
             let path = format!("{}[{at}]", self.path);
-            Value { document: self.document, path, value }.known()
+            Value { document: self.document, path, value }.remembered()
         };
         Ok(array.iter().enumerate().map(element).collect())
     }

@@ -163,8 +163,8 @@ impl Held {
             .mounts
             .iter()
             .map(|mount| match mount.kind {
-                MountKind::Volume => self.find(mount, "--dir FILE", &volumes).map(Some),
-                MountKind::Folder => self.find(mount, "--plain-dir FOLDER", &folders).map(Some),
+                MountKind::Volume => find(mount, "--dir FILE", &volumes).map(Some),
+                MountKind::Folder => find(mount, "--plain-dir FOLDER", &folders).map(Some),
                 MountKind::Memory => Ok(None),
             })
             .collect::<Result<_, _>>()?;
@@ -174,20 +174,6 @@ impl Held {
             open(&mut prepared, mount, place, quiet)?;
         }
         Ok(prepared)
-    }
-
-    fn find<'a>(
-        &self,
-        mount: &terms::Mount,
-        option: &str,
-        given: &'a [Given<'a>],
-    ) -> Result<&'a Given<'a>, Failure> {
-        given.iter().find(|given| given.guest == mount.guest).ok_or_else(|| {
-            Failure::usage(
-                format!("the manifest's mount {} has no place on this machine", mount.guest),
-                format!("give it one: {option}::{}", mount.guest),
-            )
-        })
     }
 
     /// Checks that the manifest has a mount of this kind for each that is given, and that no option
@@ -223,6 +209,20 @@ impl Held {
         }
         Ok(())
     }
+}
+
+/// Returns what was given for a mount. `option` is how to give it.
+fn find<'a>(
+    mount: &terms::Mount,
+    option: &str,
+    given: &'a [Given<'a>],
+) -> Result<&'a Given<'a>, Failure> {
+    given.iter().find(|given| given.guest == mount.guest).ok_or_else(|| {
+        Failure::usage(
+            format!("the manifest's mount {} has no place on this machine", mount.guest),
+            format!("give it one: {option}::{}", mount.guest),
+        )
+    })
 }
 
 fn open(

@@ -1,5 +1,6 @@
 //! `twine manifest init`: makes a manifest of a program and the options of a run.
 
+use super::folder_of;
 use super::mounts::policy_of;
 use super::read::{is_name, is_variable};
 use super::write::Commented;
@@ -132,10 +133,7 @@ fn name(given: Option<&str>, stem: &str) -> Result<String, Failure> {
 
 /// Returns how the manifest at `output` names the program's file.
 fn beside(program: &Path, output: &Path) -> String {
-    let folder = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        folder.unwrap_or(Path::new(".")).canonicalize().ok()
-    };
+    let folder = |path: &Path| folder_of(path).canonicalize().ok();
     let same = folder(program).is_some_and(|parent| Some(parent) == folder(output));
     match (same, program.file_name()) {
         (true, Some(name)) => name.display().to_string(),

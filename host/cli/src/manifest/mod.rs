@@ -19,7 +19,7 @@ use crate::owner_key;
 use crate::print::{print_error, print_line, print_text};
 use crate::program::Program;
 use clap::{Args, Subcommand};
-use document::Problem;
+use document::{Place, Problem};
 use read::{Written, read};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -100,8 +100,7 @@ impl Form {
                 "name a manifest; `twine manifest init PROGRAM` writes one",
             )
         })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        match read(text, folder) {
+        match read(text, folder_of(path)) {
             Ok(written) => Ok(Form::Written(Box::new(written))),
             Err(problems) => Err(Trouble::Problems(path.to_owned(), problems)),
         }
@@ -121,28 +120,36 @@ impl Form {
         }
     }
 
-    /// Prints the warnings, with their places in a TOML file at `path`.
-    fn warn(&self, path: &Path) {
-        let mut found = warnings(self.manifest());
-        let path = path.display();
+    /// The place of a warning, if this was read from TOML.
+    fn place(&self, warning: &Warning) -> Option<Place> {
         match self {
-            Form::Signed(_) => {
-                for warning in found {
-                    print_error!("warning: {path}: {warning}");
-                }
-            }
-            Form::Written(written) => {
-                let places = &written.places;
-                found.sort_by_key(|warning| warning.place(places));
-                for warning in found {
-                    match warning.place(places) {
-                        Some(place) => print_error!("warning: {path}:{place}: {warning}"),
-                        None => print_error!("warning: {path}: {warning}"),
-                    }
-                }
-            }
+            Form::Written(written) => written.places.get(&warning.path).copied(),
+            Form::Signed(_) => None,
         }
     }
+
+    /// Prints the warnings for the manifest, which is in the file at `path`.
+    fn warn(&self, path: &Path) {
+        let mut found = warnings(self.manifest());
+        found.sort_by_key(|warning| self.place(warning));
+        for warning in found {
+            self.print(path, &warning);
+        }
+    }
+
+    fn print(&self, path: &Path, warning: &Warning) {
+        let path = path.display();
+        match self.place(warning) {
+            Some(place) => print_error!("warning: {path}:{place}: {warning}"),
+            None => print_error!("warning: {path}: {warning}"),
+        }
+    }
+}
+
+/// The folder of a file, to which the paths in a manifest are relative.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Opens a signed manifest, and verifies its signature.
@@ -178,37 +185,36 @@ fn check(arguments: &Check) -> Result<(), Trouble> {
     let path = &arguments.manifest;
     let form = Form::open(path)?;
     form.warn(path);
+    if let Form::Written(written) = &form
+        && let Some(warning) = other_program(path, written)
+    {
+        form.print(path, &warning);
+    }
     let signed = match &form {
         Form::Signed(_) => "and signed by its owner",
-        Form::Written(written) => {
-            check_file(path, written);
-            "and not signed yet"
-        }
+        Form::Written(_) => "and not signed yet",
     };
     let Manifest { name, version, .. } = form.manifest();
     print_line!("{}: valid, {signed}: {name}, version {version}", path.display());
     Ok(())
 }
 
-/// Warns if the program's file is there and is another program.
-fn check_file(path: &Path, written: &Written) {
-    let Some(file) = &written.file else { return };
-    let program = path.with_file_name(file);
+/// Returns a warning if the program's file is there and is another program. The manifest is in the
+/// file at `path`.
+fn other_program(path: &Path, written: &Written) -> Option<Warning> {
+    let file = written.file.as_ref()?;
+    let program = folder_of(path).join(file);
     if !program.exists() {
-        return;
+        return None;
     }
     let found = Program::read(&program)
         .and_then(|read| read.sha256().map_err(|error| Failure::unreadable(&program, &error)));
     let text = match found {
-        Ok(found) if found == written.manifest.terms.program.0 => return,
+        Ok(found) if found == written.manifest.terms.program.0 => return None,
         Ok(found) => format!("{file} has the SHA-256 {}, and is not allowed", to_hex(&found)),
         Err(failure) => failure.cause().to_owned(),
     };
-    let warning = Warning { path: "program-file".into(), text };
-    match warning.place(&written.places) {
-        Some(place) => print_error!("warning: {}:{place}: {warning}", path.display()),
-        None => print_error!("warning: {}: {warning}", path.display()),
-    }
+    Some(Warning { path: "program-file".into(), text })
 }
 
 fn show(arguments: &Show) -> Result<(), Trouble> {

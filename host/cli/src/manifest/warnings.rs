@@ -1,7 +1,5 @@
 //! Warns of what a manifest leaves to the host, or tells it.
 
-use super::document::Place;
-use std::collections::HashMap;
 use std::fmt;
 use twine_evidence::manifest::{AllowedImage, Manifest};
 use twine_evidence::terms::{KeyPolicy, Mount, MountKind, Stream};
@@ -18,13 +16,6 @@ pub(crate) struct Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`: {}", self.path, self.text)
-    }
-}
-
-impl Warning {
-    /// The place of the value, if it was read from TOML.
-    pub(crate) fn place(&self, places: &HashMap<String, Place>) -> Option<Place> {
-        places.get(&self.path).copied()
     }
 }
 
