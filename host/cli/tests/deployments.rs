@@ -265,6 +265,25 @@ fn streams_lead_where_the_manifest_says() {
     assert!(owner.run("host", &[], &[hello]).out.contains("ello"));
 }
 
+#[test]
+fn evidence_of_a_run_under_a_manifest_passes_its_policy_and_that_of_a_free_run_does_not() {
+    let owner = deployed();
+    let policy = ["policy", "init", "--root", "simulation", "--output", "policy.toml"];
+    owner.twine(&[&policy[..], &["--manifest", "app.manifest"]].concat()).printed("");
+    let nonce = ["--nonce", "5a5a"];
+    let held = [&["--evidence", "held"][..], &VOLUME, &nonce].concat();
+    owner.run("app", &held, &["writer.wat"]).printed("");
+    let free = ["run", "--quiet", "--evidence", "free", "--dir", "free.vol::/data"];
+    owner.twine(&[&free[..], &nonce, &["writer.wat"]].concat()).printed("");
+    let verify = |evidence: &str| {
+        owner.twine(&[&["verify", evidence, "--policy", "policy.toml"][..], &nonce].concat())
+    };
+    assert_eq!(verify("held").code, Some(0), "{:?}", verify("held"));
+    let refused = verify("free");
+    let is_failed = |line: &str| line.trim_start().starts_with("FAILED  manifest");
+    assert!(refused.code == Some(3) && refused.out.lines().any(is_failed), "{refused:?}");
+}
+
 const TREASURE: &str = "the treasure is under the old oak";
 
 #[test]

@@ -263,3 +263,12 @@ fn a_private_key_in_place_of_the_owners_public_one_is_refused() {
     assert!(found[0].cause.contains("it is a private key"), "{found:?}");
     assert_eq!((found[0].place.line, found[0].place.column), (4, 9));
 }
+
+#[test]
+fn the_example_of_the_document_is_valid() {
+    let document = include_str!("../../../../docs/manifest.md");
+    let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let text = example.unwrap().replace("\"owner.pub\"", &format!("'''\n{OWNER}'''"));
+    let manifest = read(&text, Path::new(".")).unwrap().manifest;
+    assert_eq!((&*manifest.name, manifest.terms.mounts.len()), ("notes", 2));
+}
