@@ -4,10 +4,11 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::simulation::{Carrier, Key, NOW, Simulation, State};
+use common::pki::Key;
+use common::simulation::{Carrier, NOW, Simulation, State};
 use common::{JUNE_2025, OPEN, cbor, collateral, policy, request, sample, vector};
 use std::time::Instant;
-use twine_verifier::{Collateral, Moment, Policy, Request, Roots, verify};
+use twine_verifier::{Request, Roots, verify};
 
 /// How often each verification is done, after a tenth of that to warm up.
 const TURNS: usize = 1000;
@@ -34,11 +35,14 @@ fn simulated() {
     let (simulation, key) = (Simulation::new(), Key::new());
     let claims = cbor::map(&[cbor::pubkey(key.info())]);
     let certificate = Carrier::new(simulation.evidence(&claims)).sign(&key, &key);
-    let collateral: Collateral = simulation.collateral(&State::default());
-    let policy: Policy = policy(&OPEN.replace("intel", "simulation"));
+    let collateral = simulation.collateral(&State::default());
+    let policy = policy(&OPEN.replace("intel", "simulation"));
     let roots = Roots::with_simulation(simulation.root());
-    let at: Moment = NOW;
-    time("a simulated certificate", &request(&certificate, &collateral, &policy, &roots, at), true);
+    time(
+        "a simulated certificate",
+        &request(&certificate, &collateral, &policy, &roots, NOW),
+        true,
+    );
 }
 
 fn time(what: &str, request: &Request<'_>, is_accepted: bool) {

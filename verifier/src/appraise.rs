@@ -2,9 +2,10 @@
 
 use crate::bytes::{DAY, Hex, days};
 use crate::evidence::Evidence;
+use crate::facts::Facts;
 use crate::policy::{EnclaveRules, PlatformRules, TcbRules};
 use crate::tcb::Comparison;
-use crate::verdict::{CheckName, Facts, Findings, Outcome};
+use crate::verdict::{CheckName, Findings, Outcome};
 use crate::verify::Request;
 
 /// Checks what the report data binds: claims, their key and their nonce.

@@ -2,8 +2,9 @@
 
 use crate::bytes::Hex;
 use crate::claims::{Claims, KeyHash};
+use crate::facts::LaunchFacts;
 use crate::policy::LaunchRules;
-use crate::verdict::{CheckName, Findings, LaunchFacts, Outcome};
+use crate::verdict::{CheckName, Findings, Outcome};
 use twine_evidence::bytes::Digest;
 use twine_evidence::statement::{Deployment, Kind, Statement};
 

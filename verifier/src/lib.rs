@@ -51,6 +51,7 @@ mod claims;
 mod collateral;
 mod crypto;
 mod evidence;
+mod facts;
 #[cfg(feature = "fetch")]
 mod fetch;
 #[cfg(feature = "fuzzing")]
@@ -70,6 +71,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use claims::{Claims, KeyHash};
 pub use collateral::{Collateral, CollateralError, Lifetime, MAX_COLLATERAL_BYTES};
 pub use evidence::{Ca, Evidence, EvidenceError, Form, MAX_EVIDENCE_BYTES, Platform, Tee};
+pub use facts::{ClaimFacts, CollateralFacts, Facts, LaunchFacts, PlatformFacts, TcbFacts};
 #[cfg(feature = "fetch")]
 pub use fetch::{FetchError, Fetcher, MAX_ANSWER_BYTES, Update, kept};
 pub use policy::{
@@ -77,8 +79,5 @@ pub use policy::{
     Policy, PolicyError, Root, TcbRules, TcbStatus,
 };
 pub use roots::Roots;
-pub use verdict::{
-    Check, CheckName, ClaimFacts, CollateralFacts, Facts, LaunchFacts, Outcome, PlatformFacts,
-    TcbFacts, Verdict,
-};
+pub use verdict::{Check, CheckName, Outcome, Verdict};
 pub use verify::{Request, verify};

@@ -4,7 +4,7 @@ use crate::bytes::Hex;
 use crate::collateral::Collateral;
 use crate::crypto::sha256;
 use crate::evidence::Evidence;
-use crate::verdict::PlatformFacts;
+use crate::facts::PlatformFacts;
 use dcap_qvl::{PckCertFlag, QuoteClaims};
 
 /// A platform, by its certificate.

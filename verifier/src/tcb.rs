@@ -2,8 +2,8 @@
 
 use crate::collateral::Collateral;
 use crate::evidence::Evidence;
+use crate::facts::TcbFacts;
 use crate::platform::PlatformIdentity;
-use crate::verdict::TcbFacts;
 use dcap_qvl::{SvnComponent, SvnShortfall, TcbInfo, TcbLevel, TcbStatus, TcbStatusWithAdvisory};
 use serde::Deserialize;
 

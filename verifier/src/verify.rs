@@ -4,15 +4,14 @@ use crate::appraise;
 use crate::bytes::{Bytes, Hex, Moment};
 use crate::collateral::Collateral;
 use crate::evidence::{Evidence, Tee};
+use crate::facts::{ClaimFacts, CollateralFacts, Facts, TcbFacts};
 use crate::genuine;
 use crate::launch;
 use crate::platform::PlatformIdentity;
 use crate::policy::{Policy, Root};
 use crate::roots::Roots;
 use crate::tcb::Comparison;
-use crate::verdict::{
-    CheckName, ClaimFacts, CollateralFacts, Facts, Findings, Outcome, TcbFacts, Verdict,
-};
+use crate::verdict::{CheckName, Findings, Outcome, Verdict};
 use dcap_qvl::quote::{Report, TDReport10};
 use dcap_qvl::{QuoteClaims, TcbStatusWithAdvisory};
 

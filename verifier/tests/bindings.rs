@@ -4,7 +4,8 @@
 mod common;
 
 use common::cbor::{self, bytes, head, key_hash, map, pubkey, text};
-use common::simulation::{Carrier, Enclave, Key, NOW, Simulation, State, sha256};
+use common::pki::{Key, sha256};
+use common::simulation::{Carrier, Enclave, NOW, Simulation, State};
 use common::{assert_check, failed, policy, request};
 use graviola::hashing::{Hash, Sha384, Sha512};
 use std::sync::LazyLock;

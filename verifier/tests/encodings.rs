@@ -3,7 +3,8 @@
 mod common;
 
 use common::cbor::{bytes, evidence, head, map, pubkey, text};
-use common::simulation::{Enclave, Key, Simulation};
+use common::pki::Key;
+use common::simulation::{Enclave, Simulation};
 use std::sync::LazyLock;
 use twine_verifier::{CborError, Evidence, EvidenceError, MAX_EVIDENCE_BYTES};
 

@@ -4,7 +4,8 @@
 mod common;
 
 use common::cbor::{bytes, map, pubkey};
-use common::simulation::{Key, NOW, Simulation, State, sha256};
+use common::pki::{Key, sha256};
+use common::simulation::{NOW, Simulation, State};
 use common::{assert_check, failed, policy, request};
 use std::sync::LazyLock;
 use twine_evidence::bytes::{Bytes, Digest};

@@ -131,7 +131,7 @@ fn a_policy_names_an_enclave_or_says_that_any_will_do() {
 #[test]
 fn a_root_is_named_or_comes_as_pem_or_in_a_file_beside_the_policy() {
     let root = Simulation::new().root();
-    let pem = common::simulation::pem(&[&root.clone().into()]);
+    let pem = common::pki::pem(&[&root.clone().into()]);
     let inline = LEAST.replace("'intel'", &format!("'''\n{pem}'''"));
     assert_eq!(Policy::from_toml(&inline).unwrap().root, Root::Certificate(root.clone()));
 

@@ -4,7 +4,8 @@
 mod common;
 
 use common::cbor::{map, pubkey};
-use common::simulation::{Carrier, Key, NOW, Simulation, State};
+use common::pki::Key;
+use common::simulation::{Carrier, NOW, Simulation, State};
 use common::{JUNE_2025, OPEN, collateral, policy, request, sample};
 use std::ops::Range;
 use std::thread;

@@ -1,6 +1,6 @@
 //! Writes CBOR, right or wrong (RFC 8949).
 
-use super::simulation::sha256;
+use super::pki::sha256;
 
 /// The head of an item: its major type and its number, in the shortest form.
 pub fn head(major: u8, number: u64) -> Vec<u8> {

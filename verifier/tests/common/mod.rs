@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub mod cbor;
+pub mod pki;
 pub mod simulation;
 
 use std::io::Write;
