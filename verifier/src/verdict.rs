@@ -157,6 +157,18 @@ pub struct Check {
     pub reason: String,
 }
 
+/// The checks without which nothing is accepted.
+const NEEDED: [CheckName; 8] = [
+    CheckName::Format,
+    CheckName::Tee,
+    CheckName::TcbStatus,
+    CheckName::Advisories,
+    CheckName::CollateralAge,
+    CheckName::CollateralExpiry,
+    CheckName::Debug,
+    CheckName::ReportData,
+];
+
 /// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -168,15 +180,20 @@ pub struct Verdict {
 impl Verdict {
     pub(crate) fn new(findings: Findings, facts: Option<Facts>) -> Verdict {
         let checks = findings.checks;
-        // Acceptance needs both: that the quote was verified, and that nothing speaks against it.
-        let is_genuine = checks
-            .iter()
-            .any(|check| check.name == CheckName::Quote && check.result == Outcome::Passed);
+        // Acceptance needs all three: that the quote was verified, that what matters in any policy was
+        // looked at, and that nothing speaks against the evidence.
+        let is = |name, result| {
+            checks.iter().any(|check: &Check| check.name == name && check.result == result)
+        };
+        let is_genuine = is(CheckName::Quote, Outcome::Passed);
+        let is_complete = !NEEDED.iter().any(|name| is(*name, Outcome::NotChecked));
         let has_failed = checks.iter().any(|check| check.result == Outcome::Failed);
-        Verdict { accepted: is_genuine && !has_failed, checks, facts }
+        Verdict { accepted: is_genuine && is_complete && !has_failed, checks, facts }
     }
 
-    /// Returns whether the evidence is accepted: the quote is genuine, and no check failed.
+    /// Returns whether the evidence is accepted: the quote is genuine, and no check failed. Format, kind,
+    /// TCB status, advisories, dates of the collateral, debug and report data are checked under any
+    /// policy.
     pub fn is_accepted(&self) -> bool {
         self.accepted
     }
