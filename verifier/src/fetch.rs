@@ -3,80 +3,33 @@
 //! Collateral is signed and dated, so whoever carries it can keep it back but not change it: the
 //! verification finds that out. Neither the connection nor the cache's folder needs to be trusted.
 
+mod answer;
 mod cache;
+mod error;
 
 use crate::bytes::Moment;
-use crate::collateral::{self, Collateral};
+use crate::collateral::Collateral;
 use crate::evidence::{Ca, Platform, Tee};
 use crate::policy::CollateralRules;
+pub use answer::MAX_ANSWER_BYTES;
+use answer::{Answer, SignedIdentity, SignedTcbInfo};
 use cache::Cache;
 use dcap_qvl::QuoteCollateralV3;
-use percent_encoding::percent_decode_str;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::io;
-use std::path::{Path, PathBuf};
+pub use error::FetchError;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::http::{HeaderMap, Uri};
-use ureq::tls::{TlsConfig, TlsProvider};
+use ureq::http::Uri;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 /// Intel's Provisioning Certification Service.
 const INTEL: &str = "https://api.trustedservices.intel.com";
 
 /// Where Intel publishes the revocation list of its root; the root's certificate names it.
 const INTEL_ROOT_CRL: &str = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
-
-/// How long one answer may be, in bytes.
-pub const MAX_ANSWER_BYTES: u64 = 1 << 20;
-
-/// Why there is no collateral.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FetchError {
-    /// The address of the service is not one of HTTP or HTTPS with a host.
-    #[error("`{address}` is not the address of a service, such as https://pccs.example:8081")]
-    Address {
-        /// The address.
-        address: String,
-    },
-    /// The quote is not of an enclave.
-    #[error("collateral is fetched for quotes of SGX enclaves only")]
-    Tee,
-    /// The service can't be reached, is too slow, or does not speak HTTP.
-    #[error("{url}: {reason}")]
-    Connection {
-        /// What was asked for.
-        url: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// The service answered with another status than 200. A redirection is one.
-    #[error("{url}: status {status}")]
-    Status {
-        /// What was asked for.
-        url: String,
-        /// The status.
-        status: u16,
-    },
-    /// The answer is not what it should be.
-    #[error("{url}: the answer {problem}")]
-    Answer {
-        /// What was asked for.
-        url: String,
-        /// The defect.
-        problem: String,
-    },
-    /// The cache could not be written.
-    #[error("{path}: {source}", path = path.display())]
-    Cache {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-}
 
 /// Which of two TCB infos is asked for after Intel has published a new one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,7 +59,8 @@ pub fn kept(folder: &Path, platform: &Platform, update: Update) -> Option<Collat
 /// Fetches collateral, and keeps it.
 #[derive(Debug)]
 pub struct Fetcher {
-    agent: Agent,
+    authorities: RootCerts,
+    timeout: Duration,
     service: String,
     root_crl: String,
     update: Update,
@@ -139,13 +93,9 @@ impl Fetcher {
     }
 
     fn new(service: String, root_crl: String) -> Fetcher {
-        let provider = Arc::new(rustls_graviola::default_provider());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(provider)
-            .build();
         Fetcher {
-            agent: agent(tls, Duration::from_secs(30)),
+            authorities: RootCerts::WebPki,
+            timeout: Duration::from_secs(30),
             service,
             root_crl,
             update: Update::Standard,
@@ -161,8 +111,24 @@ impl Fetcher {
     /// Sets how long one question may take, from the connection to the end of the answer. It is 30
     /// seconds if nothing is set.
     pub fn timeout(self, timeout: Duration) -> Fetcher {
-        let tls = self.agent.config().tls_config().clone();
-        Fetcher { agent: agent(tls, timeout), ..self }
+        Fetcher { timeout, ..self }
+    }
+
+    /// Trusts the authorities of these certificates, in PEM, for connections over TLS. Without it, those
+    /// are trusted that Mozilla trusts; a PCCS often has a certificate that it signed itself.
+    ///
+    /// # Errors
+    /// [`FetchError::Trust`] if there is no certificate.
+    pub fn trust(self, certificates: &[u8]) -> Result<Fetcher, FetchError> {
+        let trust = |reason: String| FetchError::Trust { reason };
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+            .map(|certificate| certificate.map(|der| Certificate::from_der(&der).to_owned()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| trust(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(trust("the text has none".to_owned()));
+        }
+        Ok(Fetcher { authorities: RootCerts::Specific(Arc::new(certificates)), ..self })
     }
 
     /// Keeps collateral in a folder, one file for each kind of platform.
@@ -216,10 +182,11 @@ impl Fetcher {
             Ca::Processor => "processor",
             Ca::Platform => "platform",
         };
-        let pck_crl = self.get(format!("{base}/pckcrl?ca={ca}&encoding=der"))?;
-        let tcb = self.get(format!("{base}/tcb?fmspc={fmspc}&update={update}"))?;
-        let qe = self.get(format!("{base}/qe/identity?update={update}"))?;
-        let root_crl = self.get(self.root_crl.clone())?;
+        let agent = self.agent();
+        let pck_crl = Answer::get(&agent, format!("{base}/pckcrl?ca={ca}&encoding=der"))?;
+        let tcb = Answer::get(&agent, format!("{base}/tcb?fmspc={fmspc}&update={update}"))?;
+        let qe = Answer::get(&agent, format!("{base}/qe/identity?update={update}"))?;
+        let root_crl = Answer::get(&agent, self.root_crl.clone())?;
 
         let tcb_info: SignedTcbInfo<'_> = tcb.json()?;
         let qe_identity: SignedIdentity<'_> = qe.json()?;
@@ -239,98 +206,21 @@ impl Fetcher {
         }))
     }
 
-    fn get(&self, url: String) -> Result<Answer, FetchError> {
-        let failed = |url: &str, error: ureq::Error| FetchError::Connection {
-            url: url.to_owned(),
-            reason: error.to_string(),
-        };
-        let mut response = self.agent.get(&url).call().map_err(|error| failed(&url, error))?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(FetchError::Status { url, status });
-        }
-        let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES);
-        let body = body.read_to_vec().map_err(|error| failed(&url, error))?;
-        Ok(Answer { url, headers: response.headers().clone(), body })
-    }
-}
-
-/// A redirection would let the service choose whom this program asks; none of the services needs one.
-fn agent(tls: TlsConfig, timeout: Duration) -> Agent {
-    Agent::config_builder()
-        .tls_config(tls)
-        .timeout_global(Some(timeout))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .build()
-        .new_agent()
-}
-
-/// A TCB info and its signature. What is signed are the bytes of the text.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SignedTcbInfo<'a> {
-    #[serde(borrow)]
-    tcb_info: &'a RawValue,
-    signature: &'a str,
-}
-
-/// A QE identity and its signature.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SignedIdentity<'a> {
-    #[serde(borrow)]
-    enclave_identity: &'a RawValue,
-    signature: &'a str,
-}
-
-/// An answer of a service with status 200.
-struct Answer {
-    url: String,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn problem(&self, problem: impl Into<String>) -> FetchError {
-        FetchError::Answer { url: self.url.clone(), problem: problem.into() }
-    }
-
-    fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, FetchError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| self.problem(format!("is not what was asked for: {error}")))
-    }
-
-    /// Returns a chain in PEM from a header, which has one of these names.
-    fn chain(&self, names: &[&str]) -> Result<String, FetchError> {
-        let value = names.iter().find_map(|name| self.headers.get(*name));
-        let value = value.and_then(|value| value.to_str().ok());
-        let value = value.ok_or_else(|| self.problem(format!("has no header {}", names[0])))?;
-        let chain = percent_decode_str(value).decode_utf8();
-        let chain = chain
-            .map_err(|_| self.problem(format!("has a header {} that is no text", names[0])))?;
-        Ok(chain.into_owned())
-    }
-
-    /// Returns a revocation list. Intel sends it in DER, a PCCS in hexadecimal.
-    fn crl(&self) -> Result<Vec<u8>, FetchError> {
-        let der = hex::decode(self.body.trim_ascii()).unwrap_or_else(|_| self.body.clone());
-        match collateral::dates_of_crl(&der) {
-            Some(_) => Ok(der),
-            None => Err(self.problem("is not a revocation list with dates")),
-        }
-    }
-
-    /// Returns the text of a TCB info or of a QE identity, byte by byte as it came.
-    fn dated(&self, content: &RawValue) -> Result<String, FetchError> {
-        match collateral::dates_of_json(content.get()) {
-            Some(_) => Ok(content.get().to_owned()),
-            None => Err(self.problem("has no dates of issue and expiry")),
-        }
-    }
-
-    fn signature(&self, signature: &str) -> Result<Vec<u8>, FetchError> {
-        hex::decode(signature).map_err(|_| self.problem("has a signature that is not hexadecimal"))
+    /// Makes a client of HTTP. It follows no redirection: that would let the service choose whom this
+    /// program asks, and none of the services needs it.
+    fn agent(&self) -> Agent {
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls_graviola::default_provider()))
+            .root_certs(self.authorities.clone())
+            .build();
+        Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(self.timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .build()
+            .new_agent()
     }
 }

@@ -2,9 +2,11 @@
 
 mod common;
 
+use common::pki::{Key, parameters, pem};
 use common::{Folder, JUNE_2025, OPEN, collateral, policy, sample, verdict};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use rcgen::SanType;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,6 +58,15 @@ fn right(path: &str) -> Vec<u8> {
     }
 }
 
+/// Reads a question, and returns its path.
+fn path_of(stream: &mut impl Read) -> Option<String> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next()?.ok()?;
+    // The question ends with an empty line.
+    lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+    Some(first.split(' ').nth(1).unwrap_or_default().to_owned())
+}
+
 /// A server that answers each question by a function.
 struct Server {
     address: String,
@@ -71,11 +82,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                let Some(Ok(first)) = lines.next() else { continue };
-                // The question ends with an empty line.
-                lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
-                let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+                let Some(path) = path_of(&mut stream) else { continue };
                 asked.lock().unwrap().push(path.clone());
                 reply(&path, &mut stream);
             }
@@ -240,6 +247,60 @@ fn a_service_that_is_too_slow_is_given_up() {
     let error = fetcher.fetch(&platform()).unwrap_err();
     assert!(matches!(error, FetchError::Connection { .. }), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// Starts a right server with TLS, with a certificate that it signed itself. Returns its address and
+/// the certificate in PEM.
+fn server_with_tls() -> (String, String) {
+    let key = Key::new();
+    let mut parameters = parameters("PCCS", &key, 1, false);
+    parameters.subject_alt_names = vec![SanType::IpAddress(Ipv4Addr::LOCALHOST.into())];
+    let certificate = parameters.self_signed(&key).unwrap().der().clone();
+    let pem = pem(&[&certificate]);
+    let provider = Arc::new(rustls_graviola::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key.private())
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            // Who does not trust the certificate does not ask.
+            let Some(path) = path_of(&mut stream) else { continue };
+            stream.write_all(&right(&path)).unwrap();
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+        }
+    });
+    (address, pem)
+}
+
+#[test]
+fn a_service_over_tls_is_asked_if_its_certificate_is_trusted() {
+    let (address, pem) = server_with_tls();
+    let fetcher = || Fetcher::pccs(&address).unwrap().timeout(Duration::from_secs(10));
+    let fetched = fetcher().trust(pem.as_bytes()).unwrap().fetch(&platform()).unwrap();
+    assert_eq!(fetched, collateral(&sample("sgx_quote_collateral.json")));
+    let error = fetcher().fetch(&platform()).unwrap_err();
+    assert!(matches!(error, FetchError::Connection { .. }), "{error}");
+    assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+    let (_, other) = server_with_tls();
+    let error = fetcher().trust(other.as_bytes()).unwrap().fetch(&platform()).unwrap_err();
+    assert!(matches!(error, FetchError::Connection { .. }), "{error}");
+}
+
+#[test]
+fn only_certificates_can_be_trusted() {
+    for text in [&b""[..], b"hello", b"-----BEGIN CERTIFICATE-----\nhello"] {
+        let error = Fetcher::intel().trust(text).unwrap_err();
+        assert!(matches!(error, FetchError::Trust { .. }), "{error}");
+    }
 }
 
 const RULES: CollateralRules = CollateralRules { most_days: 30, warning_days: 7 };

@@ -7,7 +7,7 @@ use rcgen::{
     KeyIdMethod, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, RevokedCertParams,
     SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A key on P-256.
 pub struct Key {
@@ -27,6 +27,13 @@ impl Key {
     /// The SubjectPublicKeyInfo in DER.
     pub fn info(&self) -> &[u8] {
         &self.info
+    }
+
+    /// The private key, in PKCS #8.
+    pub fn private(&self) -> PrivateKeyDer<'static> {
+        let mut buffer = [0; 256];
+        let der = self.key.to_pkcs8_der(&mut buffer).unwrap().to_vec();
+        PrivateKeyDer::Pkcs8(der.into())
     }
 
     /// Signs; the signature is `r || s`.
