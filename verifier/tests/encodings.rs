@@ -4,7 +4,7 @@ mod common;
 
 use common::cbor::{bytes, evidence, head, map, pubkey, text};
 use common::pki::Key;
-use common::simulation::{Enclave, Simulation};
+use common::simulation::{Carrier, Enclave, Simulation};
 use std::sync::LazyLock;
 use twine_verifier::{CborError, Evidence, EvidenceError, MAX_EVIDENCE_BYTES};
 
@@ -80,6 +80,18 @@ fn evidence_in_cbor_that_ends_early_is_refused_at_every_length() {
     for length in 3..whole.len() {
         assert!(matches!(refused_item(&whole[..length]), CborError::Syntax { .. }), "{length}");
     }
+}
+
+#[test]
+fn a_certificate_that_ends_early_is_refused_at_every_length() {
+    let key = Key::new();
+    let whole = Carrier::new(evidence(&QUOTE, &map(&[pubkey(key.info())]))).sign(&key, &key);
+    assert!(Evidence::parse(&whole).is_ok());
+    for length in 2..whole.len() {
+        assert!(matches!(refused(&whole[..length]), EvidenceError::Certificate(_)), "{length}");
+    }
+    let followed = [&whole[..], &[0]].concat();
+    assert!(matches!(refused(&followed), EvidenceError::Certificate(_)));
 }
 
 #[test]
