@@ -1,5 +1,5 @@
 //! Evidence in which one bit was changed: for each byte, it is refused, or the byte is one that means
-//! nothing.
+//! nothing. Evidence and collateral that were changed at random are refused, or say the same.
 
 mod common;
 
@@ -117,4 +117,67 @@ fn each_byte_of_evidence_in_cbor_counts_but_line_ends_and_the_copy_of_the_root()
 #[test]
 fn each_byte_of_a_certificate_counts() {
     assert_eq!(simulated(true).immaterial(), Vec::<usize>::new());
+}
+
+/// Numbers that look random and are the same in each run (Marsaglia, "Xorshift RNGs").
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    /// Overwrites, removes, inserts or repeats some bytes.
+    fn change(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.below(bytes.len());
+        let end = (at + 1 + self.below(8)).min(bytes.len());
+        let byte = u8::try_from(self.below(256)).unwrap();
+        match self.below(4) {
+            0 => bytes[at] = byte,
+            1 => drop(bytes.drain(at..end)),
+            2 => bytes.insert(at, byte),
+            _ => {
+                let part = bytes[at..end].to_vec();
+                bytes.splice(at..at, part);
+            }
+        }
+    }
+}
+
+#[test]
+fn evidence_that_was_changed_anyhow_is_refused_or_says_the_same() {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for case in [simulated(false), simulated(true)] {
+        let facts = case.facts(&case.evidence);
+        for turn in 0..1000 {
+            let mut evidence = case.evidence.clone();
+            for _ in 0..=numbers.below(3) {
+                numbers.change(&mut evidence);
+            }
+            let changed = case.facts(&evidence);
+            assert!(changed.is_none() || changed == facts, "turn {turn}");
+        }
+    }
+}
+
+#[test]
+fn collateral_that_was_changed_anyhow_refuses_or_says_the_same() {
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let mut case = simulated(true);
+    let (evidence, json) = (case.evidence.clone(), case.collateral.to_json());
+    let facts = case.facts(&evidence);
+    let mut read = 0;
+    for turn in 0..1000 {
+        let mut json = json.clone();
+        numbers.change(&mut json);
+        let Ok(collateral) = Collateral::from_json(&json) else { continue };
+        read += 1;
+        case.collateral = collateral;
+        let changed = case.facts(&evidence);
+        assert!(changed.is_none() || changed == facts, "turn {turn}");
+    }
+    assert!(read > 100, "most of the changes were of the JSON around the collateral");
 }
