@@ -23,6 +23,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "URL", conflicts_with = "collateral")]
     pccs: Option<String>,
 
+    /// Certificates, in PEM, of the authorities that vouch for the service of --pccs [default: those
+    /// that Mozilla trusts]
+    #[arg(long, value_name = "FILE", requires = "pccs")]
+    pccs_ca: Option<PathBuf>,
+
     /// TCB info to ask for: the one that platforms have had time to follow, or the newest, which
     /// tells what a platform's status will be
     #[arg(long, value_enum, default_value = "standard")]
@@ -78,10 +83,16 @@ impl Options {
     }
 
     fn fetch(&self, platform: &Platform, policy: &Policy, at: Moment) -> Result<Found, Failure> {
+        let read = |file: &PathBuf| crate::verify::read(file, MAX_COLLATERAL_BYTES);
+        let authorities = self.pccs_ca.as_ref().map(read).transpose()?;
         let fetcher = |update| {
             let fetcher = match &self.pccs {
                 Some(address) => Fetcher::pccs(address).map_err(not_fetched)?,
                 None => Fetcher::intel(),
+            };
+            let fetcher = match &authorities {
+                Some(pem) => fetcher.trust(pem).map_err(not_fetched)?,
+                None => fetcher,
             };
             let fetcher = fetcher.update(update);
             // Without a home, nothing is kept.
