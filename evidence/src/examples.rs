@@ -45,6 +45,7 @@ pub fn full_terms() -> Terms {
         read_only: kind == MountKind::Folder,
         size,
         main: key.map(|_| "app.db".into()),
+        former: None,
     };
     Terms {
         arguments: vec!["server.wasm".into(), b"\xff".as_slice().into()],

@@ -255,7 +255,7 @@ impl Manifest {
                 MountKind::Folder => has == (false, false, false),
                 MountKind::Memory => has == (false, true, false),
             };
-            if !complete || !mount.guest.starts_with('/') {
+            if !complete || mount.former.is_some() || !mount.guest.starts_with('/') {
                 return Err(Invalid::Mount(mount.guest.clone()));
             }
             if let Some(KeyPolicy::KeyFile | KeyPolicy::Passphrase) = mount.key {

@@ -131,6 +131,10 @@ pub struct Mount {
     #[n(5)]
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub main: Option<String>,
+    /// Another name that the main file may have until then. A manifest allows none.
+    #[n(6)]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub former: Option<String>,
 }
 
 /// Where the files of a mount are.

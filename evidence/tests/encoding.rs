@@ -29,6 +29,7 @@ fn statement() -> Statement {
                 read_only: false,
                 size: Some(1 << 20),
                 main: None,
+                former: None,
             }],
             listeners: 0,
             limits: Limits { memory: Some(1 << 26), ..Limits::default() },

@@ -35,6 +35,7 @@ fn volume(guest: &str, key: KeyPolicy) -> Mount {
         read_only: false,
         size: None,
         main: None,
+        former: None,
     }
 }
 
@@ -69,7 +70,7 @@ fn manifest(owner: Bytes) -> Manifest {
 fn a_launch_that_differs_in_any_term_is_refused_by_the_name_of_the_term() {
     let manifest = manifest(ed25519(7).1);
     assert_eq!(manifest.allow(&manifest.terms, &HERE), Ok(()));
-    let changes: [(&str, fn(&mut Terms)); 17] = [
+    let changes: [(&str, fn(&mut Terms)); 18] = [
         ("program", |terms| terms.program = Digest([0x12; 32])),
         ("arguments", |terms| terms.arguments.push("--dump".into())),
         ("arguments", |terms| terms.arguments.clear()),
@@ -91,6 +92,7 @@ fn a_launch_that_differs_in_any_term_is_refused_by_the_name_of_the_term() {
             };
         }),
         ("mounts", |terms| terms.mounts[0].read_only = true),
+        ("mounts", |terms| terms.mounts[0].former = Some("other.db".into())),
         ("listeners", |terms| terms.listeners = 1),
         ("limits", |terms| terms.limits.fuel = Some(1)),
         ("diagnostics", |terms| terms.diagnostics.backtraces = true),
@@ -150,7 +152,7 @@ fn writable_code_runs_only_where_the_manifest_allows_it() {
 fn manifests_that_say_too_little_or_too_much_are_not_valid() {
     let valid = manifest(ed25519(7).1);
     assert!(valid.check().is_ok());
-    let changes: [(Invalid, fn(&mut Manifest)); 12] = [
+    let changes: [(Invalid, fn(&mut Manifest)); 13] = [
         (Invalid::Format(2), |m| m.format = 2),
         (Invalid::Name, |m| m.name.clear()),
         (Invalid::Name, |m| m.name = "a/b".into()),
@@ -162,6 +164,7 @@ fn manifests_that_say_too_little_or_too_much_are_not_valid() {
         (Invalid::Twice("/data".into()), |m| m.terms.mounts.push(m.terms.mounts[0].clone())),
         (Invalid::Twice("A".into()), |m| m.terms.secrets.push("A".into())),
         (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].key = None),
+        (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].former = Some("x".into())),
         (Invalid::HostKey("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::KeyFile)),
     ];
     for (wrong, change) in changes {

@@ -55,6 +55,7 @@ fn manifest(owner: &[u8]) -> Manifest {
         read_only: false,
         size: None,
         main: Some("main.db".into()),
+        former: None,
     };
     let memory = Mount {
         guest: "/tmp".into(),
@@ -63,6 +64,7 @@ fn manifest(owner: &[u8]) -> Manifest {
         read_only: true,
         size: Some(1 << 20),
         main: None,
+        former: None,
     };
     Manifest {
         format: VERSION,

@@ -81,13 +81,20 @@ fn stream(stream: launch::Stream) -> Stream {
 fn mount(mount: &launch::Mount) -> Mount {
     let (kind, key, size, main) = match &mount.source {
         Source::Volume(volume) => {
-            let main = volume.main.as_ref().map(|main| main.name.clone());
-            (MountKind::Volume, Some(policy(&volume.key)), None, main)
+            (MountKind::Volume, Some(policy(&volume.key)), None, volume.main.as_ref())
         }
         Source::Folder(_) => (MountKind::Folder, None, None, None),
         Source::Memory(size) => (MountKind::Memory, None, Some(*size), None),
     };
-    Mount { guest: mount.guest.clone(), kind, key, read_only: mount.read_only, size, main }
+    Mount {
+        guest: mount.guest.clone(),
+        kind,
+        key,
+        read_only: mount.read_only,
+        size,
+        main: main.map(|main| main.name.clone()),
+        former: main.filter(|main| main.former != main.name).map(|main| main.former.clone()),
+    }
 }
 
 fn policy(key: &VolumeKey) -> KeyPolicy {

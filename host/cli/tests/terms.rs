@@ -13,7 +13,8 @@ use twine_host::{Access, Folder as HostFolder, Image, Resources, Storage, Tee, r
 use twine_image::inspect_file;
 use twine_protocol::key::{Scope, Sealing, VolumeKey};
 use twine_protocol::launch::{
-    Diagnostics, End, Invoke, Launch, Limits, Mount, Source, Stream, Streams, VolumeSource,
+    Diagnostics, End, Invoke, Launch, Limits, MainFile, Mount, Source, Stream, Streams,
+    VolumeSource,
 };
 
 /// Does nothing, and has a function to call.
@@ -43,7 +44,8 @@ fn manifest() -> Manifest {
         key,
         read_only,
         size,
-        main: None,
+        main: key.map(|_| "app.db".into()),
+        former: None,
     };
     Manifest {
         format: VERSION,
@@ -85,7 +87,8 @@ fn sign(manifest: &Manifest) -> Vec<u8> {
 /// The launch that the manifest allows.
 fn launch() -> Launch {
     let key = VolumeKey::Sealed(Sealing { this_image: true, scope: Scope::Deployment });
-    let volume = VolumeSource { storage: 0, key, create: true, cache: None, main: None };
+    let main = MainFile { name: "app.db".into(), former: "app.db".into() };
+    let volume = VolumeSource { storage: 0, key, create: true, cache: None, main: Some(main) };
     let mount = |guest: &str, source| Mount { guest: guest.into(), source, read_only: false };
     let none = Stream::None;
     Launch {
@@ -102,6 +105,14 @@ fn launch() -> Launch {
         compile_threads: 1,
         manifest: Some(sign(&manifest())),
         ..Launch::default()
+    }
+}
+
+/// Returns the main file of the volume.
+fn main_file(launch: &mut Launch) -> &mut MainFile {
+    match &mut launch.mounts[0].source {
+        Source::Volume(VolumeSource { main: Some(main), .. }) => main,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -134,7 +145,7 @@ fn the_launch_that_the_manifest_allows_runs() {
 #[test]
 fn a_launch_that_differs_in_any_term_is_refused_inside_by_its_name() {
     type Change = fn(&mut Launch);
-    let changes: [(&str, Change); 27] = [
+    let changes: [(&str, Change); 29] = [
         ("arguments", |launch| launch.arguments.push(".dump".into())),
         ("arguments", |launch| launch.arguments.clear()),
         ("arguments", |launch| launch.arguments[0] = "other".into()),
@@ -156,6 +167,8 @@ fn a_launch_that_differs_in_any_term_is_refused_inside_by_its_name() {
         ("mounts", |launch| launch.mounts[0].source = Source::Folder(0)),
         ("mounts", |launch| launch.mounts[0].source = Source::Memory(1 << 20)),
         ("mounts", |launch| launch.mounts[1].source = Source::Memory(2 << 20)),
+        ("mounts", |launch| main_file(launch).name = "other.db".into()),
+        ("mounts", |launch| main_file(launch).former = "other.db".into()),
         ("mounts", |launch| {
             let shadow =
                 Mount { guest: "/data/keys".into(), source: Source::Folder(0), read_only: false };

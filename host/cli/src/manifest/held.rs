@@ -231,7 +231,8 @@ fn open(
     place: Option<(&Path, MountOptions)>,
     quiet: bool,
 ) -> Result<(), Failure> {
-    let terms::Mount { guest, kind, key, read_only, size, main } = mount;
+    // A valid manifest has no former name of a file.
+    let terms::Mount { guest, kind, key, read_only, size, main, former: _ } = mount;
     match (kind, place) {
         (MountKind::Volume, Some((host, mut options))) => {
             // A valid manifest has sealing keys only.

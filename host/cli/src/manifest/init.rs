@@ -289,5 +289,5 @@ fn mount(
             "write the mount as HOST::GUEST, such as my.vol::/data",
         ));
     }
-    Ok(Mount { guest: guest.to_owned(), kind, key, read_only, size, main: None })
+    Ok(Mount { guest: guest.to_owned(), kind, key, read_only, size, main: None, former: None })
 }

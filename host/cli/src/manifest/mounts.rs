@@ -84,7 +84,15 @@ fn mount(value: Value<'_, '_>, paths: &mut HashSet<String>) -> Result<Mount, Rec
     table.finish();
     let (kind, key) = (kind?, key?);
     let key = key.or((kind == MountKind::Volume).then_some(DEFAULT_KEY));
-    Ok(Mount { guest: guest?, kind, key, read_only: read_only?, size: size?, main: main? })
+    Ok(Mount {
+        guest: guest?,
+        kind,
+        key,
+        read_only: read_only?,
+        size: size?,
+        main: main?,
+        former: None,
+    })
 }
 
 fn no_size(table: &Table<'_, '_>) -> Recorded {

@@ -24,6 +24,7 @@ pub(super) fn example() -> Manifest {
         read_only: false,
         size,
         main: None,
+        former: None,
     };
     let owner = owner_key::public_from_pem(OWNER.as_bytes()).unwrap();
     Manifest {
@@ -153,6 +154,7 @@ fn every_key_is_read() {
         read_only,
         size,
         main: main.map(str::to_owned),
+        former: None,
     };
     let (deployment, any) = (Some(KeyPolicy::Deployment), Some(KeyPolicy::AnyProgramInImage));
     assert_eq!(

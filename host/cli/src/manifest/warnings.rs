@@ -165,6 +165,7 @@ mod tests {
                         read_only: false,
                         size: None,
                         main: None,
+                        former: None,
                     });
                 },
                 &["mounts[2].kind", "mounts[2].guest"],

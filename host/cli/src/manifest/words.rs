@@ -47,7 +47,8 @@ fn limits(limits: &Limits) -> String {
 }
 
 fn mount(mount: &Mount) -> String {
-    let Mount { guest, kind, key, read_only, size, main } = mount;
+    // A valid manifest has no former name of a file.
+    let Mount { guest, kind, key, read_only, size, main, former: _ } = mount;
     let mut parts = vec![format!("{}: {}", guest.escape_debug(), kind_name(*kind))];
     parts.extend(key.and_then(policy_name).map(str::to_owned));
     parts.extend(size.map(|bytes| format!("{bytes} bytes")));
