@@ -9,8 +9,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_image::{
-    Date, Manifest, Mrenclave, SigningKey, SigningRequest, VerifyingKey, build_file, inspect_file,
-    read_signature, sign, signature_path, write_signature,
+    Date, Manifest, Mrenclave, Mrsigner, SigningKey, SigningRequest, VerifyingKey, build_file,
+    inspect_file, read_signature, sign, signature_path, write_signature,
 };
 
 #[derive(Debug, Subcommand)]
@@ -262,6 +262,14 @@ fn development_key() -> Result<SigningKey, Failure> {
         Err(error @ twine_image::Error::Io { .. }) => Err(Failure::of_image(&error, ANOTHER_KEY)),
         key => Ok(key?),
     }
+}
+
+/// Returns the MRSIGNER of this user's development key. `None` if there is no such key, or this user
+/// can't read it.
+pub(crate) fn development_signer() -> Option<Mrsigner> {
+    let data = xdg::folder("XDG_DATA_HOME", ".local/share")?;
+    let key = SigningKey::from_file(data.join("twine/development-key.pem")).ok()?;
+    Some(key.verifying_key().ok()?.mrsigner())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -4,6 +4,7 @@
 mod cache;
 mod collateral;
 mod compile;
+mod custody;
 mod evidence;
 mod failure;
 mod hash_cache;

@@ -9,7 +9,7 @@ use crate::print::{print_error, print_line};
 use crate::program::Program;
 use crate::report::ReportOptions;
 use crate::variables::{Variables, environment, is_named, secrets};
-use crate::{cache, compile, memory, oci, signals, size};
+use crate::{cache, compile, custody, memory, oci, signals, size};
 use clap::Args;
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -310,6 +310,7 @@ impl Run {
         };
         if !self.report_options.quiet {
             memory::warn_if_too_large(&image, &launch);
+            custody::note(&image, platform, &launch);
         }
         let evidence = self.evidence.prepare(platform)?;
         if let Some(evidence) = &evidence {
