@@ -38,18 +38,29 @@ fn verify(folder: &Folder, evidence: &PathBuf, options: &[&str]) -> Ended {
 }
 
 #[test]
-fn certificates_of_gramine_and_rats_tls_are_verified_with_collateral_in_a_file() {
-    for name in ["ra-tls-gramine.pem", "ra-tls-rats-tls.pem"] {
-        let (Some(evidence), Some(json)) = (vector(name), vector("icx17.json")) else { return };
-        let folder = prepared();
-        let json = json.display().to_string();
-        let ended = verify(&folder, &evidence, &["--collateral", &json]);
-        assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
-        assert!(ended.out.contains("it is that of the certificate's key"), "{name}: {ended:?}");
-        let ended = verify(&folder, &evidence, &["--collateral", &json, "--nonce", "00"]);
-        assert_eq!(ended.code, Some(3), "{name}: {ended:?}");
-        assert!(ended.err.contains("refused: nonce"), "{name}: {ended:?}");
-    }
+fn a_certificate_of_gramine_is_verified_with_collateral_in_a_file() {
+    let (Some(evidence), Some(json)) = (vector("ra-tls-gramine.pem"), vector("icx17.json")) else {
+        return;
+    };
+    let folder = prepared();
+    let json = json.display().to_string();
+    let ended = verify(&folder, &evidence, &["--collateral", &json]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("it is that of the certificate's key"), "{ended:?}");
+    let ended = verify(&folder, &evidence, &["--collateral", &json, "--nonce", "00"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("refused: nonce"), "{ended:?}");
+}
+
+#[test]
+fn a_certificate_of_rats_tls_is_refused_for_its_dates_alone() {
+    let (Some(evidence), Some(json)) = (vector("ra-tls-rats-tls.pem"), vector("icx17.json")) else {
+        return;
+    };
+    let folder = prepared();
+    let ended = verify(&folder, &evidence, &["--collateral", &json.display().to_string()]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("refused: certificate-dates\n"), "{ended:?}");
 }
 
 #[test]
