@@ -26,7 +26,7 @@ use twine_image::inspect_file;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Program to allow: a .wasm or .wat file, or oci:FOLDER[:NAME]
+    #[arg(help = "Program to allow: a .wasm or .wat file, or oci:FOLDER[:NAME]")]
     program: PathBuf,
 
     /// Arguments of the program, after its name
