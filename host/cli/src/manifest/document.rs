@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
+use twine_protocol::text::visible;
 
 /// A place in a text. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +78,9 @@ impl<'t> Document<'t> {
     }
 
     fn problem(&self, at: usize, cause: impl Into<String>, remedy: impl Into<String>) -> Recorded {
-        let (place, cause, remedy) = (self.place(at), cause.into(), remedy.into());
+        // Parts of both may be the text's, with ends of lines.
+        let (cause, remedy) = (visible(&cause.into()), visible(&remedy.into()));
+        let place = self.place(at);
         self.problems.borrow_mut().push(Problem { place, cause, remedy });
         Recorded
     }

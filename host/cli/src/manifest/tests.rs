@@ -266,11 +266,31 @@ fn a_private_key_in_place_of_the_owners_public_one_is_refused() {
     assert_eq!((found[0].place.line, found[0].place.column), (4, 9));
 }
 
-#[test]
-fn the_example_of_the_document_is_valid() {
+/// The example of the document, with the key in it.
+fn example_of_the_document() -> String {
     let document = include_str!("../../../../docs/manifest.md");
     let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
-    let text = example.unwrap().replace("\"owner.pub\"", &format!("'''\n{OWNER}'''"));
-    let manifest = read(&text, Path::new(".")).unwrap().manifest;
+    example.unwrap().replace("\"owner.pub\"", &format!("'''\n{OWNER}'''"))
+}
+
+#[test]
+fn the_example_of_the_document_is_valid() {
+    let manifest = read(&example_of_the_document(), Path::new(".")).unwrap().manifest;
     assert_eq!((&*manifest.name, manifest.terms.mounts.len()), ("notes", 2));
+}
+
+#[test]
+fn a_manifest_with_any_character_changed_is_read_or_refused_within_its_lines() {
+    let text = example_of_the_document();
+    for (at, _) in text.char_indices() {
+        for new in ["", "\"", "[", "]", "=", "\n", "\0", "ä", "'''", "9"] {
+            let changed = format!("{}{new}{}", &text[..at], &text[at + 1..]);
+            let lines = changed.lines().count() + 1;
+            for problem in read(&changed, Path::new(".")).err().unwrap_or_default() {
+                assert!((1..=lines).contains(&problem.place.line), "{at} {new:?} {problem:?}");
+                let texts = [&problem.cause, &problem.remedy];
+                assert!(!texts.iter().any(|text| text.contains('\n')), "{at} {new:?} {problem:?}");
+            }
+        }
+    }
 }
