@@ -12,6 +12,9 @@ use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
 
+/// Changes a value.
+type Change<T> = fn(&mut T);
+
 const HERE: Identity = Identity {
     measurement: Digest([0x22; 32]),
     signer: Digest([0x33; 32]),
@@ -70,7 +73,7 @@ fn manifest(owner: Bytes) -> Manifest {
 fn a_launch_that_differs_in_any_term_is_refused_by_the_name_of_the_term() {
     let manifest = manifest(ed25519(7).1);
     assert_eq!(manifest.allow(&manifest.terms, &HERE), Ok(()));
-    let changes: [(&str, fn(&mut Terms)); 18] = [
+    let changes: [(&str, Change<Terms>); 18] = [
         ("program", |terms| terms.program = Digest([0x12; 32])),
         ("arguments", |terms| terms.arguments.push("--dump".into())),
         ("arguments", |terms| terms.arguments.clear()),
@@ -152,7 +155,7 @@ fn writable_code_runs_only_where_the_manifest_allows_it() {
 fn manifests_that_say_too_little_or_too_much_are_not_valid() {
     let valid = manifest(ed25519(7).1);
     assert!(valid.check().is_ok());
-    let changes: [(Invalid, fn(&mut Manifest)); 13] = [
+    let changes: [(Invalid, Change<Manifest>); 13] = [
         (Invalid::Format(2), |m| m.format = 2),
         (Invalid::Name, |m| m.name.clear()),
         (Invalid::Name, |m| m.name = "a/b".into()),

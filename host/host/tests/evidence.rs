@@ -26,6 +26,9 @@ const PROGRAM: &str = r#"(module
 /// The quote of these tests' host. What verifies quotes is tested elsewhere.
 const QUOTE: &[u8] = b"a quote of these tests";
 
+/// Changes the results of a call.
+type Answer = fn(&Call, (u64, u64)) -> (u64, u64);
+
 /// What a host saw.
 #[derive(Default)]
 struct Seen {
@@ -38,7 +41,7 @@ struct Seen {
 /// A host that quotes, and changes the results of some calls.
 struct Host {
     seen: Arc<Mutex<Seen>>,
-    answer: fn(&Call, (u64, u64)) -> (u64, u64),
+    answer: Answer,
 }
 
 impl Attestation for Host {
@@ -81,11 +84,7 @@ fn launch() -> Launch {
     }
 }
 
-fn run(
-    launch: &Launch,
-    attests: bool,
-    answer: fn(&Call, (u64, u64)) -> (u64, u64),
-) -> (Report, Seen) {
+fn run(launch: &Launch, attests: bool, answer: Answer) -> (Report, Seen) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let attestation: Option<Box<dyn Attestation>> =
         attests.then(|| Box::new(Host { seen: seen.clone(), answer }) as _);
@@ -136,7 +135,7 @@ fn evidence_leaves_before_anything_of_the_program_does() {
 
 #[test]
 fn a_host_that_does_not_quote_starts_nothing() {
-    let hosts: [(bool, fn(&Call, (u64, u64)) -> (u64, u64)); 6] = [
+    let hosts: [(bool, Answer); 6] = [
         (false, |_, honest| honest),
         (true, |call, honest| match call.number {
             number::quote => (Status::NotSupported.code(), 0),
