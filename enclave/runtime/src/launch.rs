@@ -311,7 +311,7 @@ fn no_evidence(error: &attestation::Error) -> End {
         ),
         attestation::Error::Host(error) => (
             format!("no evidence was made: {error}"),
-            "see that the machine has a quoting enclave: `twine info`",
+            "run it with `twine run --evidence`, or give the host a source of quotes",
         ),
     };
     refused(cause, remedy.into())

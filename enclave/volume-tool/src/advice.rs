@@ -141,8 +141,8 @@ fn no_key(key: &VolumeKey, failures: &[SlotFailure]) -> Advice {
     match (wanted, tried) {
         (SlotKind::Sealed, Some(failure)) => Advice::new(
             format_args!("its sealing key is not available: {}", failure.reason),
-            "run the program that it is sealed to, which alone has it; or give another key of \
-             the volume's, as --key passphrase",
+            "run the program that it is sealed to, with its manifest if it has one; or give \
+             another key of the volume's, as --key passphrase",
         ),
         (_, Some(_)) => Advice::new(
             format_args!("this {wanted} does not open it"),
