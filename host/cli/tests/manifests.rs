@@ -251,3 +251,22 @@ fn a_secret_without_a_value_is_an_error_also_without_a_manifest() {
     run(command.arg("app.wat")).failed_with(2, "--secret TOKEN: the variable is not set");
     run(command.env("TOKEN", "x")).printed("");
 }
+
+#[test]
+fn a_manifest_of_an_oci_image_has_the_images_arguments_and_environment() {
+    let owner = with(&[], &[]);
+    let image = ["oci", "build", "--tag", "app", "--output", "image", "--env", "A=b"];
+    let image = owner.twine(&[&image[..], &["app.wat", "flag"]].concat());
+    assert_eq!(image.code, Some(0), "{image:?}");
+    owner.init("oci", "oci:image", &["--env", "C=d"], &[]);
+    let shown = json(&owner.twine(&["manifest", "show", "--json", "oci.toml"]));
+    let terms = &shown["manifest"]["terms"];
+    assert_eq!(terms["arguments"], serde_json::json!(["app.wasm", "flag"]));
+    let variable = |name: &str, value: &str| serde_json::json!({ "name": name, "value": value });
+    let environment = terms["environment"].as_array().unwrap();
+    for wanted in [variable("A", "b"), variable("C", "d")] {
+        assert!(environment.contains(&wanted), "{environment:?}");
+    }
+    owner.sign("oci");
+    owner.run("oci", &[], &["oci:image"]).printed("");
+}

@@ -7,9 +7,9 @@ use super::write::Commented;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::mounts::{self, Given, memory};
-use crate::print::print_line;
+use crate::print::{print_error, print_line};
 use crate::program::Program;
-use crate::{locate, size};
+use crate::{locate, oci, size};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -95,14 +95,45 @@ enum StreamName {
     Stderr,
 }
 
+/// A program, and what an OCI image has for it.
+struct Source {
+    program: Program,
+    /// The name of its file.
+    name: String,
+    arguments: Vec<String>,
+    /// Variables, as `NAME=VALUE`.
+    environment: Vec<String>,
+}
+
+impl Source {
+    fn open(arguments: &Arguments) -> Result<Self, Failure> {
+        let path = &arguments.program;
+        let Some(reference) = oci::reference(path) else {
+            return Ok(Source {
+                program: Program::read(path)?,
+                name: text(path.file_name().unwrap_or(path.as_os_str()).to_owned())?,
+                arguments: Vec::new(),
+                environment: Vec::new(),
+            });
+        };
+        let has_arguments = !arguments.arguments.is_empty() || arguments.invoke.is_some();
+        let found = oci::open(&reference, has_arguments)?;
+        if found.files.is_some() {
+            print_error!("twine: the manifest leaves out the other files of the image");
+        }
+        let oci::Found { program, name, arguments, environment, .. } = found;
+        Ok(Source { program, name, arguments, environment })
+    }
+}
+
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let program = &arguments.program;
-    let stem = program.file_stem().unwrap_or(program.as_os_str()).display().to_string();
+    let source = Source::open(&arguments)?;
+    let stem = Path::new(&source.name).file_stem().unwrap_or_default().display().to_string();
     let output =
         arguments.output.clone().unwrap_or_else(|| Path::new(&stem).with_extension("toml"));
     let name = name(arguments.name.as_deref(), &stem)?;
-    let manifest = manifest(&arguments, program, name)?;
-    let file = beside(program, &output);
+    let manifest = manifest(&arguments, source, name)?;
+    let file = beside(&arguments.program, &output);
     let text = Commented { manifest: &manifest, owner: &arguments.owner, file: &file }.to_string();
     let written = OpenOptions::new()
         .write(true)
@@ -150,19 +181,17 @@ fn text(value: OsString) -> Result<String, Failure> {
     })
 }
 
-fn manifest(arguments: &Arguments, path: &Path, name: String) -> Result<Manifest, Failure> {
-    let program = Program::read(path)?;
+fn manifest(arguments: &Arguments, source: Source, name: String) -> Result<Manifest, Failure> {
     let platform = Tee::Auto.choose()?;
-    let image = locate::image(arguments.image.clone(), program.len(), platform)?;
+    let image = locate::image(arguments.image.clone(), source.program.len(), platform)?;
     let image = inspect_file(image.path())?;
-    let program = program.sha256().map_err(|error| Failure::unreadable(path, &error))?;
     Ok(Manifest {
         format: VERSION,
         name,
         version: 1,
         generation: 1,
         owner: Bytes::default(),
-        terms: terms(arguments, path, Digest(program))?,
+        terms: terms(arguments, source)?,
         images: vec![AllowedImage {
             measurement: Some(Digest(image.mrenclave.0)),
             ..AllowedImage::default()
@@ -171,10 +200,12 @@ fn manifest(arguments: &Arguments, path: &Path, name: String) -> Result<Manifest
     })
 }
 
-fn terms(arguments: &Arguments, path: &Path, program: Digest) -> Result<Terms, Failure> {
+fn terms(arguments: &Arguments, source: Source) -> Result<Terms, Failure> {
+    let path = &arguments.program;
+    let program = source.program.sha256().map_err(|error| Failure::unreadable(path, &error))?;
     let given = arguments.arguments.iter().cloned().map(text);
-    let given: Vec<String> = given.collect::<Result<_, _>>()?;
-    let name = text(path.file_name().unwrap_or(path.as_os_str()).to_owned())?;
+    let given: Vec<String> =
+        source.arguments.into_iter().map(Ok).chain(given).collect::<Result<_, _>>()?;
     let (export, rest) = match &arguments.invoke {
         None => (None, given),
         Some(function) => {
@@ -185,11 +216,16 @@ fn terms(arguments: &Arguments, path: &Path, program: Digest) -> Result<Terms, F
         if arguments.streams.contains(&name) { Stream::Host } else { Stream::None }
     };
     let secrets = secrets(&arguments.secrets)?;
-    let mut environment = environment(&arguments.environment)?;
+    // Those of the command line come last, and so replace others.
+    let mut environment = environment(&[&source.environment[..], &arguments.environment].concat())?;
     environment.retain(|variable| !secrets.contains(&variable.name));
     Ok(Terms {
-        program,
-        arguments: [name].iter().chain(&rest).map(|argument| Bytes::from(&**argument)).collect(),
+        program: Digest(program),
+        arguments: [source.name]
+            .iter()
+            .chain(&rest)
+            .map(|argument| Bytes::from(&**argument))
+            .collect(),
         environment,
         secrets,
         export,
