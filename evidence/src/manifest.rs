@@ -162,6 +162,8 @@ pub enum Invalid {
     Twice(String),
     /// A mount has parts of another kind of mount, or no absolute path.
     Mount(String),
+    /// The name of a variable is empty, or has `=` or NUL in it.
+    Variable(String),
     /// The key of a volume would be the host's to choose.
     HostKey(String),
 }
@@ -182,6 +184,7 @@ impl fmt::Display for Invalid {
                 f.write_str("an allowed image needs a measurement (MRENCLAVE) or a signer")
             }
             Invalid::Twice(name) => write!(f, "{name} is given twice"),
+            Invalid::Variable(name) => write!(f, "{name:?} is no name of a variable"),
             Invalid::Mount(guest) => write!(f, "the mount {guest} is not complete"),
             Invalid::HostKey(guest) => {
                 write!(f, "the volume for {guest} would have a key that the host chooses")
@@ -236,7 +239,13 @@ impl Manifest {
     fn check_names(&self) -> Result<(), Invalid> {
         let guests = self.terms.mounts.iter().map(|mount| mount.guest.clone());
         let variables = self.terms.environment.iter().map(|variable| &variable.name);
-        let names = variables.chain(&self.terms.secrets).map(Bytes::escaped);
+        let names: Vec<_> = variables.chain(&self.terms.secrets).collect();
+        let is_wrong =
+            |name: &&&Bytes| name.0.is_empty() || name.0.iter().any(|b| b"=\0".contains(b));
+        if let Some(name) = names.iter().find(is_wrong) {
+            return Err(Invalid::Variable(name.escaped()));
+        }
+        let names = names.into_iter().map(Bytes::escaped);
         for mut list in [guests.collect::<Vec<_>>(), names.collect()] {
             list.sort_unstable();
             let twice = list.iter().zip(list.iter().skip(1)).find(|(one, next)| one == next);

@@ -155,7 +155,7 @@ fn writable_code_runs_only_where_the_manifest_allows_it() {
 fn manifests_that_say_too_little_or_too_much_are_not_valid() {
     let valid = manifest(ed25519(7).1);
     assert!(valid.check().is_ok());
-    let changes: [(Invalid, Change<Manifest>); 13] = [
+    let changes: [(Invalid, Change<Manifest>); 16] = [
         (Invalid::Format(2), |m| m.format = 2),
         (Invalid::Name, |m| m.name.clear()),
         (Invalid::Name, |m| m.name = "a/b".into()),
@@ -166,6 +166,9 @@ fn manifests_that_say_too_little_or_too_much_are_not_valid() {
         (Invalid::AnyImage, |m| m.images[0] = AllowedImage::default()),
         (Invalid::Twice("/data".into()), |m| m.terms.mounts.push(m.terms.mounts[0].clone())),
         (Invalid::Twice("A".into()), |m| m.terms.secrets.push("A".into())),
+        (Invalid::Variable("A=B".into()), |m| m.terms.secrets[0] = "A=B".into()),
+        (Invalid::Variable("A\\0".into()), |m| m.terms.secrets[0] = "A\0".into()),
+        (Invalid::Variable(String::new()), |m| m.terms.environment[0].name = "".into()),
         (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].key = None),
         (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].former = Some("x".into())),
         (Invalid::HostKey("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::KeyFile)),
