@@ -14,6 +14,8 @@ mod guests;
 mod hang;
 mod install;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod lints;
 mod patches;
 mod process;
