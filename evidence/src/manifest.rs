@@ -83,7 +83,8 @@ pub struct Demands {
     /// Whether an enclave that can be debugged may hold the deployment.
     #[n(0)]
     pub allow_debug: bool,
-    /// Whether pages of code may stay writable while code runs, as on machines without SGX2.
+    /// Whether pages may be writable and executable at once, as on machines without SGX2 and in
+    /// the image for them.
     #[n(1)]
     pub allow_writable_code: bool,
 }

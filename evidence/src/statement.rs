@@ -107,7 +107,8 @@ pub struct Engine {
     /// Whether guard pages catch accesses out of bounds. Else the code checks bounds itself.
     #[n(1)]
     pub guard_pages: bool,
-    /// Whether pages of code stayed writable while the code ran, because the machine has no SGX2.
+    /// Whether pages were writable and executable at once while the code ran, because the machine
+    /// or the image has no SGX2.
     #[n(2)]
     pub writable_code: bool,
 }

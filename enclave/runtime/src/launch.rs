@@ -25,7 +25,7 @@ use twine_protocol::task::Task;
 use twine_protocol::wire::{Clock, FIRST_SOCKET, Status};
 use twine_sgx::{
     GuardedMemories, code_memory, code_refused, guarded_memories, host, pages_can_be_added,
-    report_panics, use_processor, writable_code_pages,
+    report_panics, use_processor, writable_code_at_start, writable_code_pages,
 };
 
 /// Size, in bytes, of the stack for the program's own frames. The main thread's stack in
@@ -260,7 +260,7 @@ fn engine_of(compiled: &Compiled) -> statement::Engine {
             statement::Compiler::Optimizing
         },
         guard_pages: guarded.is_some(),
-        writable_code: writable_code_pages(),
+        writable_code: writable_code_pages() || writable_code_at_start(),
     }
 }
 

@@ -80,5 +80,6 @@ pub use guarded_memory::{GuardedMemories, guarded_memories};
 pub use layout::{Regions, regions};
 #[cfg(target_env = "sgx")]
 pub use wasmtime_sys::{
-    CodeMemory, code_memory, code_refused, pages_can_be_added, writable_code_pages,
+    CodeMemory, code_memory, code_refused, pages_can_be_added, writable_code_at_start,
+    writable_code_pages,
 };

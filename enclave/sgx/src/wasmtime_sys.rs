@@ -52,6 +52,12 @@ pub fn writable_code_pages() -> bool {
     STAYS_WRITABLE.load(Ordering::Relaxed)
 }
 
+/// Whether pages of the code arena were writable and executable when the image was loaded, as in an
+/// image for machines without SGX2. Those that hold no code stay so.
+pub fn writable_code_at_start() -> bool {
+    layout::arena_at_start() != 0
+}
+
 /// Whether this machine can add pages while the enclave runs. Also true if the arena has all its
 /// pages from the start.
 ///

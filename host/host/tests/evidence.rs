@@ -63,10 +63,9 @@ impl Interposer for Host {
     }
 }
 
-fn image() -> Image {
+fn image(name: &str) -> Image {
     let release = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release");
-    Image::open(PathBuf::from(release).join("twine.sgxs"))
-        .expect("`cargo xtask image` has built it")
+    Image::open(PathBuf::from(release).join(name)).expect("`cargo xtask image` has built it")
 }
 
 fn launch() -> Launch {
@@ -85,6 +84,10 @@ fn launch() -> Launch {
 }
 
 fn run(launch: &Launch, attests: bool, answer: Answer) -> (Report, Seen) {
+    run_in("twine.sgxs", launch, attests, answer)
+}
+
+fn run_in(image_name: &str, launch: &Launch, attests: bool, answer: Answer) -> (Report, Seen) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let attestation: Option<Box<dyn Attestation>> =
         attests.then(|| Box::new(Host { seen: seen.clone(), answer }) as _);
@@ -92,9 +95,31 @@ fn run(launch: &Launch, attests: bool, answer: Answer) -> (Report, Seen) {
     let program = wat::parse_str(PROGRAM).unwrap();
     let host = Arc::new(Host { seen: seen.clone(), answer });
     let report =
-        run_interposed(&image(), Platform::Throwaway, launch, program, resources, host).unwrap();
+        run_interposed(&image(image_name), Platform::Throwaway, launch, program, resources, host)
+            .unwrap();
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     (report, seen)
+}
+
+/// Reads the launch statement out of evidence.
+fn statement(seen: &Seen) -> Statement {
+    let mut evidence = minicbor::Decoder::new(&seen.evidence);
+    evidence.tag().unwrap();
+    evidence.array().unwrap();
+    evidence.bytes().unwrap();
+    let mut claims = minicbor::Decoder::new(evidence.bytes().unwrap());
+    assert_eq!(claims.map().unwrap(), Some(3));
+    assert_eq!((claims.str().unwrap(), claims.bytes().unwrap()), ("nonce", &[9; 16][..]));
+    assert_eq!(claims.str().unwrap(), "twine");
+    Statement::decode(claims.bytes().unwrap()).unwrap()
+}
+
+#[test]
+fn the_statement_tells_where_pages_are_writable_and_executable_at_once() {
+    for (image, writable) in [("twine.sgxs", false), ("twine-sgx1.sgxs", true)] {
+        let (_, seen) = run_in(image, &launch(), true, |_, honest| honest);
+        assert_eq!(statement(&seen).engine.writable_code, writable, "{image}");
+    }
 }
 
 #[test]
@@ -109,14 +134,11 @@ fn the_report_vouches_for_the_claims_and_these_for_the_launch() {
     // REPORTDATA is at offset 320 of a REPORT, MRENCLAVE at 64 (SDM Vol. 3D, table 37-17).
     assert_eq!(seen.report.len(), 432);
     assert_eq!(seen.report[320..384], report_data(claims));
-    let measured = twine_image::inspect_file(image().path()).unwrap().mrenclave.to_string();
+    let measured =
+        twine_image::inspect_file(image("twine.sgxs").path()).unwrap().mrenclave.to_string();
     assert_eq!(to_hex(&seen.report[64..96]), measured);
 
-    let mut claims = minicbor::Decoder::new(claims);
-    assert_eq!(claims.map().unwrap(), Some(3));
-    assert_eq!((claims.str().unwrap(), claims.bytes().unwrap()), ("nonce", &[9; 16][..]));
-    assert_eq!(claims.str().unwrap(), "twine");
-    let statement = Statement::decode(claims.bytes().unwrap()).unwrap();
+    let statement = statement(&seen);
     assert_eq!(statement.kind, Kind::Local);
     assert_eq!(statement.terms.program, Digest::of(&wat::parse_str(PROGRAM).unwrap()));
     assert_eq!(statement.terms.environment.len(), 1);

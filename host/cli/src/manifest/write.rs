@@ -170,7 +170,8 @@ impl Commented<'_> {
         let demands = self.manifest.demands;
         lines.section("[demands]", "What an enclave may be.");
         lines.set("allow-debug", demands.allow_debug);
-        lines.comment("Pages of code stay writable on machines without SGX2.");
+        lines.comment("Pages are writable and executable at once on machines without SGX2, and in");
+        lines.comment("the image for them.");
         lines.set("allow-writable-code", demands.allow_writable_code);
         for image in &self.manifest.images {
             lines.section("[[images]]", "An image that may hold the deployment, by its MRENCLAVE.");
