@@ -23,6 +23,12 @@ pub(crate) struct Annotations {
     pub(crate) volumes: Vec<String>,
     /// `io.twine.key`: `--key` of `twine run`.
     pub(crate) key: Option<String>,
+    /// `io.twine.manifest`: the signed manifest that the program is held to, as a path in the
+    /// container.
+    pub(crate) manifest: Option<String>,
+    /// `io.twine.secrets`: names of environment variables whose values evidence leaves out,
+    /// separated by spaces.
+    pub(crate) secrets: Vec<String>,
     /// `io.twine.options`: other options of `twine run`, separated by spaces.
     pub(crate) options: Vec<String>,
     /// `io.twine.rootfs`: how the program sees the container's files.
@@ -72,6 +78,10 @@ impl Annotations {
             match short {
                 "program" => annotations.program = Some(is_true(name, value)?),
                 "key" => annotations.key = Some(value.into()),
+                "manifest" => annotations.manifest = Some(value.into()),
+                "secrets" => {
+                    annotations.secrets = value.split_whitespace().map(str::to_owned).collect();
+                }
                 "options" => {
                     annotations.options = value.split_whitespace().map(str::to_owned).collect();
                 }
@@ -89,15 +99,34 @@ impl Annotations {
                     return Err(Error::Annotation {
                         name: name.clone(),
                         cause: "this version of Twine does not know it".into(),
-                        remedy: "write program, key, options, code-cache, rootfs or volume.NAME \
-                                 after io.twine."
+                        remedy: "write program, manifest, secrets, key, options, code-cache, \
+                                 rootfs or volume.NAME after io.twine."
                             .into(),
                     });
                 }
             }
         }
+        annotations.check_manifest(all)?;
         annotations.check_paths()?;
         Ok(annotations)
+    }
+
+    /// Checks that nothing is chosen that the manifest decides.
+    fn check_manifest(&self, all: Option<&Map<String, Value>>) -> Result<()> {
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        if !manifest.starts_with('/') {
+            let remedy = "write the path of the signed manifest in the container, from / on";
+            return Err(wrong("io.twine.manifest", manifest, remedy));
+        }
+        let decided = ["key", "rootfs"].map(|short| format!("{PREFIX}{short}"));
+        match decided.into_iter().find(|name| all.is_some_and(|all| all.contains_key(name))) {
+            Some(name) => Err(Error::Annotation {
+                name,
+                cause: "the manifest of io.twine.manifest decides it".into(),
+                remedy: "leave it out".into(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Checks that no volume is at the path of the container's files.
@@ -107,11 +136,15 @@ impl Annotations {
             guest.split(',').next() == Some("/")
         };
         match self.volumes.iter().find(at_root) {
-            Some(volume) if self.rootfs != Rootfs::Hidden => Err(Error::Annotation {
-                name: format!("{PREFIX}volume"),
-                cause: format!("{volume:?} is at /, where the program sees the container's files"),
-                remedy: "write FILE::GUEST, or set io.twine.rootfs to \"none\"".into(),
-            }),
+            Some(volume) if self.manifest.is_none() && self.rootfs != Rootfs::Hidden => {
+                Err(Error::Annotation {
+                    name: format!("{PREFIX}volume"),
+                    cause: format!(
+                        "{volume:?} is at /, where the program sees the container's files"
+                    ),
+                    remedy: "write FILE::GUEST, or set io.twine.rootfs to \"none\"".into(),
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -167,5 +200,23 @@ mod tests {
         assert_eq!(annotations.options, ["--compiler", "auto", "--quiet"]);
         assert_eq!(annotations.rootfs, Rootfs::Hidden);
         assert!(annotations.without_code_cache);
+    }
+
+    #[test]
+    fn a_manifest_decides_keys_and_files() {
+        let given = json!({
+            "io.twine.manifest": "/app.manifest",
+            "io.twine.secrets": "TOKEN  PASSWORD",
+            "io.twine.volume.data": "/data/app.vol",
+        });
+        let annotations = parse(&given).unwrap();
+        assert_eq!(annotations.manifest.as_deref(), Some("/app.manifest"));
+        assert_eq!(annotations.secrets, ["TOKEN", "PASSWORD"]);
+        for (name, value) in [("io.twine.key", "sealed"), ("io.twine.rootfs", "rw")] {
+            let error = parse(&json!({ "io.twine.manifest": "/m", name: value })).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        let error = parse(&json!({ "io.twine.manifest": "app.manifest" })).unwrap_err();
+        assert!(error.remedy().contains("path"), "{error}");
     }
 }

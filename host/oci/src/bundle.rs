@@ -170,7 +170,36 @@ impl Container {
             [loader, "--library-path", &libraries, "--argv0", &twine, &twine, "run"]
                 .map(str::to_owned)
                 .into();
-        command.extend(self.environment.iter().map(|(name, value)| match is_own(name) {
+        match &annotations.manifest {
+            Some(manifest) => command.push(format!("--manifest={manifest}")),
+            None => self.terms(annotations, &mut command),
+        }
+        // Their values are in the environment of the process.
+        command.extend(annotations.secrets.iter().map(|name| format!("--secret={name}")));
+        command.extend(annotations.volumes.iter().map(|volume| format!("--dir={volume}")));
+        command.extend(annotations.key.iter().map(|key| format!("--key={key}")));
+        // An option of the operator's replaces the limit of the container, and so does a manifest.
+        let named = annotations.options.iter().any(|option| option.starts_with("--max-memory"));
+        let memory = self.memory.filter(|_| !named && annotations.manifest.is_none());
+        let memory = memory.map(|limit| of_program(limit, annotations.volumes.len()));
+        command.extend(memory.map(|bytes| format!("--max-memory={bytes}")));
+        if annotations.without_code_cache {
+            command.push("--no-code-cache".into());
+        }
+        command.extend(annotations.options.iter().cloned());
+        command.push("--".into());
+        command.push(Path::new(&self.directory).join(&self.program).display().to_string());
+        if annotations.manifest.is_none() {
+            command.extend(self.arguments.iter().cloned());
+        }
+        command
+    }
+
+    /// Appends the options for what a manifest would decide: the environment, and the container's
+    /// files.
+    fn terms(&self, annotations: &Annotations, command: &mut Vec<String>) {
+        let open = self.environment.iter().filter(|(name, _)| !annotations.secrets.contains(name));
+        command.extend(open.map(|(name, value)| match is_own(name) {
             // In the environment, it has the value for `twine run`.
             true => format!("--env={name}={value}"),
             false => format!("--env={name}"),
@@ -184,21 +213,6 @@ impl Container {
             Rootfs::ReadOnly => command.push(format!("--plain-dir=/::/,ro,without={FOLDER}")),
             Rootfs::Hidden => {}
         }
-        command.extend(annotations.volumes.iter().map(|volume| format!("--dir={volume}")));
-        command.extend(annotations.key.iter().map(|key| format!("--key={key}")));
-        // An option of the operator's replaces the limit of the container.
-        let named = annotations.options.iter().any(|option| option.starts_with("--max-memory"));
-        let memory = self.memory.filter(|_| !named);
-        let memory = memory.map(|limit| of_program(limit, annotations.volumes.len()));
-        command.extend(memory.map(|bytes| format!("--max-memory={bytes}")));
-        if annotations.without_code_cache {
-            command.push("--no-code-cache".into());
-        }
-        command.extend(annotations.options.iter().cloned());
-        command.push("--".into());
-        command.push(Path::new(&self.directory).join(&self.program).display().to_string());
-        command.extend(self.arguments.iter().cloned());
-        command
     }
 
     fn change(

@@ -385,6 +385,22 @@ fn annotations_choose_what_the_program_gets() {
 }
 
 #[test]
+fn a_manifest_decides_arguments_environment_files_and_memory() {
+    let annotations = json!({
+        "io.twine.manifest": "/app.manifest", "io.twine.secrets": "TOKEN",
+        "io.twine.volume.a": "/data/a.vol",
+    });
+    let configuration = with(minimal(&["app.wasm", "argument"]), "/annotations", annotations);
+    let configuration = with(configuration, "/process/env", json!(["TOKEN=x", "A=b"]));
+    let memory = json!({ "resources": { "memory": { "limit": 268_435_456 } } });
+    let changed = World::with(&with(configuration, "/linux", memory)).prepared();
+    let expected =
+        ["--manifest=/app.manifest", "--secret=TOKEN", "--dir=/data/a.vol", "--", "/app.wasm"];
+    assert_eq!(arguments(&changed), expected);
+    assert!(strings(&changed["process"]["env"]).contains(&"TOKEN=x"));
+}
+
+#[test]
 fn a_wrong_annotation_is_named_and_changes_nothing() {
     for (name, value) in [
         ("io.twine.rootfs", json!("x")),

@@ -138,6 +138,44 @@ fn a_volume_is_kept_over_restarts_and_its_contents_are_hidden_from_the_node() {
 }
 
 #[test]
+fn a_program_under_a_manifest_does_what_that_says_and_nothing_else() {
+    let Some(node) = Node::start() else { return };
+    let program = built("guests/sqlite.wasm").display().to_string();
+    node.import("sqlite", fs::read(&program).unwrap());
+    let data = node.path("data");
+    fs::create_dir(&data).unwrap();
+    let twine = |arguments: &[&str]| {
+        let mut command = Command::new(built("release/twine"));
+        let ended: Ended = command.current_dir(&data).args(arguments).output().unwrap().into();
+        ended.expect(0);
+    };
+    let statements = "create table if not exists t (x); insert into t values ('unheard-of'); \
+                      select count(*) from t;";
+    twine(&["key", "new", "--output", "owner.pem", "--public", "owner.pub"]);
+    let options = ["--dir", "::/", "--secret", "TOKEN", "--stream", "stdout"];
+    let rest = ["--output", "app.toml", &program, "--", "app.db", statements];
+    twine(&[&["manifest", "init"], &options[..], &rest].concat());
+    twine(&["manifest", "sign", "app.toml", "--key", "owner.pem", "--output", "app.manifest"]);
+
+    let mount = format!("type=bind,src={},dst=/data,options=rbind:rw", data.display());
+    let run = |annotations: &[&str]| {
+        let mut arguments = vec!["--rm", "--mount", &mount, "--env", "TOKEN=x"];
+        for annotation in ["io.twine.volume.data=/data/app.vol::/"].iter().chain(annotations) {
+            arguments.extend(["--annotation", annotation]);
+        }
+        // What a curious operator asks for.
+        arguments.extend(["sqlite:1", "sqlite", "/app.wasm", "app.db", ".dump"]);
+        node.run(&arguments)
+    };
+    let held = ["io.twine.manifest=/data/app.manifest", "io.twine.secrets=TOKEN"];
+    assert_eq!(run(&held).expect(0).out, "1\n");
+    assert_eq!(run(&held).expect(0).out, "2\n");
+    let free = run(&["io.twine.rootfs=none"]);
+    assert_eq!(free.code, Some(1), "{free:?}");
+    assert!(!free.out.contains("unheard-of"), "{free:?}");
+}
+
+#[test]
 fn a_program_runs_as_another_user_on_a_read_only_root() {
     let Some(node) = Node::start() else { return };
     let recipe = Recipe {
