@@ -44,7 +44,7 @@ pub fn full_terms() -> Terms {
         key,
         read_only: kind == MountKind::Folder,
         size,
-        main: key.map(|_| "app.db".into()),
+        main: None,
         former: None,
     };
     Terms {

@@ -6,7 +6,7 @@
 use crate::bytes::{Bytes, Digest};
 use crate::cbor;
 use crate::owner::PublicKey;
-use crate::statement::{Deployment, Engine};
+use crate::statement::{self, Deployment, Engine};
 use crate::terms::{Difference, KeyPolicy, MountKind, Terms};
 use minicbor::{Decode, Encode};
 use std::fmt;
@@ -16,6 +16,10 @@ pub const VERSION: u32 = 1;
 
 /// Limit on the size of an encoded manifest, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
+
+/// Limit on the size of the encoded terms, in bytes. A launch statement has room for them and for
+/// its other parts.
+pub const MAX_TERMS_BYTES: usize = statement::MAX_BYTES - (4 << 10);
 
 /// Limit on the length of a deployment's name, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
@@ -161,12 +165,17 @@ pub enum Invalid {
     AnyImage,
     /// Two mounts have the same path, or two variables the same name.
     Twice(String),
-    /// A mount has parts of another kind of mount, or no absolute path.
+    /// A mount has parts of another kind of mount, or a main file, which only local launches have.
     Mount(String),
+    /// The path of a mount is not an absolute one in its shortest form.
+    Path(String),
     /// The name of a variable is empty, or has `=` or NUL in it.
     Variable(String),
-    /// The key of a volume would be the host's to choose.
-    HostKey(String),
+    /// The key of a volume is not that of the deployment. Whoever has another one could make the
+    /// volume, with contents and further keys of his own.
+    Key(String),
+    /// The terms are too long for a launch statement: their length in bytes.
+    TooLong(usize),
 }
 
 impl fmt::Display for Invalid {
@@ -187,9 +196,16 @@ impl fmt::Display for Invalid {
             Invalid::Twice(name) => write!(f, "{name} is given twice"),
             Invalid::Variable(name) => write!(f, "{name:?} is no name of a variable"),
             Invalid::Mount(guest) => write!(f, "the mount {guest} is not complete"),
-            Invalid::HostKey(guest) => {
-                write!(f, "the volume for {guest} would have a key that the host chooses")
+            Invalid::Path(guest) => {
+                write!(f, "{guest:?} is not a path from / on in its shortest form")
             }
+            Invalid::Key(guest) => {
+                write!(f, "the volume for {guest} has another key than that of the deployment")
+            }
+            Invalid::TooLong(length) => write!(
+                f,
+                "the terms have {length} bytes, and evidence has room for {MAX_TERMS_BYTES}"
+            ),
         }
     }
 }
@@ -218,12 +234,12 @@ impl Manifest {
         if self.format != VERSION {
             return Err(Invalid::Format(self.format));
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if self.name.is_empty()
-            || self.name.len() > MAX_NAME_BYTES
-            || !self.name.chars().all(allowed)
-        {
+        if !is_name(&self.name) {
             return Err(Invalid::Name);
+        }
+        let length = cbor::encode(&self.terms).len();
+        if length > MAX_TERMS_BYTES {
+            return Err(Invalid::TooLong(length));
         }
         let owner = PublicKey::from_der(&self.owner.0).map_err(|_| Invalid::Owner)?;
         if self.images.is_empty() {
@@ -259,17 +275,21 @@ impl Manifest {
 
     fn check_mounts(&self) -> Result<(), Invalid> {
         for mount in &self.terms.mounts {
-            let has = (mount.key.is_some(), mount.size.is_some(), mount.main.is_some());
-            let complete = match mount.kind {
-                MountKind::Volume => matches!(has, (true, false, _)),
-                MountKind::Folder => has == (false, false, false),
-                MountKind::Memory => has == (false, true, false),
-            };
-            if !complete || mount.former.is_some() || !mount.guest.starts_with('/') {
-                return Err(Invalid::Mount(mount.guest.clone()));
+            let guest = || mount.guest.clone();
+            if !is_shortest_path(&mount.guest) {
+                return Err(Invalid::Path(guest()));
             }
-            if let Some(KeyPolicy::KeyFile | KeyPolicy::Passphrase) = mount.key {
-                return Err(Invalid::HostKey(mount.guest.clone()));
+            let has = (mount.key.is_some(), mount.size.is_some());
+            let complete = match mount.kind {
+                MountKind::Volume => has == (true, false),
+                MountKind::Folder => has == (false, false),
+                MountKind::Memory => has == (false, true),
+            };
+            if !complete || mount.main.is_some() || mount.former.is_some() {
+                return Err(Invalid::Mount(guest()));
+            }
+            if mount.key.is_some_and(|key| key != KeyPolicy::Deployment) {
+                return Err(Invalid::Key(guest()));
             }
         }
         Ok(())
@@ -313,6 +333,21 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// Whether this can be the name of a deployment: 1 to [`MAX_NAME_BYTES`] letters, digits or
+/// characters of `._-`.
+pub(crate) fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(allowed)
+}
+
+/// Whether a path leads from the root and has one form only: no empty name, no `.`, no `..`, no
+/// slash at its end, and no control characters.
+pub fn is_shortest_path(path: &str) -> bool {
+    let is_right =
+        |name: &str| !["", ".", ".."].contains(&name) && !name.contains(char::is_control);
+    path == "/" || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_right))
 }
 
 impl AllowedImage {

@@ -5,6 +5,7 @@
 
 use crate::bytes::{Bytes, Digest};
 use crate::cbor;
+use crate::manifest::is_name;
 use crate::terms::Terms;
 use minicbor::{Decode, Encode};
 
@@ -177,6 +178,10 @@ impl Statement {
                 "statement version {} where {VERSION} is known",
                 statement.version
             )));
+        }
+        let named = statement.deployment.as_ref().is_none_or(|part| is_name(&part.name));
+        if !named {
+            return Err(cbor::Error::Malformed("the deployment has no possible name".into()));
         }
         if (statement.kind == Kind::Deployment) != statement.deployment.is_some() {
             return Err(cbor::Error::Malformed(

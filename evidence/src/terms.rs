@@ -131,7 +131,7 @@ pub struct Mount {
     #[n(5)]
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub main: Option<String>,
-    /// Another name that the main file may have until then. A manifest allows none.
+    /// Another name that the main file may have until then. A manifest allows neither.
     #[n(6)]
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub former: Option<String>,

@@ -4,7 +4,9 @@ use graviola::hashing::Sha256;
 use graviola::signing::ecdsa::{P256, SigningKey};
 use graviola::signing::eddsa::Ed25519SigningKey;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Identity, Invalid, Manifest, Refusal};
+use twine_evidence::manifest::{
+    AllowedImage, Demands, Identity, Invalid, MAX_TERMS_BYTES, Manifest, Refusal,
+};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::signed::{Error, Signed};
 use twine_evidence::statement::{Compiler, Engine};
@@ -155,7 +157,7 @@ fn writable_code_runs_only_where_the_manifest_allows_it() {
 fn manifests_that_say_too_little_or_too_much_are_not_valid() {
     let valid = manifest(ed25519(7).1);
     assert!(valid.check().is_ok());
-    let changes: [(Invalid, Change<Manifest>); 16] = [
+    let changes: [(Invalid, Change<Manifest>); 22] = [
         (Invalid::Format(2), |m| m.format = 2),
         (Invalid::Name, |m| m.name.clear()),
         (Invalid::Name, |m| m.name = "a/b".into()),
@@ -170,14 +172,27 @@ fn manifests_that_say_too_little_or_too_much_are_not_valid() {
         (Invalid::Variable("A\\0".into()), |m| m.terms.secrets[0] = "A\0".into()),
         (Invalid::Variable(String::new()), |m| m.terms.environment[0].name = "".into()),
         (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].key = None),
-        (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].former = Some("x".into())),
-        (Invalid::HostKey("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::KeyFile)),
+        (Invalid::Mount("/data".into()), |m| m.terms.mounts[0].main = Some("x".into())),
+        (Invalid::Path("/data/".into()), |m| m.terms.mounts[0].guest.push('/')),
+        (Invalid::Path("//data".into()), |m| m.terms.mounts[0].guest = "//data".into()),
+        (Invalid::Path("/a/../b".into()), |m| m.terms.mounts[0].guest = "/a/../b".into()),
+        (Invalid::Path("/a\n".into()), |m| m.terms.mounts[0].guest = "/a\n".into()),
+        (Invalid::Path("data".into()), |m| m.terms.mounts[0].guest = "data".into()),
+        (Invalid::Key("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::KeyFile)),
+        (Invalid::Key("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::Program)),
     ];
     for (wrong, change) in changes {
         let mut manifest = valid.clone();
         change(&mut manifest);
         assert_eq!(manifest.check(), Err(wrong));
     }
+}
+
+#[test]
+fn terms_that_no_evidence_has_room_for_are_not_valid() {
+    let mut manifest = manifest(ed25519(7).1);
+    manifest.terms.arguments.push(Bytes(vec![b'x'; MAX_TERMS_BYTES]));
+    assert!(matches!(manifest.check(), Err(Invalid::TooLong(_))));
 }
 
 #[test]

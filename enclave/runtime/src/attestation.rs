@@ -16,7 +16,7 @@ use twine_sgx::{host, regions, report_for};
 /// Why no evidence was made.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// The nonce is longer than evidence may contain, or the target is none.
+    /// The nonce is empty, or longer than evidence may contain, or the target is none.
     Request,
     /// The statement is too long: its length in bytes.
     TooLong(usize),
@@ -62,7 +62,8 @@ pub(crate) fn hand_over(
     deployment: Option<Deployment>,
     engine: Engine,
 ) -> Result<(), Error> {
-    if request.nonce.as_ref().is_some_and(|nonce| nonce.len() > MAX_NONCE_BYTES) {
+    let is_right = |nonce: &Vec<u8>| (1..=MAX_NONCE_BYTES).contains(&nonce.len());
+    if !request.nonce.iter().all(is_right) {
         return Err(Error::Request);
     }
     let run_key = RunKey::new().map_err(|_| Error::Key)?;

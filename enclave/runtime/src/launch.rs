@@ -226,9 +226,9 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
             Err(refusal) => return not_allowed(&refusal),
         },
     };
-    let keys = SealingKeys::of_program(compiled.sha256()).in_deployment(deployment.as_ref());
+    let keys = SealingKeys::of_program(compiled.sha256());
     // Only after the program was found valid, so that no volume is made for an invalid one.
-    let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys) {
+    let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys, deployment.as_ref()) {
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),
     };

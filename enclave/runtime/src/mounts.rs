@@ -3,6 +3,7 @@
 use crate::host_storage::HostStorage;
 use crate::sealing_keys::SealingKeys;
 use std::fmt::Display;
+use twine_evidence::statement::Deployment;
 use twine_hostfs::Folder;
 use twine_protocol::key::VolumeKey;
 use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource, VolumeStatistics};
@@ -37,12 +38,19 @@ pub(crate) struct Mounted {
 #[derive(Default)]
 pub(crate) struct Volumes(Vec<(String, Shared<Volume>)>);
 
-/// Opens the mounts, for a program that may have these sealing keys.
-pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refused> {
+/// Opens the mounts, for a program that may have these sealing keys, and in a deployment those of
+/// each mount.
+pub(crate) fn open(
+    mounts: &[Mount],
+    keys: SealingKeys,
+    deployment: Option<&Deployment>,
+) -> Result<Mounted, Refused> {
+    refuse_shared(mounts)?;
     let mut mounted = Mounted { files: Vec::new(), volumes: Volumes::default() };
     for mount in mounts {
         let files: Box<dyn FileSystem> = match &mount.source {
             Source::Volume(source) => {
+                let keys = keys.in_deployment(deployment, &mount.guest);
                 let volume = open_or_make(source, Opening::of(mount.read_only), keys)
                     .map_err(|error| refused_volume(&mount.guest, &source.key, &error))?;
                 if let Some(dropped) = volume.dropped() {
@@ -69,6 +77,25 @@ pub(crate) fn open(mounts: &[Mount], keys: SealingKeys) -> Result<Mounted, Refus
     }
     refuse_hidden(mounts, &mut mounted.files)?;
     Ok(mounted)
+}
+
+/// Refuses two volumes in one storage: each would overwrite the other.
+fn refuse_shared(mounts: &[Mount]) -> Result<(), Refused> {
+    let storages = mounts.iter().filter_map(|mount| match &mount.source {
+        Source::Volume(volume) => Some((volume.storage, &mount.guest)),
+        Source::Folder(_) | Source::Memory(_) => None,
+    });
+    let mut seen: Vec<(u64, &String)> = Vec::new();
+    for (storage, guest) in storages {
+        if let Some((_, other)) = seen.iter().find(|(other, _)| *other == storage) {
+            return Err(Refused {
+                cause: format!("the volumes for {other} and for {guest} are in one file"),
+                remedy: "give each volume a file of its own".into(),
+            });
+        }
+        seen.push((storage, guest));
+    }
+    Ok(())
 }
 
 /// Refuses a folder of the host in place of a name that a volume has. The program would read and

@@ -74,13 +74,14 @@ fn flags(sealing: Sealing) -> u8 {
     (u8::from(sealing.this_image) * THIS_IMAGE) | scope
 }
 
-/// The part of a deployment that its sealing keys depend on: owner, name and generation. Neither
-/// the version of the manifest nor the program is in it, so an owner can update both.
-fn deployment_digest(deployment: &Deployment) -> Digest {
+/// What the sealing keys of a deployment depend on: owner, generation and name, and the path of the
+/// mount, so that the host cannot swap the volumes of two mounts. Neither the version of the
+/// manifest nor the program is in it, so an owner can update both.
+fn deployment_digest(deployment: &Deployment, guest: &str) -> Digest {
     let Deployment { owner, name, generation, .. } = deployment;
+    let path = Digest::of(guest.as_bytes());
     // Before the name, each part has a fixed size.
-    let parts = [&owner.0[..], &generation.to_le_bytes(), name.as_bytes()].concat();
-    Digest::of(&parts)
+    Digest::of(&[&owner.0[..], &generation.to_le_bytes(), &path.0, name.as_bytes()].concat())
 }
 
 /// The sealing keys that a program in this enclave may have.
@@ -96,9 +97,11 @@ impl SealingKeys {
         SealingKeys { program: Some(program), deployment: None }
     }
 
-    /// Adds the keys of the deployment under which the program runs.
-    pub(crate) fn in_deployment(self, deployment: Option<&Deployment>) -> Self {
-        SealingKeys { deployment: deployment.map(deployment_digest), ..self }
+    /// Adds the keys of the deployment under which the program runs, for the volume of the mount
+    /// at this path.
+    pub(crate) fn in_deployment(self, deployment: Option<&Deployment>, guest: &str) -> Self {
+        let deployment = deployment.map(|deployment| deployment_digest(deployment, guest));
+        SealingKeys { deployment, ..self }
     }
 
     /// The keys for this enclave itself, without a program: only keys that any program may have.

@@ -1,7 +1,7 @@
 //! Converts errors of volumes to causes and remedies for a user.
 
 use crate::error::Error;
-use twine_protocol::key::VolumeKey;
+use twine_protocol::key::{Scope, Sealing, VolumeKey};
 use twine_protocol::task::OpenVolume;
 use twine_volume::{Error as VolumeError, SlotFailure, SlotKind, StorageError};
 
@@ -141,8 +141,16 @@ fn no_key(key: &VolumeKey, failures: &[SlotFailure]) -> Advice {
     match (wanted, tried) {
         (SlotKind::Sealed, Some(failure)) => Advice::new(
             format_args!("its sealing key is not available: {}", failure.reason),
-            "run the program that it is sealed to, with its manifest if it has one; or give \
-             another key of the volume's, as --key passphrase",
+            match key {
+                VolumeKey::Sealed(Sealing { scope: Scope::Deployment, .. }) => {
+                    "open it as it was made: by a manifest of the same owner, name and generation, \
+                     in the same image, at the same path"
+                }
+                _ => {
+                    "run the program that it is sealed to, with its manifest if it has one; or \
+                     give another key of the volume's, as --key passphrase"
+                }
+            },
         ),
         (_, Some(_)) => Advice::new(
             format_args!("this {wanted} does not open it"),

@@ -330,3 +330,18 @@ fn a_database_of_a_deployment_is_dumped_for_nobody_but_its_owner() {
     init("read", &["--stream", "stdout"], &["/main.db", "SELECT DISTINCT text FROM notes"]);
     owner.run("read", &volume, &[sqlite]).printed(&format!("{TREASURE}\n"));
 }
+
+#[test]
+fn the_host_can_not_swap_the_volumes_of_two_mounts() {
+    let owner = Owner::new("ed25519");
+    owner.folder().file("writer.wat", WRITER);
+    owner.init("two", "writer.wat", &["--dir", "::/data", "--dir", "::/log"], &[]);
+    owner.sign("two");
+    let run = |data: &str, log: &str| {
+        let (data, log) = (format!("{data}::/data"), format!("{log}::/log"));
+        owner.run("two", &["--dir", &data, "--dir", &log], &["writer.wat"])
+    };
+    run("data.vol", "log.vol").printed("");
+    run("log.vol", "data.vol").failed_with(1, "the volume for /data");
+    run("data.vol", "log.vol").printed("");
+}

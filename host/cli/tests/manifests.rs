@@ -32,7 +32,7 @@ fn a_manifest_has_the_options_of_the_run_and_what_the_host_chooses_is_left_out()
         "--dir",
         "my.vol::/data",
         "--dir",
-        "::/log,ro,key=sealed:image",
+        "::/log,ro",
         "--plain-dir",
         "/srv/in::/in,ro",
         "--tmpfs",

@@ -192,9 +192,10 @@ fn a_host_that_does_not_quote_starts_nothing() {
 
 #[test]
 fn requests_that_are_not_valid_start_nothing() {
-    let changes: [fn(&mut EvidenceRequest); 4] = [
+    let changes: [fn(&mut EvidenceRequest); 5] = [
         |request| request.target.clear(),
         |request| request.target.push(0),
+        |request| request.nonce = Some(Vec::new()),
         |request| request.nonce = Some(vec![0; 65]),
         |request| request.nonce = Some(vec![0; 1 << 20]),
     ];

@@ -1,7 +1,6 @@
 //! Holds a run to a signed manifest: what the manifest fixes comes from it, and what it leaves to
 //! the host must be given. The enclave checks the same again, and trusts none of this.
 
-use super::mounts::sealing_of;
 use super::{SIGNED_START, open_signed};
 use crate::failure::Failure;
 use crate::key::Key;
@@ -12,7 +11,8 @@ use std::path::Path;
 use twine_evidence::bytes::Bytes;
 use twine_evidence::signed::Signed;
 use twine_evidence::terms::{self, MountKind, Terms};
-use twine_protocol::launch::{Diagnostics, Invoke, Limits, MainFile, Source, Stream, Streams};
+use twine_protocol::key::{Scope, Sealing};
+use twine_protocol::launch::{Diagnostics, Invoke, Limits, Source, Stream, Streams};
 
 /// What a user can do if the manifest decides otherwise.
 const NOT_HERE: &str = "leave it out, or have the manifest's owner change it and sign it again";
@@ -231,18 +231,15 @@ fn open(
     place: Option<(&Path, MountOptions)>,
     quiet: bool,
 ) -> Result<(), Failure> {
-    // A valid manifest has no former name of a file.
-    let terms::Mount { guest, kind, key, read_only, size, main, former: _ } = mount;
+    // A valid manifest has no main file.
+    let terms::Mount { guest, kind, key: _, read_only, size, main: _, former: _ } = mount;
     match (kind, place) {
         (MountKind::Volume, Some((host, mut options))) => {
-            // A valid manifest has sealing keys only.
-            let sealing = key.and_then(sealing_of).unwrap_or_default();
+            // A valid manifest has no other keys.
+            let sealing = Sealing { this_image: true, scope: Scope::Deployment };
             options.key = Some(Key::Sealed(sealing));
             options.read_only = Some(*read_only);
-            // The manifest names the file, and no former name of it.
-            let main =
-                main.as_ref().map(|name| MainFile { name: name.clone(), former: name.clone() });
-            prepared.mount_volume(host, guest, main, options, quiet)
+            prepared.mount_volume(host, guest, None, options, quiet)
         }
         (MountKind::Folder, Some((host, options))) => {
             prepared.folder(host, guest, *read_only, &options.without)

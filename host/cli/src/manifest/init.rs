@@ -1,7 +1,6 @@
 //! `twine manifest init`: makes a manifest of a program and the options of a run.
 
 use super::folder_of;
-use super::mounts::policy_of;
 use super::read::{is_name, is_variable};
 use super::write::Commented;
 use crate::failure::Failure;
@@ -23,6 +22,7 @@ use twine_evidence::terms::{
 };
 use twine_host::Tee;
 use twine_image::inspect_file;
+use twine_protocol::key::{Scope, Sealing};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -288,18 +288,16 @@ fn environment(given: &[String]) -> Result<Vec<Variable>, Failure> {
 fn mounts(files: &mounts::Mounts) -> Result<Vec<Mount>, Failure> {
     let mut mounts = Vec::new();
     for Given { text, guest, options, .. } in files.volumes()? {
-        let key = match options.key.or_else(|| files.key().cloned()) {
-            None => KeyPolicy::Deployment,
-            Some(Key::Sealed(sealing)) => policy_of(sealing),
-            Some(Key::File(_) | Key::Passphrase(_)) => {
-                return Err(Failure::usage(
-                    format!("--dir {text}: the host would have the key of this volume"),
-                    "use a sealed key, or none for sealed:deployment",
-                ));
-            }
-        };
+        let key = options.key.or_else(|| files.key().cloned());
+        let of_deployment = Key::Sealed(Sealing { this_image: true, scope: Scope::Deployment });
+        if key.is_some_and(|key| key != of_deployment) {
+            return Err(Failure::usage(
+                format!("--dir {text}: others could have this key too, and make the volume"),
+                "leave the key out: volumes of a manifest are sealed to its deployment",
+            ));
+        }
         let read_only = options.read_only.unwrap_or(files.is_read_only());
-        mounts.push(mount(guest, MountKind::Volume, read_only, Some(key), None)?);
+        mounts.push(mount(guest, MountKind::Volume, read_only, Some(KeyPolicy::Deployment), None)?);
     }
     for Given { guest, options, .. } in files.folders()? {
         let read_only = options.read_only.unwrap_or(files.is_read_only());

@@ -2,52 +2,14 @@
 
 use super::document::{Recorded, Table, Value};
 use super::read::{collect, flag};
-use crate::key::Key;
 use crate::size;
 use std::collections::HashSet;
+use twine_evidence::manifest::is_shortest_path;
 use twine_evidence::terms::{KeyPolicy, Mount, MountKind};
-use twine_protocol::key::{Scope, Sealing};
 
-/// The key of a volume that names none: it opens in this deployment alone.
-const DEFAULT_KEY: KeyPolicy = KeyPolicy::Deployment;
-
-/// The policies of sealing keys, as options and manifests write them.
-const POLICIES: [(&str, KeyPolicy); 5] = [
-    ("sealed:deployment", KeyPolicy::Deployment),
-    ("sealed:image", KeyPolicy::ProgramInImage),
-    ("sealed", KeyPolicy::Program),
-    ("sealed:image:any-program", KeyPolicy::AnyProgramInImage),
-    ("sealed:any-program", KeyPolicy::AnyProgram),
-];
-
-/// How a manifest writes a key's policy. `None` for keys that the host passes.
-pub(super) fn policy_name(policy: KeyPolicy) -> Option<&'static str> {
-    POLICIES.iter().find(|(_, other)| *other == policy).map(|(name, _)| *name)
-}
-
-/// The policy of a sealing key.
-pub(super) fn policy_of(sealing: Sealing) -> KeyPolicy {
-    match (sealing.scope, sealing.this_image) {
-        (Scope::Deployment, _) => KeyPolicy::Deployment,
-        (Scope::Program, true) => KeyPolicy::ProgramInImage,
-        (Scope::Program, false) => KeyPolicy::Program,
-        (Scope::AnyProgram, true) => KeyPolicy::AnyProgramInImage,
-        (Scope::AnyProgram, false) => KeyPolicy::AnyProgram,
-    }
-}
-
-/// The sealing key of a policy. `None` for keys that the host passes.
-pub(super) fn sealing_of(policy: KeyPolicy) -> Option<Sealing> {
-    let (this_image, scope) = match policy {
-        KeyPolicy::Deployment => (true, Scope::Deployment),
-        KeyPolicy::ProgramInImage => (true, Scope::Program),
-        KeyPolicy::Program => (false, Scope::Program),
-        KeyPolicy::AnyProgramInImage => (true, Scope::AnyProgram),
-        KeyPolicy::AnyProgram => (false, Scope::AnyProgram),
-        KeyPolicy::KeyFile | KeyPolicy::Passphrase => return None,
-    };
-    Some(Sealing { this_image, scope })
-}
+/// The only key of a volume. Whoever has another key could make the volume, with contents and further
+/// keys of his own.
+pub(super) const KEY: &str = "sealed:deployment";
 
 /// Reads the mounts.
 pub(super) fn read(value: &Value<'_, '_>) -> Result<Vec<Mount>, Recorded> {
@@ -64,7 +26,7 @@ fn mount(value: Value<'_, '_>, paths: &mut HashSet<String>) -> Result<Mount, Rec
         .need("kind", "write kind = \"volume\", \"memory\" or \"folder\"")
         .and_then(|value| kind(&value));
     let read_only = flag(&mut table, "read-only");
-    let (key, size, main) = (table.take("key"), table.take("size"), table.take("main"));
+    let (key, size) = (table.take("key"), table.take("size"));
     let only = |value: &Option<Value<'_, '_>>, wanted: MountKind, what| match (value, kind) {
         (Some(value), Ok(kind)) if kind != wanted => {
             value.problem(format!("only {what} has it"), "leave it out");
@@ -72,10 +34,8 @@ fn mount(value: Value<'_, '_>, paths: &mut HashSet<String>) -> Result<Mount, Rec
         _ => {}
     };
     only(&key, MountKind::Volume, "a volume");
-    only(&main, MountKind::Volume, "a volume");
     only(&size, MountKind::Memory, "a file tree in memory");
     let key = key.map(|value| policy(&value)).transpose();
-    let main = main.map(|value| main_file(&value)).transpose();
     let bytes = size.map(|value| value.with_unit(size::bytes, "64MiB")).transpose();
     let size = match (kind, bytes) {
         (Ok(MountKind::Memory), Ok(None)) => Err(no_size(&table)),
@@ -83,14 +43,14 @@ fn mount(value: Value<'_, '_>, paths: &mut HashSet<String>) -> Result<Mount, Rec
     };
     table.finish();
     let (kind, key) = (kind?, key?);
-    let key = key.or((kind == MountKind::Volume).then_some(DEFAULT_KEY));
+    let key = key.or((kind == MountKind::Volume).then_some(KeyPolicy::Deployment));
     Ok(Mount {
         guest: guest?,
         kind,
         key,
         read_only: read_only?,
         size: size?,
-        main: main?,
+        main: None,
         former: None,
     })
 }
@@ -101,9 +61,9 @@ fn no_size(table: &Table<'_, '_>) -> Recorded {
 
 fn path(value: &Value<'_, '_>, paths: &mut HashSet<String>) -> Result<String, Recorded> {
     let path = value.text()?;
-    if !path.starts_with('/') || path.contains('\0') {
+    if !is_shortest_path(path) {
         return Err(value.problem(
-            format!("{path:?} is no absolute path"),
+            format!("{path:?} is no absolute path in its shortest form"),
             "write the program's path from / on, such as /data",
         ));
     }
@@ -129,24 +89,11 @@ fn kind(value: &Value<'_, '_>) -> Result<MountKind, Recorded> {
 }
 
 fn policy(value: &Value<'_, '_>) -> Result<KeyPolicy, Recorded> {
-    let remedy = || format!("write {}", POLICIES.map(|(name, _)| name).join(", "));
-    match value.text()?.parse() {
-        Ok(Key::Sealed(sealing)) => Ok(policy_of(sealing)),
-        Ok(Key::File(_) | Key::Passphrase(_)) => {
-            Err(value.problem("the host would choose the key, and so have it", remedy()))
-        }
-        Err(_) => Err(value.problem(format!("{:?} is no key", value.text()?), remedy())),
+    match value.text()? {
+        KEY => Ok(KeyPolicy::Deployment),
+        _ => Err(value.problem(
+            "others could have this key too, and make the volume with contents of their own",
+            format!("write key = \"{KEY}\", or leave it out"),
+        )),
     }
-}
-
-/// Reads the name of a volume's main file, which lies in the volume's root.
-fn main_file(value: &Value<'_, '_>) -> Result<String, Recorded> {
-    let name = value.text()?;
-    if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
-        return Err(value.problem(
-            format!("{name:?} is no name of a file"),
-            "name a file in the volume's root, such as main.db",
-        ));
-    }
-    Ok(name.to_owned())
 }

@@ -102,11 +102,10 @@ const TABLES: &str = r#"
     [[mounts]]
     guest = "/data"
     kind = "volume"
-    main = "main.db"
     [[mounts]]
     guest = "/shared"
     kind = "volume"
-    key = "sealed:image:any-program"
+    key = "sealed:deployment"
     read-only = true
     [[mounts]]
     guest = "/tmp"
@@ -147,23 +146,23 @@ fn every_key_is_read() {
         terms.streams,
         Streams { stdin: Stream::Host, stdout: Stream::None, stderr: Stream::Host }
     );
-    let mount = |guest: &str, kind, key, read_only, size, main: Option<&str>| Mount {
+    let mount = |guest: &str, kind, key, read_only, size| Mount {
         guest: guest.into(),
         kind,
         key,
         read_only,
         size,
-        main: main.map(str::to_owned),
+        main: None,
         former: None,
     };
-    let (deployment, any) = (Some(KeyPolicy::Deployment), Some(KeyPolicy::AnyProgramInImage));
+    let deployment = Some(KeyPolicy::Deployment);
     assert_eq!(
         terms.mounts,
         [
-            mount("/data", MountKind::Volume, deployment, false, None, Some("main.db")),
-            mount("/shared", MountKind::Volume, any, true, None, None),
-            mount("/tmp", MountKind::Memory, None, false, Some(4096), None),
-            mount("/host", MountKind::Folder, None, false, None, None),
+            mount("/data", MountKind::Volume, deployment, false, None),
+            mount("/shared", MountKind::Volume, deployment, true, None),
+            mount("/tmp", MountKind::Memory, None, false, Some(4096)),
+            mount("/host", MountKind::Folder, None, false, None),
         ]
     );
     assert_eq!(terms.listeners, 2);
@@ -231,13 +230,14 @@ fn a_mount_with_parts_of_another_kind_or_without_its_own_is_refused() {
         ("kind = \"volume\"", "`guest` is missing", "/data"),
         ("guest = \"/a\"", "`kind` is missing", "volume"),
         ("guest = \"a\"\nkind = \"volume\"", "no absolute path", "/data"),
+        ("guest = \"/a/\"\nkind = \"volume\"", "shortest form", "/data"),
+        ("guest = \"/a//b\"\nkind = \"volume\"", "shortest form", "/data"),
+        ("guest = \"/a/../b\"\nkind = \"volume\"", "shortest form", "/data"),
         ("guest = \"/a\"\nkind = \"disk\"", "no kind of mount", "memory"),
         ("guest = \"/a\"\nkind = \"memory\"", "`size` is missing", "64MiB"),
         ("guest = \"/a\"\nkind = \"volume\"\nsize = 1", "only a file tree", "leave"),
         ("guest = \"/a\"\nkind = \"folder\"\nkey = \"sealed\"", "only a volume", "leave"),
-        ("guest = \"/a\"\nkind = \"volume\"\nkey = \"file:k\"", "the host", "sealed:"),
-        ("guest = \"/a\"\nkind = \"volume\"\nkey = \"open\"", "is no key", "sealed:"),
-        ("guest = \"/a\"\nkind = \"volume\"\nmain = \"a/b\"", "no name of a file", "root"),
+        ("guest = \"/a\"\nkind = \"volume\"\nkey = \"sealed\"", "others could have", "sealed:"),
         (
             "guest = \"/a\"\nkind = \"folder\"\n[[mounts]]\nguest = \"/a\"\nkind = \"folder\"",
             "another mount has the path /a",

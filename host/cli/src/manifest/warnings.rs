@@ -2,7 +2,7 @@
 
 use std::fmt;
 use twine_evidence::manifest::{AllowedImage, Manifest};
-use twine_evidence::terms::{KeyPolicy, Mount, MountKind, Stream};
+use twine_evidence::terms::{Mount, MountKind, Stream};
 
 /// Something in a manifest that weakens it. The owner may want it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,16 +83,6 @@ fn of_mount(at: usize, mount: &Mount, warn: &mut impl FnMut(String, &str)) {
     if mount.kind == MountKind::Folder {
         warn(format!("mounts[{at}].kind"), "the host reads and changes the files of a folder");
     }
-    let opens = match mount.key {
-        Some(KeyPolicy::ProgramInImage | KeyPolicy::Program) => {
-            "whoever runs the program on this machine, on any terms, opens the volume"
-        }
-        Some(KeyPolicy::AnyProgramInImage | KeyPolicy::AnyProgram) => {
-            "whoever runs any program on this machine opens the volume"
-        }
-        _ => return,
-    };
-    warn(format!("mounts[{at}].key"), opens);
 }
 
 /// Whether `inner` is below `outer`.
@@ -138,7 +128,7 @@ mod tests {
             paths.collect::<Vec<_>>()
         };
         type Case = (fn(&mut Manifest), &'static [&'static str]);
-        let cases: [Case; 12] = [
+        let cases: [Case; 11] = [
             (|manifest| manifest.terms.streams.stdin = Stream::Host, &["streams.stdin"]),
             (|manifest| manifest.terms.streams.stdout = Stream::Host, &["streams.stdout"]),
             (|manifest| manifest.terms.streams.stderr = Stream::Host, &["streams.stderr"]),
@@ -152,10 +142,6 @@ mod tests {
                 &["demands.allow-writable-code"],
             ),
             (|manifest| manifest.images[0].measurement = None, &["images[0]"]),
-            (
-                |manifest| manifest.terms.mounts[0].key = Some(KeyPolicy::Program),
-                &["mounts[0].key"],
-            ),
             (
                 |manifest| {
                     manifest.terms.mounts.push(Mount {

@@ -1,6 +1,6 @@
 //! Says in words what a manifest allows.
 
-use super::mounts::policy_name;
+use super::mounts::KEY;
 use super::write::kind_name;
 use crate::owner_key::algorithm_name;
 use std::fmt;
@@ -47,12 +47,11 @@ fn limits(limits: &Limits) -> String {
 }
 
 fn mount(mount: &Mount) -> String {
-    // A valid manifest has no former name of a file.
-    let Mount { guest, kind, key, read_only, size, main, former: _ } = mount;
+    // A valid manifest has no main file.
+    let Mount { guest, kind, key, read_only, size, main: _, former: _ } = mount;
     let mut parts = vec![format!("{}: {}", guest.escape_debug(), kind_name(*kind))];
-    parts.extend(key.and_then(policy_name).map(str::to_owned));
+    parts.extend(key.map(|_| KEY.to_owned()));
     parts.extend(size.map(|bytes| format!("{bytes} bytes")));
-    parts.extend(main.as_ref().map(|main| format!("main file {}", main.escape_debug())));
     if *read_only {
         parts.push("read-only".into());
     }

@@ -1,6 +1,6 @@
 //! Writes a manifest in TOML, with comments, for its owner to edit.
 
-use super::mounts::policy_name;
+use super::mounts::KEY;
 use std::fmt::{self, Display, Write as _};
 use toml::Value;
 use twine_evidence::bytes::Bytes;
@@ -218,14 +218,11 @@ fn write_mount(lines: &mut Lines, mount: &Mount) {
     lines.section("[[mounts]]", comment);
     lines.set("guest", text(&mount.guest));
     lines.set("kind", text(kind_name(mount.kind)));
-    if let Some(policy) = mount.key.and_then(policy_name) {
-        lines.set("key", text(policy));
+    if mount.key.is_some() {
+        lines.set("key", text(KEY));
     }
     if let Some(bytes) = mount.size {
         lines.set("size", size(bytes));
-    }
-    if let Some(main) = &mount.main {
-        lines.set("main", text(main));
     }
     lines.set("read-only", mount.read_only);
 }
@@ -271,7 +268,6 @@ mod tests {
             interrupts: true,
         };
         manifest.terms.mounts[1].size = Some(3 << 10);
-        manifest.terms.mounts[0].main = Some("main.db".into());
         manifest.images[0].signer = manifest.images[0].measurement;
         manifest.images[0].product = Some(1);
         manifest.images[0].min_svn = Some(2);
