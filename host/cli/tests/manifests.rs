@@ -80,7 +80,7 @@ fn a_manifest_has_the_options_of_the_run_and_what_the_host_chooses_is_left_out()
         mounts,
         [
             ["/data", "volume", "deployment"],
-            ["/log", "volume", "program-in-image"],
+            ["/log", "volume", "deployment"],
             ["/in", "folder", "-"],
             ["/tmp", "memory", "-"],
         ]
