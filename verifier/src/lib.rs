@@ -43,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 mod appraise;
+mod binding;
 mod bytes;
 mod cbor;
 mod certificate;

@@ -1,6 +1,7 @@
 //! A verification from the bytes to the verdict.
 
 use crate::appraise;
+use crate::binding;
 use crate::bytes::{Bytes, Hex, Moment};
 use crate::collateral::Collateral;
 use crate::evidence::{Evidence, Tee};
@@ -83,7 +84,7 @@ pub fn verify(request: &Request<'_>) -> Verdict {
     facts.tcb = tcb;
     facts.collateral = collateral_facts(request.collateral, claims.as_ref());
 
-    appraise::binding(&mut findings, request, &evidence);
+    binding::check(&mut findings, request, &evidence);
     facts.launch = launch::check(&mut findings, request.policy.launch.as_ref(), evidence.claims());
     appraise::certificate(&mut findings, request, &evidence);
     appraise::collateral(&mut findings, request, &facts);
