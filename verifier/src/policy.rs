@@ -55,6 +55,9 @@ pub use text::{MAX_POLICY_BYTES, PolicyError};
 /// All but `root`, and `measurements` or `signers`, may be left out. The values above for `debug`,
 /// `any`, `required`, `statuses`, `most-days`, `warning-days`, `smt`, `dynamic` and `cached-keys` are
 /// then taken; the other keys then check nothing.
+///
+/// A list of which one must be there is never empty. The table `[launch]` has one of its lists at least;
+/// `name`, `least-version` and `generation` need `launches`, `owners` or `manifests` beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The root at which the platform's and the collateral's certificates must end.
@@ -89,8 +92,10 @@ pub enum Root {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EnclaveRules {
     /// MRENCLAVE is one of these. If it is empty, MRENCLAVE is not checked.
+    #[serde(deserialize_with = "named")]
     pub measurements: Vec<Hex<32>>,
     /// MRSIGNER is one of these. If it is empty, MRSIGNER is not checked.
+    #[serde(deserialize_with = "named")]
     pub signers: Vec<Hex<32>>,
     /// ISVPRODID is this.
     pub product_id: Option<u16>,
@@ -121,10 +126,13 @@ impl Default for ClaimRules {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LaunchRules {
     /// The hash of the statement, without nonce and key, is one of these.
+    #[serde(deserialize_with = "named")]
     pub launches: Vec<Hex<32>>,
     /// The SHA-256 of the program is one of these.
+    #[serde(deserialize_with = "named")]
     pub programs: Vec<Hex<32>>,
     /// The SHA-256 of the key of the manifest's owner is one of these.
+    #[serde(deserialize_with = "named")]
     pub owners: Vec<Hex<32>>,
     /// The name of the deployment is this.
     pub name: Option<String>,
@@ -133,19 +141,32 @@ pub struct LaunchRules {
     /// The generation of the deployment's sealing keys is this.
     pub generation: Option<u64>,
     /// The SHA-256 of the manifest is one of these.
+    #[serde(deserialize_with = "named")]
     pub manifests: Vec<Hex<32>>,
     /// Whether code may be writable while it runs.
     pub writable_code: bool,
 }
 
 impl LaunchRules {
+    /// Whether the policy names launches, programs, owners or manifests.
+    pub(crate) fn names_any(&self) -> bool {
+        self.pins_manifest() || !self.programs.is_empty()
+    }
+
+    /// Whether a manifest that anybody signs, with whatever name and version, is refused: the launch, the
+    /// owner or the manifest is named.
+    pub(crate) fn pins_manifest(&self) -> bool {
+        !(self.launches.is_empty() && self.owners.is_empty() && self.manifests.is_empty())
+    }
+
     /// Whether a launch without a manifest is refused.
     pub(crate) fn demands_manifest(&self) -> bool {
-        !self.owners.is_empty()
-            || !self.manifests.is_empty()
-            || self.name.is_some()
-            || self.least_version.is_some()
-            || self.generation.is_some()
+        !self.owners.is_empty() || !self.manifests.is_empty() || self.describes_manifest()
+    }
+
+    /// Whether the policy demands what everybody can write into a manifest of his own.
+    pub(crate) fn describes_manifest(&self) -> bool {
+        self.name.is_some() || self.least_version.is_some() || self.generation.is_some()
     }
 }
 
@@ -197,9 +218,11 @@ impl Default for CollateralRules {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlatformRules {
     /// The SHA-256 of the platform's PPID is one of these. If it is empty, it is not checked.
+    #[serde(deserialize_with = "named")]
     pub ppid_hashes: Vec<Hex<32>>,
     /// The platform instance, which platforms with several packages have, is one of these. If it is
     /// empty, it is not checked.
+    #[serde(deserialize_with = "named")]
     pub instances: Vec<Hex<16>>,
     /// Whether hyper-threading may be on.
     pub smt: bool,
@@ -226,5 +249,17 @@ fn statuses<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<TcbStatus>,
     match statuses.contains(&TcbStatus::Revoked) {
         false => Ok(statuses),
         true => Err(serde::de::Error::custom("a platform that is `Revoked` can't be accepted")),
+    }
+}
+
+/// Reads a list of which one must be there. An empty one would be taken for a list that is left out,
+/// and accept everything.
+fn named<'de, const N: usize, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<Hex<N>>, D::Error> {
+    let list = Vec::deserialize(from)?;
+    match list.is_empty() {
+        false => Ok(list),
+        true => Err(serde::de::Error::custom("an empty list names nothing: leave the key out")),
     }
 }

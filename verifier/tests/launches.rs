@@ -102,12 +102,13 @@ fn launch_and_program_must_be_ones_that_the_policy_names() {
 #[test]
 fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_names() {
     let owner = "55".repeat(32);
+    let owners = format!("owners = ['{owner}']");
     let reason = format!("shop, version 3, of owner {owner}");
     for rule in [
-        format!("owners = ['{owner}']"),
-        "name = 'shop'".to_owned(),
-        "least-version = 3".to_owned(),
-        "generation = 1".to_owned(),
+        owners.clone(),
+        format!("{owners}\nname = 'shop'"),
+        format!("{owners}\nleast-version = 3"),
+        format!("{owners}\ngeneration = 1"),
         format!("manifests = ['{}']", "66".repeat(32)),
     ] {
         assert_passes(&judge(&deployed(), &rule), CheckName::Manifest, &reason);
@@ -121,9 +122,9 @@ fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_n
             format!("owners = ['{zeros}']"),
             format!("its owner is {owner}, whom the policy does not name"),
         ),
-        ("name = 'bank'".to_owned(), "it is of the deployment shop".to_owned()),
-        ("least-version = 4".to_owned(), "its version is 3, too old".to_owned()),
-        ("generation = 2".to_owned(), "its generation is 1".to_owned()),
+        (format!("{owners}\nname = 'bank'"), "it is of the deployment shop".to_owned()),
+        (format!("{owners}\nleast-version = 4"), "its version is 3, too old".to_owned()),
+        (format!("{owners}\ngeneration = 2"), "its generation is 1".to_owned()),
         (
             format!("manifests = ['{zeros}']"),
             format!("{} is not among those that the policy names", "66".repeat(32)),
@@ -137,9 +138,10 @@ fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_n
 fn code_that_is_writable_while_it_runs_is_refused_unless_the_policy_accepts_it() {
     let mut statement = local();
     statement.engine.writable_code = true;
+    let rule = format!("programs = ['{}']", "44".repeat(32));
     let reason = "code is writable while it runs: no SGX2";
-    assert_fails(&judge(&statement, ""), CheckName::Code, reason);
-    let verdict = judge(&statement, "writable-code = true");
+    assert_fails(&judge(&statement, &rule), CheckName::Code, reason);
+    let verdict = judge(&statement, &format!("{rule}\nwritable-code = true"));
     assert!(verdict.is_accepted());
     assert_check(&verdict, CheckName::Code, Outcome::Warning, reason);
 }
@@ -175,7 +177,8 @@ fn a_statement_that_ends_early_or_goes_on_is_refused_at_every_length() {
 fn a_policy_with_launch_rules_refuses_evidence_without_a_statement() {
     let evidence = SIMULATION.evidence(&map(&[pubkey(KEY.info())]));
     let collateral = SIMULATION.collateral(&State::default());
-    let policy = policy("root = 'simulation'\n[enclave]\nany = true\n[launch]\n");
+    let rule = format!("programs = ['{}']", "44".repeat(32));
+    let policy = policy(&format!("root = 'simulation'\n[enclave]\nany = true\n[launch]\n{rule}"));
     let roots = Roots::with_simulation(SIMULATION.root());
     let verdict = verify(&request(&evidence, &collateral, &policy, &roots, NOW));
     assert_fails(&verdict, CheckName::Statement, "the claims have no statement");

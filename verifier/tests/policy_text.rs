@@ -129,6 +129,55 @@ fn a_policy_names_an_enclave_or_says_that_any_will_do() {
 }
 
 #[test]
+fn an_empty_list_of_which_one_must_be_there_is_refused() {
+    for (table, key, column) in [
+        ("enclave", "measurements", 16),
+        ("enclave", "signers", 11),
+        ("launch", "launches", 12),
+        ("launch", "programs", 12),
+        ("launch", "owners", 10),
+        ("launch", "manifests", 13),
+        ("platform", "ppid-hashes", 15),
+        ("platform", "instances", 13),
+    ] {
+        let others = if table == "enclave" { "root = 'intel'\n\n\n" } else { LEAST };
+        assert_eq!(
+            error(&format!("{others}[{table}]\n{key} = []\n")),
+            format!("line 5, column {column}: an empty list names nothing: leave the key out")
+        );
+    }
+    // These two accept less if they are empty.
+    let text = format!("{LEAST}[tcb]\nstatuses = []\naccepted-advisories = []\n");
+    let tcb = Policy::from_toml(&text).unwrap().tcb;
+    assert_eq!((tcb.statuses, tcb.accepted_advisories), (vec![], Some(vec![])));
+}
+
+#[test]
+fn a_name_version_or_generation_without_an_owner_is_refused_since_everybody_can_sign_it() {
+    let hash = "00".repeat(32);
+    let reason = "line 4, column 1: everybody can sign a manifest with this name, version and \
+                  generation: name `owners`, `manifests` or `launches`";
+    for rule in ["name = 'app'", "least-version = 3", "generation = 1"] {
+        assert_eq!(error(&format!("{LEAST}[launch]\n{rule}\n")), reason);
+        let of_program = format!("{LEAST}[launch]\nprograms = ['{hash}']\n{rule}\n");
+        assert_eq!(error(&of_program), reason);
+        for key in ["owners", "manifests", "launches"] {
+            let text = format!("{LEAST}[launch]\n{key} = ['{hash}']\n{rule}\n");
+            assert!(Policy::from_toml(&text).is_ok(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_table_for_launches_that_names_none_is_refused() {
+    let reason = "line 4, column 1: this table names no launch: name `launches`, `programs`, \
+                  `owners` or `manifests`, or leave the table out";
+    for rule in ["", "writable-code = false", "writable-code = true"] {
+        assert_eq!(error(&format!("{LEAST}[launch]\n{rule}\n")), reason);
+    }
+}
+
+#[test]
 fn a_root_is_named_or_comes_as_pem_or_in_a_file_beside_the_policy() {
     let root = Simulation::new().root();
     let pem = common::pki::pem(&[&root.clone().into()]);

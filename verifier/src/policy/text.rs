@@ -51,7 +51,7 @@ struct Text {
     enclave: Spanned<EnclaveRules>,
     #[serde(default)]
     claims: ClaimRules,
-    launch: Option<LaunchRules>,
+    launch: Option<Spanned<LaunchRules>>,
     #[serde(default)]
     tcb: TcbRules,
     #[serde(default)]
@@ -104,17 +104,38 @@ impl Policy {
         if let Some(problem) = problem {
             return Err(at(text, parsed.enclave.span().start, problem.to_owned()));
         }
+        if let Some(launch) = &parsed.launch
+            && let Some(problem) = launch.get_ref().problem()
+        {
+            return Err(at(text, launch.span().start, problem.to_owned()));
+        }
         let root = Root::find(parsed.root.get_ref(), read)
             .map_err(|problem| at(text, parsed.root.span().start, problem))?;
         Ok(Policy {
             root,
             enclave: parsed.enclave.into_inner(),
             claims: parsed.claims,
-            launch: parsed.launch,
+            launch: parsed.launch.map(Spanned::into_inner),
             tcb: parsed.tcb,
             collateral: parsed.collateral,
             platform: parsed.platform,
         })
+    }
+}
+
+impl LaunchRules {
+    /// Says why a table would accept launches on anybody's terms, if it would.
+    fn problem(&self) -> Option<&'static str> {
+        if self.describes_manifest() && !self.pins_manifest() {
+            return Some(
+                "everybody can sign a manifest with this name, version and generation: \
+                 name `owners`, `manifests` or `launches`",
+            );
+        }
+        (!self.names_any()).then_some(
+            "this table names no launch: name `launches`, `programs`, `owners` or `manifests`, \
+             or leave the table out",
+        )
     }
 }
 
