@@ -6,7 +6,7 @@ use crate::facts::LaunchFacts;
 use crate::policy::LaunchRules;
 use crate::verdict::{CheckName, Findings, Outcome};
 use twine_evidence::bytes::Digest;
-use twine_evidence::statement::{Deployment, Kind, Statement};
+use twine_evidence::statement::{Deployment, Statement};
 
 /// What a launch statement is compared with: a check for each.
 const CHECKS: [CheckName; 4] =
@@ -23,36 +23,31 @@ pub(crate) fn check(
         (Ok(statement), rules) => {
             let reason = format!("the launch is {}", statement.launch());
             findings.set(CheckName::Statement, Outcome::Passed, reason);
-            match rules {
-                Some(rules) => compare(findings, rules, &statement),
-                None => {
-                    leave_out(findings, Outcome::NotChecked, "the policy has no table [launch]")
-                }
-            }
+            compare(findings, rules, &statement);
             Some(LaunchFacts { hash: Hex(statement.launch().0), statement })
         }
         // Evidence of other projects has none.
         (Err(Missing::None(reason)), None) => {
             findings.set(CheckName::Statement, Outcome::NotChecked, reason);
-            leave_out(findings, Outcome::NotChecked, reason);
+            leave_out(findings, reason);
             None
         }
         (Err(Missing::None(reason)), Some(_)) => {
             findings.set(CheckName::Statement, Outcome::Failed, reason);
-            leave_out(findings, Outcome::NotChecked, reason);
+            leave_out(findings, reason);
             None
         }
         (Err(Missing::Wrong(reason)), _) => {
             findings.set(CheckName::Statement, Outcome::Failed, reason);
-            leave_out(findings, Outcome::NotChecked, "the statement is not usable");
+            leave_out(findings, "the statement is not usable");
             None
         }
     }
 }
 
-fn leave_out(findings: &mut Findings, outcome: Outcome, reason: &str) {
+fn leave_out(findings: &mut Findings, reason: &str) {
     for name in CHECKS {
-        findings.set(name, outcome, reason);
+        findings.set(name, Outcome::NotChecked, reason);
     }
 }
 
@@ -82,45 +77,70 @@ fn statement(claims: Option<&Claims>) -> Result<Statement, Missing> {
     Ok(statement)
 }
 
-fn compare(findings: &mut Findings, rules: &LaunchRules, statement: &Statement) {
-    let among = |found: Digest, accepted: &[Hex<32>]| match accepted.contains(&Hex(found.0)) {
-        true => Ok(format!("it is {found}")),
-        false => Err(format!("{found} is not among those that the policy names")),
+fn compare(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &Statement) {
+    let unnamed = match rules {
+        Some(_) => "the policy names none",
+        None => "the policy has no table [launch]",
     };
-    for (name, found, accepted) in [
-        (CheckName::Launch, statement.launch(), &rules.launches),
-        (CheckName::Program, statement.terms.program, &rules.programs),
-    ] {
-        match accepted.is_empty() {
-            true => findings.set(name, Outcome::NotChecked, "the policy names none"),
-            false => findings.decide(name, among(found, accepted)),
+    let launch = statement.launch();
+    let launches = rules.map_or(&[][..], |rules| &rules.launches);
+    match launches.is_empty() {
+        true => findings.set(CheckName::Launch, Outcome::NotChecked, unnamed),
+        false => findings.decide(CheckName::Launch, among(launch, launches)),
+    }
+    let program = statement.terms.program;
+    let programs = rules.map_or(&[][..], |rules| &rules.programs);
+    match (programs.is_empty(), rules.is_some_and(LaunchRules::names_any)) {
+        (false, _) => findings.decide(CheckName::Program, among(program, programs)),
+        (true, true) => findings.set(CheckName::Program, Outcome::NotChecked, unnamed),
+        (true, false) => {
+            let reason = format!("{unnamed}: any program in this image is accepted");
+            findings.set(CheckName::Program, Outcome::Warning, reason);
         }
     }
-    match (rules.demands_manifest(), &statement.deployment) {
-        (true, None) => {
-            let reason = "a local launch, without a manifest, and the policy demands one";
-            findings.set(CheckName::Manifest, Outcome::Failed, reason);
-        }
-        (true, Some(deployment)) => {
-            findings.decide(CheckName::Manifest, manifest(rules, deployment));
-        }
-        (false, _) => {
-            let reason = match statement.kind {
-                Kind::Local => "a local launch: whoever started it chose its terms",
-                Kind::Deployment => "the policy demands none",
-            };
-            findings.set(CheckName::Manifest, Outcome::NotChecked, reason);
-        }
-    }
-    let (result, reason) = match (statement.engine.writable_code, rules.writable_code) {
+    manifest(findings, rules, statement);
+    let (result, reason) = match (statement.engine.writable_code, rules) {
         (false, _) => (Outcome::Passed, "no page of code is writable while code runs"),
-        (true, true) => (Outcome::Warning, "code is writable while it runs: no SGX2"),
-        (true, false) => (Outcome::Failed, "code is writable while it runs: no SGX2"),
+        (true, Some(rules)) if !rules.writable_code => {
+            (Outcome::Failed, "code is writable while it runs: no SGX2")
+        }
+        (true, _) => (Outcome::Warning, "code is writable while it runs: no SGX2"),
     };
     findings.set(CheckName::Code, result, reason);
 }
 
-fn manifest(rules: &LaunchRules, deployment: &Deployment) -> Result<String, String> {
+fn among(found: Digest, accepted: &[Hex<32>]) -> Result<String, String> {
+    match accepted.contains(&Hex(found.0)) {
+        true => Ok(format!("it is {found}")),
+        false => Err(format!("{found} is not among those that the policy names")),
+    }
+}
+
+/// Checks on whose terms the launch was made.
+fn manifest(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &Statement) {
+    let name = CheckName::Manifest;
+    let is_named = findings.has_passed(CheckName::Launch);
+    let demand = rules.filter(|rules| rules.demands_manifest());
+    let (result, reason) = match (demand, &statement.deployment) {
+        (Some(_), None) => {
+            (Outcome::Failed, "a local launch, without a manifest, and the policy demands one")
+        }
+        (Some(rules), Some(deployment)) => {
+            return findings.decide(name, is_manifest(rules, deployment));
+        }
+        (None, _) if is_named => {
+            (Outcome::NotChecked, "the policy names the launch, with its terms")
+        }
+        (None, None) => (Outcome::Warning, "a local launch: whoever started it chose its terms"),
+        (None, Some(_)) => (
+            Outcome::Warning,
+            "the policy names no owner: whoever signed the manifest chose its terms",
+        ),
+    };
+    findings.set(name, result, reason);
+}
+
+fn is_manifest(rules: &LaunchRules, deployment: &Deployment) -> Result<String, String> {
     let Deployment { owner, name, version, generation, manifest } = deployment;
     if !rules.owners.is_empty() && !rules.owners.contains(&Hex(owner.0)) {
         return Err(format!("its owner is {owner}, whom the policy does not name"));

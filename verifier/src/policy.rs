@@ -24,7 +24,7 @@ pub use text::{MAX_POLICY_BYTES, PolicyError};
 /// [claims]                    # what the report data must bind
 /// required = true             # false accepts a quote alone
 ///
-/// [launch]                    # what Twine's launch statement must say; without it, anything
+/// [launch]                    # what Twine's launch statement must say; without it, only warnings
 /// launches = ["00…"]          # hash of the statement without nonce and key, any of these
 /// programs = ["00…"]          # SHA-256 of the program, any of these
 /// owners = ["00…"]            # SHA-256 of the key of the manifest's owner, any of these
@@ -121,7 +121,9 @@ impl Default for ClaimRules {
     }
 }
 
-/// The table `[launch]`. What is empty or absent is not checked.
+/// The table `[launch]`. What is empty or absent is not checked. Everybody can sign a manifest with any
+/// name, version and generation, so whoever makes a policy without [`Policy::from_toml`] names a launch,
+/// an owner or a manifest beside them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LaunchRules {

@@ -52,14 +52,22 @@ fn deployed() -> Statement {
     Statement { kind: Kind::Deployment, deployment: Some(deployment), ..local() }
 }
 
-/// Verifies evidence whose claim `twine` has these bytes.
-fn judge_bytes(statement: &[u8], rules: &str) -> Verdict {
-    let claims = map(&[pubkey(KEY.info()), ("nonce", bytes(b"n")), ("twine", bytes(statement))]);
-    let evidence = SIMULATION.evidence(&claims);
+/// Verifies evidence under a policy for the simulation, with more rules.
+fn judge_evidence(evidence: &[u8], rules: &str) -> Verdict {
     let collateral = SIMULATION.collateral(&State::default());
     let policy = policy(&format!("root = 'simulation'\n[enclave]\nany = true\n{rules}"));
     let roots = Roots::with_simulation(SIMULATION.root());
-    verify(&request(&evidence, &collateral, &policy, &roots, NOW))
+    verify(&request(evidence, &collateral, &policy, &roots, NOW))
+}
+
+/// The claims with a claim `twine` of these bytes.
+fn claims(statement: &[u8]) -> Vec<u8> {
+    map(&[pubkey(KEY.info()), ("nonce", bytes(b"n")), ("twine", bytes(statement))])
+}
+
+/// Verifies evidence whose claim `twine` has these bytes.
+fn judge_bytes(statement: &[u8], rules: &str) -> Verdict {
+    judge_evidence(&SIMULATION.evidence(&claims(statement)), rules)
 }
 
 fn judge(statement: &Statement, rules: &str) -> Verdict {
@@ -147,6 +155,67 @@ fn code_that_is_writable_while_it_runs_is_refused_unless_the_policy_accepts_it()
 }
 
 #[test]
+fn a_policy_that_names_no_program_launch_or_owner_warns_that_any_program_is_accepted() {
+    let verdict = judge_bytes(&local().encode(), "");
+    assert!(verdict.is_accepted());
+    let reason = "the policy has no table [launch]: any program in this image is accepted";
+    assert_check(&verdict, CheckName::Program, Outcome::Warning, reason);
+    let reason = "the policy has no table [launch]";
+    assert_check(&verdict, CheckName::Launch, Outcome::NotChecked, reason);
+    // An owner, a manifest and a launch decide which program it is.
+    for (statement, rule) in [
+        (local(), format!("launches = ['{}']", local().launch())),
+        (deployed(), format!("owners = ['{}']", "55".repeat(32))),
+        (deployed(), format!("manifests = ['{}']", "66".repeat(32))),
+    ] {
+        let verdict = judge(&statement, &rule);
+        assert!(verdict.is_accepted());
+        let reason = "the policy names none";
+        assert_check(&verdict, CheckName::Program, Outcome::NotChecked, reason);
+    }
+    // Evidence of others says nothing of programs.
+    let evidence = SIMULATION.evidence(&map(&[pubkey(KEY.info())]));
+    let verdict = judge_evidence(&evidence, "");
+    assert!(verdict.is_accepted());
+    let reason = "the claims have no statement";
+    for name in [CheckName::Statement, CheckName::Program, CheckName::Manifest, CheckName::Code] {
+        assert_check(&verdict, name, Outcome::NotChecked, reason);
+    }
+}
+
+#[test]
+fn code_that_is_writable_while_it_runs_is_a_warning_without_rules_for_launches() {
+    let verdict = judge_bytes(&local().encode(), "");
+    let reason = "no page of code is writable while code runs";
+    assert_check(&verdict, CheckName::Code, Outcome::Passed, reason);
+    let mut statement = local();
+    statement.engine.writable_code = true;
+    let verdict = judge_bytes(&statement.encode(), "");
+    assert!(verdict.is_accepted());
+    let reason = "code is writable while it runs: no SGX2";
+    assert_check(&verdict, CheckName::Code, Outcome::Warning, reason);
+}
+
+#[test]
+fn a_launch_on_the_terms_of_somebody_whom_the_policy_does_not_name_is_a_warning() {
+    let programs = format!("[launch]\nprograms = ['{}']", "44".repeat(32));
+    let other = format!("{programs}\nlaunches = ['{}']", "00".repeat(32));
+    let local_reason = "a local launch: whoever started it chose its terms";
+    let signed_reason = "the policy names no owner: whoever signed the manifest chose its terms";
+    for (statement, reason) in [(local(), local_reason), (deployed(), signed_reason)] {
+        for rules in ["", &programs, &other] {
+            let verdict = judge_bytes(&statement.encode(), rules);
+            assert_eq!(verdict.is_accepted(), rules != other);
+            assert_check(&verdict, CheckName::Manifest, Outcome::Warning, reason);
+        }
+        let verdict = judge(&statement, &format!("launches = ['{}']", statement.launch()));
+        assert!(verdict.is_accepted());
+        let reason = "the policy names the launch, with its terms";
+        assert_check(&verdict, CheckName::Manifest, Outcome::NotChecked, reason);
+    }
+}
+
+#[test]
 fn a_statement_for_another_nonce_or_key_than_the_claims_is_refused_under_any_policy() {
     let with = |nonce: Option<&[u8]>, key: Option<Digest>| {
         let run = Run { nonce: nonce.map(|nonce| Bytes(nonce.to_vec())), key };
@@ -176,10 +245,7 @@ fn a_statement_that_ends_early_or_goes_on_is_refused_at_every_length() {
 #[test]
 fn a_policy_with_launch_rules_refuses_evidence_without_a_statement() {
     let evidence = SIMULATION.evidence(&map(&[pubkey(KEY.info())]));
-    let collateral = SIMULATION.collateral(&State::default());
-    let rule = format!("programs = ['{}']", "44".repeat(32));
-    let policy = policy(&format!("root = 'simulation'\n[enclave]\nany = true\n[launch]\n{rule}"));
-    let roots = Roots::with_simulation(SIMULATION.root());
-    let verdict = verify(&request(&evidence, &collateral, &policy, &roots, NOW));
+    let verdict =
+        judge_evidence(&evidence, &format!("[launch]\nprograms = ['{}']", "44".repeat(32)));
     assert_fails(&verdict, CheckName::Statement, "the claims have no statement");
 }
