@@ -1,14 +1,32 @@
 //! What the report data binds: the claims, and their key and nonce.
 
+use crate::claims::Claims;
 use crate::evidence::Evidence;
 use crate::verdict::{CheckName, Findings, Outcome};
 use crate::verify::Request;
 
-/// Checks what the report data binds: claims, their key and their nonce.
-pub(crate) fn check(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
+/// The checks of what claims say.
+const OF_CLAIMS: [CheckName; 7] = [
+    CheckName::PubkeyHash,
+    CheckName::Nonce,
+    CheckName::Statement,
+    CheckName::Launch,
+    CheckName::Program,
+    CheckName::Manifest,
+    CheckName::Code,
+];
+
+/// Checks the report data. Returns whether what the claims say can be checked: a genuine quote vouches
+/// for them, or there are none.
+pub(crate) fn report_data(
+    findings: &mut Findings,
+    request: &Request<'_>,
+    evidence: &Evidence,
+) -> bool {
     let found = evidence.report_data();
     let Some(claims) = evidence.claims() else {
-        return without_claims(findings, request, &found);
+        without_claims(findings, request, &found);
+        return true;
     };
     let is_bound = found == claims.report_data();
     findings.decide(
@@ -21,26 +39,18 @@ pub(crate) fn check(findings: &mut Findings, request: &Request<'_>, evidence: &E
             false => Err("the report data is not the SHA-256 of the claims".to_owned()),
         },
     );
-    pubkey_hash(findings, request, evidence);
-    match (request.nonce, claims.nonce()) {
-        (None, _) => {
-            let reason = "no nonce was asked for, so nothing shows that the evidence is new";
-            findings.set(CheckName::Nonce, Outcome::Warning, reason);
-        }
-        (Some(_), None) => {
-            findings.set(CheckName::Nonce, Outcome::Failed, "the claims have no nonce");
-        }
-        (Some(asked), Some(found)) => findings.decide(
-            CheckName::Nonce,
-            match asked == found {
-                true => Ok("the nonce is the one that was asked for".to_owned()),
-                false => Err("the nonce is another than the one that was asked for".to_owned()),
-            },
-        ),
+    let reason = match (findings.has_passed(CheckName::Quote), is_bound) {
+        (true, true) => return true,
+        (true, false) => "the report does not vouch for the claims",
+        (false, _) => "the quote is not genuine, so the claims may be made up",
+    };
+    for name in OF_CLAIMS {
+        findings.set(name, Outcome::NotChecked, reason);
     }
+    false
 }
 
-/// Checks a quote alone.
+/// Checks the report data of a quote alone, and that nothing is demanded of its claims.
 fn without_claims(findings: &mut Findings, request: &Request<'_>, found: &[u8; 64]) {
     let (result, reason) = match request.report_data {
         Some(expected) if expected == found => {
@@ -63,9 +73,25 @@ fn without_claims(findings: &mut Findings, request: &Request<'_>, found: &[u8; 6
     }
 }
 
-fn pubkey_hash(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
+/// Checks the claims `pubkey-hash` and `nonce`.
+pub(crate) fn claims(
+    findings: &mut Findings,
+    request: &Request<'_>,
+    evidence: &Evidence,
+    claims: &Claims,
+) {
+    pubkey_hash(findings, request, evidence, claims);
+    nonce(findings, request.nonce, claims.nonce());
+}
+
+fn pubkey_hash(
+    findings: &mut Findings,
+    request: &Request<'_>,
+    evidence: &Evidence,
+    claims: &Claims,
+) {
     let name = CheckName::PubkeyHash;
-    let Some(hash) = evidence.claims().and_then(|claims| claims.key_hash()) else {
+    let Some(hash) = claims.key_hash() else {
         return findings.set(name, Outcome::Failed, "the claims have no `pubkey-hash`");
     };
     let own = evidence.certificate().map(|certificate| certificate.public_key());
@@ -90,4 +116,20 @@ fn pubkey_hash(findings: &mut Findings, request: &Request<'_>, evidence: &Eviden
             );
         }
     }
+}
+
+fn nonce(findings: &mut Findings, asked: Option<&[u8]>, found: Option<&[u8]>) {
+    let (result, reason) = match (asked, found) {
+        (None, _) => {
+            (Outcome::Warning, "no nonce was asked for, so nothing shows that the evidence is new")
+        }
+        (Some(_), None) => (Outcome::Failed, "the claims have no nonce"),
+        (Some(asked), Some(found)) if asked == found => {
+            (Outcome::Passed, "the nonce is the one that was asked for")
+        }
+        (Some(_), Some(_)) => {
+            (Outcome::Failed, "the nonce is another than the one that was asked for")
+        }
+    };
+    findings.set(CheckName::Nonce, result, reason);
 }

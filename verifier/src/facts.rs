@@ -31,9 +31,11 @@ pub struct Facts {
     pub debug: bool,
     /// The report data.
     pub report_data: Hex<64>,
-    /// What the claims say; a quote alone has none.
+    /// What the claims say. `None` if there are none, or if no genuine quote vouches for them: the check
+    /// `quote` or `report-data` failed.
     pub claims: Option<ClaimFacts>,
-    /// What the launch statement says, if there is one that can be read.
+    /// What the launch statement says. `None` if there is none that can be read, or if no genuine quote
+    /// vouches for the claims.
     pub launch: Option<LaunchFacts>,
     /// What the platform's certificate says, if it could be read.
     pub platform: Option<PlatformFacts>,

@@ -3,6 +3,7 @@
 use crate::appraise;
 use crate::binding;
 use crate::bytes::{Bytes, Hex, Moment};
+use crate::claims::Claims;
 use crate::collateral::Collateral;
 use crate::evidence::{Evidence, Tee};
 use crate::facts::{ClaimFacts, CollateralFacts, Facts, TcbFacts};
@@ -84,8 +85,14 @@ pub fn verify(request: &Request<'_>) -> Verdict {
     facts.tcb = tcb;
     facts.collateral = collateral_facts(request.collateral, claims.as_ref());
 
-    binding::check(&mut findings, request, &evidence);
-    facts.launch = launch::check(&mut findings, request.policy.launch.as_ref(), evidence.claims());
+    if binding::report_data(&mut findings, request, &evidence) {
+        let claims = evidence.claims();
+        if let Some(claims) = claims {
+            binding::claims(&mut findings, request, &evidence, claims);
+        }
+        facts.claims = claims.map(claim_facts);
+        facts.launch = launch::check(&mut findings, request.policy.launch.as_ref(), claims);
+    }
     appraise::certificate(&mut findings, request, &evidence);
     appraise::collateral(&mut findings, request, &facts);
     // What was not signed is not compared with the policy.
@@ -121,7 +128,7 @@ fn simulated(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence
     findings.decide(CheckName::Simulated, result.map(str::to_owned).map_err(str::to_owned));
 }
 
-/// Returns what the evidence itself says.
+/// Returns what the quote itself says.
 fn facts(evidence: &Evidence, genuine: bool) -> Facts {
     let report = &evidence.quote().report;
     let enclave = report.as_sgx();
@@ -143,15 +150,19 @@ fn facts(evidence: &Evidence, genuine: bool) -> Facts {
         svn: enclave.map(|report| report.isv_svn),
         debug,
         report_data: Hex(evidence.report_data()),
-        claims: evidence.claims().map(|claims| ClaimFacts {
-            pubkey_hash: claims.key_hash().map(ToString::to_string),
-            nonce: claims.nonce().map(|nonce| Bytes(nonce.to_vec())),
-            ignored: claims.others().to_vec(),
-        }),
+        claims: None,
         launch: None,
         platform: None,
         tcb: None,
         collateral: None,
+    }
+}
+
+fn claim_facts(claims: &Claims) -> ClaimFacts {
+    ClaimFacts {
+        pubkey_hash: claims.key_hash().map(ToString::to_string),
+        nonce: claims.nonce().map(|nonce| Bytes(nonce.to_vec())),
+        ignored: claims.others().to_vec(),
     }
 }
 

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::cbor::{bytes, map, pubkey};
+use common::cbor::{bytes, evidence, map, pubkey};
 use common::pki::{Key, sha256};
-use common::simulation::{NOW, Simulation, State};
+use common::simulation::{Enclave, NOW, Simulation, State};
 use common::{assert_check, failed, policy, request};
 use std::sync::LazyLock;
 use twine_evidence::bytes::{Bytes, Digest};
@@ -229,6 +229,56 @@ fn a_statement_for_another_nonce_or_key_than_the_claims_is_refused_under_any_pol
     let reason = "the key of the statement is not that of the claims";
     assert_fails(&with(Some(b"n"), Some(Digest([0; 32]))), CheckName::Statement, reason);
     assert_fails(&with(Some(b"n"), None), CheckName::Statement, reason);
+}
+
+/// The checks of what claims say.
+const OF_CLAIMS: [CheckName; 7] = [
+    CheckName::PubkeyHash,
+    CheckName::Nonce,
+    CheckName::Statement,
+    CheckName::Launch,
+    CheckName::Program,
+    CheckName::Manifest,
+    CheckName::Code,
+];
+
+/// Asserts that nothing is said about claims that may be made up.
+#[track_caller]
+fn assert_claims_are_not_looked_at(verdict: &Verdict, reason: &str) {
+    for name in OF_CLAIMS {
+        assert_check(verdict, name, Outcome::NotChecked, reason);
+    }
+    let facts = verdict.facts().unwrap();
+    assert_eq!((&facts.claims, &facts.launch), (&None, &None));
+    assert!(!verdict.is_accepted());
+}
+
+#[test]
+fn claims_that_the_report_does_not_vouch_for_are_not_looked_at() {
+    let owner = format!("[launch]\nowners = ['{}']", "55".repeat(32));
+    let bound = claims(&local().encode());
+    let quote = SIMULATION.quote(&Enclave::with_claims(&bound));
+    let verdict = judge_evidence(&evidence(&quote, &claims(&deployed().encode())), &owner);
+    assert_eq!(failed(&verdict), [CheckName::ReportData]);
+    assert_claims_are_not_looked_at(&verdict, "the report does not vouch for the claims");
+    // The claims that it does vouch for are looked at.
+    let verdict = judge_evidence(&evidence(&quote, &bound), &owner);
+    assert_eq!(failed(&verdict), [CheckName::Manifest]);
+    let facts = verdict.facts().unwrap();
+    assert_eq!(facts.launch.as_ref().unwrap().statement, local());
+    assert_eq!(facts.claims.as_ref().unwrap().nonce.as_ref().unwrap().0, b"n");
+}
+
+#[test]
+fn claims_of_a_quote_that_is_not_genuine_are_not_looked_at() {
+    let bound = claims(&deployed().encode());
+    let mut quote = SIMULATION.quote(&Enclave::with_claims(&bound));
+    // The first byte of MRENCLAVE: the header has 48 bytes, and 64 of the report come before it.
+    quote[48 + 64] ^= 1;
+    let verdict = judge_evidence(&evidence(&quote, &bound), "");
+    assert_eq!(failed(&verdict), [CheckName::Quote, CheckName::Signature]);
+    let reason = "the quote is not genuine, so the claims may be made up";
+    assert_claims_are_not_looked_at(&verdict, reason);
 }
 
 #[test]

@@ -206,7 +206,7 @@ pub const TABLE: &[Row] = &[
         JUNE,
         &[Quote, Revocation, TcbInfo],
         PubkeyHash,
-        "it is that of the certificate's key",
+        "the quote is not genuine, so the claims may be made up",
     ),
     row(
         "ra-tls-intel-sgxsdk.pem",
