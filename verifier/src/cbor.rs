@@ -1,6 +1,7 @@
 //! A strict reader of CBOR (RFC 8949): definite lengths only, and nothing is allocated.
 
 use crate::claims::{MAX_CLAIMS, TAG_QUOTE};
+use crate::text::Quoted;
 use minicbor::Decoder;
 use minicbor::data::Type;
 
@@ -44,7 +45,7 @@ pub enum CborError {
         count: usize,
     },
     /// A key occurs twice in the map of claims.
-    #[error("the claim `{name}` occurs twice")]
+    #[error("the claim {name} occurs twice", name = Quoted(name))]
     Duplicate {
         /// The key.
         name: String,

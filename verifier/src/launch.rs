@@ -4,6 +4,7 @@ use crate::bytes::Hex;
 use crate::claims::{Claims, KeyHash};
 use crate::facts::LaunchFacts;
 use crate::policy::LaunchRules;
+use crate::text::Quoted;
 use crate::verdict::{CheckName, Findings, Outcome};
 use twine_evidence::bytes::Digest;
 use twine_evidence::statement::{Deployment, Statement};
@@ -142,11 +143,12 @@ fn manifest(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &St
 
 fn is_manifest(rules: &LaunchRules, deployment: &Deployment) -> Result<String, String> {
     let Deployment { owner, name, version, generation, manifest } = deployment;
+    let quoted = Quoted(name);
     if !rules.owners.is_empty() && !rules.owners.contains(&Hex(owner.0)) {
         return Err(format!("its owner is {owner}, whom the policy does not name"));
     }
     if rules.name.as_ref().is_some_and(|wanted| wanted != name) {
-        return Err(format!("it is of the deployment {name}"));
+        return Err(format!("it is of the deployment {quoted}"));
     }
     if rules.least_version.is_some_and(|least| *version < least) {
         return Err(format!("its version is {version}, too old"));
@@ -157,5 +159,5 @@ fn is_manifest(rules: &LaunchRules, deployment: &Deployment) -> Result<String, S
     if !rules.manifests.is_empty() && !rules.manifests.contains(&Hex(manifest.0)) {
         return Err(format!("{manifest} is not among those that the policy names"));
     }
-    Ok(format!("{name}, version {version}, of owner {owner}"))
+    Ok(format!("{quoted}, version {version}, of owner {owner}"))
 }

@@ -63,6 +63,7 @@ mod platform;
 mod policy;
 mod roots;
 mod tcb;
+mod text;
 mod verdict;
 mod verify;
 

@@ -1,6 +1,7 @@
 //! The result of a verification: what was checked, with which result, and why.
 
 use crate::facts::Facts;
+use crate::text::visible;
 use serde::Serialize;
 use std::fmt;
 
@@ -153,7 +154,8 @@ pub struct Check {
     pub name: CheckName,
     /// How it ended.
     pub result: Outcome,
-    /// Why, in one line for people.
+    /// Why, in one line for people. Text from evidence and collateral is escaped in it, and cut where it
+    /// is long.
     pub reason: String,
 }
 
@@ -231,10 +233,10 @@ impl Findings {
         Findings { checks: CheckName::ALL.map(unreached).to_vec() }
     }
 
-    /// Sets the outcome of a check.
-    pub(crate) fn set(&mut self, name: CheckName, result: Outcome, reason: impl Into<String>) {
+    /// Sets the outcome of a check. The reason is made safe to show.
+    pub(crate) fn set(&mut self, name: CheckName, result: Outcome, reason: impl AsRef<str>) {
         if let Some(check) = self.checks.iter_mut().find(|check| check.name == name) {
-            *check = Check { name, result, reason: reason.into() };
+            *check = Check { name, result, reason: visible(reason.as_ref()) };
         }
     }
 

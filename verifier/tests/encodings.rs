@@ -103,6 +103,14 @@ fn a_key_that_occurs_twice_is_refused() {
 }
 
 #[test]
+fn the_name_of_a_claim_is_escaped_and_cut_where_an_error_says_it() {
+    let long = format!("\u{1b}[2J{}", "x".repeat(1000));
+    let twice = map(&[(&long, head(0, 1)), (&long, head(0, 1))]);
+    let reason = format!(r#"the claim "\u{{1b}}[2J{}"… occurs twice"#, "x".repeat(124));
+    assert_eq!(refused_claims(&twice).to_string(), reason);
+}
+
+#[test]
 fn indefinite_lengths_are_refused_everywhere() {
     let items: [(&str, &[u8]); 4] = [
         ("array", &[0x9f, 0xff]),

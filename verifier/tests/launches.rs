@@ -111,7 +111,7 @@ fn launch_and_program_must_be_ones_that_the_policy_names() {
 fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_names() {
     let owner = "55".repeat(32);
     let owners = format!("owners = ['{owner}']");
-    let reason = format!("shop, version 3, of owner {owner}");
+    let reason = format!("\"shop\", version 3, of owner {owner}");
     for rule in [
         owners.clone(),
         format!("{owners}\nname = 'shop'"),
@@ -130,7 +130,7 @@ fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_n
             format!("owners = ['{zeros}']"),
             format!("its owner is {owner}, whom the policy does not name"),
         ),
-        (format!("{owners}\nname = 'bank'"), "it is of the deployment shop".to_owned()),
+        (format!("{owners}\nname = 'bank'"), "it is of the deployment \"shop\"".to_owned()),
         (format!("{owners}\nleast-version = 4"), "its version is 3, too old".to_owned()),
         (format!("{owners}\ngeneration = 2"), "its generation is 1".to_owned()),
         (
@@ -140,6 +140,23 @@ fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_n
     ] {
         assert_fails(&judge(&deployed(), &rule), CheckName::Manifest, &reason);
     }
+}
+
+#[test]
+fn the_name_of_a_deployment_is_escaped_and_cut_in_reasons() {
+    let owner = "55".repeat(32);
+    let named = |name: &str| {
+        let mut statement = deployed();
+        statement.deployment.as_mut().unwrap().name = name.to_owned();
+        statement
+    };
+    let rule = format!("owners = ['{owner}']");
+    let verdict = judge(&named("a\u{1b}[2J\", version 9"), &rule);
+    let reason = format!(r#""a\u{{1b}}[2J\", version 9", version 3, of owner {owner}"#);
+    assert_passes(&verdict, CheckName::Manifest, &reason);
+    let verdict = judge(&named(&"x".repeat(1000)), &format!("{rule}\nname = 'bank'"));
+    let reason = format!("it is of the deployment \"{}\"…", "x".repeat(128));
+    assert_fails(&verdict, CheckName::Manifest, &reason);
 }
 
 #[test]
