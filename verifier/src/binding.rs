@@ -118,18 +118,26 @@ fn pubkey_hash(
     }
 }
 
+/// Below how many bytes a nonce can be guessed: an attacker with a genuine machine makes evidence for
+/// each in advance.
+const MIN_NONCE_BYTES: usize = 8;
+
 fn nonce(findings: &mut Findings, asked: Option<&[u8]>, found: Option<&[u8]>) {
     let (result, reason) = match (asked, found) {
         (None, _) => {
             (Outcome::Warning, "no nonce was asked for, so nothing shows that the evidence is new")
         }
+        (Some([]), _) => (Outcome::Failed, "an empty nonce was asked for, which is none"),
         (Some(_), None) => (Outcome::Failed, "the claims have no nonce"),
-        (Some(asked), Some(found)) if asked == found => {
-            (Outcome::Passed, "the nonce is the one that was asked for")
-        }
-        (Some(_), Some(_)) => {
+        (Some(asked), Some(found)) if asked != found => {
             (Outcome::Failed, "the nonce is another than the one that was asked for")
         }
+        (Some(asked), Some(_)) if asked.len() < MIN_NONCE_BYTES => (
+            Outcome::Warning,
+            "the nonce is the one that was asked for, but it has fewer than 8 bytes: the evidence may \
+             have been made in advance",
+        ),
+        (Some(_), Some(_)) => (Outcome::Passed, "the nonce is the one that was asked for"),
     };
     findings.set(CheckName::Nonce, result, reason);
 }

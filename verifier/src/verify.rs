@@ -30,7 +30,9 @@ pub struct Request<'a> {
     pub roots: &'a Roots,
     /// The time of the verification. Old evidence is verified at the time of its making.
     pub at: Moment,
-    /// The bytes that the claim `nonce` must hold, if the evidence was asked for with some.
+    /// The bytes that the claim `nonce` must hold, if the evidence was asked for with some: 16 random
+    /// bytes or more, which were never used before. Fewer than 8 give a warning, and none at all never
+    /// pass.
     pub nonce: Option<&'a [u8]>,
     /// The key that the claim `pubkey-hash` must be of: a SubjectPublicKeyInfo in DER. Evidence in a
     /// certificate is compared with the certificate's key in any case.

@@ -184,17 +184,42 @@ fn claims_that_another_quote_binds_are_refused() {
 
 #[test]
 fn the_nonce_must_be_the_one_that_was_asked_for() {
-    let evidence = SIMULATION.evidence(&map(&[pubkey(KEY.info()), ("nonce", bytes(b"right"))]));
-    let verdict = judge_with(&evidence, "", |expected| expected.nonce = Some(b"right"));
+    let evidence =
+        SIMULATION.evidence(&map(&[pubkey(KEY.info()), ("nonce", bytes(b"the right nonce"))]));
+    let verdict = judge_with(&evidence, "", |expected| expected.nonce = Some(b"the right nonce"));
     assert!(verdict.is_accepted());
     let reason = "the nonce is the one that was asked for";
     assert_check(&verdict, CheckName::Nonce, Outcome::Passed, reason);
-    let verdict = judge_with(&evidence, "", |expected| expected.nonce = Some(b"wrong"));
+    let verdict = judge_with(&evidence, "", |expected| expected.nonce = Some(b"the wrong nonce"));
     let reason = "the nonce is another than the one that was asked for";
     assert_fails(&verdict, CheckName::Nonce, reason);
     let without = SIMULATION.evidence(&claims());
-    let verdict = judge_with(&without, "", |expected| expected.nonce = Some(b"right"));
+    let verdict = judge_with(&without, "", |expected| expected.nonce = Some(b"the right nonce"));
     assert_fails(&verdict, CheckName::Nonce, "the claims have no nonce");
+}
+
+#[test]
+fn an_empty_nonce_never_passes_and_a_short_one_warns() {
+    let with =
+        |nonce: &[u8]| SIMULATION.evidence(&map(&[pubkey(KEY.info()), ("nonce", bytes(nonce))]));
+    let reason = "an empty nonce was asked for, which is none";
+    for evidence in [with(b""), with(b"n"), SIMULATION.evidence(&claims())] {
+        let verdict = judge_with(&evidence, "", |expected| expected.nonce = Some(b""));
+        assert_fails(&verdict, CheckName::Nonce, reason);
+    }
+    let verdict = judge_with(&with(b""), "", |expected| expected.nonce = Some(b"12345678"));
+    let reason = "the nonce is another than the one that was asked for";
+    assert_fails(&verdict, CheckName::Nonce, reason);
+
+    let verdict = judge_with(&with(b"1234567"), "", |expected| expected.nonce = Some(b"1234567"));
+    assert!(verdict.is_accepted());
+    let reason = "the nonce is the one that was asked for, but it has fewer than 8 bytes: the \
+                  evidence may have been made in advance";
+    assert_check(&verdict, CheckName::Nonce, Outcome::Warning, reason);
+    let verdict = judge_with(&with(b"12345678"), "", |expected| expected.nonce = Some(b"12345678"));
+    assert!(verdict.is_accepted());
+    let reason = "the nonce is the one that was asked for";
+    assert_check(&verdict, CheckName::Nonce, Outcome::Passed, reason);
 }
 
 #[test]
