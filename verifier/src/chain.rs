@@ -43,14 +43,21 @@ impl Chain {
     }
 
     /// Returns whether the chain claims to lead to a root: whether it has the root, or a certificate
-    /// whose issuer has the root's name.
-    pub(crate) fn names(&self, root: &[u8]) -> bool {
-        let Ok(root) = x509_cert::Certificate::from_der(root) else { return false };
+    /// whose issuer has the root's name. `None` if a certificate can't be read, and no other leads there.
+    pub(crate) fn names(&self, root: &[u8]) -> Option<bool> {
+        let root = x509_cert::Certificate::from_der(root).ok()?;
         let name = root.tbs_certificate().subject();
-        self.certificates.iter().any(|certificate| {
-            x509_cert::Certificate::from_der(certificate)
-                .is_ok_and(|certificate| certificate.tbs_certificate().issuer() == name)
-        })
+        let mut is_readable = true;
+        for certificate in &self.certificates {
+            match x509_cert::Certificate::from_der(certificate) {
+                Ok(certificate) if certificate.tbs_certificate().issuer() == name => {
+                    return Some(true);
+                }
+                Ok(_) => {}
+                Err(_) => is_readable = false,
+            }
+        }
+        is_readable.then_some(false)
     }
 
     /// Checks that the leaf leads to a root, and by lists, where there are any, that none of the

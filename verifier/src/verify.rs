@@ -60,8 +60,6 @@ pub fn verify(request: &Request<'_>) -> Verdict {
             Tee::Tdx => Err("the quote is of a TDX domain, not of an SGX enclave".to_owned()),
         },
     );
-    simulated(&mut findings, request, &evidence);
-
     let claims = match request.roots.find(&request.policy.root) {
         Some(root) => {
             genuine::verify(&mut findings, &evidence, request.collateral, root, request.at)
@@ -72,6 +70,7 @@ pub fn verify(request: &Request<'_>) -> Verdict {
             None
         }
     };
+    simulated(&mut findings, request, &evidence);
     let platform = match &claims {
         Some(claims) => Some(PlatformIdentity::verified(claims)),
         None => PlatformIdentity::claimed(&evidence, request.collateral),
@@ -115,7 +114,18 @@ fn simulated(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence
         let reason = "the simulation's root is not given here";
         return findings.set(CheckName::Simulated, Outcome::NotChecked, reason);
     };
-    let is_simulated = evidence.pck_chain(request.collateral).is_ok_and(|chain| chain.names(root));
+    let chain = evidence.pck_chain(request.collateral).ok();
+    let is_simulated = match chain.and_then(|chain| chain.names(root)) {
+        Some(is_simulated) => is_simulated,
+        // `dcap-qvl` has read the chain, and it led to the policy's root.
+        None if findings.has_passed(CheckName::Quote) => {
+            request.roots.find(&request.policy.root) == Some(root)
+        }
+        None => {
+            let reason = "the platform's certificates can't be read";
+            return findings.set(CheckName::Simulated, Outcome::NotChecked, reason);
+        }
+    };
     let result = match (is_simulated, request.policy.root == Root::Simulation) {
         (true, true) => {
             let reason = "the quote is simulated, as the policy wants it: it protects nothing";

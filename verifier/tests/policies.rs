@@ -5,7 +5,7 @@ mod common;
 use common::simulation::{Enclave, NOW, Simulation, State};
 use common::{assert_check, collateral, failed, policy, request, sample};
 use std::sync::LazyLock;
-use twine_verifier::{CheckName, Moment, Outcome, Request, Roots, Verdict, verify};
+use twine_verifier::{CheckName, Moment, Outcome, Policy, Request, Root, Roots, Verdict, verify};
 
 static SIMULATION: LazyLock<Simulation> = LazyLock::new(Simulation::new);
 
@@ -78,6 +78,57 @@ fn a_quote_of_hardware_is_refused_by_a_policy_for_the_simulation_which_says_so()
     assert_check(&verdict, CheckName::Simulated, Outcome::Failed, reason);
     let reason = "it does not lead to the root that the policy names";
     assert_check(&verdict, CheckName::Chain, Outcome::Failed, reason);
+}
+
+#[test]
+fn a_chain_that_cannot_be_read_is_called_neither_simulated_nor_hardware() {
+    let quote = SIMULATION.quote(&Enclave::default());
+    let begin = b"-----BEGIN CERTIFICATE-----\n";
+    let is_begin = |offset: &usize| quote[*offset..].starts_with(begin);
+    let contents: Vec<_> =
+        (0..quote.len()).filter(is_begin).map(|offset| offset + begin.len()).collect();
+    assert_eq!(contents.len(), 3);
+    let collateral = SIMULATION.collateral(&State::default());
+    let roots = Roots::with_simulation(SIMULATION.root());
+    let reason = "the platform's certificates can't be read";
+    // What is no base64, and what is base64 of no certificate.
+    for letter in [b'!', b'A'] {
+        let mut quote = quote.clone();
+        for &offset in &contents {
+            quote[offset] = letter;
+        }
+        for root in ["simulation", "intel"] {
+            let policy = policy(&rules("").replace("simulation", root));
+            let verdict = verify(&request(&quote, &collateral, &policy, &roots, NOW));
+            assert_check(&verdict, CheckName::Simulated, Outcome::NotChecked, reason);
+            assert_eq!(verdict.check(CheckName::Quote).result, Outcome::Failed);
+            assert!(!verdict.is_accepted());
+        }
+    }
+}
+
+#[test]
+fn a_genuine_quote_is_simulated_if_it_leads_to_the_simulation_whoever_reads_its_chain() {
+    let mut quote = SIMULATION.quote(&Enclave::default());
+    // A vertical tab in place of a line end: dcap-qvl reads the chain, and stricter readers do not.
+    let end = b"-----END CERTIFICATE-----\n";
+    let offset = quote.windows(end.len()).position(|text| text == end).unwrap();
+    quote[offset + end.len() - 1] = 0x0b;
+    let collateral = SIMULATION.collateral(&State::default());
+    let roots = Roots::with_simulation(SIMULATION.root());
+    let policy = policy(&rules("[claims]\nrequired = false"));
+    let verdict = verify(&request(&quote, &collateral, &policy, &roots, NOW));
+    assert!(verdict.is_accepted());
+    let reason = "the quote is simulated, as the policy wants it: it protects nothing";
+    assert_check(&verdict, CheckName::Simulated, Outcome::Warning, reason);
+    // A policy that has the same root as a certificate wants no simulation.
+    let policy = Policy { root: Root::Certificate(SIMULATION.root()), ..policy };
+    let verdict = verify(&request(&quote, &collateral, &policy, &roots, NOW));
+    assert_fails(
+        &verdict,
+        CheckName::Simulated,
+        "the quote is simulated, and the policy wants hardware",
+    );
 }
 
 #[test]

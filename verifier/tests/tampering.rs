@@ -66,17 +66,24 @@ fn certificates(evidence: &[u8]) -> [Range<usize>; 3] {
     [0, 1, 2].map(|number| begins[number]..ends[number] + end.len())
 }
 
-/// Asserts that the bytes whose change is accepted mean nothing: line ends in the chain, the chain's
-/// copy of the root, in whose place the policy's is taken.
+/// Asserts that the bytes whose change is accepted mean nothing: line ends in the chain; the chain's
+/// copy of the root, in whose place the policy's is taken; the chain's length, where it then ends within
+/// that copy.
 fn assert_immaterial(case: &Case) {
     let [leaf, _, root] = certificates(&case.evidence);
     // The chain ends with a line end, and Intel's with a zero byte besides.
     let copy = root.start..root.end + 2;
+    let length = u32::from_le_bytes(*case.evidence[..leaf.start].last_chunk().unwrap());
     let immaterial = case.immaterial();
     for &offset in &immaterial {
         let byte = case.evidence[offset];
         let is_line_end = byte == b'\n' && (leaf.start..root.start).contains(&offset);
-        assert!(is_line_end || copy.contains(&offset), "byte {offset} (`{}`)", byte as char);
+        let is_length = (leaf.start - 4..leaf.start).contains(&offset) && {
+            let changed = length ^ 1 << (8 * (offset + 4 - leaf.start) + offset % 8);
+            copy.contains(&(leaf.start + changed as usize))
+        };
+        let means_nothing = is_line_end || is_length || copy.contains(&offset);
+        assert!(means_nothing, "byte {offset} (`{}`)", byte as char);
     }
     println!("{} of {} bytes mean nothing", immaterial.len(), case.evidence.len());
 }
