@@ -106,11 +106,30 @@ pub(crate) fn enclave(findings: &mut Findings, rules: &EnclaveRules, facts: &Fac
         Some(found) => Err(format!("it is {found}, less than {least}")),
         None => no_enclave(),
     });
+    if let (Some(signer), Some(left_open)) = (facts.signer, left_open(rules))
+        && findings.has_passed(CheckName::Signer)
+    {
+        let reason = format!("it is {signer}, of whom {left_open} is accepted");
+        findings.set(CheckName::Signer, Outcome::Warning, reason);
+    }
     for (name, result) in [(CheckName::ProductId, product), (CheckName::Svn, svn)] {
         match result {
             Some(result) => findings.decide(name, result),
             None => findings.set(name, Outcome::NotChecked, "the policy names none"),
         }
+    }
+}
+
+/// Says which images a policy accepts that names nothing but their signer.
+fn left_open(rules: &EnclaveRules) -> Option<&'static str> {
+    if !rules.measurements.is_empty() {
+        return None;
+    }
+    match (rules.product_id, rules.least_svn) {
+        (None, None) => Some("every product and older version"),
+        (None, Some(_)) => Some("every product"),
+        (Some(_), None) => Some("every older version"),
+        (Some(_), Some(_)) => None,
     }
 }
 

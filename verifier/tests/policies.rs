@@ -194,6 +194,27 @@ fn measurement_signer_product_and_version_must_be_those_of_the_policy() {
 }
 
 #[test]
+fn a_policy_that_names_no_more_than_a_signer_warns_of_what_it_leaves_open() {
+    let judge = |more: &str| {
+        let signer = "22".repeat(32);
+        let text = format!("root = 'simulation'\n[enclave]\nsigners = ['{signer}']\n{more}");
+        judge(&Enclave::default(), &State::default(), &text, NOW)
+    };
+    for (more, open) in [
+        ("", "every product and older version"),
+        ("least-svn = 3", "every product"),
+        ("product-id = 1", "every older version"),
+    ] {
+        let verdict = judge(more);
+        assert!(verdict.is_accepted());
+        let reason = format!("it is {}, of whom {open} is accepted", "22".repeat(32));
+        assert_check(&verdict, CheckName::Signer, Outcome::Warning, &reason);
+    }
+    let reason = format!("it is {}", "22".repeat(32));
+    assert_passes(&judge("product-id = 1\nleast-svn = 3"), CheckName::Signer, &reason);
+}
+
+#[test]
 fn a_status_that_the_policy_does_not_accept_is_refused_and_what_is_short_is_named() {
     let levels = vec![(7, "UpToDate"), (4, "OutOfDate")];
     let state = State { levels, ..State::default() };
