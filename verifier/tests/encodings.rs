@@ -111,6 +111,19 @@ fn the_name_of_a_claim_is_escaped_and_cut_where_an_error_says_it() {
 }
 
 #[test]
+fn claims_of_others_may_come_in_any_order_and_with_longer_heads() {
+    // A map of two pairs and a string of one byte, each with a length in one byte more than it takes.
+    let nonce = [text("nonce"), vec![2 << 5 | 24, 1, b'n']].concat();
+    let other = [text("a"), head(0, 7)].concat();
+    for pairs in [[nonce.clone(), other.clone()], [other, nonce]] {
+        let claims = [vec![5 << 5 | 24, 2], pairs.concat()].concat();
+        let read = Evidence::parse(&evidence(&QUOTE, &claims)).unwrap();
+        let read = read.claims().unwrap();
+        assert_eq!((read.nonce(), read.others()), (Some(&b"n"[..]), &["a".to_owned()][..]));
+    }
+}
+
+#[test]
 fn indefinite_lengths_are_refused_everywhere() {
     let items: [(&str, &[u8]); 4] = [
         ("array", &[0x9f, 0xff]),
