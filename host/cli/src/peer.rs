@@ -7,13 +7,52 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme,
 };
-use std::io;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long connecting may take, and each wait for the server.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long all of it may take: to connect, and to make the handshake.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long each address of a name may take to connect.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection that fails when its time is over, however often the server sends a byte.
+struct Timed {
+    stream: TcpStream,
+    end: Instant,
+}
+
+/// Returns the time that is left until `end`.
+///
+/// # Errors
+/// None is left.
+fn left(end: Instant) -> io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(io::Error::new(ErrorKind::TimedOut, "the time for it is over")),
+        false => Ok(left),
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.end)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.end)?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
 
 /// Splits `HOST:PORT`, where HOST may be a name, an IPv4 address, or an IPv6 address in brackets.
 /// `None` if `text` has another form.
@@ -72,7 +111,16 @@ impl ServerCertVerifier for AnyCertificate {
 
 /// Makes a handshake (TLS 1.3, RFC 8446) with the server, and returns its certificate in DER. The
 /// server has proved that it has the certificate's key.
+///
+/// # Errors
+/// The server can't be reached, or makes no handshake within 20 seconds.
 pub(crate) fn certificate(host: &str, port: u16) -> Result<Vec<u8>, Failure> {
+    certificate_within(TIME_LIMIT, host, port)
+}
+
+/// See [`certificate`], with another limit of time.
+fn certificate_within(limit: Duration, host: &str, port: u16) -> Result<Vec<u8>, Failure> {
+    let end = Instant::now() + limit;
     let unreachable = |error: &io::Error| {
         Failure::system(
             format!("{host}:{port} can't be reached: {error}"),
@@ -86,7 +134,7 @@ pub(crate) fn certificate(host: &str, port: u16) -> Result<Vec<u8>, Failure> {
             "name a server that speaks TLS 1.3",
         )
     };
-    let mut stream = connect(host, port).map_err(|error| unreachable(&error))?;
+    let mut stream = connect(host, port, end).map_err(|error| unreachable(&error))?;
     let provider = Arc::new(rustls_graviola::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -108,15 +156,11 @@ pub(crate) fn certificate(host: &str, port: u16) -> Result<Vec<u8>, Failure> {
 }
 
 /// Connects to the first address that answers.
-fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+fn connect(host: &str, port: u16, end: Instant) -> io::Result<Timed> {
+    let mut failed = io::Error::new(ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                return Ok(stream);
-            }
+        match TcpStream::connect_timeout(&address, left(end)?.min(CONNECT_LIMIT)) {
+            Ok(stream) => return Ok(Timed { stream, end }),
             Err(error) => failed = error,
         }
     }
@@ -126,6 +170,30 @@ fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_that_sends_a_byte_now_and_then_does_not_hold_the_command() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The head of a handshake record of 4096 bytes, and then its bytes one by one.
+            let mut sent = stream.write_all(&[22, 3, 3, 16, 0]);
+            let mut count = 0;
+            while sent.is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+                sent = stream.write_all(&[2]);
+                count += 1;
+            }
+            count
+        });
+        let start = Instant::now();
+        let failure = certificate_within(Duration::from_secs(1), "127.0.0.1", port).unwrap_err();
+        assert!(failure.cause().contains("no TLS handshake"), "{failure:?}");
+        assert!((1..5).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        assert!(server.join().unwrap() > 10, "the server was sending all the time");
+    }
 
     #[test]
     fn addresses_have_a_host_and_a_port() {
