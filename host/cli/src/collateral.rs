@@ -2,6 +2,7 @@
 //! simulation.
 
 use crate::failure::Failure;
+use crate::input;
 use crate::xdg;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ impl Options {
             (Some(folder), _) if folder.is_dir() => {
                 only(in_folder(folder, &platform(evidence)?, self.update.into())?)
             }
-            (Some(file), _) => only(parse(&crate::verify::read(file, MAX_COLLATERAL_BYTES)?)?),
+            (Some(file), _) => only(parse(&input::whole_or_standard(file, MAX_COLLATERAL_BYTES)?)?),
             (None, Root::Simulation) => {
                 let json = sgx_sim_quoting::collateral(at.0).map_err(|error| {
                     Failure::new(
@@ -83,7 +84,7 @@ impl Options {
     }
 
     fn fetch(&self, platform: &Platform, policy: &Policy, at: Moment) -> Result<Found, Failure> {
-        let read = |file: &PathBuf| crate::verify::read(file, MAX_COLLATERAL_BYTES);
+        let read = |file: &PathBuf| input::whole(file, input::MAX_TEXT_BYTES);
         let authorities = self.pccs_ca.as_ref().map(read).transpose()?;
         let fetcher = |update| {
             let fetcher = match &self.pccs {

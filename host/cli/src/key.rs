@@ -1,9 +1,9 @@
 //! The keys of volumes, as a user writes them.
 
 use crate::failure::Failure;
+use crate::input::{self, MAX_TEXT_BYTES};
 use crate::signals;
 use std::fmt;
-use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -103,8 +103,7 @@ impl Key {
                         Failure::new(format!("${name}: {error}"), "set it to the passphrase")
                     })?,
                     Some(Source::File(path)) => {
-                        let text = fs::read_to_string(path)
-                            .map_err(|error| Failure::unreadable(path, &error))?;
+                        let text = input::text(path, MAX_TEXT_BYTES)?;
                         let line = text.strip_suffix('\n').unwrap_or(&text);
                         line.strip_suffix('\r').unwrap_or(line).to_owned()
                     }
@@ -120,15 +119,18 @@ impl Key {
 }
 
 fn key_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let length = fs::metadata(path).map_err(|error| Failure::unreadable(path, &error))?.len();
     let make = format!("make one: head -c 32 /dev/urandom > {}", shell_word(path.display()));
-    if length > MAX_KEY_FILE_BYTES as u64 {
+    let bytes = input::start(path, MAX_KEY_FILE_BYTES + 1)
+        .map_err(|error| Failure::unreadable(path, &error))?;
+    if bytes.len() > MAX_KEY_FILE_BYTES {
         return Err(Failure::new(
-            format!("{} is too large for a key file: {length} bytes", path.display()),
+            format!(
+                "{} is too large for a key file: more than {MAX_KEY_FILE_BYTES} bytes",
+                path.display()
+            ),
             make,
         ));
     }
-    let bytes = fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
     if bytes.len() < MIN_KEY_FILE_BYTES {
         return Err(Failure::new(
             format!(

@@ -1,12 +1,13 @@
 //! `twine key`: makes and shows the keys of owners.
 
 use crate::failure::Failure;
+use crate::input::{self, MAX_TEXT_BYTES};
+use crate::output::{not_new, write_new};
 use crate::owner_key::{self, OwnerKey, algorithm_name, public_from_pem, public_to_pem};
 use crate::print::{print_error, print_line, print_text};
 use clap::{Args, Subcommand, ValueEnum};
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_evidence::owner::{Algorithm, PublicKey};
@@ -78,13 +79,13 @@ pub(crate) fn bad_key(path: &Path, error: &owner_key::Error) -> Failure {
 
 /// Reads the private key of an owner from a file.
 pub(crate) fn read_private(path: &Path) -> Result<OwnerKey, Failure> {
-    let pem = fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
+    let pem = input::whole(path, MAX_TEXT_BYTES)?;
     OwnerKey::from_pem(&pem).map_err(|error| bad_key(path, &error))
 }
 
 /// Reads the public key of an owner from a file with either half of the key.
 fn read_either(path: &Path) -> Result<PublicKey, Failure> {
-    let pem = fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
+    let pem = input::whole(path, MAX_TEXT_BYTES)?;
     match public_from_pem(&pem) {
         Err(owner_key::Error::Private) => OwnerKey::from_pem(&pem).map(|key| key.public().clone()),
         public => public,
@@ -92,37 +93,21 @@ fn read_either(path: &Path) -> Result<PublicKey, Failure> {
     .map_err(|error| bad_key(path, &error))
 }
 
-/// Writes a file that must not be there yet. If that fails, no part of it stays.
-fn write_new(path: &Path, contents: &str, mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    let written = file.write_all(contents.as_bytes()).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // Only the first error is reported.
-        let _ = fs::remove_file(path);
-    }
-    written
-}
-
 fn not_written(path: &Path, error: &io::Error) -> Failure {
-    if error.kind() == ErrorKind::AlreadyExists {
-        return Failure::new(
-            format!("{} is there already, and keys are not overwritten", path.display()),
-            "name another file",
-        );
-    }
-    Failure::unwritable(path, error)
+    not_new(path, error, "name another file: keys are never overwritten")
 }
 
 fn new(arguments: &New) -> Result<(), Failure> {
     let New { algorithm, output, public } = arguments;
     let key = OwnerKey::generate((*algorithm).into())
         .map_err(|error| Failure::new(&error, error.remedy()))?;
-    write_new(output, &key.to_pem(), 0o600).map_err(|error| not_written(output, &error))?;
+    write_new(output, key.to_pem().as_bytes(), 0o600)
+        .map_err(|error| not_written(output, &error))?;
     let pem = public_to_pem(key.public());
     match public {
         None => print_text!("{pem}"),
         Some(path) => {
-            if let Err(error) = write_new(path, &pem, 0o644) {
+            if let Err(error) = write_new(path, pem.as_bytes(), 0o644) {
                 // Nobody has used the private key yet.
                 let _ = fs::remove_file(output);
                 return Err(not_written(path, &error));

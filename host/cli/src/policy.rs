@@ -1,17 +1,17 @@
 //! `twine policy`.
 
 use crate::failure::Failure;
+use crate::input;
 use crate::locate;
+use crate::output::{not_new, write_new};
 use crate::print::print_line;
 use crate::program::Program;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_evidence::bytes::{Digest, to_hex};
-use twine_evidence::signed::Signed;
+use twine_evidence::signed::{MAX_BYTES, Signed};
 use twine_host::Tee;
 use twine_image::inspect_file;
 
@@ -66,15 +66,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
             print_line!("{}", text.trim_end());
         }
         Some(path) => {
-            let mut options = OpenOptions::new();
-            let written = options.write(true).create_new(true).open(path);
-            written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
-                Failure::system(
-                    format!("{} can't be written: {error}", path.display()),
-                    &error,
-                    "name another file",
-                )
-            })?;
+            write_new(path, text.as_bytes(), 0o666)
+                .map_err(|error| not_new(path, &error, "name another file: --output FILE"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -103,13 +96,7 @@ fn of_program(path: &Path) -> Result<(String, usize), Failure> {
 
 /// Returns the table `[launch]` for a signed manifest.
 fn of_manifest(path: &Path) -> Result<String, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::system(
-            format!("{} can't be read: {error}", path.display()),
-            &error,
-            "check the path and its permissions",
-        )
-    })?;
+    let bytes = input::whole(path, MAX_BYTES)?;
     let signed = Signed::open(&bytes).map_err(|error| {
         Failure::new(
             format!("{}: {error}", path.display()),

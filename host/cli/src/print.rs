@@ -34,6 +34,41 @@ macro_rules! print_error {
 
 pub(crate) use {print_error, print_line, print_text};
 
+/// Limit on the length of a text of others in one line, in characters.
+const MAX_FOREIGN_CHARACTERS: usize = 500;
+
+/// Returns a text that others have chosen for a place in a line. Control characters and ends of
+/// lines are escaped, and what is longer than [`MAX_FOREIGN_CHARACTERS`] ends with "…".
+pub(crate) fn foreign(text: &str) -> String {
+    let mut rest = text.chars();
+    let start: String = rest.by_ref().take(MAX_FOREIGN_CHARACTERS).collect();
+    let end = if rest.next().is_some() { "…" } else { "" };
+    visible(&start) + end
+}
+
+/// Prints JSON to the standard output. Its strings may be of others.
+pub(crate) fn print_json(json: &str) {
+    print_line!("{}", visible_json(json));
+}
+
+/// Escapes the characters that [`visible`] escapes, as JSON has it (RFC 8259, section 7). Writers of
+/// JSON escape only those below U+0020. The ends of lines between its values stay.
+fn visible_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        let mut room = [0; 4];
+        let text = letter.encode_utf8(&mut room);
+        if letter == '\n' || visible(text) == *text {
+            escaped.push(letter);
+        } else {
+            escaped.extend(
+                letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")),
+            );
+        }
+    }
+    escaped
+}
+
 /// See [`print_text`].
 pub(crate) fn write_stdout(text: Arguments<'_>) {
     check(stdout().write_fmt(text));
@@ -62,5 +97,30 @@ pub(crate) fn finish() -> io::Result<()> {
     match FIRST_ERROR.lock().unwrap_or_else(PoisonError::into_inner).take() {
         None => Ok(()),
         Some(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_has_no_commands_to_a_terminal_and_no_second_line() {
+        assert_eq!(foreign("app\u{1b}[2K\r\naccepted"), r"app\u{1b}[2K\r\naccepted");
+    }
+
+    #[test]
+    fn text_of_others_is_cut_after_its_limit() {
+        assert_eq!(foreign(&"ä".repeat(500)), "ä".repeat(500));
+        assert_eq!(foreign(&"ä".repeat(501)), "ä".repeat(500) + "…");
+    }
+
+    #[test]
+    fn json_means_the_same_after_what_a_terminal_obeys_was_escaped() {
+        let text = "a\u{1b}b\u{7f}c\u{9b}d\u{202e}e\nf ö \u{1f600}";
+        let json = serde_json::to_string_pretty(&[text]).unwrap();
+        let shown = visible_json(&json);
+        assert_eq!(shown, "[\n  \"a\\u001bb\\u007fc\\u009bd\\u202ee\\nf ö \u{1f600}\"\n]");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [text]);
     }
 }

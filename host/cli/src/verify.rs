@@ -2,17 +2,17 @@
 
 use crate::collateral;
 use crate::failure::Failure;
+use crate::input;
 use crate::peer;
-use crate::print::{print_error, print_line};
+use crate::print::{foreign, print_error, print_json, print_line};
 use clap::Args;
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 use twine_evidence::bytes::from_hex;
 use twine_verifier::{
-    MAX_EVIDENCE_BYTES, Moment, Outcome, Policy, PolicyError, Request, Roots, Verdict, verify,
+    Check, CheckName, MAX_EVIDENCE_BYTES, Moment, Outcome, Policy, PolicyError, Request, Roots,
+    Verdict, verify,
 };
 
 /// The exit code for evidence that is refused. A failure to verify exits with 1, wrong usage with 2.
@@ -32,8 +32,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
 
-    /// Nonce that the evidence must contain, in hexadecimal
-    #[arg(long, value_name = "HEX", value_parser = hexadecimal)]
+    /// Nonce that the evidence must contain, in hexadecimal. It shows that the evidence is new if
+    /// you chose it at random, with 16 bytes or more, for this verification
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
     nonce: Option<Given>,
 
     /// Public key that the evidence must be for: a SubjectPublicKeyInfo, PEM or DER
@@ -56,8 +57,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone)]
 struct Given(Vec<u8>);
 
-fn hexadecimal(text: &str) -> Result<Given, String> {
-    from_hex(text).map(Given).ok_or_else(|| "write bytes as hexadecimal digits".into())
+fn nonce(text: &str) -> Result<Given, String> {
+    let bytes = from_hex(text).filter(|bytes| !bytes.is_empty());
+    bytes.map(Given).ok_or_else(|| "write 1 byte or more as hexadecimal digits".into())
 }
 
 fn moment(text: &str) -> Result<Moment, String> {
@@ -72,37 +74,18 @@ fn now() -> Moment {
     Moment(since.as_secs())
 }
 
-/// Reads a file, or the standard input for `-`, but not more than `limit` bytes and one.
-pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let most = limit as u64 + 1;
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
-    } else {
-        fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| {
-        Failure::system(
-            format!("{} can't be read: {error}", path.display()),
-            &error,
-            "check the path and its permissions",
-        )
-    })?;
-    Ok(bytes)
-}
-
 /// Reads evidence from a file, from the standard input, or from a TLS server.
 fn evidence(name: &Path) -> Result<Vec<u8>, Failure> {
     let address = name.to_str().and_then(peer::address).filter(|_| !name.exists());
     match address {
         Some((host, port)) => peer::certificate(&host, port),
-        None => read(name, MAX_EVIDENCE_BYTES),
+        None => input::whole_or_standard(name, MAX_EVIDENCE_BYTES),
     }
 }
 
 /// Reads a public key, in PEM or DER.
 fn public_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = read(path, MAX_EVIDENCE_BYTES)?;
+    let bytes = input::whole(path, input::MAX_TEXT_BYTES)?;
     if !bytes.starts_with(b"-----") {
         return Ok(bytes);
     }
@@ -144,7 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let verdict = verify(&request);
     if arguments.json {
-        print_json(&verdict)?;
+        print_json(&json(&verdict)?);
     } else {
         print(&verdict);
     }
@@ -161,32 +144,37 @@ fn warn_early(early: &Verdict) {
             "warning: Intel's newest TCB info refuses this platform, and will be in force soon: \
              {}: {}",
             check.name,
-            check.reason
+            foreign(&check.reason)
         );
     }
 }
 
-fn print_json(verdict: &Verdict) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(verdict).map_err(|error| {
+fn json(verdict: &Verdict) -> Result<String, Failure> {
+    serde_json::to_string_pretty(verdict).map_err(|error| {
         Failure::new(
             format!("the verdict can't be written as JSON: {error}"),
             "this is a bug in Twine: please report it with the command",
         )
-    })?;
-    print_line!("{json}");
-    Ok(())
+    })
 }
 
-/// Prints a line for each check that was made, and the verdict last.
+/// Returns the line for a check. `None` for one that was not made, and is only named.
+fn line(check: &Check) -> Option<String> {
+    let sign = match (check.result, check.name) {
+        (Outcome::Passed, _) => "ok",
+        (Outcome::Failed, _) => "FAILED",
+        (Outcome::Warning, _) => "warning",
+        // Their reasons say who chose the terms of the launch, and which machine it was.
+        (Outcome::NotChecked, CheckName::Manifest | CheckName::Platform) => "-",
+        (Outcome::NotChecked, _) => return None,
+    };
+    Some(format!("{sign:>8}  {:<22} {}", check.name.to_string(), foreign(&check.reason)))
+}
+
+/// Prints a line for each check that was made, the names of those that were not, and the verdict.
 fn print(verdict: &Verdict) {
-    for check in verdict.checks() {
-        let sign = match check.result {
-            Outcome::Passed => "ok",
-            Outcome::Failed => "FAILED",
-            Outcome::Warning => "warning",
-            Outcome::NotChecked => continue,
-        };
-        print_line!("{sign:>8}  {:<22} {}", check.name.to_string(), check.reason);
+    for line in verdict.checks().iter().filter_map(line) {
+        print_line!("{line}");
     }
     let left_out: Vec<_> = verdict
         .checks()
@@ -195,7 +183,7 @@ fn print(verdict: &Verdict) {
         .map(|check| check.name.to_string())
         .collect();
     if !left_out.is_empty() {
-        print_line!("{:>8}  {}", "", format!("not checked: {}", left_out.join(", ")));
+        print_line!("{:>8}  not checked: {}", "", left_out.join(", "));
     }
     if verdict.is_accepted() {
         print_line!("accepted");
@@ -204,5 +192,35 @@ fn print(verdict: &Verdict) {
         let failed = if failed.is_empty() { "quote".into() } else { failed.join(", ") };
         print_error!("error: the evidence is refused: {failed}");
         print_error!("  help: docs/verifying.md says for each check what to do");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: CheckName, result: Outcome, reason: &str) -> Check {
+        Check { name, result, reason: reason.into() }
+    }
+
+    #[test]
+    fn a_reason_can_not_forge_another_line() {
+        let forged = check(CheckName::Program, Outcome::Failed, "x\r\u{1b}[1A      ok  program\n");
+        assert_eq!(
+            line(&forged).unwrap(),
+            r"  FAILED  program                x\r\u{1b}[1A      ok  program\n"
+        );
+        let long = check(CheckName::Chain, Outcome::Failed, &"x".repeat(10_000));
+        assert_eq!(line(&long).unwrap().chars().count(), 33 + 500 + 1);
+    }
+
+    #[test]
+    fn the_reasons_are_shown_why_manifest_and_platform_were_not_checked() {
+        for name in [CheckName::Manifest, CheckName::Platform] {
+            let shown = line(&check(name, Outcome::NotChecked, "the policy names none"));
+            let wanted = format!("       -  {:<22} the policy names none", name.to_string());
+            assert_eq!(shown, Some(wanted));
+        }
+        assert_eq!(line(&check(CheckName::Nonce, Outcome::NotChecked, "none")), None);
     }
 }

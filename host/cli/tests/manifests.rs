@@ -270,3 +270,22 @@ fn a_manifest_of_an_oci_image_has_the_images_arguments_and_environment() {
     owner.sign("oci");
     owner.run("oci", &[], &["oci:image"]).printed("");
 }
+
+#[test]
+fn devices_without_an_end_are_refused() {
+    let owner = with(&[], &[]);
+    for arguments in [
+        &["manifest", "check", "/dev/zero"][..],
+        &["manifest", "sign", "app.toml", "--key", "/dev/zero"],
+        &["run", "--manifest", "/dev/zero", "app.wat"],
+        &["key", "public", "/dev/zero"],
+        &["policy", "init", "--manifest", "/dev/zero"],
+    ] {
+        owner.twine(arguments).failed_with(1, "/dev/zero is larger than ");
+    }
+    owner.edit("app", "owner = \"owner.pub\"", "owner = \"/dev/zero\"");
+    owner.twine(&["manifest", "check", "app.toml"]).failed_with(1, "`owner`: /dev/zero is larger");
+    owner.edit("app", "owner = \"/dev/zero\"", "owner = \"owner.pub\"");
+    let full = ["manifest", "sign", "app.toml", "--key", "owner.pem", "-o", "/dev/full"];
+    owner.twine(&full).failed_with(1, "/dev/full is there, and is no signed manifest");
+}

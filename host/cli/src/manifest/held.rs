@@ -3,13 +3,13 @@
 
 use super::{SIGNED_START, open_signed};
 use crate::failure::Failure;
+use crate::input;
 use crate::key::Key;
 use crate::mounts::{Given, MountOptions, Mounts, Prepared};
 use crate::variables::Variables;
-use std::fs;
 use std::path::Path;
 use twine_evidence::bytes::Bytes;
-use twine_evidence::signed::Signed;
+use twine_evidence::signed::{MAX_BYTES, Signed};
 use twine_evidence::terms::{self, MountKind, Terms};
 use twine_protocol::key::{Scope, Sealing};
 use twine_protocol::launch::{Diagnostics, Invoke, Limits, Source, Stream, Streams};
@@ -30,7 +30,7 @@ impl Held {
     /// # Errors
     /// The file can't be read, or is not a manifest with its owner's signature.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
+        let bytes = input::whole(path, MAX_BYTES)?;
         if bytes.first() != Some(&SIGNED_START) {
             return Err(Failure::new(
                 format!("{} is not a signed manifest", path.display()),

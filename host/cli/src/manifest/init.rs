@@ -6,13 +6,12 @@ use super::write::Commented;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::mounts::{self, Given, memory};
+use crate::output::{not_new, write_new};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
 use crate::{locate, oci, size};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use twine_evidence::bytes::{Bytes, Digest};
@@ -135,18 +134,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let manifest = manifest(&arguments, source, name)?;
     let file = beside(&arguments.program, &output);
     let text = Commented { manifest: &manifest, owner: &arguments.owner, file: &file }.to_string();
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&output)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::new(
-            format!("{} is there already, and is not overwritten", output.display()),
-            "name another file: --output FILE",
-        ),
-        _ => Failure::unwritable(&output, &error),
-    })?;
+    write_new(&output, text.as_bytes(), 0o666)
+        .map_err(|error| not_new(&output, &error, "name another file: --output FILE"))?;
     print_line!("{}", output.display());
     Ok(())
 }

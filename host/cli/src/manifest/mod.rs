@@ -15,13 +15,13 @@ mod write;
 pub(crate) use held::Held;
 
 use crate::failure::Failure;
+use crate::input::{self, MAX_TEXT_BYTES};
 use crate::owner_key;
-use crate::print::{print_error, print_line, print_text};
+use crate::print::{print_error, print_json, print_line, print_text};
 use crate::program::Program;
 use clap::{Args, Subcommand};
 use document::{Place, Problem};
 use read::{Written, read};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_evidence::bytes::{Digest, to_hex};
@@ -90,7 +90,7 @@ impl From<Failure> for Trouble {
 
 impl Form {
     fn open(path: &Path) -> Result<Self, Trouble> {
-        let bytes = fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
+        let bytes = input::whole(path, MAX_TEXT_BYTES)?;
         if bytes.first() == Some(&SIGNED_START) {
             return Ok(Form::Signed(Box::new(open_signed(path, &bytes)?)));
         }
@@ -238,7 +238,7 @@ fn show(arguments: &Show) -> Result<(), Trouble> {
             "manifest": manifest,
             "warnings": warnings,
         });
-        print_line!("{value:#}");
+        print_json(&format!("{value:#}"));
     } else {
         print_text!("{}", Words { manifest, owner, signed });
         form.warn(path);

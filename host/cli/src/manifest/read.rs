@@ -2,6 +2,7 @@
 
 use super::document::{Document, Place, Problem, Recorded, Table, Value};
 use super::mounts;
+use crate::input::{self, MAX_TEXT_BYTES};
 use crate::owner_key::public_from_pem;
 use crate::size;
 use std::collections::{HashMap, HashSet};
@@ -133,9 +134,9 @@ fn owner(value: &Value<'_, '_>, folder: &Path) -> Result<PublicKey, Recorded> {
     let pem = if text.contains("-----BEGIN") {
         text.trim().as_bytes().to_vec()
     } else {
-        std::fs::read(folder.join(text)).map_err(|error| {
+        input::whole(&folder.join(text), MAX_TEXT_BYTES).map_err(|failure| {
             value.problem(
-                format!("{text} can't be read: {error}"),
+                failure.cause(),
                 "name the file of the owner's public key, which `twine key public` prints",
             )
         })?

@@ -2,12 +2,13 @@
 
 use super::{Form, SIGNED_START, Trouble};
 use crate::failure::Failure;
+use crate::input;
 use crate::key_command::read_private;
 use crate::mounts::same_file;
+use crate::output;
 use crate::owner_key::OwnerKey;
 use crate::print::print_line;
 use clap::Args;
-use std::fs;
 use std::path::{Path, PathBuf};
 use twine_evidence::bytes::Digest;
 use twine_evidence::manifest::Manifest;
@@ -37,8 +38,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Trouble> {
         )
         .into());
     };
-    let output = arguments.output.clone().unwrap_or_else(|| path.with_extension("manifest"));
-    may_write(&output, [path, &arguments.key])?;
+    let target = arguments.output.clone().unwrap_or_else(|| path.with_extension("manifest"));
+    may_write(&target, [path, &arguments.key])?;
     let key = read_private(&arguments.key)?;
     if *key.public() != written.owner {
         return Err(Failure::new(
@@ -54,8 +55,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Trouble> {
     }
     let signed = sign_with(&key, &written.manifest)?;
     form.warn(path);
-    fs::write(&output, signed).map_err(|error| Failure::unwritable(&output, &error))?;
-    print_line!("{}  {}", Digest::of(&written.manifest.encode()), output.display());
+    output::replace(&target, &signed).map_err(|error| Failure::unwritable(&target, &error))?;
+    print_line!("{}  {}", Digest::of(&written.manifest.encode()), target.display());
     Ok(())
 }
 
@@ -86,7 +87,10 @@ fn may_write<'a>(
     inputs: impl IntoIterator<Item = &'a PathBuf>,
 ) -> Result<(), Failure> {
     let is_input = inputs.into_iter().any(|input| same_file(output, input));
-    let other = || fs::read(output).is_ok_and(|bytes| bytes.first() != Some(&SIGNED_START));
+    // An empty file can't be one of the user's.
+    let other = || {
+        input::start(output, 1).is_ok_and(|bytes| bytes.first().is_some_and(|b| *b != SIGNED_START))
+    };
     if is_input || other() {
         return Err(Failure::new(
             format!("{} is there, and is no signed manifest", output.display()),

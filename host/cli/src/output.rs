@@ -1,0 +1,81 @@
+//! Writes whole files, so that a failure leaves no part of one.
+
+use crate::failure::Failure;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Writes a file that must not be there yet, with these permissions. If that fails, no part of it
+/// stays.
+///
+/// # Errors
+/// It is there, or can't be written.
+pub(crate) fn write_new(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    written(file, path, contents)
+}
+
+/// Writes a file in full, or removes it.
+fn written(mut file: File, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let written = file.write_all(contents).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Only the first error is reported.
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// Returns the failure of [`write_new`]. `remedy` is used if the file is there.
+pub(crate) fn not_new(path: &Path, error: &io::Error, remedy: &str) -> Failure {
+    if error.kind() == ErrorKind::AlreadyExists {
+        return Failure::new(
+            format!("{} is there already, and is not overwritten", path.display()),
+            remedy,
+        );
+    }
+    Failure::unwritable(path, error)
+}
+
+/// Writes a file, or replaces the one of this name at once: if that fails, the old one stays. What
+/// is no regular file, such as a pipe, is written to.
+///
+/// # Errors
+/// It can't be written.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    if !is_replaceable(path) {
+        return fs::write(path, contents);
+    }
+    // If the name is a link, replace the file that it leads to.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let other = beside(&path)?;
+    let file = OpenOptions::new().write(true).create_new(true).open(&other)?;
+    written(file, &other, contents)?;
+    let renamed = match fs::metadata(&path) {
+        Ok(old) => fs::set_permissions(&other, old.permissions()),
+        Err(_) => Ok(()),
+    }
+    .and_then(|()| fs::rename(&other, &path));
+    if renamed.is_err() {
+        // Only the first error is reported.
+        let _ = fs::remove_file(&other);
+    }
+    renamed
+}
+
+/// Whether the name can be given to another file: it is free, or that of a regular file. A name in
+/// /dev or /proc, such as /dev/stdout, can lead to a file that another descriptor writes.
+fn is_replaceable(path: &Path) -> bool {
+    let is_kernels = path.starts_with("/dev") || path.starts_with("/proc");
+    !is_kernels && fs::metadata(path).map_or(true, |file| file.is_file())
+}
+
+/// Returns a name for a temporary file in the folder of `path`.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let last = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    let mut name = OsString::from(".");
+    name.push(last);
+    name.push(format!(".{}.part", std::process::id()));
+    Ok(path.with_file_name(name))
+}
