@@ -1,6 +1,8 @@
 //! `twine run --evidence`: quotes for the enclave, and the file for its evidence.
 
 use crate::failure::Failure;
+use crate::mounts::Prepared;
+use crate::{input, output};
 use clap::{Args, ValueEnum};
 use std::fmt;
 use std::fs;
@@ -17,11 +19,13 @@ const MAX_NONCE_BYTES: usize = 64;
 /// Options for evidence of a launch.
 #[derive(Debug, Default, Args)]
 pub(crate) struct EvidenceOptions {
-    /// Write evidence of the launch to FILE, before the program starts. `twine verify` verifies it
+    /// Write evidence of the launch to FILE, before the program starts. `twine verify` verifies it.
+    /// Older evidence in FILE is replaced, and nothing else
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
 
-    /// Put this nonce of whoever asks for the evidence into it: up to 64 bytes in hexadecimal
+    /// Put this nonce of whoever asks for the evidence into it: up to 64 bytes in hexadecimal. It
+    /// shows that the evidence is new if it is random and has 16 bytes or more
     #[arg(long, value_name = "HEX", requires = "evidence", value_parser = nonce)]
     nonce: Option<Nonce>,
 
@@ -74,7 +78,40 @@ impl fmt::Debug for Maker {
     }
 }
 
+/// How evidence starts: tag 60000 in CBOR, or a certificate in PEM.
+const STARTS: [&[u8]; 2] = [&[0xd9, 0xea, 0x60], b"-----BEGIN CERTIFICATE-----"];
+
+/// Limit on what is read of a file to see whether it starts as evidence does, in bytes.
+const MAX_START_BYTES: usize = 32;
+
+/// Whether the start of a file is that of evidence, or the file is empty.
+fn may_be_overwritten(start: &[u8]) -> bool {
+    start.is_empty() || STARTS.iter().any(|wanted| start.starts_with(wanted))
+}
+
 impl EvidenceOptions {
+    /// Checks that the evidence would overwrite nothing but older evidence. `prepared` has the files
+    /// of the run's volumes, which are empty where they are new.
+    ///
+    /// # Errors
+    /// It would, or the file can't be read.
+    pub(crate) fn check_file(&self, prepared: &Prepared) -> Result<(), Failure> {
+        let Some(file) = &self.evidence else { return Ok(()) };
+        // A pipe or a device is written to, and a file that is missing is made.
+        if !fs::metadata(file).is_ok_and(|found| found.is_file()) {
+            return Ok(());
+        }
+        let start = input::start(file, MAX_START_BYTES)
+            .map_err(|error| Failure::unreadable(file, &error))?;
+        if may_be_overwritten(&start) && !prepared.has_volume(file) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            format!("{} is there, and is no evidence: it is not overwritten", file.display()),
+            "name another file: --evidence FILE",
+        ))
+    }
+
     /// Prepares what the options ask for. `None` if they ask for no evidence.
     pub(crate) fn prepare(self, platform: Platform) -> Result<Option<Evidence>, Failure> {
         let Some(file) = self.evidence else { return Ok(None) };
@@ -164,13 +201,12 @@ impl Attestation for Served {
                 pem::encode_config(&block, config).into_bytes()
             }
         };
-        fs::write(&maker.file, contents).map_err(|error| {
+        output::replace(&maker.file, &contents).inspect_err(|error| {
             maker.fail(Failure::system(
                 format!("{} can't be written: {error}", maker.file.display()),
-                &error,
+                error,
                 "name another file",
             ));
-            error
         })
     }
 }

@@ -251,6 +251,11 @@ fn bad_size(text: &str, error: &str) -> Failure {
 }
 
 impl Prepared {
+    /// Whether this file is that of one of the volumes.
+    pub(crate) fn has_volume(&self, path: &Path) -> bool {
+        self.files.iter().any(|volume| same_file(volume, path))
+    }
+
     /// Mounts `source` at `guest`.
     pub(crate) fn mount(
         &mut self,

@@ -94,6 +94,12 @@ fn evidence_of_a_launch_is_accepted_by_the_policy_for_its_program_and_image() {
     assert_eq!(text.code, Some(0), "{text:?}");
     assert!(text.out.contains("protects nothing"), "{text:?}");
     assert!(text.out.ends_with("accepted\n"), "{text:?}");
+    for reason in [
+        "-  manifest               a local launch: whoever started it chose its terms\n",
+        "-  platform               the policy names none; the PPID's hash is ",
+    ] {
+        assert!(text.out.contains(reason), "{reason} {text:?}");
+    }
 }
 
 #[test]
@@ -243,6 +249,51 @@ fn no_program_starts_without_the_evidence_that_was_asked_for() {
 }
 
 #[test]
+fn evidence_replaces_older_evidence_and_nothing_else() {
+    let folder = prepared();
+    let run = |file: &str, options: &[&str]| {
+        let usual = ["run", "-q", "--evidence", file];
+        in_folder(&folder, &[&usual[..], options, &["hello.wat"]].concat())
+    };
+    for (name, contents) in
+        [("key", &b"0123456789abcdef"[..]), ("m.manifest", &[0xd2]), ("b", b" ")]
+    {
+        let path = folder.file(name, contents);
+        run(name, &[]).failed_with(1, &format!("{name} is there, and is no evidence"));
+        assert_eq!(fs::read(path).unwrap(), contents);
+    }
+    run("hello.wat", &[]).failed_with(1, "hello.wat is there");
+    // The file of a new volume is still empty when the evidence is written.
+    run("new.vol", &["--dir", "new.vol"]).failed_with(1, "new.vol is there");
+    folder.file("empty", "");
+    for older in ["empty", "empty", "evidence"] {
+        run(older, &[]).printed("started\n");
+        assert!(fs::read(folder.path().join(older)).unwrap().starts_with(&[0xd9, 0xea, 0x60]));
+    }
+    launch(&folder, &["--evidence-form", "certificate"]).printed("started\n");
+    launch(&folder, &[]).printed("started\n");
+    let left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains(".part")), "{left:?}");
+}
+
+#[test]
+fn evidence_can_be_written_to_a_pipe() {
+    let folder = prepared();
+    let mut command = twine();
+    command.current_dir(folder.path()).args([
+        "run",
+        "-q",
+        "--evidence",
+        "/dev/stdout",
+        "hello.wat",
+    ]);
+    let output = command.output().unwrap();
+    assert!(output.stdout.starts_with(&[0xd9, 0xea, 0x60]), "{output:?}");
+    assert!(output.stdout.ends_with(b"started\n"), "{output:?}");
+}
+
+#[test]
 fn wrong_options_are_wrong_usage() {
     let folder = prepared();
     for options in [
@@ -252,6 +303,8 @@ fn wrong_options_are_wrong_usage() {
         &["run", "--evidence", "e", "--nonce", "", "hello.wat"],
         &["run", "--evidence", "e", "--nonce", &"00".repeat(65), "hello.wat"],
         &["verify", "evidence"],
+        &["verify", "evidence", "--policy", "policy.toml", "--nonce", ""],
+        &["verify", "evidence", "--policy", "policy.toml", "--nonce", "0"],
         &["verify", "evidence", "--policy", "policy.toml", "--at", "yesterday"],
         &["policy", "init"],
     ] {
@@ -272,7 +325,7 @@ fn files_that_are_missing_or_something_else_are_named() {
     folder.file("typo.toml", "root = \"simulation\"\n[enclave]\nany = true\nsinger = []\n");
     verify("evidence", "typo.toml").failed_with(1, "line 4");
     let again = ["policy", "init", "hello.wat", "-o", "policy.toml"];
-    in_folder(&folder, &again).failed_with(1, "policy.toml can't be written");
+    in_folder(&folder, &again).failed_with(1, "policy.toml is there already");
 }
 
 #[test]
