@@ -95,7 +95,7 @@ fn evidence_of_a_launch_is_accepted_by_the_policy_for_its_program_and_image() {
     assert!(text.out.contains("protects nothing"), "{text:?}");
     assert!(text.out.ends_with("accepted\n"), "{text:?}");
     for reason in [
-        "-  manifest               a local launch: whoever started it chose its terms\n",
+        "a local launch: whoever started it chose its terms\n",
         "-  platform               the policy names none; the PPID's hash is ",
     ] {
         assert!(text.out.contains(reason), "{reason} {text:?}");
