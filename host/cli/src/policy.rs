@@ -11,6 +11,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twine_evidence::bytes::{Digest, to_hex};
+use twine_evidence::manifest::AllowedImage;
 use twine_evidence::signed::{MAX_BYTES, Signed};
 use twine_host::Tee;
 use twine_image::inspect_file;
@@ -27,12 +28,12 @@ pub(crate) struct Init {
     #[arg(required_unless_present = "manifest")]
     program: Option<PathBuf>,
 
-    /// Signed manifest that is to run; its owner, name and version are demanded
+    /// Signed manifest that is to run; its owner, name and version are demanded, and its images
     #[arg(long, value_name = "FILE", conflicts_with = "program")]
     manifest: Option<PathBuf>,
 
     /// Enclave image that is to run [default: the installed image that fits the program]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "manifest")]
     image: Option<PathBuf>,
 
     /// Root of trust: Intel's, for hardware, or that of the simulation, which protects nothing
@@ -52,15 +53,12 @@ enum RootName {
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let Command::Init(arguments) = command;
-    let (launch, size) = match (&arguments.program, &arguments.manifest) {
-        (_, Some(manifest)) => (of_manifest(manifest)?, 0),
-        (Some(program), None) => of_program(program)?,
+    let (enclave, launch) = match (&arguments.program, &arguments.manifest) {
+        (_, Some(manifest)) => of_manifest(manifest)?,
+        (Some(program), None) => of_program(program, arguments.image.clone())?,
         (None, None) => unreachable!("clap requires one of them"),
     };
-    let image = locate::image(arguments.image.clone(), size, Tee::Auto.choose()?)?;
-    let image = inspect_file(image.path())?;
-    let signer = image.signature.as_ref().map(|signature| signature.mrsigner.to_string());
-    let text = text(arguments.root, &image.mrenclave.to_string(), signer.as_deref(), &launch);
+    let text = text(arguments.root, &enclave, &launch);
     match &arguments.output {
         None => {
             print_line!("{}", text.trim_end());
@@ -73,10 +71,22 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the table `[launch]` for a program, and the program's size in bytes.
-fn of_program(path: &Path) -> Result<(String, usize), Failure> {
+/// Returns the contents of the tables `[enclave]` and `[launch]` for a program, in the image that is
+/// named or installed.
+fn of_program(path: &Path, image: Option<PathBuf>) -> Result<(String, String), Failure> {
     let program = Program::read(path)?;
-    let size = program.len();
+    program.check_format(path)?;
+    let image = locate::image(image, program.len(), Tee::Auto.choose()?)?;
+    let image = inspect_file(image.path())?;
+    let mut enclave = format!(
+        "# MRENCLAVE of the image. To accept newer images of its signer, name the signer instead.\n\
+         measurements = [\"{}\"]\n",
+        image.mrenclave
+    );
+    if let Some(signature) = &image.signature {
+        let signer = signature.mrsigner;
+        enclave += &format!("# signers = [\"{signer}\"]\n# product-id = 1\n# least-svn = 1\n");
+    }
     let sha256 = program.sha256().map_err(|error| {
         Failure::system(
             format!("{} can't be read: {error}", path.display()),
@@ -84,18 +94,18 @@ fn of_program(path: &Path) -> Result<(String, usize), Failure> {
             "check the path and its permissions",
         )
     })?;
-    let text = format!(
+    let launch = format!(
         "# The SHA-256 of the program's file. The statement has more: arguments, environment, \
          mounts.\n# To demand all of them, verify evidence of a launch once, and name it here:\n\
          # launches = [\"<the hash that `twine verify` prints>\"]\n\
          programs = [\"{}\"]\n",
         to_hex(&sha256)
     );
-    Ok((text, size))
+    Ok((enclave, launch))
 }
 
-/// Returns the table `[launch]` for a signed manifest.
-fn of_manifest(path: &Path) -> Result<String, Failure> {
+/// Returns the contents of the tables `[enclave]` and `[launch]` for a signed manifest.
+fn of_manifest(path: &Path) -> Result<(String, String), Failure> {
     let bytes = input::whole(path, MAX_BYTES)?;
     let signed = Signed::open(&bytes).map_err(|error| {
         Failure::new(
@@ -104,7 +114,13 @@ fn of_manifest(path: &Path) -> Result<String, Failure> {
         )
     })?;
     let manifest = signed.manifest();
-    Ok(format!(
+    let enclave = of_images(&manifest.images).ok_or_else(|| {
+        Failure::new(
+            format!("{}: no policy can name these images: they differ in keys", path.display()),
+            "give each of [[images]] a measurement, or the same product and min-svn to each signer",
+        )
+    })?;
+    let launch = format!(
         "# The owner who signed the manifest: the SHA-256 of the public key.\n\
          owners = [\"{}\"]\n\
          # The deployment's name, and the least version of its manifest.\n\
@@ -118,10 +134,41 @@ fn of_manifest(path: &Path) -> Result<String, Failure> {
         manifest.version,
         manifest.generation,
         Digest::of(&manifest.encode()),
-    ))
+    );
+    Ok((enclave, launch))
 }
 
-fn text(root: RootName, measurement: &str, signer: Option<&str>, launch: &str) -> String {
+/// Returns the contents of the table `[enclave]` for the images that a manifest allows. `None` if no
+/// policy can say the same: each key of a policy holds for all images.
+fn of_images(images: &[AllowedImage]) -> Option<String> {
+    let all = |field: fn(&AllowedImage) -> Option<Digest>| {
+        images.iter().map(field).collect::<Option<Vec<_>>>()
+    };
+    let measurements = all(|image| image.measurement);
+    let signers = all(|image| image.signer);
+    let [first, rest @ ..] = images else { return None };
+    let product = first.product.filter(|_| rest.iter().all(|i| i.product == first.product));
+    let svn = first.min_svn.filter(|_| rest.iter().all(|i| i.min_svn == first.min_svn));
+    let is_alike = rest.iter().all(|i| (i.product, i.min_svn) == (first.product, first.min_svn));
+    // A measurement leaves nothing open that product and SVN could decide.
+    if measurements.is_none() && (signers.is_none() || !is_alike) {
+        return None;
+    }
+    let list = |digests: Vec<Digest>| {
+        let quoted: Vec<_> = digests.iter().map(|digest| format!("\"{digest}\"")).collect();
+        quoted.join(", ")
+    };
+    let lines = [
+        Some("# The images that the manifest allows.".to_owned()),
+        measurements.map(|digests| format!("measurements = [{}]", list(digests))),
+        signers.map(|digests| format!("signers = [{}]", list(digests))),
+        product.map(|product| format!("product-id = {product}")),
+        svn.map(|svn| format!("least-svn = {svn}")),
+    ];
+    Some(lines.into_iter().flatten().map(|line| line + "\n").collect())
+}
+
+fn text(root: RootName, enclave: &str, launch: &str) -> String {
     let mut text =
         String::from("# What `twine verify` accepts. docs/verifying.md describes each key.\n\n");
     let root = match root {
@@ -131,17 +178,11 @@ fn text(root: RootName, measurement: &str, signer: Option<&str>, launch: &str) -
              root = \"simulation\"\n"
         }
     };
-    let signer = match signer {
-        Some(signer) => format!("# signers = [\"{signer}\"]\n# product-id = 1\n# least-svn = 1\n"),
-        None => String::new(),
-    };
     let _ = write!(
         text,
         "{root}\n\
          [enclave]\n\
-         # MRENCLAVE of the image. To accept newer images of its signer, name the signer instead.\n\
-         measurements = [\"{measurement}\"]\n\
-         {signer}\n\
+         {enclave}\n\
          [launch]\n\
          {launch}\n\
          [tcb]\n\
@@ -161,4 +202,46 @@ fn text(root: RootName, measurement: &str, signer: Option<&str>, launch: &str) -
          # ppid-hashes = [\"...\"]\n"
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(measurement: Option<u8>, signer: Option<u8>, svn: Option<u16>) -> AllowedImage {
+        let digest = |byte: u8| Digest([byte; 32]);
+        let product = signer.map(|_| 7);
+        AllowedImage {
+            measurement: measurement.map(digest),
+            signer: signer.map(digest),
+            product,
+            min_svn: svn,
+        }
+    }
+
+    #[test]
+    fn a_policy_names_all_images_of_a_manifest_by_what_the_manifest_says() {
+        let hex = |digits: &str| digits.repeat(32);
+        let two = [image(Some(1), None, None), image(Some(2), None, Some(3))];
+        let wanted = format!(
+            "# The images that the manifest allows.\nmeasurements = [\"{}\", \"{}\"]\n",
+            hex("01"),
+            hex("02")
+        );
+        assert_eq!(of_images(&two), Some(wanted));
+        let wanted = format!(
+            "# The images that the manifest allows.\nsigners = [\"{}\"]\nproduct-id = 7\n\
+             least-svn = 4\n",
+            hex("09")
+        );
+        assert_eq!(of_images(&[image(None, Some(9), Some(4))]), Some(wanted));
+    }
+
+    #[test]
+    fn images_that_no_policy_can_name_together_are_refused() {
+        let signer = |svn| image(None, Some(9), Some(svn));
+        assert_eq!(of_images(&[signer(4), signer(5)]), None);
+        assert_eq!(of_images(&[image(Some(1), None, None), signer(4)]), None);
+        assert_eq!(of_images(&[]), None);
+    }
 }

@@ -13,6 +13,9 @@ use twine_protocol::wire::MAX_PROGRAM;
 /// A file larger than this many bytes is not read into memory: the enclave reads it from the file.
 const LARGE: u64 = 1 << 20;
 
+/// How WebAssembly's binary format starts.
+const MAGIC: &[u8; 4] = b"\0asm";
+
 /// The size of the buffer for hashing, in bytes.
 const BUFFER: usize = 256 << 10;
 
@@ -78,6 +81,21 @@ impl Program {
                 text_to_binary(path, &bytes).map(Program::from)
             }
             contents => Ok(Program { contents, sha256: OnceCell::new() }),
+        }
+    }
+
+    /// Checks that the program starts as WebAssembly's binary format does. `path` is its name.
+    ///
+    /// # Errors
+    /// It starts otherwise.
+    pub(crate) fn check_format(&self, path: &Path) -> Result<(), Failure> {
+        match &self.contents {
+            Contents::Bytes(bytes) if !bytes.starts_with(MAGIC) => Err(Failure::new(
+                format!("{} is no WebAssembly program", path.display()),
+                "name the .wasm file that a compiler for wasm32-wasip1 wrote, or a .wat file",
+            )),
+            // Another file is read into memory.
+            Contents::Bytes(_) | Contents::File(..) => Ok(()),
         }
     }
 
@@ -191,7 +209,7 @@ fn contents(file: File, path: &Path) -> io::Result<Contents> {
     let metadata = file.metadata()?;
     let mut magic = [0; 4];
     let large = metadata.is_file() && metadata.len() > LARGE && !is_text_file(path);
-    if large && file.read_exact_at(&mut magic, 0).is_ok() && magic == *b"\0asm" {
+    if large && file.read_exact_at(&mut magic, 0).is_ok() && magic == *MAGIC {
         return Ok(Contents::File(file, Box::new(metadata)));
     }
     to_end(file)
@@ -210,7 +228,7 @@ fn is_text_file(path: &Path) -> bool {
 
 /// Whether these bytes look like WebAssembly's text format.
 fn is_text(bytes: &[u8]) -> bool {
-    !bytes.starts_with(b"\0asm")
+    !bytes.starts_with(MAGIC)
         && std::str::from_utf8(bytes).is_ok_and(|text| {
             let start = text.trim_start();
             ["(module", "(component", ";;"].iter().any(|begin| start.starts_with(begin))
