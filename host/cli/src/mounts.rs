@@ -213,16 +213,22 @@ impl Mounts {
         self.read_only
     }
 
-    /// Opens the files and folders of the mounts. Unless `quiet`, prints a note about each volume
-    /// that is created.
-    pub(crate) fn prepare(&self, quiet: bool) -> Result<Prepared, Failure> {
-        if let Some(text) = self.mapdir.first() {
-            return Err(Failure::new(
+    /// Refuses the option of other runtimes.
+    pub(crate) fn check_mapdir(&self) -> Result<(), Failure> {
+        match self.mapdir.first() {
+            None => Ok(()),
+            Some(text) => Err(Failure::new(
                 format!("--mapdir {text}: there is no such option"),
                 "use --plain-dir HOST::GUEST for an ordinary folder, or --dir VOLUME::GUEST for a \
                  protected volume",
-            ));
+            )),
         }
+    }
+
+    /// Opens the files and folders of the mounts. Unless `quiet`, prints a note about each volume
+    /// that is created.
+    pub(crate) fn prepare(&self, quiet: bool) -> Result<Prepared, Failure> {
+        self.check_mapdir()?;
         let mut prepared = Prepared::default();
         for Given { host, guest, options, .. } in self.volumes()? {
             let options = self.with_defaults(options);

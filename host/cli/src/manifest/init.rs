@@ -1,12 +1,14 @@
 //! `twine manifest init`: makes a manifest of a program and the options of a run.
 
+use super::document::Problem;
 use super::folder_of;
-use super::read::{is_name, is_variable};
+use super::read::{is_name, is_variable, read};
 use super::write::Commented;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::mounts::{self, Given, memory};
 use crate::output::{not_new, write_new};
+use crate::owner_key::{OwnerKey, public_to_pem};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
 use crate::{locate, oci, size};
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, VERSION};
+use twine_evidence::owner::Algorithm;
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -24,6 +27,27 @@ use twine_image::inspect_file;
 use twine_protocol::key::{Scope, Sealing};
 
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("volumes", |option| option.help(
+        "Allow a protected volume at GUEST [default: /]. The host chooses its file when the program \
+         runs, and HOST is not written. Options for this mount: ,ro ,rw"
+    )),
+    mut_arg("folders", |option| option.help(
+        "Allow a folder of the host at GUEST [default: HOST]. It is not protected, the host chooses \
+         it when the program runs, and HOST is not written. Options for this mount: ,ro ,rw"
+    )),
+    mut_arg("memories", |option| option.help(
+        "Allow an empty file tree in the enclave's memory, gone when the program ends [default \
+         size: 64MiB]"
+    )),
+    // Volumes of a manifest have one kind of key.
+    mut_arg("key", |option| option.hide(true)),
+    mut_arg("read_only", |option| option.help(
+        "Allow volumes and folders for reading alone, except those with ,rw"
+    )),
+    // The host chooses it when the program runs.
+    mut_arg("cache", |option| option.hide(true))
+)]
 pub(crate) struct Arguments {
     #[arg(help = "Program to allow: a .wasm or .wat file, or oci:FOLDER[:NAME]")]
     program: PathBuf,
@@ -127,17 +151,39 @@ impl Source {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let source = Source::open(&arguments)?;
+    source.program.check_format(&arguments.program)?;
     let stem = Path::new(&source.name).file_stem().unwrap_or_default().display().to_string();
     let output =
         arguments.output.clone().unwrap_or_else(|| Path::new(&stem).with_extension("toml"));
     let name = name(arguments.name.as_deref(), &stem)?;
     let manifest = manifest(&arguments, source, name)?;
     let file = beside(&arguments.program, &output);
+    check(&manifest, &file)?;
     let text = Commented { manifest: &manifest, owner: &arguments.owner, file: &file }.to_string();
     write_new(&output, text.as_bytes(), 0o666)
         .map_err(|error| not_new(&output, &error, "name another file: --output FILE"))?;
     print_line!("{}", output.display());
     Ok(())
+}
+
+/// Checks that the manifest can be read as it will be written. The owner's key may not be made yet,
+/// so another takes its place.
+fn check(manifest: &Manifest, file: &str) -> Result<(), Failure> {
+    let key = OwnerKey::generate(Algorithm::EdDsa)
+        .map_err(|error| Failure::new(&error, error.remedy()))?;
+    let owner = public_to_pem(key.public());
+    let text = Commented { manifest, owner: &owner, file }.to_string();
+    match read(&text, Path::new(".")) {
+        Ok(_) => Ok(()),
+        Err(problems) => {
+            let mut causes = problems.into_iter().map(|Problem { cause, .. }| cause);
+            let first = causes.next().unwrap_or_default();
+            Err(Failure::usage(
+                format!("the manifest would be wrong: {first}"),
+                "correct the options",
+            ))
+        }
+    }
 }
 
 fn name(given: Option<&str>, stem: &str) -> Result<String, Failure> {
@@ -275,6 +321,7 @@ fn environment(given: &[String]) -> Result<Vec<Variable>, Failure> {
 }
 
 fn mounts(files: &mounts::Mounts) -> Result<Vec<Mount>, Failure> {
+    files.check_mapdir()?;
     let mut mounts = Vec::new();
     for Given { text, guest, options, .. } in files.volumes()? {
         let key = options.key.or_else(|| files.key().cloned());
