@@ -172,6 +172,11 @@ impl<'d, 't> Table<'d, 't> {
         }
     }
 
+    /// Whether problems were recorded, in this table or elsewhere in the document.
+    pub(crate) fn has_problems(&self) -> bool {
+        !self.document.problems.borrow().is_empty()
+    }
+
     fn name(&self) -> String {
         if self.path.is_empty() { "a manifest".into() } else { format!("`{}`", self.path) }
     }

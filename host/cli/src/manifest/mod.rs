@@ -100,6 +100,13 @@ impl Form {
                 "name a manifest; `twine manifest init PROGRAM` writes one",
             )
         })?;
+        if text.starts_with("-----BEGIN ") {
+            return Err(Failure::new(
+                format!("{} is no manifest: it is a key or a certificate in PEM", path.display()),
+                "name a manifest; `twine manifest init PROGRAM` writes one",
+            )
+            .into());
+        }
         match read(text, folder_of(path)) {
             Ok(written) => Ok(Form::Written(Box::new(written))),
             Err(problems) => Err(Trouble::Problems(path.to_owned(), problems)),

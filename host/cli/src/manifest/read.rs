@@ -68,6 +68,10 @@ fn manifest(
         .and_then(|value| images(&value));
     let demands = root.take("demands").map_or(Ok(Demands::default()), demands);
     root.finish();
+    // The check would find again what is wrong already.
+    if root.has_problems() {
+        return Err(Recorded);
+    }
     let owner = owner?;
     let manifest = Manifest {
         format: VERSION,
@@ -292,13 +296,14 @@ fn image(value: Value<'_, '_>) -> Result<AllowedImage, Recorded> {
     let signer = table.take("signer").map(|value| digest(&value));
     let product = table.take("product").map(Value::into_number);
     let min_svn = table.take("min-svn").map(Value::into_number);
-    if measurement.is_none() && signer.is_none() {
+    let names_none = (measurement.is_none() && signer.is_none()).then(|| {
         table.problem(
             "an allowed image needs a measurement (MRENCLAVE) or a signer (MRSIGNER)",
             "give what `twine measure PROGRAM` prints",
-        );
-    }
+        )
+    });
     table.finish();
+    names_none.map_or(Ok(()), Err)?;
     Ok(AllowedImage {
         measurement: measurement.transpose()?,
         signer: signer.transpose()?,
