@@ -58,7 +58,8 @@ impl Error {
             Error::Label(label) if label == "ENCRYPTED PRIVATE KEY" => {
                 "decrypt it: openssl pkcs8 -in KEY -out owner.pem"
             }
-            Error::Label(label) if label == "EC PRIVATE KEY" => {
+            // `openssl ecparam -genkey` writes the parameters before the key.
+            Error::Label(label) if label == "EC PRIVATE KEY" || label == "EC PARAMETERS" => {
                 "convert it: openssl pkcs8 -topk8 -nocrypt -in KEY -out owner.pem"
             }
             Error::Private => "make it: twine key public owner.pem > owner.pub",
@@ -267,7 +268,7 @@ MC4CAQAwBQYDK2VwBCIEIKKx6wqGlSX4M4dDL6u8So9EuvTg4Bg7jKDXtgKnQwrb\n\
             assert_eq!(OwnerKey::from_pem(&text).err(), Some(error));
         }
         assert_eq!(public_from_pem(&pem(PUBLIC, &[0x30, 0])), Err(Error::Unsupported));
-        for label in ["EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
+        for label in ["EC PARAMETERS", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
             let error = OwnerKey::from_pem(&pem(label, &[0x30, 0])).err().unwrap();
             assert!(error.remedy().contains("openssl pkcs8"), "{label}");
         }
