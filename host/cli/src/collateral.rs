@@ -71,6 +71,10 @@ impl Options {
             }
             (Some(file), _) => only(parse(&input::whole_or_standard(file, MAX_COLLATERAL_BYTES)?)?),
             (None, Root::Simulation) => {
+                // Nobody is asked, but a mistake in the address shows before it matters.
+                if let Some(address) = &self.pccs {
+                    Fetcher::pccs(address).map_err(not_fetched)?;
+                }
                 let json = sgx_sim_quoting::collateral(at.0).map_err(|error| {
                     Failure::new(
                         format!("there is no collateral of the simulation: {error}"),

@@ -6,6 +6,7 @@ use crate::input;
 use crate::peer;
 use crate::print::{foreign, print_error, print_json, print_line};
 use clap::Args;
+use spki::SubjectPublicKeyInfoRef;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -83,19 +84,20 @@ fn evidence(name: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Reads a public key, in PEM or DER.
+/// Reads a public key, a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7) in PEM or DER.
 fn public_key(path: &Path) -> Result<Vec<u8>, Failure> {
     let bytes = input::whole(path, input::MAX_TEXT_BYTES)?;
-    if !bytes.starts_with(b"-----") {
-        return Ok(bytes);
-    }
-    match pem::parse(&bytes) {
-        Ok(block) if block.tag() == "PUBLIC KEY" => Ok(block.into_contents()),
-        _ => Err(Failure::new(
+    let der = match pem::parse(&bytes) {
+        Ok(block) if block.tag() == "PUBLIC KEY" => Some(block.into_contents()),
+        Ok(_) => None,
+        Err(_) => Some(bytes),
+    };
+    der.filter(|der| SubjectPublicKeyInfoRef::try_from(&der[..]).is_ok()).ok_or_else(|| {
+        Failure::new(
             format!("{} is no public key", path.display()),
             "name the key's file in PEM (BEGIN PUBLIC KEY) or DER",
-        )),
-    }
+        )
+    })
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {

@@ -322,6 +322,16 @@ fn files_that_are_missing_or_something_else_are_named() {
     verify("evidence", "missing").failed_with(1, "missing");
     verify("evidence", "hello.wat").failed_with(1, "line 1, column");
     assert_eq!(verify("hello.wat", "policy.toml").code, Some(3));
+    let verify_by = |options: &[&str]| {
+        let usual = ["verify", "evidence", "--policy", "policy.toml"];
+        in_folder(&folder, &[&usual[..], options].concat())
+    };
+    verify_by(&["--pccs", "nope"]).failed_with(1, "`nope` is not the address of a service");
+    for key in ["hello.wat", "evidence"] {
+        verify_by(&["--key", key]).failed_with(1, &format!("{key} is no public key"));
+    }
+    folder.file("cut.der", [0x30, 0x59, 0x30, 0x13]);
+    verify_by(&["--key", "cut.der"]).failed_with(1, "cut.der is no public key");
     folder.file("typo.toml", "root = \"simulation\"\n[enclave]\nany = true\nsinger = []\n");
     verify("evidence", "typo.toml").failed_with(1, "line 4");
     let again = ["policy", "init", "hello.wat", "-o", "policy.toml"];
