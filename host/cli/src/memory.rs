@@ -14,23 +14,27 @@ fn heap(image: &Image) -> Option<u64> {
     Some(manifest.heap_size.saturating_add(manifest.heap_growth_size))
 }
 
-/// Returns the options that set a size of memory, with their sizes.
+/// Returns what sets a size of memory, options or keys of the manifest, with the sizes.
 fn amounts(launch: &Launch) -> Vec<(&'static str, u64)> {
+    let (limit, tree) = match launch.manifest {
+        None => ("--max-memory", "--tmpfs"),
+        Some(_) => ("`memory` in the manifest", "`size` in the manifest"),
+    };
     let of_mounts = launch.mounts.iter().filter_map(|mount| match &mount.source {
-        Source::Memory(size) => Some(("--tmpfs", *size)),
+        Source::Memory(size) => Some((tree, *size)),
         Source::Volume(volume) => Some(("--cache", volume.cache?)),
         Source::Folder(_) => None,
     });
-    let memory = launch.limits.memory.map(|size| ("--max-memory", size));
+    let memory = launch.limits.memory.map(|size| (limit, size));
     memory.into_iter().chain(of_mounts).collect()
 }
 
-/// Returns the options whose size is larger than `heap`.
+/// Returns those whose size is larger than `heap`.
 fn too_large(amounts: Vec<(&'static str, u64)>, heap: u64) -> Vec<(&'static str, u64)> {
     amounts.into_iter().filter(|(_, size)| *size > heap).collect()
 }
 
-/// Prints a note about each option that allows more memory than the image has.
+/// Prints a note about each option or key that allows more memory than the image has.
 pub(crate) fn warn_if_too_large(image: &Image, launch: &Launch) {
     let amounts = amounts(launch);
     if amounts.is_empty() {
@@ -87,5 +91,8 @@ mod tests {
         assert_eq!(options(1 << 30), ["--tmpfs", "--cache"]);
         assert!(options(8 << 30).is_empty());
         assert!(too_large(amounts(&Launch::default()), 0).is_empty());
+        let held = Launch { manifest: Some(Vec::new()), ..launch.clone() };
+        let names: Vec<_> = amounts(&held).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["`memory` in the manifest", "`size` in the manifest", "--cache"]);
     }
 }

@@ -39,17 +39,11 @@ pub(crate) struct Arguments {
     )]
     program: Vec<OsString>,
 
-    /// Hold the run to this signed manifest. It decides the arguments, the environment, the limits
-    /// and the mounts; give each of its volumes a file with --dir FILE::GUEST, each folder a place
-    /// with --plain-dir, each secret a value with --secret, and each listener an address
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with_all = [
-            "environment", "invoke", "timeout", "max_memory", "fuel", "key", "read_only",
-            "memories", "mapdir",
-        ]
-    )]
+    /// Hold the run to this signed manifest. It decides all terms: arguments, environment, exported
+    /// function, limits, streams, mounts and their keys. Give each of its volumes a file with --dir
+    /// FILE::GUEST, each folder a place with --plain-dir, each secret a value with --secret, and
+    /// each listener an address with --listen
+    #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
 
     /// Set an environment variable of the program; without a value, pass on this command's own
@@ -164,21 +158,23 @@ pub(crate) struct Run {
 
 /// Ends this command if the enclave is still running some time after the timeout. An enclave that
 /// waits in a host call does not notice the timeout itself.
-fn start_watchdog(timeout: Duration) -> Result<(), Failure> {
+fn start_watchdog(timeout: Duration, is_held: bool) -> Result<(), Failure> {
+    let (whose, more) = match is_held {
+        false => ("of --timeout", "give it more time"),
+        true => ("that its manifest allows", "have the manifest's owner give it more time"),
+    };
     let wait = move || {
         thread::sleep(timeout.saturating_add(TIMEOUT_GRACE));
         print_error!(
-            "error: the program was still running {TIMEOUT_GRACE:?} after the time of --timeout"
+            "error: the program was still running {TIMEOUT_GRACE:?} after the time {whose}"
         );
-        print_error!(
-            "  help: it waits for input or output: close its streams, or give it more time"
-        );
+        print_error!("  help: it waits for input or output: close its streams, or {more}");
         signals::remove_folders();
         process::exit(TRAP_EXIT_CODE.into());
     };
     thread::Builder::new().spawn(wait).map(drop).map_err(|error| {
         Failure::new(
-            format!("no thread can be started for --timeout: {error}"),
+            format!("no thread can be started for the time limit: {error}"),
             "raise the limits of processes and of memory: `ulimit -u`, `ulimit -v`, `ulimit -d`",
         )
     })
@@ -195,7 +191,18 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 fn run_held(held: &Held, arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut given = arguments.program.into_iter();
     let path = PathBuf::from(given.next().expect("clap requires a program"));
-    held.check_fixed(given.len(), arguments.report_options.statistics())?;
+    let fixed = [
+        ("--env", !arguments.environment.is_empty()),
+        ("--invoke", arguments.invoke.is_some()),
+        ("--timeout", arguments.timeout.is_some()),
+        ("--max-memory", arguments.max_memory.is_some()),
+        ("--fuel", arguments.fuel.is_some()),
+        ("--key", arguments.files.key().is_some()),
+        ("--read-only", arguments.files.is_read_only()),
+        ("--tmpfs", !arguments.files.memories().is_empty()),
+    ];
+    held.check_fixed(&fixed, given.len(), arguments.report_options.statistics())?;
+    arguments.files.check_mapdir()?;
     held.check_listeners(arguments.listen.len())?;
     let environment = held.environment(secrets(arguments.secrets)?)?;
     let program = Program::read(&path)?;
@@ -334,7 +341,7 @@ impl Run {
             compile::announce(&self.name, self.program.len(), resources.code.as_ref());
         }
         if let Some(timeout) = self.limits.timeout {
-            start_watchdog(Duration::from_nanos(timeout))?;
+            start_watchdog(Duration::from_nanos(timeout), launch.manifest.is_some())?;
         }
         let program = self.program.into_host_program()?;
         let cached = resources.code.as_ref().is_some_and(|code| code.path().exists());

@@ -124,18 +124,33 @@ impl Held {
         if given as u64 == wanted {
             return Ok(());
         }
+        let remedy = match given as u64 > wanted {
+            true => format!("leave out {} of them", given as u64 - wanted),
+            false => "give each listener an address: --listen 127.0.0.1:8080".to_owned(),
+        };
         Err(Failure::usage(
             format!("--listen is given {given} times, and the manifest has {wanted} listeners"),
-            "give each listener an address: --listen 127.0.0.1:8080",
+            remedy,
         ))
     }
 
-    /// Checks that nothing is given that the manifest fixes and that the command line can't tell
-    /// from its defaults: arguments of the program, and reports from inside the enclave.
+    /// Checks that nothing is given that the manifest fixes: `options`, each with whether it is
+    /// given, arguments of the program, and reports from inside the enclave.
     ///
     /// # Errors
     /// Something is.
-    pub(crate) fn check_fixed(&self, arguments: usize, statistics: bool) -> Result<(), Failure> {
+    pub(crate) fn check_fixed(
+        &self,
+        options: &[(&str, bool)],
+        arguments: usize,
+        statistics: bool,
+    ) -> Result<(), Failure> {
+        if let Some((name, _)) = options.iter().find(|(_, is_given)| *is_given) {
+            return Err(Failure::usage(
+                format!("{name} is given, and the manifest decides it"),
+                NOT_HERE,
+            ));
+        }
         if arguments > 0 {
             return Err(Failure::usage(
                 "arguments are given after the program, and the manifest decides them",
@@ -237,6 +252,15 @@ fn open(
         (MountKind::Volume, Some((host, mut options))) => {
             // A valid manifest has no other keys.
             let sealing = Sealing { this_image: true, scope: Scope::Deployment };
+            if *read_only && host.try_exists().is_ok_and(|exists| !exists) {
+                return Err(Failure::new(
+                    format!(
+                        "{} does not exist, and the manifest mounts {guest} read-only",
+                        host.display()
+                    ),
+                    "name the volume's file; a version of the manifest without read-only makes it",
+                ));
+            }
             options.key = Some(Key::Sealed(sealing));
             options.read_only = Some(*read_only);
             prepared.mount_volume(host, guest, None, options, quiet)

@@ -83,6 +83,12 @@ fn of_mount(at: usize, mount: &Mount, warn: &mut impl FnMut(String, &str)) {
     if mount.kind == MountKind::Folder {
         warn(format!("mounts[{at}].kind"), "the host reads and changes the files of a folder");
     }
+    if mount.kind == MountKind::Volume && mount.read_only {
+        warn(
+            format!("mounts[{at}].read-only"),
+            "this version makes no volume here: one without read-only must have made it",
+        );
+    }
 }
 
 /// Whether `inner` is below `outer`.
@@ -128,7 +134,7 @@ mod tests {
             paths.collect::<Vec<_>>()
         };
         type Case = (fn(&mut Manifest), &'static [&'static str]);
-        let cases: [Case; 11] = [
+        let cases: [Case; 12] = [
             (|manifest| manifest.terms.streams.stdin = Stream::Host, &["streams.stdin"]),
             (|manifest| manifest.terms.streams.stdout = Stream::Host, &["streams.stdout"]),
             (|manifest| manifest.terms.streams.stderr = Stream::Host, &["streams.stderr"]),
@@ -142,6 +148,7 @@ mod tests {
                 &["demands.allow-writable-code"],
             ),
             (|manifest| manifest.images[0].measurement = None, &["images[0]"]),
+            (|manifest| manifest.terms.mounts[0].read_only = true, &["mounts[0].read-only"]),
             (
                 |manifest| {
                     manifest.terms.mounts.push(Mount {
