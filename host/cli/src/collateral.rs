@@ -88,7 +88,7 @@ impl Options {
     }
 
     fn fetch(&self, platform: &Platform, policy: &Policy, at: Moment) -> Result<Found, Failure> {
-        let read = |file: &PathBuf| input::whole(file, input::MAX_TEXT_BYTES);
+        let read = |file: &PathBuf| input::whole_or_standard(file, input::MAX_TEXT_BYTES);
         let authorities = self.pccs_ca.as_ref().map(read).transpose()?;
         let fetcher = |update| {
             let fetcher = match &self.pccs {

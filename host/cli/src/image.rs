@@ -1,6 +1,7 @@
 //! `twine image`.
 
 use crate::failure::Failure;
+use crate::input::{self, MAX_TEXT_BYTES};
 use crate::mounts::same_file;
 use crate::print::{print_line, print_text};
 use crate::{locate, size, xdg};
@@ -211,10 +212,9 @@ const HEADER: &str = "# The settings of the image beside this file, for `twine i
 /// # Errors
 /// If the file there differs from the manifest.
 fn writes_manifest(beside: &Path, manifest: &Manifest) -> Result<bool, Failure> {
-    let existing = match std::fs::read_to_string(beside) {
-        Ok(existing) => existing,
+    let existing = match input::start(beside, MAX_TEXT_BYTES) {
+        Ok(existing) => String::from_utf8(existing).unwrap_or_default(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        Err(error) if error.kind() == ErrorKind::InvalidData => String::new(),
         Err(error) => return Err(Failure::unreadable(beside, &error)),
     };
     if existing.starts_with(HEADER) {
@@ -273,7 +273,7 @@ pub(crate) fn development_signer() -> Option<Mrsigner> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))
+    input::whole(path, MAX_TEXT_BYTES)
 }
 
 fn sign_image(arguments: &Sign) -> Result<(), Failure> {

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Limit on the size of a manifest in TOML, of a key and of a certificate in PEM, in bytes.
+/// Limit on the size of a text, such as a manifest in TOML or a key in PEM, and of a request to sign
+/// an image, in bytes.
 pub(crate) const MAX_TEXT_BYTES: usize = 2 << 20;
 
 /// Reads a file, but not more than `most` bytes.

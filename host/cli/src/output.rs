@@ -50,6 +50,8 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     // If the name is a link, replace the file that it leads to.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let other = beside(&path)?;
+    // An earlier process of this number may have been killed: in a container, all have number 1.
+    let _ = fs::remove_file(&other);
     let file = OpenOptions::new().write(true).create_new(true).open(&other)?;
     written(file, &other, contents)?;
     let renamed = match fs::metadata(&path) {
@@ -78,4 +80,56 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     name.push(last);
     name.push(format!(".{}.part", std::process::id()));
     Ok(path.with_file_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// Makes a folder for a test of this name.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("twine-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_file_is_replaced_behind_its_links_and_keeps_its_permissions() {
+        let folder = folder("replace");
+        let (file, link) = (folder.join("file"), folder.join("link"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&file, &link).unwrap();
+        // What a process left that was killed.
+        fs::write(beside(&file).unwrap(), "part").unwrap();
+        replace(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        replace(Path::new("/dev/null"), b"new").unwrap();
+        assert_eq!(
+            replace(Path::new("/dev/full"), b"new").unwrap_err().kind(),
+            ErrorKind::StorageFull
+        );
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_new_file_never_takes_the_place_of_another() {
+        let folder = folder("new");
+        let file = folder.join("file");
+        write_new(&file, b"old", 0o644).unwrap();
+        let error = write_new(&file, b"new", 0o644).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

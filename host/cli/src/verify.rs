@@ -86,7 +86,7 @@ fn evidence(name: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Reads a public key, a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7) in PEM or DER.
 fn public_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = input::whole(path, input::MAX_TEXT_BYTES)?;
+    let bytes = input::whole_or_standard(path, input::MAX_TEXT_BYTES)?;
     let der = match pem::parse(&bytes) {
         Ok(block) if block.tag() == "PUBLIC KEY" => Some(block.into_contents()),
         Ok(_) => None,
