@@ -4,10 +4,10 @@
 mod common;
 
 use common::owner::Owner;
-use common::{Ended, built, run, twine};
+use common::{Ended, built, ended, run, twine};
 use serde_json::Value;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Does nothing.
 const NOTHING: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
@@ -159,4 +159,28 @@ fn a_signature_that_can_not_be_written_leaves_the_older_one() {
     assert_eq!(fs::read(&path).unwrap(), before);
     let files = fs::read_dir(owner.folder().path()).unwrap();
     assert!(files.map(|file| file.unwrap().file_name()).all(|name| name != ".app.manifest.part"));
+}
+
+#[test]
+fn a_program_that_waits_beyond_its_time_under_a_manifest_has_a_remedy_that_the_manifest_allows() {
+    const WAITS: &str = r#"(module
+        (import "wasi_snapshot_preview1" "fd_read"
+          (func $read (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) "\10\00\00\00\08\00\00\00")
+        (func (export "_start")
+          (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
+    let owner = Owner::new("ed25519");
+    owner.folder().file("app.wat", WAITS);
+    owner.init("app", "app.wat", &["--stream", "stdin", "--timeout", "100ms"], &[]);
+    owner.sign("app");
+    let mut command = twine();
+    command.current_dir(owner.folder().path()).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child =
+        command.args(["run", "-q", "--manifest", "app.manifest", "app.wat"]).spawn().unwrap();
+    // While this is open, the program waits for input.
+    let _pipe = child.stdin.take();
+    let ended = ended(child.wait_with_output().unwrap());
+    ended.failed_with(134, "was still running 2s after the time that its manifest allows");
+    assert!(ended.err.contains("have the manifest's owner give it more time"), "{ended:?}");
 }
