@@ -137,8 +137,8 @@ fn the_help_of_init_says_what_its_options_mean_there() {
     let help = run(twine().args(["manifest", "init", "--help"])).out;
     let help: Vec<_> = help.split_whitespace().collect();
     let help = help.join(" ");
-    assert!(help.contains("[default: sealed:deployment]"), "{help}");
-    for absent in ["passphrase", "file:PATH", "--cache", "without=PATH"] {
+    assert!(help.contains("A volume opens in this deployment alone"), "{help}");
+    for absent in ["--key", "passphrase", "file:PATH", "--cache", "without=PATH"] {
         assert!(!help.contains(absent), "{absent} is in {help}");
     }
 }

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Write a manifest for a program, with comments, to edit and sign
     #[command(long_about = "Write a manifest for a program, with comments, to edit and sign\n\n\
         The options are those of `twine run`. What stays the host's choice is left out: the files \
-        of volumes, the values of secrets, and the addresses of sockets. Without --key, a volume \
+        of volumes, the values of secrets, and the addresses of sockets. A volume \
         opens in this deployment alone.")]
     Init(Box<init::Arguments>),
     /// Check a manifest: print all errors with line and column, and warn of what the host can do
