@@ -4,6 +4,7 @@ mod common;
 
 use common::Folder;
 use common::simulation::Simulation;
+use std::fs;
 use std::path::Path;
 use twine_verifier::{Hex, Policy, PolicyError, Root, TcbStatus};
 
@@ -201,4 +202,15 @@ fn a_root_in_a_file_needs_a_policy_in_a_file() {
     assert_eq!(error(&LEAST.replace("intel", "root.crt")), reason);
     let missing = Policy::read(Path::new("/nowhere/policy.toml")).unwrap_err();
     assert!(matches!(missing, PolicyError::Read { .. }), "{missing}");
+}
+
+#[test]
+fn files_that_never_end_are_refused() {
+    let endless = Path::new("/dev/zero");
+    assert!(matches!(Policy::read(endless), Err(PolicyError::TooLong { .. })));
+    let folder = Folder::new("endless");
+    let policy = folder.0.join("policy.toml");
+    fs::write(&policy, "root = '/dev/zero'\n[enclave]\nany = true\n").unwrap();
+    let error = Policy::read(&policy).unwrap_err();
+    assert!(matches!(error, PolicyError::At { line: 1, .. }), "{error}");
 }

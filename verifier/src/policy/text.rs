@@ -6,6 +6,7 @@ use super::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use toml::Spanned;
@@ -60,6 +61,14 @@ struct Text {
     platform: PlatformRules,
 }
 
+/// Reads the start of a file: one byte more than a policy or a root may have, so that a file that never
+/// ends is refused too.
+fn start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_POLICY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Policy {
     /// Reads a policy. Its root is named, or is there in PEM.
     ///
@@ -75,12 +84,13 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`], with the line and the column of the defect.
     pub fn read(path: &Path) -> Result<Policy, PolicyError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| PolicyError::Read { path: path.to_owned(), source })?;
+        let failed = |source| PolicyError::Read { path: path.to_owned(), source };
+        let text = String::from_utf8(start(path).map_err(failed)?)
+            .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Policy::with_files(&text, |name| {
             let path = folder.join(name);
-            fs::read(&path).map_err(|error| format!("root {}: {error}", path.display()))
+            start(&path).map_err(|error| format!("root {}: {error}", path.display()))
         })
     }
 
