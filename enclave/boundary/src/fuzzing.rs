@@ -86,7 +86,11 @@ impl Host<'_> {
         for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
             let mut wide = word.to_le_bytes();
             wide[..bytes.len()].copy_from_slice(bytes);
-            *word = u64::from_le_bytes(wide);
+            // This host does not know the secret, even if the input contains it.
+            *word = match u64::from_le_bytes(wide) {
+                SECRET => !SECRET,
+                other => other,
+            };
         }
     }
 }
