@@ -43,6 +43,11 @@ pub struct Sealing {
     pub scope: Scope,
 }
 
+impl Sealing {
+    /// The policy of a deployment's keys.
+    pub const DEPLOYMENT: Sealing = Sealing { this_image: true, scope: Scope::Deployment };
+}
+
 /// What an enclave must run to derive a sealing key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {

@@ -6,7 +6,7 @@ mod common;
 use common::cbor::{bytes, evidence, map, pubkey};
 use common::pki::{Key, sha256};
 use common::simulation::{Enclave, NOW, Simulation, State};
-use common::{assert_check, failed, policy, request};
+use common::{assert_check, assert_fails, assert_passes, failed, policy, request};
 use std::sync::LazyLock;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::statement::{self, Compiler, Deployment, Engine, Image, Kind, Run, Statement};
@@ -72,21 +72,6 @@ fn judge_bytes(statement: &[u8], rules: &str) -> Verdict {
 
 fn judge(statement: &Statement, rules: &str) -> Verdict {
     judge_bytes(&statement.encode(), &format!("[launch]\n{rules}"))
-}
-
-/// Asserts that one check fails and no other, and why.
-#[track_caller]
-fn assert_fails(verdict: &Verdict, name: CheckName, reason: &str) {
-    assert_eq!(failed(verdict), [name]);
-    assert_check(verdict, name, Outcome::Failed, reason);
-    assert!(!verdict.is_accepted());
-}
-
-#[track_caller]
-fn assert_passes(verdict: &Verdict, name: CheckName, reason: &str) {
-    assert_eq!(failed(verdict), []);
-    assert_check(verdict, name, Outcome::Passed, reason);
-    assert!(verdict.is_accepted());
 }
 
 #[test]

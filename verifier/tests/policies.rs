@@ -3,7 +3,7 @@
 mod common;
 
 use common::simulation::{Enclave, NOW, Simulation, State};
-use common::{assert_check, failed, policy, request};
+use common::{assert_check, assert_fails, assert_passes, failed, policy, request};
 use std::sync::LazyLock;
 use twine_verifier::{CheckName, Moment, Outcome, Request, Roots, Verdict, verify};
 
@@ -30,21 +30,6 @@ fn judge_state(state: &State, more: &str) -> Verdict {
 
 fn judge_enclave(enclave: &Enclave, more: &str) -> Verdict {
     judge(enclave, &State::default(), &rules(more), NOW)
-}
-
-/// Asserts that one check fails and no other, and why.
-#[track_caller]
-fn assert_fails(verdict: &Verdict, name: CheckName, reason: &str) {
-    assert_eq!(failed(verdict), [name]);
-    assert_check(verdict, name, Outcome::Failed, reason);
-    assert!(!verdict.is_accepted());
-}
-
-#[track_caller]
-fn assert_passes(verdict: &Verdict, name: CheckName, reason: &str) {
-    assert_eq!(failed(verdict), []);
-    assert_check(verdict, name, Outcome::Passed, reason);
-    assert!(verdict.is_accepted());
 }
 
 #[test]

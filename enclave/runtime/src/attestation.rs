@@ -34,12 +34,7 @@ pub(crate) fn identity() -> Identity {
 }
 
 /// Makes the launch statement.
-pub(crate) fn statement(
-    terms: Terms,
-    deployment: Option<Deployment>,
-    engine: Engine,
-    run: Run,
-) -> Statement {
+fn statement(terms: Terms, deployment: Option<Deployment>, engine: Engine, run: Run) -> Statement {
     let twine_sgx::Regions { heap, code, guards } = regions();
     Statement {
         version: VERSION,

@@ -2,7 +2,6 @@
 
 use crate::failure::Failure;
 use crate::hash_cache;
-use crate::measure::hex;
 use crate::print::print_line;
 use crate::program::Program;
 use crate::xdg;
@@ -13,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
+use twine_evidence::bytes::to_hex;
 use twine_host::{CodeFile, Image};
 use twine_protocol::code::CodeSettings;
 
@@ -114,7 +114,7 @@ pub(crate) fn code_file(
     let folder = folder()?;
     let program = hash_cache::sha256(program, &folder).ok()?;
     let mrenclave = &image.sigstruct().enclavehash;
-    let mut name = format!("{}-{}", hex(&program), hex(&mrenclave[..8]));
+    let mut name = format!("{}-{}", to_hex(&program), to_hex(&mrenclave[..8]));
     settings.names().for_each(|setting| name.extend(["-", setting]));
     let path = folder.join(name).with_extension(EXTENSION);
     evict(&folder);

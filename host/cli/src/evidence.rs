@@ -9,12 +9,10 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use twine_evidence::statement::MAX_NONCE_BYTES;
 use twine_host::{Attestation, NoQuote, Platform};
 use twine_protocol::launch::{EvidenceForm, EvidenceRequest};
 use twine_quoting::{Quoting, SOCKET};
-
-/// Limit on the size of a nonce, in bytes.
-const MAX_NONCE_BYTES: usize = 64;
 
 /// Options for evidence of a launch.
 #[derive(Debug, Default, Args)]

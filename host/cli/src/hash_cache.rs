@@ -1,7 +1,6 @@
 //! Caches the SHA-256 of large programs, so that a later start need not read the whole file. The
 //! hash only selects the cached code: the enclave itself hashes the program that it runs.
 
-use crate::measure::hex;
 use crate::program::Program;
 use crate::xdg;
 use std::fs::{self, Metadata};
@@ -9,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use twine_evidence::bytes::to_hex;
 
 /// The extension of the files that hold a hash.
 const EXTENSION: &str = "known";
@@ -38,7 +38,7 @@ fn sha256_of_age(program: &Program, folder: &Path, min_age: Duration) -> io::Res
     if !was_known && same && age(&before) >= min_age {
         // If this fails, the next start hashes the file again.
         let _ = xdg::make_folder(&note);
-        let _ = fs::write(note, format!("{begin}{}\n", hex(&sha256)));
+        let _ = fs::write(note, format!("{begin}{}\n", to_hex(&sha256)));
     }
     Ok(sha256)
 }
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(of(&program, &cache)[..], Sha256::digest(bytes(1))[..]);
 
         // A cached hash is used, and a malformed one is not.
-        let other = noted.replace(&hex(&of(&program, &cache)), &"0".repeat(64));
+        let other = noted.replace(&to_hex(&of(&program, &cache)), &"0".repeat(64));
         fs::write(note, &other).unwrap();
         assert_eq!(of(&program, &cache), [0; 32]);
         for broken in [&other[..other.len() - 1], &other[1..], ""] {

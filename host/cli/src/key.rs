@@ -47,9 +47,7 @@ impl FromStr for Key {
                     match word {
                         "image" => sealing.this_image = true,
                         "any-program" => sealing.scope = Scope::AnyProgram,
-                        "deployment" => {
-                            sealing = Sealing { this_image: true, scope: Scope::Deployment };
-                        }
+                        "deployment" => sealing = Sealing::DEPLOYMENT,
                         _ => return Err(bad()),
                     }
                 }

@@ -7,6 +7,7 @@ use crate::program::Program;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use twine_evidence::bytes::to_hex;
 use twine_host::Tee;
 use twine_image::inspect_file;
 
@@ -24,22 +25,12 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Returns bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let program = Program::read(&arguments.program)?;
     let image = locate::image(arguments.image.clone(), program.len(), Tee::Auto.choose()?)?;
-    let program = program.sha256().map_err(|error| {
-        Failure::system(
-            format!("{} can't be read: {error}", arguments.program.display()),
-            &error,
-            "check the path and its permissions",
-        )
-    })?;
-    let program = hex(&program);
+    let program =
+        program.sha256().map_err(|error| Failure::unreadable(&arguments.program, &error))?;
+    let program = to_hex(&program);
     let image = inspect_file(image.path())?;
     let mrsigner = image.signature.as_ref().map(|signature| signature.mrsigner.to_string());
     if arguments.json {

@@ -3,9 +3,11 @@
 use crate::failure::Failure;
 use crate::locate;
 use crate::print::print_error;
+use crate::size;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 use twine_host::{Image, Platform, Tee};
 
 /// The SGX and the image to run on.
@@ -26,6 +28,29 @@ pub(crate) struct Target {
     /// Check the bounds of every memory access in code, even if memories can have guard pages
     #[arg(long)]
     pub no_guard_pages: bool,
+}
+
+/// Limits that a run and a manifest can set.
+#[derive(Debug, Args)]
+pub(crate) struct LimitOptions {
+    /// Interrupt the program after this time, such as 5s, 100ms or 2m
+    #[arg(long, value_name = "TIME", value_parser = size::time)]
+    pub timeout: Option<Duration>,
+
+    /// Limit on the total size of the program's linear memories, such as 64MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    pub max_memory: Option<u64>,
+
+    /// Stop the program after N units of fuel, about one for each instruction
+    #[arg(long, value_name = "N")]
+    pub fuel: Option<u64>,
+}
+
+impl LimitOptions {
+    /// The timeout in nanoseconds.
+    pub(crate) fn nanoseconds(&self) -> Option<u64> {
+        self.timeout.map(size::to_nanoseconds)
+    }
 }
 
 /// The compiler of a program that has no cached code.

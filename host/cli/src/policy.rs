@@ -87,13 +87,7 @@ fn of_program(path: &Path, image: Option<PathBuf>) -> Result<(String, String), F
         let signer = signature.mrsigner;
         enclave += &format!("# signers = [\"{signer}\"]\n# product-id = 1\n# least-svn = 1\n");
     }
-    let sha256 = program.sha256().map_err(|error| {
-        Failure::system(
-            format!("{} can't be read: {error}", path.display()),
-            &error,
-            "check the path and its permissions",
-        )
-    })?;
+    let sha256 = program.sha256().map_err(|error| Failure::unreadable(path, &error))?;
     let launch = format!(
         "# The SHA-256 of the program's file. The statement has more: arguments, environment, \
          mounts.\n# To demand all of them, verify evidence of a launch once, and name it here:\n\

@@ -4,12 +4,12 @@ use crate::evidence::EvidenceOptions;
 use crate::failure::Failure;
 use crate::manifest::Held;
 use crate::mounts::{self, Prepared};
-use crate::options::{CompilerName, Target};
+use crate::options::{CompilerName, LimitOptions, Target};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
 use crate::report::ReportOptions;
 use crate::variables::{Variables, environment, is_named, secrets};
-use crate::{cache, compile, custody, memory, oci, signals, size};
+use crate::{cache, compile, custody, memory, oci, signals};
 use clap::Args;
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -58,17 +58,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
 
-    /// Interrupt the program after this time, such as 5s, 100ms or 2m
-    #[arg(long, value_name = "TIME", value_parser = size::time)]
-    timeout: Option<Duration>,
-
-    /// Limit on the total size of the program's linear memories, such as 64MiB
-    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
-    max_memory: Option<u64>,
-
-    /// Stop the program after N units of fuel, about one for each instruction
-    #[arg(long, value_name = "N")]
-    fuel: Option<u64>,
+    #[command(flatten)]
+    limits: LimitOptions,
 
     #[command(flatten)]
     files: mounts::Mounts,
@@ -194,9 +185,9 @@ fn run_held(held: &Held, arguments: Arguments) -> Result<ExitCode, Failure> {
     let fixed = [
         ("--env", !arguments.environment.is_empty()),
         ("--invoke", arguments.invoke.is_some()),
-        ("--timeout", arguments.timeout.is_some()),
-        ("--max-memory", arguments.max_memory.is_some()),
-        ("--fuel", arguments.fuel.is_some()),
+        ("--timeout", arguments.limits.timeout.is_some()),
+        ("--max-memory", arguments.limits.max_memory.is_some()),
+        ("--fuel", arguments.limits.fuel.is_some()),
         ("--key", arguments.files.key().is_some()),
         ("--read-only", arguments.files.is_read_only()),
         ("--tmpfs", !arguments.files.memories().is_empty()),
@@ -274,9 +265,9 @@ fn run_freely(arguments: Arguments) -> Result<ExitCode, Failure> {
         secrets: names,
         invoke,
         limits: Limits {
-            memory: arguments.max_memory,
-            fuel: arguments.fuel,
-            timeout: arguments.timeout.map(size::to_nanoseconds),
+            memory: arguments.limits.max_memory,
+            fuel: arguments.limits.fuel,
+            timeout: arguments.limits.nanoseconds(),
             interrupts: false,
         },
         streams: Streams::default(),

@@ -86,7 +86,7 @@ fn sign(manifest: &Manifest) -> Vec<u8> {
 
 /// The launch that the manifest allows.
 fn launch() -> Launch {
-    let key = VolumeKey::Sealed(Sealing { this_image: true, scope: Scope::Deployment });
+    let key = VolumeKey::Sealed(Sealing::DEPLOYMENT);
     let volume = VolumeSource { storage: 0, key, create: true, cache: None, main: None };
     let mount = |guest: &str, source| Mount { guest: guest.into(), source, read_only: false };
     let none = Stream::None;

@@ -1,7 +1,7 @@
 //! Examples of all messages.
 
 use crate::folder::{Answer, Attributes, Entry, Failure, Kind, Request, Time};
-use crate::key::{Scope, Sealing, VolumeKey};
+use crate::key::{Sealing, VolumeKey};
 use crate::launch::{
     Compiler, Diagnostics, End, EvidenceForm, EvidenceRequest, Invoke, Launch, Limits, MainFile,
     Mount, Outcome, Source, Stream, Streams, Timings, VolumeSource, VolumeStatistics,
@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 pub fn launches() -> Vec<Launch> {
     let source = VolumeSource {
         storage: 0,
-        key: VolumeKey::Sealed(Sealing { this_image: true, scope: Scope::Deployment }),
+        key: VolumeKey::Sealed(Sealing::DEPLOYMENT),
         create: true,
         cache: Some(1 << 24),
         main: Some(MainFile { name: "main.db".into(), former: "my.db".into() }),

@@ -138,3 +138,19 @@ pub fn assert_check(verdict: &Verdict, name: CheckName, result: Outcome, reason:
     let check = verdict.check(name);
     assert_eq!((check.result, &check.reason[..]), (result, reason), "{name}");
 }
+
+/// Asserts that one check fails and no other, and why.
+#[track_caller]
+pub fn assert_fails(verdict: &Verdict, name: CheckName, reason: &str) {
+    assert_eq!(failed(verdict), [name]);
+    assert_check(verdict, name, Outcome::Failed, reason);
+    assert!(!verdict.is_accepted());
+}
+
+/// Asserts that one check passes and none fails, and why.
+#[track_caller]
+pub fn assert_passes(verdict: &Verdict, name: CheckName, reason: &str) {
+    assert_eq!(failed(verdict), []);
+    assert_check(verdict, name, Outcome::Passed, reason);
+    assert!(verdict.is_accepted());
+}

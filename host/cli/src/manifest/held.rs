@@ -11,7 +11,7 @@ use std::path::Path;
 use twine_evidence::bytes::Bytes;
 use twine_evidence::signed::{MAX_BYTES, Signed};
 use twine_evidence::terms::{self, MountKind, Terms};
-use twine_protocol::key::{Scope, Sealing};
+use twine_protocol::key::Sealing;
 use twine_protocol::launch::{Diagnostics, Invoke, Limits, Source, Stream, Streams};
 
 /// What a user can do if the manifest decides otherwise.
@@ -251,7 +251,6 @@ fn open(
     match (kind, place) {
         (MountKind::Volume, Some((host, mut options))) => {
             // A valid manifest has no other keys.
-            let sealing = Sealing { this_image: true, scope: Scope::Deployment };
             if *read_only && host.try_exists().is_ok_and(|exists| !exists) {
                 return Err(Failure::new(
                     format!(
@@ -261,7 +260,7 @@ fn open(
                     "name the volume's file; a version of the manifest without read-only makes it",
                 ));
             }
-            options.key = Some(Key::Sealed(sealing));
+            options.key = Some(Key::Sealed(Sealing::DEPLOYMENT));
             options.read_only = Some(*read_only);
             prepared.mount_volume(host, guest, None, options, quiet)
         }

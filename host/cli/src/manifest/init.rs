@@ -7,15 +7,15 @@ use super::write::Commented;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::mounts::{self, Given, memory};
+use crate::options::LimitOptions;
 use crate::output::{not_new, write_new};
 use crate::owner_key::{OwnerKey, public_to_pem};
 use crate::print::{print_error, print_line};
 use crate::program::Program;
-use crate::{locate, oci, size};
+use crate::{locate, oci};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, VERSION};
 use twine_evidence::owner::Algorithm;
@@ -24,7 +24,7 @@ use twine_evidence::terms::{
 };
 use twine_host::Tee;
 use twine_image::inspect_file;
-use twine_protocol::key::{Scope, Sealing};
+use twine_protocol::key::Sealing;
 
 #[derive(Debug, Args)]
 #[command(
@@ -86,17 +86,8 @@ pub(crate) struct Arguments {
     #[arg(long = "stream", value_enum, value_name = "STREAM")]
     streams: Vec<StreamName>,
 
-    /// Interrupt the program after this time, such as 5s, 100ms or 2m
-    #[arg(long, value_name = "TIME", value_parser = size::time)]
-    timeout: Option<Duration>,
-
-    /// Limit on the total size of the program's linear memories, such as 64MiB
-    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
-    max_memory: Option<u64>,
-
-    /// Stop the program after N units of fuel, about one for each instruction
-    #[arg(long, value_name = "N")]
-    fuel: Option<u64>,
+    #[command(flatten)]
+    limits: LimitOptions,
 
     #[command(flatten)]
     files: mounts::Mounts,
@@ -272,9 +263,9 @@ fn terms(arguments: &Arguments, source: Source) -> Result<Terms, Failure> {
         mounts: mounts(&arguments.files)?,
         listeners: arguments.listen.len() as u64,
         limits: Limits {
-            memory: arguments.max_memory,
-            fuel: arguments.fuel,
-            timeout: arguments.timeout.map(size::to_nanoseconds),
+            memory: arguments.limits.max_memory,
+            fuel: arguments.limits.fuel,
+            timeout: arguments.limits.nanoseconds(),
             interrupts: false,
         },
         diagnostics: Diagnostics::default(),
@@ -325,8 +316,7 @@ fn mounts(files: &mounts::Mounts) -> Result<Vec<Mount>, Failure> {
     let mut mounts = Vec::new();
     for Given { text, guest, options, .. } in files.volumes()? {
         let key = options.key.or_else(|| files.key().cloned());
-        let of_deployment = Key::Sealed(Sealing { this_image: true, scope: Scope::Deployment });
-        if key.is_some_and(|key| key != of_deployment) {
+        if key.is_some_and(|key| key != Key::Sealed(Sealing::DEPLOYMENT)) {
             return Err(Failure::usage(
                 format!("--dir {text}: others could have this key too, and make the volume"),
                 "leave the key out: volumes of a manifest are sealed to its deployment",
