@@ -175,13 +175,19 @@ mod tests {
     #[test]
     fn used_memory_grows_with_an_allocation() {
         const SIZE: u64 = 32 << 20;
-        let before = used().unwrap();
-        let bytes = std::hint::black_box(vec![1_u8; SIZE as usize]);
-        let after = used().unwrap();
-        // Other tests run at the same time.
-        let (least, most) = (SIZE / 2, 8 * SIZE);
-        assert!((least..most).contains(&(after.data - before.data)), "{}", bytes.len());
-        assert!((least..most).contains(&(after.space - before.space)));
+        let grows = || {
+            let before = used().unwrap();
+            let bytes = std::hint::black_box(vec![1_u8; SIZE as usize]);
+            let after = used().unwrap();
+            let (least, most) = (SIZE / 2, 8 * SIZE);
+            let is_right = |before, after: u64| {
+                after.checked_sub(before).is_some_and(|more| (least..most).contains(&more))
+            };
+            drop(bytes);
+            is_right(before.data, after.data) && is_right(before.space, after.space)
+        };
+        // Other tests run at the same time, and some of them map large files.
+        assert!((0..100).any(|_| grows()));
     }
 
     #[test]
