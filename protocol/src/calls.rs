@@ -240,7 +240,8 @@ host_calls! {
     /// `wire::Status::NotSupported` if the platform has no SGX2.
     0x32 add_pages(address, length) -> (status);
 
-    /// The size, in bytes, of the file of storage `storage`, a number from the launch request.
+    /// The size, in bytes, of the file of storage `storage`: a number from the launch request, or one
+    /// that `storage_open` returned.
     0x40 storage_size(storage) -> (status, size);
 
     /// Makes that file `size` bytes long. Bytes that are added read as zero.
@@ -248,7 +249,7 @@ host_calls! {
 
     /// A mapping of that file for reading, from its start on. The mapping may be longer than the
     /// file; the enclave must not read beyond the end of the file. The host keeps the mapping until
-    /// the enclave ends. The enclave reads the file by copying from the mapping, without a call,
+    /// the enclave ends or closes the storage. The enclave reads the file by copying from the mapping, without a call,
     /// except for pages that `storage_unread` reports.
     0x42 storage_map(storage) -> (pointer, length);
 
@@ -271,7 +272,7 @@ host_calls! {
 
     /// Two words of host memory, a `wire::Unread`: the part of that file with pages that could
     /// not be read when the enclave touched them in the mapping. The mapping has zeros in place of
-    /// these pages. The host keeps the words until the enclave ends, and updates them before it
+    /// these pages. The host keeps the words as long as the mapping, and updates them before it
     /// resumes the enclave. The enclave reads the words after each copy from the mapping. If the
     /// copy overlaps that part, the enclave reads the bytes again, with `storage_read`.
     0x47 storage_unread(storage) -> (pointer, length);
@@ -285,6 +286,24 @@ host_calls! {
     /// page tables, because the enclave has read enough of the mapping to make this worthwhile. The
     /// host enters `wire::AHEAD` bytes without this call.
     0x49 storage_ahead(storage, length) -> ();
+
+    /// Opens a storage of the host's state folder. The `length` bytes at `pointer` in the transfer
+    /// buffer are its name (`state::name`). `flags` holds bits of `state::open`. The host chooses the
+    /// number `storage`, above those of the launch request, and uses no number twice. A file that was
+    /// created, or that holds an unfinished volume and is opened with `state::open::CREATE`, is
+    /// empty. Returns `wire::Status::Missing` if there is no such storage and it must not be created,
+    /// `wire::Status::InUse` if it is open already, here or in another process, and
+    /// `wire::Status::NotSupported` if the host has no state folder.
+    0x4a storage_open(pointer, length, flags) -> (status, storage);
+
+    /// Closes a storage that `storage_open` has opened. Its mapping and its words about unread pages
+    /// end, so the enclave must not read them any more.
+    0x4b storage_close(storage) -> (status);
+
+    /// Removes a storage of the state folder, durably. The `length` bytes at `pointer` in the transfer
+    /// buffer are its name. Returns `wire::Status::Missing` if there is none, and
+    /// `wire::Status::InUse` if it is open.
+    0x4c storage_remove(pointer, length) -> (status);
 
     /// An operation on folder `folder` of the host, a number from the launch request. The transfer
     /// buffer holds an encoded `folder::Request` of `length` bytes, followed by the bytes to
@@ -311,4 +330,31 @@ host_calls! {
     /// Takes the evidence of the launch: the `length` bytes at `pointer` in the transfer buffer, in
     /// the form of the launch request.
     0x71 evidence(pointer, length) -> (status);
+
+    /// Reads a record of the host's state folder. The `length` bytes at `pointer` in the transfer
+    /// buffer are its name (`state::name`). After the call the transfer buffer holds, at its start,
+    /// `count` bytes of the record from byte `offset` on; `count` is 0 only at the end. A thread that
+    /// reads on from an offset other than 0 gets the content that the record had at its first read.
+    /// Returns `wire::Status::Missing` if there is no such record. This call and the next three return
+    /// `wire::Status::NotSupported` if the host has no state folder.
+    0x80 record_read(pointer, length, offset) -> (status, count);
+
+    /// Writes a piece of a record. The transfer buffer holds the name, `name_length` bytes at
+    /// `pointer`, and from the next multiple of 8 bytes on the piece, `data_length` bytes. `flags`
+    /// holds bits of `state::write`. A thread writes one record at a time: its pieces follow each
+    /// other, from one with `state::write::FIRST` to one with `state::write::LAST`. With the last one
+    /// the new content replaces the old one and is durable when the call returns. Until then, and
+    /// after a crash, the record has the old content or the new one, whole. After an error the host
+    /// has dropped the pieces, unless the error came while it made the new content durable.
+    0x81 record_write(pointer, name_length, data_length, flags) -> (status);
+
+    /// Removes a record, durably. The `length` bytes at `pointer` in the transfer buffer are its name.
+    /// Returns `wire::Status::Missing` if there is none.
+    0x82 record_remove(pointer, length) -> (status);
+
+    /// Finds the record whose name comes next, in the order of bytes, after the name of `length` bytes
+    /// at `pointer` in the transfer buffer. With a `length` of 0, the first one. After the call the
+    /// transfer buffer holds the found name, of `count` bytes, at its start. `count` is 0 if there is
+    /// none.
+    0x83 record_next(pointer, length) -> (status, count);
 }

@@ -9,6 +9,7 @@ mod examples;
 use crate::VERSION;
 use crate::folder::{Answer, Request};
 use crate::launch::{DecodeError, Launch, Outcome};
+use crate::state;
 use crate::text::visible;
 use crate::wire::{
     Clock, Piece, PollRecord, SocketStatus, Status, StreamKind, Unit, Unread, poll, socket,
@@ -62,8 +63,10 @@ pub fn answer(bytes: &[u8]) {
     assert_eq!(Answer::decode(&again), Some(answer));
 }
 
-/// Decodes records of fixed size, and codes.
+/// Decodes records of fixed size, codes, and names of the state folder.
 pub fn wire(bytes: &[u8]) {
+    let name = state::name(bytes);
+    assert!(name.is_none_or(|name| name.as_bytes() == bytes && !name.contains(['/', '.', '\0'])));
     for bytes in bytes.as_chunks().0 {
         let record = PollRecord::from_bytes(bytes);
         assert_eq!(record.to_bytes(), *bytes);
@@ -124,6 +127,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let unread = Unread { from: 8192, to: 12288 }.to_words().map(u64::to_le_bytes);
     seeds.push(("wire", [unread.as_flattened(), &piece.to_bytes()].concat()));
     seeds.push(("wire", [socket::WAIT; 3].map(u64::to_le_bytes).concat()));
+    seeds.push(("wire", b"a-name-0".to_vec()));
     seeds.push(("text", "app.wasm\u{1b}[2J \u{202e}abc".into()));
     seeds
 }

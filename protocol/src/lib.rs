@@ -9,6 +9,7 @@
 //! - [`key`]: the keys of volumes.
 //! - [`launch`]: the launch request, which the host passes to the enclave when it starts a program,
 //!   and the outcome, which the enclave reports.
+//! - [`state`]: what the enclave keeps in a state folder of the host, by name.
 //! - [`task`]: the work that the enclave can do, apart from running a program: work on volumes.
 //! - [`text`]: how enclave and host show names that a program has chosen.
 //! - [`wire`]: plain values that calls pass in registers or in memory: status codes, poll records,
@@ -53,10 +54,11 @@ pub mod folder;
 pub mod fuzzing;
 pub mod key;
 pub mod launch;
+pub mod state;
 pub mod task;
 pub mod text;
 pub mod wire;
 
 /// The version of everything in this crate. An enclave refuses a launch request of another version,
 /// and names both versions.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;

@@ -83,6 +83,10 @@ coded! {
         FileTooBig = 11,
         /// The file ends before the bytes to read.
         Short = 12,
+        /// There is nothing of this name.
+        Missing = 13,
+        /// It is in use: another process, or the enclave itself, has opened it.
+        InUse = 14,
     }
 }
 

@@ -5,12 +5,13 @@
 //! boundary read or wrote the enclave's memory through such a pointer, or believed an impossible
 //! answer. Only the fuzz target needs the feature of this module.
 
-use crate::{Boundary, MappedFile};
+use crate::{Access, Boundary, MappedFile};
 use std::cell::RefCell;
 use std::ops::Range;
 use twine_fuzz_input::Input;
 use twine_protocol::calls::{RawCall, number};
 use twine_protocol::folder::{MAX_DATA, MAX_MESSAGE, Request};
+use twine_protocol::state::name;
 use twine_protocol::wire::{
     Clock, MAX_CODE, MAX_LAUNCH, MAX_PROGRAM, MAX_QUOTE, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
 };
@@ -111,9 +112,17 @@ impl RawCall for &Host<'_> {
         }
         // The address of the buffer, in calls that have one.
         let buffer = match call {
-            number::poll | number::report | number::panicked | number::quote | number::evidence => {
-                arguments[0]
-            }
+            number::poll
+            | number::report
+            | number::panicked
+            | number::quote
+            | number::evidence
+            | number::storage_open
+            | number::storage_remove
+            | number::record_read
+            | number::record_write
+            | number::record_remove
+            | number::record_next => arguments[0],
             number::storage_read => arguments[2],
             _ => arguments[1],
         };
@@ -160,7 +169,7 @@ fn of_the_host(bytes: &[u8]) {
 }
 
 /// The number of different calls in [`one`].
-const KINDS: u8 = 27;
+const KINDS: u8 = 32;
 
 fn one<'a>(
     boundary: &Boundary<&'a Host<'a>>,
@@ -252,6 +261,27 @@ fn one<'a>(
             }
         }
         25 => drop(boundary.evidence(bytes)),
+        26 => {
+            if let Ok(mut file) = boundary.open_storage("name", Access::Create)
+                && file.read(8, bytes).is_ok()
+            {
+                of_the_host(bytes);
+            }
+        }
+        27 => {
+            let most = 300 * length;
+            if let Ok(Some(record)) = boundary.record("name", most) {
+                assert!(record.len() <= most);
+                of_the_host(&record);
+            }
+        }
+        28 => drop(boundary.write_record("name", bytes)),
+        29 => {
+            let names = boundary.records().unwrap_or_default();
+            assert!(names.is_sorted_by(|one, next| one < next));
+            assert!(names.iter().all(|listed| name(listed.as_bytes()).is_some()));
+        }
+        30 => drop((boundary.remove_record("name"), boundary.remove_storage("name"))),
         _ => {
             let asked = bytes.len();
             let request = Request::Read(1, 2, asked as u64);

@@ -36,11 +36,13 @@ mod folder;
 pub mod fuzzing;
 mod memory;
 mod socket;
+mod state;
 mod storage;
 
 pub use folder::FolderError;
 pub use memory::{HostSlice, PointerError};
 pub use socket::SocketError;
+pub use state::Access;
 pub use storage::MappedFile;
 
 use std::cell::Cell;

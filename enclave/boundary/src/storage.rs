@@ -43,9 +43,12 @@ impl Mapping {
 /// A file of the host, read through a mapping and written by host calls. Its contents are not
 /// trusted, and can differ each time they are read.
 #[derive(Debug)]
-pub struct MappedFile<'a, R> {
+pub struct MappedFile<'a, R: RawCall> {
     boundary: &'a Boundary<R>,
+    /// The host's number for it, which only the host uses.
     number: u64,
+    /// Whether the host must close it.
+    opened: bool,
     mapping: Option<Mapping>,
     /// The number of bytes that were copied from the mapping.
     copied: u64,
@@ -56,9 +59,19 @@ pub struct MappedFile<'a, R> {
 impl<'a, R: RawCall> MappedFile<'a, R> {
     /// The file with this number in the launch request.
     pub fn new(boundary: &'a Boundary<R>, number: u64) -> Self {
+        MappedFile::numbered(boundary, number, false)
+    }
+
+    /// The file with this number, which the host has just opened for the enclave. The host closes it
+    /// when this is dropped.
+    pub(crate) fn opened(boundary: &'a Boundary<R>, number: u64) -> Self {
+        MappedFile::numbered(boundary, number, true)
+    }
+
+    fn numbered(boundary: &'a Boundary<R>, number: u64, opened: bool) -> Self {
         // The host enters the first `AHEAD` bytes without being asked.
         let enter_at = 2 * AHEAD / AHEAD_OF_READS;
-        MappedFile { boundary, number, mapping: None, copied: 0, enter_at }
+        MappedFile { boundary, number, opened, mapping: None, copied: 0, enter_at }
     }
 
     /// Returns its size in bytes, as the host reports it.
@@ -235,5 +248,14 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
     /// The host's status. The bytes may not be durable.
     pub fn sync(&mut self) -> Result<(), Status> {
         status(stub::storage_sync(&self.boundary.raw, self.number).0)
+    }
+}
+
+impl<R: RawCall> Drop for MappedFile<'_, R> {
+    fn drop(&mut self) {
+        // The host unmaps the file. Nothing reads the mapping any more: only this had its address.
+        if self.opened {
+            stub::storage_close(&self.boundary.raw, self.number);
+        }
     }
 }

@@ -14,8 +14,11 @@ const _: () = assert!(MAX_SUBSCRIPTIONS as u64 <= wire::MAX_POLL_RECORDS);
 
 fn system_error(status: Status) -> SystemError {
     match status {
-        // The boundary never returns success as an error.
-        Status::Ok | Status::Io | Status::Short => SystemError::Io,
+        // The boundary never returns success as an error. Only calls on files by name return the
+        // last two.
+        Status::Ok | Status::Io | Status::Short | Status::Missing | Status::InUse => {
+            SystemError::Io
+        }
         Status::BadStream => SystemError::BadStream,
         Status::BrokenPipe => SystemError::BrokenPipe,
         Status::NoSpace => SystemError::NoSpace,

@@ -7,8 +7,10 @@ use crate::folder::Folder;
 use crate::mapping::PAGE;
 use crate::program::{Program, words};
 use crate::sockets::Sockets;
+use crate::state::State;
 use crate::stats::{Counters, Stats};
 use crate::storage::Storage;
+use crate::storages::Storages;
 use crate::streams;
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -83,6 +85,8 @@ pub struct Resources {
     pub folders: Vec<Folder>,
     /// Listening sockets.
     pub listeners: Vec<TcpListener>,
+    /// The folder for records, and for storages that the enclave opens by name.
+    pub state: Option<State>,
     /// The file for the program's cached code.
     pub code: Option<CodeFile>,
     /// The program's standard input, in place of this process's.
@@ -173,6 +177,7 @@ const MAX_PROMPT: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Service {
     resources: Resources,
+    storages: Storages,
     sockets: Sockets,
     launch: Buffer,
     launch_length: u64,
@@ -197,9 +202,11 @@ impl Service {
         mut resources: Resources,
         interposer: Option<Arc<dyn Interposer>>,
     ) -> Self {
+        let storages = Storages::new(std::mem::take(&mut resources.storages));
         let sockets = Sockets::new(std::mem::take(&mut resources.listeners));
         Service {
             resources,
+            storages,
             sockets,
             launch: words(launch),
             launch_length: launch.len() as u64,
@@ -278,9 +285,16 @@ impl Service {
         self.program.location()
     }
 
-    pub(crate) fn storage(&self, number: u64) -> Result<&Storage, Status> {
-        let number = usize::try_from(number).ok();
-        number.and_then(|number| self.resources.storages.get(number)).ok_or(Status::Invalid)
+    pub(crate) fn storage(&self, number: u64) -> Result<Arc<Storage>, Status> {
+        self.storages.get(number)
+    }
+
+    pub(crate) fn storages(&self) -> &Storages {
+        &self.storages
+    }
+
+    pub(crate) fn state(&self) -> Result<&State, Status> {
+        self.resources.state.as_ref().ok_or(Status::NotSupported)
     }
 
     pub(crate) fn folder(&self, number: u64) -> Result<&Folder, Status> {
@@ -350,7 +364,7 @@ impl Service {
     /// After a fault: if the address is in a mapping of a file, replaces the page by zeros and returns
     /// true. For a volume the enclave learns of it; for the program and cached code the report does.
     pub(crate) fn patch(&self, address: u64) -> bool {
-        if self.resources.storages.iter().any(|storage| storage.patch(address)) {
+        if self.storages.patch(address) {
             return true;
         }
         if self.resources.code.as_ref().is_some_and(|code| code.patch(address)) {
@@ -366,8 +380,7 @@ impl Service {
 
     /// Returns the counts of the run.
     pub(crate) fn stats(&self) -> Stats {
-        let storages = self.resources.storages.iter();
-        self.counters.read(storages.map(|storage| storage.unread().count()).sum())
+        self.counters.read(self.storages.unread())
     }
 
     /// Returns the transfer buffer of the thread with this TCS.

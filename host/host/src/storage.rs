@@ -10,7 +10,7 @@ use crate::word::shell_word;
 use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -118,6 +118,13 @@ pub struct Storage {
 #[derive(Debug)]
 pub struct Locked(#[expect(dead_code, reason = "the lock ends with the descriptor")] File);
 
+impl Locked {
+    /// Opens and locks a file that need not hold a volume. A new file is for this user alone.
+    pub(crate) fn file(path: &Path, access: Access) -> Result<Self, StorageError> {
+        lock(path, access, open_private).map(Locked)
+    }
+}
+
 /// A function to call once a volume exists.
 type Notice = Box<dyn FnOnce() + Send>;
 
@@ -160,7 +167,19 @@ impl Storage {
     /// # Errors
     /// If the file can't be opened, is not an ordinary file, or is used by another process.
     pub fn open(path: impl Into<PathBuf>, access: Access) -> Result<Self, StorageError> {
-        let path = path.into();
+        Storage::open_with(path.into(), access, open)
+    }
+
+    /// Opens and locks the file. A new file is for this user alone.
+    pub(crate) fn open_private(path: PathBuf, access: Access) -> Result<Self, StorageError> {
+        Storage::open_with(path, access, open_private)
+    }
+
+    fn open_with(
+        path: PathBuf,
+        access: Access,
+        open: impl FnMut(&Path, Access) -> io::Result<File>,
+    ) -> Result<Self, StorageError> {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => {
                 return Err(StorageError::NotAFile { path, what: "a folder" });
@@ -387,7 +406,7 @@ impl Storage {
     }
 }
 
-fn status(error: &io::Error) -> Status {
+pub(crate) fn status(error: &io::Error) -> Status {
     if error.kind() == io::ErrorKind::InvalidInput {
         return Status::Invalid;
     }
@@ -402,11 +421,21 @@ fn status(error: &io::Error) -> Status {
 
 /// Opens the file of this name.
 fn open(path: &Path, access: Access) -> io::Result<File> {
+    open_with_mode(path, access, 0o666)
+}
+
+/// Opens the file of this name. A new file is for this user alone.
+fn open_private(path: &Path, access: Access) -> io::Result<File> {
+    open_with_mode(path, access, 0o600)
+}
+
+fn open_with_mode(path: &Path, access: Access, mode: u32) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(access != Access::Read)
         .create(access == Access::Create)
         .truncate(false)
+        .mode(mode)
         .open(path)
 }
 

@@ -230,7 +230,7 @@ pub fn lengths(honest: u64, most: u64) -> [u64; 14] {
 pub const LENGTHS: usize = 14;
 
 /// Values that a host may return for a code, a count or a time.
-pub const VALUES: [u64; 22] = [
+pub const VALUES: [u64; 25] = [
     0,
     1,
     2,
@@ -245,6 +245,9 @@ pub const VALUES: [u64; 22] = [
     11,
     12,
     13,
+    14,
+    15,
+    16,
     62,
     0x100,
     1 << 18,

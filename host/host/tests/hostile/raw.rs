@@ -707,6 +707,34 @@ impl HostCalls for Caller<'_> {
         (DONE, 0)
     }
 
+    fn storage_open(&mut self, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn storage_close(&mut self, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn storage_remove(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn record_read(&mut self, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn record_write(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn record_remove(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn record_next(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
     fn folder(&mut self, _: u64, _: u64, _: u64) -> (u64, u64) {
         INVALID
     }

@@ -182,7 +182,7 @@ pub fn unread() -> Vec<Case> {
         ("the end of the file", |_, _| (Status::Short.code(), 0)),
         ("an error each third time", |n, honest| if n % 3 == 2 { (1, 0) } else { honest }),
         ("errors from the fourth on", |n, honest| if n > 3 { (1, 0) } else { honest }),
-        ("a code that is not known", |_, _| (13, 0)),
+        ("a code that is not known", |_, _| (15, 0)),
         ("a large code", |_, _| (u64::MAX, u64::MAX)),
         ("a count", |_, honest| (honest.0, u64::MAX)),
     ];
