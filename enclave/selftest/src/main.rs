@@ -7,6 +7,8 @@ mod fatal;
 #[cfg(target_env = "sgx")]
 mod setup;
 #[cfg(target_env = "sgx")]
+mod state;
+#[cfg(target_env = "sgx")]
 mod suite;
 #[cfg(target_env = "sgx")]
 mod unit;

@@ -1,7 +1,7 @@
 //! Handles the launch request, and makes the outcome.
 
 use crate::setup::{main_configuration, timed};
-use crate::{echo, fatal, unit};
+use crate::{echo, fatal, state, unit};
 use twine_protocol::launch::{End, Launch, Outcome};
 use twine_protocol::wire::MAX_OUTCOME;
 use twine_selftest::spec::Runner;
@@ -40,6 +40,7 @@ fn run(launch: &Launch) -> End {
     let results = match what {
         "spec" => spec(filter),
         "unit" => Ok(unit::run(filter)),
+        "state" => state::run(filter),
         "echo" => echo::run().map(|()| Vec::new()),
         "fatal" => Err(fatal::run(filter)),
         _ => Err(format!("there is no suite {what:?}")),
