@@ -5,6 +5,7 @@ use graviola::hashing::Sha256;
 use graviola::signing::ecdsa::{P256, VerifyingKey};
 use graviola::signing::eddsa::Ed25519VerifyingKey;
 use std::fmt;
+use std::sync::Arc;
 
 /// The bytes of a P-256 key's SubjectPublicKeyInfo before its point (RFC 5480, section 2). DER has
 /// no other form for it.
@@ -37,10 +38,10 @@ impl Algorithm {
 }
 
 /// The public key of an owner.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PublicKey {
     der: Vec<u8>,
-    algorithm: Algorithm,
+    verifier: Verifier,
 }
 
 /// Why a public key is not accepted.
@@ -67,20 +68,21 @@ impl fmt::Display for BadSignature {
 
 impl std::error::Error for BadSignature {}
 
-/// A key that is ready to verify with.
+/// A key that is ready to verify with. It is shared, because graviola's keys can't be cloned.
+#[derive(Clone)]
 enum Verifier {
-    P256(Box<VerifyingKey<P256>>),
-    Ed25519(Ed25519VerifyingKey),
+    P256(Arc<VerifyingKey<P256>>),
+    Ed25519(Arc<Ed25519VerifyingKey>),
 }
 
 fn verifier(der: &[u8]) -> Option<Verifier> {
     if let Some(point) = der.strip_prefix(&P256_PREFIX) {
         // The length is checked here, because the prefix promises it.
         let point: &[u8; 65] = point.try_into().ok()?;
-        return VerifyingKey::from_x962_uncompressed(point).ok().map(Box::new).map(Verifier::P256);
+        return VerifyingKey::from_x962_uncompressed(point).ok().map(Arc::new).map(Verifier::P256);
     }
     let key: &[u8; 32] = der.strip_prefix(&ED25519_PREFIX)?.try_into().ok()?;
-    Ed25519VerifyingKey::from_bytes(key).ok().map(Verifier::Ed25519)
+    Ed25519VerifyingKey::from_bytes(key).ok().map(Arc::new).map(Verifier::Ed25519)
 }
 
 impl PublicKey {
@@ -89,11 +91,8 @@ impl PublicKey {
     /// # Errors
     /// It is not a key of P-256 or Ed25519, or in another form.
     pub fn from_der(der: &[u8]) -> Result<Self, Unsupported> {
-        let algorithm = match verifier(der).ok_or(Unsupported)? {
-            Verifier::P256(_) => Algorithm::Es256,
-            Verifier::Ed25519(_) => Algorithm::EdDsa,
-        };
-        Ok(PublicKey { der: der.to_vec(), algorithm })
+        let verifier = verifier(der).ok_or(Unsupported)?;
+        Ok(PublicKey { der: der.to_vec(), verifier })
     }
 
     /// The key as a DER-encoded SubjectPublicKeyInfo.
@@ -103,7 +102,10 @@ impl PublicKey {
 
     /// The algorithm of its signatures.
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        match self.verifier {
+            Verifier::P256(_) => Algorithm::Es256,
+            Verifier::Ed25519(_) => Algorithm::EdDsa,
+        }
     }
 
     /// The name of the key: the SHA-256 of its DER.
@@ -117,7 +119,7 @@ impl PublicKey {
     /// # Errors
     /// The signature is wrong.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
-        let verified = match verifier(&self.der).ok_or(BadSignature)? {
+        let verified = match &self.verifier {
             Verifier::P256(key) => key.verify::<Sha256>(&[message], signature),
             Verifier::Ed25519(key) => key.verify(signature, message),
         };
@@ -125,8 +127,17 @@ impl PublicKey {
     }
 }
 
+/// A key has one DER.
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for PublicKey {}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.algorithm, self.id())
+        write!(f, "{:?} {}", self.algorithm(), self.id())
     }
 }
