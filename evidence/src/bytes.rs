@@ -130,6 +130,15 @@ pub(crate) fn as_hex<S: serde::Serializer>(
     serializer.serialize_str(&to_hex(&bytes.0))
 }
 
+/// Writes byte strings as [`as_hex`] does.
+#[cfg(feature = "serde")]
+pub(crate) fn each_as_hex<S: serde::Serializer>(
+    list: &[Bytes],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(list.iter().map(|bytes| to_hex(&bytes.0)))
+}
+
 /// Writes bytes that may be absent as [`as_hex`] does.
 #[cfg(feature = "serde")]
 pub(crate) fn as_hex_if_any<S: serde::Serializer>(

@@ -1,9 +1,13 @@
 //! Examples of all messages, for tests and as first inputs of the fuzz targets.
 
+use crate::access::Access;
 use crate::bytes::{Bytes, Digest};
-use crate::manifest::{AllowedImage, Demands, Manifest};
+use crate::manifest::{AllowedImage, Demands, Manifest, Restart};
+use crate::platform::{Platform, Root, TcbStatus};
 use crate::signed::Signed;
-use crate::statement::{self, Compiler, Deployment, Engine, Image, Kind, Run, Statement};
+use crate::statement::{
+    self, Compiler, Deployment, Engine, Image, Program, Run, Statement, Subject,
+};
 use crate::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -16,8 +20,12 @@ pub fn owner() -> Ed25519SigningKey {
 
 /// The public key of [`owner`], as a DER-encoded SubjectPublicKeyInfo.
 pub fn owner_der() -> Vec<u8> {
+    der(&owner())
+}
+
+fn der(key: &Ed25519SigningKey) -> Vec<u8> {
     let mut room = [0; 64];
-    owner().public_key().to_spki_der(&mut room).expect("44 bytes").to_vec()
+    key.public_key().to_spki_der(&mut room).expect("44 bytes").to_vec()
 }
 
 /// The terms of a small program.
@@ -52,6 +60,7 @@ pub fn full_terms() -> Terms {
         environment: vec![Variable { name: "HOME".into(), value: "/".into() }],
         secrets: vec!["TOKEN".into()],
         export: Some(Export { function: "serve".into(), arguments: vec!["8080".into()] }),
+        streams: Streams { stdin: Stream::Owner, stdout: Stream::Owner, stderr: Stream::Host },
         mounts: vec![
             mount("/data", MountKind::Volume, Some(KeyPolicy::Deployment), None),
             mount("/plain", MountKind::Folder, None, None),
@@ -88,6 +97,28 @@ pub fn manifest(terms: Terms) -> Manifest {
             },
         ],
         demands: Demands::default(),
+        access: Access::default(),
+        restart: Restart::default(),
+        platform: Platform::default(),
+    }
+}
+
+/// A manifest with everything that one for somebody else's host can have.
+pub fn full_manifest() -> Manifest {
+    let key = |seed| {
+        let key = Ed25519SigningKey::from_bytes(&[seed; 32]).expect("each seed is a key");
+        Bytes(der(&key))
+    };
+    Manifest {
+        access: Access { deploy: vec![key(8)], look: vec![key(8), key(9)], stop: vec![key(9)] },
+        restart: Restart::Always,
+        platform: Platform {
+            root: Root::Simulation,
+            statuses: vec![TcbStatus::UpToDate, TcbStatus::OutOfDate],
+            least_evaluation_number: Some(17),
+            ppid_hashes: vec![Digest([0x55; 32])],
+        },
+        ..manifest(full_terms())
     }
 }
 
@@ -98,28 +129,38 @@ pub fn signed(manifest: &Manifest) -> Vec<u8> {
 
 /// Statements of each kind.
 pub fn statements() -> Vec<Statement> {
-    let local = Statement {
+    let of = |subject| Statement {
         version: statement::VERSION,
-        kind: Kind::Local,
-        terms: small_terms(),
-        deployment: None,
-        engine: Engine { compiler: Compiler::Optimizing, guard_pages: true, writable_code: false },
+        subject,
         image: Image { runtime: "0.1.0".into(), heap: 1 << 29, code: 1 << 26, guards: 48 << 30 },
         run: Run::default(),
     };
-    let deployed = Statement {
-        kind: Kind::Deployment,
-        terms: full_terms(),
-        deployment: Some(Deployment {
+    let local = Subject::Local(Program {
+        terms: small_terms(),
+        engine: Engine { compiler: Compiler::Optimizing, guard_pages: true, writable_code: false },
+    });
+    let deployed = Subject::Deployment {
+        program: Program {
+            terms: full_terms(),
+            engine: Engine {
+                compiler: Compiler::Baseline,
+                guard_pages: false,
+                writable_code: true,
+            },
+        },
+        deployment: Deployment {
             owner: Digest::of(&owner_der()),
             name: "example".into(),
             version: 3,
             generation: 1,
             manifest: Digest::of(&manifest(full_terms()).encode()),
-        }),
-        engine: Engine { compiler: Compiler::Baseline, guard_pages: false, writable_code: true },
-        run: Run { nonce: Some(Bytes(vec![0xaa; 32])), key: Some(Digest([0x44; 32])) },
-        ..local.clone()
+        },
     };
-    vec![local, deployed]
+    let (nonce, key) = (Some(Bytes(vec![0xaa; 32])), Some(Digest([0x44; 32])));
+    let bound = Run { nonce: nonce.clone(), key, channel: Some(Digest([0x77; 32])) };
+    vec![
+        of(local),
+        Statement { run: Run { nonce, key, channel: None }, ..of(deployed) },
+        Statement { run: bound, ..of(Subject::Host) },
+    ]
 }

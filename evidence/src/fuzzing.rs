@@ -5,16 +5,20 @@
 
 pub use crate::examples;
 
+use crate::access::Right;
 use crate::bytes::Digest;
 use crate::manifest::{Identity, Manifest};
+use crate::owner::PublicKey;
 use crate::signed::Signed;
-use crate::statement::Statement;
+use crate::statement::{Program, Statement};
 
 /// Decodes a launch statement, as a verifier does.
 pub fn statement(bytes: &[u8]) {
     let Ok(statement) = Statement::decode(bytes) else { return };
     assert_eq!(statement.encode(), bytes, "a statement has one encoding");
-    assert!(statement.terms.differences(&statement.terms).is_empty());
+    if let Some(Program { terms, .. }) = statement.subject.program() {
+        assert!(terms.differences(terms).is_empty());
+    }
 }
 
 /// Decodes a manifest, and checks it.
@@ -23,6 +27,11 @@ pub fn manifest(bytes: &[u8]) {
     assert_eq!(manifest.encode(), bytes, "a manifest has one encoding");
     let Ok(owner) = manifest.check() else { return };
     assert_eq!(manifest.deployment(&owner).manifest, Digest::of(bytes));
+    for right in Right::ALL {
+        assert!(manifest.may(right, &owner), "an owner may do everything");
+        let keys = manifest.access.keys(right).iter();
+        assert!(keys.map(|key| PublicKey::from_der(&key.0)).all(|key| key.is_ok()));
+    }
     let enclave = Identity {
         measurement: Digest([0x22; 32]),
         signer: Digest([0x33; 32]),
@@ -47,8 +56,7 @@ pub fn signed(bytes: &[u8]) {
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds: Vec<_> =
         examples::statements().iter().map(|statement| ("statement", statement.encode())).collect();
-    for terms in [examples::small_terms(), examples::full_terms()] {
-        let manifest = examples::manifest(terms);
+    for manifest in [examples::manifest(examples::small_terms()), examples::full_manifest()] {
         seeds.push(("signed", examples::signed(&manifest)));
         seeds.push(("deployment", manifest.encode()));
     }

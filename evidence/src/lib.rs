@@ -1,8 +1,10 @@
 //! What an enclave says of itself, and the encoding of it.
 //!
 //! - [`statement`]: the launch statement, which names everything that decides what an enclave does.
-//! - [`manifest`]: what an owner allows to be launched. The enclave compares its statement with it.
+//! - [`manifest`]: what an owner allows to be launched, and where. The enclave compares its statement
+//!   with it.
 //! - [`signed`]: manifests with their owner's signature.
+//! - [`channel`]: what binds evidence to one TLS connection.
 //! - [`claims`]: the claims whose hash a report carries, and the evidence made of them and a quote.
 //! - [`cbor`]: the encoding of all of these, deterministic CBOR (RFC 8949, section 4.2.1).
 //!
@@ -26,8 +28,10 @@
     )
 )]
 
+pub mod access;
 pub mod bytes;
 pub mod cbor;
+pub mod channel;
 pub mod claims;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod examples;
@@ -36,6 +40,7 @@ pub mod examples;
 pub mod fuzzing;
 pub mod manifest;
 pub mod owner;
+pub mod platform;
 pub mod signed;
 pub mod statement;
 pub mod terms;

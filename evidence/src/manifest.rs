@@ -3,12 +3,15 @@
 //! Owners write manifests in TOML. The tools translate them into this form, which owners sign and
 //! the enclave reads. What a manifest does not allow is refused.
 
+use crate::access::{Access, MAX_KEYS, Right};
 use crate::bytes::{Bytes, Digest};
 use crate::cbor;
 use crate::owner::PublicKey;
+use crate::platform::{MAX_PLATFORMS, Platform};
 use crate::statement::{self, Deployment, Engine};
 use crate::terms::{Difference, KeyPolicy, MountKind, Terms};
 use minicbor::{Decode, Encode};
+use std::collections::HashSet;
 use std::fmt;
 
 /// The version of the manifest's encoding.
@@ -54,6 +57,15 @@ pub struct Manifest {
     /// What the owner demands of the enclave.
     #[n(7)]
     pub demands: Demands,
+    /// Who may do what with the deployment, besides its owner.
+    #[cbor(n(8), skip_if = "Access::is_none")]
+    pub access: Access,
+    /// Whether a host may start the deployment again without its owner.
+    #[cbor(n(9), skip_if = "Restart::is_never")]
+    pub restart: Restart,
+    /// What the owner demands of the platform.
+    #[cbor(n(10), skip_if = "Platform::is_default")]
+    pub platform: Platform,
 }
 
 /// An image that may hold a deployment. Each field that is given must be the image's.
@@ -91,6 +103,28 @@ pub struct Demands {
     /// the image for them.
     #[n(1)]
     pub allow_writable_code: bool,
+}
+
+/// Whether a host that was started again may start a deployment without its owner, with the secrets
+/// that the enclave has kept sealed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[cbor(index_only)]
+pub enum Restart {
+    /// It may not, and no secrets are kept: whoever may deploy starts it again.
+    #[default]
+    #[n(0)]
+    Never,
+    /// It may, at any time and as often as it wants.
+    #[n(1)]
+    Always,
+}
+
+impl Restart {
+    /// Whether it is the default.
+    fn is_never(&self) -> bool {
+        *self == Restart::Never
+    }
 }
 
 /// The identity of an enclave: fields of its REPORT (SDM Vol. 3D, table 37-17).
@@ -176,6 +210,17 @@ pub enum Invalid {
     Key(String),
     /// The terms are too long for a launch statement: their length in bytes.
     TooLong(usize),
+    /// A right has more than [`MAX_KEYS`] keys.
+    ManyKeys(Right),
+    /// A key that has a right is not one of P-256 or Ed25519. The number is its place in the list,
+    /// from 0.
+    RightKey(Right, usize),
+    /// A right has this key twice, or the key is the owner's, who needs no right.
+    SameKey(Right, usize),
+    /// The TCB statuses are not in their order, or one is given twice.
+    Statuses,
+    /// There are more than [`MAX_PLATFORMS`] platforms, or one is given twice.
+    Platforms,
 }
 
 impl fmt::Display for Invalid {
@@ -206,6 +251,22 @@ impl fmt::Display for Invalid {
                 f,
                 "the terms have {length} bytes, and evidence has room for {MAX_TERMS_BYTES}"
             ),
+            Invalid::ManyKeys(right) => {
+                write!(f, "more than {MAX_KEYS} keys have the right `{right}`")
+            }
+            Invalid::RightKey(right, at) => {
+                write!(f, "key {at} with the right `{right}` is not one of P-256 or Ed25519")
+            }
+            Invalid::SameKey(right, at) => write!(
+                f,
+                "key {at} with the right `{right}` has it already: it is the owner's, or given twice"
+            ),
+            Invalid::Statuses => {
+                f.write_str("the TCB statuses are not in their order, or one is given twice")
+            }
+            Invalid::Platforms => {
+                write!(f, "there are more than {MAX_PLATFORMS} platforms, or one is given twice")
+            }
         }
     }
 }
@@ -250,6 +311,8 @@ impl Manifest {
         }
         self.check_names()?;
         self.check_mounts()?;
+        self.check_access()?;
+        self.check_platform()?;
         Ok(owner)
     }
 
@@ -293,6 +356,42 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    fn check_access(&self) -> Result<(), Invalid> {
+        for right in Right::ALL {
+            let keys = self.access.keys(right);
+            if keys.len() > MAX_KEYS {
+                return Err(Invalid::ManyKeys(right));
+            }
+            let mut known = HashSet::from([&self.owner]);
+            for (at, key) in keys.iter().enumerate() {
+                PublicKey::from_der(&key.0).map_err(|_| Invalid::RightKey(right, at))?;
+                if !known.insert(key) {
+                    return Err(Invalid::SameKey(right, at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_platform(&self) -> Result<(), Invalid> {
+        let Platform { statuses, ppid_hashes, .. } = &self.platform;
+        if !statuses.is_sorted_by(|one, next| one < next) {
+            return Err(Invalid::Statuses);
+        }
+        let distinct: HashSet<_> = ppid_hashes.iter().collect();
+        if ppid_hashes.len() > MAX_PLATFORMS || distinct.len() < ppid_hashes.len() {
+            return Err(Invalid::Platforms);
+        }
+        Ok(())
+    }
+
+    /// Whether whoever has this key may do something with the deployment: its owner may, and those
+    /// whom it names.
+    pub fn may(&self, right: Right, key: &PublicKey) -> bool {
+        let is_key = |der: &Bytes| der.0 == key.der();
+        is_key(&self.owner) || self.access.keys(right).iter().any(is_key)
     }
 
     /// The part of a launch statement that names this manifest, with its owner's key.
@@ -352,7 +451,7 @@ pub fn is_shortest_path(path: &str) -> bool {
 
 impl AllowedImage {
     /// Whether this is the enclave's image.
-    fn is(&self, enclave: &Identity) -> bool {
+    pub fn is(&self, enclave: &Identity) -> bool {
         let AllowedImage { measurement, signer, product, min_svn } = *self;
         (measurement.is_some() || signer.is_some())
             && measurement.is_none_or(|measurement| measurement == enclave.measurement)

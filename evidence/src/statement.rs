@@ -1,4 +1,4 @@
-//! The launch statement: what an enclave really launched.
+//! The launch statement: what an enclave really launched, or that it waits for deployments.
 //!
 //! The enclave makes it in one place, from the checked launch request and from what it found out
 //! itself. Evidence carries the whole statement.
@@ -8,6 +8,7 @@ use crate::cbor;
 use crate::manifest::is_name;
 use crate::terms::Terms;
 use minicbor::{Decode, Encode};
+use std::borrow::Cow;
 
 /// The version of the statement's encoding.
 pub const VERSION: u32 = 1;
@@ -20,46 +21,70 @@ pub const MAX_BYTES: usize = 160 << 10;
 pub const MAX_NONCE_BYTES: usize = 64;
 
 /// A launch statement.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
-#[cbor(map)]
 pub struct Statement {
     /// The version of the encoding: [`VERSION`].
-    #[n(0)]
     pub version: u32,
-    /// Who makes the statement, and for what.
-    #[n(1)]
-    pub kind: Kind,
-    /// The terms of the launch.
-    #[n(2)]
-    pub terms: Terms,
-    /// The deployment, for kind [`Kind::Deployment`].
-    #[n(3)]
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub deployment: Option<Deployment>,
-    /// How the program's code came to be, and what guards it.
-    #[n(4)]
-    pub engine: Engine,
+    /// What the enclave does.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub subject: Subject,
     /// The image's own traits.
-    #[n(5)]
     pub image: Image,
     /// What only this run has.
-    #[n(6)]
     pub run: Run,
 }
 
-/// Who makes a statement, and for what. Only the runtime makes statements, so a program cannot
-/// choose the kind.
+/// What an enclave does. Only the runtime makes statements, so a program cannot choose it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "kind", rename_all = "kebab-case")
+)]
+pub enum Subject {
+    /// It runs a program for whoever started it, on his terms.
+    Local(Program),
+    /// It runs a program on the terms of a manifest that its owner has signed.
+    Deployment {
+        /// The program.
+        #[cfg_attr(feature = "serde", serde(flatten))]
+        program: Program,
+        /// The manifest.
+        deployment: Deployment,
+    },
+    /// It waits for deployments, and runs no program itself.
+    Host,
+}
+
+/// The name of a [`Subject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 #[cbor(index_only)]
 pub enum Kind {
-    /// A run by whoever started it, on his terms.
+    /// [`Subject::Local`].
     #[n(0)]
     Local,
-    /// A run on the terms of a manifest that its owner has signed.
+    /// [`Subject::Deployment`].
     #[n(1)]
     Deployment,
+    /// [`Subject::Host`].
+    #[n(2)]
+    Host,
+}
+
+/// A program that was launched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub struct Program {
+    /// The terms of the launch.
+    pub terms: Terms,
+    /// How the program's code came to be, and what guards it.
+    pub engine: Engine,
 }
 
 /// A deployment: what an owner wants to run.
@@ -153,18 +178,122 @@ pub struct Run {
     #[n(1)]
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub key: Option<Digest>,
+    /// The connection that the evidence was made for
+    /// ([`channel::binder`](crate::channel::binder)).
+    #[n(2)]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub channel: Option<Digest>,
+}
+
+/// A statement as it is encoded. Which parts there are depends on the kind.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Encoded<'a> {
+    #[n(0)]
+    version: u32,
+    #[n(1)]
+    kind: Kind,
+    #[n(2)]
+    terms: Option<Cow<'a, Terms>>,
+    #[n(3)]
+    deployment: Option<Cow<'a, Deployment>>,
+    #[n(4)]
+    engine: Option<Engine>,
+    #[n(5)]
+    image: Cow<'a, Image>,
+    #[n(6)]
+    run: Cow<'a, Run>,
+}
+
+impl<'a> From<&'a Statement> for Encoded<'a> {
+    fn from(statement: &'a Statement) -> Self {
+        let Statement { version, subject, image, run } = statement;
+        let program = subject.program();
+        Encoded {
+            version: *version,
+            kind: subject.kind(),
+            terms: program.map(|program| Cow::Borrowed(&program.terms)),
+            deployment: subject.deployment().map(Cow::Borrowed),
+            engine: program.map(|program| program.engine),
+            image: Cow::Borrowed(image),
+            run: Cow::Borrowed(run),
+        }
+    }
+}
+
+impl Encoded<'_> {
+    /// The statement. `None` if it has the parts of another kind.
+    fn into_statement(self) -> Option<Statement> {
+        let program = match (self.terms, self.engine) {
+            (Some(terms), Some(engine)) => Some(Program { terms: terms.into_owned(), engine }),
+            (None, None) => None,
+            _ => return None,
+        };
+        let subject = match (self.kind, program, self.deployment.map(Cow::into_owned)) {
+            // No channel leads from a local launch to an owner.
+            (Kind::Local, Some(program), None) if program.terms.streams.to_owner().count() == 0 => {
+                Subject::Local(program)
+            }
+            (Kind::Deployment, Some(program), Some(deployment)) => {
+                Subject::Deployment { program, deployment }
+            }
+            (Kind::Host, None, None) => Subject::Host,
+            _ => return None,
+        };
+        let (image, run) = (self.image.into_owned(), self.run.into_owned());
+        Some(Statement { version: self.version, subject, image, run })
+    }
+}
+
+impl Subject {
+    /// Its name.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Subject::Local(_) => Kind::Local,
+            Subject::Deployment { .. } => Kind::Deployment,
+            Subject::Host => Kind::Host,
+        }
+    }
+
+    /// The program that runs, if one does.
+    pub fn program(&self) -> Option<&Program> {
+        match self {
+            Subject::Local(program) | Subject::Deployment { program, .. } => Some(program),
+            Subject::Host => None,
+        }
+    }
+
+    /// The manifest on whose terms the program runs, if it does.
+    pub fn deployment(&self) -> Option<&Deployment> {
+        match self {
+            Subject::Deployment { deployment, .. } => Some(deployment),
+            Subject::Local(_) | Subject::Host => None,
+        }
+    }
+}
+
+impl Kind {
+    /// What the enclave does, as the end of a sentence that begins with `it is`.
+    pub fn description(self) -> &'static str {
+        match self {
+            Kind::Local => "a local launch, on the terms of whoever started it",
+            Kind::Deployment => "a launch on the terms of a signed manifest",
+            Kind::Host => "an enclave that waits for deployments",
+        }
+    }
 }
 
 impl Statement {
     /// The statement as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        cbor::encode(self)
+        cbor::encode(&Encoded::from(self))
     }
 
     /// The SHA-256 of the statement without what only this run has. Two launches on the same terms,
     /// in images of the same traits, have the same one.
     pub fn launch(&self) -> Digest {
-        Digest::of(&Statement { run: Run::default(), ..self.clone() }.encode())
+        let run = Cow::Owned(Run::default());
+        Digest::of(&cbor::encode(&Encoded { run, ..Encoded::from(self) }))
     }
 
     /// Decodes a statement, which must be all of `bytes`.
@@ -172,22 +301,19 @@ impl Statement {
     /// # Errors
     /// The bytes are not a statement of this version in its one encoding.
     pub fn decode(bytes: &[u8]) -> Result<Self, cbor::Error> {
-        let statement: Statement = cbor::decode(bytes, MAX_BYTES)?;
-        if statement.version != VERSION {
+        let encoded: Encoded<'_> = cbor::decode(bytes, MAX_BYTES)?;
+        if encoded.version != VERSION {
             return Err(cbor::Error::Malformed(format!(
                 "statement version {} where {VERSION} is known",
-                statement.version
+                encoded.version
             )));
         }
-        let named = statement.deployment.as_ref().is_none_or(|part| is_name(&part.name));
+        let named = encoded.deployment.as_ref().is_none_or(|part| is_name(&part.name));
         if !named {
             return Err(cbor::Error::Malformed("the deployment has no possible name".into()));
         }
-        if (statement.kind == Kind::Deployment) != statement.deployment.is_some() {
-            return Err(cbor::Error::Malformed(
-                "a statement of one kind with the parts of another".into(),
-            ));
-        }
-        Ok(statement)
+        encoded.into_statement().ok_or_else(|| {
+            cbor::Error::Malformed("a statement of one kind with the parts of another".into())
+        })
     }
 }

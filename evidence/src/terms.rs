@@ -103,6 +103,40 @@ pub enum Stream {
     /// To the host, which reads and writes it.
     #[n(1)]
     Host,
+    /// To the owner of the deployment, or to whom he lets start it, through an attested channel. The
+    /// host sees nothing of it. A local launch has no such stream.
+    #[n(2)]
+    Owner,
+}
+
+impl Streams {
+    /// The streams, each with its name.
+    pub fn named(&self) -> [(&'static str, Stream); 3] {
+        [("stdin", self.stdin), ("stdout", self.stdout), ("stderr", self.stderr)]
+    }
+
+    /// The names of those that lead to the owner.
+    pub fn to_owner(&self) -> impl Iterator<Item = &'static str> {
+        self.named().into_iter().filter(|(_, to)| *to == Stream::Owner).map(|(name, _)| name)
+    }
+}
+
+impl fmt::Display for Stream {
+    /// Writes the word of a manifest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stream::None => "none",
+            Stream::Host => "host",
+            Stream::Owner => "owner",
+        })
+    }
+}
+
+impl fmt::Display for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Streams { stdin, stdout, stderr } = self;
+        write!(f, "stdin {stdin}, stdout {stdout}, stderr {stderr}")
+    }
 }
 
 /// A file tree.
@@ -293,8 +327,8 @@ impl Terms {
         compare(
             "streams",
             *streams == asked.streams,
-            format!("{streams:?}"),
-            format!("{:?}", asked.streams),
+            format!("({streams})"),
+            format!("({})", asked.streams),
         );
         compare("mounts", *mounts == asked.mounts, list(mounts), list(&asked.mounts));
         compare(

@@ -3,11 +3,15 @@
 use graviola::hashing::Sha256;
 use graviola::signing::ecdsa::{P256, SigningKey};
 use graviola::signing::eddsa::Ed25519SigningKey;
+use minicbor::Encoder;
+use twine_evidence::access::{Access, MAX_KEYS, Right};
 use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::cbor;
 use twine_evidence::manifest::{
-    AllowedImage, Demands, Identity, Invalid, MAX_TERMS_BYTES, Manifest, Refusal,
+    AllowedImage, Demands, Identity, Invalid, MAX_TERMS_BYTES, Manifest, Refusal, Restart,
 };
 use twine_evidence::owner::PublicKey;
+use twine_evidence::platform::{MAX_PLATFORMS, Platform, Root, TcbStatus};
 use twine_evidence::signed::{Error, Signed};
 use twine_evidence::statement::{Compiler, Engine};
 use twine_evidence::terms::{
@@ -68,6 +72,9 @@ fn manifest(owner: Bytes) -> Manifest {
             ..AllowedImage::default()
         }],
         demands: Demands::default(),
+        access: Access::default(),
+        restart: Restart::default(),
+        platform: Platform::default(),
     }
 }
 
@@ -75,7 +82,7 @@ fn manifest(owner: Bytes) -> Manifest {
 fn a_launch_that_differs_in_any_term_is_refused_by_the_name_of_the_term() {
     let manifest = manifest(ed25519(7).1);
     assert_eq!(manifest.allow(&manifest.terms, &HERE), Ok(()));
-    let changes: [(&str, Change<Terms>); 18] = [
+    let changes: [(&str, Change<Terms>); 19] = [
         ("program", |terms| terms.program = Digest([0x12; 32])),
         ("arguments", |terms| terms.arguments.push("--dump".into())),
         ("arguments", |terms| terms.arguments.clear()),
@@ -86,6 +93,7 @@ fn a_launch_that_differs_in_any_term_is_refused_by_the_name_of_the_term() {
             terms.export = Some(Export { function: "f".into(), arguments: Vec::new() });
         }),
         ("streams", |terms| terms.streams.stdin = Stream::Host),
+        ("streams", |terms| terms.streams.stdin = Stream::Owner),
         ("mounts", |terms| terms.mounts.clear()),
         ("mounts", |terms| terms.mounts.push(volume("/data/keys", KeyPolicy::Deployment))),
         ("mounts", |terms| terms.mounts[0].key = Some(KeyPolicy::Program)),
@@ -157,7 +165,7 @@ fn writable_code_runs_only_where_the_manifest_allows_it() {
 fn manifests_that_say_too_little_or_too_much_are_not_valid() {
     let valid = manifest(ed25519(7).1);
     assert!(valid.check().is_ok());
-    let changes: [(Invalid, Change<Manifest>); 22] = [
+    let changes: [(Invalid, Change<Manifest>); 29] = [
         (Invalid::Format(2), |m| m.format = 2),
         (Invalid::Name, |m| m.name.clear()),
         (Invalid::Name, |m| m.name = "a/b".into()),
@@ -180,6 +188,19 @@ fn manifests_that_say_too_little_or_too_much_are_not_valid() {
         (Invalid::Path("data".into()), |m| m.terms.mounts[0].guest = "data".into()),
         (Invalid::Key("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::KeyFile)),
         (Invalid::Key("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::Program)),
+        (Invalid::ManyKeys(Right::Look), |m| {
+            m.access.look = (0..=MAX_KEYS as u8).map(|seed| ed25519(seed).1).collect();
+        }),
+        (Invalid::RightKey(Right::Deploy, 1), |m| {
+            m.access.deploy = vec![ed25519(1).1, Bytes(vec![0x30; 44])];
+        }),
+        (Invalid::SameKey(Right::Stop, 1), |m| m.access.stop = vec![ed25519(1).1, ed25519(1).1]),
+        (Invalid::SameKey(Right::Look, 0), |m| m.access.look = vec![m.owner.clone()]),
+        (Invalid::Statuses, |m| {
+            m.platform.statuses = vec![TcbStatus::OutOfDate, TcbStatus::UpToDate];
+        }),
+        (Invalid::Statuses, |m| m.platform.statuses = vec![TcbStatus::UpToDate; 2]),
+        (Invalid::Platforms, |m| m.platform.ppid_hashes = vec![Digest([1; 32]); 2]),
     ];
     for (wrong, change) in changes {
         let mut manifest = valid.clone();
@@ -250,4 +271,84 @@ fn only_keys_of_p256_and_ed25519_are_owners() {
     for wrong in [&der[..43], &[&der[..], &[0]].concat(), &[0; 91], &[]] {
         assert!(PublicKey::from_der(wrong).is_err());
     }
+}
+
+#[test]
+fn a_manifest_names_no_more_platforms_than_its_limit() {
+    let platforms = |count: usize| {
+        let hash = |at: usize| Digest::of(&at.to_le_bytes());
+        let platform =
+            Platform { ppid_hashes: (0..count).map(hash).collect(), ..Platform::default() };
+        Manifest { platform, ..manifest(ed25519(7).1) }.check().map(drop)
+    };
+    assert_eq!(platforms(MAX_PLATFORMS), Ok(()));
+    assert_eq!(platforms(MAX_PLATFORMS + 1), Err(Invalid::Platforms));
+}
+
+#[test]
+fn the_owner_may_do_everything_and_others_what_they_are_named_for() {
+    let key = |seed| PublicKey::from_der(&ed25519(seed).1.0).unwrap();
+    let list = |seeds: &[u8]| seeds.iter().map(|seed| ed25519(*seed).1).collect();
+    let access = Access { deploy: list(&[1]), look: list(&[1, 2]), stop: list(&[3]) };
+    let manifest = Manifest { access, ..manifest(ed25519(7).1) };
+    let rights = |seed| Right::ALL.map(|right| manifest.may(right, &key(seed)));
+    assert_eq!(rights(7), [true, true, true]);
+    assert_eq!(rights(1), [true, true, false]);
+    assert_eq!(rights(2), [false, true, false]);
+    assert_eq!(rights(3), [false, false, true]);
+    assert_eq!(rights(4), [false, false, false]);
+}
+
+/// A default that is written out would be a second encoding of the same manifest.
+#[test]
+fn a_default_that_is_written_out_is_refused() {
+    let encoded = manifest(ed25519(7).1).encode();
+    assert!(Manifest::decode(&encoded).is_ok());
+    type Write = fn(&mut Encoder<Vec<u8>>);
+    let defaults: [(&str, Write); 5] = [
+        ("access", |e| drop(e.u8(8).and_then(|e| e.map(0)))),
+        ("an empty list", |e| drop(e.u8(8).and_then(|e| e.map(1)?.u8(1)?.array(0)))),
+        ("restart", |e| drop(e.u8(9).and_then(|e| e.u8(0)))),
+        ("platform", |e| drop(e.u8(10).and_then(|e| e.map(0)))),
+        ("root", |e| drop(e.u8(10).and_then(|e| e.map(1)?.u8(0)?.u8(0)))),
+    ];
+    for (what, write) in defaults {
+        let mut more = Encoder::new([&[0xa9], &encoded[1..]].concat());
+        write(&mut more);
+        let decoded = Manifest::decode(&more.into_writer());
+        assert_eq!(decoded, Err(cbor::Error::NotCanonical), "{what}");
+    }
+}
+
+#[test]
+fn a_part_that_is_not_the_default_is_kept() {
+    let base = manifest(ed25519(7).1);
+    let changes: [Change<Manifest>; 6] = [
+        |m| m.access.stop = vec![ed25519(1).1],
+        |m| m.restart = Restart::Always,
+        |m| m.platform.root = Root::Simulation,
+        |m| m.platform.statuses = vec![TcbStatus::UpToDate],
+        |m| m.platform.least_evaluation_number = Some(0),
+        |m| m.platform.ppid_hashes = vec![Digest([1; 32])],
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut changed = base.clone();
+        change(&mut changed);
+        assert_eq!(Manifest::decode(&changed.encode()), Ok(changed.clone()), "change {at}");
+        assert_ne!(changed, base, "change {at}");
+        assert!(changed.check().is_ok(), "change {at}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_streams_in_the_words_of_a_manifest() {
+    let mut manifest = manifest(ed25519(7).1);
+    let asked = manifest.terms.clone();
+    manifest.terms.streams.stdin = Stream::Owner;
+    let refusal = manifest.allow(&asked, &HERE).unwrap_err().to_string();
+    assert_eq!(
+        refusal,
+        "the manifest does not allow this launch: streams: (stdin none, stdout host, stderr host) \
+         was asked for, and (stdin owner, stdout host, stderr host) is allowed"
+    );
 }

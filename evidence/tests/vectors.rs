@@ -1,9 +1,11 @@
 //! The bytes of manifests and of their signatures, as `docs/evidence.md` gives them.
 
 use graviola::signing::eddsa::Ed25519SigningKey;
+use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest, from_hex, to_hex};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
 use twine_evidence::owner::Algorithm;
+use twine_evidence::platform::{Platform, Root, TcbStatus};
 use twine_evidence::signed::Signed;
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
@@ -99,6 +101,28 @@ fn manifest(owner: &[u8]) -> Manifest {
             },
         ],
         demands: Demands { allow_debug: false, allow_writable_code: true },
+        access: Access::default(),
+        restart: Restart::Never,
+        platform: Platform::default(),
+    }
+}
+
+/// The manifest with the parts that only a deployment on somebody else's machine needs.
+fn manifest_for_hosts() -> Manifest {
+    // RFC 8032, section 7.1, test 2.
+    let prefix = from_hex("302a300506032b6570032100").unwrap();
+    let key = from_hex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c").unwrap();
+    let key = Bytes([prefix, key].concat());
+    Manifest {
+        access: Access { deploy: vec![key.clone()], look: Vec::new(), stop: vec![key] },
+        restart: Restart::Always,
+        platform: Platform {
+            root: Root::Simulation,
+            statuses: vec![TcbStatus::UpToDate, TcbStatus::ConfigurationNeeded],
+            least_evaluation_number: Some(17),
+            ppid_hashes: vec![digest(0x55)],
+        },
+        ..manifest(&owner())
     }
 }
 
@@ -115,6 +139,16 @@ fn the_document_gives_every_byte_of_this_manifest() {
     assert_eq!(Manifest::decode(&encoded), Ok(manifest(&owner())));
     let hash = Digest::of(&encoded).to_string();
     assert!(include_str!("../../docs/evidence.md").contains(&format!("`{hash}`")), "{hash}");
+}
+
+#[test]
+fn the_document_gives_every_byte_of_the_parts_for_hosts() {
+    let without = to_hex(&manifest(&owner()).encode());
+    // The document lists what follows the other keys of the map, of which there are 8.
+    let with = format!("ab{}{}", &without[2..], listing("parts for hosts"));
+    assert_eq!(to_hex(&manifest_for_hosts().encode()), with);
+    assert_eq!(Manifest::decode(&from_hex(&with).unwrap()), Ok(manifest_for_hosts()));
+    assert!(manifest_for_hosts().check().is_ok());
 }
 
 #[test]

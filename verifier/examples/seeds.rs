@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let quote = QuotingEnclave::new(&machine)?.forge_quote(&report)?;
     let evidence = twine_evidence::claims::evidence(&quote, &[0xa0]);
     let collateral = sgx_sim_quoting::collateral(AT.0)?;
-    let policy = "root = \"intel\"\n[enclave]\nsigners = [\"00\"]\n[tcb]\nstatuses = []\n";
+    let policy = "root = \"intel\"\n[enclave]\nsigners = [\"00\"]\n[launch]\nkind = \"host\"\n\
+                  [tcb]\nstatuses = []\n";
     twine_fuzz_input::write_seeds(vec![
         ("quoted", quote),
         ("quoted", evidence),

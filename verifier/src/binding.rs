@@ -1,15 +1,17 @@
 //! What the report data binds: the claims, and their key and nonce.
 
 use crate::claims::Claims;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Form};
 use crate::verdict::{CheckName, Findings, Outcome};
 use crate::verify::Request;
 
 /// The checks of what claims say.
-const OF_CLAIMS: [CheckName; 7] = [
+const OF_CLAIMS: [CheckName; 9] = [
     CheckName::PubkeyHash,
     CheckName::Nonce,
     CheckName::Statement,
+    CheckName::Channel,
+    CheckName::Kind,
     CheckName::Launch,
     CheckName::Program,
     CheckName::Manifest,
@@ -81,7 +83,7 @@ pub(crate) fn claims(
     claims: &Claims,
 ) {
     pubkey_hash(findings, request, evidence, claims);
-    nonce(findings, request.nonce, claims.nonce());
+    nonce(findings, request.nonce, claims.nonce(), evidence.form());
 }
 
 fn pubkey_hash(
@@ -122,8 +124,13 @@ fn pubkey_hash(
 /// each in advance.
 const MIN_NONCE_BYTES: usize = 8;
 
-fn nonce(findings: &mut Findings, asked: Option<&[u8]>, found: Option<&[u8]>) {
+fn nonce(findings: &mut Findings, asked: Option<&[u8]>, found: Option<&[u8]>, form: Form) {
     let (result, reason) = match (asked, found) {
+        (None, _) if form == Form::Certificate => (
+            Outcome::Warning,
+            "a certificate only, not fresh: no nonce was asked for, so nothing shows that the evidence \
+             is new",
+        ),
         (None, _) => {
             (Outcome::Warning, "no nonce was asked for, so nothing shows that the evidence is new")
         }

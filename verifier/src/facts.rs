@@ -61,7 +61,7 @@ pub struct ClaimFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LaunchFacts {
-    /// The hash of the statement without nonce and key.
+    /// The hash of the statement without nonce, key and connection.
     pub hash: Hex<32>,
     /// The statement.
     pub statement: Statement,

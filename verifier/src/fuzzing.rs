@@ -25,6 +25,7 @@ pub fn quoted(bytes: &[u8]) {
         at: AT,
         nonce: Some(b"nonce"),
         public_key: None,
+        channel: None,
         report_data: None,
     });
     assert!(!verdict.is_accepted());

@@ -6,21 +6,25 @@ use crate::facts::LaunchFacts;
 use crate::policy::LaunchRules;
 use crate::text::Quoted;
 use crate::verdict::{CheckName, Findings, Outcome};
+use crate::verify::Request;
 use twine_evidence::bytes::Digest;
-use twine_evidence::statement::{Deployment, Statement};
+use twine_evidence::statement::{Deployment, Kind, Statement};
 
 /// What a launch statement is compared with: a check for each.
-const CHECKS: [CheckName; 4] =
-    [CheckName::Launch, CheckName::Program, CheckName::Manifest, CheckName::Code];
+const CHECKS: [CheckName; 5] =
+    [CheckName::Kind, CheckName::Launch, CheckName::Program, CheckName::Manifest, CheckName::Code];
 
 /// Checks the statement: that it can be read, belongs to the other claims, and is of a launch that
 /// the policy accepts. Returns what it says.
 pub(crate) fn check(
     findings: &mut Findings,
-    rules: Option<&LaunchRules>,
+    request: &Request<'_>,
     claims: Option<&Claims>,
 ) -> Option<LaunchFacts> {
-    match (statement(claims), rules) {
+    let rules = request.policy.launch.as_ref();
+    let statement = statement(claims);
+    channel(findings, request.channel, statement.as_ref().ok());
+    match (statement, rules) {
         (Ok(statement), rules) => {
             let reason = format!("the launch is {}", statement.launch());
             findings.set(CheckName::Statement, Outcome::Passed, reason);
@@ -78,18 +82,39 @@ fn statement(claims: Option<&Claims>) -> Result<Statement, Missing> {
     Ok(statement)
 }
 
+/// Checks that the evidence was made for the connection at hand.
+fn channel(findings: &mut Findings, wanted: Option<[u8; 32]>, statement: Option<&Statement>) {
+    let found = statement.and_then(|statement| statement.run.channel);
+    let (result, reason) = match (wanted.map(Digest), found) {
+        (None, None) => (Outcome::NotChecked, "the evidence is bound to no connection"),
+        (None, Some(_)) => {
+            (Outcome::Warning, "the evidence is bound to a connection that is not known here")
+        }
+        (Some(_), None) => (Outcome::Failed, "the evidence is bound to no connection"),
+        (Some(wanted), Some(found)) if wanted != found => {
+            (Outcome::Failed, "the evidence is bound to another connection")
+        }
+        (Some(_), Some(_)) => (Outcome::Passed, "the evidence is bound to this connection"),
+    };
+    findings.set(CheckName::Channel, result, reason);
+}
+
 fn compare(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &Statement) {
     let unnamed = match rules {
         Some(_) => "the policy names none",
         None => "the policy has no table [launch]",
     };
+    kind(findings, rules.and_then(|rules| rules.kind), statement.subject.kind());
     let launch = statement.launch();
     let launches = rules.map_or(&[][..], |rules| &rules.launches);
     match launches.is_empty() {
         true => findings.set(CheckName::Launch, Outcome::NotChecked, unnamed),
         false => findings.decide(CheckName::Launch, among(launch, launches)),
     }
-    let program = statement.terms.program;
+    let Some(launched) = statement.subject.program() else {
+        return without_program(findings, rules);
+    };
+    let program = launched.terms.program;
     let programs = rules.map_or(&[][..], |rules| &rules.programs);
     match (programs.is_empty(), rules.is_some_and(LaunchRules::names_any)) {
         (false, _) => findings.decide(CheckName::Program, among(program, programs)),
@@ -99,8 +124,8 @@ fn compare(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &Sta
             findings.set(CheckName::Program, Outcome::Warning, reason);
         }
     }
-    manifest(findings, rules, statement);
-    let (result, reason) = match (statement.engine.writable_code, rules) {
+    manifest(findings, rules, statement.subject.deployment());
+    let (result, reason) = match (launched.engine.writable_code, rules) {
         (false, _) => (Outcome::Passed, "no page of code is writable while code runs"),
         (true, Some(rules)) if !rules.writable_code => {
             (Outcome::Failed, "code is writable while it runs: no SGX2")
@@ -108,6 +133,33 @@ fn compare(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &Sta
         (true, _) => (Outcome::Warning, "code is writable while it runs: no SGX2"),
     };
     findings.set(CheckName::Code, result, reason);
+}
+
+/// Checks the kind of the statement.
+fn kind(findings: &mut Findings, wanted: Option<Kind>, found: Kind) {
+    let found_one = found.description();
+    match wanted {
+        None => findings.set(CheckName::Kind, Outcome::NotChecked, format!("it is {found_one}")),
+        Some(wanted) if wanted == found => {
+            findings.set(CheckName::Kind, Outcome::Passed, format!("it is {found_one}"));
+        }
+        Some(wanted) => {
+            let reason = format!("it is {found_one}, not {}", wanted.description());
+            findings.set(CheckName::Kind, Outcome::Failed, reason);
+        }
+    }
+}
+
+/// Says of the checks of a program that an enclave has none which waits for deployments. They fail
+/// where the policy demands one.
+fn without_program(findings: &mut Findings, rules: Option<&LaunchRules>) {
+    let reason = "no program: it is an enclave that waits for deployments";
+    let demands = |is_demanded| if is_demanded { Outcome::Failed } else { Outcome::NotChecked };
+    let program = rules.is_some_and(|rules| !rules.programs.is_empty());
+    let manifest = rules.is_some_and(LaunchRules::demands_manifest);
+    findings.set(CheckName::Program, demands(program), reason);
+    findings.set(CheckName::Manifest, demands(manifest), reason);
+    findings.set(CheckName::Code, Outcome::NotChecked, reason);
 }
 
 fn among(found: Digest, accepted: &[Hex<32>]) -> Result<String, String> {
@@ -118,11 +170,11 @@ fn among(found: Digest, accepted: &[Hex<32>]) -> Result<String, String> {
 }
 
 /// Checks on whose terms the launch was made.
-fn manifest(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &Statement) {
+fn manifest(findings: &mut Findings, rules: Option<&LaunchRules>, deployment: Option<&Deployment>) {
     let name = CheckName::Manifest;
     let is_named = findings.has_passed(CheckName::Launch);
     let demand = rules.filter(|rules| rules.demands_manifest());
-    let (result, reason) = match (demand, &statement.deployment) {
+    let (result, reason) = match (demand, deployment) {
         (Some(_), None) => {
             (Outcome::Failed, "a local launch, without a manifest, and the policy demands one")
         }

@@ -31,6 +31,7 @@
 //!     at: Moment(1_795_834_000),
 //!     nonce: None,
 //!     public_key: None,
+//!     channel: None,
 //!     report_data: None,
 //! });
 //! assert!(!verdict.is_accepted());

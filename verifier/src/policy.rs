@@ -4,6 +4,7 @@ mod text;
 
 use crate::bytes::Hex;
 use serde::Deserialize;
+use twine_evidence::statement::Kind;
 
 pub use dcap_qvl::TcbStatus;
 pub use text::{MAX_POLICY_BYTES, PolicyError};
@@ -25,7 +26,8 @@ pub use text::{MAX_POLICY_BYTES, PolicyError};
 /// required = true             # false accepts a quote alone
 ///
 /// [launch]                    # what Twine's launch statement must say; without it, only warnings
-/// launches = ["00…"]          # hash of the statement without nonce and key, any of these
+/// kind = "deployment"         # or "local", or "host": an enclave that waits for deployments
+/// launches = ["00…"]          # hash of the statement without nonce, key and channel
 /// programs = ["00…"]          # SHA-256 of the program, any of these
 /// owners = ["00…"]            # SHA-256 of the key of the manifest's owner, any of these
 /// name = "app"                # name of the deployment
@@ -58,6 +60,7 @@ pub use text::{MAX_POLICY_BYTES, PolicyError};
 ///
 /// A list of which one must be there is never empty. The table `[launch]` has one of its lists at least;
 /// `name`, `least-version` and `generation` need `launches`, `owners` or `manifests` beside them.
+/// `kind = "host"` needs none, and no `kind` but `"deployment"` goes with what a manifest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The root at which the platform's and the collateral's certificates must end.
@@ -127,7 +130,9 @@ impl Default for ClaimRules {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LaunchRules {
-    /// The hash of the statement, without nonce and key, is one of these.
+    /// The statement is of this kind.
+    pub kind: Option<Kind>,
+    /// The hash of the statement, without nonce, key and connection, is one of these.
     #[serde(deserialize_with = "named")]
     pub launches: Vec<Hex<32>>,
     /// The SHA-256 of the program is one of these.
@@ -150,9 +155,9 @@ pub struct LaunchRules {
 }
 
 impl LaunchRules {
-    /// Whether the policy names launches, programs, owners or manifests.
+    /// Whether the policy names launches, programs, owners or manifests, or an enclave that has none.
     pub(crate) fn names_any(&self) -> bool {
-        self.pins_manifest() || !self.programs.is_empty()
+        self.pins_manifest() || !self.programs.is_empty() || self.kind == Some(Kind::Host)
     }
 
     /// Whether a manifest that anybody signs, with whatever name and version, is refused: the launch, the

@@ -58,6 +58,11 @@ pub enum CheckName {
     Nonce,
     /// The claim `twine` is a launch statement, and belongs to the other claims.
     Statement,
+    /// The evidence was made for the connection at hand.
+    Channel,
+    /// The statement is of the kind that the policy names: a local launch, a deployment, or an enclave
+    /// that waits for deployments.
+    Kind,
     /// The launch is one that the policy names.
     Launch,
     /// The program is one that the policy names.
@@ -82,7 +87,7 @@ pub enum CheckName {
 
 impl CheckName {
     /// All names, in the order of verdicts.
-    pub const ALL: [CheckName; 33] = [
+    pub const ALL: [CheckName; 35] = [
         CheckName::Format,
         CheckName::Tee,
         CheckName::Simulated,
@@ -106,6 +111,8 @@ impl CheckName {
         CheckName::PubkeyHash,
         CheckName::Nonce,
         CheckName::Statement,
+        CheckName::Channel,
+        CheckName::Kind,
         CheckName::Launch,
         CheckName::Program,
         CheckName::Manifest,

@@ -37,6 +37,9 @@ pub struct Request<'a> {
     /// The key that the claim `pubkey-hash` must be of: a SubjectPublicKeyInfo in DER. Evidence in a
     /// certificate is compared with the certificate's key in any case.
     pub public_key: Option<&'a [u8]>,
+    /// The connection that the evidence must be bound to: what `twine_evidence::channel::binder` returns
+    /// for the key of whoever made the evidence, one's own, and the exporter of this connection.
+    pub channel: Option<[u8; 32]>,
     /// The report data that a quote without claims must have.
     pub report_data: Option<&'a [u8; 64]>,
 }
@@ -92,7 +95,7 @@ pub fn verify(request: &Request<'_>) -> Verdict {
             binding::claims(&mut findings, request, &evidence, claims);
         }
         facts.claims = claims.map(claim_facts);
-        facts.launch = launch::check(&mut findings, request.policy.launch.as_ref(), claims);
+        facts.launch = launch::check(&mut findings, request, claims);
     }
     appraise::certificate(&mut findings, request, &evidence);
     appraise::collateral(&mut findings, request, &facts);

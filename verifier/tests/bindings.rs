@@ -71,7 +71,8 @@ fn evidence_in_a_certificate_is_accepted_and_its_key_is_compared() {
     assert_check(&verdict, CheckName::PubkeyHash, Outcome::Passed, reason);
     let reason = "the certificate's own key signed it";
     assert_check(&verdict, CheckName::CertificateSignature, Outcome::Passed, reason);
-    let reason = "no nonce was asked for, so nothing shows that the evidence is new";
+    let reason = "a certificate only, not fresh: no nonce was asked for, so nothing shows that the \
+                  evidence is new";
     assert_check(&verdict, CheckName::Nonce, Outcome::Warning, reason);
 }
 

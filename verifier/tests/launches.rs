@@ -9,9 +9,11 @@ use common::simulation::{Enclave, NOW, Simulation, State};
 use common::{assert_check, assert_fails, assert_passes, failed, policy, request};
 use std::sync::LazyLock;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::statement::{self, Compiler, Deployment, Engine, Image, Kind, Run, Statement};
+use twine_evidence::statement::{
+    self, Compiler, Deployment, Engine, Image, Program, Run, Statement, Subject,
+};
 use twine_evidence::terms::{Diagnostics, Limits, Stream, Streams, Terms};
-use twine_verifier::{CheckName, Outcome, Roots, Verdict, verify};
+use twine_verifier::{CheckName, Outcome, Request, Roots, Verdict, verify};
 
 static SIMULATION: LazyLock<Simulation> = LazyLock::new(Simulation::new);
 static KEY: LazyLock<Key> = LazyLock::new(Key::new);
@@ -20,7 +22,19 @@ static KEY: LazyLock<Key> = LazyLock::new(Key::new);
 fn local() -> Statement {
     Statement {
         version: statement::VERSION,
-        kind: Kind::Local,
+        subject: Subject::Local(program(false)),
+        image: Image { runtime: "0.1.0".into(), heap: 1 << 29, code: 1 << 26, guards: 48 << 30 },
+        run: Run {
+            nonce: Some(Bytes(b"n".to_vec())),
+            key: Some(Digest(sha256(KEY.info()))),
+            channel: None,
+        },
+    }
+}
+
+/// A program, whose code is writable while it runs or not.
+fn program(writable_code: bool) -> Program {
+    Program {
         terms: Terms {
             program: Digest([0x44; 32]),
             arguments: vec![Bytes(b"app".to_vec())],
@@ -33,31 +47,48 @@ fn local() -> Statement {
             limits: Limits::default(),
             diagnostics: Diagnostics::default(),
         },
-        deployment: None,
-        engine: Engine { compiler: Compiler::Optimizing, guard_pages: true, writable_code: false },
-        image: Image { runtime: "0.1.0".into(), heap: 1 << 29, code: 1 << 26, guards: 48 << 30 },
-        run: Run { nonce: Some(Bytes(b"n".to_vec())), key: Some(Digest(sha256(KEY.info()))) },
+        engine: Engine { compiler: Compiler::Optimizing, guard_pages: true, writable_code },
     }
 }
 
-/// A launch by a manifest.
-fn deployed() -> Statement {
+/// A local launch whose code is writable while it runs.
+fn writable() -> Statement {
+    Statement { subject: Subject::Local(program(true)), ..local() }
+}
+
+/// An enclave that waits for deployments.
+fn host() -> Statement {
+    Statement { subject: Subject::Host, ..local() }
+}
+
+/// A launch by the manifest of a deployment with this name.
+fn named(name: &str) -> Statement {
     let deployment = Deployment {
         owner: Digest([0x55; 32]),
-        name: "shop".into(),
+        name: name.into(),
         version: 3,
         generation: 1,
         manifest: Digest([0x66; 32]),
     };
-    Statement { kind: Kind::Deployment, deployment: Some(deployment), ..local() }
+    Statement { subject: Subject::Deployment { program: program(false), deployment }, ..local() }
+}
+
+/// A launch by a manifest.
+fn deployed() -> Statement {
+    named("shop")
 }
 
 /// Verifies evidence under a policy for the simulation, with more rules.
 fn judge_evidence(evidence: &[u8], rules: &str) -> Verdict {
+    judge_channel(evidence, rules, None)
+}
+
+/// Verifies evidence for a connection.
+fn judge_channel(evidence: &[u8], rules: &str, channel: Option<[u8; 32]>) -> Verdict {
     let collateral = SIMULATION.collateral(&State::default());
     let policy = policy(&format!("root = 'simulation'\n[enclave]\nany = true\n{rules}"));
     let roots = Roots::with_simulation(SIMULATION.root());
-    verify(&request(evidence, &collateral, &policy, &roots, NOW))
+    verify(&Request { channel, ..request(evidence, &collateral, &policy, &roots, NOW) })
 }
 
 /// The claims with a claim `twine` of these bytes.
@@ -131,9 +162,7 @@ fn a_manifest_must_be_of_the_owner_name_version_and_generation_that_the_policy_n
 fn a_statement_with_a_name_that_no_deployment_can_have_is_refused() {
     let rule = format!("owners = ['{}']", "55".repeat(32));
     for name in ["a\u{1b}[2J\", version 9", "", "a b", "a/b", &"x".repeat(129)] {
-        let mut statement = deployed();
-        statement.deployment.as_mut().unwrap().name = name.to_owned();
-        let verdict = judge(&statement, &rule);
+        let verdict = judge(&named(name), &rule);
         let reason = "the statement can't be read: malformed CBOR: the deployment has no possible \
                       name";
         assert_fails(&verdict, CheckName::Statement, reason);
@@ -142,12 +171,10 @@ fn a_statement_with_a_name_that_no_deployment_can_have_is_refused() {
 
 #[test]
 fn code_that_is_writable_while_it_runs_is_refused_unless_the_policy_accepts_it() {
-    let mut statement = local();
-    statement.engine.writable_code = true;
     let rule = format!("programs = ['{}']", "44".repeat(32));
     let reason = "code is writable while it runs: no SGX2";
-    assert_fails(&judge(&statement, &rule), CheckName::Code, reason);
-    let verdict = judge(&statement, &format!("{rule}\nwritable-code = true"));
+    assert_fails(&judge(&writable(), &rule), CheckName::Code, reason);
+    let verdict = judge(&writable(), &format!("{rule}\nwritable-code = true"));
     assert!(verdict.is_accepted());
     assert_check(&verdict, CheckName::Code, Outcome::Warning, reason);
 }
@@ -186,9 +213,7 @@ fn code_that_is_writable_while_it_runs_is_a_warning_without_rules_for_launches()
     let verdict = judge_bytes(&local().encode(), "");
     let reason = "no page of code is writable while code runs";
     assert_check(&verdict, CheckName::Code, Outcome::Passed, reason);
-    let mut statement = local();
-    statement.engine.writable_code = true;
-    let verdict = judge_bytes(&statement.encode(), "");
+    let verdict = judge_bytes(&writable().encode(), "");
     assert!(verdict.is_accepted());
     let reason = "code is writable while it runs: no SGX2";
     assert_check(&verdict, CheckName::Code, Outcome::Warning, reason);
@@ -216,7 +241,8 @@ fn a_launch_on_the_terms_of_somebody_whom_the_policy_does_not_name_is_a_warning(
 #[test]
 fn a_statement_for_another_nonce_or_key_than_the_claims_is_refused_under_any_policy() {
     let with = |nonce: Option<&[u8]>, key: Option<Digest>| {
-        let run = Run { nonce: nonce.map(|nonce| Bytes(nonce.to_vec())), key };
+        let nonce = nonce.map(|nonce| Bytes(nonce.to_vec()));
+        let run = Run { nonce, key, channel: None };
         judge_bytes(&Statement { run, ..local() }.encode(), "")
     };
     let own = Some(Digest(sha256(KEY.info())));
@@ -230,10 +256,12 @@ fn a_statement_for_another_nonce_or_key_than_the_claims_is_refused_under_any_pol
 }
 
 /// The checks of what claims say.
-const OF_CLAIMS: [CheckName; 7] = [
+const OF_CLAIMS: [CheckName; 9] = [
     CheckName::PubkeyHash,
     CheckName::Nonce,
     CheckName::Statement,
+    CheckName::Channel,
+    CheckName::Kind,
     CheckName::Launch,
     CheckName::Program,
     CheckName::Manifest,
@@ -296,4 +324,93 @@ fn a_policy_with_launch_rules_refuses_evidence_without_a_statement() {
     let verdict =
         judge_evidence(&evidence, &format!("[launch]\nprograms = ['{}']", "44".repeat(32)));
     assert_fails(&verdict, CheckName::Statement, "the claims have no statement");
+}
+
+#[test]
+fn an_enclave_that_waits_for_deployments_has_no_program() {
+    let reason = "no program: it is an enclave that waits for deployments";
+    for rules in ["", "[launch]\nkind = 'host'"] {
+        let verdict = judge_bytes(&host().encode(), rules);
+        assert!(verdict.is_accepted());
+        for name in [CheckName::Program, CheckName::Manifest, CheckName::Code] {
+            assert_check(&verdict, name, Outcome::NotChecked, reason);
+        }
+    }
+    let programs = format!("programs = ['{}']", "44".repeat(32));
+    assert_fails(&judge(&host(), &programs), CheckName::Program, reason);
+    let owners = format!("owners = ['{}']", "55".repeat(32));
+    assert_fails(&judge(&host(), &owners), CheckName::Manifest, reason);
+    let launches = format!("launches = ['{}']", host().launch());
+    assert!(judge(&host(), &launches).is_accepted());
+}
+
+#[test]
+fn a_statement_is_of_the_kind_that_the_policy_names() {
+    let descriptions = [
+        ("local", "a local launch, on the terms of whoever started it", local()),
+        ("deployment", "a launch on the terms of a signed manifest", deployed()),
+        ("host", "an enclave that waits for deployments", host()),
+    ];
+    for (kind, is, statement) in &descriptions {
+        let launches = format!("launches = ['{}']", statement.launch());
+        let verdict = judge(statement, &launches);
+        assert_check(&verdict, CheckName::Kind, Outcome::NotChecked, &format!("it is {is}"));
+        for (wanted, other, _) in &descriptions {
+            let verdict = judge(statement, &format!("{launches}\nkind = '{wanted}'"));
+            if kind == wanted {
+                assert_passes(&verdict, CheckName::Kind, &format!("it is {is}"));
+            } else {
+                assert_fails(&verdict, CheckName::Kind, &format!("it is {is}, not {other}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn evidence_for_another_connection_is_refused() {
+    let evidence = |channel: Option<[u8; 32]>| {
+        let run = Run { channel: channel.map(Digest), ..host().run };
+        SIMULATION.evidence(&claims(&Statement { run, ..host() }.encode()))
+    };
+    let (one, other) = (Some([1; 32]), Some([2; 32]));
+    let judge = |found, wanted| judge_channel(&evidence(found), "", wanted);
+    let reason = "the evidence is bound to this connection";
+    assert_passes(&judge(one, one), CheckName::Channel, reason);
+    let reason = "the evidence is bound to another connection";
+    assert_fails(&judge(one, other), CheckName::Channel, reason);
+    let reason = "the evidence is bound to no connection";
+    assert_fails(&judge(None, one), CheckName::Channel, reason);
+    let verdict = judge(None, None);
+    assert!(verdict.is_accepted());
+    assert_check(&verdict, CheckName::Channel, Outcome::NotChecked, reason);
+    let verdict = judge(one, None);
+    assert!(verdict.is_accepted());
+    let reason = "the evidence is bound to a connection that is not known here";
+    assert_check(&verdict, CheckName::Channel, Outcome::Warning, reason);
+}
+
+#[test]
+fn evidence_without_a_usable_statement_is_refused_where_a_connection_is_given() {
+    let reason = "the evidence is bound to no connection";
+    let without = SIMULATION.evidence(&map(&[pubkey(KEY.info())]));
+    assert_fails(&judge_channel(&without, "", Some([1; 32])), CheckName::Channel, reason);
+    // Quotes alone have no claims to be bound by.
+    let quote = SIMULATION.quote(&Enclave::default());
+    let verdict = judge_channel(&quote, "[claims]\nrequired = false", Some([1; 32]));
+    assert_fails(&verdict, CheckName::Channel, reason);
+}
+
+#[test]
+fn a_statement_in_json_has_its_kind_beside_the_parts_of_this_kind() {
+    let keys = |statement: &Statement| {
+        let json = serde_json::to_value(statement).unwrap();
+        let mut keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+        keys.sort_unstable();
+        (json["kind"].as_str().unwrap().to_owned(), keys.join(" "))
+    };
+    let (local, deployed, host) = (keys(&local()), keys(&deployed()), keys(&host()));
+    assert_eq!(local, ("local".into(), "engine image kind run terms version".into()));
+    let parts = "deployment engine image kind run terms version";
+    assert_eq!(deployed, ("deployment".into(), parts.into()));
+    assert_eq!(host, ("host".into(), "image kind run version".into()));
 }

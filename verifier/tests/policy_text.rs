@@ -6,6 +6,7 @@ use common::Folder;
 use common::simulation::Simulation;
 use std::fs;
 use std::path::Path;
+use twine_evidence::statement::Kind;
 use twine_verifier::{Hex, Policy, PolicyError, Root, TcbStatus};
 
 const LEAST: &str = "root = 'intel'\n[enclave]\nany = true\n";
@@ -43,6 +44,7 @@ fn every_documented_key_is_read() {
          [claims]
          required = false
          [launch]
+         kind = 'deployment'
          launches = ['{c}']
          programs = ['{d}']
          owners = ['{d}']
@@ -78,6 +80,7 @@ fn every_documented_key_is_read() {
     assert_eq!((enclave.product_id, enclave.least_svn), (Some(1), Some(3)));
     assert!(enclave.debug && !policy.claims.required);
     let launch = policy.launch.unwrap();
+    assert_eq!(launch.kind, Some(Kind::Deployment));
     assert_eq!(launch.launches, [Hex([12; 32])]);
     for hashes in [launch.programs, launch.owners, launch.manifests] {
         assert_eq!(hashes, [Hex([13; 32])]);
@@ -213,4 +216,27 @@ fn files_that_never_end_are_refused() {
     fs::write(&policy, "root = '/dev/zero'\n[enclave]\nany = true\n").unwrap();
     let error = Policy::read(&policy).unwrap_err();
     assert!(matches!(error, PolicyError::At { line: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_kind_of_launch_goes_with_what_such_launches_have() {
+    let hash = "00".repeat(32);
+    let refusal = |rules: &str| error(&format!("{LEAST}[launch]\n{rules}\n"));
+    let reason = "line 4, column 1: an enclave that waits for deployments (`kind = \"host\"`) has \
+                  neither a program nor a manifest";
+    for rule in ["programs", "owners", "manifests"] {
+        assert_eq!(refusal(&format!("kind = 'host'\n{rule} = ['{hash}']")), reason);
+    }
+    assert_eq!(refusal(&format!("kind = 'host'\nlaunches = ['{hash}']\nname = 'a'")), reason);
+    assert_eq!(
+        refusal(&format!("kind = 'local'\nowners = ['{hash}']")),
+        "line 4, column 1: a local launch (`kind = \"local\"`) has no manifest"
+    );
+    // These kinds alone name nobody.
+    for kind in ["local", "deployment"] {
+        assert!(refusal(&format!("kind = '{kind}'")).contains("this table names no launch"));
+    }
+    assert!(refusal("kind = 'guest'").starts_with("line 5, column 8: unknown variant `guest`"));
+    let policy = Policy::from_toml(&format!("{LEAST}[launch]\nkind = 'host'\n")).unwrap();
+    assert_eq!(policy.launch.unwrap().kind, Some(Kind::Host));
 }

@@ -7,9 +7,8 @@ use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::claims::{self, Claims};
 use twine_evidence::manifest::Identity;
 use twine_evidence::statement::{
-    Deployment, Engine, Image, Kind, MAX_BYTES, MAX_NONCE_BYTES, Run, Statement, VERSION,
+    Image, MAX_BYTES, MAX_NONCE_BYTES, Run, Statement, Subject, VERSION,
 };
-use twine_evidence::terms::Terms;
 use twine_protocol::launch::{EvidenceForm, EvidenceRequest};
 use twine_sgx::{host, regions, report_for};
 
@@ -34,14 +33,11 @@ pub(crate) fn identity() -> Identity {
 }
 
 /// Makes the launch statement.
-fn statement(terms: Terms, deployment: Option<Deployment>, engine: Engine, run: Run) -> Statement {
+fn statement(subject: Subject, run: Run) -> Statement {
     let twine_sgx::Regions { heap, code, guards } = regions();
     Statement {
         version: VERSION,
-        kind: if deployment.is_some() { Kind::Deployment } else { Kind::Local },
-        terms,
-        deployment,
-        engine,
+        subject,
         image: Image { runtime: env!("CARGO_PKG_VERSION").into(), heap, code, guards },
         run,
     }
@@ -51,20 +47,15 @@ fn statement(terms: Terms, deployment: Option<Deployment>, engine: Engine, run: 
 ///
 /// # Errors
 /// The request is not valid, or the host does not take part.
-pub(crate) fn hand_over(
-    request: &EvidenceRequest,
-    terms: Terms,
-    deployment: Option<Deployment>,
-    engine: Engine,
-) -> Result<(), Error> {
+pub(crate) fn hand_over(request: &EvidenceRequest, subject: Subject) -> Result<(), Error> {
     let is_right = |nonce: &Vec<u8>| (1..=MAX_NONCE_BYTES).contains(&nonce.len());
     if !request.nonce.iter().all(is_right) {
         return Err(Error::Request);
     }
     let run_key = RunKey::new().map_err(|_| Error::Key)?;
     let key = run_key.digest();
-    let run = Run { nonce: request.nonce.clone().map(Bytes), key: Some(key) };
-    let statement = statement(terms, deployment, engine, run).encode();
+    let run = Run { nonce: request.nonce.clone().map(Bytes), key: Some(key), channel: None };
+    let statement = statement(subject, run).encode();
     if statement.len() > MAX_BYTES {
         return Err(Error::TooLong(statement.len()));
     }

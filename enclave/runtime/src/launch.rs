@@ -18,7 +18,7 @@ use twine_engine::{
 use twine_evidence::bytes::Bytes;
 use twine_evidence::manifest::Refusal;
 use twine_evidence::signed::Signed;
-use twine_evidence::statement::{self, Deployment};
+use twine_evidence::statement::{self, Deployment, Subject};
 use twine_evidence::terms::Terms;
 use twine_protocol::launch::{End, Launch, Outcome, Timings, larger_image};
 use twine_protocol::task::Task;
@@ -223,7 +223,7 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         None => None,
         Some(signed) => match allowed(signed, &terms, &engine) {
             Ok(deployment) => Some(deployment),
-            Err(refusal) => return not_allowed(&refusal),
+            Err(refusal) => return not_allowed(signed, &refusal),
         },
     };
     let keys = SealingKeys::of_program(compiled.sha256());
@@ -234,7 +234,7 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     };
     // Before anything of the program runs.
     if let Some(request) = &launch.evidence
-        && let Err(error) = attestation::hand_over(request, terms, deployment, engine)
+        && let Err(error) = attestation::hand_over(request, subject(terms, engine, deployment))
     {
         return no_evidence(&error);
     }
@@ -264,6 +264,15 @@ fn engine_of(compiled: &Compiled) -> statement::Engine {
     }
 }
 
+/// Returns what the launch statement says of the launch.
+fn subject(terms: Terms, engine: statement::Engine, deployment: Option<Deployment>) -> Subject {
+    let program = statement::Program { terms, engine };
+    match deployment {
+        None => Subject::Local(program),
+        Some(deployment) => Subject::Deployment { program, deployment },
+    }
+}
+
 /// Checks that the manifest allows the launch, in this enclave.
 fn allowed(
     signed: &Signed,
@@ -276,8 +285,14 @@ fn allowed(
     Ok(manifest.deployment(signed.owner()))
 }
 
-fn not_allowed(refusal: &Refusal) -> End {
+fn not_allowed(signed: &Signed, refusal: &Refusal) -> End {
+    let to_owner = signed.manifest().terms.streams.to_owner().count();
     let remedy = match refusal {
+        // No launch that the host asks for has such streams.
+        Refusal::Terms(_) if to_owner > 0 => {
+            "its streams lead to its owner: send it to a host with `twine deploy`, or have its owner \
+             sign another with \"host\" for them"
+        }
         Refusal::Terms(_) => {
             "start it as `twine manifest show` says, or have its owner change the manifest"
         }

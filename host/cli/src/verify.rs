@@ -125,6 +125,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         at,
         nonce: arguments.nonce.as_ref().map(|Given(nonce)| &nonce[..]),
         public_key: key.as_deref(),
+        channel: None,
         report_data: None,
     };
     let verdict = verify(&request);

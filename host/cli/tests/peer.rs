@@ -13,7 +13,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use twine_evidence::bytes::Digest;
-use twine_evidence::claims::{evidence, report_data};
+use twine_evidence::claims::{Claims, evidence, report_data};
+use twine_evidence::statement::{self, Image, Run, Statement, Subject};
 
 /// The key of a server.
 struct Key {
@@ -39,14 +40,28 @@ impl Key {
     fn certificate(&self, of: &Key) -> CertificateDer<'static> {
         // As other projects have it: {"pubkey-hash": bstr([1, SHA-256])}, and no launch statement.
         let head = [&[0xa1, 0x6b][..], b"pubkey-hash", &[0x58, 0x24, 0x82, 0x01, 0x58, 0x20]];
-        let claims = [&head.concat()[..], &Digest::of(&of.spki).0].concat();
+        self.with_claims(&[&head.concat()[..], &Digest::of(&of.spki).0].concat())
+    }
+
+    /// Makes the certificate of an enclave that waits for deployments.
+    fn of_host(&self) -> CertificateDer<'static> {
+        let key = Digest::of(&self.spki);
+        let image = Image { runtime: "0.1.0".into(), heap: 1, code: 1, guards: 1 };
+        let run = Run { key: Some(key), ..Run::default() };
+        let statement =
+            Statement { version: statement::VERSION, subject: Subject::Host, image, run }.encode();
+        self.with_claims(&Claims { key, nonce: None, statement }.encode())
+    }
+
+    /// Makes a certificate with simulated evidence for these claims.
+    fn with_claims(&self, claims: &[u8]) -> CertificateDer<'static> {
         // Only what the policy looks at: CPUSVN, INIT and MODE64BIT, MRENCLAVE, REPORTDATA.
         let machine = sgx_sim::Device::throwaway().unwrap();
         let mut report = [0; 384];
         report[..16].copy_from_slice(&machine.cpusvn());
         report[48] = 5;
         report[64..96].fill(0xaa);
-        report[320..].copy_from_slice(&report_data(&claims));
+        report[320..].copy_from_slice(&report_data(claims));
         let enclave = sgx_sim_quoting::QuotingEnclave::new(&machine).unwrap();
         let quote = enclave.forge_quote(&report).unwrap();
         let mut parameters = CertificateParams::new(vec!["localhost".into()]).unwrap();
@@ -54,7 +69,7 @@ impl Key {
         parameters.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![1]);
         parameters.custom_extensions = vec![CustomExtension::from_oid_content(
             &[2, 23, 133, 5, 4, 9],
-            evidence(&quote, &claims),
+            evidence(&quote, claims),
         )];
         parameters.self_signed(self).unwrap().into()
     }
@@ -113,6 +128,23 @@ fn the_certificate_of_a_server_is_verified_with_its_evidence() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.out.contains("it is that of the certificate's key"), "{ended:?}");
     assert!(ended.out.contains("nothing shows that the evidence is new"), "{ended:?}");
+}
+
+#[test]
+fn the_certificate_of_an_enclave_that_waits_for_deployments_is_understood() {
+    let key = Key::new();
+    let ended = verify(&server(key.of_host(), key.private()).to_string());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for (sign, name, reason) in [
+        ("warning", "nonce", "a certificate only, not fresh"),
+        ("-", "manifest", "no program: it is an enclave that waits for deployments"),
+    ] {
+        let is_said = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(sign) && words.next() == Some(name) && line.contains(reason)
+        };
+        assert!(ended.out.lines().any(is_said), "{name} {ended:?}");
+    }
 }
 
 #[test]

@@ -5,8 +5,10 @@ mod common;
 
 use common::{Folder, built};
 use graviola::signing::eddsa::Ed25519SigningKey;
+use twine_evidence::access::Access as Rights;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
+use twine_evidence::platform::Platform;
 use twine_evidence::signed::Signed;
 use twine_evidence::terms::{self, KeyPolicy, MountKind, Terms, Variable};
 use twine_host::{Access, Folder as HostFolder, Image, Resources, Storage, Tee, run};
@@ -77,6 +79,9 @@ fn manifest() -> Manifest {
             ..AllowedImage::default()
         }],
         demands: Demands::default(),
+        access: Rights::default(),
+        restart: Restart::default(),
+        platform: Platform::default(),
     }
 }
 
@@ -251,4 +256,19 @@ fn an_image_that_the_manifest_does_not_name_refuses_it() {
 fn without_the_manifest_there_is_no_key_of_the_deployment() {
     let changed = Launch { manifest: None, ..launch() };
     refused(&changed, program(), "/data");
+}
+
+/// The host can't ask for such a stream: a local launch has none.
+#[test]
+fn a_manifest_whose_streams_lead_to_its_owner_is_refused_inside() {
+    for stream in [Stream::None, Stream::Host] {
+        let mut other = manifest();
+        other.terms.streams.stdout = terms::Stream::Owner;
+        let mut changed = Launch { manifest: Some(sign(&other)), ..launch() };
+        changed.streams.stdout = stream;
+        let End::Refused { cause, remedy } = end(&changed, program()) else { panic!("it ran") };
+        let allowed = "and (stdin none, stdout owner, stderr none) is allowed";
+        assert!(cause.ends_with(allowed), "{cause}");
+        assert!(remedy.contains("`twine deploy`"), "{remedy}");
+    }
 }

@@ -118,7 +118,9 @@ fn statement(seen: &Seen) -> Statement {
 fn the_statement_tells_where_pages_are_writable_and_executable_at_once() {
     for (image, writable) in [("twine.sgxs", false), ("twine-sgx1.sgxs", true)] {
         let (_, seen) = run_in(image, &launch(), true, |_, honest| honest);
-        assert_eq!(statement(&seen).engine.writable_code, writable, "{image}");
+        let statement = statement(&seen);
+        let program = statement.subject.program().unwrap();
+        assert_eq!(program.engine.writable_code, writable, "{image}");
     }
 }
 
@@ -139,12 +141,13 @@ fn the_report_vouches_for_the_claims_and_these_for_the_launch() {
     assert_eq!(to_hex(&seen.report[64..96]), measured);
 
     let statement = statement(&seen);
-    assert_eq!(statement.kind, Kind::Local);
-    assert_eq!(statement.terms.program, Digest::of(&wat::parse_str(PROGRAM).unwrap()));
-    assert_eq!(statement.terms.environment.len(), 1);
-    assert_eq!(statement.terms.secrets, ["TOKEN".into()]);
-    assert_eq!(statement.run.nonce.unwrap().0, [9; 16]);
-    assert!(!statement.terms.diagnostics.backtraces);
+    assert_eq!(statement.subject.kind(), Kind::Local);
+    let terms = &statement.subject.program().unwrap().terms;
+    assert_eq!(terms.program, Digest::of(&wat::parse_str(PROGRAM).unwrap()));
+    assert_eq!(terms.environment.len(), 1);
+    assert_eq!(terms.secrets, ["TOKEN".into()]);
+    assert_eq!(statement.run.nonce.as_ref().unwrap().0, [9; 16]);
+    assert!(!terms.diagnostics.backtraces);
 }
 
 #[test]

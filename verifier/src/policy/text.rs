@@ -10,6 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 use toml::Spanned;
+use twine_evidence::statement::Kind;
 
 /// How long a policy may be, in bytes.
 pub const MAX_POLICY_BYTES: usize = 1 << 20;
@@ -134,8 +135,20 @@ impl Policy {
 }
 
 impl LaunchRules {
-    /// Says why a table would accept launches on anybody's terms, if it would.
+    /// Says why a table would accept launches on anybody's terms, or none at all, if it would.
     fn problem(&self) -> Option<&'static str> {
+        match self.kind {
+            Some(Kind::Host) if self.demands_manifest() || !self.programs.is_empty() => {
+                return Some(
+                    "an enclave that waits for deployments (`kind = \"host\"`) has neither a program \
+                     nor a manifest",
+                );
+            }
+            Some(Kind::Local) if self.demands_manifest() => {
+                return Some("a local launch (`kind = \"local\"`) has no manifest");
+            }
+            _ => {}
+        }
         if self.describes_manifest() && !self.pins_manifest() {
             return Some(
                 "everybody can sign a manifest with this name, version and generation: \

@@ -118,6 +118,7 @@ pub fn request<'a>(
         at,
         nonce: None,
         public_key: None,
+        channel: None,
         report_data: None,
     }
 }

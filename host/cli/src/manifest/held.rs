@@ -9,6 +9,7 @@ use crate::mounts::{Given, MountOptions, Mounts, Prepared};
 use crate::variables::Variables;
 use std::path::Path;
 use twine_evidence::bytes::Bytes;
+use twine_evidence::manifest::Manifest;
 use twine_evidence::signed::{MAX_BYTES, Signed};
 use twine_evidence::terms::{self, MountKind, Terms};
 use twine_protocol::key::Sealing;
@@ -22,13 +23,16 @@ const NOT_HERE: &str = "leave it out, or have the manifest's owner change it and
 pub(crate) struct Held {
     bytes: Vec<u8>,
     signed: Signed,
+    /// Where the standard streams lead.
+    streams: Streams,
 }
 
 impl Held {
     /// Reads a signed manifest, and verifies its signature.
     ///
     /// # Errors
-    /// The file can't be read, or is not a manifest with its owner's signature.
+    /// The file can't be read, is not a manifest with its owner's signature, or has streams that lead
+    /// to the owner.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let bytes = input::whole(path, MAX_BYTES)?;
         if bytes.first() != Some(&SIGNED_START) {
@@ -38,7 +42,17 @@ impl Held {
             ));
         }
         let signed = open_signed(path, &bytes)?;
-        Ok(Held { bytes, signed })
+        let streams = streams(signed.manifest()).map_err(|names| {
+            Failure::usage(
+                format!(
+                    "{}: its streams lead to its owner ({names}), and `twine run` has no way there",
+                    path.display()
+                ),
+                "send it to a host with `twine deploy`; or have its owner sign another one, with \
+                 \"host\" for these streams",
+            )
+        })?;
+        Ok(Held { bytes, signed, streams })
     }
 
     fn terms(&self) -> &Terms {
@@ -69,12 +83,7 @@ impl Held {
 
     /// Where the standard streams lead.
     pub(crate) fn streams(&self) -> Streams {
-        let stream = |stream| match stream {
-            terms::Stream::Host => Stream::Host,
-            terms::Stream::None => Stream::None,
-        };
-        let terms::Streams { stdin, stdout, stderr } = self.terms().streams;
-        Streams { stdin: stream(stdin), stdout: stream(stdout), stderr: stream(stderr) }
+        self.streams
     }
 
     /// What the enclave tells of the run.
@@ -223,6 +232,24 @@ impl Held {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns where the standard streams of a local run lead.
+///
+/// # Errors
+/// Some lead to the owner: their names.
+fn streams(manifest: &Manifest) -> Result<Streams, String> {
+    let streams = manifest.terms.streams;
+    let stream = |stream| match stream {
+        terms::Stream::None => Some(Stream::None),
+        terms::Stream::Host => Some(Stream::Host),
+        terms::Stream::Owner => None,
+    };
+    let found = (stream(streams.stdin), stream(streams.stdout), stream(streams.stderr));
+    match found {
+        (Some(stdin), Some(stdout), Some(stderr)) => Ok(Streams { stdin, stdout, stderr }),
+        _ => Err(streams.to_owner().collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -16,9 +16,11 @@ use crate::{locate, oci};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
 use twine_evidence::owner::Algorithm;
+use twine_evidence::platform::Platform;
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -223,6 +225,9 @@ fn manifest(arguments: &Arguments, source: Source, name: String) -> Result<Manif
             ..AllowedImage::default()
         }],
         demands: Demands::default(),
+        access: Access::default(),
+        restart: Restart::default(),
+        platform: Platform::default(),
     })
 }
 

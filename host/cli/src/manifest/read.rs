@@ -7,9 +7,11 @@ use crate::owner_key::public_from_pem;
 use crate::size;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
 use twine_evidence::owner::PublicKey;
+use twine_evidence::platform::Platform;
 use twine_evidence::terms::{Diagnostics, Export, Limits, Stream, Streams, Terms, Variable};
 
 /// A manifest that was read from TOML.
@@ -82,6 +84,9 @@ fn manifest(
         terms: terms?,
         images: images?,
         demands: demands?,
+        access: Access::default(),
+        restart: Restart::default(),
+        platform: Platform::default(),
     };
     if let Err(error) = manifest.check() {
         return Err(root.problem(error.to_string(), "correct it"));

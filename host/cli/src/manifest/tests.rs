@@ -4,8 +4,10 @@ use super::document::Problem;
 use super::read::read;
 use crate::owner_key;
 use std::path::Path;
+use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
+use twine_evidence::platform::Platform;
 use twine_evidence::terms::{
     Diagnostics, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -53,6 +55,9 @@ pub(super) fn example() -> Manifest {
             ..AllowedImage::default()
         }],
         demands: Demands::default(),
+        access: Access::default(),
+        restart: Restart::default(),
+        platform: Platform::default(),
     }
 }
 

@@ -31,6 +31,7 @@ fn stream(stream: Stream, to_host: &'static str) -> &'static str {
     match stream {
         Stream::None => "none",
         Stream::Host => to_host,
+        Stream::Owner => "the owner, through an attested channel",
     }
 }
 

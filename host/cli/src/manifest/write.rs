@@ -197,6 +197,7 @@ pub(super) fn stream_name(stream: Stream) -> &'static str {
     match stream {
         Stream::None => "none",
         Stream::Host => "host",
+        Stream::Owner => "owner",
     }
 }
 
