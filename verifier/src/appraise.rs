@@ -7,6 +7,8 @@ use crate::policy::{EnclaveRules, PlatformRules, TcbRules};
 use crate::tcb::Comparison;
 use crate::verdict::{CheckName, Findings, Outcome};
 use crate::verify::Request;
+use twine_evidence::bytes::Digest;
+use twine_evidence::manifest::{AllowedImage, Identity};
 
 /// Checks the certificate around the evidence, if there is one.
 pub(crate) fn certificate(findings: &mut Findings, request: &Request<'_>, evidence: &Evidence) {
@@ -78,7 +80,9 @@ pub(crate) fn enclave(findings: &mut Findings, rules: &EnclaveRules, facts: &Fac
         (true, false) => (Outcome::Failed, "a debug enclave: its host can read its memory"),
     };
     findings.set(CheckName::Debug, result, reason);
-
+    if !rules.images.is_empty() {
+        return images(findings, &rules.images, facts);
+    }
     let no_enclave = || Err("the quote is not of an enclave".to_owned());
     let open = match rules.any {
         true => (Outcome::Warning, "the policy accepts any enclave"),
@@ -106,12 +110,8 @@ pub(crate) fn enclave(findings: &mut Findings, rules: &EnclaveRules, facts: &Fac
         Some(found) => Err(format!("it is {found}, less than {least}")),
         None => no_enclave(),
     });
-    if let (Some(signer), Some(left_open)) = (facts.signer, left_open(rules))
-        && findings.has_passed(CheckName::Signer)
-    {
-        let reason = format!("it is {signer}, of whom {left_open} is accepted");
-        findings.set(CheckName::Signer, Outcome::Warning, reason);
-    }
+    let is_by_signer = rules.measurements.is_empty();
+    warn_of_signer(findings, facts.signer, is_by_signer, rules.product_id, rules.least_svn);
     for (name, result) in [(CheckName::ProductId, product), (CheckName::Svn, svn)] {
         match result {
             Some(result) => findings.decide(name, result),
@@ -120,17 +120,71 @@ pub(crate) fn enclave(findings: &mut Findings, rules: &EnclaveRules, facts: &Fac
     }
 }
 
-/// Says which images a policy accepts that names nothing but their signer.
-fn left_open(rules: &EnclaveRules) -> Option<&'static str> {
-    if !rules.measurements.is_empty() {
-        return None;
+/// Warns if a signer passed, and the policy leaves open which of his images it is.
+fn warn_of_signer(
+    findings: &mut Findings,
+    signer: Option<Hex<32>>,
+    is_by_signer: bool,
+    product: Option<u16>,
+    least_svn: Option<u16>,
+) {
+    let left_open = match (product, least_svn) {
+        (None, None) => "every product and older version",
+        (None, Some(_)) => "every product",
+        (Some(_), None) => "every older version",
+        (Some(_), Some(_)) => return,
+    };
+    if let Some(signer) = signer
+        && is_by_signer
+        && findings.has_passed(CheckName::Signer)
+    {
+        let reason = format!("it is {signer}, of whom {left_open} is accepted");
+        findings.set(CheckName::Signer, Outcome::Warning, reason);
     }
-    match (rules.product_id, rules.least_svn) {
-        (None, None) => Some("every product and older version"),
-        (None, Some(_)) => Some("every product"),
-        (Some(_), None) => Some("every older version"),
-        (Some(_), Some(_)) => None,
+}
+
+/// Checks that the enclave is one of these images: all that one of them names is the enclave's.
+fn images(findings: &mut Findings, images: &[AllowedImage], facts: &Facts) {
+    let found = identity(facts);
+    let image = found.and_then(|found| images.iter().find(|image| image.is(&found)));
+    let (Some(found), Some(image)) = (found, image) else {
+        let reason = match found {
+            None => "the quote is not of an enclave".to_owned(),
+            Some(Identity { measurement, signer, product, svn, .. }) => format!(
+                "no image of the manifest: MRENCLAVE {measurement}, MRSIGNER {signer}, ISVPRODID \
+                 {product}, ISVSVN {svn}"
+            ),
+        };
+        findings.set(CheckName::Measurement, Outcome::Failed, reason);
+        for name in [CheckName::Signer, CheckName::ProductId, CheckName::Svn] {
+            findings.set(name, Outcome::NotChecked, "it is no image of the manifest");
+        }
+        return;
+    };
+    for (name, is_named, found) in [
+        (CheckName::Measurement, image.measurement.is_some(), found.measurement.to_string()),
+        (CheckName::Signer, image.signer.is_some(), found.signer.to_string()),
+        (CheckName::ProductId, image.product.is_some(), found.product.to_string()),
+        (CheckName::Svn, image.min_svn.is_some(), found.svn.to_string()),
+    ] {
+        match is_named {
+            true => findings.set(name, Outcome::Passed, format!("it is {found}")),
+            false => findings.set(name, Outcome::NotChecked, "the manifest names none"),
+        }
     }
+    let is_by_signer = image.measurement.is_none();
+    warn_of_signer(findings, facts.signer, is_by_signer, image.product, image.min_svn);
+}
+
+/// Returns the enclave's identity; `None` for a TDX domain.
+fn identity(facts: &Facts) -> Option<Identity> {
+    Some(Identity {
+        measurement: Digest(facts.measurement.0[..].try_into().ok()?),
+        signer: Digest(facts.signer?.0),
+        product: facts.product_id?,
+        svn: facts.svn?,
+        debug: facts.debug,
+    })
 }
 
 /// Why a flag of the platform has no value. Certificates for one package have none.

@@ -1,9 +1,11 @@
 //! What a relying party accepts.
 
+mod hosts;
 mod text;
 
 use crate::bytes::Hex;
 use serde::Deserialize;
+use twine_evidence::manifest::AllowedImage;
 use twine_evidence::statement::Kind;
 
 pub use dcap_qvl::TcbStatus;
@@ -108,6 +110,10 @@ pub struct EnclaveRules {
     pub debug: bool,
     /// Whether any enclave is accepted.
     pub any: bool,
+    /// The enclave is one of these, if there are any. Text has no such key: a policy that is made of a
+    /// manifest has the manifest's images here, each with its own product and security version.
+    #[serde(skip)]
+    pub images: Vec<AllowedImage>,
 }
 
 /// The table `[claims]`.
