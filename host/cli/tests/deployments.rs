@@ -266,6 +266,19 @@ fn streams_lead_where_the_manifest_says() {
 }
 
 #[test]
+fn streams_that_lead_to_the_owner_have_no_way_there_in_a_local_run() {
+    let owner = Owner::new("ed25519");
+    owner.folder().file("app.wat", r#"(module (func (export "_start")))"#);
+    owner.init("app", "app.wat", &[], &[]);
+    owner.edit("app", "stdin = \"none\"", "stdin = \"owner\"");
+    owner.edit("app", "stderr = \"none\"", "stderr = \"owner\"");
+    owner.sign("app");
+    let ended = owner.run("app", &[], &["app.wat"]);
+    ended.failed_with(2, "its streams lead to its owner (stdin, stderr)");
+    assert!(ended.err.contains("`twine deploy`"), "{ended:?}");
+}
+
+#[test]
 fn evidence_of_a_run_under_a_manifest_passes_its_policy_and_that_of_a_free_run_does_not() {
     let owner = deployed();
     let policy = ["policy", "init", "--root", "simulation", "--output", "policy.toml"];

@@ -2,6 +2,7 @@
 
 mod document;
 mod held;
+mod hosts;
 mod init;
 mod mounts;
 mod read;

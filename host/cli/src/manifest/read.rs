@@ -1,7 +1,7 @@
 //! Translates a manifest from TOML, as owners write it, into the form that they sign.
 
 use super::document::{Document, Place, Problem, Recorded, Table, Value};
-use super::mounts;
+use super::{hosts, mounts};
 use crate::input::{self, MAX_TEXT_BYTES};
 use crate::owner_key::public_from_pem;
 use crate::size;
@@ -62,13 +62,18 @@ fn manifest(
         .and_then(Value::into_number);
     let owner = root
         .need("owner", "name the owner's public key: owner = \"owner.pub\"")
-        .and_then(|value| owner(&value, folder));
+        .and_then(|value| public_key(&value, folder));
     let file = root.take("program-file").map(|value| value.text().map(str::to_owned)).transpose();
     let terms = terms(&mut root);
     let images = root
         .need("images", "name one: [[images]], with measurement = its MRENCLAVE")
         .and_then(|value| images(&value));
     let demands = root.take("demands").map_or(Ok(Demands::default()), demands);
+    let access = root
+        .take("access")
+        .map_or(Ok(Access::default()), |value| hosts::access(value, folder, owner.as_ref().ok()));
+    let restart = root.take("restart").map_or(Ok(Restart::Never), |value| hosts::restart(&value));
+    let platform = root.take("platform").map_or(Ok(Platform::default()), hosts::platform);
     root.finish();
     // The check would find again what is wrong already.
     if root.has_problems() {
@@ -84,9 +89,9 @@ fn manifest(
         terms: terms?,
         images: images?,
         demands: demands?,
-        access: Access::default(),
-        restart: Restart::default(),
-        platform: Platform::default(),
+        access: access?,
+        restart: restart?,
+        platform: platform?,
     };
     if let Err(error) = manifest.check() {
         return Err(root.problem(error.to_string(), "correct it"));
@@ -97,7 +102,7 @@ fn manifest(
 fn terms(root: &mut Table<'_, '_>) -> Result<Terms, Recorded> {
     let program = root
         .need("program", "give the program's SHA-256, which `twine measure PROGRAM` prints")
-        .and_then(|value| digest(&value));
+        .and_then(|value| measured(&value));
     let arguments = root.take("arguments").map_or(Ok(Vec::new()), |value| arguments(&value));
     let environment = root.take("environment").map_or(Ok(Vec::new()), environment);
     let others = environment.as_deref().unwrap_or_default();
@@ -137,8 +142,8 @@ fn name(value: Value<'_, '_>) -> Result<String, Recorded> {
     Err(value.problem(format!("{name:?} is no name of a deployment"), remedy))
 }
 
-/// Reads the owner's key: PEM, or the path of a file with it.
-fn owner(value: &Value<'_, '_>, folder: &Path) -> Result<PublicKey, Recorded> {
+/// Reads a public key: PEM, or the path of a file with it, relative to `folder`.
+pub(super) fn public_key(value: &Value<'_, '_>, folder: &Path) -> Result<PublicKey, Recorded> {
     let text = value.text()?;
     let pem = if text.contains("-----BEGIN") {
         text.trim().as_bytes().to_vec()
@@ -146,17 +151,21 @@ fn owner(value: &Value<'_, '_>, folder: &Path) -> Result<PublicKey, Recorded> {
         input::whole(&folder.join(text), MAX_TEXT_BYTES).map_err(|failure| {
             value.problem(
                 failure.cause(),
-                "name the file of the owner's public key, which `twine key public` prints",
+                "name the file of a public key, which `twine key public` prints",
             )
         })?
     };
     public_from_pem(&pem).map_err(|error| value.problem(&error, error.remedy()))
 }
 
-fn digest(value: &Value<'_, '_>) -> Result<Digest, Recorded> {
-    Digest::from_hex(value.text()?).ok_or_else(|| {
-        value.problem("it is no SHA-256", "give 64 hexadecimal digits, as `twine measure` prints")
-    })
+/// Reads a SHA-256.
+pub(super) fn digest(value: &Value<'_, '_>, remedy: &str) -> Result<Digest, Recorded> {
+    Digest::from_hex(value.text()?).ok_or_else(|| value.problem("it is no SHA-256", remedy))
+}
+
+/// Reads a SHA-256 of those that `twine measure` prints.
+fn measured(value: &Value<'_, '_>) -> Result<Digest, Recorded> {
+    digest(value, "give 64 hexadecimal digits, as `twine measure` prints")
 }
 
 /// Records that a text has a NUL, which no argument and no variable can have.
@@ -241,9 +250,10 @@ fn streams(value: Value<'_, '_>) -> Result<Streams, Recorded> {
         Some(value) => match value.text()? {
             "none" => Ok(Stream::None),
             "host" => Ok(Stream::Host),
+            "owner" => Ok(Stream::Owner),
             other => Err(value.problem(
                 format!("{other:?} is no place for a stream"),
-                "write \"none\", or \"host\" if the host may read and write it",
+                "write \"none\", \"owner\", or \"host\" if the host may read and write it",
             )),
         },
     };
@@ -297,8 +307,8 @@ fn images(value: &Value<'_, '_>) -> Result<Vec<AllowedImage>, Recorded> {
 
 fn image(value: Value<'_, '_>) -> Result<AllowedImage, Recorded> {
     let mut table = value.table()?;
-    let measurement = table.take("measurement").map(|value| digest(&value));
-    let signer = table.take("signer").map(|value| digest(&value));
+    let measurement = table.take("measurement").map(|value| measured(&value));
+    let signer = table.take("signer").map(|value| measured(&value));
     let product = table.take("product").map(Value::into_number);
     let min_svn = table.take("min-svn").map(Value::into_number);
     let names_none = (measurement.is_none() && signer.is_none()).then(|| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
-use twine_evidence::platform::Platform;
+use twine_evidence::platform::{Platform, Root, TcbStatus};
 use twine_evidence::terms::{
     Diagnostics, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -61,6 +61,28 @@ pub(super) fn example() -> Manifest {
     }
 }
 
+/// The public half of a P-256 key.
+const OTHER: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDwcsxhzRomdwfn+fYFjexJ2s5lyd\n\
+    Omvi2P7QGYvHpF6q2yITzHCkxMCvn3VE0fc90GHs6PegbLl2VHWSijw1ug==\n\
+    -----END PUBLIC KEY-----\n";
+
+/// A manifest with what only a deployment on a host has.
+pub(super) fn for_hosts() -> Manifest {
+    let other = owner_key::public_from_pem(OTHER.as_bytes()).unwrap();
+    Manifest {
+        access: Access { deploy: vec![Bytes(other.der().to_vec())], ..Access::default() },
+        restart: Restart::Always,
+        platform: Platform {
+            root: Root::Simulation,
+            statuses: vec![TcbStatus::UpToDate, TcbStatus::OutOfDate],
+            least_evaluation_number: Some(17),
+            ppid_hashes: vec![Digest::of(b"platform")],
+        },
+        ..example()
+    }
+}
+
 /// A manifest with only what each must have.
 fn smallest() -> String {
     format!(
@@ -88,6 +110,8 @@ fn whatever_a_manifest_does_not_name_is_off() {
     };
     assert_eq!(manifest.terms, off);
     assert_eq!(manifest.demands, Demands::default());
+    assert_eq!((manifest.access, manifest.restart), (Access::default(), Restart::Never));
+    assert_eq!(manifest.platform, Platform::default());
 }
 
 /// The tables of a manifest that has everything.
@@ -103,7 +127,7 @@ const TABLES: &str = r#"
     [streams]
     stdin = "host"
     stdout = "none"
-    stderr = "host"
+    stderr = "owner"
     [[mounts]]
     guest = "/data"
     kind = "volume"
@@ -149,7 +173,7 @@ fn every_key_is_read() {
     assert_eq!((&*export.function, export.arguments.join(" ")), ("add", "1 2".into()));
     assert_eq!(
         terms.streams,
-        Streams { stdin: Stream::Host, stdout: Stream::None, stderr: Stream::Host }
+        Streams { stdin: Stream::Host, stdout: Stream::None, stderr: Stream::Owner }
     );
     let mount = |guest: &str, kind, key, read_only, size| Mount {
         guest: guest.into(),
@@ -178,6 +202,57 @@ fn every_key_is_read() {
     let image = &manifest.images[0];
     assert_eq!((image.measurement, image.product), (Some(Digest::of(b"image")), Some(1)));
     assert_eq!((image.min_svn, image.signer.map(|signer| signer.0[31])), (Some(2), Some(1)));
+}
+
+/// Writes a list with keys in PEM.
+fn keys(keys: &[&str]) -> String {
+    let keys: Vec<_> = keys.iter().map(|key| format!("'\'\'\n{key}'\'\'")).collect();
+    format!("[{}]", keys.join(", "))
+}
+
+#[test]
+fn the_parts_for_hosts_are_read() {
+    let text = format!(
+        "restart = \"always\"\n{}[access]\ndeploy = {}\n[platform]\nroot = \"simulation\"\n\
+         statuses = [\"OutOfDate\", \"UpToDate\"]\nleast-evaluation-number = 17\n\
+         ppid-hashes = [\"{}\"]\n",
+        smallest(),
+        keys(&[OTHER]),
+        Digest::of(b"platform")
+    );
+    let Manifest { access, restart, platform, .. } = read(&text, Path::new(".")).unwrap().manifest;
+    let wanted = for_hosts();
+    assert_eq!((access, restart, platform), (wanted.access, wanted.restart, wanted.platform));
+    let default = format!("restart = \"never\"\n{}[platform]\nroot = \"intel\"\n", smallest());
+    let read = read(&default, Path::new(".")).unwrap().manifest;
+    assert_eq!((read.restart, read.platform), (Restart::Never, Platform::default()));
+}
+
+#[test]
+fn wrong_parts_for_hosts_are_refused_with_a_remedy() {
+    refused("restart = \"daily\"\n", "", "does not say when", "\"always\"");
+    let deploy = |list: &[&str]| format!("[access]\ndeploy = {}", keys(list));
+    refused("", &deploy(&[OTHER, OTHER]), "given twice", "once");
+    refused("", &deploy(&[OWNER]), "the owner's key", "leave it out");
+    refused("", &deploy(&[OTHER; 65]), "65 keys are too many", "at most 64");
+    let hash = Digest::of(b"platform");
+    let twice = format!("[platform]\nppid-hashes = [\"{hash}\", \"{hash}\"]");
+    refused("", &twice, "given twice", "once");
+    for (table, cause, remedy) in [
+        ("[access]\ndeploy = \"ci.pub\"", "a list is wanted", "[ and ]"),
+        ("[access]\nstop = [\"no such file\"]", "no such file", "twine key public"),
+        ("[access]\nupdate = []", "`update` is no key of `access`", "deploy, look, stop"),
+        ("[platform]\nroot = \"amd\"", "no root of trust", "\"intel\""),
+        ("[platform]\nstatuses = []", "names nothing", "leave it out"),
+        ("[platform]\nstatuses = [\"Revoked\"]", "can be accepted", "UpToDate, "),
+        ("[platform]\nstatuses = [\"OutOfDate\", \"OutOfDate\"]", "named twice", "once"),
+        ("[platform]\nleast-evaluation-number = 4294967296", "too large", "4294967295"),
+        ("[platform]\nppid-hashes = [\"00\"]", "no SHA-256", "twine verify"),
+        ("[platform]\nppid-hashes = []", "names nothing", "leave it out"),
+        ("[platform]\nsmt = false", "`smt` is no key of `platform`", "ppid-hashes"),
+    ] {
+        refused("", table, cause, remedy);
+    }
 }
 
 /// Reads the smallest manifest with lines before and after it.
@@ -214,7 +289,7 @@ fn a_wrong_value_is_refused_with_a_remedy() {
     for (table, cause, remedy) in [
         ("[environment]\n\"A=B\" = \"\"", "no name of a variable", "HOME"),
         ("[environment]\nA = 1", "a text is wanted", "quotes"),
-        ("[streams]\nstdout = \"file\"", "no place for a stream", "\"host\""),
+        ("[streams]\nstdout = \"file\"", "no place for a stream", "\"owner\""),
         ("[streams]\nstdlog = \"none\"", "`stdlog` is no key of `streams`", "stderr"),
         ("[export]\narguments = []", "`function` is missing", "add"),
         ("[limits]\nmemory = \"1.5GB\"", "whole number", "64MiB"),

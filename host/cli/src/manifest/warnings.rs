@@ -1,7 +1,8 @@
 //! Warns of what a manifest leaves to the host, or tells it.
 
 use std::fmt;
-use twine_evidence::manifest::{AllowedImage, Manifest};
+use twine_evidence::manifest::{AllowedImage, Manifest, Restart};
+use twine_evidence::platform::{Root, TcbStatus};
 use twine_evidence::terms::{Mount, MountKind, Stream};
 
 /// Something in a manifest that weakens it. The owner may want it.
@@ -76,6 +77,18 @@ pub(crate) fn warnings(manifest: &Manifest) -> Vec<Warning> {
             "an error in the runtime can become code of an attacker's choice",
         );
     }
+    if manifest.restart == Restart::Always {
+        warn("restart".into(), "the host may start it at any time, with the secrets that it has");
+    }
+    if manifest.platform.root == Root::Simulation {
+        warn(
+            "platform.root".into(),
+            "everybody can make the evidence of a simulated machine, and gets what is deployed",
+        );
+    }
+    if manifest.platform.statuses.iter().any(|status| !TcbStatus::DEFAULT.contains(status)) {
+        warn("platform.statuses".into(), "machines with known faults may hold the deployment");
+    }
     found
 }
 
@@ -134,7 +147,15 @@ mod tests {
             paths.collect::<Vec<_>>()
         };
         type Case = (fn(&mut Manifest), &'static [&'static str]);
-        let cases: [Case; 12] = [
+        let cases: [Case; 17] = [
+            (|manifest| manifest.terms.streams.stdin = Stream::Owner, &[]),
+            (|manifest| manifest.restart = Restart::Always, &["restart"]),
+            (|manifest| manifest.platform.root = Root::Simulation, &["platform.root"]),
+            (
+                |manifest| manifest.platform.statuses = vec![TcbStatus::OutOfDate],
+                &["platform.statuses"],
+            ),
+            (|manifest| manifest.platform.statuses = vec![TcbStatus::UpToDate], &[]),
             (|manifest| manifest.terms.streams.stdin = Stream::Host, &["streams.stdin"]),
             (|manifest| manifest.terms.streams.stdout = Stream::Host, &["streams.stdout"]),
             (|manifest| manifest.terms.streams.stderr = Stream::Host, &["streams.stderr"]),

@@ -5,9 +5,11 @@ use super::write::kind_name;
 use crate::owner_key::algorithm_name;
 use std::fmt;
 use std::time::Duration;
+use twine_evidence::access::Right;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Manifest};
+use twine_evidence::manifest::{AllowedImage, Manifest, Restart};
 use twine_evidence::owner::PublicKey;
+use twine_evidence::platform::{Platform, Root};
 use twine_evidence::terms::{Limits, Mount, Stream};
 
 /// A manifest, to be shown in words.
@@ -27,12 +29,49 @@ fn quoted<'a>(items: impl IntoIterator<Item = &'a Bytes>) -> String {
     if items.is_empty() { "none".into() } else { items.join(" ") }
 }
 
-fn stream(stream: Stream, to_host: &'static str) -> &'static str {
+/// Says where a stream leads, or whence: `way` is `to` or `from`.
+fn stream(stream: Stream, way: &str) -> String {
     match stream {
-        Stream::None => "none",
-        Stream::Host => to_host,
-        Stream::Owner => "the owner, through an attested channel",
+        Stream::None => "none".into(),
+        Stream::Host => format!("{way} the host"),
+        Stream::Owner => format!("{way} the owner, through an attested channel"),
     }
+}
+
+/// Names a public key.
+fn key(key: &PublicKey) -> String {
+    format!("{} key {}", algorithm_name(key), key.id())
+}
+
+/// Says who has a right.
+fn who(manifest: &Manifest, right: Right) -> String {
+    let keys = manifest.access.keys(right).iter();
+    // A valid manifest has no others.
+    let keys = keys.filter_map(|der| PublicKey::from_der(&der.0).ok());
+    ["the owner".to_owned()]
+        .into_iter()
+        .chain(keys.map(|one| key(&one)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Says what the owner demands of the platform.
+fn platform(platform: &Platform) -> Vec<(&'static str, String)> {
+    let Platform { root, least_evaluation_number, ppid_hashes, .. } = platform;
+    let root = match root {
+        Root::Intel => "Intel's: hardware",
+        Root::Simulation => "the simulation's, which protects nothing",
+    };
+    let statuses: Vec<_> = platform.accepted_statuses().iter().map(ToString::to_string).collect();
+    let mut lines = vec![("root", root.to_owned()), ("TCB statuses", statuses.join(", "))];
+    lines.extend(
+        least_evaluation_number.map(|least| ("TCB evaluation", format!("{least} or newer"))),
+    );
+    lines.extend(ppid_hashes.iter().map(|hash| ("platform", format!("PPID with SHA-256 {hash}"))));
+    if ppid_hashes.is_empty() {
+        lines.push(("platform", "any genuine one".into()));
+    }
+    lines
 }
 
 fn limits(limits: &Limits) -> String {
@@ -85,7 +124,7 @@ impl Words<'_> {
         let mut lines = vec![
             ("signature", signature.to_owned()),
             ("manifest", format!("SHA-256 {}", Digest::of(&self.manifest.encode()))),
-            ("owner", format!("{} key {}", algorithm_name(self.owner), self.owner.id())),
+            ("owner", key(self.owner)),
             ("deployment", format!("{name}, version {version}, generation {generation}")),
             ("program", format!("SHA-256 {}", terms.program)),
             ("arguments", quoted(&terms.arguments)),
@@ -104,9 +143,9 @@ impl Words<'_> {
         let streams = terms.streams;
         lines.extend([
             ("secrets", quoted(&terms.secrets)),
-            ("standard input", stream(streams.stdin, "from the host").into()),
-            ("standard output", stream(streams.stdout, "to the host").into()),
-            ("standard error", stream(streams.stderr, "to the host").into()),
+            ("standard input", stream(streams.stdin, "from")),
+            ("standard output", stream(streams.stdout, "to")),
+            ("standard error", stream(streams.stderr, "to")),
         ]);
         lines.extend(terms.mounts.iter().map(|one| ("mount", mount(one))));
         lines.extend([
@@ -118,6 +157,17 @@ impl Words<'_> {
         lines.extend(images.iter().map(|one| ("image", image(one))));
         lines.push(("debug enclaves", allowed(demands.allow_debug).into()));
         lines.push(("writable code", allowed(demands.allow_writable_code).into()));
+        let restart = match self.manifest.restart {
+            Restart::Never => "by whoever may deploy it",
+            Restart::Always => "by the host, with the secrets that the enclave has sealed",
+        };
+        lines.extend([
+            ("may deploy", who(self.manifest, Right::Deploy)),
+            ("may look", who(self.manifest, Right::Look)),
+            ("may stop", who(self.manifest, Right::Stop)),
+            ("restart", restart.to_owned()),
+        ]);
+        lines.extend(platform(&self.manifest.platform));
         lines
     }
 }
@@ -134,7 +184,7 @@ impl fmt::Display for Words<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::example;
+    use super::super::tests::{example, for_hosts};
     use super::*;
 
     #[test]
@@ -160,6 +210,32 @@ mod tests {
             "backtraces       none",
             "debug enclaves   allowed",
             "writable code    refused",
+            "may deploy       the owner",
+            "restart          by whoever may deploy it",
+            "root             Intel's: hardware",
+            "TCB statuses     UpToDate, SWHardeningNeeded",
+            "platform         any genuine one",
+        ] {
+            assert!(said.lines().any(|found| found == line), "{line}\n{said}");
+        }
+    }
+
+    #[test]
+    fn what_only_a_deployment_on_a_host_has_is_said() {
+        let mut manifest = for_hosts();
+        manifest.terms.streams.stdin = Stream::Owner;
+        let owner = manifest.check().unwrap();
+        let said = Words { manifest: &manifest, owner: &owner, signed: true }.to_string();
+        let other = PublicKey::from_der(&manifest.access.deploy[0].0).unwrap();
+        for line in [
+            "standard input   from the owner, through an attested channel",
+            &format!("may deploy       the owner, P-256 key {}", other.id()),
+            "may stop         the owner",
+            "restart          by the host, with the secrets that the enclave has sealed",
+            "root             the simulation's, which protects nothing",
+            "TCB statuses     UpToDate, OutOfDate",
+            "TCB evaluation   17 or newer",
+            &format!("platform         PPID with SHA-256 {}", Digest::of(b"platform")),
         ] {
             assert!(said.lines().any(|found| found == line), "{line}\n{said}");
         }

@@ -1,11 +1,15 @@
 //! Writes a manifest in TOML, with comments, for its owner to edit.
 
 use super::mounts::KEY;
+use crate::owner_key::public_to_pem;
 use std::fmt::{self, Display, Write as _};
 use toml::Value;
+use twine_evidence::access::Right;
 use twine_evidence::bytes::Bytes;
-use twine_evidence::manifest::Manifest;
-use twine_evidence::terms::{Mount, MountKind, Stream};
+use twine_evidence::manifest::{Manifest, Restart};
+use twine_evidence::owner::PublicKey;
+use twine_evidence::platform::{Root, TcbStatus};
+use twine_evidence::terms::{Mount, MountKind};
 
 /// A manifest as its owner reads it.
 #[derive(Debug)]
@@ -91,6 +95,7 @@ impl Display for Commented<'_> {
         self.program(&mut lines);
         self.tables(&mut lines);
         self.images(&mut lines);
+        self.hosts(&mut lines);
         f.write_str(&lines.0)
     }
 }
@@ -126,6 +131,15 @@ impl Commented<'_> {
         lines.set("secrets", list(terms.secrets.iter()));
         lines.comment("The number of listening sockets. The host chooses their addresses.");
         lines.set("listeners", terms.listeners);
+        lines.comment(
+            "Whether a `twine host` that was started again may start it without its owner, with the\n\
+             secrets that the enclave has sealed.",
+        );
+        let restart = match self.manifest.restart {
+            Restart::Never => None,
+            Restart::Always => Some(text("always")),
+        };
+        lines.set_or("restart", restart, "\"always\"");
         lines.section("[environment]", "Variables, with their values.");
         for variable in &terms.environment {
             let name = String::from_utf8_lossy(&variable.name.0).into_owned();
@@ -145,13 +159,11 @@ impl Commented<'_> {
         }
         lines.section(
             "[streams]",
-            "\"none\" leads nowhere. \"host\" leads to the host, which reads and writes it.",
+            "\"none\" leads nowhere. \"host\" leads to the host, which reads and writes it. \"owner\"\n\
+             leads to whoever deploys it on a `twine host`, and the host sees nothing of it.",
         );
-        let streams = terms.streams;
-        for (key, stream) in
-            [("stdin", streams.stdin), ("stdout", streams.stdout), ("stderr", streams.stderr)]
-        {
-            lines.set(key, text(stream_name(stream)));
+        for (key, stream) in terms.streams.named() {
+            lines.set(key, text(&stream.to_string()));
         }
         lines.section("[limits]", "Limits that the enclave enforces on the program.");
         lines.set_or("memory", terms.limits.memory.map(size), "\"64MiB\"");
@@ -190,15 +202,43 @@ impl Commented<'_> {
             }
         }
     }
+
+    /// Writes what only a deployment on a `twine host` has.
+    fn hosts(&self, lines: &mut Lines) {
+        lines.section(
+            "[access]",
+            "Who may do what on a `twine host`, besides the owner: public keys, as for `owner`.\n\
+             `deploy`: start it, give it secrets, use its streams to the owner. `look`: see its state\n\
+             and log. `stop`: stop it.",
+        );
+        for (right, example) in Right::ALL.into_iter().zip(["ci.pub", "monitor.pub", "ci.pub"]) {
+            // A valid manifest has no other keys.
+            let keys = self.manifest.access.keys(right).iter();
+            let keys = keys.filter_map(|key| PublicKey::from_der(&key.0).ok());
+            let keys = keys.map(|key| text(&public_to_pem(&key))).collect();
+            lines.set_or(right.name(), list_if_any(keys), &format!("[\"{example}\"]"));
+        }
+        let platform = &self.manifest.platform;
+        lines.section(
+            "[platform]",
+            "What `twine deploy` demands of the host's machine; docs/verifying.md explains each key.",
+        );
+        let root = (platform.root == Root::Simulation).then(|| text("simulation"));
+        lines.set_or("root", root, "\"simulation\"");
+        let words = |statuses: &[TcbStatus]| {
+            statuses.iter().map(|status| text(&status.to_string())).collect()
+        };
+        let example = Value::Array(words(&TcbStatus::DEFAULT)).to_string();
+        lines.set_or("statuses", list_if_any(words(&platform.statuses)), &example);
+        lines.set_or("least-evaluation-number", platform.least_evaluation_number, "17");
+        let hashes = platform.ppid_hashes.iter().map(|hash| text(&hash.to_string())).collect();
+        lines.set_or("ppid-hashes", list_if_any(hashes), "[\"<SHA-256 of the PPID>\"]");
+    }
 }
 
-/// How a manifest writes where a stream leads.
-pub(super) fn stream_name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::None => "none",
-        Stream::Host => "host",
-        Stream::Owner => "owner",
-    }
+/// Writes a list that is left out if it is empty.
+fn list_if_any(items: Vec<Value>) -> Option<Value> {
+    (!items.is_empty()).then_some(Value::Array(items))
 }
 
 /// How a manifest writes a kind of mount.
@@ -231,10 +271,10 @@ fn write_mount(lines: &mut Lines, mount: &Mount) {
 #[cfg(test)]
 mod tests {
     use super::super::read::read;
-    use super::super::tests::{OWNER, example};
+    use super::super::tests::{OWNER, example, for_hosts};
     use super::*;
     use std::path::Path;
-    use twine_evidence::terms::{Export, Variable};
+    use twine_evidence::terms::{Export, Stream, Variable};
 
     #[track_caller]
     fn survives(manifest: &Manifest) {
@@ -272,6 +312,16 @@ mod tests {
         manifest.images[0].signer = manifest.images[0].measurement;
         manifest.images[0].product = Some(1);
         manifest.images[0].min_svn = Some(2);
+        survives(&manifest);
+    }
+
+    #[test]
+    fn a_manifest_for_hosts_is_read_as_the_same() {
+        let mut manifest = for_hosts();
+        manifest.terms.streams.stdin = Stream::Owner;
+        survives(&manifest);
+        manifest.access.look = manifest.access.deploy.clone();
+        manifest.restart = Restart::Never;
         survives(&manifest);
     }
 
