@@ -31,7 +31,8 @@ mod tests {
     /// Returns the root files of the trusted crates.
     fn trusted() -> Vec<PathBuf> {
         let root = crate::root();
-        let mut crates = vec![root.join("protocol"), root.join("evidence")];
+        let mut crates: Vec<_> =
+            ["channel", "evidence", "protocol"].map(|name| root.join(name)).into();
         for entry in fs::read_dir(root.join("enclave")).unwrap() {
             crates.push(entry.unwrap().path());
         }

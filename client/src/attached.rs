@@ -1,0 +1,317 @@
+//! A client that is attached to the streams of a deployment.
+
+use crate::connection::Proven;
+use crate::error::Error;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use twine_channel::frame::{Frame, Kind, MAX_PIECE, head};
+use twine_channel::message::{Answer, End, Position, Request};
+
+/// Something that happened while a client is attached.
+#[derive(Debug)]
+pub enum Event {
+    /// Records came from the socket of this connection; none at its end.
+    Net(u64, io::Result<Vec<u8>>),
+    /// Input of this process came; none at its end.
+    Input(Vec<u8>),
+    /// The user interrupts the program.
+    Interrupt,
+}
+
+/// Size of the window for input, in bytes: the enclave never allows more on its way.
+const WINDOW: usize = 256 << 10;
+
+/// How many events may wait.
+const EVENTS: usize = 16;
+
+/// The streams of this process, for a program elsewhere. They outlive a connection.
+pub struct Streams {
+    events: Receiver<Event>,
+    sender: SyncSender<Event>,
+    /// Asks the thread that reads the input for more.
+    more: Option<Sender<()>>,
+    /// Whether it was asked, and has not answered.
+    asked: bool,
+    input: Input,
+    received: Position,
+    /// The number of the connection.
+    connection: u64,
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+/// Input that the program's side may not have got.
+#[derive(Debug, Default)]
+struct Input {
+    bytes: VecDeque<u8>,
+    /// The place of the first of them.
+    start: u64,
+    /// The place of the first byte that was not sent on this connection.
+    sent: u64,
+    /// The place up to which bytes may be sent.
+    allowed: u64,
+    ended: bool,
+    /// Whether the end was sent on this connection.
+    told: bool,
+}
+
+impl Input {
+    /// Begins a connection on whose other side the input up to `received` has come.
+    fn begin(&mut self, received: u64) -> Result<(), Error> {
+        let end = self.start + self.bytes.len() as u64;
+        if !(self.start..=end).contains(&received) {
+            return Err(Error::Unexpected("a place in the input that was never sent".into()));
+        }
+        self.forget(received);
+        self.sent = received;
+        self.allowed = received;
+        self.told = false;
+        Ok(())
+    }
+
+    /// Forgets the bytes before a place.
+    fn forget(&mut self, place: u64) {
+        let count = usize::try_from(place.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let count = count.min(self.bytes.len());
+        self.bytes.drain(..count);
+        self.start += count as u64;
+    }
+
+    /// Returns the next piece that may be sent. Empty if there is none.
+    fn next_piece(&mut self) -> Vec<u8> {
+        let from = (self.sent - self.start) as usize;
+        let most = usize::try_from(self.allowed - self.sent).unwrap_or(usize::MAX).min(MAX_PIECE);
+        let piece: Vec<u8> = self.bytes.iter().skip(from).take(most).copied().collect();
+        self.sent += piece.len() as u64;
+        piece
+    }
+
+    /// Whether everything was sent, and nothing follows.
+    fn is_over(&self) -> bool {
+        self.ended && self.sent == self.start + self.bytes.len() as u64
+    }
+}
+
+impl Streams {
+    /// Makes the streams. `input` is read on a thread of its own, and only as fast as the program
+    /// reads; `None` is no input.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn new(input: Option<Box<dyn Read + Send>>) -> io::Result<Self> {
+        let (sender, events) = sync_channel(EVENTS);
+        let (more, wanted) = channel();
+        let ended = input.is_none();
+        if let Some(input) = input {
+            let sender = sender.clone();
+            thread::Builder::new().spawn(move || read_input(input, &wanted, &sender))?;
+        }
+        Ok(Streams {
+            events,
+            sender,
+            more: (!ended).then_some(more),
+            asked: false,
+            input: Input { ended, ..Input::default() },
+            received: Position::default(),
+            connection: 0,
+        })
+    }
+
+    /// Where events from other threads go, such as [`Event::Interrupt`].
+    pub fn sender(&self) -> SyncSender<Event> {
+        self.sender.clone()
+    }
+
+    /// How much of the program's output has come.
+    pub fn received(&self) -> Position {
+        self.received
+    }
+
+    /// Lets the thread read more input, if there is room for it.
+    fn ask_for_input(&mut self) {
+        if !self.asked && !self.input.ended && self.input.bytes.len() < 2 * WINDOW {
+            self.asked = self.more.as_ref().is_some_and(|more| more.send(()).is_ok());
+        }
+    }
+}
+
+/// Reads a piece of input each time that it is wanted.
+fn read_input(mut input: Box<dyn Read + Send>, wanted: &Receiver<()>, sender: &SyncSender<Event>) {
+    let mut piece = vec![0; MAX_PIECE];
+    while wanted.recv().is_ok() {
+        let count = loop {
+            match input.read(&mut piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // An input that can't be read has ended, as for a program that reads a pipe.
+                read => break read.unwrap_or(0),
+            }
+        };
+        let sent = sender.send(Event::Input(piece[..count].to_vec()));
+        if count == 0 || sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads the socket of a connection until it ends.
+fn read_socket(mut stream: TcpStream, connection: u64, sender: &SyncSender<Event>) {
+    let mut records = vec![0; 128 << 10];
+    loop {
+        let read = match stream.read(&mut records) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.map(|count| records[..count].to_vec()),
+        };
+        let over = read.as_ref().map_or(true, Vec::is_empty);
+        if sender.send(Event::Net(connection, read)).is_err() || over {
+            return;
+        }
+    }
+}
+
+/// A client that is attached.
+#[derive(Debug)]
+pub struct Attached<'a> {
+    proven: Proven,
+    streams: &'a mut Streams,
+}
+
+impl<'a> Attached<'a> {
+    /// Takes over a connection whose last answer was [`Answer::Started`].
+    ///
+    /// # Errors
+    /// The answer was another one, or no thread can be started.
+    pub fn new(
+        proven: Proven,
+        answer: &Answer,
+        streams: &'a mut Streams,
+    ) -> Result<Attached<'a>, Error> {
+        let Answer::Started { from, input } = answer else {
+            return Err(Error::Unexpected("an answer to another request".into()));
+        };
+        streams.input.begin(*input)?;
+        streams.received = *from;
+        streams.connection += 1;
+        let stream = &proven.wire.stream;
+        stream.set_read_timeout(None)?;
+        stream.set_write_timeout(None)?;
+        let (copy, connection, sender) =
+            (stream.try_clone()?, streams.connection, streams.sender.clone());
+        thread::Builder::new().spawn(move || read_socket(copy, connection, &sender))?;
+        Ok(Attached { proven, streams })
+    }
+
+    /// Passes streams on, until the program ends. `write` gets the program's output.
+    ///
+    /// # Errors
+    /// The connection is lost: another one can go on. Or `write` failed.
+    pub fn run(
+        mut self,
+        mut write: impl FnMut(Kind, &[u8]) -> io::Result<()>,
+    ) -> Result<End, Error> {
+        let ended = self.pass(&mut write);
+        let _ = self.proven.wire.stream.shutdown(Shutdown::Both);
+        ended
+    }
+
+    fn pass(&mut self, write: &mut dyn FnMut(Kind, &[u8]) -> io::Result<()>) -> Result<End, Error> {
+        loop {
+            // What came with the answer is here already.
+            if let Some(ended) = self.take_frames(write)? {
+                return Ok(ended);
+            }
+            self.send_input()?;
+            let Ok(event) = self.streams.events.recv() else {
+                return Err(Error::Client("no thread reads any more".into()));
+            };
+            match event {
+                Event::Net(connection, _) if connection != self.streams.connection => {}
+                Event::Net(_, records) => {
+                    let records = records?;
+                    if records.is_empty() {
+                        return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
+                    }
+                    self.proven.wire.take(&records)?;
+                }
+                Event::Input(bytes) => {
+                    self.streams.asked = false;
+                    self.streams.input.ended |= bytes.is_empty();
+                    self.streams.input.bytes.extend(bytes);
+                }
+                Event::Interrupt => self.proven.wire.ask(&Request::Interrupt)?,
+            }
+        }
+    }
+
+    fn take_frames(
+        &mut self,
+        write: &mut dyn FnMut(Kind, &[u8]) -> io::Result<()>,
+    ) -> Result<Option<End>, Error> {
+        let before = self.streams.received;
+        while let Some(Frame { kind, body }) = self.proven.wire.next()? {
+            let received = &mut self.streams.received;
+            match kind {
+                Kind::Output | Kind::Errors => {
+                    write(kind, &body).map_err(Error::Stream)?;
+                    let place = match kind {
+                        Kind::Output => &mut received.output,
+                        _ => &mut received.errors,
+                    };
+                    *place += body.len() as u64;
+                }
+                Kind::Message => {
+                    let answer = Answer::decode(&body);
+                    match answer.map_err(|error| Error::Unexpected(error.to_string()))? {
+                        Answer::Credit { bytes } => {
+                            let input = &mut self.streams.input;
+                            input.allowed = input.allowed.saturating_add(bytes);
+                            let received = input.allowed.saturating_sub(WINDOW as u64);
+                            input.forget(received.min(input.sent));
+                        }
+                        Answer::Ended(end) => {
+                            // The enclave keeps the end until then.
+                            self.proven.wire.ask(&Request::Thanks)?;
+                            return Ok(Some(end));
+                        }
+                        Answer::Refused { cause, remedy } => {
+                            return Err(Error::Refused { cause, remedy });
+                        }
+                        _ => {
+                            return Err(Error::Unexpected("an answer to another request".into()));
+                        }
+                    }
+                }
+                Kind::Input | Kind::Program => {
+                    return Err(Error::Unexpected(format!("a frame of kind {kind:?}")));
+                }
+            }
+        }
+        if self.streams.received != before {
+            self.proven.wire.ask(&Request::Received(self.streams.received))?;
+        }
+        Ok(None)
+    }
+
+    fn send_input(&mut self) -> Result<(), Error> {
+        loop {
+            let piece = self.streams.input.next_piece();
+            if piece.is_empty() {
+                break;
+            }
+            let frame = [&head(Kind::Input, piece.len())[..], &piece].concat();
+            self.proven.wire.send(&frame)?;
+        }
+        if self.streams.input.is_over() && !self.streams.input.told {
+            self.proven.wire.ask(&Request::InputEnd)?;
+            self.streams.input.told = true;
+        }
+        self.streams.ask_for_input();
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! TLS with any certificate.
+
+use crate::error::Error;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme,
+};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long each address of a name may take to connect.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A time limit for all of a connection's calls together.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeLimit(Instant);
+
+impl TimeLimit {
+    /// From now on, for this long.
+    pub fn new(time: Duration) -> Self {
+        TimeLimit(Instant::now() + time)
+    }
+
+    /// Returns the time that is left.
+    ///
+    /// # Errors
+    /// None is left.
+    fn left(self) -> io::Result<Duration> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        match left.is_zero() {
+            true => Err(io::Error::new(ErrorKind::TimedOut, "the time for it is over")),
+            false => Ok(left),
+        }
+    }
+}
+
+/// A connection that fails when its time is over, however often the server sends a byte.
+pub(crate) struct Timed<'a> {
+    pub(crate) stream: &'a TcpStream,
+    pub(crate) limit: TimeLimit,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.limit.left()?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.limit.left()?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// Takes any certificate, whose holder proves to have its key: that is for the handshake to check.
+/// What the certificate is worth, the verification of its evidence says.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        // TLS 1.2 is never offered.
+        Err(CertificateError::ApplicationVerificationFailure.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A connection after its handshake.
+#[derive(Debug)]
+pub struct Opened {
+    pub(crate) tls: ClientConnection,
+    pub(crate) stream: TcpStream,
+    /// The server's certificate in DER. The server has proved that it has its key.
+    pub certificate: Vec<u8>,
+}
+
+/// Connects, and makes a handshake (TLS 1.3, RFC 8446) that offers these application protocols.
+///
+/// # Errors
+/// The server can't be reached, or makes no handshake within the time.
+pub fn open(host: &str, port: u16, protocols: &[&[u8]], limit: TimeLimit) -> Result<Opened, Error> {
+    let address = || format!("{host}:{port}");
+    let no_handshake = |cause: String| Error::Handshake { address: address(), cause };
+    let stream = connect(host, port, limit)
+        .map_err(|source| Error::Unreachable { address: address(), source })?;
+    // Small messages go at once.
+    let _ = stream.set_nodelay(true);
+    let provider = Arc::new(rustls_graviola::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| no_handshake(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    config.resumption = rustls::client::Resumption::disabled();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let name = ServerName::try_from(host.to_owned());
+    let name = name.map_err(|error| no_handshake(error.to_string()))?;
+    let mut tls = ClientConnection::new(Arc::new(config), name)
+        .map_err(|error| no_handshake(error.to_string()))?;
+    // Every frame is sent before the next one is written.
+    tls.set_buffer_limit(None);
+    let mut timed = Timed { stream: &stream, limit };
+    while tls.is_handshaking() {
+        tls.complete_io(&mut timed).map_err(|error| no_handshake(error.to_string()))?;
+    }
+    let certificate = match tls.peer_certificates() {
+        Some([certificate, ..]) => certificate.to_vec(),
+        _ => return Err(no_handshake("the server has no certificate".into())),
+    };
+    Ok(Opened { tls, stream, certificate })
+}
+
+/// Connects to the first address that answers.
+fn connect(host: &str, port: u16, limit: TimeLimit) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, limit.left()?.min(CONNECT_LIMIT)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_that_sends_a_byte_now_and_then_does_not_hold_the_client() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The head of a handshake record of 4096 bytes, and then its bytes one by one.
+            let mut sent = stream.write_all(&[22, 3, 3, 16, 0]);
+            let mut count = 0;
+            while sent.is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+                sent = stream.write_all(&[2]);
+                count += 1;
+            }
+            count
+        });
+        let start = Instant::now();
+        let limit = TimeLimit::new(Duration::from_secs(1));
+        let error = open("127.0.0.1", port, &[], limit).unwrap_err();
+        assert!(matches!(error, Error::Handshake { .. }), "{error:?}");
+        assert!((1..5).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        assert!(server.join().unwrap() > 10, "the server was sending all the time");
+    }
+}

@@ -1,0 +1,271 @@
+//! The table of deployments: who is admitted, what waits, and what runs.
+
+use crate::deployment::{Deployment, Id, Job};
+use crate::outside::{Level, Outside};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use twine_channel::message::End;
+use twine_evidence::bytes::Digest;
+
+/// What the operator admits. The operator's machine enforces it; the enclave follows it so that
+/// owners get clear answers.
+#[derive(Debug, Clone, Default)]
+pub struct Admission {
+    /// Owners that may deploy, by the SHA-256 of their keys. Without any, everybody may.
+    pub owners: Vec<Digest>,
+    /// How many deployments there may be, of all owners.
+    pub deployments: usize,
+    /// How many programs may run at once.
+    pub running: usize,
+    /// How much memory all programs that run may take, in bytes.
+    pub memory: u64,
+    /// How much memory one program may take, in bytes.
+    pub each: u64,
+}
+
+/// The table.
+pub(crate) struct Deployments {
+    outside: Arc<dyn Outside>,
+    admission: Admission,
+    table: Mutex<Table>,
+}
+
+impl std::fmt::Debug for Deployments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deployments").field("admission", &self.admission).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    all: BTreeMap<Id, Arc<Deployment>>,
+    waiting: VecDeque<Arc<Deployment>>,
+    running: usize,
+    memory: u64,
+    /// Whether nothing more is started.
+    closed: bool,
+}
+
+/// Why a deployment is not taken: cause and remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotTaken {
+    pub(crate) cause: String,
+    pub(crate) remedy: String,
+}
+
+impl NotTaken {
+    pub(crate) fn new(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        NotTaken { cause: cause.into(), remedy: remedy.into() }
+    }
+}
+
+impl Deployments {
+    pub(crate) fn new(outside: Arc<dyn Outside>, admission: Admission) -> Self {
+        Deployments { outside, admission, table: Mutex::default() }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks that a deployment of this owner, which may take this much memory, would be admitted.
+    ///
+    /// # Errors
+    /// The operator, or the size of the enclave, does not admit it.
+    pub(crate) fn admits(&self, owner: Digest, memory: Option<u64>) -> Result<(), NotTaken> {
+        let Admission { owners, each, memory: all, .. } = &self.admission;
+        if !owners.is_empty() && !owners.contains(&owner) {
+            return Err(NotTaken::new(
+                format!("this host does not admit the owner {owner}"),
+                "ask its operator to add the key: `twine host --owner`",
+            ));
+        }
+        let most = (*each).min(*all);
+        match memory {
+            None => Err(NotTaken::new(
+                "the manifest sets no limit of memory, and many deployments share this enclave",
+                "set one in the manifest: `memory` in [limits]",
+            )),
+            Some(memory) if memory > most => Err(NotTaken::new(
+                format!("the manifest allows {memory} bytes of memory; this host has {most}"),
+                "set a smaller limit in the manifest, or ask the operator for more: `twine host \
+                 --max-memory`",
+            )),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Takes a deployment, and starts it as soon as there is room. With `replace`, ends the one of
+    /// this name that runs.
+    ///
+    /// # Errors
+    /// The enclave is full, or has another deployment of this name.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        job: Job,
+        replace: bool,
+    ) -> Result<Arc<Deployment>, NotTaken> {
+        let mut table = self.table();
+        if table.closed {
+            return Err(NotTaken::new("this host is about to stop", "try again in a moment"));
+        }
+        let name = &job.id.name;
+        let other = table.all.get(&job.id).cloned();
+        if let Some(other) = &other {
+            let version = |job: &Job| job.manifest.manifest().version;
+            let (old, new) = (version(&other.job), version(&job));
+            if new < old {
+                return Err(NotTaken::new(
+                    format!("{name} is here in version {old}, and this manifest has version {new}"),
+                    "have its owner sign a newer version",
+                ));
+            }
+            if !other.has_ended() && !replace {
+                return Err(NotTaken::new(
+                    format!("{name} runs already"),
+                    "attach to it (`twine attach`), stop it (`twine stop`), or replace it (`twine \
+                     update`)",
+                ));
+            }
+        } else if table.all.len() >= self.admission.deployments {
+            return Err(NotTaken::new(
+                format!("this host has its {} deployments", self.admission.deployments),
+                "remove some that have ended (`twine rm`), or try again later",
+            ));
+        }
+        let id = job.id.clone();
+        let after = other.filter(|other| !other.has_ended());
+        let deployment = Arc::new(Deployment::new(job, after.clone(), self.outside.now()));
+        table.all.insert(id, deployment.clone());
+        table.waiting.push_back(deployment.clone());
+        drop(table);
+        if let Some(other) = after {
+            other.stop();
+            self.drop_waiting(&other);
+        }
+        self.start_waiting();
+        Ok(deployment)
+    }
+
+    /// Takes the next deployment that waits, if there is room for it.
+    fn next(&self) -> Option<Arc<Deployment>> {
+        let mut table = self.table();
+        let at = table.waiting.iter().position(|waiting| waiting.may_start())?;
+        let memory = table.memory.saturating_add(table.waiting.get(at)?.job.memory());
+        // One program always has room: `admits` has compared it with all memory.
+        let fits = table.running < self.admission.running.max(1)
+            && (memory <= self.admission.memory || table.running == 0);
+        if !fits {
+            return None;
+        }
+        table.memory = memory;
+        table.running += 1;
+        table.waiting.remove(at)
+    }
+
+    /// Starts threads for deployments that wait, as long as there is room.
+    fn start_waiting(self: &Arc<Self>) {
+        while let Some(deployment) = self.next() {
+            let table = self.clone();
+            let first = deployment.clone();
+            let started = thread::Builder::new().spawn(move || table.work(first));
+            if started.is_err() {
+                // All threads are taken. The next one that is free takes it.
+                let mut table = self.table();
+                table.running -= 1;
+                table.memory = table.memory.saturating_sub(deployment.job.memory());
+                table.waiting.push_front(deployment);
+                return;
+            }
+        }
+    }
+
+    /// Runs a deployment, and then others that wait.
+    fn work(self: Arc<Self>, first: Arc<Deployment>) {
+        let mut next = Some(first);
+        while let Some(deployment) = next {
+            self.run(&deployment);
+            let mut table = self.table();
+            table.running -= 1;
+            table.memory = table.memory.saturating_sub(deployment.job.memory());
+            drop(table);
+            next = self.next();
+        }
+    }
+
+    fn run(&self, deployment: &Arc<Deployment>) {
+        let outside = &*self.outside;
+        let id = &deployment.job.id;
+        let end = if deployment.is_stopped() {
+            End::Stopped
+        } else {
+            outside.log(Level::Info, &format!("{id}: started"));
+            let mut started = |control| deployment.started(control, outside.now());
+            outside.run(&deployment.job, &mut started)
+        };
+        let end = deployment.ended(end, outside.now());
+        // What a program returns may be for its owner only.
+        outside.log(Level::Info, &format!("{id}: {}", summary(&end)));
+        deployment.job.stdio.ended(end);
+    }
+
+    /// A deployment.
+    pub(crate) fn get(&self, id: &Id) -> Option<Arc<Deployment>> {
+        self.table().all.get(id).cloned()
+    }
+
+    /// All deployments.
+    pub(crate) fn all(&self) -> Vec<Arc<Deployment>> {
+        self.table().all.values().cloned().collect()
+    }
+
+    /// Forgets a deployment, if it has ended and no other took its place.
+    pub(crate) fn remove(&self, deployment: &Arc<Deployment>) {
+        let mut table = self.table();
+        let id = &deployment.job.id;
+        let is_it = table.all.get(id).is_some_and(|found| Arc::ptr_eq(found, deployment));
+        if is_it && deployment.has_ended() {
+            table.all.remove(id);
+        }
+    }
+
+    /// Ends a deployment that still waits for room.
+    pub(crate) fn drop_waiting(&self, deployment: &Arc<Deployment>) {
+        let mut table = self.table();
+        let before = table.waiting.len();
+        table.waiting.retain(|waiting| !Arc::ptr_eq(waiting, deployment));
+        let waited = table.waiting.len() != before;
+        drop(table);
+        if waited {
+            let end = deployment.ended(End::Stopped, self.outside.now());
+            deployment.job.stdio.ended(end);
+        }
+    }
+
+    /// Starts nothing more.
+    pub(crate) fn close(&self) {
+        self.table().closed = true;
+    }
+
+    /// How many programs run.
+    pub(crate) fn running(&self) -> usize {
+        self.table().running
+    }
+
+    /// Ends programs whose time is over. Returns the time until the next one's is.
+    pub(crate) fn check_time(&self, now: Duration) -> Option<Duration> {
+        self.all().iter().filter_map(|deployment| deployment.time_left(now)).min()
+    }
+}
+
+/// How a program ended, without anything that it returned.
+fn summary(end: &End) -> &'static str {
+    match end {
+        End::Exited { .. } => "ended",
+        End::Trapped { .. } => "trapped",
+        End::Refused { .. } => "refused",
+        End::Stopped => "stopped",
+    }
+}
