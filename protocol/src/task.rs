@@ -16,6 +16,27 @@ pub enum Task {
     Compile,
     /// Work on a protected volume (`twine volume`).
     Volume(Box<VolumeTask>),
+    /// Hold deployments until the host closes the standard input (`twine host`).
+    Host(Box<HostTask>),
+}
+
+/// Holding deployments. The listening socket is the first socket of the launch request. The numbers
+/// are the operator's: the enclave cannot give more than it has, and the host can always give less.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTask {
+    /// The TARGETINFO of the quoting enclave (SDM Vol. 3D, table 37-20): 512 bytes.
+    pub target: Vec<u8>,
+    /// The owners that may deploy: SHA-256 of their public keys. Without any, everybody may.
+    pub owners: Vec<[u8; 32]>,
+    /// How many deployments there may be.
+    pub deployments: u64,
+    /// How many programs may run at once. The image's threads are another limit.
+    pub running: u64,
+    /// How much memory all programs that run may take together, in bytes. `None`: what the image
+    /// has.
+    pub memory: Option<u64>,
+    /// How much memory one program may take, in bytes. `None`: what the image has.
+    pub each: Option<u64>,
 }
 
 /// Work on a protected volume.

@@ -74,6 +74,11 @@ impl<'a, R: RawCall> MappedFile<'a, R> {
         MappedFile { boundary, number, opened, mapping: None, copied: 0, enter_at }
     }
 
+    /// The host's number for it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Returns its size in bytes, as the host reports it.
     ///
     /// # Errors

@@ -43,6 +43,37 @@ fn statement(subject: Subject, run: Run) -> Statement {
     }
 }
 
+/// Makes evidence with a public key of the enclave's, in CBOR.
+fn evidence(target: &[u8], key: Digest, subject: Subject, run: Run) -> Result<Vec<u8>, Error> {
+    let nonce = run.nonce.clone().map(|Bytes(nonce)| nonce);
+    let statement = statement(subject, run).encode();
+    if statement.len() > MAX_BYTES {
+        return Err(Error::TooLong(statement.len()));
+    }
+    let claims = Claims { key, nonce, statement }.encode();
+    let report = report_for(target, &claims::report_data(&claims)).ok_or(Error::Request)?;
+    let quote = host().quote(&report).map_err(Error::Host)?;
+    Ok(claims::evidence(&quote, &claims))
+}
+
+/// Makes evidence of an enclave that waits for deployments: with its public key, and for a client
+/// with the client's nonce and what binds it to the connection.
+///
+/// # Errors
+/// The cause, in one line.
+pub(crate) fn of_host(
+    target: &[u8],
+    key: Digest,
+    nonce: Option<Vec<u8>>,
+    channel: Option<Digest>,
+) -> Result<Vec<u8>, String> {
+    let run = Run { nonce: nonce.map(Bytes), key: Some(key), channel };
+    evidence(target, key, Subject::Host, run).map_err(|error| match error {
+        Error::Host(error) => error.to_string(),
+        _ => "the host's target for reports is not valid".into(),
+    })
+}
+
 /// Makes evidence of a launch, and hands it over to the host.
 ///
 /// # Errors
@@ -53,17 +84,9 @@ pub(crate) fn hand_over(request: &EvidenceRequest, subject: Subject) -> Result<(
         return Err(Error::Request);
     }
     let run_key = RunKey::new().map_err(|_| Error::Key)?;
-    let key = run_key.digest();
-    let run = Run { nonce: request.nonce.clone().map(Bytes), key: Some(key), channel: None };
-    let statement = statement(subject, run).encode();
-    if statement.len() > MAX_BYTES {
-        return Err(Error::TooLong(statement.len()));
-    }
-    let claims = Claims { key, nonce: request.nonce.clone(), statement }.encode();
-    let report =
-        report_for(&request.target, &claims::report_data(&claims)).ok_or(Error::Request)?;
-    let quote = host().quote(&report).map_err(Error::Host)?;
-    let evidence = claims::evidence(&quote, &claims);
+    let run =
+        Run { nonce: request.nonce.clone().map(Bytes), key: Some(run_key.digest()), channel: None };
+    let evidence = evidence(&request.target, run_key.digest(), subject, run)?;
     let evidence = match request.form {
         EvidenceForm::Cbor => evidence,
         EvidenceForm::Certificate => run_key.certificate(evidence).map_err(|_| Error::Key)?,

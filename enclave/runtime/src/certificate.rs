@@ -7,6 +7,7 @@ use rcgen::{
     CertificateParams, CustomExtension, DistinguishedName, DnType, KeyIdMethod,
     PKCS_ECDSA_P256_SHA256, PublicKeyData, SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use twine_evidence::bytes::Digest;
 use twine_protocol::wire::Clock;
@@ -52,6 +53,11 @@ impl RunKey {
     /// The SHA-256 of the public key, as a DER-encoded SubjectPublicKeyInfo.
     pub(crate) fn digest(&self) -> Digest {
         Digest::of(&self.spki)
+    }
+
+    /// The private key.
+    pub(crate) fn into_key(self) -> Arc<SigningKey<P256>> {
+        Arc::new(self.key)
     }
 
     /// Makes a certificate for this key, signed by it, with this evidence. Returns its DER.

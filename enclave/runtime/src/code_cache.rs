@@ -1,7 +1,8 @@
 //! The code cache: compiled code that the host keeps, so that later runs of a program need not
 //! compile.
 //!
-//! The code is sealed under a key of this image and the program's hash. So the host can only return
+//! The code is sealed under a key of this image and the program's hash, in a context: none for local
+//! runs, or the owner of a deployment. So the host can only return
 //! code that this image compiled from the same bytes, or nothing. Each entry has a key of its own.
 //! It is sealed in pieces with AES-GCM, so that no copy of all the code is needed. The nonce is the
 //! number of the piece. The additional data contain the length of the code, so no piece can be
@@ -47,7 +48,7 @@ pub(crate) fn load(wanted: &Compilation, opened: impl FnOnce()) -> Option<Compil
     let sealed = host().kept_code().ok()??;
     let (compiled, sha256) = thread::scope(|scope| {
         let hashing = thread::Builder::new().spawn_scoped(scope, program_hash);
-        let compiled = open(sealed, wanted);
+        let compiled = open(sealed, &[], wanted);
         opened();
         // If no thread can be started, this one computes the hash.
         let sha256 = hashing.map_or_else(|_| program_hash(), |thread| thread.join().ok()?);
@@ -113,10 +114,42 @@ fn fitting(settings: &[u8; SETTINGS_BYTES], wanted: &Compilation) -> Option<Engi
     fits.then_some(EngineConfig { guarded, baseline, ..*config })
 }
 
-/// Opens sealed code in the arena, where it will run. This makes its only copy.
-fn open(sealed: HostSlice, wanted: &Compilation) -> Option<Compiled> {
+/// Sealed code, wherever it is.
+pub(crate) trait Sealed {
+    /// Its length in bytes.
+    fn length(&self) -> usize;
+
+    /// Copies the bytes from `at` on. `None` if there are too few.
+    fn copy(&self, at: usize, bytes: &mut [u8]) -> Option<()>;
+}
+
+impl Sealed for HostSlice {
+    fn length(&self) -> usize {
+        self.len()
+    }
+
+    fn copy(&self, at: usize, bytes: &mut [u8]) -> Option<()> {
+        self.part(at as u64, bytes.len())?.copy_in(bytes);
+        Some(())
+    }
+}
+
+impl Sealed for &[u8] {
+    fn length(&self) -> usize {
+        self.len()
+    }
+
+    fn copy(&self, at: usize, bytes: &mut [u8]) -> Option<()> {
+        bytes.copy_from_slice(self.get(at..)?.get(..bytes.len())?);
+        Some(())
+    }
+}
+
+/// Opens code that was sealed in this context. It is opened in the arena, where it will run: this
+/// makes its only copy.
+pub(crate) fn open(sealed: impl Sealed, context: &[u8], wanted: &Compilation) -> Option<Compiled> {
     let mut head = [0; HEAD_BYTES];
-    sealed.part(0, HEAD_BYTES)?.copy_in(&mut head);
+    sealed.copy(0, &mut head)?;
     let (magic, rest) = head.split_first_chunk::<{ MAGIC.len() }>()?;
     let (about, rest) = rest.split_first_chunk::<ABOUT_BYTES>()?;
     let parameters = rest.first_chunk::<PARAMETER_BYTES>()?;
@@ -128,21 +161,20 @@ fn open(sealed: HostSlice, wanted: &Compilation) -> Option<Compiled> {
     let config = fitting(settings, wanted)?;
     let keys = SealingKeys::of_program(sha256);
     let key = keys.present_key(Purpose::Code, SEALING, parameters).ok()?;
-    let sealed = sealed.part(HEAD_BYTES as u64, sealed.len() - HEAD_BYTES)?;
-    let length = length_sealed(sealed.len())?;
+    let length = length_sealed(sealed.length().checked_sub(HEAD_BYTES)?)?;
     let mut memory = CodeMemory::new(length)?;
-    let (key, additional) = (AesGcm::new(&*key), additional(about, length));
+    let (key, additional) = (AesGcm::new(&*key), additional(about, length, context));
     for (number, piece) in memory.bytes().chunks_mut(PIECE).enumerate() {
-        let at = (number * (TAG_BYTES + PIECE)) as u64;
+        let at = HEAD_BYTES + number * (TAG_BYTES + PIECE);
         let mut tag = [0; TAG_BYTES];
-        sealed.part(at, TAG_BYTES)?.copy_in(&mut tag);
-        sealed.part(at + TAG_BYTES as u64, piece.len())?.copy_in(piece);
+        sealed.copy(at, &mut tag)?;
+        sealed.copy(at + TAG_BYTES, piece)?;
         key.decrypt(&nonce(number), &additional, piece, &tag).ok()?;
     }
     let (code, memory) = memory.finish();
     // SAFETY: the code is authentic under a key that only this image can derive, for the program
-    // with this hash. Only `keep` seals with that key, and it seals code that it compiled from this
-    // program with these settings. The code starts at a page boundary, and `memory` owns it.
+    // with this hash. Only `seal` seals with that key, and it seals code that was compiled from
+    // this program with these settings. The code starts at a page boundary, and `memory` owns it.
     unsafe { Compiled::take_up(sha256, code, memory, &wanted.limits, &config) }.ok()
 }
 
@@ -158,8 +190,8 @@ fn nonce(number: usize) -> [u8; NONCE_BYTES] {
     nonce
 }
 
-fn additional(about: &[u8], length: usize) -> Vec<u8> {
-    [about, &(length as u64).to_le_bytes()].concat()
+fn additional(about: &[u8], length: usize, context: &[u8]) -> Vec<u8> {
+    [about, &(length as u64).to_le_bytes(), context].concat()
 }
 
 /// Has the host store the program's sealed code. Returns whether the host did. If it did not, a
@@ -169,18 +201,29 @@ pub(crate) fn keep(compiled: &Compiled, limits: &Limits) -> bool {
 }
 
 fn try_keep(compiled: &Compiled, limits: &Limits) -> Option<()> {
+    let (length, pieces) = seal(compiled, &[], limits)?;
+    host().store_code(length, pieces).ok()
+}
+
+/// Seals the program's code for this context. Returns the length of all of it in bytes, and the
+/// pieces, which are sealed one by one.
+pub(crate) fn seal(
+    compiled: &Compiled,
+    context: &[u8],
+    limits: &Limits,
+) -> Option<(usize, impl Iterator<Item = Vec<u8>>)> {
     let code = compiled.code();
     let about = [&settings(compiled, limits)[..], &compiled.sha256()].concat();
     let keys = SealingKeys::of_program(compiled.sha256());
     let (parameters, key) = keys.new_key(Purpose::Code, SEALING).ok()?;
-    let (key, additional) = (AesGcm::new(&*key), additional(&about, code.len()));
+    let (key, additional) = (AesGcm::new(&*key), additional(&about, code.len(), context));
     let head = [MAGIC, &about[..], &parameters].concat();
-    let pieces = code.chunks(PIECE).enumerate().map(|(number, piece)| {
+    let length = head.len() + code.len().div_ceil(PIECE) * TAG_BYTES + code.len();
+    let pieces = code.chunks(PIECE).enumerate().map(move |(number, piece)| {
         let mut sealed = [&[0; TAG_BYTES], piece].concat();
         let (tag, piece) = sealed.split_first_chunk_mut().expect("it begins with room for a tag");
         key.encrypt(&nonce(number), &additional, piece, tag);
         sealed
     });
-    let length = head.len() + code.len().div_ceil(PIECE) * TAG_BYTES + code.len();
-    host().store_code(length, iter::once(head).chain(pieces)).ok()
+    Some((length, iter::once(head).chain(pieces)))
 }

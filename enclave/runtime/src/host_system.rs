@@ -12,7 +12,7 @@ use twine_wasi::{
 const _: () = assert!(MAX_STREAM_BYTES as u64 <= wire::TRANSFER_BUFFER_SIZE);
 const _: () = assert!(MAX_SUBSCRIPTIONS as u64 <= wire::MAX_POLL_RECORDS);
 
-fn system_error(status: Status) -> SystemError {
+pub(crate) fn system_error(status: Status) -> SystemError {
     match status {
         // The boundary never returns success as an error. Only calls on files by name return the
         // last two.
@@ -44,7 +44,7 @@ fn socket_error(error: twine_boundary::SocketError) -> SocketError {
     }
 }
 
-fn wire_clock(clock: Clock) -> wire::Clock {
+pub(crate) fn wire_clock(clock: Clock) -> wire::Clock {
     match clock {
         Clock::Realtime => wire::Clock::Realtime,
         Clock::Monotonic => wire::Clock::Monotonic,

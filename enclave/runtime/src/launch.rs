@@ -3,6 +3,7 @@
 use crate::attestation::{self, identity};
 use crate::code_cache::{self, Compilation};
 use crate::host_system::HostSystem;
+use crate::hosting;
 use crate::mounts::{self, Mounted, Refused};
 use crate::sealing_keys::SealingKeys;
 use crate::task;
@@ -20,7 +21,7 @@ use twine_evidence::manifest::Refusal;
 use twine_evidence::signed::Signed;
 use twine_evidence::statement::{self, Deployment, Subject};
 use twine_evidence::terms::Terms;
-use twine_protocol::launch::{End, Launch, Outcome, Timings, larger_image};
+use twine_protocol::launch::{Compiler, End, Launch, Outcome, Timings, larger_image};
 use twine_protocol::task::Task;
 use twine_protocol::wire::{Clock, FIRST_SOCKET, Status};
 use twine_sgx::{
@@ -50,7 +51,7 @@ fn refused(cause: String, remedy: String) -> End {
 }
 
 /// Makes the end of a program that the engine refuses.
-fn refused_program(error: &engine::Error) -> End {
+pub(crate) fn refused_program(error: &engine::Error) -> End {
     let remedy = match error {
         engine::Error::NoMemory(_) => larger_image(0),
         engine::Error::CodeTooLarge { wanted, .. } => larger_image(*wanted),
@@ -60,7 +61,7 @@ fn refused_program(error: &engine::Error) -> End {
 }
 
 /// Makes the end for a message of the host that violates the protocol.
-fn bad_host(error: &BoundaryError) -> End {
+pub(crate) fn bad_host(error: &BoundaryError) -> End {
     let remedy = match error {
         BoundaryError::Memory { .. } => larger_image(0),
         _ => "use the `twine` command and the image of the same release".into(),
@@ -98,8 +99,10 @@ fn run() -> Outcome {
         Ok(launch) => launch,
         Err(error) => return Outcome::new(bad_host(&error)),
     };
-    if let Task::Volume(task) = &launch.task {
-        return Outcome::new(task::run(task));
+    match &launch.task {
+        Task::Volume(task) => return Outcome::new(task::run(task)),
+        Task::Host(task) => return Outcome::new(hosting::run(task)),
+        Task::Program | Task::Compile => {}
     }
     let mut outcome = Outcome::new(End::Exited { code: 0, results: Vec::new() });
     let mut timings = Timings::default();
@@ -141,15 +144,29 @@ fn start(launch: &Launch, environment: &Environment) -> Start {
 
 /// Returns how to compile the program of the launch request. Asks the host for pages.
 fn compilation(launch: &Launch) -> Compilation {
+    let mut compilation = compilation_for(limits(launch), WASM_STACK, launch.compiler);
+    let config = &mut compilation.config;
+    if launch.explicit_checks {
+        config.guarded = None;
+    }
+    config.compile_threads = launch.compile_threads.clamp(1, MAX_COMPILE_THREADS) as usize;
+    compilation
+}
+
+/// Returns how to compile a program on one thread, with guards if the image has room for them.
+pub(crate) fn compilation_for(
+    limits: Limits,
+    wasm_stack: usize,
+    compiler: Compiler,
+) -> Compilation {
     let config = EngineConfig {
-        wasm_stack: WASM_STACK,
+        wasm_stack,
         code_refused,
         code_memory: code_memory(),
-        guarded: if launch.explicit_checks { None } else { guarded_memories().map(guarded) },
-        compile_threads: launch.compile_threads.clamp(1, MAX_COMPILE_THREADS) as usize,
+        guarded: guarded_memories().map(guarded),
         ..EngineConfig::default()
     };
-    Compilation { limits: limits(launch), config, compiler: launch.compiler }
+    Compilation { limits, config, compiler }
 }
 
 /// Compiles the program and has the host store its code.
@@ -228,7 +245,10 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     };
     let keys = SealingKeys::of_program(compiled.sha256());
     // Only after the program was found valid, so that no volume is made for an invalid one.
-    let Mounted { files, volumes } = match mounts::open(&launch.mounts, keys, deployment.as_ref()) {
+    // Errors of the stream are ignored.
+    let warn = |line: String| drop(host().write(2, format!("{line}\n").as_bytes()));
+    let mounted = mounts::open(&launch.mounts, keys, deployment.as_ref(), warn);
+    let Mounted { files, volumes } = match mounted {
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),
     };
@@ -251,7 +271,7 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
 }
 
 /// Returns what the launch statement says of the engine, and of the code that it made.
-fn engine_of(compiled: &Compiled) -> statement::Engine {
+pub(crate) fn engine_of(compiled: &Compiled) -> statement::Engine {
     let EngineConfig { baseline, guarded, .. } = compiled.config();
     statement::Engine {
         compiler: if baseline {

@@ -1,5 +1,5 @@
-//! The Twine enclave: handles one launch request, which runs one program or works on one volume,
-//! and reports the outcome.
+//! The Twine enclave: handles one launch request, which runs one program, works on one volume or
+//! holds deployments, and reports the outcome.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -30,11 +30,19 @@ mod host_storage;
 #[cfg(target_env = "sgx")]
 mod host_system;
 #[cfg(target_env = "sgx")]
+mod hosted;
+#[cfg(target_env = "sgx")]
+mod hosted_system;
+#[cfg(target_env = "sgx")]
+mod hosting;
+#[cfg(target_env = "sgx")]
 mod launch;
 #[cfg(target_env = "sgx")]
 mod mounts;
 #[cfg(target_env = "sgx")]
 mod sealing_keys;
+#[cfg(target_env = "sgx")]
+mod state;
 #[cfg(target_env = "sgx")]
 mod task;
 #[cfg(target_env = "sgx")]

@@ -39,11 +39,12 @@ pub(crate) struct Mounted {
 pub(crate) struct Volumes(Vec<(String, Shared<Volume>)>);
 
 /// Opens the mounts, for a program that may have these sealing keys, and in a deployment those of
-/// each mount.
+/// each mount. Passes warnings to `warn`, one line each.
 pub(crate) fn open(
     mounts: &[Mount],
     keys: SealingKeys,
     deployment: Option<&Deployment>,
+    warn: impl Fn(String),
 ) -> Result<Mounted, Refused> {
     refuse_shared(mounts)?;
     let mut mounted = Mounted { files: Vec::new(), volumes: Volumes::default() };
@@ -54,10 +55,8 @@ pub(crate) fn open(
                 let volume = open_or_make(source, Opening::of(mount.read_only), keys)
                     .map_err(|error| refused_volume(&mount.guest, &source.key, &error))?;
                 if let Some(dropped) = volume.dropped() {
-                    // Print this now, because the program may end in any way. Errors of the stream
-                    // are ignored.
-                    let line = format!("warning: the volume for {}: {dropped}\n", mount.guest);
-                    let _ = host().write(2, line.as_bytes());
+                    // Say this now, because the program may end in any way.
+                    warn(format!("warning: the volume for {}: {dropped}", mount.guest));
                 }
                 let mut volume = Shared::new(volume);
                 if let Some(MainFile { name, former }) = &source.main {

@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Volume,
     /// Compiled code.
     Code,
+    /// Records of an enclave that holds deployments.
+    Record,
 }
 
 /// Size of a key's parameters in bytes.
@@ -77,7 +79,7 @@ fn flags(sealing: Sealing) -> u8 {
 /// What the sealing keys of a deployment depend on: owner, generation and name, and the path of the
 /// mount, so that the host cannot swap the volumes of two mounts. Neither the version of the
 /// manifest nor the program is in it, so an owner can update both.
-fn deployment_digest(deployment: &Deployment, guest: &str) -> Digest {
+pub(crate) fn deployment_digest(deployment: &Deployment, guest: &str) -> Digest {
     let Deployment { owner, name, generation, .. } = deployment;
     let path = Digest::of(guest.as_bytes());
     // Before the name, each part has a fixed size.
@@ -244,6 +246,7 @@ impl SealingKeys {
         hmac.update(match purpose {
             Purpose::Volume => "twine sealing key 1",
             Purpose::Code => "twine code key 1",
+            Purpose::Record => "twine record key 1",
         });
         hmac.update([flags(sealing)]);
         if let Some(bound_to) = bound_to {

@@ -217,7 +217,7 @@ pub fn needs_sealing(launch: &Launch) -> bool {
     let opened =
         |volume: &OpenVolume| [&volume.key].into_iter().chain(&volume.more_keys).any(sealed);
     match &launch.task {
-        Task::Compile => true,
+        Task::Compile | Task::Host(_) => true,
         Task::Program => launch.mounts.iter().any(|mount| match &mount.source {
             Source::Volume(volume) => sealed(&volume.key),
             Source::Folder(_) | Source::Memory(_) => false,
