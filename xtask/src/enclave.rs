@@ -66,6 +66,21 @@ const IMAGES: &[(&str, &[&str])] = &[
     ("twine.sgxs", &[]),
     ("twine-large.sgxs", &["--heap-growth-size", "12GiB", "--code-arena-size", "1GiB"]),
     (
+        "twine-host.sgxs",
+        &[
+            "--threads",
+            "72",
+            "--thread-stack-size",
+            "4MiB",
+            "--heap-growth-size",
+            "12GiB",
+            "--code-arena-size",
+            "1GiB",
+            "--guard-size",
+            "432GiB",
+        ],
+    ),
+    (
         "twine-sgx1.sgxs",
         &[
             "--heap-size",

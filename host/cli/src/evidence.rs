@@ -129,7 +129,8 @@ impl EvidenceOptions {
     }
 }
 
-fn quoting_platform(platform: Platform) -> Result<twine_quoting::Platform, Failure> {
+/// Returns the quoting enclave for a platform.
+pub(crate) fn quoting_platform(platform: Platform) -> Result<twine_quoting::Platform, Failure> {
     Ok(match platform {
         Platform::Hardware => twine_quoting::Platform::Hardware { socket: SOCKET.into() },
         Platform::Simulated | Platform::Throwaway => {

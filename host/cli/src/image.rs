@@ -69,6 +69,10 @@ pub(crate) struct Build {
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
 
+    /// Size of the stack of each thread but the main one
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    thread_stack_size: Option<u64>,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -173,6 +177,9 @@ fn build(arguments: Build) -> Result<(), Failure> {
     }
     if let Some(threads) = arguments.threads {
         manifest.threads = threads;
+    }
+    if let Some(size) = arguments.thread_stack_size {
+        manifest.thread_stack_size = size;
     }
     let output = arguments.output.unwrap_or_else(|| match layout {
         Some(_) => "twine-runtime.sgxs".into(),

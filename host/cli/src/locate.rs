@@ -16,6 +16,9 @@ const LARGE: &str = "twine-large.sgxs";
 /// The image for machines without SGX2, which cannot add pages to a running enclave.
 const SGX1: &str = "twine-sgx1.sgxs";
 
+/// The image with threads for many programs.
+const HOST: &str = "twine-host.sgxs";
+
 /// The enclave program of all images, for building images of other sizes.
 const ENCLAVE: &str = "twine.elf";
 
@@ -49,7 +52,8 @@ fn folders(remedy: &str) -> Result<[PathBuf; 2], Failure> {
 /// Returns the installed images.
 pub(crate) fn images() -> Result<Vec<PathBuf>, Failure> {
     let folders = folders("mount /proc, or name the image with --image")?;
-    let all = folders.iter().flat_map(|folder| [NAME, LARGE, SGX1].map(|name| folder.join(name)));
+    let all =
+        folders.iter().flat_map(|folder| [NAME, LARGE, SGX1, HOST].map(|name| folder.join(name)));
     existing(all)
 }
 
@@ -97,6 +101,21 @@ pub(crate) fn image(
         Some(path) => Ok(Image::open(path)?),
         None => Err(Failure::new(
             format!("there is no enclave image {NAME} beside this command"),
+            "build it with `cargo xtask image`, or name it with --image or TWINE_IMAGE",
+        )),
+    }
+}
+
+/// Opens the image that holds deployments: the one in `named` or in `TWINE_IMAGE`, otherwise the
+/// installed one.
+pub(crate) fn host_image(named: Option<PathBuf>) -> Result<Image, Failure> {
+    if let Some(path) = named.or_else(from_environment) {
+        return Ok(Image::open(path)?);
+    }
+    match images()?.into_iter().find(|path| path.ends_with(HOST)) {
+        Some(path) => Ok(Image::open(path)?),
+        None => Err(Failure::new(
+            format!("there is no enclave image {HOST} beside this command"),
             "build it with `cargo xtask image`, or name it with --image or TWINE_IMAGE",
         )),
     }

@@ -8,6 +8,7 @@ mod custody;
 mod evidence;
 mod failure;
 mod hash_cache;
+mod host;
 mod image;
 mod info;
 mod input;
@@ -27,6 +28,7 @@ mod peer;
 mod policy;
 mod print;
 mod program;
+mod remote;
 mod report;
 mod run;
 mod signals;
@@ -108,6 +110,28 @@ enum Command {
     /// Make the key of an owner, who signs manifests, and show its public part
     #[command(subcommand)]
     Key(key_command::Command),
+    /// Hold deployments of owners elsewhere, in one enclave
+    ///
+    /// The enclave proves to each owner what it is before it gets anything, does what the owner's
+    /// signed manifest says, and gives this machine nothing of it. Stop it with SIGTERM. Its log goes
+    /// to the standard error, with priorities as journald takes them.
+    Host(host::Arguments),
+    /// Run a program on a host that is not trusted, as a signed manifest says
+    ///
+    /// The enclave of the host is verified first, by what the manifest demands. Then it gets the
+    /// manifest, the program and the secrets, and the program's streams lead here. If the connection
+    /// is lost, it is made again, and nothing of the streams is lost.
+    Deploy(remote::Deploy),
+    /// List the deployments on a host that the key may look at
+    Ps(remote::Ps),
+    /// Print what a deployment has written to its streams
+    Logs(remote::Logs),
+    /// Connect the streams of this command to a deployment
+    Attach(remote::Attach),
+    /// Stop a deployment
+    Stop(remote::Stop),
+    /// Remove a deployment that has ended
+    Rm(remote::Remove),
     /// Build OCI images from programs
     #[command(subcommand)]
     Oci(oci::Command),
@@ -149,8 +173,8 @@ fn command() -> ExitCode {
         // This is wrong usage, or the output of --help or --version.
         Err(error) => return usage(&error),
     };
-    // SQLite's shell makes a line editor first.
-    if !matches!(arguments.command, Command::Sqlite(_)) {
+    // SQLite's shell makes a line editor first. A host ends its programs first.
+    if !matches!(arguments.command, Command::Sqlite(_) | Command::Host(_)) {
         signals::end_first_process();
     }
     let result = match arguments.command {
@@ -166,6 +190,13 @@ fn command() -> ExitCode {
         Command::Policy(command) => policy::run(&command),
         Command::Manifest(command) => manifest::run(command),
         Command::Key(command) => key_command::run(&command),
+        Command::Host(arguments) => host::run(arguments),
+        Command::Deploy(arguments) => remote::deploy(arguments),
+        Command::Ps(arguments) => remote::ps(arguments),
+        Command::Logs(arguments) => remote::logs(arguments),
+        Command::Attach(arguments) => remote::attach(arguments),
+        Command::Stop(arguments) => remote::stop(arguments),
+        Command::Rm(arguments) => remote::remove(arguments),
         Command::Oci(command) => oci::run(command),
         Command::Completions(arguments) => Ok(manual::completions(&arguments)),
         Command::Man(arguments) => manual::man(&arguments),

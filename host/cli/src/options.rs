@@ -95,6 +95,14 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Chooses the image and the SGX for holding deployments.
+    pub(crate) fn choose_host(&self) -> Result<(Image, Platform), Failure> {
+        let platform = Tee::from(self.tee).choose()?;
+        Ok((locate::host_image(self.image.clone())?, platform))
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TeeName {
     Auto,

@@ -45,8 +45,9 @@ pub(crate) struct Init {
     output: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum RootName {
+/// A root of trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RootName {
     Intel,
     Simulation,
 }

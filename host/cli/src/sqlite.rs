@@ -6,6 +6,7 @@ use crate::locate;
 use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, Target};
 use crate::program::Program;
+use crate::remote;
 use crate::report::ReportOptions;
 use crate::run::Run;
 use crate::signals;
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// COMMAND, can stand before or after the database; -help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
+
+    #[command(flatten)]
+    elsewhere: remote::sqlite::Elsewhere,
 
     #[command(flatten)]
     files: mounts::Mounts,
@@ -188,6 +192,13 @@ fn of_shell(name: &str) -> Values {
 const PROGRAM: &str = "sqlite.wasm";
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if let Some(at) = arguments.elsewhere.at.clone() {
+        let database = arguments.database.clone().ok_or_else(|| {
+            Failure::usage("no database is named", "name one: twine sqlite --at HOST:PORT DATABASE")
+        })?;
+        let Arguments { elsewhere, rest, report_options, .. } = arguments;
+        return remote::sqlite::run(&at, elsewhere, &database, rest, report_options.quiet);
+    }
     let path = locate::program(PROGRAM)?;
     let unusable = |error| {
         Failure::new(

@@ -2,7 +2,7 @@
 
 mod atomic_file;
 mod copy_operands;
-mod progress;
+pub(crate) mod progress;
 mod session;
 mod uncopyable;
 

@@ -1,16 +1,15 @@
 //! Holds a run to a signed manifest: what the manifest fixes comes from it, and what it leaves to
 //! the host must be given. The enclave checks the same again, and trusts none of this.
 
-use super::{SIGNED_START, open_signed};
+use super::SignedFile;
 use crate::failure::Failure;
-use crate::input;
 use crate::key::Key;
 use crate::mounts::{Given, MountOptions, Mounts, Prepared};
 use crate::variables::Variables;
 use std::path::Path;
 use twine_evidence::bytes::Bytes;
 use twine_evidence::manifest::Manifest;
-use twine_evidence::signed::{MAX_BYTES, Signed};
+use twine_evidence::signed::Signed;
 use twine_evidence::terms::{self, MountKind, Terms};
 use twine_protocol::key::Sealing;
 use twine_protocol::launch::{Diagnostics, Invoke, Limits, Source, Stream, Streams};
@@ -34,14 +33,7 @@ impl Held {
     /// The file can't be read, is not a manifest with its owner's signature, or has streams that lead
     /// to the owner.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = input::whole(path, MAX_BYTES)?;
-        if bytes.first() != Some(&SIGNED_START) {
-            return Err(Failure::new(
-                format!("{} is not a signed manifest", path.display()),
-                "sign it with its owner's key: twine manifest sign app.toml --key owner.pem",
-            ));
-        }
-        let signed = open_signed(path, &bytes)?;
+        let (bytes, signed) = SignedFile::read(path)?.into_parts();
         let streams = streams(signed.manifest()).map_err(|names| {
             Failure::usage(
                 format!(

@@ -10,6 +10,7 @@ use crate::mounts::{self, Given, memory};
 use crate::options::LimitOptions;
 use crate::output::{not_new, write_new};
 use crate::owner_key::{OwnerKey, public_to_pem};
+use crate::policy::RootName;
 use crate::print::{print_error, print_line};
 use crate::program::Program;
 use crate::{locate, oci};
@@ -20,7 +21,7 @@ use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
 use twine_evidence::owner::Algorithm;
-use twine_evidence::platform::Platform;
+use twine_evidence::platform::{Platform, Root};
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -97,6 +98,16 @@ pub(crate) struct Arguments {
     /// Give the program a listening socket, whose address the host chooses
     #[arg(long = "listen", alias = "tcplisten", value_name = "ADDRESS")]
     listen: Vec<String>,
+
+    /// Write it for `twine deploy`: streams lead to the owner, the image is the one of `twine host`,
+    /// and memory is limited to 256MiB unless --max-memory says otherwise
+    #[arg(long, conflicts_with_all = ["streams", "listen", "folders"])]
+    elsewhere: bool,
+
+    /// Root of trust of the machines to deploy to: Intel's, or that of simulated SGX, which protects
+    /// nothing
+    #[arg(long, value_enum, default_value = "intel", requires = "elsewhere")]
+    root: RootName,
 
     /// Enclave image to allow [default: the one that the program would run in]
     #[arg(long, value_name = "FILE")]
@@ -210,8 +221,13 @@ fn text(value: OsString) -> Result<String, Failure> {
 }
 
 fn manifest(arguments: &Arguments, source: Source, name: String) -> Result<Manifest, Failure> {
-    let platform = Tee::Auto.choose()?;
-    let image = locate::image(arguments.image.clone(), source.program.len(), platform)?;
+    let image = match arguments.elsewhere {
+        true => locate::host_image(arguments.image.clone())?,
+        false => {
+            let platform = Tee::Auto.choose()?;
+            locate::image(arguments.image.clone(), source.program.len(), platform)?
+        }
+    };
     let image = inspect_file(image.path())?;
     Ok(Manifest {
         format: VERSION,
@@ -227,9 +243,19 @@ fn manifest(arguments: &Arguments, source: Source, name: String) -> Result<Manif
         demands: Demands::default(),
         access: Access::default(),
         restart: Restart::default(),
-        platform: Platform::default(),
+        platform: Platform {
+            root: match arguments.root {
+                RootName::Intel => Root::Intel,
+                RootName::Simulation => Root::Simulation,
+            },
+            ..Platform::default()
+        },
     })
 }
+
+/// The memory of a deployment elsewhere whose manifest is made without a limit, in bytes. Hosts
+/// refuse manifests without one.
+const MEMORY_ELSEWHERE: u64 = 256 << 20;
 
 fn terms(arguments: &Arguments, source: Source) -> Result<Terms, Failure> {
     let path = &arguments.program;
@@ -243,9 +269,13 @@ fn terms(arguments: &Arguments, source: Source) -> Result<Terms, Failure> {
             (Some(Export { function: function.clone(), arguments: given }), Vec::new())
         }
     };
-    let stream = |name| {
-        if arguments.streams.contains(&name) { Stream::Host } else { Stream::None }
+    let stream = |name| match (arguments.elsewhere, arguments.streams.contains(&name)) {
+        (true, _) => Stream::Owner,
+        (false, true) => Stream::Host,
+        (false, false) => Stream::None,
     };
+    let memory = arguments.limits.max_memory;
+    let memory = memory.or(arguments.elsewhere.then_some(MEMORY_ELSEWHERE));
     let secrets = secrets(&arguments.secrets)?;
     // Those of the command line come last, and so replace others.
     let mut environment = environment(&[&source.environment[..], &arguments.environment].concat())?;
@@ -268,7 +298,7 @@ fn terms(arguments: &Arguments, source: Source) -> Result<Terms, Failure> {
         mounts: mounts(&arguments.files)?,
         listeners: arguments.listen.len() as u64,
         limits: Limits {
-            memory: arguments.limits.max_memory,
+            memory,
             fuel: arguments.limits.fuel,
             timeout: arguments.limits.nanoseconds(),
             interrupts: false,

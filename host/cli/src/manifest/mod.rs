@@ -7,6 +7,7 @@ mod init;
 mod mounts;
 mod read;
 mod sign;
+mod signed_file;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -14,6 +15,8 @@ mod words;
 mod write;
 
 pub(crate) use held::Held;
+pub(crate) use sign::sign_with;
+pub(crate) use signed_file::SignedFile;
 
 use crate::failure::Failure;
 use crate::input::{self, MAX_TEXT_BYTES};

@@ -60,7 +60,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn sign_with(key: &OwnerKey, manifest: &Manifest) -> Result<Vec<u8>, Failure> {
+/// Signs a manifest with its owner's key.
+///
+/// # Errors
+/// The key is another one's, or the manifest is not valid.
+pub(crate) fn sign_with(key: &OwnerKey, manifest: &Manifest) -> Result<Vec<u8>, Failure> {
     let mut failed = None;
     let signed = Signed::sign(manifest, |message| {
         key.sign(message).unwrap_or_else(|error| {

@@ -14,7 +14,7 @@ const CLEAR: &str = "\x1b[K";
 
 /// The progress line. It is cleared when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct ProgressLine {
+pub(crate) struct ProgressLine {
     last: Mutex<Option<Instant>>,
 }
 

@@ -1,0 +1,176 @@
+//! `twine host`.
+
+use crate::evidence::quoting_platform;
+use crate::failure::Failure;
+use crate::input::{self, MAX_TEXT_BYTES};
+use crate::key_command::bad_key;
+use crate::memory;
+use crate::options::Target;
+use crate::owner_key::public_from_pem;
+use crate::print::print_error;
+use crate::size;
+use crate::xdg;
+use clap::Args;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
+use std::thread;
+use twine_host::{Attestation, NoQuote, Platform, Resources, State};
+use twine_protocol::launch::{End, Launch};
+use twine_protocol::task::{HostTask, Task};
+use twine_quoting::Quoting;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 after SIGTERM or SIGINT, when all programs have ended; 1 if the host \
+                  can't be started; 2 for wrong usage."
+)]
+pub(crate) struct Arguments {
+    /// Address to listen on, such as 0.0.0.0:7443
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    listen: String,
+
+    /// Folder for the volumes of deployments, and for what the enclave keeps sealed [default:
+    /// ~/.local/state/twine/host]
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+
+    /// Admit this owner: a public key in PEM. May be given several times [default: everybody]
+    #[arg(long = "owner", value_name = "FILE")]
+    owners: Vec<PathBuf>,
+
+    /// Limit on the number of deployments
+    #[arg(long, value_name = "N", default_value = "1024")]
+    max_deployments: u64,
+
+    /// Limit on the number of programs that run at once. Others wait
+    #[arg(long, value_name = "N", default_value = "64")]
+    max_running: u64,
+
+    /// Limit on the memory of all programs that run together, such as 2GiB [default: what the
+    /// image has]
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    max_memory: Option<u64>,
+
+    /// Limit on the memory of one program, such as 256MiB [default: that of all]
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    max_memory_each: Option<u64>,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The failure with the address to listen on.
+fn listen(address: &str) -> Result<TcpListener, Failure> {
+    let failed = |error: io::Error| {
+        Failure::system(
+            format!("--listen {address}: {error}"),
+            &error,
+            "name an address of this machine and a free port, such as 0.0.0.0:7443",
+        )
+    };
+    TcpListener::bind(address).map_err(failed)
+}
+
+fn owner(path: &PathBuf) -> Result<[u8; 32], Failure> {
+    let pem = input::whole(path, MAX_TEXT_BYTES)?;
+    let key = public_from_pem(&pem).map_err(|error| bad_key(path, &error))?;
+    Ok(key.id().0)
+}
+
+/// Has reports quoted, and says on the standard error why it can't.
+struct Quotes(Quoting);
+
+impl Attestation for Quotes {
+    fn quote(&self, report: &[u8]) -> Result<Vec<u8>, NoQuote> {
+        let report = report.try_into().map_err(|_| NoQuote)?;
+        self.0.quote(report).map_err(|error| {
+            print_error!("<3>no quote: {error}");
+            NoQuote
+        })
+    }
+
+    fn evidence(&self, _: &[u8]) -> io::Result<()> {
+        // The enclave passes its evidence on to clients.
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Makes the standard input a pipe, whose end asks the enclave to end, and closes it at the first
+/// signal. The second one ends this process.
+fn end_at_signals() -> io::Result<()> {
+    let (read, write) = rustix::pipe::pipe()?;
+    rustix::stdio::dup2_stdin(&read)?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    thread::Builder::new().spawn(move || {
+        let mut write: Option<OwnedFd> = Some(write);
+        for signal in signals.forever() {
+            if write.take().is_none() {
+                process::exit(128 + signal);
+            }
+            print_error!("<6>ending: programs have 10 seconds");
+        }
+    })?;
+    Ok(())
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let owners = arguments.owners.iter().map(owner).collect::<Result<_, _>>()?;
+    let (image, platform) = arguments.target.choose_host()?;
+    platform.sealing()?;
+    let folder = arguments
+        .state
+        .or_else(|| xdg::folder("XDG_STATE_HOME", ".local/state").map(|at| at.join("twine/host")));
+    let folder = folder.ok_or_else(|| {
+        Failure::usage(
+            "there is no folder for the state: this user has no home",
+            "name one: --state",
+        )
+    })?;
+    let state = State::open(&folder).map_err(|error| Failure::new(&error, error.remedy()))?;
+    let quoting = Quoting::open(&quoting_platform(platform)?)?;
+    let listener = listen(&arguments.listen)?;
+    let address = listener.local_addr();
+    let launch = Launch {
+        task: Task::Host(Box::new(HostTask {
+            target: quoting.target_info().to_vec(),
+            owners,
+            deployments: arguments.max_deployments,
+            running: arguments.max_running,
+            memory: arguments.max_memory,
+            each: arguments.max_memory_each,
+        })),
+        listeners: 1,
+        ..Launch::default()
+    };
+    let resources = Resources {
+        listeners: vec![listener],
+        state: Some(state),
+        attestation: Some(Box::new(Quotes(quoting))),
+        ..Resources::default()
+    };
+    end_at_signals().map_err(|error| {
+        Failure::system(
+            format!("signals can't be handled: {error}"),
+            &error,
+            "raise the limits of processes and of files: `ulimit -u`, `ulimit -n`",
+        )
+    })?;
+    if let Ok(address) = address {
+        print_error!("<6>listening on {address}, with {}", image.path().display());
+    }
+    if platform == Platform::Simulated {
+        print_error!("<4>SGX is simulated: it protects nothing from this machine");
+    }
+    let report = twine_host::run(&image, platform, &launch, Vec::new(), resources)
+        .map_err(|error| memory::failure(error, &image, None))?;
+    match report.outcome.end {
+        End::Exited { .. } => Ok(ExitCode::SUCCESS),
+        End::Trapped { cause, .. } => Err(Failure::new(cause, "this is a bug in Twine")),
+        End::Refused { cause, remedy } => Err(Failure::new(cause, remedy)),
+    }
+}

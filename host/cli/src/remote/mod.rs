@@ -1,0 +1,59 @@
+//! What an owner does with an enclave on somebody else's machine.
+
+mod connect;
+mod deploy;
+mod manage;
+pub(crate) mod sqlite;
+mod streams;
+
+pub(crate) use deploy::Deploy;
+pub(crate) use manage::{Attach, Logs, Ps, Remove, Stop, attach, logs, ps, remove, stop};
+
+use crate::failure::Failure;
+use std::process::ExitCode;
+use twine_channel::message::End;
+
+/// The exit code after a trap: 128 + SIGABRT, as `twine run` has it.
+const TRAP_EXIT_CODE: u8 = 134;
+
+/// The exit code of a program that somebody stopped: 128 + SIGTERM.
+const STOPPED_EXIT_CODE: u8 = 143;
+
+impl From<twine_client::Error> for Failure {
+    fn from(error: twine_client::Error) -> Self {
+        // The text may be that of another machine.
+        Failure::new(crate::print::foreign(&error.to_string()), error.remedy())
+    }
+}
+
+/// Runs `twine deploy`.
+pub(crate) fn deploy(arguments: Deploy) -> Result<ExitCode, Failure> {
+    deploy::run(arguments)
+}
+
+/// Prints how a program ended, and returns the exit code of this command.
+fn exit_code(name: &str, end: &End) -> Result<ExitCode, Failure> {
+    use crate::print::{foreign, print_error, print_line};
+    match end {
+        End::Exited { code, results } => {
+            for result in results {
+                print_line!("{}", foreign(result));
+            }
+            Ok(ExitCode::from(*code as u8))
+        }
+        End::Trapped { cause, backtrace } => {
+            print_error!("error: {name}: {}", foreign(cause));
+            for frame in backtrace {
+                print_error!("  {}", foreign(frame));
+            }
+            Ok(ExitCode::from(TRAP_EXIT_CODE))
+        }
+        End::Refused { cause, remedy } => {
+            Err(Failure::new(format!("{name}: {}", foreign(cause)), foreign(remedy)))
+        }
+        End::Stopped => {
+            print_error!("error: {name} was stopped");
+            Ok(ExitCode::from(STOPPED_EXIT_CODE))
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `twine sqlite --at`: SQLite's shell on a host, with a database that only its owner can open.
+//!
+//! The owner's key is at hand, so the manifest is made and signed here, for this one run.
+
+use super::connect::{Host, Options};
+use super::streams;
+use crate::collateral;
+use crate::failure::Failure;
+use crate::key_command::read_private;
+use crate::locate;
+use crate::manifest::{SignedFile, sign_with};
+use crate::program::Program;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+use twine_channel::message::{self, Answer, Request, Which};
+use twine_client::TimeLimit;
+use twine_evidence::access::Access;
+use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
+use twine_evidence::owner::PublicKey;
+use twine_evidence::platform::{Platform, Root};
+use twine_evidence::terms::{
+    Diagnostics, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
+};
+use twine_image::inspect_file;
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// What a deployment of a database is called, before the database's name.
+const PREFIX: &str = "sqlite-";
+
+/// The memory that the shell may take, in bytes.
+const MEMORY: u64 = 256 << 20;
+
+/// Where the shell runs, and for whom.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Elsewhere {
+    /// Run the shell on this host, as HOST:PORT. DATABASE is then the name of a database there, which
+    /// opens for the owner's key and in the installed image alone
+    #[arg(long, value_name = "HOST:PORT", requires = "owner_key")]
+    pub(crate) at: Option<String>,
+
+    /// Accept a host whose SGX is simulated, which protects nothing
+    #[arg(long, requires = "at")]
+    simulation: bool,
+
+    /// Image that the host must run [default: the installed one]
+    #[arg(long, value_name = "FILE", requires = "at")]
+    host_image: Option<PathBuf>,
+
+    /// Private key of the database's owner, in PEM
+    #[arg(long, value_name = "FILE", requires = "at")]
+    owner_key: Option<PathBuf>,
+
+    #[command(flatten)]
+    collateral: collateral::Options,
+}
+
+/// Runs SQLite's shell with these arguments on the host `at`.
+pub(crate) fn run(
+    at: &str,
+    elsewhere: Elsewhere,
+    database: &OsStr,
+    rest: Vec<OsString>,
+    quiet: bool,
+) -> Result<ExitCode, Failure> {
+    let program = Program::read(&locate::program("sqlite.wasm")?)?.into_bytes()?;
+    let key_file = elsewhere.owner_key.clone().unwrap_or_default();
+    let key = read_private(&key_file)?;
+    let manifest = manifest(&elsewhere, key.public(), Digest::of(&program), name(database)?, rest)?;
+    let options = Options { key: key_file, collateral: elsewhere.collateral, quiet };
+    let held = SignedFile::of_bytes(Path::new(database), sign_with(&key, &manifest)?)?;
+    let which = Which { owner: Some(held.owner().id()), name: manifest.name.clone() };
+    let host = Host::new(at, &held, options)?;
+    let mut proven = host.connect(false)?;
+    let deploy = Request::Deploy(message::Deploy {
+        manifest: Bytes(held.bytes()),
+        secrets: Vec::new(),
+        detach: false,
+        replace: false,
+        terminals: streams::terminals(),
+    });
+    let mut answer = proven.ask(&deploy, TimeLimit::new(ANSWER))?;
+    if answer == Answer::Wanted {
+        answer = proven.upload(&program, |_| (), TimeLimit::new(ANSWER))?;
+    }
+    let input = streams::input(&manifest.terms.streams);
+    let end = streams::attach(&host, &which, proven, answer, input)?;
+    super::exit_code(&manifest.name, &end)
+}
+
+/// Returns the name of the deployment that has a database.
+fn name(database: &OsStr) -> Result<String, Failure> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let name = database.to_str().filter(|name| {
+        (1..=MAX_NAME_BYTES - PREFIX.len()).contains(&name.len()) && name.chars().all(allowed)
+    });
+    name.map(|name| format!("{PREFIX}{name}")).ok_or_else(|| {
+        Failure::usage(
+            format!("{} can't be the name of a database on a host", database.display()),
+            "name it with letters, digits and characters of `._-`",
+        )
+    })
+}
+
+fn manifest(
+    elsewhere: &Elsewhere,
+    owner: &PublicKey,
+    program: Digest,
+    name: String,
+    rest: Vec<OsString>,
+) -> Result<Manifest, Failure> {
+    let image = locate::host_image(elsewhere.host_image.clone())?;
+    let inspected = inspect_file(image.path())?;
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut arguments: Vec<Bytes> = vec!["sqlite3".into(), "/main.db".into()];
+    arguments.extend(rest.into_iter().map(|argument| Bytes(argument.into_vec())));
+    Ok(Manifest {
+        format: VERSION,
+        name,
+        version: since.as_secs(),
+        generation: 1,
+        owner: owner.der().into(),
+        terms: Terms {
+            program,
+            arguments,
+            // The shell looks for its settings in HOME, which is in the volume.
+            environment: vec![Variable { name: "HOME".into(), value: "/".into() }],
+            secrets: Vec::new(),
+            export: None,
+            streams: Streams { stdin: Stream::Owner, stdout: Stream::Owner, stderr: Stream::Owner },
+            mounts: vec![Mount {
+                guest: "/".into(),
+                kind: MountKind::Volume,
+                key: Some(KeyPolicy::Deployment),
+                read_only: false,
+                size: None,
+                main: None,
+                former: None,
+            }],
+            listeners: 0,
+            limits: Limits { memory: Some(MEMORY), fuel: None, timeout: None, interrupts: false },
+            diagnostics: Diagnostics { backtraces: true, statistics: false },
+        },
+        images: vec![AllowedImage {
+            measurement: Some(Digest(inspected.mrenclave.0)),
+            ..AllowedImage::default()
+        }],
+        demands: Demands::default(),
+        access: Access::default(),
+        restart: Restart::Never,
+        platform: Platform {
+            root: if elsewhere.simulation { Root::Simulation } else { Root::Intel },
+            ..Platform::default()
+        },
+    })
+}

@@ -1,0 +1,129 @@
+//! Attaches this process's streams to a deployment, and goes on after a lost connection.
+
+use super::connect::Host;
+use crate::failure::Failure;
+use crate::print::print_error;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
+use std::io::{self, IsTerminal, Read, Write};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use twine_channel::frame::Kind;
+use twine_channel::message::{Answer, End, Request, Which};
+use twine_client::{Attached, Error, Event, Proven, Streams, TimeLimit};
+use twine_evidence::terms::{self, Stream};
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long a lost connection is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// The wait before the first try, and between later ones at most.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LAST_WAIT: Duration = Duration::from_secs(3);
+
+/// This many interrupts in a row end this command, if the program does not react.
+const MAX_UNANSWERED: u32 = 3;
+
+/// The standard input, as far as the program has one.
+pub(super) fn input(streams: &terms::Streams) -> Option<Box<dyn Read + Send>> {
+    (streams.stdin == Stream::Owner).then(|| Box::new(io::stdin()) as Box<dyn Read + Send>)
+}
+
+/// Whether standard input, output and error are terminals.
+pub(super) fn terminals() -> [bool; 3] {
+    [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()]
+}
+
+/// Hands Ctrl-C to the program.
+fn hand_on(sender: SyncSender<Event>, unanswered: Arc<AtomicU32>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT])?;
+    thread::Builder::new().spawn(move || {
+        for signal in signals.forever() {
+            if unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNANSWERED
+                || sender.try_send(Event::Interrupt).is_err()
+            {
+                process::exit(128 + signal);
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Passes the streams of this process on to a deployment until its program ends. `answer` is the
+/// answer to the request that started it, or attached to it.
+///
+/// # Errors
+/// The connection is lost, and can't be made again.
+pub(super) fn attach(
+    host: &Host,
+    which: &Which,
+    proven: Proven,
+    answer: Answer,
+    input: Option<Box<dyn Read + Send>>,
+) -> Result<End, Failure> {
+    let no_threads = |error: io::Error| {
+        Failure::system(
+            format!("no thread can be started: {error}"),
+            &error,
+            "raise the limits of processes and of memory: `ulimit -u`, `ulimit -v`",
+        )
+    };
+    let mut streams = Streams::new(input).map_err(no_threads)?;
+    let unanswered = Arc::new(AtomicU32::new(0));
+    hand_on(streams.sender(), unanswered.clone()).map_err(no_threads)?;
+    let stdout = Mutex::new(io::stdout());
+    let write = |kind: Kind, bytes: &[u8]| {
+        unanswered.store(0, Ordering::Relaxed);
+        match kind {
+            Kind::Output => {
+                let mut stdout = stdout.lock().unwrap_or_else(PoisonError::into_inner);
+                stdout.write_all(bytes)?;
+                stdout.flush()
+            }
+            _ => io::stderr().write_all(bytes),
+        }
+    };
+    let mut connected = (proven, answer);
+    loop {
+        let (proven, answer) = connected;
+        let lost = match Attached::new(proven, &answer, &mut streams).and_then(|a| a.run(write)) {
+            Ok(end) => return Ok(end),
+            Err(error) if error.is_lost() => error,
+            Err(Error::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                // As for a program whose output nobody reads any more.
+                process::exit(141);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !host.is_quiet() {
+            print_error!("twine: {lost}; connecting again");
+        }
+        connected = again(host, which, &streams)?;
+    }
+}
+
+/// Connects again, and attaches to the deployment where the streams were.
+fn again(host: &Host, which: &Which, streams: &Streams) -> Result<(Proven, Answer), Failure> {
+    let end = Instant::now() + RETRY;
+    let mut wait = FIRST_WAIT;
+    loop {
+        thread::sleep(wait);
+        wait = (2 * wait).min(LAST_WAIT);
+        let request = Request::Attach { which: which.clone(), from: Some(streams.received()) };
+        let tried = host.connect(false).and_then(|mut proven| {
+            let answer = proven.ask(&request, TimeLimit::new(ANSWER))?;
+            Ok((proven, answer))
+        });
+        match tried {
+            Ok(connected) => return Ok(connected),
+            Err(error) if error.is_lost() && Instant::now() < end => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! An owner elsewhere: `twine host`, `twine deploy`, and what comes with them.
+
+mod common;
+
+use common::owner::Owner;
+use common::{Ended, Folder, built, ended, run_with_input, twine};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Copies standard input to standard output, and exits with 7.
+const ECHO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 2)
+    (func (export "_start")
+      (i32.store (i32.const 0) (i32.const 1024))
+      (loop $next
+        (i32.store (i32.const 4) (i32.const 65000))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (if (i32.load (i32.const 8)) (then
+          (i32.store (i32.const 4) (i32.load (i32.const 8)))
+          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
+          (br $next))))
+      (call $exit (i32.const 7))))"#;
+
+/// Runs for ever.
+const LOOP: &str =
+    r#"(module (memory (export "memory") 1) (func (export "_start") (loop $a (br $a))))"#;
+
+/// Takes all memory that it can get, writes to it, and says so by its exit code: the number of MiB.
+const GREEDY: &str = r#"(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+      (loop $more
+        (if (i32.ne (memory.grow (i32.const 16)) (i32.const -1))
+          (then
+            (i32.store (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 8)) (i32.const 1))
+            (br $more))))
+      (call $exit (i32.shr_u (memory.size) (i32.const 4)))))"#;
+
+/// Traps.
+const TRAP: &str = r#"(module (memory (export "memory") 1) (func (export "_start") unreachable))"#;
+
+/// A `twine host`, which ends with the test.
+struct Host {
+    child: Child,
+    address: String,
+    log: Arc<Mutex<String>>,
+    state: Folder,
+}
+
+impl Host {
+    fn start(options: &[&str]) -> Host {
+        Host::in_folder(Folder::new(), options)
+    }
+
+    fn in_folder(state: Folder, options: &[&str]) -> Host {
+        let mut command = twine();
+        command.args(["host", "--listen", "127.0.0.1:0", "--state"]).arg(state.path());
+        command.args(options).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut address = None;
+        while address.is_none() {
+            let line = lines.next().expect("the host says where it listens").unwrap();
+            log.lock().unwrap().push_str(&format!("{line}\n"));
+            let rest = line.strip_prefix("<6>listening on ");
+            address = rest.and_then(|rest| rest.split(',').next().map(str::to_owned));
+        }
+        let copy = log.clone();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                copy.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        Host { child, address: address.unwrap(), log, state }
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Sends a signal, and returns the exit code.
+    fn end(&mut self, signal: &str) -> Option<i32> {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// Ends it at once, and starts another one with the same state.
+    fn restart(mut self) -> Host {
+        self.end("KILL");
+        let state = std::mem::replace(&mut self.state, Folder::new());
+        Host::in_folder(state, &[])
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An owner with manifests for programs on a host.
+struct Deployer(Owner);
+
+impl Deployer {
+    fn new() -> Deployer {
+        Deployer(Owner::new("ed25519"))
+    }
+
+    /// Writes a program, and signs a manifest for it with these options.
+    fn program(&self, name: &str, text: &str, options: &[&str]) {
+        let program = format!("{name}.wat");
+        self.0.folder().file(&program, text);
+        let usual = ["--elsewhere", "--root", "simulation", "--max-memory", "16MiB"];
+        self.0.init(name, &program, &[&usual[..], options].concat(), &[]);
+        self.0.sign(name);
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = twine();
+        command.current_dir(self.0.folder().path()).args(arguments).args(["--key", "owner.pem"]);
+        command
+    }
+
+    fn deploy(&self, host: &Host, name: &str, options: &[&str], input: &[u8]) -> Ended {
+        let (manifest, program) = (format!("{name}.manifest"), format!("{name}.wat"));
+        let usual = ["deploy", "--quiet", &host.address, &manifest, &program];
+        run_with_input(&mut self.command(&[&usual[..], options].concat()), input)
+    }
+
+    /// Runs one of the commands that look after a deployment.
+    fn manage(&self, host: &Host, command: &str, name: &str, options: &[&str]) -> Ended {
+        let manifest = format!("{name}.manifest");
+        let usual = [command, "--quiet", &manifest, "--at", &host.address];
+        ended(self.command(&[&usual[..], options].concat()).output().unwrap())
+    }
+
+    /// Waits until `twine ps` shows a deployment in this state.
+    fn wait(&self, host: &Host, name: &str, state: &str) {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let shown = self.manage(host, "ps", name, &[]);
+            let line = shown.out.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            if line.contains(state) {
+                return;
+            }
+            assert!(Instant::now() < end, "{name} is not {state}: {shown:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn sqlite(&self, host: &Host, database: &str, sql: &str) -> Ended {
+        let mut command = twine();
+        command.current_dir(self.0.folder().path());
+        let own = ["--simulation", "--owner-key", "owner.pem", "--quiet", database, sql];
+        ended(command.args(["sqlite", "--at", &host.address]).args(own).output().unwrap())
+    }
+}
+
+#[test]
+fn a_program_runs_elsewhere_as_if_it_were_here() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &[]);
+    let ran = owner.deploy(&host, "echo", &[], b"in and out\n");
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(7), "in and out\n", ""));
+    // More than any buffer on the way.
+    let much: Vec<u8> = (0..3_000_000_u32).map(|at| b'a' + (at % 23) as u8).collect();
+    let ran = owner.deploy(&host, "echo", &[], &much);
+    assert!(ran.out.as_bytes() == much, "{} bytes came back", ran.out.len());
+    // The host has the program now.
+    let again = ["deploy", "--quiet", &host.address, "echo.manifest"];
+    let ran = run_with_input(&mut owner.command(&again), b"again");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(7), "again"));
+    owner.program("trap", TRAP, &[]);
+    owner.deploy(&host, "trap", &[], b"").trapped_with("unreachable");
+    // What has ended, and whose client has got the end, is not kept.
+    let shown = owner.manage(&host, "ps", "echo", &[]);
+    assert_eq!(shown.out.lines().count(), 1, "{shown:?}");
+    assert!(host.log().contains("/echo: ended\n"), "{}", host.log());
+}
+
+#[test]
+fn a_deployment_is_left_running_and_looked_after() {
+    let mut host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &[]);
+    owner.deploy(&host, "echo", &["--detach"], b"").printed("");
+    owner.wait(&host, "echo", "running");
+    let second = owner.deploy(&host, "echo", &[], b"");
+    second.failed_with(1, "echo runs already");
+    let attach = ["attach", "--quiet", "echo.manifest", "--at", &host.address];
+    let ran = run_with_input(&mut owner.command(&attach), b"from a client\n");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(7), "from a client\n"));
+    owner.wait(&host, "echo", "exited (7)");
+    owner.manage(&host, "logs", "echo", &[]).printed("from a client\n");
+    owner.manage(&host, "rm", "echo", &[]).printed("");
+    owner.manage(&host, "logs", "echo", &[]).failed_with(1, "no deployment \"echo\"");
+
+    owner.program("loop", LOOP, &[]);
+    owner.deploy(&host, "loop", &["--detach"], b"").printed("");
+    owner.wait(&host, "loop", "running");
+    owner.manage(&host, "rm", "loop", &[]).failed_with(1, "still runs");
+    owner.manage(&host, "stop", "loop", &["--kill"]).printed("");
+    owner.wait(&host, "loop", "stopped");
+    // A program that runs does not keep the host from ending.
+    owner.deploy(&host, "loop", &["--detach"], b"").printed("");
+    owner.wait(&host, "loop", "running");
+    assert_eq!(host.end("TERM"), Some(0), "{}", host.log());
+}
+
+#[test]
+fn one_that_traps_loops_or_takes_all_memory_harms_no_other() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &[]);
+    owner.program("loop", LOOP, &["--timeout", "3s"]);
+    owner.program("greedy", GREEDY, &[]);
+    owner.program("trap", TRAP, &[]);
+    let mut echo: Child = {
+        let arguments = ["deploy", "--quiet", &host.address, "echo.manifest", "echo.wat"];
+        let mut command = owner.command(&arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let input: ChildStdin = echo.stdin.take().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| owner.deploy(&host, "loop", &[], b"").trapped_with("interrupt"));
+        scope.spawn(|| {
+            // 16 MiB are allowed, and the module has its first page from the start.
+            assert_eq!(owner.deploy(&host, "greedy", &[], b"").code, Some(15));
+        });
+        scope.spawn(|| owner.deploy(&host, "trap", &[], b"").trapped_with("unreachable"));
+    });
+    drop(input);
+    let echo = ended(echo.wait_with_output().unwrap());
+    assert_eq!((echo.code, echo.out.as_str()), (Some(7), ""), "{}", host.log());
+}
+
+#[test]
+fn a_host_that_is_not_what_the_manifest_demands_gets_nothing() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &[]);
+    // Another image: that of `twine run`.
+    let image = built("release/twine.sgxs").display().to_string();
+    owner.program("other", ECHO, &["--image", &image]);
+    let refused = owner.deploy(&host, "other", &[], b"");
+    refused.failed_with(1, "is not an enclave that the manifest accepts: measurement");
+    // Simulated SGX, and the manifest wants Intel's.
+    owner.0.edit("echo", "root = \"simulation\"", "# root = \"simulation\"");
+    owner.0.sign("echo");
+    let refused = owner.deploy(&host, "echo", &["--collateral", "owner.pub"], b"");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(!host.log().contains("/echo"), "{}", host.log());
+    assert!(!host.log().contains("/other"), "{}", host.log());
+    assert_eq!(fs::read_dir(host.state.path().join("records")).unwrap().count(), 0);
+}
+
+#[test]
+fn who_has_not_the_key_of_an_owner_gets_nothing_of_his() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &[]);
+    owner.deploy(&host, "echo", &["--detach"], b"").printed("");
+    owner.wait(&host, "echo", "running");
+    let other = Deployer::new();
+    for file in ["echo.manifest", "echo.wat"] {
+        fs::copy(owner.0.folder().path().join(file), other.0.folder().path().join(file)).unwrap();
+    }
+    other.deploy(&host, "echo", &[], b"").failed_with(1, "neither that of the manifest's owner");
+    for command in ["logs", "attach", "stop", "rm"] {
+        other.manage(&host, command, "echo", &[]).failed_with(1, "there is no deployment");
+    }
+    let shown = other.manage(&host, "ps", "echo", &[]);
+    assert_eq!(shown.out.lines().count(), 1, "{shown:?}");
+    // He knows the hash of the program, and can't run it without having it.
+    other.program("copy", ECHO, &[]);
+    let copy = ["deploy", "--quiet", &host.address, "copy.manifest"];
+    let wanted = ended(other.command(&copy).output().unwrap());
+    wanted.failed_with(2, "has not got the program of copy");
+    owner.wait(&host, "echo", "running");
+}
+
+#[test]
+fn an_operator_admits_owners_and_sets_limits() {
+    let (known, unknown) = (Deployer::new(), Deployer::new());
+    let key = known.0.folder().path().join("owner.pub").display().to_string();
+    let host = Host::start(&["--owner", &key, "--max-memory-each", "64MiB"]);
+    known.program("echo", ECHO, &[]);
+    assert_eq!(known.deploy(&host, "echo", &[], b"").code, Some(7));
+    unknown.program("echo", ECHO, &[]);
+    unknown.deploy(&host, "echo", &[], b"").failed_with(1, "does not admit the owner");
+    known.0.edit("echo", "memory = \"16MiB\"", "memory = \"65MiB\"");
+    known.0.sign("echo");
+    known.deploy(&host, "echo", &[], b"").failed_with(1, "this host has 67108864");
+    known.0.edit("echo", "memory = \"65MiB\"", "# memory = \"65MiB\"");
+    known.0.sign("echo");
+    known.deploy(&host, "echo", &[], b"").failed_with(1, "sets no limit of memory");
+}
+
+#[test]
+fn a_database_elsewhere_is_its_owners_alone_and_survives_its_host() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    let other = Deployer::new();
+    owner.sqlite(&host, "notes", "CREATE TABLE t(x); INSERT INTO t VALUES('kept');").printed("");
+    let host = host.restart();
+    owner.sqlite(&host, "notes", "SELECT x FROM t").printed("kept\n");
+    // The same name is another database for another owner.
+    let shown = other.sqlite(&host, "notes", "SELECT x FROM t");
+    assert!(shown.err.contains("no such table"), "{shown:?}");
+    let volumes = fs::read_dir(host.state.path().join("volumes")).unwrap().count();
+    assert_eq!(volumes, 2);
+}
+
+/// Whether a text is anywhere below a folder.
+fn is_in(folder: &Path, text: &[u8]) -> bool {
+    fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return is_in(&path, text);
+        }
+        fs::read(&path).unwrap().windows(text.len()).any(|part| part == text)
+    })
+}
+
+/// Returns the addresses of a process's memory where a text is, apart from the enclave's.
+fn in_memory(process: u32, text: &[u8]) -> Vec<String> {
+    /// More than any other mapping has, and less than the enclave's addresses.
+    const LARGE: u64 = 64 << 30;
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let mut memory = File::open(format!("/proc/{process}/mem")).unwrap();
+    let range = |line: &str| {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        let parse = |text| u64::from_str_radix(text, 16).ok();
+        Some((parse(start)?, parse(end)?))
+    };
+    let ranges: Vec<_> = maps.lines().filter_map(|line| Some((range(line)?, line))).collect();
+    let enclave = ranges.iter().map(|((start, end), _)| (*start, *end)).max_by_key(|(a, b)| b - a);
+    let (first, last) = enclave.unwrap();
+    assert!(last - first > LARGE, "the largest mapping is not the enclave's guard range");
+    let elrange = {
+        // ELRANGE is naturally aligned, and the guard range is in it.
+        let size = 512 << 30;
+        let base = first / size * size;
+        base..base + size
+    };
+    let mut found = Vec::new();
+    let mut buffer = Vec::new();
+    for ((start, end), line) in ranges {
+        if elrange.contains(&start) || line.contains("[v") || end - start > LARGE {
+            continue;
+        }
+        buffer.resize((end - start) as usize, 0);
+        let read = memory.seek(SeekFrom::Start(start)).and_then(|_| memory.read(&mut buffer));
+        let count = read.unwrap_or(0);
+        if buffer[..count].windows(text.len()).any(|part| part == text) {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn secrets_and_streams_are_nowhere_on_the_host_but_in_the_enclave() {
+    const SECRET: &[u8] = b"the-treasure-is-under-the-old-oak-93A71C";
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &["--secret", "TOKEN", "--dir", "::/data"]);
+    owner.0.folder().file("token", SECRET);
+    let arguments = ["deploy", "--quiet", "--secret", "TOKEN=@token", &host.address];
+    let mut client = owner
+        .command(&[&arguments[..], &["echo.manifest", "echo.wat"]].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = client.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, SECRET).unwrap();
+    let mut back = vec![0; SECRET.len()];
+    client.stdout.as_mut().unwrap().read_exact(&mut back).unwrap();
+    assert_eq!(back, SECRET);
+    // The program waits for more input, and its streams and secrets are in the enclave.
+    let found = in_memory(host.child.id(), SECRET);
+    assert!(found.is_empty(), "{found:?}");
+    // The search finds what is there: the address of the host's own log.
+    assert!(!in_memory(host.child.id(), b"listening on ").is_empty());
+    drop(input);
+    assert_eq!(client.wait().unwrap().code(), Some(7));
+    assert!(!is_in(host.state.path(), SECRET));
+    assert!(!host.log().contains("treasure"));
+}
+
+#[test]
+fn anybody_can_verify_what_a_host_is() {
+    let host = Host::start(&[]);
+    let folder = Folder::new();
+    let image = built("release/twine-host.sgxs");
+    let policy = folder.path().join("policy.toml");
+    let mut init = twine();
+    init.args(["policy", "init", "--root", "simulation", "--image"]).arg(&image);
+    let made = ended(init.arg("--output").arg(&policy).output().unwrap());
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let verify = twine().arg("verify").arg(&host.address).arg("--policy").arg(&policy).output();
+    let verdict = ended(verify.unwrap());
+    assert_eq!(verdict.code, Some(0), "{verdict:?}");
+    assert!(verdict.out.contains("waits for deployments"), "{verdict:?}");
+}
+
+#[test]
+fn mistakes_have_a_cause_and_a_remedy() {
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &["--secret", "TOKEN"]);
+    let deploy = |arguments: &[&str]| {
+        let usual = ["deploy", "--quiet"];
+        ended(owner.command(&[&usual[..], arguments].concat()).output().unwrap())
+    };
+    deploy(&["nowhere", "echo.manifest", "--secret", "TOKEN=x"]).failed_with(2, "no address");
+    deploy(&["127.0.0.1:1", "echo.manifest"]).failed_with(2, "TOKEN has no value");
+    let twice = ["127.0.0.1:1", "echo.manifest", "--secret", "TOKEN=x", "--secret", "TOKEN=y"];
+    deploy(&twice).failed_with(2, "given twice");
+    let unknown = ["127.0.0.1:1", "echo.manifest", "--secret", "TOKEN=x", "--secret", "OTHER=y"];
+    deploy(&unknown).failed_with(2, "no such secret");
+    deploy(&["127.0.0.1:1", "echo.manifest", "--secret", "TOKEN=x"])
+        .failed_with(1, "can't be reached");
+    deploy(&["127.0.0.1:1", "echo.toml"]).failed_with(1, "not a signed manifest");
+    owner.0.folder().file("wrong.wat", LOOP);
+    deploy(&["127.0.0.1:1", "echo.manifest", "wrong.wat", "--secret", "TOKEN=x"])
+        .failed_with(1, "is another program");
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let state = Folder::new();
+    let mut host = twine();
+    host.args(["host", "--listen", &address, "--state"]).arg(state.path());
+    ended(host.output().unwrap()).failed_with(1, "--listen");
+    // Two hosts can't share a state.
+    let first = Host::start(&[]);
+    let mut second = twine();
+    second.args(["host", "--listen", "127.0.0.1:0", "--state"]).arg(first.state.path());
+    ended(second.output().unwrap()).failed_with(1, "in use");
+}
