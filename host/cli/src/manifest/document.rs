@@ -39,9 +39,17 @@ pub(crate) struct Problem {
 #[derive(Debug)]
 pub(crate) struct Document<'t> {
     text: &'t str,
-    problems: RefCell<Vec<Problem>>,
-    /// The places of the values that were asked for, by their paths.
-    places: RefCell<HashMap<String, Place>>,
+    problems: RefCell<Vec<Found>>,
+    /// The offsets of the values that were asked for, by their paths.
+    offsets: RefCell<HashMap<String, usize>>,
+}
+
+/// A problem at an offset, in bytes.
+#[derive(Debug)]
+struct Found {
+    at: usize,
+    cause: String,
+    remedy: String,
 }
 
 /// A table of a document. It remembers which keys were asked for: others are a problem.
@@ -68,20 +76,33 @@ pub(crate) struct Recorded;
 
 impl<'t> Document<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Document { text, problems: RefCell::default(), places: RefCell::default() }
+        Document { text, problems: RefCell::default(), offsets: RefCell::default() }
     }
 
-    fn place(&self, at: usize) -> Place {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.rfind('\n').map_or(0, |end| end + 1);
-        Place { line: before.matches('\n').count() + 1, column: before[line..].chars().count() + 1 }
+    /// Returns the places of offsets. Goes through the text once: it may have many of them.
+    fn places(&self, offsets: impl IntoIterator<Item = usize>) -> HashMap<usize, Place> {
+        let mut wanted: Vec<_> = offsets.into_iter().collect();
+        wanted.sort_unstable();
+        let mut wanted = wanted.into_iter().peekable();
+        let mut place = Place { line: 1, column: 1 };
+        let mut places = HashMap::new();
+        for (at, letter) in self.text.char_indices() {
+            while let Some(offset) = wanted.next_if(|offset| *offset <= at) {
+                places.insert(offset, place);
+            }
+            place = match letter {
+                '\n' => Place { line: place.line + 1, column: 1 },
+                _ => Place { column: place.column + 1, ..place },
+            };
+        }
+        places.extend(wanted.map(|offset| (offset, place)));
+        places
     }
 
     fn problem(&self, at: usize, cause: impl Into<String>, remedy: impl Into<String>) -> Recorded {
         // Parts of both may be the text's, with ends of lines.
         let (cause, remedy) = (visible(&cause.into()), visible(&remedy.into()));
-        let place = self.place(at);
-        self.problems.borrow_mut().push(Problem { place, cause, remedy });
+        self.problems.borrow_mut().push(Found { at, cause, remedy });
         Recorded
     }
 
@@ -108,8 +129,11 @@ impl<'t> Document<'t> {
     }
 
     /// All problems, in the order of their places.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = self.problems.borrow().clone();
+    pub(crate) fn take_problems(&self) -> Vec<Problem> {
+        let found = self.problems.take();
+        let places = self.places(found.iter().map(|found| found.at));
+        let problem = |Found { at, cause, remedy }| Problem { place: places[&at], cause, remedy };
+        let mut problems: Vec<_> = found.into_iter().map(problem).collect();
         problems.sort();
         problems.dedup();
         problems
@@ -117,7 +141,8 @@ impl<'t> Document<'t> {
 
     /// The places of the values that were asked for, by their paths, such as `mounts[0].guest`.
     pub(crate) fn into_places(self) -> HashMap<String, Place> {
-        self.places.into_inner()
+        let places = self.places(self.offsets.borrow().values().copied());
+        self.offsets.into_inner().into_iter().map(|(path, at)| (path, places[&at])).collect()
     }
 }
 
@@ -195,8 +220,8 @@ impl<'d, 't> Table<'d, 't> {
 impl<'d, 't> Value<'d, 't> {
     /// Keeps the value's place for [`Document::into_places`].
     fn remembered(self) -> Self {
-        let place = self.document.place(self.value.span().start);
-        self.document.places.borrow_mut().insert(self.path.clone(), place);
+        let at = self.value.span().start;
+        self.document.offsets.borrow_mut().insert(self.path.clone(), at);
         self
     }
 
@@ -324,7 +349,7 @@ mod tests {
         let parsed = document.parse();
         read(document.root(&parsed));
         let shown = |problem: &Problem| format!("{}: {}", problem.place, problem.cause);
-        document.problems().iter().map(shown).collect()
+        document.take_problems().iter().map(shown).collect()
     }
 
     #[test]
@@ -364,6 +389,25 @@ mod tests {
             root.finish();
         });
         assert!(found.len() == 1 && found[0].starts_with("2:1: "), "{found:?}");
+    }
+
+    #[test]
+    fn places_are_found_in_one_walk_through_the_text() {
+        // A walk for each value would take minutes.
+        let elements = 400_000;
+        for end in ["", "\n"] {
+            let text = format!("list = [{}]\nä = 1", format!("1,{end}").repeat(elements));
+            let document = Document::new(&text);
+            let parsed = document.parse();
+            let list = document.root(&parsed).take("list").unwrap();
+            assert_eq!(list.array().unwrap().len(), elements);
+            let places = document.into_places();
+            let wanted = match end {
+                "" => Place { line: 1, column: 9 + 2 * (elements - 1) },
+                _ => Place { line: elements, column: 1 },
+            };
+            assert_eq!(places[&format!("list[{}]", elements - 1)], wanted);
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) fn read(text: &str, folder: &Path) -> Result<Written, Vec<Problem>> {
     let document = Document::new(text);
     let parsed = document.parse();
     let read = manifest(document.root(&parsed), folder);
-    let problems = document.problems();
+    let problems = document.take_problems();
     match read {
         Ok((manifest, owner, file)) if problems.is_empty() => {
             Ok(Written { manifest, owner, file, places: document.into_places() })
@@ -211,6 +211,7 @@ fn environment(value: Value<'_, '_>) -> Result<Vec<Variable>, Recorded> {
 }
 
 fn secrets(value: &Value<'_, '_>, environment: &[Variable]) -> Result<Vec<Bytes>, Recorded> {
+    let open: HashSet<_> = environment.iter().map(|variable| &variable.name).collect();
     let mut names = HashSet::new();
     let secret = |value: &Value<'_, '_>| {
         let text = value.text()?;
@@ -218,7 +219,7 @@ fn secrets(value: &Value<'_, '_>, environment: &[Variable]) -> Result<Vec<Bytes>
         if !is_variable(text) {
             return Err(not_a_variable(value, text));
         }
-        if environment.iter().any(|variable| variable.name == name) {
+        if open.contains(&name) {
             return Err(value.problem(
                 format!("{text} is in `environment`, too"),
                 "leave it out there: the value of a secret is no part of the manifest",
