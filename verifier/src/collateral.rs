@@ -17,7 +17,7 @@ pub const MAX_COLLATERAL_BYTES: usize = 4 << 20;
 #[non_exhaustive]
 pub enum CollateralError {
     /// The bytes are more than any collateral has.
-    #[error("the collateral has {length} bytes; the limit is {MAX_COLLATERAL_BYTES}")]
+    #[error("the collateral has more than {MAX_COLLATERAL_BYTES} bytes")]
     TooLong {
         /// How many bytes there are.
         length: usize,

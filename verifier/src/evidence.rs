@@ -21,7 +21,7 @@ pub const MAX_EVIDENCE_BYTES: usize = 1 << 20;
 #[non_exhaustive]
 pub enum EvidenceError {
     /// The bytes are more than any evidence has.
-    #[error("{length} bytes; the limit is {MAX_EVIDENCE_BYTES}")]
+    #[error("more than {MAX_EVIDENCE_BYTES} bytes")]
     TooLong {
         /// How many bytes there are.
         length: usize,

@@ -38,7 +38,7 @@ pub enum PolicyError {
         problem: String,
     },
     /// The text is longer than [`MAX_POLICY_BYTES`].
-    #[error("the policy has {length} bytes; the limit is {MAX_POLICY_BYTES}")]
+    #[error("the policy has more than {MAX_POLICY_BYTES} bytes")]
     TooLong {
         /// How many bytes it has.
         length: usize,
