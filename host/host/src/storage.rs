@@ -72,7 +72,11 @@ impl StorageError {
                 io::ErrorKind::PermissionDenied => {
                     "check the permissions of the file and its folder".into()
                 }
-                io::ErrorKind::ReadOnlyFilesystem => "mount it with --read-only".into(),
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "name a file on a disk that can be written; one that exists can also be \
+                     mounted read-only"
+                        .into()
+                }
                 _ => "check the path: its folder must exist".into(),
             },
             StorageError::Missing { .. } => "create it first: `twine volume create`".into(),
