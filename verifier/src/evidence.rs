@@ -6,6 +6,7 @@ use crate::chain::Chain;
 use crate::claims::{self, Claims};
 use crate::collateral::Collateral;
 use crate::crypto::Graviola;
+use crate::roots::Roots;
 use dcap_qvl::config::PckCa;
 use dcap_qvl::intel::{self, PckExtension};
 use dcap_qvl::quote::{EnclaveReport, Quote, Report};
@@ -156,6 +157,14 @@ impl Evidence {
             },
             tee: self.tee(),
         })
+    }
+
+    /// Returns whether the certificates in the quote claim to lead to the simulation's root. Then no
+    /// collateral makes it evidence of hardware.
+    pub fn is_simulated(&self, roots: &Roots) -> bool {
+        let chain = self.quote.raw_cert_chain().ok().and_then(|pem| Chain::from_pem(pem).ok());
+        let names = |root| chain.and_then(|chain| chain.names(root));
+        roots.simulation().and_then(names) == Some(true)
     }
 
     /// Returns the kind of environment that the quote is of.

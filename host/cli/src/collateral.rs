@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use twine_verifier::{
     Collateral, Evidence, FetchError, Fetcher, MAX_COLLATERAL_BYTES, Moment, Platform, Policy,
-    Root, Update, kept,
+    Root, Roots, Update, kept,
 };
 
 /// Where to get collateral.
@@ -57,34 +57,43 @@ pub(crate) struct Found {
 }
 
 impl Options {
-    /// Returns collateral for evidence, by a policy, at a time.
+    /// Returns collateral for evidence, by a policy, at a time. Evidence that no collateral makes good
+    /// gets that of the simulation: the verdict says what is wrong with it, and nobody is asked.
     pub(crate) fn find(
         &self,
         evidence: &[u8],
         policy: &Policy,
+        roots: &Roots,
         at: Moment,
     ) -> Result<Found, Failure> {
         let only = |collateral| Ok(Found { collateral, early: None });
-        match (&self.collateral, &policy.root) {
-            (Some(folder), _) if folder.is_dir() => {
-                only(in_folder(folder, &platform(evidence)?, self.update.into())?)
-            }
-            (Some(file), _) => only(parse(&input::whole_or_standard(file, MAX_COLLATERAL_BYTES)?)?),
-            (None, Root::Simulation) => {
-                // Nobody is asked, but a mistake in the address shows before it matters.
-                if let Some(address) = &self.pccs {
-                    Fetcher::pccs(address).map_err(not_fetched)?;
-                }
-                let json = sgx_sim_quoting::collateral(at.0).map_err(|error| {
-                    Failure::new(
-                        format!("there is no collateral of the simulation: {error}"),
-                        "name a time from 2020 to 2048 with --at",
-                    )
-                })?;
-                only(parse(json.as_bytes())?)
-            }
-            (None, _) => self.fetch(&platform(evidence)?, policy, at),
+        if let Some(file) = self.collateral.as_ref().filter(|path| !path.is_dir()) {
+            return only(parse(&input::whole_or_standard(file, MAX_COLLATERAL_BYTES)?)?);
         }
+        let found = Evidence::parse(evidence).ok().filter(|found| !found.is_simulated(roots));
+        match (found, &self.collateral) {
+            (Some(found), Some(folder)) => {
+                only(in_folder(folder, &platform(&found)?, self.update.into())?)
+            }
+            (Some(found), None) if policy.root != Root::Simulation => {
+                self.fetch(&platform(&found)?, policy, at)
+            }
+            _ => only(self.of_simulation(at)?),
+        }
+    }
+
+    fn of_simulation(&self, at: Moment) -> Result<Collateral, Failure> {
+        // Nobody is asked, but a mistake in the address shows before it matters.
+        if let Some(address) = &self.pccs {
+            Fetcher::pccs(address).map_err(not_fetched)?;
+        }
+        let json = sgx_sim_quoting::collateral(at.0).map_err(|error| {
+            Failure::new(
+                format!("there is no collateral of the simulation: {error}"),
+                "name a time from 2020 to 2048 with --at",
+            )
+        })?;
+        parse(json.as_bytes())
     }
 
     fn fetch(&self, platform: &Platform, policy: &Policy, at: Moment) -> Result<Found, Failure> {
@@ -119,21 +128,23 @@ impl Options {
 }
 
 fn not_fetched(error: FetchError) -> Failure {
-    Failure::new(
-        error,
-        "name a service that can be reached with --pccs URL, or collateral in a file with \
-         --collateral FILE",
-    )
+    let remedy = match error {
+        FetchError::Tee => "use a verifier for TDX",
+        _ => {
+            "name a service that can be reached with --pccs URL, or collateral in a file with \
+             --collateral FILE"
+        }
+    };
+    Failure::new(error, remedy)
 }
 
 /// Returns the platform whose collateral evidence needs.
-fn platform(evidence: &[u8]) -> Result<Platform, Failure> {
-    let remedy = "name its collateral in a file: --collateral FILE";
-    let evidence = Evidence::parse(evidence).map_err(|error| {
-        Failure::new(format!("the platform of the evidence is not known: {error}"), remedy)
-    })?;
+fn platform(evidence: &Evidence) -> Result<Platform, Failure> {
     evidence.platform().ok_or_else(|| {
-        Failure::new("the quote does not carry the certificate of its platform", remedy)
+        Failure::new(
+            "the quote does not carry the certificate of its platform",
+            "name its collateral in a file: --collateral FILE",
+        )
     })
 }
 

@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let at = arguments.at.unwrap_or_else(now);
     let key = arguments.key.as_deref().map(public_key).transpose()?;
     let roots = Roots::with_simulation(sgx_sim_quoting::root_certificate().to_vec());
-    let found = arguments.collateral.find(&evidence, &policy, at)?;
+    let found = arguments.collateral.find(&evidence, &policy, &roots, at)?;
     let request = Request {
         evidence: &evidence,
         collateral: &found.collateral,

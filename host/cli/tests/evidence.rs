@@ -144,6 +144,23 @@ fn simulated_evidence_is_never_accepted_as_hardware() {
     }
 }
 
+#[test]
+fn what_no_collateral_makes_good_is_refused_without_a_network() {
+    let folder = prepared();
+    launch(&folder, &[]).printed("started\n");
+    edit_policy(&folder, "root = \"simulation\"", "root = \"intel\"");
+    folder.file("text", "no evidence");
+    fs::create_dir(folder.path().join("kept")).unwrap();
+    for collateral in [["--pccs", "http://127.0.0.1:1"], ["--collateral", "kept"]] {
+        for (name, check) in [("evidence", "simulated"), ("text", "format")] {
+            let usual = ["verify", name, "--policy", "policy.toml"];
+            let ended = in_folder(&folder, &[&usual[..], &collateral].concat());
+            ended.failed_with(3, "the evidence is refused");
+            assert!(ended.out.contains(&format!("FAILED  {check} ")), "{ended:?}");
+        }
+    }
+}
+
 /// Writes the collateral of the simulation into a file.
 fn root_collateral(folder: &Folder) -> String {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
