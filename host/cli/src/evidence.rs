@@ -2,10 +2,9 @@
 
 use crate::failure::Failure;
 use crate::mounts::Prepared;
-use crate::{input, output};
+use crate::output::{self, Kind};
 use clap::{Args, ValueEnum};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,16 +75,14 @@ impl fmt::Debug for Maker {
     }
 }
 
-/// How evidence starts: tag 60000 in CBOR, or a certificate in PEM.
-const STARTS: [&[u8]; 2] = [&[0xd9, 0xea, 0x60], b"-----BEGIN CERTIFICATE-----"];
-
-/// Limit on what is read of a file to see whether it starts as evidence does, in bytes.
-const MAX_START_BYTES: usize = 32;
-
-/// Whether the start of a file is that of evidence, or the file is empty.
-fn may_be_overwritten(start: &[u8]) -> bool {
-    start.is_empty() || STARTS.iter().any(|wanted| start.starts_with(wanted))
-}
+/// Files with evidence. A certificate without evidence is none, and a quote alone is not of a run.
+const FILES: Kind = Kind {
+    name: "evidence",
+    option: "--evidence",
+    is_one: |bytes| {
+        twine_verifier::Evidence::parse(bytes).is_ok_and(|found| found.claims().is_some())
+    },
+};
 
 impl EvidenceOptions {
     /// Checks that the evidence would overwrite nothing but older evidence. `prepared` has the files
@@ -94,20 +91,7 @@ impl EvidenceOptions {
     /// # Errors
     /// It would, or the file can't be read.
     pub(crate) fn check_file(&self, prepared: &Prepared) -> Result<(), Failure> {
-        let Some(file) = &self.evidence else { return Ok(()) };
-        // A pipe or a device is written to, and a file that is missing is made.
-        if !fs::metadata(file).is_ok_and(|found| found.is_file()) {
-            return Ok(());
-        }
-        let start = input::start(file, MAX_START_BYTES)
-            .map_err(|error| Failure::unreadable(file, &error))?;
-        if may_be_overwritten(&start) && !prepared.has_volume(file) {
-            return Ok(());
-        }
-        Err(Failure::new(
-            format!("{} is there, and is no evidence: it is not overwritten", file.display()),
-            "name another file: --evidence FILE",
-        ))
+        prepared.check_output(&FILES, self.evidence.as_deref())
     }
 
     /// Prepares what the options ask for. `None` if they ask for no evidence.

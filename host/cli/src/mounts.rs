@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::key::{Key, key_forms};
 use crate::oci::Files;
+use crate::output::Kind;
 use crate::print::print_error;
 use crate::size;
 use clap::Args;
@@ -257,9 +258,17 @@ fn bad_size(text: &str, error: &str) -> Failure {
 }
 
 impl Prepared {
-    /// Whether this file is that of one of the volumes.
-    pub(crate) fn has_volume(&self, path: &Path) -> bool {
-        self.files.iter().any(|volume| same_file(volume, path))
+    /// Checks that a file of this kind, which the run is to write, overwrites nothing but an older
+    /// one, and no volume of the run. These are empty where they are new.
+    ///
+    /// # Errors
+    /// It would, or the file can't be read.
+    pub(crate) fn check_output(&self, kind: &Kind, path: Option<&Path>) -> Result<(), Failure> {
+        let Some(path) = path else { return Ok(()) };
+        match self.files.iter().any(|volume| same_file(volume, path)) {
+            true => Err(kind.refused(path)),
+            false => kind.check(path),
+        }
     }
 
     /// Mounts `source` at `guest`.

@@ -1,11 +1,53 @@
 //! Writes whole files, so that a failure leaves no part of one.
 
 use crate::failure::Failure;
+use crate::input;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// Limit on what is read of a file to see whether it is an older one, in bytes.
+const MAX_OLDER_BYTES: usize = 1 << 20;
+
+/// A kind of file that a run writes.
+pub(crate) struct Kind {
+    /// What such a file is, after "is".
+    pub name: &'static str,
+    /// The option that names it.
+    pub option: &'static str,
+    /// Whether a file is one, by its first [`MAX_OLDER_BYTES`].
+    pub is_one: fn(&[u8]) -> bool,
+}
+
+impl Kind {
+    /// Checks that nothing is overwritten but an older file of this kind, or an empty one. A pipe or
+    /// a device is written to, and a file that is missing is made.
+    ///
+    /// # Errors
+    /// Another file would be, or it can't be read.
+    pub(crate) fn check(&self, path: &Path) -> Result<(), Failure> {
+        if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+            return Ok(());
+        }
+        let found = input::start(path, MAX_OLDER_BYTES)
+            .map_err(|error| Failure::unreadable(path, &error))?;
+        match found.is_empty() || (self.is_one)(&found) {
+            true => Ok(()),
+            false => Err(self.refused(path)),
+        }
+    }
+
+    /// Returns the failure of a run that would overwrite a file of another kind.
+    pub(crate) fn refused(&self, path: &Path) -> Failure {
+        let Kind { name, option, is_one: _ } = self;
+        Failure::new(
+            format!("{} is there, and is no {name}: it is not overwritten", path.display()),
+            format!("name another file: {option} FILE"),
+        )
+    }
+}
 
 /// Writes a file that must not be there yet, with these permissions. If that fails, no part of it
 /// stays.

@@ -1,6 +1,8 @@
 //! Reports about a run: `--stats` and `--stats-json`.
 
 use crate::failure::Failure;
+use crate::mounts::Prepared;
+use crate::output::{self, Kind};
 use crate::print::print_error;
 use clap::Args;
 use std::path::PathBuf;
@@ -14,7 +16,8 @@ pub(crate) struct ReportOptions {
     #[arg(long)]
     stats: bool,
 
-    /// Write counts and times of the run to FILE as JSON
+    /// Write counts and times of the run to FILE as JSON. Older ones in FILE are replaced, and nothing
+    /// else
     #[arg(long, value_name = "FILE")]
     stats_json: Option<PathBuf>,
 
@@ -23,7 +26,22 @@ pub(crate) struct ReportOptions {
     pub quiet: bool,
 }
 
+/// Files with counts and times of a run. [`json`] makes their start.
+const FILES: Kind = Kind {
+    name: "file of statistics",
+    option: "--stats-json",
+    is_one: |bytes| bytes.starts_with(b"{\n  \"milliseconds\": {\n"),
+};
+
 impl ReportOptions {
+    /// Checks that the statistics would overwrite nothing but older ones.
+    ///
+    /// # Errors
+    /// They would, or the file can't be read.
+    pub(crate) fn check_file(&self, prepared: &Prepared) -> Result<(), Failure> {
+        prepared.check_output(&FILES, self.stats_json.as_deref())
+    }
+
     /// Whether the enclave must count for these reports.
     pub(crate) fn statistics(&self) -> bool {
         self.stats || self.stats_json.is_some()
@@ -40,7 +58,9 @@ impl ReportOptions {
             print_table(report);
         }
         if let Some(path) = &self.stats_json {
-            std::fs::write(path, format!("{:#}\n", json(report))).map_err(|error| {
+            // Since the first check, the run may have written its evidence there.
+            FILES.check(path)?;
+            output::replace(path, format!("{:#}\n", json(report)).as_bytes()).map_err(|error| {
                 Failure::system(
                     format!("{} can't be written: {error}", path.display()),
                     &error,

@@ -286,6 +286,7 @@ impl Run {
     /// Runs the program, and returns the command's exit code.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         self.evidence.check_file(&self.prepared)?;
+        self.report_options.check_file(&self.prepared)?;
         let (image, platform) =
             self.target.choose(self.program.len(), self.report_options.quiet)?;
         // `made` is declared first, so that it is dropped last: it removes files whose locks are

@@ -272,9 +272,12 @@ fn evidence_replaces_older_evidence_and_nothing_else() {
         let usual = ["run", "-q", "--evidence", file];
         in_folder(&folder, &[&usual[..], options, &["hello.wat"]].concat())
     };
-    for (name, contents) in
-        [("key", &b"0123456789abcdef"[..]), ("m.manifest", &[0xd2]), ("b", b" ")]
-    {
+    for (name, contents) in [
+        ("key", &b"0123456789abcdef"[..]),
+        ("m.manifest", &[0xd2]),
+        ("b", b" "),
+        ("server.pem", b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
+    ] {
         let path = folder.file(name, contents);
         run(name, &[]).failed_with(1, &format!("{name} is there, and is no evidence"));
         assert_eq!(fs::read(path).unwrap(), contents);
@@ -292,6 +295,25 @@ fn evidence_replaces_older_evidence_and_nothing_else() {
     let left: Vec<_> =
         fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains(".part")), "{left:?}");
+}
+
+#[test]
+fn statistics_replace_older_ones_and_nothing_else() {
+    let folder = prepared();
+    let run = |file: &str, options: &[&str]| {
+        let usual = ["run", "-q", "--stats-json", file];
+        in_folder(&folder, &[&usual[..], options, &["hello.wat"]].concat())
+    };
+    let path = folder.file("package.json", "{}\n");
+    run("package.json", &[]).failed_with(1, "package.json is there, and is no file of statistics");
+    assert_eq!(fs::read(path).unwrap(), b"{}\n");
+    run("new.vol", &["--dir", "new.vol"]).failed_with(1, "new.vol is there");
+    for _ in 0..2 {
+        run("stats.json", &[]).printed("started\n");
+    }
+    // The evidence of the same run is no older file of its statistics.
+    run("both", &["--evidence", "both"]).failed_with(1, "both is there");
+    assert!(fs::read(folder.path().join("both")).unwrap().starts_with(&[0xd9, 0xea, 0x60]));
 }
 
 #[test]
