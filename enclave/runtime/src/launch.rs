@@ -234,11 +234,12 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         timings.compile = watch.lap();
         compiled
     };
-    let terms = terms(launch, &environment, compiled.sha256());
-    let engine = engine_of(&compiled);
+    // Most runs have neither a manifest nor evidence, and need none of both.
+    let terms = || terms(launch, &environment, compiled.sha256());
+    let engine = || engine_of(&compiled);
     let deployment = match &signed {
         None => None,
-        Some(signed) => match allowed(signed, &terms, &engine) {
+        Some(signed) => match allowed(signed, &terms(), &engine()) {
             Ok(deployment) => Some(deployment),
             Err(refusal) => return not_allowed(signed, &refusal),
         },
@@ -254,7 +255,7 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     };
     // Before anything of the program runs.
     if let Some(request) = &launch.evidence
-        && let Err(error) = attestation::hand_over(request, subject(terms, engine, deployment))
+        && let Err(error) = attestation::hand_over(request, subject(terms(), engine(), deployment))
     {
         return no_evidence(&error);
     }
