@@ -182,7 +182,7 @@ fn print(verdict: &Verdict) {
     let left_out: Vec<_> = verdict
         .checks()
         .iter()
-        .filter(|check| check.result == Outcome::NotChecked)
+        .filter(|check| line(check).is_none())
         .map(|check| check.name.to_string())
         .collect();
     if !left_out.is_empty() {
