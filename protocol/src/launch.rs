@@ -56,8 +56,8 @@ pub struct Launch {
     /// Limit on the threads that compile at once. The number of the image's threads is another
     /// limit.
     pub compile_threads: u64,
-    /// Whether to have the host keep the program's compiled code, sealed, for later runs.
-    pub keep_code: bool,
+    /// Whether to have the host cache the program's compiled code, sealed, for later runs.
+    pub cache_code: bool,
     /// Names of variables in the environment whose values are secret. Evidence has only the names.
     pub secrets: Vec<Vec<u8>>,
     /// Where the program's standard streams lead.
@@ -371,7 +371,7 @@ mod tests {
             explicit_checks: true,
             compiler: Compiler::BaselineIfPossible,
             compile_threads: 2,
-            keep_code: true,
+            cache_code: true,
             secrets: vec!["TOKEN".into()],
             streams: Streams { stdin: Stream::None, ..Streams::default() },
             diagnostics: Diagnostics { backtraces: true, statistics: false },

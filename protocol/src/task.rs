@@ -12,7 +12,7 @@ pub enum Task {
     /// Run the program.
     #[default]
     Program,
-    /// Compile the program and have the host keep its code (`twine compile`).
+    /// Compile the program and have the host cache its code (`twine compile`).
     Compile,
     /// Work on a protected volume (`twine volume`).
     Volume(Box<VolumeTask>),

@@ -200,7 +200,7 @@ fn one<'a>(
             assert!(pieces.is_err() || total <= MAX_PROGRAM);
         }
         3 => {
-            if let Ok(Some(code)) = boundary.kept_code() {
+            if let Ok(Some(code)) = boundary.cached_code() {
                 assert!(code.len() as u64 <= MAX_CODE);
                 if let Some(part) = code.part(8 * u64::from(call >> 5), length) {
                     part.copy_in(bytes);

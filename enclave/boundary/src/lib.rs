@@ -238,7 +238,7 @@ impl<R: RawCall> Boundary<R> {
     ///
     /// # Errors
     /// A refused address.
-    pub fn kept_code(&self) -> Result<Option<HostSlice>, Error> {
+    pub fn cached_code(&self) -> Result<Option<HostSlice>, Error> {
         match stub::code_load(&self.raw) {
             HostRange { length: 0, .. } => Ok(None),
             answer => self.slice("compiled code", answer, MAX_CODE).map(Some),

@@ -34,7 +34,7 @@ fn no_bad_pointer_is_taken_for_the_launch_request_or_the_program() {
             );
             if length != 0 {
                 assert!(
-                    matches!(host.kept_code(), Err(Error::Pointer { .. })),
+                    matches!(host.cached_code(), Err(Error::Pointer { .. })),
                     "code at {pointer:#x}, {length} bytes"
                 );
             }
@@ -62,7 +62,7 @@ fn lengths_beyond_the_bounds_are_refused_before_anything_is_read() {
     for length in [MAX_PROGRAM + 1, 1 << 40, u64::MAX / 2, u64::MAX - 8, u64::MAX] {
         let host = boundary(&enclave.range(), |_, _| (8, length));
         let pieces = host.program_in_pieces(|_| panic!("a piece of what was refused"));
-        let code = host.kept_code().map(drop);
+        let code = host.cached_code().map(drop);
         for error in [host.launch().map(drop), host.program().map(drop), pieces, code] {
             assert!(
                 matches!(error, Err(Error::Pointer { source: PointerError::TooLong { .. }, .. })),

@@ -45,7 +45,7 @@ pub(crate) struct Compilation {
 ///
 /// Cached code that cannot be loaded is no error: the program is compiled again.
 pub(crate) fn load(wanted: &Compilation, opened: impl FnOnce()) -> Option<Compiled> {
-    let sealed = host().kept_code().ok()??;
+    let sealed = host().cached_code().ok()??;
     let (compiled, sha256) = thread::scope(|scope| {
         let hashing = thread::Builder::new().spawn_scoped(scope, program_hash);
         let compiled = open(sealed, &[], wanted);
@@ -196,11 +196,11 @@ fn additional(about: &[u8], length: usize, context: &[u8]) -> Vec<u8> {
 
 /// Has the host store the program's sealed code. Returns whether the host did. If it did not, a
 /// later run compiles again.
-pub(crate) fn keep(compiled: &Compiled, limits: &Limits) -> bool {
-    try_keep(compiled, limits).is_some()
+pub(crate) fn store(compiled: &Compiled, limits: &Limits) -> bool {
+    try_store(compiled, limits).is_some()
 }
 
-fn try_keep(compiled: &Compiled, limits: &Limits) -> Option<()> {
+fn try_store(compiled: &Compiled, limits: &Limits) -> Option<()> {
     let (length, pieces) = seal(compiled, &[], limits)?;
     host().store_code(length, pieces).ok()
 }

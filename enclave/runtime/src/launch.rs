@@ -171,10 +171,10 @@ pub(crate) fn compilation_for(
 
 /// Compiles the program and has the host store its code.
 fn compile_program(launch: &Launch) -> End {
-    let kept = End::Exited { code: 0, results: Vec::new() };
+    let cached = End::Exited { code: 0, results: Vec::new() };
     let wanted = compilation(launch);
     if code_cache::load(&wanted, || ()).is_some() {
-        return kept;
+        return cached;
     }
     let program = match host().program() {
         Ok(bytes) => Identified::new(bytes),
@@ -182,9 +182,9 @@ fn compile_program(launch: &Launch) -> End {
     };
     let checked = program.check(&wanted.limits, None);
     match checked.and_then(|()| code_cache::compile(&program, &wanted)) {
-        Ok(compiled) if code_cache::keep(&compiled, &wanted.limits) => kept,
+        Ok(compiled) if code_cache::store(&compiled, &wanted.limits) => cached,
         Ok(_) => refused(
-            "the compiled code could not be kept".into(),
+            "the compiled code could not be cached".into(),
             "see that there is space, and that the folder can be written: TWINE_CACHE names it"
                 .into(),
         ),
@@ -212,10 +212,10 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     // Evaluated only after the program was received, if no cached code is used.
     let wanted = LazyCell::new(|| compilation(launch));
     let opened = || timings.compile = watch.lap();
-    let kept = launch.keep_code.then(|| code_cache::load(&wanted, opened)).flatten();
-    let compiled = if let Some(kept) = kept {
+    let cached = launch.cache_code.then(|| code_cache::load(&wanted, opened)).flatten();
+    let compiled = if let Some(cached) = cached {
         timings.receive = watch.lap();
-        kept
+        cached
     } else {
         let program = match host().program() {
             Ok(bytes) => Identified::new(bytes),
@@ -227,9 +227,9 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
             Ok(compiled) => compiled,
             Err(error) => return refused_program(&error),
         };
-        if launch.keep_code {
+        if launch.cache_code {
             // If this fails, the next run compiles again.
-            let _ = code_cache::keep(&compiled, &wanted.limits);
+            let _ = code_cache::store(&compiled, &wanted.limits);
         }
         timings.compile = watch.lap();
         compiled

@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         explicit_checks: arguments.target.no_guard_pages,
         compiler: if baseline { Compiler::Baseline } else { Compiler::Optimizing },
         compile_threads: threads(),
-        keep_code: true,
+        cache_code: true,
         ..Launch::default()
     };
     let code =
@@ -111,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         if arguments.json {
             print_line!(
                 "{:#}",
-                json!({ "program": arguments.program.display().to_string(), "kept": false })
+                json!({ "program": arguments.program.display().to_string(), "cached": false })
             );
         } else if !arguments.quiet {
             print_line!("another process is compiling {}", arguments.program.display());
@@ -138,7 +138,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let seconds = begun.elapsed().as_secs_f64();
     if arguments.json {
         let program = arguments.program.display().to_string();
-        let value = json!({ "program": program, "kept": true, "bytes": bytes, "seconds": seconds });
+        let value =
+            json!({ "program": program, "cached": true, "bytes": bytes, "seconds": seconds });
         print_line!("{value:#}");
     } else if !arguments.quiet {
         print_line!(

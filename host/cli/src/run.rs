@@ -328,7 +328,7 @@ impl Run {
         });
         resources.code = plan.code;
         launch.compiler = plan.compiler;
-        launch.keep_code = resources.code.is_some();
+        launch.cache_code = resources.code.is_some();
         if !self.report_options.quiet {
             compile::announce(&self.name, self.program.len(), resources.code.as_ref());
         }

@@ -16,7 +16,7 @@ fn with_cache(folder: &Folder) -> Command {
 }
 
 /// Returns the names of the files in the cache, in order.
-fn kept(folder: &Folder) -> Vec<String> {
+fn cached(folder: &Folder) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder.path().join("cache")) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -52,15 +52,15 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     let compiled = run(with_cache(&folder).args(["compile", "--tee", "sim"]).arg(&program));
     assert_eq!(compiled.code, Some(0), "{compiled:?}");
     assert!(compiled.out.contains("of code cached"), "{compiled:?}");
-    assert_eq!(kept(&folder).len(), 1);
+    assert_eq!(cached(&folder).len(), 1);
     let json = |arguments: &[&str]| -> serde_json::Value {
         serde_json::from_str(&run(with_cache(&folder).args(arguments)).out).unwrap()
     };
     let compiled = json(&["compile", "--json", &program.display().to_string()]);
     let listed = json(&["cache", "ls", "--json"]);
-    assert_eq!(compiled["kept"], true);
+    assert_eq!(compiled["cached"], true);
     assert_eq!(compiled["bytes"], listed[0]["bytes"]);
-    assert_eq!(format!("{}.code", listed[0]["name"].as_str().unwrap()), kept(&folder)[0]);
+    assert_eq!(format!("{}.code", listed[0]["name"].as_str().unwrap()), cached(&folder)[0]);
     let (ended, stored) = runs(&folder, &program, &[]);
     assert_eq!((ended.code, stored), (Some(0), false), "{ended:?}");
     // Other settings require other code.
@@ -68,7 +68,7 @@ fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
     assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
     let (ended, stored) = runs(&folder, &program, &["--no-guard-pages"]);
     assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
-    assert_eq!(kept(&folder).len(), 3, "{:?}", kept(&folder));
+    assert_eq!(cached(&folder).len(), 3, "{:?}", cached(&folder));
 }
 
 /// The file has pieces of 256 KiB, each after a tag of 16 bytes. They follow a head of 104 bytes.
@@ -80,7 +80,7 @@ fn cached_code_that_was_changed_truncated_or_reordered_is_compiled_again() {
     let program = built("guests/ripgrep.wasm");
     let options = ["--compiler", "baseline"];
     assert!(runs(&folder, &program, &options).1);
-    let path = folder.path().join("cache").join(&kept(&folder)[0]);
+    let path = folder.path().join("cache").join(&cached(&folder)[0]);
     let whole = fs::read(&path).unwrap();
     let (length, last) = (whole.len(), (whole.len() - PIECES) / PIECE * PIECE + PIECES);
     assert!(last > PIECES + PIECE, "there are three pieces at least");
@@ -114,7 +114,7 @@ fn code_of_both_compilers_gives_the_same_output_and_is_cached_separately() {
     assert!(stored);
     assert_eq!((optimizing.code, baseline.code), (Some(0), Some(0)), "{baseline:?}");
     assert_eq!(steady(&optimizing.out), steady(&baseline.out));
-    assert_eq!(kept(&folder).len(), 2);
+    assert_eq!(cached(&folder).len(), 2);
     let (again, stored) = runs(&folder, &program, &["--compiler", "baseline"]);
     assert_eq!((steady(&again.out), stored), (steady(&baseline.out), false));
 }
@@ -150,11 +150,11 @@ fn with_auto_the_next_start_has_optimized_code() {
     let (ended, stored) = runs(&folder, &program, &["--compiler", "auto"]);
     assert_eq!((ended.code, stored), (Some(0), true), "{ended:?}");
     let begun = Instant::now();
-    while kept(&folder).len() < 2 {
+    while cached(&folder).len() < 2 {
         assert!(begun.elapsed() < Duration::from_secs(300), "nobody has compiled it");
         std::thread::sleep(Duration::from_millis(50));
     }
-    let optimized = kept(&folder).into_iter().find(|name| !name.contains("baseline")).unwrap();
+    let optimized = cached(&folder).into_iter().find(|name| !name.contains("baseline")).unwrap();
     let before = fs::metadata(folder.path().join("cache").join(&optimized)).unwrap().len();
     let (ended, stored) = runs(&folder, &program, &["--compiler", "auto"]);
     assert_eq!((ended.code, stored), (Some(0), false), "{ended:?}");

@@ -177,7 +177,7 @@ fn no_page_is_writable_and_executable_whatever_the_driver_refuses() {
     let path = folder("exclusive").join("code");
     let run = |kernel| {
         let resources = Resources { code: Some(CodeFile::new(&path)), ..Resources::default() };
-        let launch = Launch { keep_code: true, ..launch() };
+        let launch = Launch { cache_code: true, ..launch() };
         run_with(kernel, &image("twine.sgxs"), &launch, resources)
     };
     run(kernel()).unwrap();
@@ -244,20 +244,20 @@ fn folder(name: &str) -> PathBuf {
 fn code_cached_under_another_microcode_is_not_used() {
     let path = folder("microcode").join("code");
     // Runs the program, and returns the cached code after the run.
-    let kept = |version: u8| {
+    let cached = |version: u8| {
         let resources = Resources { code: Some(CodeFile::new(&path)), ..Resources::default() };
         let image = image("twine.sgxs");
-        let launch = Launch { keep_code: true, ..launch() };
+        let launch = Launch { cache_code: true, ..launch() };
         let report = run_with(at_version(version), &image, &launch, resources).unwrap();
         assert!(matches!(report.outcome.end, End::Exited { code: 7, .. }), "{report:?}");
         std::fs::read(&path).unwrap()
     };
-    let old = kept(1);
-    assert_eq!(kept(1), old, "it is taken");
-    let new = kept(2);
+    let old = cached(1);
+    assert_eq!(cached(1), old, "it is taken");
+    let new = cached(2);
     assert_ne!(new, old, "it is made anew");
-    assert_eq!(kept(2), new);
-    assert_ne!(kept(1), new, "its key is not to be had");
+    assert_eq!(cached(2), new);
+    assert_ne!(cached(1), new, "its key is not to be had");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub fn launches() -> Vec<Launch> {
         explicit_checks: true,
         compiler: Compiler::BaselineIfPossible,
         compile_threads: 2,
-        keep_code: true,
+        cache_code: true,
         secrets: vec!["HOME".into()],
         streams: Streams { stdin: Stream::None, ..Streams::default() },
         diagnostics: Diagnostics { backtraces: true, statistics: false },
