@@ -4,16 +4,18 @@
 //! the body. A body of kind [`Kind::Message`] is a message in CBOR. All other kinds are pieces of
 //! byte streams.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 /// Size of a frame without its body, in bytes.
 pub const HEAD_BYTES: usize = 5;
 
-/// Limit on the size of a piece of a byte stream, in bytes.
-pub const MAX_PIECE: usize = 64 << 10;
+/// Limit on the size of a piece of a byte stream, in bytes. The largest frame of a piece fills four
+/// records of TLS.
+pub const MAX_PIECE: usize = (64 << 10) - HEAD_BYTES;
 
 /// Limit on the size of a message, in bytes. A signed manifest and its secrets fit.
-pub const MAX_MESSAGE: usize = 4 << 20;
+pub const MAX_MESSAGE: usize = 2 << 20;
 
 /// Limit on the size of a message from a client that has not proved who it is, in bytes.
 pub const MAX_EARLY_MESSAGE: usize = 8 << 10;
@@ -89,9 +91,21 @@ impl std::error::Error for Error {}
 
 /// Returns the head of a frame with a body of `length` bytes, which are at most [`MAX_MESSAGE`].
 pub fn head(kind: Kind, length: usize) -> [u8; HEAD_BYTES] {
-    let length = u32::try_from(length).expect("bodies have at most 4 MiB");
+    let length = u32::try_from(length).expect("bodies have at most 2 MiB");
     let [a, b, c, d] = length.to_be_bytes();
     [kind.code(), a, b, c, d]
+}
+
+/// Returns at most `most` of the bytes from the place `from` on, in two parts.
+pub fn part(bytes: &VecDeque<u8>, from: usize, most: usize) -> [&[u8]; 2] {
+    let (first, second) = bytes.as_slices();
+    let until = from.saturating_add(most).min(bytes.len());
+    let part = |slice: &'_ [u8], before: usize| {
+        let end = until.saturating_sub(before).min(slice.len());
+        from.saturating_sub(before).min(end)..end
+    };
+    let (in_first, in_second) = (part(first, 0), part(second, first.len()));
+    [first.get(in_first).unwrap_or_default(), second.get(in_second).unwrap_or_default()]
 }
 
 /// Takes frames out of a stream of bytes, which comes in pieces of any size.
@@ -123,11 +137,24 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many bytes the next frame has, as far as that is known: those that its head announces, or
+    /// those that are here.
+    pub fn announced(&self) -> usize {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match rest.split_first_chunk::<HEAD_BYTES>() {
+            Some((&[_, a, b, c, d], _)) => {
+                let length = usize::try_from(u32::from_be_bytes([a, b, c, d]));
+                length.unwrap_or(usize::MAX).saturating_add(HEAD_BYTES)
+            }
+            None => rest.len(),
+        }
+    }
+
     /// Takes the next frame. `None` if it is not complete yet.
     ///
     /// # Errors
     /// The bytes are not a frame. Then the rest of the stream can't be read either.
-    pub fn next(&mut self) -> Result<Option<Frame>, Error> {
+    pub fn take(&mut self) -> Result<Option<Frame>, Error> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let Some((&[code, a, b, c, d], body)) = rest.split_first_chunk::<HEAD_BYTES>() else {
             return Ok(None);
@@ -167,7 +194,7 @@ mod tests {
             let mut found = Vec::new();
             for piece in stream.chunks(size) {
                 decoder.push(piece);
-                while let Some(Frame { kind, body }) = decoder.next().unwrap() {
+                while let Some(Frame { kind, body }) = decoder.take().unwrap() {
                     found.push((kind, body));
                 }
             }
@@ -176,20 +203,38 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_queue_is_what_the_queue_has_there() {
+        for turned in 0..8 {
+            let mut queue: VecDeque<u8> = VecDeque::with_capacity(8);
+            queue.extend(vec![0; turned]);
+            queue.drain(..turned);
+            queue.extend(1..=7);
+            let all: Vec<u8> = queue.iter().copied().collect();
+            for from in 0..10 {
+                for most in [0, 1, 3, 7, 8, usize::MAX] {
+                    let expected: Vec<u8> = all.iter().skip(from).take(most).copied().collect();
+                    assert_eq!(part(&queue, from, most).concat(), expected, "{from}, {most}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_is_too_long_or_unknown_is_refused_by_its_head() {
         let mut decoder = Decoder::new(MAX_EARLY_MESSAGE);
         decoder.push(&head(Kind::Message, MAX_EARLY_MESSAGE + 1));
         let wrong = Error::TooLong { length: MAX_EARLY_MESSAGE + 1, limit: MAX_EARLY_MESSAGE };
-        assert_eq!(decoder.next(), Err(wrong));
+        assert_eq!(decoder.take(), Err(wrong));
+        assert_eq!(decoder.announced(), HEAD_BYTES + MAX_EARLY_MESSAGE + 1);
         decoder.allow(MAX_MESSAGE);
-        assert_eq!(decoder.next(), Ok(None));
+        assert_eq!(decoder.take(), Ok(None));
 
         let mut decoder = Decoder::new(MAX_MESSAGE);
         decoder.push(&head(Kind::Output, MAX_PIECE + 1));
-        assert_eq!(decoder.next(), Err(Error::TooLong { length: MAX_PIECE + 1, limit: MAX_PIECE }));
+        assert_eq!(decoder.take(), Err(Error::TooLong { length: MAX_PIECE + 1, limit: MAX_PIECE }));
 
         let mut decoder = Decoder::new(MAX_MESSAGE);
         decoder.push(&[9, 0, 0, 0, 0]);
-        assert_eq!(decoder.next(), Err(Error::Kind(9)));
+        assert_eq!(decoder.take(), Err(Error::Kind(9)));
     }
 }

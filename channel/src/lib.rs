@@ -17,7 +17,14 @@
 //!                                   <---   Started
 //!   Input ...                       <-->   Credit, Output, Errors ...
 //!                                   <---   Ended
+//!   Thanks                          --->
 //! ```
+//!
+//! The client says how much output it has got (`Received`), and the enclave keeps what it has not. A
+//! client that lost its connection makes another one and sends `Attach` with its place in the output;
+//! `Started` says which place the enclave goes on from, and how much input has come. So nothing is
+//! lost or doubled. One client is attached at a time: the former one is refused what it sends. The
+//! end of a program is kept until the client has said `Thanks`, or was away for minutes.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -37,6 +44,9 @@
 )]
 
 pub mod frame;
+#[cfg(feature = "fuzzing")]
+#[allow(clippy::panic, reason = "in a function for fuzz targets, a panic is a finding")]
+pub mod fuzzing;
 pub mod message;
 
 /// The version of the protocol.

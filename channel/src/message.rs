@@ -291,7 +291,7 @@ pub struct Entry {
     /// What it does.
     #[n(4)]
     pub state: State,
-    /// How it ended, if it has.
+    /// How it ended, if it has, without results and backtrace.
     #[n(5)]
     pub end: Option<End>,
     /// How long it has been in this state, in seconds, by the host's clock.

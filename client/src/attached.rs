@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
-use twine_channel::frame::{Frame, Kind, MAX_PIECE, head};
+use twine_channel::frame::{Frame, Kind, MAX_PIECE, head, part};
 use twine_channel::message::{Answer, End, Position, Request};
 
 /// Something that happened while a client is attached.
@@ -84,13 +84,14 @@ impl Input {
         self.start += count as u64;
     }
 
-    /// Returns the next piece that may be sent. Empty if there is none.
-    fn next_piece(&mut self) -> Vec<u8> {
-        let from = (self.sent - self.start) as usize;
+    /// Returns the next piece that may be sent, as a frame.
+    fn next_frame(&mut self) -> Option<Vec<u8>> {
+        let from = usize::try_from(self.sent - self.start).unwrap_or(usize::MAX);
         let most = usize::try_from(self.allowed - self.sent).unwrap_or(usize::MAX).min(MAX_PIECE);
-        let piece: Vec<u8> = self.bytes.iter().skip(from).take(most).copied().collect();
-        self.sent += piece.len() as u64;
-        piece
+        let [first, second] = part(&self.bytes, from, most);
+        let length = first.len() + second.len();
+        self.sent += length as u64;
+        (length > 0).then(|| [&head(Kind::Input, length)[..], first, second].concat())
     }
 
     /// Whether everything was sent, and nothing follows.
@@ -180,6 +181,7 @@ fn read_socket(mut stream: TcpStream, connection: u64, sender: &SyncSender<Event
 pub struct Attached<'a> {
     proven: Proven,
     streams: &'a mut Streams,
+    missed: Position,
 }
 
 impl<'a> Attached<'a> {
@@ -195,6 +197,12 @@ impl<'a> Attached<'a> {
         let Answer::Started { from, input } = answer else {
             return Err(Error::Unexpected("an answer to another request".into()));
         };
+        let Position { output, errors } = streams.received;
+        let missed = (from.output.checked_sub(output), from.errors.checked_sub(errors));
+        let (Some(output), Some(errors)) = missed else {
+            return Err(Error::Unexpected("output that has come already".into()));
+        };
+        let missed = Position { output, errors };
         streams.input.begin(*input)?;
         streams.received = *from;
         streams.connection += 1;
@@ -204,7 +212,12 @@ impl<'a> Attached<'a> {
         let (copy, connection, sender) =
             (stream.try_clone()?, streams.connection, streams.sender.clone());
         thread::Builder::new().spawn(move || read_socket(copy, connection, &sender))?;
-        Ok(Attached { proven, streams })
+        Ok(Attached { proven, streams, missed })
+    }
+
+    /// How much output was dropped while nobody was attached, or before.
+    pub fn missed(&self) -> Position {
+        self.missed
     }
 
     /// Passes streams on, until the program ends. `write` gets the program's output.
@@ -299,12 +312,7 @@ impl<'a> Attached<'a> {
     }
 
     fn send_input(&mut self) -> Result<(), Error> {
-        loop {
-            let piece = self.streams.input.next_piece();
-            if piece.is_empty() {
-                break;
-            }
-            let frame = [&head(Kind::Input, piece.len())[..], &piece].concat();
+        while let Some(frame) = self.streams.input.next_frame() {
             self.proven.wire.send(&frame)?;
         }
         if self.streams.input.is_over() && !self.streams.input.told {
@@ -313,5 +321,57 @@ impl<'a> Attached<'a> {
         }
         self.streams.ask_for_input();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes the bodies of all frames that may be sent.
+    fn sent(input: &mut Input) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(frame) = input.next_frame() {
+            let (start, body) = frame.split_at(twine_channel::frame::HEAD_BYTES);
+            assert_eq!(start, head(Kind::Input, body.len()));
+            all.extend_from_slice(body);
+        }
+        all
+    }
+
+    #[test]
+    fn no_more_input_is_sent_than_was_allowed_and_none_is_lost_with_a_connection() {
+        let all: Vec<u8> = (0..200_000_u32).map(|place| (place % 253) as u8).collect();
+        let mut input = Input::default();
+        input.begin(0).unwrap();
+        input.bytes.extend(&all);
+        assert!(sent(&mut input).is_empty(), "nothing was allowed");
+        input.allowed += 100_000;
+        assert!(sent(&mut input) == all[..100_000]);
+        // Another connection, on whose other side less has come.
+        input.begin(70_001).unwrap();
+        assert!(sent(&mut input).is_empty());
+        input.allowed += 10;
+        assert!(sent(&mut input) == all[70_001..70_011]);
+        input.allowed = u64::MAX;
+        assert!(!input.is_over());
+        assert!(sent(&mut input) == all[70_011..]);
+        assert!(!input.is_over(), "more may come");
+        input.ended = true;
+        assert!(input.is_over());
+        input.begin(200_000).unwrap();
+        assert!(input.is_over() && input.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_place_in_the_input_that_was_never_sent_or_is_gone_is_refused() {
+        let mut input = Input::default();
+        input.bytes.extend([1, 2, 3]);
+        assert!(input.begin(4).is_err());
+        input.begin(2).unwrap();
+        assert!(input.begin(1).is_err());
+        assert!(input.begin(u64::MAX).is_err());
+        input.forget(u64::MAX);
+        assert_eq!((input.start, input.bytes.len()), (3, 0));
     }
 }

@@ -68,6 +68,23 @@ fn unexpected(answer: &Answer) -> Error {
 }
 
 impl Wire {
+    /// Sets how long sending may take.
+    fn within(&mut self, limit: TimeLimit) -> Result<&mut Self, Error> {
+        self.stream.set_write_timeout(Some(limit.left()?))?;
+        Ok(self)
+    }
+
+    /// Whether something has come, without waiting for it.
+    fn has_come(&self) -> Result<bool, Error> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        match peeked {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            peeked => Ok(peeked.map(|_| true)?),
+        }
+    }
+
     /// Sends bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.tls.writer().write_all(bytes)?;
@@ -84,9 +101,10 @@ impl Wire {
     /// Takes records that came from the socket.
     pub(crate) fn take(&mut self, mut records: &[u8]) -> Result<(), Error> {
         while !records.is_empty() {
-            self.tls.read_tls(&mut records)?;
+            let read = self.tls.read_tls(&mut records)?;
+            // Somebody between the two ends has changed something. Another connection may do.
             let processed = self.tls.process_new_packets();
-            processed.map_err(|error| Error::Unexpected(error.to_string()))?;
+            processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             let mut plain = Vec::new();
             match self.tls.reader().read_to_end(&mut plain) {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => {
@@ -95,13 +113,17 @@ impl Wire {
                 _ => {}
             }
             self.decoder.push(&plain);
+            // Nothing is read after the end.
+            if read == 0 {
+                break;
+            }
         }
         Ok(())
     }
 
     /// Returns the next frame, if it has come.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Error> {
-        self.decoder.next().map_err(|error| Error::Unexpected(error.to_string()))
+        self.decoder.take().map_err(|error| Error::Unexpected(error.to_string()))
     }
 
     /// Waits for a frame.
@@ -166,7 +188,7 @@ impl Connection {
         let mut nonce = [0; NONCE_BYTES];
         graviola::random::fill(&mut nonce)
             .map_err(|_| Error::Client("the CPU returns no random bytes".into()))?;
-        wire.ask(&Request::Hello { version: VERSION, nonce: nonce[..].into() })?;
+        wire.within(limit)?.ask(&Request::Hello { version: VERSION, nonce: nonce[..].into() })?;
         let evidence = match wire.answer(limit)? {
             Answer::Evidence { evidence } => evidence.0,
             answer => return Err(unexpected(&answer)),
@@ -192,7 +214,8 @@ impl Unproven {
         let Unproven { mut wire, nonce } = self;
         let exporter = wire.exporter(OWNER_LABEL, &nonce)?;
         let signature = sign(&channel::owner_message(&exporter)).map_err(Error::Client)?;
-        wire.ask(&Request::Prove { key: key.der().into(), signature: signature[..].into() })?;
+        wire.within(limit)?
+            .ask(&Request::Prove { key: key.der().into(), signature: signature[..].into() })?;
         match wire.answer(limit)? {
             Answer::Welcome => Ok(Proven { wire }),
             answer => Err(unexpected(&answer)),
@@ -206,7 +229,7 @@ impl Proven {
     /// # Errors
     /// The connection is lost, or the request was refused.
     pub fn ask(&mut self, request: &Request, limit: TimeLimit) -> Result<Answer, Error> {
-        self.wire.ask(request)?;
+        self.wire.within(limit)?.ask(request)?;
         match self.wire.answer(limit)? {
             answer @ Answer::Refused { .. } => Err(unexpected(&answer)),
             answer => Ok(answer),
@@ -235,12 +258,17 @@ impl Proven {
         mut progress: impl FnMut(u64),
         limit: TimeLimit,
     ) -> Result<Answer, Error> {
-        self.wire.ask(&Request::Upload { length: program.len() as u64 })?;
+        self.wire.within(limit)?.ask(&Request::Upload { length: program.len() as u64 })?;
         let mut sent = 0;
         for piece in program.chunks(MAX_PIECE) {
             let frame = [&head(Kind::Program, piece.len())[..], piece].concat();
+            let sent_it = match self.wire.has_come() {
+                Ok(false) => self.wire.within(limit).and_then(|wire| wire.send(&frame)),
+                Ok(true) => Err(Error::Unexpected("an answer before the end".into())),
+                Err(error) => Err(error),
+            };
             // The enclave may have refused it, and says why.
-            if let Err(error) = self.wire.send(&frame) {
+            if let Err(error) = sent_it {
                 return match self.wire.answer(limit) {
                     Ok(answer @ Answer::Refused { .. }) => Err(unexpected(&answer)),
                     _ => Err(error),
@@ -265,7 +293,7 @@ impl Proven {
         mut write: impl FnMut(Kind, &[u8]) -> io::Result<()>,
         limit: TimeLimit,
     ) -> Result<(), Error> {
-        self.wire.ask(request)?;
+        self.wire.within(limit)?.ask(request)?;
         loop {
             let Frame { kind, body } = self.wire.wait(limit)?;
             match kind {

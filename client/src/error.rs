@@ -60,7 +60,7 @@ impl Error {
 
     /// Whether another try may go on where this one was lost.
     pub fn is_lost(&self) -> bool {
-        matches!(self, Error::Lost(_) | Error::Unreachable { .. })
+        matches!(self, Error::Lost(_) | Error::Unreachable { .. } | Error::Handshake { .. })
     }
 }
 

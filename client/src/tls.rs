@@ -1,6 +1,7 @@
 //! TLS with any certificate.
 
 use crate::error::Error;
+use rustix::net::sockopt;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -29,13 +30,22 @@ impl TimeLimit {
     ///
     /// # Errors
     /// None is left.
-    fn left(self) -> io::Result<Duration> {
+    pub(crate) fn left(self) -> io::Result<Duration> {
         let left = self.0.saturating_duration_since(Instant::now());
-        match left.is_zero() {
-            true => Err(io::Error::new(ErrorKind::TimedOut, "the time for it is over")),
-            false => Ok(left),
-        }
+        if left.is_zero() { Err(is_over()) } else { Ok(left) }
     }
+}
+
+fn is_over() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "the time for it is over")
+}
+
+/// Names what a socket with a limit of time calls EAGAIN.
+fn timed(result: io::Result<usize>) -> io::Result<usize> {
+    result.map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => is_over(),
+        _ => error,
+    })
 }
 
 /// A connection that fails when its time is over, however often the server sends a byte.
@@ -47,14 +57,14 @@ pub(crate) struct Timed<'a> {
 impl Read for Timed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(self.limit.left()?))?;
-        self.stream.read(buffer)
+        timed(self.stream.read(buffer))
     }
 }
 
 impl Write for Timed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.set_write_timeout(Some(self.limit.left()?))?;
-        self.stream.write(bytes)
+        timed(self.stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -124,6 +134,7 @@ pub fn open(host: &str, port: u16, protocols: &[&[u8]], limit: TimeLimit) -> Res
         .map_err(|source| Error::Unreachable { address: address(), source })?;
     // Small messages go at once.
     let _ = stream.set_nodelay(true);
+    notice_loss(&stream);
     let provider = Arc::new(rustls_graviola::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -137,7 +148,7 @@ pub fn open(host: &str, port: u16, protocols: &[&[u8]], limit: TimeLimit) -> Res
     let name = name.map_err(|error| no_handshake(error.to_string()))?;
     let mut tls = ClientConnection::new(Arc::new(config), name)
         .map_err(|error| no_handshake(error.to_string()))?;
-    // Every frame is sent before the next one is written.
+    // With a limit, the end of a long message would be dropped.
     tls.set_buffer_limit(None);
     let mut timed = Timed { stream: &stream, limit };
     while tls.is_handshaking() {
@@ -148,6 +159,18 @@ pub fn open(host: &str, port: u16, protocols: &[&[u8]], limit: TimeLimit) -> Res
         _ => return Err(no_handshake("the server has no certificate".into())),
     };
     Ok(Opened { tls, stream, certificate })
+}
+
+/// Lets the connection fail if the host is not reached for a minute. Without this, a client that
+/// waits for output would wait for ever.
+fn notice_loss(stream: &TcpStream) {
+    const IDLE: Duration = Duration::from_secs(20);
+    const UNREACHED_MILLISECONDS: u32 = 60_000;
+    // It is of use, but nothing depends on it.
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, IDLE);
+    let _ = sockopt::set_tcp_keepintvl(stream, IDLE);
+    let _ = sockopt::set_tcp_user_timeout(stream, UNREACHED_MILLISECONDS);
 }
 
 /// Connects to the first address that answers.
@@ -189,5 +212,15 @@ mod tests {
         assert!(matches!(error, Error::Handshake { .. }), "{error:?}");
         assert!((1..5).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
         assert!(server.join().unwrap() > 10, "the server was sending all the time");
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_is_too_slow() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let limit = TimeLimit::new(Duration::from_secs(1));
+        let error = open("127.0.0.1", port, &[], limit).unwrap_err();
+        let wanted = format!("127.0.0.1:{port}: no TLS handshake: the time for it is over");
+        assert_eq!(error.to_string(), wanted);
     }
 }

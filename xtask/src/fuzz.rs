@@ -205,9 +205,10 @@ fn program(root: &Path, target: &str) -> PathBuf {
 }
 
 /// The packages whose code the targets call. Each has an example that writes inputs for them.
-pub(crate) const PACKAGES: [&str; 9] = [
+pub(crate) const PACKAGES: [&str; 10] = [
     "sgx-sim",
     "twine-boundary",
+    "twine-channel",
     "twine-evidence",
     "twine-hostfs",
     "twine-image",

@@ -1,5 +1,6 @@
 //! One deployment: what its owner wants to run here, and how far that is.
 
+use crate::budget::Share;
 use crate::stdio::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,16 +44,16 @@ pub struct Job {
     pub manifest: Signed,
     /// The signed manifest, encoded.
     pub signed: Vec<u8>,
-    /// The values of the secrets that the manifest names.
-    pub secrets: Secrets,
-    /// The program's bytes, if a client sent them.
-    pub program: Mutex<Option<Vec<u8>>>,
+    /// The values of the secrets that the manifest names, until they are taken.
+    pub(crate) secrets: Mutex<Secrets>,
+    /// The program's bytes, if a client sent them, until they are taken.
+    pub(crate) program: Mutex<Option<Vec<u8>>>,
     /// The program's standard streams.
     pub stdio: Arc<Stdio>,
 }
 
 /// Secrets of a program. They are overwritten when they are dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Secrets(pub Vec<Secret>);
 
 impl Drop for Secrets {
@@ -62,6 +63,16 @@ impl Drop for Secrets {
 }
 
 impl Job {
+    /// Takes the values of the secrets. The program is run once, so nobody needs them later.
+    pub fn take_secrets(&self) -> Secrets {
+        std::mem::take(&mut *self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the program's bytes, if a client sent them.
+    pub fn take_program(&self) -> Option<Vec<u8>> {
+        self.program.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The memory that the deployment may take, in bytes: the manifest's limit and what the enclave
     /// needs for a program.
     pub(crate) fn memory(&self) -> u64 {
@@ -74,11 +85,12 @@ impl Job {
 /// what the engine knows of it.
 const OVERHEAD: u64 = 16 << 20;
 
+/// How long a program that wants its client waits for one.
+const ABSENCE: Duration = Duration::from_secs(5 * 60);
+
 /// A deployment in the table of this enclave.
 pub(crate) struct Deployment {
-    pub(crate) job: Arc<Job>,
-    /// An older version that must end first, because both use the same volumes.
-    after: Option<Arc<Deployment>>,
+    pub(crate) job: Job,
     stage: Mutex<Stage>,
 }
 
@@ -91,30 +103,72 @@ impl std::fmt::Debug for Deployment {
 struct Stage {
     state: State,
     since: Duration,
+    /// An older version that must end first, because both use the same volumes.
+    after: Option<Arc<Deployment>>,
     control: Option<Box<dyn Control>>,
     end: Option<End>,
+    /// Whether somebody interrupted it before it could be.
+    interrupted: bool,
     /// Whether somebody stopped it.
     stopped: bool,
     /// When the program's time is over, by the host's clock.
     deadline: Option<Duration>,
+    /// Whether its time was over.
+    late: bool,
+    /// Whether it is there for one client: it goes once that has got its end.
+    foreground: bool,
+    /// Since when that client is away.
+    absent: Option<Duration>,
+    /// The memory that its program takes until it is compiled.
+    share: Option<Share>,
+}
+
+/// What is due for a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing, for so long.
+    In(Duration),
+    /// Nothing.
+    Never,
+    /// It is to be removed.
+    Removal,
 }
 
 impl Deployment {
-    pub(crate) fn new(job: Job, after: Option<Arc<Deployment>>, now: Duration) -> Self {
+    /// Makes a deployment, which starts once `after` has ended. `share` is what its program takes.
+    /// With `foreground`, it is there for one client.
+    pub(crate) fn new(
+        job: Job,
+        after: Option<Arc<Deployment>>,
+        share: Option<Share>,
+        foreground: bool,
+        now: Duration,
+    ) -> Self {
         let stage = Stage {
             state: State::Starting,
             since: now,
+            after,
             control: None,
             end: None,
+            interrupted: false,
             stopped: false,
             deadline: None,
+            late: false,
+            foreground,
+            absent: None,
+            share,
         };
-        Deployment { job: Arc::new(job), after, stage: Mutex::new(stage) }
+        Deployment { job, stage: Mutex::new(stage) }
     }
 
-    /// Whether nothing keeps it from being started.
-    pub(crate) fn may_start(&self) -> bool {
-        self.after.as_ref().is_none_or(|other| other.has_ended())
+    /// Whether no older version runs.
+    pub(crate) fn is_alone(&self) -> bool {
+        let mut stage = self.stage();
+        if stage.after.as_ref().is_some_and(|other| other.has_ended()) {
+            // Nothing of it is needed any more.
+            stage.after = None;
+        }
+        stage.after.is_none()
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
@@ -128,30 +182,45 @@ impl Deployment {
         stage.deadline = timeout.map(|timeout| now.saturating_add(Duration::from_nanos(timeout)));
         stage.state = State::Running;
         stage.since = now;
+        stage.share = None;
         if stage.stopped {
             control.end();
+        } else if stage.interrupted {
+            control.interrupt();
         }
         stage.control = Some(control);
     }
 
-    /// Records the end of the program, and returns it as clients learn it.
-    pub(crate) fn ended(&self, end: End, now: Duration) -> End {
+    /// Records the end of the program, and tells clients.
+    pub(crate) fn ended(&self, end: End, now: Duration) -> &'static str {
+        // Nobody needs these any more.
+        drop((self.job.take_secrets(), self.job.take_program()));
         let mut stage = self.stage();
+        let end = match end {
+            End::Trapped { .. } | End::Refused { .. } if stage.stopped => End::Stopped,
+            End::Trapped { backtrace, .. } if stage.late => End::Trapped {
+                cause: "the program ran longer than its manifest allows".into(),
+                backtrace,
+            },
+            end => end,
+        };
+        let summary = summary(&end);
         stage.control = None;
         stage.deadline = None;
-        let end = match (end, stage.stopped) {
-            (End::Trapped { .. } | End::Refused { .. }, true) => End::Stopped,
-            (end, _) => end,
-        };
+        stage.share = None;
         stage.state = State::Ended;
         stage.since = now;
         stage.end = Some(end.clone());
-        end
+        drop(stage);
+        self.job.stdio.ended(end);
+        summary
     }
 
-    /// Raises SIGINT in the program.
+    /// Raises SIGINT in the program, or as soon as it runs.
     pub(crate) fn interrupt(&self) {
-        if let Some(control) = &self.stage().control {
+        let mut stage = self.stage();
+        stage.interrupted = true;
+        if let Some(control) = &stage.control {
             control.interrupt();
         }
     }
@@ -172,20 +241,49 @@ impl Deployment {
         self.stage().stopped
     }
 
-    /// Ends the program if its time is over. Returns the time that is left.
-    pub(crate) fn time_left(&self, now: Duration) -> Option<Duration> {
+    /// Ends the program if its time is over, and the wait for its client if that is away for too
+    /// long. Returns what is due next.
+    pub(crate) fn look(&self, now: Duration) -> Due {
+        let attached = self.job.stdio.is_attached();
         let mut stage = self.stage();
-        let left = stage.deadline?.saturating_sub(now);
-        if !left.is_zero() {
-            return Some(left);
+        let time = stage.deadline.map(|deadline| deadline.saturating_sub(now));
+        let late = time.is_some_and(|time| time.is_zero());
+        if late {
+            stage.deadline = None;
+            stage.late = true;
+            if let Some(control) = &stage.control {
+                control.end();
+            }
         }
-        stage.deadline = None;
-        if let Some(control) = &stage.control {
-            control.end();
+        let mut absence = None;
+        if stage.foreground && !attached {
+            let absent = *stage.absent.get_or_insert(now);
+            absence = Some(absent.saturating_add(ABSENCE).saturating_sub(now));
+        } else {
+            stage.absent = None;
+        }
+        let gone = absence.is_some_and(|absence| absence.is_zero());
+        let ended = stage.state == State::Ended;
+        if gone {
+            stage.foreground = false;
         }
         drop(stage);
-        self.job.stdio.stop();
-        None
+        if late {
+            self.job.stdio.stop();
+        }
+        if gone && ended {
+            return Due::Removal;
+        }
+        if gone {
+            self.job.stdio.give_up();
+        }
+        let next = time.into_iter().chain(absence).filter(|time| !time.is_zero()).min();
+        next.map_or(Due::Never, Due::In)
+    }
+
+    /// Whether it goes once its client has got its end.
+    pub(crate) fn is_foreground(&self) -> bool {
+        self.stage().foreground
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -195,6 +293,7 @@ impl Deployment {
     /// The deployment for a listing.
     pub(crate) fn entry(&self, now: Duration) -> Entry {
         let manifest = self.job.manifest.manifest();
+        let attached = self.job.stdio.is_attached();
         let stage = self.stage();
         Entry {
             owner: self.job.id.owner,
@@ -202,9 +301,28 @@ impl Deployment {
             version: manifest.version,
             program: manifest.terms.program,
             state: stage.state,
-            end: stage.end.clone(),
+            end: stage.end.as_ref().map(brief),
             seconds: now.saturating_sub(stage.since).as_secs(),
-            attached: self.job.stdio.is_attached(),
+            attached,
         }
+    }
+}
+
+/// How a program ended, without what may be long.
+fn brief(end: &End) -> End {
+    match end {
+        End::Exited { code, .. } => End::Exited { code: *code, results: Vec::new() },
+        End::Trapped { cause, .. } => End::Trapped { cause: cause.clone(), backtrace: Vec::new() },
+        End::Refused { .. } | End::Stopped => end.clone(),
+    }
+}
+
+/// How a program ended, without anything that it returned.
+fn summary(end: &End) -> &'static str {
+    match end {
+        End::Exited { .. } => "ended",
+        End::Trapped { .. } => "trapped",
+        End::Refused { .. } => "refused",
+        End::Stopped => "stopped",
     }
 }

@@ -1,6 +1,7 @@
 //! The table of deployments: who is admitted, what waits, and what runs.
 
-use crate::deployment::{Deployment, Id, Job};
+use crate::budget::Share;
+use crate::deployment::{Deployment, Due, Id, Job};
 use crate::outside::{Level, Outside};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,8 @@ pub struct Admission {
     pub owners: Vec<Digest>,
     /// How many deployments there may be, of all owners.
     pub deployments: usize,
-    /// How many programs may run at once.
+    /// How many programs may run at once. Each has a thread; two more are for connections and for
+    /// evidence.
     pub running: usize,
     /// How much memory all programs that run may take, in bytes.
     pub memory: u64,
@@ -97,14 +99,17 @@ impl Deployments {
         }
     }
 
-    /// Takes a deployment, and starts it as soon as there is room. With `replace`, ends the one of
-    /// this name that runs.
+    /// Takes a deployment, and starts it as soon as there is room. `share` is what its program takes.
+    /// With `foreground`, it is there for one client; with `replace`, the one of this name that runs
+    /// is ended.
     ///
     /// # Errors
     /// The enclave is full, or has another deployment of this name.
     pub(crate) fn start(
         self: &Arc<Self>,
         job: Job,
+        share: Option<Share>,
+        foreground: bool,
         replace: bool,
     ) -> Result<Arc<Deployment>, NotTaken> {
         let mut table = self.table();
@@ -137,13 +142,13 @@ impl Deployments {
         }
         let id = job.id.clone();
         let after = other.filter(|other| !other.has_ended());
-        let deployment = Arc::new(Deployment::new(job, after.clone(), self.outside.now()));
+        let deployment =
+            Arc::new(Deployment::new(job, after.clone(), share, foreground, self.outside.now()));
         table.all.insert(id, deployment.clone());
         table.waiting.push_back(deployment.clone());
         drop(table);
         if let Some(other) = after {
-            other.stop();
-            self.drop_waiting(&other);
+            self.stop(&other, true);
         }
         self.start_waiting();
         Ok(deployment)
@@ -152,7 +157,10 @@ impl Deployments {
     /// Takes the next deployment that waits, if there is room for it.
     fn next(&self) -> Option<Arc<Deployment>> {
         let mut table = self.table();
-        let at = table.waiting.iter().position(|waiting| waiting.may_start())?;
+        if table.closed {
+            return None;
+        }
+        let at = table.waiting.iter().position(|waiting| waiting.is_alone())?;
         let memory = table.memory.saturating_add(table.waiting.get(at)?.job.memory());
         // One program always has room: `admits` has compared it with all memory.
         let fits = table.running < self.admission.running.max(1)
@@ -192,6 +200,8 @@ impl Deployments {
             table.memory = table.memory.saturating_sub(deployment.job.memory());
             drop(table);
             next = self.next();
+            // One that ends may leave room for several.
+            self.start_waiting();
         }
     }
 
@@ -205,10 +215,9 @@ impl Deployments {
             let mut started = |control| deployment.started(control, outside.now());
             outside.run(&deployment.job, &mut started)
         };
-        let end = deployment.ended(end, outside.now());
         // What a program returns may be for its owner only.
-        outside.log(Level::Info, &format!("{id}: {}", summary(&end)));
-        deployment.job.stdio.ended(end);
+        let summary = deployment.ended(end, outside.now());
+        outside.log(Level::Info, &format!("{id}: {summary}"));
     }
 
     /// A deployment.
@@ -231,22 +240,43 @@ impl Deployments {
         }
     }
 
+    /// Ends a deployment: with `kill` at once, or else as an interrupt does.
+    pub(crate) fn stop(&self, deployment: &Arc<Deployment>, kill: bool) {
+        if kill {
+            deployment.stop();
+        } else {
+            deployment.interrupt();
+        }
+        self.drop_waiting(deployment);
+    }
+
     /// Ends a deployment that still waits for room.
-    pub(crate) fn drop_waiting(&self, deployment: &Arc<Deployment>) {
+    fn drop_waiting(&self, deployment: &Arc<Deployment>) {
         let mut table = self.table();
         let before = table.waiting.len();
         table.waiting.retain(|waiting| !Arc::ptr_eq(waiting, deployment));
         let waited = table.waiting.len() != before;
         drop(table);
         if waited {
-            let end = deployment.ended(End::Stopped, self.outside.now());
-            deployment.job.stdio.ended(end);
+            deployment.ended(End::Stopped, self.outside.now());
         }
     }
 
-    /// Starts nothing more.
+    /// Starts nothing more, and ends what waits.
     pub(crate) fn close(&self) {
-        self.table().closed = true;
+        let mut table = self.table();
+        table.closed = true;
+        let waiting = std::mem::take(&mut table.waiting);
+        drop(table);
+        for deployment in waiting {
+            deployment.stop();
+            deployment.ended(End::Stopped, self.outside.now());
+        }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table().all.is_empty()
     }
 
     /// How many programs run.
@@ -254,18 +284,19 @@ impl Deployments {
         self.table().running
     }
 
-    /// Ends programs whose time is over. Returns the time until the next one's is.
-    pub(crate) fn check_time(&self, now: Duration) -> Option<Duration> {
-        self.all().iter().filter_map(|deployment| deployment.time_left(now)).min()
-    }
-}
-
-/// How a program ended, without anything that it returned.
-fn summary(end: &End) -> &'static str {
-    match end {
-        End::Exited { .. } => "ended",
-        End::Trapped { .. } => "trapped",
-        End::Refused { .. } => "refused",
-        End::Stopped => "stopped",
+    /// Ends programs whose time is over, and the wait for clients that are away for too long. Returns
+    /// the time until the next one is due.
+    pub(crate) fn look(self: &Arc<Self>, now: Duration) -> Option<Duration> {
+        let mut next = None;
+        for deployment in self.all() {
+            match deployment.look(now) {
+                Due::In(time) => next = Some(next.map_or(time, |next: Duration| next.min(time))),
+                Due::Never => {}
+                Due::Removal => self.remove(&deployment),
+            }
+        }
+        // No thread could be started for them before, or what was before them went.
+        self.start_waiting();
+        next
     }
 }

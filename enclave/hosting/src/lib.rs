@@ -24,10 +24,14 @@
     )
 )]
 
+mod attester;
+mod budget;
 mod deployment;
 mod deployments;
+mod kept;
 mod link;
 mod outside;
+mod requests;
 mod server;
 mod session;
 mod stdio;
@@ -35,6 +39,7 @@ mod tls;
 
 pub use deployment::{Control, Id, Job, Secrets};
 pub use deployments::Admission;
+pub use kept::WINDOW;
 pub use outside::{Level, Lost, Outside, TlsIdentity, Waiting};
 pub use server::{Settings, serve};
-pub use stdio::{Over, Ready, Stdio, WINDOW};
+pub use stdio::{Over, Ready, Stdio};

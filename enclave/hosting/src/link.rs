@@ -2,7 +2,7 @@
 
 use crate::outside::{Lost, Outside};
 use rustls::ServerConnection;
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_channel::frame::{Kind, head};
 use twine_channel::message::Answer;
@@ -10,7 +10,13 @@ use twine_channel::message::Answer;
 /// How much is received in one turn, in bytes, so that one client does not hold up others.
 const TURN: usize = 1 << 20;
 
+/// How much memory for records is kept when none wait, in bytes.
+const SPARE: usize = 128 << 10;
+
 /// A connection. The event loop receives from it; any thread may send.
+///
+/// Sending never waits. What the socket does not take stays here, so whoever sends much looks at
+/// [`Link::is_full`] first.
 pub(crate) struct Link {
     outside: Arc<dyn Outside>,
     socket: u64,
@@ -22,7 +28,11 @@ struct Tls {
     /// Records that the socket has not taken yet, from `sent` on.
     outgoing: Vec<u8>,
     sent: usize,
+    /// How many bytes the socket has taken.
+    total: u64,
     lost: bool,
+    /// Whether the client was told that nothing more follows.
+    finished: bool,
 }
 
 impl std::fmt::Debug for Link {
@@ -40,15 +50,35 @@ pub(crate) struct Received {
     pub(crate) end: bool,
 }
 
+/// How a connection is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// Whether records wait until the socket takes them.
+    pub(crate) full: bool,
+    /// Whether it can't be used any more.
+    pub(crate) lost: bool,
+    /// Whether the client was told that nothing more follows.
+    pub(crate) finished: bool,
+    /// How many bytes the socket has taken.
+    pub(crate) total: u64,
+}
+
 impl Link {
     pub(crate) fn new(
         outside: Arc<dyn Outside>,
         socket: u64,
         mut connection: ServerConnection,
     ) -> Self {
-        // Whoever sends looks at `is_full` first.
+        // With a limit, the end of a frame would be dropped. Who sends looks at `is_full`.
         connection.set_buffer_limit(None);
-        let tls = Tls { connection, outgoing: Vec::new(), sent: 0, lost: false };
+        let tls = Tls {
+            connection,
+            outgoing: Vec::new(),
+            sent: 0,
+            total: 0,
+            lost: false,
+            finished: false,
+        };
         Link { outside, socket, tls: Mutex::new(tls) }
     }
 
@@ -66,10 +96,16 @@ impl Link {
         exported.map_err(|_| Lost)
     }
 
+    /// How the connection is.
+    pub(crate) fn standing(&self) -> Standing {
+        let tls = self.tls();
+        let Tls { lost, finished, total, .. } = *tls;
+        Standing { full: tls.is_full(), lost, finished, total }
+    }
+
     /// Whether records wait until the socket takes them.
     pub(crate) fn is_full(&self) -> bool {
-        let tls = self.tls();
-        !tls.lost && tls.sent < tls.outgoing.len()
+        self.tls().is_full()
     }
 
     /// Receives what has come, by way of `buffer`.
@@ -98,26 +134,17 @@ impl Link {
         let mut tls = self.tls();
         while !records.is_empty() {
             let read = tls.connection.read_tls(&mut records).map_err(|_| Lost)?;
-            let processed = tls.connection.process_new_packets();
-            if processed.is_err() {
+            let Ok(state) = tls.connection.process_new_packets() else {
                 // The alert that says why.
                 let _ = tls.flush(&*self.outside, self.socket);
                 return Err(Lost);
-            }
-            let mut reader = tls.connection.reader();
-            let mut piece = [0; 16 << 10];
-            loop {
-                match reader.read(&mut piece) {
-                    Ok(0) => {
-                        received.end = true;
-                        break;
-                    }
-                    Ok(count) => {
-                        received.bytes.extend_from_slice(piece.get(..count).ok_or(Lost)?);
-                    }
-                    Err(_) => break,
-                }
-            }
+            };
+            received.end |= state.peer_has_closed();
+            let (start, count) = (received.bytes.len(), state.plaintext_bytes_to_read());
+            received.bytes.resize(start + count, 0);
+            let room = received.bytes.get_mut(start..).unwrap_or_default();
+            tls.connection.reader().read_exact(room).map_err(|_| Lost)?;
+            // Nothing is read after the end.
             if read == 0 {
                 break;
             }
@@ -127,22 +154,25 @@ impl Link {
 
     /// Sends a message, as far as the socket takes it; [`Link::flush`] sends the rest.
     pub(crate) fn answer(&self, answer: &Answer) {
-        self.put(&answer.to_frame(), &[]);
+        self.put(&[&answer.to_frame()]);
     }
 
-    /// Sends a piece of a stream in the same way.
-    pub(crate) fn piece(&self, kind: Kind, piece: &[u8]) {
-        self.put(&head(kind, piece.len()), piece);
+    /// Sends a piece of a stream in the same way, which is in two parts.
+    pub(crate) fn piece(&self, kind: Kind, parts: [&[u8]; 2]) {
+        let [first, second] = parts;
+        self.put(&[&head(kind, first.len() + second.len()), first, second]);
     }
 
-    fn put(&self, head: &[u8], body: &[u8]) {
+    fn put(&self, parts: &[&[u8]]) {
         let mut tls = self.tls();
-        if tls.lost {
+        if tls.lost || tls.finished {
             return;
         }
-        // Writing fails only if a limit is set.
-        let _ = tls.connection.writer().write_all(head);
-        let _ = tls.connection.writer().write_all(body);
+        // As one, so that they share records. Without a limit, all of it is taken.
+        let slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let taken = tls.connection.writer().write_vectored(&slices);
+        tls.lost |= !taken.is_ok_and(|taken| taken == length);
         let _ = tls.flush(&*self.outside, self.socket);
     }
 
@@ -153,24 +183,35 @@ impl Link {
     pub(crate) fn flush(&self) -> Result<bool, Lost> {
         let mut tls = self.tls();
         tls.flush(&*self.outside, self.socket)?;
-        Ok(tls.sent == tls.outgoing.len())
+        Ok(!tls.is_full())
     }
 
     /// Tells the client that nothing more follows.
     pub(crate) fn finish(&self) {
         let mut tls = self.tls();
-        tls.connection.send_close_notify();
-        let _ = tls.flush(&*self.outside, self.socket);
+        if !tls.finished {
+            tls.finished = true;
+            tls.connection.send_close_notify();
+            let _ = tls.flush(&*self.outside, self.socket);
+        }
     }
 
     /// Closes the socket.
     pub(crate) fn close(&self) {
-        self.tls().lost = true;
+        let mut tls = self.tls();
+        tls.lost = true;
+        tls.outgoing = Vec::new();
+        tls.sent = 0;
+        drop(tls);
         self.outside.close(self.socket);
     }
 }
 
 impl Tls {
+    fn is_full(&self) -> bool {
+        !self.lost && self.sent < self.outgoing.len()
+    }
+
     fn flush(&mut self, outside: &dyn Outside, socket: u64) -> Result<(), Lost> {
         if self.lost {
             return Err(Lost);
@@ -184,6 +225,7 @@ impl Tls {
         loop {
             if self.sent == self.outgoing.len() {
                 self.outgoing.clear();
+                self.outgoing.shrink_to(SPARE);
                 self.sent = 0;
                 // Writing to a Vec has no error of its own.
                 while self.connection.wants_write() {
@@ -195,9 +237,12 @@ impl Tls {
             }
             let rest = self.outgoing.get(self.sent..).unwrap_or_default();
             match outside.send(socket, rest)? {
-                Some(count) if count <= rest.len() => self.sent += count,
+                None | Some(0) => return Ok(()),
+                Some(count) if count <= rest.len() => {
+                    self.sent += count;
+                    self.total += count as u64;
+                }
                 Some(_) => return Err(Lost),
-                None => return Ok(()),
             }
         }
     }

@@ -52,7 +52,9 @@ pub enum Level {
 
 /// The enclave around the hosting, and through it the host, which is not trusted.
 pub trait Outside: Send + Sync {
-    /// Accepts a connection, and returns the host's number for it. `None` if there is none.
+    /// Accepts a connection, and returns the host's number for it. `None` if there is none. The host
+    /// should notice when the other end is gone (TCP keep-alive): a client that is attached may be
+    /// silent for as long as it likes.
     ///
     /// # Errors
     /// The host can open no more, or the listening socket is broken.
@@ -90,7 +92,8 @@ pub trait Outside: Send + Sync {
     /// The cause, in one line.
     fn tls_identity(&self) -> Result<TlsIdentity, String>;
 
-    /// Makes evidence of this enclave for a public key, a client's nonce and a connection.
+    /// Makes evidence of this enclave for a public key, a client's nonce and a connection. It is called
+    /// on a thread of its own, once at a time.
     ///
     /// # Errors
     /// The cause, in one line.

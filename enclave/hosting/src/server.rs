@@ -1,9 +1,11 @@
 //! The event loop: one thread that serves all connections.
 
+use crate::attester::Attester;
+use crate::budget::Budget;
 use crate::deployments::{Admission, Deployments};
 use crate::link::Link;
 use crate::outside::{Level, Lost, Outside, Waiting};
-use crate::session::{Session, Shared};
+use crate::session::{MAX_MESSAGES, MAX_PROGRAMS, Session, Shared};
 use crate::tls::Tls;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +14,11 @@ use std::time::Duration;
 /// Limit on connections at one time. Each is polled for reading, and some for writing too.
 const MAX_SESSIONS: usize = 500;
 
-/// Limit on connections whose clients have not proved who they are. Beyond it the oldest one ends.
+/// Limit on connections whose clients have asked for nothing yet. Beyond it the oldest one ends.
 const MAX_EARLY: usize = 256;
+
+/// How many connections are accepted in one turn, so that the others have theirs.
+const MAX_ACCEPTED: usize = 64;
 
 /// How much is received at a time, in bytes.
 const BUFFER: usize = 128 << 10;
@@ -24,8 +29,15 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long clients have then to get the ends of their programs.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How often the event loop looks around while programs end.
-const GLANCE: Duration = Duration::from_millis(100);
+/// How often the event loop looks around while other threads may send. They can't wake it, and it
+/// sends what a socket did not take from them.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How often it looks around while there are deployments.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How many turns the end may take, should the host's clock stand still.
+const MAX_TURNS: usize = 10_000;
 
 /// What to serve.
 #[derive(Debug, Clone)]
@@ -47,6 +59,11 @@ struct Server {
     buffer: Vec<u8>,
     /// Whether no more connections are accepted.
     closing: bool,
+    /// When to look around next, and when what is due by then.
+    next_look: Duration,
+    due: Option<Duration>,
+    /// When connections are accepted again, after the host could not.
+    next_accept: Duration,
 }
 
 /// Serves clients until the host asks for the end.
@@ -56,14 +73,24 @@ struct Server {
 pub fn serve(outside: Arc<dyn Outside>, settings: Settings) -> Result<(), String> {
     let tls = Tls::new(&*outside)?;
     let deployments = Arc::new(Deployments::new(outside.clone(), settings.admission));
+    let attester = Attester::new(outside.clone(), MAX_EARLY).map_err(|error| error.to_string())?;
     let mut server = Server {
-        shared: Shared { outside, deployments },
+        shared: Shared {
+            outside,
+            deployments,
+            attester,
+            programs: Budget::new(MAX_PROGRAMS),
+            messages: Budget::new(MAX_MESSAGES),
+        },
         tls,
         listener: settings.listener,
         sessions: BTreeMap::new(),
         count: 0,
         buffer: vec![0; BUFFER],
         closing: false,
+        next_look: Duration::ZERO,
+        due: None,
+        next_accept: Duration::ZERO,
     };
     while !server.turn(None) {}
     server.stop();
@@ -79,9 +106,13 @@ impl Server {
     /// asks for the end.
     fn turn(&mut self, most: Option<Duration>) -> bool {
         let now = self.outside().now();
-        let time = [most, self.end_silent(now), self.shared.deployments.check_time(now)];
-        let time = time.into_iter().flatten().min();
-        let accepts = !self.closing && self.sessions.len() < MAX_SESSIONS;
+        if now >= self.next_look {
+            self.look(now);
+        }
+        let due = self.due.map(|due| due.saturating_sub(now));
+        let time = [most, due, self.pause(now)].into_iter().flatten().min();
+        let accepts =
+            !self.closing && self.sessions.len() < MAX_SESSIONS && now >= self.next_accept;
         let mut waiting = Vec::with_capacity(2 * self.sessions.len() + 1);
         let mut numbers = Vec::with_capacity(2 * self.sessions.len() + 1);
         if accepts {
@@ -105,33 +136,52 @@ impl Server {
                 Some(number) => self.serve(number, write),
             }
         }
+        ends
+    }
+
+    /// How long to wait at most, because what other threads do does not end the wait.
+    fn pause(&self, now: Duration) -> Option<Duration> {
+        // Until connections are accepted again, or while a client may get something.
+        if now < self.next_accept || !self.sessions.is_empty() {
+            return Some(GLANCE);
+        }
+        (!self.shared.deployments.is_empty()).then_some(SECOND)
+    }
+
+    /// Ends what is over: connections whose clients do nothing, programs, the certificate.
+    fn look(&mut self, now: Duration) {
+        let mut over = Vec::new();
+        let mut due = self.shared.deployments.look(now).map(|time| now.saturating_add(time));
+        for (number, session) in &mut self.sessions {
+            match session.look(now) {
+                Ok(deadline) => due = due.into_iter().chain(deadline).min(),
+                Err(Lost) => over.push(*number),
+            }
+        }
+        over.into_iter().for_each(|number| self.end(number));
         if let Err(cause) = self.tls.renew(&*self.shared.outside) {
             self.outside()
                 .log(Level::Warning, &format!("the certificate was not renewed: {cause}"));
         }
-        ends
+        self.due = due;
+        self.next_look = now.saturating_add(GLANCE);
     }
 
-    /// Ends connections whose clients say nothing. Returns the time until the next one is due.
-    fn end_silent(&mut self, now: Duration) -> Option<Duration> {
-        let due = |session: &Session| session.deadline().is_some_and(|deadline| deadline <= now);
-        let silent: Vec<u64> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| due(session))
-            .map(|(number, _)| *number)
-            .collect();
-        for number in silent {
-            self.end(number);
-        }
-        let deadlines = self.sessions.values().filter_map(Session::deadline);
-        deadlines.min().map(|deadline| deadline.saturating_sub(now))
-    }
-
-    /// Accepts the connections that wait.
+    /// Accepts connections that wait.
     fn accept(&mut self) {
-        while self.sessions.len() < MAX_SESSIONS {
-            let Ok(Some(socket)) = self.outside().accept(self.listener) else { return };
+        for _ in 0..MAX_ACCEPTED {
+            if self.sessions.len() >= MAX_SESSIONS {
+                return;
+            }
+            let now = self.outside().now();
+            let socket = match self.outside().accept(self.listener) {
+                Ok(Some(socket)) => socket,
+                Ok(None) => return,
+                Err(Lost) => {
+                    self.next_accept = now.saturating_add(GLANCE);
+                    return;
+                }
+            };
             let Ok(connection) = self.tls.connection() else {
                 self.outside().close(socket);
                 return;
@@ -141,7 +191,6 @@ impl Server {
             if let (true, Some(oldest)) = (early.len() >= MAX_EARLY, early.first()) {
                 self.end(*oldest);
             }
-            let now = self.outside().now();
             let link = Arc::new(Link::new(self.shared.outside.clone(), socket, connection));
             self.count += 1;
             self.sessions.insert(self.count, Session::new(link, self.tls.public(), now));
@@ -163,31 +212,42 @@ impl Server {
 
     fn end(&mut self, number: u64) {
         if let Some(session) = self.sessions.remove(&number) {
-            session.close(&self.shared);
+            session.close();
         }
     }
 
     /// Ends all programs: at first as an interrupt does, then at once. Clients learn of it.
     fn stop(&mut self) {
-        self.shared.deployments.close();
-        let all = self.shared.deployments.all();
-        all.iter().for_each(|deployment| deployment.interrupt());
         self.closing = true;
-        let end = self.outside().now().saturating_add(GRACE);
-        let mut killed = false;
-        while self.shared.deployments.running() > 0 {
-            if !killed && self.outside().now() >= end {
-                all.iter().for_each(|deployment| deployment.stop());
-                killed = true;
+        let deployments = self.shared.deployments.clone();
+        deployments.close();
+        let all = deployments.all();
+        let runs = |_: &Self| deployments.running() > 0;
+        all.iter().for_each(|deployment| deployment.interrupt());
+        self.turns_while(GRACE, runs);
+        all.iter().filter(|deployment| !deployment.has_ended()).for_each(|it| it.stop());
+        if !self.turns_while(GRACE, runs) {
+            self.outside().log(Level::Warning, "a program does not end");
+        }
+        // Clients get the ends of their programs.
+        self.turns_while(FAREWELL, |server| server.sessions.values().any(Session::is_attached));
+        let sessions: Vec<u64> = self.sessions.keys().copied().collect();
+        sessions.into_iter().for_each(|number| self.end(number));
+    }
+
+    /// Serves clients as long as `goes_on` says so, for at most `time`. Returns whether it no longer
+    /// does.
+    fn turns_while(&mut self, time: Duration, goes_on: impl Fn(&Self) -> bool) -> bool {
+        let end = self.outside().now().saturating_add(time);
+        for _ in 0..MAX_TURNS {
+            if !goes_on(self) {
+                return true;
+            }
+            if self.outside().now() >= end {
+                break;
             }
             self.turn(Some(GLANCE));
         }
-        // Clients get the ends of their programs.
-        let end = self.outside().now().saturating_add(FAREWELL);
-        while self.sessions.values().any(Session::is_attached) && self.outside().now() < end {
-            self.turn(Some(GLANCE));
-        }
-        let sessions: Vec<u64> = self.sessions.keys().copied().collect();
-        sessions.into_iter().for_each(|number| self.end(number));
+        false
     }
 }

@@ -1,33 +1,45 @@
 //! One connection of a client, from its first message to its last.
 
-use crate::deployment::{Deployment, Id, Job, Secrets};
+use crate::attester::{Attester, Wanted};
+use crate::budget::{Budget, Share};
+use crate::deployment::{Deployment, Job};
 use crate::deployments::{Deployments, NotTaken};
-use crate::link::Link;
-use crate::outside::{Level, Lost, Outside};
-use crate::stdio::Stdio;
+use crate::link::{Link, Standing};
+use crate::outside::{Lost, Outside};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use twine_channel::frame::{Decoder, Frame, Kind, MAX_EARLY_MESSAGE, MAX_MESSAGE};
-use twine_channel::message::{Answer, Deploy, Request, Which};
+use twine_channel::message::{Answer, Position, Request};
 use twine_channel::{NONCE_BYTES, VERSION};
-use twine_evidence::access::Right;
 use twine_evidence::bytes::Digest;
 use twine_evidence::channel::{self, EVIDENCE_LABEL, OWNER_LABEL, Role};
-use twine_evidence::manifest::Manifest;
 use twine_evidence::owner::PublicKey;
-use twine_evidence::signed::Signed;
-use twine_evidence::terms::{MountKind, Stream};
 
-/// How long a client may take until it has proved who it is, and how long it may be silent until
-/// its request is complete.
+/// How long a client may take until its request is complete, apart from a program that it sends.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long the client may take to close a connection on which nothing more follows. If it were
 /// closed here first, the last answer could be lost.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a client that follows a log may not read while something is there for it. One that is
+/// attached may take its time: the program waits for it.
+const STALL: Duration = Duration::from_secs(5 * 60);
+
+/// The least speed of a program that a client sends, in bytes for each second.
+const MIN_SPEED: u64 = 32 << 10;
+
 /// Limit on the size of a program, in bytes.
-const MAX_PROGRAM: u64 = 512 << 20;
+const MAX_PROGRAM: u64 = 128 << 20;
+
+/// Limit on the size of all programs that were sent and are not compiled yet, in bytes.
+pub(crate) const MAX_PROGRAMS: u64 = 256 << 20;
+
+/// Limit on the size of all long messages, in bytes. It is apart, because anybody may send one.
+pub(crate) const MAX_MESSAGES: u64 = 64 << 20;
+
+/// The size of messages that are not long, in bytes.
+const SHORT: usize = 64 << 10;
 
 /// A connection.
 #[derive(Debug)]
@@ -37,10 +49,12 @@ pub(crate) struct Session {
     /// The SHA-256 of the public key with which this enclave made the handshake.
     public: Digest,
     stage: Stage,
-    /// When the patience with the client is over.
-    deadline: Option<Duration>,
-    /// Whether the client was told that nothing more follows.
-    finished: bool,
+    /// When the patience with a client is over that has no complete request.
+    deadline: Duration,
+    /// What the memory for a long message is taken from, until what it asks for is done.
+    message: Option<Share>,
+    /// How many bytes the client's socket had taken when that was more than before.
+    moved: (u64, Duration),
 }
 
 #[derive(Debug)]
@@ -54,9 +68,9 @@ enum Stage {
     /// Waits for the program of a deployment.
     Wanted { pending: Box<Pending> },
     /// Receives it.
-    Upload { pending: Box<Pending>, program: Vec<u8>, length: usize },
+    Upload { pending: Box<Pending>, program: Vec<u8>, length: usize, share: Share },
     /// The client is attached to a deployment.
-    Attached { deployment: Arc<Deployment>, foreground: bool },
+    Attached { deployment: Arc<Deployment> },
     /// The client follows the log of a deployment.
     Follows { deployment: Arc<Deployment> },
     /// The last answer is on its way.
@@ -65,17 +79,21 @@ enum Stage {
 
 /// A deployment whose program is not here yet.
 #[derive(Debug)]
-struct Pending {
-    job: Job,
-    detach: bool,
-    replace: bool,
+pub(crate) struct Pending {
+    pub(crate) job: Job,
+    pub(crate) detach: bool,
+    pub(crate) replace: bool,
 }
 
 /// What sessions share.
-#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) outside: Arc<dyn Outside>,
     pub(crate) deployments: Arc<Deployments>,
+    pub(crate) attester: Attester,
+    /// Memory for programs that are sent.
+    pub(crate) programs: Budget,
+    /// Memory for long messages.
+    pub(crate) messages: Budget,
 }
 
 impl Session {
@@ -85,8 +103,9 @@ impl Session {
             decoder: Decoder::new(MAX_EARLY_MESSAGE),
             public,
             stage: Stage::Hello,
-            deadline: Some(now.saturating_add(PATIENCE)),
-            finished: false,
+            deadline: now.saturating_add(PATIENCE),
+            message: None,
+            moved: (0, now),
         }
     }
 
@@ -94,9 +113,9 @@ impl Session {
         &self.link
     }
 
-    /// Whether the client has not proved who it is.
+    /// Whether the client has asked for nothing yet.
     pub(crate) fn is_early(&self) -> bool {
-        matches!(self.stage, Stage::Hello | Stage::Prove { .. })
+        matches!(self.stage, Stage::Hello | Stage::Prove { .. } | Stage::Ready { .. })
     }
 
     /// Whether the client is attached to a deployment, or follows its log.
@@ -104,14 +123,35 @@ impl Session {
         matches!(self.stage, Stage::Attached { .. } | Stage::Follows { .. })
     }
 
-    /// Whether all is said, and the connection ends once it is sent.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Over)
-    }
-
-    /// When the connection ends if the client says nothing.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.deadline
+    /// Looks how the connection is. Returns when it ends, if the client does nothing.
+    ///
+    /// # Errors
+    /// The connection is lost, or its time is over.
+    pub(crate) fn look(&mut self, now: Duration) -> Result<Option<Duration>, Lost> {
+        let Standing { full, lost, finished, total } = self.link.standing();
+        if lost {
+            return Err(Lost);
+        }
+        let over = matches!(self.stage, Stage::Over);
+        if self.moved.0 != total || (finished && !over) {
+            self.moved = (total, now);
+        }
+        if finished && !over {
+            // Another thread has sent the last answer.
+            self.leave();
+        }
+        let after = |time| Some(self.moved.1.saturating_add(time));
+        let deadline = match self.stage {
+            Stage::Over if full => after(PATIENCE),
+            Stage::Over => after(LINGER),
+            Stage::Follows { .. } if full => after(STALL),
+            Stage::Attached { .. } | Stage::Follows { .. } => None,
+            _ => Some(self.deadline),
+        };
+        match deadline {
+            Some(deadline) if deadline <= now => Err(Lost),
+            deadline => Ok(deadline),
+        }
     }
 
     /// Receives what the client has sent, and does what it asks for.
@@ -121,63 +161,68 @@ impl Session {
     pub(crate) fn receive(&mut self, shared: &Shared, buffer: &mut [u8]) -> Result<(), Lost> {
         let received = self.link.receive(buffer)?;
         self.decoder.push(&received.bytes);
-        loop {
-            if self.is_over() {
-                // Nothing of it is wanted any more.
-                self.decoder = Decoder::new(MAX_EARLY_MESSAGE);
-                break;
-            }
-            match self.decoder.next() {
+        while !matches!(self.stage, Stage::Over) {
+            match self.decoder.take() {
                 Ok(Some(frame)) => self.take(frame, shared),
-                Ok(None) => break,
+                Ok(None) if self.has_room(shared) => break,
+                Ok(None) => self.refuse(&no_memory()),
                 Err(error) => {
                     self.refuse(&NotTaken::new(error.to_string(), SAME_RELEASE));
                 }
             }
         }
-        if self.is_over() && !self.finished {
-            self.finished = true;
-            self.deadline = Some(shared.outside.now().saturating_add(LINGER));
+        if matches!(self.stage, Stage::Over) {
+            // Nothing that follows is wanted.
+            self.decoder = Decoder::new(MAX_EARLY_MESSAGE);
             self.link.finish();
         }
         if received.end { Err(Lost) } else { Ok(()) }
     }
 
+    /// Whether there is memory for the message that comes.
+    fn has_room(&mut self, shared: &Shared) -> bool {
+        let announced = self.decoder.announced();
+        if announced > SHORT && self.message.is_none() {
+            self.message = shared.messages.take(announced as u64);
+            return self.message.is_some();
+        }
+        true
+    }
+
     /// Sends more of a program's output, after the socket has taken what waited.
     pub(crate) fn pump(&self) {
-        match &self.stage {
-            Stage::Attached { deployment, .. } | Stage::Follows { deployment } => {
-                deployment.job.stdio.pump();
-            }
-            _ => {}
+        if let Stage::Attached { deployment } | Stage::Follows { deployment } = &self.stage {
+            deployment.job.stdio.pump();
         }
     }
 
+    /// Ends what the client did. Returns the deployment to which it was attached, if it has got the
+    /// end of that.
+    fn leave(&mut self) -> Option<Arc<Deployment>> {
+        self.message = None;
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let (Stage::Attached { deployment } | Stage::Follows { deployment }) = stage else {
+            return None;
+        };
+        let told = deployment.job.stdio.detach(&self.link);
+        told.then_some(deployment)
+    }
+
     /// Ends the session.
-    pub(crate) fn close(self, shared: &Shared) {
-        if let Stage::Attached { deployment, .. } | Stage::Follows { deployment } = &self.stage {
-            deployment.job.stdio.detach(&self.link);
-        }
-        if let Stage::Attached { deployment, foreground: true } = &self.stage
-            && deployment.has_ended()
-            && deployment.job.stdio.is_told()
-        {
-            shared.deployments.remove(deployment);
-        }
+    pub(crate) fn close(mut self) {
+        // The client may not have got what was sent, so the end of a program is kept.
+        self.leave();
         self.link.close();
     }
 
     fn refuse(&mut self, reason: &NotTaken) {
         let NotTaken { cause, remedy } = reason;
         self.link.answer(&Answer::refused(cause.clone(), remedy.clone()));
-        self.stage = Stage::Over;
+        self.leave();
     }
 
     /// Takes one frame.
     fn take(&mut self, frame: Frame, shared: &Shared) {
-        if self.deadline.is_some() && !self.is_early() {
-            self.deadline = Some(shared.outside.now().saturating_add(PATIENCE));
-        }
         let done = match frame.kind {
             Kind::Message => match Request::decode(&frame.body) {
                 Ok(request) => self.request(request, shared),
@@ -193,8 +238,8 @@ impl Session {
     }
 
     fn input(&mut self, bytes: &[u8]) -> Result<(), NotTaken> {
-        let Stage::Attached { deployment, .. } = &self.stage else { return Err(unexpected()) };
-        deployment.job.stdio.feed(bytes).map_err(|_| unexpected())
+        let Stage::Attached { deployment } = &self.stage else { return Err(unexpected()) };
+        deployment.job.stdio.feed(&self.link, bytes).map_err(|_| unexpected())
     }
 
     fn program(&mut self, bytes: &[u8], shared: &Shared) -> Result<(), NotTaken> {
@@ -209,8 +254,10 @@ impl Session {
             return Ok(());
         }
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
-        let Stage::Upload { pending, program, .. } = stage else { return Err(unexpected()) };
-        let Pending { job, detach, replace } = *pending;
+        let Stage::Upload { pending, program, share, .. } = stage else {
+            return Err(unexpected());
+        };
+        let Pending { job, .. } = &*pending;
         let expected = job.manifest.manifest().terms.program;
         let found = Digest::of(&program);
         if found != expected {
@@ -219,8 +266,9 @@ impl Session {
                 "send the program that the manifest was made for",
             ));
         }
+        let Pending { job, detach, replace } = *pending;
         let job = Job { program: Mutex::new(Some(program)), ..job };
-        self.start(job, detach, replace, shared)
+        self.start(Pending { job, detach, replace }, Some(share), shared)
     }
 
     fn request(&mut self, request: Request, shared: &Shared) -> Result<(), NotTaken> {
@@ -234,33 +282,26 @@ impl Session {
             }
             (Stage::Ready { client }, request) => {
                 let client = client.clone();
+                // No other message is long.
+                self.decoder.allow(MAX_EARLY_MESSAGE);
                 self.asked(&client, request, shared)
             }
-            (Stage::Wanted { .. }, Request::Upload { length }) => self.upload(length),
-            (Stage::Attached { deployment, .. }, Request::InputEnd) => {
-                deployment.job.stdio.end_input();
+            (Stage::Wanted { .. }, Request::Upload { length }) => self.upload(length, shared),
+            (Stage::Attached { deployment }, Request::InputEnd) => {
+                deployment.job.stdio.end_input(&self.link);
                 Ok(())
             }
-            (Stage::Attached { deployment, .. }, Request::Interrupt) => {
+            (Stage::Attached { deployment }, Request::Interrupt) => {
                 deployment.interrupt();
                 Ok(())
             }
-            (Stage::Attached { deployment, .. }, Request::Received(position)) => {
-                deployment.job.stdio.acknowledge(position);
+            (Stage::Attached { deployment }, Request::Received(position)) => {
+                deployment.job.stdio.acknowledge(&self.link, position);
                 Ok(())
             }
-            // Who only looks holds nothing back, and has no input.
-            (Stage::Follows { .. }, Request::Received(_) | Request::InputEnd) => Ok(()),
             (Stage::Attached { .. } | Stage::Follows { .. }, Request::Thanks) => {
-                let stage = std::mem::replace(&mut self.stage, Stage::Over);
-                if let Stage::Attached { deployment, foreground } = stage {
-                    let told = deployment.job.stdio.is_told();
-                    deployment.job.stdio.detach(&self.link);
-                    if foreground && told {
-                        shared.deployments.remove(&deployment);
-                    }
-                } else if let Stage::Follows { deployment } = stage {
-                    deployment.job.stdio.detach(&self.link);
+                if let Some(deployment) = self.leave().filter(|told| told.is_foreground()) {
+                    shared.deployments.remove(&deployment);
                 }
                 Ok(())
             }
@@ -281,15 +322,14 @@ impl Session {
         }
         let exporter = self.link.exporter(EVIDENCE_LABEL, &nonce).map_err(|Lost| unexpected())?;
         let channel = channel::binder(Role::Server, self.public, None, &exporter);
-        let made = shared.outside.evidence(self.public, &nonce, channel);
-        let evidence = made.map_err(|cause| {
-            shared.outside.log(Level::Error, &format!("no evidence was made: {cause}"));
-            NotTaken::new(
-                "this host can make no evidence at the moment",
-                "ask its operator: the log of `twine host` says why",
-            )
-        })?;
-        self.link.answer(&Answer::Evidence { evidence: evidence[..].into() });
+        let wanted =
+            Wanted { link: self.link.clone(), key: self.public, nonce: nonce.clone(), channel };
+        if !shared.attester.ask(wanted) {
+            return Err(NotTaken::new(
+                "too many clients ask for evidence at the moment",
+                "try again in a moment",
+            ));
+        }
         self.stage = Stage::Prove { nonce };
         Ok(())
     }
@@ -311,243 +351,80 @@ impl Session {
         Ok(())
     }
 
-    fn asked(
-        &mut self,
-        client: &PublicKey,
-        request: Request,
-        shared: &Shared,
-    ) -> Result<(), NotTaken> {
-        let table = &shared.deployments;
-        match request {
-            Request::Deploy(deploy) => self.deploy(client, deploy, shared),
-            Request::List => {
-                let now = shared.outside.now();
-                let looks = |deployment: &Arc<Deployment>| {
-                    may(deployment.job.manifest.manifest(), Right::Look, client)
-                };
-                let all = table.all();
-                let entries = all.iter().filter(|deployment| looks(deployment));
-                let entries = entries.map(|deployment| deployment.entry(now)).collect();
-                self.link.answer(&Answer::Listing(entries));
-                self.link.answer(&Answer::Done);
-                self.stage = Stage::Over;
-                Ok(())
-            }
-            Request::Logs { which, follow } => {
-                let deployment = find(table, client, &which, Right::Look)?;
-                if follow {
-                    deployment.job.stdio.watch(self.link.clone());
-                    self.deadline = None;
-                    self.stage = Stage::Follows { deployment };
-                } else {
-                    deployment.job.stdio.show(&self.link);
-                    self.link.answer(&Answer::Done);
-                    self.stage = Stage::Over;
-                }
-                Ok(())
-            }
-            Request::Attach { which, from } => {
-                let deployment = find(table, client, &which, Right::Deploy)?;
-                self.attach(deployment, from, from.is_some());
-                Ok(())
-            }
-            Request::Stop { which, kill } => {
-                let deployment = find(table, client, &which, Right::Stop)?;
-                if kill {
-                    deployment.stop();
-                    table.drop_waiting(&deployment);
-                } else {
-                    deployment.interrupt();
-                }
-                self.link.answer(&Answer::Done);
-                self.stage = Stage::Over;
-                Ok(())
-            }
-            Request::Remove { which, volumes } => {
-                let deployment = find(table, client, &which, Right::Deploy)?;
-                if !deployment.has_ended() {
-                    return Err(NotTaken::new(
-                        format!("{} still runs", which.name),
-                        "stop it first: `twine stop`",
-                    ));
-                }
-                shared.outside.forget(&deployment.job, volumes).map_err(|cause| {
-                    NotTaken::new(cause, "ask the operator: the log of `twine host` says more")
-                })?;
-                table.remove(&deployment);
-                self.link.answer(&Answer::Done);
-                self.stage = Stage::Over;
-                Ok(())
-            }
-            _ => Err(unexpected()),
-        }
-    }
-
-    fn deploy(
-        &mut self,
-        client: &PublicKey,
-        deploy: Deploy,
-        shared: &Shared,
-    ) -> Result<(), NotTaken> {
-        let Deploy { manifest: signed, secrets, detach, replace, terminals } = deploy;
-        let secrets = Secrets(secrets);
-        let manifest = Signed::open(&signed.0).map_err(|error| {
-            NotTaken::new(
-                error.to_string(),
-                "sign the manifest with its owner's key: `twine manifest sign`",
-            )
-        })?;
-        let terms = manifest.manifest();
-        if !may(terms, Right::Deploy, client) {
-            return Err(NotTaken::new(
-                "the client's key is neither that of the manifest's owner nor one that it allows",
-                "use the owner's key, or have the owner allow this one",
-            ));
-        }
-        suits(terms)?;
-        terms.allow(&terms.terms, &shared.outside.identity()).map_err(|refusal| {
-            NotTaken::new(
-                refusal.to_string(),
-                "deploy it to an enclave that the manifest names, or have its owner add this one",
-            )
-        })?;
-        let mut named: Vec<_> = secrets.0.iter().map(|secret| &secret.name).collect();
-        let mut wanted: Vec<_> = terms.terms.secrets.iter().collect();
-        named.sort_unstable();
-        wanted.sort_unstable();
-        if named != wanted {
-            return Err(NotTaken::new(
-                "the secrets are not those that the manifest names",
-                "give a value for each secret of the manifest, and no others: --secret NAME=@FILE",
-            ));
-        }
-        let owner = manifest.owner().id();
-        shared.deployments.admits(owner, terms.terms.limits.memory)?;
-        let stdio = Arc::new(Stdio::new(terms.terms.streams, terminals, !detach));
-        let id = Id { owner, name: terms.name.clone() };
-        let has = shared.outside.has_program(owner, terms.terms.program);
-        let job = Job { id, manifest, signed: signed.0, secrets, program: Mutex::new(None), stdio };
-        if has {
-            return self.start(job, detach, replace, shared);
-        }
-        self.link.answer(&Answer::Wanted);
-        self.stage = Stage::Wanted { pending: Box::new(Pending { job, detach, replace }) };
-        Ok(())
-    }
-
-    fn upload(&mut self, length: u64) -> Result<(), NotTaken> {
-        let too_large = || {
-            NotTaken::new(
-                format!("a program of {length} bytes is too large for this host"),
-                format!("at most {MAX_PROGRAM} bytes are taken, if the enclave has the memory"),
-            )
-        };
+    fn upload(&mut self, length: u64, shared: &Shared) -> Result<(), NotTaken> {
         let size = usize::try_from(length).ok().filter(|_| (1..=MAX_PROGRAM).contains(&length));
-        let size = size.ok_or_else(too_large)?;
+        let size = size.ok_or_else(|| {
+            NotTaken::new(
+                format!("the program has {length} bytes; this host takes 1 to {MAX_PROGRAM}"),
+                "make it smaller, for example without debug information: `wasm-tools strip`",
+            )
+        })?;
+        let share = shared.programs.take(length).ok_or_else(no_memory)?;
         let mut program = Vec::new();
-        program.try_reserve_exact(size).map_err(|_| too_large())?;
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Wanted { pending } => {
-                self.stage = Stage::Upload { pending, program, length: size };
-                Ok(())
-            }
-            _ => Err(unexpected()),
-        }
+        program.try_reserve_exact(size).map_err(|_| no_memory())?;
+        let Stage::Wanted { pending } = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Err(unexpected());
+        };
+        let time = PATIENCE.saturating_add(Duration::from_secs(length / MIN_SPEED));
+        self.deadline = shared.outside.now().saturating_add(time);
+        self.stage = Stage::Upload { pending, program, length: size, share };
+        Ok(())
     }
 
-    fn start(
+    /// Waits for the program of a deployment.
+    pub(crate) fn want(&mut self, pending: Pending, now: Duration) {
+        self.link.answer(&Answer::Wanted);
+        self.deadline = now.saturating_add(PATIENCE);
+        self.stage = Stage::Wanted { pending: Box::new(pending) };
+    }
+
+    /// Starts a deployment, whose program was sent if there is a share for it.
+    pub(crate) fn start(
         &mut self,
-        job: Job,
-        detach: bool,
-        replace: bool,
+        pending: Pending,
+        share: Option<Share>,
         shared: &Shared,
     ) -> Result<(), NotTaken> {
-        let deployment = shared.deployments.start(job, replace)?;
+        self.message = None;
+        let Pending { job, detach, replace } = pending;
+        let deployment = shared.deployments.start(job, share, !detach, replace)?;
         if detach {
-            self.link.answer(&Answer::Done);
-            self.stage = Stage::Over;
+            self.done();
         } else {
-            self.attach(deployment, None, true);
+            self.attach(deployment, None);
         }
         Ok(())
     }
 
-    fn attach(
-        &mut self,
-        deployment: Arc<Deployment>,
-        from: Option<twine_channel::message::Position>,
-        foreground: bool,
-    ) {
-        // The other client's connection stays until it ends it: nothing more is sent on it.
-        drop(deployment.job.stdio.attach(self.link.clone(), from));
-        self.deadline = None;
-        self.stage = Stage::Attached { deployment, foreground };
+    /// Attaches the client to a deployment, of whose output it has got what is before `from`.
+    pub(crate) fn attach(&mut self, deployment: Arc<Deployment>, from: Option<Position>) {
+        deployment.job.stdio.attach(self.link.clone(), from);
+        self.stage = Stage::Attached { deployment };
+    }
+
+    /// Sends the client what a deployment wrote, and with `follow` what it writes later.
+    pub(crate) fn watch(&mut self, deployment: Arc<Deployment>, follow: bool) {
+        deployment.job.stdio.watch(self.link.clone(), follow);
+        self.stage = Stage::Follows { deployment };
+    }
+
+    /// Tells the client that its request was done.
+    pub(crate) fn done(&mut self) {
+        self.link.answer(&Answer::Done);
+        self.leave();
     }
 }
 
 /// The remedy where the two sides do not understand each other.
 const SAME_RELEASE: &str = "use a client and a host of the same release";
 
-fn unexpected() -> NotTaken {
+pub(crate) fn unexpected() -> NotTaken {
     NotTaken::new("the client sent something that is not expected here", SAME_RELEASE)
 }
 
-/// Whether a client may do something with a deployment.
-fn may(manifest: &Manifest, right: Right, client: &PublicKey) -> bool {
-    manifest.may(right, client)
-}
-
-/// Finds a deployment with which a client may do something. One that it may know nothing of is as
-/// if it were not there.
-fn find(
-    table: &Deployments,
-    client: &PublicKey,
-    which: &Which,
-    right: Right,
-) -> Result<Arc<Deployment>, NotTaken> {
-    let Which { owner, name } = which;
-    let id = Id { owner: owner.unwrap_or_else(|| client.id()), name: name.clone() };
-    let found = table.get(&id).filter(|deployment| {
-        let manifest = deployment.job.manifest.manifest();
-        may(manifest, right, client) || may(manifest, Right::Look, client)
-    });
-    let missing = || {
-        NotTaken::new(
-            format!("there is no deployment {:?} of this owner here", name),
-            "`twine ps` lists those that this key may look at",
-        )
-    };
-    let deployment = found.ok_or_else(missing)?;
-    if !may(deployment.job.manifest.manifest(), right, client) {
-        return Err(NotTaken::new(
-            format!("the manifest of {name} does not allow this to the client's key"),
-            "have its owner do it, or allow it in the manifest",
-        ));
-    }
-    Ok(deployment)
-}
-
-/// Checks that a deployment can be held by an enclave that gives its host nothing.
-fn suits(manifest: &Manifest) -> Result<(), NotTaken> {
-    let terms = &manifest.terms;
-    let streams = terms.streams;
-    if [streams.stdin, streams.stdout, streams.stderr].contains(&Stream::Host) {
-        return Err(NotTaken::new(
-            "the manifest leads a stream to the host, and a deployment elsewhere has none there",
-            "write `owner` or `none` for the streams of the manifest",
-        ));
-    }
-    if let Some(mount) = terms.mounts.iter().find(|mount| mount.kind == MountKind::Folder) {
-        return Err(NotTaken::new(
-            format!("the manifest mounts a folder of the host at {}", mount.guest),
-            "mount a volume or memory there",
-        ));
-    }
-    if terms.listeners > 0 {
-        return Err(NotTaken::new(
-            "the manifest has listening sockets, which this host does not offer",
-            "run it with `twine run --manifest`, or sign a manifest without them",
-        ));
-    }
-    Ok(())
+fn no_memory() -> NotTaken {
+    NotTaken::new(
+        "this host has no memory for what the client sends at the moment",
+        "try again in a moment: others send programs too",
+    )
 }

@@ -4,16 +4,18 @@
 //! that lost its connection goes on where it was. A program whose owner is not attached either
 //! waits, if the owner wants all of its output, or the oldest output is dropped.
 
+use crate::kept::{Kept, WINDOW};
 use crate::link::Link;
 use std::collections::VecDeque;
+use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use twine_channel::frame::{Kind, MAX_PIECE};
+use twine_channel::frame::Kind;
 use twine_channel::message::{Answer, End, Position};
 use twine_evidence::terms::{Stream, Streams};
 
-/// How many bytes of each output stream are kept, and how much input waits for the program.
-pub const WINDOW: usize = 256 << 10;
+/// Limit on clients that look at the output of one program at a time.
+const MAX_WATCHERS: usize = 8;
 
 /// The program must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,61 +46,26 @@ impl std::fmt::Debug for Stdio {
     }
 }
 
-/// Output that is kept: the last bytes of all that was written.
-#[derive(Debug, Default)]
-struct Kept {
-    bytes: VecDeque<u8>,
-    /// The number of bytes that were written.
-    written: u64,
-    /// The number of bytes that the attached client has acknowledged.
-    acknowledged: u64,
-}
-
 /// A client that gets the output.
 #[derive(Debug)]
 struct Reader {
     link: Arc<Link>,
     /// What was sent to it.
     sent: Position,
-    /// Whether it was told of the end.
+    last: Last,
+    /// Whether it got its last answer.
     told: bool,
 }
 
-impl Kept {
-    /// The place of the first byte that is kept.
-    fn start(&self) -> u64 {
-        self.written - self.bytes.len() as u64
-    }
-
-    /// How many bytes can be written without a loss.
-    fn room(&self) -> usize {
-        let waiting = usize::try_from(self.written - self.acknowledged.max(self.start()));
-        WINDOW.saturating_sub(waiting.unwrap_or(WINDOW))
-    }
-
-    /// Keeps bytes. The oldest are dropped.
-    fn push(&mut self, bytes: &[u8]) {
-        let last = bytes.get(bytes.len().saturating_sub(WINDOW)..).unwrap_or_default();
-        let excess = (self.bytes.len() + last.len()).saturating_sub(WINDOW);
-        self.bytes.drain(..excess);
-        self.bytes.extend(last);
-        self.written += bytes.len() as u64;
-    }
-
-    /// Returns the next piece to send after the place `sent`, and moves that on. Empty if everything
-    /// was sent.
-    fn next_piece(&self, sent: &mut u64) -> Vec<u8> {
-        *sent = self.nearest(*sent);
-        let from = usize::try_from(*sent - self.start()).unwrap_or(usize::MAX);
-        let piece: Vec<u8> = self.bytes.iter().skip(from).take(MAX_PIECE).copied().collect();
-        *sent += piece.len() as u64;
-        piece
-    }
-
-    /// The nearest place that is kept.
-    fn nearest(&self, place: u64) -> u64 {
-        place.clamp(self.start(), self.written)
-    }
+/// The last answer that a reader gets.
+#[derive(Debug, Clone, Copy)]
+enum Last {
+    /// The end of the program, after all output.
+    End,
+    /// That it was done, after all output of the program.
+    Done,
+    /// That it was done, once the output up to this place was sent.
+    DoneAt(Position),
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +81,7 @@ struct Inner {
     /// The client that is attached.
     client: Option<Reader>,
     /// Clients that only look.
-    watchers: Vec<Reader>,
+    watchers: VecDeque<Reader>,
     /// Whether the program waits for a client that takes its output.
     patient: bool,
     end: Option<End>,
@@ -122,27 +89,52 @@ struct Inner {
 }
 
 impl Reader {
-    fn new(link: Arc<Link>, sent: Position) -> Self {
-        Reader { link, sent, told: false }
+    fn new(link: Arc<Link>, sent: Position, last: Last) -> Self {
+        Reader { link, sent, last, told: false }
+    }
+
+    fn is(&self, link: &Arc<Link>) -> bool {
+        Arc::ptr_eq(&self.link, link)
+    }
+
+    /// Tells the client that another one did this, in its place.
+    fn displace(&self, did: &str) {
+        self.link.answer(&Answer::refused(
+            format!("another client has {did}"),
+            "try again, if it should be this one",
+        ));
+        self.link.finish();
     }
 
     /// Sends what the client has not got, as long as its socket takes it.
     fn pump(&mut self, output: &Kept, errors: &Kept, end: Option<&End>) {
+        if self.told {
+            return;
+        }
         let Position { output: sent_output, errors: sent_errors } = &mut self.sent;
         let streams = [(Kind::Output, output, sent_output), (Kind::Errors, errors, sent_errors)];
         for (kind, kept, sent) in streams {
             while !self.link.is_full() {
-                let piece = kept.next_piece(sent);
-                if piece.is_empty() {
+                let parts = kept.next_piece(sent);
+                if parts.iter().all(|part| part.is_empty()) {
                     break;
                 }
-                self.link.piece(kind, &piece);
+                self.link.piece(kind, parts);
             }
         }
-        let all = self.sent.output == output.written && self.sent.errors == errors.written;
-        if let (true, false, Some(end)) = (all, self.told, end) {
-            self.link.answer(&Answer::Ended(end.clone()));
-            self.told = true;
+        let sent =
+            |until: &Position| self.sent.output >= until.output && self.sent.errors >= until.errors;
+        let all = sent(&Position { output: output.written, errors: errors.written });
+        let answer = match (self.last, end) {
+            (Last::End, Some(end)) if all => Answer::Ended(end.clone()),
+            (Last::Done, Some(_)) if all => Answer::Done,
+            (Last::DoneAt(until), _) if sent(&until) => Answer::Done,
+            _ => return,
+        };
+        self.told = true;
+        self.link.answer(&answer);
+        if !matches!(self.last, Last::End) {
+            self.link.finish();
         }
     }
 }
@@ -153,16 +145,31 @@ impl Inner {
         for reader in self.client.iter_mut().chain(&mut self.watchers) {
             reader.pump(&self.output, &self.errors, self.end.as_ref());
         }
+        self.watchers.retain(|watcher| !watcher.told);
+        self.grant();
     }
 
     /// Lets the client send as much as the program has read.
     fn grant(&mut self) {
-        if self.consumed >= WINDOW / 4 || self.input.is_empty() {
-            if let (Some(client), true) = (&self.client, self.consumed > 0) {
-                client.link.answer(&Answer::Credit { bytes: self.consumed as u64 });
-            }
-            self.consumed = 0;
+        let is_due = self.consumed >= WINDOW / 4 || self.input.is_empty();
+        if !is_due || self.consumed == 0 {
+            return;
         }
+        match &self.client {
+            // It gets one answer for all of it later.
+            Some(client) if client.link.is_full() => {}
+            Some(client) if self.end.is_none() => {
+                client.link.answer(&Answer::Credit { bytes: self.consumed as u64 });
+                self.consumed = 0;
+            }
+            // The next client is told what there is room for.
+            _ => self.consumed = 0,
+        }
+    }
+
+    /// Whether this client is the one that is attached.
+    fn has_client(&self, link: &Arc<Link>) -> bool {
+        self.client.as_ref().is_some_and(|client| client.is(link))
     }
 
     fn ready(&self) -> Ready {
@@ -218,9 +225,13 @@ impl Stdio {
         if inner.over {
             return Err(Over);
         }
-        let count = bytes.len().min(inner.input.len());
-        for (byte, read) in bytes.iter_mut().zip(inner.input.drain(..count)) {
-            *byte = read;
+        let mut count = 0;
+        // What is in a queue is in two parts.
+        while let Some(rest) = bytes.get_mut(count..).filter(|rest| !rest.is_empty()) {
+            match inner.input.read(rest) {
+                Ok(read @ 1..) => count += read,
+                _ => break,
+            }
         }
         inner.consumed += count;
         inner.grant();
@@ -276,8 +287,8 @@ impl Stdio {
     }
 
     /// Attaches a client, which has got the output up to `from`, or wants all that is kept. A client
-    /// that was attached before is returned.
-    pub(crate) fn attach(&self, link: Arc<Link>, from: Option<Position>) -> Option<Arc<Link>> {
+    /// that was attached before is told.
+    pub(crate) fn attach(&self, link: Arc<Link>, from: Option<Position>) {
         let mut inner = self.inner();
         let from = from.unwrap_or_default();
         let sent = Position {
@@ -292,36 +303,42 @@ impl Stdio {
         if !inner.input_ended && room > 0 {
             link.answer(&Answer::Credit { bytes: room as u64 });
         }
-        let other = inner.client.replace(Reader::new(link, sent));
+        if let Some(other) = inner.client.replace(Reader::new(link, sent, Last::End)) {
+            other.displace("attached to this deployment");
+        }
         inner.pump();
         drop(inner);
         self.changed.notify_all();
-        other.map(|reader| reader.link)
     }
 
-    /// Sends the output that is kept to a client that only looks, and then what follows.
-    pub(crate) fn watch(&self, link: Arc<Link>) {
+    /// Sends the output that is kept to a client that only looks, and with `follow` what the program
+    /// writes later. Then the connection is finished. If too many look, the one that came first does
+    /// so no longer.
+    pub(crate) fn watch(&self, link: Arc<Link>, follow: bool) {
         let mut inner = self.inner();
         let sent = Position { output: inner.output.start(), errors: inner.errors.start() };
-        link.answer(&Answer::Started { from: sent, input: inner.received });
-        inner.watchers.push(Reader::new(link, sent));
+        let all = Position { output: inner.output.written, errors: inner.errors.written };
+        let last = if follow { Last::Done } else { Last::DoneAt(all) };
+        inner.watchers.push_back(Reader::new(link, sent, last));
+        if inner.watchers.len() > MAX_WATCHERS
+            && let Some(oldest) = inner.watchers.pop_front()
+        {
+            oldest.displace("asked for the log of this deployment, as many do");
+        }
         inner.pump();
     }
 
-    /// Forgets a client.
-    pub(crate) fn detach(&self, link: &Arc<Link>) {
+    /// Forgets a client. Returns whether it was attached, and has got the end of the program.
+    pub(crate) fn detach(&self, link: &Arc<Link>) -> bool {
         let mut inner = self.inner();
-        inner.watchers.retain(|watcher| !Arc::ptr_eq(&watcher.link, link));
-        if inner.client.as_ref().is_some_and(|client| Arc::ptr_eq(&client.link, link)) {
-            inner.client = None;
-            drop(inner);
-            self.changed.notify_all();
+        inner.watchers.retain(|watcher| !watcher.is(link));
+        if !inner.has_client(link) {
+            return false;
         }
-    }
-
-    /// Whether a client has got the end of the program.
-    pub(crate) fn is_told(&self) -> bool {
-        self.inner().client.as_ref().is_some_and(|client| client.told)
+        let told = inner.client.take().is_some_and(|client| client.told);
+        drop(inner);
+        self.changed.notify_all();
+        told
     }
 
     /// Whether a client is attached.
@@ -335,13 +352,15 @@ impl Stdio {
         self.changed.notify_all();
     }
 
-    /// Takes input of the client.
+    /// Takes input of a client.
     ///
     /// # Errors
-    /// It is more than the client was allowed to send, or the input has ended.
-    pub(crate) fn feed(&self, bytes: &[u8]) -> Result<(), Over> {
+    /// The client is not the one that is attached, it is more than the client was allowed to send,
+    /// or the input has ended.
+    pub(crate) fn feed(&self, link: &Arc<Link>, bytes: &[u8]) -> Result<(), Over> {
         let mut inner = self.inner();
-        if inner.input_ended || inner.input.len() + bytes.len() > WINDOW {
+        let fits = inner.input.len() + bytes.len() <= WINDOW;
+        if inner.input_ended || !fits || !inner.has_client(link) {
             return Err(Over);
         }
         inner.input.extend(bytes);
@@ -351,19 +370,19 @@ impl Stdio {
         Ok(())
     }
 
-    /// Ends the input.
-    pub(crate) fn end_input(&self) {
-        self.inner().input_ended = true;
+    /// Ends the input, if the client is the one that is attached.
+    pub(crate) fn end_input(&self, link: &Arc<Link>) {
+        let mut inner = self.inner();
+        inner.input_ended |= inner.has_client(link);
+        drop(inner);
         self.changed.notify_all();
     }
 
     /// Takes the attached client's word for what it has got.
-    pub(crate) fn acknowledge(&self, position: Position) {
+    pub(crate) fn acknowledge(&self, link: &Arc<Link>, position: Position) {
         let mut inner = self.inner();
-        let Some(Position { output, errors }) = inner.client.as_ref().map(|client| client.sent)
-        else {
-            return;
-        };
+        let client = inner.client.as_ref().filter(|client| client.is(link));
+        let Some(Position { output, errors }) = client.map(|client| client.sent) else { return };
         let kept = &mut inner.output;
         kept.acknowledged = kept.acknowledged.max(position.output.min(output));
         let kept = &mut inner.errors;
@@ -373,7 +392,7 @@ impl Stdio {
         self.changed.notify_all();
     }
 
-    /// Sends more, after the socket has taken what waited.
+    /// Sends more, after a socket has taken what waited.
     pub(crate) fn pump(&self) {
         self.inner().pump();
     }
@@ -390,19 +409,88 @@ impl Stdio {
         inner.end = Some(end);
         inner.pump();
     }
+}
 
-    /// Sends what is kept of the output to a client that only looks, and nothing that follows.
-    pub(crate) fn show(&self, link: &Link) {
-        let inner = self.inner();
-        for (kind, kept) in [(Kind::Output, &inner.output), (Kind::Errors, &inner.errors)] {
-            let mut sent = kept.start();
-            loop {
-                let piece = kept.next_piece(&mut sent);
-                if piece.is_empty() {
-                    break;
-                }
-                link.piece(kind, &piece);
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn streams(patient: bool) -> Stdio {
+        let streams = Streams { stdin: Stream::Owner, stdout: Stream::Owner, stderr: Stream::None };
+        Stdio::new(streams, [true, false, true], patient)
+    }
+
+    /// Bytes that tell their place.
+    fn bytes(from: usize, length: usize) -> Vec<u8> {
+        (from..from + length).map(|place| (place % 251) as u8).collect()
+    }
+
+    #[test]
+    fn a_program_without_a_client_waits_only_if_it_is_patient() {
+        let stdio = streams(false);
+        assert_eq!(stdio.write(1, &vec![1; 5 * WINDOW]), Ok(5 * WINDOW));
+        assert_eq!(stdio.wait(Some(Duration::ZERO), |_| true).unwrap().takes, [true; 2]);
+
+        let stdio = Arc::new(streams(true));
+        assert_eq!(stdio.write(1, &vec![1; 5 * WINDOW]), Ok(WINDOW));
+        assert_eq!(stdio.wait(Some(Duration::ZERO), |_| false).unwrap().takes, [false, true]);
+        let writes = stdio.clone();
+        let thread = thread::spawn(move || writes.write(1, &[2; 10]));
+        thread::sleep(Duration::from_millis(50));
+        assert!(!thread.is_finished());
+        stdio.give_up();
+        assert_eq!(thread.join().unwrap(), Ok(10));
+    }
+
+    #[test]
+    fn streams_that_lead_nowhere_take_everything_and_are_no_terminals() {
+        let stdio = streams(true);
+        assert_eq!(stdio.write(2, &vec![1; 5 * WINDOW]), Ok(5 * WINDOW));
+        assert_eq!(stdio.inner().errors.written, 0);
+        assert!(stdio.is_terminal(0) && !stdio.is_terminal(1) && !stdio.is_terminal(2));
+        assert!(!stdio.leads_to_owner(3) && !stdio.is_terminal(u64::MAX));
+        let none = Streams { stdin: Stream::None, stdout: Stream::None, stderr: Stream::None };
+        assert_eq!(Stdio::new(none, [true; 3], true).read(&mut [0; 4]), Ok(0));
+    }
+
+    #[test]
+    fn a_program_that_must_end_waits_for_nothing() {
+        let stdio = Arc::new(streams(true));
+        stdio.write(1, &vec![1; WINDOW]).unwrap();
+        let waits: [fn(&Stdio) -> bool; 3] = [
+            |stdio| stdio.read(&mut [0; 4]) == Err(Over),
+            |stdio| stdio.write(1, &[1]) == Err(Over),
+            |stdio| stdio.wait(None, |_| false) == Err(Over),
+        ];
+        let threads = waits.map(|waits| {
+            let stdio = stdio.clone();
+            thread::spawn(move || waits(&stdio))
+        });
+        thread::sleep(Duration::from_millis(50));
+        stdio.stop();
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+    }
+
+    #[test]
+    fn input_is_read_in_order_across_the_turn_of_its_queue() {
+        let stdio = streams(true);
+        let (mut fed, mut read) = (0, 0);
+        for length in [1, 1000, 70_000, 3, 99_999, 50_000, 8] {
+            let mut inner = stdio.inner();
+            inner.input.extend(bytes(fed, length));
+            fed += length;
+            drop(inner);
+            let mut room = vec![0; length / 2 + 1];
+            let count = stdio.read(&mut room).unwrap();
+            assert_eq!(count, room.len());
+            assert!(room == bytes(read, count));
+            read += count;
         }
+        stdio.inner().input_ended = true;
+        let mut room = vec![0; fed];
+        assert_eq!(stdio.read(&mut room), Ok(fed - read));
+        assert!(room.starts_with(&bytes(read, fed - read)));
+        assert_eq!(stdio.read(&mut room), Ok(0));
     }
 }

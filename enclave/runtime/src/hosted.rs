@@ -70,7 +70,7 @@ fn prepare_and_run(
         )
     };
     manifest.allow(terms, &identity()).map_err(not_allowed)?;
-    let start = start(terms, &job.secrets.0)?;
+    let start = start(terms, &job.take_secrets().0)?;
     let compiled = compiled(job, state, &start)?;
     if compiled.sha256() != terms.program.0 {
         return Err(refused(
@@ -139,7 +139,7 @@ fn compiled(job: &Job, state: &State, start: &Start) -> Result<Compiled, End> {
         Limits { memory: terms.limits.memory, fuel: terms.limits.fuel, interruptible: true };
     let wanted = compilation_for(limits, WASM_STACK, Compiler::Optimizing);
     let (owner, program) = (job.id.owner, terms.program);
-    let sent = job.program.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let sent = job.take_program();
     if let Some(bytes) = &sent {
         // If it can't be kept, the client sends it again the next time.
         state.keep_program(owner, program, bytes);
