@@ -1,11 +1,13 @@
 //! The sockets of a program: listening sockets, and the connections that they accepted.
 
 use crate::streams::last_status;
+use rustix::net::sockopt;
 use std::collections::HashMap;
 use std::io::Error;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use twine_protocol::wire::{FIRST_SOCKET, SocketStatus, Status, socket};
 
 /// A socket. It is closed when the last reference is dropped.
@@ -63,6 +65,21 @@ fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> Result<u64, u64> {
     }
 }
 
+/// How long a connection may be silent until the system asks whether the other end is there, how
+/// long it waits between questions, and how often it asks, in seconds and times.
+const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
+
+/// Has small pieces sent at once, and has the system notice if the other end is gone. Without either
+/// the connection works too.
+fn set_up(connection: &TcpStream) {
+    let (idle, interval, count) = KEEP_ALIVE;
+    let _ = connection.set_nodelay(true);
+    let _ = sockopt::set_socket_keepalive(connection, true);
+    let _ = sockopt::set_tcp_keepidle(connection, idle);
+    let _ = sockopt::set_tcp_keepintvl(connection, interval);
+    let _ = sockopt::set_tcp_keepcnt(connection, count);
+}
+
 impl Sockets {
     /// Takes the listening sockets of a launch request. They get the first numbers.
     pub(crate) fn new(listeners: Vec<TcpListener>) -> Self {
@@ -99,6 +116,7 @@ impl Sockets {
         })?;
         // SAFETY: the system has just opened this descriptor, and nothing else owns it.
         let connection = unsafe { TcpStream::from_raw_fd(accepted as RawFd) };
+        set_up(&connection);
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
