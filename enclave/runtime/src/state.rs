@@ -10,6 +10,8 @@ use crate::code_cache::{self, Compilation};
 use crate::mounts::Refused;
 use crate::sealing_keys::{PARAMETER_BYTES, Purpose, SealingKeys, deployment_digest};
 use graviola::aead::AesGcm;
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use twine_boundary::{Access, Error, MappedFile};
 use twine_engine::{Compiled, Limits};
 use twine_evidence::bytes::Digest;
@@ -31,7 +33,12 @@ const MAX_RECORD: usize = 1 << 30;
 const SEALING: Sealing = Sealing { this_image: true, scope: Scope::AnyProgram };
 
 /// The host's state folder.
-pub(crate) struct State;
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Owners with programs of theirs that are known to be there. Opening a record to know it takes
+    /// as long as the program is large.
+    known: Mutex<HashSet<(Digest, Digest)>>,
+}
 
 /// The files of a deployment's volumes. They are closed when this is dropped.
 pub(crate) struct Volumes(Vec<(MappedFile<'static, Outside>, bool)>);
@@ -91,26 +98,40 @@ impl State {
     pub(crate) fn open() -> Result<Self, Error> {
         let refused = |status| Error::Refused { what: "the state folder", status };
         host().records().map_err(refused)?;
-        Ok(State)
+        Ok(State::default())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<(Digest, Digest)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a program of an owner was kept. It may be gone later.
     pub(crate) fn has_program(&self, owner: Digest, program: Digest) -> bool {
-        // Opening it is the only way to know.
-        self.program(owner, program).is_some()
+        self.known().contains(&(owner, program)) || self.program(owner, program).is_some()
     }
 
     /// Returns a program of an owner that was kept.
     pub(crate) fn program(&self, owner: Digest, program: Digest) -> Option<Vec<u8>> {
         let name = name("program", owner, program);
-        let bytes = open(&name, host().record(&name, MAX_RECORD).ok()??)?;
-        (Digest::of(&bytes) == program).then_some(bytes)
+        let record = host().record(&name, MAX_RECORD).ok().flatten();
+        let bytes = record.and_then(|record| open(&name, record));
+        let bytes = bytes.filter(|bytes| Digest::of(bytes) == program);
+        match bytes {
+            Some(_) => self.known().insert((owner, program)),
+            None => self.known().remove(&(owner, program)),
+        };
+        bytes
     }
 
     /// Keeps a program of an owner. Returns whether the host does.
     pub(crate) fn keep_program(&self, owner: Digest, program: Digest, bytes: &[u8]) -> bool {
         let name = name("program", owner, program);
-        seal(&name, bytes).is_some_and(|sealed| host().write_record(&name, &sealed).is_ok())
+        let kept =
+            seal(&name, bytes).is_some_and(|sealed| host().write_record(&name, &sealed).is_ok());
+        if kept {
+            self.known().insert((owner, program));
+        }
+        kept
     }
 
     /// Returns the code of an owner's program, if it was kept for these settings.
