@@ -13,24 +13,29 @@ use std::process::ExitCode;
 use twine_evidence::bytes::{Digest, to_hex};
 use twine_evidence::manifest::AllowedImage;
 use twine_evidence::signed::{MAX_BYTES, Signed};
-use twine_host::Tee;
+use twine_host::{Image, Tee};
 use twine_image::inspect_file;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a policy with comments, for the image and the program or manifest that are to run
+    /// Write a policy with comments, for the image and the program or manifest that are to run, or
+    /// for a host of deployments
     Init(Init),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// Program that is to run: a .wasm or .wat file
-    #[arg(required_unless_present = "manifest")]
+    #[arg(required_unless_present_any = ["manifest", "host"])]
     program: Option<PathBuf>,
 
     /// Signed manifest that is to run; its owner, name and version are demanded, and its images
     #[arg(long, value_name = "FILE", conflicts_with = "program")]
     manifest: Option<PathBuf>,
+
+    /// Demand an enclave that waits for deployments (`twine host`), and runs no program itself
+    #[arg(long, conflicts_with_all = ["program", "manifest"])]
+    host: bool,
 
     /// Enclave image that is to run [default: the installed image that fits the program]
     #[arg(long, value_name = "FILE", conflicts_with = "manifest")]
@@ -55,6 +60,7 @@ pub(crate) enum RootName {
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
     let Command::Init(arguments) = command;
     let (enclave, launch) = match (&arguments.program, &arguments.manifest) {
+        _ if arguments.host => of_host(arguments.image.clone())?,
         (_, Some(manifest)) => of_manifest(manifest)?,
         (Some(program), None) => of_program(program, arguments.image.clone())?,
         (None, None) => unreachable!("clap requires one of them"),
@@ -78,6 +84,27 @@ fn of_program(path: &Path, image: Option<PathBuf>) -> Result<(String, String), F
     let program = Program::read(path)?;
     program.check_format(path)?;
     let image = locate::image(image, program.len(), Tee::Auto.choose()?)?;
+    let sha256 = program.sha256().map_err(|error| Failure::unreadable(path, &error))?;
+    let launch = format!(
+        "# The SHA-256 of the program's file. The statement has more: arguments, environment, \
+         mounts.\n# To demand all of them, verify evidence of a launch once, and name it here:\n\
+         # launches = [\"<the hash that `twine verify` prints>\"]\n\
+         programs = [\"{}\"]\n",
+        to_hex(&sha256)
+    );
+    Ok((of_image(&image)?, launch))
+}
+
+/// Returns the contents of the tables `[enclave]` and `[launch]` for an enclave that waits for
+/// deployments, of the image that is named or installed.
+fn of_host(image: Option<PathBuf>) -> Result<(String, String), Failure> {
+    let image = locate::host_image(image)?;
+    let launch = "# An enclave that waits for deployments.\nkind = \"host\"\n";
+    Ok((of_image(&image)?, launch.into()))
+}
+
+/// Returns the contents of the table `[enclave]` for an image.
+fn of_image(image: &Image) -> Result<String, Failure> {
     let image = inspect_file(image.path())?;
     let mut enclave = format!(
         "# MRENCLAVE of the image. To accept newer images of its signer, name the signer instead.\n\
@@ -88,15 +115,7 @@ fn of_program(path: &Path, image: Option<PathBuf>) -> Result<(String, String), F
         let signer = signature.mrsigner;
         enclave += &format!("# signers = [\"{signer}\"]\n# product-id = 1\n# least-svn = 1\n");
     }
-    let sha256 = program.sha256().map_err(|error| Failure::unreadable(path, &error))?;
-    let launch = format!(
-        "# The SHA-256 of the program's file. The statement has more: arguments, environment, \
-         mounts.\n# To demand all of them, verify evidence of a launch once, and name it here:\n\
-         # launches = [\"<the hash that `twine verify` prints>\"]\n\
-         programs = [\"{}\"]\n",
-        to_hex(&sha256)
-    );
-    Ok((enclave, launch))
+    Ok(enclave)
 }
 
 /// Returns the contents of the tables `[enclave]` and `[launch]` for a signed manifest.

@@ -103,7 +103,7 @@ impl Host {
 
     fn verify(&self, fresh: &Fresh) -> Result<Verdict, Failure> {
         let at = now();
-        let found = self.options.collateral.find(&fresh.evidence, &self.policy, at)?;
+        let found = self.options.collateral.find(&fresh.evidence, &self.policy, &self.roots, at)?;
         let request = Request {
             evidence: &fresh.evidence,
             collateral: &found.collateral,

@@ -13,10 +13,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 use twine_channel::frame::Kind;
 use twine_channel::message::{Answer, End, Entry, Request, State, Which};
-use twine_client::{Attached, Streams, TimeLimit};
+use twine_client::TimeLimit;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long a log is followed at most: a year.
+const FOLLOWING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A deployment on a host.
 #[derive(Debug, Args)]
@@ -163,19 +166,11 @@ pub(crate) fn ps(arguments: Ps) -> Result<ExitCode, Failure> {
 
 /// Runs `twine logs`.
 pub(crate) fn logs(arguments: Logs) -> Result<ExitCode, Failure> {
-    let (held, host, which) = arguments.deployed.open()?;
-    let mut proven = host.connect(false)?;
+    let (_, host, which) = arguments.deployed.open()?;
+    let proven = host.connect(false)?;
     let request = Request::Logs { which, follow: arguments.follow };
-    if !arguments.follow {
-        proven.read_all(&request, write, limit())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let answer = proven.ask(&request, limit())?;
-    let mut streams = Streams::new(None).map_err(|error| {
-        Failure::system(format!("no thread can be started: {error}"), &error, "try again")
-    })?;
-    let end = Attached::new(proven, &answer, &mut streams)?.run(write)?;
-    super::exit_code(&held.manifest().name, &end)?;
+    let limit = if arguments.follow { TimeLimit::new(FOLLOWING) } else { limit() };
+    proven.read_all(&request, write, limit)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use twine_channel::frame::Kind;
-use twine_channel::message::{Answer, End, Request, Which};
+use twine_channel::message::{Answer, End, Position, Request, Which};
 use twine_client::{Attached, Error, Event, Proven, Streams, TimeLimit};
 use twine_evidence::terms::{self, Stream};
 
@@ -92,7 +92,13 @@ pub(super) fn attach(
     let mut connected = (proven, answer);
     loop {
         let (proven, answer) = connected;
-        let lost = match Attached::new(proven, &answer, &mut streams).and_then(|a| a.run(write)) {
+        let attached = Attached::new(proven, &answer, &mut streams)?;
+        let missed = attached.missed();
+        if missed != Position::default() {
+            let bytes = missed.output + missed.errors;
+            print_error!("twine: {bytes} bytes of output came before, and are not kept any more");
+        }
+        let lost = match attached.run(write) {
             Ok(end) => return Ok(end),
             Err(error) if error.is_lost() => error,
             Err(Error::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
