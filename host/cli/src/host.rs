@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
 use twine_host::{Attestation, NoQuote, Platform, Resources, State};
@@ -76,7 +76,7 @@ fn listen(address: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(failed)
 }
 
-fn owner(path: &PathBuf) -> Result<[u8; 32], Failure> {
+fn owner(path: &Path) -> Result<[u8; 32], Failure> {
     let pem = input::whole(path, MAX_TEXT_BYTES)?;
     let key = public_from_pem(&pem).map_err(|error| bad_key(path, &error))?;
     Ok(key.id().0)
@@ -119,7 +119,7 @@ fn end_at_signals() -> io::Result<()> {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let owners = arguments.owners.iter().map(owner).collect::<Result<_, _>>()?;
+    let owners = arguments.owners.iter().map(|path| owner(path)).collect::<Result<_, _>>()?;
     let (image, platform) = arguments.target.choose_host()?;
     platform.sealing()?;
     let folder = arguments

@@ -73,7 +73,7 @@ enum Command {
     /// The volume protects the database at rest: in a copy of the file, or on a disk that is taken
     /// away. It does not protect it from whoever may run `twine` on this machine: they open a sealed
     /// volume as you do. A key file or a passphrase that is kept elsewhere does.
-    Sqlite(sqlite::Arguments),
+    Sqlite(Box<sqlite::Arguments>),
     /// Create, inspect, fill, check and re-key protected volumes
     #[command(
         subcommand,
@@ -179,7 +179,7 @@ fn command() -> ExitCode {
     }
     let result = match arguments.command {
         Command::Run(arguments) => run::run(*arguments),
-        Command::Sqlite(arguments) => sqlite::run(arguments),
+        Command::Sqlite(arguments) => sqlite::run(*arguments),
         Command::Volume(command) => volume::run(*command),
         Command::Info(arguments) => info::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
