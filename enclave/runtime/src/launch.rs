@@ -246,8 +246,10 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
     };
     let keys = SealingKeys::of_program(compiled.sha256());
     // Only after the program was found valid, so that no volume is made for an invalid one.
-    // Errors of the stream are ignored.
-    let warn = |line: String| drop(host().write(2, format!("{line}\n").as_bytes()));
+    let warn = |line: String| {
+        // Errors of the stream are ignored.
+        let _ = host().write(2, format!("{line}\n").as_bytes());
+    };
     let mounted = mounts::open(&launch.mounts, keys, deployment.as_ref(), warn);
     let Mounted { files, volumes } = match mounted {
         Ok(mounted) => mounted,
