@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use twine_channel::message::{End, Entry, Secret, State};
 use twine_evidence::bytes::Digest;
+use twine_evidence::manifest::Restart;
 use twine_evidence::signed::Signed;
 use zeroize::Zeroize;
 
@@ -62,7 +63,21 @@ impl Drop for Secrets {
     }
 }
 
+/// A deployment that was kept, to be started again without its owner.
+#[derive(Debug)]
+pub struct Kept {
+    /// The signed manifest, encoded.
+    pub signed: Vec<u8>,
+    /// The values of the secrets that it names.
+    pub secrets: Secrets,
+}
+
 impl Job {
+    /// Passes the values of the secrets to `read`.
+    pub fn with_secrets<T>(&self, read: impl FnOnce(&[Secret]) -> T) -> T {
+        read(&self.secrets.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
     /// Takes the values of the secrets. The program is run once, so nobody needs them later.
     pub fn take_secrets(&self) -> Secrets {
         std::mem::take(&mut *self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
@@ -234,6 +249,11 @@ impl Deployment {
         }
         drop(stage);
         self.job.stdio.stop();
+    }
+
+    /// Whether its manifest lets a host start it again without its owner.
+    pub(crate) fn may_be_resumed(&self) -> bool {
+        self.job.manifest.manifest().restart == Restart::Always
     }
 
     /// Whether somebody stopped it.

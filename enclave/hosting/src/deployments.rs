@@ -131,7 +131,7 @@ impl Deployments {
                 return Err(NotTaken::new(
                     format!("{name} runs already"),
                     "attach to it (`twine attach`), stop it (`twine stop`), or replace it (`twine \
-                     update`)",
+                     deploy --replace`)",
                 ));
             }
         } else if table.all.len() >= self.admission.deployments {
@@ -212,9 +212,22 @@ impl Deployments {
             End::Stopped
         } else {
             outside.log(Level::Info, &format!("{id}: started"));
+            if deployment.may_be_resumed()
+                && let Err(cause) = outside.keep(&deployment.job)
+            {
+                outside.log(Level::Warning, &format!("{id}: it can't be resumed: {cause}"));
+            }
             let mut started = |control| deployment.started(control, outside.now());
             outside.run(&deployment.job, &mut started)
         };
+        // Before another version may start, which is kept under the same name. A host that stops starts
+        // it again the next time.
+        if deployment.may_be_resumed()
+            && !self.table().closed
+            && let Err(cause) = outside.forget(&deployment.job, false)
+        {
+            outside.log(Level::Warning, &format!("{id}: {cause}"));
+        }
         // What a program returns may be for its owner only.
         let summary = deployment.ended(end, outside.now());
         outside.log(Level::Info, &format!("{id}: {summary}"));

@@ -32,12 +32,13 @@ mod kept;
 mod link;
 mod outside;
 mod requests;
+mod resume;
 mod server;
 mod session;
 mod stdio;
 mod tls;
 
-pub use deployment::{Control, Id, Job, Secrets};
+pub use deployment::{Control, Id, Job, Kept, Secrets};
 pub use deployments::Admission;
 pub use kept::WINDOW;
 pub use outside::{Level, Lost, Outside, TlsIdentity, Waiting};

@@ -1,6 +1,6 @@
 //! What the hosting of deployments needs of the enclave around it.
 
-use crate::deployment::{Control, Job};
+use crate::deployment::{Control, Job, Kept};
 use graviola::signing::ecdsa::{P256, SigningKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +108,15 @@ pub trait Outside: Send + Sync {
     /// Runs a deployment's program to its end, on the thread that calls. Passes what ends it early
     /// to `started` once the program can be ended.
     fn run(&self, job: &Job, started: &mut dyn FnMut(Box<dyn Control>)) -> End;
+
+    /// Keeps a deployment with its secrets, so that it can be started again without its owner.
+    ///
+    /// # Errors
+    /// The cause, in one line.
+    fn keep(&self, job: &Job) -> Result<(), String>;
+
+    /// The deployments that were kept by an earlier enclave of this image.
+    fn kept(&self) -> Vec<Kept>;
 
     /// Removes what is kept of a deployment, and with `volumes` its volumes.
     ///

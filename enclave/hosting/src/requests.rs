@@ -83,41 +83,8 @@ impl Session {
         shared: &Shared,
     ) -> Result<(), NotTaken> {
         let Deploy { manifest: signed, secrets, detach, replace, terminals } = deploy;
-        let secrets = Secrets(secrets);
-        let manifest = Signed::open(&signed.0).map_err(|error| {
-            NotTaken::new(
-                error.to_string(),
-                "sign the manifest with its owner's key: `twine manifest sign`",
-            )
-        })?;
-        let terms = manifest.manifest();
-        if !terms.may(Right::Deploy, client) {
-            return Err(NotTaken::new(
-                "the client's key is neither that of the manifest's owner nor one that it allows",
-                "use the owner's key, or have the owner allow this one",
-            ));
-        }
-        suits(terms)?;
-        terms.allow(&terms.terms, &shared.outside.identity()).map_err(|refusal| {
-            NotTaken::new(
-                refusal.to_string(),
-                "deploy it to an enclave that the manifest names, or have its owner add this one",
-            )
-        })?;
-        check_secrets(&secrets.0, terms)?;
-        let owner = manifest.owner().id();
-        shared.deployments.admits(owner, terms.terms.limits.memory)?;
-        let stdio = Arc::new(Stdio::new(terms.terms.streams, terminals, !detach));
-        let id = Id { owner, name: terms.name.clone() };
-        let has = shared.outside.has_program(owner, terms.terms.program);
-        let job = Job {
-            id,
-            manifest,
-            signed: signed.0,
-            secrets: Mutex::new(secrets),
-            program: Mutex::default(),
-            stdio,
-        };
+        let job = job(signed.0, Secrets(secrets), terminals, !detach, Some(client), shared)?;
+        let has = shared.outside.has_program(job.id.owner, job.manifest.manifest().terms.program);
         let pending = Pending { job, detach, replace };
         if has {
             return self.start(pending, None, shared);
@@ -125,6 +92,48 @@ impl Session {
         self.want(pending, shared.outside.now());
         Ok(())
     }
+}
+
+/// Makes a job of a signed manifest and its secrets, if it may be held here, and if `client` may
+/// start it; without a client, if it was kept. If `patient` is set, the program waits for a client
+/// that takes its output.
+///
+/// # Errors
+/// It may not.
+pub(crate) fn job(
+    signed: Vec<u8>,
+    secrets: Secrets,
+    terminals: [bool; 3],
+    patient: bool,
+    client: Option<&PublicKey>,
+    shared: &Shared,
+) -> Result<Job, NotTaken> {
+    let manifest = Signed::open(&signed).map_err(|error| {
+        NotTaken::new(
+            error.to_string(),
+            "sign the manifest with its owner's key: `twine manifest sign`",
+        )
+    })?;
+    let terms = manifest.manifest();
+    if !client.is_none_or(|client| terms.may(Right::Deploy, client)) {
+        return Err(NotTaken::new(
+            "the client's key is neither that of the manifest's owner nor one that it allows",
+            "use the owner's key, or have the owner allow this one",
+        ));
+    }
+    suits(terms)?;
+    terms.allow(&terms.terms, &shared.outside.identity()).map_err(|refusal| {
+        NotTaken::new(
+            refusal.to_string(),
+            "deploy it to an enclave that the manifest names, or have its owner add this one",
+        )
+    })?;
+    check_secrets(&secrets.0, terms)?;
+    let owner = manifest.owner().id();
+    shared.deployments.admits(owner, terms.terms.limits.memory)?;
+    let stdio = Arc::new(Stdio::new(terms.terms.streams, terminals, patient));
+    let id = Id { owner, name: terms.name.clone() };
+    Ok(Job { id, manifest, signed, secrets: Mutex::new(secrets), program: Mutex::default(), stdio })
 }
 
 /// Checks that the secrets are those that the manifest names.

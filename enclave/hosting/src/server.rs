@@ -5,6 +5,7 @@ use crate::budget::Budget;
 use crate::deployments::{Admission, Deployments};
 use crate::link::Link;
 use crate::outside::{Level, Lost, Outside, Waiting};
+use crate::resume::resume;
 use crate::session::{MAX_MESSAGES, MAX_PROGRAMS, Session, Shared};
 use crate::tls::Tls;
 use std::collections::BTreeMap;
@@ -92,6 +93,7 @@ pub fn serve(outside: Arc<dyn Outside>, settings: Settings) -> Result<(), String
         due: None,
         next_accept: Duration::ZERO,
     };
+    resume(&server.shared);
     while !server.turn(None) {}
     server.stop();
     Ok(())

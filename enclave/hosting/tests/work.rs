@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use twine_channel::frame::Kind;
-use twine_channel::message::{Answer, Deploy, End, Position, Request, State};
+use twine_channel::message::{Answer, Deploy, End, Position, Request, State, Which};
 use twine_client::{Attached, Error, Event, Streams};
 use twine_evidence::bytes::Digest;
-use twine_hosting::{Admission, WINDOW};
+use twine_evidence::manifest::Restart;
+use twine_hosting::{Admission, Id, WINDOW};
 
 #[test]
 fn a_program_gets_its_input_and_its_owner_the_output_and_the_exit_code() {
@@ -71,6 +72,64 @@ fn secrets_reach_the_program() {
 }
 
 #[test]
+fn a_host_that_starts_again_resumes_what_its_manifest_allows() {
+    let server = Server::new();
+    let owner = Owner::new(1);
+    let names = vec!["A".into()];
+    let manifest = owner.manifest("always", b"wait", |manifest| {
+        manifest.restart = Restart::Always;
+        manifest.terms.secrets = names;
+    });
+    let deploy = Deploy { secrets: vec![secret("A", "one")], ..detached(manifest) };
+    owner.start(server.port, &deploy, b"wait").unwrap();
+    owner.start(server.port, &detached(owner.manifest("never", b"wait", |_| ())), b"wait").unwrap();
+    let echo = owner.manifest("short", b"hello", |manifest| manifest.restart = Restart::Always);
+    owner.start(server.port, &detached(echo), b"hello").unwrap();
+    let running = [("always", State::Running), ("never", State::Running), ("short", State::Ended)];
+    let running = running.map(|(name, state)| (name.to_owned(), state)).into();
+    until("they run", || states(&owner, server.port) == running);
+    let world = server.world.clone();
+    server.ask_to_end();
+    until("it ends", || world.live.load(Ordering::SeqCst) == 0);
+    let second = Server::after(&world);
+    drop(world);
+    server.ended();
+    // What had ended by itself is not started again.
+    let running = [("always".to_owned(), State::Running)].into();
+    until("it runs again", || states(&owner, second.port) == running);
+    let log = second.world.log.lock().unwrap().join("\n");
+    assert!(log.contains("/always: resumed") && !log.contains("one"), "{log}");
+    // What its owner stops stays so.
+    let which = Which { owner: None, name: "always".into() };
+    owner.ask(second.port, &Request::Stop { which, kill: true }).unwrap();
+    until("it is stopped", || states(&owner, second.port).get("always") == Some(&State::Ended));
+    let world = second.world.clone();
+    second.ask_to_end();
+    let third = Server::after(&world);
+    drop(world);
+    second.ended();
+    assert!(owner.list(third.port).is_empty());
+    third.end();
+}
+
+#[test]
+fn a_kept_deployment_whose_manifest_allows_no_restart_is_not_resumed() {
+    let server = Server::new();
+    let owner = Owner::new(1);
+    let manifest = owner.manifest("never", b"wait", |_| ());
+    let id = Id { owner: owner.public().id(), name: "never".into() };
+    // A bug could keep it, or an older enclave of the image.
+    server.world.records.lock().unwrap().insert(id, (manifest, Vec::new()));
+    let second = Server::after(&server.world);
+    until("it is refused", || {
+        second.world.log.lock().unwrap().iter().any(|line| line.contains("allows no restart"))
+    });
+    assert!(owner.list(second.port).is_empty());
+    server.end();
+    second.end();
+}
+
+#[test]
 fn a_detached_program_is_listed_shown_attached_stopped_and_removed() {
     let server = Server::new();
     let owner = Owner::new(1);
@@ -82,8 +141,7 @@ fn a_detached_program_is_listed_shown_attached_stopped_and_removed() {
     // Others don't see it.
     let other = Owner::new(2);
     assert!(other.list(server.port).is_empty());
-    let which =
-        twine_channel::message::Which { owner: Some(owner.public().id()), name: "w".into() };
+    let which = Which { owner: Some(owner.public().id()), name: "w".into() };
     let request = Request::Stop { which, kill: true };
     let cause = refusal(other.ask(server.port, &request));
     assert!(cause.contains("no deployment"), "{cause}");

@@ -13,7 +13,7 @@ use twine_channel::message;
 use twine_evidence::bytes::Digest;
 use twine_evidence::manifest::Identity;
 use twine_hosting::{
-    Admission, Control, Job, Level, Lost, Outside, Settings, TlsIdentity, Waiting, serve,
+    Admission, Control, Job, Kept, Level, Lost, Outside, Settings, TlsIdentity, Waiting, serve,
 };
 use twine_protocol::launch::End;
 use twine_protocol::task::HostTask;
@@ -151,6 +151,17 @@ impl Outside for Around {
 
     fn run(&self, job: &Job, started: &mut dyn FnMut(Box<dyn Control>)) -> message::End {
         hosted::run(job, &self.state, started)
+    }
+
+    fn keep(&self, job: &Job) -> Result<(), String> {
+        match self.state.keep_deployment(job) {
+            true => Ok(()),
+            false => Err("the host does not keep it".into()),
+        }
+    }
+
+    fn kept(&self) -> Vec<Kept> {
+        self.state.kept_deployments()
     }
 
     fn forget(&self, job: &Job, volumes: bool) -> Result<(), String> {

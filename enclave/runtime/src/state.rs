@@ -1,5 +1,5 @@
-//! What the enclave has its host keep while it holds deployments: programs, their code, and
-//! volumes.
+//! What the enclave has its host keep while it holds deployments: programs, their code, volumes, and
+//! deployments that may be started again without their owner, with their secrets.
 //!
 //! Each record is sealed for this image, under its own key and its own name, so the host can only
 //! return what this image once kept under this name, or nothing. It can return an older record;
@@ -13,14 +13,18 @@ use graviola::aead::AesGcm;
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use twine_boundary::{Access, Error, MappedFile};
+use twine_channel::frame::MAX_MESSAGE;
+use twine_channel::message::Deploy;
 use twine_engine::{Compiled, Limits};
 use twine_evidence::bytes::Digest;
+use twine_evidence::cbor;
 use twine_evidence::statement::Deployment;
 use twine_evidence::terms::{MountKind, Terms};
-use twine_hosting::Job;
+use twine_hosting::{Id, Job, Kept, Secrets};
 use twine_protocol::key::{Scope, Sealing};
 use twine_protocol::wire::Status;
 use twine_sgx::{Outside, host};
+use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 8] = b"TWINEREC";
 const NONCE: [u8; 12] = [0; 12];
@@ -53,6 +57,23 @@ impl Volumes {
 /// The name of a record of an owner's program.
 fn name(kind: &str, owner: Digest, program: Digest) -> String {
     format!("{kind}-{}", Digest::of(&[owner.0, program.0].concat()))
+}
+
+/// How the names of records with deployments start.
+const DEPLOYMENT: &str = "deployment-";
+
+/// The name of the record of a deployment.
+fn deployment_name(job: &Job) -> String {
+    let Id { owner, name } = &job.id;
+    format!("{DEPLOYMENT}{}", Digest::of(&[&owner.0[..], name.as_bytes()].concat()))
+}
+
+/// Reads the record of a deployment.
+fn kept_deployment(name: &str) -> Option<Kept> {
+    let record = host().record(name, MAX_RECORD).ok()??;
+    let encoded = Zeroizing::new(open(name, record)?);
+    let Deploy { manifest, secrets, .. } = cbor::decode(&encoded, MAX_MESSAGE).ok()?;
+    Some(Kept { signed: manifest.0, secrets: Secrets(secrets) })
 }
 
 /// The name of the file of a deployment's volume.
@@ -134,6 +155,28 @@ impl State {
         kept
     }
 
+    /// Keeps a deployment with its secrets. Returns whether the host does.
+    pub(crate) fn keep_deployment(&self, job: &Job) -> bool {
+        let deploy = job.with_secrets(|secrets| Deploy {
+            manifest: job.signed[..].into(),
+            secrets: secrets.to_vec(),
+            detach: true,
+            replace: false,
+            terminals: [false; 3],
+        });
+        let encoded = Zeroizing::new(cbor::encode(&deploy));
+        drop(Secrets(deploy.secrets));
+        let name = deployment_name(job);
+        seal(&name, &encoded).is_some_and(|sealed| host().write_record(&name, &sealed).is_ok())
+    }
+
+    /// The deployments that were kept.
+    pub(crate) fn kept_deployments(&self) -> Vec<Kept> {
+        let names = host().records().unwrap_or_default();
+        let names = names.into_iter().filter(|name| name.starts_with(DEPLOYMENT));
+        names.filter_map(|name| kept_deployment(&name)).collect()
+    }
+
     /// Returns the code of an owner's program, if it was kept for these settings.
     pub(crate) fn code(
         &self,
@@ -192,11 +235,17 @@ impl State {
         Ok(volumes)
     }
 
-    /// Removes a deployment's volumes, if `volumes` is set.
+    /// Removes what is kept of a deployment, and if `volumes` is set its volumes.
     ///
     /// # Errors
     /// A file can't be removed.
     pub(crate) fn forget(&self, job: &Job, volumes: bool) -> Result<(), String> {
+        match host().remove_record(&deployment_name(job)) {
+            Ok(()) | Err(Status::Missing) => {}
+            Err(status) => {
+                return Err(format!("what is kept of it can't be removed: {status:?}"));
+            }
+        }
         let manifest = job.manifest.manifest();
         let deployment = manifest.deployment(job.manifest.owner());
         let mounts = manifest.terms.mounts.iter();

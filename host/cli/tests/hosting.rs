@@ -221,6 +221,32 @@ fn a_deployment_is_left_running_and_looked_after() {
 }
 
 #[test]
+fn a_host_that_was_killed_resumes_what_its_manifest_allows() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("never", ECHO, &[]);
+    owner.program("echo", ECHO, &["--secret", "TOKEN", "--dir", "::/data"]);
+    owner.0.edit("echo", "# restart = \"always\"", "restart = \"always\"");
+    owner.0.sign("echo");
+    owner.deploy(&host, "never", &["--detach"], b"").printed("");
+    owner.deploy(&host, "echo", &["--detach", "--secret", "TOKEN=x"], b"").printed("");
+    owner.wait(&host, "echo", "running");
+    owner.wait(&host, "never", "running");
+    let host = host.restart();
+    owner.wait(&host, "echo", "running");
+    assert!(host.log().contains("/echo: resumed\n"), "{}", host.log());
+    let attach = ["attach", "--quiet", "echo.manifest", "--at", &host.address];
+    let ran = run_with_input(&mut owner.command(&attach), b"still here\n");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(7), "still here\n"));
+    let shown = owner.manage(&host, "ps", "never", &[]);
+    assert!(!shown.out.contains("never"), "{shown:?}");
+    // It has ended by itself, and is not started again.
+    let host = host.restart();
+    let shown = owner.manage(&host, "ps", "echo", &[]);
+    assert!(!shown.out.contains("echo"), "{shown:?}");
+}
+
+#[test]
 fn one_that_traps_loops_or_takes_all_memory_harms_no_other() {
     let host = Host::start(&[]);
     let owner = Deployer::new();

@@ -30,8 +30,8 @@ use twine_evidence::owner::PublicKey;
 use twine_evidence::signed::Signed;
 use twine_evidence::terms::{self, Stream, Terms};
 use twine_hosting::{
-    Admission, Control, Job, Level, Lost, Outside, Secrets, Settings, Stdio, TlsIdentity, Waiting,
-    serve,
+    Admission, Control, Id, Job, Kept, Level, Lost, Outside, Secrets, Settings, Stdio, TlsIdentity,
+    Waiting, serve,
 };
 
 /// The host's number of the listening socket.
@@ -259,6 +259,8 @@ pub struct World {
     start: Instant,
     kept: Mutex<HashSet<(Digest, Digest)>>,
     programs: Mutex<HashMap<Digest, Vec<u8>>>,
+    /// Deployments that are kept, with their secrets.
+    pub records: Mutex<BTreeMap<Id, (Vec<u8>, Vec<Secret>)>>,
     pub log: Mutex<Vec<String>>,
     pub faults: Faults,
     pub live: AtomicUsize,
@@ -495,10 +497,31 @@ impl Outside for World {
         end
     }
 
+    fn keep(&self, job: &Job) -> Result<(), String> {
+        let secrets = job.with_secrets(<[Secret]>::to_vec);
+        self.records.lock().unwrap().insert(job.id.clone(), (job.signed.clone(), secrets));
+        Ok(())
+    }
+
+    fn kept(&self) -> Vec<Kept> {
+        let records = self.records.lock().unwrap().clone();
+        let kept = |(signed, secrets)| Kept { signed, secrets: Secrets(secrets) };
+        records.into_values().map(kept).collect()
+    }
+
     fn forget(&self, job: &Job, volumes: bool) -> Result<(), String> {
+        self.records.lock().unwrap().remove(&job.id);
         self.forgotten.lock().unwrap().push((job.id.name.clone(), volumes));
         Ok(())
     }
+}
+
+/// What a host keeps from one server to the next.
+#[derive(Default)]
+struct Stored {
+    kept: HashSet<(Digest, Digest)>,
+    programs: HashMap<Digest, Vec<u8>>,
+    records: BTreeMap<Id, (Vec<u8>, Vec<Secret>)>,
 }
 
 /// A server.
@@ -526,6 +549,21 @@ impl Server {
     }
 
     pub fn admitting(admission: Admission) -> Self {
+        Server::with(admission, Stored::default())
+    }
+
+    /// Starts a server with what an earlier one has kept.
+    pub fn after(world: &World) -> Self {
+        let stored = Stored {
+            kept: world.kept.lock().unwrap().clone(),
+            programs: world.programs.lock().unwrap().clone(),
+            records: world.records.lock().unwrap().clone(),
+        };
+        Server::with(plenty(), stored)
+    }
+
+    fn with(admission: Admission, stored: Stored) -> Self {
+        let Stored { kept, programs, records } = stored;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -537,8 +575,9 @@ impl Server {
             next: AtomicU64::new(LISTENER + 1),
             asked,
             start: Instant::now(),
-            kept: Mutex::default(),
-            programs: Mutex::default(),
+            kept: Mutex::new(kept),
+            programs: Mutex::new(programs),
+            records: Mutex::new(records),
             log: Mutex::default(),
             faults: Faults::default(),
             live: AtomicUsize::new(0),
