@@ -14,6 +14,7 @@ mod cost;
 mod csv;
 mod database;
 mod error;
+mod hosting;
 mod html;
 mod ipfs;
 mod kernel;
@@ -140,6 +141,8 @@ enum Name {
     Cost,
     /// Numerical kernels, compared with wasmtime outside and native compilers
     Polybench,
+    /// Deployments on a `twine host`, compared with local runs and plain TLS
+    Hosting,
 }
 
 impl Arguments {
@@ -170,6 +173,7 @@ impl Arguments {
             Name::Breakdown => breakdown::measure(workspace, effort, quick),
             Name::Cost => cost::measure(workspace, effort, quick),
             Name::Polybench => polybench::measure(workspace, effort, self.dataset()),
+            Name::Hosting => hosting::measure(workspace, effort, quick),
         }
     }
 }
