@@ -18,7 +18,7 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// How to get a connection to an enclave, and whose.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct ConnectOptions {
     /// Private key of the owner, or of somebody whom the manifest allows this, in PEM
     #[arg(long, value_name = "FILE")]
     pub(super) key: PathBuf,
@@ -39,7 +39,7 @@ pub(super) struct Host {
     policy: Policy,
     roots: Roots,
     key: OwnerKey,
-    options: Options,
+    options: ConnectOptions,
 }
 
 fn now() -> Moment {
@@ -52,7 +52,11 @@ impl Host {
     ///
     /// # Errors
     /// The address is none, or the key can't be read.
-    pub(super) fn new(address: &str, held: &SignedFile, options: Options) -> Result<Self, Failure> {
+    pub(super) fn new(
+        address: &str,
+        held: &SignedFile,
+        options: ConnectOptions,
+    ) -> Result<Self, Failure> {
         let (name, port) = peer::address(address).ok_or_else(|| {
             Failure::usage(
                 format!("{address:?} is no address of a host"),

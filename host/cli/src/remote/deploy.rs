@@ -1,6 +1,6 @@
 //! `twine deploy` and `twine update`.
 
-use super::connect::{Host, Options};
+use super::connect::{ConnectOptions, Host};
 use super::streams;
 use crate::failure::Failure;
 use crate::input;
@@ -56,7 +56,7 @@ pub(crate) struct Deploy {
     replace: bool,
 
     #[command(flatten)]
-    options: Options,
+    options: ConnectOptions,
 }
 
 /// Returns the secrets with their values.

@@ -1,6 +1,6 @@
 //! `twine ps`, `logs`, `attach`, `stop` and `rm`.
 
-use super::connect::{Host, Options};
+use super::connect::{ConnectOptions, Host};
 use super::streams;
 use crate::failure::Failure;
 use crate::manifest::SignedFile;
@@ -33,7 +33,7 @@ pub(crate) struct Deployed {
     at: String,
 
     #[command(flatten)]
-    options: Options,
+    options: ConnectOptions,
 }
 
 impl Deployed {

@@ -2,7 +2,7 @@
 //!
 //! The owner's key is at hand, so the manifest is made and signed here, for this one run.
 
-use super::connect::{Host, Options};
+use super::connect::{ConnectOptions, Host};
 use super::streams;
 use crate::collateral;
 use crate::failure::Failure;
@@ -72,7 +72,7 @@ pub(crate) fn run(
     let key_file = elsewhere.owner_key.clone().unwrap_or_default();
     let key = read_private(&key_file)?;
     let manifest = manifest(&elsewhere, key.public(), Digest::of(&program), name(database)?, rest)?;
-    let options = Options { key: key_file, collateral: elsewhere.collateral, quiet };
+    let options = ConnectOptions { key: key_file, collateral: elsewhere.collateral, quiet };
     let held = SignedFile::of_bytes(Path::new(database), sign_with(&key, &manifest)?)?;
     let which = Which { owner: Some(held.owner().id()), name: manifest.name.clone() };
     let host = Host::new(at, &held, options)?;
