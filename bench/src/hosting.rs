@@ -194,10 +194,19 @@ impl<'w> Place<'w> {
             let run = self.workspace.run_well(Runner::Enclave, &job, false)?;
             Ok(run.wall.as_secs_f64())
         };
+        // A deployment can be stopped at any loop, as a run with a limit of time can.
+        let limit = ["--timeout", "1h"].map(str::to_owned);
+        let timed = Job { options: [&limit[..], &job.options].concat(), ..job.clone() };
+        let mut limited = || {
+            let run = self.workspace.run_well(Runner::Enclave, &timed, false)?;
+            Ok(run.wall.as_secs_f64())
+        };
         ours()?;
         local()?;
-        let samples = interleaved(effort, &mut [&mut ours, &mut local])?;
-        let rivals = ["twine deploy", "twine run"].into_iter().zip(samples);
+        limited()?;
+        let samples = interleaved(effort, &mut [&mut ours, &mut local, &mut limited])?;
+        let names = ["twine deploy", "twine run", "twine run --timeout"];
+        let rivals = names.into_iter().zip(samples);
         Ok(Case::new("speedtest1 on a volume", "s", rivals, Some(SQLITE)))
     }
 

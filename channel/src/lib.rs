@@ -56,5 +56,9 @@ pub const VERSION: u32 = 1;
 /// own.
 pub const ALPN: &[u8] = b"twine/1";
 
+/// How many bytes of a stream may be on their way: how much input waits for a program, and how much of
+/// its output waits until the client has it. A window that is smaller would hold up a fast connection.
+pub const WINDOW: usize = 1 << 20;
+
 /// Size of a client's nonce, in bytes.
 pub const NONCE_BYTES: usize = 32;

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
+use twine_channel::WINDOW;
 use twine_channel::frame::{Frame, Kind, MAX_PIECE, head, part};
 use twine_channel::message::{Answer, End, Position, Request};
 
@@ -20,9 +21,6 @@ pub enum Event {
     /// The user interrupts the program.
     Interrupt,
 }
-
-/// Size of the window for input, in bytes: the enclave never allows more on its way.
-const WINDOW: usize = 256 << 10;
 
 /// How many events may wait.
 const EVENTS: usize = 16;

@@ -1,10 +1,8 @@
 //! The output of a program that is kept for clients.
 
 use std::collections::VecDeque;
+use twine_channel::WINDOW;
 use twine_channel::frame::{MAX_PIECE, part};
-
-/// How many bytes of each output stream are kept, and how much input waits for the program.
-pub const WINDOW: usize = 256 << 10;
 
 /// Output that is kept: the last bytes of all that was written.
 #[derive(Debug, Default)]

@@ -40,7 +40,7 @@ mod tls;
 
 pub use deployment::{Control, Id, Job, Kept, Secrets};
 pub use deployments::Admission;
-pub use kept::WINDOW;
 pub use outside::{Level, Lost, Outside, TlsIdentity, Waiting};
 pub use server::{Settings, serve};
 pub use stdio::{Over, Ready, Stdio};
+pub use twine_channel::WINDOW;

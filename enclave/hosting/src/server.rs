@@ -22,7 +22,7 @@ const MAX_EARLY: usize = 256;
 const MAX_ACCEPTED: usize = 64;
 
 /// How much is received at a time, in bytes.
-const BUFFER: usize = 128 << 10;
+const BUFFER: usize = 256 << 10;
 
 /// How long programs have to end when the host stops.
 const GRACE: Duration = Duration::from_secs(10);

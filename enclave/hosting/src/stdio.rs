@@ -4,12 +4,13 @@
 //! that lost its connection goes on where it was. A program whose owner is not attached either
 //! waits, if the owner wants all of its output, or the oldest output is dropped.
 
-use crate::kept::{Kept, WINDOW};
+use crate::kept::Kept;
 use crate::link::Link;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use twine_channel::WINDOW;
 use twine_channel::frame::Kind;
 use twine_channel::message::{Answer, End, Position};
 use twine_evidence::terms::{Stream, Streams};
