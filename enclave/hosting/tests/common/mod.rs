@@ -260,7 +260,7 @@ pub struct World {
     kept: Mutex<HashSet<(Digest, Digest)>>,
     programs: Mutex<HashMap<Digest, Vec<u8>>>,
     /// Deployments that are kept, with their secrets.
-    pub records: Mutex<BTreeMap<Id, (Vec<u8>, Vec<Secret>)>>,
+    pub records: Mutex<Records>,
     pub log: Mutex<Vec<String>>,
     pub faults: Faults,
     pub live: AtomicUsize,
@@ -516,12 +516,15 @@ impl Outside for World {
     }
 }
 
+/// Signed manifests with secrets, by deployment.
+type Records = BTreeMap<Id, (Vec<u8>, Vec<Secret>)>;
+
 /// What a host keeps from one server to the next.
 #[derive(Default)]
 struct Stored {
     kept: HashSet<(Digest, Digest)>,
     programs: HashMap<Digest, Vec<u8>>,
-    records: BTreeMap<Id, (Vec<u8>, Vec<Secret>)>,
+    records: Records,
 }
 
 /// A server.
