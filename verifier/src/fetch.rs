@@ -56,7 +56,7 @@ pub fn kept(folder: &Path, platform: &Platform, update: Update) -> Option<Collat
     Cache::new(folder).read(platform, update)
 }
 
-/// Fetches collateral, and keeps it.
+/// Fetches collateral, and keeps what a verification has found good.
 #[derive(Debug)]
 pub struct Fetcher {
     authorities: RootCerts,
@@ -131,7 +131,8 @@ impl Fetcher {
         Ok(Fetcher { authorities: RootCerts::Specific(Arc::new(certificates)), ..self })
     }
 
-    /// Keeps collateral in a folder, one file for each kind of platform.
+    /// Takes collateral from a folder, with one file for each kind of platform, and keeps it there
+    /// ([`Fetcher::keep`]).
     pub fn cache(self, folder: &Path) -> Fetcher {
         Fetcher { cache: Some(Cache::new(folder)), ..self }
     }
@@ -141,8 +142,7 @@ impl Fetcher {
     /// warn. It is also taken if there is no newer one to be had, as long as it is valid.
     ///
     /// # Errors
-    /// [`FetchError`] if the service does not give collateral and the cache has none, or if new
-    /// collateral can't be kept.
+    /// [`FetchError`] if the service does not give collateral and the cache has none.
     pub fn collateral(
         &self,
         platform: &Platform,
@@ -156,14 +156,24 @@ impl Fetcher {
             _ => None,
         };
         match (self.fetch(platform), cached) {
-            (Ok(fetched), _) => {
-                if let Some(cache) = &self.cache {
-                    cache.write(platform, self.update, &fetched)?;
-                }
-                Ok(fetched)
-            }
+            (Ok(fetched), _) => Ok(fetched),
             (Err(_), Some(cached)) => Ok(cached),
             (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Keeps collateral for a platform, if there is a folder for it. Keep only what has verified genuine
+    /// evidence ([`CheckName::Quote`](crate::CheckName::Quote)): a service could give anything, and it
+    /// would be taken from the folder until its dates are over.
+    ///
+    /// # Errors
+    /// [`FetchError::Cache`] if the folder can't be written.
+    pub fn keep(&self, platform: &Platform, collateral: &Collateral) -> Result<(), FetchError> {
+        match &self.cache {
+            Some(cache) if cache.read(platform, self.update).as_ref() != Some(collateral) => {
+                cache.write(platform, self.update, collateral)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -7,8 +7,8 @@ use crate::xdg;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use twine_verifier::{
-    Collateral, Evidence, FetchError, Fetcher, MAX_COLLATERAL_BYTES, Moment, Platform, Policy,
-    Root, Roots, Update, kept,
+    CheckName, Collateral, Evidence, FetchError, Fetcher, MAX_COLLATERAL_BYTES, Moment, Outcome,
+    Platform, Policy, Root, Roots, Update, Verdict, kept,
 };
 
 /// Where to get collateral.
@@ -50,10 +50,39 @@ impl From<UpdateName> for Update {
     }
 }
 
-/// Collateral, and that of the newest TCB info if it was asked for too.
+/// Collateral for evidence, and that of the newest TCB info if it was asked for too.
 pub(crate) struct Found {
-    pub collateral: Collateral,
-    pub early: Option<Collateral>,
+    pub now: Fetched,
+    pub early: Option<Fetched>,
+}
+
+/// Collateral, with what fetched it if it was not given or made.
+pub(crate) struct Fetched {
+    source: Option<(Fetcher, Platform)>,
+    collateral: Collateral,
+}
+
+impl Fetched {
+    /// The collateral.
+    pub(crate) fn collateral(&self) -> &Collateral {
+        &self.collateral
+    }
+
+    /// Keeps it if it has verified genuine evidence.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub(crate) fn keep(&self, verdict: &Verdict) -> Result<(), Failure> {
+        if verdict.check(CheckName::Quote).result != Outcome::Passed {
+            return Ok(());
+        }
+        match &self.source {
+            Some((fetcher, platform)) => {
+                fetcher.keep(platform, &self.collateral).map_err(not_fetched)
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Options {
@@ -66,7 +95,8 @@ impl Options {
         roots: &Roots,
         at: Moment,
     ) -> Result<Found, Failure> {
-        let only = |collateral| Ok(Found { collateral, early: None });
+        let only =
+            |collateral| Ok(Found { now: Fetched { source: None, collateral }, early: None });
         if let Some(file) = self.collateral.as_ref().filter(|path| !path.is_dir()) {
             return only(parse(&input::whole_or_standard(file, MAX_COLLATERAL_BYTES)?)?);
         }
@@ -116,14 +146,19 @@ impl Options {
             })
         };
         let asked = self.update.into();
-        let get = |update| fetcher(update).map(|f| f.collateral(platform, &policy.collateral, at));
-        let collateral = get(asked)?.map_err(not_fetched)?;
+        let get = |update| -> Result<Result<Fetched, FetchError>, Failure> {
+            let fetcher = fetcher(update)?;
+            let collateral = fetcher.collateral(platform, &policy.collateral, at);
+            Ok(collateral
+                .map(|collateral| Fetched { source: Some((fetcher, *platform)), collateral }))
+        };
+        let now = get(asked)?.map_err(not_fetched)?;
         // It only tells what is to come, so it may be missing.
         let early = match asked {
             Update::Standard => get(Update::Early)?.ok(),
             Update::Early => None,
         };
-        Ok(Found { collateral, early })
+        Ok(Found { now, early })
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let found = arguments.collateral.find(&evidence, &policy, &roots, at)?;
     let request = Request {
         evidence: &evidence,
-        collateral: &found.collateral,
+        collateral: found.now.collateral(),
         policy: &policy,
         roots: &roots,
         at,
@@ -134,8 +134,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     } else {
         print(&verdict);
     }
+    found.now.keep(&verdict)?;
     if let (true, Some(early)) = (verdict.is_accepted(), &found.early) {
-        warn_early(&verify(&Request { collateral: early, ..request }));
+        let verdict = verify(&Request { collateral: early.collateral(), ..request });
+        warn_early(&verdict);
+        early.keep(&verdict)?;
     }
     Ok(if verdict.is_accepted() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }

@@ -177,9 +177,16 @@ fn collateral_that_is_kept_is_taken_until_it_nears_its_end() {
     let folder = Folder::new("kept");
     let server = Server::right();
     let fetcher = server.fetcher().cache(&folder.0);
-    let get = |at| fetcher.collateral(&platform(), &RULES, at).unwrap();
-    let first = get(JUNE_2025);
+    let get = |at| {
+        let collateral = fetcher.collateral(&platform(), &RULES, at).unwrap();
+        fetcher.keep(&platform(), &collateral).unwrap();
+        collateral
+    };
+    // What nobody has verified is not kept.
+    let first = fetcher.collateral(&platform(), &RULES, JUNE_2025).unwrap();
+    assert!(!folder.0.join("00a067110000-processor-standard.json").exists());
     assert_eq!(server.asked(), 4);
+    fetcher.keep(&platform(), &first).unwrap();
     assert_eq!(get(JUNE_2025), first);
     assert_eq!(server.asked(), 4);
     // 2025-07-12T10:01:18Z, seven days before the QE identity runs out, and a second later.
@@ -198,7 +205,10 @@ fn collateral_that_is_kept_is_taken_until_it_nears_its_end() {
 #[test]
 fn collateral_that_is_kept_serves_without_the_service_as_long_as_it_is_valid() {
     let folder = Folder::new("offline");
-    Server::right().fetcher().cache(&folder.0).collateral(&platform(), &RULES, JUNE_2025).unwrap();
+    let server = Server::right();
+    let fetcher = server.fetcher().cache(&folder.0);
+    let fetched = fetcher.collateral(&platform(), &RULES, JUNE_2025).unwrap();
+    fetcher.keep(&platform(), &fetched).unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let fetcher = Fetcher::pccs(&format!("http://{gone}")).unwrap().cache(&folder.0);
     let get = |at| fetcher.collateral(&platform(), &RULES, at);
@@ -218,12 +228,14 @@ fn a_damaged_file_is_fetched_anew_and_a_folder_that_can_not_be_written_is_an_err
     let folder = Folder::new("damaged");
     let path = folder.write("00a067110000-processor-standard.json", b"{ damaged");
     let server = Server::right();
-    server.fetcher().cache(&folder.0).collateral(&platform(), &RULES, JUNE_2025).unwrap();
+    let fetcher = server.fetcher().cache(&folder.0);
+    let fetched = fetcher.collateral(&platform(), &RULES, JUNE_2025).unwrap();
     assert_eq!(server.asked(), 4);
+    fetcher.keep(&platform(), &fetched).unwrap();
     assert!(Collateral::from_json(&std::fs::read(&path).unwrap()).is_ok());
 
     // A file in the folder's place.
     let fetcher = server.fetcher().cache(&path);
-    let error = fetcher.collateral(&platform(), &RULES, JUNE_2025).unwrap_err();
+    let error = fetcher.keep(&platform(), &fetched).unwrap_err();
     assert!(matches!(error, FetchError::Cache { .. }), "{error}");
 }

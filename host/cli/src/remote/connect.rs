@@ -110,7 +110,7 @@ impl Host {
         let found = self.options.collateral.find(&fresh.evidence, &self.policy, &self.roots, at)?;
         let request = Request {
             evidence: &fresh.evidence,
-            collateral: &found.collateral,
+            collateral: found.now.collateral(),
             policy: &self.policy,
             roots: &self.roots,
             at,
@@ -119,7 +119,9 @@ impl Host {
             report_data: None,
             channel: Some(fresh.channel.0),
         };
-        Ok(verify(&request))
+        let verdict = verify(&request);
+        found.now.keep(&verdict)?;
+        Ok(verdict)
     }
 
     /// Prints what was found out about the host.
