@@ -61,10 +61,10 @@ pub enum Error {
     /// The program has a memory that threads share.
     #[error("the program shares its memory with threads, which Twine does not run")]
     SharedMemory,
-    /// A table exceeds the limit.
-    #[error("the program wants a table of {wanted} elements, more than the {most} allowed")]
+    /// A table, or all of them together, exceed the limit.
+    #[error("the program wants tables of {wanted} elements, more than the {most} allowed")]
     TableLimit {
-        /// Number of its elements.
+        /// Number of their elements.
         wanted: usize,
         /// Limit on the number of elements.
         most: usize,
@@ -124,7 +124,7 @@ impl Error {
             Error::SharedMemory => {
                 "build it without threads: for wasm32-wasip1, not wasm32-wasip1-threads".into()
             }
-            Error::TableLimit { .. } => "build it with a smaller table".into(),
+            Error::TableLimit { .. } => "build it with smaller tables".into(),
             Error::NoMemory(_) | Error::CodeTooLarge { .. } => {
                 "use an image with more memory".into()
             }

@@ -3,7 +3,7 @@
 use crate::backtrace;
 use crate::error::Error;
 use crate::invoke::{self, Invoke};
-use crate::limits::{Limiter, MAX_TABLE_ELEMENTS};
+use crate::limits::Limiter;
 use crate::memory::Refusals;
 use crate::program::{Compiled, one_line};
 use std::ops::Range;
@@ -164,7 +164,7 @@ impl Compiled {
         for listener in listeners {
             wasi.listen(listener)?;
         }
-        let limiter = Limiter::new(self.limits.memory);
+        let limiter = Limiter::new(&self.limits);
         let over = Arc::default();
         let mut store = Store::new(engine, World { wasi, limiter, raise: None, over });
         store.limiter(|world| &mut world.limiter);
@@ -307,7 +307,7 @@ impl Linked {
         let message = one_line(error);
         End::Refused(match (limiter.refused, limiter.refused_table) {
             (Some(wanted), _) => Error::MemoryLimit { wanted, limit: limiter.most() },
-            (None, Some(wanted)) => Error::TableLimit { wanted, most: MAX_TABLE_ELEMENTS },
+            (None, Some((wanted, most))) => Error::TableLimit { wanted, most },
             (None, None) if self.refusals.take() => Error::NoMemory(message),
             (None, None) => Error::Instantiate(message),
         })

@@ -22,6 +22,10 @@ use twine_protocol::launch::{self, Compiler, Mount, Source, VolumeSource};
 /// threads have twice as much, for the functions that it calls and for compiling.
 const WASM_STACK: usize = 2 << 20;
 
+/// Limit on the elements of all tables of a program. They have up to 8 bytes each, which are part of
+/// the memory that `twine_hosting` reserves for a deployment beside its linear memories.
+const TABLE_ELEMENTS: usize = 1 << 20;
+
 /// Programs are compiled one after the other, because it takes much memory.
 static COMPILING: Mutex<()> = Mutex::new(());
 
@@ -135,8 +139,12 @@ fn start(terms: &Terms, secrets: &[Secret]) -> Result<Start, End> {
 /// Returns the program's code: that of an earlier run, or else compiles the program.
 fn compiled(job: &Job, state: &State, start: &Start) -> Result<Compiled, End> {
     let terms = &job.manifest.manifest().terms;
-    let limits =
-        Limits { memory: terms.limits.memory, fuel: terms.limits.fuel, interruptible: true };
+    let limits = Limits {
+        memory: terms.limits.memory,
+        tables: Some(TABLE_ELEMENTS),
+        fuel: terms.limits.fuel,
+        interruptible: true,
+    };
     let wanted = compilation_for(limits, WASM_STACK, Compiler::Optimizing);
     let (owner, program) = (job.id.owner, terms.program);
     let sent = job.take_program();

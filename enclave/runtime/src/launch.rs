@@ -124,6 +124,7 @@ fn guarded(memories: GuardedMemories) -> Guarded {
 fn limits(launch: &Launch) -> Limits {
     Limits {
         memory: launch.limits.memory,
+        tables: None,
         fuel: launch.limits.fuel,
         interruptible: launch.limits.epochs(),
     }
