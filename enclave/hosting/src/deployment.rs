@@ -8,6 +8,7 @@ use twine_channel::message::{End, Entry, Secret, State};
 use twine_evidence::bytes::Digest;
 use twine_evidence::manifest::Restart;
 use twine_evidence::signed::Signed;
+use twine_evidence::terms::{MountKind, Terms};
 use zeroize::Zeroize;
 
 /// Ends or interrupts a program that runs, from another thread.
@@ -88,16 +89,24 @@ impl Job {
         self.program.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// The memory that the deployment may take, in bytes: the manifest's limit and what the enclave
-    /// needs for a program.
+    /// The memory that the deployment may take, in bytes: what the manifest allows and what the
+    /// enclave needs for a program.
     pub(crate) fn memory(&self) -> u64 {
-        let limit = self.manifest.manifest().terms.limits.memory.unwrap_or(u64::MAX);
-        limit.saturating_add(OVERHEAD)
+        let allowed = allowed_memory(&self.manifest.manifest().terms).unwrap_or(u64::MAX);
+        allowed.saturating_add(OVERHEAD)
     }
 }
 
-/// What a program takes beside its linear memories, in bytes: caches of its volumes, tables, and
-/// what the engine knows of it.
+/// The memory that the terms allow a program, in bytes: its linear memories and its file trees in
+/// memory. `None` if the linear memories have no limit.
+pub(crate) fn allowed_memory(terms: &Terms) -> Option<u64> {
+    let trees = terms.mounts.iter().filter(|mount| mount.kind == MountKind::Memory);
+    let trees = trees.filter_map(|mount| mount.size).fold(0, u64::saturating_add);
+    Some(terms.limits.memory?.saturating_add(trees))
+}
+
+/// What a program takes beside its linear memories and file trees, in bytes: caches of its volumes,
+/// tables, and what the engine knows of it.
 const OVERHEAD: u64 = 16 << 20;
 
 /// How long a program that wants its client waits for one.

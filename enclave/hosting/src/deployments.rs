@@ -92,8 +92,8 @@ impl Deployments {
             )),
             Some(memory) if memory > most => Err(NotTaken::new(
                 format!("the manifest allows {memory} bytes of memory; this host has {most}"),
-                "set a smaller limit in the manifest, or ask the operator for more: `twine host \
-                 --max-memory`",
+                "set smaller limits in the manifest (`memory` in [limits], `size` of mounts in \
+                 memory), or ask the operator for more: `twine host --max-memory`",
             )),
             Some(_) => Ok(()),
         }

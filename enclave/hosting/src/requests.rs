@@ -1,6 +1,6 @@
 //! What a client asks for, once it has proved who it is.
 
-use crate::deployment::{Deployment, Id, Job, Secrets};
+use crate::deployment::{Deployment, Id, Job, Secrets, allowed_memory};
 use crate::deployments::{Deployments, NotTaken};
 use crate::session::{Pending, Session, Shared, unexpected};
 use crate::stdio::Stdio;
@@ -130,7 +130,7 @@ pub(crate) fn job(
     })?;
     check_secrets(&secrets.0, terms)?;
     let owner = manifest.owner().id();
-    shared.deployments.admits(owner, terms.terms.limits.memory)?;
+    shared.deployments.admits(owner, allowed_memory(&terms.terms))?;
     let stdio = Arc::new(Stdio::new(terms.terms.streams, terminals, patient));
     let id = Id { owner, name: terms.name.clone() };
     Ok(Job { id, manifest, signed, secrets: Mutex::new(secrets), program: Mutex::default(), stdio })

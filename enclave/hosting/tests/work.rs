@@ -13,6 +13,7 @@ use twine_channel::message::{Answer, Deploy, End, Position, Request, State, Whic
 use twine_client::{Attached, Error, Event, Streams};
 use twine_evidence::bytes::Digest;
 use twine_evidence::manifest::Restart;
+use twine_evidence::terms::{Mount, MountKind};
 use twine_hosting::{Admission, Id, WINDOW};
 
 #[test]
@@ -424,6 +425,19 @@ fn a_thousand_deployments_one_after_the_other_are_served() {
     server.end();
 }
 
+/// A file tree of 400 KiB in memory.
+fn tree(guest: &str) -> Mount {
+    Mount {
+        guest: guest.into(),
+        kind: MountKind::Memory,
+        key: None,
+        read_only: false,
+        size: Some(400 << 10),
+        main: None,
+        former: None,
+    }
+}
+
 #[test]
 fn what_an_operator_does_not_admit_is_refused_and_what_has_no_room_waits() {
     let (one, two) = (Owner::new(1), Owner::new(2));
@@ -443,6 +457,16 @@ fn what_an_operator_does_not_admit_is_refused_and_what_has_no_room_waits() {
     assert!(refusal(deploy_with(&two, "a", Some(1 << 20))).contains("does not admit"));
     assert!(refusal(deploy_with(&one, "a", None)).contains("no limit of memory"));
     assert!(refusal(deploy_with(&one, "a", Some(2 << 20))).contains("bytes of memory"));
+    // File trees in memory count too.
+    let with_trees = one.manifest("a", b"wait", |manifest| {
+        manifest.terms.limits.memory = Some(1 << 19);
+        manifest.terms.mounts = ["/a", "/b"].map(tree).to_vec();
+    });
+    let refused = refusal(one.start(server.port, &detached(with_trees), b"wait"));
+    assert!(
+        refused.contains(&format!("{} bytes of memory", (1 << 19) + 2 * (400 << 10))),
+        "{refused}"
+    );
     for name in ["a", "b", "c", "d"] {
         deploy_with(&one, name, Some(1 << 20)).unwrap();
     }
