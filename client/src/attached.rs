@@ -65,7 +65,7 @@ impl Input {
     fn begin(&mut self, received: u64) -> Result<(), Error> {
         let end = self.start + self.bytes.len() as u64;
         if !(self.start..=end).contains(&received) {
-            return Err(Error::Unexpected("a place in the input that was never sent".into()));
+            return Err(Error::StartedAgain);
         }
         self.forget(received);
         self.sent = received;
@@ -186,7 +186,7 @@ impl<'a> Attached<'a> {
     /// Takes over a connection whose last answer was [`Answer::Started`].
     ///
     /// # Errors
-    /// The answer was another one, or no thread can be started.
+    /// The answer was another one, the streams have begun anew, or no thread can be started.
     pub fn new(
         proven: Proven,
         answer: &Answer,
@@ -198,7 +198,7 @@ impl<'a> Attached<'a> {
         let Position { output, errors } = streams.received;
         let missed = (from.output.checked_sub(output), from.errors.checked_sub(errors));
         let (Some(output), Some(errors)) = missed else {
-            return Err(Error::Unexpected("output that has come already".into()));
+            return Err(Error::StartedAgain);
         };
         let missed = Position { output, errors };
         streams.input.begin(*input)?;
@@ -365,7 +365,7 @@ mod tests {
     fn a_place_in_the_input_that_was_never_sent_or_is_gone_is_refused() {
         let mut input = Input::default();
         input.bytes.extend([1, 2, 3]);
-        assert!(input.begin(4).is_err());
+        assert!(matches!(input.begin(4), Err(Error::StartedAgain)));
         input.begin(2).unwrap();
         assert!(input.begin(1).is_err());
         assert!(input.begin(u64::MAX).is_err());

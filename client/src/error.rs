@@ -28,6 +28,9 @@ pub enum Error {
     /// The other side sent something that is not expected.
     #[error("the host sent something that is not expected: {0}")]
     Unexpected(String),
+    /// The streams of the deployment have begun anew, so that nothing can go on where it was.
+    #[error("the program was started again, and its streams have begun anew")]
+    StartedAgain,
     /// The enclave refused the request.
     #[error("{cause}")]
     Refused {
@@ -52,6 +55,7 @@ impl Error {
             Error::Handshake { .. } => "name the address of a `twine host`",
             Error::Lost(_) => "try again: `twine ps` tells whether the request was served",
             Error::Unexpected(_) => "use a client and a host of the same release",
+            Error::StartedAgain => "attach to it as it runs now: `twine attach`",
             Error::Refused { remedy, .. } => remedy,
             Error::Client(_) => "try again, or use another machine",
             Error::Stream(_) => "check where the streams lead",
