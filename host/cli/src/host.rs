@@ -11,6 +11,7 @@ use crate::print::print_error;
 use crate::size;
 use crate::xdg;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
@@ -44,11 +45,11 @@ pub(crate) struct Arguments {
     owners: Vec<PathBuf>,
 
     /// Limit on the number of deployments
-    #[arg(long, value_name = "N", default_value = "1024")]
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = at_least_one())]
     max_deployments: u64,
 
     /// Limit on the number of programs that run at once. Others wait
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one())]
     max_running: u64,
 
     /// Limit on the memory of all programs that run together, such as 2GiB [default: what the
@@ -62,6 +63,11 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     target: Target,
+}
+
+/// A host that may run nothing would let every program wait for ever.
+fn at_least_one() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// The failure with the address to listen on.

@@ -288,7 +288,7 @@ fn a_host_that_is_not_what_the_manifest_demands_gets_nothing() {
     // Simulated SGX, and the manifest wants Intel's.
     owner.0.edit("echo", "root = \"simulation\"", "# root = \"simulation\"");
     owner.0.sign("echo");
-    owner.deploy(&host, "echo", &[], b"").failed_with(1, "simulated: the quote is simulated");
+    owner.deploy(&host, "echo", &[], b"").failed_with(1, "its SGX is simulated");
     assert!(!host.log().contains("/echo"), "{}", host.log());
     assert!(!host.log().contains("/other"), "{}", host.log());
     assert_eq!(fs::read_dir(host.state.path().join("records")).unwrap().count(), 0);
@@ -472,6 +472,23 @@ fn mistakes_have_a_cause_and_a_remedy() {
     owner.0.folder().file("wrong.wat", LOOP);
     deploy(&["127.0.0.1:1", "echo.manifest", "wrong.wat", "--secret", "TOKEN=x"])
         .failed_with(1, "is another program");
+    // A host follows none of the options of a shell on this machine.
+    let mut local = twine();
+    local.args([
+        "sqlite",
+        "--at",
+        "127.0.0.1:1",
+        "--owner-key",
+        "owner.pem",
+        "--read-only",
+        "notes",
+    ]);
+    let refused = ended(local.output().unwrap());
+    assert!(refused.code == Some(2) && refused.err.contains("cannot be used with"), "{refused:?}");
+    let mut idle = twine();
+    idle.args(["host", "--listen", "127.0.0.1:0", "--max-running", "0"]);
+    let refused = ended(idle.output().unwrap());
+    assert!(refused.code == Some(2) && refused.err.contains("--max-running"), "{refused:?}");
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
     let state = Folder::new();

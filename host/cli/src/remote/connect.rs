@@ -11,7 +11,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use twine_client::{Connection, Fresh, Proven, TimeLimit};
-use twine_verifier::{Moment, Outcome, Policy, Request, Roots, Verdict, verify};
+use twine_verifier::{CheckName, Moment, Outcome, Policy, Request, Root, Roots, Verdict, verify};
 
 /// How long a connection may take until the host knows the client.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -138,6 +138,20 @@ impl Host {
     }
 
     fn refused(&self, verdict: &Verdict) -> Failure {
+        if self.policy.root != Root::Simulation
+            && verdict.check(CheckName::Simulated).result == Outcome::Failed
+        {
+            // The other checks fail because of that.
+            return Failure::new(
+                format!(
+                    "{} is not an enclave that the manifest accepts: its SGX is simulated, which \
+                     protects nothing",
+                    self.address
+                ),
+                "nothing was sent to it: name another host. To try Twine out all the same, make the \
+                 manifest with --root simulation, or give `twine sqlite` --simulation",
+            );
+        }
         let reasons: Vec<String> = verdict
             .failed()
             .map(|check| format!("{}: {}", check.name, foreign(&check.reason)))

@@ -38,8 +38,8 @@ pub(crate) struct Deploy {
     /// Signed manifest of the deployment, as `twine manifest sign` writes it
     manifest: PathBuf,
 
-    /// Program (a .wasm or .wat file), if the host has not got it from this owner before [default:
-    /// the file that the manifest in TOML beside it names, is not used: name it]
+    /// Program (a .wasm or .wat file). It can be left out if the host has got it from this owner
+    /// before
     program: Option<PathBuf>,
 
     /// Give a secret of the manifest its value: the contents of a file with @, this command's own

@@ -170,8 +170,15 @@ pub(crate) fn logs(arguments: Logs) -> Result<ExitCode, Failure> {
     let proven = host.connect(false)?;
     let request = Request::Logs { which, follow: arguments.follow };
     let limit = if arguments.follow { TimeLimit::new(FOLLOWING) } else { limit() };
-    proven.read_all(&request, write, limit)?;
-    Ok(ExitCode::SUCCESS)
+    match proven.read_all(&request, write, limit) {
+        Err(twine_client::Error::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(ExitCode::from(super::UNREAD_EXIT_CODE))
+        }
+        ended => {
+            ended?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 /// Runs `twine attach`.

@@ -19,6 +19,9 @@ const TRAP_EXIT_CODE: u8 = 134;
 /// The exit code of a program that somebody stopped: 128 + SIGTERM.
 const STOPPED_EXIT_CODE: u8 = 143;
 
+/// The exit code when nobody reads the output any more: 128 + SIGPIPE.
+const UNREAD_EXIT_CODE: u8 = 141;
+
 impl From<twine_client::Error> for Failure {
     fn from(error: twine_client::Error) -> Self {
         // The text may be that of another machine.

@@ -36,12 +36,28 @@ const PREFIX: &str = "sqlite-";
 /// The memory that the shell may take, in bytes.
 const MEMORY: u64 = 256 << 20;
 
+/// The options of a shell on this machine: a host follows none of them.
+const LOCAL: [&str; 12] = [
+    "dir",
+    "plain_dir",
+    "tmpfs",
+    "key",
+    "read_only",
+    "cache",
+    "tee",
+    "image",
+    "no_code_cache",
+    "no_guard_pages",
+    "stats",
+    "stats_json",
+];
+
 /// Where the shell runs, and for whom.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Elsewhere {
     /// Run the shell on this host, as HOST:PORT. DATABASE is then the name of a database there, which
     /// opens for the owner's key and in the installed image alone
-    #[arg(long, value_name = "HOST:PORT", requires = "owner_key")]
+    #[arg(long, value_name = "HOST:PORT", requires = "owner_key", conflicts_with_all = LOCAL)]
     pub(crate) at: Option<String>,
 
     /// Accept a host whose SGX is simulated, which protects nothing

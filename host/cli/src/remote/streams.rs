@@ -103,7 +103,7 @@ pub(super) fn attach(
             Err(error) if error.is_lost() => error,
             Err(Error::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 // As for a program whose output nobody reads any more.
-                process::exit(141);
+                process::exit(super::UNREAD_EXIT_CODE.into());
             }
             Err(error) => return Err(error.into()),
         };
