@@ -38,9 +38,9 @@ const MEMORY: u64 = 256 << 20;
 
 /// The options of a shell on this machine: a host follows none of them.
 const LOCAL: [&str; 12] = [
-    "dir",
-    "plain_dir",
-    "tmpfs",
+    "volumes",
+    "folders",
+    "memories",
     "key",
     "read_only",
     "cache",
