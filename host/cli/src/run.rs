@@ -23,7 +23,7 @@ use twine_protocol::launch::{Diagnostics, End, Invoke, Launch, Limits, Streams};
 use twine_protocol::task::Task;
 
 /// The exit code after a trap: 128 + SIGABRT, as in wasmtime.
-const TRAP_EXIT_CODE: u8 = 134;
+pub(crate) const TRAP_EXIT_CODE: u8 = 134;
 
 /// The time that an enclave has after `--timeout` to end by itself.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);

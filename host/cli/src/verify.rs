@@ -70,7 +70,8 @@ fn moment(text: &str) -> Result<Moment, String> {
         .ok_or_else(|| "write seconds since 1970, or a time such as 2026-11-29T12:00:00Z".into())
 }
 
-fn now() -> Moment {
+/// The time of this machine's clock.
+pub(crate) fn now() -> Moment {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Moment(since.as_secs())
 }

@@ -15,6 +15,7 @@ mod words;
 mod write;
 
 pub(crate) use held::Held;
+pub(crate) use read::is_name;
 pub(crate) use sign::sign_with;
 pub(crate) use signed_file::SignedFile;
 

@@ -4,6 +4,7 @@ use super::{SIGNED_START, open_signed};
 use crate::failure::Failure;
 use crate::input;
 use std::path::Path;
+use twine_channel::message::Which;
 use twine_evidence::manifest::Manifest;
 use twine_evidence::owner::PublicKey;
 use twine_evidence::signed::{MAX_BYTES, Signed};
@@ -47,6 +48,11 @@ impl SignedFile {
     /// The manifest.
     pub(crate) fn manifest(&self) -> &Manifest {
         self.signed.manifest()
+    }
+
+    /// Names its deployment on a host.
+    pub(crate) fn which(&self) -> Which {
+        Which { owner: Some(self.owner().id()), name: self.manifest().name.clone() }
     }
 
     /// Its owner.

@@ -7,11 +7,12 @@ use crate::manifest::SignedFile;
 use crate::owner_key::OwnerKey;
 use crate::peer;
 use crate::print::{foreign, print_error};
+use crate::verify::now;
 use clap::Args;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use twine_client::{Connection, Fresh, Proven, TimeLimit};
-use twine_verifier::{CheckName, Moment, Outcome, Policy, Request, Root, Roots, Verdict, verify};
+use twine_verifier::{CheckName, Outcome, Policy, Request, Root, Roots, Verdict, verify};
 
 /// How long a connection may take until the host knows the client.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -40,11 +41,6 @@ pub(super) struct Host {
     roots: Roots,
     key: OwnerKey,
     options: ConnectOptions,
-}
-
-fn now() -> Moment {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Moment(since.as_secs())
 }
 
 impl Host {

@@ -1,4 +1,4 @@
-//! `twine deploy` and `twine update`.
+//! `twine deploy`.
 
 use super::connect::{ConnectOptions, Host};
 use super::streams;
@@ -15,14 +15,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use twine_channel::message::{self, Answer, Request, Secret, Which};
+use twine_channel::message::{self, Answer, Request, Secret};
 use twine_client::TimeLimit;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_host::Progress;
 use twine_protocol::wire::Unit;
-
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// How long a program may take on its way.
 const UPLOAD: Duration = Duration::from_secs(60 * 60);
@@ -131,24 +128,24 @@ fn program(path: &Path, held: &SignedFile) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-pub(super) fn run(arguments: Deploy) -> Result<ExitCode, Failure> {
+/// Runs `twine deploy`.
+pub(crate) fn deploy(arguments: Deploy) -> Result<ExitCode, Failure> {
     let held = SignedFile::read(&arguments.manifest)?;
     let given = secrets(&arguments.secrets)?;
     check_secrets(&held, &given)?;
     // Found before the host is asked, so that a mistake shows at once.
     let bytes = arguments.program.as_deref().map(|path| program(path, &held)).transpose()?;
     let manifest = held.manifest();
-    let which = Which { owner: Some(held.owner().id()), name: manifest.name.clone() };
     let host = Host::new(&arguments.host, &held, arguments.options)?;
     let mut proven = host.connect(true)?;
-    let deploy = Request::Deploy(message::Deploy {
+    let request = Request::Deploy(message::Deploy {
         manifest: Bytes(held.bytes()),
         secrets: given,
         detach: arguments.detach,
         replace: arguments.replace,
         terminals: streams::terminals(),
     });
-    let mut answer = proven.ask(&deploy, TimeLimit::new(ANSWER))?;
+    let mut answer = proven.ask(&request, super::answer_limit())?;
     if answer == Answer::Wanted {
         let bytes = bytes.ok_or_else(|| {
             Failure::usage(
@@ -172,7 +169,5 @@ pub(super) fn run(arguments: Deploy) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let input = streams::input(&manifest.terms.streams);
-    let end = streams::attach(&host, &which, proven, answer, input)?;
-    super::exit_code(&manifest.name, &end)
+    streams::run(&host, &held, proven, answer)
 }

@@ -1,22 +1,18 @@
 //! `twine ps`, `logs`, `attach`, `stop` and `rm`.
 
 use super::connect::{ConnectOptions, Host};
-use super::streams;
+use super::{answer_limit, streams};
 use crate::failure::Failure;
 use crate::manifest::SignedFile;
 use crate::print::{foreign, print_json, print_line};
 use clap::Args;
 use serde_json::json;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use twine_channel::frame::Kind;
-use twine_channel::message::{Answer, End, Entry, Request, State, Which};
+use twine_channel::message::{Answer, End, Entry, Request, State};
 use twine_client::TimeLimit;
-
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// How long a log is followed at most: a year.
 const FOLLOWING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -37,11 +33,10 @@ pub(crate) struct Deployed {
 }
 
 impl Deployed {
-    fn open(self) -> Result<(SignedFile, Host, Which), Failure> {
+    fn open(self) -> Result<(SignedFile, Host), Failure> {
         let held = SignedFile::read(&self.manifest)?;
         let host = Host::new(&self.at, &held, self.options)?;
-        let which = Which { owner: Some(held.owner().id()), name: held.manifest().name.clone() };
-        Ok((held, host, which))
+        Ok((held, host))
     }
 }
 
@@ -91,21 +86,6 @@ pub(crate) struct Remove {
     volumes: bool,
 }
 
-fn limit() -> TimeLimit {
-    TimeLimit::new(ANSWER)
-}
-
-fn write(kind: Kind, bytes: &[u8]) -> io::Result<()> {
-    match kind {
-        Kind::Output => {
-            let mut stdout = io::stdout();
-            stdout.write_all(bytes)?;
-            stdout.flush()
-        }
-        _ => io::stderr().write_all(bytes),
-    }
-}
-
 fn unexpected() -> Failure {
     Failure::new(
         "the host sent something that is not expected",
@@ -126,9 +106,9 @@ fn state(entry: &Entry) -> String {
 
 /// Runs `twine ps`.
 pub(crate) fn ps(arguments: Ps) -> Result<ExitCode, Failure> {
-    let (_, host, _) = arguments.deployed.open()?;
+    let (_, host) = arguments.deployed.open()?;
     let mut proven = host.connect(false)?;
-    let Answer::Listing(entries) = proven.ask(&Request::List, limit())? else {
+    let Answer::Listing(entries) = proven.ask(&Request::List, answer_limit())? else {
         return Err(unexpected());
     };
     if arguments.json {
@@ -166,11 +146,11 @@ pub(crate) fn ps(arguments: Ps) -> Result<ExitCode, Failure> {
 
 /// Runs `twine logs`.
 pub(crate) fn logs(arguments: Logs) -> Result<ExitCode, Failure> {
-    let (_, host, which) = arguments.deployed.open()?;
+    let (held, host) = arguments.deployed.open()?;
     let proven = host.connect(false)?;
-    let request = Request::Logs { which, follow: arguments.follow };
-    let limit = if arguments.follow { TimeLimit::new(FOLLOWING) } else { limit() };
-    match proven.read_all(&request, write, limit) {
+    let request = Request::Logs { which: held.which(), follow: arguments.follow };
+    let limit = if arguments.follow { TimeLimit::new(FOLLOWING) } else { answer_limit() };
+    match proven.read_all(&request, streams::write, limit) {
         Err(twine_client::Error::Stream(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Ok(ExitCode::from(super::UNREAD_EXIT_CODE))
         }
@@ -183,28 +163,28 @@ pub(crate) fn logs(arguments: Logs) -> Result<ExitCode, Failure> {
 
 /// Runs `twine attach`.
 pub(crate) fn attach(arguments: Attach) -> Result<ExitCode, Failure> {
-    let (held, host, which) = arguments.deployed.open()?;
+    let (held, host) = arguments.deployed.open()?;
     let mut proven = host.connect(false)?;
-    let request = Request::Attach { which: which.clone(), from: None };
-    let answer = proven.ask(&request, limit())?;
-    let manifest = held.manifest();
-    let input = streams::input(&manifest.terms.streams);
-    let end = streams::attach(&host, &which, proven, answer, input)?;
-    super::exit_code(&manifest.name, &end)
+    let request = Request::Attach { which: held.which(), from: None };
+    let answer = proven.ask(&request, answer_limit())?;
+    streams::run(&host, &held, proven, answer)
 }
 
 /// Runs `twine stop`.
 pub(crate) fn stop(arguments: Stop) -> Result<ExitCode, Failure> {
-    let (_, host, which) = arguments.deployed.open()?;
+    let (held, host) = arguments.deployed.open()?;
     let proven = host.connect(false)?;
-    proven.do_it(&Request::Stop { which, kill: arguments.kill }, limit())?;
+    proven.do_it(&Request::Stop { which: held.which(), kill: arguments.kill }, answer_limit())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `twine rm`.
 pub(crate) fn remove(arguments: Remove) -> Result<ExitCode, Failure> {
-    let (_, host, which) = arguments.deployed.open()?;
+    let (held, host) = arguments.deployed.open()?;
     let proven = host.connect(false)?;
-    proven.do_it(&Request::Remove { which, volumes: arguments.volumes }, limit())?;
+    proven.do_it(
+        &Request::Remove { which: held.which(), volumes: arguments.volumes },
+        answer_limit(),
+    )?;
     Ok(ExitCode::SUCCESS)
 }

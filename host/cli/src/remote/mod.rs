@@ -6,15 +6,15 @@ mod manage;
 pub(crate) mod sqlite;
 mod streams;
 
-pub(crate) use deploy::Deploy;
+pub(crate) use deploy::{Deploy, deploy};
 pub(crate) use manage::{Attach, Logs, Ps, Remove, Stop, attach, logs, ps, remove, stop};
 
 use crate::failure::Failure;
+use crate::run::TRAP_EXIT_CODE;
 use std::process::ExitCode;
+use std::time::Duration;
 use twine_channel::message::End;
-
-/// The exit code after a trap: 128 + SIGABRT, as `twine run` has it.
-const TRAP_EXIT_CODE: u8 = 134;
+use twine_client::TimeLimit;
 
 /// The exit code of a program that somebody stopped: 128 + SIGTERM.
 const STOPPED_EXIT_CODE: u8 = 143;
@@ -29,9 +29,9 @@ impl From<twine_client::Error> for Failure {
     }
 }
 
-/// Runs `twine deploy`.
-pub(crate) fn deploy(arguments: Deploy) -> Result<ExitCode, Failure> {
-    deploy::run(arguments)
+/// The limit for one answer of a host, from now on.
+fn answer_limit() -> TimeLimit {
+    TimeLimit::new(Duration::from_secs(60))
 }
 
 /// Prints how a program ended, and returns the exit code of this command.

@@ -8,27 +8,23 @@ use crate::collateral;
 use crate::failure::Failure;
 use crate::key_command::read_private;
 use crate::locate;
-use crate::manifest::{SignedFile, sign_with};
+use crate::manifest::{SignedFile, is_name, sign_with};
 use crate::program::Program;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
-use twine_channel::message::{self, Answer, Request, Which};
-use twine_client::TimeLimit;
+use std::time::SystemTime;
+use twine_channel::message::{self, Answer, Request};
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{Platform, Root};
 use twine_evidence::terms::{
     Diagnostics, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
 use twine_image::inspect_file;
-
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// What a deployment of a database is called, before the database's name.
 const PREFIX: &str = "sqlite-";
@@ -90,7 +86,6 @@ pub(crate) fn run(
     let manifest = manifest(&elsewhere, key.public(), Digest::of(&program), name(database)?, rest)?;
     let options = ConnectOptions { key: key_file, collateral: elsewhere.collateral, quiet };
     let held = SignedFile::of_bytes(Path::new(database), sign_with(&key, &manifest)?)?;
-    let which = Which { owner: Some(held.owner().id()), name: manifest.name.clone() };
     let host = Host::new(at, &held, options)?;
     let mut proven = host.connect(false)?;
     let deploy = Request::Deploy(message::Deploy {
@@ -100,22 +95,18 @@ pub(crate) fn run(
         replace: false,
         terminals: streams::terminals(),
     });
-    let mut answer = proven.ask(&deploy, TimeLimit::new(ANSWER))?;
+    let mut answer = proven.ask(&deploy, super::answer_limit())?;
     if answer == Answer::Wanted {
-        answer = proven.upload(&program, |_| (), TimeLimit::new(ANSWER))?;
+        answer = proven.upload(&program, |_| (), super::answer_limit())?;
     }
-    let input = streams::input(&manifest.terms.streams);
-    let end = streams::attach(&host, &which, proven, answer, input)?;
-    super::exit_code(&manifest.name, &end)
+    streams::run(&host, &held, proven, answer)
 }
 
 /// Returns the name of the deployment that has a database.
 fn name(database: &OsStr) -> Result<String, Failure> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let name = database.to_str().filter(|name| {
-        (1..=MAX_NAME_BYTES - PREFIX.len()).contains(&name.len()) && name.chars().all(allowed)
-    });
-    name.map(|name| format!("{PREFIX}{name}")).ok_or_else(|| {
+    let name = database.to_str().filter(|name| !name.is_empty());
+    let name = name.map(|name| format!("{PREFIX}{name}")).filter(|name| is_name(name));
+    name.ok_or_else(|| {
         Failure::usage(
             format!("{} can't be the name of a database on a host", database.display()),
             "name it with letters, digits and characters of `._-`",

@@ -2,23 +2,21 @@
 
 use super::connect::Host;
 use crate::failure::Failure;
+use crate::manifest::SignedFile;
 use crate::print::print_error;
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use std::io::{self, IsTerminal, Read, Write};
-use std::process;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use twine_channel::frame::Kind;
 use twine_channel::message::{Answer, End, Position, Request, Which};
-use twine_client::{Attached, Error, Event, Proven, Streams, TimeLimit};
+use twine_client::{Attached, Error, Event, Proven, Streams};
 use twine_evidence::terms::{self, Stream};
-
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// How long a lost connection is tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -30,8 +28,20 @@ const LAST_WAIT: Duration = Duration::from_secs(3);
 /// This many interrupts in a row end this command, if the program does not react.
 const MAX_UNANSWERED: u32 = 3;
 
+/// Writes output of a program.
+pub(super) fn write(kind: Kind, bytes: &[u8]) -> io::Result<()> {
+    match kind {
+        Kind::Output => {
+            let mut stdout = io::stdout();
+            stdout.write_all(bytes)?;
+            stdout.flush()
+        }
+        _ => io::stderr().write_all(bytes),
+    }
+}
+
 /// The standard input, as far as the program has one.
-pub(super) fn input(streams: &terms::Streams) -> Option<Box<dyn Read + Send>> {
+fn input(streams: &terms::Streams) -> Option<Box<dyn Read + Send>> {
     (streams.stdin == Stream::Owner).then(|| Box::new(io::stdin()) as Box<dyn Read + Send>)
 }
 
@@ -55,12 +65,23 @@ fn hand_on(sender: SyncSender<Event>, unanswered: Arc<AtomicU32>) -> io::Result<
     Ok(())
 }
 
-/// Passes the streams of this process on to a deployment until its program ends. `answer` is the
-/// answer to the request that started it, or attached to it.
+/// Passes the streams of this process on to a deployment until its program ends, and returns the exit
+/// code of this command. `answer` is the answer to the request that started it, or attached to it.
 ///
 /// # Errors
 /// The connection is lost, and can't be made again.
-pub(super) fn attach(
+pub(super) fn run(
+    host: &Host,
+    held: &SignedFile,
+    proven: Proven,
+    answer: Answer,
+) -> Result<ExitCode, Failure> {
+    let manifest = held.manifest();
+    let end = attach(host, &held.which(), proven, answer, input(&manifest.terms.streams))?;
+    super::exit_code(&manifest.name, &end)
+}
+
+fn attach(
     host: &Host,
     which: &Which,
     proven: Proven,
@@ -77,17 +98,9 @@ pub(super) fn attach(
     let mut streams = Streams::new(input).map_err(no_threads)?;
     let unanswered = Arc::new(AtomicU32::new(0));
     hand_on(streams.sender(), unanswered.clone()).map_err(no_threads)?;
-    let stdout = Mutex::new(io::stdout());
     let write = |kind: Kind, bytes: &[u8]| {
         unanswered.store(0, Ordering::Relaxed);
-        match kind {
-            Kind::Output => {
-                let mut stdout = stdout.lock().unwrap_or_else(PoisonError::into_inner);
-                stdout.write_all(bytes)?;
-                stdout.flush()
-            }
-            _ => io::stderr().write_all(bytes),
-        }
+        write(kind, bytes)
     };
     let mut connected = (proven, answer);
     loop {
@@ -123,7 +136,7 @@ fn again(host: &Host, which: &Which, streams: &Streams) -> Result<(Proven, Answe
         wait = (2 * wait).min(LAST_WAIT);
         let request = Request::Attach { which: which.clone(), from: Some(streams.received()) };
         let tried = host.connect(false).and_then(|mut proven| {
-            let answer = proven.ask(&request, TimeLimit::new(ANSWER))?;
+            let answer = proven.ask(&request, super::answer_limit())?;
             Ok((proven, answer))
         });
         match tried {
