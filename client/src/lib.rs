@@ -19,4 +19,4 @@ mod tls;
 pub use attached::{Attached, Event, Streams};
 pub use connection::{Connection, Fresh, Proven, Unproven};
 pub use error::Error;
-pub use tls::{Opened, TimeLimit, open};
+pub use tls::{Opened, TimeLimit, config, open};

@@ -114,6 +114,23 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
+/// Returns the settings of a client that speaks TLS 1.3 alone, offers these application protocols, and
+/// takes any certificate, whose holder must prove to have its key.
+///
+/// # Errors
+/// The cryptography has nothing for TLS 1.3.
+pub fn config(protocols: &[&[u8]]) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls_graviola::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    config.resumption = rustls::client::Resumption::disabled();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(config)
+}
+
 /// A connection after its handshake.
 #[derive(Debug)]
 pub struct Opened {
@@ -135,15 +152,7 @@ pub fn open(host: &str, port: u16, protocols: &[&[u8]], limit: TimeLimit) -> Res
     // Small messages go at once.
     let _ = stream.set_nodelay(true);
     notice_loss(&stream);
-    let provider = Arc::new(rustls_graviola::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| no_handshake(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        .with_no_client_auth();
-    config.resumption = rustls::client::Resumption::disabled();
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let config = config(protocols).map_err(|error| no_handshake(error.to_string()))?;
     let name = ServerName::try_from(host.to_owned());
     let name = name.map_err(|error| no_handshake(error.to_string()))?;
     let mut tls = ClientConnection::new(Arc::new(config), name)
