@@ -3,15 +3,13 @@
 use crate::attestation::identity;
 use crate::code_cache;
 use crate::hosted_system::HostedSystem;
-use crate::launch::{compilation_for, engine_of, refused_program};
+use crate::launch::{compilation_for, end_of, engine_of, refused_program};
 use crate::mounts::{self, Mounted, Refused};
 use crate::sealing_keys::SealingKeys;
 use crate::state::State;
 use std::sync::{Mutex, PoisonError};
 use twine_channel::message::{End, Secret};
-use twine_engine::{
-    self as engine, Compiled, Ended, Identified, Interrupter, Invoke, Limits, Linked, Start,
-};
+use twine_engine::{Compiled, Ended, Identified, Interrupter, Invoke, Limits, Linked, Start};
 use twine_evidence::bytes::Bytes;
 use twine_evidence::terms::{MountKind, Terms};
 use twine_hosting::{Control, Job};
@@ -47,7 +45,7 @@ fn refused(cause: impl Into<String>, remedy: impl Into<String>) -> End {
 }
 
 /// Converts the end of a launch to one that a client understands.
-fn end_of(end: launch::End) -> End {
+fn told(end: launch::End) -> End {
     match end {
         launch::End::Exited { code, results } => End::Exited { code, results },
         launch::End::Trapped { cause, backtrace } => End::Trapped { cause, backtrace },
@@ -97,7 +95,7 @@ fn prepare_and_run(
     let system = Box::new(HostedSystem::new(job.stdio.clone()));
     let end = match compiled.link(system, files, start) {
         Ok(linked) => run_linked(linked, terms, started, &warn),
-        Err(error) => end_of(refused_program(&error)),
+        Err(error) => told(refused_program(&error)),
     };
     let (troubles, _) = volumes.finish();
     for trouble in troubles {
@@ -145,7 +143,7 @@ fn compiled(job: &Job, state: &State, start: &Start) -> Result<Compiled, End> {
         fuel: terms.limits.fuel,
         interruptible: true,
     };
-    let wanted = compilation_for(limits, WASM_STACK, Compiler::Optimizing);
+    let wanted = compilation_for(limits, WASM_STACK, true, Compiler::Optimizing);
     let (owner, program) = (job.id.owner, terms.program);
     let sent = job.take_program();
     if let Some(bytes) = &sent {
@@ -163,7 +161,7 @@ fn compiled(job: &Job, state: &State, start: &Start) -> Result<Compiled, End> {
     let checked = program.check(&wanted.limits, Some(start.function()));
     let compiled = checked
         .and_then(|()| code_cache::compile(&program, &wanted))
-        .map_err(|error| end_of(refused_program(&error)))?;
+        .map_err(|error| told(refused_program(&error)))?;
     // If this fails, the next run compiles again.
     state.keep_code(owner, &compiled, &wanted.limits);
     Ok(compiled)
@@ -202,12 +200,5 @@ fn run_linked(
     if let Err(error) = synced {
         warn(format!("error: {error}"));
     }
-    match end {
-        engine::End::Exited { code, results } => End::Exited { code, results },
-        engine::End::Trapped { cause, backtrace } => End::Trapped {
-            cause,
-            backtrace: if terms.diagnostics.backtraces { backtrace } else { Vec::new() },
-        },
-        engine::End::Refused(error) => end_of(refused_program(&error)),
-    }
+    told(end_of(end, terms.diagnostics.backtraces))
 }

@@ -145,26 +145,26 @@ fn start(launch: &Launch, environment: &Environment) -> Start {
 
 /// Returns how to compile the program of the launch request. Asks the host for pages.
 fn compilation(launch: &Launch) -> Compilation {
-    let mut compilation = compilation_for(limits(launch), WASM_STACK, launch.compiler);
-    let config = &mut compilation.config;
-    if launch.explicit_checks {
-        config.guarded = None;
-    }
-    config.compile_threads = launch.compile_threads.clamp(1, MAX_COMPILE_THREADS) as usize;
+    let guards = !launch.explicit_checks;
+    let mut compilation = compilation_for(limits(launch), WASM_STACK, guards, launch.compiler);
+    compilation.config.compile_threads =
+        launch.compile_threads.clamp(1, MAX_COMPILE_THREADS) as usize;
     compilation
 }
 
-/// Returns how to compile a program on one thread, with guards if the image has room for them.
+/// Returns how to compile a program on one thread: with `guards`, with guard pages if the image has
+/// room for them.
 pub(crate) fn compilation_for(
     limits: Limits,
     wasm_stack: usize,
+    guards: bool,
     compiler: Compiler,
 ) -> Compilation {
     let config = EngineConfig {
         wasm_stack,
         code_refused,
         code_memory: code_memory(),
-        guarded: guarded_memories().map(guarded),
+        guarded: if guards { guarded_memories().map(guarded) } else { None },
         ..EngineConfig::default()
     };
     Compilation { limits, config, compiler }
@@ -395,12 +395,16 @@ fn run_linked(
     if let Err(error) = synced {
         outcome.troubles.push(error.to_string());
     }
+    end_of(end, launch.diagnostics.backtraces)
+}
+
+/// Returns what is told of the end of a program: its backtrace only if `backtraces` is set.
+pub(crate) fn end_of(end: engine::End, backtraces: bool) -> End {
     match end {
         engine::End::Exited { code, results } => End::Exited { code, results },
-        engine::End::Trapped { cause, backtrace } => End::Trapped {
-            cause,
-            backtrace: if launch.diagnostics.backtraces { backtrace } else { Vec::new() },
-        },
+        engine::End::Trapped { cause, backtrace } => {
+            End::Trapped { cause, backtrace: if backtraces { backtrace } else { Vec::new() } }
+        }
         engine::End::Refused(error) => refused_program(&error),
     }
 }
