@@ -288,7 +288,7 @@ fn errors_that_need_no_compiler_come_before_compiling() {
     let large = format!(r#"(module (memory 100) (func (export "_start") {BAD}))"#);
     run_text(&["--max-memory", "1MiB"], &large).failed_with(1, "wants 6553600 bytes");
     let table = r#"(module (table 20000000 funcref) (func (export "_start")))"#;
-    run_text(&[], table).failed_with(1, "a table of 20000000 elements");
+    run_text(&[], table).failed_with(1, "wants tables of 20000000 elements");
     let bad = format!(r#"(module (func (export "_start") {BAD}))"#);
     run_text(&[], &bad).failed_with(1, "not valid");
 }
