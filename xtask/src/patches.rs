@@ -1,37 +1,37 @@
-//! Third-party crates with this project's changes: `third-party/patches` has the changes. This
-//! module makes the changed crates from cargo's downloads. `[patch.crates-io]` in the workspace
-//! points to them.
+//! Third-party crates that this project needs as folders: those that it changes, and those with
+//! files that it reads. `third-party/Cargo.toml` names them, and `third-party/patches` has the
+//! changes. This module makes the folders from cargo's downloads. `[patch.crates-io]` in the
+//! workspace points to the changed crates.
 
 use crate::debian::packages;
 use crate::process::{Failure, Result, checked, command, say, succeed};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of the patched crates. If it is missing, its name tells the user what to do: cargo's
+/// The folder of the unpacked crates. If it is missing, its name tells the user what to do: cargo's
 /// message contains the path and nothing more.
 const FOLDER: &str = "target/patched/run-cargo-xtask-patch";
 
 /// The folder with the manifest and the lock file that name the crates.
 const NAMED: &str = "third-party";
 
-/// A patched crate.
+/// A crate to unpack.
 #[derive(Debug, PartialEq, Eq)]
-struct Patched {
+struct Unpacked {
     name: String,
     version: String,
     /// SHA-256 of the `.crate` file, from the lock file.
     checksum: String,
-    patch: PathBuf,
 }
 
-impl Patched {
+impl Unpacked {
     /// Returns the name of the folder in the `.crate` file, which is also the patch's name.
     fn versioned(&self) -> String {
         format!("{}-{}", self.name, self.version)
     }
 }
 
-/// Makes the patched crates, unless they match the patches and the lock file.
+/// Makes the folders of the crates, unless they match the patches and the lock file.
 pub(crate) fn apply(root: &Path) -> Result<()> {
     let stamp = root.join(FOLDER).join("made-of");
     let recipe = recipe(root)?;
@@ -39,9 +39,9 @@ pub(crate) fn apply(root: &Path) -> Result<()> {
         return Ok(());
     }
     packages(&["patch"])?;
-    let all = patched(root)?;
-    let names: Vec<_> = all.iter().map(Patched::versioned).collect();
-    say(format_args!("patching {}", names.join(" and ")));
+    let all = named(root)?;
+    let names: Vec<_> = all.iter().map(Unpacked::versioned).collect();
+    say(format_args!("unpacking and patching {}", names.join(", ")));
     let folder = root.join(FOLDER);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -50,14 +50,14 @@ pub(crate) fn apply(root: &Path) -> Result<()> {
     Ok(fs::write(stamp, recipe)?)
 }
 
-/// Makes the patched crates a second time, and compares.
+/// Makes the folders a second time, and compares.
 pub(crate) fn check(root: &Path) -> Result<()> {
     apply(root)?;
     let again = root.join("target/patched/again");
     if again.exists() {
         fs::remove_dir_all(&again)?;
     }
-    let all = patched(root)?;
+    let all = named(root)?;
     unpack(root, &all, &again)?;
     for crate_ in &all {
         let mut diff = command("diff", root);
@@ -73,9 +73,12 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(again)?)
 }
 
-/// Returns all inputs of the patched crates.
+/// Returns all inputs of the folders.
 fn recipe(root: &Path) -> Result<String> {
-    let mut recipe = fs::read_to_string(root.join(NAMED).join("Cargo.lock"))?;
+    let mut recipe = String::new();
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        recipe += &fs::read_to_string(root.join(NAMED).join(file))?;
+    }
     for patch in patches(root)? {
         recipe += &fs::read_to_string(patch)?;
     }
@@ -91,38 +94,56 @@ fn patches(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(patches)
 }
 
-/// Returns the crates that have patches, with their versions from the lock file.
-fn patched(root: &Path) -> Result<Vec<Patched>> {
-    let lock = fs::read_to_string(root.join(NAMED).join("Cargo.lock"))?;
-    let find = |patch: PathBuf| {
-        let stem = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        locked(&lock, &stem, &patch).ok_or_else(|| {
-            let patch = patch.display();
-            Failure::new(format!("{NAMED}/Cargo.lock has no crate of the name of {patch}"))
+/// Returns the crates that `third-party/Cargo.toml` names, with their versions from the lock file.
+/// Each patch must be of one of them.
+fn named(root: &Path) -> Result<Vec<Unpacked>> {
+    let read = |name: &str| fs::read_to_string(root.join(NAMED).join(name));
+    let (manifest, lock) = (read("Cargo.toml")?, read("Cargo.lock")?);
+    let all = dependencies(&manifest)
+        .map(|name| {
+            locked(&lock, name)
+                .ok_or_else(|| Failure::new(format!("{NAMED}/Cargo.lock has no crate {name}")))
         })
-    };
-    patches(root)?.into_iter().map(find).collect()
+        .collect::<Result<Vec<_>>>()?;
+    for patch in patches(root)? {
+        let stem = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !all.iter().any(|crate_| crate_.versioned() == stem) {
+            let patch = patch.display();
+            return Err(Failure::new(format!(
+                "{NAMED}/Cargo.lock has no crate of the name of {patch}"
+            )));
+        }
+    }
+    Ok(all)
 }
 
-/// Finds the crate with the name and version in `stem` (NAME-VERSION).
-fn locked(lock: &str, stem: &str, patch: &Path) -> Option<Patched> {
+/// Returns the names of the dependencies in a manifest.
+fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
+    let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    lines.take_while(|line| !line.starts_with('[')).filter_map(|line| {
+        let (name, _) = line.split_once('=')?;
+        Some(name.trim()).filter(|name| !name.starts_with('#'))
+    })
+}
+
+/// Finds the crate with this name.
+fn locked(lock: &str, wanted: &str) -> Option<Unpacked> {
     lock.split("[[package]]").find_map(|package| {
         let field = |name: &str| {
             let line = package.lines().find_map(|line| line.strip_prefix(name))?;
             line.strip_prefix(" = \"")?.strip_suffix('"').map(str::to_owned)
         };
-        let found = Patched {
+        let found = Unpacked {
             name: field("name")?,
             version: field("version")?,
             checksum: field("checksum")?,
-            patch: patch.to_owned(),
         };
-        (found.versioned() == stem).then_some(found)
+        (found.name == wanted).then_some(found)
     })
 }
 
-/// Unpacks the published crates, and patches them.
-fn unpack(root: &Path, all: &[Patched], folder: &Path) -> Result<()> {
+/// Unpacks the published crates, and patches those that have patches.
+fn unpack(root: &Path, all: &[Unpacked], folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let manifest = root.join(NAMED).join("Cargo.toml");
     let fetch = ["fetch", "--quiet", "--locked", "--target", "x86_64-unknown-linux-gnu"];
@@ -133,14 +154,17 @@ fn unpack(root: &Path, all: &[Patched], folder: &Path) -> Result<()> {
         succeed(command("tar", folder).arg("-xzf").arg(file))?;
         let source = folder.join(&crate_.name);
         fs::rename(folder.join(crate_.versioned()), &source)?;
-        let apply = ["-p1", "--fuzz=0", "--batch", "--quiet", "--input"];
-        succeed(command("patch", &source).args(apply).arg(&crate_.patch))?;
+        let patch = root.join(NAMED).join("patches").join(crate_.versioned() + ".patch");
+        if patch.exists() {
+            let apply = ["-p1", "--fuzz=0", "--batch", "--quiet", "--input"];
+            succeed(command("patch", &source).args(apply).arg(patch))?;
+        }
     }
     Ok(())
 }
 
 /// Returns the `.crate` file that cargo has downloaded.
-fn download(crate_: &Patched) -> Result<PathBuf> {
+fn download(crate_: &Unpacked) -> Result<PathBuf> {
     let cache = crate::toolchain::cargo_home()?.join("registry/cache");
     let name = format!("{}.crate", crate_.versioned());
     for registry in fs::read_dir(&cache)? {
@@ -157,24 +181,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crates_are_found_by_the_name_and_version_of_their_patches() {
+    fn crates_are_found_by_their_names() {
         let lock = "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nchecksum = \"00\"\n\n\
                     [[package]]\nname = \"a-b\"\nversion = \"2.0.0\"\nchecksum = \"11\"\n\n\
                     [[package]]\nname = \"local\"\nversion = \"3.0.0\"\n";
-        let find = |stem| locked(lock, stem, Path::new("p")).map(|found| found.checksum);
-        assert_eq!(find("a-1.0.0").as_deref(), Some("00"));
-        assert_eq!(find("a-b-2.0.0").as_deref(), Some("11"));
-        assert_eq!(find("a-2.0.0"), None);
-        assert_eq!(find("local-3.0.0"), None, "it has no checksum");
+        let find = |name| locked(lock, name).map(|found| (found.versioned(), found.checksum));
+        assert_eq!(find("a"), Some(("a-1.0.0".into(), "00".into())));
+        assert_eq!(find("a-b"), Some(("a-b-2.0.0".into(), "11".into())));
+        assert_eq!(find("b"), None);
+        assert_eq!(find("local"), None, "it has no checksum");
+        let manifest = "[package]\nname = \"x\"\n\n[dependencies]\n# A note = 1.\na = \"=1.0.0\"\n\
+                        a-b = \"2\"\n\n[lib]\npath = \"y\"\n";
+        assert_eq!(dependencies(manifest).collect::<Vec<_>>(), ["a", "a-b"]);
     }
 
     #[test]
-    fn each_patch_is_of_the_version_that_the_workspace_uses() {
+    fn each_crate_is_of_the_version_that_the_workspace_uses() {
         let root = crate::root();
         let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
-        let all = patched(&root).unwrap();
-        assert!(!all.is_empty());
-        for Patched { name, version, .. } in all {
+        let all = named(&root).unwrap();
+        assert!(all.len() >= patches(&root).unwrap().len());
+        for Unpacked { name, version, .. } in all {
             let used = format!("name = \"{name}\"\nversion = \"{version}\"\n");
             assert!(lock.contains(&used), "{name} {version}");
         }
