@@ -1,4 +1,5 @@
-//! The system interface that Twine offers to programs: WASI preview 1.
+//! The system interface that Twine offers to programs: WASI preview 1 to modules, and WASI 0.2 to
+//! components.
 //!
 //! [`Wasi`] holds what a program sees: arguments, environment, descriptors, clocks and randomness.
 //! It reaches the outside through a [`System`]. In the enclave that is the checked boundary to the
@@ -34,6 +35,7 @@
     )
 )]
 
+mod component;
 mod errno;
 mod fd;
 #[cfg(feature = "fuzzing")]
@@ -60,6 +62,7 @@ mod transfer;
 #[allow(clippy::too_many_arguments, reason = "the witx defines the functions")]
 mod types;
 
+pub use component::{Command, CommandPre, add_component_to_linker, interfaces, provides_interface};
 pub use hidden::hides;
 pub use link::{add_to_linker, provides};
 pub use poll::MAX_SUBSCRIPTIONS;
@@ -71,6 +74,7 @@ pub use transfer::MAX_STREAM_BYTES;
 use fd::table::Descriptors;
 use mount::Mount;
 use strings::Strings;
+use wasmtime::component::ResourceTable;
 
 /// The error that ends a program after it called `proc_exit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +119,8 @@ pub struct Wasi {
     environment: Strings,
     descriptors: Descriptors,
     mounts: Vec<Mount>,
+    /// What a component has beside its descriptors.
+    resources: ResourceTable,
     /// Whether the last read took all available input, so that the next one may have to wait.
     drained: bool,
 }
@@ -145,6 +151,7 @@ impl Wasi {
             environment: Strings::new("environment variables", environment)?,
             descriptors,
             mounts: Vec::new(),
+            resources: component::resources(),
             drained: true,
         })
     }

@@ -1,8 +1,7 @@
 //! The file systems that a program sees.
 
 use crate::fd::descriptor::{Descriptor, HeldInode, Kind};
-use crate::fd::rights;
-use crate::types::{Errno, Fdflags};
+use crate::types::Errno;
 use crate::{SetupError, SyncError, Wasi};
 use twine_vfs::{FileSystem, Inode};
 
@@ -27,13 +26,9 @@ impl Wasi {
             return Err(SetupError::Nul(format!("{guest_path:?}, where a file system appears,")));
         }
         let held = HeldInode::new(self.mounts.len(), files.root());
-        let mut descriptor = Descriptor::new(
-            Kind::Directory { held, preopened: true },
-            Fdflags::empty(),
-            rights::directory(),
-        );
-        descriptor.inheriting = rights::directory() | rights::file();
-        self.descriptors.insert(descriptor).map_err(|_| SetupError::Descriptors)?;
+        self.descriptors
+            .insert(Descriptor::preopened(held))
+            .map_err(|_| SetupError::Descriptors)?;
         self.mounts.push(Mount { path: guest_path.into(), files });
         Ok(())
     }
@@ -44,6 +39,7 @@ impl Wasi {
     /// # Errors
     /// The error of the first mount whose data may not be durable. The others were synced anyway.
     pub fn finish(&mut self) -> Result<(), SyncError> {
+        self.take_resources();
         for descriptor in self.descriptors.take() {
             self.close(descriptor);
         }
@@ -89,17 +85,20 @@ impl Wasi {
         Ok((self.files(held.mount)?, held.inode))
     }
 
+    /// Releases an inode, if nothing else holds it. Call it before `held` is dropped.
+    pub(crate) fn release(&mut self, held: &HeldInode) {
+        if held.is_last()
+            && let Ok(files) = self.files(held.mount)
+        {
+            files.release(held.inode);
+        }
+    }
+
     /// Releases the inode or socket of a descriptor.
     pub(crate) fn close(&mut self, descriptor: Descriptor) {
         match descriptor.kind {
             Kind::Stream(_) => {}
-            Kind::File { held, .. } | Kind::Directory { held, .. } => {
-                if held.is_last()
-                    && let Ok(files) = self.files(held.mount)
-                {
-                    files.release(held.inode);
-                }
-            }
+            Kind::File { held, .. } | Kind::Directory { held, .. } => self.release(&held),
             Kind::Listener(socket) | Kind::Connection(socket) => self.system.close(socket),
         }
     }

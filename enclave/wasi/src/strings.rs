@@ -35,6 +35,14 @@ impl Strings {
         (self.count, self.size)
     }
 
+    /// The strings as text. What is not UTF-8 is replaced.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
+        self.strings.iter().map(|string| {
+            let text = string.strip_suffix(&[0]).unwrap_or(string);
+            String::from_utf8_lossy(text).into_owned()
+        })
+    }
+
     /// Writes the pointers and the bytes, in the form that C programs expect.
     pub(crate) fn write(
         &self,

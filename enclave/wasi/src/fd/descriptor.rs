@@ -66,6 +66,14 @@ impl Descriptor {
         Descriptor { kind, flags, base, inheriting: Rights::empty() }
     }
 
+    /// A preopen of a mount.
+    pub(crate) fn preopened(held: HeldInode) -> Self {
+        let kind = Kind::Directory { held, preopened: true };
+        let mut descriptor = Descriptor::new(kind, Fdflags::empty(), rights::directory());
+        descriptor.inheriting = rights::directory() | rights::file();
+        descriptor
+    }
+
     pub(super) fn stream(number: u64, direction: Rights) -> Self {
         Descriptor::new(Kind::Stream(number), Fdflags::empty(), rights::stream(direction))
     }

@@ -136,6 +136,16 @@ impl Wasi {
         Ok(walk.files().link(inode, directory, &name)?)
     }
 
+    /// Returns the target of a symbolic link.
+    pub(crate) fn link_target(&mut self, fd: Fd, path: &str) -> Result<String> {
+        let start = self.start(fd, Rights::PATH_READLINK)?;
+        let mut walk = self.walk(&start)?;
+        match walk.to(start.inode, path, LastName::Find)?.existing()? {
+            (inode, FileKind::SymbolicLink) => Ok(walk.files().read_link(inode)?),
+            _ => Err(Errno::Inval.into()),
+        }
+    }
+
     pub(crate) fn read_link(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -144,13 +154,7 @@ impl Wasi {
         buffer: GuestPtr<u8>,
         size: Size,
     ) -> Result<Size> {
-        let start = self.start(fd, Rights::PATH_READLINK)?;
-        let mut walk = self.walk(&start)?;
-        let end = walk.to(start.inode, &path(memory, at)?, LastName::Find)?;
-        let target = match end.existing()? {
-            (inode, FileKind::SymbolicLink) => walk.files().read_link(inode)?,
-            _ => return Err(Errno::Inval.into()),
-        };
+        let target = self.link_target(fd, &path(memory, at)?)?;
         let length = length_of(target.as_bytes()).min(size);
         let (bytes, _) = target.as_bytes().split_at(length as usize);
         memory.copy_from_slice(bytes, buffer.as_array(length))?;
