@@ -1,6 +1,7 @@
 //! Example programs, built from source or fetched from package registries, into `target/guests`.
 //! Each download has a fixed version, and its checksum is verified.
 
+mod components;
 mod polybench;
 mod ripgrep;
 pub(crate) mod rivals;
@@ -34,7 +35,8 @@ pub(crate) fn all(root: &Path) -> Result<()> {
     go(&guests, "go")?;
     go(&guests, "files-go")?;
     ripgrep::program(&guests)?;
-    python(&guests)
+    python(&guests)?;
+    components::programs(&guests)
 }
 
 /// Makes only SQLite's shell, which is shipped with the command.

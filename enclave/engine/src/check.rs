@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::program::Identified;
+use crate::program::{Identified, Kind};
 use wasmparser::{Chunk, ExternalKind, MemoryType, Parser, Payload, TypeRef};
 
 /// Binary logarithm of the size of a page of linear memory, unless a memory states another.
@@ -26,7 +26,9 @@ impl Identified {
     /// # Errors
     /// The first of these.
     pub fn check(&self, limits: &Limits, start: Option<&str>) -> Result<(), Error> {
-        self.check_preamble()?;
+        if self.kind()? == Kind::Component {
+            return self.check_component();
+        }
         let Ok(outline) = self.outline() else { return Ok(()) };
         if outline.shared {
             return Err(Error::SharedMemory);
@@ -45,6 +47,30 @@ impl Identified {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Names all interfaces that a component imports and nobody provides.
+    fn check_component(&self) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        // Modules and components within have imports of their own, which are not the program's.
+        let mut depth = 0u32;
+        for payload in Parser::new(0).parse_all(self.bytes()) {
+            let Ok(payload) = payload else { return Ok(()) };
+            match payload {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(imports) if depth == 0 => {
+                    for import in imports {
+                        let Ok(import) = import else { return Ok(()) };
+                        if !twine_wasi::provides_interface(import.name.name) {
+                            missing.push(import.name.name.to_owned());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Error::UnknownImports(missing)) }
     }
 
     /// Whether the bytes end in the middle of a section.

@@ -20,9 +20,15 @@ pub enum Error {
     /// The version of the binary format is unknown.
     #[error("the program has version {0} of the WebAssembly binary format, not 1")]
     Version(u16),
-    /// The program is a component; only core modules run.
-    #[error("the program is a component, not a module")]
-    Component,
+    /// The version of the binary format of components is unknown.
+    #[error("the program is a component of version {0} of the binary format, not 13")]
+    ComponentVersion(u16),
+    /// A component exports nothing that can be started.
+    #[error("the component has no `wasi:cli/run` to start at")]
+    NoRun,
+    /// A function of a component was named to be called.
+    #[error("functions of components can't be called by name")]
+    ComponentInvoke,
     /// The module does not validate, or uses a disabled proposal.
     #[error("the program is not valid: {0}")]
     Invalid(String),
@@ -97,20 +103,21 @@ impl Error {
     /// Returns the remedy, in one line.
     pub fn remedy(&self) -> String {
         match self {
-            Error::NotWasm => "give a .wasm or .wat file: compile with a wasm32-wasip1 target".into(),
+            Error::NotWasm => "give a .wasm or .wat file: compile with a wasm32-wasip1 or wasm32-wasip2 target".into(),
             Error::NoBaseline => "leave out --no-guard-pages, or use --compiler optimizing".into(),
             Error::Baseline(_) => "use --compiler optimizing".into(),
             Error::Truncated(_) => "copy or download the file again; its end is missing".into(),
-            Error::Version(_) => "build the program again with a current toolchain".into(),
-            Error::Component => {
-                "build a core module (target wasm32-wasip1); components are not run yet".into()
+            Error::Version(_) | Error::ComponentVersion(_) => "build the program again with a current toolchain".into(),
+            Error::NoRun => "build a command: a component for the world wasi:cli/command".into(),
+            Error::ComponentInvoke => {
+                "leave the function out: a component starts at its wasi:cli/run".into()
             }
             Error::Invalid(_) => {
                 "check the file with `wasm-tools validate`, and that it needs no proposal that is off"
                     .into()
             }
             Error::UnknownImports(_) | Error::ImportType { .. } => {
-                "build for WASI preview 1 (wasm32-wasip1), whose functions are all there".into()
+                "build for WASI preview 1 (wasm32-wasip1) or 0.2 (wasm32-wasip2), which are all there".into()
             }
             Error::NoFunction(name) if name == "_start" => {
                 "build a command with a `main`, or name an exported function with --invoke".into()

@@ -9,7 +9,20 @@ use std::any::Any;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
-use wasmtime::{Config, CustomCodeMemory, Engine, Module};
+use wasmtime::component::Component;
+use wasmtime::{Config, CustomCodeMemory, Engine, Module, Precompiled};
+
+/// The version of the binary format of components.
+const COMPONENT_VERSION: u16 = 0x0d;
+
+/// What a program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A core module.
+    Module,
+    /// A component.
+    Component,
+}
 
 /// A program whose bytes were hashed. Only this type can be compiled, so the program that runs is
 /// the identified one.
@@ -50,17 +63,23 @@ impl Identified {
     /// Validates and compiles the program.
     ///
     /// # Errors
-    /// The bytes are not a module that this engine runs, or the code does not fit into code memory.
+    /// The bytes are not a module or component that this engine runs, or the code does not fit into
+    /// code memory.
     pub fn compile(&self, limits: &Limits, config: &EngineConfig) -> Result<Compiled, Error> {
-        self.check_preamble()?;
+        let kind = self.kind()?;
         if config.baseline && config.guarded.is_none() {
             return Err(Error::NoBaseline);
         }
         let refusals = Refusals::default();
         let engine = engine(&configuration_with(limits, config, refusals.clone()))?;
-        let module = in_parallel(config.compile_threads, || {
+        let code = in_parallel(config.compile_threads, || {
             stop_profiling();
-            Module::from_binary(&engine, &self.bytes)
+            match kind {
+                Kind::Module => Module::from_binary(&engine, &self.bytes).map(Code::Module),
+                Kind::Component => {
+                    Component::from_binary(&engine, &self.bytes).map(Code::Component)
+                }
+            }
         })
         .map_err(|error| match compile_error(&error, config) {
             Error::Invalid(cause) | Error::Baseline(cause) if self.is_cut_off() => {
@@ -68,17 +87,16 @@ impl Identified {
             }
             error => error,
         })?;
-        let memories = module.resources_required().num_memories as usize;
+        let memories = code.memories();
         if config.guarded.is_some_and(|guarded| memories > guarded.most) {
             let without = EngineConfig { guarded: None, ..*config };
             return self.compile(limits, &without);
         }
-        Ok(Compiled { module, sha256: self.sha256, limits: *limits, config: *config, refusals })
+        Ok(Compiled { code, sha256: self.sha256, limits: *limits, config: *config, refusals })
     }
 
-    /// Checks magic, version and layer, so that an error names the kind of a file that is not a
-    /// module.
-    pub(crate) fn check_preamble(&self) -> Result<(), Error> {
+    /// Reads magic, version and layer, so that an error names what a file is that is no program.
+    pub(crate) fn kind(&self) -> Result<Kind, Error> {
         let magic = b"\0asm";
         let Some((start, rest)) = self.bytes.split_first_chunk::<4>() else {
             let prefix = !self.bytes.is_empty() && magic.starts_with(&self.bytes);
@@ -91,8 +109,9 @@ impl Identified {
             return Err(truncated(self.bytes.len()));
         };
         match (u16::from_le_bytes([version, version_high]), [layer, layer_high]) {
-            (_, [1, 0]) => Err(Error::Component),
-            (1, [0, 0]) => Ok(()),
+            (COMPONENT_VERSION, [1, 0]) => Ok(Kind::Component),
+            (version, [1, 0]) => Err(Error::ComponentVersion(version)),
+            (1, [0, 0]) => Ok(Kind::Module),
             (version, _) => Err(Error::Version(version)),
         }
     }
@@ -156,14 +175,48 @@ pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Compiled code.
+#[derive(Clone)]
+pub(crate) enum Code {
+    /// Of a core module.
+    Module(Module),
+    /// Of a component.
+    Component(Component),
+}
+
+impl Code {
+    /// The number of linear memories. A component whose number is not known has more than can have
+    /// guards.
+    fn memories(&self) -> usize {
+        match self {
+            Code::Module(module) => module.resources_required().num_memories as usize,
+            Code::Component(component) => component
+                .resources_required()
+                .map_or(usize::MAX, |required| required.num_memories as usize),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        match self {
+            Code::Module(module) => module.engine(),
+            Code::Component(component) => component.engine(),
+        }
+    }
+}
+
 /// A compiled program, which can be linked and run.
-#[derive(Debug)]
 pub struct Compiled {
-    pub(crate) module: Module,
+    pub(crate) code: Code,
     pub(crate) limits: Limits,
     pub(crate) refusals: Refusals,
     sha256: [u8; 32],
     config: EngineConfig,
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiled").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 impl Compiled {
@@ -187,17 +240,29 @@ impl Compiled {
         let mut configuration = configuration_with(limits, config, refusals.clone());
         configuration.with_custom_code_memory(Some(memory));
         let engine = engine(&configuration)?;
+        // SAFETY: the caller vouches for the code, and nobody changes it.
+        let kind = Engine::detect_precompiled(unsafe { code.as_ref() });
         // SAFETY: the caller vouches for the code. The engine and the loaded code each hold
         // `memory`.
-        let module = unsafe { Module::deserialize_raw(&engine, code) }
-            .map_err(|error| compile_error(&error, config))?;
-        Ok(Compiled { module, sha256, limits: *limits, config: *config, refusals })
+        let code = unsafe {
+            match kind {
+                Some(Precompiled::Component) => {
+                    Component::deserialize_raw(&engine, code).map(Code::Component)
+                }
+                _ => Module::deserialize_raw(&engine, code).map(Code::Module),
+            }
+        }
+        .map_err(|error| compile_error(&error, config))?;
+        Ok(Compiled { code, sha256, limits: *limits, config: *config, refusals })
     }
 
     /// Returns the code where it is, for [`Compiled::take_up`] in a later run.
     pub fn code(&self) -> &[u8] {
-        let image = self.module.image_range();
-        // SAFETY: the module owns these bytes. While it exists they can be read and are not
+        let image = match &self.code {
+            Code::Module(module) => module.image_range(),
+            Code::Component(component) => component.image_range(),
+        };
+        // SAFETY: the code owns these bytes. While it exists they can be read and are not
         // written.
         unsafe { slice::from_raw_parts(image.start, image.end.offset_from_unsigned(image.start)) }
     }

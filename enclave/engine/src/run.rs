@@ -5,14 +5,15 @@ use crate::error::Error;
 use crate::invoke::{self, Invoke};
 use crate::limits::Limiter;
 use crate::memory::Refusals;
-use crate::program::{Compiled, one_line};
+use crate::program::{Code, Compiled, one_line};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use twine_vfs::FileSystem;
-use twine_wasi::{Exit, SyncError, System, Wasi};
+use twine_wasi::{CommandPre, Exit, SyncError, System, Wasi};
+use wasmtime::component::{self, Component};
 use wasmtime::{
-    Engine, ExternType, Func, Instance, InstancePre, Linker, Store, StoreContextMut, Trap,
+    Engine, ExternType, Func, Instance, InstancePre, Linker, Module, Store, StoreContextMut, Trap,
     TypedFunc, UpdateDeadline, Val, WasmBacktrace,
 };
 
@@ -25,6 +26,10 @@ pub(crate) struct World {
     /// Whether the program must end because its time is over.
     over: Arc<AtomicBool>,
 }
+
+/// Limit on what a component passes in one call, in bytes. The copy is memory of the enclave that
+/// `--max-memory` does not count.
+const MOST_PASSED: usize = 8 << 20;
 
 /// The number of the signal in WASI's C library.
 const SIGINT: i32 = 2;
@@ -129,17 +134,28 @@ pub struct Ended {
     pub synced: Result<(), SyncError>,
 }
 
+/// A program with all its imports.
+enum Ready {
+    /// A module, and the function to call.
+    Module(InstancePre<World>, Entry),
+    /// A component that is a command.
+    Command(CommandPre<World>),
+}
+
 /// A linked program: it has all its imports and fits. It can be instantiated and run.
 pub struct Linked {
     store: Store<World>,
-    instance: InstancePre<World>,
-    entry: Entry,
+    ready: Ready,
     refusals: Refusals,
 }
 
 impl std::fmt::Debug for Linked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Linked").field("entry", &self.entry).finish_non_exhaustive()
+        let entry = match &self.ready {
+            Ready::Module(_, entry) => Some(entry),
+            Ready::Command(_) => None,
+        };
+        f.debug_struct("Linked").field("entry", &entry).finish_non_exhaustive()
     }
 }
 
@@ -154,7 +170,7 @@ impl Compiled {
         files: Vec<(String, Box<dyn FileSystem>)>,
         start: Start,
     ) -> Result<Linked, Error> {
-        let engine = self.module.engine();
+        let engine = self.code.engine();
         let Start { arguments, environment, invoke, listeners } = start;
         let mut wasi = Wasi::new(system, arguments, environment)?;
         for (path, files) in files {
@@ -177,60 +193,99 @@ impl Compiled {
             store.epoch_deadline_callback(interrupted);
         }
 
-        let mut linker = Linker::new(engine);
-        twine_wasi::add_to_linker(&mut linker, |world: &mut World| &mut world.wasi)
-            .map_err(set_up)?;
-        self.check_imports(&linker, &mut store)?;
-        let entry = self.entry(invoke.as_ref())?;
-        let instance = linker
-            .instantiate_pre(&self.module)
-            .map_err(|error| Error::Instantiate(one_line(&error)))?;
-        Ok(Linked { store, instance, entry, refusals: self.refusals })
+        let ready = match &self.code {
+            Code::Module(module) => module_with(module, &mut store, invoke.as_ref())?,
+            Code::Component(_) if invoke.is_some() => return Err(Error::ComponentInvoke),
+            Code::Component(component) => {
+                store.set_hostcall_fuel(MOST_PASSED);
+                command_of(component)?
+            }
+        };
+        Ok(Linked { store, ready, refusals: self.refusals })
     }
+}
 
-    /// Checks the imports, and names all that are missing.
-    fn check_imports(&self, linker: &Linker<World>, store: &mut Store<World>) -> Result<(), Error> {
-        let mut missing = Vec::new();
-        for import in self.module.imports() {
-            let name = format!("{}::{}", import.module(), import.name());
-            match linker.get(&mut *store, import.module(), import.name()) {
-                Err(_) => missing.push(name),
-                Ok(provided) => {
-                    let expected = import.ty();
-                    let provided = provided.ty(&*store);
-                    if let (ExternType::Func(expected), ExternType::Func(provided)) =
-                        (&expected, &provided)
-                        && provided.matches(expected)
-                    {
-                        continue;
-                    }
-                    return Err(Error::ImportType {
-                        import: name,
-                        expected: describe(&expected),
-                        provided: describe(&provided),
-                    });
+/// Links a module to its imports.
+fn module_with(
+    module: &Module,
+    store: &mut Store<World>,
+    invoke: Option<&Invoke>,
+) -> Result<Ready, Error> {
+    let mut linker = Linker::new(module.engine());
+    twine_wasi::add_to_linker(&mut linker, |world: &mut World| &mut world.wasi)
+        .map_err(|error| Error::Engine(one_line(&error)))?;
+    check_imports(module, &linker, store)?;
+    let entry = entry(module, invoke)?;
+    let instance =
+        linker.instantiate_pre(module).map_err(|error| Error::Instantiate(one_line(&error)))?;
+    Ok(Ready::Module(instance, entry))
+}
+
+/// Links a component to its imports.
+fn command_of(component: &Component) -> Result<Ready, Error> {
+    let engine = component.engine();
+    let mut linker = component::Linker::new(engine);
+    twine_wasi::add_component_to_linker(&mut linker, |world: &mut World| &mut world.wasi)
+        .map_err(|error| Error::Engine(one_line(&error)))?;
+    let ty = component.component_type();
+    let names = ty.imports(engine).map(|(name, _)| name);
+    let missing: Vec<_> =
+        names.filter(|name| !twine_wasi::provides_interface(name)).map(String::from).collect();
+    if !missing.is_empty() {
+        return Err(Error::UnknownImports(missing));
+    }
+    let instance = linker
+        .instantiate_pre(component)
+        .map_err(|error| Error::UnknownImports(vec![one_line(&error)]))?;
+    Ok(Ready::Command(CommandPre::new(instance).map_err(|_| Error::NoRun)?))
+}
+
+/// Checks the imports, and names all that are missing.
+fn check_imports(
+    module: &Module,
+    linker: &Linker<World>,
+    store: &mut Store<World>,
+) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    for import in module.imports() {
+        let name = format!("{}::{}", import.module(), import.name());
+        match linker.get(&mut *store, import.module(), import.name()) {
+            Err(_) => missing.push(name),
+            Ok(provided) => {
+                let expected = import.ty();
+                let provided = provided.ty(&*store);
+                if let (ExternType::Func(expected), ExternType::Func(provided)) =
+                    (&expected, &provided)
+                    && provided.matches(expected)
+                {
+                    continue;
                 }
+                return Err(Error::ImportType {
+                    import: name,
+                    expected: describe(&expected),
+                    provided: describe(&provided),
+                });
             }
         }
-        if missing.is_empty() { Ok(()) } else { Err(Error::UnknownImports(missing)) }
     }
+    if missing.is_empty() { Ok(()) } else { Err(Error::UnknownImports(missing)) }
+}
 
-    fn entry(&self, invoke: Option<&Invoke>) -> Result<Entry, Error> {
-        let function = |name: &str| match self.module.get_export(name) {
-            Some(ExternType::Func(ty)) => Ok(ty),
-            _ => Err(Error::NoFunction(name.into())),
-        };
-        let Some(invoke) = invoke else {
-            let ty = function("_start")?;
-            if ty.params().len() != 0 || ty.results().len() != 0 {
-                return Err(Error::StartType);
-            }
-            return Ok(Entry::Command);
-        };
-        let ty = function(&invoke.function)?;
-        let values = invoke::parse(&invoke.function, &ty, &invoke.arguments)?;
-        Ok(Entry::Invoke(invoke.function.clone(), values))
-    }
+fn entry(module: &Module, invoke: Option<&Invoke>) -> Result<Entry, Error> {
+    let function = |name: &str| match module.get_export(name) {
+        Some(ExternType::Func(ty)) => Ok(ty),
+        _ => Err(Error::NoFunction(name.into())),
+    };
+    let Some(invoke) = invoke else {
+        let ty = function("_start")?;
+        if ty.params().len() != 0 || ty.results().len() != 0 {
+            return Err(Error::StartType);
+        }
+        return Ok(Entry::Command);
+    };
+    let ty = function(&invoke.function)?;
+    let values = invoke::parse(&invoke.function, &ty, &invoke.arguments)?;
+    Ok(Entry::Invoke(invoke.function.clone(), values))
 }
 
 fn describe(ty: &ExternType) -> String {
@@ -253,26 +308,41 @@ impl Linked {
     /// Instantiates the program, calls `instantiated`, runs the program to its end, and makes
     /// everything that it wrote durable.
     pub fn run(mut self, instantiated: impl FnOnce()) -> Ended {
-        let end = match self.instance.instantiate(&mut self.store) {
-            Ok(instance) => {
-                instantiated();
-                let raise = instance.get_typed_func(&mut self.store, "raise").ok();
-                self.store.data_mut().raise = raise;
-                match self.call(instance) {
-                    Ok(results) => End::Exited { code: 0, results },
-                    Err(error) => self.ended(&error),
+        let end = match &self.ready {
+            Ready::Module(pre, _) => match pre.instantiate(&mut self.store) {
+                Ok(instance) => {
+                    instantiated();
+                    let raise = instance.get_typed_func(&mut self.store, "raise").ok();
+                    self.store.data_mut().raise = raise;
+                    self.call(instance)
+                        .map(|results| End::Exited { code: 0, results })
+                        .unwrap_or_else(|error| self.ended(&error))
                 }
-            }
-            Err(error) => self.instantiation_failed(&error),
+                Err(error) => self.instantiation_failed(&error),
+            },
+            Ready::Command(pre) => match pre.instantiate(&mut self.store) {
+                Ok(command) => {
+                    instantiated();
+                    match command.wasi_cli_run().call_run(&mut self.store) {
+                        Ok(result) => {
+                            End::Exited { code: result.is_err().into(), results: Vec::new() }
+                        }
+                        Err(error) => self.ended(&error),
+                    }
+                }
+                Err(error) => self.instantiation_failed(&error),
+            },
         };
         let synced = self.store.data_mut().wasi.finish();
         Ended { end, synced }
     }
 
+    /// Calls the function of a module.
     fn call(&mut self, instance: Instance) -> wasmtime::Result<Vec<String>> {
+        let Ready::Module(_, entry) = &self.ready else { return Ok(Vec::new()) };
         let mut function =
             |name: &str| -> Option<Func> { instance.get_func(&mut self.store, name) };
-        match &self.entry {
+        match entry {
             Entry::Command => {
                 let start = function("_start").expect("`entry` found it in the module");
                 start.call(&mut self.store, &[], &mut [])?;

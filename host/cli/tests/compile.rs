@@ -47,8 +47,18 @@ fn steady(report: &str) -> Vec<&str> {
 
 #[test]
 fn a_program_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
+    compiles_once("hello.wasm");
+}
+
+#[test]
+fn a_component_that_was_compiled_ahead_compiles_nothing_when_it_is_run() {
+    compiles_once("hello-component.wasm");
+}
+
+#[track_caller]
+fn compiles_once(program: &str) {
     let folder = Folder::new();
-    let program = built("guests/hello.wasm");
+    let program = built("guests").join(program);
     let compiled = run(with_cache(&folder).args(["compile", "--tee", "sim"]).arg(&program));
     assert_eq!(compiled.code, Some(0), "{compiled:?}");
     assert!(compiled.out.contains("of code cached"), "{compiled:?}");
