@@ -331,6 +331,18 @@ host_calls! {
     /// the form of the launch request.
     0x71 evidence(pointer, length) -> (status);
 
+    /// Collateral for the quotes of one kind of platform, as JSON in host memory, which the host keeps
+    /// until this thread makes the call again. `fmspc` is the platform's FMSPC, six bytes as a
+    /// big-endian number, and `issuer` (`wire::Issuer`) says who certified it. The length is 0 if the
+    /// host has none. At most `wire::MAX_COLLATERAL` bytes. Collateral is signed, and the enclave
+    /// verifies it; the host chooses only among what its issuer has signed.
+    0x72 collateral(fmspc, issuer) -> (pointer, length);
+
+    /// The TARGETINFO of the quoting enclave (SDM Vol. 3D, "Report Target Info"), for which reports are
+    /// made while the enclave runs. After the call the transfer buffer holds, at its start, its `count`
+    /// bytes (512).
+    0x73 quoting_target() -> (status, count);
+
     /// Reads a record of the host's state folder. The `length` bytes at `pointer` in the transfer
     /// buffer are its name (`state::name`). After the call the transfer buffer holds, at its start,
     /// `count` bytes of the record from byte `offset` on; `count` is 0 only at the end. A thread that

@@ -61,4 +61,4 @@ pub mod wire;
 
 /// The version of everything in this crate. An enclave refuses a launch request of another version,
 /// and names both versions.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;

@@ -9,11 +9,17 @@ pub const MAX_PROGRAM: u64 = 1 << 30;
 /// Limit on the size of a program's sealed compiled code, in bytes.
 pub const MAX_CODE: u64 = 1 << 30;
 
+/// Size of the TARGETINFO of a quoting enclave, in bytes.
+pub const TARGETINFO_SIZE: usize = 512;
+
 /// Limit on the size of a quote, in bytes.
 pub const MAX_QUOTE: u64 = 64 << 10;
 
 /// Limit on the size of evidence, in bytes.
 pub const MAX_EVIDENCE: u64 = TRANSFER_BUFFER_SIZE;
+
+/// Limit on the size of collateral, in bytes.
+pub const MAX_COLLATERAL: u64 = 4 << 20;
 
 /// Size of the transfer buffer that the host gives to each thread, in bytes.
 pub const TRANSFER_BUFFER_SIZE: u64 = TRANSFER_BUFFER_LENGTH as u64;
@@ -156,6 +162,18 @@ coded! {
         Files = 1,
         /// Blocks of a volume.
         Blocks = 2,
+    }
+}
+
+coded! {
+    /// Who certified the key of a platform.
+    Issuer {
+        /// Intel's authority for platforms with one processor package.
+        Processor = 0,
+        /// Intel's authority for platforms with several.
+        Platform = 1,
+        /// The simulation, whose platforms are all alike.
+        Simulation = 2,
     }
 }
 

@@ -1,15 +1,18 @@
 //! Evidence in all forms that it comes in.
 
+use crate::bytes::Moment;
 use crate::cbor::CborError;
 use crate::certificate::{Certificate, CertificateError};
 use crate::chain::Chain;
 use crate::claims::{self, Claims};
 use crate::collateral::Collateral;
 use crate::crypto::Graviola;
+use crate::policy::Policy;
 use crate::roots::Roots;
 use dcap_qvl::config::PckCa;
 use dcap_qvl::intel::{self, PckExtension};
 use dcap_qvl::quote::{EnclaveReport, Quote, Report};
+use rustls_pki_types::CertificateDer;
 use scale::Decode;
 use serde::Serialize;
 
@@ -157,6 +160,21 @@ impl Evidence {
             },
             tee: self.tee(),
         })
+    }
+
+    /// Returns which collateral this evidence needs, if the platform's certificate is valid at this time
+    /// and leads to the root that the policy names. Whether it is revoked, only collateral says. Who asks
+    /// a service for collateral only then asks for no platform that somebody made up.
+    pub fn certified_platform(
+        &self,
+        policy: &Policy,
+        roots: &Roots,
+        at: Moment,
+    ) -> Option<Platform> {
+        let root = CertificateDer::from(roots.find(&policy.root)?);
+        let chain = Chain::from_pem(self.quote.raw_cert_chain().ok()?).ok()?;
+        chain.verify(&root, at, None).ok()?;
+        self.platform()
     }
 
     /// Returns whether the certificates in the quote claim to lead to the simulation's root. Then no

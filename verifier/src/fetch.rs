@@ -201,15 +201,15 @@ impl Fetcher {
         let tcb_info: SignedTcbInfo<'_> = tcb.json()?;
         let qe_identity: SignedIdentity<'_> = qe.json()?;
         Ok(Collateral::from_parts(QuoteCollateralV3 {
-            pck_crl_issuer_chain: pck_crl.chain(&["SGX-PCK-CRL-Issuer-Chain"])?,
+            pck_crl_issuer_chain: pck_crl.chain(["SGX-PCK-CRL-Issuer-Chain"])?,
             root_ca_crl: root_crl.crl()?,
             pck_crl: pck_crl.crl()?,
             // Version 3 of the interface had `SGX-` before the name, and caches still answer so.
             tcb_info_issuer_chain: tcb
-                .chain(&["TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain"])?,
+                .chain(["TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain"])?,
             tcb_info: tcb.dated(tcb_info.tcb_info)?,
             tcb_info_signature: tcb.signature(tcb_info.signature)?,
-            qe_identity_issuer_chain: qe.chain(&["SGX-Enclave-Identity-Issuer-Chain"])?,
+            qe_identity_issuer_chain: qe.chain(["SGX-Enclave-Identity-Issuer-Chain"])?,
             qe_identity: qe.dated(qe_identity.enclave_identity)?,
             qe_identity_signature: qe.signature(qe_identity.signature)?,
             pck_certificate_chain: None,

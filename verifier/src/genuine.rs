@@ -218,7 +218,8 @@ fn check_signatures(
     let key = [&[4], &data.ecdsa_attestation_key[..]].concat();
     let (r, s) = data.ecdsa_signature.split_at(32);
     let signature = DerSigEncoder::encode_ecdsa_sig(r, s).unwrap_or_default();
-    let signed = &evidence.raw_quote()[..evidence.quote().signed_length()];
+    let signed = evidence.raw_quote().get(..evidence.quote().signed_length());
+    let signed = signed.ok_or("the quote is shorter than what it signs")?;
     EcdsaP256Sha256
         .verify_signature(&key, signed, &signature)
         .map_err(|_| "the quote's signature is wrong: header or report were changed".to_owned())

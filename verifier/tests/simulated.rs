@@ -5,7 +5,9 @@ mod common;
 use common::simulation::{Enclave, NOW, Simulation, State};
 use common::{assert_check, collateral, failed, policy, request, sample};
 use std::sync::LazyLock;
-use twine_verifier::{CheckName, Outcome, Policy, Request, Root, Roots, Verdict, verify};
+use twine_verifier::{
+    CheckName, Evidence, Moment, Outcome, Policy, Request, Root, Roots, Verdict, verify,
+};
 
 static SIMULATION: LazyLock<Simulation> = LazyLock::new(Simulation::new);
 
@@ -41,6 +43,26 @@ fn a_simulated_quote_is_refused_by_a_policy_for_hardware_which_says_that_it_is_s
     assert_check(&verdict, CheckName::Simulated, Outcome::Failed, reason);
     let reason = "it does not lead to the root that the policy names";
     assert_check(&verdict, CheckName::Chain, Outcome::Failed, reason);
+}
+
+#[test]
+fn collateral_is_asked_for_only_for_platforms_under_the_root_that_the_policy_names() {
+    let roots = Roots::with_simulation(SIMULATION.root());
+    let simulated = SIMULATION.quote(&Enclave::default());
+    let hardware = sample("sgx_quote");
+    let certified = |quote: &[u8], root: &str, roots: &Roots, at| {
+        Evidence::parse(quote).unwrap().certified_platform(&policy(&rules(root)), roots, at)
+    };
+    let found = certified(&simulated, "simulation", &roots, NOW);
+    assert_eq!(found, Evidence::parse(&simulated).unwrap().platform());
+    assert!(found.is_some());
+    assert_eq!(certified(&simulated, "intel", &roots, NOW), None);
+    assert_eq!(certified(&simulated, "simulation", &Roots::hardware(), NOW), None);
+    let found = certified(&hardware, "intel", &roots, common::JUNE_2025).unwrap();
+    assert_eq!(found.fmspc, [0x00, 0xa0, 0x67, 0x11, 0x00, 0x00]);
+    assert_eq!(certified(&hardware, "simulation", &roots, common::JUNE_2025), None);
+    // Its certificate was not valid then.
+    assert_eq!(certified(&hardware, "intel", &roots, Moment(1_000_000_000)), None);
 }
 
 #[test]

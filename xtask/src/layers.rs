@@ -12,6 +12,7 @@ mod tests {
         ("twine-protocol", &[]),
         ("twine-evidence", &[]),
         ("twine-channel", &["twine-evidence"]),
+        ("twine-verifier", &["twine-evidence"]),
         ("twine-boundary", &["twine-protocol"]),
         ("twine-sgx", &["twine-boundary", "twine-protocol"]),
         ("twine-vfs", &[]),
@@ -32,6 +33,7 @@ mod tests {
                 "twine-hosting",
                 "twine-protocol",
                 "twine-sgx",
+                "twine-verifier",
                 "twine-vfs",
                 "twine-volume",
                 "twine-volume-tool",
@@ -42,20 +44,19 @@ mod tests {
     ];
 
     /// What packages outside may use, where a layer depends on it: software SGX knows nothing of
-    /// Twine, and the verifier neither the host's side nor the enclave's.
+    /// Twine.
     const OUTSIDE: &[(&str, &[&str])] = &[
         ("sgx-sim", &[]),
         ("sgx-sim-quoting", &["sgx-sim"]),
         ("twine-image", &[]),
         ("twine-quoting", &["sgx-sim", "sgx-sim-quoting"]),
-        ("twine-verifier", &["twine-evidence"]),
         ("twine-client", &["twine-channel", "twine-evidence"]),
         ("twine-oci-image", &[]),
         ("twine-host", &["sgx-sim", "twine-image", "twine-protocol"]),
     ];
 
     /// The trusted packages that both sides use.
-    const SHARED: &[&str] = &["twine-channel", "twine-evidence", "twine-protocol"];
+    const SHARED: &[&str] = &["twine-channel", "twine-evidence", "twine-protocol", "twine-verifier"];
 
     /// The only packages outside `enclave/` that may use what is in it: for tests and measurements.
     const USERS_OF_THE_INSIDE: &[&str] = &["twine-bench", "twine-selftest"];

@@ -32,7 +32,7 @@ mod tests {
     fn trusted() -> Vec<PathBuf> {
         let root = crate::root();
         let mut crates: Vec<_> =
-            ["channel", "evidence", "protocol"].map(|name| root.join(name)).into();
+            ["channel", "evidence", "protocol", "verifier"].map(|name| root.join(name)).into();
         for entry in fs::read_dir(root.join("enclave")).unwrap() {
             crates.push(entry.unwrap().path());
         }

@@ -13,7 +13,8 @@ use twine_protocol::calls::{RawCall, number};
 use twine_protocol::folder::{MAX_DATA, MAX_MESSAGE, Request};
 use twine_protocol::state::name;
 use twine_protocol::wire::{
-    Clock, MAX_CODE, MAX_LAUNCH, MAX_PROGRAM, MAX_QUOTE, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
+    Clock, Issuer, MAX_CODE, MAX_COLLATERAL, MAX_LAUNCH, MAX_PROGRAM, MAX_QUOTE, PollRecord,
+    TRANSFER_BUFFER_SIZE, Unit,
 };
 
 /// Sizes in words: the host's memory before the enclave, the enclave, the host's memory after it.
@@ -104,6 +105,7 @@ impl RawCall for &Host<'_> {
             number::program,
             number::code_load,
             number::code_buffer,
+            number::collateral,
             number::storage_map,
             number::storage_unread,
         ];
@@ -260,7 +262,13 @@ fn one<'a>(
                 of_the_host(&quote);
             }
         }
-        25 => drop(boundary.evidence(bytes)),
+        25 => {
+            drop((boundary.evidence(bytes), boundary.quoting_target()));
+            if let Ok(Some(collateral)) = boundary.collateral([1; 6], Issuer::Platform) {
+                assert!(collateral.len() as u64 <= MAX_COLLATERAL);
+                of_the_host(&collateral);
+            }
+        }
         26 => {
             if let Ok(mut file) = boundary.open_storage("name", Access::Create)
                 && file.read(8, bytes).is_ok()

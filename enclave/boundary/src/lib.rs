@@ -51,8 +51,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use twine_protocol::calls::{HostRange, RawCall, stub};
 use twine_protocol::launch::{DecodeError, Launch, Outcome};
 use twine_protocol::wire::{
-    Clock, MAX_CODE, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM, MAX_QUOTE, PollRecord,
-    Status, StreamKind, TRANSFER_BUFFER_SIZE, Unit,
+    Clock, Issuer, MAX_CODE, MAX_COLLATERAL, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS,
+    MAX_PROGRAM, MAX_QUOTE, PollRecord, Status, StreamKind, TARGETINFO_SIZE, TRANSFER_BUFFER_SIZE,
+    Unit,
 };
 
 /// Why a host call failed.
@@ -312,6 +313,37 @@ impl<R: RawCall> Boundary<R> {
         let refused = |status| Error::Refused { what: "the evidence", status };
         let part = self.put_whole(evidence).map_err(refused)?;
         status(stub::evidence(&self.raw, part.address(), part.len() as u64).0).map_err(refused)
+    }
+
+    /// Returns the TARGETINFO of the quoting enclave, which is not checked: a report for another enclave
+    /// becomes no quote.
+    ///
+    /// # Errors
+    /// The host has no quoting enclave.
+    pub fn quoting_target(&self) -> Result<[u8; TARGETINFO_SIZE], Error> {
+        let refused = |status| Error::Refused { what: "a quoting enclave", status };
+        let buffer = self.transfer()?;
+        let (code, length) = stub::quoting_target(&self.raw);
+        status(code).map_err(refused)?;
+        let mut target = [0; TARGETINFO_SIZE];
+        match taken(buffer, length, &mut target).map_err(refused)? {
+            TARGETINFO_SIZE => Ok(target),
+            _ => Err(refused(Status::Io)),
+        }
+    }
+
+    /// Returns a copy of the collateral for platforms with this FMSPC, which is not checked here:
+    /// whoever verifies a quote with it does that. `None` if the host has none.
+    ///
+    /// # Errors
+    /// A refused address, or too little enclave memory.
+    pub fn collateral(&self, fmspc: [u8; 6], issuer: Issuer) -> Result<Option<Vec<u8>>, Error> {
+        let [a, b, c, d, e, f] = fmspc;
+        let fmspc = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        match stub::collateral(&self.raw, fmspc, issuer.code()) {
+            HostRange { length: 0, .. } => Ok(None),
+            answer => self.copy("the collateral", answer, MAX_COLLATERAL).map(Some),
+        }
     }
 
     /// Reports that an allocation of `size` bytes failed. Allocates nothing itself.

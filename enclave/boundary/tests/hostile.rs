@@ -9,8 +9,8 @@ use twine_boundary::{Error, PointerError};
 use twine_protocol::calls::number;
 use twine_protocol::launch::{DecodeError, End, Launch, Outcome};
 use twine_protocol::wire::{
-    Clock, MAX_LAUNCH, MAX_OUTCOME, MAX_PROGRAM, MAX_QUOTE, PollRecord, Status, StreamKind,
-    TRANSFER_BUFFER_SIZE,
+    Clock, Issuer, MAX_COLLATERAL, MAX_LAUNCH, MAX_OUTCOME, MAX_PROGRAM, MAX_QUOTE, PollRecord,
+    Status, StreamKind, TARGETINFO_SIZE, TRANSFER_BUFFER_SIZE,
 };
 
 #[test]
@@ -36,6 +36,10 @@ fn no_bad_pointer_is_taken_for_the_launch_request_or_the_program() {
                 assert!(
                     matches!(host.cached_code(), Err(Error::Pointer { .. })),
                     "code at {pointer:#x}, {length} bytes"
+                );
+                assert!(
+                    matches!(host.collateral([7; 6], Issuer::Platform), Err(Error::Pointer { .. })),
+                    "collateral at {pointer:#x}, {length} bytes"
                 );
             }
         }
@@ -63,7 +67,8 @@ fn lengths_beyond_the_bounds_are_refused_before_anything_is_read() {
         let host = boundary(&enclave.range(), |_, _| (8, length));
         let pieces = host.program_in_pieces(|_| panic!("a piece of what was refused"));
         let code = host.cached_code().map(drop);
-        for error in [host.launch().map(drop), host.program().map(drop), pieces, code] {
+        let collateral = host.collateral([7; 6], Issuer::Platform).map(drop);
+        for error in [host.launch().map(drop), host.program().map(drop), pieces, code, collateral] {
             assert!(
                 matches!(error, Err(Error::Pointer { source: PointerError::TooLong { .. }, .. })),
                 "{length}: {error:?}"
@@ -118,6 +123,46 @@ fn a_quote_has_the_length_that_the_host_counts_within_the_bounds() {
     }
     for code in [Status::Io.code(), Status::NotSupported.code(), 99, u64::MAX] {
         assert!(matches!(quoted(30, code), Err(Error::Refused { .. })), "{code}");
+    }
+}
+
+#[test]
+fn collateral_is_copied_whole_within_the_bounds_and_may_be_missing() {
+    let enclave = Enclave::new();
+    let memory = [0x0909_0909_0909_0909u64; 8];
+    let got = |length: u64| {
+        let host = boundary(&enclave.range(), |call, arguments| {
+            assert_eq!(call, number::collateral);
+            assert_eq!(arguments[..2], [0x0000_5457_5349_4d00, Issuer::Simulation.code()]);
+            (memory.as_ptr() as u64, length)
+        });
+        host.collateral(*b"TWSIM\0", Issuer::Simulation)
+    };
+    assert_eq!(got(0).unwrap(), None);
+    assert_eq!(got(61).unwrap().unwrap(), [9; 61]);
+    assert!(got(MAX_COLLATERAL + 1).is_err());
+}
+
+#[test]
+fn a_target_for_reports_has_its_size_or_is_none() {
+    let enclave = Enclave::new();
+    let shared = Shared::new();
+    let target = |length: u64, code: u64| {
+        let host = boundary(&enclave.range(), |call, _| match call {
+            number::transfer_buffer => shared.answer(),
+            _ => {
+                shared.0.borrow_mut()[..64].fill(0x0707_0707_0707_0707);
+                (code, length)
+            }
+        });
+        host.quoting_target()
+    };
+    assert_eq!(target(TARGETINFO_SIZE as u64, 0).unwrap(), [7; TARGETINFO_SIZE]);
+    for length in [0, 1, 511, 513, MAX_QUOTE, u64::MAX] {
+        assert!(matches!(target(length, 0), Err(Error::Refused { status: Status::Io, .. })));
+    }
+    for code in [Status::Io.code(), Status::NotSupported.code(), 99, u64::MAX] {
+        assert!(matches!(target(512, code), Err(Error::Refused { .. })), "{code}");
     }
 }
 

@@ -40,6 +40,9 @@ mod launch;
 #[cfg(target_env = "sgx")]
 mod mounts;
 #[cfg(target_env = "sgx")]
+#[expect(dead_code, reason = "until something verifies peers")]
+mod peer;
+#[cfg(target_env = "sgx")]
 mod sealing_keys;
 #[cfg(target_env = "sgx")]
 mod state;

@@ -1,5 +1,4 @@
-//! Collateral for `twine verify`: from a file, from what was kept, from Intel or a PCCS, or of the
-//! simulation.
+//! Collateral: from a file, from what was kept, from Intel or a PCCS, or of the simulation.
 
 use crate::failure::Failure;
 use crate::input;
@@ -7,12 +6,12 @@ use crate::xdg;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use twine_verifier::{
-    CheckName, Collateral, Evidence, FetchError, Fetcher, MAX_COLLATERAL_BYTES, Moment, Outcome,
-    Platform, Policy, Root, Roots, Update, Verdict, kept,
+    CheckName, Collateral, CollateralRules, Evidence, FetchError, Fetcher, MAX_COLLATERAL_BYTES,
+    Moment, Outcome, Platform, Policy, Root, Roots, Update, Verdict, kept,
 };
 
 /// Where to get collateral.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Options {
     /// Collateral of the platform, in JSON, or a folder with what was kept of earlier verifications;
     /// nobody is asked then. Simulated evidence needs none
@@ -35,8 +34,9 @@ pub(crate) struct Options {
     update: UpdateName,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum UpdateName {
+    #[default]
     Standard,
     Early,
 }
@@ -86,6 +86,21 @@ impl Fetched {
 }
 
 impl Options {
+    /// Returns where the enclave's peers' collateral comes from.
+    ///
+    /// # Errors
+    /// A file can't be read, or the address is none.
+    pub(crate) fn for_peers(&self) -> Result<Collaterals, Failure> {
+        Ok(match &self.collateral {
+            Some(path) if path.is_dir() => Collaterals::Folder(path.clone(), self.update.into()),
+            Some(path) => Collaterals::File(Box::new(parse(&input::whole_or_standard(
+                path,
+                MAX_COLLATERAL_BYTES,
+            )?)?)),
+            None => Collaterals::Service(Box::new(self.fetcher(self.update.into())?)),
+        })
+    }
+
     /// Returns collateral for evidence, by a policy, at a time. Evidence that no collateral makes good
     /// gets that of the simulation: the verdict says what is wrong with it, and nobody is asked.
     pub(crate) fn find(
@@ -117,37 +132,32 @@ impl Options {
         if let Some(address) = &self.pccs {
             Fetcher::pccs(address).map_err(not_fetched)?;
         }
-        let json = sgx_sim_quoting::collateral(at.0).map_err(|error| {
-            Failure::new(
-                format!("there is no collateral of the simulation: {error}"),
-                "name a time from 2020 to 2048 with --at",
-            )
-        })?;
-        parse(json.as_bytes())
+        of_simulation(at)
+    }
+
+    /// Makes the fetchers that the options name, which differ only in the TCB info that they ask for.
+    fn fetcher(&self, update: Update) -> Result<Fetcher, Failure> {
+        let fetcher = match &self.pccs {
+            Some(address) => Fetcher::pccs(address).map_err(not_fetched)?,
+            None => Fetcher::intel(),
+        };
+        let read = |file: &PathBuf| input::whole_or_standard(file, input::MAX_TEXT_BYTES);
+        let fetcher = match self.pccs_ca.as_ref().map(read).transpose()? {
+            Some(pem) => fetcher.trust(&pem).map_err(not_fetched)?,
+            None => fetcher,
+        };
+        let fetcher = fetcher.update(update);
+        // Without a home, nothing is kept.
+        Ok(match xdg::folder("XDG_CACHE_HOME", ".cache") {
+            Some(cache) => fetcher.cache(&cache.join("twine/collateral")),
+            None => fetcher,
+        })
     }
 
     fn fetch(&self, platform: &Platform, policy: &Policy, at: Moment) -> Result<Found, Failure> {
-        let read = |file: &PathBuf| input::whole_or_standard(file, input::MAX_TEXT_BYTES);
-        let authorities = self.pccs_ca.as_ref().map(read).transpose()?;
-        let fetcher = |update| {
-            let fetcher = match &self.pccs {
-                Some(address) => Fetcher::pccs(address).map_err(not_fetched)?,
-                None => Fetcher::intel(),
-            };
-            let fetcher = match &authorities {
-                Some(pem) => fetcher.trust(pem).map_err(not_fetched)?,
-                None => fetcher,
-            };
-            let fetcher = fetcher.update(update);
-            // Without a home, nothing is kept.
-            Ok::<_, Failure>(match xdg::folder("XDG_CACHE_HOME", ".cache") {
-                Some(cache) => fetcher.cache(&cache.join("twine/collateral")),
-                None => fetcher,
-            })
-        };
         let asked = self.update.into();
         let get = |update| -> Result<Result<Fetched, FetchError>, Failure> {
-            let fetcher = fetcher(update)?;
+            let fetcher = self.fetcher(update)?;
             let collateral = fetcher.collateral(platform, &policy.collateral, at);
             Ok(collateral
                 .map(|collateral| Fetched { source: Some((fetcher, *platform)), collateral }))
@@ -159,6 +169,47 @@ impl Options {
             Update::Early => None,
         };
         Ok(Found { now, early })
+    }
+}
+
+/// Returns the simulation's collateral, issued at a time.
+fn of_simulation(at: Moment) -> Result<Collateral, Failure> {
+    let json = sgx_sim_quoting::collateral(at.0).map_err(|error| {
+        Failure::new(
+            format!("there is no collateral of the simulation: {error}"),
+            "name a time from 2020 to 2048 with --at",
+        )
+    })?;
+    parse(json.as_bytes())
+}
+
+/// Collateral for platforms that are not known in advance: those of the peers of an enclave's programs.
+#[derive(Debug)]
+pub(crate) enum Collaterals {
+    /// One for all.
+    File(Box<Collateral>),
+    /// What was kept in a folder. Nobody is asked.
+    Folder(PathBuf, Update),
+    /// A service, or what was kept of it. Nothing is kept: the enclave verifies, and not this process.
+    Service(Box<Fetcher>),
+}
+
+impl Collaterals {
+    /// Returns the collateral of a platform at this time.
+    pub(crate) fn get(&self, platform: &Platform, at: Moment) -> Result<Collateral, Failure> {
+        match self {
+            Collaterals::File(collateral) => Ok(Collateral::clone(collateral)),
+            Collaterals::Folder(folder, update) => in_folder(folder, platform, *update),
+            Collaterals::Service(fetcher) => {
+                let rules = CollateralRules::default();
+                fetcher.collateral(platform, &rules, at).map_err(not_fetched)
+            }
+        }
+    }
+
+    /// Returns the simulation's.
+    pub(crate) fn of_simulation(&self, at: Moment) -> Result<Collateral, Failure> {
+        of_simulation(at)
     }
 }
 

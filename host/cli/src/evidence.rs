@@ -1,17 +1,21 @@
 //! `twine run --evidence`: quotes for the enclave, and the file for its evidence.
 
+use crate::collateral;
 use crate::failure::Failure;
 use crate::mounts::Prepared;
 use crate::output::{self, Kind};
+use crate::print::print_error;
+use crate::prover::Prover;
 use clap::{Args, ValueEnum};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use twine_evidence::statement::MAX_NONCE_BYTES;
 use twine_host::{Attestation, NoQuote, Platform};
 use twine_protocol::launch::{EvidenceForm, EvidenceRequest};
-use twine_quoting::{Quoting, SOCKET};
+use twine_protocol::wire::Issuer;
+use twine_quoting::SOCKET;
 
 /// Options for evidence of a launch.
 #[derive(Debug, Default, Args)]
@@ -53,25 +57,31 @@ enum Form {
     Certificate,
 }
 
-/// Evidence that a launch asks for.
+/// What a launch asks for of evidence, and what serves it.
 #[derive(Debug)]
 pub(crate) struct Evidence {
-    request: EvidenceRequest,
+    request: Option<EvidenceRequest>,
     maker: Arc<Maker>,
 }
 
 /// Makes quotes, and writes the evidence.
 struct Maker {
-    quoting: Quoting,
+    prover: Prover,
+    output: Option<Output>,
+}
+
+/// Where the evidence of the launch is written.
+struct Output {
     file: PathBuf,
     form: Form,
-    /// The cause why there is no evidence.
-    failed: Mutex<Option<Failure>>,
+    /// Whether the evidence was written, or the cause why there is none.
+    result: Mutex<Result<bool, Failure>>,
 }
 
 impl fmt::Debug for Maker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Maker").field("file", &self.file).finish_non_exhaustive()
+        let file = self.output.as_ref().map(|output| &output.file);
+        f.debug_struct("Maker").field("file", &file).finish_non_exhaustive()
     }
 }
 
@@ -94,22 +104,26 @@ impl EvidenceOptions {
         prepared.check_output(&FILES, self.evidence.as_deref())
     }
 
-    /// Prepares what the options ask for. `None` if they ask for no evidence.
-    pub(crate) fn prepare(self, platform: Platform) -> Result<Option<Evidence>, Failure> {
-        let Some(file) = self.evidence else { return Ok(None) };
-        // The quoting enclave of software SGX needs the machine's root secret, as sealing does.
-        platform.sealing()?;
-        let quoting = Quoting::open(&quoting_platform(platform)?)?;
-        let request = EvidenceRequest {
-            target: quoting.target_info().to_vec(),
-            nonce: self.nonce.map(|Nonce(bytes)| bytes),
-            form: match self.evidence_form {
-                Form::Cbor => EvidenceForm::Cbor,
-                Form::Certificate => EvidenceForm::Certificate,
-            },
+    /// Prepares what the options ask for, and what programs may ask for: without a file for evidence,
+    /// nothing is asked of the machine before a program does.
+    pub(crate) fn prepare(self, platform: Platform) -> Result<Evidence, Failure> {
+        let collaterals = collateral::Options::default().for_peers()?;
+        let prover = Prover::new(platform, collaterals);
+        let form = match self.evidence_form {
+            Form::Cbor => EvidenceForm::Cbor,
+            Form::Certificate => EvidenceForm::Certificate,
         };
-        let maker = Maker { quoting, file, form: self.evidence_form, failed: Mutex::default() };
-        Ok(Some(Evidence { request, maker: Arc::new(maker) }))
+        let nonce = self.nonce.map(|Nonce(bytes)| bytes);
+        let request = match &self.evidence {
+            Some(_) => Some(EvidenceRequest { target: prover.target()?, nonce, form }),
+            None => None,
+        };
+        let output = self.evidence.map(|file| Output {
+            file,
+            form: self.evidence_form,
+            result: Mutex::new(Ok(false)),
+        });
+        Ok(Evidence { request, maker: Arc::new(Maker { prover, output }) })
     }
 }
 
@@ -140,7 +154,7 @@ impl From<twine_quoting::Error> for Failure {
 
 impl Evidence {
     /// The part for the launch request.
-    pub(crate) fn request(&self) -> EvidenceRequest {
+    pub(crate) fn request(&self) -> Option<EvidenceRequest> {
         self.request.clone()
     }
 
@@ -151,32 +165,18 @@ impl Evidence {
 
     /// Returns the cause why there is no evidence, if the enclave asked for it in vain.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        self.maker.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let output = self.maker.output.as_ref()?;
+        std::mem::replace(&mut *output.result(), Ok(true)).err()
     }
 }
 
-/// The part of a [`Maker`] that serves the enclave.
-struct Served(Arc<Maker>);
-
-impl Maker {
-    fn fail(&self, failure: Failure) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
-    }
-}
-
-impl Attestation for Served {
-    fn quote(&self, report: &[u8]) -> Result<Vec<u8>, NoQuote> {
-        let Served(maker) = self;
-        let report = report.try_into().map_err(|_| NoQuote)?;
-        maker.quoting.quote(report).map_err(|error| {
-            maker.fail(error.into());
-            NoQuote
-        })
+impl Output {
+    fn result(&self) -> MutexGuard<'_, Result<bool, Failure>> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn evidence(&self, evidence: &[u8]) -> io::Result<()> {
-        let Served(maker) = self;
-        let contents = match maker.form {
+    fn write(&self, evidence: &[u8]) -> io::Result<()> {
+        let contents = match self.form {
             Form::Cbor => evidence.to_vec(),
             Form::Certificate => {
                 let block = pem::Pem::new("CERTIFICATE", evidence);
@@ -184,12 +184,59 @@ impl Attestation for Served {
                 pem::encode_config(&block, config).into_bytes()
             }
         };
-        output::replace(&maker.file, &contents).inspect_err(|error| {
-            maker.fail(Failure::system(
-                format!("{} can't be written: {error}", maker.file.display()),
+        let written = output::replace(&self.file, &contents);
+        *self.result() = match &written {
+            Ok(()) => Ok(true),
+            Err(error) => Err(Failure::system(
+                format!("{} can't be written: {error}", self.file.display()),
                 error,
                 "name another file",
-            ));
+            )),
+        };
+        written
+    }
+}
+
+/// The part of a [`Maker`] that serves the enclave.
+struct Served(Arc<Maker>);
+
+impl Maker {
+    /// Keeps the cause for the end of the run, if the launch waits for its evidence. What a program asked
+    /// for in vain, it deals with itself; its user is told why.
+    fn fail(&self, failure: Failure) {
+        match self.output.as_ref().map(Output::result) {
+            Some(mut result) if matches!(*result, Ok(false)) => *result = Err(failure),
+            _ => warn(&failure),
+        }
+    }
+}
+
+fn warn(failure: &Failure) {
+    print_error!("warning: {}", failure.cause());
+}
+
+impl Attestation for Served {
+    fn quote(&self, report: &[u8]) -> Result<Vec<u8>, NoQuote> {
+        let Served(maker) = self;
+        maker.prover.quote(report).map_err(|failure| {
+            maker.fail(failure);
+            NoQuote
         })
+    }
+
+    fn evidence(&self, evidence: &[u8]) -> io::Result<()> {
+        let output = self.0.output.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        output.write(evidence)
+    }
+
+    fn target(&self) -> Result<Vec<u8>, NoQuote> {
+        self.0.prover.target().map_err(|failure| {
+            warn(&failure);
+            NoQuote
+        })
+    }
+
+    fn collateral(&self, fmspc: [u8; 6], issuer: Issuer) -> Option<Vec<u8>> {
+        self.0.prover.collateral(fmspc, issuer, |failure| warn(&failure))
     }
 }

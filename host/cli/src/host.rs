@@ -1,6 +1,6 @@
 //! `twine host`.
 
-use crate::evidence::quoting_platform;
+use crate::collateral;
 use crate::failure::Failure;
 use crate::input::{self, MAX_TEXT_BYTES};
 use crate::key_command::bad_key;
@@ -8,6 +8,7 @@ use crate::memory;
 use crate::options::Target;
 use crate::owner_key::public_from_pem;
 use crate::print::print_error;
+use crate::prover::Prover;
 use crate::size;
 use crate::xdg;
 use clap::Args;
@@ -23,7 +24,7 @@ use std::thread;
 use twine_host::{Attestation, NoQuote, Platform, Resources, State};
 use twine_protocol::launch::{End, Launch};
 use twine_protocol::task::{HostTask, Task};
-use twine_quoting::Quoting;
+use twine_protocol::wire::Issuer;
 
 #[derive(Debug, Args)]
 #[command(
@@ -61,6 +62,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
     max_memory_each: Option<u64>,
 
+    // For the evidence of peers, which programs in the enclave verify.
+    #[command(flatten)]
+    collateral: collateral::Options,
+
     #[command(flatten)]
     target: Target,
 }
@@ -88,16 +93,27 @@ fn owner(path: &Path) -> Result<[u8; 32], Failure> {
     Ok(key.id().0)
 }
 
-/// Has reports quoted, and says on the standard error why it can't.
-struct Quotes(Quoting);
+/// Serves the enclave, and says on the standard error what fails.
+struct Served(Prover);
 
-impl Attestation for Quotes {
+fn no_quote(failure: &Failure) -> NoQuote {
+    print_error!("<3>no quote: {}", failure.cause());
+    NoQuote
+}
+
+impl Attestation for Served {
     fn quote(&self, report: &[u8]) -> Result<Vec<u8>, NoQuote> {
-        let report = report.try_into().map_err(|_| NoQuote)?;
-        self.0.quote(report).map_err(|error| {
-            print_error!("<3>no quote: {error}");
-            NoQuote
-        })
+        self.0.quote(report).map_err(|failure| no_quote(&failure))
+    }
+
+    fn target(&self) -> Result<Vec<u8>, NoQuote> {
+        self.0.target().map_err(|failure| no_quote(&failure))
+    }
+
+    fn collateral(&self, fmspc: [u8; 6], issuer: Issuer) -> Option<Vec<u8>> {
+        let warn =
+            |failure: Failure| print_error!("<4>no collateral of a peer: {}", failure.cause());
+        self.0.collateral(fmspc, issuer, warn)
     }
 
     fn evidence(&self, _: &[u8]) -> io::Result<()> {
@@ -138,12 +154,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         )
     })?;
     let state = State::open(&folder).map_err(|error| Failure::new(&error, error.remedy()))?;
-    let quoting = Quoting::open(&quoting_platform(platform)?)?;
+    let prover = Prover::new(platform, arguments.collateral.for_peers()?);
+    let quoting_target = prover.target()?;
     let listener = listen(&arguments.listen)?;
     let address = listener.local_addr();
     let launch = Launch {
         task: Task::Host(Box::new(HostTask {
-            target: quoting.target_info().to_vec(),
+            target: quoting_target,
             owners,
             deployments: arguments.max_deployments,
             running: arguments.max_running,
@@ -156,7 +173,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let resources = Resources {
         listeners: vec![listener],
         state: Some(state),
-        attestation: Some(Box::new(Quotes(quoting))),
+        attestation: Some(Box::new(Served(prover))),
         ..Resources::default()
     };
     end_at_signals().map_err(|error| {

@@ -28,6 +28,7 @@ mod peer;
 mod policy;
 mod print;
 mod program;
+mod prover;
 mod remote;
 mod report;
 mod run;

@@ -313,10 +313,8 @@ impl Run {
             custody::note(&image, platform, &launch);
         }
         let evidence = self.evidence.prepare(platform)?;
-        if let Some(evidence) = &evidence {
-            launch.evidence = Some(evidence.request());
-            resources.attestation = Some(evidence.attestation());
-        }
+        launch.evidence = evidence.request();
+        resources.attestation = Some(evidence.attestation());
         let platform = usable_platform(platform, &launch, self.report_options.quiet)?;
         let target = match platform {
             Platform::Throwaway => self.target.without_code_cache(),
@@ -340,7 +338,7 @@ impl Run {
         let compiler = Some(self.compiler).filter(|_| !cached);
         let report = twine_host::run(&image, platform, &launch, program, resources);
         drop(made);
-        if let Some(failure) = evidence.and_then(|evidence| evidence.failure()) {
+        if let Some(failure) = evidence.failure() {
             return Err(failure);
         }
         let report = report.map_err(|error| memory::failure(error, &image, compiler))?;

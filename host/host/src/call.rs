@@ -369,6 +369,21 @@ impl HostCalls for Caller<'_> {
         done(result.map(|()| 0))
     }
 
+    fn quoting_target(&mut self) -> (u64, u64) {
+        let service = self.service;
+        let start = service.transfer(self.tcs).pointer;
+        let result = service.attestation().ok_or(Status::NotSupported).and_then(|attestation| {
+            let target = attestation.target().map_err(|NoQuote| Status::Io)?;
+            self.bytes(start, target.len() as u64)?.copy_from_slice(&target);
+            Ok(target.len() as u64)
+        });
+        done(result)
+    }
+
+    fn collateral(&mut self, fmspc: u64, issuer: u64) -> HostRange {
+        self.service.collateral(self.tcs, fmspc, issuer).unwrap_or(HostRange::NONE)
+    }
+
     fn folder(&mut self, folder: u64, pointer: u64, length: u64) -> (u64, u64) {
         let service = self.service;
         let result = service.folder(folder).and_then(|folder| {

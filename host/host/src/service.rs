@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use twine_protocol::calls::HostRange;
-use twine_protocol::wire::{PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
+use twine_protocol::wire::{Issuer, PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
 
 /// Limit on one sleep: a year. The system's clocks can't add much more.
 const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -142,6 +142,16 @@ pub trait Attestation: Send + Sync {
     /// # Errors
     /// The evidence can't be kept. The enclave then refuses to start the program.
     fn evidence(&self, evidence: &[u8]) -> std::io::Result<()>;
+
+    /// Returns the TARGETINFO of the quoting enclave.
+    ///
+    /// # Errors
+    /// There is no quoting enclave. The implementation keeps the cause for whoever made it.
+    fn target(&self) -> Result<Vec<u8>, NoQuote>;
+
+    /// Returns collateral for platforms with this FMSPC, in JSON. `None` if there is none to be had; the
+    /// implementation keeps the cause for whoever made it.
+    fn collateral(&self, fmspc: [u8; 6], issuer: Issuer) -> Option<Vec<u8>>;
 }
 
 /// No quote was made.
@@ -184,6 +194,8 @@ pub(crate) struct Service {
     program: Program,
     /// The transfer buffer of each TCS, until the enclave ends.
     transfers: Mutex<HashMap<u64, Buffer>>,
+    /// The collateral that each TCS got last.
+    collaterals: Mutex<HashMap<u64, Buffer>>,
     said: Mutex<Said>,
     /// Wakes threads that sleep, when the run has ended or was interrupted.
     changed: Condvar,
@@ -212,6 +224,7 @@ impl Service {
             launch_length: launch.len() as u64,
             program,
             transfers: Mutex::default(),
+            collaterals: Mutex::default(),
             said: Mutex::default(),
             changed: Condvar::new(),
             line: Mutex::default(),
@@ -355,6 +368,17 @@ impl Service {
 
     pub(crate) fn attestation(&self) -> Option<&dyn Attestation> {
         self.resources.attestation.as_deref()
+    }
+
+    /// Returns collateral for the thread with this TCS, which is kept until its next call.
+    pub(crate) fn collateral(&self, tcs: u64, fmspc: u64, issuer: u64) -> Option<HostRange> {
+        let [0, 0, fmspc @ ..] = fmspc.to_be_bytes() else { return None };
+        let found = self.attestation()?.collateral(fmspc, Issuer::from_code(issuer)?)?;
+        let buffer = words(&found);
+        let range = HostRange { pointer: buffer.as_ptr() as u64, length: found.len() as u64 };
+        let mut collaterals = self.collaterals.lock().unwrap_or_else(PoisonError::into_inner);
+        collaterals.insert(tcs, buffer);
+        Some(range)
     }
 
     pub(crate) fn code(&self) -> Option<&CodeFile> {

@@ -10,7 +10,7 @@ use twine_host::{
 };
 use twine_protocol::calls::number;
 use twine_protocol::launch::{End, EvidenceRequest, Launch, Stream, Streams};
-use twine_protocol::wire::{MAX_QUOTE, Status};
+use twine_protocol::wire::{Issuer, MAX_QUOTE, Status};
 
 /// Writes "x" to standard output and exits with 7.
 const PROGRAM: &str = r#"(module
@@ -53,6 +53,14 @@ impl Attestation for Host {
     fn evidence(&self, evidence: &[u8]) -> std::io::Result<()> {
         self.seen.lock().unwrap().evidence = evidence.to_vec();
         Ok(())
+    }
+
+    fn target(&self) -> Result<Vec<u8>, NoQuote> {
+        Err(NoQuote)
+    }
+
+    fn collateral(&self, _: [u8; 6], _: Issuer) -> Option<Vec<u8>> {
+        None
     }
 }
 

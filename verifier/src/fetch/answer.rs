@@ -63,13 +63,14 @@ impl Answer {
     }
 
     /// Returns a chain in PEM from a header, which has one of these names.
-    pub(super) fn chain(&self, names: &[&str]) -> Result<String, FetchError> {
+    pub(super) fn chain<const N: usize>(&self, names: [&str; N]) -> Result<String, FetchError> {
+        let shown = names.first().copied().unwrap_or_default();
         let value = names.iter().find_map(|name| self.headers.get(*name));
         let value = value.and_then(|value| value.to_str().ok());
-        let value = value.ok_or_else(|| self.problem(format!("has no header {}", names[0])))?;
+        let value = value.ok_or_else(|| self.problem(format!("has no header {shown}")))?;
         let chain = percent_decode_str(value).decode_utf8();
-        let chain = chain
-            .map_err(|_| self.problem(format!("has a header {} that is no text", names[0])))?;
+        let chain =
+            chain.map_err(|_| self.problem(format!("has a header {shown} that is no text")))?;
         Ok(chain.into_owned())
     }
 

@@ -190,7 +190,7 @@ fn at(text: &str, offset: usize, problem: String) -> PolicyError {
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
     PolicyError::At {
         line: 1 + before.matches('\n').count(),
-        column: 1 + before[line_start..].chars().count(),
+        column: 1 + before.get(line_start..).unwrap_or_default().chars().count(),
         problem: problem.replace('\n', " "),
     }
 }

@@ -635,6 +635,14 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
+    fn quoting_target(&mut self) -> (u64, u64) {
+        INVALID
+    }
+
+    fn collateral(&mut self, _: u64, _: u64) -> HostRange {
+        HostRange::NONE
+    }
+
     fn code_load(&mut self) -> HostRange {
         HostRange::NONE
     }
