@@ -185,7 +185,7 @@ host_calls! {
     /// The kind of file that stream `stream` (0, 1 or 2) is connected to: a `wire::StreamKind`.
     0x12 stream_kind(stream) -> (status, kind);
 
-    /// Waits until one of the streams or sockets in the `count` poll records
+    /// Waits until one of the streams, sockets or wakers in the `count` poll records
     /// (`wire::PollRecord`) at `pointer` is ready, or until `timeout` nanoseconds have passed
     /// (`u64::MAX`: no limit), and fills in the results of the records. Without records the call
     /// sleeps. A sleep without a limit returns `wire::Status::Interrupted` when the user interrupts
@@ -212,6 +212,27 @@ host_calls! {
 
     /// Closes a socket.
     0x18 socket_close(socket) -> (status);
+
+    /// Makes a listening socket for a deployment's program, and returns its number. The transfer
+    /// buffer holds a `network::Listen` of `length` bytes at `pointer`. The host chooses the address,
+    /// within what the operator allows: `wire::Status::Denied` if that is nothing, and
+    /// `wire::Status::InUse` if the port is taken.
+    0x19 socket_listen(pointer, length) -> (status, socket);
+
+    /// Begins to connect to a host for a deployment's program, and returns the number of the new
+    /// socket. It does not wait: until the connection is there or has failed, the socket is neither
+    /// ready to be read nor to be written, and calls on it return `wire::Status::WouldBlock`; after a
+    /// failure they return its cause. The transfer buffer holds a `network::Connect` of `length` bytes
+    /// at `pointer`. The host resolves the name. `wire::Status::Denied` if the operator does not allow
+    /// it.
+    0x1a socket_connect(pointer, length) -> (status, socket);
+
+    /// Makes a waker, and returns its number, of the range of sockets. `poll` reports it as ready to
+    /// be read once after each `waker_wake`. `socket_close` closes it.
+    0x1b waker_open() -> (status, waker);
+
+    /// Makes a waker ready, and so ends the `poll` that waits for it.
+    0x1c waker_wake(waker) -> (status);
 
     /// The time of a clock (`wire::Clock`) in nanoseconds. It is not trusted; the enclave makes sure
     /// that the monotonic clock never goes back.

@@ -9,6 +9,7 @@
 //! - [`key`]: the keys of volumes.
 //! - [`launch`]: the launch request, which the host passes to the enclave when it starts a program,
 //!   and the outcome, which the enclave reports.
+//! - [`network`]: what a deployment's program asks of the host's network.
 //! - [`state`]: what the enclave keeps in a state folder of the host, by name.
 //! - [`task`]: the work that the enclave can do, apart from running a program: work on volumes.
 //! - [`text`]: how enclave and host show names that a program has chosen.
@@ -54,6 +55,7 @@ pub mod folder;
 pub mod fuzzing;
 pub mod key;
 pub mod launch;
+pub mod network;
 pub mod state;
 pub mod task;
 pub mod text;

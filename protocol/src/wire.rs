@@ -28,7 +28,7 @@ pub const TRANSFER_BUFFER_SIZE: u64 = TRANSFER_BUFFER_LENGTH as u64;
 pub const TRANSFER_BUFFER_LENGTH: usize = 256 << 10;
 
 /// Limit on the number of poll records in one call.
-pub const MAX_POLL_RECORDS: u64 = 1024;
+pub const MAX_POLL_RECORDS: u64 = 2048;
 
 /// Limit on the size of an encoded outcome, in bytes.
 pub const MAX_OUTCOME: u64 = TRANSFER_BUFFER_SIZE;
@@ -107,6 +107,12 @@ coded! {
         NotConnected = 34,
         /// The host cannot open more sockets.
         TooManyOpen = 35,
+        /// Nobody listens there.
+        Refused = 36,
+        /// The name is not known, or no way leads there.
+        Unreachable = 37,
+        /// Nobody answered in time.
+        TimedOut = 38,
     }
 }
 

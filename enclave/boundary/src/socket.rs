@@ -2,6 +2,7 @@
 
 use crate::{Boundary, count, taken};
 use twine_protocol::calls::{RawCall, stub};
+use twine_protocol::network::{Connect, Listen};
 use twine_protocol::wire::{SocketStatus, Status, socket};
 
 /// Why a call on a socket failed.
@@ -91,7 +92,44 @@ impl<R: RawCall> Boundary<R> {
         status(stub::socket_shut_down(&self.raw, connection, flags).0)
     }
 
-    /// Closes a socket. The enclave does not rely on it.
+    /// Makes a listening socket, and returns the host's number for it.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn listen(&self, request: &Listen) -> Result<u64, SocketError> {
+        let part = self.put_whole(&request.encode())?;
+        let (code, number) = stub::socket_listen(&self.raw, part.address(), part.len() as u64);
+        status(code)?;
+        Ok(number)
+    }
+
+    /// Begins to connect to a host, and returns the host's number for the socket.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn connect(&self, request: &Connect) -> Result<u64, SocketError> {
+        let part = self.put_whole(&request.encode())?;
+        let (code, number) = stub::socket_connect(&self.raw, part.address(), part.len() as u64);
+        status(code)?;
+        Ok(number)
+    }
+
+    /// Makes a waker, and returns the host's number for it.
+    ///
+    /// # Errors
+    /// The host's status.
+    pub fn waker(&self) -> Result<u64, SocketError> {
+        let (code, number) = stub::waker_open(&self.raw);
+        status(code)?;
+        Ok(number)
+    }
+
+    /// Ends the wait of another thread for a waker.
+    pub fn wake(&self, waker: u64) {
+        stub::waker_wake(&self.raw, waker);
+    }
+
+    /// Closes a socket or a waker. The enclave does not rely on it.
     pub fn close(&self, socket: u64) {
         stub::socket_close(&self.raw, socket);
     }

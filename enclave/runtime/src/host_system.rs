@@ -32,13 +32,16 @@ pub(crate) fn system_error(status: Status) -> SystemError {
     }
 }
 
-fn socket_error(error: twine_boundary::SocketError) -> SocketError {
+pub(crate) fn socket_error(error: twine_boundary::SocketError) -> SocketError {
     match error {
         twine_boundary::SocketError::Socket(status) => match status {
             SocketStatus::Reset => SocketError::Reset,
             SocketStatus::Aborted => SocketError::Aborted,
             SocketStatus::NotConnected => SocketError::NotConnected,
             SocketStatus::TooManyOpen => SocketError::TooManyOpen,
+            SocketStatus::Refused => SocketError::Refused,
+            SocketStatus::Unreachable => SocketError::Unreachable,
+            SocketStatus::TimedOut => SocketError::TimedOut,
         },
         twine_boundary::SocketError::Status(status) => system_error(status).into(),
     }

@@ -60,6 +60,10 @@ impl From<SocketError> for Errno {
             SocketError::Aborted => Errno::Connaborted,
             SocketError::NotConnected => Errno::Notconn,
             SocketError::TooManyOpen => Errno::Nfile,
+            SocketError::Refused => Errno::Connrefused,
+            SocketError::Unreachable => Errno::Hostunreach,
+            SocketError::TimedOut => Errno::Timedout,
+            SocketError::Protocol => Errno::Proto,
             SocketError::System(error) => error.into(),
         }
     }

@@ -1,5 +1,4 @@
-//! The functions on sockets. A program gets its listening sockets when it starts; no function makes
-//! one.
+//! The functions on sockets. A program gets its sockets when it starts; no function makes one.
 
 use crate::fd::descriptor::{Descriptor, Kind};
 use crate::fd::rights;
@@ -27,6 +26,20 @@ impl Wasi {
         Ok(())
     }
 
+    /// Adds a connecting socket with this number of the system, in the same way. It is a connection,
+    /// which the system makes at its first use. WASI has no call to connect, so `sock_accept` on it
+    /// makes one more connection to the same host.
+    ///
+    /// # Errors
+    /// Too many descriptors.
+    pub fn dial(&mut self, socket: u64) -> Result<(), SetupError> {
+        let mut descriptor =
+            Descriptor::new(Kind::Connection(socket), Fdflags::empty(), rights::dialer());
+        descriptor.inheriting = rights::connection();
+        self.descriptors.insert(descriptor).map_err(|_| SetupError::Descriptors)?;
+        Ok(())
+    }
+
     /// Returns the number of a connection with this right, and whether its calls wait.
     fn connection(&self, fd: Fd, right: Rights) -> Result<(u64, bool)> {
         let descriptor = self.descriptors.get(fd)?;
@@ -44,7 +57,11 @@ impl Wasi {
         let descriptor = self.descriptors.get(fd)?;
         let listener = match descriptor.kind {
             Kind::Listener(socket) => socket,
-            Kind::Connection(_) => return Err(Errno::Inval.into()),
+            // Only a connecting socket has the right.
+            Kind::Connection(socket) => {
+                descriptor.check(Rights::SOCK_ACCEPT).map_err(|_| Errno::Inval)?;
+                socket
+            }
             _ => return Err(Errno::Notsock.into()),
         };
         descriptor.check(Rights::SOCK_ACCEPT)?;

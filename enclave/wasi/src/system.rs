@@ -54,6 +54,18 @@ pub enum SocketError {
     /// The system cannot open more sockets (`ENFILE`).
     #[error("too many sockets are open")]
     TooManyOpen,
+    /// Nobody listens there (`ECONNREFUSED`).
+    #[error("the connection was refused")]
+    Refused,
+    /// The name is not known, or no way leads there (`EHOSTUNREACH`).
+    #[error("the host is unreachable")]
+    Unreachable,
+    /// The other end did not answer in time (`ETIMEDOUT`).
+    #[error("the connection timed out")]
+    TimedOut,
+    /// The other end breaks the rules of the protocol, or is not who it should be (`EPROTO`).
+    #[error("the other end is not as it should be")]
+    Protocol,
     /// An error that streams can have too; [`SystemError::WouldBlock`] from a call that may not
     /// wait but would have to.
     #[error(transparent)]
@@ -145,8 +157,8 @@ pub trait System: Send {
     /// The system's error; [`SystemError::BadStream`] if the stream is not open.
     fn kind(&mut self, stream: u64) -> Result<StreamKind, SystemError>;
 
-    /// Accepts a connection on a listening socket, and returns its number. If `wait` is set, waits
-    /// for one.
+    /// Accepts a connection on a listening socket, and returns its number. On a connecting socket
+    /// ([`Wasi::dial`](crate::Wasi::dial)), makes one more connection. If `wait` is set, waits for it.
     ///
     /// # Errors
     /// The system's error.

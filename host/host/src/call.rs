@@ -8,6 +8,7 @@ use crate::state::State;
 use crate::storage::Storage;
 use crate::streams;
 use twine_protocol::calls::{HostCalls, HostRange};
+use twine_protocol::network::{Connect, Listen};
 use twine_protocol::state;
 use twine_protocol::wire::{MAX_POLL_RECORDS, Piece, PollRecord, Status, TRANSFER_BUFFER_SIZE};
 
@@ -183,6 +184,32 @@ impl HostCalls for Caller<'_> {
     fn socket_close(&mut self, socket: u64) -> (u64, u64) {
         self.service.sockets().close(socket);
         done(Ok(0))
+    }
+
+    fn socket_listen(&mut self, pointer: u64, length: u64) -> (u64, u64) {
+        let (sockets, network) = (self.service.sockets(), self.service.network());
+        let request = self.bytes(pointer, length).map(|bytes| Listen::decode(bytes));
+        match request {
+            Ok(Some(request)) => sockets.listen(network, &request).unwrap_or_else(|code| (code, 0)),
+            _ => done(Err(Status::Invalid)),
+        }
+    }
+
+    fn socket_connect(&mut self, pointer: u64, length: u64) -> (u64, u64) {
+        let (sockets, network) = (self.service.sockets(), self.service.network());
+        let request = self.bytes(pointer, length).map(|bytes| Connect::decode(bytes));
+        match request {
+            Ok(Some(request)) => sockets.connect(network, request).unwrap_or_else(|code| (code, 0)),
+            _ => done(Err(Status::Invalid)),
+        }
+    }
+
+    fn waker_open(&mut self) -> (u64, u64) {
+        self.service.sockets().waker().unwrap_or_else(|code| (code, 0))
+    }
+
+    fn waker_wake(&mut self, waker: u64) -> (u64, u64) {
+        self.service.sockets().wake(waker).unwrap_or_else(|code| (code, 0))
     }
 
     fn clock_time(&mut self, clock: u64) -> (u64, u64) {

@@ -5,6 +5,7 @@ use crate::driver::Memory;
 use crate::elrange::Elrange;
 use crate::folder::Folder;
 use crate::mapping::PAGE;
+use crate::network::Network;
 use crate::program::{Program, words};
 use crate::sockets::Sockets;
 use crate::state::State;
@@ -85,6 +86,8 @@ pub struct Resources {
     pub folders: Vec<Folder>,
     /// Listening sockets.
     pub listeners: Vec<TcpListener>,
+    /// What programs of deployments may do on the network.
+    pub network: Network,
     /// The folder for records, and for storages that the enclave opens by name.
     pub state: Option<State>,
     /// The file for the program's cached code.
@@ -319,16 +322,23 @@ impl Service {
         &self.sockets
     }
 
-    /// Waits for streams and sockets, and returns how many are ready.
+    pub(crate) fn network(&self) -> &Network {
+        &self.resources.network
+    }
+
+    /// Waits for streams, sockets and wakers, and returns how many are ready.
     pub(crate) fn poll(&self, records: &mut [PollRecord], timeout: u64) -> Result<u64, Status> {
         // Keeps the sockets open during the wait, even if another thread closes them.
         let sockets: Vec<_> =
             records.iter().map(|record| self.sockets.get(record.stream)).collect();
         let numbers: Vec<u64> = records.iter().map(|record| record.stream).collect();
-        streams::poll(records, timeout, |stream| {
+        let ready = streams::poll(records, timeout, |stream| {
             let at = numbers.iter().position(|&number| number == stream)?;
             Some(sockets[at].as_ref()?.descriptor())
-        })
+        });
+        let reported = sockets.iter().zip(records).filter(|(_, record)| record.events != 0);
+        reported.filter_map(|(socket, _)| socket.as_ref()).for_each(|socket| socket.reset());
+        ready
     }
 
     /// Reads from a stream of the program.

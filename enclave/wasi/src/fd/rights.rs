@@ -57,6 +57,11 @@ pub(crate) fn connection() -> Rights {
     stream(Rights::FD_READ | Rights::FD_WRITE) | Rights::SOCK_SHUTDOWN
 }
 
+/// Rights of a connecting socket, which can make further connections.
+pub(crate) fn dialer() -> Rights {
+    connection() | Rights::SOCK_ACCEPT
+}
+
 /// Rights of a listening socket. A program may poll it for reading before it accepts.
 pub(crate) fn listener() -> Rights {
     stream(Rights::FD_READ) | Rights::SOCK_ACCEPT

@@ -58,6 +58,28 @@ fn connections_are_accepted_and_are_descriptors() {
 }
 
 #[test]
+fn a_connecting_socket_is_a_connection_and_makes_further_ones() {
+    let mut program = Program::over(&Tree::new());
+    program.wasi().dial(LISTENER).unwrap();
+    program.world().connections.insert(LISTENER, Connection::default());
+    let (kind, flags, base, inheriting) = program.fdstat(LISTENING).unwrap();
+    assert_eq!((kind, flags), (IS_SOCKET, 0), "it waits");
+    assert_eq!(base & (READ | WRITE), READ | WRITE);
+    assert_eq!(inheriting & (READ | WRITE), READ | WRITE);
+    assert_eq!(program.write(LISTENING, b"hello"), Ok(5));
+    assert_eq!(program.world().connections[&LISTENER].sent, b"hello");
+    program.world().pending.push_back(Connection::default());
+    assert_eq!(program.accept(LISTENING, 0), Ok(5));
+    assert_eq!(program.write(5, b"again"), Ok(5));
+    assert_eq!(program.world().connections[&101].sent, b"again");
+    assert_eq!(program.accept(5, 0), Err(INVAL), "an ordinary connection makes none");
+    program.world().accept_failure = Some(SocketError::Refused);
+    assert_eq!(program.accept(LISTENING, 0), Err(CONNREFUSED));
+    program.close(LISTENING).unwrap();
+    assert_eq!(program.world().closed, [LISTENER]);
+}
+
+#[test]
 fn bytes_go_both_ways_by_either_function() {
     let mut program = connected();
     incoming(&mut program, b"hello, world");
@@ -139,6 +161,10 @@ fn connections_are_shut_down_in_each_direction() {
 fn failures_have_their_errno() {
     for (failure, errno) in [
         (SocketError::Reset, CONNRESET),
+        (SocketError::Refused, CONNREFUSED),
+        (SocketError::Unreachable, HOSTUNREACH),
+        (SocketError::TimedOut, TIMEDOUT),
+        (SocketError::Protocol, PROTO),
         (SocketError::NotConnected, NOTCONN),
         (SocketError::System(SystemError::BrokenPipe), PIPE),
         (SocketError::System(SystemError::Io), IO),

@@ -128,7 +128,11 @@ pub mod errno {
     pub const BADF: i32 = 8;
     pub const BUSY: i32 = 10;
     pub const CONNABORTED: i32 = 13;
+    pub const CONNREFUSED: i32 = 14;
     pub const CONNRESET: i32 = 15;
+    pub const HOSTUNREACH: i32 = 23;
+    pub const PROTO: i32 = 65;
+    pub const TIMEDOUT: i32 = 73;
     pub const EXIST: i32 = 20;
     pub const FBIG: i32 = 22;
     pub const ILSEQ: i32 = 25;
