@@ -137,6 +137,11 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Returns the bytes that are not taken yet.
+    pub fn into_rest(mut self) -> Vec<u8> {
+        self.bytes.split_off(self.at.min(self.bytes.len()))
+    }
+
     /// How many bytes the next frame has, as far as that is known: those that its head announces, or
     /// those that are here.
     pub fn announced(&self) -> usize {

@@ -5,6 +5,7 @@
 
 use crate::frame::{Decoder, Frame, Kind, MAX_EARLY_MESSAGE, MAX_MESSAGE, MAX_PIECE, head};
 use crate::message::{Answer, Deploy, End, Entry, Position, Request, Secret, State, Which};
+use crate::peer;
 use crate::{NONCE_BYTES, VERSION};
 use twine_evidence::bytes::Digest;
 use twine_fuzz_input::Input;
@@ -66,6 +67,22 @@ pub fn asked(bytes: &[u8]) {
 pub fn answered(bytes: &[u8]) {
     let Ok(answer) = Answer::decode(bytes) else { return };
     assert_eq!(body(&answer.to_frame()), bytes, "a message has one encoding");
+}
+
+/// Decodes a message of another deployment, as the enclave does.
+pub fn peer(bytes: &[u8]) {
+    let Ok(message) = peer::Message::decode(bytes) else { return };
+    assert_eq!(body(&message.to_frame()), bytes, "a message has one encoding");
+}
+
+/// A message of each kind of another deployment.
+fn peers() -> [peer::Message; 4] {
+    [
+        peer::Message::Hello { nonce: [7; NONCE_BYTES][..].into() },
+        peer::Message::Evidence { evidence: [8; 60][..].into() },
+        peer::Message::Welcome,
+        peer::Message::Refused,
+    ]
 }
 
 /// A message of each kind of a client.
@@ -136,6 +153,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let piece = encoded(&Frame { kind: Kind::Output, body: vec![6; 100] });
     seeds.push(("frames", [&[0][..], &piece, &Answer::Done.to_frame()].concat()));
     seeds.extend(requests.iter().map(|request| ("asked", body(&request.to_frame()))));
+    seeds.extend(peers().iter().map(|message| ("peer", body(&message.to_frame()))));
     seeds.extend(answers.iter().map(|answer| ("answered", body(&answer.to_frame()))));
     seeds
 }

@@ -48,6 +48,7 @@ pub mod frame;
 #[allow(clippy::panic, reason = "in a function for fuzz targets, a panic is a finding")]
 pub mod fuzzing;
 pub mod message;
+pub mod peer;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;

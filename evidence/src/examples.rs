@@ -5,6 +5,7 @@ use crate::bytes::{Bytes, Digest};
 use crate::manifest::{AllowedImage, Demands, Manifest, Restart};
 use crate::platform::{Platform, Root, TcbStatus};
 use crate::signed::Signed;
+use crate::sockets::{Certificate, Peers, Socket, Trust, Way};
 use crate::statement::{
     self, Compiler, Deployment, Engine, Image, Program, Run, Statement, Subject,
 };
@@ -38,7 +39,7 @@ pub fn small_terms() -> Terms {
         export: None,
         streams: Streams { stdin: Stream::None, stdout: Stream::Host, stderr: Stream::Host },
         mounts: Vec::new(),
-        listeners: 0,
+        sockets: Vec::new(),
         limits: Limits::default(),
         diagnostics: Diagnostics::default(),
     }
@@ -66,7 +67,7 @@ pub fn full_terms() -> Terms {
             mount("/plain", MountKind::Folder, None, None),
             mount("/tmp", MountKind::Memory, None, Some(1 << 20)),
         ],
-        listeners: 1,
+        sockets: sockets(),
         limits: Limits {
             memory: Some(1 << 26),
             fuel: Some(1 << 40),
@@ -76,6 +77,36 @@ pub fn full_terms() -> Terms {
         diagnostics: Diagnostics { backtraces: true, statistics: true },
         ..small_terms()
     }
+}
+
+/// Sockets of each kind.
+pub fn sockets() -> Vec<Socket> {
+    let listen = |name: &str, port| Socket { name: name.into(), port, ..Socket::default() };
+    let connect = |name: &str, host: &str| Socket {
+        way: Way::Connect,
+        host: Some(host.into()),
+        ..listen(name, Some(5432))
+    };
+    let peers = Peers { deployments: vec!["other".into()], ..Peers::default() };
+    let exact = Peers {
+        owner: Some(Digest([0x66; 32])),
+        images: vec![AllowedImage {
+            measurement: Some(Digest([0x22; 32])),
+            ..AllowedImage::default()
+        }],
+        least_version: 2,
+        ..peers.clone()
+    };
+    let trust = Trust { roots: "PEM".into(), name: Some("db.example".into()) };
+    let certificate = Certificate { chain: "TOKEN".into(), key: "TOKEN".into() };
+    vec![
+        listen("plain", None),
+        Socket { certificate: Some(certificate), ..listen("web", Some(443)) },
+        Socket { attested: Some(peers), ..listen("inner", Some(7000)) },
+        connect("dns", "::1"),
+        Socket { trust: Some(trust), ..connect("db", "10.0.0.1") },
+        Socket { attested: Some(exact), ..connect("other", "other.example") },
+    ]
 }
 
 /// A manifest on these terms.

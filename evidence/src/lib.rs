@@ -42,5 +42,6 @@ pub mod manifest;
 pub mod owner;
 pub mod platform;
 pub mod signed;
+pub mod sockets;
 pub mod statement;
 pub mod terms;

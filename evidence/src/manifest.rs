@@ -8,6 +8,7 @@ use crate::bytes::{Bytes, Digest};
 use crate::cbor;
 use crate::owner::PublicKey;
 use crate::platform::{MAX_PLATFORMS, Platform};
+use crate::sockets::MAX_SOCKETS;
 use crate::statement::{self, Deployment, Engine};
 use crate::terms::{Difference, KeyPolicy, MountKind, Terms};
 use minicbor::{Decode, Encode};
@@ -221,6 +222,12 @@ pub enum Invalid {
     Statuses,
     /// There are more than [`MAX_PLATFORMS`] platforms, or one is given twice.
     Platforms,
+    /// There are more than [`MAX_SOCKETS`] sockets.
+    ManySockets,
+    /// A socket has no right name, or parts of another kind of socket, or lacks one.
+    Socket(String),
+    /// A socket takes a secret that the manifest does not name: its name, and that of the secret.
+    SocketSecret(String, String),
 }
 
 impl fmt::Display for Invalid {
@@ -267,6 +274,14 @@ impl fmt::Display for Invalid {
             Invalid::Platforms => {
                 write!(f, "there are more than {MAX_PLATFORMS} platforms, or one is given twice")
             }
+            Invalid::ManySockets => write!(f, "there are more than {MAX_SOCKETS} sockets"),
+            Invalid::Socket(name) => write!(f, "the socket {name:?} is not complete"),
+            Invalid::SocketSecret(name, secret) => {
+                write!(
+                    f,
+                    "the socket {name} takes the secret {secret:?}, which is none of `secrets`"
+                )
+            }
         }
     }
 }
@@ -306,11 +321,12 @@ impl Manifest {
         if self.images.is_empty() {
             return Err(Invalid::NoImages);
         }
-        if self.images.iter().any(|image| image.measurement.is_none() && image.signer.is_none()) {
+        if !self.images.iter().all(AllowedImage::names_one) {
             return Err(Invalid::AnyImage);
         }
         self.check_names()?;
         self.check_mounts()?;
+        self.check_sockets()?;
         self.check_access()?;
         self.check_platform()?;
         Ok(owner)
@@ -353,6 +369,28 @@ impl Manifest {
             }
             if mount.key.is_some_and(|key| key != KeyPolicy::Deployment) {
                 return Err(Invalid::Key(guest()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_sockets(&self) -> Result<(), Invalid> {
+        let sockets = &self.terms.sockets;
+        if sockets.len() > MAX_SOCKETS {
+            return Err(Invalid::ManySockets);
+        }
+        let mut names = HashSet::new();
+        for socket in sockets {
+            let name = || socket.name.clone();
+            if !is_name(&socket.name) || !socket.is_complete() {
+                return Err(Invalid::Socket(name()));
+            }
+            if !names.insert(&socket.name) {
+                return Err(Invalid::Twice(name()));
+            }
+            let unknown = socket.secrets().find(|secret| !self.terms.secrets.contains(secret));
+            if let Some(secret) = unknown {
+                return Err(Invalid::SocketSecret(name(), secret.escaped()));
             }
         }
         Ok(())
@@ -450,6 +488,11 @@ pub fn is_shortest_path(path: &str) -> bool {
 }
 
 impl AllowedImage {
+    /// Whether it names a measurement or a signer. Else it would be any image.
+    pub(crate) fn names_one(&self) -> bool {
+        self.measurement.is_some() || self.signer.is_some()
+    }
+
     /// Whether this is the enclave's image.
     pub fn is(&self, enclave: &Identity) -> bool {
         let AllowedImage { measurement, signer, product, min_svn } = *self;

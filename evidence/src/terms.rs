@@ -2,6 +2,7 @@
 //! the program does. A manifest fixes them, and a launch statement records them.
 
 use crate::bytes::{Bytes, Digest};
+use crate::sockets::Socket;
 use minicbor::{Decode, Encode};
 use std::fmt;
 
@@ -32,9 +33,9 @@ pub struct Terms {
     /// The file trees that the program sees, in this order.
     #[n(6)]
     pub mounts: Vec<Mount>,
-    /// The number of listening sockets that the program gets.
+    /// The sockets that the program gets, in this order.
     #[n(7)]
-    pub listeners: u64,
+    pub sockets: Vec<Socket>,
     /// Limits that the enclave enforces.
     #[n(8)]
     pub limits: Limits,
@@ -289,7 +290,7 @@ impl Terms {
             export,
             streams,
             mounts,
-            listeners,
+            sockets,
             limits,
             diagnostics,
         } = self;
@@ -331,12 +332,7 @@ impl Terms {
             format!("({})", asked.streams),
         );
         compare("mounts", *mounts == asked.mounts, list(mounts), list(&asked.mounts));
-        compare(
-            "listeners",
-            *listeners == asked.listeners,
-            listeners.to_string(),
-            asked.listeners.to_string(),
-        );
+        compare("sockets", *sockets == asked.sockets, list(sockets), list(&asked.sockets));
         compare(
             "limits",
             *limits == asked.limits,

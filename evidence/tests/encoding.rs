@@ -30,7 +30,7 @@ fn program() -> Program {
             main: None,
             former: None,
         }],
-        listeners: 0,
+        sockets: Vec::new(),
         limits: Limits { memory: Some(1 << 26), ..Limits::default() },
         diagnostics: Diagnostics { backtraces: true, statistics: false },
     };

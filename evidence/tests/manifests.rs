@@ -13,6 +13,7 @@ use twine_evidence::manifest::{
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{MAX_PLATFORMS, Platform, Root, TcbStatus};
 use twine_evidence::signed::{Error, Signed};
+use twine_evidence::sockets::{Certificate, MAX_SOCKETS, Peers, Socket, Trust, Way};
 use twine_evidence::statement::{Compiler, Engine};
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
@@ -63,7 +64,7 @@ fn manifest(owner: Bytes) -> Manifest {
             export: None,
             streams: Streams { stdin: Stream::None, stdout: Stream::Host, stderr: Stream::Host },
             mounts: vec![volume("/data", KeyPolicy::Deployment)],
-            listeners: 0,
+            sockets: Vec::new(),
             limits: Limits::default(),
             diagnostics: Diagnostics::default(),
         },
@@ -75,6 +76,60 @@ fn manifest(owner: Bytes) -> Manifest {
         access: Access::default(),
         restart: Restart::default(),
         platform: Platform::default(),
+    }
+}
+
+fn socket(name: &str) -> Socket {
+    Socket { name: name.into(), ..Socket::default() }
+}
+
+#[test]
+fn sockets_have_the_parts_of_their_kind_and_no_others() {
+    let check = |socket: Socket| {
+        let mut manifest = manifest(ed25519(7).1);
+        manifest.terms.sockets = vec![socket];
+        manifest.check().map(drop)
+    };
+    let connects =
+        Socket { way: Way::Connect, host: Some("db".into()), port: Some(1), ..socket("x") };
+    let certificate = Some(Certificate { chain: "TOKEN".into(), key: "TOKEN".into() });
+    let trust = Some(Trust { roots: "PEM".into(), name: None });
+    let peers = |names: &[&str], stale| {
+        let deployments = names.iter().map(|name| (*name).to_owned()).collect();
+        Some(Peers { deployments, stale, ..Peers::default() })
+    };
+    for right in [
+        socket("x"),
+        Socket { port: Some(1), certificate: certificate.clone(), ..socket("x") },
+        Socket { attested: peers(&["a", "b"], true), ..socket("x") },
+        connects.clone(),
+        Socket { host: Some("::1".into()), trust: trust.clone(), ..connects.clone() },
+        Socket { attested: peers(&["a"], false), ..connects.clone() },
+    ] {
+        assert_eq!(check(right.clone()), Ok(()), "{right:?}");
+    }
+    let named = Some(Trust { roots: "PEM".into(), name: Some(String::new()) });
+    let any_image =
+        peers(&["a"], false).map(|peers| Peers { images: vec![AllowedImage::default()], ..peers });
+    for wrong in [
+        Socket { port: Some(0), ..socket("x") },
+        Socket { host: Some("db".into()), ..socket("x") },
+        Socket { trust: trust.clone(), ..socket("x") },
+        Socket { certificate: certificate.clone(), attested: peers(&["a"], false), ..socket("x") },
+        Socket { attested: peers(&[], false), ..socket("x") },
+        Socket { attested: peers(&["a/b"], false), ..socket("x") },
+        Socket { attested: any_image, ..socket("x") },
+        Socket { host: None, ..connects.clone() },
+        Socket { host: Some("a b".into()), ..connects.clone() },
+        Socket { host: Some("a".repeat(254)), ..connects.clone() },
+        Socket { port: None, ..connects.clone() },
+        Socket { port: Some(0), ..connects.clone() },
+        Socket { certificate, ..connects.clone() },
+        Socket { trust: named, ..connects.clone() },
+        Socket { trust, attested: peers(&["a"], false), ..connects.clone() },
+        Socket { attested: peers(&["a"], true), ..connects },
+    ] {
+        assert_eq!(check(wrong.clone()), Err(Invalid::Socket("x".into())), "{wrong:?}");
     }
 }
 
@@ -106,7 +161,7 @@ fn a_launch_that_differs_in_any_term_is_refused_by_the_name_of_the_term() {
         }),
         ("mounts", |terms| terms.mounts[0].read_only = true),
         ("mounts", |terms| terms.mounts[0].former = Some("other.db".into())),
-        ("listeners", |terms| terms.listeners = 1),
+        ("sockets", |terms| terms.sockets.push(socket("web"))),
         ("limits", |terms| terms.limits.fuel = Some(1)),
         ("diagnostics", |terms| terms.diagnostics.backtraces = true),
         ("diagnostics", |terms| terms.diagnostics.statistics = true),
@@ -165,7 +220,7 @@ fn writable_code_runs_only_where_the_manifest_allows_it() {
 fn manifests_that_say_too_little_or_too_much_are_not_valid() {
     let valid = manifest(ed25519(7).1);
     assert!(valid.check().is_ok());
-    let changes: [(Invalid, Change<Manifest>); 29] = [
+    let changes: [(Invalid, Change<Manifest>); 33] = [
         (Invalid::Format(2), |m| m.format = 2),
         (Invalid::Name, |m| m.name.clear()),
         (Invalid::Name, |m| m.name = "a/b".into()),
@@ -188,6 +243,16 @@ fn manifests_that_say_too_little_or_too_much_are_not_valid() {
         (Invalid::Path("data".into()), |m| m.terms.mounts[0].guest = "data".into()),
         (Invalid::Key("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::KeyFile)),
         (Invalid::Key("/data".into()), |m| m.terms.mounts[0].key = Some(KeyPolicy::Program)),
+        (Invalid::ManySockets, |m| {
+            m.terms.sockets = (0..=MAX_SOCKETS).map(|at| socket(&at.to_string())).collect();
+        }),
+        (Invalid::Twice("web".into()), |m| m.terms.sockets = vec![socket("web"); 2]),
+        (Invalid::Socket(String::new()), |m| m.terms.sockets = vec![socket("")]),
+        (Invalid::SocketSecret("web".into(), "KEY".into()), |m| {
+            let certificate = Certificate { chain: "TOKEN".into(), key: "KEY".into() };
+            let certificate = Some(certificate);
+            m.terms.sockets = vec![Socket { certificate, ..socket("web") }];
+        }),
         (Invalid::ManyKeys(Right::Look), |m| {
             m.access.look = (0..=MAX_KEYS as u8).map(|seed| ed25519(seed).1).collect();
         }),

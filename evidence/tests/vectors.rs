@@ -7,6 +7,7 @@ use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION
 use twine_evidence::owner::Algorithm;
 use twine_evidence::platform::{Platform, Root, TcbStatus};
 use twine_evidence::signed::Signed;
+use twine_evidence::sockets::{Certificate, Peers, Socket, Way};
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -16,16 +17,18 @@ const SECRET: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031c
 
 /// The manifest with an owner of P-256, and the signature that OpenSSL made.
 const SIGNED_BY_OPENSSL: &str = "\
-    d28443a10126a059015aa8000101636170700203030104585b3059301306072a8648ce3d020106082a8648ce3d\
-    03010703420004b9caa2fc871ba0ef9dcc42be387436df5e606c824aa955204166f23fe0a70c8e083e8cf0acb4\
-    e022ba65d9587b663a2d9651d3cdbc6170f1b1c877c5e45158f005aa0058201111111111111111111111111111\
+    d28443a10126a05901bda8000101636170700203030104585b3059301306072a8648ce3d020106082a8648ce3d\
+    03010703420004fe144aedbd14df7b27a3d8a1d15ee680d4497ac1dbd42481f82a81be3c86cefe183607626e3c\
+    7be1660fef15425820cdc8d98ffccc839050bb1fa800605b29db05aa0058201111111111111111111111111111\
     111111111111111111111111111111111111018243617070462d2d666c616702818244484f4d45452f64617461\
     038145544f4b454e04a200636164640181613105a30000010102000682a400652f646174610100020003f4a400\
-    642f746d70010203f5041a00100000070108a4001a04000000011903e8021b000000012a05f20003f409a200f4\
-    01f50682a10058202222222222222222222222222222222222222222222222222222222222222222a301582033\
-    333333333333333333333333333333333333333333333333333333333333330201030207a200f401f558409e4b\
-    c472f84f94956987cb99c76ca2807594d6ea4ee95ebeeedcb606b326ec36b4441de204b3f1245ea0e830874be0\
-    093dd3b4770010ad8d942d6d34f82f70e3";
+    642f746d70010203f5041a001000000782a400637765620100031901bb04a20045544f4b454e0145544f4b454e\
+    a5006264620101026a64622e6578616d706c6503191b5806a50058206666666666666666666666666666666666\
+    66666666666666666666666666666601816264620280030204f408a4001a04000000011903e8021b000000012a\
+    05f20003f409a200f401f50682a100582022222222222222222222222222222222222222222222222222222222\
+    22222222a301582033333333333333333333333333333333333333333333333333333333333333330201030207\
+    a200f401f55840655c53621bbf6785799eaab39b71e65710542c26e0e83f731aa9a347bdafc888dc5c48a7f48c\
+    3e46f9cf6c1307675060c7b7e969d0d0c2140d69669a357519e6";
 
 /// Returns the bytes of a listing in the document, which starts with `<!-- NAME -->`.
 fn listing(name: &str) -> String {
@@ -82,7 +85,7 @@ fn manifest(owner: &[u8]) -> Manifest {
             export: Some(Export { function: "add".into(), arguments: vec!["1".into()] }),
             streams: Streams { stdin: Stream::None, stdout: Stream::Host, stderr: Stream::None },
             mounts: vec![volume, memory],
-            listeners: 1,
+            sockets: sockets(),
             limits: Limits {
                 memory: Some(64 << 20),
                 fuel: Some(1000),
@@ -105,6 +108,34 @@ fn manifest(owner: &[u8]) -> Manifest {
         restart: Restart::Never,
         platform: Platform::default(),
     }
+}
+
+/// A listening socket with a certificate, and a connecting one with attested TLS.
+fn sockets() -> Vec<Socket> {
+    let certificate = Certificate { chain: "TOKEN".into(), key: "TOKEN".into() };
+    let peers = Peers {
+        owner: Some(digest(0x66)),
+        deployments: vec!["db".into()],
+        images: Vec::new(),
+        least_version: 2,
+        stale: false,
+    };
+    vec![
+        Socket {
+            name: "web".into(),
+            port: Some(443),
+            certificate: Some(certificate),
+            ..Socket::default()
+        },
+        Socket {
+            name: "db".into(),
+            way: Way::Connect,
+            host: Some("db.example".into()),
+            port: Some(7000),
+            attested: Some(peers),
+            ..Socket::default()
+        },
+    ]
 }
 
 /// The manifest with the parts that only a deployment on somebody else's machine needs.

@@ -32,7 +32,7 @@ fn terms() -> Terms {
         export: None,
         streams: Streams { stdin: owner, stdout: owner, stderr: owner },
         mounts: vec![],
-        listeners: 0,
+        sockets: Vec::new(),
         limits: Limits::default(),
         diagnostics: Diagnostics::default(),
     }

@@ -43,7 +43,7 @@ fn program(writable_code: bool) -> Program {
             export: None,
             streams: Streams { stdin: Stream::None, stdout: Stream::Host, stderr: Stream::Host },
             mounts: vec![],
-            listeners: 0,
+            sockets: Vec::new(),
             limits: Limits::default(),
             diagnostics: Diagnostics::default(),
         },

@@ -48,4 +48,4 @@ pub use error::Error;
 pub use invoke::Invoke;
 pub use limits::{Limits, MAX_TABLE_ELEMENTS};
 pub use program::{Compiled, Identified, stop_profiling};
-pub use run::{End, Ended, Interrupter, Linked, Start};
+pub use run::{End, Ended, Interrupter, Linked, Socket, Start};

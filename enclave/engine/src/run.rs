@@ -6,7 +6,6 @@ use crate::invoke::{self, Invoke};
 use crate::limits::Limiter;
 use crate::memory::Refusals;
 use crate::program::{Code, Compiled, one_line};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use twine_vfs::FileSystem;
@@ -84,8 +83,17 @@ pub struct Start {
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
     /// The exported function to call instead of `_start`.
     pub invoke: Option<Invoke>,
-    /// The listening sockets that the program gets, as the system numbers them.
-    pub listeners: Range<u64>,
+    /// The sockets that the program gets, in this order.
+    pub sockets: Vec<Socket>,
+}
+
+/// A socket that a program gets, with the system's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Socket {
+    /// It listens.
+    Listening(u64),
+    /// It connects at its first use.
+    Connecting(u64),
 }
 
 impl Start {
@@ -171,14 +179,16 @@ impl Compiled {
         start: Start,
     ) -> Result<Linked, Error> {
         let engine = self.code.engine();
-        let Start { arguments, environment, invoke, listeners } = start;
+        let Start { arguments, environment, invoke, sockets } = start;
         let mut wasi = Wasi::new(system, arguments, environment)?;
         for (path, files) in files {
             wasi.mount(&path, files)?;
         }
-        // The loop ends: with too many listeners, descriptors run out.
-        for listener in listeners {
-            wasi.listen(listener)?;
+        for socket in sockets {
+            match socket {
+                Socket::Listening(number) => wasi.listen(number)?,
+                Socket::Connecting(number) => wasi.dial(number)?,
+            }
         }
         let limiter = Limiter::new(&self.limits);
         let over = Arc::default();

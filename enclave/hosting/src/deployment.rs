@@ -247,6 +247,8 @@ impl Deployment {
         if let Some(control) = &stage.control {
             control.interrupt();
         }
+        drop(stage);
+        self.job.stdio.interrupt();
     }
 
     /// Ends the program.

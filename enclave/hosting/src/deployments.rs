@@ -3,6 +3,7 @@
 use crate::budget::Share;
 use crate::deployment::{Deployment, Due, Id, Job};
 use crate::outside::{Level, Outside};
+use crate::pulse::Pulse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -31,6 +32,8 @@ pub struct Admission {
 pub(crate) struct Deployments {
     outside: Arc<dyn Outside>,
     admission: Admission,
+    /// Wakes the event loop, which ends what is over.
+    pulse: Arc<Pulse>,
     table: Mutex<Table>,
 }
 
@@ -64,8 +67,8 @@ impl NotTaken {
 }
 
 impl Deployments {
-    pub(crate) fn new(outside: Arc<dyn Outside>, admission: Admission) -> Self {
-        Deployments { outside, admission, table: Mutex::default() }
+    pub(crate) fn new(outside: Arc<dyn Outside>, admission: Admission, pulse: Arc<Pulse>) -> Self {
+        Deployments { outside, admission, pulse, table: Mutex::default() }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -199,6 +202,7 @@ impl Deployments {
             table.running -= 1;
             table.memory = table.memory.saturating_sub(deployment.job.memory());
             drop(table);
+            self.pulse.wake();
             next = self.next();
             // One that ends may leave room for several.
             self.start_waiting();
@@ -217,7 +221,10 @@ impl Deployments {
             {
                 outside.log(Level::Warning, &format!("{id}: it can't be resumed: {cause}"));
             }
-            let mut started = |control| deployment.started(control, outside.now());
+            let mut started = |control| {
+                deployment.started(control, outside.now());
+                self.pulse.wake();
+            };
             outside.run(&deployment.job, &mut started)
         };
         // Before another version may start, which is kept under the same name. A host that stops starts
@@ -231,6 +238,7 @@ impl Deployments {
         // What a program returns may be for its owner only.
         let summary = deployment.ended(end, outside.now());
         outside.log(Level::Info, &format!("{id}: {summary}"));
+        self.pulse.wake();
     }
 
     /// A deployment.
@@ -285,11 +293,6 @@ impl Deployments {
             deployment.stop();
             deployment.ended(End::Stopped, self.outside.now());
         }
-    }
-
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.table().all.is_empty()
     }
 
     /// How many programs run.

@@ -31,16 +31,22 @@ mod deployments;
 mod kept;
 mod link;
 mod outside;
+mod pulse;
 mod requests;
 mod resume;
 mod server;
 mod session;
+mod sockets;
 mod stdio;
 mod tls;
 
 pub use deployment::{Control, Id, Job, Kept, Secrets};
 pub use deployments::Admission;
 pub use outside::{Level, Lost, Outside, TlsIdentity, Waiting};
+pub use pulse::Pulse;
 pub use server::{Settings, serve};
+pub use sockets::{
+    Attestation, Expected, Failure, Network, NoSockets, Polled, Request, Sockets, Target, Wait,
+};
 pub use stdio::{Over, Ready, Stdio};
 pub use twine_channel::WINDOW;

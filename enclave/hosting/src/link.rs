@@ -1,6 +1,7 @@
 //! A TLS connection with a client.
 
 use crate::outside::{Lost, Outside};
+use crate::pulse::Pulse;
 use rustls::ServerConnection;
 use std::io::{IoSlice, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub(crate) struct Link {
     outside: Arc<dyn Outside>,
     socket: u64,
     tls: Mutex<Tls>,
+    /// Wakes the event loop.
+    pulse: Arc<Pulse>,
 }
 
 struct Tls {
@@ -68,6 +71,7 @@ impl Link {
         outside: Arc<dyn Outside>,
         socket: u64,
         mut connection: ServerConnection,
+        pulse: Arc<Pulse>,
     ) -> Self {
         // With a limit, the end of a frame would be dropped. Who sends looks at `is_full`.
         connection.set_buffer_limit(None);
@@ -79,7 +83,7 @@ impl Link {
             lost: false,
             finished: false,
         };
-        Link { outside, socket, tls: Mutex::new(tls) }
+        Link { outside, socket, tls: Mutex::new(tls), pulse }
     }
 
     pub(crate) fn socket(&self) -> u64 {
@@ -174,6 +178,10 @@ impl Link {
         let taken = tls.connection.writer().write_vectored(&slices);
         tls.lost |= !taken.is_ok_and(|taken| taken == length);
         let _ = tls.flush(&*self.outside, self.socket);
+        if tls.is_full() || tls.lost {
+            // The event loop sends the rest, or ends the session.
+            self.pulse.wake();
+        }
     }
 
     /// Sends what waits. Returns whether nothing waits any more.
@@ -193,6 +201,7 @@ impl Link {
             tls.finished = true;
             tls.connection.send_close_notify();
             let _ = tls.flush(&*self.outside, self.socket);
+            self.pulse.wake();
         }
     }
 

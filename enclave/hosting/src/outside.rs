@@ -80,6 +80,15 @@ pub trait Outside: Send + Sync {
     /// whether the host asks for the end.
     fn poll(&self, waiting: &mut [Waiting], time: Option<Duration>) -> bool;
 
+    /// Makes something to wait for as for a socket, and returns the host's number for it.
+    ///
+    /// # Errors
+    /// The host makes none.
+    fn waker(&self) -> Result<u64, Lost>;
+
+    /// Makes it ready to be read once.
+    fn wake(&self, waker: u64);
+
     /// The time of a clock that never goes back. The host decides how fast it runs.
     fn now(&self) -> Duration;
 

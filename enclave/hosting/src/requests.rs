@@ -204,11 +204,5 @@ fn suits(manifest: &Manifest) -> Result<(), NotTaken> {
             "mount a volume or memory there",
         ));
     }
-    if terms.listeners > 0 {
-        return Err(NotTaken::new(
-            "the manifest has listening sockets, which this host does not offer",
-            "run it with `twine run --manifest`, or sign a manifest without them",
-        ));
-    }
     Ok(())
 }

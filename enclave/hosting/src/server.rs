@@ -5,6 +5,7 @@ use crate::budget::Budget;
 use crate::deployments::{Admission, Deployments};
 use crate::link::Link;
 use crate::outside::{Level, Lost, Outside, Waiting};
+use crate::pulse::Pulse;
 use crate::resume::resume;
 use crate::session::{MAX_MESSAGES, MAX_PROGRAMS, Session, Shared};
 use crate::tls::Tls;
@@ -30,12 +31,12 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long clients have then to get the ends of their programs.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How often the event loop looks around while other threads may send. They can't wake it, and it
-/// sends what a socket did not take from them.
+/// How soon the event loop looks around after something happened, and how often if the host gives no
+/// waker.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// How often it looks around while there are deployments.
-const SECOND: Duration = Duration::from_secs(1);
+/// How often it looks around although nothing happens: the certificate gets old.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// How many turns the end may take, should the host's clock stand still.
 const MAX_TURNS: usize = 10_000;
@@ -49,10 +50,21 @@ pub struct Settings {
     pub admission: Admission,
 }
 
+/// What to wait for is for.
+#[derive(Debug, Clone, Copy)]
+enum For {
+    Listener,
+    Waker,
+    Session(u64),
+}
+
 struct Server {
     shared: Shared,
     tls: Tls,
     listener: u64,
+    /// What other threads wake this one by, and the host's number for it.
+    pulse: Arc<Pulse>,
+    waker: Option<u64>,
     /// The connections, by the order in which they came.
     sessions: BTreeMap<u64, Session>,
     count: u64,
@@ -63,6 +75,8 @@ struct Server {
     /// When to look around next, and when what is due by then.
     next_look: Duration,
     due: Option<Duration>,
+    /// Whether something happened since the last look.
+    restless: bool,
     /// When connections are accepted again, after the host could not.
     next_accept: Duration,
 }
@@ -73,7 +87,15 @@ struct Server {
 /// No key or certificate can be made: the cause, in one line.
 pub fn serve(outside: Arc<dyn Outside>, settings: Settings) -> Result<(), String> {
     let tls = Tls::new(&*outside)?;
-    let deployments = Arc::new(Deployments::new(outside.clone(), settings.admission));
+    let waker = outside.waker().ok();
+    let woken = outside.clone();
+    let pulse = Arc::new(Pulse::new(move || {
+        if let Some(waker) = waker {
+            woken.wake(waker);
+        }
+    }));
+    let deployments =
+        Arc::new(Deployments::new(outside.clone(), settings.admission, pulse.clone()));
     let attester = Attester::new(outside.clone(), MAX_EARLY).map_err(|error| error.to_string())?;
     let mut server = Server {
         shared: Shared {
@@ -85,12 +107,15 @@ pub fn serve(outside: Arc<dyn Outside>, settings: Settings) -> Result<(), String
         },
         tls,
         listener: settings.listener,
+        pulse,
+        waker,
         sessions: BTreeMap::new(),
         count: 0,
         buffer: vec![0; BUFFER],
         closing: false,
         next_look: Duration::ZERO,
         due: None,
+        restless: true,
         next_accept: Duration::ZERO,
     };
     resume(&server.shared);
@@ -107,47 +132,52 @@ impl Server {
     /// Waits for something to happen, at most for `most`, and deals with it. Returns whether the host
     /// asks for the end.
     fn turn(&mut self, most: Option<Duration>) -> bool {
+        self.pulse.arm();
         let now = self.outside().now();
         if now >= self.next_look {
             self.look(now);
         }
         let due = self.due.map(|due| due.saturating_sub(now));
-        let time = [most, due, self.pause(now)].into_iter().flatten().min();
+        let time = [most, due, Some(self.pause(now))].into_iter().flatten().min();
         let accepts =
             !self.closing && self.sessions.len() < MAX_SESSIONS && now >= self.next_accept;
-        let mut waiting = Vec::with_capacity(2 * self.sessions.len() + 1);
-        let mut numbers = Vec::with_capacity(2 * self.sessions.len() + 1);
+        let mut waiting = Vec::with_capacity(2 * self.sessions.len() + 2);
+        let mut numbers = Vec::with_capacity(2 * self.sessions.len() + 2);
         if accepts {
             waiting.push(Waiting { socket: self.listener, write: false, ready: false });
-            numbers.push(None);
+            numbers.push(For::Listener);
+        }
+        if let Some(socket) = self.waker {
+            waiting.push(Waiting { socket, write: false, ready: false });
+            numbers.push(For::Waker);
         }
         for (number, session) in &self.sessions {
             let (socket, full) = (session.link().socket(), session.link().is_full());
             waiting.push(Waiting { socket, write: false, ready: false });
-            numbers.push(Some(*number));
+            numbers.push(For::Session(*number));
             if full {
                 waiting.push(Waiting { socket, write: true, ready: false });
-                numbers.push(Some(*number));
+                numbers.push(For::Session(*number));
             }
         }
         let ends = self.outside().poll(&mut waiting, time);
+        self.pulse.disarm();
         for (Waiting { write, ready, .. }, number) in waiting.into_iter().zip(numbers) {
+            self.restless |= ready;
             match number {
                 _ if !ready => {}
-                None => self.accept(),
-                Some(number) => self.serve(number, write),
+                For::Listener => self.accept(),
+                For::Session(number) => self.serve(number, write),
+                For::Waker => {}
             }
         }
         ends
     }
 
-    /// How long to wait at most, because what other threads do does not end the wait.
-    fn pause(&self, now: Duration) -> Option<Duration> {
-        // Until connections are accepted again, or while a client may get something.
-        if now < self.next_accept || !self.sessions.is_empty() {
-            return Some(GLANCE);
-        }
-        (!self.shared.deployments.is_empty()).then_some(SECOND)
+    /// How long to wait at most.
+    fn pause(&self, now: Duration) -> Duration {
+        let restless = self.restless || now < self.next_accept || self.waker.is_none();
+        if restless { GLANCE } else { MINUTE }
     }
 
     /// Ends what is over: connections whose clients do nothing, programs, the certificate.
@@ -166,6 +196,7 @@ impl Server {
                 .log(Level::Warning, &format!("the certificate was not renewed: {cause}"));
         }
         self.due = due;
+        self.restless = false;
         self.next_look = now.saturating_add(GLANCE);
     }
 
@@ -193,7 +224,8 @@ impl Server {
             if let (true, Some(oldest)) = (early.len() >= MAX_EARLY, early.first()) {
                 self.end(*oldest);
             }
-            let link = Arc::new(Link::new(self.shared.outside.clone(), socket, connection));
+            let (outside, pulse) = (self.shared.outside.clone(), self.pulse.clone());
+            let link = Arc::new(Link::new(outside, socket, connection, pulse));
             self.count += 1;
             self.sessions.insert(self.count, Session::new(link, self.tls.public(), now));
         }

@@ -6,8 +6,10 @@
 
 use crate::kept::Kept;
 use crate::link::Link;
+use crate::pulse::Pulse;
 use std::collections::VecDeque;
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use twine_channel::WINDOW;
@@ -39,6 +41,9 @@ pub struct Stdio {
     terminals: [bool; 3],
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// Wakes the program if it waits for sockets.
+    pulse: Mutex<Option<Arc<Pulse>>>,
+    interrupted: AtomicBool,
 }
 
 impl std::fmt::Debug for Stdio {
@@ -193,7 +198,53 @@ impl Stdio {
     pub fn new(streams: Streams, terminals: [bool; 3], patient: bool) -> Self {
         let inner =
             Inner { input_ended: streams.stdin != Stream::Owner, patient, ..Inner::default() };
-        Stdio { streams, terminals, inner: Mutex::new(inner), changed: Condvar::new() }
+        Stdio {
+            streams,
+            terminals,
+            inner: Mutex::new(inner),
+            changed: Condvar::new(),
+            pulse: Mutex::default(),
+            interrupted: AtomicBool::new(false),
+        }
+    }
+
+    /// Wakes a program that waits, after a change.
+    fn has_changed(&self) {
+        self.changed.notify_all();
+        if let Some(pulse) = &*self.pulse.lock().unwrap_or_else(PoisonError::into_inner) {
+            pulse.wake();
+        }
+    }
+
+    /// From now on, changes also end a wait for sockets.
+    pub(crate) fn connect(&self, pulse: Arc<Pulse>) {
+        *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(pulse);
+    }
+
+    /// Ends that.
+    pub(crate) fn disconnect(&self) {
+        *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Ends a wait for sockets, so that the program can be interrupted.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+        self.has_changed();
+    }
+
+    /// Whether the program was interrupted since the last call.
+    pub(crate) fn take_interrupt(&self) -> bool {
+        self.interrupted.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether the program must end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.inner().over
+    }
+
+    /// What the program can do with its streams at the moment.
+    pub fn ready(&self) -> Ready {
+        self.inner().ready()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -309,7 +360,7 @@ impl Stdio {
         }
         inner.pump();
         drop(inner);
-        self.changed.notify_all();
+        self.has_changed();
     }
 
     /// Sends the output that is kept to a client that only looks, and with `follow` what the program
@@ -338,7 +389,7 @@ impl Stdio {
         }
         let told = inner.client.take().is_some_and(|client| client.told);
         drop(inner);
-        self.changed.notify_all();
+        self.has_changed();
         told
     }
 
@@ -350,7 +401,7 @@ impl Stdio {
     /// Ends the wait for a client. From then on, the oldest output is dropped.
     pub(crate) fn give_up(&self) {
         self.inner().patient = false;
-        self.changed.notify_all();
+        self.has_changed();
     }
 
     /// Takes input of a client.
@@ -367,7 +418,7 @@ impl Stdio {
         inner.input.extend(bytes);
         inner.received += bytes.len() as u64;
         drop(inner);
-        self.changed.notify_all();
+        self.has_changed();
         Ok(())
     }
 
@@ -376,7 +427,7 @@ impl Stdio {
         let mut inner = self.inner();
         inner.input_ended |= inner.has_client(link);
         drop(inner);
-        self.changed.notify_all();
+        self.has_changed();
     }
 
     /// Takes the attached client's word for what it has got.
@@ -390,7 +441,7 @@ impl Stdio {
         kept.acknowledged = kept.acknowledged.max(position.errors.min(errors));
         inner.pump();
         drop(inner);
-        self.changed.notify_all();
+        self.has_changed();
     }
 
     /// Sends more, after a socket has taken what waited.
@@ -399,9 +450,9 @@ impl Stdio {
     }
 
     /// Makes the program end: its calls fail from now on.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.inner().over = true;
-        self.changed.notify_all();
+        self.has_changed();
     }
 
     /// Records the end of the program, and tells the client.

@@ -69,7 +69,7 @@ impl KeyProvider for NoKeys {
 
 /// The private key of the certificate, for ECDSA on P-256 with SHA-256.
 #[derive(Clone)]
-struct Key(Arc<ecdsa::SigningKey<P256>>);
+pub(crate) struct Key(pub(crate) Arc<ecdsa::SigningKey<P256>>);
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

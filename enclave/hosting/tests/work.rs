@@ -182,6 +182,7 @@ fn a_detached_program_is_listed_shown_attached_stopped_and_removed() {
 #[test]
 fn stopping_ends_programs_that_run_that_wait_and_that_ignore_interrupts() {
     let server = Server::admitting(Admission { running: 1, ..plenty() });
+    server.world.faults.sleeps.store(true, Ordering::SeqCst);
     let owner = Owner::new(1);
     for name in ["a", "b", "c"] {
         let manifest = owner.manifest(name, b"stubborn", |_| ());
@@ -249,6 +250,7 @@ fn a_thousand_versions_one_after_the_other_leave_one() {
 fn much_output_reaches_a_slow_client_whole() {
     const SIZE: usize = 64 << 20;
     let server = Server::new();
+    server.world.faults.sleeps.store(true, Ordering::SeqCst);
     let owner = Owner::new(1);
     let program = format!("flood {SIZE}").into_bytes();
     let manifest = owner.manifest("flood", &program, |_| ());
@@ -300,6 +302,7 @@ fn of_much_output_of_a_detached_program_the_newest_is_kept() {
 #[test]
 fn much_input_reaches_the_program_whole() {
     let server = Server::new();
+    server.world.faults.sleeps.store(true, Ordering::SeqCst);
     let owner = Owner::new(1);
     let input = pattern(0, 16 << 20);
     let manifest = owner.manifest("digest", b"digest", |_| ());
@@ -484,6 +487,7 @@ fn what_an_operator_does_not_admit_is_refused_and_what_has_no_room_waits() {
 #[test]
 fn a_program_that_runs_for_too_long_is_ended_whether_anybody_looks_or_not() {
     let server = Server::new();
+    server.world.faults.sleeps.store(true, Ordering::SeqCst);
     let owner = Owner::new(1);
     let manifest = |name: &str| {
         owner.manifest(name, b"stubborn", |manifest| {
@@ -497,6 +501,24 @@ fn a_program_that_runs_for_too_long_is_ended_whether_anybody_looks_or_not() {
     assert!(cause.contains("longer than its manifest allows"), "{cause}");
     owner.start(server.port, &detached(manifest("b")), b"stubborn").unwrap();
     until("it is ended", || server.world.live.load(Ordering::SeqCst) == 0);
+    server.end();
+}
+
+#[test]
+fn a_host_whose_clients_are_silent_sleeps() {
+    let server = Server::new();
+    server.world.faults.sleeps.store(true, Ordering::SeqCst);
+    let owner = Owner::new(1);
+    let manifest = owner.manifest("echo", b"echo", |_| ());
+    let (_proven, answer) = owner.start(server.port, &deploy(manifest), b"echo").unwrap();
+    assert!(matches!(answer, Answer::Started { .. }), "{answer:?}");
+    let polls = || server.world.polls.load(Ordering::SeqCst);
+    // After what happened it looks around once or twice.
+    until("it sleeps", || {
+        let before = polls();
+        thread::sleep(Duration::from_millis(500));
+        polls() == before
+    });
     server.end();
 }
 

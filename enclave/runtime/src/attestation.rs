@@ -74,6 +74,26 @@ pub(crate) fn of_host(
     })
 }
 
+/// Makes evidence of a deployment's launch for its attested connections: with a public key of it, and
+/// with the other end's nonce and what binds it to the connection, if they are given.
+///
+/// # Errors
+/// The cause, in one line.
+pub(crate) fn of_deployment(
+    target: &[u8],
+    subject: &Subject,
+    key: Digest,
+    bound: Option<(Vec<u8>, Digest)>,
+) -> Result<Vec<u8>, String> {
+    let (nonce, channel) = bound.unzip();
+    let run = Run { nonce: nonce.map(Bytes), key: Some(key), channel };
+    evidence(target, key, subject.clone(), run).map_err(|error| match error {
+        Error::Host(error) => error.to_string(),
+        Error::TooLong(length) => format!("the launch statement has {length} bytes, too many"),
+        _ => "the host's target for reports is not valid".into(),
+    })
+}
+
 /// Makes evidence of a launch, and hands it over to the host.
 ///
 /// # Errors

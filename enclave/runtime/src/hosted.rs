@@ -5,14 +5,20 @@ use crate::code_cache;
 use crate::hosted_system::HostedSystem;
 use crate::launch::{compilation_for, end_of, engine_of, refused_program};
 use crate::mounts::{self, Mounted, Refused};
+use crate::network::HostNetwork;
+use crate::peering::Peering;
 use crate::sealing_keys::SealingKeys;
 use crate::state::State;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use twine_channel::message::{End, Secret};
-use twine_engine::{Compiled, Ended, Identified, Interrupter, Invoke, Limits, Linked, Start};
+use twine_engine::{
+    Compiled, Ended, Identified, Interrupter, Invoke, Limits, Linked, Socket, Start,
+};
 use twine_evidence::bytes::Bytes;
+use twine_evidence::sockets::{self, Way};
+use twine_evidence::statement::{Program, Subject};
 use twine_evidence::terms::{MountKind, Terms};
-use twine_hosting::{Control, Job};
+use twine_hosting::{Attestation, Control, Job, NoSockets, Sockets};
 use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::launch::{self, Compiler, Mount, Source, VolumeSource};
 
@@ -54,13 +60,21 @@ fn told(end: launch::End) -> End {
 }
 
 /// Runs the program of a deployment to its end.
-pub(crate) fn run(job: &Job, state: &State, started: &mut dyn FnMut(Box<dyn Control>)) -> End {
-    prepare_and_run(job, state, started).unwrap_or_else(|end| end)
+///
+/// `target` is that of the quoting enclave for reports.
+pub(crate) fn run(
+    job: &Job,
+    state: &State,
+    target: &[u8],
+    started: &mut dyn FnMut(Box<dyn Control>),
+) -> End {
+    prepare_and_run(job, state, target, started).unwrap_or_else(|end| end)
 }
 
 fn prepare_and_run(
     job: &Job,
     state: &State,
+    target: &[u8],
     started: &mut dyn FnMut(Box<dyn Control>),
 ) -> Result<End, End> {
     let manifest = job.manifest.manifest();
@@ -72,7 +86,8 @@ fn prepare_and_run(
         )
     };
     manifest.allow(terms, &identity()).map_err(not_allowed)?;
-    let start = start(terms, &job.take_secrets().0)?;
+    let secrets = job.take_secrets();
+    let mut start = start(terms, &secrets.0)?;
     let compiled = compiled(job, state, &start)?;
     if compiled.sha256() != terms.program.0 {
         return Err(refused(
@@ -80,7 +95,8 @@ fn prepare_and_run(
             "send the program that the manifest was made for",
         ));
     }
-    manifest.allow_code(&engine_of(&compiled)).map_err(not_allowed)?;
+    let engine = engine_of(&compiled);
+    manifest.allow_code(&engine).map_err(not_allowed)?;
     let deployment = manifest.deployment(job.manifest.owner());
     let keys = SealingKeys::of_program(compiled.sha256());
     let storages = state
@@ -92,7 +108,17 @@ fn prepare_and_run(
     };
     let Mounted { files, volumes } = mounts::open(&mounts, keys, Some(&deployment), warn)
         .map_err(|Refused { cause, remedy }| refused(cause, remedy))?;
-    let system = Box::new(HostedSystem::new(job.stdio.clone()));
+    let attestation = has_attested(terms).then(|| {
+        let program = Program { terms: terms.clone(), engine };
+        let subject = Subject::Deployment { program, deployment: deployment.clone() };
+        let peering =
+            Peering::new(target.to_vec(), subject, manifest.clone(), job.manifest.owner().id());
+        Arc::new(peering) as Arc<dyn Attestation>
+    });
+    let sockets = sockets(job, terms, &secrets.0, attestation)?;
+    drop(secrets);
+    start.sockets = descriptors(&sockets);
+    let system = Box::new(HostedSystem::new(job.stdio.clone(), sockets));
     let end = match compiled.link(system, files, start) {
         Ok(linked) => run_linked(linked, terms, started, &warn),
         Err(error) => told(refused_program(&error)),
@@ -112,6 +138,8 @@ fn start(terms: &Terms, secrets: &[Secret]) -> Result<Start, End> {
         .iter()
         .map(|variable| (variable.name.0.clone(), variable.value.0.clone()))
         .collect();
+    // The program does not see those of its sockets.
+    let of_sockets: Vec<_> = terms.sockets.iter().flat_map(sockets::Socket::secrets).collect();
     for name in &terms.secrets {
         let found = secrets.iter().find(|secret| secret.name == *name);
         let found = found.ok_or_else(|| {
@@ -121,7 +149,9 @@ fn start(terms: &Terms, secrets: &[Secret]) -> Result<Start, End> {
                 format!("give it one: --secret {name}=@FILE"),
             )
         })?;
-        environment.push((name.0.clone(), found.value.0.clone()));
+        if !of_sockets.contains(&name) {
+            environment.push((name.0.clone(), found.value.0.clone()));
+        }
     }
     Ok(Start {
         arguments: terms.arguments.iter().map(|Bytes(argument)| argument.clone()).collect(),
@@ -130,8 +160,38 @@ fn start(terms: &Terms, secrets: &[Secret]) -> Result<Start, End> {
             function: export.function.clone(),
             arguments: export.arguments.clone(),
         }),
-        listeners: 0..0,
+        sockets: Vec::new(),
     })
+}
+
+/// Whether a socket has attested TLS.
+fn has_attested(terms: &Terms) -> bool {
+    terms.sockets.iter().any(|socket| socket.attested.is_some())
+}
+
+/// Opens the sockets of a deployment.
+fn sockets(
+    job: &Job,
+    terms: &Terms,
+    secrets: &[Secret],
+    attestation: Option<Arc<dyn Attestation>>,
+) -> Result<Sockets, End> {
+    let network = Arc::new(HostNetwork { deployment: job.id.to_string() });
+    let stdio = job.stdio.clone();
+    let report = move |line: String| {
+        let _ = stdio.write(2, format!("twine: {line}\n").as_bytes());
+    };
+    Sockets::open(network, job.stdio.clone(), &terms.sockets, secrets, attestation, report)
+        .map_err(|NoSockets { cause, remedy }| refused(cause, remedy))
+}
+
+/// Returns the sockets of a deployment as its program gets them.
+fn descriptors(sockets: &Sockets) -> Vec<Socket> {
+    let descriptor = |(number, way)| match way {
+        Way::Listen => Socket::Listening(number),
+        Way::Connect => Socket::Connecting(number),
+    };
+    sockets.numbers().into_iter().map(descriptor).collect()
 }
 
 /// Returns the program's code: that of an earlier run, or else compiles the program.

@@ -114,6 +114,14 @@ impl Outside for Around {
         asked
     }
 
+    fn waker(&self) -> Result<u64, Lost> {
+        host().waker().map_err(|_| Lost)
+    }
+
+    fn wake(&self, waker: u64) {
+        host().wake(waker);
+    }
+
     fn now(&self) -> Duration {
         Duration::from_nanos(twine_sgx::time(Clock::Monotonic).unwrap_or_default())
     }
@@ -150,7 +158,7 @@ impl Outside for Around {
     }
 
     fn run(&self, job: &Job, started: &mut dyn FnMut(Box<dyn Control>)) -> message::End {
-        hosted::run(job, &self.state, started)
+        hosted::run(job, &self.state, &self.target, started)
     }
 
     fn keep(&self, job: &Job) -> Result<(), String> {

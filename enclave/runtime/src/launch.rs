@@ -14,7 +14,7 @@ use std::thread;
 use twine_boundary::Error as BoundaryError;
 use twine_engine::{
     self as engine, Compiled, Ended, EngineConfig, Guarded, Identified, Invoke, Limits, Linked,
-    Start,
+    Socket, Start,
 };
 use twine_evidence::bytes::Bytes;
 use twine_evidence::manifest::Refusal;
@@ -130,6 +130,14 @@ fn limits(launch: &Launch) -> Limits {
     }
 }
 
+/// Limit on the listening sockets of a launch request. A program has fewer descriptors.
+const MAX_LISTENERS: u64 = 1 << 16;
+
+/// The number of listening sockets of a launch request.
+pub(crate) fn listeners(launch: &Launch) -> u64 {
+    launch.listeners.min(MAX_LISTENERS)
+}
+
 fn start(launch: &Launch, environment: &Environment) -> Start {
     let invoke = launch.invoke.as_ref().map(|invoke| Invoke {
         function: invoke.function.clone(),
@@ -139,7 +147,9 @@ fn start(launch: &Launch, environment: &Environment) -> Start {
         arguments: launch.arguments.clone(),
         environment: environment.variables(),
         invoke,
-        listeners: FIRST_SOCKET..FIRST_SOCKET.saturating_add(launch.listeners),
+        sockets: (FIRST_SOCKET..FIRST_SOCKET.saturating_add(listeners(launch)))
+            .map(Socket::Listening)
+            .collect(),
     }
 }
 
@@ -236,7 +246,8 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         compiled
     };
     // Most runs have neither a manifest nor evidence, and need none of both.
-    let terms = || terms(launch, &environment, compiled.sha256());
+    let held = signed.as_ref().map(|signed| &signed.manifest().terms);
+    let terms = || terms(launch, &environment, compiled.sha256(), held);
     let engine = || engine_of(&compiled);
     let deployment = match &signed {
         None => None,

@@ -40,8 +40,11 @@ mod launch;
 #[cfg(target_env = "sgx")]
 mod mounts;
 #[cfg(target_env = "sgx")]
-#[expect(dead_code, reason = "until something verifies peers")]
+mod network;
+#[cfg(target_env = "sgx")]
 mod peer;
+#[cfg(target_env = "sgx")]
+mod peering;
 #[cfg(target_env = "sgx")]
 mod sealing_keys;
 #[cfg(target_env = "sgx")]

@@ -1,7 +1,9 @@
 //! The terms of a launch, from the launch request: the one place where they are made. What starts
 //! the program, opens its mounts and reports its end takes the same request.
 
+use crate::launch::listeners;
 use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::sockets::{Socket, Way};
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -45,8 +47,19 @@ impl Environment {
     }
 }
 
-/// Returns the terms of a launch of the program with this hash.
-pub(crate) fn terms(launch: &Launch, environment: &Environment, program: [u8; 32]) -> Terms {
+/// Returns the terms of a launch of the program with this hash. `held` are the terms of its manifest:
+/// the sockets of a launch request have no names and no wishes, so they get those of the manifest, if
+/// they are as many and all that it says is that they listen.
+pub(crate) fn terms(
+    launch: &Launch,
+    environment: &Environment,
+    program: [u8; 32],
+    held: Option<&Terms>,
+) -> Terms {
+    let count = usize::try_from(listeners(launch)).unwrap_or(usize::MAX);
+    let is_plain = |socket: &Socket| socket.way == Way::Listen && !socket.has_tls();
+    let sockets = held.map(|held| &held.sockets);
+    let sockets = sockets.filter(|sockets| sockets.len() == count && sockets.iter().all(is_plain));
     let launch::Limits { memory, fuel, timeout, interrupts } = launch.limits;
     let launch::Diagnostics { backtraces, statistics } = launch.diagnostics;
     let launch::Streams { stdin, stdout, stderr } = launch.streams;
@@ -65,7 +78,7 @@ pub(crate) fn terms(launch: &Launch, environment: &Environment, program: [u8; 32
         }),
         streams: Streams { stdin: stream(stdin), stdout: stream(stdout), stderr: stream(stderr) },
         mounts: launch.mounts.iter().map(mount).collect(),
-        listeners: launch.listeners,
+        sockets: sockets.cloned().unwrap_or_else(|| vec![Socket::default(); count]),
         limits: Limits { memory, fuel, timeout, interrupts },
         diagnostics: Diagnostics { backtraces, statistics },
     }

@@ -21,7 +21,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
-use twine_host::{Attestation, NoQuote, Platform, Resources, State};
+use twine_host::{
+    Attestation, ConnectRule, ListenRule, Network, NoQuote, Platform, Resources, State,
+};
 use twine_protocol::launch::{End, Launch};
 use twine_protocol::task::{HostTask, Task};
 use twine_protocol::wire::Issuer;
@@ -65,6 +67,16 @@ pub(crate) struct Arguments {
     // For the evidence of peers, which programs in the enclave verify.
     #[command(flatten)]
     collateral: collateral::Options,
+
+    /// Let programs listen on this address of the machine, and on these ports [default: all], such as
+    /// 0.0.0.0:8000-8999 or [::]:443. May be given several times [default: they listen nowhere]
+    #[arg(long = "allow-listen", value_name = "ADDRESS[:PORTS]")]
+    allow_listen: Vec<ListenRule>,
+
+    /// Let programs connect to this host, and to these ports [default: all], such as
+    /// db.example.com:5432, *.example.com:443 or *. May be given several times [default: to nobody]
+    #[arg(long = "allow-connect", value_name = "HOST[:PORTS]")]
+    allow_connect: Vec<ConnectRule>,
 
     #[command(flatten)]
     target: Target,
@@ -173,6 +185,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let resources = Resources {
         listeners: vec![listener],
         state: Some(state),
+        network: Network {
+            listen: arguments.allow_listen,
+            connect: arguments.allow_connect,
+            log: |line| print_error!("{line}"),
+        },
         attestation: Some(Box::new(Served(prover))),
         ..Resources::default()
     };

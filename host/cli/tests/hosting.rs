@@ -2,15 +2,13 @@
 
 mod common;
 
-use common::owner::Owner;
-use common::{Ended, Folder, built, ended, run_with_input, twine};
+use common::hosting::{Deployer, Host};
+use common::{Folder, built, ended, run_with_input, twine};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 /// Copies standard input to standard output, and exits with 7.
 const ECHO: &str = r#"(module
@@ -47,126 +45,6 @@ const GREEDY: &str = r#"(module
 
 /// Traps.
 const TRAP: &str = r#"(module (memory (export "memory") 1) (func (export "_start") unreachable))"#;
-
-/// A `twine host`, which ends with the test.
-struct Host {
-    child: Child,
-    address: String,
-    log: Arc<Mutex<String>>,
-    state: Folder,
-}
-
-impl Host {
-    fn start(options: &[&str]) -> Host {
-        Host::in_folder(Folder::new(), options)
-    }
-
-    fn in_folder(state: Folder, options: &[&str]) -> Host {
-        let mut command = twine();
-        command.args(["host", "--listen", "127.0.0.1:0", "--state"]).arg(state.path());
-        command.args(options).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let log = Arc::new(Mutex::new(String::new()));
-        let mut address = None;
-        while address.is_none() {
-            let line = lines.next().expect("the host says where it listens").unwrap();
-            log.lock().unwrap().push_str(&format!("{line}\n"));
-            let rest = line.strip_prefix("<6>listening on ");
-            address = rest.and_then(|rest| rest.split(',').next().map(str::to_owned));
-        }
-        let copy = log.clone();
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                copy.lock().unwrap().push_str(&format!("{line}\n"));
-            }
-        });
-        Host { child, address: address.unwrap(), log, state }
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    /// Sends a signal, and returns the exit code.
-    fn end(&mut self, signal: &str) -> Option<i32> {
-        let kill = format!("kill -{signal} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        self.child.wait().unwrap().code()
-    }
-
-    /// Ends it at once, and starts another one with the same state.
-    fn restart(mut self) -> Host {
-        self.end("KILL");
-        let state = std::mem::replace(&mut self.state, Folder::new());
-        Host::in_folder(state, &[])
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// An owner with manifests for programs on a host.
-struct Deployer(Owner);
-
-impl Deployer {
-    fn new() -> Deployer {
-        Deployer(Owner::new("ed25519"))
-    }
-
-    /// Writes a program, and signs a manifest for it with these options.
-    fn program(&self, name: &str, text: &str, options: &[&str]) {
-        let program = format!("{name}.wat");
-        self.0.folder().file(&program, text);
-        let usual = ["--elsewhere", "--root", "simulation", "--max-memory", "16MiB"];
-        self.0.init(name, &program, &[&usual[..], options].concat(), &[]);
-        self.0.sign(name);
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = twine();
-        command.current_dir(self.0.folder().path()).args(arguments).args(["--key", "owner.pem"]);
-        command
-    }
-
-    fn deploy(&self, host: &Host, name: &str, options: &[&str], input: &[u8]) -> Ended {
-        let (manifest, program) = (format!("{name}.manifest"), format!("{name}.wat"));
-        let usual = ["deploy", "--quiet", &host.address, &manifest, &program];
-        run_with_input(&mut self.command(&[&usual[..], options].concat()), input)
-    }
-
-    /// Runs one of the commands that look after a deployment.
-    fn manage(&self, host: &Host, command: &str, name: &str, options: &[&str]) -> Ended {
-        let manifest = format!("{name}.manifest");
-        let usual = [command, "--quiet", &manifest, "--at", &host.address];
-        ended(self.command(&[&usual[..], options].concat()).output().unwrap())
-    }
-
-    /// Waits until `twine ps` shows a deployment in this state.
-    fn wait(&self, host: &Host, name: &str, state: &str) {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            let shown = self.manage(host, "ps", name, &[]);
-            let line = shown.out.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-            if line.contains(state) {
-                return;
-            }
-            assert!(Instant::now() < end, "{name} is not {state}: {shown:?}");
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn sqlite(&self, host: &Host, database: &str, sql: &str) -> Ended {
-        let mut command = twine();
-        command.current_dir(self.0.folder().path());
-        let own = ["--simulation", "--owner-key", "owner.pem", "--quiet", database, sql];
-        ended(command.args(["sqlite", "--at", &host.address]).args(own).output().unwrap())
-    }
-}
 
 #[test]
 fn a_program_runs_elsewhere_as_if_it_were_here() {

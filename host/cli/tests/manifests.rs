@@ -63,7 +63,8 @@ fn a_manifest_has_the_options_of_the_run_and_what_the_host_chooses_is_left_out()
     assert_eq!(terms["arguments"], serde_json::json!(["app.wat", "--flag", "b c"]));
     assert_eq!(terms["environment"][0], serde_json::json!({ "name": "HOME", "value": "/data" }));
     assert_eq!(terms["secrets"], serde_json::json!(["TOKEN"]));
-    assert_eq!(terms["listeners"], 1);
+    let listens = serde_json::json!([{ "name": "listen-1", "way": "listen", "port": 8080 }]);
+    assert_eq!(terms["sockets"], listens);
     let streams = serde_json::json!({ "stdin": "none", "stdout": "host", "stderr": "none" });
     assert_eq!(terms["streams"], streams);
     let limits = serde_json::json!({

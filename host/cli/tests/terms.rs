@@ -70,7 +70,7 @@ fn manifest() -> Manifest {
                 mount("/data", MountKind::Volume, Some(KeyPolicy::Deployment), false, None),
                 mount("/tmp", MountKind::Memory, None, false, Some(1 << 20)),
             ],
-            listeners: 0,
+            sockets: Vec::new(),
             limits: terms::Limits { fuel: Some(1_000_000), ..terms::Limits::default() },
             diagnostics: terms::Diagnostics::default(),
         },

@@ -37,6 +37,9 @@ use twine_hosting::{
 /// The host's number of the listening socket.
 pub const LISTENER: u64 = 3;
 
+/// The host's number of the waker.
+pub const WAKER: u64 = 2;
+
 /// How long anything in a test may take.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -244,6 +247,8 @@ pub struct Faults {
     pub slow_evidence: AtomicU64,
     /// The least size of evidence, in bytes.
     pub long_evidence: AtomicUsize,
+    /// Whether waits are as long as the enclave asks for.
+    pub sleeps: AtomicBool,
     /// Whether there is no evidence.
     pub no_evidence: AtomicBool,
     /// How many bytes a send takes at most; 0 for all.
@@ -252,6 +257,7 @@ pub struct Faults {
 
 /// The enclave's surroundings.
 pub struct World {
+    waker: std::os::fd::OwnedFd,
     listener: TcpListener,
     sockets: Mutex<HashMap<u64, Arc<TcpStream>>>,
     next: AtomicU64,
@@ -263,6 +269,8 @@ pub struct World {
     pub records: Mutex<Records>,
     pub log: Mutex<Vec<String>>,
     pub faults: Faults,
+    /// How many times the event loop waited.
+    pub polls: AtomicUsize,
     pub live: AtomicUsize,
     pub runs: AtomicUsize,
     pub most_live: AtomicUsize,
@@ -273,9 +281,18 @@ pub struct World {
 }
 
 /// A key for TLS.
-struct Key {
-    key: Arc<SigningKey<P256>>,
+pub struct Key {
+    pub key: Arc<SigningKey<P256>>,
     spki: Vec<u8>,
+}
+
+impl Key {
+    pub fn new() -> Self {
+        let key = SigningKey::<P256>::generate().unwrap();
+        let mut room = [0; 128];
+        let spki = key.to_spki_der(&mut room).unwrap().to_vec();
+        Key { key: Arc::new(key), spki }
+    }
 }
 
 impl PublicKeyData for Key {
@@ -400,7 +417,22 @@ impl Outside for World {
         self.sockets.lock().unwrap().remove(&socket);
     }
 
+    fn waker(&self) -> Result<u64, Lost> {
+        Ok(WAKER)
+    }
+
+    fn wake(&self, waker: u64) {
+        assert_eq!(waker, WAKER);
+        rustix::io::write(&self.waker, &1_u64.to_ne_bytes()).unwrap();
+    }
+
     fn poll(&self, waiting: &mut [Waiting], time: Option<Duration>) -> bool {
+        self.polls.fetch_add(1, Ordering::SeqCst);
+        // Else a test with another clock would wait for the right one.
+        let time = match self.faults.sleeps.load(Ordering::SeqCst) {
+            true => time,
+            false => time.map(|time| time.min(Duration::from_millis(50))),
+        };
         let none = self.faults.none_ready.load(Ordering::SeqCst);
         if none > 0 {
             self.faults.none_ready.store(none - 1, Ordering::SeqCst);
@@ -412,6 +444,7 @@ impl Outside for World {
         for (waiting, socket) in waiting.iter().zip(&sockets) {
             let flags = if waiting.write { PollFlags::OUT } else { PollFlags::IN };
             match socket {
+                _ if waiting.socket == WAKER => descriptors.push(PollFd::new(&self.waker, flags)),
                 Ok(socket) => descriptors.push(PollFd::new(&**socket, flags)),
                 Err(Lost) => descriptors.push(PollFd::new(&self.listener, flags)),
             }
@@ -422,6 +455,9 @@ impl Outside for World {
         let all = self.faults.all_ready.load(Ordering::SeqCst) || polled.is_err();
         for (waiting, descriptor) in waiting.iter_mut().zip(&descriptors) {
             waiting.ready = all || !descriptor.revents().is_empty();
+            if waiting.ready && waiting.socket == WAKER {
+                let _ = rustix::io::read(&self.waker, &mut [0; 8]);
+            }
         }
         descriptors.last().is_some_and(|asked| !asked.revents().is_empty())
             && (&self.asked).read(&mut [0]).is_ok()
@@ -572,7 +608,9 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let (ask, asked) = UnixStream::pair().unwrap();
         asked.set_nonblocking(true).unwrap();
+        let flags = rustix::event::EventfdFlags::NONBLOCK;
         let world = Arc::new(World {
+            waker: rustix::event::eventfd(0, flags).unwrap(),
             listener,
             sockets: Mutex::default(),
             next: AtomicU64::new(LISTENER + 1),
@@ -583,6 +621,7 @@ impl Server {
             records: Mutex::new(records),
             log: Mutex::default(),
             faults: Faults::default(),
+            polls: AtomicUsize::new(0),
             live: AtomicUsize::new(0),
             runs: AtomicUsize::new(0),
             most_live: AtomicUsize::new(0),

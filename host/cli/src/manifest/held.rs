@@ -10,6 +10,7 @@ use std::path::Path;
 use twine_evidence::bytes::Bytes;
 use twine_evidence::manifest::Manifest;
 use twine_evidence::signed::Signed;
+use twine_evidence::sockets::{Socket, Way};
 use twine_evidence::terms::{self, MountKind, Terms};
 use twine_protocol::key::Sealing;
 use twine_protocol::launch::{Diagnostics, Invoke, Limits, Source, Stream, Streams};
@@ -116,17 +117,26 @@ impl Held {
         }
     }
 
-    /// Checks that there are as many listening sockets as the manifest says.
+    /// Checks that there are as many listening sockets as the manifest says, and that it has no others.
     ///
     /// # Errors
-    /// There are more, or fewer.
+    /// There are more, or fewer, or others.
     pub(crate) fn check_listeners(&self, given: usize) -> Result<(), Failure> {
-        let wanted = self.terms().listeners;
-        if given as u64 == wanted {
+        let sockets = &self.terms().sockets;
+        let is_other = |socket: &&Socket| socket.has_tls() || socket.way == Way::Connect;
+        if let Some(Socket { name, way, .. }) = sockets.iter().find(is_other) {
+            let what = if *way == Way::Connect { "connects" } else { "has TLS" };
+            return Err(Failure::usage(
+                format!("the manifest's socket {name} {what}, which a local run does not offer"),
+                "run it on a host: `twine host`, then `twine deploy`",
+            ));
+        }
+        let wanted = sockets.len();
+        if given == wanted {
             return Ok(());
         }
-        let remedy = match given as u64 > wanted {
-            true => format!("leave out {} of them", given as u64 - wanted),
+        let remedy = match given > wanted {
+            true => format!("leave out {} of them", given - wanted),
             false => "give each listener an address: --listen 127.0.0.1:8080".to_owned(),
         };
         Err(Failure::usage(

@@ -22,6 +22,7 @@ use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
 use twine_evidence::owner::Algorithm;
 use twine_evidence::platform::{Platform, Root};
+use twine_evidence::sockets::Socket;
 use twine_evidence::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -95,13 +96,14 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     files: mounts::Mounts,
 
-    /// Give the program a listening socket, whose address the host chooses
+    /// Give the program a listening socket, whose connections have no TLS until the manifest says
+    /// so. The host chooses the address; the port is a wish
     #[arg(long = "listen", alias = "tcplisten", value_name = "ADDRESS")]
     listen: Vec<String>,
 
     /// Write it for `twine deploy`: streams lead to the owner, the image is the one of `twine host`,
     /// and memory is limited to 256MiB unless --max-memory says otherwise
-    #[arg(long, conflicts_with_all = ["streams", "listen", "folders"])]
+    #[arg(long, conflicts_with_all = ["streams", "folders"])]
     elsewhere: bool,
 
     /// Root of trust of the machines to deploy to: Intel's, or that of simulated SGX, which protects
@@ -296,7 +298,7 @@ fn terms(arguments: &Arguments, source: Source) -> Result<Terms, Failure> {
             stderr: stream(StreamName::Stderr),
         },
         mounts: mounts(&arguments.files)?,
-        listeners: arguments.listen.len() as u64,
+        sockets: sockets(&arguments.listen),
         limits: Limits {
             memory,
             fuel: arguments.limits.fuel,
@@ -344,6 +346,18 @@ fn environment(given: &[String]) -> Result<Vec<Variable>, Failure> {
         values.insert(variable(name)?, Bytes::from(&*value));
     }
     Ok(values.into_iter().map(|(name, value)| Variable { name, value }).collect())
+}
+
+/// Returns sockets that listen without TLS on the ports of these addresses.
+fn sockets(addresses: &[String]) -> Vec<Socket> {
+    let port =
+        |address: &String| address.rsplit(':').next()?.parse().ok().filter(|port| *port != 0);
+    let socket = |(at, address)| Socket {
+        name: format!("listen-{at}"),
+        port: port(address),
+        ..Socket::default()
+    };
+    (1..).zip(addresses).map(socket).collect()
 }
 
 fn mounts(files: &mounts::Mounts) -> Result<Vec<Mount>, Failure> {

@@ -8,6 +8,7 @@ mod mounts;
 mod read;
 mod sign;
 mod signed_file;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod warnings;

@@ -1,7 +1,7 @@
 //! Translates a manifest from TOML, as owners write it, into the form that they sign.
 
 use super::document::{Document, Place, Problem, Recorded, Table, Value};
-use super::{hosts, mounts};
+use super::{hosts, mounts, sockets};
 use crate::input::{self, MAX_TEXT_BYTES};
 use crate::owner_key::public_from_pem;
 use crate::size;
@@ -64,7 +64,7 @@ fn manifest(
         .need("owner", "name the owner's public key: owner = \"owner.pub\"")
         .and_then(|value| public_key(&value, folder));
     let file = root.take("program-file").map(|value| value.text().map(str::to_owned)).transpose();
-    let terms = terms(&mut root);
+    let terms = terms(&mut root, folder);
     let images = root
         .need("images", "name one: [[images]], with measurement = its MRENCLAVE")
         .and_then(|value| images(&value));
@@ -99,7 +99,7 @@ fn manifest(
     Ok((manifest, owner, file?))
 }
 
-fn terms(root: &mut Table<'_, '_>) -> Result<Terms, Recorded> {
+fn terms(root: &mut Table<'_, '_>, folder: &Path) -> Result<Terms, Recorded> {
     let program = root
         .need("program", "give the program's SHA-256, which `twine measure PROGRAM` prints")
         .and_then(|value| measured(&value));
@@ -110,7 +110,8 @@ fn terms(root: &mut Table<'_, '_>) -> Result<Terms, Recorded> {
     let export = root.take("export").map(export).transpose();
     let streams = root.take("streams").map_or(Ok(NO_STREAMS), streams);
     let mounts = root.take("mounts").map_or(Ok(Vec::new()), |value| mounts::read(&value));
-    let listeners = root.take("listeners").map_or(Ok(0), Value::into_number);
+    let secret_names = secrets.as_deref().unwrap_or_default();
+    let sockets = sockets::read(root, &sockets::Around { folder, secrets: secret_names });
     let limits = root.take("limits").map_or(Ok(Limits::default()), limits);
     let diagnostics = root.take("diagnostics").map_or(Ok(Diagnostics::default()), diagnostics);
     Ok(Terms {
@@ -121,7 +122,7 @@ fn terms(root: &mut Table<'_, '_>) -> Result<Terms, Recorded> {
         export: export?,
         streams: streams?,
         mounts: mounts?,
-        listeners: listeners?,
+        sockets: sockets?,
         limits: limits?,
         diagnostics: diagnostics?,
     })
@@ -280,7 +281,16 @@ fn limits(value: Value<'_, '_>) -> Result<Limits, Recorded> {
 
 /// Reads a switch, which is off if the table does not have it.
 pub(super) fn flag(table: &mut Table<'_, '_>, key: &'static str) -> Result<bool, Recorded> {
-    table.take(key).map_or(Ok(false), |value| value.boolean())
+    flag_or(table, key, false)
+}
+
+/// Reads a switch, which is at `default` if the table does not have it.
+pub(super) fn flag_or(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    default: bool,
+) -> Result<bool, Recorded> {
+    table.take(key).map_or(Ok(default), |value| value.boolean())
 }
 
 fn diagnostics(value: Value<'_, '_>) -> Result<Diagnostics, Recorded> {
@@ -298,7 +308,7 @@ fn demands(value: Value<'_, '_>) -> Result<Demands, Recorded> {
     Ok(Demands { allow_debug: debug?, allow_writable_code: writable? })
 }
 
-fn images(value: &Value<'_, '_>) -> Result<Vec<AllowedImage>, Recorded> {
+pub(super) fn images(value: &Value<'_, '_>) -> Result<Vec<AllowedImage>, Recorded> {
     let images = value.array()?;
     if images.is_empty() {
         return Err(value.problem("no image is allowed", "name one by its measurement"));

@@ -8,6 +8,7 @@ use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
 use twine_evidence::platform::{Platform, Root, TcbStatus};
+use twine_evidence::sockets::{Certificate, Peers, Socket, Trust, Way};
 use twine_evidence::terms::{
     Diagnostics, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
 };
@@ -46,7 +47,7 @@ pub(super) fn example() -> Manifest {
                 mount("/data", MountKind::Volume, Some(KeyPolicy::Deployment), None),
                 mount("/tmp", MountKind::Memory, None, Some(1 << 20)),
             ],
-            listeners: 0,
+            sockets: Vec::new(),
             limits: Limits { fuel: Some(1000), ..Limits::default() },
             diagnostics: Diagnostics::default(),
         },
@@ -104,7 +105,7 @@ fn whatever_a_manifest_does_not_name_is_off() {
         export: None,
         streams: Streams { stdin: Stream::None, stdout: Stream::None, stderr: Stream::None },
         mounts: Vec::new(),
-        listeners: 0,
+        sockets: Vec::new(),
         limits: Limits::default(),
         diagnostics: Diagnostics::default(),
     };
@@ -160,7 +161,7 @@ const TABLES: &str = r#"
 fn every_key_is_read() {
     let smallest = smallest();
     let text = format!(
-        "arguments = [\"app\"]\nsecrets = [\"TOKEN\"]\nlisteners = 2\nprogram-file = \"a\"\n\
+        "arguments = [\"app\"]\nsecrets = [\"TOKEN\"]\nprogram-file = \"a\"\n\
          {smallest}{TABLES}"
     );
     let read = read(&text, Path::new(".")).unwrap();
@@ -194,7 +195,6 @@ fn every_key_is_read() {
             mount("/host", MountKind::Folder, None, false, None),
         ]
     );
-    assert_eq!(terms.listeners, 2);
     let (memory, fuel, timeout) = (Some(64 << 20), Some(1000), Some(5_000_000_000));
     assert_eq!(terms.limits, Limits { memory, fuel, timeout, interrupts: true });
     assert_eq!(terms.diagnostics, Diagnostics { backtraces: true, statistics: true });
@@ -279,7 +279,7 @@ fn a_wrong_value_is_refused_with_a_remedy() {
         ("color = 1", "`color` is no key of a manifest", "arguments"),
         ("arguments = \"a\"", "a list is wanted", "[ and ]"),
         ("arguments = [\"\\u0000\"]", "NUL", "leave"),
-        ("listeners = -1", "negative", "from 0 to"),
+        ("listeners = 1", "no key of a manifest", "listen"),
         ("secrets = [\"A\", \"A\"]", "named twice", "once"),
         ("secrets = [\"A=b\"]", "no name of a variable", "HOME"),
     ] {
@@ -325,6 +325,111 @@ fn a_mount_with_parts_of_another_kind_or_without_its_own_is_refused() {
         ),
     ] {
         refused("", &format!("[[mounts]]\n{mount}"), cause, remedy);
+    }
+}
+
+/// A certificate, as far as a manifest looks at it.
+const ROOT: &str = "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
+
+/// Sockets of each kind.
+pub(super) fn sockets() -> Vec<Socket> {
+    let listen = |name: &str, port| Socket { name: name.into(), port, ..Socket::default() };
+    let connect = |name: &str, host: &str| Socket {
+        way: Way::Connect,
+        host: Some(host.into()),
+        ..listen(name, Some(5432))
+    };
+    let peers = Peers { deployments: vec!["a".into(), "b".into()], ..Peers::default() };
+    let exact = Peers {
+        owner: Some(owner_key::public_from_pem(OTHER.as_bytes()).unwrap().id()),
+        images: vec![AllowedImage {
+            measurement: Some(Digest::of(b"other image")),
+            min_svn: Some(3),
+            ..AllowedImage::default()
+        }],
+        least_version: 2,
+        ..peers.clone()
+    };
+    let trust = Trust { roots: ROOT.into(), name: Some("db.example".into()) };
+    let certificate = Certificate { chain: "TOKEN".into(), key: "TOKEN".into() };
+    vec![
+        listen("plain", None),
+        Socket { certificate: Some(certificate), ..listen("web", Some(443)) },
+        Socket { attested: Some(Peers { stale: true, ..peers }), ..listen("inner", Some(7000)) },
+        connect("dns", "::1"),
+        Socket { trust: Some(trust), ..connect("db", "10.0.0.1") },
+        Socket { attested: Some(exact), ..connect("other", "other.example") },
+    ]
+}
+
+#[test]
+fn sockets_of_each_kind_are_read() {
+    let tables = format!(
+        "[[connect]]\nname = \"dns\"\naddress = \"[::1]:5432\"\ntls = \"none\"\n\
+         [[connect]]\nname = \"db\"\naddress = \"10.0.0.1:5432\"\ntls = \"certificate\"\n\
+         roots = '''\nsubject=x\n{ROOT}'''\nserver-name = \"db.example\"\n\
+         [[listen]]\nname = \"plain\"\ntls = \"none\"\n\
+         [[listen]]\nname = \"web\"\nport = 443\ntls = \"certificate\"\ncertificate = \"TOKEN\"\n\
+         key = \"TOKEN\"\n\
+         [[listen]]\nname = \"inner\"\nport = 7000\ntls = \"attested\"\ndeployments = [\"a\", \"b\"]\n\
+         fresh = false\n\
+         [[connect]]\nname = \"other\"\naddress = \"other.example:5432\"\ntls = \"attested\"\n\
+         deployments = [\"a\", \"b\"]\nowner = '''\n{OTHER}'''\nleast-version = 2\n\
+         images = [{{ measurement = \"{}\", min-svn = 3 }}]\n",
+        Digest::of(b"other image")
+    );
+    let text = format!("secrets = [\"TOKEN\"]\n{}{tables}", smallest());
+    let read = read(&text, Path::new(".")).unwrap();
+    assert_eq!(read.manifest.terms.sockets, sockets());
+}
+
+#[test]
+fn a_socket_with_parts_of_another_kind_or_without_its_own_is_refused() {
+    for (socket, cause, remedy) in [
+        ("[[listen]]\ntls = \"none\"", "`name` is missing", "web"),
+        ("[[listen]]\nname = \"a/b\"\ntls = \"none\"", "no name of a socket", "letters"),
+        ("[[listen]]\nname = \"a\"", "`tls` is missing", "attested"),
+        ("[[listen]]\nname = \"a\"\ntls = \"yes\"", "no kind of TLS", "certificate"),
+        ("[[listen]]\nname = \"a\"\ntls = \"none\"\nport = 0", "0 is no port", "leave"),
+        ("[[listen]]\nname = \"a\"\ntls = \"none\"\nport = 65536", "too large", "65535"),
+        ("[[listen]]\nname = \"a\"\ntls = \"none\"\nkey = \"K\"", "`key` is no key", "port"),
+        ("[[listen]]\nname = \"a\"\ntls = \"certificate\"", "`certificate` is missing", "secret"),
+        (
+            "[[listen]]\nname = \"a\"\ntls = \"certificate\"\ncertificate = \"C\"\nkey = \"K\"",
+            "none of `secrets`",
+            "--secret",
+        ),
+        ("[[listen]]\nname = \"a\"\ntls = \"attested\"", "`deployments` is missing", "at the"),
+        (
+            "[[listen]]\nname = \"a\"\ntls = \"attested\"\ndeployments = []",
+            "names no deployment",
+            "at least one",
+        ),
+        ("[[connect]]\nname = \"a\"\ntls = \"none\"", "`address` is missing", "5432"),
+        (
+            "[[connect]]\nname = \"a\"\ntls = \"none\"\naddress = \"db\"",
+            "no host with a port",
+            "[::1]:5432",
+        ),
+        (
+            "[[connect]]\nname = \"a\"\ntls = \"certificate\"\naddress = \"db:1\"\nroots = \"-----BEGIN\"",
+            "it has no certificate",
+            "PEM",
+        ),
+        (
+            "[[connect]]\nname = \"a\"\ntls = \"attested\"\naddress = \"db:1\"\n\
+             deployments = [\"b\"]\nfresh = false",
+            "`fresh` is no key",
+            "owner",
+        ),
+        (
+            "[[listen]]\nname = \"a\"\ntls = \"none\"\n[[connect]]\nname = \"a\"\ntls = \"none\"\n\
+             address = \"db:1\"",
+            "another socket has the name a",
+            "its own",
+        ),
+    ] {
+        refused("", socket, cause, remedy);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use twine_evidence::manifest::{AllowedImage, Manifest, Restart};
 use twine_evidence::platform::{Root, TcbStatus};
+use twine_evidence::sockets::{Socket, Way};
 use twine_evidence::terms::{Mount, MountKind, Stream};
 
 /// Something in a manifest that weakens it. The owner may want it.
@@ -38,12 +39,7 @@ pub(crate) fn warnings(manifest: &Manifest) -> Vec<Warning> {
     if terms.export.is_some() {
         warn("export".into(), "the host reads the results of the function");
     }
-    if terms.listeners > 0 {
-        warn(
-            "listeners".into(),
-            "the host reads and changes what the connections carry, unless the program encrypts it",
-        );
-    }
+    of_sockets(&terms.sockets, &mut warn);
     if terms.limits.timeout.is_some() {
         warn("limits.timeout".into(), "the host's clock measures it, so the host chooses when");
     }
@@ -90,6 +86,27 @@ pub(crate) fn warnings(manifest: &Manifest) -> Vec<Warning> {
         warn("platform.statuses".into(), "machines with known faults may hold the deployment");
     }
     found
+}
+
+fn of_sockets(sockets: &[Socket], warn: &mut impl FnMut(String, &str)) {
+    for (way, key) in [(Way::Listen, "listen"), (Way::Connect, "connect")] {
+        let sockets = sockets.iter().filter(|socket| socket.way == way);
+        for (at, socket) in sockets.enumerate() {
+            if !socket.has_tls() {
+                warn(
+                    format!("{key}[{at}].tls"),
+                    "the host reads and changes what the connections carry, unless the program \
+                     encrypts it",
+                );
+            }
+            if socket.attested.as_ref().is_some_and(|peers| peers.stale) {
+                warn(
+                    format!("{key}[{at}].fresh"),
+                    "whoever has the key of an old certificate passes, also after the enclave's end",
+                );
+            }
+        }
+    }
 }
 
 fn of_mount(at: usize, mount: &Mount, warn: &mut impl FnMut(String, &str)) {
@@ -159,7 +176,7 @@ mod tests {
             (|manifest| manifest.terms.streams.stdin = Stream::Host, &["streams.stdin"]),
             (|manifest| manifest.terms.streams.stdout = Stream::Host, &["streams.stdout"]),
             (|manifest| manifest.terms.streams.stderr = Stream::Host, &["streams.stderr"]),
-            (|manifest| manifest.terms.listeners = 1, &["listeners"]),
+            (|manifest| manifest.terms.sockets = sockets(), &["listen[0].tls", "connect[0].tls"]),
             (|manifest| manifest.terms.limits.timeout = Some(1), &["limits.timeout"]),
             (|manifest| manifest.terms.limits.interrupts = true, &["limits.interrupts"]),
             (|manifest| manifest.terms.diagnostics.backtraces = true, &["diagnostics.backtraces"]),
@@ -188,6 +205,12 @@ mod tests {
         for (change, wanted) in cases {
             assert_eq!(paths(change), wanted);
         }
+    }
+
+    /// Sockets without TLS.
+    fn sockets() -> Vec<Socket> {
+        let connects = Socket { way: Way::Connect, ..Socket::default() };
+        vec![connects, Socket::default()]
     }
 
     #[test]

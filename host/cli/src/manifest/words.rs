@@ -1,6 +1,7 @@
 //! Says in words what a manifest allows.
 
 use super::mounts::KEY;
+use super::sockets::tls_name;
 use super::write::kind_name;
 use crate::owner_key::algorithm_name;
 use std::fmt;
@@ -10,6 +11,7 @@ use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{AllowedImage, Manifest, Restart};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{Platform, Root};
+use twine_evidence::sockets::{Peers, Socket, Way};
 use twine_evidence::terms::{Limits, Mount, Stream};
 
 /// A manifest, to be shown in words.
@@ -98,6 +100,57 @@ fn mount(mount: &Mount) -> String {
     parts.join(", ")
 }
 
+/// Says who may be at the other end of a socket with attested TLS.
+fn peers(peers: &Peers) -> String {
+    let Peers { owner, deployments, images, least_version, stale } = peers;
+    let owner = owner.map_or("the same owner".into(), |owner| format!("the owner {owner}"));
+    let mut parts = vec![format!("{} of {owner}", deployments.join(" or "))];
+    if *least_version > 0 {
+        parts.push(format!("version {least_version} or newer"));
+    }
+    match &images[..] {
+        [] => parts.push("in the images below".into()),
+        images => parts.extend(images.iter().map(image)),
+    }
+    if *stale {
+        parts.push("also with old evidence".into());
+    }
+    parts.join(", ")
+}
+
+fn socket(socket: &Socket, descriptor: usize) -> String {
+    let Socket { name, way: _, host, port, certificate, trust, attested } = socket;
+    let mut parts = vec![format!("{name}: descriptor {descriptor}")];
+    parts.push(match (host, port) {
+        (Some(host), Some(port)) => format!("to {} port {port}", host.escape_debug()),
+        (_, Some(port)) => format!("port {port}"),
+        (_, None) => "a port of the host's choice".into(),
+    });
+    parts.push(format!("TLS {}", tls_name(socket)));
+    parts.extend(certificate.as_ref().map(|certificate| {
+        format!("of the secrets {} and {}", certificate.chain.escaped(), certificate.key.escaped())
+    }));
+    parts.extend(trust.as_ref().map(|trust| match &trust.name {
+        Some(name) => format!("by the manifest's roots, for {}", name.escape_debug()),
+        None => "by the manifest's roots".into(),
+    }));
+    parts.extend(attested.as_ref().map(peers));
+    parts.join(", ")
+}
+
+/// The sockets, in the order of their descriptors.
+fn sockets(manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let terms = &manifest.terms;
+    let of = |way| terms.sockets.iter().filter(move |socket| socket.way == way);
+    let first = 3 + terms.mounts.len();
+    let sockets = of(Way::Listen).chain(of(Way::Connect));
+    let title = |one: &Socket| match one.way {
+        Way::Listen => "listens",
+        Way::Connect => "connects",
+    };
+    sockets.zip(first..).map(|(one, at)| (title(one), socket(one, at))).collect()
+}
+
 fn image(image: &AllowedImage) -> String {
     let AllowedImage { measurement, signer, product, min_svn } = *image;
     let mut parts = Vec::new();
@@ -148,8 +201,8 @@ impl Words<'_> {
             ("standard error", stream(streams.stderr, "to")),
         ]);
         lines.extend(terms.mounts.iter().map(|one| ("mount", mount(one))));
+        lines.extend(sockets(self.manifest));
         lines.extend([
-            ("listeners", terms.listeners.to_string()),
             ("limits", limits(&terms.limits)),
             ("backtraces", told(terms.diagnostics.backtraces)),
             ("statistics", told(terms.diagnostics.statistics)),
@@ -184,7 +237,7 @@ impl fmt::Display for Words<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{example, for_hosts};
+    use super::super::tests::{example, for_hosts, sockets};
     use super::*;
 
     #[test]
@@ -218,6 +271,27 @@ mod tests {
         ] {
             assert!(said.lines().any(|found| found == line), "{line}\n{said}");
         }
+    }
+
+    #[test]
+    fn sockets_are_said_with_their_descriptors() {
+        let mut manifest = example();
+        manifest.terms.sockets = sockets();
+        let owner = manifest.check().unwrap();
+        let said = Words { manifest: &manifest, owner: &owner, signed: true }.to_string();
+        for line in [
+            "listens          plain: descriptor 5, a port of the host's choice, TLS none",
+            "listens          web: descriptor 6, port 443, TLS certificate, of the secrets TOKEN and \
+             TOKEN",
+            "listens          inner: descriptor 7, port 7000, TLS attested, a or b of the same owner, \
+             in the images below, also with old evidence",
+            "connects         dns: descriptor 8, to ::1 port 5432, TLS none",
+            "connects         db: descriptor 9, to 10.0.0.1 port 5432, TLS certificate, by the \
+             manifest's roots, for db.example",
+        ] {
+            assert!(said.lines().any(|found| found == line), "{line}\n{said}");
+        }
+        assert!(said.contains("version 2 or newer, MRENCLAVE"), "{said}");
     }
 
     #[test]

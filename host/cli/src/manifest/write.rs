@@ -1,14 +1,16 @@
 //! Writes a manifest in TOML, with comments, for its owner to edit.
 
 use super::mounts::KEY;
+use super::sockets::tls_name;
 use crate::owner_key::public_to_pem;
 use std::fmt::{self, Display, Write as _};
 use toml::Value;
 use twine_evidence::access::Right;
 use twine_evidence::bytes::Bytes;
-use twine_evidence::manifest::{Manifest, Restart};
+use twine_evidence::manifest::{AllowedImage, Manifest, Restart};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{Root, TcbStatus};
+use twine_evidence::sockets::{Socket, Way};
 use twine_evidence::terms::{Mount, MountKind};
 
 /// A manifest as its owner reads it.
@@ -129,8 +131,6 @@ impl Commented<'_> {
              no evidence.",
         );
         lines.set("secrets", list(terms.secrets.iter()));
-        lines.comment("The number of listening sockets. The host chooses their addresses.");
-        lines.set("listeners", terms.listeners);
         lines.comment(
             "Whether a `twine host` that was started again may start it without its owner, with the\n\
              secrets that the enclave has sealed.",
@@ -176,6 +176,9 @@ impl Commented<'_> {
         for mount in &terms.mounts {
             write_mount(lines, mount);
         }
+        for socket in &terms.sockets {
+            write_socket(lines, socket);
+        }
     }
 
     fn images(&self, lines: &mut Lines) {
@@ -187,18 +190,8 @@ impl Commented<'_> {
         lines.set("allow-writable-code", demands.allow_writable_code);
         for image in &self.manifest.images {
             lines.section("[[images]]", "An image that may hold the deployment, by its MRENCLAVE.");
-            let digest = |digest: Option<_>| digest.map(|digest| format!("\"{digest}\""));
-            if image.measurement.is_some() {
-                lines.set_or("measurement", digest(image.measurement), "");
-            }
-            if image.signer.is_some() {
-                lines.set_or("signer", digest(image.signer), "");
-            }
-            if let Some(product) = image.product {
-                lines.set("product", product);
-            }
-            if let Some(svn) = image.min_svn {
-                lines.set("min-svn", svn);
+            for (key, value) in image_entries(image) {
+                lines.set(key, value);
             }
         }
     }
@@ -268,10 +261,71 @@ fn write_mount(lines: &mut Lines, mount: &Mount) {
     lines.set("read-only", mount.read_only);
 }
 
+/// The keys of an image, with their values.
+fn image_entries(image: &AllowedImage) -> Vec<(&'static str, Value)> {
+    let AllowedImage { measurement, signer, product, min_svn } = *image;
+    let digest = |digest: twine_evidence::bytes::Digest| text(&digest.to_string());
+    let number = |number: u16| Value::from(i64::from(number));
+    [
+        ("measurement", measurement.map(digest)),
+        ("signer", signer.map(digest)),
+        ("product", product.map(number)),
+        ("min-svn", min_svn.map(number)),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key, value?)))
+    .collect()
+}
+
+fn write_socket(lines: &mut Lines, socket: &Socket) {
+    let Socket { name, way, host, port, certificate, trust, attested } = socket;
+    match way {
+        Way::Listen => lines.section(
+            "[[listen]]",
+            "A socket that listens. The host chooses the address. tls: \"attested\" for other\n\
+             deployments, \"certificate\" with one from secrets, or \"none\".",
+        ),
+        Way::Connect => lines.section("[[connect]]", "A socket that connects, at its first use."),
+    }
+    lines.set("name", text(name));
+    match (host, port) {
+        (Some(host), Some(port)) if host.contains(':') => {
+            lines.set("address", text(&format!("[{host}]:{port}")));
+        }
+        (Some(host), Some(port)) => lines.set("address", text(&format!("{host}:{port}"))),
+        (_, port) => lines.set_or("port", *port, "8443"),
+    }
+    lines.set("tls", text(tls_name(socket)));
+    if let Some(certificate) = certificate {
+        lines.set("certificate", of_bytes(&certificate.chain));
+        lines.set("key", of_bytes(&certificate.key));
+    }
+    if let Some(trust) = trust {
+        lines.set("roots", text(&trust.roots));
+        lines.set_or("server-name", trust.name.as_deref().map(text), "\"db.example.com\"");
+    }
+    if let Some(peers) = attested {
+        let names = peers.deployments.iter().map(|name| text(name)).collect();
+        lines.set("deployments", Value::Array(names));
+        let owner = peers.owner.map(|owner| text(&owner.to_string()));
+        lines.set_or("owner", owner, "\"other.pub\"");
+        lines.set("least-version", peers.least_version);
+        let image = |image: &AllowedImage| {
+            let entries = image_entries(image).into_iter();
+            Value::Table(entries.map(|(key, value)| (key.to_owned(), value)).collect())
+        };
+        let images = list_if_any(peers.images.iter().map(image).collect());
+        lines.set_or("images", images, "[{ measurement = \"<MRENCLAVE>\" }]");
+        if *way == Way::Listen {
+            lines.set("fresh", !peers.stale);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::read::read;
-    use super::super::tests::{OWNER, example, for_hosts};
+    use super::super::tests::{OWNER, example, for_hosts, sockets};
     use super::*;
     use std::path::Path;
     use twine_evidence::terms::{Export, Stream, Variable};
@@ -312,6 +366,7 @@ mod tests {
         manifest.images[0].signer = manifest.images[0].measurement;
         manifest.images[0].product = Some(1);
         manifest.images[0].min_svn = Some(2);
+        manifest.terms.sockets = sockets();
         survives(&manifest);
     }
 

@@ -149,7 +149,7 @@ fn manifest(
                 main: None,
                 former: None,
             }],
-            listeners: 0,
+            sockets: Vec::new(),
             limits: Limits { memory: Some(MEMORY), fuel: None, timeout: None, interrupts: false },
             diagnostics: Diagnostics { backtraces: true, statistics: false },
         },

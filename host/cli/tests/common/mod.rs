@@ -1,6 +1,7 @@
 //! Runs the `twine` command as a user would.
 #![allow(dead_code, reason = "each test program uses only a part of this module")]
 
+pub mod hosting;
 pub mod owner;
 
 use std::io::Write;
