@@ -180,7 +180,7 @@ fn a_launch_that_differs_in_any_term_is_refused_inside_by_its_name() {
                 Mount { guest: "/data/keys".into(), source: Source::Folder(0), read_only: false };
             launch.mounts.push(shadow);
         }),
-        ("listeners", |launch| launch.listeners = 1),
+        ("sockets", |launch| launch.listeners = 1),
         ("limits", |launch| launch.limits.fuel = Some(300)),
         ("limits", |launch| launch.limits.memory = Some(1 << 20)),
         ("limits", |launch| launch.limits.timeout = Some(1_000_000)),
