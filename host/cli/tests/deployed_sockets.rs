@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,6 +68,40 @@ fn calls() -> String {
             (then (drop (call $pass (i32.const 3) (i32.const 1)))))))"#
     )
 }
+
+/// Waits for its input and for connections on descriptor 3 together, and writes `i` or `c` for what is
+/// there, until its input ends.
+const WAITS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff"
+      (func $poll (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 600) "ic")
+    (func (export "_start")
+      ;; Two subscriptions to read: `userdata` 0 for descriptor 0, and 1 for descriptor 3.
+      (i32.store8 (i32.const 8) (i32.const 1))
+      (i32.store (i32.const 48) (i32.const 1))
+      (i32.store8 (i32.const 56) (i32.const 1))
+      (i32.store (i32.const 64) (i32.const 3))
+      (loop $next
+        (if (call $poll (i32.const 0) (i32.const 200) (i32.const 2) (i32.const 300))
+          (then (call $exit (i32.const 98))))
+        (if (i32.load (i32.const 200))
+          (then
+            (if (call $accept (i32.const 3) (i32.const 0) (i32.const 304))
+              (then (call $exit (i32.const 97)))))
+          (else
+            (i32.store (i32.const 400) (i32.const 500))
+            (i32.store (i32.const 404) (i32.const 1))
+            (drop (call $read (i32.const 0) (i32.const 400) (i32.const 1) (i32.const 408)))
+            (if (i32.eqz (i32.load (i32.const 408))) (then (call $exit (i32.const 0))))))
+        (i32.store (i32.const 400) (i32.add (i32.const 600) (i32.load (i32.const 200))))
+        (i32.store (i32.const 404) (i32.const 1))
+        (drop (call $write (i32.const 1) (i32.const 400) (i32.const 1) (i32.const 408)))
+        (br $next))))"#;
 
 /// Errors of WASI.
 const ACCES: i32 = 2;
@@ -242,6 +277,35 @@ fn a_program_connects_without_tls_and_sees_that_nobody_listens() {
     echo.join().unwrap();
     let ran = owner.deploy(&host, "call", &[], b"hello");
     assert_eq!(ran.code, Some(CONNREFUSED), "{ran:?}");
+}
+
+#[test]
+fn a_program_that_waits_for_its_owner_and_for_connections_wakes_for_both() {
+    let host = Host::start(&["--allow-listen", "127.0.0.1"]);
+    let owner = Deployer::new();
+    let port = free_port();
+    let tables = format!("[[listen]]\nname = \"plain\"\nport = {port}\ntls = \"none\"\n");
+    program(&owner, "waits", WAITS, &[], &tables);
+    let usual = ["deploy", "--quiet", &host.address, "waits.manifest", "waits.wat"];
+    let mut command = owner.command(&usual);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut wrote = || {
+        let mut byte = [0];
+        output.read_exact(&mut byte).unwrap();
+        char::from(byte[0])
+    };
+    let first = connect(port);
+    assert_eq!(wrote(), 'c');
+    for _ in 0..3 {
+        input.write_all(b"x").unwrap();
+        assert_eq!(wrote(), 'i');
+        drop(connect(port));
+        assert_eq!(wrote(), 'c');
+    }
+    drop((input, first));
+    assert!(child.wait().unwrap().success());
 }
 
 // ------------------------------------------------------------------------------ attested
