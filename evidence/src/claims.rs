@@ -17,12 +17,18 @@ pub const SHA256_ALGORITHM: u64 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The SHA-256 of the public key that the evidence is for, as a DER-encoded
-    /// SubjectPublicKeyInfo.
+    /// SubjectPublicKeyInfo, or [`no_key`].
     pub key: Digest,
     /// The nonce of whoever asked for evidence.
     pub nonce: Option<Vec<u8>>,
     /// The launch statement, encoded.
     pub statement: Vec<u8>,
+}
+
+/// The `pubkey-hash` of evidence of what a program says: the SHA-256 of a text, which is no key. So this
+/// evidence vouches for nobody's key, whoever reads it.
+pub fn no_key() -> Digest {
+    Digest::of(b"twine-no-key-v1")
 }
 
 impl<C> Encode<C> for Claims {

@@ -7,7 +7,7 @@ use crate::platform::{Platform, Root, TcbStatus};
 use crate::signed::Signed;
 use crate::sockets::{Certificate, Peers, Socket, Trust, Way};
 use crate::statement::{
-    self, Compiler, Deployment, Engine, Image, Program, Run, Statement, Subject,
+    self, Compiler, Deployment, Engine, Image, Program, Run, Said, Statement, Subject,
 };
 use crate::terms::{
     Diagnostics, Export, KeyPolicy, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
@@ -166,10 +166,11 @@ pub fn statements() -> Vec<Statement> {
         image: Image { runtime: "0.1.0".into(), heap: 1 << 29, code: 1 << 26, guards: 48 << 30 },
         run: Run::default(),
     };
-    let local = Subject::Local(Program {
+    let small = Program {
         terms: small_terms(),
         engine: Engine { compiler: Compiler::Optimizing, guard_pages: true, writable_code: false },
-    });
+    };
+    let local = Subject::Local(small.clone());
     let deployed = Subject::Deployment {
         program: Program {
             terms: full_terms(),
@@ -187,6 +188,13 @@ pub fn statements() -> Vec<Statement> {
             manifest: Digest::of(&manifest(full_terms()).encode()),
         },
     };
+    let said = |nonce| Said { nonce, data: "a value of the program's".into() };
+    let Subject::Deployment { program, deployment } = deployed.clone() else { unreachable!() };
+    let deployment = Some(deployment);
+    let guests = [
+        Subject::Guest { program, deployment, said: said(Some(Bytes(vec![0xbb; 32]))) },
+        Subject::Guest { program: small, deployment: None, said: said(None) },
+    ];
     let (nonce, key) = (Some(Bytes(vec![0xaa; 32])), Some(Digest([0x44; 32])));
     let bound = Run { nonce: nonce.clone(), key, channel: Some(Digest([0x77; 32])) };
     vec![
@@ -194,4 +202,7 @@ pub fn statements() -> Vec<Statement> {
         Statement { run: Run { nonce, key, channel: None }, ..of(deployed) },
         Statement { run: bound, ..of(Subject::Host) },
     ]
+    .into_iter()
+    .chain(guests.map(of))
+    .collect()
 }

@@ -10,7 +10,7 @@ use crate::bytes::Digest;
 use crate::manifest::{Identity, Manifest};
 use crate::owner::PublicKey;
 use crate::signed::Signed;
-use crate::statement::{Program, Statement};
+use crate::statement::{Program, Run, Statement};
 
 /// Decodes a launch statement, as a verifier does.
 pub fn statement(bytes: &[u8]) {
@@ -18,6 +18,10 @@ pub fn statement(bytes: &[u8]) {
     assert_eq!(statement.encode(), bytes, "a statement has one encoding");
     if let Some(Program { terms, .. }) = statement.subject.program() {
         assert!(terms.differences(terms).is_empty());
+    }
+    if let Some(said) = statement.subject.said() {
+        assert!(said.fits(), "a program says no more than it may");
+        assert_eq!(statement.run, Run::default(), "a program has no key of the runtime's");
     }
 }
 

@@ -20,6 +20,9 @@ pub const MAX_BYTES: usize = 160 << 10;
 /// Limit on the size of a nonce, in bytes.
 pub const MAX_NONCE_BYTES: usize = 64;
 
+/// Limit on what a program says of itself, in bytes.
+pub const MAX_DATA_BYTES: usize = 1024;
+
 /// A launch statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
@@ -55,6 +58,47 @@ pub enum Subject {
     },
     /// It waits for deployments, and runs no program itself.
     Host,
+    /// It runs a program, which says something of itself. Everything but `said` is as in the statement
+    /// of the program's launch.
+    Guest {
+        /// The program.
+        #[cfg_attr(feature = "serde", serde(flatten))]
+        program: Program,
+        /// The manifest, if the program runs on the terms of one.
+        #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+        deployment: Option<Deployment>,
+        /// What the program says.
+        said: Said,
+    },
+}
+
+/// What a program says of itself: the one part of statements that a program chooses.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[cbor(map)]
+pub struct Said {
+    /// The nonce of whoever asked the program, at most [`MAX_NONCE_BYTES`] bytes, and not empty.
+    #[n(0)]
+    #[cfg_attr(
+        feature = "serde",
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::bytes::as_hex_if_any"
+        )
+    )]
+    pub nonce: Option<Bytes>,
+    /// What it says, at most [`MAX_DATA_BYTES`] bytes.
+    #[n(1)]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::bytes::as_hex"))]
+    pub data: Bytes,
+}
+
+impl Said {
+    /// Whether each part has a possible length.
+    pub fn fits(&self) -> bool {
+        let nonce = self.nonce.as_ref().map_or(1, |Bytes(nonce)| nonce.len());
+        (1..=MAX_NONCE_BYTES).contains(&nonce) && self.data.0.len() <= MAX_DATA_BYTES
+    }
 }
 
 /// The name of a [`Subject`].
@@ -75,6 +119,9 @@ pub enum Kind {
     /// [`Subject::Host`].
     #[n(2)]
     Host,
+    /// [`Subject::Guest`].
+    #[n(3)]
+    Guest,
 }
 
 /// A program that was launched.
@@ -203,6 +250,8 @@ struct Encoded<'a> {
     image: Cow<'a, Image>,
     #[n(6)]
     run: Cow<'a, Run>,
+    #[n(7)]
+    said: Option<Cow<'a, Said>>,
 }
 
 impl<'a> From<&'a Statement> for Encoded<'a> {
@@ -217,6 +266,7 @@ impl<'a> From<&'a Statement> for Encoded<'a> {
             engine: program.map(|program| program.engine),
             image: Cow::Borrowed(image),
             run: Cow::Borrowed(run),
+            said: subject.said().map(Cow::Borrowed),
         }
     }
 }
@@ -229,18 +279,27 @@ impl Encoded<'_> {
             (None, None) => None,
             _ => return None,
         };
-        let subject = match (self.kind, program, self.deployment.map(Cow::into_owned)) {
-            // No channel leads from a local launch to an owner.
-            (Kind::Local, Some(program), None) if program.terms.streams.to_owner().count() == 0 => {
-                Subject::Local(program)
-            }
-            (Kind::Deployment, Some(program), Some(deployment)) => {
+        let (image, run) = (self.image.into_owned(), self.run.into_owned());
+        let deployment = self.deployment.map(Cow::into_owned);
+        // No channel leads from a local launch to an owner.
+        let is_possible = deployment.is_some()
+            || program.as_ref().is_none_or(|program| program.terms.streams.to_owner().count() == 0);
+        let said = self.said.map(Cow::into_owned);
+        let subject = match (self.kind, program, deployment, said) {
+            _ if !is_possible => return None,
+            (Kind::Local, Some(program), None, None) => Subject::Local(program),
+            (Kind::Deployment, Some(program), Some(deployment), None) => {
                 Subject::Deployment { program, deployment }
             }
-            (Kind::Host, None, None) => Subject::Host,
+            (Kind::Host, None, None, None) => Subject::Host,
+            // A program has neither a key nor a connection of the runtime's, nor a nonce for them.
+            (Kind::Guest, Some(program), deployment, Some(said))
+                if run == Run::default() && said.fits() =>
+            {
+                Subject::Guest { program, deployment, said }
+            }
             _ => return None,
         };
-        let (image, run) = (self.image.into_owned(), self.run.into_owned());
         Some(Statement { version: self.version, subject, image, run })
     }
 }
@@ -252,13 +311,25 @@ impl Subject {
             Subject::Local(_) => Kind::Local,
             Subject::Deployment { .. } => Kind::Deployment,
             Subject::Host => Kind::Host,
+            Subject::Guest { .. } => Kind::Guest,
+        }
+    }
+
+    /// The kind of the launch. A program that says something was launched before.
+    fn launch_kind(&self) -> Kind {
+        match self {
+            Subject::Guest { deployment: None, .. } => Kind::Local,
+            Subject::Guest { deployment: Some(_), .. } => Kind::Deployment,
+            _ => self.kind(),
         }
     }
 
     /// The program that runs, if one does.
     pub fn program(&self) -> Option<&Program> {
         match self {
-            Subject::Local(program) | Subject::Deployment { program, .. } => Some(program),
+            Subject::Local(program)
+            | Subject::Deployment { program, .. }
+            | Subject::Guest { program, .. } => Some(program),
             Subject::Host => None,
         }
     }
@@ -267,7 +338,16 @@ impl Subject {
     pub fn deployment(&self) -> Option<&Deployment> {
         match self {
             Subject::Deployment { deployment, .. } => Some(deployment),
+            Subject::Guest { deployment, .. } => deployment.as_ref(),
             Subject::Local(_) | Subject::Host => None,
+        }
+    }
+
+    /// What a program says of itself, if it does.
+    pub fn said(&self) -> Option<&Said> {
+        match self {
+            Subject::Guest { said, .. } => Some(said),
+            Subject::Local(_) | Subject::Deployment { .. } | Subject::Host => None,
         }
     }
 }
@@ -279,6 +359,7 @@ impl Kind {
             Kind::Local => "a local launch, on the terms of whoever started it",
             Kind::Deployment => "a launch on the terms of a signed manifest",
             Kind::Host => "an enclave that waits for deployments",
+            Kind::Guest => "what a program says of itself",
         }
     }
 }
@@ -290,10 +371,15 @@ impl Statement {
     }
 
     /// The SHA-256 of the statement without what only this run has. Two launches on the same terms,
-    /// in images of the same traits, have the same one.
+    /// in images of the same traits, have the same one. What a program says of itself has that of its
+    /// launch.
     pub fn launch(&self) -> Digest {
-        let run = Cow::Owned(Run::default());
-        Digest::of(&cbor::encode(&Encoded { run, ..Encoded::from(self) }))
+        Digest::of(&cbor::encode(&Encoded {
+            kind: self.subject.launch_kind(),
+            run: Cow::Owned(Run::default()),
+            said: None,
+            ..Encoded::from(self)
+        }))
     }
 
     /// Decodes a statement, which must be all of `bytes`.

@@ -4,9 +4,10 @@ use minicbor::Encoder;
 use twine_evidence::bytes::{Bytes, Digest, to_hex};
 use twine_evidence::cbor::Error;
 use twine_evidence::channel::{Role, binder, owner_message};
-use twine_evidence::claims::{Claims, evidence, report_data};
+use twine_evidence::claims::{Claims, evidence, no_key, report_data};
 use twine_evidence::statement::{
-    Compiler, Deployment, Engine, Image, Kind, MAX_BYTES, Program, Run, Statement, Subject, VERSION,
+    Compiler, Deployment, Engine, Image, Kind, MAX_BYTES, MAX_DATA_BYTES, MAX_NONCE_BYTES, Program,
+    Run, Said, Statement, Subject, VERSION,
 };
 use twine_evidence::terms::{
     Diagnostics, Limits, Mount, MountKind, Stream, Streams, Terms, Variable,
@@ -70,6 +71,17 @@ fn host() -> Statement {
     Statement { run: of_run(Some(BINDER)), ..of(Subject::Host) }
 }
 
+/// What the document's program says.
+fn said() -> Said {
+    Said { nonce: Some(Bytes(vec![0xbb; 8])), data: "hello".into() }
+}
+
+/// A statement in which the document's program says something.
+fn guest(deployment: Option<Deployment>, said: Said) -> Statement {
+    let subject = Subject::Guest { program: program(), deployment, said };
+    Statement { run: Run::default(), ..of(subject) }
+}
+
 /// The binder of a server with the key of [`of_run`], a client without a key, and an exporter of 32
 /// bytes 0x88, as `sha256sum` computes it.
 const BINDER: Digest = Digest([
@@ -94,6 +106,23 @@ fn listing(name: &str) -> String {
 fn the_document_gives_every_byte_of_these_statements() {
     assert_eq!(listing("statement"), to_hex(&statement().encode()));
     assert_eq!(listing("host statement"), to_hex(&host().encode()));
+    // The parts that are those of the local run are not repeated.
+    let parts = [program_parts(), image_part()];
+    let listed = listing("guest statement");
+    let listed = listed.replacen("....", &parts[0], 1).replacen("....", &parts[1], 1);
+    assert_eq!(listed, to_hex(&guest(None, said()).encode()));
+    assert!(include_str!("../../docs/evidence.md").contains(&format!("`{}`", no_key())));
+    assert_eq!(no_key(), Digest::of(b"twine-no-key-v1"));
+}
+
+/// Keys 2 and 4 of the document's local statement.
+fn program_parts() -> String {
+    to_hex(&of_kind(Kind::Local, &[2, 4], &[]))
+}
+
+/// Key 5 of the document's statements.
+fn image_part() -> String {
+    to_hex(&of_kind(Kind::Local, &[5], &[]))
 }
 
 #[test]
@@ -140,7 +169,7 @@ fn the_document_gives_every_byte_of_these_claims_and_of_this_evidence() {
 
 #[test]
 fn each_changed_bit_of_a_statement_is_refused_or_makes_another_statement() {
-    for statement in [statement(), host()] {
+    for statement in [statement(), host(), guest(Some(deployment()), said())] {
         let bytes = statement.encode();
         for at in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
@@ -175,7 +204,9 @@ fn of_kind(kind: Kind, items: &[u8], head: &[u8]) -> Vec<u8> {
             3 => encoder.encode(deployment()).map(drop).unwrap(),
             4 => encoder.encode(program.engine).map(drop).unwrap(),
             5 => encoder.encode(&statement.image).map(drop).unwrap(),
+            6 if kind == Kind::Guest => encoder.encode(Run::default()).map(drop).unwrap(),
             6 => encoder.encode(&statement.run).map(drop).unwrap(),
+            7 => encoder.encode(said()).map(drop).unwrap(),
             _ => encoder.null().map(drop).unwrap(),
         }
     }
@@ -256,7 +287,9 @@ fn a_statement_of_another_version_is_refused() {
 
 #[test]
 fn a_statement_has_the_parts_of_its_kind_and_no_others() {
-    let whole: [(Kind, &[u8], Statement); 3] = [
+    let whole: [(Kind, &[u8], Statement); 5] = [
+        (Kind::Guest, &[0, 1, 2, 4, 5, 6, 7], guest(None, said())),
+        (Kind::Guest, &[0, 1, 2, 3, 4, 5, 6, 7], guest(Some(deployment()), said())),
         (Kind::Local, &[0, 1, 2, 4, 5, 6], statement()),
         (
             Kind::Deployment,
@@ -265,22 +298,66 @@ fn a_statement_has_the_parts_of_its_kind_and_no_others() {
         ),
         (Kind::Host, &[0, 1, 5, 6], of(Subject::Host)),
     ];
-    for (kind, parts, statement) in whole {
-        assert_eq!(statement.subject.kind(), kind);
-        // Each combination of terms, deployment and engine.
-        for chosen in 0..8 {
-            let optional = [2, 3, 4].into_iter().filter(|part| chosen >> (part - 2) & 1 == 1);
-            let items: Vec<u8> = [0, 1].into_iter().chain(optional).chain([5, 6]).collect();
+    for (kind, _, statement) in &whole {
+        assert_eq!(statement.subject.kind(), *kind);
+        // Each combination of terms, deployment, engine and what a program says.
+        for chosen in 0..16 {
+            let optional = [2, 3, 4, 7].into_iter().enumerate();
+            let optional = optional.filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, part)| part);
+            let mut items: Vec<u8> = [0, 1].into_iter().chain(optional).chain([5, 6]).collect();
+            items.sort_unstable();
             let head = [0xa0 | items.len() as u8];
-            let decoded = Statement::decode(&of_kind(kind, &items, &head));
-            if items == parts {
-                assert_eq!(decoded.as_ref(), Ok(&statement), "{kind:?}");
-            } else {
-                let mixed = "a statement of one kind with the parts of another".to_owned();
-                assert_eq!(decoded, Err(Error::Malformed(mixed)), "{kind:?} {items:?}");
+            let decoded = Statement::decode(&of_kind(*kind, &items, &head));
+            let found = whole.iter().find(|(other, parts, _)| other == kind && items == *parts);
+            match found {
+                Some((_, _, statement)) => assert_eq!(decoded.as_ref(), Ok(statement), "{kind:?}"),
+                None => {
+                    let mixed = "a statement of one kind with the parts of another".to_owned();
+                    assert_eq!(decoded, Err(Error::Malformed(mixed)), "{kind:?} {items:?}");
+                }
             }
         }
     }
+}
+
+#[test]
+fn what_a_program_says_has_bounds_and_comes_without_a_key_or_a_connection() {
+    let refused = |statement: &Statement| {
+        let decoded = Statement::decode(&statement.encode());
+        assert!(matches!(decoded, Err(Error::Malformed(_))), "{decoded:?}");
+    };
+    let nonce = |length| Said { nonce: Some(Bytes(vec![1; length])), ..said() };
+    let data = |length| Said { data: Bytes(vec![1; length]), ..said() };
+    for said in [nonce(1), nonce(MAX_NONCE_BYTES), data(0), data(MAX_DATA_BYTES)] {
+        let statement = guest(None, said);
+        assert_eq!(Statement::decode(&statement.encode()), Ok(statement));
+    }
+    for said in [nonce(0), nonce(MAX_NONCE_BYTES + 1), data(MAX_DATA_BYTES + 1)] {
+        refused(&guest(None, said));
+    }
+    let key = Run { key: Some(Digest([0x44; 32])), ..Run::default() };
+    let nonce = Run { nonce: Some(Bytes(vec![1; 8])), ..Run::default() };
+    let channel = Run { channel: Some(BINDER), ..Run::default() };
+    for run in [key, nonce, channel] {
+        refused(&Statement { run, ..guest(Some(deployment()), said()) });
+    }
+    let mut program = program();
+    program.terms.streams.stderr = Stream::Owner;
+    let of = |deployment| {
+        let subject = Subject::Guest { program: program.clone(), deployment, said: said() };
+        Statement { run: Run::default(), ..of(subject) }
+    };
+    refused(&of(None));
+    let deployed = of(Some(deployment()));
+    assert_eq!(Statement::decode(&deployed.encode()), Ok(deployed));
+}
+
+#[test]
+fn what_a_program_says_has_the_launch_of_its_program() {
+    assert_eq!(guest(None, said()).launch(), statement().launch());
+    let deployed = of(Subject::Deployment { program: program(), deployment: deployment() });
+    assert_eq!(guest(Some(deployment()), said()).launch(), deployed.launch());
+    assert_ne!(deployed.launch(), statement().launch());
 }
 
 #[test]

@@ -4,11 +4,14 @@ use crate::claims::Claims;
 use crate::evidence::{Evidence, Form};
 use crate::verdict::{CheckName, Findings, Outcome};
 use crate::verify::Request;
+use twine_evidence::bytes::Bytes;
+use twine_evidence::statement::Said;
 
 /// The checks of what claims say.
-const OF_CLAIMS: [CheckName; 9] = [
+const OF_CLAIMS: [CheckName; 10] = [
     CheckName::PubkeyHash,
     CheckName::Nonce,
+    CheckName::Data,
     CheckName::Statement,
     CheckName::Channel,
     CheckName::Kind,
@@ -69,21 +72,29 @@ fn without_claims(findings: &mut Findings, request: &Request<'_>, found: &[u8; 6
     for (name, is_demanded) in [
         (CheckName::PubkeyHash, request.public_key.is_some()),
         (CheckName::Nonce, request.nonce.is_some()),
+        (CheckName::Data, request.data.is_some()),
     ] {
         let result = if is_demanded { Outcome::Failed } else { Outcome::NotChecked };
         findings.set(name, result, reason);
     }
 }
 
-/// Checks the claims `pubkey-hash` and `nonce`.
+/// Checks the claims `pubkey-hash` and `nonce`. What a program says of itself has both in a part of
+/// its own of the statement: there a nonce, and no key.
 pub(crate) fn claims(
     findings: &mut Findings,
     request: &Request<'_>,
     evidence: &Evidence,
     claims: &Claims,
+    said: Option<&Said>,
 ) {
-    pubkey_hash(findings, request, evidence, claims);
-    nonce(findings, request.nonce, claims.nonce(), evidence.form());
+    pubkey_hash(findings, request, evidence, claims, said.is_some());
+    let found = match said {
+        Some(said) => said.nonce.as_ref().map(|Bytes(nonce)| &nonce[..]),
+        None => claims.nonce(),
+    };
+    nonce(findings, request.nonce, found, evidence.form());
+    data(findings, request.data, said);
 }
 
 fn pubkey_hash(
@@ -91,6 +102,7 @@ fn pubkey_hash(
     request: &Request<'_>,
     evidence: &Evidence,
     claims: &Claims,
+    is_said: bool,
 ) {
     let name = CheckName::PubkeyHash;
     let Some(hash) = claims.key_hash() else {
@@ -109,6 +121,9 @@ fn pubkey_hash(
         }
     }
     match compared.is_empty() {
+        true if is_said => {
+            findings.set(name, Outcome::Passed, "it is of no key, as a program's evidence has it");
+        }
         true => findings.set(name, Outcome::Warning, "it is there, and no key to compare it with"),
         false => {
             findings.set(
@@ -147,4 +162,18 @@ fn nonce(findings: &mut Findings, asked: Option<&[u8]>, found: Option<&[u8]>, fo
         (Some(_), Some(_)) => (Outcome::Passed, "the nonce is the one that was asked for"),
     };
     findings.set(CheckName::Nonce, result, reason);
+}
+
+/// Checks what a program says.
+fn data(findings: &mut Findings, expected: Option<&[u8]>, said: Option<&Said>) {
+    let (result, reason) = match (expected, said.map(|said| &said.data.0[..])) {
+        (None, None) => (Outcome::NotChecked, "no program says anything in it"),
+        (None, Some(_)) => (Outcome::Warning, "what the program says was compared with nothing"),
+        (Some(_), None) => (Outcome::Failed, "no program says anything in it"),
+        (Some(expected), Some(said)) if expected != said => {
+            (Outcome::Failed, "the program says something else")
+        }
+        (Some(_), Some(_)) => (Outcome::Passed, "the program says what was expected"),
+    };
+    findings.set(CheckName::Data, result, reason);
 }

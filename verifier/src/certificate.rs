@@ -2,7 +2,9 @@
 
 use crate::bytes::Moment;
 use graviola::hashing::{Hash, Sha256, Sha384, Sha512};
-use graviola::signing::ecdsa::{Curve, P256, P384, VerifyingKey};
+#[cfg(feature = "p384")]
+use graviola::signing::ecdsa::P384;
+use graviola::signing::ecdsa::{Curve, P256, VerifyingKey};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_cert::certificate::Version;
@@ -19,6 +21,7 @@ const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 /// `secp256r1` (RFC 5480, 2.1.1.1).
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// `secp384r1` (RFC 5480, 2.1.1.1).
+#[cfg(feature = "p384")]
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 
 /// `ecdsa-with-SHA256` (RFC 5758, 3.2).
@@ -77,6 +80,7 @@ pub struct Certificate {
 #[derive(Debug, Clone)]
 enum Key {
     P256(Vec<u8>),
+    #[cfg(feature = "p384")]
     P384(Vec<u8>),
 }
 
@@ -186,6 +190,7 @@ impl Key {
         let point = info.subject_public_key.as_bytes().ok_or(CertificateError::Key)?.to_vec();
         match (info.algorithm.oid, curve) {
             (EC_PUBLIC_KEY, Some(SECP256R1)) => Ok(Key::P256(point)),
+            #[cfg(feature = "p384")]
             (EC_PUBLIC_KEY, Some(SECP384R1)) => Ok(Key::P384(point)),
             _ => Err(CertificateError::Key),
         }
@@ -199,6 +204,7 @@ impl Key {
         }
         match self {
             Key::P256(point) => on::<P256, H>(point, signed, signature),
+            #[cfg(feature = "p384")]
             Key::P384(point) => on::<P384, H>(point, signed, signature),
         }
     }

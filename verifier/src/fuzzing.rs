@@ -24,6 +24,7 @@ pub fn quoted(bytes: &[u8]) {
         roots: &Roots::hardware(),
         at: AT,
         nonce: Some(b"nonce"),
+        data: None,
         public_key: None,
         channel: None,
         report_data: None,

@@ -8,6 +8,7 @@ use crate::text::Quoted;
 use crate::verdict::{CheckName, Findings, Outcome};
 use crate::verify::Request;
 use twine_evidence::bytes::Digest;
+use twine_evidence::claims::no_key;
 use twine_evidence::statement::{Deployment, Kind, Statement};
 
 /// What a launch statement is compared with: a check for each.
@@ -19,10 +20,9 @@ const CHECKS: [CheckName; 5] =
 pub(crate) fn check(
     findings: &mut Findings,
     request: &Request<'_>,
-    claims: Option<&Claims>,
+    statement: Result<Statement, Missing>,
 ) -> Option<LaunchFacts> {
     let rules = request.policy.launch.as_ref();
-    let statement = statement(claims);
     channel(findings, request.channel, statement.as_ref().ok());
     match (statement, rules) {
         (Ok(statement), rules) => {
@@ -57,7 +57,7 @@ fn leave_out(findings: &mut Findings, reason: &str) {
 }
 
 /// Why there is no statement.
-enum Missing {
+pub(crate) enum Missing {
     /// The evidence has none.
     None(&'static str),
     /// It is damaged, or contradicts the other claims.
@@ -65,8 +65,9 @@ enum Missing {
 }
 
 /// Reads the statement. The nonce and the key in it must be those of the other claims: only the
-/// runtime makes statements, so both were asked for in this launch.
-fn statement(claims: Option<&Claims>) -> Result<Statement, Missing> {
+/// runtime makes statements, so both were asked for in this launch. What a program says comes without
+/// both.
+pub(crate) fn statement(claims: Option<&Claims>) -> Result<Statement, Missing> {
     let claims = claims.ok_or(Missing::None("a quote alone has no statement"))?;
     let bytes = claims.twine().ok_or(Missing::None("the claims have no statement"))?;
     let wrong = |reason: &str| Missing::Wrong(reason.to_owned());
@@ -76,7 +77,11 @@ fn statement(claims: Option<&Claims>) -> Result<Statement, Missing> {
         return Err(wrong("the nonce of the statement is not that of the claims"));
     }
     let of_claims = claims.key_hash().and_then(KeyHash::sha256).map(Digest);
-    if statement.run.key.is_none() || statement.run.key != of_claims {
+    let key = match statement.subject.said() {
+        Some(_) => Some(no_key()),
+        None => statement.run.key,
+    };
+    if key.is_none() || key != of_claims {
         return Err(wrong("the key of the statement is not that of the claims"));
     }
     Ok(statement)
@@ -139,6 +144,12 @@ fn compare(findings: &mut Findings, rules: Option<&LaunchRules>, statement: &Sta
 fn kind(findings: &mut Findings, wanted: Option<Kind>, found: Kind) {
     let found_one = found.description();
     match wanted {
+        // Whoever does not know of it could take what a program says for what the runtime says.
+        None if found == Kind::Guest => {
+            let reason =
+                format!("it is {found_one}, and the policy does not say `kind = \"guest\"`");
+            findings.set(CheckName::Kind, Outcome::Failed, reason);
+        }
         None => findings.set(CheckName::Kind, Outcome::NotChecked, format!("it is {found_one}")),
         Some(wanted) if wanted == found => {
             findings.set(CheckName::Kind, Outcome::Passed, format!("it is {found_one}"));

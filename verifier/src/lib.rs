@@ -30,6 +30,7 @@
 //!     roots: &Roots::hardware(),
 //!     at: Moment(1_795_834_000),
 //!     nonce: None,
+//!     data: None,
 //!     public_key: None,
 //!     channel: None,
 //!     report_data: None,

@@ -28,7 +28,8 @@ pub use text::{MAX_POLICY_BYTES, PolicyError};
 /// required = true             # false accepts a quote alone
 ///
 /// [launch]                    # what Twine's launch statement must say; without it, only warnings
-/// kind = "deployment"         # or "local", or "host": an enclave that waits for deployments
+/// kind = "deployment"         # or "local", or "host": an enclave that waits for deployments,
+///                             # or "guest": what a program says of itself
 /// launches = ["00…"]          # hash of the statement without nonce, key and channel
 /// programs = ["00…"]          # SHA-256 of the program, any of these
 /// owners = ["00…"]            # SHA-256 of the key of the manifest's owner, any of these
@@ -62,7 +63,8 @@ pub use text::{MAX_POLICY_BYTES, PolicyError};
 ///
 /// A list of which one must be there is never empty. The table `[launch]` has one of its lists at least;
 /// `name`, `least-version` and `generation` need `launches`, `owners` or `manifests` beside them.
-/// `kind = "host"` needs none, and no `kind` but `"deployment"` goes with what a manifest says.
+/// `kind = "host"` needs none, and only `"deployment"` and `"guest"` go with what a manifest says. What a
+/// program says of itself is accepted only with `kind = "guest"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The root at which the platform's and the collateral's certificates must end.

@@ -54,14 +54,16 @@ pub enum CheckName {
     ReportData,
     /// The claim `pubkey-hash` is there, and is the hash of the key that it is compared with.
     PubkeyHash,
-    /// The claim `nonce` is the one that was asked for.
+    /// The nonce is the one that was asked for: the claim `nonce`, or that of a program's evidence.
     Nonce,
+    /// A program says what was expected.
+    Data,
     /// The claim `twine` is a launch statement, and belongs to the other claims.
     Statement,
     /// The evidence was made for the connection at hand.
     Channel,
-    /// The statement is of the kind that the policy names: a local launch, a deployment, or an enclave
-    /// that waits for deployments.
+    /// The statement is of the kind that the policy names: a local launch, a deployment, an enclave that
+    /// waits for deployments, or what a program says of itself.
     Kind,
     /// The launch is one that the policy names.
     Launch,
@@ -87,7 +89,7 @@ pub enum CheckName {
 
 impl CheckName {
     /// All names, in the order of verdicts.
-    pub const ALL: [CheckName; 35] = [
+    pub const ALL: [CheckName; 36] = [
         CheckName::Format,
         CheckName::Tee,
         CheckName::Simulated,
@@ -110,6 +112,7 @@ impl CheckName {
         CheckName::ReportData,
         CheckName::PubkeyHash,
         CheckName::Nonce,
+        CheckName::Data,
         CheckName::Statement,
         CheckName::Channel,
         CheckName::Kind,
@@ -182,6 +185,8 @@ const NEEDED: [CheckName; 8] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     accepted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     checks: Vec<Check>,
     facts: Option<Facts>,
 }
@@ -197,7 +202,9 @@ impl Verdict {
         let is_genuine = is(CheckName::Quote, Outcome::Passed);
         let is_complete = !NEEDED.iter().any(|name| is(*name, Outcome::NotChecked));
         let has_failed = checks.iter().any(|check| check.result == Outcome::Failed);
-        Verdict { accepted: is_genuine && is_complete && !has_failed, checks, facts }
+        let accepted = is_genuine && is_complete && !has_failed;
+        let refused = (!accepted).then(|| reasons(&checks));
+        Verdict { accepted, refused, checks, facts }
     }
 
     /// Returns whether the evidence is accepted: the quote is genuine, and no check failed. Format, kind,
@@ -205,6 +212,16 @@ impl Verdict {
     /// policy.
     pub fn is_accepted(&self) -> bool {
         self.accepted
+    }
+
+    /// Returns why the evidence is refused, in one line: the checks that failed, with their reasons.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    /// Writes the verdict as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("text and numbers can be written as JSON")
     }
 
     /// Returns all checks, in the order of [`CheckName::ALL`].
@@ -225,6 +242,16 @@ impl Verdict {
     /// Returns what the evidence says; `None` if it could not be read.
     pub fn facts(&self) -> Option<&Facts> {
         self.facts.as_ref()
+    }
+}
+
+/// Returns the names and the reasons of the checks that failed.
+fn reasons(checks: &[Check]) -> String {
+    let failed = checks.iter().filter(|check| check.result == Outcome::Failed);
+    let reasons: Vec<_> = failed.map(|check| format!("{}: {}", check.name, check.reason)).collect();
+    match reasons.is_empty() {
+        true => "the quote could not be verified".to_owned(),
+        false => reasons.join("; "),
     }
 }
 

@@ -30,10 +30,12 @@ pub struct Request<'a> {
     pub roots: &'a Roots,
     /// The time of the verification. Old evidence is verified at the time of its making.
     pub at: Moment,
-    /// The bytes that the claim `nonce` must hold, if the evidence was asked for with some: 16 random
+    /// The nonce that the evidence must hold, if the evidence was asked for with some: 16 random
     /// bytes or more, which were never used before. Fewer than 8 give a warning, and none at all never
     /// pass.
     pub nonce: Option<&'a [u8]>,
+    /// What a program must say in its evidence, all of it.
+    pub data: Option<&'a [u8]>,
     /// The key that the claim `pubkey-hash` must be of: a SubjectPublicKeyInfo in DER. Evidence in a
     /// certificate is compared with the certificate's key in any case.
     pub public_key: Option<&'a [u8]>,
@@ -91,11 +93,13 @@ pub fn verify(request: &Request<'_>) -> Verdict {
 
     if binding::report_data(&mut findings, request, &evidence) {
         let claims = evidence.claims();
+        let statement = launch::statement(claims);
         if let Some(claims) = claims {
-            binding::claims(&mut findings, request, &evidence, claims);
+            let said = statement.as_ref().ok().and_then(|statement| statement.subject.said());
+            binding::claims(&mut findings, request, &evidence, claims, said);
         }
         facts.claims = claims.map(claim_facts);
-        facts.launch = launch::check(&mut findings, request, claims);
+        facts.launch = launch::check(&mut findings, request, statement);
     }
     appraise::certificate(&mut findings, request, &evidence);
     appraise::collateral(&mut findings, request, &facts);

@@ -233,10 +233,14 @@ fn a_kind_of_launch_goes_with_what_such_launches_have() {
         "line 4, column 1: a local launch (`kind = \"local\"`) has no manifest"
     );
     // These kinds alone name nobody.
-    for kind in ["local", "deployment"] {
+    for kind in ["local", "deployment", "guest"] {
         assert!(refusal(&format!("kind = '{kind}'")).contains("this table names no launch"));
     }
-    assert!(refusal("kind = 'guest'").starts_with("line 5, column 8: unknown variant `guest`"));
+    assert!(refusal("kind = 'broker'").starts_with("line 5, column 8: unknown variant `broker`"));
+    for rules in [format!("owners = ['{hash}']\nname = 'a'"), format!("programs = ['{hash}']")] {
+        let text = format!("{LEAST}[launch]\nkind = 'guest'\n{rules}\n");
+        assert_eq!(Policy::from_toml(&text).unwrap().launch.unwrap().kind, Some(Kind::Guest));
+    }
     let policy = Policy::from_toml(&format!("{LEAST}[launch]\nkind = 'host'\n")).unwrap();
     assert_eq!(policy.launch.unwrap().kind, Some(Kind::Host));
 }

@@ -25,6 +25,8 @@ const SIMULATION_ROOT: &[u8] = include_bytes!("../../../sgx-sim/quoting/src/root
 pub(crate) struct Expected<'a> {
     /// The nonce that the peer was asked with.
     pub(crate) nonce: Option<&'a [u8]>,
+    /// What the peer's program must say.
+    pub(crate) data: Option<&'a [u8]>,
     /// The peer's public key: a SubjectPublicKeyInfo in DER.
     pub(crate) public_key: Option<&'a [u8]>,
     /// What binds the evidence to the connection (`twine_evidence::channel::binder`).
@@ -50,12 +52,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Evidence(verdict) => {
-                let mut failed = verdict.failed();
-                match failed.next() {
-                    Some(first) => write!(f, "{}: {}", first.name, first.reason)?,
-                    None => f.write_str("the quote could not be verified")?,
-                }
-                failed.try_for_each(|check| write!(f, "; {}: {}", check.name, check.reason))
+                f.write_str(verdict.refused().unwrap_or("the quote could not be verified"))
             }
             Refused::NoCollateral => {
                 f.write_str("the host has no collateral for the platform of the evidence")
@@ -89,6 +86,7 @@ pub(crate) fn verify(
         roots: &roots,
         at,
         nonce: expected.nonce,
+        data: expected.data,
         public_key: expected.public_key,
         channel: expected.channel.map(|Digest(channel)| channel),
         report_data: None,

@@ -37,6 +37,10 @@ pub(crate) struct Init {
     #[arg(long, conflicts_with_all = ["program", "manifest"])]
     host: bool,
 
+    /// Demand evidence that the program asked for while it runs, for what it says to its peers
+    #[arg(long, conflicts_with = "host")]
+    guest: bool,
+
     /// Enclave image that is to run [default: the installed image that fits the program]
     #[arg(long, value_name = "FILE", conflicts_with = "manifest")]
     image: Option<PathBuf>,
@@ -64,6 +68,10 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         (_, Some(manifest)) => of_manifest(manifest)?,
         (Some(program), None) => of_program(program, arguments.image.clone())?,
         (None, None) => unreachable!("clap requires one of them"),
+    };
+    let launch = match arguments.guest {
+        true => format!("# What the program says of itself.\nkind = \"guest\"\n{launch}"),
+        false => launch,
     };
     let text = text(arguments.root, &enclave, &launch);
     match &arguments.output {

@@ -38,6 +38,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "HEX", value_parser = nonce)]
     nonce: Option<Given>,
 
+    /// What a program must say in its evidence, in hexadecimal: all of it
+    #[arg(long, value_name = "HEX", value_parser = data)]
+    data: Option<Given>,
+
     /// Public key that the evidence must be for: a SubjectPublicKeyInfo, PEM or DER
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -61,6 +65,10 @@ struct Given(Vec<u8>);
 fn nonce(text: &str) -> Result<Given, String> {
     let bytes = from_hex(text).filter(|bytes| !bytes.is_empty());
     bytes.map(Given).ok_or_else(|| "write 1 byte or more as hexadecimal digits".into())
+}
+
+fn data(text: &str) -> Result<Given, String> {
+    from_hex(text).map(Given).ok_or_else(|| "write bytes as hexadecimal digits".into())
 }
 
 fn moment(text: &str) -> Result<Moment, String> {
@@ -125,6 +133,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         roots: &roots,
         at,
         nonce: arguments.nonce.as_ref().map(|Given(nonce)| &nonce[..]),
+        data: arguments.data.as_ref().map(|Given(data)| &data[..]),
         public_key: key.as_deref(),
         channel: None,
         report_data: None,

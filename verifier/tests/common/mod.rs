@@ -117,6 +117,7 @@ pub fn request<'a>(
         roots,
         at,
         nonce: None,
+        data: None,
         public_key: None,
         channel: None,
         report_data: None,

@@ -111,6 +111,7 @@ impl Host {
             roots: &self.roots,
             at,
             nonce: Some(&fresh.nonce),
+            data: None,
             public_key: Some(&fresh.public_key),
             report_data: None,
             channel: Some(fresh.channel.0),
