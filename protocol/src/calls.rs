@@ -357,12 +357,12 @@ host_calls! {
     /// big-endian number, and `issuer` (`wire::Issuer`) says who certified it. The length is 0 if the
     /// host has none. At most `wire::MAX_COLLATERAL` bytes. Collateral is signed, and the enclave
     /// verifies it; the host chooses only among what its issuer has signed.
-    0x72 collateral(fmspc, issuer) -> (pointer, length);
+    0x74 collateral(fmspc, issuer) -> (pointer, length);
 
     /// The TARGETINFO of the quoting enclave (SDM Vol. 3D, "Report Target Info"), for which reports are
     /// made while the enclave runs. After the call the transfer buffer holds, at its start, its `count`
     /// bytes (512).
-    0x73 quoting_target() -> (status, count);
+    0x75 quoting_target() -> (status, count);
 
     /// Reads a record of the host's state folder. The `length` bytes at `pointer` in the transfer
     /// buffer are its name (`state::name`). After the call the transfer buffer holds, at its start,

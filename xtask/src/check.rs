@@ -19,6 +19,7 @@ const NATIVE: &[&str] = &[
     "twine-engine",
     "twine-evidence",
     "twine-fuzz-input",
+    "twine-guest",
     "twine-host",
     "twine-hostfs",
     "twine-hosting",
@@ -43,8 +44,10 @@ const WORKSPACES: &[&str] = &[
     "bench/outside/Cargo.toml",
     "bench/sqlcipher/Cargo.toml",
     fuzz::MANIFEST,
+    "guests/api/Cargo.toml",
     "guests/files-rust/Cargo.toml",
     "guests/hello-rust/Cargo.toml",
+    "guests/peer-rust/Cargo.toml",
 ];
 
 /// The arguments for this program's own workspace.

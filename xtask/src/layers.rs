@@ -20,7 +20,8 @@ mod tests {
         ("twine-volume", &["twine-vfs"]),
         ("twine-volume-tool", &["twine-protocol", "twine-vfs", "twine-volume"]),
         ("twine-wasi", &["twine-vfs"]),
-        ("twine-engine", &["twine-vfs", "twine-wasi"]),
+        ("twine-guest", &["twine-wasi"]),
+        ("twine-engine", &["twine-guest", "twine-vfs", "twine-wasi"]),
         ("twine-hosting", &["twine-channel", "twine-evidence"]),
         (
             "twine-runtime",
@@ -29,6 +30,7 @@ mod tests {
                 "twine-channel",
                 "twine-engine",
                 "twine-evidence",
+                "twine-guest",
                 "twine-hostfs",
                 "twine-hosting",
                 "twine-protocol",

@@ -106,6 +106,7 @@ impl Identified {
                         let provided = match import.ty {
                             TypeRef::Func(_) | TypeRef::FuncExact(_) => {
                                 twine_wasi::provides(import.module, import.name)
+                                    || twine_guest::provides(import.module, import.name)
                             }
                             TypeRef::Memory(memory) => {
                                 outline.shared |= memory.shared;

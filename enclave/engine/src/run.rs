@@ -8,6 +8,7 @@ use crate::memory::Refusals;
 use crate::program::{Code, Compiled, one_line};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use twine_guest::{Guest, Proof};
 use twine_vfs::FileSystem;
 use twine_wasi::{CommandPre, Exit, SyncError, System, Wasi};
 use wasmtime::component::{self, Component};
@@ -19,6 +20,7 @@ use wasmtime::{
 /// The data of a store.
 pub(crate) struct World {
     wasi: Wasi,
+    guest: Guest,
     limiter: Limiter,
     /// The program's function that raises a signal in it, if it exports one.
     raise: Option<TypedFunc<i32, i32>>,
@@ -192,7 +194,8 @@ impl Compiled {
         }
         let limiter = Limiter::new(&self.limits);
         let over = Arc::default();
-        let mut store = Store::new(engine, World { wasi, limiter, raise: None, over });
+        let mut store =
+            Store::new(engine, World { wasi, guest: Guest::default(), limiter, raise: None, over });
         store.limiter(|world| &mut world.limiter);
         let set_up = |error: wasmtime::Error| Error::Engine(one_line(&error));
         if let Some(fuel) = self.limits.fuel {
@@ -213,6 +216,16 @@ impl Compiled {
         };
         Ok(Linked { store, ready, refusals: self.refusals })
     }
+
+    /// Whether the program imports functions of `twine:attestation`. Components get none yet.
+    pub fn attests(&self) -> bool {
+        match &self.code {
+            Code::Module(module) => {
+                module.imports().any(|import| import.module() == twine_guest::MODULE)
+            }
+            Code::Component(_) => false,
+        }
+    }
 }
 
 /// Links a module to its imports.
@@ -223,6 +236,8 @@ fn module_with(
 ) -> Result<Ready, Error> {
     let mut linker = Linker::new(module.engine());
     twine_wasi::add_to_linker(&mut linker, |world: &mut World| &mut world.wasi)
+        .map_err(|error| Error::Engine(one_line(&error)))?;
+    twine_guest::add_to_linker(&mut linker, |world: &mut World| &mut world.guest)
         .map_err(|error| Error::Engine(one_line(&error)))?;
     check_imports(module, &linker, store)?;
     let entry = entry(module, invoke)?;
@@ -309,6 +324,12 @@ fn describe(ty: &ExternType) -> String {
 }
 
 impl Linked {
+    /// Sets what serves the functions of `twine:attestation`. Without it they say that they are not
+    /// supported.
+    pub fn attest_with(&mut self, proof: Box<dyn Proof>) {
+        self.store.data_mut().guest = Guest::new(proof);
+    }
+
     /// Returns a handle that can interrupt this program.
     pub fn interrupter(&self) -> Interrupter {
         let over = self.store.data().over.clone();

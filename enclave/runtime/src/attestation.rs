@@ -4,11 +4,12 @@
 use crate::certificate::RunKey;
 use twine_boundary::Error as BoundaryError;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::claims::{self, Claims};
+use twine_evidence::claims::{self, Claims, no_key};
 use twine_evidence::manifest::Identity;
 use twine_evidence::statement::{
-    Image, MAX_BYTES, MAX_NONCE_BYTES, Run, Statement, Subject, VERSION,
+    Deployment, Image, MAX_BYTES, MAX_NONCE_BYTES, Program, Run, Said, Statement, Subject, VERSION,
 };
+use twine_guest::Turns;
 use twine_protocol::launch::{EvidenceForm, EvidenceRequest};
 use twine_sgx::{host, regions, report_for};
 
@@ -43,6 +44,10 @@ fn statement(subject: Subject, run: Run) -> Statement {
     }
 }
 
+/// Quotes are made one after the other. Whoever wants one waits for those who came before, and so for
+/// one quote of each other program at most.
+static TURNS: Turns = Turns::new();
+
 /// Makes evidence with a public key of the enclave's, in CBOR.
 fn evidence(target: &[u8], key: Digest, subject: Subject, run: Run) -> Result<Vec<u8>, Error> {
     let nonce = run.nonce.clone().map(|Bytes(nonce)| nonce);
@@ -52,7 +57,10 @@ fn evidence(target: &[u8], key: Digest, subject: Subject, run: Run) -> Result<Ve
     }
     let claims = Claims { key, nonce, statement }.encode();
     let report = report_for(target, &claims::report_data(&claims)).ok_or(Error::Request)?;
-    let quote = host().quote(&report).map_err(Error::Host)?;
+    let quote = {
+        let _turn = TURNS.wait();
+        host().quote(&report).map_err(Error::Host)?
+    };
     Ok(claims::evidence(&quote, &claims))
 }
 
@@ -92,6 +100,20 @@ pub(crate) fn of_deployment(
         Error::TooLong(length) => format!("the launch statement has {length} bytes, too many"),
         _ => "the host's target for reports is not valid".into(),
     })
+}
+
+/// Makes evidence of what a program says. It is for no key, and for no connection.
+///
+/// # Errors
+/// The statement is too long, or the host makes no quote.
+pub(crate) fn of_guest(
+    program: Program,
+    deployment: Option<Deployment>,
+    said: Said,
+) -> Result<Vec<u8>, Error> {
+    let target = host().quoting_target().map_err(Error::Host)?;
+    let subject = Subject::Guest { program, deployment, said };
+    evidence(&target, no_key(), subject, Run::default())
 }
 
 /// Makes evidence of a launch, and hands it over to the host.

@@ -2,6 +2,7 @@
 
 use crate::attestation::identity;
 use crate::code_cache;
+use crate::guest::Guest;
 use crate::hosted_system::HostedSystem;
 use crate::launch::{compilation_for, end_of, engine_of, refused_program};
 use crate::mounts::{self, Mounted, Refused};
@@ -108,6 +109,10 @@ fn prepare_and_run(
     };
     let Mounted { files, volumes } = mounts::open(&mounts, keys, Some(&deployment), warn)
         .map_err(|Refused { cause, remedy }| refused(cause, remedy))?;
+    let guest = compiled.attests().then(|| {
+        let program = Program { terms: terms.clone(), engine };
+        Guest::new(program, Some(deployment.clone()))
+    });
     let attestation = has_attested(terms).then(|| {
         let program = Program { terms: terms.clone(), engine };
         let subject = Subject::Deployment { program, deployment: deployment.clone() };
@@ -120,7 +125,12 @@ fn prepare_and_run(
     start.sockets = descriptors(&sockets);
     let system = Box::new(HostedSystem::new(job.stdio.clone(), sockets));
     let end = match compiled.link(system, files, start) {
-        Ok(linked) => run_linked(linked, terms, started, &warn),
+        Ok(mut linked) => {
+            if let Some(guest) = guest {
+                linked.attest_with(Box::new(guest));
+            }
+            run_linked(linked, terms, started, &warn)
+        }
         Err(error) => told(refused_program(&error)),
     };
     let (troubles, _) = volumes.finish();

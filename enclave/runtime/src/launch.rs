@@ -2,6 +2,7 @@
 
 use crate::attestation::{self, identity};
 use crate::code_cache::{self, Compilation};
+use crate::guest::Guest;
 use crate::host_system::HostSystem;
 use crate::hosting;
 use crate::mounts::{self, Mounted, Refused};
@@ -267,6 +268,10 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),
     };
+    let guest = compiled.attests().then(|| {
+        let program = statement::Program { terms: terms(), engine: engine() };
+        Guest::new(program, deployment.clone())
+    });
     // Before anything of the program runs.
     if let Some(request) = &launch.evidence
         && let Err(error) = attestation::hand_over(request, subject(terms(), engine(), deployment))
@@ -274,7 +279,12 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         return no_evidence(&error);
     }
     let end = match compiled.link(Box::new(HostSystem::new(launch.streams)), files, start) {
-        Ok(linked) => run_linked(linked, launch, timings, &mut watch, outcome),
+        Ok(mut linked) => {
+            if let Some(guest) = guest {
+                linked.attest_with(Box::new(guest));
+            }
+            run_linked(linked, launch, timings, &mut watch, outcome)
+        }
         Err(error) => refused_program(&error),
     };
     let (troubles, statistics) = volumes.finish();

@@ -26,6 +26,8 @@ mod certificate;
 #[expect(unsafe_code, reason = "code that this image sealed runs unchecked")]
 mod code_cache;
 #[cfg(target_env = "sgx")]
+mod guest;
+#[cfg(target_env = "sgx")]
 mod host_storage;
 #[cfg(target_env = "sgx")]
 mod host_system;

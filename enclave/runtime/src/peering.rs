@@ -96,8 +96,12 @@ impl Attestation for Peering {
 
     fn verify(&self, evidence: &[u8], peers: &Peers, expected: Expected<'_>) -> Result<(), String> {
         let Expected { public_key, nonce, channel } = expected;
-        let wanted =
-            Wanted { nonce: Some(nonce), public_key: Some(public_key), channel: Some(channel) };
+        let wanted = Wanted {
+            nonce: Some(nonce),
+            data: None,
+            public_key: Some(public_key),
+            channel: Some(channel),
+        };
         self.accept(evidence, peers, wanted)
     }
 

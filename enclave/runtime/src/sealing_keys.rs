@@ -1,5 +1,5 @@
 //! Sealing keys with a policy: for which image, for which program, and for what purpose. They seal
-//! the keys of volumes, and compiled code.
+//! the keys of volumes, compiled code, records, and what programs seal.
 
 use graviola::hashing::Sha256;
 use graviola::hashing::hmac::Hmac;
@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     Code,
     /// Records of an enclave that holds deployments.
     Record,
+    /// What a program seals for its own use.
+    Guest,
 }
 
 /// Size of a key's parameters in bytes.
@@ -145,6 +147,16 @@ impl SealingKeys {
         asked: Sealing,
         parameters: &[u8],
     ) -> Result<KeyEncryptionKey, Refusal> {
+        self.key_for(Purpose::Volume, asked, parameters)
+    }
+
+    /// Does the same for a purpose.
+    pub(crate) fn key_for(
+        &self,
+        purpose: Purpose,
+        asked: Sealing,
+        parameters: &[u8],
+    ) -> Result<KeyEncryptionKey, Refusal> {
         let parameters = Parameters::decode(parameters)
             .ok_or_else(|| Refusal("its parameters are of another version, or damaged".into()))?;
         let Sealing { this_image, scope } = parameters.sealing;
@@ -171,7 +183,7 @@ impl SealingKeys {
                     .into(),
             ));
         }
-        self.derive(Purpose::Volume, &parameters)
+        self.derive(purpose, &parameters)
     }
 
     /// Derives a key from parameters that must have this policy, and the present CPUSVN and ISVSVN.
@@ -247,6 +259,7 @@ impl SealingKeys {
             Purpose::Volume => "twine sealing key 1",
             Purpose::Code => "twine code key 1",
             Purpose::Record => "twine record key 1",
+            Purpose::Guest => "twine guest key 1",
         });
         hmac.update([flags(sealing)]);
         if let Some(bound_to) = bound_to {

@@ -64,7 +64,7 @@ mod types;
 
 pub use component::{Command, CommandPre, add_component_to_linker, interfaces, provides_interface};
 pub use hidden::hides;
-pub use link::{add_to_linker, provides};
+pub use link::{add_to_linker, provides, with_memory};
 pub use poll::MAX_SUBSCRIPTIONS;
 pub use system::{
     Clock, Interest, PollRequest, Readiness, SocketError, StreamKind, System, SystemError,

@@ -6,19 +6,22 @@ use crate::types::wasi_snapshot_preview1 as generated;
 use wasmtime::{Caller, Extern, Linker, Result, bail};
 use wiggle::{GuestError, GuestMemory};
 
-/// Calls `body` with the program's memory and its [`Wasi`].
-fn with_memory<T, R>(
+/// Calls `body` with the program's memory and what serves its call.
+///
+/// # Errors
+/// The program exports no memory, or the error of `body`.
+pub fn with_memory<T, C, R>(
     caller: &mut Caller<'_, T>,
-    wasi: impl Fn(&mut T) -> &mut Wasi,
-    body: impl FnOnce(&mut Wasi, &mut GuestMemory<'_>) -> Result<R>,
+    context: impl Fn(&mut T) -> &mut C,
+    body: impl FnOnce(&mut C, &mut GuestMemory<'_>) -> Result<R>,
 ) -> Result<R> {
     match caller.get_export("memory") {
         Some(Extern::Memory(memory)) => {
             let (bytes, data) = memory.data_and_store_mut(caller);
-            body(wasi(data), &mut GuestMemory::Unshared(bytes))
+            body(context(data), &mut GuestMemory::Unshared(bytes))
         }
         Some(Extern::SharedMemory(memory)) => {
-            body(wasi(caller.data_mut()), &mut GuestMemory::Shared(memory.data()))
+            body(context(caller.data_mut()), &mut GuestMemory::Shared(memory.data()))
         }
         _ => bail!("a program that calls WASI must export its memory as `memory`"),
     }
