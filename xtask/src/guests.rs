@@ -22,13 +22,15 @@ const TARGET: &str = "wasm32-wasip1";
 /// Makes all programs that are missing, or whose source has changed.
 pub(crate) fn all(root: &Path) -> Result<()> {
     let guests = Guests::new(root)?;
-    rust(root, "report", "hello-rust")?;
-    rust(root, "files-rust", "files-rust")?;
+    rust(root, "report", &["hello-rust"])?;
+    rust(root, "files-rust", &["files-rust"])?;
+    rust(root, "peer-rust", &["peer-rust", "api"])?;
     coremark(&guests)?;
     own(&guests, "hello")?;
     kernels(&guests)?;
     own(&guests, "posix")?;
     own(&guests, "pieces")?;
+    own(&guests, "peer")?;
     polybench::programs(&guests)?;
     sqlite::programs(&guests)?;
     lua(&guests)?;
@@ -44,11 +46,13 @@ pub(crate) fn sqlite_shell(root: &Path) -> Result<()> {
     sqlite::shell(&Guests::new(root)?)
 }
 
-/// Builds a Rust program from its folder, and returns its path.
-fn rust(root: &Path, name: &str, folder: &str) -> Result<PathBuf> {
+/// Builds a Rust program from the first of these folders, and returns its path. The others have what it
+/// uses.
+fn rust(root: &Path, name: &str, folders: &[&str]) -> Result<PathBuf> {
     let guests = Guests::new(root)?;
     let out = guests.out(name);
-    let stale = guests.stale(name, "cargo build", &[folder])?;
+    let stale = guests.stale(name, "cargo build", folders)?;
+    let folder = folders.first().ok_or_else(|| Failure::new("a program has no folder"))?;
     let Some(stale) = stale else { return Ok(out) };
     let rust = Rust::find(root)?;
     say(format_args!("building {} with {}", guests.shown(name), rust.name()));

@@ -3,6 +3,7 @@
 
 pub mod hosting;
 pub mod owner;
+pub mod peers;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
