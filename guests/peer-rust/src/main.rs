@@ -5,6 +5,7 @@
 //!     peer-rust flood COUNT                 ask for so much evidence, and say what came of it
 //!     peer-rust seal|unseal CONTEXT         seal or unseal the standard input
 //!     peer-rust policy                      write the policy by which a peer is accepted
+//!     peer-rust mirror [COUNT]              verify evidence of its own, so many times
 //!
 //! The peer is at the other end of the first connection to a listening socket, if there is one
 //! (`--listen`), otherwise of the standard input and output.
@@ -155,12 +156,32 @@ fn meet(side: Side, message: &[u8]) -> Result<ExitCode, Failure> {
             eprintln!("the peer says: {}", received.escape_ascii());
             Ok(ExitCode::SUCCESS)
         }
-        Err(error @ api::Error::Refused(_)) => {
+        Err(error) => refused(error),
+    }
+}
+
+/// Returns the exit code for evidence that is refused.
+fn refused(error: api::Error) -> Result<ExitCode, Failure> {
+    match error {
+        api::Error::Refused(_) => {
             eprintln!("{error}");
             Ok(ExitCode::from(REFUSED))
         }
-        Err(error) => Err(error.into()),
+        error => Err(error.into()),
     }
+}
+
+/// Verifies evidence of its own.
+fn mirror(count: u32) -> Result<ExitCode, Failure> {
+    const NONCE: &[u8] = b"a nonce of 19 bytes";
+    let policy = policy()?;
+    let evidence = api::evidence(NONCE, b"mirror")?;
+    for _ in 0..count {
+        if let Err(error) = api::verify(&evidence, &policy, NONCE, b"mirror") {
+            return refused(error);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn flood(count: u32) {
@@ -207,6 +228,8 @@ fn run() -> Result<ExitCode, Failure> {
         ["unseal", context] => {
             io::stdout().write_all(&api::unseal(context.as_bytes(), &input()?)?)?;
         }
+        ["mirror"] => return mirror(1),
+        ["mirror", count] => return mirror(count.parse()?),
         ["policy"] => print!("{}", policy()?),
         _ => return Err("usage: peer-rust client|server MESSAGE, and more in its source".into()),
     }
