@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use twine_boundary::{FolderError, MappedFile, SocketError};
 use twine_protocol::calls::number;
 use twine_protocol::folder::{Answer, Entry, Failure, Kind, Request};
+use twine_protocol::network::{Connect, Listen, MAX_REQUEST};
 use twine_protocol::wire::{AHEAD, Piece, SocketStatus, Status, TRANSFER_BUFFER_SIZE};
 
 #[test]
@@ -435,11 +436,30 @@ fn sockets_give_no_more_than_was_asked_for_and_no_code_that_does_not_exist() {
         assert_eq!(host.receive(3, &mut [0; 100], false, true), refused);
         assert_eq!(host.send(3, &[0; 100], true), refused);
     }
-    for code in [15, 31, 36, 1 << 32, u64::MAX] {
+    let listen = Listen { deployment: "d".into(), socket: "s".into(), port: Some(1) };
+    let connect = Connect {
+        deployment: "d".into(),
+        socket: "s".into(),
+        host: "h".into(),
+        port: 1,
+        check: false,
+    };
+    for code in [15, 31, 39, 1 << 32, u64::MAX] {
         answer.set((code, 0));
+        let refused = Err(SocketError::Status(Status::Io));
+        assert_eq!(host.listen(&listen), refused);
+        assert_eq!(host.connect(&connect), refused);
+        assert_eq!(host.waker(), refused);
         assert_eq!(host.accept(3, true), Err(SocketError::Status(Status::Io)));
         assert_eq!(host.shut_down(3, true, true), Err(SocketError::Status(Status::Io)));
     }
+    answer.set((SocketStatus::Refused.code(), 7));
+    assert_eq!(host.connect(&connect), Err(SocketError::Socket(SocketStatus::Refused)));
+    // The longest request that a manifest allows fits.
+    answer.set((Status::Ok.code(), 7));
+    let longest = Connect { host: "h".repeat(253), socket: "s".repeat(128), ..connect };
+    assert_eq!(host.connect(&longest), Ok(7));
+    assert!(longest.encode().len() <= MAX_REQUEST);
     answer.set((SocketStatus::Reset.code(), 0));
     assert_eq!(host.accept(3, true), Err(SocketError::Socket(SocketStatus::Reset)));
 }
