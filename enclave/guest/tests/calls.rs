@@ -269,3 +269,15 @@ fn the_module_has_these_functions_and_no_others() {
     }
     assert!(!provides("twine:attestation", "prove"));
 }
+
+#[test]
+fn the_wit_has_the_functions_of_the_witx() {
+    let text = include_str!("../wit/attestation.wit");
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_source("attestation.wit", text).unwrap();
+    assert_eq!(resolve.packages[package].name.to_string(), "twine:attestation@0.1.0");
+    let interface = resolve.packages[package].interfaces["attestation"];
+    let names: Vec<_> = resolve.interfaces[interface].functions.keys().collect();
+    let expected: Vec<_> = FUNCTIONS.iter().map(|(name, _)| name.replace('_', "-")).collect();
+    assert_eq!(names, expected.iter().collect::<Vec<_>>());
+}

@@ -15,7 +15,7 @@ use twine_verifier::{
     Request, Root, Roots, Tee, Verdict,
 };
 
-const _: () = assert!(MAX_COLLATERAL as usize == MAX_COLLATERAL_BYTES);
+const _: () = assert!(MAX_COLLATERAL == MAX_COLLATERAL_BYTES as u64);
 
 /// The root of software SGX. Everybody can sign under it, and only policies that name it accept that.
 const SIMULATION_ROOT: &[u8] = include_bytes!("../../../sgx-sim/quoting/src/root.der");
