@@ -215,16 +215,21 @@ impl Unlocked {
         self.volume
     }
 
-    /// Returns the header that a state names by its MAC.
+    /// Returns the header that a state names by its MAC. It must have a slot that opens: after a
+    /// change of the slots that a crash cut short, the slot that was opened first may be one of the
+    /// other copy.
     ///
     /// # Errors
-    /// [`Error::HeaderForeign`] if no copy is that header, or if that header does not have the slot
-    /// that was opened.
-    pub(crate) fn header(&self, mac: &HeaderMac) -> Result<Header> {
+    /// [`Error::HeaderForeign`] if no copy is that header, or if no slot of that header opens.
+    pub(crate) fn header(&self, mac: &HeaderMac, from: &mut dyn Unlock) -> Result<Header> {
         let found = self.headers.iter().find(|(of, _)| of == mac);
         let header = found.map(|(_, header)| header).ok_or(Error::HeaderForeign)?;
-        let has_slot = header.slots.contains(&self.slot);
-        if has_slot { Ok(header.clone()) } else { Err(Error::HeaderForeign) }
+        let opens =
+            |slot: &KeySlot| slot.open(&self.volume, from).is_ok_and(|key| *key == *self.key);
+        if header.slots.contains(&self.slot) || header.slots_to_try().into_iter().any(opens) {
+            return Ok(header.clone());
+        }
+        Err(Error::HeaderForeign)
     }
 
     /// Whether both copies are the header with this MAC.

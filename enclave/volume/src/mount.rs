@@ -108,7 +108,7 @@ impl Volume {
         let found = find::newest(&mut store, &entries, size, tolerance)?;
         let chain = &found.chain;
         let (tree, last) = (&chain.tree, chain.last());
-        let header = unlocked.header(&last.state.header)?;
+        let header = unlocked.header(&last.state.header, unlock)?;
         let dropped = found.dropped();
         if let Some(dropped) = dropped.filter(Dropped::is_loss)
             && access == Access::Write

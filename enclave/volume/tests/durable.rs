@@ -10,8 +10,8 @@ use support::{
 };
 use twine_vfs::FileSystem;
 use twine_volume::{
-    BLOCK_BYTES, Error, MemoryStorage, NewSlot, Options, Secret, Storage, StorageError, Unlock,
-    Volume, Zeroizing,
+    BLOCK_BYTES, Error, KeyEncryptionKey, MemoryStorage, NewSlot, Options, Refusal, Secret,
+    Storage, StorageError, Unlock, Volume, Zeroizing,
 };
 
 const MIN: usize = 256 << 10;
@@ -523,6 +523,53 @@ fn a_change_of_key_slots_that_is_cut_short_leaves_the_old_slots_or_the_new_ones(
             let mut volume = old.or(new).unwrap();
             add(&mut volume, "b", &[1; 50]);
             volume.sync_all().unwrap();
+        }
+        if changed {
+            return;
+        }
+    }
+    panic!("the change never ended");
+}
+
+#[test]
+fn whoever_has_the_keys_of_both_slots_opens_a_volume_whose_change_was_cut_short() {
+    /// Has the keys of sealed slots with these parameters.
+    struct Keys(&'static [u8], Vec<u8>);
+    impl Unlock for Keys {
+        fn sealed(&mut self, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+            self.1 = parameters.to_vec();
+            match parameters {
+                [one] if self.0.contains(one) => Ok(KeyEncryptionKey::new([*one; 32])),
+                _ => Err(Refusal("it is another image's".into())),
+            }
+        }
+    }
+    let slot = |one: u8| NewSlot::sealed(&[one], KeyEncryptionKey::new([one; 32])).unwrap();
+    let opens = |storage: Box<dyn Storage>, keys| {
+        let mut keys = Keys(keys, Vec::new());
+        let volume = Volume::open(storage, &mut keys, options(MIN))?;
+        // The slot that was tried last is the one that has opened it.
+        assert_eq!(volume.slots()[0].parameters, keys.1);
+        Ok::<Volume, Error>(volume)
+    };
+    for call in 1..40 {
+        let memory = MemoryStorage::default();
+        let mut volume =
+            Volume::create(Box::new(memory.clone()), &[slot(1)], options(MIN)).unwrap();
+        add(&mut volume, "a", &[1; 50]);
+        volume.close().unwrap();
+        let storage = support::Recorder::new(memory.with(|bytes| bytes.clone()));
+        let mut volume = opens(Box::new(storage.clone()), &[1]).unwrap();
+        storage.stop_at(storage.calls() + call);
+        let changed = volume.replace_slot(0, &slot(2)).is_ok();
+        drop(volume);
+        let mut random = support::Random(call);
+        for _ in 0..8 {
+            let left = MemoryStorage::new(storage.crash(&mut random));
+            let [old, new] = [&[1][..], &[2]].map(|keys| opens(Box::new(copy(&left)), keys));
+            assert!(old.is_ok() != new.is_ok(), "call {call}: {old:?}, {new:?}");
+            let both = opens(Box::new(copy(&left)), &[1, 2]).unwrap();
+            assert_eq!(both.slots(), old.or(new).unwrap().slots());
         }
         if changed {
             return;
