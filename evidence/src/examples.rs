@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::bytes::{Bytes, Digest};
-use crate::manifest::{AllowedImage, Demands, Manifest, Restart};
+use crate::manifest::{AllowedImage, Demands, Handover, Manifest, Restart};
 use crate::platform::{Platform, Root, TcbStatus};
 use crate::signed::Signed;
 use crate::sockets::{Certificate, Peers, Socket, Trust, Way};
@@ -131,6 +131,7 @@ pub fn manifest(terms: Terms) -> Manifest {
         access: Access::default(),
         restart: Restart::default(),
         platform: Platform::default(),
+        handover: Handover::default(),
     }
 }
 
@@ -149,6 +150,7 @@ pub fn full_manifest() -> Manifest {
             least_evaluation_number: Some(17),
             ppid_hashes: vec![Digest([0x55; 32])],
         },
+        handover: Handover { from: vec![Digest([0x66; 32])] },
         ..manifest(full_terms())
     }
 }

@@ -67,6 +67,31 @@ pub struct Manifest {
     /// What the owner demands of the platform.
     #[cbor(n(10), skip_if = "Platform::is_default")]
     pub platform: Platform,
+    /// Whose volumes and kept deployments the images of this manifest take over.
+    #[cbor(n(11), skip_if = "Handover::is_none")]
+    pub handover: Handover,
+}
+
+/// Whose volumes and kept deployments the images of a manifest take over. An older image hands its
+/// keys over to an image that the manifest allows; a newer image believes them only if they come
+/// from an image that the manifest names here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+#[cbor(map)]
+pub struct Handover {
+    /// MRENCLAVE of each older image: at most [`MAX_FROM`].
+    #[n(0)]
+    pub from: Vec<Digest>,
+}
+
+/// Limit on the number of older images that a manifest names.
+pub const MAX_FROM: usize = 16;
+
+impl Handover {
+    /// Whether nothing is taken over.
+    pub fn is_none(&self) -> bool {
+        self.from.is_empty()
+    }
 }
 
 /// An image that may hold a deployment. Each field that is given must be the image's.
@@ -151,6 +176,8 @@ pub enum Refusal {
     Terms(Vec<Difference>),
     /// The manifest names other images.
     Image(Identity),
+    /// The manifest takes nothing over from the image with this MRENCLAVE.
+    Former(Digest),
     /// The enclave can be debugged.
     Debug,
     /// Pages of code are writable while code runs.
@@ -171,6 +198,10 @@ impl fmt::Display for Refusal {
                 f,
                 "the manifest does not allow this image: MRENCLAVE {measurement}, MRSIGNER \
                  {signer}, ISVPRODID {product}, ISVSVN {svn}"
+            ),
+            Refusal::Former(measurement) => write!(
+                f,
+                "the manifest takes nothing over from the image with MRENCLAVE {measurement}"
             ),
             Refusal::Debug => f.write_str("the manifest does not allow an enclave with DEBUG"),
             Refusal::WritableCode => f.write_str(
@@ -228,6 +259,8 @@ pub enum Invalid {
     Socket(String),
     /// A socket takes a secret that the manifest does not name: its name, and that of the secret.
     SocketSecret(String, String),
+    /// There are more than [`MAX_FROM`] images to take over from, or one is given twice.
+    From,
 }
 
 impl fmt::Display for Invalid {
@@ -282,6 +315,10 @@ impl fmt::Display for Invalid {
                     "the socket {name} takes the secret {secret:?}, which is none of `secrets`"
                 )
             }
+            Invalid::From => write!(
+                f,
+                "there are more than {MAX_FROM} images to take over from, or one is given twice"
+            ),
         }
     }
 }
@@ -329,6 +366,10 @@ impl Manifest {
         self.check_sockets()?;
         self.check_access()?;
         self.check_platform()?;
+        let from: HashSet<_> = self.handover.from.iter().collect();
+        if from.len() > MAX_FROM || from.len() < self.handover.from.len() {
+            return Err(Invalid::From);
+        }
         Ok(owner)
     }
 
@@ -443,17 +484,40 @@ impl Manifest {
         }
     }
 
-    /// Checks that a launch on these terms is allowed, in this enclave.
+    /// Checks that this enclave may hold the deployment.
     ///
     /// # Errors
     /// The manifest does not allow it.
-    pub fn allow(&self, terms: &Terms, enclave: &Identity) -> Result<(), Refusal> {
+    pub fn allow_enclave(&self, enclave: &Identity) -> Result<(), Refusal> {
         if enclave.debug && !self.demands.allow_debug {
             return Err(Refusal::Debug);
         }
         if !self.images.iter().any(|image| image.is(enclave)) {
             return Err(Refusal::Image(*enclave));
         }
+        Ok(())
+    }
+
+    /// Checks that what this enclave hands over may be taken over.
+    ///
+    /// # Errors
+    /// The manifest does not name its image, or the enclave can be debugged.
+    pub fn allow_former(&self, enclave: &Identity) -> Result<(), Refusal> {
+        if enclave.debug && !self.demands.allow_debug {
+            return Err(Refusal::Debug);
+        }
+        if !self.handover.from.contains(&enclave.measurement) {
+            return Err(Refusal::Former(enclave.measurement));
+        }
+        Ok(())
+    }
+
+    /// Checks that a launch on these terms is allowed, in this enclave.
+    ///
+    /// # Errors
+    /// The manifest does not allow it.
+    pub fn allow(&self, terms: &Terms, enclave: &Identity) -> Result<(), Refusal> {
+        self.allow_enclave(enclave)?;
         match self.terms.differences(terms) {
             differences if differences.is_empty() => Ok(()),
             differences => Err(Refusal::Terms(differences)),

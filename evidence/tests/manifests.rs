@@ -8,7 +8,8 @@ use twine_evidence::access::{Access, MAX_KEYS, Right};
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::cbor;
 use twine_evidence::manifest::{
-    AllowedImage, Demands, Identity, Invalid, MAX_TERMS_BYTES, Manifest, Refusal, Restart,
+    AllowedImage, Demands, Handover, Identity, Invalid, MAX_FROM, MAX_TERMS_BYTES, Manifest,
+    Refusal, Restart,
 };
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{MAX_PLATFORMS, Platform, Root, TcbStatus};
@@ -76,6 +77,7 @@ fn manifest(owner: Bytes) -> Manifest {
         access: Access::default(),
         restart: Restart::default(),
         platform: Platform::default(),
+        handover: Handover::default(),
     }
 }
 
@@ -416,4 +418,26 @@ fn a_refusal_names_the_streams_in_the_words_of_a_manifest() {
         "the manifest does not allow this launch: streams: (stdin none, stdout host, stderr host) \
          was asked for, and (stdin owner, stdout host, stderr host) is allowed"
     );
+}
+
+#[test]
+fn a_manifest_takes_over_from_the_images_that_it_names_and_from_no_debug_enclave() {
+    let from = |count: u8| Handover { from: (0..count).map(|at| Digest([at; 32])).collect() };
+    let manifest = Manifest { handover: from(2), ..manifest(ed25519(7).1) };
+    manifest.check().unwrap();
+    assert_eq!(Manifest::decode(&manifest.encode()).as_ref(), Ok(&manifest));
+    let former = |at| Identity { measurement: Digest([at; 32]), ..HERE };
+    assert_eq!(manifest.allow_former(&former(1)), Ok(()));
+    assert_eq!(manifest.allow_former(&former(2)), Err(Refusal::Former(Digest([2; 32]))));
+    let debug = Identity { debug: true, ..former(1) };
+    assert_eq!(manifest.allow_former(&debug), Err(Refusal::Debug));
+    // It does not allow them to hold the deployment.
+    assert_eq!(manifest.allow_enclave(&former(1)), Err(Refusal::Image(former(1))));
+    assert_eq!(manifest.allow_enclave(&HERE), Ok(()));
+    let most = u8::try_from(MAX_FROM).unwrap();
+    let with = |handover| Manifest { handover, ..manifest.clone() }.check();
+    assert!(with(from(most)).is_ok());
+    assert_eq!(with(from(most + 1)), Err(Invalid::From));
+    let twice = Handover { from: vec![Digest([1; 32]); 2] };
+    assert_eq!(with(twice), Err(Invalid::From));
 }

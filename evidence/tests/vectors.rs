@@ -3,7 +3,7 @@
 use graviola::signing::eddsa::Ed25519SigningKey;
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest, from_hex, to_hex};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Handover, Manifest, Restart, VERSION};
 use twine_evidence::owner::Algorithm;
 use twine_evidence::platform::{Platform, Root, TcbStatus};
 use twine_evidence::signed::Signed;
@@ -107,6 +107,7 @@ fn manifest(owner: &[u8]) -> Manifest {
         access: Access::default(),
         restart: Restart::Never,
         platform: Platform::default(),
+        handover: Handover::default(),
     }
 }
 
@@ -153,6 +154,7 @@ fn manifest_for_hosts() -> Manifest {
             least_evaluation_number: Some(17),
             ppid_hashes: vec![digest(0x55)],
         },
+        handover: Handover { from: vec![digest(0x66)] },
         ..manifest(&owner())
     }
 }
@@ -176,7 +178,7 @@ fn the_document_gives_every_byte_of_this_manifest() {
 fn the_document_gives_every_byte_of_the_parts_for_hosts() {
     let without = to_hex(&manifest(&owner()).encode());
     // The document lists what follows the other keys of the map, of which there are 8.
-    let with = format!("ab{}{}", &without[2..], listing("parts for hosts"));
+    let with = format!("ac{}{}", &without[2..], listing("parts for hosts"));
     assert_eq!(to_hex(&manifest_for_hosts().encode()), with);
     assert_eq!(Manifest::decode(&from_hex(&with).unwrap()), Ok(manifest_for_hosts()));
     assert!(manifest_for_hosts().check().is_ok());

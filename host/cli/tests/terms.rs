@@ -7,7 +7,7 @@ use common::{Folder, built};
 use graviola::signing::eddsa::Ed25519SigningKey;
 use twine_evidence::access::Access as Rights;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Handover, Manifest, Restart, VERSION};
 use twine_evidence::platform::Platform;
 use twine_evidence::signed::Signed;
 use twine_evidence::terms::{self, KeyPolicy, MountKind, Terms, Variable};
@@ -82,6 +82,7 @@ fn manifest() -> Manifest {
         access: Rights::default(),
         restart: Restart::default(),
         platform: Platform::default(),
+        handover: Handover::default(),
     }
 }
 

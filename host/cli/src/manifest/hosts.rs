@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use twine_evidence::access::{Access, MAX_KEYS};
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::Restart;
+use twine_evidence::manifest::{Handover, MAX_FROM, Restart};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{MAX_PLATFORMS, Platform, Root, TcbStatus};
 
@@ -129,22 +129,42 @@ fn statuses(value: &Value<'_, '_>) -> Result<Vec<TcbStatus>, Recorded> {
 
 /// Reads the hashes of the accepted platforms.
 fn platforms(value: &Value<'_, '_>) -> Result<Vec<Digest>, Recorded> {
+    let hint = "give 64 hexadecimal digits: the PPID's hash, as `twine verify` prints";
+    digests(value, "platform", MAX_PLATFORMS, hint)
+}
+
+/// Reads from which older images the deployment's volumes are taken over.
+pub(super) fn handover(value: Value<'_, '_>) -> Result<Handover, Recorded> {
+    let hint = "give the older image's MRENCLAVE, as `twine image inspect` prints";
+    let mut table = value.table()?;
+    let from = table.need("from", "name the older images: from = [\"MRENCLAVE\"]");
+    let from = from.and_then(|value| digests(&value, "image", MAX_FROM, hint));
+    table.finish();
+    Ok(Handover { from: from? })
+}
+
+/// Reads different SHA-256, at least one and at most `most`, each of a `what`.
+fn digests(
+    value: &Value<'_, '_>,
+    what: &str,
+    most: usize,
+    hint: &str,
+) -> Result<Vec<Digest>, Recorded> {
     let values = value.array()?;
     if values.is_empty() {
         return Err(empty(value));
     }
-    if values.len() > MAX_PLATFORMS {
+    if values.len() > most {
         return Err(value.problem(
-            format!("{} platforms are too many", values.len()),
-            format!("name at most {MAX_PLATFORMS}"),
+            format!("{} {what}s are too many", values.len()),
+            format!("name at most {most}"),
         ));
     }
     let mut known = HashSet::new();
     let hash = |value: &Value<'_, '_>| {
-        let hash =
-            digest(value, "give 64 hexadecimal digits: the PPID's hash, as `twine verify` prints")?;
+        let hash = digest(value, hint)?;
         if !known.insert(hash) {
-            return Err(value.problem("this platform is given twice", "name it once"));
+            return Err(value.problem(format!("this {what} is given twice"), "name it once"));
         }
         Ok(hash)
     };

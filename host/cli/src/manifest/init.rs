@@ -19,7 +19,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{
+    AllowedImage, Demands, Handover, MAX_NAME_BYTES, Manifest, Restart, VERSION,
+};
 use twine_evidence::owner::Algorithm;
 use twine_evidence::platform::{Platform, Root};
 use twine_evidence::sockets::Socket;
@@ -252,6 +254,7 @@ fn manifest(arguments: &Arguments, source: Source, name: String) -> Result<Manif
             },
             ..Platform::default()
         },
+        handover: Handover::default(),
     })
 }
 

@@ -9,7 +9,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, MAX_NAME_BYTES, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{
+    AllowedImage, Demands, Handover, MAX_NAME_BYTES, Manifest, Restart, VERSION,
+};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::Platform;
 use twine_evidence::terms::{Diagnostics, Export, Limits, Stream, Streams, Terms, Variable};
@@ -74,6 +76,7 @@ fn manifest(
         .map_or(Ok(Access::default()), |value| hosts::access(value, folder, owner.as_ref().ok()));
     let restart = root.take("restart").map_or(Ok(Restart::Never), |value| hosts::restart(&value));
     let platform = root.take("platform").map_or(Ok(Platform::default()), hosts::platform);
+    let handover = root.take("handover").map_or(Ok(Handover::default()), hosts::handover);
     root.finish();
     // The check would find again what is wrong already.
     if root.has_problems() {
@@ -92,6 +95,7 @@ fn manifest(
         access: access?,
         restart: restart?,
         platform: platform?,
+        handover: handover?,
     };
     if let Err(error) = manifest.check() {
         return Err(root.problem(error.to_string(), "correct it"));

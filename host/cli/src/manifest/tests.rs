@@ -6,7 +6,7 @@ use crate::owner_key;
 use std::path::Path;
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Handover, Manifest, Restart, VERSION};
 use twine_evidence::platform::{Platform, Root, TcbStatus};
 use twine_evidence::sockets::{Certificate, Peers, Socket, Trust, Way};
 use twine_evidence::terms::{
@@ -59,6 +59,7 @@ pub(super) fn example() -> Manifest {
         access: Access::default(),
         restart: Restart::default(),
         platform: Platform::default(),
+        handover: Handover::default(),
     }
 }
 
@@ -80,6 +81,7 @@ pub(super) fn for_hosts() -> Manifest {
             least_evaluation_number: Some(17),
             ppid_hashes: vec![Digest::of(b"platform")],
         },
+        handover: Handover { from: vec![Digest::of(b"older image")] },
         ..example()
     }
 }
@@ -215,14 +217,17 @@ fn the_parts_for_hosts_are_read() {
     let text = format!(
         "restart = \"always\"\n{}[access]\ndeploy = {}\n[platform]\nroot = \"simulation\"\n\
          statuses = [\"OutOfDate\", \"UpToDate\"]\nleast-evaluation-number = 17\n\
-         ppid-hashes = [\"{}\"]\n",
+         ppid-hashes = [\"{}\"]\n[handover]\nfrom = [\"{}\"]\n",
         smallest(),
         keys(&[OTHER]),
-        Digest::of(b"platform")
+        Digest::of(b"platform"),
+        Digest::of(b"older image")
     );
-    let Manifest { access, restart, platform, .. } = read(&text, Path::new(".")).unwrap().manifest;
+    let read_text = read(&text, Path::new(".")).unwrap().manifest;
+    let Manifest { access, restart, platform, handover, .. } = read_text;
     let wanted = for_hosts();
     assert_eq!((access, restart, platform), (wanted.access, wanted.restart, wanted.platform));
+    assert_eq!(handover, wanted.handover);
     let default = format!("restart = \"never\"\n{}[platform]\nroot = \"intel\"\n", smallest());
     let read = read(&default, Path::new(".")).unwrap().manifest;
     assert_eq!((read.restart, read.platform), (Restart::Never, Platform::default()));
@@ -238,7 +243,13 @@ fn wrong_parts_for_hosts_are_refused_with_a_remedy() {
     let hash = Digest::of(b"platform");
     let twice = format!("[platform]\nppid-hashes = [\"{hash}\", \"{hash}\"]");
     refused("", &twice, "given twice", "once");
+    let twice = format!("[handover]\nfrom = [\"{hash}\", \"{hash}\"]");
+    refused("", &twice, "this image is given twice", "once");
     for (table, cause, remedy) in [
+        ("[handover]", "", "name the older images"),
+        ("[handover]\nfrom = []", "names nothing", "leave it out"),
+        ("[handover]\nfrom = [\"00\"]", "no SHA-256", "twine image inspect"),
+        ("[handover]\nto = []", "`to` is no key of `handover`", "from"),
         ("[access]\ndeploy = \"ci.pub\"", "a list is wanted", "[ and ]"),
         ("[access]\nstop = [\"no such file\"]", "no such file", "twine key public"),
         ("[access]\nupdate = []", "`update` is no key of `access`", "deploy, look, stop"),

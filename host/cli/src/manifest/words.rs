@@ -221,6 +221,8 @@ impl Words<'_> {
             ("restart", restart.to_owned()),
         ]);
         lines.extend(platform(&self.manifest.platform));
+        let from = self.manifest.handover.from.iter();
+        lines.extend(from.map(|image| ("takes over from", format!("MRENCLAVE {image}"))));
         lines
     }
 }
@@ -310,6 +312,7 @@ mod tests {
             "TCB statuses     UpToDate, OutOfDate",
             "TCB evaluation   17 or newer",
             &format!("platform         PPID with SHA-256 {}", Digest::of(b"platform")),
+            &format!("takes over from  MRENCLAVE {}", Digest::of(b"older image")),
         ] {
             assert!(said.lines().any(|found| found == line), "{line}\n{said}");
         }

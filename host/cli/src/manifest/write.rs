@@ -226,6 +226,20 @@ impl Commented<'_> {
         lines.set_or("least-evaluation-number", platform.least_evaluation_number, "17");
         let hashes = platform.ppid_hashes.iter().map(|hash| text(&hash.to_string())).collect();
         lines.set_or("ppid-hashes", list_if_any(hashes), "[\"<SHA-256 of the PPID>\"]");
+        // An empty table would say nothing.
+        let from = &self.manifest.handover.from;
+        let handover = "Older images whose enclaves hand the deployment's volumes over, by their \
+                        MRENCLAVE:\ndocs/deploying.md.";
+        match list_if_any(from.iter().map(|image| text(&image.to_string())).collect()) {
+            Some(from) => {
+                lines.section("[handover]", handover);
+                lines.set("from", from);
+            }
+            None => {
+                lines.section("", handover);
+                lines.comment("[handover]\nfrom = [\"<MRENCLAVE>\"]");
+            }
+        }
     }
 }
 

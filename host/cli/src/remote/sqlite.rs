@@ -14,11 +14,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 use twine_channel::message::{self, Answer, Request};
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Handover, Manifest, Restart, VERSION};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{Platform, Root};
 use twine_evidence::terms::{
@@ -64,12 +63,23 @@ pub(crate) struct Elsewhere {
     #[arg(long, value_name = "FILE", requires = "at")]
     host_image: Option<PathBuf>,
 
+    /// Older image from which the database is taken over, by its MRENCLAVE. The host must have that image
+    /// too (`twine host --from`). May be given several times
+    #[arg(long = "from", value_name = "MRENCLAVE", requires = "at", value_parser = measurement)]
+    from: Vec<Digest>,
+
     /// Private key of the database's owner, in PEM
     #[arg(long, value_name = "FILE", requires = "at")]
     owner_key: Option<PathBuf>,
 
     #[command(flatten)]
     collateral: collateral::Options,
+}
+
+/// Reads an MRENCLAVE.
+fn measurement(text: &str) -> Result<Digest, String> {
+    let wrong = "an MRENCLAVE has 64 hexadecimal digits: `twine image inspect` prints it";
+    Digest::from_hex(text).ok_or_else(|| wrong.into())
 }
 
 /// Runs SQLite's shell with these arguments on the host `at`.
@@ -123,13 +133,14 @@ fn manifest(
 ) -> Result<Manifest, Failure> {
     let image = locate::host_image(elsewhere.host_image.clone())?;
     let inspected = inspect_file(image.path())?;
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut arguments: Vec<Bytes> = vec!["sqlite3".into(), "/main.db".into()];
     arguments.extend(rest.into_iter().map(|argument| Bytes(argument.into_vec())));
     Ok(Manifest {
         format: VERSION,
         name,
-        version: since.as_secs(),
+        // A newer one would shut out a second machine of the owner's. Nobody but the enclave gets the
+        // manifest, so none needs to be withdrawn.
+        version: 1,
         generation: 1,
         owner: owner.der().into(),
         terms: Terms {
@@ -164,5 +175,6 @@ fn manifest(
             root: if elsewhere.simulation { Root::Simulation } else { Root::Intel },
             ..Platform::default()
         },
+        handover: Handover { from: elsewhere.from.clone() },
     })
 }
