@@ -352,6 +352,20 @@ host_calls! {
     /// the form of the launch request.
     0x71 evidence(pointer, length) -> (status);
 
+    /// The TARGETINFO (SDM Vol. 3D, table 37-20) of enclaves of an older image that the host can
+    /// start, in the transfer buffer: `count` bytes (512) at its start. `number` counts these images
+    /// from 0. Returns `wire::Status::Missing` if there are fewer.
+    0x72 handover_target(number) -> (status, count);
+
+    /// Starts an enclave of the older image `number`, has it answer a request
+    /// (`task::Task::Handover`), and ends it. The `length` bytes at `pointer` in the transfer buffer
+    /// are a piece of the request. `flags` holds bits of `state::write`: a thread passes the pieces
+    /// one after the other, from one with `state::write::FIRST` to one with `state::write::LAST`.
+    /// After the last one the transfer buffer holds, at its start, the answer of `count` bytes: at
+    /// most `wire::MAX_HANDOVER_ANSWER`. Returns `wire::Status::Denied` if the enclave refuses;
+    /// the host tells its operator why. A request has at most `wire::MAX_HANDOVER_REQUEST` bytes.
+    0x73 handover(number, pointer, length, flags) -> (status, count);
+
     /// Collateral for the quotes of one kind of platform, as JSON in host memory, which the host keeps
     /// until this thread makes the call again. `fmspc` is the platform's FMSPC, six bytes as a
     /// big-endian number, and `issuer` (`wire::Issuer`) says who certified it. The length is 0 if the

@@ -237,6 +237,8 @@ pub struct Outcome {
     pub troubles: Vec<String>,
     /// Statistics of its volumes, in the order of the mounts, if the launch asked for them.
     pub volumes: Vec<VolumeStatistics>,
+    /// The answer to the request of [`Task::Handover`], for the enclave that made the request.
+    pub answer: Vec<u8>,
 }
 
 /// Statistics of a volume in a run.
@@ -322,7 +324,13 @@ impl Launch {
 impl Outcome {
     /// Makes an outcome of which only the end is known.
     pub fn new(end: End) -> Self {
-        Outcome { end, timings: None, troubles: Vec::new(), volumes: Vec::new() }
+        Outcome {
+            end,
+            timings: None,
+            troubles: Vec::new(),
+            volumes: Vec::new(),
+            answer: Vec::new(),
+        }
     }
 
     /// The outcome as bytes.

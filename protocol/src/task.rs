@@ -18,6 +18,9 @@ pub enum Task {
     Volume(Box<VolumeTask>),
     /// Hold deployments until the host closes the standard input (`twine host`).
     Host(Box<HostTask>),
+    /// Answer the request of an enclave of another image that takes deployments over. The request
+    /// comes in place of the program, and the answer is in the outcome.
+    Handover,
 }
 
 /// Holding deployments. The listening socket is the first socket of the launch request. The numbers

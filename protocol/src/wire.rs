@@ -15,6 +15,13 @@ pub const TARGETINFO_SIZE: usize = 512;
 /// Limit on the size of a quote, in bytes.
 pub const MAX_QUOTE: u64 = 64 << 10;
 
+/// Limit on the size of a request to an older image, in bytes: a signed manifest, and a record with
+/// one and with secrets.
+pub const MAX_HANDOVER_REQUEST: u64 = 4 << 20;
+
+/// Limit on the size of the answer, in bytes.
+pub const MAX_HANDOVER_ANSWER: u64 = 64 << 10;
+
 /// Limit on the size of evidence, in bytes.
 pub const MAX_EVIDENCE: u64 = TRANSFER_BUFFER_SIZE;
 

@@ -34,6 +34,7 @@ mod folder;
     reason = "in a function for fuzz targets, a panic is a finding"
 )]
 pub mod fuzzing;
+mod handover;
 mod memory;
 mod socket;
 mod state;

@@ -3,7 +3,7 @@
 use crate::code::CodeFile;
 use crate::driver::Memory;
 use crate::mapping::PAGE;
-use crate::service::{NoQuote, Service};
+use crate::service::{NoAnswer, NoQuote, Service};
 use crate::state::State;
 use crate::storage::Storage;
 use crate::streams;
@@ -394,6 +394,30 @@ impl HostCalls for Caller<'_> {
             attestation.evidence(evidence).map_err(|_| Status::Io)
         });
         done(result.map(|()| 0))
+    }
+
+    fn handover_target(&mut self, number: u64) -> (u64, u64) {
+        let service = self.service;
+        let start = service.transfer(self.tcs).pointer;
+        let result = service.former(number).and_then(|former| {
+            let target = former.target();
+            self.bytes(start, target.len() as u64)?.copy_from_slice(&target);
+            Ok(target.len() as u64)
+        });
+        done(result)
+    }
+
+    fn handover(&mut self, number: u64, pointer: u64, length: u64, flags: u64) -> (u64, u64) {
+        let (service, tcs) = (self.service, self.tcs);
+        let start = service.transfer(tcs).pointer;
+        let result = service.former(number).and_then(|former| {
+            let piece = self.bytes(pointer, length)?;
+            let Some(request) = service.request_piece(tcs, piece, flags)? else { return Ok(0) };
+            let answer = former.answer(request).map_err(|NoAnswer| Status::Denied)?;
+            self.bytes(start, answer.len() as u64)?.copy_from_slice(&answer);
+            Ok(answer.len() as u64)
+        });
+        done(result)
     }
 
     fn quoting_target(&mut self) -> (u64, u64) {

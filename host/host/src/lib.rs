@@ -23,6 +23,7 @@ mod elrange;
 mod enter;
 mod error;
 mod folder;
+mod former;
 mod image;
 mod limits;
 mod mapping;
@@ -49,6 +50,7 @@ pub use code::CodeFile;
 pub use device::{Machine, Platform, Tee};
 pub use error::Error;
 pub use folder::Folder;
+pub use former::FormerImage;
 pub use image::Image;
 pub use limits::{Shortage, has_memory, remedy};
 pub use network::{ConnectRule, ListenRule, Network, NoRule};
@@ -56,7 +58,10 @@ pub use process::{on_a_large_stack, prepare};
 pub use processor::Processor;
 pub use program::Program;
 pub use run::{Phases, Report, needs_sealing, run, run_interposed, run_modelled};
-pub use service::{Attestation, Call, Input, Interposer, Interrupts, NoQuote, Progress, Resources};
+pub use service::{
+    Attestation, Call, Former, Input, Interposer, Interrupts, NoAnswer, NoQuote, Progress,
+    Resources,
+};
 pub use state::{State, StateError};
 pub use stats::{CallStats, Stats, UnreadPages};
 pub use storage::{Access, Locked, Storage, StorageError, remove_unmade, sync_folder};

@@ -143,7 +143,7 @@ fn command(loaded: Loaded, sigstruct: &Sigstruct) -> Result<enclave_runner::Comm
 }
 
 /// Returns XCR0, the processor state that the operating system has switched on.
-fn xcr0() -> u64 {
+pub(crate) fn xcr0() -> u64 {
     #[target_feature(enable = "xsave")]
     fn read() -> u64 {
         // SAFETY: processors with XSAVE, which the caller has checked for, have XCR0.
@@ -217,7 +217,7 @@ pub fn needs_sealing(launch: &Launch) -> bool {
     let opened =
         |volume: &OpenVolume| [&volume.key].into_iter().chain(&volume.more_keys).any(sealed);
     match &launch.task {
-        Task::Compile | Task::Host(_) => true,
+        Task::Compile | Task::Host(_) | Task::Handover => true,
         Task::Program => launch.mounts.iter().any(|mount| match &mount.source {
             Source::Volume(volume) => sealed(&volume.key),
             Source::Folder(_) | Source::Memory(_) => false,

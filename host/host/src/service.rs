@@ -18,7 +18,10 @@ use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use twine_protocol::calls::HostRange;
-use twine_protocol::wire::{Issuer, PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit};
+use twine_protocol::state::write;
+use twine_protocol::wire::{
+    Issuer, MAX_HANDOVER_REQUEST, PollRecord, Status, TRANSFER_BUFFER_SIZE, Unit,
+};
 
 /// Limit on one sleep: a year. The system's clocks can't add much more.
 const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -96,6 +99,8 @@ pub struct Resources {
     pub input: Option<Box<dyn Input>>,
     /// Receives the progress of long operations.
     pub progress: Option<Box<dyn Progress>>,
+    /// The older images from whose enclaves this one takes deployments over.
+    pub formers: Vec<Box<dyn Former>>,
     /// Makes quotes, and takes the evidence that the launch request asks for.
     pub attestation: Option<Box<dyn Attestation>>,
     /// Interrupts the program, if [`Limits::interrupts`](twine_protocol::launch::Limits) is set.
@@ -167,6 +172,28 @@ impl std::fmt::Debug for dyn Attestation {
     }
 }
 
+/// An older image, whose enclave hands over what it keeps of a deployment.
+pub trait Former: Send + Sync {
+    /// The TARGETINFO of its enclaves.
+    fn target(&self) -> [u8; 512];
+
+    /// Has one of its enclaves answer a request.
+    ///
+    /// # Errors
+    /// There is no answer. The implementation keeps the cause for the operator.
+    fn answer(&self, request: Vec<u8>) -> Result<Vec<u8>, NoAnswer>;
+}
+
+/// An enclave of an older image did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoAnswer;
+
+impl std::fmt::Debug for dyn Former {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Former")
+    }
+}
+
 /// A standard input other than this process's: a line editor on a terminal.
 pub trait Input: Send + Sync {
     /// Reads at least one byte, or none at the end. `line` is the program's prompt: the text of the
@@ -199,6 +226,8 @@ pub(crate) struct Service {
     transfers: Mutex<HashMap<u64, Buffer>>,
     /// The collateral that each TCS got last.
     collaterals: Mutex<HashMap<u64, Buffer>>,
+    /// Requests to older images, of which pieces have come, by TCS.
+    requests: Mutex<HashMap<u64, Vec<u8>>>,
     said: Mutex<Said>,
     /// Wakes threads that sleep, when the run has ended or was interrupted.
     changed: Condvar,
@@ -228,6 +257,7 @@ impl Service {
             program,
             transfers: Mutex::default(),
             collaterals: Mutex::default(),
+            requests: Mutex::default(),
             said: Mutex::default(),
             changed: Condvar::new(),
             line: Mutex::default(),
@@ -389,6 +419,35 @@ impl Service {
         let mut collaterals = self.collaterals.lock().unwrap_or_else(PoisonError::into_inner);
         collaterals.insert(tcs, buffer);
         Some(range)
+    }
+
+    pub(crate) fn former(&self, number: u64) -> Result<&dyn Former, Status> {
+        let number = usize::try_from(number).ok();
+        let former = number.and_then(|number| self.resources.formers.get(number));
+        former.map(|former| &**former).ok_or(Status::Missing)
+    }
+
+    /// Takes a piece of a request to an older image. Returns the whole request after its last piece.
+    pub(crate) fn request_piece(
+        &self,
+        tcs: u64,
+        piece: &[u8],
+        flags: u64,
+    ) -> Result<Option<Vec<u8>>, Status> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut request = match flags & write::FIRST {
+            0 => requests.remove(&tcs).ok_or(Status::Invalid)?,
+            _ => Vec::new(),
+        };
+        if (request.len() + piece.len()) as u64 > MAX_HANDOVER_REQUEST {
+            return Err(Status::FileTooBig);
+        }
+        request.extend_from_slice(piece);
+        if flags & write::LAST != 0 {
+            return Ok(Some(request));
+        }
+        requests.insert(tcs, request);
+        Ok(None)
     }
 
     pub(crate) fn code(&self) -> Option<&CodeFile> {

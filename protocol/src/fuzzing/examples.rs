@@ -117,6 +117,7 @@ pub fn outcomes() -> Vec<Outcome> {
             guest: "/data".into(),
             counts: vec![("reads".into(), 12)],
         }],
+        answer: vec![0xa0],
     };
     ends.into_iter().flat_map(|end| [Outcome::new(end.clone()), full(end)]).collect()
 }

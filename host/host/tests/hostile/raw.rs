@@ -643,6 +643,14 @@ impl HostCalls for Caller<'_> {
         HostRange::NONE
     }
 
+    fn handover_target(&mut self, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn handover(&mut self, _: u64, _: u64, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
     fn code_load(&mut self) -> HostRange {
         HostRange::NONE
     }
