@@ -205,11 +205,12 @@ fn program(root: &Path, target: &str) -> PathBuf {
 }
 
 /// The packages whose code the targets call. Each has an example that writes inputs for them.
-pub(crate) const PACKAGES: [&str; 10] = [
+pub(crate) const PACKAGES: [&str; 11] = [
     "sgx-sim",
     "twine-boundary",
     "twine-channel",
     "twine-evidence",
+    "twine-handover",
     "twine-hostfs",
     "twine-image",
     "twine-protocol",
