@@ -43,12 +43,21 @@ impl std::fmt::Debug for Device {
 impl Device {
     /// Returns this user's simulated machine. Its root secret is the file
     /// `$XDG_STATE_HOME/sgx-sim/root-secret` (`~/.local/state` by default). The first call creates
-    /// it.
+    /// it. The environment variable `SGX_SIM_SECURITY_VERSION` sets its
+    /// [`security_version`](Self::security_version).
     ///
     /// # Errors
-    /// [`Error::RootSecret`] if that file cannot be read or created.
+    /// [`Error::RootSecret`] if that file cannot be read or created, and [`Error::Unsupported`] if the
+    /// variable is no number from 0 to 255.
     pub fn new() -> Result<Self, Error> {
-        Self::with_root_secret(crate::secret::of_this_user().map_err(Error::RootSecret)?)
+        let device =
+            Self::with_root_secret(crate::secret::of_this_user().map_err(Error::RootSecret)?)?;
+        let Some(version) = std::env::var_os("SGX_SIM_SECURITY_VERSION") else {
+            return Ok(device);
+        };
+        let version = version.to_str().and_then(|version| version.parse().ok());
+        let wrong = Error::Unsupported("SGX_SIM_SECURITY_VERSION is no number from 0 to 255");
+        Ok(device.security_version(version.ok_or(wrong)?))
     }
 
     /// Returns a new machine that exists only in this value. Its root secret is random and is not

@@ -216,10 +216,15 @@ impl Deployments {
             End::Stopped
         } else {
             outside.log(Level::Info, &format!("{id}: started"));
-            if deployment.may_be_resumed()
-                && let Err(cause) = outside.keep(&deployment.job)
-            {
-                outside.log(Level::Warning, &format!("{id}: it can't be resumed: {cause}"));
+            let kept = match deployment.may_be_resumed() {
+                true => outside
+                    .keep(&deployment.job)
+                    .map_err(|cause| format!("it can't be resumed: {cause}")),
+                // An older version may have been kept, also by an older image.
+                false => outside.forget(&deployment.job, false),
+            };
+            if let Err(cause) = kept {
+                outside.log(Level::Warning, &format!("{id}: {cause}"));
             }
             let mut started = |control| {
                 deployment.started(control, outside.now());

@@ -124,8 +124,9 @@ pub trait Outside: Send + Sync {
     /// The cause, in one line.
     fn keep(&self, job: &Job) -> Result<(), String>;
 
-    /// The deployments that were kept by an earlier enclave of this image.
-    fn kept(&self) -> Vec<Kept>;
+    /// The deployments that were kept by earlier enclaves of this image, or of older ones that hand them
+    /// over; or why one of them is not there, in one line.
+    fn kept(&self) -> Vec<Result<Kept, String>>;
 
     /// Removes what is kept of a deployment, and with `volumes` its volumes.
     ///

@@ -8,7 +8,15 @@ use twine_evidence::manifest::Restart;
 
 /// Starts the deployments that were kept. What can't be started is named in the host's log.
 pub(crate) fn resume(shared: &Shared) {
-    for Kept { signed, secrets } in shared.outside.kept() {
+    for kept in shared.outside.kept() {
+        let Kept { signed, secrets } = match kept {
+            Ok(kept) => kept,
+            Err(cause) => {
+                let line = format!("a deployment is not resumed: {cause}");
+                shared.outside.log(Level::Warning, &line);
+                continue;
+            }
+        };
         let started = job(signed, secrets, [false; 3], false, None, shared).and_then(|job| {
             let name = job.id.to_string();
             let allowed = job.manifest.manifest().restart == Restart::Always;

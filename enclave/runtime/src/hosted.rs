@@ -10,6 +10,7 @@ use crate::network::HostNetwork;
 use crate::peering::Peering;
 use crate::sealing_keys::SealingKeys;
 use crate::state::State;
+use crate::takeover::Takeover;
 use std::sync::{Arc, Mutex, PoisonError};
 use twine_channel::message::{End, Secret};
 use twine_engine::{
@@ -89,7 +90,8 @@ fn prepare_and_run(
     manifest.allow(terms, &identity()).map_err(not_allowed)?;
     let secrets = job.take_secrets();
     let mut start = start(terms, &secrets.0)?;
-    let compiled = compiled(job, state, &start)?;
+    let takeover = Takeover::new(&job.manifest, &job.signed);
+    let compiled = compiled(job, state, &start, &takeover)?;
     if compiled.sha256() != terms.program.0 {
         return Err(refused(
             "the program is another one than the manifest names",
@@ -98,16 +100,16 @@ fn prepare_and_run(
     }
     let engine = engine_of(&compiled);
     manifest.allow_code(&engine).map_err(not_allowed)?;
-    let deployment = manifest.deployment(job.manifest.owner());
+    let deployment = takeover.deployment();
     let keys = SealingKeys::of_program(compiled.sha256());
     let storages = state
-        .open_volumes(&deployment, terms)
+        .open_volumes(&takeover.deployment(), terms)
         .map_err(|Refused { cause, remedy }| refused(cause, remedy))?;
     let mounts = mounts_of(terms, &storages);
     let warn = |line: String| {
         let _ = job.stdio.write(2, format!("{line}\n").as_bytes());
     };
-    let Mounted { files, volumes } = mounts::open(&mounts, keys, Some(&deployment), warn)
+    let Mounted { files, volumes } = mounts::open(&mounts, keys, Some(&takeover), warn)
         .map_err(|Refused { cause, remedy }| refused(cause, remedy))?;
     let guest = compiled.attests().then(|| {
         let program = Program { terms: terms.clone(), engine };
@@ -205,7 +207,12 @@ fn descriptors(sockets: &Sockets) -> Vec<Socket> {
 }
 
 /// Returns the program's code: that of an earlier run, or else compiles the program.
-fn compiled(job: &Job, state: &State, start: &Start) -> Result<Compiled, End> {
+fn compiled(
+    job: &Job,
+    state: &State,
+    start: &Start,
+    takeover: &Takeover<'_>,
+) -> Result<Compiled, End> {
     let terms = &job.manifest.manifest().terms;
     let limits = Limits {
         memory: terms.limits.memory,
@@ -223,7 +230,8 @@ fn compiled(job: &Job, state: &State, start: &Start) -> Result<Compiled, End> {
     if let Some(compiled) = state.code(owner, program, &wanted) {
         return Ok(compiled);
     }
-    let bytes = sent.or_else(|| state.program(owner, program)).ok_or_else(|| {
+    let kept = || state.program(owner, program, Some(takeover));
+    let bytes = sent.or_else(kept).ok_or_else(|| {
         refused("the program that was kept here is gone", "deploy it again: it is sent again")
     })?;
     let program = Identified::new(bytes);

@@ -168,7 +168,7 @@ impl Outside for Around {
         }
     }
 
-    fn kept(&self) -> Vec<Kept> {
+    fn kept(&self) -> Vec<Result<Kept, String>> {
         self.state.kept_deployments()
     }
 

@@ -7,6 +7,7 @@ use crate::host_system::HostSystem;
 use crate::hosting;
 use crate::mounts::{self, Mounted, Refused};
 use crate::sealing_keys::SealingKeys;
+use crate::takeover::{self, Takeover};
 use crate::task;
 use crate::terms::{Environment, NoValue, terms};
 use std::cell::LazyCell;
@@ -103,6 +104,7 @@ fn run() -> Outcome {
     match &launch.task {
         Task::Volume(task) => return Outcome::new(task::run(task)),
         Task::Host(task) => return Outcome::new(hosting::run(task)),
+        Task::Handover => return takeover::answer(),
         Task::Program | Task::Compile => {}
     }
     let mut outcome = Outcome::new(End::Exited { code: 0, results: Vec::new() });
@@ -263,7 +265,10 @@ fn run_program(launch: &Launch, timings: &mut Timings, outcome: &mut Outcome) ->
         // Errors of the stream are ignored.
         let _ = host().write(2, format!("{line}\n").as_bytes());
     };
-    let mounted = mounts::open(&launch.mounts, keys, deployment.as_ref(), warn);
+    let takeover = signed
+        .as_ref()
+        .map(|signed| Takeover::new(signed, launch.manifest.as_deref().unwrap_or_default()));
+    let mounted = mounts::open(&launch.mounts, keys, takeover.as_ref(), warn);
     let Mounted { files, volumes } = match mounted {
         Ok(mounted) => mounted,
         Err(Refused { cause, remedy }) => return refused(cause, remedy),

@@ -48,9 +48,13 @@ mod peer;
 #[cfg(target_env = "sgx")]
 mod peering;
 #[cfg(target_env = "sgx")]
+mod record;
+#[cfg(target_env = "sgx")]
 mod sealing_keys;
 #[cfg(target_env = "sgx")]
 mod state;
+#[cfg(target_env = "sgx")]
+mod takeover;
 #[cfg(target_env = "sgx")]
 mod task;
 #[cfg(target_env = "sgx")]

@@ -2,10 +2,10 @@
 
 use crate::host_storage::HostStorage;
 use crate::sealing_keys::SealingKeys;
+use crate::takeover::Takeover;
 use std::fmt::Display;
-use twine_evidence::statement::Deployment;
 use twine_hostfs::Folder;
-use twine_protocol::key::VolumeKey;
+use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource, VolumeStatistics};
 use twine_protocol::wire::Clock;
 use twine_sgx::host;
@@ -39,21 +39,22 @@ pub(crate) struct Mounted {
 pub(crate) struct Volumes(Vec<(String, Shared<Volume>)>);
 
 /// Opens the mounts, for a program that may have these sealing keys, and in a deployment those of
-/// each mount. Passes warnings to `warn`, one line each.
+/// each mount and what its manifest takes over. Passes warnings to `warn`, one line each.
 pub(crate) fn open(
     mounts: &[Mount],
     keys: SealingKeys,
-    deployment: Option<&Deployment>,
+    takeover: Option<&Takeover<'_>>,
     warn: impl Fn(String),
 ) -> Result<Mounted, Refused> {
+    let deployment = takeover.map(Takeover::deployment);
     refuse_shared(mounts)?;
     let mut mounted = Mounted { files: Vec::new(), volumes: Volumes::default() };
     for mount in mounts {
         let files: Box<dyn FileSystem> = match &mount.source {
             Source::Volume(source) => {
-                let keys = keys.in_deployment(deployment, &mount.guest);
-                let volume = open_or_make(source, Opening::of(mount.read_only), keys)
-                    .map_err(|error| refused_volume(&mount.guest, &source.key, &error))?;
+                let keys = keys.in_deployment(deployment.as_ref(), &mount.guest);
+                let from = takeover.map(|takeover| From { takeover, guest: &mount.guest });
+                let volume = of_program(source, mount, keys, from, &warn)?;
                 if let Some(dropped) = volume.dropped() {
                     // Say this now, because the program may end in any way.
                     warn(format!("warning: the volume for {}: {dropped}", mount.guest));
@@ -133,18 +134,54 @@ fn now() -> u64 {
     twine_sgx::time(Clock::Realtime).unwrap_or_default()
 }
 
+/// Where keys come from that older images have sealed.
+#[derive(Debug, Clone, Copy)]
+struct From<'a> {
+    takeover: &'a Takeover<'a>,
+    /// The path of the mount.
+    guest: &'a str,
+}
+
 /// Opens or makes a volume for a program. If making it was interrupted before, makes it again.
-fn open_or_make(
+fn of_program(
     source: &VolumeSource,
-    opening: Opening,
+    mount: &Mount,
     keys: SealingKeys,
-) -> Result<Volume, Error> {
-    match volume(source, opening, keys) {
-        Err(Error::Unfinished) if opening == Opening::ReadWrite => {
-            volume(&VolumeSource { create: true, ..source.clone() }, opening, keys)
+    from: Option<From<'_>>,
+    warn: &impl Fn(String),
+) -> Result<Volume, Refused> {
+    let guest = &mount.guest;
+    let open = |source: &VolumeSource, opening| {
+        let mut opener = Opener::new(&source.key, keys, from);
+        match opened(source, opening, &mut opener) {
+            Ok(volume) => Ok((volume, opener.used)),
+            Err(error) => Err((opener.refused(guest, &error), error)),
         }
-        result => result,
+    };
+    let opening = Opening::of(mount.read_only);
+    let (volume, used) = match open(source, opening) {
+        Err((_, Error::Unfinished)) if opening == Opening::ReadWrite => {
+            let source = VolumeSource { create: true, ..source.clone() };
+            open(&source, opening).map_err(|(refused, _)| refused)?
+        }
+        result => result.map_err(|(refused, _)| refused)?,
+    };
+    // Not the program, but the enclave renews a slot of a deployment, so that older versions of the
+    // manifest and older images are shut out also where the program only reads.
+    let renews = |parameters: Vec<u8>| from.is_some() && !keys.is_present(&parameters);
+    if opening == Opening::ReadWrite || !used.is_some_and(renews) {
+        return Ok(volume);
     }
+    drop(volume);
+    match open(source, Opening::ReadWrite) {
+        Ok((volume, _)) => drop(volume),
+        Err((refused, _)) => warn(format!(
+            "warning: {}; it can still be read by the older image, or under the older version of the \
+             manifest, that opened it last",
+            refused.cause
+        )),
+    }
+    open(source, opening).map(|(volume, _)| volume).map_err(|(refused, _)| refused)
 }
 
 /// Opens or makes a volume.
@@ -152,6 +189,14 @@ pub(crate) fn volume(
     source: &VolumeSource,
     opening: Opening,
     keys: SealingKeys,
+) -> Result<Volume, Error> {
+    opened(source, opening, &mut Opener::new(&source.key, keys, None))
+}
+
+fn opened(
+    source: &VolumeSource,
+    opening: Opening,
+    opener: &mut Opener<'_>,
 ) -> Result<Volume, Error> {
     let mut options = Options {
         read_only: opening == Opening::ReadOnly,
@@ -164,24 +209,24 @@ pub(crate) fn volume(
     }
     let storage = Box::new(HostStorage::new(source.storage));
     if source.create {
-        let slot = new_slot(&source.key, keys)?;
+        let slot = new_slot(&source.key, opener.keys)?;
         return Volume::create(storage, &[slot], options);
     }
-    let mut opener = Opener { key: &source.key, keys, used: None };
-    let mut volume = Volume::open(storage, &mut opener, options)?;
+    let mut volume = Volume::open(storage, opener, options)?;
     if opening == Opening::ReadWrite
-        && let Some(parameters) = opener.used
+        && let Some(parameters) = &opener.used
     {
-        renew_slot(&mut volume, &parameters, keys)?;
+        renew_slot(&mut volume, parameters, opener.keys)?;
     }
     Ok(volume)
 }
 
-/// Replaces the slot with these parameters, if it was sealed under another CPUSVN or ISVSVN than the
-/// present ones. Whoever broke the firmware or the image of that time may know its key.
+/// Replaces the slot with these parameters, if its key is not one that would be made now: if it was
+/// sealed under another CPUSVN or ISVSVN, by an older image, or under an older version of the manifest.
+/// Whoever broke the firmware or the image of that time may know its key.
 fn renew_slot(volume: &mut Volume, parameters: &[u8], keys: SealingKeys) -> Result<(), Error> {
     let Some(sealing) = SealingKeys::sealing(parameters) else { return Ok(()) };
-    if SealingKeys::is_present(parameters) {
+    if keys.is_present(parameters) {
         return Ok(());
     }
     let is_it = |slot: &SlotInfo| slot.kind == SlotKind::Sealed && slot.parameters == parameters;
@@ -205,9 +250,48 @@ pub(crate) fn new_slot(key: &VolumeKey, keys: SealingKeys) -> Result<NewSlot, Er
 struct Opener<'a> {
     key: &'a VolumeKey,
     keys: SealingKeys,
+    from: Option<From<'a>>,
     /// The parameters of the sealed slot that was tried last. If the volume opens, that slot has
     /// opened it.
     used: Option<Vec<u8>>,
+    /// The remedy for the slot of a deployment that was refused last.
+    remedy: Option<String>,
+}
+
+impl<'a> Opener<'a> {
+    fn new(key: &'a VolumeKey, keys: SealingKeys, from: Option<From<'a>>) -> Self {
+        Opener { key, keys, from, used: None, remedy: None }
+    }
+
+    /// Returns the key of a sealed slot: this enclave's own, or one that an older image hands over.
+    fn sealing_key(
+        &mut self,
+        asked: Sealing,
+        parameters: &[u8],
+    ) -> Result<KeyEncryptionKey, Refusal> {
+        let newer = self.keys.newer_version(parameters);
+        let image =
+            SealingKeys::image(parameters).filter(|image| *image != SealingKeys::own_image());
+        let (Some(From { takeover, guest }), Some(image), None) = (self.from, image, newer) else {
+            self.remedy = newer.map(|version| {
+                format!("have its owner deploy version {version} of the manifest, or a newer one")
+            });
+            return self.keys.key(asked, parameters);
+        };
+        takeover.volume_key(guest, image, parameters).map_err(|Refused { cause, remedy }| {
+            self.remedy = Some(remedy);
+            Refusal(cause)
+        })
+    }
+
+    /// Says why the volume does not open, and what to do.
+    fn refused(&self, guest: &str, error: &Error) -> Refused {
+        let Refused { cause, remedy } = refused_volume(guest, self.key, error);
+        match (error, &self.remedy) {
+            (Error::NoSlotOpens(_), Some(better)) => Refused { cause, remedy: better.clone() },
+            _ => Refused { cause, remedy },
+        }
+    }
 }
 
 impl Unlock for Opener<'_> {
@@ -215,7 +299,7 @@ impl Unlock for Opener<'_> {
         match self.key {
             VolumeKey::Sealed(asked) => {
                 self.used = Some(parameters.to_vec());
-                self.keys.key(*asked, parameters)
+                self.sealing_key(*asked, parameters)
             }
             _ => Err(Refusal("it was not asked for".into())),
         }

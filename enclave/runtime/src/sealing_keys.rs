@@ -9,8 +9,12 @@ use twine_protocol::key::{Scope, Sealing};
 use twine_sgx::{Holder, KeyRefused, KeyRequest, Svn};
 use twine_volume::{Error, KeyEncryptionKey, NewSlot, Refusal};
 
-/// Version of a key's parameters.
+/// Version of the parameters of a key that never moves to another image.
 const VERSION: u8 = 1;
+
+/// Version of the parameters of a key that can be handed over: a volume's of a deployment, and a
+/// record's.
+const MOVABLE: u8 = 2;
 
 const THIS_IMAGE: u8 = 1;
 const ANY_PROGRAM: u8 = 2;
@@ -29,8 +33,11 @@ pub(crate) enum Purpose {
     Guest,
 }
 
-/// Size of a key's parameters in bytes.
+/// Size of the parameters of a key that never moves to another image, in bytes.
 pub(crate) const PARAMETER_BYTES: usize = 52;
+
+/// Size of the parameters of a key that can be handed over, in bytes.
+pub(crate) const MOVABLE_PARAMETER_BYTES: usize = PARAMETER_BYTES + 40;
 
 /// The parameters of a key, from which it can be derived again. They are not secret, and not
 /// trusted: wrong parameters lead to a wrong key.
@@ -39,33 +46,59 @@ struct Parameters {
     sealing: Sealing,
     svn: Svn,
     keyid: [u8; 32],
+    movable: Option<Movable>,
+}
+
+/// What the parameters of a key that can be handed over say besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Movable {
+    /// The image that derives the key.
+    image: Digest,
+    /// The version of the manifest under which the key was made. The key depends on it, and no older
+    /// version gets it. 0 for records.
+    version: u64,
 }
 
 impl Parameters {
-    fn encode(&self) -> [u8; PARAMETER_BYTES] {
-        let mut bytes = [0; PARAMETER_BYTES];
-        bytes[0] = VERSION;
-        bytes[1] = flags(self.sealing);
-        bytes[2..4].copy_from_slice(&self.svn.isvsvn.to_le_bytes());
-        bytes[4..20].copy_from_slice(&self.svn.cpusvn);
-        bytes[20..].copy_from_slice(&self.keyid);
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![if self.movable.is_some() { MOVABLE } else { VERSION }];
+        bytes.push(flags(self.sealing));
+        bytes.extend_from_slice(&self.svn.isvsvn.to_le_bytes());
+        bytes.extend_from_slice(&self.svn.cpusvn);
+        bytes.extend_from_slice(&self.keyid);
+        if let Some(Movable { image, version }) = self.movable {
+            bytes.extend_from_slice(&version.to_le_bytes());
+            bytes.extend_from_slice(&image.0);
+        }
         bytes
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; PARAMETER_BYTES] = bytes.try_into().ok()?;
-        let (head, keyid) = bytes.split_last_chunk::<32>()?;
+        let (head, more) = bytes.split_first_chunk::<PARAMETER_BYTES>()?;
+        let (head, keyid) = head.split_last_chunk::<32>()?;
         let (head, cpusvn) = head.split_last_chunk::<16>()?;
-        let &[VERSION, flags, low, high] = head else { return None };
+        let &[version, flags, low, high] = head else { return None };
+        let movable = match (version, more.split_first_chunk::<8>()) {
+            (VERSION, None) if more.is_empty() => None,
+            (MOVABLE, Some((version, image))) => Some(Movable {
+                image: Digest(image.try_into().ok()?),
+                version: u64::from_le_bytes(*version),
+            }),
+            _ => return None,
+        };
         let scope = match flags & !THIS_IMAGE {
             0 => Scope::Program,
             ANY_PROGRAM => Scope::AnyProgram,
             DEPLOYMENT => Scope::Deployment,
             _ => return None,
         };
+        if movable.is_some() != (scope == Scope::Deployment) {
+            return None;
+        }
         let sealing = Sealing { this_image: flags & THIS_IMAGE != 0, scope };
         let isvsvn = u16::from_le_bytes([low, high]);
-        Some(Parameters { sealing, svn: Svn { isvsvn, cpusvn: *cpusvn }, keyid: *keyid })
+        let svn = Svn { isvsvn, cpusvn: *cpusvn };
+        Some(Parameters { sealing, svn, keyid: *keyid, movable })
     }
 }
 
@@ -79,8 +112,8 @@ fn flags(sealing: Sealing) -> u8 {
 }
 
 /// What the sealing keys of a deployment depend on: owner, generation and name, and the path of the
-/// mount, so that the host cannot swap the volumes of two mounts. Neither the version of the
-/// manifest nor the program is in it, so an owner can update both.
+/// mount, so that the host cannot swap the volumes of two mounts. The program is not in it, so an owner
+/// can update that.
 pub(crate) fn deployment_digest(deployment: &Deployment, guest: &str) -> Digest {
     let Deployment { owner, name, generation, .. } = deployment;
     let path = Digest::of(guest.as_bytes());
@@ -92,7 +125,15 @@ pub(crate) fn deployment_digest(deployment: &Deployment, guest: &str) -> Digest 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SealingKeys {
     program: Option<[u8; 32]>,
-    deployment: Option<Digest>,
+    deployment: Option<Bound>,
+}
+
+/// What the movable keys of a deployment's mount, or of a record, depend on.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    to: Digest,
+    /// The version of the manifest. It gets the keys of older versions too.
+    version: u64,
 }
 
 impl SealingKeys {
@@ -104,7 +145,10 @@ impl SealingKeys {
     /// Adds the keys of the deployment under which the program runs, for the volume of the mount
     /// at this path.
     pub(crate) fn in_deployment(self, deployment: Option<&Deployment>, guest: &str) -> Self {
-        let deployment = deployment.map(|deployment| deployment_digest(deployment, guest));
+        let deployment = deployment.map(|deployment| Bound {
+            to: deployment_digest(deployment, guest),
+            version: deployment.version,
+        });
         SealingKeys { deployment, ..self }
     }
 
@@ -129,12 +173,70 @@ impl SealingKeys {
         &self,
         purpose: Purpose,
         sealing: Sealing,
-    ) -> Result<([u8; PARAMETER_BYTES], KeyEncryptionKey), Refusal> {
+    ) -> Result<(Vec<u8>, KeyEncryptionKey), Refusal> {
         let mut keyid = [0; 32];
         graviola::random::fill(&mut keyid)
             .map_err(|_| Refusal("the CPU gives no random bytes".into()))?;
-        let parameters = Parameters { sealing, svn: Svn::present(), keyid };
+        let movable = match (sealing.scope, self.deployment) {
+            (Scope::Deployment, Some(Bound { version, .. })) => {
+                Some(Movable { image: SealingKeys::own_image(), version })
+            }
+            _ => None,
+        };
+        let parameters = Parameters { sealing, svn: Svn::present(), keyid, movable };
         Ok((parameters.encode(), self.derive(purpose, &parameters)?))
+    }
+
+    /// Derives a new key for the record with this name, and returns its parameters.
+    pub(crate) fn new_record_key(name: &str) -> Result<(Vec<u8>, KeyEncryptionKey), Refusal> {
+        SealingKeys::of_record(name).new_key(Purpose::Record, Sealing::DEPLOYMENT)
+    }
+
+    /// Derives the key of the record with this name, also under an older CPUSVN or ISVSVN: as with
+    /// volumes, whoever broke these can make up a record, until it is sealed anew.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub(crate) fn record_key(name: &str, parameters: &[u8]) -> Result<KeyEncryptionKey, Refusal> {
+        let keys = SealingKeys::of_record(name);
+        keys.movable_key(Purpose::Record, parameters)
+    }
+
+    /// Whether the key of a record is one that would be made now.
+    pub(crate) fn is_present_record(parameters: &[u8]) -> bool {
+        SealingKeys::of_record("").is_present(parameters)
+    }
+
+    /// The keys of a record, which depend on its name as those of a volume do on its mount.
+    fn of_record(name: &str) -> Self {
+        let bound = Bound { to: Digest::of(name.as_bytes()), version: 0 };
+        SealingKeys { program: None, deployment: Some(bound) }
+    }
+
+    /// Derives a key that this enclave may hand over, for a volume of a deployment.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub(crate) fn volume_key(
+        deployment: &Deployment,
+        guest: &str,
+        parameters: &[u8],
+    ) -> Result<KeyEncryptionKey, Refusal> {
+        let keys = SealingKeys::of_any_program().in_deployment(Some(deployment), guest);
+        keys.movable_key(Purpose::Volume, parameters)
+    }
+
+    fn movable_key(
+        &self,
+        purpose: Purpose,
+        parameters: &[u8],
+    ) -> Result<KeyEncryptionKey, Refusal> {
+        match Parameters::decode(parameters) {
+            Some(parameters) if parameters.sealing == Sealing::DEPLOYMENT => {
+                self.derive(purpose, &parameters)
+            }
+            _ => Err(Refusal("its parameters are of another version, or damaged".into())),
+        }
     }
 
     /// Derives the key of a volume from a slot's parameters. Refuses a key that more enclaves or
@@ -211,9 +313,28 @@ impl SealingKeys {
         Parameters::decode(parameters).map(|parameters| parameters.sealing)
     }
 
-    /// Whether a key has the present CPUSVN and ISVSVN.
-    pub(crate) fn is_present(parameters: &[u8]) -> bool {
-        Parameters::decode(parameters).is_some_and(|parameters| parameters.svn == Svn::present())
+    /// Whether a key is one that would be made now: by this image, under the present CPUSVN and
+    /// ISVSVN, and the present version of the manifest.
+    pub(crate) fn is_present(&self, parameters: &[u8]) -> bool {
+        let Some(Parameters { svn, movable, .. }) = Parameters::decode(parameters) else {
+            return false;
+        };
+        let version = self.deployment.map_or(0, |bound| bound.version);
+        let is_present =
+            |movable: Movable| movable == Movable { image: SealingKeys::own_image(), version };
+        svn == Svn::present() && movable.is_none_or(is_present)
+    }
+
+    /// Returns which image derives a key that can be handed over.
+    pub(crate) fn image(parameters: &[u8]) -> Option<Digest> {
+        Parameters::decode(parameters)?.movable.map(|movable| movable.image)
+    }
+
+    /// Returns the version of the manifest that last opened the volume with this slot, if it is newer
+    /// than the present one.
+    pub(crate) fn newer_version(&self, parameters: &[u8]) -> Option<u64> {
+        let version = Parameters::decode(parameters)?.movable?.version;
+        self.deployment.is_some_and(|bound| bound.version < version).then_some(version)
     }
 
     fn derive(
@@ -227,17 +348,7 @@ impl SealingKeys {
             Scope::Program => Some(self.program.ok_or_else(|| {
                 Refusal("it is sealed to one program, and nothing else may have it".into())
             })?),
-            Scope::Deployment => Some(
-                self.deployment
-                    .ok_or_else(|| {
-                        Refusal(
-                            "it is sealed to a deployment, and this is no run under its signed \
-                             manifest"
-                                .into(),
-                        )
-                    })?
-                    .0,
-            ),
+            Scope::Deployment => Some(self.check_movable(parameters)?.0),
         };
         // A deployment does not depend on who has the signing key of the image.
         let of_image = sealing.this_image || sealing.scope == Scope::Deployment;
@@ -265,8 +376,39 @@ impl SealingKeys {
         if let Some(bound_to) = bound_to {
             hmac.update(bound_to);
         }
+        if let Some(Movable { version, .. }) = parameters.movable {
+            hmac.update(version.to_le_bytes());
+        }
         let mut key = KeyEncryptionKey::default();
         key.copy_from_slice(hmac.finish().as_ref());
         Ok(key)
+    }
+
+    /// Checks that this enclave, under this version of the manifest, may have a movable key. Returns
+    /// what the key is bound to.
+    fn check_movable(&self, parameters: &Parameters) -> Result<Digest, Refusal> {
+        let bound = self.deployment.ok_or_else(|| {
+            Refusal(
+                "it is sealed to a deployment, and this is no run under its signed manifest".into(),
+            )
+        })?;
+        let Some(Movable { image, version }) = parameters.movable else {
+            return Err(Refusal("its parameters are of another version, or damaged".into()));
+        };
+        if version > bound.version {
+            return Err(Refusal(format!(
+                "version {version} of the manifest has opened it, and this is version {}",
+                bound.version
+            )));
+        }
+        if image != SealingKeys::own_image() {
+            return Err(Refusal(format!("it is sealed to the image with MRENCLAVE {image}")));
+        }
+        Ok(bound.to)
+    }
+
+    /// MRENCLAVE of this enclave.
+    pub(crate) fn own_image() -> Digest {
+        Digest(twine_sgx::Identity::present().measurement)
     }
 }

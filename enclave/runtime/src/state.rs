@@ -4,12 +4,14 @@
 //! Each record is sealed for this image, under its own key and its own name, so the host can only
 //! return what this image once kept under this name, or nothing. It can return an older record;
 //! nothing here depends on having the newest. A program belongs to the owner who sent it: another
-//! owner, who knows its hash only, can't run it.
+//! owner, who knows its hash only, can't run it. A record of an older image opens after that image has
+//! handed its key over ([`crate::takeover`]), and is then sealed anew.
 
 use crate::code_cache::{self, Compilation};
 use crate::mounts::Refused;
-use crate::sealing_keys::{PARAMETER_BYTES, Purpose, SealingKeys, deployment_digest};
-use graviola::aead::AesGcm;
+use crate::record::{self, Record};
+use crate::sealing_keys::deployment_digest;
+use crate::takeover::{self, Takeover};
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use twine_boundary::{Access, Error, MappedFile};
@@ -21,20 +23,9 @@ use twine_evidence::cbor;
 use twine_evidence::statement::Deployment;
 use twine_evidence::terms::{MountKind, Terms};
 use twine_hosting::{Id, Job, Kept, Secrets};
-use twine_protocol::key::{Scope, Sealing};
 use twine_protocol::wire::Status;
 use twine_sgx::{Outside, host};
 use zeroize::Zeroizing;
-
-const MAGIC: &[u8; 8] = b"TWINEREC";
-const NONCE: [u8; 12] = [0; 12];
-const TAG_BYTES: usize = 16;
-
-/// Limit on the size of a record, in bytes.
-const MAX_RECORD: usize = 1 << 30;
-
-/// Only this image may have what it kept.
-const SEALING: Sealing = Sealing { this_image: true, scope: Scope::AnyProgram };
 
 /// The host's state folder.
 #[derive(Debug, Default)]
@@ -59,56 +50,48 @@ fn name(kind: &str, owner: Digest, program: Digest) -> String {
     format!("{kind}-{}", Digest::of(&[owner.0, program.0].concat()))
 }
 
+/// The name of the record with an owner's program.
+pub(crate) fn program_name(owner: Digest, program: Digest) -> String {
+    name("program", owner, program)
+}
+
 /// How the names of records with deployments start.
 const DEPLOYMENT: &str = "deployment-";
 
 /// The name of the record of a deployment.
-fn deployment_name(job: &Job) -> String {
-    let Id { owner, name } = &job.id;
+pub(crate) fn deployment_name(owner: Digest, name: &str) -> String {
     format!("{DEPLOYMENT}{}", Digest::of(&[&owner.0[..], name.as_bytes()].concat()))
 }
 
-/// Reads the record of a deployment.
-fn kept_deployment(name: &str) -> Option<Kept> {
-    let record = host().record(name, MAX_RECORD).ok()??;
-    let encoded = Zeroizing::new(open(name, record)?);
-    let Deploy { manifest, secrets, .. } = cbor::decode(&encoded, MAX_MESSAGE).ok()?;
+/// Reads the record of a deployment. `None` if it is gone.
+///
+/// # Errors
+/// Why it is not there for this image, in one line.
+fn kept_deployment(name: &str) -> Result<Option<Kept>, String> {
+    let encoded = match record::read(name) {
+        Record::Missing => return Ok(None),
+        Record::Own(encoded) => encoded,
+        Record::Former { image, sealed } => {
+            let encoded = takeover::kept(name, image, &sealed)
+                .map_err(|cause| format!("{name} is of the image {image}, and {cause}"))?;
+            // If it can't be kept, the next host takes it over again.
+            record::write(name, &encoded);
+            encoded
+        }
+        Record::Unreadable(cause) => return Err(format!("{name} can't be read: {cause}")),
+    };
+    decoded(&encoded).map(Some).ok_or_else(|| format!("{name} is damaged"))
+}
+
+/// Decodes the contents of a deployment's record.
+pub(crate) fn decoded(encoded: &[u8]) -> Option<Kept> {
+    let Deploy { manifest, secrets, .. } = cbor::decode(encoded, MAX_MESSAGE).ok()?;
     Some(Kept { signed: manifest.0, secrets: Secrets(secrets) })
 }
 
 /// The name of the file of a deployment's volume.
 fn volume_name(deployment: &Deployment, guest: &str) -> String {
     deployment_digest(deployment, guest).to_string()
-}
-
-/// Seals a record, which can be opened under its name only.
-fn seal(name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
-    let keys = SealingKeys::of_any_program();
-    let (parameters, key) = keys.new_key(Purpose::Record, SEALING).ok()?;
-    let head = [&MAGIC[..], &parameters].concat();
-    let start = head.len() + TAG_BYTES;
-    let mut sealed = Vec::new();
-    sealed.try_reserve_exact(start + bytes.len()).ok()?;
-    sealed.extend_from_slice(&head);
-    sealed.extend_from_slice(&[0; TAG_BYTES]);
-    sealed.extend_from_slice(bytes);
-    let (tag, contents) = sealed.get_mut(head.len()..)?.split_first_chunk_mut()?;
-    AesGcm::new(&*key).encrypt(&NONCE, name.as_bytes(), contents, tag);
-    Some(sealed)
-}
-
-/// Opens a record that was sealed under this name.
-fn open(name: &str, mut sealed: Vec<u8>) -> Option<Vec<u8>> {
-    let (head, rest) = sealed.split_at_mut_checked(MAGIC.len() + PARAMETER_BYTES)?;
-    let parameters = head.strip_prefix(MAGIC)?;
-    let keys = SealingKeys::of_any_program();
-    let key = keys.present_key(Purpose::Record, SEALING, parameters).ok()?;
-    let (tag, contents) = rest.split_first_chunk_mut::<TAG_BYTES>()?;
-    AesGcm::new(&*key).decrypt(&NONCE, name.as_bytes(), contents, tag).ok()?;
-    let length = contents.len();
-    let start = sealed.len() - length;
-    sealed.drain(..start);
-    Some(sealed)
 }
 
 impl State {
@@ -126,16 +109,29 @@ impl State {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a program of an owner was kept. It may be gone later.
+    /// Whether this image has kept a program of an owner. It may be gone later.
     pub(crate) fn has_program(&self, owner: Digest, program: Digest) -> bool {
-        self.known().contains(&(owner, program)) || self.program(owner, program).is_some()
+        self.known().contains(&(owner, program)) || self.program(owner, program, None).is_some()
     }
 
-    /// Returns a program of an owner that was kept.
-    pub(crate) fn program(&self, owner: Digest, program: Digest) -> Option<Vec<u8>> {
-        let name = name("program", owner, program);
-        let record = host().record(&name, MAX_RECORD).ok().flatten();
-        let bytes = record.and_then(|record| open(&name, record));
+    /// Returns a program of an owner that was kept: with `takeover` also by an older image.
+    pub(crate) fn program(
+        &self,
+        owner: Digest,
+        program: Digest,
+        takeover: Option<&Takeover<'_>>,
+    ) -> Option<Vec<u8>> {
+        let name = program_name(owner, program);
+        let bytes = match record::read(&name) {
+            Record::Own(mut bytes) => Some(std::mem::take(&mut *bytes)),
+            Record::Former { image, sealed } => takeover.and_then(|takeover| {
+                let bytes = takeover.program(&name, image, sealed).ok()?;
+                // If it can't be kept, the next run takes it over again.
+                record::write(&name, &bytes);
+                Some(bytes)
+            }),
+            Record::Missing | Record::Unreadable(_) => None,
+        };
         let bytes = bytes.filter(|bytes| Digest::of(bytes) == program);
         match bytes {
             Some(_) => self.known().insert((owner, program)),
@@ -146,9 +142,7 @@ impl State {
 
     /// Keeps a program of an owner. Returns whether the host does.
     pub(crate) fn keep_program(&self, owner: Digest, program: Digest, bytes: &[u8]) -> bool {
-        let name = name("program", owner, program);
-        let kept =
-            seal(&name, bytes).is_some_and(|sealed| host().write_record(&name, &sealed).is_ok());
+        let kept = record::write(&program_name(owner, program), bytes);
         if kept {
             self.known().insert((owner, program));
         }
@@ -166,15 +160,17 @@ impl State {
         });
         let encoded = Zeroizing::new(cbor::encode(&deploy));
         drop(Secrets(deploy.secrets));
-        let name = deployment_name(job);
-        seal(&name, &encoded).is_some_and(|sealed| host().write_record(&name, &sealed).is_ok())
+        record::write(&deployment_name(job.id.owner, &job.id.name), &encoded)
     }
 
-    /// The deployments that were kept.
-    pub(crate) fn kept_deployments(&self) -> Vec<Kept> {
-        let names = host().records().unwrap_or_default();
+    /// The deployments that were kept, or why one of them is not there for this image, in one line.
+    pub(crate) fn kept_deployments(&self) -> Vec<Result<Kept, String>> {
+        let names = match host().records() {
+            Ok(names) => names,
+            Err(status) => return vec![Err(format!("the records can't be listed: {status:?}"))],
+        };
         let names = names.into_iter().filter(|name| name.starts_with(DEPLOYMENT));
-        names.filter_map(|name| kept_deployment(&name)).collect()
+        names.filter_map(|name| kept_deployment(&name).transpose()).collect()
     }
 
     /// Returns the code of an owner's program, if it was kept for these settings.
@@ -184,7 +180,7 @@ impl State {
         program: Digest,
         wanted: &Compilation,
     ) -> Option<Compiled> {
-        let sealed = host().record(&name("code", owner, program), MAX_RECORD).ok()??;
+        let sealed = host().record(&name("code", owner, program), record::MAX_BYTES).ok()??;
         let compiled = code_cache::open(&sealed[..], &owner.0, wanted)?;
         (compiled.sha256() == program.0).then_some(compiled)
     }
@@ -215,8 +211,13 @@ impl State {
         let mounts = terms.mounts.iter().filter(|mount| mount.kind == MountKind::Volume);
         for mount in mounts {
             let name = volume_name(deployment, &mount.guest);
-            let access = if mount.read_only { Access::Read } else { Access::Create };
-            let opened = host().open_storage(&name, access).and_then(|mut file| {
+            // The enclave itself may write to the volume of a mount that only reads: see `mounts`.
+            let access = if mount.read_only { Access::Write } else { Access::Create };
+            let opened = match host().open_storage(&name, access) {
+                Err(Status::Denied) if mount.read_only => host().open_storage(&name, Access::Read),
+                opened => opened,
+            };
+            let opened = opened.and_then(|mut file| {
                 let size = file.size()?;
                 Ok((file, size == 0))
             });
@@ -240,7 +241,8 @@ impl State {
     /// # Errors
     /// A file can't be removed.
     pub(crate) fn forget(&self, job: &Job, volumes: bool) -> Result<(), String> {
-        match host().remove_record(&deployment_name(job)) {
+        let Id { owner, name } = &job.id;
+        match host().remove_record(&deployment_name(*owner, name)) {
             Ok(()) | Err(Status::Missing) => {}
             Err(status) => {
                 return Err(format!("what is kept of it can't be removed: {status:?}"));

@@ -1,6 +1,7 @@
 //! Reports of this enclave (EREPORT, SDM Vol. 3D, 38.16).
 
-use sgx_isa::{AttributesFlags, Report, Targetinfo};
+use sgx_isa::{AttributesFlags, Keyname, Keyrequest, Report, Targetinfo};
+use zeroize::Zeroizing;
 
 /// Who this enclave is, from its own report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,4 +39,12 @@ pub fn report_for(target: &[u8], data: &[u8; 64]) -> Option<Vec<u8>> {
     let report = Report::for_target(&target, data);
     let bytes: &[u8] = report.as_ref();
     Some(bytes.to_vec())
+}
+
+/// Returns the key with which reports for this enclave, with this KEYID, are made and verified (SDM
+/// Vol. 3D, 38.15.1). `None` if EGETKEY refuses it.
+pub fn report_key(keyid: &[u8; 32]) -> Option<Zeroizing<[u8; 16]>> {
+    let request =
+        Keyrequest { keyname: Keyname::Report as u16, keyid: *keyid, ..Keyrequest::default() };
+    request.egetkey().ok().map(Zeroizing::new)
 }

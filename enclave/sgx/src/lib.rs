@@ -71,7 +71,7 @@ pub use cpu::use_processor;
 #[cfg(target_env = "sgx")]
 pub use egetkey::{Holder, KeyRefused, KeyRequest, Svn};
 #[cfg(target_env = "sgx")]
-pub use ereport::{Identity, report_for};
+pub use ereport::{Identity, report_for, report_key};
 #[cfg(target_env = "sgx")]
 pub use exit::{Outside, host, report_panics};
 #[cfg(target_env = "sgx")]

@@ -2,6 +2,7 @@
 
 use crate::collateral;
 use crate::failure::Failure;
+use crate::formers;
 use crate::input::{self, MAX_TEXT_BYTES};
 use crate::key_command::bad_key;
 use crate::memory;
@@ -77,6 +78,11 @@ pub(crate) struct Arguments {
     /// db.example.com:5432, *.example.com:443 or *. May be given several times [default: to nobody]
     #[arg(long = "allow-connect", value_name = "HOST[:PORTS]")]
     allow_connect: Vec<ConnectRule>,
+
+    /// Older image of `twine host`, whose deployments the newer image takes over if their owners'
+    /// manifests allow it. May be given several times
+    #[arg(long = "from", value_name = "FILE")]
+    from: Vec<PathBuf>,
 
     #[command(flatten)]
     target: Target,
@@ -166,6 +172,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         )
     })?;
     let state = State::open(&folder).map_err(|error| Failure::new(&error, error.remedy()))?;
+    let formers = formers::open(&arguments.from, platform, "<4>")?;
     let prover = Prover::new(platform, arguments.collateral.for_peers()?);
     let quoting_target = prover.target()?;
     let listener = listen(&arguments.listen)?;
@@ -185,6 +192,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let resources = Resources {
         listeners: vec![listener],
         state: Some(state),
+        formers,
         network: Network {
             listen: arguments.allow_listen,
             connect: arguments.allow_connect,

@@ -7,6 +7,7 @@ mod compile;
 mod custody;
 mod evidence;
 mod failure;
+mod formers;
 mod hash_cache;
 mod host;
 mod image;

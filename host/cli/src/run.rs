@@ -2,6 +2,7 @@
 
 use crate::evidence::EvidenceOptions;
 use crate::failure::Failure;
+use crate::formers;
 use crate::manifest::Held;
 use crate::mounts::{self, Prepared};
 use crate::options::{CompilerName, LimitOptions, Target};
@@ -45,6 +46,11 @@ pub(crate) struct Arguments {
     /// each listener an address with --listen
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+
+    /// Older image, from which the volumes of the manifest's deployment are taken over if the manifest
+    /// says so. May be given several times
+    #[arg(long = "from", value_name = "FILE", requires = "manifest")]
+    from: Vec<PathBuf>,
 
     /// Set an environment variable of the program; without a value, pass on this command's own
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
@@ -140,6 +146,8 @@ pub(crate) struct Run {
     pub diagnostics: Diagnostics,
     /// The signed manifest that the enclave holds the run to.
     pub manifest: Option<Vec<u8>>,
+    /// Older images, from which its volumes are taken over.
+    pub from: Vec<PathBuf>,
     pub compiler: CompilerName,
     pub prepared: Prepared,
     pub evidence: EvidenceOptions,
@@ -211,6 +219,7 @@ fn run_held(held: &Held, arguments: Arguments) -> Result<ExitCode, Failure> {
         streams: held.streams(),
         diagnostics: held.diagnostics(),
         manifest: Some(held.bytes()),
+        from: arguments.from,
         compiler: arguments.compiler,
         evidence: arguments.evidence,
         prepared,
@@ -273,6 +282,7 @@ fn run_freely(arguments: Arguments) -> Result<ExitCode, Failure> {
         streams: Streams::default(),
         diagnostics: arguments.report_options.diagnostics(),
         manifest: None,
+        from: Vec::new(),
         compiler: arguments.compiler,
         prepared,
         evidence: arguments.evidence,
@@ -320,6 +330,7 @@ impl Run {
             Platform::Throwaway => self.target.without_code_cache(),
             _ => self.target,
         };
+        resources.formers = formers::open(&self.from, platform, "twine: ")?;
         let settings = launch.code_settings();
         let plan = compile::plan(self.compiler, &target, &self.name, settings, |settings| {
             cache::code_file(&image, &self.program, settings)

@@ -238,6 +238,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         streams: Streams::default(),
         diagnostics: arguments.report_options.diagnostics(),
         manifest: None,
+        from: Vec::new(),
         compiler: CompilerName::Optimizing,
         prepared,
         target: arguments.target,

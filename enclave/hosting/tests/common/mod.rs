@@ -539,9 +539,9 @@ impl Outside for World {
         Ok(())
     }
 
-    fn kept(&self) -> Vec<Kept> {
+    fn kept(&self) -> Vec<Result<Kept, String>> {
         let records = self.records.lock().unwrap().clone();
-        let kept = |(signed, secrets)| Kept { signed, secrets: Secrets(secrets) };
+        let kept = |(signed, secrets)| Ok(Kept { signed, secrets: Secrets(secrets) });
         records.into_values().map(kept).collect()
     }
 

@@ -22,7 +22,11 @@ impl Host {
     }
 
     pub fn in_folder(state: Folder, options: &[&str]) -> Host {
-        let mut command = twine();
+        Host::of(twine(), state, options)
+    }
+
+    /// Starts one by this command.
+    pub fn of(mut command: Command, state: Folder, options: &[&str]) -> Host {
         command.args(["host", "--listen", "127.0.0.1:0", "--state"]).arg(state.path());
         command.args(options).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -56,10 +60,19 @@ impl Host {
     }
 
     /// Ends it at once, and starts another one with the same state.
-    pub fn restart(mut self) -> Host {
+    pub fn restart(self) -> Host {
+        self.restart_with(&[])
+    }
+
+    /// Ends it at once, and starts another one with the same state and these options.
+    pub fn restart_with(self, options: &[&str]) -> Host {
+        Host::in_folder(self.kill(), options)
+    }
+
+    /// Ends it at once, and returns its state.
+    pub fn kill(mut self) -> Folder {
         self.end("KILL");
-        let state = std::mem::replace(&mut self.state, Folder::new());
-        Host::in_folder(state, &[])
+        std::mem::replace(&mut self.state, Folder::new())
     }
 }
 
