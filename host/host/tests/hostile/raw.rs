@@ -679,6 +679,22 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
+    fn socket_listen(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn socket_connect(&mut self, _: u64, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
+    fn waker_open(&mut self) -> (u64, u64) {
+        INVALID
+    }
+
+    fn waker_wake(&mut self, _: u64) -> (u64, u64) {
+        INVALID
+    }
+
     fn socket_close(&mut self, _: u64) -> (u64, u64) {
         INVALID
     }
