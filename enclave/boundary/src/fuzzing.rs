@@ -13,8 +13,8 @@ use twine_protocol::calls::{RawCall, number};
 use twine_protocol::folder::{MAX_DATA, MAX_MESSAGE, Request};
 use twine_protocol::state::name;
 use twine_protocol::wire::{
-    Clock, Issuer, MAX_CODE, MAX_COLLATERAL, MAX_HANDOVER_ANSWER, MAX_LAUNCH, MAX_PROGRAM, MAX_QUOTE,
-    PollRecord,    TRANSFER_BUFFER_SIZE, Unit,
+    Clock, Issuer, MAX_CODE, MAX_COLLATERAL, MAX_HANDOVER_ANSWER, MAX_LAUNCH, MAX_PROGRAM,
+    MAX_QUOTE, PollRecord, TRANSFER_BUFFER_SIZE, Unit,
 };
 
 /// Sizes in words: the host's memory before the enclave, the enclave, the host's memory after it.
@@ -290,7 +290,7 @@ fn one<'a>(
             assert!(names.iter().all(|listed| name(listed.as_bytes()).is_some()));
         }
         30 => {
-            drop((boundary.remove_record("name"), boundary.remove_storage("name")));
+            let _ = (boundary.remove_record("name"), boundary.remove_storage("name"));
             if let (Ok(_), Ok(answer)) = (boundary.handover_target(1), boundary.handover(0, bytes))
             {
                 assert!(answer.len() as u64 <= MAX_HANDOVER_ANSWER);
