@@ -20,6 +20,7 @@ const NATIVE: &[&str] = &[
     "twine-evidence",
     "twine-fuzz-input",
     "twine-guest",
+    "twine-handover",
     "twine-host",
     "twine-hostfs",
     "twine-hosting",

@@ -22,6 +22,7 @@ mod tests {
         ("twine-wasi", &["twine-vfs"]),
         ("twine-guest", &["twine-wasi"]),
         ("twine-engine", &["twine-guest", "twine-vfs", "twine-wasi"]),
+        ("twine-handover", &["twine-evidence"]),
         ("twine-hosting", &["twine-channel", "twine-evidence"]),
         (
             "twine-runtime",
@@ -31,6 +32,7 @@ mod tests {
                 "twine-engine",
                 "twine-evidence",
                 "twine-guest",
+                "twine-handover",
                 "twine-hostfs",
                 "twine-hosting",
                 "twine-protocol",
