@@ -699,22 +699,6 @@ impl HostCalls for Caller<'_> {
         INVALID
     }
 
-    fn socket_listen(&mut self, _: u64, _: u64) -> (u64, u64) {
-        INVALID
-    }
-
-    fn socket_connect(&mut self, _: u64, _: u64) -> (u64, u64) {
-        INVALID
-    }
-
-    fn waker_open(&mut self) -> (u64, u64) {
-        INVALID
-    }
-
-    fn waker_wake(&mut self, _: u64) -> (u64, u64) {
-        INVALID
-    }
-
     fn storage_size(&mut self, _: u64) -> (u64, u64) {
         INVALID
     }
