@@ -9,7 +9,7 @@ use common::{assert_check, assert_fails, failed, request};
 use std::sync::LazyLock;
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{AllowedImage, Demands, Handover, Manifest, Restart, VERSION};
 use twine_evidence::platform::{self, Platform};
 use twine_evidence::statement::{self, Compiler, Engine, Image, Program, Run, Statement, Subject};
 use twine_evidence::terms::{Diagnostics, Limits, Stream, Streams, Terms};
@@ -55,6 +55,7 @@ fn manifest() -> Manifest {
         access: Access::default(),
         restart: Restart::Never,
         platform: Platform { root: platform::Root::Simulation, ..Platform::default() },
+        handover: Handover::default(),
     }
 }
 
