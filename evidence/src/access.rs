@@ -17,11 +17,13 @@ pub enum Right {
     Look,
     /// Stop it.
     Stop,
+    /// Read and change the files of its volumes while it does not run.
+    Files,
 }
 
 impl Right {
     /// All rights.
-    pub const ALL: [Right; 3] = [Right::Deploy, Right::Look, Right::Stop];
+    pub const ALL: [Right; 4] = [Right::Deploy, Right::Look, Right::Stop, Right::Files];
 
     /// The word of a manifest.
     pub fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Right {
             Right::Deploy => "deploy",
             Right::Look => "look",
             Right::Stop => "stop",
+            Right::Files => "files",
         }
     }
 }
@@ -57,6 +60,10 @@ pub struct Access {
     #[cbor(n(2), skip_if = "Vec::is_empty")]
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::bytes::each_as_hex"))]
     pub stop: Vec<Bytes>,
+    /// Who has [`Right::Files`].
+    #[cbor(n(3), skip_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::bytes::each_as_hex"))]
+    pub files: Vec<Bytes>,
 }
 
 impl Access {
@@ -71,6 +78,7 @@ impl Access {
             Right::Deploy => &self.deploy,
             Right::Look => &self.look,
             Right::Stop => &self.stop,
+            Right::Files => &self.files,
         }
     }
 }

@@ -142,7 +142,12 @@ pub fn full_manifest() -> Manifest {
         Bytes(der(&key))
     };
     Manifest {
-        access: Access { deploy: vec![key(8)], look: vec![key(8), key(9)], stop: vec![key(9)] },
+        access: Access {
+            deploy: vec![key(8)],
+            look: vec![key(8), key(9)],
+            stop: vec![key(9)],
+            files: vec![key(9)],
+        },
         restart: Restart::Always,
         platform: Platform {
             root: Root::Simulation,

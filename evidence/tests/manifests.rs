@@ -356,14 +356,16 @@ fn a_manifest_names_no_more_platforms_than_its_limit() {
 fn the_owner_may_do_everything_and_others_what_they_are_named_for() {
     let key = |seed| PublicKey::from_der(&ed25519(seed).1.0).unwrap();
     let list = |seeds: &[u8]| seeds.iter().map(|seed| ed25519(*seed).1).collect();
-    let access = Access { deploy: list(&[1]), look: list(&[1, 2]), stop: list(&[3]) };
+    let access =
+        Access { deploy: list(&[1]), look: list(&[1, 2]), stop: list(&[3]), files: list(&[5]) };
     let manifest = Manifest { access, ..manifest(ed25519(7).1) };
     let rights = |seed| Right::ALL.map(|right| manifest.may(right, &key(seed)));
-    assert_eq!(rights(7), [true, true, true]);
-    assert_eq!(rights(1), [true, true, false]);
-    assert_eq!(rights(2), [false, true, false]);
-    assert_eq!(rights(3), [false, false, true]);
-    assert_eq!(rights(4), [false, false, false]);
+    assert_eq!(rights(7), [true; 4]);
+    assert_eq!(rights(1), [true, true, false, false]);
+    assert_eq!(rights(2), [false, true, false, false]);
+    assert_eq!(rights(3), [false, false, true, false]);
+    assert_eq!(rights(4), [false; 4]);
+    assert_eq!(rights(5), [false, false, false, true]);
 }
 
 /// A default that is written out would be a second encoding of the same manifest.
@@ -390,8 +392,9 @@ fn a_default_that_is_written_out_is_refused() {
 #[test]
 fn a_part_that_is_not_the_default_is_kept() {
     let base = manifest(ed25519(7).1);
-    let changes: [Change<Manifest>; 6] = [
+    let changes: [Change<Manifest>; 7] = [
         |m| m.access.stop = vec![ed25519(1).1],
+        |m| m.access.files = vec![ed25519(1).1],
         |m| m.restart = Restart::Always,
         |m| m.platform.root = Root::Simulation,
         |m| m.platform.statuses = vec![TcbStatus::UpToDate],

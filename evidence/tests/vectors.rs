@@ -146,7 +146,12 @@ fn manifest_for_hosts() -> Manifest {
     let key = from_hex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c").unwrap();
     let key = Bytes([prefix, key].concat());
     Manifest {
-        access: Access { deploy: vec![key.clone()], look: Vec::new(), stop: vec![key] },
+        access: Access {
+            deploy: vec![key.clone()],
+            look: Vec::new(),
+            stop: vec![key.clone()],
+            files: vec![key],
+        },
         restart: Restart::Always,
         platform: Platform {
             root: Root::Simulation,

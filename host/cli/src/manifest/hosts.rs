@@ -20,9 +20,10 @@ pub(super) fn access(
     let mut table = value.table()?;
     let mut list =
         |key| table.take(key).map_or(Ok(Vec::new()), |value| keys(&value, folder, owner));
-    let (deploy, look, stop) = (list("deploy"), list("look"), list("stop"));
+    let (deploy, look) = (list("deploy"), list("look"));
+    let (stop, files) = (list("stop"), list("files"));
     table.finish();
-    Ok(Access { deploy: deploy?, look: look?, stop: stop? })
+    Ok(Access { deploy: deploy?, look: look?, stop: stop?, files: files? })
 }
 
 /// Reads the keys that have a right.

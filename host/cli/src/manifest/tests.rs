@@ -252,7 +252,7 @@ fn wrong_parts_for_hosts_are_refused_with_a_remedy() {
         ("[handover]\nto = []", "`to` is no key of `handover`", "from"),
         ("[access]\ndeploy = \"ci.pub\"", "a list is wanted", "[ and ]"),
         ("[access]\nstop = [\"no such file\"]", "no such file", "twine key public"),
-        ("[access]\nupdate = []", "`update` is no key of `access`", "deploy, look, stop"),
+        ("[access]\nupdate = []", "`update` is no key of `access`", "deploy, look, stop, files"),
         ("[platform]\nroot = \"amd\"", "no root of trust", "\"intel\""),
         ("[platform]\nstatuses = []", "names nothing", "leave it out"),
         ("[platform]\nstatuses = [\"Revoked\"]", "can be accepted", "UpToDate, "),

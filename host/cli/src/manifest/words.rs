@@ -218,6 +218,7 @@ impl Words<'_> {
             ("may deploy", who(self.manifest, Right::Deploy)),
             ("may look", who(self.manifest, Right::Look)),
             ("may stop", who(self.manifest, Right::Stop)),
+            ("may use files", who(self.manifest, Right::Files)),
             ("restart", restart.to_owned()),
         ]);
         lines.extend(platform(&self.manifest.platform));

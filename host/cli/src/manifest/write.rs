@@ -202,9 +202,11 @@ impl Commented<'_> {
             "[access]",
             "Who may do what on a `twine host`, besides the owner: public keys, as for `owner`.\n\
              `deploy`: start it, give it secrets, use its streams to the owner. `look`: see its state\n\
-             and log. `stop`: stop it.",
+             and log. `stop`: stop it. `files`: read and change the files of its volumes while it\n\
+             does not run.",
         );
-        for (right, example) in Right::ALL.into_iter().zip(["ci.pub", "monitor.pub", "ci.pub"]) {
+        let examples = ["ci.pub", "monitor.pub", "ci.pub", "backup.pub"];
+        for (right, example) in Right::ALL.into_iter().zip(examples) {
             // A valid manifest has no other keys.
             let keys = self.manifest.access.keys(right).iter();
             let keys = keys.filter_map(|key| PublicKey::from_der(&key.0).ok());
