@@ -2,7 +2,7 @@
 //!
 //! A frame is one byte for the kind, four bytes for the length of the body (the highest first), and
 //! the body. A body of kind [`Kind::Message`] is a message in CBOR. All other kinds are pieces of
-//! byte streams.
+//! byte streams. Frames follow each other on a connection, and in a [parcel](crate::parcel).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -33,6 +33,8 @@ pub enum Kind {
     Errors,
     /// A piece of the program's bytes.
     Program,
+    /// A piece of a file in a [parcel](crate::parcel), which never stands on a connection itself.
+    Contents,
 }
 
 impl Kind {
@@ -43,11 +45,13 @@ impl Kind {
             Kind::Output => 2,
             Kind::Errors => 3,
             Kind::Program => 4,
+            Kind::Contents => 5,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        let all = [Kind::Message, Kind::Input, Kind::Output, Kind::Errors, Kind::Program];
+        let all =
+            [Kind::Message, Kind::Input, Kind::Output, Kind::Errors, Kind::Program, Kind::Contents];
         all.into_iter().find(|kind| kind.code() == code)
     }
 }

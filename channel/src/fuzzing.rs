@@ -4,8 +4,12 @@
 //! not the one encoding of what it returns. Only the fuzz targets need the feature of this module.
 
 use crate::frame::{Decoder, Frame, Kind, MAX_EARLY_MESSAGE, MAX_MESSAGE, MAX_PIECE, head};
-use crate::message::{Answer, Deploy, End, Entry, Position, Request, Secret, State, Which};
+use crate::message::{
+    Answer, Deploy, End, Entry, OnVolume, Position, Request, Secret, State, Which,
+};
+use crate::parcel::{self, Opener, Part, Step};
 use crate::peer;
+use crate::volume::{Form, Repair, Work};
 use crate::{NONCE_BYTES, VERSION};
 use twine_evidence::bytes::Digest;
 use twine_fuzz_input::Input;
@@ -63,6 +67,52 @@ pub fn asked(bytes: &[u8]) {
     assert_eq!(body(&request.to_frame()), bytes, "a message has one encoding");
 }
 
+/// Opens a parcel that comes in pieces, as either side does. The first byte sets the size of the
+/// pieces.
+pub fn parcel(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let size = usize::from(input.u8()) + 1;
+    let stream = input.bytes(usize::MAX);
+    let mut opener = Opener::default();
+    let mut encoded = Vec::new();
+    let mut depth = 0_u64;
+    let mut place: Option<u64> = None;
+    for piece in stream.chunks(size) {
+        opener.push(piece);
+        loop {
+            let part = match opener.take() {
+                Ok(None) => break,
+                Ok(Some(part)) => part,
+                Err(_) => {
+                    assert!(stream.starts_with(&encoded), "a parcel has one encoding");
+                    return;
+                }
+            };
+            match part {
+                Part::Contents(bytes) => {
+                    *place.as_mut().expect("a file is open") += bytes.len() as u64;
+                    encoded.extend_from_slice(&head(Kind::Contents, bytes.len()));
+                    encoded.extend_from_slice(&bytes);
+                }
+                Part::Step(step) => {
+                    match &step {
+                        Step::Directory(_) => depth += 1,
+                        Step::Leave => depth -= 1,
+                        Step::File { .. } => place = Some(0),
+                        Step::Hole { length } => *place.as_mut().expect("one is open") += length,
+                        Step::Closed | Step::Broken => assert!(place.take().is_some()),
+                        Step::End => assert_eq!((depth, place), (0, None)),
+                        Step::Link { .. } | Step::Again { .. } => {}
+                    }
+                    encoded.extend(step.to_frame());
+                }
+            }
+            assert!(place.is_none_or(|place| place <= parcel::MAX_SIZE));
+        }
+    }
+    assert!(stream.starts_with(&encoded), "a parcel has one encoding");
+}
+
 /// Decodes a message of the enclave, as a client does.
 pub fn answered(bytes: &[u8]) {
     let Ok(answer) = Answer::decode(bytes) else { return };
@@ -112,6 +162,50 @@ fn requests() -> Vec<Request> {
     ]
 }
 
+/// Each kind of work on a volume.
+fn works() -> Vec<Work> {
+    let paths = || vec!["a".to_owned(), "/b/c".to_owned()];
+    vec![
+        Work::List { path: "a".into(), form: Form::Json },
+        Work::Tree { path: String::new(), json: false },
+        Work::Print { paths: paths() },
+        Work::MakeDirectories { paths: paths(), parents: true },
+        Work::Remove { paths: paths(), recursive: true, force: false },
+        Work::Move { sources: paths(), target: "d".into() },
+        Work::Copy { sources: paths(), target: "d/".into(), recursive: true },
+        Work::Send { sources: paths(), recursive: true },
+        Work::Receive { target: "d".into(), several: false },
+        Work::Write { target: "e".into() },
+        Work::Info { json: true },
+        Work::Check { json: false, repair: Repair::Ask },
+        Work::Compact { json: false },
+    ]
+}
+
+/// A parcel with a step of each kind.
+fn steps() -> Vec<Step> {
+    let entry = |name: &str| parcel::Entry {
+        name: name.into(),
+        mode: Some(0o755),
+        accessed: 1,
+        modified: 1 << 60,
+    };
+    vec![
+        Step::Directory(entry("")),
+        Step::Directory(entry("d")),
+        Step::File { entry: entry("f"), size: 100, numbered: true },
+        Step::Hole { length: 4096 },
+        Step::Closed,
+        Step::Again { name: "g".into(), number: 0 },
+        Step::File { entry: entry("h"), size: 1, numbered: false },
+        Step::Broken,
+        Step::Link { entry: entry("l"), target: "f".into() },
+        Step::Leave,
+        Step::Leave,
+        Step::End,
+    ]
+}
+
 /// A message of each kind of the enclave.
 fn answers() -> Vec<Answer> {
     let ends = [
@@ -147,8 +241,24 @@ fn answers() -> Vec<Answer> {
 /// The first inputs of the targets.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = Vec::new();
-    let (requests, answers) = (requests(), answers());
+    let (mut requests, answers) = (requests(), answers());
+    requests.extend(works().into_iter().map(|work| {
+        Request::Volume(OnVolume {
+            manifest: [4; 50][..].into(),
+            mount: "/data".into(),
+            work,
+            terminals: [false, true, false],
+        })
+    }));
     let to_enclave: Vec<u8> = requests.iter().flat_map(Request::to_frame).collect();
+    let mut parcel = vec![9];
+    for step in steps() {
+        parcel.extend(step.to_frame());
+        if matches!(step, Step::File { .. }) {
+            parcel.extend(encoded(&Frame { kind: Kind::Contents, body: vec![8; 9] }));
+        }
+    }
+    seeds.push(("parcel", parcel));
     seeds.push(("frames", [&[30][..], &to_enclave].concat()));
     let piece = encoded(&Frame { kind: Kind::Output, body: vec![6; 100] });
     seeds.push(("frames", [&[0][..], &piece, &Answer::Done.to_frame()].concat()));

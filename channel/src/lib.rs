@@ -48,7 +48,9 @@ pub mod frame;
 #[allow(clippy::panic, reason = "in a function for fuzz targets, a panic is a finding")]
 pub mod fuzzing;
 pub mod message;
+pub mod parcel;
 pub mod peer;
+pub mod volume;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;

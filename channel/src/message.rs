@@ -1,6 +1,7 @@
 //! The messages, in deterministic CBOR ([`twine_evidence::cbor`]).
 
 use crate::frame::{HEAD_BYTES, Kind, MAX_MESSAGE, head};
+use crate::volume::Work;
 use minicbor::{Decode, Encode};
 use std::fmt;
 use twine_evidence::bytes::{Bytes, Digest};
@@ -94,6 +95,10 @@ pub enum Request {
     /// The client has got the end of the program.
     #[n(12)]
     Thanks,
+    /// Works on a volume of a deployment that does not run. The answers are those to
+    /// [`Request::Deploy`], and the streams are those of the work.
+    #[n(13)]
+    Volume(#[n(0)] OnVolume),
 }
 
 /// A request to start a deployment.
@@ -121,6 +126,24 @@ impl fmt::Debug for Deploy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deploy").field("detach", &self.detach).finish_non_exhaustive()
     }
+}
+
+/// A request to work on a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct OnVolume {
+    /// The manifest, with its owner's signature.
+    #[n(0)]
+    pub manifest: Bytes,
+    /// The path at which the manifest mounts the volume.
+    #[n(1)]
+    pub mount: String,
+    /// The work.
+    #[n(2)]
+    pub work: Work,
+    /// Whether the client's standard input, output and error are terminals.
+    #[n(3)]
+    pub terminals: [bool; 3],
 }
 
 /// A secret of a program: an environment variable.
@@ -303,7 +326,7 @@ pub struct Entry {
 }
 
 /// A message as a frame.
-trait Framed: Encode<()> {
+pub(crate) trait Framed: Encode<()> {
     fn frame(&self) -> Vec<u8> {
         let mut bytes = vec![0; HEAD_BYTES];
         minicbor::encode(self, &mut bytes).expect("writing to a Vec has no error of its own");

@@ -298,7 +298,7 @@ impl<'a> Attached<'a> {
                         }
                     }
                 }
-                Kind::Input | Kind::Program => {
+                Kind::Input | Kind::Program | Kind::Contents => {
                     return Err(Error::Unexpected(format!("a frame of kind {kind:?}")));
                 }
             }

@@ -303,7 +303,7 @@ impl Proven {
                     Ok(answer) => return Err(unexpected(&answer)),
                     Err(error) => return Err(Error::Unexpected(error.to_string())),
                 },
-                Kind::Input | Kind::Program => {
+                Kind::Input | Kind::Program | Kind::Contents => {
                     return Err(Error::Unexpected(format!("a frame of kind {kind:?}")));
                 }
             }

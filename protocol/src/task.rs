@@ -33,6 +33,8 @@ pub struct HostTask {
     pub owners: Vec<[u8; 32]>,
     /// How many deployments there may be.
     pub deployments: u64,
+    /// How many deployments one owner may have.
+    pub per_owner: u64,
     /// How many programs may run at once. The image's threads are another limit.
     pub running: u64,
     /// How much memory all programs that run may take together, in bytes. `None`: what the image
@@ -40,6 +42,9 @@ pub struct HostTask {
     pub memory: Option<u64>,
     /// How much memory one program may take, in bytes. `None`: what the image has.
     pub each: Option<u64>,
+    /// How much memory all programs of one owner that run may take together, in bytes. `None`: what
+    /// the image has.
+    pub each_owner: Option<u64>,
 }
 
 /// Work on a protected volume.

@@ -18,7 +18,10 @@ mod tests {
         ("twine-vfs", &[]),
         ("twine-hostfs", &["twine-boundary", "twine-protocol", "twine-vfs"]),
         ("twine-volume", &["twine-vfs"]),
-        ("twine-volume-tool", &["twine-protocol", "twine-vfs", "twine-volume"]),
+        (
+            "twine-volume-tool",
+            &["twine-channel", "twine-protocol", "twine-vfs", "twine-volume"],
+        ),
         ("twine-wasi", &["twine-vfs"]),
         ("twine-guest", &["twine-wasi"]),
         ("twine-engine", &["twine-guest", "twine-vfs", "twine-wasi"]),

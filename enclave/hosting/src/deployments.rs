@@ -4,6 +4,7 @@ use crate::budget::Share;
 use crate::deployment::{Deployment, Due, Id, Job};
 use crate::outside::{Level, Outside};
 use crate::pulse::Pulse;
+use crate::volume_job::VolumeJob;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -19,6 +20,8 @@ pub struct Admission {
     pub owners: Vec<Digest>,
     /// How many deployments there may be, of all owners.
     pub deployments: usize,
+    /// How many deployments one owner may have, and on how many volumes one owner may work at once.
+    pub per_owner: usize,
     /// How many programs may run at once. Each has a thread; two more are for connections and for
     /// evidence.
     pub running: usize,
@@ -26,6 +29,8 @@ pub struct Admission {
     pub memory: u64,
     /// How much memory one program may take, in bytes.
     pub each: u64,
+    /// How much memory all programs of one owner that run may take, in bytes.
+    pub each_owner: u64,
 }
 
 /// The table.
@@ -44,13 +49,54 @@ impl std::fmt::Debug for Deployments {
 }
 
 #[derive(Default)]
-struct Table {
-    all: BTreeMap<Id, Arc<Deployment>>,
+pub(crate) struct Table {
+    pub(crate) all: BTreeMap<Id, Arc<Deployment>>,
     waiting: VecDeque<Arc<Deployment>>,
+    /// Work on volumes.
+    pub(crate) jobs: Vec<Arc<VolumeJob>>,
     running: usize,
     memory: u64,
+    /// How much of it the programs and work of each owner take.
+    shares: BTreeMap<Digest, u64>,
     /// Whether nothing more is started.
-    closed: bool,
+    pub(crate) closed: bool,
+}
+
+impl Table {
+    /// Whether a thread and so much memory are left for this owner.
+    pub(crate) fn has_room(&self, admission: &Admission, owner: Digest, bytes: u64) -> bool {
+        let memory = self.memory.saturating_add(bytes);
+        // One program always has room: `admits` has compared it with all memory.
+        self.running < admission.running.max(1)
+            && (memory <= admission.memory || self.running == 0)
+            && !self.is_over_share(admission, owner, bytes)
+    }
+
+    /// Whether so much memory is more than what is left of this owner's share.
+    fn is_over_share(&self, admission: &Admission, owner: Digest, bytes: u64) -> bool {
+        let share = self.shares.get(&owner).copied().unwrap_or_default();
+        share > 0 && share.saturating_add(bytes) > admission.each_owner
+    }
+
+    /// Takes a thread and memory.
+    pub(crate) fn take(&mut self, owner: Digest, bytes: u64) {
+        self.running += 1;
+        self.memory = self.memory.saturating_add(bytes);
+        let share = self.shares.entry(owner).or_default();
+        *share = share.saturating_add(bytes);
+    }
+
+    /// Gives them back.
+    pub(crate) fn give_back(&mut self, owner: Digest, bytes: u64) {
+        self.running = self.running.saturating_sub(1);
+        self.memory = self.memory.saturating_sub(bytes);
+        if let Some(share) = self.shares.get_mut(&owner) {
+            *share = share.saturating_sub(bytes);
+            if *share == 0 {
+                self.shares.remove(&owner);
+            }
+        }
+    }
 }
 
 /// Why a deployment is not taken: cause and remedy.
@@ -71,7 +117,15 @@ impl Deployments {
         Deployments { outside, admission, pulse, table: Mutex::default() }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    pub(crate) fn outside(&self) -> &dyn Outside {
+        &*self.outside
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,14 +134,14 @@ impl Deployments {
     /// # Errors
     /// The operator, or the size of the enclave, does not admit it.
     pub(crate) fn admits(&self, owner: Digest, memory: Option<u64>) -> Result<(), NotTaken> {
-        let Admission { owners, each, memory: all, .. } = &self.admission;
+        let Admission { owners, each, each_owner, memory: all, .. } = &self.admission;
         if !owners.is_empty() && !owners.contains(&owner) {
             return Err(NotTaken::new(
                 format!("this host does not admit the owner {owner}"),
                 "ask its operator to add the key: `twine host --owner`",
             ));
         }
-        let most = (*each).min(*all);
+        let most = (*each).min(*each_owner).min(*all);
         match memory {
             None => Err(NotTaken::new(
                 "the manifest sets no limit of memory, and many deployments share this enclave",
@@ -137,10 +191,15 @@ impl Deployments {
                      deploy --replace`)",
                 ));
             }
-        } else if table.all.len() >= self.admission.deployments {
+        } else {
+            self.has_place(&table, job.id.owner)?;
+        }
+        if let Some(other) =
+            table.jobs.iter().find(|other| other.is_of(&job.id, job.manifest.manifest()))
+        {
             return Err(NotTaken::new(
-                format!("this host has its {} deployments", self.admission.deployments),
-                "remove some that have ended (`twine rm`), or try again later",
+                format!("a client works on the volume for {}", other.mount),
+                "try again when `twine volume` has ended",
             ));
         }
         let id = job.id.clone();
@@ -157,27 +216,44 @@ impl Deployments {
         Ok(deployment)
     }
 
+    /// Checks that there is a place for one more deployment of an owner.
+    fn has_place(&self, table: &Table, owner: Digest) -> Result<(), NotTaken> {
+        let Admission { deployments, per_owner, .. } = self.admission;
+        if table.all.len() >= deployments {
+            return Err(NotTaken::new(
+                format!("this host has its {deployments} deployments"),
+                "remove some that have ended (`twine rm`), or try again later",
+            ));
+        }
+        if table.all.keys().filter(|id| id.owner == owner).count() >= per_owner {
+            return Err(NotTaken::new(
+                format!("this owner has the {per_owner} deployments that one may have here"),
+                "remove some that have ended: `twine rm`",
+            ));
+        }
+        Ok(())
+    }
+
     /// Takes the next deployment that waits, if there is room for it.
     fn next(&self) -> Option<Arc<Deployment>> {
         let mut table = self.table();
         if table.closed {
             return None;
         }
-        let at = table.waiting.iter().position(|waiting| waiting.is_alone())?;
-        let memory = table.memory.saturating_add(table.waiting.get(at)?.job.memory());
-        // One program always has room: `admits` has compared it with all memory.
-        let fits = table.running < self.admission.running.max(1)
-            && (memory <= self.admission.memory || table.running == 0);
-        if !fits {
-            return None;
-        }
-        table.memory = memory;
-        table.running += 1;
+        let fits = |job: &Job| table.has_room(&self.admission, job.id.owner, job.memory());
+        // Nobody overtakes one that waits for room, but those whose owner has no share left.
+        let mut alone = table.waiting.iter().enumerate().filter(|(_, waiting)| waiting.is_alone());
+        let at = alone.find(|(_, waiting)| {
+            !table.is_over_share(&self.admission, waiting.job.id.owner, waiting.job.memory())
+        });
+        let (at, deployment) = at.filter(|(_, waiting)| fits(&waiting.job))?;
+        let (owner, memory) = (deployment.job.id.owner, deployment.job.memory());
+        table.take(owner, memory);
         table.waiting.remove(at)
     }
 
     /// Starts threads for deployments that wait, as long as there is room.
-    fn start_waiting(self: &Arc<Self>) {
+    pub(crate) fn start_waiting(self: &Arc<Self>) {
         while let Some(deployment) = self.next() {
             let table = self.clone();
             let first = deployment.clone();
@@ -185,8 +261,7 @@ impl Deployments {
             if started.is_err() {
                 // All threads are taken. The next one that is free takes it.
                 let mut table = self.table();
-                table.running -= 1;
-                table.memory = table.memory.saturating_sub(deployment.job.memory());
+                table.give_back(deployment.job.id.owner, deployment.job.memory());
                 table.waiting.push_front(deployment);
                 return;
             }
@@ -199,8 +274,7 @@ impl Deployments {
         while let Some(deployment) = next {
             self.run(&deployment);
             let mut table = self.table();
-            table.running -= 1;
-            table.memory = table.memory.saturating_sub(deployment.job.memory());
+            table.give_back(deployment.job.id.owner, deployment.job.memory());
             drop(table);
             self.pulse.wake();
             next = self.next();
@@ -288,19 +362,21 @@ impl Deployments {
         }
     }
 
-    /// Starts nothing more, and ends what waits.
+    /// Starts nothing more, and ends what waits, and work on volumes.
     pub(crate) fn close(&self) {
         let mut table = self.table();
         table.closed = true;
         let waiting = std::mem::take(&mut table.waiting);
+        let jobs = table.jobs.clone();
         drop(table);
+        jobs.iter().for_each(|job| job.stop());
         for deployment in waiting {
             deployment.stop();
             deployment.ended(End::Stopped, self.outside.now());
         }
     }
 
-    /// How many programs run.
+    /// How many programs run, and how much work on volumes.
     pub(crate) fn running(&self) -> usize {
         self.table().running
     }

@@ -39,6 +39,7 @@ mod session;
 mod sockets;
 mod stdio;
 mod tls;
+mod volume_job;
 
 pub use deployment::{Control, Id, Job, Kept, Secrets};
 pub use deployments::Admission;
@@ -50,3 +51,4 @@ pub use sockets::{
 };
 pub use stdio::{Over, Ready, Stdio};
 pub use twine_channel::WINDOW;
+pub use volume_job::VolumeJob;

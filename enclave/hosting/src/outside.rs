@@ -1,6 +1,7 @@
 //! What the hosting of deployments needs of the enclave around it.
 
 use crate::deployment::{Control, Job, Kept};
+use crate::volume_job::VolumeJob;
 use graviola::signing::ecdsa::{P256, SigningKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +118,10 @@ pub trait Outside: Send + Sync {
     /// Runs a deployment's program to its end, on the thread that calls. Passes what ends it early
     /// to `started` once the program can be ended.
     fn run(&self, job: &Job, started: &mut dyn FnMut(Box<dyn Control>)) -> End;
+
+    /// Works on a volume of a deployment that does not run, on the thread that calls, until it is done
+    /// or the calls of its streams fail.
+    fn work(&self, job: &VolumeJob) -> End;
 
     /// Keeps a deployment with its secrets, so that it can be started again without its owner.
     ///

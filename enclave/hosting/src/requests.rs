@@ -72,6 +72,7 @@ impl Session {
                 self.done();
                 Ok(())
             }
+            Request::Volume(request) => self.on_volume(client, request, shared),
             _ => Err(unexpected()),
         }
     }
@@ -108,32 +109,46 @@ pub(crate) fn job(
     client: Option<&PublicKey>,
     shared: &Shared,
 ) -> Result<Job, NotTaken> {
-    let manifest = Signed::open(&signed).map_err(|error| {
-        NotTaken::new(
-            error.to_string(),
-            "sign the manifest with its owner's key: `twine manifest sign`",
-        )
-    })?;
+    let manifest = opened(&signed, client.map(|client| (client, Right::Deploy)), shared)?;
     let terms = manifest.manifest();
-    if !client.is_none_or(|client| terms.may(Right::Deploy, client)) {
-        return Err(NotTaken::new(
-            "the client's key is neither that of the manifest's owner nor one that it allows",
-            "use the owner's key, or have the owner allow this one",
-        ));
-    }
     suits(terms)?;
-    terms.allow(&terms.terms, &shared.outside.identity()).map_err(|refusal| {
-        NotTaken::new(
-            refusal.to_string(),
-            "deploy it to an enclave that the manifest names, or have its owner add this one",
-        )
-    })?;
     check_secrets(&secrets.0, terms)?;
     let owner = manifest.owner().id();
     shared.deployments.admits(owner, allowed_memory(&terms.terms))?;
     let stdio = Arc::new(Stdio::new(terms.terms.streams, terminals, patient));
     let id = Id { owner, name: terms.name.clone() };
     Ok(Job { id, manifest, signed, secrets: Mutex::new(secrets), program: Mutex::default(), stdio })
+}
+
+/// Opens a signed manifest that this enclave may follow, and that gives the client this right.
+///
+/// # Errors
+/// It is none, or does not.
+pub(crate) fn opened(
+    signed: &[u8],
+    client: Option<(&PublicKey, Right)>,
+    shared: &Shared,
+) -> Result<Signed, NotTaken> {
+    let manifest = Signed::open(signed).map_err(|error| {
+        NotTaken::new(
+            error.to_string(),
+            "sign the manifest with its owner's key: `twine manifest sign`",
+        )
+    })?;
+    let terms = manifest.manifest();
+    if !client.is_none_or(|(client, right)| terms.may(right, client)) {
+        return Err(NotTaken::new(
+            "the client's key is neither that of the manifest's owner nor one that it allows",
+            "use the owner's key, or have the owner allow this one",
+        ));
+    }
+    terms.allow(&terms.terms, &shared.outside.identity()).map_err(|refusal| {
+        NotTaken::new(
+            refusal.to_string(),
+            "deploy it to an enclave that the manifest names, or have its owner add this one",
+        )
+    })?;
+    Ok(manifest)
 }
 
 /// Checks that the secrets are those that the manifest names.

@@ -6,6 +6,8 @@ use crate::deployment::{Deployment, Job};
 use crate::deployments::{Deployments, NotTaken};
 use crate::link::{Link, Standing};
 use crate::outside::{Lost, Outside};
+use crate::stdio::Stdio;
+use crate::volume_job::VolumeJob;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use twine_channel::frame::{Decoder, Frame, Kind, MAX_EARLY_MESSAGE, MAX_MESSAGE};
@@ -22,8 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// closed here first, the last answer could be lost.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long a client that follows a log may not read while something is there for it. One that is
-/// attached may take its time: the program waits for it.
+/// How long a client that follows a log may not read while something is there for it, and how long one
+/// that works on a volume may neither read nor send, because it holds up others. One that is attached
+/// may take its time: the program waits for it.
 const STALL: Duration = Duration::from_secs(5 * 60);
 
 /// The least speed of a program that a client sends, in bytes for each second.
@@ -73,6 +76,8 @@ enum Stage {
     Attached { deployment: Arc<Deployment> },
     /// The client follows the log of a deployment.
     Follows { deployment: Arc<Deployment> },
+    /// The client works on a volume.
+    Works { job: Arc<VolumeJob> },
     /// The last answer is on its way.
     Over,
 }
@@ -118,9 +123,28 @@ impl Session {
         matches!(self.stage, Stage::Hello | Stage::Prove { .. } | Stage::Ready { .. })
     }
 
-    /// Whether the client is attached to a deployment, or follows its log.
+    /// Whether the client is attached to a deployment, follows its log, or works on a volume.
     pub(crate) fn is_attached(&self) -> bool {
-        matches!(self.stage, Stage::Attached { .. } | Stage::Follows { .. })
+        self.streams().is_some()
+    }
+
+    /// The streams of which the client gets the output.
+    fn streams(&self) -> Option<&Arc<Stdio>> {
+        match &self.stage {
+            Stage::Attached { deployment } | Stage::Follows { deployment } => {
+                Some(&deployment.job.stdio)
+            }
+            Stage::Works { job } => Some(&job.stdio),
+            _ => None,
+        }
+    }
+
+    /// The streams to which the client sends input.
+    fn fed(&self) -> Result<&Arc<Stdio>, NotTaken> {
+        match &self.stage {
+            Stage::Follows { .. } => Err(unexpected()),
+            _ => self.streams().ok_or_else(unexpected),
+        }
     }
 
     /// Looks how the connection is. Returns when it ends, if the client does nothing.
@@ -144,8 +168,9 @@ impl Session {
         let deadline = match self.stage {
             Stage::Over if full => after(PATIENCE),
             Stage::Over => after(LINGER),
-            Stage::Follows { .. } if full => after(STALL),
-            Stage::Attached { .. } | Stage::Follows { .. } => None,
+            Stage::Follows { .. } | Stage::Works { .. } if full => after(STALL),
+            Stage::Works { ref job } if job.stdio.waits_for_client() => Some(self.deadline),
+            Stage::Attached { .. } | Stage::Follows { .. } | Stage::Works { .. } => None,
             _ => Some(self.deadline),
         };
         match deadline {
@@ -191,8 +216,8 @@ impl Session {
 
     /// Sends more of a program's output, after the socket has taken what waited.
     pub(crate) fn pump(&self) {
-        if let Stage::Attached { deployment } | Stage::Follows { deployment } = &self.stage {
-            deployment.job.stdio.pump();
+        if let Some(streams) = self.streams() {
+            streams.pump();
         }
     }
 
@@ -201,11 +226,19 @@ impl Session {
     fn leave(&mut self) -> Option<Arc<Deployment>> {
         self.message = None;
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
-        let (Stage::Attached { deployment } | Stage::Follows { deployment }) = stage else {
-            return None;
-        };
-        let told = deployment.job.stdio.detach(&self.link);
-        told.then_some(deployment)
+        match stage {
+            Stage::Attached { deployment } | Stage::Follows { deployment } => {
+                let told = deployment.job.stdio.detach(&self.link);
+                told.then_some(deployment)
+            }
+            Stage::Works { job } => {
+                // It is there for this client alone.
+                job.stop();
+                job.stdio.detach(&self.link);
+                None
+            }
+            _ => None,
+        }
     }
 
     /// Ends the session.
@@ -228,18 +261,19 @@ impl Session {
                 Ok(request) => self.request(request, shared),
                 Err(error) => Err(NotTaken::new(error.to_string(), SAME_RELEASE)),
             },
-            Kind::Input => self.input(&frame.body),
+            Kind::Input => self.input(&frame.body, shared),
             Kind::Program => self.program(&frame.body, shared),
-            Kind::Output | Kind::Errors => Err(unexpected()),
+            Kind::Output | Kind::Errors | Kind::Contents => Err(unexpected()),
         };
         if let Err(reason) = done {
             self.refuse(&reason);
         }
     }
 
-    fn input(&mut self, bytes: &[u8]) -> Result<(), NotTaken> {
-        let Stage::Attached { deployment } = &self.stage else { return Err(unexpected()) };
-        deployment.job.stdio.feed(&self.link, bytes).map_err(|_| unexpected())
+    fn input(&mut self, bytes: &[u8], shared: &Shared) -> Result<(), NotTaken> {
+        self.fed()?.feed(&self.link, bytes).map_err(|_| unexpected())?;
+        self.deadline = shared.outside.now().saturating_add(STALL);
+        Ok(())
     }
 
     fn program(&mut self, bytes: &[u8], shared: &Shared) -> Result<(), NotTaken> {
@@ -287,19 +321,27 @@ impl Session {
                 self.asked(&client, request, shared)
             }
             (Stage::Wanted { .. }, Request::Upload { length }) => self.upload(length, shared),
-            (Stage::Attached { deployment }, Request::InputEnd) => {
-                deployment.job.stdio.end_input(&self.link);
+            (Stage::Attached { .. } | Stage::Works { .. }, Request::InputEnd) => {
+                self.fed()?.end_input(&self.link);
                 Ok(())
             }
             (Stage::Attached { deployment }, Request::Interrupt) => {
                 deployment.interrupt();
                 Ok(())
             }
-            (Stage::Attached { deployment }, Request::Received(position)) => {
-                deployment.job.stdio.acknowledge(&self.link, position);
+            (Stage::Works { job }, Request::Interrupt) => {
+                job.stop();
                 Ok(())
             }
-            (Stage::Attached { .. } | Stage::Follows { .. }, Request::Thanks) => {
+            (Stage::Attached { .. } | Stage::Works { .. }, Request::Received(position)) => {
+                self.fed()?.acknowledge(&self.link, position);
+                self.deadline = shared.outside.now().saturating_add(STALL);
+                Ok(())
+            }
+            (
+                Stage::Attached { .. } | Stage::Follows { .. } | Stage::Works { .. },
+                Request::Thanks,
+            ) => {
                 if let Some(deployment) = self.leave().filter(|told| told.is_foreground()) {
                     shared.deployments.remove(&deployment);
                 }
@@ -400,6 +442,14 @@ impl Session {
     pub(crate) fn attach(&mut self, deployment: Arc<Deployment>, from: Option<Position>) {
         deployment.job.stdio.attach(self.link.clone(), from);
         self.stage = Stage::Attached { deployment };
+    }
+
+    /// Attaches the client to its work on a volume.
+    pub(crate) fn work(&mut self, job: Arc<VolumeJob>, now: Duration) {
+        self.message = None;
+        self.deadline = now.saturating_add(STALL);
+        job.stdio.attach(self.link.clone(), None);
+        self.stage = Stage::Works { job };
     }
 
     /// Sends the client what a deployment wrote, and with `follow` what it writes later.

@@ -455,6 +455,18 @@ impl Stdio {
         self.has_changed();
     }
 
+    /// Whether the program must end.
+    pub fn is_over(&self) -> bool {
+        self.inner().over
+    }
+
+    /// Whether nothing goes on until the client sends something: input, or what it has got.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        let inner = self.inner();
+        let starved = inner.input.is_empty() && !inner.input_ended;
+        starved || inner.waits(&inner.output) || inner.waits(&inner.errors) || inner.end.is_some()
+    }
+
     /// Records the end of the program, and tells the client.
     pub(crate) fn ended(&self, end: End) {
         let mut inner = self.inner();

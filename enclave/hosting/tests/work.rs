@@ -453,6 +453,7 @@ fn what_an_operator_does_not_admit_is_refused_and_what_has_no_room_waits() {
         // Two of them with what each takes beside.
         memory: 2 * ((1 << 20) + (16 << 20)),
         each: 1 << 20,
+        ..plenty()
     });
     let deploy_with = |owner: &Owner, name: &str, memory| {
         let manifest =

@@ -53,7 +53,7 @@ fn refused(cause: impl Into<String>, remedy: impl Into<String>) -> End {
 }
 
 /// Converts the end of a launch to one that a client understands.
-fn told(end: launch::End) -> End {
+pub(crate) fn told(end: launch::End) -> End {
     match end {
         launch::End::Exited { code, results } => End::Exited { code, results },
         launch::End::Trapped { cause, backtrace } => End::Trapped { cause, backtrace },

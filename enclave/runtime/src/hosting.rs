@@ -3,6 +3,7 @@
 use crate::attestation;
 use crate::certificate::RunKey;
 use crate::hosted;
+use crate::hosted_volume;
 use crate::launch::bad_host;
 use crate::state::State;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use twine_channel::message;
 use twine_evidence::bytes::Digest;
 use twine_evidence::manifest::Identity;
 use twine_hosting::{
-    Admission, Control, Job, Kept, Level, Lost, Outside, Settings, TlsIdentity, Waiting, serve,
+    Admission, Control, Job, Kept, Level, Lost, Outside, Settings, TlsIdentity, VolumeJob, Waiting,
+    serve,
 };
 use twine_protocol::launch::End;
 use twine_protocol::task::HostTask;
@@ -43,9 +45,11 @@ pub(crate) fn run(task: &HostTask) -> End {
     let admission = Admission {
         owners: task.owners.iter().copied().map(Digest).collect(),
         deployments: count(task.deployments),
+        per_owner: count(task.per_owner),
         running: count(task.running),
         memory,
         each: task.each.unwrap_or(memory).min(memory),
+        each_owner: task.each_owner.unwrap_or(memory).min(memory),
     };
     let around = Around { target: task.target.clone(), state, open: AtomicBool::new(true) };
     match serve(Arc::new(around), Settings { listener: FIRST_SOCKET, admission }) {
@@ -159,6 +163,10 @@ impl Outside for Around {
 
     fn run(&self, job: &Job, started: &mut dyn FnMut(Box<dyn Control>)) -> message::End {
         hosted::run(job, &self.state, &self.target, started)
+    }
+
+    fn work(&self, job: &VolumeJob) -> message::End {
+        hosted_volume::work(job)
     }
 
     fn keep(&self, job: &Job) -> Result<(), String> {

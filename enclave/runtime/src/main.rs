@@ -36,6 +36,8 @@ mod hosted;
 #[cfg(target_env = "sgx")]
 mod hosted_system;
 #[cfg(target_env = "sgx")]
+mod hosted_volume;
+#[cfg(target_env = "sgx")]
 mod hosting;
 #[cfg(target_env = "sgx")]
 mod launch;

@@ -11,8 +11,8 @@ use twine_protocol::wire::Clock;
 use twine_sgx::host;
 use twine_vfs::{FileSystem, Memory, Shared};
 use twine_volume::{
-    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, SlotInfo, SlotKind, Unlock, Volume,
-    Zeroizing,
+    Cost, Error, KeyEncryptionKey, NewSlot, Options, Refusal, SlotInfo, SlotKind, Storage, Unlock,
+    Volume, Zeroizing,
 };
 use twine_volume_tool::{Advice, Opening, Unclear, UsedBy};
 
@@ -153,7 +153,8 @@ fn of_program(
     let guest = &mount.guest;
     let open = |source: &VolumeSource, opening| {
         let mut opener = Opener::new(&source.key, keys, from);
-        match opened(source, opening, &mut opener) {
+        let storage = Box::new(HostStorage::new(source.storage));
+        match opened(storage, source, opening, &mut opener) {
             Ok(volume) => Ok((volume, opener.used)),
             Err(error) => Err((opener.refused(guest, &error), error)),
         }
@@ -190,10 +191,21 @@ pub(crate) fn volume(
     opening: Opening,
     keys: SealingKeys,
 ) -> Result<Volume, Error> {
-    opened(source, opening, &mut Opener::new(&source.key, keys, None))
+    volume_in(Box::new(HostStorage::new(source.storage)), source, opening, keys)
+}
+
+/// Opens or makes a volume in this storage, which is that of `source`.
+pub(crate) fn volume_in(
+    storage: Box<dyn Storage>,
+    source: &VolumeSource,
+    opening: Opening,
+    keys: SealingKeys,
+) -> Result<Volume, Error> {
+    opened(storage, source, opening, &mut Opener::new(&source.key, keys, None))
 }
 
 fn opened(
+    storage: Box<dyn Storage>,
     source: &VolumeSource,
     opening: Opening,
     opener: &mut Opener<'_>,
@@ -207,7 +219,6 @@ fn opened(
     if let Some(bytes) = source.cache {
         options.cache_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
-    let storage = Box::new(HostStorage::new(source.storage));
     if source.create {
         let slot = new_slot(&source.key, opener.keys)?;
         return Volume::create(storage, &[slot], options);

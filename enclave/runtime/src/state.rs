@@ -90,7 +90,7 @@ pub(crate) fn decoded(encoded: &[u8]) -> Option<Kept> {
 }
 
 /// The name of the file of a deployment's volume.
-fn volume_name(deployment: &Deployment, guest: &str) -> String {
+pub(crate) fn volume_name(deployment: &Deployment, guest: &str) -> String {
     deployment_digest(deployment, guest).to_string()
 }
 

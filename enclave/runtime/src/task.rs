@@ -122,15 +122,7 @@ impl Console for Streams {
             return None;
         }
         write(2, question.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        let mut bytes = [0; 64];
-        while answer.len() < 1024 && !answer.contains(&b'\n') {
-            match self.read(&mut bytes) {
-                Ok(0) | Err(_) => break,
-                Ok(count) => answer.extend_from_slice(bytes.get(..count).unwrap_or_default()),
-            }
-        }
-        Some(matches!(answer.trim_ascii(), b"y" | b"Y" | b"yes" | b"YES"))
+        twine_volume_tool::confirmed(self)
     }
 
     fn is_terminal(&self) -> bool {

@@ -48,6 +48,19 @@ pub trait Console {
     fn progress(&mut self, done: u64, total: u64, unit: Unit);
 }
 
+/// Reads the answer to a yes-or-no question, a line of standard input.
+pub fn confirmed(console: &mut dyn Console) -> Option<bool> {
+    let mut answer = Vec::new();
+    let mut bytes = [0; 64];
+    while answer.len() < 1024 && !answer.contains(&b'\n') {
+        match console.read(&mut bytes) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+        }
+    }
+    Some(matches!(answer.trim_ascii(), b"y" | b"Y" | b"yes" | b"YES"))
+}
+
 /// Output that is collected into pieces, so that fewer calls write it.
 pub(crate) struct Output<'a> {
     console: &'a mut dyn Console,

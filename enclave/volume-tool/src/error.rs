@@ -95,6 +95,12 @@ pub enum Error {
         /// Its size in bytes.
         size: u64,
     },
+    /// What comes from a client is no tree of files.
+    #[error("what the client sends is no copy of files: {0}")]
+    Parcel(String),
+    /// What comes from a client ends before its end.
+    #[error("the copy was cut off before its end")]
+    CutOff,
     /// An error of the volume itself.
     #[error("{cause}")]
     Volume {
@@ -151,6 +157,8 @@ impl Error {
             Error::LongHole { .. } => {
                 "copy it to a file, where a hole stays one: `twine volume cp`"
             }
+            Error::Parcel(_) => "use a client and a host of the same release",
+            Error::CutOff => "copy again: what is there already is written again",
             Error::Volume { remedy, .. } => remedy,
             Error::Stream(_) => "check where the standard streams go",
         };

@@ -48,12 +48,12 @@ mod volume;
 mod walk;
 
 pub use advice::{Advice, UsedBy};
-pub use console::{Console, StreamError};
+pub use console::{Console, StreamError, confirmed};
 pub use error::Error;
 pub use job::Tree;
 pub use main_file::{Unclear, rename_main_file};
 pub use outside::{Opening, Outside};
-pub use volume::run;
+pub use volume::{Transfer, run, transfer};
 
 use error::Result;
 use job::Job;
@@ -74,6 +74,23 @@ pub fn work<'a>(
         job.fail(&error);
     }
     Some(job.end())
+}
+
+/// Copies from a file tree to a client elsewhere, or from the client into the tree, and reports on the
+/// console what could not be done. Returns whether everything was done.
+pub fn exchange(transfer: &Transfer, mut volume: Tree<'_>, console: &mut dyn Console) -> bool {
+    let mut job = Job::new(console);
+    if let Err(error) = pass_on(transfer, &mut volume, &mut job) {
+        job.fail(&error);
+    }
+    job.end()
+}
+
+fn pass_on(transfer: &Transfer, tree: &mut Tree<'_>, job: &mut Job<'_>) -> Result<()> {
+    match transfer {
+        Transfer::Send { sources, recursive } => copy::send(job, tree, sources, *recursive),
+        Transfer::Receive { target, several } => copy::receive(job, tree, target, *several),
+    }
 }
 
 fn dispatch<'a>(

@@ -22,12 +22,51 @@ pub fn run(task: &VolumeTask, outside: &mut dyn Outside, console: &mut dyn Conso
     End::Exited { code, results: Vec::new() }
 }
 
+/// A copy to a client elsewhere or from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transfer {
+    /// Writes files and directories as a parcel to the standard output.
+    Send {
+        /// Their paths.
+        sources: Vec<String>,
+        /// Whether to send directories too, with everything below them.
+        recursive: bool,
+    },
+    /// Copies what comes as a parcel on the standard input.
+    Receive {
+        /// The new path, or the directory to copy into.
+        target: String,
+        /// Whether several things come, for which the target must be a directory.
+        several: bool,
+    },
+}
+
+/// Copies to a client elsewhere or from it, and reports on the console what could not be done.
+pub fn transfer(
+    which: &OpenVolume,
+    transfer: &Transfer,
+    outside: &mut dyn Outside,
+    console: &mut dyn Console,
+) -> End {
+    let mut job = Job::new(console);
+    let result = open(which, outside, &mut job).and_then(|mut volume| {
+        let mut tree = Tree { files: &mut volume, prefix: prefix(which), host: false };
+        let result = crate::pass_on(transfer, &mut tree, &mut job);
+        close(which, volume, &mut job);
+        result
+    });
+    if let Err(error) = result {
+        job.fail(&error);
+    }
+    End::Exited { code: u32::from(!job.end()), results: Vec::new() }
+}
+
 fn operate(task: &VolumeTask, outside: &mut dyn Outside, job: &mut Job<'_>) -> Result<()> {
     let which = &task.volume;
     match &task.operation {
         Operation::Create { folder } => create(which, *folder, outside, job),
-        Operation::Export { target } => transfer(which, target, outside, job),
-        Operation::Import { source } => transfer(source, which, outside, job),
+        Operation::Export { target } => whole(which, target, outside, job),
+        Operation::Import { source } => whole(source, which, outside, job),
         Operation::Info { header, json } => info::info(which, *header, *json, outside, job),
         Operation::Check { json, repair } => check::check(which, *json, *repair, outside, job),
         Operation::ListKeys { json } => keys::list(which, *json, outside, job),
@@ -75,7 +114,7 @@ fn from_folder(
 }
 
 /// Makes a volume as a copy of another.
-fn transfer(
+fn whole(
     from: &OpenVolume,
     to: &OpenVolume,
     outside: &mut dyn Outside,

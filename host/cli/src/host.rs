@@ -52,6 +52,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "1024", value_parser = at_least_one())]
     max_deployments: u64,
 
+    /// Limit on the number of deployments of one owner [default: that of all]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    per_owner: Option<u64>,
+
     /// Limit on the number of programs that run at once. Others wait
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one())]
     max_running: u64,
@@ -78,6 +82,10 @@ pub(crate) struct Arguments {
     /// db.example.com:5432, *.example.com:443 or *. May be given several times [default: to nobody]
     #[arg(long = "allow-connect", value_name = "HOST[:PORTS]")]
     allow_connect: Vec<ConnectRule>,
+    /// Limit on the memory of all programs of one owner that run together, such as 1GiB. Others of
+    /// that owner wait [default: that of all]
+    #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
+    max_memory_owner: Option<u64>,
 
     /// Older image of `twine host`, whose deployments the newer image takes over if their owners'
     /// manifests allow it. May be given several times
@@ -182,9 +190,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             target: quoting_target,
             owners,
             deployments: arguments.max_deployments,
+            per_owner: arguments.per_owner.unwrap_or(u64::MAX),
             running: arguments.max_running,
             memory: arguments.max_memory,
             each: arguments.max_memory_each,
+            each_owner: arguments.max_memory_owner,
         })),
         listeners: 1,
         ..Launch::default()

@@ -4,12 +4,14 @@ mod atomic_file;
 mod copy_operands;
 pub(crate) mod progress;
 mod session;
-mod uncopyable;
+pub(crate) mod uncopyable;
 
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::options::Target;
 use crate::program::Program;
+use crate::remote;
+use crate::remote::volume::Elsewhere;
 use atomic_file::AtomicFile;
 use clap::{Arg, Args, Subcommand};
 
@@ -17,6 +19,7 @@ use copy_operands::CopyOperands;
 use session::Session;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use twine_channel::volume::{self as work, Work};
 use twine_host::{Access, Folder};
 use twine_protocol::key::{Scope, Sealing, VolumeKey};
 use twine_protocol::task::{Operation, Repair};
@@ -74,9 +77,13 @@ pub(crate) struct Common {
 /// The options of commands that open a volume.
 #[derive(Debug, Args)]
 pub(crate) struct OpenOptions {
-    /// Key that opens the volume [default: sealed:any-program]
+    /// Key that opens the volume [default: sealed:any-program]. With --at: the file with the private
+    /// key, in PEM, of the deployment's owner, or of somebody whom the manifest allows `files`
     #[arg(long, value_name = "KEY")]
-    key: Option<Key>,
+    key: Option<String>,
+
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 
     #[command(flatten)]
     common: Common,
@@ -85,11 +92,47 @@ pub(crate) struct OpenOptions {
 impl OpenOptions {
     /// Returns the key that opens the volume. The default is sealed to any program: no program
     /// runs, so the enclave can't derive the key of one program.
-    fn key(&self) -> Key {
+    fn key(&self) -> Result<Key, Failure> {
         let any_program = Sealing { scope: Scope::AnyProgram, ..Sealing::default() };
-        self.key.clone().unwrap_or(Key::Sealed(any_program))
+        let given = self.key.as_deref().map(|text| {
+            text.parse().map_err(|error| {
+                Failure::usage(format!("--key: {error}"), "see `twine volume --help`")
+            })
+        });
+        given.unwrap_or(Ok(Key::Sealed(any_program)))
+    }
+
+    /// Where the volume is.
+    fn place(self) -> Place {
+        if !self.elsewhere.is_given() {
+            return Place::Here(Box::new(self));
+        }
+        let (elsewhere, quiet) = (self.elsewhere, self.common.quiet);
+        let key = PathBuf::from(self.key.unwrap_or_default());
+        Place::There(remote::volume::Options { elsewhere, key, quiet })
+    }
+
+    /// Refuses work on a volume elsewhere that can't be done there.
+    fn only_here(&self, what: &str, remedy: &str) -> Result<(), Failure> {
+        if self.elsewhere.is_given() {
+            return Err(not_elsewhere(what, remedy));
+        }
+        Ok(())
     }
 }
+
+/// Where a volume is, and how to open it there.
+enum Place {
+    Here(Box<OpenOptions>),
+    There(remote::volume::Options),
+}
+
+fn not_elsewhere(what: &str, remedy: &str) -> Failure {
+    Failure::usage(format!("`twine volume {what}` has no --at: {remedy}"), "leave --at out")
+}
+
+/// Why keys of a volume elsewhere can't be managed.
+const ONE_KEY: &str = "a deployment's volume has one key, which its manifest decides";
 
 #[derive(Debug, Args)]
 pub(crate) struct OnVolume {
@@ -104,6 +147,9 @@ pub(crate) struct OnVolume {
 pub(crate) struct Create {
     /// File to create the volume in
     volume: PathBuf,
+
+    #[arg(long, hide = true)]
+    at: Option<String>,
 
     /// What will open it; may be given several times
     #[arg(long = "key", value_name = "KEY")]
@@ -147,7 +193,8 @@ pub(crate) struct Tree {
 
 #[derive(Debug, Args)]
 pub(crate) struct OnePath {
-    /// File that holds the volume, or VOLUME::PATH
+    /// File that holds the volume, or VOLUME::PATH. With --at: a path as the program sees it, such as
+    /// /data/sub
     volume: String,
 
     /// Path in the volume [default: /]
@@ -159,7 +206,8 @@ pub(crate) struct OnePath {
 
 #[derive(Debug, Args)]
 pub(crate) struct Paths {
-    /// File that holds the volume, or VOLUME::PATH for the first path
+    /// File that holds the volume, or VOLUME::PATH for the first path. With --at: the first path, as
+    /// the program sees it
     volume: String,
 
     /// Paths in the volume
@@ -171,7 +219,8 @@ pub(crate) struct Paths {
 
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
-    /// Files to copy, then the file or directory to copy them to
+    /// Files to copy, then the file or directory to copy them to. With --at, write a path as the
+    /// program sees it as ::PATH
     #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"])]
     operands: Vec<String>,
 
@@ -185,11 +234,11 @@ pub(crate) struct Cp {
 
 #[derive(Debug, Args)]
 pub(crate) struct Mv {
-    /// File that holds the volume
+    /// File that holds the volume. With --at: the first path to move, as the program sees it
     volume: String,
 
     /// Paths to move, then the new name or the directory to move them to
-    #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"])]
+    #[arg(required = true, num_args = 1.., value_names = ["SOURCE", "TARGET"])]
     paths: Vec<String>,
 
     #[command(flatten)]
@@ -344,38 +393,56 @@ pub(crate) struct ReKey {
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Create(arguments) => create(arguments),
-        Command::Ls(Ls { path, long, json }) => {
-            on_path(path, |path| Operation::List { path, long, json })
+        Command::Ls(Ls { path, long, json }) => on_path(
+            path,
+            |path| Operation::List { path, long, json },
+            |path| {
+                let form = match (json, long) {
+                    (true, _) => work::Form::Json,
+                    (false, true) => work::Form::Long,
+                    (false, false) => work::Form::Names,
+                };
+                Work::List { path, form }
+            },
+        ),
+        Command::Tree(Tree { path, json }) => {
+            on_path(path, |path| Operation::Tree { path, json }, |path| Work::Tree { path, json })
         }
-        Command::Tree(Tree { path, json }) => on_path(path, |path| Operation::Tree { path, json }),
-        Command::Cat(paths) => on_paths(paths, Access::Read, |paths| Operation::Print { paths }),
+        Command::Cat(paths) => on_paths(
+            paths,
+            Access::Read,
+            |paths| Operation::Print { paths },
+            |paths| Work::Print { paths },
+        ),
         Command::Cp(arguments) => copy(arguments),
-        Command::Mv(Mv { volume, paths, opened }) => {
-            on_paths(Paths { volume, paths, opened }, Access::Write, |mut sources| {
-                let target = sources.pop().unwrap_or_default();
-                Operation::Move { sources, target }
-            })
-        }
-        Command::Rm(Rm { paths, recursive, force }) => {
-            on_paths(paths, Access::Write, |paths| Operation::Remove { paths, recursive, force })
-        }
-        Command::Mkdir(Mkdir { paths, parents }) => {
-            on_paths(paths, Access::Write, |paths| Operation::MakeDirectories { paths, parents })
-        }
+        Command::Mv(arguments) => rename(arguments),
+        Command::Rm(Rm { paths, recursive, force }) => on_paths(
+            paths,
+            Access::Write,
+            |paths| Operation::Remove { paths, recursive, force },
+            |paths| Work::Remove { paths, recursive, force },
+        ),
+        Command::Mkdir(Mkdir { paths, parents }) => on_paths(
+            paths,
+            Access::Write,
+            |paths| Operation::MakeDirectories { paths, parents },
+            |paths| Work::MakeDirectories { paths, parents },
+        ),
         Command::Info(Report { volume, json }) => {
             let header = volume.opened.key.is_none();
-            on_volume(volume, Access::Read, Operation::Info { header, json })
+            on_whole(volume, Access::Read, Operation::Info { header, json }, Work::Info { json })
         }
         Command::Check(Check { report: Report { volume, json }, repair, yes }) => {
-            let (access, repair) = match (repair, yes) {
-                (false, _) => (Access::Read, Repair::No),
-                (true, false) => (Access::Write, Repair::Ask),
-                (true, true) => (Access::Write, Repair::Yes),
+            let (access, repair, there) = match (repair, yes) {
+                (false, _) => (Access::Read, Repair::No, work::Repair::No),
+                (true, false) => (Access::Write, Repair::Ask, work::Repair::Ask),
+                (true, true) => (Access::Write, Repair::Yes, work::Repair::Yes),
             };
-            on_volume(volume, access, Operation::Check { json, repair })
+            let there = Work::Check { json, repair: there };
+            on_whole(volume, access, Operation::Check { json, repair }, there)
         }
         Command::Compact(Report { volume, json }) => {
-            on_volume(volume, Access::Write, Operation::Compact { json })
+            on_whole(volume, Access::Write, Operation::Compact { json }, Work::Compact { json })
         }
         Command::Export(arguments) => export(arguments),
         Command::Import(arguments) => import(arguments),
@@ -393,7 +460,7 @@ fn hide_code_options(option: Arg) -> Arg {
 }
 
 /// Splits `VOLUME::PATH`, or VOLUME alone.
-fn split(text: &str) -> (&str, Option<&str>) {
+pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     match text.split_once("::") {
         Some((volume, path)) => (volume, Some(path)),
         None => (text, None),
@@ -405,22 +472,71 @@ fn on_volume(
     access: Access,
     operation: Operation,
 ) -> Result<ExitCode, Failure> {
-    let key = opened.key();
+    let key = opened.key()?;
     let mut session = Session::new(opened.common);
     let volume = session.open(&volume, access, &key)?;
     session.run(volume, operation)
 }
 
+/// Works on a whole volume, here or elsewhere.
+fn on_whole(
+    OnVolume { volume, opened }: OnVolume,
+    access: Access,
+    operation: Operation,
+    work: Work,
+) -> Result<ExitCode, Failure> {
+    match opened.place() {
+        Place::There(options) => {
+            remote::volume::on_whole(options, &volume.display().to_string(), work)
+        }
+        Place::Here(opened) => on_volume(OnVolume { volume, opened: *opened }, access, operation),
+    }
+}
+
 fn on_path(
     OnePath { volume, path, opened }: OnePath,
     operation: impl FnOnce(String) -> Operation,
+    work: impl FnOnce(String) -> Work,
 ) -> Result<ExitCode, Failure> {
+    let opened = match opened.place() {
+        Place::There(options) => return remote::volume::on_path(options, &volume, path, work),
+        Place::Here(opened) => *opened,
+    };
     let (volume, mut paths) = volume_and_paths(&volume, path.into_iter().collect());
     if paths.len() > 1 {
-        return Err(Failure::new("two paths were named", "leave one of them out"));
+        return Err(two_paths());
     }
     let operation = operation(paths.pop().unwrap_or_default());
     on_volume(OnVolume { volume, opened }, Access::Read, operation)
+}
+
+pub(crate) fn two_paths() -> Failure {
+    Failure::new("two paths were named", "leave one of them out")
+}
+
+fn rename(Mv { volume, paths, opened }: Mv) -> Result<ExitCode, Failure> {
+    if paths.len() < 2 && !opened.elsewhere.is_given() && split(&volume).1.is_none() {
+        return Err(Failure::usage(
+            "no new name was named",
+            "name the volume, the paths to move, and the new name or directory",
+        ));
+    }
+    fn last(mut sources: Vec<String>) -> (Vec<String>, String) {
+        let target = sources.pop().unwrap_or_default();
+        (sources, target)
+    }
+    on_paths(
+        Paths { volume, paths, opened },
+        Access::Write,
+        |paths| {
+            let (sources, target) = last(paths);
+            Operation::Move { sources, target }
+        },
+        |paths| {
+            let (sources, target) = last(paths);
+            Work::Move { sources, target }
+        },
+    )
 }
 
 /// Returns the volume and the paths in it. The first path may be written as `VOLUME::PATH`.
@@ -434,7 +550,12 @@ fn on_paths(
     Paths { volume, paths, opened }: Paths,
     access: Access,
     operation: impl FnOnce(Vec<String>) -> Operation,
+    work: impl FnOnce(Vec<String>) -> Work,
 ) -> Result<ExitCode, Failure> {
+    let opened = match opened.place() {
+        Place::There(options) => return remote::volume::on_paths(options, &volume, paths, work),
+        Place::Here(opened) => *opened,
+    };
     let (volume, paths) = volume_and_paths(&volume, paths);
     if paths.is_empty() {
         return Err(Failure::new(
@@ -447,9 +568,13 @@ fn on_paths(
 
 fn copy(arguments: Cp) -> Result<ExitCode, Failure> {
     let Cp { operands, recursive, opened } = arguments;
+    let opened = match opened.place() {
+        Place::There(options) => return remote::volume::copy(options, &operands, recursive),
+        Place::Here(opened) => *opened,
+    };
     let CopyOperands { volume, sources, target, folders, uncopyable, access } =
         copy_operands::parse_operands(&operands, recursive)?;
-    let key = opened.key();
+    let key = opened.key()?;
     let mut session = Session::new(opened.common);
     let volume = session.open(&volume, access, &key)?;
     session.resources.folders = folders;
@@ -507,7 +632,14 @@ fn read_program(path: Option<&Path>) -> Result<Program, Failure> {
 }
 
 fn create(arguments: Create) -> Result<ExitCode, Failure> {
-    let Create { volume, keys, program, from, common } = arguments;
+    let Create { volume, at, keys, program, from, common } = arguments;
+    if at.is_some() {
+        return Err(not_elsewhere(
+            "create",
+            "a deployment's volume is made when the program first runs, or something is first copied \
+             into it",
+        ));
+    }
     let file = AtomicFile::new(&volume)?;
     let keys = new_keys(&volume, &keys, program.as_deref())?;
     let mut session = Session::new(common);
@@ -535,8 +667,9 @@ fn create(arguments: Create) -> Result<ExitCode, Failure> {
 
 fn export(arguments: Export) -> Result<ExitCode, Failure> {
     let Export { volume, archive, keys, opened } = arguments;
+    opened.only_here("export", "copy the files out with `twine volume cp -r`")?;
     let file = AtomicFile::new(&archive)?;
-    let key = opened.key();
+    let key = opened.key()?;
     let mut session = Session::new(opened.common);
     let volume = session.open(&volume, Access::Read, &key)?;
     let keys = new_keys(&archive, &keys, None)?;
@@ -547,8 +680,9 @@ fn export(arguments: Export) -> Result<ExitCode, Failure> {
 
 fn import(arguments: Import) -> Result<ExitCode, Failure> {
     let Import { archive, volume, keys, program, opened } = arguments;
+    opened.only_here("import", "copy files into it with `twine volume cp -r`")?;
     let file = AtomicFile::new(&volume)?;
-    let key = opened.key();
+    let key = opened.key()?;
     let mut session = Session::new(opened.common);
     session.program = read_program(program.as_deref())?;
     let source = session.open(&archive, Access::Read, &key)?;
@@ -560,8 +694,9 @@ fn import(arguments: Import) -> Result<ExitCode, Failure> {
 
 fn re_key(arguments: ReKey) -> Result<ExitCode, Failure> {
     let ReKey { volume: OnVolume { volume, opened }, keys, program } = arguments;
+    opened.only_here("re-key", ONE_KEY)?;
     let file = AtomicFile::replacing(&volume)?;
-    let key = opened.key();
+    let key = opened.key()?;
     let mut session = Session::new(opened.common);
     session.program = read_program(program.as_deref())?;
     let source = session.open(&volume, Access::Write, &key)?;
@@ -584,13 +719,19 @@ fn re_key(arguments: ReKey) -> Result<ExitCode, Failure> {
 fn key(command: KeyCommand) -> Result<ExitCode, Failure> {
     match command {
         KeyCommand::Ls(Report { volume, json }) => {
+            volume.opened.only_here("key ls", ONE_KEY)?;
             on_volume(volume, Access::Read, Operation::ListKeys { json })
         }
-        KeyCommand::Add(new) => change_key(new, |key| Operation::AddKey { key }),
+        KeyCommand::Add(new) => {
+            new.volume.opened.only_here("key add", ONE_KEY)?;
+            change_key(new, |key| Operation::AddKey { key })
+        }
         KeyCommand::Rm(RemoveKey { volume, slot }) => {
+            volume.opened.only_here("key rm", ONE_KEY)?;
             on_volume(volume, Access::Write, Operation::RemoveKey { slot })
         }
         KeyCommand::Rotate(RotateKey { new, slot }) => {
+            new.volume.opened.only_here("key rotate", ONE_KEY)?;
             change_key(new, |key| Operation::RotateKey { slot, key })
         }
     }
@@ -600,7 +741,7 @@ fn change_key(
     NewKey { volume: OnVolume { volume, opened }, new_key, program }: NewKey,
     operation: impl FnOnce(VolumeKey) -> Operation,
 ) -> Result<ExitCode, Failure> {
-    let key = opened.key();
+    let key = opened.key()?;
     let mut session = Session::new(opened.common);
     session.program = read_program(program.as_deref())?;
     let which = session.open(&volume, Access::Write, &key)?;

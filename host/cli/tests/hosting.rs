@@ -2,30 +2,13 @@
 
 mod common;
 
-use common::hosting::{Deployer, Host};
+use common::hosting::{Deployer, ECHO, Host};
 use common::{Folder, built, ended, run_with_input, twine};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
-
-/// Copies standard input to standard output, and exits with 7.
-const ECHO: &str = r#"(module
-    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-    (memory (export "memory") 2)
-    (func (export "_start")
-      (i32.store (i32.const 0) (i32.const 1024))
-      (loop $next
-        (i32.store (i32.const 4) (i32.const 65000))
-        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
-        (if (i32.load (i32.const 8)) (then
-          (i32.store (i32.const 4) (i32.load (i32.const 8)))
-          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
-          (br $next))))
-      (call $exit (i32.const 7))))"#;
 
 /// Runs for ever.
 const LOOP: &str =

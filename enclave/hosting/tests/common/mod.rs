@@ -21,17 +21,18 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use twine_channel::frame::Kind;
-use twine_channel::message::{Answer, Deploy, End, Position, Request, Secret, Which};
+use twine_channel::message::{Answer, Deploy, End, OnVolume, Position, Request, Secret, Which};
+use twine_channel::volume::Work;
 use twine_client::{Attached, Connection, Error, Fresh, Proven, Streams, TimeLimit};
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::examples;
 use twine_evidence::manifest::{Identity, Manifest};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::signed::Signed;
-use twine_evidence::terms::{self, Stream, Terms};
+use twine_evidence::terms::{self, KeyPolicy, MountKind, Stream, Terms};
 use twine_hosting::{
     Admission, Control, Id, Job, Kept, Level, Lost, Outside, Secrets, Settings, Stdio, TlsIdentity,
-    Waiting, serve,
+    VolumeJob, Waiting, serve,
 };
 
 /// The host's number of the listening socket.
@@ -107,13 +108,8 @@ impl Running<'_> {
     }
 
     /// Writes all of it. `None` if the program must end.
-    pub fn write_all(&self, stream: u64, mut bytes: &[u8]) -> Option<()> {
-        while !bytes.is_empty() {
-            let count = self.stdio.write(stream, bytes).ok()?;
-            assert!(count > 0 && count <= bytes.len());
-            bytes = &bytes[count..];
-        }
-        Some(())
+    pub fn write_all(&self, stream: u64, bytes: &[u8]) -> Option<()> {
+        write_all(self.stdio, stream, bytes)
     }
 
     /// Waits until somebody ends the program.
@@ -128,6 +124,27 @@ impl Running<'_> {
             thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Writes all of it. `None` if whoever writes must end.
+fn write_all(stdio: &Stdio, stream: u64, mut bytes: &[u8]) -> Option<()> {
+    while !bytes.is_empty() {
+        let count = stdio.write(stream, bytes).ok()?;
+        assert!(count > 0 && count <= bytes.len());
+        bytes = &bytes[count..];
+    }
+    Some(())
+}
+
+/// Writes so many bytes of [`pattern`] to the standard output.
+fn write_pattern(stdio: &Stdio, size: u64) -> Option<()> {
+    let mut place = 0;
+    while place < size {
+        let length = (size - place).min(50_000 + place % 1000);
+        write_all(stdio, 1, &pattern(place, length as usize))?;
+        place += length;
+    }
+    Some(())
 }
 
 /// Bytes that differ everywhere: those of a stream from the place `from` on.
@@ -158,12 +175,7 @@ fn run_program(bytes: &[u8], running: &Running<'_>) -> Option<End> {
         }
         // Writes so many bytes to its output, and some to its errors.
         "flood" => {
-            let (mut place, size) = (0, number);
-            while place < size {
-                let length = (size - place).min(50_000 + place % 1000);
-                running.write_all(1, &pattern(place, length as usize))?;
-                place += length;
-            }
+            write_pattern(running.stdio, number)?;
             running.write_all(2, b"that was all")?;
             Some(exited(0))
         }
@@ -268,6 +280,8 @@ pub struct World {
     /// Deployments that are kept, with their secrets.
     pub records: Mutex<Records>,
     pub log: Mutex<Vec<String>>,
+    /// What was written to volumes.
+    pub files: Mutex<BTreeMap<String, Vec<u8>>>,
     pub faults: Faults,
     /// How many times the event loop waited.
     pub polls: AtomicUsize,
@@ -343,6 +357,31 @@ pub fn is_fresh(fresh: &Fresh) -> bool {
 }
 
 impl World {
+    /// Works on a volume: `Print` writes so many bytes as the path says, and `Write` keeps all that
+    /// comes, if its end comes.
+    fn work_on(&self, job: &VolumeJob) -> Option<End> {
+        match &job.work {
+            Work::Print { paths } => {
+                let size = paths[0].parse().unwrap();
+                write_pattern(&job.stdio, size)?;
+                Some(exited(paths.len() as u32 - 1))
+            }
+            Work::Write { target } => {
+                let mut all = Vec::new();
+                let mut piece = vec![0; 10_000];
+                loop {
+                    match job.stdio.read(&mut piece).ok()? {
+                        0 => break,
+                        count => all.extend_from_slice(&piece[..count]),
+                    }
+                }
+                self.files.lock().unwrap().insert(format!("{}::{target}", job.mount), all);
+                Some(exited(0))
+            }
+            work => panic!("{work:?}"),
+        }
+    }
+
     fn now_or_later(&self, read: io::Result<usize>) -> Result<Option<usize>, Lost> {
         match read {
             Ok(count) => Ok(Some(count)),
@@ -533,6 +572,14 @@ impl Outside for World {
         end
     }
 
+    fn work(&self, job: &VolumeJob) -> End {
+        let live = self.live.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_live.fetch_max(live, Ordering::SeqCst);
+        let end = self.work_on(job).unwrap_or_else(trapped);
+        self.live.fetch_sub(1, Ordering::SeqCst);
+        end
+    }
+
     fn keep(&self, job: &Job) -> Result<(), String> {
         let secrets = job.with_secrets(<[Secret]>::to_vec);
         self.records.lock().unwrap().insert(job.id.clone(), (job.signed.clone(), secrets));
@@ -576,9 +623,11 @@ pub fn plenty() -> Admission {
     Admission {
         owners: Vec::new(),
         deployments: 2000,
+        per_owner: 2000,
         running: 300,
         memory: 1 << 40,
         each: 1 << 30,
+        each_owner: 1 << 40,
     }
 }
 
@@ -620,6 +669,7 @@ impl Server {
             programs: Mutex::new(programs),
             records: Mutex::new(records),
             log: Mutex::default(),
+            files: Mutex::default(),
             faults: Faults::default(),
             polls: AtomicUsize::new(0),
             live: AtomicUsize::new(0),
@@ -805,6 +855,34 @@ impl Ran {
 
 pub fn which(name: &str) -> Which {
     Which { owner: None, name: name.into() }
+}
+
+/// A mount of a volume.
+pub fn volume(guest: &str) -> terms::Mount {
+    terms::Mount {
+        guest: guest.into(),
+        kind: MountKind::Volume,
+        key: Some(KeyPolicy::Deployment),
+        read_only: false,
+        size: None,
+        main: None,
+        former: None,
+    }
+}
+
+/// A request to work on a volume.
+pub fn on_volume(manifest: &[u8], mount: &str, work: Work) -> Request {
+    Request::Volume(OnVolume {
+        manifest: Bytes(manifest.to_vec()),
+        mount: mount.into(),
+        work,
+        terminals: [false; 3],
+    })
+}
+
+/// Work that writes so many bytes.
+pub fn print(size: u64) -> Work {
+    Work::Print { paths: vec![size.to_string()] }
 }
 
 /// A request to deploy, attached, without secrets.

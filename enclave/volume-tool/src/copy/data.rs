@@ -32,7 +32,7 @@ pub(crate) fn buffer() -> Vec<u8> {
 
 /// Writes `bytes` at `offset` except long runs of zeros. The file must read as zero there, or have
 /// the same contents.
-fn write_sparse(
+pub(crate) fn write_sparse(
     files: &mut dyn FileSystem,
     inode: Inode,
     offset: u64,

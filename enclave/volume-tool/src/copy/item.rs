@@ -69,7 +69,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
     }
 
     /// Returns the inode at a target, held, and its kind.
-    fn there(&mut self, target: &Target) -> Result<Option<(Inode, FileKind)>> {
+    pub(super) fn there(&mut self, target: &Target) -> Result<Option<(Inode, FileKind)>> {
         let files = self.files(target.tree);
         let found = match files.lookup(target.directory, &target.name) {
             Ok(inode) => match files.attributes(inode) {
@@ -83,6 +83,15 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
             Err(error) => Err(error),
         };
         found.at(|| target.shown.clone())
+    }
+
+    /// Whether something is at a target.
+    pub(super) fn is_there(&mut self, target: &Target) -> Result<bool> {
+        let found = self.there(target)?;
+        if let Some((inode, _)) = found {
+            self.files(target.tree).release(inode);
+        }
+        Ok(found.is_some())
     }
 
     /// Copies a file or symbolic link.
@@ -143,7 +152,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
     }
 
     /// Makes an empty file at a target, with its mode before it has contents, and holds it.
-    fn empty_file(
+    pub(super) fn empty_file(
         &mut self,
         source: Option<&Source>,
         target: &Target,
@@ -181,7 +190,7 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
     }
 
     /// Removes a file or link at a target that cannot be overwritten.
-    fn clear(&mut self, target: &Target) -> Result<()> {
+    pub(super) fn clear(&mut self, target: &Target) -> Result<()> {
         match self.there(target)? {
             Some((inode, kind)) => {
                 self.files(target.tree).release(inode);
@@ -242,7 +251,11 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
 
     /// Returns the directory at a target, held, and whether it was made. A new directory has
     /// `mode`, with all permissions for the owner until it is filled.
-    fn directory(&mut self, target: &Target, mode: Option<Mode>) -> Result<(Inode, bool)> {
+    pub(super) fn directory(
+        &mut self,
+        target: &Target,
+        mode: Option<Mode>,
+    ) -> Result<(Inode, bool)> {
         let place = || target.shown.clone();
         match self.there(target)? {
             Some((inode, FileKind::Directory)) => Ok((inode, false)),
@@ -286,14 +299,19 @@ impl<'j, 'c, 't, 'f> Copier<'j, 'c, 't, 'f> {
         }
     }
 
-    /// Writes standard input to a file.
+    /// Writes standard input to a file. If that fails, nothing stays of a new one.
     pub(crate) fn stream(&mut self, target: &Target) -> Result<()> {
+        let new = !self.is_there(target)?;
         let inode = self.empty_file(None, target, None)?;
         let file = File { inode, shown: &target.shown };
         let files = &mut *self.trees[target.tree].files;
         let console = &mut *self.job.console;
         let result = data::from_stream(files, &file, console, &mut self.meter, &mut self.buffer);
         files.release(inode);
+        if result.is_err() && new {
+            // The first error explains more than this one.
+            let _ = files.unlink(target.directory, &target.name);
+        }
         result
     }
 

@@ -3,6 +3,8 @@
 mod data;
 mod item;
 mod meter;
+mod receive;
+mod send;
 
 use crate::error::{At, Error, Result, on_the_way};
 use crate::job::{Job, Tree};
@@ -11,6 +13,9 @@ use data::File;
 use item::{Copier, Source, Target};
 use twine_protocol::task::Location;
 use twine_vfs::{FileKind, Inode};
+
+pub(crate) use receive::receive;
+pub(crate) use send::send;
 
 /// Writes files to standard output, one after the other.
 pub(crate) fn print(job: &mut Job<'_>, tree: &mut Tree<'_>, paths: &[String]) -> Result<()> {

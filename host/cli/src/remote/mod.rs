@@ -3,8 +3,10 @@
 mod connect;
 mod deploy;
 mod manage;
+mod parcel;
 pub(crate) mod sqlite;
 mod streams;
+pub(crate) mod volume;
 
 pub(crate) use deploy::{Deploy, deploy};
 pub(crate) use manage::{Attach, Logs, Ps, Remove, Stop, attach, logs, ps, remove, stop};

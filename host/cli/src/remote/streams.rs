@@ -81,6 +81,15 @@ pub(super) fn run(
     super::exit_code(&manifest.name, &end)
 }
 
+/// The failure to start a thread.
+pub(super) fn no_threads(error: io::Error) -> Failure {
+    Failure::system(
+        format!("no thread can be started: {error}"),
+        &error,
+        "raise the limits of processes and of memory: `ulimit -u`, `ulimit -v`",
+    )
+}
+
 fn attach(
     host: &Host,
     which: &Which,
@@ -88,13 +97,6 @@ fn attach(
     answer: Answer,
     input: Option<Box<dyn Read + Send>>,
 ) -> Result<End, Failure> {
-    let no_threads = |error: io::Error| {
-        Failure::system(
-            format!("no thread can be started: {error}"),
-            &error,
-            "raise the limits of processes and of memory: `ulimit -u`, `ulimit -v`",
-        )
-    };
     let mut streams = Streams::new(input).map_err(no_threads)?;
     let unanswered = Arc::new(AtomicU32::new(0));
     hand_on(streams.sender(), unanswered.clone()).map_err(no_threads)?;

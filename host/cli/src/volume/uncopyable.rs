@@ -6,13 +6,27 @@ use std::path::{Path, PathBuf};
 
 /// A file that can't be copied, and the reason.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Uncopyable {
+pub(crate) struct Uncopyable {
     path: PathBuf,
     why: &'static str,
 }
 
 impl Uncopyable {
-    pub(super) fn failure(&self) -> Failure {
+    pub(crate) fn new(path: PathBuf, why: &'static str) -> Self {
+        Uncopyable { path, why }
+    }
+
+    /// A file whose name is not UTF-8.
+    pub(crate) fn not_utf_8(path: PathBuf) -> Self {
+        Uncopyable::new(path, NOT_UTF_8)
+    }
+
+    /// Something of another kind.
+    pub(crate) fn special(path: PathBuf) -> Self {
+        Uncopyable::new(path, SPECIAL)
+    }
+
+    pub(crate) fn failure(&self) -> Failure {
         Failure::new(
             format!("{} was not copied: {}", self.path.display(), self.why),
             "volumes hold files, folders and symbolic links, with names in UTF-8",
@@ -20,12 +34,16 @@ impl Uncopyable {
     }
 }
 
-fn why(path: &Path, kind: FileType) -> Option<&'static str> {
+const NOT_UTF_8: &str = "its name is not UTF-8";
+const SPECIAL: &str = "it is neither file, folder nor symbolic link";
+
+/// Why something can't be copied, if so.
+pub(crate) fn why(path: &Path, kind: FileType) -> Option<&'static str> {
     if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-        return Some("it is neither file, folder nor symbolic link");
+        return Some(SPECIAL);
     }
     let text = path.file_name().is_none_or(|name| name.to_str().is_some());
-    (!text).then_some("its name is not UTF-8")
+    (!text).then_some(NOT_UTF_8)
 }
 
 /// Finds all files below a path that can't be copied.

@@ -8,6 +8,23 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Copies standard input to standard output, and exits with 7.
+pub const ECHO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 2)
+    (func (export "_start")
+      (i32.store (i32.const 0) (i32.const 1024))
+      (loop $next
+        (i32.store (i32.const 4) (i32.const 65000))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (if (i32.load (i32.const 8)) (then
+          (i32.store (i32.const 4) (i32.load (i32.const 8)))
+          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
+          (br $next))))
+      (call $exit (i32.const 7))))"#;
+
 /// A `twine host`, which ends with the test.
 pub struct Host {
     pub child: Child,

@@ -107,6 +107,13 @@ impl Ended {
         assert!(lines[1].starts_with("  help: ") && lines[1].len() > 12, "{self:?}");
     }
 
+    /// Checks that clap refused its options, and names this one.
+    #[track_caller]
+    pub fn failed_usage(&self, option: &str) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert!(self.err.starts_with("error: ") && self.err.contains(option), "{self:?}");
+    }
+
     /// Checks that it trapped: exit code 134, the cause and a backtrace.
     #[track_caller]
     pub fn trapped_with(&self, cause: &str) {
