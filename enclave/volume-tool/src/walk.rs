@@ -6,6 +6,10 @@ use twine_vfs::{Error, FileKind, FileSystem, Inode, Result};
 /// Number of names that are read at a time if the order does not matter.
 const AT_ONCE: usize = 256;
 
+/// Limit on the names that wait, of all directories of the walk: a tree may have more than there is
+/// memory. Beyond it, sorted names come in runs, each of which is sorted.
+const MAX_WAITING: usize = 1 << 16;
+
 /// Limit on the size of a path in messages, in bytes. Only the end of a longer path is shown.
 const MAX_SHOWN: usize = 4096;
 
@@ -75,6 +79,9 @@ pub(crate) struct Walk {
     /// The path from the first directory, with a slash after each name.
     path: String,
     sorted: bool,
+    /// How many names were read and not returned yet.
+    waiting: usize,
+    most: usize,
 }
 
 impl Walk {
@@ -86,6 +93,8 @@ impl Walk {
             left: HashSet::new(),
             path: String::new(),
             sorted,
+            waiting: 0,
+            most: MAX_WAITING,
         };
         walk.push(directory, String::new());
         walk
@@ -122,10 +131,15 @@ impl Walk {
             let sorted = self.sorted;
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             if let Some(item) = level.ahead.pop_front() {
+                self.waiting = self.waiting.saturating_sub(1);
                 return Ok(Some(Step::Item(item)));
             }
             if !level.read {
-                level.read_on(files, sorted)?;
+                let room = self.most.saturating_sub(self.waiting).max(1);
+                let most = if sorted { room } else { room.min(AT_ONCE) };
+                let result = level.read_on(files, sorted, most);
+                self.waiting += level.ahead.len();
+                result?;
                 continue;
             }
             let left = self.skip(files);
@@ -156,6 +170,7 @@ impl Walk {
     /// Leaves the present directory, and returns its name.
     pub(crate) fn skip(&mut self, files: &mut dyn FileSystem) -> Option<String> {
         let level = self.levels.pop()?;
+        self.waiting = self.waiting.saturating_sub(level.ahead.len());
         self.inside.remove(&level.directory);
         if !files.is_shared() {
             self.left.insert(level.directory);
@@ -174,11 +189,13 @@ impl Walk {
 }
 
 impl Level {
-    fn read_on(&mut self, files: &mut dyn FileSystem, sorted: bool) -> Result<()> {
-        let most = if sorted { usize::MAX } else { AT_ONCE };
+    /// Reads at most `most` names.
+    fn read_on(&mut self, files: &mut dyn FileSystem, sorted: bool, most: usize) -> Result<()> {
+        let mut more = false;
         let (ahead, mut cookie) = (&mut self.ahead, self.cookie);
         let result = files.entries(self.directory, self.cookie, &mut |entry| {
             if ahead.len() == most {
+                more = true;
                 return false;
             }
             let (name, inode, kind) = (entry.name.to_owned(), entry.inode, entry.kind);
@@ -187,14 +204,66 @@ impl Level {
             true
         });
         // Entries before an error are returned too. After the error the directory has no more.
-        self.read = result.is_err() || ahead.len() < most;
+        self.read = result.is_err() || !more;
         self.cookie = cookie;
         if sorted {
             ahead.make_contiguous().sort_unstable_by(|one, other| one.name.cmp(&other.name));
             if let Some(last) = ahead.back_mut() {
-                last.last = true;
+                last.last = self.read;
             }
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twine_vfs::Memory;
+
+    /// Walks everything, with at most so many names at a time. Returns names and whether each is the
+    /// last of its directory.
+    fn walked(files: &mut Memory, sorted: bool, most: usize) -> Vec<(String, bool)> {
+        let mut walk = Walk { most, ..Walk::new(files.root(), sorted) };
+        let mut found = Vec::new();
+        while let Some(step) = walk.next(files).unwrap() {
+            let Step::Item(item) = step else { continue };
+            found.push((walk.path(&item.name), item.last));
+            if item.kind == FileKind::Directory {
+                walk.enter(files, &item.name).unwrap();
+            }
+            let waiting: usize = walk.levels.iter().map(|level| level.ahead.len()).sum();
+            assert_eq!(waiting, walk.waiting);
+            assert!(waiting <= most.max(walk.levels.len()), "{waiting} names wait");
+        }
+        found
+    }
+
+    #[test]
+    fn a_walk_has_few_names_in_memory_and_finds_each_once() {
+        let mut files = Memory::new(1 << 20, Box::new(|| 7));
+        let root = files.root();
+        for name in ["c", "a", "e", "b", "d"] {
+            files.create_directory(root, name).unwrap();
+            let inner = files.lookup(root, name).unwrap();
+            for name in ["3", "1", "2"] {
+                let file = files.create_file(inner, name).unwrap();
+                files.release(file);
+            }
+            files.release(inner);
+        }
+        let all = walked(&mut files, true, 1 << 16);
+        assert_eq!(all.len(), 20);
+        assert!(all.is_sorted(), "{all:?}");
+        let last = |found: &[(String, bool)]| found.iter().filter(|(_, last)| *last).count();
+        assert_eq!(last(&all), 6);
+        for sorted in [true, false] {
+            for most in [1, 2, 3, 7, 1 << 16] {
+                let mut found = walked(&mut files, sorted, most);
+                assert_eq!(last(&found), if sorted { 6 } else { 0 }, "{most}");
+                found.sort();
+                assert!(found.iter().map(|(name, _)| name).eq(all.iter().map(|(name, _)| name)));
+            }
+        }
     }
 }
