@@ -213,6 +213,7 @@ fn answers() -> Vec<Answer> {
         End::Trapped { cause: "cause".into(), backtrace: vec!["main".into()] },
         End::Refused { cause: "cause".into(), remedy: "remedy".into() },
         End::Stopped,
+        End::Interrupted,
     ];
     let entry = |end: &End| Entry {
         owner: Digest([1; 32]),
@@ -233,6 +234,7 @@ fn answers() -> Vec<Answer> {
         Answer::Credit { bytes: 1 << 18 },
         Answer::Listing(ends.iter().map(entry).collect()),
         Answer::Done,
+        Answer::Reads,
     ];
     answers.extend(ends.map(Answer::Ended));
     answers

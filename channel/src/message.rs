@@ -240,6 +240,9 @@ pub enum Answer {
     /// The request was done, and no more follows.
     #[n(8)]
     Done,
+    /// The program waits for input from the client's terminal, after all output that came.
+    #[n(9)]
+    Reads,
 }
 
 /// How a program ended.
@@ -278,6 +281,9 @@ pub enum End {
     /// Somebody stopped it.
     #[n(3)]
     Stopped,
+    /// Somebody interrupted it, and it does not handle that.
+    #[n(4)]
+    Interrupted,
 }
 
 /// The state of a deployment.

@@ -33,6 +33,8 @@ pub struct Streams {
     more: Option<Sender<()>>,
     /// Whether it was asked, and has not answered.
     asked: bool,
+    /// Whether input is read only when the program waits for it, and then whether it does.
+    demand: Option<bool>,
     input: Input,
     received: Position,
     /// The number of the connection.
@@ -117,10 +119,20 @@ impl Streams {
             sender,
             more: (!ended).then_some(more),
             asked: false,
+            demand: None,
             input: Input { ended, ..Input::default() },
             received: Position::default(),
             connection: 0,
         })
+    }
+
+    /// Makes the streams of a terminal on which a user edits lines: `input` is read only while the
+    /// program waits for it, after all output that came before.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn on_demand(input: Box<dyn Read + Send>) -> io::Result<Self> {
+        Ok(Streams { demand: Some(false), ..Streams::new(Some(input))? })
     }
 
     /// Where events from other threads go, such as [`Event::Interrupt`].
@@ -135,9 +147,18 @@ impl Streams {
 
     /// Lets the thread read more input, if there is room for it.
     fn ask_for_input(&mut self) {
-        if !self.asked && !self.input.ended && self.input.bytes.len() < 2 * WINDOW {
+        let wanted = self.demand.unwrap_or(self.input.bytes.len() < 2 * WINDOW);
+        if wanted && !self.asked && !self.input.ended {
             self.asked = self.more.as_ref().is_some_and(|more| more.send(()).is_ok());
+            self.demand = self.demand.map(|_| false);
         }
+    }
+
+    /// The program waits for input.
+    fn is_read(&mut self) {
+        // What is on its way to the program is not wanted a second time.
+        let idle = self.input.sent == self.input.start + self.input.bytes.len() as u64;
+        self.demand = self.demand.map(|_| idle);
     }
 }
 
@@ -285,6 +306,7 @@ impl<'a> Attached<'a> {
                             let received = input.allowed.saturating_sub(WINDOW as u64);
                             input.forget(received.min(input.sent));
                         }
+                        Answer::Reads => self.streams.is_read(),
                         Answer::Ended(end) => {
                             // The enclave keeps the end until then.
                             self.proven.wire.ask(&Request::Thanks)?;

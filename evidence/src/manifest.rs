@@ -538,7 +538,7 @@ impl Manifest {
 
 /// Whether this can be the name of a deployment: 1 to [`MAX_NAME_BYTES`] letters, digits or
 /// characters of `._-`.
-pub(crate) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(allowed)
 }

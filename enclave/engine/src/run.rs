@@ -14,7 +14,7 @@ use twine_wasi::{CommandPre, Exit, SyncError, System, Wasi};
 use wasmtime::component::{self, Component};
 use wasmtime::{
     Engine, ExternType, Func, Instance, InstancePre, Linker, Module, Store, StoreContextMut, Trap,
-    TypedFunc, UpdateDeadline, Val, WasmBacktrace,
+    TypedFunc, UpdateDeadline, Val, ValType, WasmBacktrace,
 };
 
 /// The data of a store.
@@ -31,6 +31,8 @@ pub(crate) struct World {
 /// Limit on what a component passes in one call, in bytes. The copy is memory of the enclave that
 /// `--max-memory` does not count.
 const MOST_PASSED: usize = 8 << 20;
+/// The name of the function that raises a signal in a program, as WASI's C library exports it.
+const RAISE: &str = "raise";
 
 /// The number of the signal in WASI's C library.
 const SIGINT: i32 = 2;
@@ -40,6 +42,7 @@ const SIGINT: i32 = 2;
 pub struct Interrupter {
     engine: Engine,
     over: Arc<AtomicBool>,
+    handled: bool,
 }
 
 impl Interrupter {
@@ -49,9 +52,11 @@ impl Interrupter {
         self.engine.increment_epoch();
     }
 
-    /// Raises SIGINT in the program at the next loop or call.
-    pub fn interrupt(&self) {
+    /// Raises SIGINT in the program at the next loop or call, or makes it trap there if it can't handle
+    /// signals. Returns whether it can.
+    pub fn interrupt(&self) -> bool {
         self.engine.increment_epoch();
+        self.handled
     }
 }
 
@@ -333,7 +338,17 @@ impl Linked {
     /// Returns a handle that can interrupt this program.
     pub fn interrupter(&self) -> Interrupter {
         let over = self.store.data().over.clone();
-        Interrupter { engine: self.store.engine().clone(), over }
+        let raise = match &self.ready {
+            Ready::Module(pre, _) => pre.module().get_export(RAISE),
+            Ready::Command(_) => None,
+        };
+        let handled = raise.is_some_and(|export| {
+            let ExternType::Func(ty) = export else { return false };
+            let is_number = |ty: Option<ValType>| matches!(ty, Some(ValType::I32));
+            let (given, returned) = (ty.params().len(), ty.results().len());
+            (given, returned) == (1, 1) && is_number(ty.param(0)) && is_number(ty.result(0))
+        });
+        Interrupter { engine: self.store.engine().clone(), over, handled }
     }
 
     /// Instantiates the program, calls `instantiated`, runs the program to its end, and makes
@@ -343,7 +358,7 @@ impl Linked {
             Ready::Module(pre, _) => match pre.instantiate(&mut self.store) {
                 Ok(instance) => {
                     instantiated();
-                    let raise = instance.get_typed_func(&mut self.store, "raise").ok();
+                    let raise = instance.get_typed_func(&mut self.store, RAISE).ok();
                     self.store.data_mut().raise = raise;
                     self.call(instance)
                         .map(|results| End::Exited { code: 0, results })

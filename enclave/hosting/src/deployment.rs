@@ -13,8 +13,9 @@ use zeroize::Zeroize;
 
 /// Ends or interrupts a program that runs, from another thread.
 pub trait Control: Send {
-    /// Raises SIGINT in the program, or ends it if it does not handle that.
-    fn interrupt(&self);
+    /// Raises SIGINT in the program, or makes it trap if it does not handle that. Returns whether it
+    /// traps.
+    fn interrupt(&self) -> bool;
 
     /// Makes the program trap.
     fn end(&self);
@@ -133,6 +134,8 @@ struct Stage {
     end: Option<End>,
     /// Whether somebody interrupted it before it could be.
     interrupted: bool,
+    /// Whether that ends it, because it does not handle interrupts.
+    cut: bool,
     /// Whether somebody stopped it.
     stopped: bool,
     /// When the program's time is over, by the host's clock.
@@ -175,6 +178,7 @@ impl Deployment {
             control: None,
             end: None,
             interrupted: false,
+            cut: false,
             stopped: false,
             deadline: None,
             late: false,
@@ -210,9 +214,14 @@ impl Deployment {
         if stage.stopped {
             control.end();
         } else if stage.interrupted {
-            control.interrupt();
+            stage.cut = control.interrupt();
         }
+        let ends = stage.cut;
         stage.control = Some(control);
+        drop(stage);
+        if ends {
+            self.job.stdio.stop();
+        }
     }
 
     /// Records the end of the program, and tells clients.
@@ -221,7 +230,9 @@ impl Deployment {
         drop((self.job.take_secrets(), self.job.take_program()));
         let mut stage = self.stage();
         let end = match end {
-            End::Trapped { .. } | End::Refused { .. } if stage.stopped => End::Stopped,
+            // Whatever it made of its last moments.
+            _ if stage.stopped => End::Stopped,
+            _ if stage.cut && !stage.late => End::Interrupted,
             End::Trapped { backtrace, .. } if stage.late => End::Trapped {
                 cause: "the program ran longer than its manifest allows".into(),
                 backtrace,
@@ -244,10 +255,13 @@ impl Deployment {
     pub(crate) fn interrupt(&self) {
         let mut stage = self.stage();
         stage.interrupted = true;
-        if let Some(control) = &stage.control {
-            control.interrupt();
-        }
+        let ends = stage.control.as_ref().is_some_and(|control| control.interrupt());
+        stage.cut |= ends;
         drop(stage);
+        if ends {
+            // It may wait for something, and would go on with it.
+            self.job.stdio.stop();
+        }
         self.job.stdio.interrupt();
     }
 
@@ -344,7 +358,7 @@ fn brief(end: &End) -> End {
     match end {
         End::Exited { code, .. } => End::Exited { code: *code, results: Vec::new() },
         End::Trapped { cause, .. } => End::Trapped { cause: cause.clone(), backtrace: Vec::new() },
-        End::Refused { .. } | End::Stopped => end.clone(),
+        End::Refused { .. } | End::Stopped | End::Interrupted => end.clone(),
     }
 }
 
@@ -355,5 +369,6 @@ fn summary(end: &End) -> &'static str {
         End::Trapped { .. } => "trapped",
         End::Refused { .. } => "refused",
         End::Stopped => "stopped",
+        End::Interrupted => "interrupted",
     }
 }

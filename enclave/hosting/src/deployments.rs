@@ -330,6 +330,14 @@ impl Deployments {
         self.table().all.values().cloned().collect()
     }
 
+    /// Whether a deployment of an owner has this program.
+    pub(crate) fn names(&self, owner: Digest, program: Digest) -> bool {
+        let has = |found: &Arc<Deployment>| {
+            found.job.id.owner == owner && found.job.manifest.manifest().terms.program == program
+        };
+        self.table().all.values().any(has)
+    }
+
     /// Forgets a deployment, if it has ended and no other took its place.
     pub(crate) fn remove(&self, deployment: &Arc<Deployment>) {
         let mut table = self.table();

@@ -133,6 +133,9 @@ pub trait Outside: Send + Sync {
     /// over; or why one of them is not there, in one line.
     fn kept(&self) -> Vec<Result<Kept, String>>;
 
+    /// Removes the program of an owner, which no deployment here names any more.
+    fn forget_program(&self, owner: Digest, program: Digest);
+
     /// Removes what is kept of a deployment, and with `volumes` its volumes.
     ///
     /// # Errors

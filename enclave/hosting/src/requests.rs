@@ -69,6 +69,11 @@ impl Session {
                     NotTaken::new(cause, "ask the operator: the log of `twine host` says more")
                 })?;
                 table.remove(&deployment);
+                let owner = deployment.job.id.owner;
+                let program = deployment.job.manifest.manifest().terms.program;
+                if !table.names(owner, program) {
+                    shared.outside.forget_program(owner, program);
+                }
                 self.done();
                 Ok(())
             }

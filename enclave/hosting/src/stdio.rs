@@ -44,6 +44,8 @@ pub struct Stdio {
     /// Wakes the program if it waits for sockets.
     pulse: Mutex<Option<Arc<Pulse>>>,
     interrupted: AtomicBool,
+    /// Whether the program must end, for a look at each of its calls.
+    over: AtomicBool,
 }
 
 impl std::fmt::Debug for Stdio {
@@ -59,6 +61,8 @@ struct Reader {
     /// What was sent to it.
     sent: Position,
     last: Last,
+    /// Whether it knows that the program waits for input.
+    knows: bool,
     /// Whether it got its last answer.
     told: bool,
 }
@@ -84,6 +88,8 @@ struct Inner {
     consumed: usize,
     output: Kept,
     errors: Kept,
+    /// Whether the program waits for input from a terminal.
+    reads: bool,
     /// The client that is attached.
     client: Option<Reader>,
     /// Clients that only look.
@@ -96,7 +102,7 @@ struct Inner {
 
 impl Reader {
     fn new(link: Arc<Link>, sent: Position, last: Last) -> Self {
-        Reader { link, sent, last, told: false }
+        Reader { link, sent, last, knows: false, told: false }
     }
 
     fn is(&self, link: &Arc<Link>) -> bool {
@@ -152,7 +158,21 @@ impl Inner {
             reader.pump(&self.output, &self.errors, self.end.as_ref());
         }
         self.watchers.retain(|watcher| !watcher.told);
+        self.tell_of_reading();
         self.grant();
+    }
+
+    /// Tells the client that the program waits for input, once it has got all output.
+    fn tell_of_reading(&mut self) {
+        let all = Position { output: self.output.written, errors: self.errors.written };
+        if let Some(client) = &mut self.client
+            && self.reads
+            && !client.knows
+            && client.sent == all
+        {
+            client.knows = true;
+            client.link.answer(&Answer::Reads);
+        }
     }
 
     /// Lets the client send as much as the program has read.
@@ -205,6 +225,7 @@ impl Stdio {
             changed: Condvar::new(),
             pulse: Mutex::default(),
             interrupted: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         }
     }
 
@@ -237,11 +258,6 @@ impl Stdio {
         self.interrupted.swap(false, Ordering::SeqCst)
     }
 
-    /// Whether the program must end.
-    pub(crate) fn is_over(&self) -> bool {
-        self.inner().over
-    }
-
     /// What the program can do with its streams at the moment.
     pub fn ready(&self) -> Ready {
         self.inner().ready()
@@ -272,8 +288,17 @@ impl Stdio {
     /// The program must end.
     pub fn read(&self, bytes: &mut [u8]) -> Result<usize, Over> {
         let waits = |inner: &mut Inner| inner.input.is_empty() && !inner.input_ended && !inner.over;
-        let waited = self.changed.wait_while(self.inner(), waits);
+        let mut inner = self.inner();
+        if self.is_terminal(0) && waits(&mut inner) {
+            inner.reads = true;
+            inner.tell_of_reading();
+        }
+        let waited = self.changed.wait_while(inner, waits);
         let mut inner = waited.unwrap_or_else(PoisonError::into_inner);
+        inner.reads = false;
+        if let Some(client) = &mut inner.client {
+            client.knows = false;
+        }
         if inner.over {
             return Err(Over);
         }
@@ -451,13 +476,14 @@ impl Stdio {
 
     /// Makes the program end: its calls fail from now on.
     pub fn stop(&self) {
+        self.over.store(true, Ordering::Relaxed);
         self.inner().over = true;
         self.has_changed();
     }
 
     /// Whether the program must end.
     pub fn is_over(&self) -> bool {
-        self.inner().over
+        self.over.load(Ordering::Relaxed)
     }
 
     /// Whether nothing goes on until the client sends something: input, or what it has got.

@@ -651,3 +651,93 @@ fn input_that_nobody_reads_does_not_hold_up_others() {
     assert_eq!(client.join().unwrap().unwrap(), exited(130));
     server.end();
 }
+
+/// How a program ends that waits for input, after this was done to it.
+fn ended_by(act: impl FnOnce(&Owner, u16)) -> Option<End> {
+    let server = Server::new();
+    let owner = Owner::new(1);
+    let manifest = owner.manifest("one", b"grab", |_| ());
+    owner.start(server.port, &detached(manifest), b"grab").unwrap();
+    until("it waits", || {
+        owner.logs(server.port, "one", false).is_ok_and(|(output, _)| output == b"waiting\n")
+    });
+    act(&owner, server.port);
+    until("it ends", || states(&owner, server.port)["one"] == State::Ended);
+    let end = owner.list(server.port).remove(0).end;
+    server.end();
+    end
+}
+
+#[test]
+fn a_program_that_waits_ends_at_once_and_does_not_choose_its_exit_code() {
+    assert_eq!(ended_by(|owner, port| owner.stop(port, "one", false)), Some(End::Interrupted));
+    assert_eq!(ended_by(|owner, port| owner.stop(port, "one", true)), Some(End::Stopped));
+}
+
+#[test]
+fn one_owner_can_not_take_all_places_nor_all_memory() {
+    let (one, two) = (Owner::new(1), Owner::new(2));
+    // What two programs take, each with what it takes beside.
+    let share = 2 * ((1 << 20) + (16 << 20));
+    let server = Server::admitting(Admission {
+        per_owner: 3,
+        memory: 2 * share,
+        each_owner: share,
+        ..plenty()
+    });
+    let start = |owner: &Owner, name: &str| {
+        let manifest = owner.manifest(name, b"wait", |_| ());
+        owner.start(server.port, &detached(manifest), b"wait")
+    };
+    for name in ["a", "b", "c"] {
+        start(&one, name).unwrap();
+    }
+    let refused = refusal(start(&one, "d"));
+    assert!(refused.contains("this owner has the 3 deployments"), "{refused}");
+    // Its third program waits for its share; those of others do not wait for it.
+    until("two run", || server.world.live.load(Ordering::SeqCst) == 2);
+    start(&two, "a").unwrap();
+    start(&two, "b").unwrap();
+    until("four run", || server.world.live.load(Ordering::SeqCst) == 4);
+    assert_eq!(states(&one, server.port)["c"], State::Starting);
+    one.stop(server.port, "a", true);
+    until("it has its turn", || states(&one, server.port)["c"] == State::Running);
+    // A version that replaces another takes no place of its own.
+    let newer = one.manifest("b", b"wait", |manifest| manifest.version += 1);
+    let deploy = Deploy { replace: true, ..detached(newer) };
+    one.start(server.port, &deploy, b"wait").unwrap();
+    let large = one.manifest("b", b"wait", |manifest| {
+        manifest.version += 2;
+        manifest.terms.limits.memory = Some(share + 1);
+    });
+    let refused = refusal(one.start(server.port, &detached(large), b"wait"));
+    assert!(refused.contains("bytes of memory; this host has"), "{refused}");
+    server.end();
+}
+
+#[test]
+fn a_program_goes_with_the_last_deployment_that_names_it() {
+    let server = Server::new();
+    let owner = Owner::new(1);
+    let has = || {
+        let mut proven = owner.connect(server.port).unwrap();
+        let manifest = owner.manifest("probe", b"exit 0", |_| ());
+        proven.ask(&Request::Deploy(deploy(manifest)), limit()).unwrap() != Answer::Wanted
+    };
+    for name in ["one", "two"] {
+        let manifest = owner.manifest(name, b"exit 0", |_| ());
+        owner.start(server.port, &detached(manifest), b"exit 0").unwrap();
+        until("it ends", || states(&owner, server.port)[name] == State::Ended);
+    }
+    let remove = |name: &str| {
+        let request = Request::Remove { which: which(name), volumes: false };
+        owner.connect(server.port).unwrap().do_it(&request, limit()).unwrap();
+    };
+    let kept = || server.world.keeps_program(owner.public().id(), b"exit 0");
+    remove("one");
+    assert!(kept(), "the other one names it");
+    remove("two");
+    assert!(!kept());
+    assert!(!has());
+    server.end();
+}

@@ -39,8 +39,8 @@ static COMPILING: Mutex<()> = Mutex::new(());
 struct Interrupts(Interrupter);
 
 impl Control for Interrupts {
-    fn interrupt(&self) {
-        self.0.interrupt();
+    fn interrupt(&self) -> bool {
+        !self.0.interrupt()
     }
 
     fn end(&self) {
@@ -109,8 +109,14 @@ fn prepare_and_run(
     let warn = |line: String| {
         let _ = job.stdio.write(2, format!("{line}\n").as_bytes());
     };
-    let Mounted { files, volumes } = mounts::open(&mounts, keys, Some(&takeover), warn)
-        .map_err(|Refused { cause, remedy }| refused(cause, remedy))?;
+    let mounted = mounts::open(&mounts, keys, Some(&takeover), warn);
+    let Mounted { files, volumes } = match mounted {
+        Ok(mounted) => mounted,
+        Err(Refused { cause, remedy }) => {
+            storages.discard();
+            return Err(refused(cause, remedy));
+        }
+    };
     let guest = compiled.attests().then(|| {
         let program = Program { terms: terms.clone(), engine };
         Guest::new(program, Some(deployment.clone()))
@@ -227,6 +233,7 @@ fn compiled(
         // If it can't be kept, the client sends it again the next time.
         state.keep_program(owner, program, bytes);
     }
+    state.used_program(owner, program, sent.as_deref());
     if let Some(compiled) = state.code(owner, program, &wanted) {
         return Ok(compiled);
     }

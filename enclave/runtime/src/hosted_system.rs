@@ -38,7 +38,7 @@ fn readiness(stdio: &Stdio, ready: &Ready, request: &PollRequest) -> Readiness {
     }
 }
 
-/// A program that must end is interrupted, and traps at its next loop or call.
+/// A program that must end is interrupted, and traps instead of going on.
 fn over(Over: Over) -> SystemError {
     SystemError::Interrupted
 }
@@ -205,6 +205,10 @@ impl System for HostedSystem {
 
     fn resolution(&mut self, clock: Clock) -> Result<u64, SystemError> {
         host().resolution(wire_clock(clock)).map_err(system_error)
+    }
+
+    fn is_over(&self) -> bool {
+        self.stdio.is_over()
     }
 
     fn yield_now(&mut self) {

@@ -4,9 +4,9 @@ use crate::host_storage::HostStorage;
 use crate::hosted::told;
 use crate::mounts;
 use crate::sealing_keys::SealingKeys;
-use crate::state::volume_name;
+use crate::volume_file::VolumeFile;
 use std::sync::Arc;
-use twine_boundary::{Access, MappedFile};
+use twine_boundary::Access;
 use twine_channel::message::End;
 use twine_channel::volume::{self, Form, Work};
 use twine_evidence::statement::Deployment;
@@ -15,7 +15,6 @@ use twine_protocol::key::{Sealing, VolumeKey};
 use twine_protocol::launch::VolumeSource;
 use twine_protocol::task::{Location, OpenVolume, Operation, Repair, VolumeTask};
 use twine_protocol::wire::{Status, Unit};
-use twine_sgx::host;
 use twine_vfs::FileSystem;
 use twine_volume::{Error, NewSlot, Piece, Storage, StorageError, Volume};
 use twine_volume_tool::{Console, Opening, Outside, StreamError, Transfer};
@@ -27,17 +26,17 @@ const CACHE: u64 = 8 << 20;
 pub(crate) fn work(job: &VolumeJob) -> End {
     let manifest = job.manifest.manifest();
     let deployment = manifest.deployment(job.manifest.owner());
-    match File::open(&deployment, job) {
+    match open(&deployment, job) {
         Ok(file) => on_file(job, &deployment, file),
-        Err((cause, remedy)) => End::Refused { cause, remedy },
+        Err(status) => refused(&job.mount, status),
     }
 }
 
-fn on_file(job: &VolumeJob, deployment: &Deployment, file: File) -> End {
+fn on_file(job: &VolumeJob, deployment: &Deployment, file: VolumeFile) -> End {
     let keys = SealingKeys::of_any_program().in_deployment(Some(deployment), &job.mount);
     let which = OpenVolume {
         name: job.mount.clone(),
-        storage: file.opened.number(),
+        storage: file.number(),
         key: VolumeKey::Sealed(Sealing::DEPLOYMENT),
         more_keys: Vec::new(),
         read_only: !job.work.changes(),
@@ -106,47 +105,18 @@ fn task(work: &Work) -> Task {
     })
 }
 
-/// The file of a volume. Others can't use it until it is closed.
-struct File {
-    opened: MappedFile<'static, twine_sgx::Outside>,
-    name: String,
-    /// Whether there is no volume in it yet, and the work makes one.
-    empty: bool,
+/// Opens the file of the volume.
+fn open(deployment: &Deployment, job: &VolumeJob) -> Result<VolumeFile, Status> {
+    let access = match (job.work.makes(), job.work.changes()) {
+        (true, _) => Access::Create,
+        (false, true) => Access::Write,
+        (false, false) => Access::Read,
+    };
+    let file = VolumeFile::open(deployment, &job.mount, access)?;
+    if file.is_new() && !job.work.makes() { Err(Status::Missing) } else { Ok(file) }
 }
 
-impl File {
-    fn open(deployment: &Deployment, job: &VolumeJob) -> Result<Self, (String, String)> {
-        let name = volume_name(deployment, &job.mount);
-        let access = match (job.work.makes(), job.work.changes()) {
-            (true, _) => Access::Create,
-            (false, true) => Access::Write,
-            (false, false) => Access::Read,
-        };
-        let opened = host().open_storage(&name, access).and_then(|mut file| {
-            let empty = file.size()? == 0;
-            Ok(File { opened: file, name: name.clone(), empty })
-        });
-        let missing = |file: &File| file.empty && !job.work.makes();
-        match opened {
-            Ok(file) if missing(&file) => Err(refused(&job.mount, Status::Missing)),
-            Ok(file) => Ok(file),
-            Err(status) => Err(refused(&job.mount, status)),
-        }
-    }
-
-    /// Closes the file, and removes it if no volume was made in it.
-    fn close(mut self) {
-        let empty = self.empty && self.opened.size().is_ok_and(|size| size == 0);
-        let File { opened, name, .. } = self;
-        drop(opened);
-        if empty {
-            // It is as if it were not there.
-            let _ = host().remove_storage(&name);
-        }
-    }
-}
-
-fn refused(mount: &str, status: Status) -> (String, String) {
+fn refused(mount: &str, status: Status) -> End {
     let cause = match status {
         Status::Missing => format!("there is no volume for {mount} yet"),
         status => format!("the volume for {mount} can't be opened: {status:?}"),
@@ -157,12 +127,12 @@ fn refused(mount: &str, status: Status) -> (String, String) {
         Status::NoSpace => "have the operator make room on the host's disk",
         _ => "ask the operator: the log of `twine host` says more",
     };
-    (cause, remedy.into())
+    End::Refused { cause, remedy: remedy.into() }
 }
 
 /// The file of the volume, and its key.
 struct Around {
-    file: File,
+    file: VolumeFile,
     keys: SealingKeys,
     /// The streams whose end ends the work.
     ends: Option<Arc<Stdio>>,
@@ -170,7 +140,7 @@ struct Around {
 
 impl Around {
     fn storage(&self) -> Box<dyn Storage> {
-        let storage = HostStorage::new(self.file.opened.number());
+        let storage = HostStorage::new(self.file.number());
         match &self.ends {
             Some(stdio) => Box::new(Ending { storage, stdio: stdio.clone() }),
             None => Box::new(storage),
@@ -191,7 +161,7 @@ impl Around {
 
 impl Outside for Around {
     fn open(&mut self, which: &OpenVolume, opening: Opening) -> Result<Volume, Error> {
-        self.volume(which, self.file.empty, opening)
+        self.volume(which, self.file.is_new(), opening)
     }
 
     fn create(&mut self, which: &OpenVolume) -> Result<Volume, Error> {

@@ -180,6 +180,10 @@ impl Outside for Around {
         self.state.kept_deployments()
     }
 
+    fn forget_program(&self, owner: Digest, program: Digest) {
+        self.state.forget_program(owner, program);
+    }
+
     fn forget(&self, job: &Job, volumes: bool) -> Result<(), String> {
         self.state.forget(job, volumes)
     }

@@ -40,6 +40,8 @@ mod hosted_volume;
 #[cfg(target_env = "sgx")]
 mod hosting;
 #[cfg(target_env = "sgx")]
+mod kept_programs;
+#[cfg(target_env = "sgx")]
 mod launch;
 #[cfg(target_env = "sgx")]
 mod mounts;
@@ -61,6 +63,8 @@ mod takeover;
 mod task;
 #[cfg(target_env = "sgx")]
 mod terms;
+#[cfg(target_env = "sgx")]
+mod volume_file;
 
 #[cfg(target_env = "sgx")]
 fn main() {

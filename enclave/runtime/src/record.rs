@@ -36,7 +36,12 @@ pub(crate) enum Record {
 
 /// Reads a record. One that this image sealed under another CPUSVN or ISVSVN is sealed anew.
 pub(crate) fn read(name: &str) -> Record {
-    let sealed = match host().record(name, MAX_BYTES) {
+    read_within(name, MAX_BYTES)
+}
+
+/// Reads a record of at most `most` bytes.
+pub(crate) fn read_within(name: &str, most: usize) -> Record {
+    let sealed = match host().record(name, most) {
         Ok(Some(sealed)) => sealed,
         Ok(None) => return Record::Missing,
         Err(status) => return Record::Unreadable(format!("{status:?}")),

@@ -12,9 +12,10 @@ use crate::mounts::Refused;
 use crate::record::{self, Record};
 use crate::sealing_keys::deployment_digest;
 use crate::takeover::{self, Takeover};
+use crate::volume_file::VolumeFile;
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use twine_boundary::{Access, Error, MappedFile};
+use twine_boundary::{Access, Error};
 use twine_channel::frame::MAX_MESSAGE;
 use twine_channel::message::Deploy;
 use twine_engine::{Compiled, Limits};
@@ -24,7 +25,7 @@ use twine_evidence::statement::Deployment;
 use twine_evidence::terms::{MountKind, Terms};
 use twine_hosting::{Id, Job, Kept, Secrets};
 use twine_protocol::wire::Status;
-use twine_sgx::{Outside, host};
+use twine_sgx::host;
 use zeroize::Zeroizing;
 
 /// The host's state folder.
@@ -36,17 +37,22 @@ pub(crate) struct State {
 }
 
 /// The files of a deployment's volumes. They are closed when this is dropped.
-pub(crate) struct Volumes(Vec<(MappedFile<'static, Outside>, bool)>);
+pub(crate) struct Volumes(Vec<VolumeFile>);
 
 impl Volumes {
     /// Their numbers, in the order of the mounts, and whether each volume must be made.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = (u64, bool)> {
-        self.0.iter().map(|(file, create)| (file.number(), *create))
+        self.0.iter().map(|file| (file.number(), file.is_new()))
+    }
+
+    /// Closes them, and removes those that were made for a program that does not start.
+    pub(crate) fn discard(self) {
+        self.0.into_iter().for_each(VolumeFile::discard);
     }
 }
 
 /// The name of a record of an owner's program.
-fn name(kind: &str, owner: Digest, program: Digest) -> String {
+pub(crate) fn name(kind: &str, owner: Digest, program: Digest) -> String {
     format!("{kind}-{}", Digest::of(&[owner.0, program.0].concat()))
 }
 
@@ -149,6 +155,15 @@ impl State {
         kept
     }
 
+    /// Removes what is kept of a program of an owner.
+    pub(crate) fn remove_program(&self, owner: Digest, program: Digest) {
+        self.known().remove(&(owner, program));
+        for kind in ["program", "code"] {
+            // What can't be removed is of no use to anybody else.
+            let _ = host().remove_record(&name(kind, owner, program));
+        }
+    }
+
     /// Keeps a deployment with its secrets. Returns whether the host does.
     pub(crate) fn keep_deployment(&self, job: &Job) -> bool {
         let deploy = job.with_secrets(|secrets| Deploy {
@@ -210,17 +225,12 @@ impl State {
         let mut volumes = Volumes(Vec::new());
         let mounts = terms.mounts.iter().filter(|mount| mount.kind == MountKind::Volume);
         for mount in mounts {
-            let name = volume_name(deployment, &mount.guest);
+            let open = |access| VolumeFile::open(deployment, &mount.guest, access);
             // The enclave itself may write to the volume of a mount that only reads: see `mounts`.
-            let access = if mount.read_only { Access::Write } else { Access::Create };
-            let opened = match host().open_storage(&name, access) {
-                Err(Status::Denied) if mount.read_only => host().open_storage(&name, Access::Read),
+            let opened = match open(if mount.read_only { Access::Write } else { Access::Create }) {
+                Err(Status::Denied) if mount.read_only => open(Access::Read),
                 opened => opened,
             };
-            let opened = opened.and_then(|mut file| {
-                let size = file.size()?;
-                Ok((file, size == 0))
-            });
             let opened = opened.map_err(|status| Refused {
                 cause: format!("the volume for {} can't be opened: {status:?}", mount.guest),
                 remedy: match status {
@@ -230,8 +240,14 @@ impl State {
                     _ => "ask the operator: the log of `twine host` says more",
                 }
                 .into(),
-            })?;
-            volumes.0.push(opened);
+            });
+            match opened {
+                Ok(file) => volumes.0.push(file),
+                Err(refused) => {
+                    volumes.discard();
+                    return Err(refused);
+                }
+            }
         }
         Ok(volumes)
     }

@@ -126,6 +126,11 @@ pub struct Wasi {
 }
 
 impl Wasi {
+    /// Whether the program must end now.
+    pub(crate) fn is_over(&self) -> bool {
+        self.system.is_over()
+    }
+
     /// Makes the interface with the three standard streams of `system`, these arguments (the
     /// program's name first) and this environment.
     ///

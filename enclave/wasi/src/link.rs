@@ -3,7 +3,7 @@
 use crate::Wasi;
 use crate::types::Errno;
 use crate::types::wasi_snapshot_preview1 as generated;
-use wasmtime::{Caller, Extern, Linker, Result, bail};
+use wasmtime::{Caller, Extern, Linker, Result, Trap, bail};
 use wiggle::{GuestError, GuestMemory};
 
 /// Calls `body` with the program's memory and what serves its call.
@@ -86,7 +86,9 @@ macro_rules! functions {
                 stringify!($name),
                 move |mut caller: Caller<'_, T> $(, $argument: $ty)*| {
                     with_memory(&mut caller, wasi, |wasi, memory| {
-                        answered(generated::$name(wasi, memory $(, $argument)*))
+                        let answer = answered(generated::$name(wasi, memory $(, $argument)*));
+                        // What the call returned would let the program go on, or choose its end.
+                        if wasi.is_over() { Err(Trap::Interrupt.into()) } else { answer }
                     })
                 },
             )?;)+

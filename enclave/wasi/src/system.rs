@@ -231,6 +231,11 @@ pub trait System: Send {
     /// The system's error.
     fn resolution(&mut self, clock: Clock) -> Result<u64, SystemError>;
 
+    /// Whether the program must end now. Its next call traps, and so does one from which it returns.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// Lets other threads run.
     fn yield_now(&mut self);
 }

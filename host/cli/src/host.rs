@@ -23,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
 use twine_host::{
-    Attestation, ConnectRule, ListenRule, Network, NoQuote, Platform, Resources, State,
+    Attestation, ConnectRule, Image, ListenRule, Network, NoQuote, Platform, Resources, State,
 };
+use twine_image::inspect_file;
 use twine_protocol::launch::{End, Launch};
 use twine_protocol::task::{HostTask, Task};
 use twine_protocol::wire::Issuer;
@@ -119,6 +120,32 @@ fn owner(path: &Path) -> Result<[u8; 32], Failure> {
     Ok(key.id().0)
 }
 
+/// Threads of the enclave beside those of programs: for connections, and for evidence.
+const OWN_THREADS: u64 = 2;
+
+/// Checks that the image has threads for so many programs at once.
+fn check_threads(image: &Image, running: u64) -> Result<(), Failure> {
+    let threads = inspect_file(image.path())?.threads.len() as u64;
+    if threads >= running.saturating_add(OWN_THREADS) {
+        return Ok(());
+    }
+    let cause = format!(
+        "{} has {threads} threads; {running} programs at once take {}",
+        image.path().display(),
+        running.saturating_add(OWN_THREADS)
+    );
+    Err(Failure::usage(
+        cause,
+        match threads.saturating_sub(OWN_THREADS) {
+            0 => "leave --image out, or build one with more: `twine image build --threads`".into(),
+            most => format!(
+                "leave --image out, allow fewer programs (--max-running {most}), or build an image \
+                 with more threads: `twine image build --threads`"
+            ),
+        },
+    ))
+}
+
 /// Serves the enclave, and says on the standard error what fails.
 struct Served(Prover);
 
@@ -170,6 +197,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let owners = arguments.owners.iter().map(|path| owner(path)).collect::<Result<_, _>>()?;
     let (image, platform) = arguments.target.choose_host()?;
     platform.sealing()?;
+    check_threads(&image, arguments.max_running)?;
     let folder = arguments
         .state
         .or_else(|| xdg::folder("XDG_STATE_HOME", ".local/state").map(|at| at.join("twine/host")));

@@ -124,6 +124,11 @@ enum Command {
     /// manifest, the program and the secrets, and the program's streams lead here. If the connection
     /// is lost, it is made again, and nothing of the streams is lost.
     Deploy(remote::Deploy),
+    /// Replace the version of a deployment that runs: `twine deploy --replace`
+    ///
+    /// The program that runs ends first, because both use the same volumes. A deployment that does not
+    /// run is started.
+    Update(remote::Update),
     /// List the deployments on a host that the key may look at
     Ps(remote::Ps),
     /// Print what a deployment has written to its streams
@@ -194,6 +199,7 @@ fn command() -> ExitCode {
         Command::Key(command) => key_command::run(&command),
         Command::Host(arguments) => host::run(arguments),
         Command::Deploy(arguments) => remote::deploy(arguments),
+        Command::Update(arguments) => remote::update(arguments),
         Command::Ps(arguments) => remote::ps(arguments),
         Command::Logs(arguments) => remote::logs(arguments),
         Command::Attach(arguments) => remote::attach(arguments),

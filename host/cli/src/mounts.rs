@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twine_host::{Access, Folder, Resources, Storage};
-use twine_protocol::key::Sealing;
+use twine_protocol::key::{Scope, Sealing};
 use twine_protocol::launch::{MainFile, Mount, Source, VolumeSource};
 
 /// The files a program sees.
@@ -110,6 +110,17 @@ pub(crate) struct Given<'a> {
 }
 
 impl MountOptions {
+    /// Refuses a key that only a run under a manifest can have.
+    fn check_key(&self) -> Result<(), Failure> {
+        match self.key {
+            Some(Key::Sealed(Sealing { scope: Scope::Deployment, .. })) => Err(Failure::usage(
+                "a key that is sealed to a deployment is for runs under its signed manifest",
+                "name the manifest, which decides the keys: twine run --manifest FILE",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the options from the end of `text`, and returns the rest. A comma that no option
     /// follows belongs to the path. Only a volume has a key and a cache.
     fn take<'a>(&mut self, mut text: &'a str, of_volume: bool) -> Result<&'a str, Failure> {
@@ -233,6 +244,7 @@ impl Mounts {
         let mut prepared = Prepared::default();
         for Given { host, guest, options, .. } in self.volumes()? {
             let options = self.with_defaults(options);
+            options.check_key()?;
             prepared.mount_volume(host, guest, None, options, quiet)?;
         }
         for Given { host, guest, options, .. } in self.folders()? {
@@ -304,6 +316,7 @@ impl Prepared {
         quiet: bool,
     ) -> Result<(), Failure> {
         let options = arguments.with_defaults(MountOptions::default());
+        options.check_key()?;
         self.mount_volume(host, "/", main, options, quiet)
     }
 

@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     environment: Vec<OsString>,
 
     /// Set an environment variable as --env does; evidence has its name, and not its value
-    #[arg(long = "secret", value_name = "NAME[=VALUE]")]
+    #[arg(long = "secret", value_name = "NAME[=VALUE|=@FILE]")]
     secrets: Vec<OsString>,
 
     /// Call this exported function instead of `_start`, with the arguments as its parameters
@@ -203,7 +203,7 @@ fn run_held(held: &Held, arguments: Arguments) -> Result<ExitCode, Failure> {
     held.check_fixed(&fixed, given.len(), arguments.report_options.statistics())?;
     arguments.files.check_mapdir()?;
     held.check_listeners(arguments.listen.len())?;
-    let environment = held.environment(secrets(arguments.secrets)?)?;
+    let environment = held.environment(secrets(&arguments.secrets)?)?;
     let program = Program::read(&path)?;
     let mut prepared = held.mounts(&arguments.files, arguments.report_options.quiet)?;
     prepared.resources.listeners = listeners(&arguments.listen)?;
@@ -231,7 +231,7 @@ fn run_held(held: &Held, arguments: Arguments) -> Result<ExitCode, Failure> {
 
 /// Runs a program as the command line says.
 fn run_freely(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let secrets = secrets(arguments.secrets)?;
+    let secrets = secrets(&arguments.secrets)?;
     let mut given = arguments.program.into_iter();
     let path = PathBuf::from(given.next().expect("clap requires a program"));
     let mut variables = arguments.environment;

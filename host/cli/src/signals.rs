@@ -201,7 +201,7 @@ const MAX_UNANSWERED: u32 = 3;
 const NOT_STARTED: u32 = u32::MAX / 2;
 
 impl Unanswered {
-    /// Records that the program has read a line.
+    /// Records that the program has read a line, or written something.
     pub(crate) fn answered(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -213,16 +213,32 @@ impl Unanswered {
 /// # Errors
 /// If the signal handler can't be installed.
 pub(crate) fn hand_on(interrupts: Interrupts) -> io::Result<Unanswered> {
-    let unanswered = Unanswered(Arc::new(AtomicU32::new(NOT_STARTED)));
+    pass_on(NOT_STARTED, move || {
+        interrupts.send();
+        true
+    })
+}
+
+/// Hands Ctrl-C to a program elsewhere with `send`, which says whether it can. It ends this process if
+/// it can't, or if the program does not react.
+///
+/// # Errors
+/// If the signal handler can't be installed.
+pub(crate) fn hand_over(send: impl Fn() -> bool + Send + 'static) -> io::Result<Unanswered> {
+    pass_on(0, send)
+}
+
+fn pass_on(unanswered: u32, send: impl Fn() -> bool + Send + 'static) -> io::Result<Unanswered> {
+    let unanswered = Unanswered(Arc::new(AtomicU32::new(unanswered)));
     INTERRUPTS.store(true, Ordering::SeqCst);
     let mut signals = Signals::new([SIGINT])?;
     let count = unanswered.clone();
     thread::Builder::new().spawn(move || {
         for signal in signals.forever() {
-            if count.0.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNANSWERED {
+            let many = count.0.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNANSWERED;
+            if many || !send() {
                 restore_and_end(signal);
             }
-            interrupts.send();
         }
     })?;
     Ok(unanswered)

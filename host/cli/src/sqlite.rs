@@ -192,14 +192,6 @@ fn of_shell(name: &str) -> Values {
 const PROGRAM: &str = "sqlite.wasm";
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    if let Some(at) = arguments.elsewhere.at.clone() {
-        let database = arguments.database.clone().ok_or_else(|| {
-            Failure::usage("no database is named", "name one: twine sqlite --at HOST:PORT DATABASE")
-        })?;
-        let Arguments { elsewhere, rest, report_options, .. } = arguments;
-        return remote::sqlite::run(&at, elsewhere, &database, rest, report_options.quiet);
-    }
-    let path = locate::program(PROGRAM)?;
     let unusable = |error| {
         Failure::new(
             format!("the terminal can't be used: {error}"),
@@ -209,6 +201,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let editor = on_terminal.then(Editor::new).transpose().map_err(unusable)?;
     signals::end_first_process();
+    if let Some(at) = arguments.elsewhere.at.clone() {
+        let database = arguments.database.clone().ok_or_else(|| {
+            Failure::usage("no database is named", "name one: twine sqlite --at HOST:PORT DATABASE")
+        })?;
+        let Arguments { elsewhere, rest, report_options, .. } = arguments;
+        let lines = editor.map(Editor::lines).transpose();
+        let lines = lines.map_err(|error| unusable(error.into()))?;
+        return remote::sqlite::run(&at, elsewhere, &database, rest, lines, report_options.quiet);
+    }
+    let path = locate::program(PROGRAM)?;
     let mut prepared = arguments.files.prepare(arguments.report_options.quiet)?;
     let mut command = vec![b"sqlite3".to_vec()];
     let database = arguments.database.as_deref().unwrap_or(OsStr::new(IN_MEMORY));

@@ -124,11 +124,18 @@ fn a_new_version_of_the_owners_opens_the_volume_and_nothing_is_in_clear_in_it() 
 #[test]
 fn the_volume_of_a_deployment_opens_for_no_run_without_its_manifest() {
     let owner = deployed();
-    for key in ["sealed", "sealed:image", "sealed:any-program", "sealed:deployment"] {
+    let (missing, manifest) =
+        ((1, "its sealing key is not available"), (2, "is for runs under its signed manifest"));
+    for (key, (code, cause)) in [
+        ("sealed", missing),
+        ("sealed:image", missing),
+        ("sealed:any-program", missing),
+        ("sealed:deployment", manifest),
+    ] {
         for program in ["writer.wat", "reader.wat"] {
             let usual = ["run", "--quiet", "--key", key];
             let ended = owner.twine(&[&usual[..], &VOLUME, &[program]].concat());
-            ended.failed_with(1, "its sealing key is not available");
+            ended.failed_with(code, cause);
         }
         let ended = owner.twine(&["volume", "cat", "--key", key, "app.vol", "token"]);
         assert!(ended.code == Some(1) && ended.out.is_empty(), "{ended:?}");

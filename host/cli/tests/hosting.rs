@@ -181,6 +181,75 @@ fn who_has_not_the_key_of_an_owner_gets_nothing_of_his() {
 }
 
 #[test]
+fn a_program_that_waits_for_input_ends_when_it_is_stopped() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &[]);
+    for (options, state, code) in [(&[][..], "interrupted", 130), (&["--kill"], "stopped", 143)] {
+        let arguments = ["deploy", "--quiet", &host.address, "echo.manifest", "echo.wat"];
+        let mut command = owner.command(&arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut attached = command.spawn().unwrap();
+        let input = attached.stdin.take().unwrap();
+        owner.wait(&host, "echo", "running");
+        owner.manage(&host, "stop", "echo", options).printed("");
+        let stopped = ended(attached.wait_with_output().unwrap());
+        assert_eq!(stopped.code, Some(code), "{stopped:?}");
+        assert_eq!(stopped.err, format!("error: echo was {state}\n"));
+        drop(input);
+        // One that nobody is attached to shows how it ended.
+        owner.deploy(&host, "echo", &["--detach"], b"").printed("");
+        owner.wait(&host, "echo", "running");
+        owner.manage(&host, "stop", "echo", options).printed("");
+        owner.wait(&host, "echo", state);
+        owner.manage(&host, "rm", "echo", &[]).printed("");
+    }
+}
+
+#[test]
+fn an_update_replaces_the_version_that_runs() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    owner.program("echo", ECHO, &[]);
+    owner.deploy(&host, "echo", &["--detach"], b"").printed("");
+    owner.wait(&host, "echo", "running");
+    owner.0.edit("echo", "version = 1", "version = 2");
+    owner.0.sign("echo");
+    owner.deploy(&host, "echo", &["--detach"], b"").failed_with(1, "echo runs already");
+    let update = ["update", "--quiet", &host.address, "echo.manifest"];
+    let updated = run_with_input(&mut owner.command(&update), b"newer");
+    assert_eq!((updated.code, updated.out.as_str()), (Some(7), "newer"), "{updated:?}");
+}
+
+/// What was kept for a deployment goes with it, and what one owner has kept is bounded.
+#[test]
+fn a_removed_deployment_leaves_no_program_behind() {
+    let host = Host::start(&[]);
+    let owner = Deployer::new();
+    let records = || fs::read_dir(host.state.path().join("records")).unwrap().count();
+    owner.program("echo", ECHO, &[]);
+    owner.deploy(&host, "echo", &["--detach"], b"").printed("");
+    owner.wait(&host, "echo", "running");
+    assert!(records() >= 3, "the program, its code, and the list of the owner's programs");
+    owner.manage(&host, "stop", "echo", &["--kill"]).printed("");
+    owner.wait(&host, "echo", "stopped");
+    owner.manage(&host, "rm", "echo", &[]).printed("");
+    assert_eq!(records(), 0);
+    // The last 32 programs of an owner stay, each with its code.
+    for at in 0..35 {
+        let text = format!(
+            r#"(module (memory (export "memory") 1) (func (export "_start"))
+            (data (i32.const {at}) "x"))"#
+        );
+        owner.program("many", &text, &[]);
+        owner.deploy(&host, "many", &[], b"").printed("");
+    }
+    assert_eq!(records(), 2 * 32 + 1);
+    let again = ["deploy", "--quiet", &host.address, "many.manifest"];
+    ended(owner.command(&again).output().unwrap()).printed("");
+}
+
+#[test]
 fn an_operator_admits_owners_and_sets_limits() {
     let (known, unknown) = (Deployer::new(), Deployer::new());
     let key = known.0.folder().path().join("owner.pub").display().to_string();
@@ -195,6 +264,41 @@ fn an_operator_admits_owners_and_sets_limits() {
     known.0.edit("echo", "memory = \"65MiB\"", "# memory = \"65MiB\"");
     known.0.sign("echo");
     known.deploy(&host, "echo", &[], b"").failed_with(1, "sets no limit of memory");
+}
+
+#[test]
+fn one_owner_has_no_more_deployments_than_the_operator_says() {
+    let host = Host::start(&["--per-owner", "1", "--max-memory-owner", "40MiB"]);
+    let (one, two) = (Deployer::new(), Deployer::new());
+    for owner in [&one, &two] {
+        for name in ["first", "second"] {
+            owner.program(name, ECHO, &[]);
+        }
+        owner.deploy(&host, "first", &["--detach"], b"").printed("");
+        let second = owner.deploy(&host, "second", &["--detach"], b"");
+        second.failed_with(1, "this owner has the 1 deployments");
+    }
+    one.0.edit("first", "memory = \"16MiB\"", "memory = \"41MiB\"");
+    one.0.sign("first");
+    one.deploy(&host, "first", &["--replace"], b"").failed_with(1, "this host has 41943040");
+}
+
+#[test]
+fn an_image_with_too_few_threads_is_refused_with_what_it_can_do() {
+    let image = built("release/twine.sgxs").display().to_string();
+    let host = |options: &[&str]| {
+        let mut command = twine();
+        let state = Folder::new();
+        command.args(["host", "--listen", "nowhere", "--image", &image, "--state"]);
+        ended(command.arg(state.path()).args(options).output().unwrap())
+    };
+    let refused = host(&[]);
+    refused.failed_with(2, "64 programs at once take 66");
+    // The remedy works.
+    let most = refused.err.split("--max-running ").nth(1).unwrap();
+    let most: u64 = most.split(')').next().unwrap().parse().unwrap();
+    host(&["--max-running", &(most + 1).to_string()]).failed_with(2, "programs at once take");
+    host(&["--max-running", &most.to_string()]).failed_with(1, "--listen nowhere");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::hosting::Host;
 use common::{Folder, built, ended, run, run_with_input, twine};
 use std::fs;
 use std::io::{Read, Write};
@@ -256,7 +257,10 @@ fn shell_line() -> String {
 #[test]
 fn on_a_terminal_lines_are_edited_and_remembered() {
     let folder = Folder::new();
-    let mut terminal = OnTerminal::start(&folder, &shell_line());
+    edits_lines(OnTerminal::start(&folder, &shell_line()));
+}
+
+fn edits_lines(mut terminal: OnTerminal) {
     // This corrects a typing error, discards a line, and recalls the last one.
     let lines = ["SELECX\x7fT 40 + 2;\r", "nonsense\x03", "\x1b[A\r", ".quit\r"];
     for (typed, waits) in lines.iter().zip(1..) {
@@ -267,6 +271,39 @@ fn on_a_terminal_lines_are_edited_and_remembered() {
     assert_eq!(ended.code, Some(0), "{ended:?} {shown}");
     let answers = shown.lines().filter(|line| line.trim() == "42").count();
     assert_eq!(answers, 2, "{shown}");
+}
+
+/// A host, and the command line of a shell on it for an owner in `folder`.
+fn shell_elsewhere(folder: &Folder) -> (Host, String) {
+    let host = Host::start(&[]);
+    let made = ["key", "new", "--output", "owner.pem", "--public", "owner.pub"];
+    let made = run(twine().current_dir(folder.path()).args(made));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let line = format!(
+        "'{}' sqlite --quiet --at {} --simulation --owner-key owner.pem my -noheader -list",
+        built("release/twine").display(),
+        host.address
+    );
+    (host, line)
+}
+
+#[test]
+fn on_a_terminal_lines_of_a_shell_elsewhere_are_edited_and_remembered_too() {
+    let folder = Folder::new();
+    let (_host, line) = shell_elsewhere(&folder);
+    edits_lines(OnTerminal::start(&folder, &line));
+    // The history is nowhere on this machine.
+    let mut left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["owner.pem", "owner.pub"]);
+}
+
+#[test]
+fn ctrl_c_interrupts_a_query_of_a_shell_elsewhere_too() {
+    let folder = Folder::new();
+    let (_host, line) = shell_elsewhere(&folder);
+    interrupts_a_query(OnTerminal::start(&folder, &line));
 }
 
 #[test]

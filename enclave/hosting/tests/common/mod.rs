@@ -71,6 +71,8 @@ pub struct Running<'a> {
 #[derive(Debug, Default)]
 pub struct Switch {
     pub interrupted: AtomicBool,
+    /// Whether the program handles no interrupts.
+    pub deaf: AtomicBool,
     pub ended: AtomicBool,
 }
 
@@ -78,8 +80,9 @@ pub struct Switch {
 struct Hand(Arc<Switch>);
 
 impl Control for Hand {
-    fn interrupt(&self) {
+    fn interrupt(&self) -> bool {
         self.0.interrupted.store(true, Ordering::SeqCst);
+        self.0.deaf.load(Ordering::SeqCst)
     }
 
     fn end(&self) {
@@ -209,6 +212,16 @@ fn run_program(bytes: &[u8], running: &Running<'_>) -> Option<End> {
         "wait" => {
             running.write_all(1, b"waiting\n")?;
             Some(running.wait())
+        }
+        // Waits for input, handles no interrupts, and would choose its exit code when it is ended.
+        "grab" => {
+            running.switch.deaf.store(true, Ordering::SeqCst);
+            running.write_all(1, b"waiting\n")?;
+            let _ = running.stdio.read(&mut [0; 16]);
+            if running.switch.interrupted.load(Ordering::SeqCst) {
+                return Some(trapped());
+            }
+            Some(exited(0))
         }
         // Ignores interrupts.
         "stubborn" => {
@@ -401,6 +414,11 @@ impl World {
         copy(self.identity.lock().unwrap().as_ref().unwrap())
     }
 
+    /// Whether a program of an owner is kept.
+    pub fn keeps_program(&self, owner: Digest, program: &[u8]) -> bool {
+        self.kept.lock().unwrap().contains(&(owner, Digest::of(program)))
+    }
+
     /// How many connections are open.
     pub fn open(&self) -> usize {
         self.sockets.lock().unwrap().len()
@@ -590,6 +608,10 @@ impl Outside for World {
         let records = self.records.lock().unwrap().clone();
         let kept = |(signed, secrets)| Ok(Kept { signed, secrets: Secrets(secrets) });
         records.into_values().map(kept).collect()
+    }
+
+    fn forget_program(&self, owner: Digest, program: Digest) {
+        self.kept.lock().unwrap().remove(&(owner, program));
     }
 
     fn forget(&self, job: &Job, volumes: bool) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use super::document::Problem;
 use super::folder_of;
-use super::read::{is_name, is_variable, read};
+use super::read::{is_variable, read};
 use super::write::Commented;
 use crate::failure::Failure;
 use crate::key::Key;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{
-    AllowedImage, Demands, Handover, MAX_NAME_BYTES, Manifest, Restart, VERSION,
+    AllowedImage, Demands, Handover, MAX_NAME_BYTES, Manifest, Restart, VERSION, is_name,
 };
 use twine_evidence::owner::Algorithm;
 use twine_evidence::platform::{Platform, Root};

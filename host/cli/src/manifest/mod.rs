@@ -16,7 +16,6 @@ mod words;
 mod write;
 
 pub(crate) use held::Held;
-pub(crate) use read::is_name;
 pub(crate) use sign::sign_with;
 pub(crate) use signed_file::SignedFile;
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
 use twine_evidence::manifest::{
-    AllowedImage, Demands, Handover, MAX_NAME_BYTES, Manifest, Restart, VERSION,
+    AllowedImage, Demands, Handover, MAX_NAME_BYTES, Manifest, Restart, VERSION, is_name,
 };
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::Platform;
@@ -130,12 +130,6 @@ fn terms(root: &mut Table<'_, '_>, folder: &Path) -> Result<Terms, Recorded> {
         limits: limits?,
         diagnostics: diagnostics?,
     })
-}
-
-/// Whether a deployment may have this name.
-pub(crate) fn is_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(allowed)
 }
 
 fn name(value: Value<'_, '_>) -> Result<String, Recorded> {

@@ -1,12 +1,13 @@
 //! The sockets of a manifest: how TOML names them.
 
 use super::document::{Recorded, Table, Value};
-use super::read::{collect, flag_or, images, is_name, public_key};
+use super::read::{collect, flag_or, images, public_key};
 use crate::input::{self, MAX_TEXT_BYTES};
 use pem::{EncodeConfig, LineEnding, Pem};
 use std::collections::HashSet;
 use std::path::Path;
 use twine_evidence::bytes::{Bytes, Digest};
+use twine_evidence::manifest::is_name;
 use twine_evidence::sockets::{Certificate, Peers, Socket, Trust, Way, is_host};
 
 /// How TOML names the kinds of TLS.

@@ -3,15 +3,14 @@
 use super::connect::{ConnectOptions, Host};
 use super::streams;
 use crate::failure::Failure;
-use crate::input;
 use crate::manifest::SignedFile;
 use crate::print::print_error;
 use crate::program::Program;
+use crate::variables;
 use crate::volume::progress::ProgressLine;
 use clap::Args;
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,11 +23,26 @@ use twine_protocol::wire::Unit;
 /// How long a program may take on its way.
 const UPLOAD: Duration = Duration::from_secs(60 * 60);
 
-/// Limit on the size of a secret, in bytes.
-const MAX_SECRET: usize = 64 << 10;
-
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
+    #[command(flatten)]
+    start: Start,
+
+    /// Replace the version that runs
+    #[arg(long)]
+    replace: bool,
+}
+
+/// The options of `twine update`, which are those of `twine deploy --replace`.
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    start: Start,
+}
+
+/// What to start, and where.
+#[derive(Debug, Args)]
+struct Start {
     /// Host to deploy to, as HOST:PORT
     host: String,
 
@@ -48,42 +62,8 @@ pub(crate) struct Deploy {
     #[arg(long, short)]
     detach: bool,
 
-    /// Replace the version that runs
-    #[arg(long)]
-    replace: bool,
-
     #[command(flatten)]
     options: ConnectOptions,
-}
-
-/// Returns the secrets with their values.
-fn secrets(given: &[OsString]) -> Result<Vec<Secret>, Failure> {
-    given.iter().map(secret).collect()
-}
-
-fn secret(given: &OsString) -> Result<Secret, Failure> {
-    let bytes = given.as_bytes();
-    let (name, value) = match bytes.iter().position(|&byte| byte == b'=') {
-        Some(at) => (&bytes[..at], Some(&bytes[at + 1..])),
-        None => (bytes, None),
-    };
-    let value = match value {
-        Some([b'@', file @ ..]) => {
-            input::whole_or_standard(Path::new(std::ffi::OsStr::from_bytes(file)), MAX_SECRET)?
-        }
-        Some(value) => value.to_vec(),
-        None => match std::env::var_os(given) {
-            Some(value) => value.as_bytes().to_vec(),
-            None => {
-                let name = given.display();
-                return Err(Failure::usage(
-                    format!("--secret {name}: the variable is not set"),
-                    format!("set it, or write --secret {name}=@FILE"),
-                ));
-            }
-        },
-    };
-    Ok(Secret { name: name.into(), value: Bytes(value) })
 }
 
 /// Checks that the secrets are those that the manifest names, each once.
@@ -130,8 +110,19 @@ fn program(path: &Path, held: &SignedFile) -> Result<Vec<u8>, Failure> {
 
 /// Runs `twine deploy`.
 pub(crate) fn deploy(arguments: Deploy) -> Result<ExitCode, Failure> {
+    start(arguments.start, arguments.replace)
+}
+
+/// Runs `twine update`.
+pub(crate) fn update(arguments: Update) -> Result<ExitCode, Failure> {
+    start(arguments.start, true)
+}
+
+fn start(arguments: Start, replace: bool) -> Result<ExitCode, Failure> {
     let held = SignedFile::read(&arguments.manifest)?;
-    let given = secrets(&arguments.secrets)?;
+    let given = variables::each_secret(&arguments.secrets)?.into_iter();
+    let given = given.map(|(name, value)| Secret { name: Bytes(name), value: Bytes(value) });
+    let given: Vec<Secret> = given.collect();
     check_secrets(&held, &given)?;
     // Found before the host is asked, so that a mistake shows at once.
     let bytes = arguments.program.as_deref().map(|path| program(path, &held)).transpose()?;
@@ -142,7 +133,7 @@ pub(crate) fn deploy(arguments: Deploy) -> Result<ExitCode, Failure> {
         manifest: Bytes(held.bytes()),
         secrets: given,
         detach: arguments.detach,
-        replace: arguments.replace,
+        replace,
         terminals: streams::terminals(),
     });
     let mut answer = proven.ask(&request, super::answer_limit())?;

@@ -100,6 +100,7 @@ fn state(entry: &Entry) -> String {
         (State::Ended, Some(End::Exited { code, .. })) => format!("exited ({code})"),
         (State::Ended, Some(End::Trapped { .. })) => "trapped".into(),
         (State::Ended, Some(End::Refused { .. })) => "refused".into(),
+        (State::Ended, Some(End::Interrupted)) => "interrupted".into(),
         (State::Ended, Some(End::Stopped) | None) => "stopped".into(),
     }
 }

@@ -8,7 +8,7 @@ pub(crate) mod sqlite;
 mod streams;
 pub(crate) mod volume;
 
-pub(crate) use deploy::{Deploy, deploy};
+pub(crate) use deploy::{Deploy, Update, deploy, update};
 pub(crate) use manage::{Attach, Logs, Ps, Remove, Stop, attach, logs, ps, remove, stop};
 
 use crate::failure::Failure;
@@ -20,6 +20,9 @@ use twine_client::TimeLimit;
 
 /// The exit code of a program that somebody stopped: 128 + SIGTERM.
 const STOPPED_EXIT_CODE: u8 = 143;
+
+/// The exit code of a program that somebody interrupted: 128 + SIGINT.
+const INTERRUPTED_EXIT_CODE: u8 = 130;
 
 /// The exit code when nobody reads the output any more: 128 + SIGPIPE.
 const UNREAD_EXIT_CODE: u8 = 141;
@@ -55,6 +58,10 @@ fn exit_code(name: &str, end: &End) -> Result<ExitCode, Failure> {
         }
         End::Refused { cause, remedy } => {
             Err(Failure::new(format!("{name}: {}", foreign(cause)), foreign(remedy)))
+        }
+        End::Interrupted => {
+            print_error!("error: {name} was interrupted");
+            Ok(ExitCode::from(INTERRUPTED_EXIT_CODE))
         }
         End::Stopped => {
             print_error!("error: {name} was stopped");

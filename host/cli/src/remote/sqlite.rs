@@ -8,8 +8,9 @@ use crate::collateral;
 use crate::failure::Failure;
 use crate::key_command::read_private;
 use crate::locate;
-use crate::manifest::{SignedFile, is_name, sign_with};
+use crate::manifest::{SignedFile, sign_with};
 use crate::program::Program;
+use crate::terminal::Lines;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,9 @@ use std::process::ExitCode;
 use twine_channel::message::{self, Answer, Request};
 use twine_evidence::access::Access;
 use twine_evidence::bytes::{Bytes, Digest};
-use twine_evidence::manifest::{AllowedImage, Demands, Handover, Manifest, Restart, VERSION};
+use twine_evidence::manifest::{
+    AllowedImage, Demands, Handover, Manifest, Restart, VERSION, is_name,
+};
 use twine_evidence::owner::PublicKey;
 use twine_evidence::platform::{Platform, Root};
 use twine_evidence::terms::{
@@ -82,12 +85,13 @@ fn measurement(text: &str) -> Result<Digest, String> {
     Digest::from_hex(text).ok_or_else(|| wrong.into())
 }
 
-/// Runs SQLite's shell with these arguments on the host `at`.
+/// Runs SQLite's shell with these arguments on the host `at`. On a terminal, the user edits `lines`.
 pub(crate) fn run(
     at: &str,
     elsewhere: Elsewhere,
     database: &OsStr,
     rest: Vec<OsString>,
+    lines: Option<Lines>,
     quiet: bool,
 ) -> Result<ExitCode, Failure> {
     let program = Program::read(&locate::program("sqlite.wasm")?)?.into_bytes()?;
@@ -109,7 +113,10 @@ pub(crate) fn run(
     if answer == Answer::Wanted {
         answer = proven.upload(&program, |_| (), super::answer_limit())?;
     }
-    streams::run(&host, &held, proven, answer)
+    match lines {
+        Some(lines) => streams::edit(&host, &held, proven, answer, lines),
+        None => streams::run(&host, &held, proven, answer),
+    }
 }
 
 /// Returns the name of the deployment that has a database.

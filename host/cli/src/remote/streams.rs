@@ -4,13 +4,11 @@ use super::connect::Host;
 use crate::failure::Failure;
 use crate::manifest::SignedFile;
 use crate::print::print_error;
-use signal_hook::consts::SIGINT;
-use signal_hook::iterator::Signals;
+use crate::signals;
+use crate::terminal::Lines;
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::{self, ExitCode};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use twine_channel::frame::Kind;
@@ -24,9 +22,6 @@ const RETRY: Duration = Duration::from_secs(60);
 /// The wait before the first try, and between later ones at most.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(3);
-
-/// This many interrupts in a row end this command, if the program does not react.
-const MAX_UNANSWERED: u32 = 3;
 
 /// Writes output of a program.
 pub(super) fn write(kind: Kind, bytes: &[u8]) -> io::Result<()> {
@@ -50,21 +45,6 @@ pub(super) fn terminals() -> [bool; 3] {
     [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()]
 }
 
-/// Hands Ctrl-C to the program.
-fn hand_on(sender: SyncSender<Event>, unanswered: Arc<AtomicU32>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT])?;
-    thread::Builder::new().spawn(move || {
-        for signal in signals.forever() {
-            if unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNANSWERED
-                || sender.try_send(Event::Interrupt).is_err()
-            {
-                process::exit(128 + signal);
-            }
-        }
-    })?;
-    Ok(())
-}
-
 /// Passes the streams of this process on to a deployment until its program ends, and returns the exit
 /// code of this command. `answer` is the answer to the request that started it, or attached to it.
 ///
@@ -77,8 +57,68 @@ pub(super) fn run(
     answer: Answer,
 ) -> Result<ExitCode, Failure> {
     let manifest = held.manifest();
-    let end = attach(host, &held.which(), proven, answer, input(&manifest.terms.streams))?;
+    let streams = Streams::new(input(&manifest.terms.streams)).map_err(no_threads)?;
+    let end = attach(host, &held.which(), proven, answer, streams, &write)?;
     super::exit_code(&manifest.name, &end)
+}
+
+/// Does the same for a program that reads lines, which the user edits on this terminal.
+pub(super) fn edit(
+    host: &Host,
+    held: &SignedFile,
+    proven: Proven,
+    answer: Answer,
+    lines: Lines,
+) -> Result<ExitCode, Failure> {
+    let prompt = Prompt::default();
+    let input = Edited { lines, prompt: prompt.clone() };
+    let streams = Streams::on_demand(Box::new(input)).map_err(no_threads)?;
+    let write = |kind: Kind, bytes: &[u8]| {
+        if kind == Kind::Output {
+            prompt.follow(bytes);
+        }
+        write(kind, bytes)
+    };
+    let end = attach(host, &held.which(), proven, answer, streams, &write)?;
+    super::exit_code(&held.manifest().name, &end)
+}
+
+/// The text that a program wrote to its standard output since the last new line.
+#[derive(Debug, Clone, Default)]
+struct Prompt(Arc<Mutex<Vec<u8>>>);
+
+/// Limit on the length of a prompt, in bytes.
+const MAX_PROMPT: usize = 4096;
+
+impl Prompt {
+    fn follow(&self, bytes: &[u8]) {
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = bytes.iter().rposition(|&byte| byte == b'\n').map(|at| at + 1);
+        if start.is_some() {
+            line.clear();
+        }
+        line.extend_from_slice(&bytes[start.unwrap_or_default()..]);
+        let excess = line.len().saturating_sub(MAX_PROMPT);
+        line.drain(..excess);
+    }
+
+    /// Takes the prompt: what the user types follows it.
+    fn take(&self) -> String {
+        let line = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        String::from_utf8_lossy(&line).into_owned()
+    }
+}
+
+/// The lines of a user, as an input.
+struct Edited {
+    lines: Lines,
+    prompt: Prompt,
+}
+
+impl Read for Edited {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.lines.read(&self.prompt.take(), bytes)
+    }
 }
 
 /// The failure to start a thread.
@@ -95,13 +135,14 @@ fn attach(
     which: &Which,
     proven: Proven,
     answer: Answer,
-    input: Option<Box<dyn Read + Send>>,
+    mut streams: Streams,
+    write: &dyn Fn(Kind, &[u8]) -> io::Result<()>,
 ) -> Result<End, Failure> {
-    let mut streams = Streams::new(input).map_err(no_threads)?;
-    let unanswered = Arc::new(AtomicU32::new(0));
-    hand_on(streams.sender(), unanswered.clone()).map_err(no_threads)?;
+    let sender = streams.sender();
+    let unanswered = signals::hand_over(move || sender.try_send(Event::Interrupt).is_ok());
+    let unanswered = unanswered.map_err(no_threads)?;
     let write = |kind: Kind, bytes: &[u8]| {
-        unanswered.store(0, Ordering::Relaxed);
+        unanswered.answered();
         write(kind, bytes)
     };
     let mut connected = (proven, answer);
