@@ -29,6 +29,9 @@ pub enum Error {
     /// A function of a component was named to be called.
     #[error("functions of components can't be called by name")]
     ComponentInvoke,
+    /// A component would get sockets.
+    #[error("the program is a component, and components get no sockets")]
+    ComponentSockets,
     /// The module does not validate, or uses a disabled proposal.
     #[error("the program is not valid: {0}")]
     Invalid(String),
@@ -111,6 +114,9 @@ impl Error {
             Error::NoRun => "build a command: a component for the world wasi:cli/command".into(),
             Error::ComponentInvoke => {
                 "leave the function out: a component starts at its wasi:cli/run".into()
+            }
+            Error::ComponentSockets => {
+                "leave the sockets out, or build it for WASI preview 1 (wasm32-wasip1)".into()
             }
             Error::Invalid(_) => {
                 "check the file with `wasm-tools validate`, and that it needs no proposal that is off"

@@ -191,6 +191,7 @@ impl Compiled {
         for (path, files) in files {
             wasi.mount(&path, files)?;
         }
+        let has_sockets = !sockets.is_empty();
         for socket in sockets {
             match socket {
                 Socket::Listening(number) => wasi.listen(number)?,
@@ -214,6 +215,7 @@ impl Compiled {
         let ready = match &self.code {
             Code::Module(module) => module_with(module, &mut store, invoke.as_ref())?,
             Code::Component(_) if invoke.is_some() => return Err(Error::ComponentInvoke),
+            Code::Component(_) if has_sockets => return Err(Error::ComponentSockets),
             Code::Component(component) => {
                 store.set_hostcall_fuel(MOST_PASSED);
                 command_of(component)?

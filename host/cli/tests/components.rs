@@ -105,6 +105,10 @@ fn limits_hold_for_components() {
     ended.failed_with(1, "wants 6553600 bytes");
     let ended = run(twine().args(["run", "--quiet", "--invoke", "f"]).arg(&path));
     ended.failed_with(1, "can't be called by name");
+    std::fs::write(&path, loops).unwrap();
+    let ended = run(twine().args(["run", "--quiet", "--listen", "127.0.0.1:0"]).arg(&path));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("components get no sockets"), "{ended:?}");
 }
 
 #[test]
