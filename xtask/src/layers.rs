@@ -18,10 +18,7 @@ mod tests {
         ("twine-vfs", &[]),
         ("twine-hostfs", &["twine-boundary", "twine-protocol", "twine-vfs"]),
         ("twine-volume", &["twine-vfs"]),
-        (
-            "twine-volume-tool",
-            &["twine-channel", "twine-protocol", "twine-vfs", "twine-volume"],
-        ),
+        ("twine-volume-tool", &["twine-channel", "twine-protocol", "twine-vfs", "twine-volume"]),
         ("twine-wasi", &["twine-vfs"]),
         ("twine-guest", &["twine-wasi"]),
         ("twine-engine", &["twine-guest", "twine-vfs", "twine-wasi"]),
@@ -63,7 +60,8 @@ mod tests {
     ];
 
     /// The trusted packages that both sides use.
-    const SHARED: &[&str] = &["twine-channel", "twine-evidence", "twine-protocol", "twine-verifier"];
+    const SHARED: &[&str] =
+        &["twine-channel", "twine-evidence", "twine-protocol", "twine-verifier"];
 
     /// The only packages outside `enclave/` that may use what is in it: for tests and measurements.
     const USERS_OF_THE_INSIDE: &[&str] = &["twine-bench", "twine-selftest"];
