@@ -227,7 +227,6 @@ impl clocks::monotonic_clock::Host for Wasi {
 /// Converts nanoseconds since 1970.
 pub(super) fn datetime(nanoseconds: u64) -> clocks::wall_clock::Datetime {
     const SECOND: u64 = 1_000_000_000;
-    #[expect(clippy::cast_possible_truncation, reason = "below 1,000,000,000")]
     let rest = (nanoseconds % SECOND) as u32;
     clocks::wall_clock::Datetime { seconds: nanoseconds / SECOND, nanoseconds: rest }
 }

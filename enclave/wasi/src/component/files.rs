@@ -3,12 +3,11 @@
 
 use super::command::bindings::wasi::filesystem::{preopens, types};
 use super::command::datetime;
-use super::streams::{Held, InputStream, OutputStream};
+use super::streams::{Held, InputStream, OutputStream, piece};
 use super::{Failed, Failure};
 use crate::Wasi;
 use crate::fd::descriptor::{Descriptor, HeldInode, Kind};
 use crate::path::open::Opening;
-use crate::transfer::MAX_STREAM_BYTES;
 use crate::types::{
     Errno, Fd, Fdflags, Filestat, Filetype, Fstflags, Lookupflags, Oflags, Rights, Timestamp,
 };
@@ -325,7 +324,7 @@ impl types::HostDescriptor for Wasi {
         offset: u64,
     ) -> Answer<(Vec<u8>, bool)> {
         let held = self.file(&file, Rights::FD_READ)?;
-        let length = length.min(MAX_STREAM_BYTES.into()) as usize;
+        let length = piece(length);
         let bytes = self.read_at(&held, offset, length)?;
         let end = bytes.len() < length;
         Ok((bytes, end))

@@ -90,8 +90,8 @@ enum Read {
 }
 
 /// The number of bytes that one call moves.
-fn piece(length: u64) -> usize {
-    length.min(MAX_STREAM_BYTES.into()) as usize
+pub(super) fn piece(length: u64) -> usize {
+    u32::try_from(length).unwrap_or(u32::MAX).min(MAX_STREAM_BYTES) as usize
 }
 
 /// The `closed` of a stream has no errno of its own.
