@@ -9,8 +9,8 @@ use twine_boundary::{Error, PointerError};
 use twine_protocol::calls::number;
 use twine_protocol::launch::{DecodeError, End, Launch, Outcome};
 use twine_protocol::wire::{
-    Clock, Issuer, MAX_COLLATERAL, MAX_LAUNCH, MAX_OUTCOME, MAX_PROGRAM, MAX_QUOTE, PollRecord,
-    Status, StreamKind, TARGETINFO_SIZE, TRANSFER_BUFFER_SIZE,
+    Clock, Issuer, MAX_COLLATERAL, MAX_LAUNCH, MAX_OUTCOME, MAX_POLL_RECORDS, MAX_PROGRAM,
+    MAX_QUOTE, PollRecord, Status, StreamKind, TARGETINFO_SIZE, TRANSFER_BUFFER_SIZE,
 };
 
 #[test]
@@ -255,7 +255,8 @@ fn poll_takes_results_only_and_never_more_records_than_it_gave() {
         assert_eq!(record.stream, 1, "the stream is the caller's, not the host's");
         assert_eq!((record.events, record.bytes), (u64::MAX, u64::MAX));
     }
-    let mut many = vec![PollRecord { stream: 0, events: 1, bytes: 0 }; 2000];
+    let too_many = usize::try_from(MAX_POLL_RECORDS).unwrap() + 1;
+    let mut many = vec![PollRecord { stream: 0, events: 1, bytes: 0 }; too_many];
     assert_eq!(host.poll(&mut many, 0), Err(Status::Invalid));
 }
 

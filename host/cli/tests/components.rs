@@ -121,8 +121,8 @@ fn what_components_lack_is_named() {
             (import "wasi:cli/stdin@0.2.77" (instance)))"#,
     )
     .unwrap();
-    let ended = run(twine().args(["run"]).arg(&path));
+    let ended = run(twine().args(["run", "--quiet"]).arg(&path));
     ended.failed_with(1, "wasi:http/types@0.2.3, wasi:cli/stdin@0.2.77");
     std::fs::write(&path, "(component)").unwrap();
-    run(twine().args(["run"]).arg(&path)).failed_with(1, "no `wasi:cli/run`");
+    run(twine().args(["run", "--quiet"]).arg(&path)).failed_with(1, "no `wasi:cli/run`");
 }
