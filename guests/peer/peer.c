@@ -10,6 +10,7 @@
 #include "../api/twine_attestation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,8 @@ int main(int count, char **arguments) {
     }
     size_t policy_length = size;
 
+    // A listening socket does not wait until it is told to.
+    if (fcntl(LISTENER, F_SETFL, 0) != 0 && errno != EBADF) fail("the socket can't wait");
     int connection = accept(LISTENER, NULL, NULL);
     if (connection >= 0) input = output = connection;
 

@@ -79,6 +79,8 @@ impl Link {
         // SAFETY: the runtime gives these descriptors only to what the launch names, and nothing here
         // closes this one.
         let listener = ManuallyDrop::new(unsafe { TcpListener::from_raw_fd(LISTENER) });
+        // A listening socket does not wait until it is told to. This fails if there is none.
+        let _ = listener.set_nonblocking(false);
         match listener.accept() {
             Ok((connection, _)) => Link::Socket(connection),
             Err(_) => Link::Streams,

@@ -227,7 +227,7 @@ fn a_deployment_serves_tls_with_a_certificate_from_a_secret_until_it_is_stopped(
     assert!(host.log().contains("/web: web listens on 127.0.0.1:"), "{}", host.log());
     owner.manage(&host, "stop", "web", &[]).printed("");
     // It handles no signals.
-    owner.wait(&host, "web", "trapped");
+    owner.wait(&host, "web", "interrupted");
     let end = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect(("127.0.0.1", port)).is_ok() {
         assert!(Instant::now() < end, "nobody listens any more");

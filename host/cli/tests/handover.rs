@@ -65,7 +65,7 @@ impl Images {
         let folder = Folder::new();
         let build = |name: &str, heap: &str| {
             let manifest = manifest();
-            let sizes = ["--threads", "8", "--thread-stack-size", "4MiB"];
+            let sizes = ["--threads", "72", "--thread-stack-size", "4MiB"];
             let options = ["--manifest", &manifest, "--heap-growth-size", heap];
             let path = image(&folder, name, &[&options[..], &sizes].concat());
             let measured = run(twine().args(["image", "inspect", "--json"]).arg(&path)).out;

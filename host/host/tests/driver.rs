@@ -97,9 +97,9 @@ fn an_honest_driver_is_asked_for_little() {
     let count = |at: fn(&Event) -> bool| events.iter().filter(|event| at(event)).count();
     assert_eq!(count(|event| *event == Event::Open), 1);
     assert_eq!(count(|event| *event == Event::Init), 1);
-    // An image has at most 8,192 pages, added 64 at a time except where their kind changes.
+    // An image has at most 10,240 pages, added 64 at a time except where their kind changes.
     let (calls, pages) = (count(ADD), pages(&events));
-    assert!(pages <= 8192 && calls <= pages / 64 + 40, "{pages} pages in {calls} calls");
+    assert!(pages <= 10_240 && calls <= pages / 64 + 40, "{pages} pages in {calls} calls");
 }
 
 fn pages(events: &[Event]) -> usize {

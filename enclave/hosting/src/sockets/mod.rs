@@ -764,10 +764,11 @@ fn pump(
     }
     for mut stream in std::mem::take(pending) {
         stream.advance(around);
-        if stream.failure().is_some() {
-            network.close(stream.socket());
-        } else if stream.is_open() {
+        if stream.is_open() {
+            // If it was cut off since, the program gets what came, and then the error.
             ready.push_back(stream);
+        } else if stream.failure().is_some() {
+            network.close(stream.socket());
         } else {
             pending.push_back(stream);
         }
