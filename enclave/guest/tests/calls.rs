@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex};
 use twine_guest::{Failure, Guest, Peer, Proof, Verified, add_to_linker, provides};
 use wasmtime::{Engine, Instance, Linker, Module, Store, Val};
 
+/// The length of the evidence, the policy, the nonce and the data of a verification.
+type Asking = (usize, String, Option<Vec<u8>>, Vec<u8>);
+
 /// What the enclave's part was asked.
 #[derive(Debug, Clone, Default)]
 struct Asked {
     evidence: Vec<(Option<Vec<u8>>, Vec<u8>)>,
-    verified: Vec<(usize, String, Option<Vec<u8>>, Vec<u8>)>,
+    verified: Vec<Asking>,
     sealed: usize,
 }
 
