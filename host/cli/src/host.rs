@@ -75,7 +75,7 @@ pub(crate) struct Arguments {
     collateral: collateral::Options,
 
     /// Let programs listen on this address of the machine, and on these ports [default: all], such as
-    /// 0.0.0.0:8000-8999 or [::]:443. May be given several times [default: they listen nowhere]
+    /// 0.0.0.0:8000-8999 or 127.0.0.1:443. May be given several times [default: they listen nowhere]
     #[arg(long = "allow-listen", value_name = "ADDRESS[:PORTS]")]
     allow_listen: Vec<ListenRule>,
 
@@ -83,6 +83,7 @@ pub(crate) struct Arguments {
     /// db.example.com:5432, *.example.com:443 or *. May be given several times [default: to nobody]
     #[arg(long = "allow-connect", value_name = "HOST[:PORTS]")]
     allow_connect: Vec<ConnectRule>,
+
     /// Limit on the memory of all programs of one owner that run together, such as 1GiB. Others of
     /// that owner wait [default: that of all]
     #[arg(long, value_name = "SIZE", value_parser = size::bytes)]
