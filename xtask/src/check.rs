@@ -178,11 +178,17 @@ pub(crate) fn everything(root: &Path) -> Result<()> {
     say("this machine");
     succeed(command(&twine.display().to_string(), root).arg("info"))?;
     enclaves(root)?;
-    // Beside the builds and lints, which often wait for one compiler, but not beside the tests.
+    // Beside the other builds and the lints, which often wait for one compiler, but not beside the
+    // runs of tests.
     let second_build = SecondBuild::start(root)?;
     guests::all(root)?;
 
     lint(root)?;
+    // The last crates of the second build wait for each other. Beside it is time to compile the tests.
+    for set in [&of(NATIVE)[..], &of(&["sgx-sim"])] {
+        succeed(&mut cargo(root, &[&["test", "--no-run"], set].concat()))?;
+    }
+    fuzz::build_all(root)?;
     second_build.finish()?;
 
     let mut tally = Tally::default();

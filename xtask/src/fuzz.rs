@@ -113,6 +113,11 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     }
 }
 
+/// Builds all targets.
+pub(crate) fn build_all(root: &Path) -> Result<()> {
+    build(root, &all(root)?)
+}
+
 /// Runs all targets for some seconds.
 pub(crate) fn briefly(root: &Path) -> Result<()> {
     let targets = all(root)?;
