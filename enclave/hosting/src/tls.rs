@@ -19,7 +19,7 @@ use twine_channel::ALPN;
 use twine_evidence::bytes::Digest;
 
 /// How long a certificate is used, by the host's clock. Its evidence says how old it is.
-const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
+pub(crate) const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// The key and the certificate that are used at present.
 pub(crate) struct Tls {
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Tls {
 /// Returns the cryptography of connections, all of it graviola's: two cipher suites, two key exchanges
 /// (one of them hybrid, with ML-KEM), no verification of certificates, since clients have none, and no
 /// private keys but that of [`Key`]. What is not named here is not in the image.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: vec![suites::TLS13_AES_128_GCM_SHA256, suites::TLS13_AES_256_GCM_SHA384],
         kx_groups: vec![kx::X25519MLKEM768, &kx::X25519],
@@ -69,7 +69,7 @@ impl KeyProvider for NoKeys {
 
 /// The private key of the certificate, for ECDSA on P-256 with SHA-256.
 #[derive(Clone)]
-pub(crate) struct Key(pub(crate) Arc<ecdsa::SigningKey<P256>>);
+struct Key(Arc<ecdsa::SigningKey<P256>>);
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,16 +100,25 @@ impl Signer for Key {
     }
 }
 
-fn config(provider: &Arc<CryptoProvider>, identity: &TlsIdentity) -> Result<ServerConfig, Error> {
+/// A certificate with evidence, and its key.
+pub(crate) fn certified(identity: &TlsIdentity) -> CertifiedKey {
     let chain = vec![CertificateDer::from(identity.certificate.clone())];
-    let key = CertifiedKey::new(chain, Arc::new(Key(identity.key.clone())));
-    let mut config = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    CertifiedKey::new(chain, Arc::new(Key(identity.key.clone())))
+}
+
+/// Makes each connection have a full handshake.
+pub(crate) fn without_resumption(config: &mut ServerConfig) {
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
+}
+
+fn config(provider: &Arc<CryptoProvider>, identity: &TlsIdentity) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified(identity))));
+    without_resumption(&mut config);
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }

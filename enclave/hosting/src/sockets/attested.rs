@@ -2,8 +2,9 @@
 //! connection. A certificate with evidence alone could be an old one, or of another connection.
 
 use super::network::{Failure, Network};
-use super::tls::{self, certified};
+use super::tls;
 use crate::outside::TlsIdentity;
+use crate::tls::{RENEWAL, certified};
 use rustls::Connection;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
@@ -17,9 +18,6 @@ use twine_channel::peer::{ALPN, MAX_MESSAGE, Message};
 use twine_evidence::bytes::Digest;
 use twine_evidence::channel::{self, EVIDENCE_LABEL, EXPORTER_BYTES, Role};
 use twine_evidence::sockets::Peers;
-
-/// How long a certificate is used, by the host's clock. Its evidence says how old it is.
-const RENEWAL: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What fresh evidence must be over.
 #[derive(Debug, Clone, Copy)]
@@ -84,8 +82,9 @@ impl Identity {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let is_old = |own: &Own| now.saturating_sub(own.made) >= RENEWAL;
         if own.as_ref().is_none_or(is_old) {
-            let TlsIdentity { certificate, key, public } = self.attestation.identity()?;
-            *own = Some(Own { certified: certified(certificate, key), public, made: now });
+            let identity = self.attestation.identity()?;
+            let certified = Arc::new(certified(&identity));
+            *own = Some(Own { certified, public: identity.public, made: now });
         }
         let own = own.as_ref().ok_or("there is no key")?;
         Ok((own.certified.clone(), own.public))

@@ -2,14 +2,12 @@
 
 use super::attested::Attested;
 use super::network::Network;
-use crate::tls::Key;
-use graviola::signing::ecdsa::{P256, SigningKey};
+use crate::tls::{provider, without_resumption};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
@@ -18,7 +16,6 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, Connection, DigitallySignedStruct,
     DistinguishedName, Error, RootCertStore, ServerConfig, ServerConnection, SignatureScheme,
 };
-use rustls_graviola::{kx, suites};
 use std::fmt;
 use std::sync::Arc;
 use twine_channel::peer;
@@ -55,13 +52,12 @@ fn ordinary() -> Arc<CryptoProvider> {
     Arc::new(rustls_graviola::default_provider())
 }
 
-/// The cryptography of attested TLS: TLS 1.3 alone.
+/// The cryptography of attested TLS: that of the host's own connections, with a verification of
+/// signatures.
 fn strict() -> Arc<CryptoProvider> {
-    Arc::new(CryptoProvider {
-        cipher_suites: vec![suites::TLS13_AES_128_GCM_SHA256, suites::TLS13_AES_256_GCM_SHA384],
-        kx_groups: vec![kx::X25519MLKEM768, &kx::X25519],
-        ..rustls_graviola::default_provider()
-    })
+    let CryptoProvider { signature_verification_algorithms, .. } =
+        rustls_graviola::default_provider();
+    Arc::new(CryptoProvider { signature_verification_algorithms, ..provider() })
 }
 
 /// Makes a server's end of a chain of certificates and its key, both in PEM.
@@ -83,12 +79,6 @@ pub(super) fn server(network: &Arc<dyn Network>, chain: &[u8], key: &[u8]) -> Re
     let mut config = config.map_err(|error| error.to_string())?;
     without_resumption(&mut config);
     Ok(Tls::Server(Arc::new(config)))
-}
-
-fn without_resumption(config: &mut ServerConfig) {
-    config.send_tls13_tickets = 0;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.max_early_data_size = 0;
 }
 
 /// Makes a client's end, which trusts these authorities.
@@ -118,12 +108,6 @@ pub(super) fn client(network: &Arc<dyn Network>, trust: &Trust, host: &str) -> R
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     Ok(Tls::Client(Arc::new(config), name))
-}
-
-/// A certificate with evidence, and its key.
-pub(super) fn certified(certificate: Vec<u8>, key: Arc<SigningKey<P256>>) -> Arc<CertifiedKey> {
-    let chain = vec![CertificateDer::from(certificate)];
-    Arc::new(CertifiedKey::new(chain, Arc::new(Key(key))))
 }
 
 /// One end of a connection with attested TLS.
@@ -165,13 +149,6 @@ pub(super) fn attested(
 #[derive(Debug)]
 struct AnyCertificate(WebPkiSupportedAlgorithms);
 
-impl AnyCertificate {
-    fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
-        // TLS 1.2 is never offered.
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-}
-
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
@@ -190,7 +167,8 @@ impl ServerCertVerifier for AnyCertificate {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Self::no_tls12()
+        // TLS 1.2 is never offered.
+        Err(CertificateError::ApplicationVerificationFailure.into())
     }
 
     fn verify_tls13_signature(
@@ -223,11 +201,11 @@ impl ClientCertVerifier for AnyCertificate {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Self::no_tls12()
+        ServerCertVerifier::verify_tls12_signature(self, message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -236,10 +214,10 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0)
+        ServerCertVerifier::verify_tls13_signature(self, message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        ServerCertVerifier::supported_verify_schemes(self)
     }
 }
