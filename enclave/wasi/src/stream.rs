@@ -16,12 +16,28 @@ impl Wasi {
         })
     }
 
+    /// Whether a stream is ready now.
+    pub(crate) fn is_ready(&mut self, stream: u64, interest: Interest) -> Result<bool, Errno> {
+        let readiness = self.system.poll(&[PollRequest { stream, interest }], Some(0))?;
+        Ok(!matches!(readiness[..], [] | [Readiness::Pending, ..]))
+    }
+
     /// Returns `AGAIN` if a call with `NONBLOCK` would have to wait.
     fn ready_or_again(&mut self, stream: u64, interest: Interest) -> Result<()> {
-        match self.system.poll(&[PollRequest { stream, interest }], Some(0))?[..] {
-            [] | [Readiness::Pending, ..] => Err(Errno::Again.into()),
-            _ => Ok(()),
+        if self.is_ready(stream, interest)? { Ok(()) } else { Err(Errno::Again.into()) }
+    }
+
+    /// Reads at most `length` bytes, which is not 0, from a stream: none only at its end.
+    pub(crate) fn read_once(&mut self, stream: u64, length: usize) -> Result<Vec<u8>, Errno> {
+        // Skip this while input arrives faster than the program reads it.
+        if self.drained {
+            self.hand_over();
         }
+        let mut bytes = vec![0; length];
+        let read = counted(self.system.read(stream, &mut bytes)?, length)?;
+        self.drained = read < length;
+        bytes.truncate(read);
+        Ok(bytes)
     }
 
     pub(crate) fn read_stream(
@@ -37,14 +53,7 @@ impl Wasi {
         if nonblocking {
             self.ready_or_again(stream, Interest::Read)?;
         }
-        // Skip this while input arrives faster than the program reads it.
-        if self.drained {
-            self.hand_over();
-        }
-        let mut bytes = vec![0; targets.total as usize];
-        let read = counted(self.system.read(stream, &mut bytes)?, bytes.len())?;
-        self.drained = read < bytes.len();
-        bytes.truncate(read);
+        let bytes = self.read_once(stream, targets.total as usize)?;
         targets.scatter(memory, &bytes)
     }
 

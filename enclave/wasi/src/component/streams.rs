@@ -8,7 +8,7 @@ use super::poll::Pollable;
 use super::{Failed, Failure};
 use crate::Wasi;
 use crate::fd::descriptor::HeldInode;
-use crate::system::{Interest, PollRequest, Readiness, SystemError};
+use crate::system::Interest;
 use crate::transfer::{MAX_STREAM_BYTES, counted};
 use crate::types::Errno;
 use wasmtime::component::Resource;
@@ -136,19 +136,11 @@ impl Wasi {
         if !wait && !self.is_ready(0, Interest::Read)? {
             return Ok(Read::Later);
         }
-        // Skip this while input arrives faster than the program reads it.
-        if self.drained {
-            self.hand_over();
+        match self.read_once(0, length) {
+            Ok(bytes) if !bytes.is_empty() => Ok(Read::Bytes(bytes)),
+            Ok(_) | Err(Errno::Badf) => Ok(Read::End),
+            Err(errno) => Err(errno.into()),
         }
-        let mut bytes = vec![0; length];
-        let read = match self.system.read(0, &mut bytes) {
-            Ok(read) => counted(read, length)?,
-            Err(SystemError::BadStream) => 0,
-            Err(error) => return Err(error.into()),
-        };
-        self.drained = read < length;
-        bytes.truncate(read);
-        Ok(if bytes.is_empty() { Read::End } else { Read::Bytes(bytes) })
     }
 
     /// Reads at most `length` bytes of a file. Returns none only at its end.
@@ -184,12 +176,6 @@ impl Wasi {
             files.write(inode, offset, bytes)?;
         }
         Ok(end)
-    }
-
-    /// Whether a standard stream is ready now.
-    fn is_ready(&mut self, stream: u64, interest: Interest) -> Result<bool, Failed> {
-        let readiness = self.system.poll(&[PollRequest { stream, interest }], Some(0))?;
-        Ok(!matches!(readiness[..], [] | [Readiness::Pending, ..]))
     }
 
     /// Writes all bytes to a stream. Waits as long as that takes.
